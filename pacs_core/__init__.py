@@ -1,0 +1,1 @@
+"""A plugin-driven DICOM archive: the kernel."""

@@ -1,0 +1,1 @@
+"""Contract suites and pytest fixtures for plugin authors."""

@@ -1,0 +1,1 @@
+"""Fixtures that pytest finds in every environment where pacs-core is installed."""

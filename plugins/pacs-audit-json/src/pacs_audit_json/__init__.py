@@ -1,0 +1,1 @@
+"""Audit sink of pacs-core: one JSON line per event, to a rotating file or stdout."""

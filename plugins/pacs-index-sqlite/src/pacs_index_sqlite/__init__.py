@@ -1,0 +1,1 @@
+"""Index of pacs-core in an embedded SQLite database, with group commit."""
