@@ -1,0 +1,56 @@
+"""DIMSE, the message exchange of DICOM (PS3.7), without input or output.
+
+Command sets to bytes and back, PDVs to messages and back, the meaning of status codes, and the
+account of outstanding operations.
+"""
+
+from pacs_core.dimse.assembler import (
+    DEFAULT_MAX_COMMAND_LENGTH,
+    CommandInvalid,
+    CommandReceived,
+    DatasetFragment,
+    Event,
+    MessageAssembler,
+)
+from pacs_core.dimse.commands import Command, decode_command, encode_command
+from pacs_core.dimse.errors import (
+    DimseError,
+    DimseProtocolViolation,
+    InvalidArgument,
+    MalformedCommand,
+)
+from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, Layout, Priority
+from pacs_core.dimse.messages import encode_message
+from pacs_core.dimse.operations import InvokedOperations, PerformedOperations
+from pacs_core.dimse.status import Status, StatusCategory, category, describe
+from pacs_core.dimse.uid import MAX_UID_LENGTH, is_valid_uid
+
+__all__ = [
+    "DEFAULT_MAX_COMMAND_LENGTH",
+    "LAYOUTS",
+    "MAX_UID_LENGTH",
+    "Command",
+    "CommandField",
+    "CommandInvalid",
+    "CommandReceived",
+    "DatasetFragment",
+    "DatasetRule",
+    "DimseError",
+    "DimseProtocolViolation",
+    "Event",
+    "InvalidArgument",
+    "InvokedOperations",
+    "Layout",
+    "MalformedCommand",
+    "MessageAssembler",
+    "PerformedOperations",
+    "Priority",
+    "Status",
+    "StatusCategory",
+    "category",
+    "decode_command",
+    "describe",
+    "encode_command",
+    "encode_message",
+    "is_valid_uid",
+]
