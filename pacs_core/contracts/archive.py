@@ -1,0 +1,125 @@
+"""The archive as plugins see it: the one door to stored instances."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator
+from enum import Enum
+
+from attrs import frozen
+
+from pacs_core.contracts.instance import Origin, StoredInstance
+from pacs_core.contracts.object_store import ObjectReader
+from pacs_core.contracts.query import Level, Query
+from pacs_core.dataset import Attributes
+
+
+class IngestOutcome(Enum):
+    """What became of an instance that was handed to the archive."""
+
+    STORED = "stored"
+    IDENTICAL = "identical"
+    """The archive held exactly these bytes already; nothing was written."""
+    SET_ASIDE = "set-aside"
+    """Policy ``keep-first``: another content has this UID and stays the one that is served;
+    the newcomer was kept durably beside it."""
+    REPLACED = "replaced"
+    """Policy ``replace``: the newcomer is served from now on."""
+
+
+@frozen
+class IngestResult:
+    """The outcome, and the instance that the archive serves under this UID from now on."""
+
+    outcome: IngestOutcome
+    instance: StoredInstance
+
+
+class IngestError(Exception):
+    """The archive did not take an instance. Nothing of it was left behind."""
+
+
+class InvalidInstanceError(IngestError):
+    """The dataset is malformed or lacks a UID of its hierarchy."""
+
+
+class IdentityMismatchError(IngestError):
+    """The dataset's SOP Class or SOP Instance UID is not the one that was announced."""
+
+
+class DuplicateInstanceError(IngestError):
+    """Policy ``reject``: another content with this SOP Instance UID is stored already."""
+
+
+class OutOfResourcesError(IngestError):
+    """No room in the store, or no memory within the node's budget."""
+
+
+class InstanceNotFoundError(LookupError):
+    """The archive holds no instance with this SOP Instance UID."""
+
+
+class Archive(ABC):
+    """Ingest, find, open and delete over whichever store and index are configured."""
+
+    @abstractmethod
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Store a dataset, byte for byte, and index it; durable when this returns.
+
+        Parameters
+        ----------
+        dataset : async iterable of bytes-like
+            The encoded dataset without file meta information, in any chunks.
+        transfer_syntax_uid : str
+            How it is encoded.
+        sop_class_uid, sop_instance_uid : str
+            As announced (Affected SOP Class and Instance UID); the dataset must agree.
+        origin : Origin
+
+        Raises
+        ------
+        IngestError
+            One of its subclasses says why.
+        """
+
+    @abstractmethod
+    def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over what matches, see :meth:`Index.search`."""
+
+    @abstractmethod
+    def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over matching instances, see :meth:`Index.instances`."""
+
+    @abstractmethod
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Tags that a query at `level` may match on or return."""
+
+    @abstractmethod
+    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return the instance with this UID, or None."""
+
+    @abstractmethod
+    async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Open the Part 10 object of an instance.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            The object is gone.
+        """
+
+    @abstractmethod
+    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+        """Delete an instance from index and store.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            There is none.
+        """

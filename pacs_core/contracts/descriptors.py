@@ -1,0 +1,128 @@
+"""The typed descriptors with which plugins register what they provide.
+
+A descriptor names a thing, says what the kernel must know before the thing exists, and carries
+the function that creates it. Creating must be cheap and free of input and output: that belongs
+into :meth:`Component.start`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from pacs_core.contracts.access import AssociationObserver, Authenticator, Authorizer
+from pacs_core.contracts.audit import AuditSink
+from pacs_core.contracts.codec import Codec
+from pacs_core.contracts.events import EventHandler
+from pacs_core.contracts.index import Index
+from pacs_core.contracts.node import Node, Setup
+from pacs_core.contracts.object_store import ObjectStore
+from pacs_core.contracts.service import ServiceProvider, SopClassSupport
+
+
+@frozen
+class ServiceProviderDescriptor:
+    """A service provider, and the SOP classes that it answers for."""
+
+    name: str
+    sop_classes: Mapping[str, SopClassSupport]
+    create: Callable[[Node], ServiceProvider]
+
+
+@frozen
+class ObjectStoreDescriptor:
+    """An object store; chosen by ``[archive] store = "NAME"``."""
+
+    name: str
+    create: Callable[[Setup], ObjectStore]
+
+
+@frozen
+class IndexDescriptor:
+    """An index; chosen by ``[archive] index = "NAME"``."""
+
+    name: str
+    create: Callable[[Setup], Index]
+
+
+@frozen
+class CodecDescriptor:
+    """A codec for one or more transfer syntaxes.
+
+    Attributes
+    ----------
+    name : str
+    decodes, encodes : frozenset of str
+        Transfer syntax UIDs.
+    create : callable
+        Called in the worker process; must be importable by name.
+    library, version, licence : str
+        What does the work, for ``pacs codecs``.
+    """
+
+    name: str
+    decodes: frozenset[str]
+    encodes: frozenset[str]
+    create: Callable[[], Codec]
+    library: str = ""
+    version: str = ""
+    licence: str = ""
+
+
+@frozen
+class AuditSinkDescriptor:
+    """An audit sink. If `required`, what it cannot record is not acknowledged."""
+
+    name: str
+    create: Callable[[Setup], AuditSink]
+    required: bool = False
+
+
+@frozen
+class EventHandlerDescriptor:
+    """An observer of instance events."""
+
+    name: str
+    create: Callable[[Node], EventHandler]
+
+
+@frozen
+class AccessDescriptor:
+    """Parts that guard or watch associations; None for those that a plugin does not have."""
+
+    name: str
+    authenticator: Callable[[Setup], Authenticator] | None = None
+    authorizer: Callable[[Setup], Authorizer] | None = None
+    observer: Callable[[Setup], AssociationObserver] | None = None
+
+
+@frozen
+class CliCommandDescriptor:
+    """A subcommand of ``pacs``.
+
+    Attributes
+    ----------
+    name : str
+        As typed; a space makes it a subcommand, as in ``"index rebuild"``.
+    help : str
+        One line.
+    load : callable
+        Returns the function that runs the command; its annotated signature and docstring are
+        the command line, as Cyclopts reads them. Imports belong into it, so that ``pacs --help``
+        stays fast.
+    """
+
+    name: str
+    help: str
+    load: Callable[[], Callable[..., int | None]] = field(repr=False)
+
+
+Descriptor = (
+    ServiceProviderDescriptor
+    | ObjectStoreDescriptor
+    | IndexDescriptor
+    | CodecDescriptor
+    | AuditSinkDescriptor
+    | EventHandlerDescriptor
+    | AccessDescriptor
+    | CliCommandDescriptor
+)

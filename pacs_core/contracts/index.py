@@ -1,0 +1,94 @@
+"""The contract of an index: what lies in the archive, and how to find it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+
+from pacs_core.contracts.component import Component
+from pacs_core.contracts.instance import InstanceRecord, StoredInstance
+from pacs_core.contracts.query import Level, Query
+from pacs_core.dataset import Attributes
+
+
+class Index(Component, ABC):
+    """Knows every stored instance, by UID and by the attributes of its hierarchy.
+
+    - What :meth:`add`, :meth:`replace` and :meth:`remove` have done when they return is as
+      durable as the descriptor promises, and every later call sees it.
+    - Every method may be called concurrently; none blocks the event loop for longer than a
+      point look-up takes.
+    - Patients are told apart by Patient ID and Issuer of Patient ID together; a series belongs
+      to the study under which it arrived first.
+    - The index never reads objects; it can be built again from the store alone.
+    """
+
+    shared: bool = False
+    """Whether many processes may use the same index at once."""
+
+    @property
+    @abstractmethod
+    def wanted_tags(self) -> frozenset[int]:
+        """Tags of the attributes that the archive must extract for a record."""
+
+    @abstractmethod
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Tags that a query at `level` may match on or return, computed ones included.
+
+        Every index offers at least the required and unique keys of PS3.4 C.6.1.1 and C.6.2.1,
+        and computes Modalities in Study, SOP Classes in Study and the eight
+        ``NumberOf...Related...`` attributes (PS3.4 C.3.4).
+        """
+
+    @abstractmethod
+    async def add(self, record: InstanceRecord) -> StoredInstance | None:
+        """Add an instance, with its series, study and patient.
+
+        Returns
+        -------
+        StoredInstance or None
+            None if it was added. Otherwise the instance that already has this SOP Instance
+            UID, and nothing was changed.
+        """
+
+    @abstractmethod
+    async def replace(self, record: InstanceRecord) -> StoredInstance | None:
+        """Add an instance in place of the one with its SOP Instance UID, at once.
+
+        Returns
+        -------
+        StoredInstance or None
+            What was replaced, None if there was nothing.
+        """
+
+    @abstractmethod
+    async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Remove an instance, and the series, study and patient that it leaves empty.
+
+        Returns
+        -------
+        StoredInstance or None
+            What was removed, None if there was nothing.
+        """
+
+    @abstractmethod
+    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return the instance with this UID, or None. On the hot path of every C-STORE."""
+
+    @abstractmethod
+    def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over matching entities of the query's level, in a stable order.
+
+        Each result has the tags of ``query.returning`` that the index knows; a tag whose value
+        is unknown or empty is ``()``. Results are fetched in batches: memory is bounded, and a
+        caller that stops early leaves nothing running once it closes the iterator.
+        """
+
+    @abstractmethod
+    def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over the instances at or below the entities that match, for retrieval.
+
+        Ordered by study, series and Instance Number. Batched like :meth:`search`.
+        """
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Remove everything, before a rebuild."""

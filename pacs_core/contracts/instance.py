@@ -1,0 +1,87 @@
+"""Composite SOP instances as the archive knows them: identity, whereabouts, origin."""
+
+from attrs import field, frozen
+
+from pacs_core.dataset import Attributes
+
+
+@frozen
+class InstanceIdentity:
+    """The UIDs that name an instance and its place in the hierarchy (PS3.3 A.1.2).
+
+    Every UID has been validated (PS3.5 §9.1) before an identity is made, so that an object
+    store may use them in names.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+
+
+@frozen
+class Origin:
+    """Who handed something to the node, and from where.
+
+    Attributes
+    ----------
+    interface : str
+        The door: ``"DIMSE"``, ``"import"``, ``"rebuild"``, ...
+    calling_ae_title, called_ae_title : str
+        Of the association; empty where there is none.
+    host : str
+        Address of the peer; empty for local origins.
+    port : int
+        TCP port of the peer.
+    user : str
+        The authenticated user; empty when no authentication took place.
+    association : str
+        Identifier of the association in logs and audit events.
+    """
+
+    interface: str
+    calling_ae_title: str = ""
+    called_ae_title: str = ""
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    association: str = ""
+
+
+@frozen
+class StoredInstance:
+    """Where an instance lies, and what is needed to send it.
+
+    Attributes
+    ----------
+    identity : InstanceIdentity
+    transfer_syntax_uid : str
+        Transfer syntax of the stored dataset.
+    key : str
+        Key of the Part 10 object in the object store.
+    size : int
+        Size of the Part 10 object in bytes.
+    dataset_offset : int
+        Where the dataset begins in the object, after preamble and file meta information.
+    """
+
+    identity: InstanceIdentity
+    transfer_syntax_uid: str
+    key: str
+    size: int
+    dataset_offset: int
+
+
+@frozen
+class InstanceRecord:
+    """What the archive gives to an index: an instance and its attributes.
+
+    Attributes
+    ----------
+    instance : StoredInstance
+    attributes : Attributes
+        Values of the tags in :attr:`Index.wanted_tags` that the dataset has, as Unicode.
+    """
+
+    instance: StoredInstance
+    attributes: Attributes = field(factory=dict)

@@ -1,0 +1,142 @@
+"""What a node tells the components that plugins create: settings, peers, archive, audit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from attrs import field, frozen
+
+from pacs_core.contracts.archive import Archive
+from pacs_core.contracts.audit import AuditTrail
+
+ConfigT = TypeVar("ConfigT")
+
+
+@frozen
+class Peer:
+    """A remote application entity.
+
+    Attributes
+    ----------
+    ae_title : str
+    host : str
+    port : int
+    name : str
+        Of its ``[peers.NAME]`` table; empty for a peer given by address.
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+@frozen
+class Timeouts:
+    """Seconds to wait before giving up.
+
+    Attributes
+    ----------
+    artim : float
+        For the whole first PDU, and for the peer to close the transport (PS3.8 §9.1.5).
+    idle : float
+        For the next message on an established association.
+    dimse : float
+        For the rest of a message once it has begun, and for responses to our requests.
+    write : float
+        For the peer to take what we send.
+    connect : float
+        For a TCP connection to be made.
+    shutdown : float
+        Grace for running associations after SIGTERM.
+    plugin : float
+        For a component to start or stop, an audit sink to write, an event handler to return.
+    """
+
+    artim: float = 30.0
+    idle: float = 600.0
+    dimse: float = 60.0
+    write: float = 60.0
+    connect: float = 15.0
+    shutdown: float = 10.0
+    plugin: float = 30.0
+
+
+@frozen
+class NodeSettings:
+    """Settings that every component may read.
+
+    Attributes
+    ----------
+    ae_title : str
+        Of this node.
+    host : str
+        Address that it listens on.
+    port : int
+    data_directory : Path
+        Where plugins may keep files, each in a folder of its own.
+    peers : mapping of str to Peer
+        By name of the peer's table.
+    timeouts : Timeouts
+    """
+
+    ae_title: str = "PACS"
+    host: str = "127.0.0.1"
+    port: int = 11112
+    data_directory: Path = Path("pacs-data")
+    peers: Mapping[str, Peer] = field(factory=dict)
+    timeouts: Timeouts = Timeouts()
+
+    def peer(self, ae_title: str) -> Peer | None:
+        """Return the configured peer with this AE title, or None."""
+        return next((p for p in self.peers.values() if p.ae_title == ae_title), None)
+
+
+@frozen
+class Setup:
+    """What registration hooks receive: the settings, and every plugin's structured config.
+
+    Attributes
+    ----------
+    settings : NodeSettings
+    configs : mapping of type to object
+        Config instances by their class; read them with :meth:`config`.
+    """
+
+    settings: NodeSettings
+    configs: Mapping[type, object] = field(factory=dict)
+
+    def config(self, schema: type[ConfigT]) -> ConfigT:
+        """Return the plugin's config: an instance of the class that its `pacs_config` gave.
+
+        Raises
+        ------
+        LookupError
+            No plugin declared this class.
+        """
+        if schema not in self.configs:
+            raise LookupError(
+                f"no plugin declared the config class {schema.__qualname__}: "
+                "return it from the hook pacs_config"
+            )
+        return cast(ConfigT, self.configs[schema])
+
+
+@frozen
+class Node:
+    """What components receive when they are created.
+
+    Attributes
+    ----------
+    settings : NodeSettings
+    archive : Archive
+        Raises :class:`LookupError` on use if no store and index are configured.
+    audit : AuditTrail
+    """
+
+    settings: NodeSettings
+    archive: Archive
+    audit: AuditTrail

@@ -1,0 +1,180 @@
+"""The contract of an object store: where Part 10 objects lie, byte for byte."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from attrs import frozen
+
+from pacs_core.contracts.component import Component
+from pacs_core.contracts.instance import InstanceIdentity
+
+CHUNK_SIZE = 256 * 1024
+
+
+class ObjectNotFoundError(LookupError):
+    """No object has this key."""
+
+
+class ObjectExistsError(Exception):
+    """An object with the key that a commit would take exists already.
+
+    Attributes
+    ----------
+    key : str
+        The key that is taken.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the object store already holds {key!r}")
+        self.key = key
+
+
+class StorageFullError(OSError):
+    """The store has no room for the object; the sender gets A700 (PS3.4 Table B.2-1)."""
+
+
+@frozen
+class StoredObject:
+    """A committed object: its key, and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectWriter(ABC):
+    """One object on its way into the store.
+
+    An async context manager: leaving it without :meth:`commit`, by an exception or by
+    cancellation, leaves no trace of the object.
+    """
+
+    @abstractmethod
+    async def write(self, chunks: Sequence[bytes | memoryview]) -> None:
+        """Append chunks.
+
+        The writer may hold up to about 1 MiB before it does input or output; more must wait
+        (back-pressure). Chunks stay valid and unchanged until the writer is done.
+
+        Raises
+        ------
+        StorageFullError
+            There is no room.
+        """
+
+    @abstractmethod
+    async def commit(self, variant: str = "") -> StoredObject:
+        """Make the object visible, whole, under its key; durable when this returns.
+
+        Parameters
+        ----------
+        variant : str
+            Distinguishes objects of one SOP Instance UID. Letters and digits only.
+
+        Raises
+        ------
+        ObjectExistsError
+            The key is taken: nothing was changed, and the writer may be committed again with
+            another variant. Of two writers that race for a key exactly one succeeds.
+        StorageFullError
+            There is no room.
+        """
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Forget the object. Idempotent; does nothing after a commit."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.abort()
+
+
+class ObjectReader(ABC):
+    """An open object. An async context manager that closes it."""
+
+    size: int
+    """Size of the object in bytes."""
+
+    @abstractmethod
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset`, fewer only at the end of the object."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release the object. Idempotent."""
+
+    async def chunks(self, offset: int = 0, size: int = CHUNK_SIZE) -> AsyncIterator[bytes]:
+        """Iterate over the object from `offset` in chunks of `size` bytes."""
+        while chunk := await self.read(offset, size):
+            offset += len(chunk)
+            yield chunk
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class ObjectStore(Component, ABC):
+    """Holds objects under keys that it derives from validated UIDs.
+
+    - An object is whole or absent at every instant, also after a crash.
+    - A store never overwrites: committing to a key that is taken fails.
+    - Every method may be called concurrently from one event loop, and, if :attr:`shared`, from
+      many processes at once. No method blocks the event loop.
+    - Cancellation is safe at every await: nothing half-written stays.
+    """
+
+    shared: bool = False
+    """Whether many processes may use the same store at once."""
+
+    @abstractmethod
+    def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
+        """Begin an object; no input or output happens yet.
+
+        Parameters
+        ----------
+        identity : InstanceIdentity
+            Validated UIDs, from which the key is derived.
+        durable : bool
+            Whether the object must survive a power failure once :meth:`ObjectWriter.commit`
+            has returned.
+        """
+
+    @abstractmethod
+    async def open(self, key: str) -> ObjectReader:
+        """Open an object for reading.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is none, or `key` is not one that this store could have made.
+        """
+
+    @abstractmethod
+    async def delete(self, key: str) -> None:
+        """Remove an object.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is none.
+        """
+
+    @abstractmethod
+    def objects(self) -> AsyncIterator[StoredObject]:
+        """Iterate over all committed objects, in no particular order, in bounded memory."""

@@ -1,0 +1,242 @@
+"""The hooks of the kernel. Each docstring is a contract.
+
+All hooks are synchronous and return descriptors, or nothing; behaviour lives in the objects that
+a descriptor creates. Hooks are called once, in plugin order, while the node is assembled: after
+all configuration was checked, before a port is bound. A hook that raises, or returns anything but
+what it promises, quarantines its plugin: nothing of that plugin is used, and the node goes on
+without it unless ``[plugins] required`` names it.
+
+A plugin is a module or object named by an entry point in the group ``pacs_core.plugins``; it
+marks its implementations with :data:`pacs_core.plugins.hookimpl`.
+"""
+
+from collections.abc import Sequence
+
+from pacs_core.contracts import (
+    AccessDescriptor,
+    AuditSinkDescriptor,
+    CliCommandDescriptor,
+    CodecDescriptor,
+    EventHandlerDescriptor,
+    IndexDescriptor,
+    ObjectStoreDescriptor,
+    ServiceProviderDescriptor,
+    Setup,
+)
+from pacs_core.plugins.markers import hookspec
+
+
+@hookspec
+def pacs_config() -> type:
+    """Return the attrs class of the plugin's configuration.
+
+    Called first, for every loaded plugin. The table ``[plugin.NAME]`` of the configuration, NAME
+    being the plugin's entry point, is structured into this class with cattrs; unknown keys are
+    errors, and the errors of all tables are reported at once. Without a table the class is
+    called without arguments, so give every field a default unless the plugin cannot do without.
+
+    Example
+    -------
+    ::
+
+        from attrs import frozen
+        from pacs_core.plugins import hookimpl
+
+        @frozen
+        class GreeterConfig:
+            greeting: str = "hello"
+
+        @hookimpl
+        def pacs_config() -> type:
+            return GreeterConfig
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_service_providers(setup: Setup) -> Sequence[ServiceProviderDescriptor]:
+    """Return the service providers: SOP classes and who answers for them.
+
+    A SOP class that an earlier plugin has claimed quarantines the later one.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import (
+            Node, Operation, Response, ServiceProvider, ServiceProviderDescriptor, Setup,
+            SopClassSupport,
+        )
+        from pacs_core.plugins import hookimpl
+
+        class Echo(ServiceProvider):
+            async def handle(self, operation: Operation) -> Response:
+                return Response(status=0x0000)
+
+        @hookimpl
+        def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
+            sop_classes = {"1.2.840.10008.1.1": SopClassSupport()}
+            return [ServiceProviderDescriptor("echo", sop_classes, lambda node: Echo())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_object_stores(setup: Setup) -> Sequence[ObjectStoreDescriptor]:
+    """Return the object stores; ``[archive] store`` names the one that is created.
+
+    Example
+    -------
+    ::
+
+        from my_store import BucketConfig, BucketStore
+        from pacs_core.contracts import ObjectStoreDescriptor, Setup
+        from pacs_core.plugins import hookimpl
+
+        @hookimpl
+        def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
+            return [
+                ObjectStoreDescriptor("bucket", lambda s: BucketStore(s.config(BucketConfig)))
+            ]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_indexes(setup: Setup) -> Sequence[IndexDescriptor]:
+    """Return the indexes; ``[archive] index`` names the one that is created.
+
+    Example
+    -------
+    ::
+
+        from my_index import TreeIndex
+        from pacs_core.contracts import IndexDescriptor, Setup
+        from pacs_core.plugins import hookimpl
+
+        @hookimpl
+        def pacs_indexes(setup: Setup) -> list[IndexDescriptor]:
+            return [IndexDescriptor("tree", lambda setup: TreeIndex(setup.settings.data_directory))]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_codecs(setup: Setup) -> Sequence[CodecDescriptor]:
+    """Return the codecs; for each transfer syntax the first in plugin order is used.
+
+    Example
+    -------
+    ::
+
+        from my_codec import RunLengthCodec
+        from pacs_core.contracts import CodecDescriptor, Setup
+        from pacs_core.plugins import hookimpl
+
+        RLE = frozenset({"1.2.840.10008.1.2.5"})
+
+        @hookimpl
+        def pacs_codecs(setup: Setup) -> list[CodecDescriptor]:
+            return [CodecDescriptor("rle", decodes=RLE, encodes=RLE, create=RunLengthCodec)]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_audit_sinks(setup: Setup) -> Sequence[AuditSinkDescriptor]:
+    """Return the audit sinks; all of them receive every event.
+
+    Example
+    -------
+    ::
+
+        from collections.abc import Sequence
+
+        from pacs_core.contracts import AuditEvent, AuditSink, AuditSinkDescriptor, Setup
+        from pacs_core.plugins import hookimpl
+
+        class Console(AuditSink):
+            async def write(self, events: Sequence[AuditEvent]) -> None:
+                for event in events:
+                    print(event.time, event.kind.value, event.outcome.value)
+
+        @hookimpl
+        def pacs_audit_sinks(setup: Setup) -> list[AuditSinkDescriptor]:
+            return [AuditSinkDescriptor("console", lambda setup: Console())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_event_handlers(setup: Setup) -> Sequence[EventHandlerDescriptor]:
+    """Return handlers of instance events: received, stored, deleted.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import (
+            EventHandler, EventHandlerDescriptor, InstanceEvent, InstanceEventKind, Setup,
+        )
+        from pacs_core.plugins import hookimpl
+
+        class Counter(EventHandler):
+            stored = 0
+
+            async def handle(self, event: InstanceEvent) -> None:
+                self.stored += event.kind is InstanceEventKind.STORED
+
+        @hookimpl
+        def pacs_event_handlers(setup: Setup) -> list[EventHandlerDescriptor]:
+            return [EventHandlerDescriptor("counter", lambda node: Counter())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_access(setup: Setup) -> Sequence[AccessDescriptor]:
+    """Return authenticators, authorizers and observers of associations.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import AccessDescriptor, AssociationInfo, Authorizer, Setup
+        from pacs_core.dimse import Command, CommandField
+        from pacs_core.plugins import hookimpl
+
+        class ReadOnly(Authorizer):
+            async def authorize(self, command: Command, association: AssociationInfo) -> str | None:
+                return "read only" if command.field is CommandField.C_STORE_RQ else None
+
+        @hookimpl
+        def pacs_access(setup: Setup) -> list[AccessDescriptor]:
+            return [AccessDescriptor("read-only", authorizer=lambda setup: ReadOnly())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_cli_commands() -> Sequence[CliCommandDescriptor]:
+    """Return subcommands of ``pacs``. Called for every run of ``pacs``: keep imports inside.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import CliCommandDescriptor
+        from pacs_core.plugins import hookimpl
+
+        def load():
+            def greet(name: str = "world") -> int:
+                "Greet somebody."
+                print(f"hello {name}")
+                return 0
+
+            return greet
+
+        @hookimpl
+        def pacs_cli_commands() -> list[CliCommandDescriptor]:
+            return [CliCommandDescriptor("greet", "Greet somebody.", load)]
+    """
+    raise NotImplementedError
