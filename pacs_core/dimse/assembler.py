@@ -108,12 +108,14 @@ class MessageAssembler:
                 f"fragment in presentation context {pdv.context_id} within a message "
                 f"of presentation context {self._context_id} (PS3.8 §E.1)"
             )
-        if pdv.is_command == self._in_dataset:
+        if pdv.is_command and self._in_dataset:
             raise DimseProtocolViolation(
                 f"command fragment in presentation context {pdv.context_id} "
                 "before the data set of the last command is complete (PS3.8 §E.1)"
-                if pdv.is_command
-                else f"data set fragment in presentation context {pdv.context_id} "
+            )
+        if not pdv.is_command and not self._in_dataset:
+            raise DimseProtocolViolation(
+                f"data set fragment in presentation context {pdv.context_id} "
                 "without a complete command that announces it (PS3.8 §E.1)"
             )
 

@@ -37,6 +37,8 @@ def encode_message(
     ------
     ValueError
         If `dataset` is given and `command` announces none, or the command cannot be encoded.
+    pacs_core.upper_layer.LocalProtocolError
+        If the peer's maximum length leaves no room for data.
     """
     if dataset is not None and not command.has_dataset:
         raise ValueError(f"{command.field.name} with a data set, but has_dataset is False")
