@@ -1,0 +1,172 @@
+"""Encoding of the user information item and its sub-items (PS3.8 §9.3.2.3, PS3.7 §D.3.3)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pacs_core.upper_layer.errors import AbortReason, LocalProtocolError
+from pacs_core.upper_layer.items import (
+    AsynchronousOperations,
+    CommonExtendedNegotiation,
+    ExtendedNegotiation,
+    RoleSelection,
+    UserIdentity,
+    UserInformation,
+)
+from pacs_core.upper_layer.wire import Cursor, pack_counted, pack_item, pack_uid, pack_uint
+
+USER_INFORMATION = 0x50
+_MAXIMUM_LENGTH = 0x51
+_IMPLEMENTATION_CLASS_UID = 0x52
+_ASYNCHRONOUS_OPERATIONS = 0x53
+_ROLE = 0x54
+_IMPLEMENTATION_VERSION_NAME = 0x55
+_EXTENDED = 0x56
+_COMMON_EXTENDED = 0x57
+_USER_IDENTITY = 0x58
+_USER_IDENTITY_RESPONSE = 0x59
+
+_VERSION_NAME_LENGTH = 16
+
+
+def _maximum_length(item: Cursor) -> int:
+    return item.uint(4, "maximum length received")
+
+
+def _class_uid(item: Cursor) -> str:
+    return item.uid(item.rest())
+
+
+def _version_name(item: Cursor) -> str:
+    return bytes(item.rest()).decode("ascii", "replace").strip("\0 ")
+
+
+def _asynchronous_operations(item: Cursor) -> AsynchronousOperations:
+    return AsynchronousOperations(
+        item.uint(2, "maximum operations invoked"), item.uint(2, "maximum operations performed")
+    )
+
+
+def _role(item: Cursor) -> RoleSelection:
+    uid = item.uid(item.counted("SOP class UID"))
+    return RoleSelection(uid, item.uint(1, "SCU role") == 1, item.uint(1, "SCP role") == 1)
+
+
+def _extended(item: Cursor) -> ExtendedNegotiation:
+    uid = item.uid(item.counted("SOP class UID"))
+    return ExtendedNegotiation(uid, bytes(item.rest()))
+
+
+def _common_extended(item: Cursor) -> CommonExtendedNegotiation:
+    sop_class = item.uid(item.counted("SOP class UID"))
+    service_class = item.uid(item.counted("service class UID"))
+    related = item.part("related general SOP classes")
+    return CommonExtendedNegotiation(
+        sop_class, service_class, tuple(related.uid(value) for value in related.all_counted("UID"))
+    )
+
+
+def _user_identity(item: Cursor) -> UserIdentity:
+    return UserIdentity(
+        type=item.uint(1, "user identity type"),
+        positive_response_requested=item.uint(1, "positive response requested") == 1,
+        primary=bytes(item.counted("primary field")),
+        secondary=bytes(item.counted("secondary field")),
+    )
+
+
+def _user_identity_response(item: Cursor) -> bytes:
+    return bytes(item.counted("server response"))
+
+
+_SINGLE: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
+    _MAXIMUM_LENGTH: ("maximum_length", _maximum_length),
+    _IMPLEMENTATION_CLASS_UID: ("implementation_class_uid", _class_uid),
+    _IMPLEMENTATION_VERSION_NAME: ("implementation_version_name", _version_name),
+    _ASYNCHRONOUS_OPERATIONS: ("asynchronous_operations", _asynchronous_operations),
+    _USER_IDENTITY: ("user_identity", _user_identity),
+    _USER_IDENTITY_RESPONSE: ("user_identity_response", _user_identity_response),
+}
+_REPEATED: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
+    _ROLE: ("roles", _role),
+    _EXTENDED: ("extended", _extended),
+    _COMMON_EXTENDED: ("common_extended", _common_extended),
+}
+
+
+def decode_user_information(item: Cursor) -> UserInformation:
+    """Decode the value of a user information item; unknown sub-items are ignored."""
+    fields: dict[str, Any] = {}
+    for kind, value in item.items():
+        if kind in _REPEATED:
+            name, decode = _REPEATED[kind]
+            fields.setdefault(name, []).append(decode(value))
+        elif kind in _SINGLE:
+            name, decode = _SINGLE[kind]
+            if name in fields:
+                raise value.malformed("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
+            fields[name] = decode(value)
+    return UserInformation(**fields)
+
+
+def encode_user_information(user: UserInformation) -> bytes:
+    """Encode a user information item with its header."""
+    return pack_item(USER_INFORMATION, b"".join(_sub_items(user)))
+
+
+def _sub_items(user: UserInformation) -> Iterator[bytes]:
+    yield pack_item(_MAXIMUM_LENGTH, pack_uint(user.maximum_length, 4, "maximum length"))
+    if user.implementation_class_uid:
+        yield pack_item(_IMPLEMENTATION_CLASS_UID, pack_uid(user.implementation_class_uid))
+    if user.asynchronous_operations is not None:
+        yield pack_item(_ASYNCHRONOUS_OPERATIONS, _pack_window(user.asynchronous_operations))
+    for role in user.roles:
+        flags = bytes((role.scu, role.scp))
+        yield pack_item(_ROLE, _pack_counted_uid(role.sop_class_uid) + flags)
+    if user.implementation_version_name:
+        yield pack_item(_IMPLEMENTATION_VERSION_NAME, _pack_name(user.implementation_version_name))
+    for extended in user.extended:
+        uid = _pack_counted_uid(extended.sop_class_uid)
+        yield pack_item(_EXTENDED, uid + extended.application_information)
+    for common in user.common_extended:
+        yield pack_item(_COMMON_EXTENDED, _pack_common_extended(common))
+    if user.user_identity is not None:
+        yield pack_item(_USER_IDENTITY, _pack_identity(user.user_identity))
+    if user.user_identity_response is not None:
+        response = pack_counted(user.user_identity_response, "server response")
+        yield pack_item(_USER_IDENTITY_RESPONSE, response)
+
+
+def _pack_counted_uid(uid: str) -> bytes:
+    return pack_counted(pack_uid(uid), "UID")
+
+
+def _pack_window(window: AsynchronousOperations) -> bytes:
+    return pack_uint(window.max_invoked, 2, "maximum operations invoked") + pack_uint(
+        window.max_performed, 2, "maximum operations performed"
+    )
+
+
+def _pack_name(name: str) -> bytes:
+    if not name.isascii() or len(name) > _VERSION_NAME_LENGTH:
+        raise LocalProtocolError(
+            f"implementation version name {name!r} is not 16 or fewer ASCII characters"
+        )
+    return name.encode("ascii")
+
+
+def _pack_common_extended(common: CommonExtendedNegotiation) -> bytes:
+    related = b"".join(_pack_counted_uid(uid) for uid in common.related_general_sop_class_uids)
+    return (
+        _pack_counted_uid(common.sop_class_uid)
+        + _pack_counted_uid(common.service_class_uid)
+        + pack_counted(related, "related general SOP classes")
+    )
+
+
+def _pack_identity(identity: UserIdentity) -> bytes:
+    return (
+        pack_uint(identity.type, 1, "user identity type")
+        + bytes((identity.positive_response_requested,))
+        + pack_counted(identity.primary, "primary field")
+        + pack_counted(identity.secondary, "secondary field")
+    )
