@@ -163,7 +163,7 @@ def encode_command(command: Command) -> bytes:
     return _GROUP_LENGTH_ELEMENT.pack(0, GROUP_LENGTH, 4, len(body)) + body
 
 
-def decode_command(data: bytes | memoryview) -> Command:
+def decode_command(data: bytes | bytearray | memoryview) -> Command:
     """Decode a complete command set (PS3.7 §6.3.1).
 
     Elements that are unknown, retired, or foreign to this kind of message are skipped, and so are
@@ -171,7 +171,7 @@ def decode_command(data: bytes | memoryview) -> Command:
 
     Parameters
     ----------
-    data : bytes or memoryview
+    data : bytes, bytearray or memoryview
 
     Returns
     -------
