@@ -1,0 +1,69 @@
+"""Datasets without input or output: scan, parse, encode, and the Part 10 header (PS3.5, PS3.10)."""
+
+from pacs_core.dataset.charset import best_character_set, decode_text, encode_text
+from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
+from pacs_core.dataset.elements import encode_attributes, parse_attributes
+from pacs_core.dataset.errors import (
+    MalformedDataset,
+    NeedMoreData,
+    NotPart10,
+    UnencodableValue,
+    UnknownAttribute,
+)
+from pacs_core.dataset.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs_core.dataset.model import Attributes, MutableAttributes, Value, items, texts
+from pacs_core.dataset.part10 import FileMeta, file_meta, guess_transfer_syntax, read_file_meta
+from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
+from pacs_core.dataset.scanner import HeaderScanner
+from pacs_core.dataset.transfer_syntax import (
+    ALL_TRANSFER_SYNTAXES,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Encoding,
+    TransferSyntax,
+    encoding_of,
+    name_of,
+)
+
+__all__ = [
+    "ALL_TRANSFER_SYNTAXES",
+    "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
+    "EXPLICIT_VR_BIG_ENDIAN",
+    "EXPLICIT_VR_LITTLE_ENDIAN",
+    "IMPLEMENTATION_CLASS_UID",
+    "IMPLEMENTATION_VERSION_NAME",
+    "IMPLICIT_VR_LITTLE_ENDIAN",
+    "Attributes",
+    "Encoding",
+    "FileMeta",
+    "HeaderScanner",
+    "MalformedDataset",
+    "MutableAttributes",
+    "NeedMoreData",
+    "NotPart10",
+    "ScannedFile",
+    "TransferSyntax",
+    "UnencodableValue",
+    "UnknownAttribute",
+    "Value",
+    "best_character_set",
+    "decode_text",
+    "encode_attributes",
+    "encode_text",
+    "encoding_of",
+    "file_meta",
+    "guess_transfer_syntax",
+    "items",
+    "keyword_of",
+    "name_of",
+    "parse_attributes",
+    "read_file_meta",
+    "scan_file",
+    "scan_stream",
+    "tag_of",
+    "texts",
+    "vm_of",
+    "vr_of",
+]

@@ -1,0 +1,93 @@
+"""Names and representations of attributes (PS3.6), from pydicom's tables.
+
+The tables are loaded at first use, because importing pydicom takes longer than starting the
+kernel. A server calls `load` before it accepts associations.
+"""
+
+import re
+from functools import cache, lru_cache
+
+from pacs_core.dataset.errors import UnknownAttribute
+
+_HEX_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?\s?([0-9A-Fa-f]{4})\)?")
+_UNKNOWN = ("UN", "1-n", "")
+_PRIVATE_CREATOR = ("LO", "1", "")
+_GROUP_LENGTH = ("UL", "1", "")
+
+
+@cache
+def _keywords() -> dict[str, int]:
+    from pydicom.datadict import keyword_dict
+
+    return keyword_dict
+
+
+def load() -> None:
+    """Load the tables now rather than at the first attribute."""
+    _keywords()
+
+
+@lru_cache(maxsize=8192)
+def _entry(tag: int) -> tuple[str, str, str]:
+    """Return value representation, multiplicity and keyword."""
+    group, element = tag >> 16, tag & 0xFFFF
+    if group & 1:
+        return _PRIVATE_CREATOR if 0x10 <= element <= 0xFF else _UNKNOWN
+    if element == 0 and group > 2:
+        return _GROUP_LENGTH
+    return _standard_entry(tag)
+
+
+def _standard_entry(tag: int) -> tuple[str, str, str]:
+    from pydicom.datadict import get_entry
+
+    try:
+        vr, vm, _name, _retired, keyword = get_entry(tag)
+    except KeyError:
+        return _UNKNOWN
+    first = vr.split(" ")[0]
+    return (first if len(first) == 2 else "UN"), vm, keyword
+
+
+def tag_of(keyword_or_hex: str) -> int:
+    """Return the tag that a keyword or hexadecimal text names.
+
+    Parameters
+    ----------
+    keyword_or_hex : str
+        "PatientName", "00100010", "0010,0010" or "(0010,0010)".
+
+    Raises
+    ------
+    UnknownAttribute
+        If it is neither; the message suggests the keyword that comes nearest.
+    """
+    tag = _keywords().get(keyword_or_hex)
+    if tag is not None:
+        return tag
+    if match := _HEX_TAG.fullmatch(keyword_or_hex):
+        return int(match[1] + match[2], 16)
+    raise UnknownAttribute(_unknown(keyword_or_hex))
+
+
+def _unknown(text: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text[:64], _keywords(), n=1)
+    hint = f"did you mean {near[0]}?" if near else "use a PS3.6 keyword or eight hex digits"
+    return f"no attribute is called {text[:64]!r}: {hint}"
+
+
+def keyword_of(tag: int) -> str:
+    """Return the keyword (PS3.6 §6), or eight hexadecimal digits where there is none."""
+    return _entry(tag)[2] or f"{tag:08X}"
+
+
+def vr_of(tag: int) -> str:
+    """Return the value representation; the first if several are allowed, "UN" if unknown."""
+    return _entry(tag)[0]
+
+
+def vm_of(tag: int) -> str:
+    """Return the value multiplicity as PS3.6 writes it ("1", "1-n", "2-2n")."""
+    return _entry(tag)[1]

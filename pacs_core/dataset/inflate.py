@@ -1,0 +1,77 @@
+"""The deflated transfer syntax: a raw deflate stream, inflated piece by piece (PS3.5 A.5)."""
+
+import zlib
+from collections.abc import Iterator
+
+from pacs_core.dataset.errors import MalformedDataset
+
+_INPUT = 4096
+_OUTPUT = 65536
+
+
+class Inflater:
+    """Inflates as data arrives, never holding more than one piece of 64 KiB.
+
+    Parameters
+    ----------
+    max_length : int
+        Bytes of output after which the stream is refused.
+    """
+
+    def __init__(self, max_length: int) -> None:
+        self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._max_length = max_length
+        self._length = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the final block has been seen."""
+        return self._stream.eof
+
+    def pieces(self, data: bytes | memoryview) -> Iterator[bytes]:
+        """Inflate what has arrived; bytes after the final block are padding.
+
+        Raises
+        ------
+        MalformedDataset
+            If this is no deflate stream, or it inflates to more than allowed.
+        """
+        # Small inputs, because what zlib has not consumed is copied at each call.
+        for start in range(0, len(data), _INPUT):
+            source: bytes | memoryview = data[start : start + _INPUT]
+            while not self._stream.eof and (piece := self._inflate(source)):
+                yield piece
+                source = self._stream.unconsumed_tail
+
+    def _inflate(self, source: bytes | memoryview) -> bytes:
+        try:
+            piece = self._stream.decompress(source, _OUTPUT)
+        except zlib.error as error:
+            raise MalformedDataset(f"no deflate stream: {error}", self._length) from error
+        self._length += len(piece)
+        if self._length > self._max_length:
+            what = f"the deflated dataset inflates to more than {self._max_length} bytes"
+            raise MalformedDataset(what, self._length)
+        return piece
+
+
+def inflate(data: bytes | memoryview, max_length: int) -> bytes:
+    """Inflate a whole dataset.
+
+    Raises
+    ------
+    MalformedDataset
+        If it is truncated, no deflate stream, or longer than `max_length` bytes.
+    """
+    inflater = Inflater(max_length)
+    whole = b"".join(inflater.pieces(data))
+    if not inflater.ended:
+        raise MalformedDataset("the deflate stream is truncated", len(whole))
+    return whole
+
+
+def deflate(data: bytes) -> bytes:
+    """Deflate a whole dataset, padded to even length (PS3.5 A.5)."""
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = stream.compress(data) + stream.flush()
+    return deflated + b"\0" if len(deflated) & 1 else deflated

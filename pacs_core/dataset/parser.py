@@ -1,0 +1,168 @@
+"""Parses a contiguous dataset or sequence completely, without recursion (PS3.5 §7)."""
+
+from attrs import define
+
+from pacs_core.dataset.dictionary import vr_of
+from pacs_core.dataset.errors import MalformedDataset
+from pacs_core.dataset.layout import (
+    BULK_VRS,
+    FOREIGN_GROUPS,
+    IMPLICIT,
+    ITEM,
+    ITEM_DELIMITATION,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    Buffer,
+    Layout,
+)
+from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes, MutableAttributes
+from pacs_core.dataset.values import decode_value
+
+MAX_DEPTH = 16
+
+
+def actual_vr(tag: int, vr: str) -> str:
+    """Return the VR, from the dictionary if it was not sent or sent as UN (PS3.5 §6.2.2)."""
+    return vr if vr and vr != "UN" else vr_of(tag)
+
+
+@define
+class _Open:
+    """What is being read: a dataset or item, a sequence, or the fragments of pixel data.
+
+    `end` is None if a delimitation item ends it; `bound` is where the nearest known end lies.
+    """
+
+    layout: Layout
+    character_sets: tuple[str, ...]
+    end: int | None
+    bound: int
+    attributes: MutableAttributes
+    tag: int = 0
+    items: list[Attributes] | None = None
+    keep: bool = True
+
+
+class Parser:
+    """Walks a buffer with a stack of its own: nesting on the wire never nests calls."""
+
+    def __init__(self, buffer: Buffer, base: int, max_depth: int) -> None:
+        self._buffer = buffer
+        self._base = base
+        self._position = 0
+        self._stack: list[_Open] = []
+        self._max_stack = 2 * max_depth
+
+    def dataset(self, layout: Layout, character_sets: tuple[str, ...]) -> MutableAttributes:
+        """Parse the buffer as a dataset."""
+        end = len(self._buffer)
+        root = _Open(layout, character_sets, end, end, {})
+        self._run(root)
+        return root.attributes
+
+    def sequence(self, layout: Layout, character_sets: tuple[str, ...]) -> tuple[Attributes, ...]:
+        """Parse the buffer as the value of a sequence, with or without its delimitation item."""
+        end = len(self._buffer)
+        root = _Open(layout, character_sets, end, end, {}, items=[])
+        self._run(root)
+        return tuple(root.items or ())
+
+    def _run(self, top: _Open) -> None:
+        self._stack.append(top)
+        while self._stack:
+            top = self._stack[-1]
+            if self._position == top.end:
+                self._close(top)
+            elif top.bound - self._position < 8:
+                raise self._malformed("truncated: an element's header was expected")
+            elif top.items is None:
+                self._read_elements(top)
+            else:
+                self._read_item(top)
+
+    def _malformed(self, what: str) -> MalformedDataset:
+        return MalformedDataset(what, self._base + self._position)
+
+    def _close(self, top: _Open) -> None:
+        self._stack.pop()
+        if self._stack and top.items is not None and top.keep:
+            self._stack[-1].attributes[top.tag] = tuple(top.items)
+
+    def _push(self, top: _Open) -> None:
+        if len(self._stack) > self._max_stack:
+            raise self._malformed(f"sequences nest deeper than {self._max_stack // 2}")
+        self._stack.append(top)
+
+    def _read_elements(self, top: _Open) -> None:
+        read_header, buffer, base = top.layout.read_header, self._buffer, self._base
+        bound, position = top.bound, self._position
+        while bound - position >= 8:
+            self._position = position
+            header = read_header(buffer, position, base)
+            if header is None:
+                raise self._malformed("truncated: an element's header is incomplete")
+            tag, vr, start, length = header
+            if tag >= ITEM:
+                return self._delimit(top, tag, start)
+            if tag >> 16 in FOREIGN_GROUPS:
+                raise self._malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not of a dataset")
+            layout = IMPLICIT if vr == "UN" else top.layout
+            vr = actual_vr(tag, vr)
+            if length == UNDEFINED_LENGTH:
+                return self._open(layout, tag, vr, start, None)
+            position = start + length
+            if position > bound:
+                raise self._malformed(
+                    f"truncated: ({tag >> 16:04X},{tag & 0xFFFF:04X}) claims {length} bytes"
+                )
+            if vr == "SQ":
+                return self._open(layout, tag, vr, start, position)
+            if vr not in BULK_VRS:
+                raw = buffer[start:position]
+                value = decode_value(vr, raw, layout.little_endian, top.character_sets)
+                top.attributes[tag] = value
+                if tag == SPECIFIC_CHARACTER_SET:
+                    top.character_sets = value
+        self._position = position
+        return None
+
+    def _delimit(self, top: _Open, tag: int, start: int) -> None:
+        if tag != ITEM_DELIMITATION or top.end is not None:
+            raise self._malformed(f"unexpected ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+        self._position = start
+        self._close(top)
+
+    def _open(self, layout: Layout, tag: int, vr: str, start: int, end: int | None) -> None:
+        if vr not in {"SQ", "UN", "OB", "OW"}:
+            raise self._malformed(f"VR {vr} cannot have undefined length")
+        self._position = start
+        top = self._stack[-1]
+        bound = top.bound if end is None else end
+        # Fragments of pixel data look like items, but hold no elements (PS3.5 A.4).
+        keep = vr in {"SQ", "UN"}
+        self._push(_Open(layout, top.character_sets, end, bound, {}, tag, items=[], keep=keep))
+
+    def _read_item(self, top: _Open) -> None:
+        tag, length = top.layout.read_item(self._buffer, self._position)
+        start = self._position + 8
+        if tag == SEQUENCE_DELIMITATION and (top.end is None or start == top.end):
+            self._position = start
+            return self._close(top)
+        if tag != ITEM:
+            raise self._malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) where an item was due")
+        end = None if length == UNDEFINED_LENGTH else start + length
+        if end is not None and end > top.bound:
+            raise self._malformed(f"truncated: an item claims {length} bytes")
+        if not top.keep:
+            return self._skip_fragment(end)
+        self._position = start
+        attributes: MutableAttributes = {}
+        if top.items is not None:
+            top.items.append(attributes)
+        bound = top.bound if end is None else end
+        return self._push(_Open(top.layout, top.character_sets, end, bound, attributes))
+
+    def _skip_fragment(self, end: int | None) -> None:
+        if end is None:
+            raise self._malformed("a fragment of pixel data has undefined length")
+        self._position = end

@@ -1,0 +1,110 @@
+"""The attributes of files and streams, read no further than the header (PS3.10 §7)."""
+
+import os
+from collections.abc import Collection, Iterator
+from typing import BinaryIO
+
+from attrs import evolve, frozen
+
+from pacs_core.dataset.errors import NeedMoreData
+from pacs_core.dataset.model import Attributes
+from pacs_core.dataset.part10 import FileMeta, guess_transfer_syntax, read_file_meta
+from pacs_core.dataset.scanner import MAX_HEADER, HeaderScanner
+
+_BLOCK = 16384
+_BARE = FileMeta("", "", "", 0)
+
+
+@frozen
+class ScannedFile:
+    """What a scan found.
+
+    Attributes
+    ----------
+    meta : FileMeta
+        The File Meta Information; where the file has none, only the transfer syntax (guessed).
+    attributes : Attributes
+        The wanted attributes that the dataset has.
+    size : int or None
+        Bytes of the whole file; None for a stream.
+    """
+
+    meta: FileMeta
+    attributes: Attributes
+    size: int | None
+
+
+def scan_file(
+    path: str | os.PathLike[str], wanted: Collection[int], max_header: int = MAX_HEADER
+) -> ScannedFile:
+    """Read the wanted attributes of a file, but not its Pixel Data. Blocking.
+
+    Parameters
+    ----------
+    path : path-like
+        A DICOM file, or a bare dataset.
+    wanted : collection of int
+        Tags to read.
+    max_header : int
+        Bytes to examine, as for `HeaderScanner`.
+
+    Raises
+    ------
+    NotPart10
+        If it is neither a DICOM file nor a dataset.
+    MalformedDataset
+        If the dataset is malformed, or truncated before the last wanted attribute.
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        meta, attributes = _scan(file, wanted, max_header)
+    return ScannedFile(meta, attributes, size)
+
+
+def scan_stream(
+    readable: BinaryIO, wanted: Collection[int], max_header: int = MAX_HEADER
+) -> ScannedFile:
+    """Read the wanted attributes of a file from a stream. Blocking; as `scan_file`."""
+    meta, attributes = _scan(readable, wanted, max_header)
+    return ScannedFile(meta, attributes, None)
+
+
+def _scan(
+    readable: BinaryIO, wanted: Collection[int], max_header: int
+) -> tuple[FileMeta, Attributes]:
+    meta, start = _meta(readable)
+    scanner = HeaderScanner(meta.transfer_syntax_uid, wanted, max_header)
+    if not any(scanner.feed(block) for block in _blocks(start, readable)):
+        scanner.finish()
+    return meta, scanner.attributes
+
+
+def _meta(readable: BinaryIO) -> tuple[FileMeta, bytes]:
+    """Return the File Meta Information and what was read of the dataset."""
+    prefix = readable.read(_BLOCK)
+    meta = _BARE
+    if prefix[128:132] == b"DICM":
+        meta, prefix = _read_meta(prefix, readable)
+    dataset = prefix[meta.dataset_offset :]
+    if not meta.transfer_syntax_uid:
+        meta = evolve(meta, transfer_syntax_uid=guess_transfer_syntax(dataset))
+    return meta, dataset
+
+
+def _read_meta(prefix: bytes, readable: BinaryIO) -> tuple[FileMeta, bytes]:
+    while True:
+        try:
+            return read_file_meta(prefix), prefix
+        except NeedMoreData as short:
+            more = readable.read(max(_BLOCK, short.needed - len(prefix)))
+            if not more:
+                raise
+            prefix += more
+
+
+def _blocks(start: bytes, readable: BinaryIO) -> Iterator[bytes]:
+    yield start
+    while block := readable.read(_BLOCK):
+        yield block
