@@ -1,0 +1,257 @@
+"""An archive that keeps everything in memory: the contract in its simplest form."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Final
+
+from attrs import define, field, frozen
+
+from pacs_core.contracts import (
+    Archive,
+    DuplicateInstanceError,
+    IdentityMismatchError,
+    IngestOutcome,
+    IngestResult,
+    InstanceIdentity,
+    InstanceNotFoundError,
+    InvalidInstanceError,
+    Level,
+    ObjectReader,
+    Origin,
+    Query,
+    StoredInstance,
+)
+from pacs_core.dataset import (
+    Attributes,
+    MalformedDataset,
+    file_meta,
+    parse_attributes,
+    tag_of,
+    texts,
+)
+from pacs_core.dimse import is_valid_uid
+from pacs_core.testing.memory_matching import matches
+
+_PATIENT_ID: Final = tag_of("PatientID")
+_ISSUER: Final = tag_of("IssuerOfPatientID")
+_STUDY: Final = tag_of("StudyInstanceUID")
+_SERIES: Final = tag_of("SeriesInstanceUID")
+_INSTANCE: Final = tag_of("SOPInstanceUID")
+_SOP_CLASS: Final = tag_of("SOPClassUID")
+_MODALITY: Final = tag_of("Modality")
+_NUMBER: Final = tag_of("InstanceNumber")
+_MAX_LENGTH: Final = 1 << 30
+
+_KEYS: Final = {
+    Level.PATIENT: (_PATIENT_ID, _ISSUER),
+    Level.STUDY: (_STUDY,),
+    Level.SERIES: (_SERIES,),
+    Level.IMAGE: (_INSTANCE,),
+}
+
+SEARCHABLE: Final = {
+    Level.PATIENT: (
+        "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex "
+        "OtherPatientIDsSequence NumberOfPatientRelatedStudies NumberOfPatientRelatedSeries "
+        "NumberOfPatientRelatedInstances"
+    ),
+    Level.STUDY: (
+        "StudyDate StudyTime AccessionNumber StudyID StudyInstanceUID StudyDescription "
+        "ReferringPhysicianName ProcedureCodeSequence ModalitiesInStudy SOPClassesInStudy "
+        "NumberOfStudyRelatedSeries NumberOfStudyRelatedInstances"
+    ),
+    Level.SERIES: (
+        "Modality SeriesNumber SeriesInstanceUID SeriesDescription NumberOfSeriesRelatedInstances"
+    ),
+    Level.IMAGE: (
+        "InstanceNumber SOPInstanceUID SOPClassUID AcquisitionDateTime "
+        "AlternateRepresentationSequence"
+    ),
+}
+"""Keywords of what can be searched, by level."""
+
+
+@frozen
+class _Held:
+    instance: StoredInstance
+    attributes: Attributes
+    data: bytes
+
+
+@frozen
+class MemoryReader(ObjectReader):
+    """An open object in memory."""
+
+    data: bytes
+    size: int = field(init=False)
+
+    @size.default
+    def _length(self) -> int:
+        return len(self.data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the object."""
+        return self.data[offset : offset + length]
+
+    async def close(self) -> None:
+        """Release nothing."""
+
+
+@define
+class MemoryArchive(Archive):
+    """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
+
+    _held: dict[str, _Held] = field(factory=dict)
+
+    def put(self, dataset: bytes, transfer_syntax_uid: str) -> StoredInstance:
+        """Hold a dataset; raises :class:`IngestError` as :meth:`ingest` does."""
+        attributes = _parsed(dataset, transfer_syntax_uid)
+        identity = _identity(attributes)
+        prefix = file_meta(
+            sop_class_uid=identity.sop_class_uid,
+            sop_instance_uid=identity.sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+        )
+        data = prefix + dataset
+        uid = identity.sop_instance_uid
+        instance = StoredInstance(identity, transfer_syntax_uid, uid, len(data), len(prefix))
+        held = self._held.setdefault(uid, _Held(instance, attributes, data))
+        if held.data != data:
+            raise DuplicateInstanceError(f"another object {uid} is stored already")
+        return held.instance
+
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Hold a dataset."""
+        data = b"".join([bytes(chunk) async for chunk in dataset])
+        announced = (sop_class_uid, sop_instance_uid)
+        identity = _identity(_parsed(data, transfer_syntax_uid))
+        if announced != (identity.sop_class_uid, identity.sop_instance_uid):
+            raise IdentityMismatchError("the data set is not the SOP instance announced")
+        known = sop_instance_uid in self._held
+        instance = self.put(data, transfer_syntax_uid)
+        return IngestResult(IngestOutcome.IDENTICAL if known else IngestOutcome.STORED, instance)
+
+    async def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over what matches."""
+        returning = query.returning & self.searchable_tags(query.level)
+        for described, _ in self._select(query):
+            yield {tag: described.get(tag, ()) for tag in sorted(returning)}
+
+    async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over the instances at or below what matches."""
+        for _, members in self._select(query):
+            for held in sorted(members, key=_position):
+                yield held.instance
+
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Return the tags of :data:`SEARCHABLE` down to `level`."""
+        words = " ".join(text for above, text in SEARCHABLE.items() if above.depth <= level.depth)
+        return frozenset(tag_of(word) for word in words.split())
+
+    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return the instance with this UID, or None."""
+        held = self._held.get(sop_instance_uid)
+        return held.instance if held else None
+
+    async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Open the object of an instance."""
+        return MemoryReader(self._get(instance.key).data)
+
+    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+        """Forget an instance."""
+        instance = self._get(sop_instance_uid).instance
+        del self._held[sop_instance_uid]
+        return instance
+
+    def lose(self, sop_instance_uid: str) -> None:
+        """Let the object vanish while the index still knows it."""
+        held = self._get(sop_instance_uid)
+        gone = StoredInstance(
+            held.instance.identity, held.instance.transfer_syntax_uid, "lost", 0, 0
+        )
+        self._held[sop_instance_uid] = _Held(gone, held.attributes, b"")
+
+    def _get(self, key: str) -> _Held:
+        try:
+            return self._held[key]
+        except KeyError:
+            raise InstanceNotFoundError(f"there is no object {key!r}") from None
+
+    def _select(self, query: Query) -> list[tuple[Attributes, list[_Held]]]:
+        entities: dict[tuple[tuple[str, ...], ...], list[_Held]] = {}
+        for held in self._held.values():
+            key = tuple(texts(held.attributes, tag) for tag in _KEYS[query.level])
+            entities.setdefault(key, []).append(held)
+        found = [
+            (_described(members), members)
+            for members in entities.values()
+            if all(
+                any(matches(c, held.attributes) for held in members)
+                or matches(c, _computed(members))
+                for c in query.conditions
+            )
+        ]
+        end = None if query.limit is None else query.offset + query.limit
+        return found[query.offset : end]
+
+
+def _parsed(dataset: bytes, transfer_syntax_uid: str) -> Attributes:
+    try:
+        return parse_attributes(dataset, transfer_syntax_uid, max_length=_MAX_LENGTH)
+    except MalformedDataset as error:
+        raise InvalidInstanceError(str(error)) from error
+
+
+def _identity(attributes: Attributes) -> InstanceIdentity:
+    uids = ["".join(texts(attributes, t)) for t in (_STUDY, _SERIES, _INSTANCE, _SOP_CLASS)]
+    if not all(map(is_valid_uid, uids)):
+        raise InvalidInstanceError("the data set lacks a UID of its hierarchy")
+    return InstanceIdentity(*uids)
+
+
+def _position(held: _Held) -> tuple[str, str, int]:
+    identity = held.instance.identity
+    number = "".join(texts(held.attributes, _NUMBER))
+    return (
+        identity.study_instance_uid,
+        identity.series_instance_uid,
+        int(number) if number.isdigit() else 0,
+    )
+
+
+def _described(members: list[_Held]) -> Attributes:
+    return {**members[0].attributes, **_computed(members)}
+
+
+def _distinct(tag: int) -> Callable[[list[_Held]], Iterable[str]]:
+    return lambda members: sorted({v for held in members for v in texts(held.attributes, tag)})
+
+
+def _number(tag: int) -> Callable[[list[_Held]], Iterable[str]]:
+    return lambda members: (str(len(set(_distinct(tag)(members)))),)
+
+
+_COMPUTED: Final = {
+    tag_of(keyword): compute
+    for keyword, compute in {
+        "ModalitiesInStudy": _distinct(_MODALITY),
+        "SOPClassesInStudy": _distinct(_SOP_CLASS),
+        "NumberOfPatientRelatedStudies": _number(_STUDY),
+        "NumberOfPatientRelatedSeries": _number(_SERIES),
+        "NumberOfPatientRelatedInstances": _number(_INSTANCE),
+        "NumberOfStudyRelatedSeries": _number(_SERIES),
+        "NumberOfStudyRelatedInstances": _number(_INSTANCE),
+        "NumberOfSeriesRelatedInstances": _number(_INSTANCE),
+    }.items()
+}
+
+
+def _computed(members: list[_Held]) -> Attributes:
+    return {tag: tuple(compute(members)) for tag, compute in _COMPUTED.items()}

@@ -1,0 +1,219 @@
+"""A node in memory, to try service providers without a network: every part is a real one.
+
+:class:`MemoryOperation` is a request and collects what is answered, :class:`MemoryAuditTrail`
+keeps what is recorded; with :class:`~pacs_core.testing.memory_archive.MemoryArchive` they are all
+that a :class:`~pacs_core.contracts.ServiceProvider` touches.
+
+Example
+-------
+::
+
+    node = memory_node()
+    operation = MemoryOperation(Command(field=CommandField.C_ECHO_RQ, message_id=1))
+    response = await MyProvider(node).handle(operation)
+    assert response.status == 0x0000
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from pacs_core.contracts import (
+    AssociationInfo,
+    AuditEvent,
+    AuditFailedError,
+    AuditTrail,
+    DatasetStream,
+    Node,
+    NodeSettings,
+    Operation,
+    Origin,
+    Response,
+    ServiceProvider,
+)
+from pacs_core.dimse import Command, DimseError, Status
+from pacs_core.testing.memory_archive import MemoryArchive
+from pacs_core.upper_layer import AcceptedContext, AssociateRQ
+
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+
+@frozen
+class MemoryDataset(DatasetStream):
+    """The dataset of a request, arriving in fragments of `fragment` bytes."""
+
+    data: bytes = b""
+    fragment: int = 16384
+
+    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        """Iterate over the fragments."""
+        for start in range(0, len(self.data), self.fragment):
+            yield memoryview(self.data)[start : start + self.fragment]
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole dataset; a :class:`DimseError` says that it exceeds `limit`."""
+        if len(self.data) > limit:
+            raise DimseError(Status.RESOURCE_LIMITATION, f"Data set exceeds {limit} bytes")
+        return self.data
+
+
+@define
+class MemoryAuditTrail(AuditTrail):
+    """Keeps audit events in :attr:`events`; while `failing`, a required sink takes none."""
+
+    events: list[AuditEvent] = field(factory=list)
+    failing: bool = False
+
+    async def record(self, event: AuditEvent) -> None:
+        """Keep the event."""
+        if self.failing:
+            raise AuditFailedError("the audit sink 'memory' is failing")
+        self.events.append(event)
+
+
+def memory_association(
+    *contexts: AcceptedContext, extended: Mapping[str, bytes] | None = None
+) -> AssociationInfo:
+    """Return an association from SCU to PACS with these accepted contexts."""
+    return AssociationInfo(
+        id="memory-1",
+        origin=Origin("DIMSE", "SCU", "PACS", "127.0.0.1", 50000, "", "memory-1"),
+        request=AssociateRQ("PACS", "SCU", ()),
+        contexts={context.id: context for context in contexts},
+        extended=extended or {},
+        maximum_length=16384,
+    )
+
+
+def accepted_context(
+    abstract_syntax: str,
+    transfer_syntax: str = EXPLICIT_VR_LITTLE_ENDIAN,
+    *,
+    context_id: int = 1,
+    scu: bool = True,
+    scp: bool = False,
+) -> AcceptedContext:
+    """Return an accepted presentation context; roles are the requestor's (PS3.7 §D.3.3.4)."""
+    return AcceptedContext(context_id, abstract_syntax, transfer_syntax, scu, scp)
+
+
+@frozen
+class SentPending:
+    """A pending response that a provider sent."""
+
+    status: int
+    dataset: bytes | None
+    remaining: int | None
+    completed: int | None
+    failed: int | None
+    warning: int | None
+
+
+@frozen
+class SentStore:
+    """A C-STORE sub-operation that a provider performed, with its whole dataset."""
+
+    context_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    dataset: bytes
+    move_originator: tuple[str, int] | None
+
+
+@define
+class MemoryOperation(Operation):
+    """A request and everything that is answered to it.
+
+    Attributes
+    ----------
+    command : Command
+    context : AcceptedContext
+        Default: of the command's SOP class, in explicit VR little endian.
+    association : AssociationInfo
+        Default: one with just this context.
+    dataset : DatasetStream
+    cancel_after : int or None
+        The requestor sends C-CANCEL once it has so many pending responses.
+    store_status : int, or mapping of str to int
+        How the requestor answers C-STORE sub-operations; by SOP Instance UID, else 0000H.
+    pending, stores : list
+        What was sent.
+    """
+
+    command: Command
+    context: AcceptedContext = field()
+    association: AssociationInfo = field()
+    dataset: DatasetStream = field(factory=MemoryDataset)
+    cancel_after: int | None = None
+    store_status: int | Mapping[str, int] = 0
+    pending: list[SentPending] = field(factory=list)
+    stores: list[SentStore] = field(factory=list)
+
+    @context.default
+    def _own_context(self) -> AcceptedContext:
+        return accepted_context(self.command.sop_class_uid or "1.2.840.10008.1.1")
+
+    @association.default
+    def _own_association(self) -> AssociationInfo:
+        return memory_association(self.context)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the requestor has cancelled."""
+        return self.cancel_after is not None and len(self.pending) >= self.cancel_after
+
+    async def send_pending(
+        self,
+        dataset: bytes | None = None,
+        *,
+        status: int = 0xFF00,
+        remaining: int | None = None,
+        completed: int | None = None,
+        failed: int | None = None,
+        warning: int | None = None,
+    ) -> None:
+        """Note a pending response."""
+        self.pending.append(SentPending(status, dataset, remaining, completed, failed, warning))
+
+    async def c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> int:
+        """Read the dataset, note the sub-operation, and answer as `store_status` says."""
+        data = b"".join([bytes(chunk) async for chunk in dataset])
+        self.stores.append(
+            SentStore(context_id, sop_class_uid, sop_instance_uid, data, move_originator)
+        )
+        if isinstance(self.store_status, int):
+            return self.store_status
+        return self.store_status.get(sop_instance_uid, 0)
+
+
+def memory_node(settings: NodeSettings | None = None, datasets: Sequence[bytes] = ()) -> Node:
+    """Return a node with an archive and an audit trail in memory.
+
+    Parameters
+    ----------
+    settings : NodeSettings, optional
+    datasets : sequence of bytes
+        Encoded in explicit VR little endian; the archive holds them from the start.
+    """
+    archive = MemoryArchive()
+    for dataset in datasets:
+        archive.put(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
+    return Node(settings or NodeSettings(), archive, MemoryAuditTrail())
+
+
+async def answer(provider: ServiceProvider, operation: Operation) -> Response:
+    """Return the final response, as the kernel does: a :class:`DimseError` is one as well."""
+    try:
+        return await provider.handle(operation)
+    except DimseError as error:
+        return Response(
+            error.status, comment=error.comment, offending_element=error.offending_element
+        )

@@ -1,0 +1,151 @@
+"""The Storage service class as SCP (PS3.4 Annex B)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pacs_core.contracts import (
+    Archive,
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
+    AuditValue,
+    DuplicateInstanceError,
+    IdentityMismatchError,
+    IngestError,
+    IngestResult,
+    InvalidInstanceError,
+    Operation,
+    Outcome,
+    OutOfResourcesError,
+    Response,
+    ServiceProvider,
+)
+from pacs_core.dimse import Command, CommandField, DimseError, Status, is_valid_uid
+
+_AFFECTED_SOP_CLASS_UID: Final = 0x0000_0002
+_DATASET_TYPE: Final = 0x0000_0800
+_AFFECTED_SOP_INSTANCE_UID: Final = 0x0000_1000
+
+STATUSES: Final[Mapping[type[IngestError], int]] = {
+    InvalidInstanceError: Status.CANNOT_UNDERSTAND,
+    IdentityMismatchError: Status.DATASET_DOES_NOT_MATCH_SOP_CLASS,
+    DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
+    OutOfResourcesError: Status.OUT_OF_RESOURCES,
+}
+"""What the archive refuses, as a status (PS3.4 Table B.2-1, PS3.7 §9.1.1.1.9)."""
+
+
+class Storage(ServiceProvider):
+    """Hands C-STORE requests to the archive.
+
+    Parameters
+    ----------
+    archive : Archive
+    audit : AuditTrail
+    """
+
+    def __init__(self, archive: Archive, audit: AuditTrail) -> None:
+        self._archive = archive
+        self._audit = audit
+
+    async def handle(self, operation: Operation) -> Response:
+        """Store the instance and say 0000H, once it is durable and recorded.
+
+        Raises
+        ------
+        DimseError
+            It was not stored, or could not be recorded.
+        """
+        try:
+            _check(operation)
+            result = await self._ingest(operation)
+        except DimseError as error:
+            await self._record(operation, error.status, {"reason": error.comment})
+            raise
+        await self._record(operation, Status.SUCCESS, _stored(result))
+        return Response(Status.SUCCESS)
+
+    async def _ingest(self, operation: Operation) -> IngestResult:
+        command = operation.command
+        try:
+            return await self._archive.ingest(
+                operation.dataset,
+                transfer_syntax_uid=operation.context.transfer_syntax,
+                sop_class_uid=command.affected_sop_class_uid or "",
+                sop_instance_uid=command.affected_sop_instance_uid or "",
+                origin=operation.association.origin,
+            )
+        except IngestError as error:
+            raise DimseError(_status_of(error), str(error)) from error
+        except AuditFailedError as error:
+            raise DimseError(Status.PROCESSING_FAILURE, "Cannot be audited") from error
+
+    async def _record(
+        self, operation: Operation, status: int, details: Mapping[str, AuditValue]
+    ) -> None:
+        outcome = Outcome.SUCCESS if status == Status.SUCCESS else Outcome.FAILURE
+        event = AuditEvent(
+            AuditKind.C_STORE,
+            outcome,
+            operation.association.origin,
+            {**_announced(operation), **details, "status": f"{status:04X}"},
+        )
+        try:
+            await self._audit.record(event)
+        except AuditFailedError as error:
+            raise DimseError(Status.PROCESSING_FAILURE, "Cannot be audited") from error
+
+
+def _check(operation: Operation) -> None:
+    """Raise the status that the command alone deserves (PS3.7 §9.1.1.1.9)."""
+    command = operation.command
+    if command.field is not CommandField.C_STORE_RQ:
+        raise DimseError(
+            Status.UNRECOGNIZED_OPERATION,
+            f"Storage knows C-STORE only, not {command.field.name}",
+        )
+    # A data set that does not suit its class is A9xx; a class that does not suit its context is
+    # one that this context does not support (PS3.7 §9.1.1.1.9).
+    if command.affected_sop_class_uid != operation.context.abstract_syntax:
+        raise DimseError(
+            Status.SOP_CLASS_NOT_SUPPORTED,
+            "SOP class is not that of the presentation context",
+            (_AFFECTED_SOP_CLASS_UID,),
+        )
+    if not is_valid_uid(command.affected_sop_instance_uid or ""):
+        raise DimseError(
+            Status.INVALID_SOP_INSTANCE,
+            "Affected SOP Instance UID is not a UID",
+            (_AFFECTED_SOP_INSTANCE_UID,),
+        )
+    if not command.has_dataset:
+        raise DimseError(
+            Status.CANNOT_UNDERSTAND, "C-STORE came without a data set", (_DATASET_TYPE,)
+        )
+
+
+def _status_of(error: IngestError) -> int:
+    return next(
+        (status for kind, status in STATUSES.items() if isinstance(error, kind)),
+        Status.PROCESSING_FAILURE,
+    )
+
+
+def _announced(operation: Operation) -> dict[str, AuditValue]:
+    command: Command = operation.command
+    return {
+        "sop_class_uid": command.affected_sop_class_uid,
+        "sop_instance_uid": command.affected_sop_instance_uid,
+        "transfer_syntax_uid": operation.context.transfer_syntax,
+    }
+
+
+def _stored(result: IngestResult) -> dict[str, AuditValue]:
+    instance = result.instance
+    return {
+        "result": result.outcome.value,
+        "study_instance_uid": instance.identity.study_instance_uid,
+        "series_instance_uid": instance.identity.series_instance_uid,
+        "size": instance.size,
+    }

@@ -1,0 +1,17 @@
+"""What the plugin registers."""
+
+from pacs_core.contracts import ServiceProviderDescriptor, Setup, SopClassSupport
+from pacs_core.plugins import hookimpl
+from pacs_sop_verification.provider import VERIFICATION, Verification
+
+
+@hookimpl
+def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
+    """Register the Verification SOP class."""
+    return [
+        ServiceProviderDescriptor(
+            "verification",
+            {VERIFICATION: SopClassSupport()},
+            lambda node: Verification(node.audit),
+        )
+    ]
