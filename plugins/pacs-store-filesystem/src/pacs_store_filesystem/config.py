@@ -1,0 +1,36 @@
+"""The table ``[plugin.store-filesystem]``."""
+
+from pathlib import Path
+from typing import Any
+
+from attrs import Attribute, field, frozen, validators
+
+from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
+
+
+def _valid_layout(_: object, __: "Attribute[Any]", value: str) -> None:
+    Layout.parse(value)
+
+
+@frozen
+class FilesystemConfig:
+    """Where objects lie, and under which names.
+
+    Attributes
+    ----------
+    root : Path or None
+        Directory of the store, made if missing; None means ``<data_directory>/objects``.
+    layout : str
+        Template of the names below `root`, see :class:`~pacs_store_filesystem.layout.Layout`.
+    threads : int
+        How many threads may do input and output at once.
+
+    Raises
+    ------
+    ValueError
+        The layout is not usable, or `threads` is below 1; says why.
+    """
+
+    root: Path | None = None
+    layout: str = field(default=DEFAULT_LAYOUT, validator=_valid_layout)
+    threads: int = field(default=16, validator=validators.ge(1))

@@ -1,0 +1,180 @@
+"""Directories of the store: opened without following links, made, fsynced together, pruned."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import accumulate
+from threading import Condition, Lock
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+MAX_OPEN: Final = 128
+DIRECTORY_MODE: Final = 0o750
+_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ATTEMPTS: Final = 100
+
+
+class Directory:
+    """An open directory; closed when nobody refers to it any more.
+
+    Being open keeps its inode number from being used again, so that :attr:`identity` tells for
+    certain whether a path still leads here.
+    """
+
+    __slots__ = ("_anchored", "_changed", "_error", "_finished", "_started", "_syncing", "fd",
+                 "identity", "parent")  # fmt: skip
+
+    def __init__(self, fd: int, parent: "Directory | None") -> None:
+        self.fd = fd
+        self.parent = parent
+        status = os.fstat(fd)
+        self.identity = (status.st_dev, status.st_ino)
+        self._anchored = parent is None
+        self._changed = Condition()
+        self._syncing = False
+        self._started = 0
+        self._finished = 0
+        self._error: OSError | None = None
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether there is an entry of this name."""
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Make the entries, and the way from the root to here, survive a power failure."""
+        self.sync()
+        if self.parent is not None and not self._anchored:
+            self.parent.settle()
+            self._anchored = True
+
+    def sync(self) -> None:
+        """Fsync; callers that come while one runs share the next.
+
+        Raises
+        ------
+        OSError
+            This or an earlier fsync failed: what is durable is not known.
+        """
+        with self._changed:
+            needed = self._started + 1
+            while self._finished < needed and self._error is None:
+                if self._syncing:
+                    self._changed.wait()
+                else:
+                    self._lead()
+            if self._error is not None:
+                raise self._error
+
+    def _lead(self) -> None:
+        self._syncing = True
+        self._started += 1
+        self._changed.release()
+        error = None
+        try:
+            os.fsync(self.fd)
+        except OSError as caught:
+            error = caught
+        finally:
+            self._changed.acquire()
+            self._syncing = False
+            self._finished = self._started
+            self._error = error
+            self._changed.notify_all()
+
+
+class Directories:
+    """The directories below a root, the last used of which are kept open.
+
+    Paths are relative to the root, without ``.`` and ``..``; the empty path is the root.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.root = Directory(root, None)
+        self._open: OrderedDict[str, Directory] = OrderedDict()
+        self._lock = Lock()
+
+    def open(self, path: str, *, create: bool = False) -> Directory:
+        """Open a directory.
+
+        Raises
+        ------
+        FileNotFoundError
+            It is missing, or was removed meanwhile.
+        OSError
+            Something on the way is no directory, or a symbolic link.
+        """
+        if not path:
+            return self.root
+        return self._known(path) or self._walk(path, create=create)
+
+    def within(self, path: str, action: Callable[[Directory], T]) -> T:
+        """Do something in a directory that is made if need be, and again if it was pruned."""
+        for _ in range(_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                return action(self.open(path, create=True))
+        return action(self.open(path, create=True))
+
+    def prune(self, path: str) -> None:
+        """Remove a directory, and those above it, that are empty."""
+        while path:
+            parent, _, name = path.rpartition("/")
+            try:
+                os.rmdir(name, dir_fd=self.open(parent).fd)
+            except OSError:
+                return
+            self._forget(path)
+            path = parent
+
+    def forget_all(self) -> None:
+        """Close what is kept open."""
+        with self._lock:
+            self._open.clear()
+
+    def _walk(self, path: str, *, create: bool) -> Directory:
+        directory = self.root
+        for prefix in accumulate(path.split("/"), "{}/{}".format):
+            directory = self._known(prefix) or self._enter(directory, prefix, create=create)
+        return directory
+
+    def _enter(self, parent: Directory, path: str, *, create: bool) -> Directory:
+        name = path.rpartition("/")[2]
+        if create:
+            with suppress(FileExistsError):
+                os.mkdir(name, DIRECTORY_MODE, dir_fd=parent.fd)
+        return self._remember(path, Directory(os.open(name, _FLAGS, dir_fd=parent.fd), parent))
+
+    def _known(self, path: str) -> Directory | None:
+        with self._lock:
+            directory = self._open.get(path)
+            if directory is None:
+                return None
+            self._open.move_to_end(path)
+        with suppress(OSError):
+            status = os.stat(path, dir_fd=self.root.fd, follow_symlinks=False)
+            if (status.st_dev, status.st_ino) == directory.identity:
+                return directory
+        self._forget(path)
+        return None
+
+    def _remember(self, path: str, directory: Directory) -> Directory:
+        with self._lock:
+            known = self._open.get(path)
+            if known is not None and known.identity == directory.identity:
+                return known
+            self._open[path] = directory
+            if len(self._open) > MAX_OPEN:
+                self._open.popitem(last=False)
+        return directory
+
+    def _forget(self, path: str) -> None:
+        with self._lock:
+            self._open.pop(path, None)

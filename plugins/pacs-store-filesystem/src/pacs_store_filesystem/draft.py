@@ -1,0 +1,174 @@
+"""One object being written, as blocking code; runs in worker threads."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from attrs import define, field
+
+from pacs_core.contracts import ObjectExistsError, StoredObject
+from pacs_store_filesystem.directories import Directories, Directory
+from pacs_store_filesystem.errors import room_expected
+from pacs_store_filesystem.staging import Stage, StagedFile
+
+MAX_CHUNKS: Final = min(1024, os.sysconf("SC_IOV_MAX"))
+"""How many chunks one writev takes."""
+
+
+@define(eq=False)
+class Draft:
+    """An object between its first byte and its name.
+
+    After any error but :class:`ObjectExistsError` the draft is closed and nothing of it left.
+
+    Attributes
+    ----------
+    root : Path
+        Of the store; for messages.
+    directories : Directories
+    stage : callable
+        Begins a file.
+    durable : bool
+    pending : list of bytes-like
+        What is not in the file yet.
+    """
+
+    root: Path
+    directories: Directories
+    stage: Stage
+    durable: bool
+    pending: list[bytes | memoryview] = field(factory=list)
+    closed: bool = False
+    _file: StagedFile | None = None
+    _size: int = 0
+    # A thread outlives the await that started it if asyncio itself cancels the task.
+    _lock: Lock = field(factory=Lock)
+
+    def flush(self, key: str) -> None:
+        """Write what is pending of the object that will have this key."""
+        with self._lock, room_expected(self.root / key):
+            self._check_open()
+            try:
+                self._write(key)
+            except BaseException:
+                self._discard(key)
+                raise
+
+    def commit(self, key: str) -> StoredObject:
+        """Publish the object.
+
+        Raises
+        ------
+        ObjectExistsError
+            The key is taken; nothing was written if that was so from the beginning.
+        """
+        with self._lock, room_expected(self.root / key):
+            self._check_open()
+            try:
+                self._publish(key)
+            except ObjectExistsError:
+                raise
+            except BaseException:
+                self._discard(key)
+                raise
+            self._close()
+        return StoredObject(key, self._size)
+
+    def discard(self, key: str) -> None:
+        """Forget everything; idempotent, and harmless after a commit."""
+        with self._lock:
+            if not self.closed:
+                self._discard(key)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("this object was committed or aborted, or could not be written")
+
+    def _write(self, key: str) -> StagedFile:
+        if self._file is None:
+            self._file = self.directories.within(_parent(key), self.stage)
+        for start in range(0, len(self.pending), MAX_CHUNKS):
+            self._size += _write_all(self._file.fd, self.pending[start : start + MAX_CHUNKS])
+        self.pending.clear()
+        return self._file
+
+    def _publish(self, key: str) -> None:
+        self._refuse_taken(key)
+        file = self._write(key)
+        if self.durable:
+            os.fsync(file.fd)
+        directory = self._link(file, key)
+        if self.durable:
+            self._settle(directory, _name(key))
+
+    def _refuse_taken(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            directory = self.directories.open(_parent(key))
+            if directory.holds(_name(key)):
+                self._taken(directory, key)
+
+    def _taken(self, directory: Directory, key: str) -> None:
+        # Whoever relies on the object that is there may take it for durable, though its
+        # writer may not have come that far.
+        if self.durable:
+            directory.settle()
+        raise ObjectExistsError(key)
+
+    def _link(self, file: StagedFile, key: str) -> Directory:
+        def link(directory: Directory) -> Directory:
+            try:
+                file.link(directory, _name(key))
+            except FileExistsError:
+                self._taken(directory, key)
+            return directory
+
+        return self.directories.within(_parent(key), link)
+
+    def _settle(self, directory: Directory, name: str) -> None:
+        try:
+            directory.settle()
+        except OSError:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=directory.fd)
+            raise
+
+    def _discard(self, key: str) -> None:
+        self._close()
+        self.directories.prune(_parent(key))
+
+    def _close(self) -> None:
+        self.closed = True
+        self.pending.clear()
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+
+def _parent(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _write_all(fd: int, chunks: list[bytes | memoryview]) -> int:
+    """Write the chunks, however often the system takes only a part; return their size."""
+    total = 0
+    while chunks:
+        written = os.writev(fd, chunks)
+        total += written
+        chunks = _after(chunks, written)
+    return total
+
+
+def _after(chunks: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
+    for number, chunk in enumerate(chunks):
+        size = memoryview(chunk).nbytes
+        if written < size:
+            rest = memoryview(chunk).cast("B")[written:]
+            return [rest, *chunks[number + 1 :]]
+        written -= size
+    return []

@@ -1,0 +1,97 @@
+"""Making the root ready: it exists, can be written, and holds nothing that a crash left."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from pacs_store_filesystem.directories import DIRECTORY_MODE, Directories, Directory
+from pacs_store_filesystem.errors import room_expected
+from pacs_store_filesystem.staging import (
+    INCOMING,
+    NamedFile,
+    NamelessFile,
+    Stage,
+    remove_leftovers,
+    supports_nameless,
+)
+
+_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@frozen
+class Opened:
+    """The open root, and how files are begun in it."""
+
+    directories: Directories
+    stage: Stage
+
+
+def open_root(root: Path, *, nameless: bool) -> Opened:
+    """Open the root, and make it if it is missing.
+
+    Raises
+    ------
+    OSError
+        It cannot be made, read or written, or its file system cannot do what a store needs.
+    """
+    with room_expected(root):
+        try:
+            return _open_root(root, nameless=nameless)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise _unusable(
+                root, error, "it must be a directory that the node may write"
+            ) from error
+
+
+def _open_root(root: Path, *, nameless: bool) -> Opened:
+    _make(root)
+    directories = Directories(os.open(root, _FLAGS))
+    incoming = directories.open(INCOMING, create=True)
+    _check_device(root, directories.root, incoming)
+    remove_leftovers(incoming)
+    if nameless and supports_nameless(incoming):
+        return Opened(directories, NamelessFile)
+    _check_links(root, incoming)
+    return Opened(directories, lambda _: NamedFile(incoming))
+
+
+def _make(root: Path) -> None:
+    """Make the root and what is missing above it, durably."""
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            path.mkdir(DIRECTORY_MODE)
+        fd = os.open(path.parent, _FLAGS)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _check_device(root: Path, directory: Directory, incoming: Directory) -> None:
+    if directory.identity[0] != incoming.identity[0]:
+        raise OSError(
+            f"{root / INCOMING} is on another file system than {root}: "
+            "files could not be moved from one to the other; unmount it"
+        )
+
+
+def _check_links(root: Path, incoming: Directory) -> None:
+    file = NamedFile(incoming)
+    name = "link-probe-" + str(os.getpid())
+    try:
+        file.link(incoming, name)
+        os.unlink(name, dir_fd=incoming.fd)
+    except OSError as error:
+        advice = "the store needs a file system with hard links"
+        raise _unusable(root, error, advice) from error
+    finally:
+        file.discard()
+
+
+def _unusable(root: Path, error: OSError, advice: str) -> OSError:
+    reason = error.strerror or str(error)
+    return type(error)(error.errno, f"cannot use the store's root ({reason}): {advice}", str(root))

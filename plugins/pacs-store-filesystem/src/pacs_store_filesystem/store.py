@@ -1,0 +1,129 @@
+"""The store: its life, and what it does by key."""
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from anyio import CancelScope
+
+from pacs_core.contracts import (
+    InstanceIdentity,
+    ObjectNotFoundError,
+    ObjectReader,
+    ObjectStore,
+    ObjectWriter,
+    StoredObject,
+)
+from pacs_store_filesystem.directories import Directories
+from pacs_store_filesystem.draft import Draft
+from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
+from pacs_store_filesystem.listing import batch, walk
+from pacs_store_filesystem.opening import Opened, open_root
+from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object
+from pacs_store_filesystem.threads import Threads
+from pacs_store_filesystem.writer import FilesystemWriter
+
+
+class FilesystemStore(ObjectStore):
+    """One file per object in a directory tree; keys are relative POSIX paths.
+
+    Parameters
+    ----------
+    root : Path
+        Made if it is missing.
+    layout : str
+        See :class:`~pacs_store_filesystem.layout.Layout`.
+    threads : int
+        How many threads may do input and output at once.
+    nameless : bool
+        Whether to stage objects in nameless files (O_TMPFILE) where the system can.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        root: Path,
+        layout: str = DEFAULT_LAYOUT,
+        *,
+        threads: int = 16,
+        nameless: bool = True,
+    ) -> None:
+        self._root = root
+        self._layout = Layout.parse(layout)
+        self._threads = Threads(threads)
+        self._nameless = nameless
+        self._opened: Opened | None = None
+
+    async def start(self) -> None:
+        """Make the root, try it out, and remove what a crash has left.
+
+        Raises
+        ------
+        OSError
+            The root cannot be used; says why, and what to do.
+        """
+        self._root = self._root.absolute()
+        self._opened = await self._threads.run(
+            partial(open_root, self._root, nameless=self._nameless)
+        )
+
+    async def stop(self) -> None:
+        """Let go of the root."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.directories.forget_all()
+
+    def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
+        """See base. ValueError if a UID is not valid."""
+        opened = self._running()
+        draft = Draft(self._root, opened.directories, opened.stage, durable)
+        return FilesystemWriter(draft, self._threads, partial(self._layout.key, identity))
+
+    async def open(self, key: str) -> ObjectReader:
+        """See base."""
+        directories = self._directories_for(key)
+        file: OpenFile = await self._threads.run(open_object, directories, key)
+        return FilesystemReader(file, self._root / key, self._threads)
+
+    async def delete(self, key: str) -> None:
+        """See base; the removal is durable when this returns."""
+        await self._threads.run(_delete, self._directories_for(key), key)
+
+    async def objects(self) -> AsyncIterator[StoredObject]:
+        """See base."""
+        self._running()
+        objects = walk(self._root, self._layout)
+        try:
+            while found := await self._threads.run(batch, objects):
+                for stored in found:
+                    yield stored
+        finally:
+            with CancelScope(shield=True):
+                await self._threads.run(objects.close)
+
+    def _running(self) -> Opened:
+        if self._opened is None:
+            raise RuntimeError("the object store was not started, or is stopped")
+        return self._opened
+
+    def _directories_for(self, key: str) -> Directories:
+        if not self._layout.could_make(key):
+            raise ObjectNotFoundError(key)
+        return self._running().directories
+
+
+def _delete(directories: Directories, key: str) -> None:
+    parent, _, name = key.rpartition("/")
+    try:
+        directory = directories.open(parent)
+        status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectNotFoundError(key)
+        os.unlink(name, dir_fd=directory.fd)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ObjectNotFoundError(key) from None
+    directory.sync()
+    directories.prune(parent)
