@@ -1,0 +1,16 @@
+"""The archive: ingest, find, open, delete; audit trail and events; maintenance of the index."""
+
+from pacs_core.archive.archive import NodeArchive
+from pacs_core.archive.audit_trail import NodeAuditTrail
+from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.no_archive import NoArchive
+from pacs_core.archive.settings import DuplicatePolicy, Durability
+
+__all__ = [
+    "DuplicatePolicy",
+    "Durability",
+    "EventDispatcher",
+    "NoArchive",
+    "NodeArchive",
+    "NodeAuditTrail",
+]

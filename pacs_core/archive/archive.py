@@ -1,0 +1,199 @@
+"""The archive of a node: one store and one index behind one door."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+
+import anyio
+
+from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
+from pacs_core.archive.duplicates import Duplicates
+from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
+from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.settings import DuplicatePolicy, Durability
+from pacs_core.archive.shelf import Shelf
+from pacs_core.contracts import (
+    Archive,
+    AuditEvent,
+    AuditKind,
+    AuditTrail,
+    Index,
+    IngestResult,
+    InstanceEventKind,
+    InstanceNotFoundError,
+    InstanceRecord,
+    InvalidInstanceError,
+    Level,
+    ObjectNotFoundError,
+    ObjectReader,
+    ObjectStore,
+    Origin,
+    Outcome,
+    OutOfResourcesError,
+    Query,
+    StorageFullError,
+    StoredInstance,
+)
+from pacs_core.dataset import Attributes, MalformedDataset
+from pacs_core.dimse import is_valid_uid
+
+
+@contextmanager
+def _ingest_errors() -> Iterator[None]:
+    try:
+        yield
+    except MalformedDataset as error:
+        raise InvalidInstanceError(str(error)) from error
+    except StorageFullError as error:
+        raise OutOfResourcesError(f"the object store has no room: {error}") from error
+
+
+class NodeArchive(Archive):
+    """Ingest, find, open and delete over the store and the index that are configured.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    index : Index
+    policy : DuplicatePolicy
+        For other content under a SOP Instance UID that is taken.
+    durability : Durability
+        ``write-behind`` does what ``commit`` does, which promises more.
+    audit : AuditTrail
+        Told of duplicates and deletions.
+    events : EventDispatcher
+        Told of instances received, stored and deleted.
+    ae_title : str
+        Written into objects as Source Application Entity Title (0002,0016).
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        index: Index,
+        *,
+        audit: AuditTrail,
+        events: EventDispatcher,
+        policy: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST,
+        durability: Durability = Durability.COMMIT,
+        ae_title: str = "",
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._audit = audit
+        durable = durability is not Durability.NONE
+        self._shelf = Shelf(store, index, events, durable, ae_title)
+        self._ingest = Ingest(self._shelf, Duplicates(self._shelf, policy, audit))
+        self._wanted = index.wanted_tags
+        self._scanned = self._wanted | IDENTITY_TAGS
+        self._locks = KeyedLocks()
+
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Store a dataset, byte for byte, and index it; durable when this returns.
+
+        Once all of a dataset has arrived, cancellation waits until it is stored and indexed.
+
+        Raises
+        ------
+        IngestError
+            One of its subclasses says why; nothing was left behind.
+        AuditFailedError
+            A duplicate could not be recorded; nothing was left behind.
+        """
+        for uid in (sop_instance_uid, transfer_syntax_uid):
+            if not is_valid_uid(uid):
+                raise InvalidInstanceError(f"{uid[:80]!r} was announced, which is not a UID")
+        with _ingest_errors():
+            arrival = Arrival(
+                dataset,
+                transfer_syntax_uid,
+                origin,
+                scanned_tags=self._scanned,
+                wanted_tags=self._wanted,
+            )
+            async with self._locks.hold(sop_instance_uid):
+                existing = await self._index.locate(sop_instance_uid)
+                await arrival.read_header(sop_class_uid, sop_instance_uid)
+                return await self._ingest.take(arrival, existing)
+
+    def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over what matches, see :meth:`Index.search`."""
+        return self._index.search(query)
+
+    def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over matching instances, see :meth:`Index.instances`."""
+        return self._index.instances(query)
+
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Tags that a query at `level` may match on or return."""
+        return self._index.searchable_tags(level)
+
+    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return the instance with this UID, or None."""
+        return await self._index.locate(sop_instance_uid)
+
+    async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Open the Part 10 object of an instance.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            The object is gone.
+        """
+        try:
+            return await self._store.open(instance.key)
+        except ObjectNotFoundError as error:
+            uid = instance.identity.sop_instance_uid
+            raise InstanceNotFoundError(f"the object of instance {uid} is gone: {error}") from error
+
+    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+        """Delete an instance from index and store. Objects set aside beside it stay.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            There is none.
+        AuditFailedError
+            The deletion could not be recorded, and was not carried out.
+        """
+        async with self._locks.hold(sop_instance_uid):
+            existing = await self._index.locate(sop_instance_uid)
+            if existing is None:
+                raise InstanceNotFoundError(f"there is no instance {sop_instance_uid}")
+            await self._record_deletion(existing, origin, Outcome.SUCCESS)
+            with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
+                await self._remove(existing, origin)
+            record = InstanceRecord(existing)
+            await self._shelf.tell(InstanceEventKind.DELETED, record, origin)
+        return existing
+
+    async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
+        # The row goes first: a crash in between leaves an orphan, never a row without object.
+        try:
+            removed = await self._index.remove(existing.identity.sop_instance_uid)
+            with suppress(ObjectNotFoundError):
+                await self._store.delete((removed or existing).key)
+        except Exception as error:
+            await self._record_deletion(existing, origin, Outcome.FAILURE, reason=str(error))
+            raise
+
+    async def _record_deletion(
+        self, instance: StoredInstance, origin: Origin, outcome: Outcome, **details: str
+    ) -> None:
+        identity = instance.identity
+        what = {
+            "study_instance_uid": identity.study_instance_uid,
+            "series_instance_uid": identity.series_instance_uid,
+            "sop_instance_uid": identity.sop_instance_uid,
+            "key": instance.key,
+            **details,
+        }
+        await self._audit.record(AuditEvent(AuditKind.DELETE, outcome, origin, what))

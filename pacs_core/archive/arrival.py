@@ -1,0 +1,183 @@
+"""An instance on its way in: its stream, scanned while it passes."""
+
+from collections import deque
+from collections.abc import AsyncIterable
+
+from pacs_core.contracts import (
+    IdentityMismatchError,
+    InstanceIdentity,
+    InstanceRecord,
+    InvalidInstanceError,
+    Origin,
+    StoredInstance,
+    StoredObject,
+)
+from pacs_core.dataset import Attributes, HeaderScanner, file_meta, keyword_of
+from pacs_core.dimse import is_valid_uid
+
+SOP_CLASS = 0x0008_0016
+SOP_INSTANCE = 0x0008_0018
+STUDY = 0x0020_000D
+SERIES = 0x0020_000E
+IDENTITY_TAGS = frozenset({SOP_CLASS, SOP_INSTANCE, STUDY, SERIES})
+
+Chunk = bytes | memoryview
+
+
+def _name(tag: int) -> str:
+    return f"{keyword_of(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def uid_in(attributes: Attributes, tag: int) -> str:
+    """Return the UID that a dataset has at `tag`.
+
+    Raises
+    ------
+    InvalidInstanceError
+        It is absent, has several values, or is no UID (PS3.5 §9.1).
+    """
+    values = attributes.get(tag, ())
+    if not values:
+        raise InvalidInstanceError(f"the dataset has no {_name(tag)}")
+    if len(values) > 1 or not isinstance(values[0], str) or not is_valid_uid(values[0]):
+        raise InvalidInstanceError(f"{_name(tag)} is not a UID: {str(values[0])[:80]!r}")
+    return values[0]
+
+
+def identity_in(attributes: Attributes) -> InstanceIdentity:
+    """Return the validated identity of a dataset (PS3.3 A.1.2).
+
+    Raises
+    ------
+    InvalidInstanceError
+        One of the four UIDs is missing or not valid.
+    """
+    return InstanceIdentity(
+        study_instance_uid=uid_in(attributes, STUDY),
+        series_instance_uid=uid_in(attributes, SERIES),
+        sop_instance_uid=uid_in(attributes, SOP_INSTANCE),
+        sop_class_uid=uid_in(attributes, SOP_CLASS),
+    )
+
+
+def _ae_title(text: str) -> str:
+    # File meta information knows the default character repertoire only (PS3.10 §7.1).
+    return text.strip() if text.isascii() and text.isprintable() else ""
+
+
+class Arrival:
+    """The stream of one dataset. Every byte is scanned once, and held until it is taken.
+
+    Parameters
+    ----------
+    dataset : async iterable of bytes-like
+    transfer_syntax_uid : str
+    origin : Origin
+    scanned_tags, wanted_tags : frozenset of int
+        What to look for, the identity included, and what of it the index wants.
+    """
+
+    identity: InstanceIdentity
+
+    def __init__(
+        self,
+        dataset: AsyncIterable[Chunk],
+        transfer_syntax_uid: str,
+        origin: Origin,
+        *,
+        scanned_tags: frozenset[int],
+        wanted_tags: frozenset[int],
+    ) -> None:
+        self.transfer_syntax_uid = transfer_syntax_uid
+        self.origin = origin
+        self.size = 0
+        self._chunks = aiter(dataset)
+        self._scanner = HeaderScanner(transfer_syntax_uid, scanned_tags)
+        self._wanted = wanted_tags
+        self._held: deque[Chunk] = deque()
+        self._ended = False
+
+    async def read_header(self, sop_class_uid: str, sop_instance_uid: str) -> None:
+        """Read until the header is scanned, and check who the dataset says it is.
+
+        Raises
+        ------
+        InvalidInstanceError
+            A UID is missing or not valid.
+        IdentityMismatchError
+            The dataset is not the instance that was announced.
+        MalformedDataset
+            It is no dataset in its transfer syntax.
+        """
+        while not self._scanner.done and (chunk := await self._read()) is not None:
+            self._held.append(chunk)
+        self.identity = identity_in(self._scanner.attributes)
+        _agree(SOP_CLASS, sop_class_uid, self.identity.sop_class_uid)
+        _agree(SOP_INSTANCE, sop_instance_uid, self.identity.sop_instance_uid)
+
+    async def next(self) -> Chunk | None:
+        """Return the next chunk of the dataset, None at its end.
+
+        Raises
+        ------
+        MalformedDataset
+            The dataset is malformed, or ended too early.
+        """
+        if self._held:
+            return self._held.popleft()
+        return await self._read()
+
+    async def _read(self) -> Chunk | None:
+        if self._ended:
+            return None
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._ended = True
+            self._scanner.finish()
+            return None
+        self.size += len(chunk)
+        self._scanner.feed(chunk)
+        return chunk
+
+    def take_held(self) -> list[Chunk]:
+        """Return what :meth:`next` would return without reading."""
+        chunks = list(self._held)
+        self._held.clear()
+        return chunks
+
+    def put_back(self, chunk: Chunk) -> None:
+        """Let :meth:`next` return a chunk again."""
+        self._held.appendleft(chunk)
+
+    def prefix(self, ae_title: str) -> bytes:
+        """Return what precedes the dataset in a Part 10 object that `ae_title` writes."""
+        return file_meta(
+            self.identity.sop_class_uid,
+            self.identity.sop_instance_uid,
+            self.transfer_syntax_uid,
+            source_ae_title=_ae_title(ae_title),
+            sending_ae_title=_ae_title(self.origin.calling_ae_title),
+            receiving_ae_title=_ae_title(self.origin.called_ae_title),
+        )
+
+    @property
+    def attributes(self) -> Attributes:
+        """What the index wants of the header; complete once the header is read."""
+        found = self._scanner.attributes
+        if found.keys() <= self._wanted:
+            return found
+        return {tag: values for tag, values in found.items() if tag in self._wanted}
+
+    def record(self, stored: StoredObject) -> InstanceRecord:
+        """Return the record of this instance, stored whole as `stored`."""
+        offset = stored.size - self.size
+        instance = StoredInstance(
+            self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset
+        )
+        return InstanceRecord(instance, self.attributes)
+
+
+def _agree(tag: int, announced: str, found: str) -> None:
+    if found != announced:
+        raise IdentityMismatchError(f"{_name(tag)} is {found} where {announced!r} was announced")

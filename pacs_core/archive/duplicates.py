@@ -1,0 +1,217 @@
+"""Instances whose SOP Instance UID the archive holds already.
+
+PS3.5 §9 makes UIDs unique; devices and people do not always. The same content is acknowledged and
+not written again. Other content is dealt with by policy, and never lost in silence.
+"""
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from typing import NoReturn
+from uuid import uuid4
+
+from attrs import frozen
+
+from pacs_core.archive.arrival import Arrival
+from pacs_core.archive.objects import locate_dataset, same_dataset
+from pacs_core.archive.settings import DuplicatePolicy
+from pacs_core.archive.shelf import Shelf
+from pacs_core.contracts import (
+    CHUNK_SIZE,
+    AuditEvent,
+    AuditKind,
+    AuditTrail,
+    DuplicateInstanceError,
+    IngestOutcome,
+    IngestResult,
+    InstanceRecord,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectReader,
+    ObjectWriter,
+    Origin,
+    Outcome,
+    StoredInstance,
+    StoredObject,
+)
+
+_log = logging.getLogger(__name__)
+
+_DIGEST_LENGTH = 32
+
+
+async def matching_length(arrival: Arrival, reader: ObjectReader, offset: int) -> int | None:
+    """Compare an arrival with a stored dataset as it arrives, until they differ.
+
+    Returns
+    -------
+    int or None
+        How many bytes were taken from the arrival and are the same; None if all are.
+    """
+    window, position = memoryview(b""), offset
+    while (chunk := await arrival.next()) is not None:
+        if len(window) < len(chunk):
+            window = memoryview(await reader.read(position, max(len(chunk), CHUNK_SIZE)))
+        if window[: len(chunk)] != chunk:
+            arrival.put_back(chunk)
+            return position - offset
+        window = window[len(chunk) :]
+        position += len(chunk)
+    return None if position == reader.size else position - offset
+
+
+async def _span(reader: ObjectReader, offset: int, length: int) -> AsyncIterator[bytes]:
+    for start in range(0, length, CHUNK_SIZE):
+        yield await reader.read(offset + start, min(CHUNK_SIZE, length - start))
+
+
+@frozen
+class Duplicates:
+    """Deals with newcomers by policy."""
+
+    shelf: Shelf
+    policy: DuplicatePolicy
+    audit: AuditTrail
+
+    async def differing(
+        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
+    ) -> int | None:
+        """Return after how many bytes an arrival differs from what is stored, None if it doesn't.
+
+        Raises
+        ------
+        DuplicateInstanceError
+            It differs, and policy is to reject; the rest of it was not read.
+        """
+        length: int | None = 0
+        if arrival.transfer_syntax_uid == existing.transfer_syntax_uid:
+            length = await matching_length(arrival, reader, existing.dataset_offset)
+        if length is not None and self.policy is DuplicatePolicy.REJECT:
+            await self._reject(None, existing, arrival.origin)
+        return length
+
+    async def write(
+        self,
+        writer: ObjectWriter,
+        arrival: Arrival,
+        existing: StoredInstance,
+        reader: ObjectReader,
+        matching: int,
+    ) -> str:
+        """Write an arrival of which the first bytes must be fetched from what is stored.
+
+        Returns
+        -------
+        str
+            The variant under which to commit it: a digest of transfer syntax and dataset, so
+            that the same content sent again meets its own key.
+        """
+        digest = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
+        await writer.write([arrival.prefix(self.shelf.ae_title)])
+        async for piece in _span(reader, existing.dataset_offset, matching):
+            digest.update(piece)
+            await writer.write([piece])
+        while (chunk := await arrival.next()) is not None:
+            digest.update(chunk)
+            await writer.write([chunk])
+        return digest.hexdigest()[:_DIGEST_LENGTH]
+
+    async def commit(
+        self, writer: ObjectWriter, variant: str, arrival: Arrival, existing: StoredInstance
+    ) -> IngestResult:
+        """Commit a written newcomer beside what is stored, and settle which one is served."""
+        fresh = True
+        try:
+            record = arrival.record(await writer.commit(variant))
+        except ObjectExistsError as taken:
+            if taken.key == existing.key:
+                # What is served has the newcomer's digest but not its bytes: it has decayed.
+                record = arrival.record(await writer.commit(uuid4().hex))
+            else:
+                fresh = False
+                record = await self._known(taken.key, arrival)
+        guard = self.shelf.withdrawing(record.instance) if fresh else nullcontext()
+        async with guard:
+            return await self._settle(record, existing, arrival.origin)
+
+    async def _known(self, key: str, arrival: Arrival) -> InstanceRecord:
+        record = arrival.record(StoredObject(key, arrival.size))
+        instance = await locate_dataset(self.shelf.store, key, record.instance)
+        return InstanceRecord(instance, record.attributes)
+
+    async def compare(
+        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
+    ) -> IngestResult:
+        """Deal with a stored newcomer that was not the first to get into the index."""
+        if await self._is_same(newcomer.instance, existing):
+            await self.shelf.discard(newcomer.instance.key)
+            return IngestResult(IngestOutcome.IDENTICAL, existing)
+        return await self._settle(newcomer, existing, origin)
+
+    async def _is_same(self, newcomer: StoredInstance, existing: StoredInstance) -> bool:
+        try:
+            return await same_dataset(self.shelf.store, newcomer, existing)
+        except ObjectNotFoundError:
+            # Only who has indexed the same dataset removes another's object (see Ingest).
+            return not await self._exists(newcomer.key)
+
+    async def _exists(self, key: str) -> bool:
+        try:
+            async with await self.shelf.store.open(key):
+                return True
+        except ObjectNotFoundError:
+            return False
+
+    async def _settle(
+        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
+    ) -> IngestResult:
+        return await _SETTLE[self.policy](self, newcomer, existing, origin)
+
+    async def _set_aside(
+        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
+    ) -> IngestResult:
+        await self._record("set-aside", newcomer.instance.key, existing, origin)
+        return IngestResult(IngestOutcome.SET_ASIDE, existing)
+
+    async def _replace(
+        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
+    ) -> IngestResult:
+        # Recorded first: what cannot be recorded must not happen.
+        await self._record("replaced", newcomer.instance.key, existing, origin)
+        former = await self.shelf.index.replace(newcomer)
+        if former is not None and former.key != newcomer.instance.key:
+            await self.shelf.discard(former.key)
+        return IngestResult(IngestOutcome.REPLACED, newcomer.instance)
+
+    async def _reject(
+        self, newcomer: InstanceRecord | None, existing: StoredInstance, origin: Origin
+    ) -> NoReturn:
+        await self._record("rejected", None, existing, origin)
+        uid = existing.identity.sop_instance_uid
+        raise DuplicateInstanceError(f"other content is stored under SOP Instance UID {uid}")
+
+    async def _record(
+        self, what: str, newcomer_key: str | None, existing: StoredInstance, origin: Origin
+    ) -> None:
+        uid = existing.identity.sop_instance_uid
+        _log.warning(
+            "other content for %s from %s: %s (held: %s, new: %s)",
+            uid, origin.calling_ae_title or origin.interface, what, existing.key, newcomer_key,
+        )  # fmt: skip
+        details = {
+            "sop_instance_uid": uid,
+            "decision": what,
+            "existing_key": existing.key,
+            "newcomer_key": newcomer_key,
+        }
+        outcome = Outcome.FAILURE if newcomer_key is None else Outcome.WARNING
+        await self.audit.record(AuditEvent(AuditKind.DUPLICATE, outcome, origin, details))
+
+
+_Rule = Callable[[Duplicates, InstanceRecord, StoredInstance, Origin], Awaitable[IngestResult]]
+_SETTLE: Mapping[DuplicatePolicy, _Rule] = {
+    DuplicatePolicy.KEEP_FIRST: Duplicates._set_aside,
+    DuplicatePolicy.REPLACE: Duplicates._replace,
+    DuplicatePolicy.REJECT: Duplicates._reject,
+}

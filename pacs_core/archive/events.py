@@ -1,0 +1,83 @@
+"""Instance events on their way to the handlers."""
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+
+from pacs_core.archive.queues import Consumer, stop_consumers
+from pacs_core.contracts import EventHandler, InstanceEvent
+
+_log = logging.getLogger(__name__)
+
+
+class _Channel(Consumer[InstanceEvent]):
+    """One handler and its queue."""
+
+    def __init__(self, name: str, handler: EventHandler, timeout: float, capacity: int) -> None:
+        super().__init__(name, capacity, batch=1)
+        self._handler = handler
+        self._timeout = timeout
+
+    async def consume(self, batch: Sequence[InstanceEvent]) -> None:
+        for event in batch:
+            await self._handle(event)
+
+    async def _handle(self, event: InstanceEvent) -> None:
+        try:
+            with anyio.fail_after(self._timeout):
+                await self._handler.handle(event)
+        except Exception:
+            self.failures += 1
+            uid = event.instance.identity.sop_instance_uid
+            _log.exception("event handler %s failed on %s of %s", self.name, event.kind.value, uid)
+
+    def abandon(self, batch: Sequence[InstanceEvent]) -> None:
+        _log.error("event handler %s: %d events were not handled", self.name, len(batch))
+
+
+class EventDispatcher:
+    """Tells every handler of every event: in order, each in a task of its own.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that a handler has for one event.
+    capacity : int
+        Events that may wait for one handler; then :meth:`publish` waits as well.
+    """
+
+    def __init__(self, *, timeout: float = 30.0, capacity: int = 1024) -> None:
+        self._timeout = timeout
+        self._capacity = capacity
+        self._channels: list[_Channel] = []
+
+    def add(self, name: str, handler: EventHandler) -> None:
+        """Add a handler, before :meth:`start`. Starting and stopping it is the caller's part."""
+        self._channels.append(_Channel(name, handler, self._timeout, self._capacity))
+
+    @property
+    def active(self) -> bool:
+        """Whether anyone listens, so that an event is worth making."""
+        return bool(self._channels)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Number of events that a handler did not handle, by its name."""
+        return {channel.name: channel.failures for channel in self._channels}
+
+    async def start(self, task_group: TaskGroup) -> None:
+        """Begin to call the handlers."""
+        for channel in self._channels:
+            channel.start(task_group)
+
+    async def publish(self, event: InstanceEvent) -> None:
+        """Queue an event for every handler; waits while one has fallen far behind."""
+        for channel in self._channels:
+            if not channel.queue.offer(event) and not await channel.queue.put(event):
+                channel.failures += 1
+
+    async def stop(self, timeout: float = 30.0) -> None:
+        """Let the handlers finish what is queued, for at most `timeout` seconds."""
+        await stop_consumers(self._channels, timeout)

@@ -1,0 +1,124 @@
+"""How an instance gets into the archive: scanned, written, committed, indexed, in this order.
+
+Where processes share store and index, the index decides which of them was first: its ``add`` is
+atomic. The rules that keep their objects safe from each other:
+
+- a process deletes an object that it has committed itself, unless the index points to it;
+- a process deletes another's object only if the index does not point to it, and after its own
+  object with the same dataset has got into the index. The other's ``add`` then comes second, and
+  it finds its object gone and the same dataset served.
+"""
+
+import logging
+from uuid import uuid4
+
+import anyio
+from attrs import frozen
+
+from pacs_core.archive.arrival import Arrival
+from pacs_core.archive.duplicates import Duplicates
+from pacs_core.archive.objects import holds_dataset
+from pacs_core.archive.shelf import Shelf
+from pacs_core.contracts import (
+    IngestOutcome,
+    IngestResult,
+    InstanceEventKind,
+    InstanceRecord,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectReader,
+    ObjectWriter,
+    OutOfResourcesError,
+    StoredInstance,
+)
+
+_log = logging.getLogger(__name__)
+
+COMMIT_TIMEOUT = 300.0
+"""Seconds for a whole instance to become durable and indexed; that is not cancelled midway."""
+
+_SERVED_ANEW = frozenset({IngestOutcome.STORED, IngestOutcome.REPLACED})
+
+
+@frozen
+class Ingest:
+    """Takes arrivals; the caller lets in but one at a time of each SOP Instance UID."""
+
+    shelf: Shelf
+    duplicates: Duplicates
+
+    async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
+        """Take an arrival whose header is read, given what the index has under its UID."""
+        result = await self._take(arrival, existing)
+        if result.outcome in _SERVED_ANEW:
+            record = InstanceRecord(result.instance, arrival.attributes)
+            await self.shelf.tell(InstanceEventKind.STORED, record, arrival.origin)
+        return result
+
+    async def _take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
+        if existing is None:
+            return await self._admit(arrival, lost=False)
+        try:
+            reader = await self.shelf.store.open(existing.key)
+        except ObjectNotFoundError:
+            _log.error("object %s is lost: the newcomer takes its place", existing.key)
+            return await self._admit(arrival, lost=True)
+        async with reader:
+            return await self._join(arrival, existing, reader)
+
+    async def _admit(self, arrival: Arrival, *, lost: bool) -> IngestResult:
+        async with self.shelf.writer(arrival) as writer:
+            await writer.write([arrival.prefix(self.shelf.ae_title), *arrival.take_held()])
+            while (chunk := await arrival.next()) is not None:
+                await writer.write([chunk])
+            await self.shelf.tell_received(arrival)
+            with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
+                return await self._commit(writer, arrival, lost)
+        raise _too_slow()
+
+    async def _commit(self, writer: ObjectWriter, arrival: Arrival, lost: bool) -> IngestResult:
+        orphan = ""
+        try:
+            stored = await writer.commit()
+        except ObjectExistsError as taken:
+            orphan = taken.key
+            stored = await writer.commit(uuid4().hex)
+        record = arrival.record(stored)
+        async with self.shelf.withdrawing(record.instance):
+            first = await self._index(record, lost)
+            if first is not None and first.key != stored.key:
+                return await self.duplicates.compare(record, first, arrival.origin)
+        if orphan:
+            await self._clear_away(orphan, record.instance)
+        return IngestResult(IngestOutcome.STORED, record.instance)
+
+    async def _index(self, record: InstanceRecord, lost: bool) -> StoredInstance | None:
+        if not lost:
+            return await self.shelf.index.add(record)
+        await self.shelf.index.replace(record)
+        return None
+
+    async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
+        """Delete an object that never got into the index, if what did get there is the same."""
+        if await holds_dataset(self.shelf.store, orphan, instance):
+            await self.shelf.discard(orphan)
+        else:
+            _log.warning("object %s has other content than %s, and no row", orphan, instance.key)
+
+    async def _join(
+        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
+    ) -> IngestResult:
+        matching = await self.duplicates.differing(arrival, existing, reader)
+        if matching is None:
+            await self.shelf.tell_received(arrival)
+            return IngestResult(IngestOutcome.IDENTICAL, existing)
+        async with self.shelf.writer(arrival) as writer:
+            variant = await self.duplicates.write(writer, arrival, existing, reader, matching)
+            await self.shelf.tell_received(arrival)
+            with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
+                return await self.duplicates.commit(writer, variant, arrival, existing)
+        raise _too_slow()
+
+
+def _too_slow() -> OutOfResourcesError:
+    return OutOfResourcesError(f"store and index did not finish within {COMMIT_TIMEOUT:g} s")

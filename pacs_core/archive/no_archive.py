@@ -1,0 +1,63 @@
+"""The archive of a node that has none, such as a bare echo responder."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import NoReturn
+
+from pacs_core.contracts import (
+    Archive,
+    IngestResult,
+    Level,
+    ObjectReader,
+    Origin,
+    Query,
+    StoredInstance,
+)
+from pacs_core.dataset import Attributes
+
+
+def _refuse() -> NoReturn:
+    raise LookupError(
+        "this node has no archive: install an object store and an index "
+        "(pip install pacs-store-filesystem pacs-index-sqlite) "
+        'and choose them with [archive] store = "..." and index = "..."'
+    )
+
+
+class NoArchive(Archive):
+    """Raises :class:`LookupError` whatever it is asked, and says what to install."""
+
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Refuse."""
+        _refuse()
+
+    def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Refuse."""
+        _refuse()
+
+    def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Refuse."""
+        _refuse()
+
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Refuse."""
+        _refuse()
+
+    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Refuse."""
+        _refuse()
+
+    async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Refuse."""
+        _refuse()
+
+    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+        """Refuse."""
+        _refuse()

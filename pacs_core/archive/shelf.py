@@ -1,0 +1,98 @@
+"""The store and the index that together are the archive, and what keeps them in step.
+
+An object without an index row is an orphan: it takes room, and ``pacs index verify`` names it. A
+row without an object is a lost instance. So objects come first and go last, and nobody removes an
+object that the index may point to.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from attrs import frozen
+
+from pacs_core.archive.arrival import Arrival
+from pacs_core.archive.events import EventDispatcher
+from pacs_core.contracts import (
+    Index,
+    InstanceEvent,
+    InstanceEventKind,
+    InstanceRecord,
+    ObjectNotFoundError,
+    ObjectStore,
+    ObjectWriter,
+    Origin,
+    StoredInstance,
+    StoredObject,
+)
+
+_log = logging.getLogger(__name__)
+
+CLEANUP_TIMEOUT = 30.0
+"""Seconds for the removal of what a failure has left."""
+
+
+@frozen
+class Shelf:
+    """Store, index, and who is told of changes."""
+
+    store: ObjectStore
+    index: Index
+    events: EventDispatcher
+    durable: bool
+    ae_title: str
+
+    def writer(self, arrival: Arrival) -> ObjectWriter:
+        """Begin the object of an arrival."""
+        return self.store.writer(arrival.identity, durable=self.durable)
+
+    async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:
+        """Publish an event."""
+        event = InstanceEvent(kind, record.instance, origin, record.attributes)
+        await self.events.publish(event)
+
+    async def tell_received(self, arrival: Arrival) -> None:
+        """Publish that an instance has arrived whole; it has no key yet."""
+        if self.events.active:
+            size = arrival.size + len(arrival.prefix(self.ae_title))
+            record = arrival.record(StoredObject("", size))
+            await self.tell(InstanceEventKind.RECEIVED, record, arrival.origin)
+
+    @asynccontextmanager
+    async def withdrawing(self, instance: StoredInstance) -> AsyncIterator[None]:
+        """Remove the object that was just committed if it does not get into the index.
+
+        Runs shielded: only a deadline cancels it. Then the index may still be about to add the
+        row, and the object must stay.
+        """
+        try:
+            yield
+        except Exception:
+            await self._withdraw(instance)
+            raise
+        except BaseException:
+            _log.error("object %s is left without an index row", instance.key)
+            raise
+
+    async def _withdraw(self, instance: StoredInstance) -> None:
+        with anyio.move_on_after(CLEANUP_TIMEOUT, shield=True) as scope:
+            try:
+                current = await self.index.locate(instance.identity.sop_instance_uid)
+            except Exception:
+                _log.exception("object %s may be left without an index row", instance.key)
+                return
+            if current is None or current.key != instance.key:
+                await self.discard(instance.key)
+        if scope.cancelled_caught:
+            _log.error("object %s may be left without an index row", instance.key)
+
+    async def discard(self, key: str) -> None:
+        """Delete an object that nothing points to; a failure leaves an orphan and is logged."""
+        try:
+            with anyio.fail_after(CLEANUP_TIMEOUT, shield=True):
+                await self.store.delete(key)
+        except ObjectNotFoundError:
+            pass
+        except Exception:
+            _log.exception("object %s is left without an index row", key)
