@@ -2,6 +2,7 @@
 
 from pacs_core.dataset.charset import best_character_set, decode_text, encode_text
 from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
+from pacs_core.dataset.dictionary import load as load_dictionary
 from pacs_core.dataset.elements import encode_attributes, parse_attributes
 from pacs_core.dataset.errors import (
     MalformedDataset,
@@ -57,6 +58,7 @@ __all__ = [
     "guess_transfer_syntax",
     "items",
     "keyword_of",
+    "load_dictionary",
     "name_of",
     "parse_attributes",
     "read_file_meta",

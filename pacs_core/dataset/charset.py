@@ -35,7 +35,7 @@ _STAND_ALONE = {"ISOIR192": "utf_8", "UTF8": "utf_8", "GB18030": "gb18030", "GBK
 _NO_PUNCTUATION = re.compile("[^A-Z0-9]")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _repertoire(character_sets: tuple[str, ...]) -> "str | Iso2022":
     """Return the codec's name, or the code extensions when several sets or ISO 2022 are named."""
     terms = tuple(_NO_PUNCTUATION.sub("", term.upper()) for term in character_sets) or ("",)

@@ -29,7 +29,7 @@ def load() -> None:
 
 @lru_cache(maxsize=8192)
 def _entry(tag: int) -> tuple[str, str, str]:
-    """Return value representation, multiplicity and keyword."""
+    """Return value representations, multiplicity and keyword."""
     group, element = tag >> 16, tag & 0xFFFF
     if group & 1:
         return _PRIVATE_CREATOR if 0x10 <= element <= 0xFF else _UNKNOWN
@@ -45,8 +45,7 @@ def _standard_entry(tag: int) -> tuple[str, str, str]:
         vr, vm, _name, _retired, keyword = get_entry(tag)
     except KeyError:
         return _UNKNOWN
-    first = vr.split(" ")[0]
-    return (first if len(first) == 2 else "UN"), vm, keyword
+    return (vr if len(vr) != 4 else "UN"), vm, keyword
 
 
 def tag_of(keyword_or_hex: str) -> int:
@@ -85,7 +84,12 @@ def keyword_of(tag: int) -> str:
 
 def vr_of(tag: int) -> str:
     """Return the value representation; the first if several are allowed, "UN" if unknown."""
-    return _entry(tag)[0]
+    return _entry(tag)[0][:2]
+
+
+def may_be_signed(tag: int) -> bool:
+    """Tell whether the value representation is US or SS, depending on Pixel Representation."""
+    return _entry(tag)[0].startswith("US or SS")
 
 
 def vm_of(tag: int) -> str:

@@ -5,12 +5,14 @@ from struct import Struct, error
 
 from attrs import frozen
 
-from pacs_core.dataset.dictionary import vr_of
+from pacs_core.dataset.dictionary import may_be_signed, vr_of
 from pacs_core.dataset.errors import UnencodableValue
-from pacs_core.dataset.layout import BULK_VRS, ITEM, WIDE_VRS
+from pacs_core.dataset.layout import BULK_VRS, ITEM, WIDE_VRS, shown
 from pacs_core.dataset.model import Attributes, Value
 from pacs_core.dataset.transfer_syntax import Encoding
 from pacs_core.dataset.values import Encoder, value_encoder
+
+_FAILURES = (ValueError, TypeError, AttributeError, error)
 
 
 @frozen
@@ -43,15 +45,28 @@ class DatasetEncoder:
         out: list[bytes] = []
         for tag in sorted(attributes):
             values = attributes[tag]
-            nested = bool(values) and not isinstance(values[0], str)
-            plan = _plan(tag, nested, *self._form)
             try:
-                raw = self._items(values) if nested else plan.encode(values, self._character_sets)  # type: ignore[arg-type]
-                out += (plan.prefix, plan.length.pack(len(raw)), raw)
-            except (ValueError, TypeError, error) as failure:
-                what = f"({tag >> 16:04X},{tag & 0xFFFF:04X}) cannot be encoded: {failure}"
-                raise UnencodableValue(what) from failure
+                self._append(out, tag, values, signed=False)
+            except _FAILURES as failure:
+                self._append_signed(out, tag, values, failure)
         return b"".join(out)
+
+    def _append(self, out: list[bytes], tag: int, values: tuple[Value, ...], signed: bool) -> None:
+        nested = bool(values) and not isinstance(values[0], str)
+        plan = _plan(tag, nested, signed, *self._form)
+        raw = self._items(values) if nested else plan.encode(values, self._character_sets)  # type: ignore[arg-type]
+        out += (plan.prefix, plan.length.pack(len(raw)), raw)
+
+    def _append_signed(
+        self, out: list[bytes], tag: int, values: tuple[Value, ...], failure: Exception
+    ) -> None:
+        """A negative value of an attribute that is "US or SS" is SS; all else has failed."""
+        try:
+            if not may_be_signed(tag):
+                raise failure
+            self._append(out, tag, values, signed=True)
+        except _FAILURES as final:
+            raise UnencodableValue(f"{shown(tag)} cannot be encoded: {final}") from final
 
     def _items(self, items: tuple[Value, ...]) -> bytes:
         # Only what the program or the depth-capped parser built gets here, so recursion is safe.
@@ -63,8 +78,8 @@ class DatasetEncoder:
 
 
 @lru_cache(maxsize=8192)
-def _plan(tag: int, nested: bool, explicit: bool, little_endian: bool) -> _Plan:
-    vr = vr_of(tag)
+def _plan(tag: int, nested: bool, signed: bool, explicit: bool, little_endian: bool) -> _Plan:
+    vr = "SS" if signed else vr_of(tag)
     if vr == "UN":
         vr = "SQ" if nested else "LO"
     order = "<" if little_endian else ">"

@@ -31,6 +31,11 @@ NARROW_VRS = frozenset(
 _FORMS = {vr.encode(): (vr, vr in WIDE_VRS) for vr in WIDE_VRS | NARROW_VRS}
 
 
+def shown(tag: int) -> str:
+    """Return a tag as the standard prints it: (0010,0020)."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
 @frozen
 class Layout:
     """Readers of the headers of one encoding.
@@ -83,7 +88,7 @@ def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
     def _delimiter(buffer: Buffer, position: int, base: int, tag: int) -> Header:
         if tag < 0xFFFE_0000:
             code = bytes(buffer[position + 4 : position + 6])
-            what = f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has the unknown VR {code!r}"
+            what = f"{shown(tag)} has the unknown VR {code!r}"
             raise MalformedDataset(what, base + position)
         return tag, "", position + 8, unpack_length(buffer, position + 4)[0]
 

@@ -14,6 +14,7 @@ from pacs_core.dataset.layout import (
     UNDEFINED_LENGTH,
     Buffer,
     Layout,
+    shown,
 )
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes, MutableAttributes
 from pacs_core.dataset.values import decode_value
@@ -105,16 +106,14 @@ class Parser:
             if tag >= ITEM:
                 return self._delimit(top, tag, start)
             if tag >> 16 in FOREIGN_GROUPS:
-                raise self._malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not of a dataset")
+                raise self._malformed(f"{shown(tag)} is not of a dataset")
             layout = IMPLICIT if vr == "UN" else top.layout
             vr = actual_vr(tag, vr)
             if length == UNDEFINED_LENGTH:
                 return self._open(layout, tag, vr, start, None)
             position = start + length
             if position > bound:
-                raise self._malformed(
-                    f"truncated: ({tag >> 16:04X},{tag & 0xFFFF:04X}) claims {length} bytes"
-                )
+                raise self._malformed(f"truncated: {shown(tag)} claims {length} bytes")
             if vr == "SQ":
                 return self._open(layout, tag, vr, start, position)
             if vr not in BULK_VRS:
@@ -128,7 +127,7 @@ class Parser:
 
     def _delimit(self, top: _Open, tag: int, start: int) -> None:
         if tag != ITEM_DELIMITATION or top.end is not None:
-            raise self._malformed(f"unexpected ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+            raise self._malformed(f"unexpected {shown(tag)}")
         self._position = start
         self._close(top)
 
@@ -149,7 +148,7 @@ class Parser:
             self._position = start
             return self._close(top)
         if tag != ITEM:
-            raise self._malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) where an item was due")
+            raise self._malformed(f"{shown(tag)} where an item was due")
         end = None if length == UNDEFINED_LENGTH else start + length
         if end is not None and end > top.bound:
             raise self._malformed(f"truncated: an item claims {length} bytes")

@@ -7,6 +7,7 @@ counter of their depth, so neither nesting nor length costs memory.
 
 from collections.abc import Collection
 from functools import lru_cache
+from typing import NamedTuple
 
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Inflater
@@ -21,6 +22,7 @@ from pacs_core.dataset.layout import (
     Buffer,
     Layout,
     layout_of,
+    shown,
 )
 from pacs_core.dataset.model import (
     PIXEL_DATA_TAGS,
@@ -42,6 +44,15 @@ _UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
 def _targets(wanted: frozenset[int]) -> tuple[frozenset[int], int]:
     """Return what to look at and the last tag to look at: nothing follows Pixel Data."""
     return wanted | {SPECIFIC_CHARACTER_SET}, min(max(wanted, default=0), min(PIXEL_DATA_TAGS) - 1)
+
+
+class _Wanted(NamedTuple):
+    """A wanted value: what it is, how it is encoded, where in the dataset it starts."""
+
+    tag: int
+    vr: str
+    layout: Layout
+    offset: int
 
 
 class HeaderScanner:
@@ -79,30 +90,6 @@ class HeaderScanner:
         How many bytes of the (inflated) dataset have been consumed.
     """
 
-    __slots__ = (
-        "_ascending",
-        "_character_sets",
-        "_depth",
-        "_implicit_depth",
-        "_inflater",
-        "_last_tag",
-        "_last_wanted",
-        "_layout",
-        "_limit",
-        "_mark",
-        "_max_value",
-        "_pending",
-        "_record",
-        "_skip",
-        "_target",
-        "_wanted",
-        "attributes",
-        "done",
-        "incomplete",
-        "offset",
-        "oversized",
-    )
-
     def __init__(
         self,
         transfer_syntax_uid: str,
@@ -129,7 +116,7 @@ class HeaderScanner:
         # Open sequences and items of undefined length: odd inside a sequence, even in an item.
         self._depth = 0
         self._implicit_depth = 0
-        self._target: tuple[int, str, int] | None = None
+        self._target: _Wanted | None = None
         self._record = bytearray()
         self._mark = 0
 
@@ -215,7 +202,7 @@ class HeaderScanner:
                 break
             tag, vr, start, length = header
             if tag >> 16 in FOREIGN_GROUPS:
-                raise _malformed(f"{_shown(tag)} cannot be in a dataset", base + position)
+                raise MalformedDataset(f"{shown(tag)} cannot be in a dataset", base + position)
             if tag <= self._last_tag:
                 self._ascending = False
             self._last_tag = tag
@@ -223,7 +210,7 @@ class HeaderScanner:
                 self._consider_end(tag, base + start)
             if length == UNDEFINED_LENGTH:
                 if not self.done and tag in wanted:
-                    self._begin(tag, vr, start)
+                    self._begin(tag, vr, start, "SQ")
                 self._enter(vr, base + position)
                 return start
             position = start + length
@@ -247,7 +234,7 @@ class HeaderScanner:
 
     def _enter(self, vr: str, offset: int) -> None:
         if vr not in _UNDEFINED_ALLOWED:
-            raise _malformed(f"VR {vr} cannot have undefined length", offset)
+            raise MalformedDataset(f"VR {vr} cannot have undefined length", offset)
         self._depth += 1
         if vr == "UN" and not self._implicit_depth:
             self._implicit_depth = self._depth
@@ -272,7 +259,7 @@ class HeaderScanner:
         if tag == SEQUENCE_DELIMITATION:
             self._leave()
         elif tag != ITEM:
-            raise _malformed(f"{_shown(tag)} where an item was due", self.offset + position)
+            raise MalformedDataset(f"{shown(tag)} where an item was due", self.offset + position)
         elif length == UNDEFINED_LENGTH:
             self._depth += 1
         else:
@@ -289,7 +276,7 @@ class HeaderScanner:
             self._depth -= 1
             return start
         if tag >= 0xFFFE_0000:
-            raise _malformed(f"unexpected {_shown(tag)}", self.offset + position)
+            raise MalformedDataset(f"unexpected {shown(tag)}", self.offset + position)
         if length != UNDEFINED_LENGTH:
             return start + length
         self._enter(vr, self.offset + position)
@@ -305,19 +292,22 @@ class HeaderScanner:
         if length > self._max_value:
             self.oversized.add(tag)
         elif start + length <= len(buffer):
-            self._keep(tag, vr, buffer[start : start + length], self.offset + start)
+            wanted = _Wanted(tag, actual_vr(tag, vr), self._layout_for(vr), self.offset + start)
+            self._keep(wanted, buffer[start : start + length])
         else:
-            self._begin(tag, vr, start)
+            self._begin(tag, vr, start, "UN")
 
-    def _begin(self, tag: int, vr: str, start: int) -> None:
-        self._target = (tag, vr, self.offset + start)
+    def _begin(self, tag: int, wire_vr: str, start: int, unknown_vr: str) -> None:
+        vr = actual_vr(tag, wire_vr)
+        vr = unknown_vr if vr == "UN" else vr
+        self._target = _Wanted(tag, vr, self._layout_for(wire_vr), self.offset + start)
         self._mark = start
 
     def _collect(self, part: Buffer) -> None:
         if self._target is None:
             return
         if len(self._record) + len(part) > self._max_value:
-            self.oversized.add(self._target[0])
+            self.oversized.add(self._target.tag)
             self._target = None
             self._record.clear()
         else:
@@ -327,14 +317,16 @@ class HeaderScanner:
         """A value that took several steps ends at `position`: keep it if it was wanted."""
         self._collect(buffer[self._mark : position])
         if self._target is not None:
-            tag, vr, offset = self._target
+            self._keep(self._target, bytes(self._record))
             self._target = None
-            self._keep(tag, vr, bytes(self._record), offset)
             self._record.clear()
 
-    def _keep(self, tag: int, wire_vr: str, raw: Buffer, offset: int) -> None:
-        layout = IMPLICIT if wire_vr == "UN" else self._layout
-        vr = actual_vr(tag, wire_vr)
+    def _layout_for(self, wire_vr: str) -> Layout:
+        # Within UN everything is implicit VR little endian (PS3.5 §6.2.2).
+        return IMPLICIT if wire_vr == "UN" else self._layout
+
+    def _keep(self, wanted: _Wanted, raw: Buffer) -> None:
+        tag, vr, layout, offset = wanted
         if vr == "SQ":
             items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
             self.attributes[tag] = items
@@ -343,11 +335,3 @@ class HeaderScanner:
             self.attributes[tag] = values
             if tag == SPECIFIC_CHARACTER_SET:
                 self._character_sets = values
-
-
-def _malformed(what: str, offset: int) -> MalformedDataset:
-    return MalformedDataset(what, offset)
-
-
-def _shown(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
