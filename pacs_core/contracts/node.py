@@ -88,7 +88,7 @@ class NodeSettings:
     port: int = 11112
     data_directory: Path = Path("pacs-data")
     peers: Mapping[str, Peer] = field(factory=dict)
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(factory=Timeouts)
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer with this AE title, or None."""

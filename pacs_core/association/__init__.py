@@ -1,0 +1,38 @@
+"""Association drivers for both roles: listener and acceptor, and the requestor API."""
+
+from pacs_core.association.association import Association, Receive
+from pacs_core.association.errors import (
+    AssociationAbortedError,
+    AssociationError,
+    AssociationRefusedError,
+    ConnectError,
+    NoContextError,
+    PeerTimeoutError,
+    describe_rejection,
+)
+from pacs_core.association.listener import Listener
+from pacs_core.association.performer import PerformedOperation
+from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
+from pacs_core.association.services import Offer, Services
+from pacs_core.association.settings import NetworkSettings
+
+__all__ = [
+    "MAX_CONTEXTS",
+    "Association",
+    "AssociationAbortedError",
+    "AssociationError",
+    "AssociationRefusedError",
+    "ConnectError",
+    "Listener",
+    "NetworkSettings",
+    "NoContextError",
+    "Offer",
+    "Options",
+    "PeerTimeoutError",
+    "PerformedOperation",
+    "Proposal",
+    "Receive",
+    "Services",
+    "connect",
+    "describe_rejection",
+]

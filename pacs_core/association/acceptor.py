@@ -1,0 +1,286 @@
+"""The acceptor's side of an association: from the first byte to the last."""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from attrs import evolve, frozen
+
+from pacs_core.association.channel import Channel
+from pacs_core.association.engine import Engine
+from pacs_core.association.errors import describe_rejection
+from pacs_core.association.services import Services
+from pacs_core.association.settings import NetworkSettings
+from pacs_core.contracts import (
+    AssociationInfo,
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
+    Authenticated,
+    Origin,
+    Outcome,
+    Refused,
+)
+from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs_core.upper_layer import (
+    Aborted,
+    AssociateAC,
+    AssociateRJ,
+    AssociateRQ,
+    AssociationRefused,
+    AssociationRequested,
+    AsynchronousOperations,
+    Event,
+    Role,
+    UserInformation,
+    accepted_contexts,
+    agreed_asynchronous_operations,
+    negotiate_asynchronous_operations,
+    negotiate_contexts,
+)
+
+logger = logging.getLogger(__name__)
+
+_CALLING_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=3)
+_CALLED_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=7)
+_LOCAL_LIMIT_EXCEEDED = AssociateRJ(result=2, source=3, reason=2)
+_TEMPORARY_CONGESTION = AssociateRJ(result=2, source=3, reason=1)
+
+
+@frozen
+class Acceptance:
+    """What every association of a node shares.
+
+    Attributes
+    ----------
+    ae_title : str
+    settings : NetworkSettings
+    services : Services
+    audit : AuditTrail
+    has_room : callable
+        Whether the node may serve one more association.
+    """
+
+    ae_title: str
+    settings: NetworkSettings
+    services: Services
+    audit: AuditTrail
+    has_room: Callable[[], bool]
+
+
+class Acceptor:
+    """Serves one transport connection.
+
+    Parameters
+    ----------
+    stream : ByteStream
+    name : str
+        Identifier in logs and audit events.
+    shared : Acceptance
+    """
+
+    def __init__(self, stream: ByteStream, name: str, shared: Acceptance) -> None:
+        address = stream.extra(SocketAttribute.remote_address, None)
+        host, port = address if isinstance(address, tuple) else ("", 0)
+        self.origin = Origin("DIMSE", host=host, port=port, association=name)
+        self.name = name
+        self.engine: Engine | None = None
+        self._shared = shared
+        settings = shared.settings
+        self._channel = Channel(stream, Role.ACCEPTOR, settings.limits, settings.timeouts)
+
+    async def run(self) -> None:
+        """Negotiate, then serve until the association ends; the stream is closed then."""
+        try:
+            request = await self._await_request()
+            if request is not None:
+                await self._answer(request)
+        finally:
+            await self._channel.farewell()
+
+    async def abort(self, reason: str) -> None:
+        """End the association now."""
+        if self.engine is not None:
+            await self.engine.abort(reason)
+        else:
+            await self._channel.close()
+
+    # --- the first PDU
+
+    async def _await_request(self) -> AssociateRQ | None:
+        machine = self._channel.machine
+        machine.connected()
+        with anyio.move_on_after(self._shared.settings.timeouts.artim) as artim:
+            while not machine.must_close:
+                for event in await self._channel.receive():
+                    if isinstance(event, AssociationRequested):
+                        return event.request
+                    await self._note(event)
+        if artim.cancelled_caught:
+            machine.artim_expired()
+            await self._record_refusal("no A-ASSOCIATE-RQ arrived in time (ARTIM)")
+        return None
+
+    async def _note(self, event: Event) -> None:
+        if isinstance(event, Aborted):
+            by = "the peer" if event.by_peer else "this node"
+            await self._record_refusal(f"aborted by {by} before negotiation: {event.detail}")
+        elif isinstance(event, AssociationRefused):
+            reason = f"{describe_rejection(event.rejection)}: {event.detail}"
+            await self._record_refusal(reason)
+
+    async def _record_refusal(self, reason: str, **details: str) -> None:
+        origin = self.origin
+        logger.warning("%s: refused %s:%s: %s", self.name, origin.host, origin.port, reason)
+        await self._record(
+            AuditKind.ASSOCIATION_REFUSED, Outcome.FAILURE, {"reason": reason, **details}
+        )
+
+    async def _record(
+        self, kind: AuditKind, outcome: Outcome, details: dict[str, str | int]
+    ) -> None:
+        await self._shared.audit.record(AuditEvent(kind, outcome, self.origin, details))
+
+    # --- negotiation
+
+    async def _answer(self, request: AssociateRQ) -> None:
+        self.origin = evolve(
+            self.origin,
+            calling_ae_title=request.calling_ae_title,
+            called_ae_title=request.called_ae_title,
+        )
+        verdict = await self._judge(request)
+        if isinstance(verdict, Refused):
+            await self._refuse(verdict)
+            return
+        self.origin = evolve(self.origin, user=verdict.user)
+        response = self._response(request, verdict)
+        info = self._info(request, response)
+        window = agreed_asynchronous_operations(request, response)
+        own_window = AsynchronousOperations(window.max_performed, window.max_invoked)
+        self.engine = Engine(self._channel, info, own_window, self._shared.services.serve)
+        try:
+            await self._record_accepted(request, info)
+        except AuditFailedError as error:
+            self.engine = None
+            await self._refuse(Refused(_TEMPORARY_CONGESTION, str(error)))
+            return
+        self._channel.machine.accept(response)
+        await self._serve(self.engine, info)
+
+    async def _judge(self, request: AssociateRQ) -> Authenticated | Refused:
+        settings = self._shared.settings
+        if not self._shared.has_room():
+            reason = f"{settings.max_associations} associations are open already"
+            return Refused(_LOCAL_LIMIT_EXCEEDED, reason)
+        if settings.check_called_ae_title and request.called_ae_title != self._shared.ae_title:
+            reason = f"called AE title {request.called_ae_title!r} is not this node's"
+            return Refused(_CALLED_AE_TITLE_NOT_RECOGNIZED, reason)
+        allowed = settings.calling_ae_titles
+        if allowed and request.calling_ae_title not in allowed:
+            reason = f"calling AE title {request.calling_ae_title!r} is not among the allowed"
+            return Refused(_CALLING_AE_TITLE_NOT_RECOGNIZED, reason)
+        return await self._shared.services.authenticate(request, self.origin)
+
+    async def _refuse(self, verdict: Refused) -> None:
+        self._channel.machine.reject(verdict.rejection)
+        await self._flush_and_await_close()
+        await self._record_refusal(f"{describe_rejection(verdict.rejection)}: {verdict.reason}")
+
+    async def _flush_and_await_close(self) -> None:
+        """Let the peer read the rejection and close the transport first (PS3.8 §9.2, Sta13)."""
+        machine = self._channel.machine
+        with anyio.move_on_after(self._shared.settings.timeouts.artim) as artim:
+            try:
+                await self._channel.flush()
+            except anyio.BrokenResourceError:
+                return
+            while not machine.must_close:
+                await self._channel.receive()
+        if artim.cancelled_caught:
+            machine.artim_expired()
+
+    def _response(self, request: AssociateRQ, verdict: Authenticated) -> AssociateAC:
+        settings, services = self._shared.settings, self._shared.services
+        proposed = request.user_information
+        results, roles = negotiate_contexts(
+            request.presentation_contexts,
+            services.supported,
+            proposed.roles,
+            prefer_acceptor=settings.prefer_own_order,
+        )
+        window = AsynchronousOperations(settings.operations_window, settings.operations_window)
+        identity = proposed.user_identity
+        wants_identity = identity is not None and identity.positive_response_requested
+        information = UserInformation(
+            maximum_length=settings.max_pdu_length,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            asynchronous_operations=negotiate_asynchronous_operations(
+                proposed.asynchronous_operations, window
+            ),
+            roles=roles,
+            extended=services.negotiate_extended(request),
+            user_identity_response=(verdict.server_response or b"") if wants_identity else None,
+        )
+        return AssociateAC(
+            called_ae_title=request.called_ae_title,
+            calling_ae_title=request.calling_ae_title,
+            presentation_contexts=results,
+            user_information=information,
+        )
+
+    def _info(self, request: AssociateRQ, response: AssociateAC) -> AssociationInfo:
+        extended = response.user_information.extended
+        return AssociationInfo(
+            id=self.name,
+            origin=self.origin,
+            request=request,
+            contexts=accepted_contexts(request, response),
+            extended={item.sop_class_uid: item.application_information for item in extended},
+            maximum_length=request.user_information.maximum_length,
+        )
+
+    # --- the association
+
+    async def _serve(self, engine: Engine, info: AssociationInfo) -> None:
+        services = self._shared.services
+        logger.info(
+            "%s: accepted %s from %s:%s, %d of %d presentation contexts",
+            self.name,
+            info.origin.calling_ae_title,
+            info.origin.host,
+            info.origin.port,
+            len(info.contexts),
+            len(info.request.presentation_contexts),
+        )
+        await services.tell_accepted(info)
+        try:
+            await engine.run()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._record_end(engine)
+                await services.tell_ended(info, engine.end_reason)
+
+    async def _record_accepted(self, request: AssociateRQ, info: AssociationInfo) -> None:
+        await self._record(
+            AuditKind.ASSOCIATION_ACCEPTED,
+            Outcome.SUCCESS,
+            {
+                "contexts": len(info.contexts),
+                "implementation": request.user_information.implementation_version_name,
+            },
+        )
+
+    async def _record_end(self, engine: Engine) -> None:
+        released = engine.end_reason.startswith("released")
+        kind = AuditKind.ASSOCIATION_RELEASED if released else AuditKind.ASSOCIATION_ABORTED
+        outcome = Outcome.SUCCESS if released else Outcome.FAILURE
+        level = logging.INFO if released else logging.WARNING
+        logger.log(level, "%s: %s", self.name, engine.end_reason)
+        try:
+            await self._record(kind, outcome, {"reason": engine.end_reason})
+        except AuditFailedError:
+            logger.exception("%s: the end of the association could not be recorded", self.name)

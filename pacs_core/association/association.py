@@ -1,0 +1,353 @@
+"""An association that this side requested: every DIMSE service as a method."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+from pacs_core.association.engine import Engine, Serve
+from pacs_core.association.errors import NoContextError
+from pacs_core.association.invocations import Invocation
+from pacs_core.association.performer import PerformedOperation, store_request
+from pacs_core.association.sender import DatasetSource
+from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.dataset import Attributes, encode_attributes, parse_attributes
+from pacs_core.dimse import (
+    Command,
+    CommandField,
+    DimseError,
+    Priority,
+    Status,
+    StatusCategory,
+    category,
+)
+from pacs_core.upper_layer import AcceptedContext
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+Receive = Callable[[PerformedOperation], Awaitable[int]]
+"""Takes a C-STORE sub-operation of a C-GET: reads ``operation.dataset``, returns a status."""
+
+
+async def refuse_requests(operation: PerformedOperation) -> Response:
+    """Refuse whatever the peer requests: this side offers no service."""
+    raise DimseError(
+        Status.SOP_CLASS_NOT_SUPPORTED, f"no service for {operation.context.abstract_syntax}"
+    )
+
+
+class Association:
+    """What :func:`connect` gives. Methods may be called from many tasks at once.
+
+    Every method that talks to the peer raises :class:`AssociationError` if the association
+    ends before the answer is there, and :class:`NoContextError` if no presentation context was
+    accepted for the SOP class. A DIMSE status that means failure is no exception: look at it.
+
+    Attributes
+    ----------
+    info : AssociationInfo
+        What was negotiated.
+    """
+
+    engine: Engine
+
+    def __init__(self, info: AssociationInfo, serve: Serve) -> None:
+        self.info = info
+        self._serve_others = serve
+        self._receive: Receive | None = None
+
+    @property
+    def contexts(self) -> Mapping[int, AcceptedContext]:
+        """Accepted presentation contexts by identifier."""
+        return self.info.contexts
+
+    def context(
+        self, sop_class_uid: str, transfer_syntax_uid: str | None = None
+    ) -> AcceptedContext:
+        """Return an accepted context in which this side is SCU of a SOP class.
+
+        Raises
+        ------
+        NoContextError
+            There is none.
+        """
+        for context in self.contexts.values():
+            if (
+                context.abstract_syntax == sop_class_uid
+                and context.scu
+                and transfer_syntax_uid in (None, context.transfer_syntax)
+            ):
+                return context
+        syntax = f" in transfer syntax {transfer_syntax_uid}" if transfer_syntax_uid else ""
+        raise NoContextError(
+            f"the peer accepted no presentation context for {sop_class_uid}{syntax}"
+        )
+
+    async def serve(self, operation: PerformedOperation) -> Response:
+        """Answer a request of the peer; the engine calls this."""
+        is_store = operation.command.field is CommandField.C_STORE_RQ
+        if is_store and self._receive is not None and operation.context.scp:
+            return Response(await self._receive(operation))
+        return await self._serve_others(operation)
+
+    async def abort(self, reason: str = "requested") -> None:
+        """Abort the association now."""
+        await self.engine.abort(reason)
+
+    # --- DIMSE-C (PS3.7 §9)
+
+    async def c_echo(self) -> Command:
+        """Verify the connection (PS3.4 Annex A); return the response."""
+        command = Command(field=CommandField.C_ECHO_RQ, affected_sop_class_uid=VERIFICATION)
+        response, _ = await self._call(self.context(VERIFICATION), command)
+        return response
+
+    async def c_store(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: DatasetSource,
+        *,
+        context_id: int | None = None,
+        transfer_syntax_uid: str | None = None,
+        priority: int = Priority.MEDIUM,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Command:
+        """Store an instance at the peer (PS3.4 Annex B); return the response.
+
+        Parameters
+        ----------
+        sop_class_uid, sop_instance_uid : str
+        dataset : bytes-like or async iterable of bytes-like
+            Encoded in the context's transfer syntax, without file meta information.
+        context_id : int, optional
+            Presentation context to use; by default one that fits the transfer syntax.
+        transfer_syntax_uid : str, optional
+            In which the dataset is encoded.
+        priority : int
+        move_originator : (str, int), optional
+            AE title and message ID of the C-MOVE-RQ behind this (PS3.7 §9.1.1.1).
+        """
+        context = (
+            self.contexts[context_id]
+            if context_id is not None
+            else self.context(sop_class_uid, transfer_syntax_uid)
+        )
+        command = store_request(
+            sop_class_uid, sop_instance_uid, priority=priority, move_originator=move_originator
+        )
+        response, _ = await self._call(context, command, dataset)
+        return response
+
+    async def c_find(
+        self, sop_class_uid: str, identifier: Attributes, *, priority: int = Priority.MEDIUM
+    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        """Query the peer (PS3.4 C.4.1); yields each response and its identifier.
+
+        Closing the iterator before the final response cancels the query.
+        """
+        command = Command(
+            field=CommandField.C_FIND_RQ,
+            affected_sop_class_uid=sop_class_uid,
+            priority=priority,
+            has_dataset=True,
+        )
+        async for response in self._converse(command, identifier):
+            yield response
+
+    async def c_move(
+        self,
+        sop_class_uid: str,
+        identifier: Attributes,
+        destination: str,
+        *,
+        priority: int = Priority.MEDIUM,
+    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        """Let the peer send instances to an AE title (PS3.4 C.4.2); yields each response."""
+        command = Command(
+            field=CommandField.C_MOVE_RQ,
+            affected_sop_class_uid=sop_class_uid,
+            priority=priority,
+            move_destination=destination,
+            has_dataset=True,
+        )
+        async for response in self._converse(command, identifier):
+            yield response
+
+    async def c_get(
+        self,
+        sop_class_uid: str,
+        identifier: Attributes,
+        receive: Receive,
+        *,
+        priority: int = Priority.MEDIUM,
+    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        """Retrieve instances on this association (PS3.4 C.4.3); yields each C-GET response.
+
+        Parameters
+        ----------
+        sop_class_uid : str
+        identifier : Attributes
+        receive : callable
+            Takes each instance that the peer stores; propose the Storage SOP classes with
+            ``scp=True``.
+        priority : int
+        """
+        command = Command(
+            field=CommandField.C_GET_RQ,
+            affected_sop_class_uid=sop_class_uid,
+            priority=priority,
+            has_dataset=True,
+        )
+        self._receive = receive
+        async for response in self._converse(command, identifier):
+            yield response
+
+    # --- DIMSE-N (PS3.7 §10)
+
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Attributes | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """Report an event about a SOP instance (PS3.7 §10.1.1)."""
+        return await self._affect(
+            CommandField.N_EVENT_REPORT_RQ,
+            sop_class_uid,
+            sop_instance_uid,
+            information,
+            event_type_id=event_type_id,
+        )
+
+    async def n_create(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str | None = None,
+        attributes: Attributes | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """Create a SOP instance (PS3.7 §10.1.5)."""
+        return await self._affect(
+            CommandField.N_CREATE_RQ, sop_class_uid, sop_instance_uid, attributes
+        )
+
+    async def n_get(
+        self, sop_class_uid: str, sop_instance_uid: str, tags: tuple[int, ...] = ()
+    ) -> tuple[Command, Attributes | None]:
+        """Get attributes of a SOP instance; all of them without `tags` (PS3.7 §10.1.2)."""
+        return await self._request(
+            CommandField.N_GET_RQ,
+            sop_class_uid,
+            sop_instance_uid,
+            None,
+            attribute_identifier_list=tags,
+        )
+
+    async def n_set(
+        self, sop_class_uid: str, sop_instance_uid: str, attributes: Attributes
+    ) -> tuple[Command, Attributes | None]:
+        """Set attributes of a SOP instance (PS3.7 §10.1.3)."""
+        return await self._request(
+            CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid, attributes
+        )
+
+    async def n_action(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        action_type_id: int,
+        information: Attributes | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """Request an action on a SOP instance (PS3.7 §10.1.4)."""
+        return await self._request(
+            CommandField.N_ACTION_RQ,
+            sop_class_uid,
+            sop_instance_uid,
+            information,
+            action_type_id=action_type_id,
+        )
+
+    async def n_delete(
+        self, sop_class_uid: str, sop_instance_uid: str
+    ) -> tuple[Command, Attributes | None]:
+        """Delete a SOP instance (PS3.7 §10.1.6)."""
+        return await self._request(CommandField.N_DELETE_RQ, sop_class_uid, sop_instance_uid, None)
+
+    # --- common to all
+
+    async def _affect(
+        self,
+        field: CommandField,
+        sop_class_uid: str,
+        sop_instance_uid: str | None,
+        attributes: Attributes | None,
+        **arguments: int,
+    ) -> tuple[Command, Attributes | None]:
+        command = Command(
+            field=field,
+            affected_sop_class_uid=sop_class_uid,
+            affected_sop_instance_uid=sop_instance_uid,
+            has_dataset=attributes is not None,
+            **arguments,  # type: ignore[arg-type]
+        )
+        return await self._exchange(sop_class_uid, command, attributes)
+
+    async def _request(
+        self,
+        field: CommandField,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        attributes: Attributes | None,
+        **arguments: int | tuple[int, ...],
+    ) -> tuple[Command, Attributes | None]:
+        command = Command(
+            field=field,
+            requested_sop_class_uid=sop_class_uid,
+            requested_sop_instance_uid=sop_instance_uid,
+            has_dataset=attributes is not None,
+            **arguments,  # type: ignore[arg-type]
+        )
+        return await self._exchange(sop_class_uid, command, attributes)
+
+    async def _exchange(
+        self, sop_class_uid: str, command: Command, attributes: Attributes | None
+    ) -> tuple[Command, Attributes | None]:
+        context = self.context(sop_class_uid)
+        dataset = None if attributes is None else _encode(attributes, context)
+        response, answer = await self._call(context, command, dataset)
+        return response, _decode(answer, context)
+
+    async def _call(
+        self, context: AcceptedContext, command: Command, dataset: DatasetSource | None = None
+    ) -> tuple[Command, bytes | None]:
+        invocation = await self.engine.invoke(context.id, command, dataset)
+        return await invocation.response()
+
+    async def _converse(
+        self, command: Command, identifier: Attributes
+    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        context = self.context(command.affected_sop_class_uid or "")
+        dataset = _encode(identifier, context)
+        invocation = await self.engine.invoke(context.id, command, dataset)
+        final = False
+        try:
+            while not final:
+                response, answer = await invocation.response()
+                final = category(response.status or 0) is not StatusCategory.PENDING
+                yield response, _decode(answer, context)
+        finally:
+            if not final and not self.engine.end_reason:
+                await self._cancel(invocation)
+
+    async def _cancel(self, invocation: Invocation) -> None:
+        """Cancel, and take what still comes, so that the association stays usable."""
+        await self.engine.cancel(invocation)
+        response, _ = await invocation.response()
+        while category(response.status or 0) is StatusCategory.PENDING:
+            response, _ = await invocation.response()
+
+
+def _encode(attributes: Attributes, context: AcceptedContext) -> bytes:
+    return encode_attributes(attributes, context.transfer_syntax, ("ISO_IR 192",))
+
+
+def _decode(dataset: bytes | None, context: AcceptedContext) -> Attributes | None:
+    return None if dataset is None else parse_attributes(dataset, context.transfer_syntax)

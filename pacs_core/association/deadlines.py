@@ -1,0 +1,43 @@
+"""Timeouts of one association, cheap to move: what they cost is paid when nothing happens."""
+
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio import current_time
+
+
+class Deadlines:
+    """Up to one deadline per name; the first that passes is reported, once.
+
+    Moving a deadline is an assignment, so it can be done for every PDU. A single task sleeps
+    until the earliest deadline that it knows, and looks again.
+
+    Parameters
+    ----------
+    resolution : float
+        Seconds; a deadline that is moved nearer is noticed at most this late.
+    """
+
+    def __init__(self, resolution: float) -> None:
+        self._resolution = resolution
+        self._at: dict[str, float] = {}
+
+    def set(self, name: str, seconds: float) -> None:
+        """Let the deadline `name` pass `seconds` from now."""
+        self._at[name] = current_time() + seconds
+
+    def clear(self, name: str) -> None:
+        """Let the deadline `name` not pass any more."""
+        self._at.pop(name, None)
+
+    async def watch(self, expired: Callable[[str], Awaitable[None]]) -> None:
+        """Sleep until a deadline passes, then call `expired` with its name."""
+        while True:
+            name, at = min(self._at.items(), key=lambda item: item[1], default=("", math.inf))
+            remaining = at - current_time()
+            if remaining <= 0:
+                self.clear(name)
+                await expired(name)
+            else:
+                await anyio.sleep(min(remaining, self._resolution))

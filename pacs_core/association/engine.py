@@ -1,0 +1,377 @@
+"""An established association, of either role: messages in, messages out.
+
+One reader takes what the peer sends apart: requests go to a task each, which performs them;
+responses go to whoever awaits them. The first thing that goes wrong ends this association and
+nothing else.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import evolve
+
+from pacs_core.association.channel import Channel
+from pacs_core.association.errors import (
+    AssociationAbortedError,
+    AssociationError,
+    PeerTimeoutError,
+)
+from pacs_core.association.incoming import IncomingDataset
+from pacs_core.association.invocations import Invocation, Invocations
+from pacs_core.association.performer import PerformedOperation
+from pacs_core.association.sender import DatasetSource, Sender, response_command
+from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.dimse import (
+    Command,
+    CommandField,
+    CommandInvalid,
+    CommandReceived,
+    DatasetFragment,
+    DimseError,
+    DimseProtocolViolation,
+    MessageAssembler,
+    PerformedOperations,
+    Status,
+)
+from pacs_core.upper_layer import (
+    Aborted,
+    AbortReason,
+    AbortSource,
+    AsynchronousOperations,
+    ConnectionClosed,
+    DataReceived,
+    Event,
+    LocalProtocolError,
+    Released,
+    ReleaseRequested,
+    Role,
+    State,
+)
+
+logger = logging.getLogger(__name__)
+
+Serve = Callable[[PerformedOperation], Awaitable[Response]]
+
+_PATIENCE = 16  # requests beyond the window that are tolerated before it counts as an attack
+_UNLIMITED = 256  # operations at once where the window is unlimited
+
+
+class Engine:
+    """Runs one association after its negotiation.
+
+    Parameters
+    ----------
+    channel : Channel
+        Whose machine is in Sta6.
+    info : AssociationInfo
+    window : AsynchronousOperations
+        What this side may invoke, and what it performs at once.
+    serve : callable
+        Performs a request and returns the response.
+
+    Attributes
+    ----------
+    end_reason : str
+        Why the association ended; empty while it lasts.
+    failure : AssociationError or None
+        What those who still wait for something are told.
+    """
+
+    def __init__(
+        self, channel: Channel, info: AssociationInfo, window: AsynchronousOperations, serve: Serve
+    ) -> None:
+        self.info = info
+        self.end_reason = ""
+        self.failure: AssociationError | None = None
+        self.ended = anyio.Event()
+        self._channel = channel
+        self._machine = channel.machine
+        self._deadlines = channel.deadlines
+        self._serve = serve
+        self._sender = Sender(channel)
+        self._assembler = MessageAssembler()
+        self._performed = PerformedOperations(0)
+        self._window = window.max_performed or _UNLIMITED
+        self._slot = anyio.Event()
+        self._invocations = Invocations(window.max_invoked)
+        self._incoming: IncomingDataset | None = None
+        self._feed: Callable[[bytes | memoryview, bool], None] = _discard
+        self._conversation = anyio.CancelScope()
+        self._operations: TaskGroup
+
+    # --- the life of the association
+
+    async def run(self) -> None:
+        """Read until the association ends. Raises nothing but cancellation."""
+        try:
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._deadlines.watch, self._expired)
+                async with anyio.create_task_group() as self._operations:
+                    with self._conversation:
+                        await self._converse()
+                    self._operations.cancel_scope.cancel()
+                await self._await_close()
+                watching.cancel_scope.cancel()
+        finally:
+            self._end("torn down by this node")
+            await self._channel.farewell()
+            self.ended.set()
+
+    async def _converse(self) -> None:
+        with suppress(anyio.BrokenResourceError):  # then reading finds the end
+            await self._channel.flush()
+        self._set_read_deadline()
+        while not self._machine.must_close:
+            try:
+                events = await self._channel.receive()
+                for event in events:
+                    await self._on_event(event)
+            except DimseProtocolViolation as violation:
+                await self.abort(
+                    str(violation),
+                    source=AbortSource.SERVICE_PROVIDER,
+                    code=AbortReason.INVALID_PDU_PARAMETER_VALUE,
+                )
+            except anyio.BrokenResourceError:
+                self._end("the transport connection was lost")
+            else:
+                if events:
+                    await self._hold_back()
+                    self._set_read_deadline()
+
+    async def _await_close(self) -> None:
+        """Give the peer time to close the transport (PS3.8 §9.2, Sta13)."""
+        if self._machine.artim_running:
+            self._deadlines.set("read", self._channel.timeouts.artim)
+        while not self._machine.must_close:
+            with suppress(anyio.BrokenResourceError):
+                await self._channel.receive()
+
+    def _end(self, reason: str, failure: AssociationError | None = None) -> None:
+        """Let everything end that belongs to this association; the first reason counts."""
+        if self.end_reason:
+            return
+        self.end_reason = reason
+        self.failure = failure or AssociationAbortedError(f"the association ended: {reason}")
+        self._invocations.fail(self.failure)
+        self._conversation.cancel()
+
+    async def _hold_back(self) -> None:
+        """Stop reading while others catch up: this is what slows the peer down."""
+        if self._incoming is not None and self._incoming.is_full:
+            self._deadlines.clear("read")
+            await self._incoming.wait_for_room()
+        if len(self._invocations):
+            await self._invocations.wait_for_room()
+        while len(self._performed) > self._window and self._assembler.is_idle:
+            self._deadlines.clear("read")
+            self._slot = anyio.Event()
+            await self._slot.wait()
+
+    def _set_read_deadline(self) -> None:
+        timeouts = self._channel.timeouts
+        if self._machine.state is not State.Sta6:
+            self._deadlines.set("read", timeouts.artim)
+        elif not self._assembler.is_idle or len(self._invocations):
+            self._deadlines.set("read", timeouts.dimse)
+        elif self._machine.role is Role.ACCEPTOR and not len(self._performed):
+            self._deadlines.set("read", timeouts.idle)
+        else:
+            self._deadlines.clear("read")
+
+    async def _expired(self, name: str) -> None:
+        if self._machine.artim_running:
+            self._machine.artim_expired()
+            await self._channel.close()
+            return
+        what = {"read": "said nothing", "write": "took nothing"}[name]
+        reason = f"the peer {what} for too long"
+        await self.abort(
+            reason, source=AbortSource.SERVICE_PROVIDER, failure=PeerTimeoutError(reason)
+        )
+
+    # --- what the peer says
+
+    async def _on_event(self, event: Event) -> None:
+        if isinstance(event, DataReceived):
+            for pdv in event.pdvs:
+                for part in self._assembler.feed(pdv):
+                    self._on_message(part)
+        elif isinstance(event, ReleaseRequested):
+            await self._on_release_requested(event)
+        elif isinstance(event, Released):
+            await self._on_released(event)
+        elif isinstance(event, Aborted):
+            by = "the peer" if event.by_peer else "this node"
+            codes = f"source {event.source}, reason {event.reason}"
+            self._end(f"aborted by {by} ({codes})" + (event.detail and f": {event.detail}"))
+        elif isinstance(event, ConnectionClosed):
+            self._end("the transport connection was lost")
+
+    async def _on_release_requested(self, event: ReleaseRequested) -> None:
+        if event.collision and self._machine.role is Role.ACCEPTOR:
+            return  # the answer is due after the peer's (PS3.8 §7.2.2)
+        self._machine.respond_release()
+        await self._channel.flush()
+        if not event.collision:
+            self._end("released by the peer")
+
+    async def _on_released(self, event: Released) -> None:
+        if event.response_due:
+            self._machine.respond_release()
+            await self._channel.flush()
+        self._end("released by this node")
+
+    def _on_message(self, part: CommandReceived | CommandInvalid | DatasetFragment) -> None:
+        if isinstance(part, DatasetFragment):
+            self._feed(part.data, part.is_last)
+            return
+        self._feed = _discard
+        if part.context_id not in self.info.contexts:
+            raise DimseProtocolViolation(
+                f"message in presentation context {part.context_id}, which was not accepted"
+            )
+        if isinstance(part, CommandInvalid):
+            self._refuse(part.context_id, part.error.command, part.error)
+        elif part.command.is_response:
+            self._invocations.respond(part.context_id, part.command)
+            self._feed = self._invocations.feed
+        elif part.command.field is CommandField.C_CANCEL_RQ:
+            self._performed.cancel(part.command)
+        else:
+            self._begin(part.context_id, part.command)
+
+    def _begin(self, context_id: int, command: Command) -> None:
+        if len(self._performed) >= self._window + _PATIENCE:
+            raise DimseProtocolViolation(
+                f"{len(self._performed)} operations at once, {self._window} were negotiated"
+            )
+        try:
+            self._performed.begin(command)
+        except DimseError as error:
+            self._refuse(context_id, command, error)
+            return
+        dataset = self._incoming = IncomingDataset(complete=not command.has_dataset)
+        self._feed = dataset.feed
+        context = self.info.contexts[context_id]
+        operation = PerformedOperation(command, context, self.info, dataset, self)
+        self._operations.start_soon(self._perform, operation)
+
+    def _refuse(self, context_id: int, command: Command, error: DimseError) -> None:
+        logger.warning("%s: %s refused: %s", self.info.id, command.field.name, error)
+        response = _failure_response(error)
+        self._operations.start_soon(self._respond, context_id, command, response)
+
+    # --- performing
+
+    async def _perform(self, operation: PerformedOperation) -> None:
+        try:
+            response = await self._outcome(operation)
+            await operation.dataset.discard()
+            await self._respond(operation.context.id, operation.command, response)
+        finally:
+            self._performed.finish(operation.command.message_id or 0)
+            self._slot.set()
+            if self._assembler.is_idle:
+                self._set_read_deadline()
+
+    async def _outcome(self, operation: PerformedOperation) -> Response:
+        try:
+            return await self._serve(operation)
+        except DimseError as error:
+            return _failure_response(error)
+        except Exception as error:
+            if not self.end_reason:
+                what = operation.command.field.name
+                logger.exception("%s: %s failed, the peer gets 0110H", self.info.id, what)
+            comment = f"internal error, see the log: {type(error).__name__}"
+            return Response(Status.PROCESSING_FAILURE, comment=comment)
+
+    async def _respond(self, context_id: int, command: Command, response: Response) -> None:
+        with suppress(AssociationError):
+            await self.send_response(context_id, command, response)
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer asked for an operation to be cancelled."""
+        return self._performed.is_cancelled(message_id)
+
+    # --- sending
+
+    async def send_response(self, context_id: int, request: Command, response: Response) -> None:
+        """Send a pending or final response to a request."""
+        await self.send(context_id, response_command(request, response), response.dataset)
+
+    async def send(
+        self, context_id: int, command: Command, dataset: DatasetSource | None = None
+    ) -> None:
+        """Send a message; one that is cut short ends the association.
+
+        Raises
+        ------
+        AssociationError
+            The association has ended.
+        """
+        try:
+            await self._sender.send(context_id, command, dataset)
+        except AssociationError as error:
+            self._end(str(error), error)
+            raise (self.failure or error) from error
+        finally:
+            if self._sender.is_broken and not self.end_reason:
+                await self.abort("a message could not be sent to its end")
+
+    async def invoke(
+        self, context_id: int, command: Command, dataset: DatasetSource | None = None
+    ) -> Invocation:
+        """Send a request, under a new message ID; return where its responses arrive."""
+        invocation = await self._invocations.begin(command.field, context_id)
+        self._deadlines.clear("read")
+        await self.send(context_id, evolve(command, message_id=invocation.message_id), dataset)
+        self._set_read_deadline()
+        return invocation
+
+    async def cancel(self, invocation: Invocation) -> None:
+        """Ask the peer to cancel a request of ours (PS3.7 §9.3.2.3)."""
+        command = Command(
+            field=CommandField.C_CANCEL_RQ,
+            message_id_being_responded_to=invocation.message_id,
+        )
+        await self.send(invocation.context_id, command)
+
+    # --- ending
+
+    async def release(self) -> None:
+        """Release the association in order (PS3.8 §7.2); waits for the peer's agreement."""
+        if self._machine.state is State.Sta6 and not self.end_reason:
+            self._machine.release()
+            self._set_read_deadline()
+            try:
+                await self._channel.flush()
+            except anyio.BrokenResourceError:
+                self._end("the transport connection was lost")
+        await self.ended.wait()
+
+    async def abort(
+        self,
+        reason: str,
+        *,
+        source: int = AbortSource.SERVICE_USER,
+        code: int = 0,
+        failure: AssociationError | None = None,
+    ) -> None:
+        """Send an A-ABORT, if there is still somebody to send it to, and end."""
+        self._end(f"aborted by this node: {reason}", failure)
+        with suppress(LocalProtocolError):
+            self._machine.abort(source, code)
+        await self._channel.farewell()
+
+
+def _failure_response(error: DimseError) -> Response:
+    return Response(error.status, comment=error.comment, offending_element=error.offending_element)
+
+
+def _discard(_data: bytes | memoryview, _is_last: bool) -> None:
+    pass

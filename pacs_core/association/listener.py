@@ -1,0 +1,125 @@
+"""Accepts transport connections and gives each an acceptor of its own.
+
+Error policy: whatever one connection does ends that connection only. What goes wrong while
+accepting (no file descriptors left, say) is logged, and accepting goes on after a moment.
+"""
+
+import logging
+from collections.abc import Sequence
+from itertools import count
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
+
+from pacs_core.association.acceptor import Acceptance, Acceptor
+from pacs_core.association.services import Services
+from pacs_core.association.settings import NetworkSettings
+from pacs_core.contracts import AuditTrail
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 0.1  # seconds without accepting after an error such as EMFILE
+_SURPLUS = 64  # connections beyond the limit that are still answered with a rejection
+
+
+class Listener:
+    """The listening side of a node.
+
+    Parameters
+    ----------
+    ae_title : str
+    settings : NetworkSettings
+    services : Services
+    audit : AuditTrail
+    """
+
+    def __init__(
+        self, ae_title: str, settings: NetworkSettings, services: Services, audit: AuditTrail
+    ) -> None:
+        self._shared = Acceptance(ae_title, settings, services, audit, self._has_room)
+        self._acceptors: set[Acceptor] = set()
+        self._listeners: Sequence[SocketListener] = ()
+        self._accepting = anyio.CancelScope()
+        self._empty: anyio.Event | None = None
+        self._numbers = count(1)
+        self.port = 0
+
+    async def bind(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        """Bind the port; 0 chooses a free one, which is in :attr:`port` afterwards.
+
+        Raises
+        ------
+        OSError
+            The address is in use, not ours, or not permitted.
+        """
+        multi = await anyio.create_tcp_listener(
+            local_host=host, local_port=port, backlog=1024, reuse_port=reuse_port
+        )
+        self._listeners = [
+            listener for listener in multi.listeners if isinstance(listener, SocketListener)
+        ]
+        self.port = self._listeners[0].extra(SocketAttribute.local_port)
+
+    async def serve(self) -> None:
+        """Accept and serve until :meth:`drain` or cancellation."""
+        async with anyio.create_task_group() as connections:
+            with self._accepting:
+                async with anyio.create_task_group() as accepting:
+                    for listener in self._listeners:
+                        accepting.start_soon(self._accept, listener, connections)
+            await self._close_listeners()
+
+    async def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            await listener.aclose()
+
+    async def _accept(self, listener: SocketListener, connections: TaskGroup) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                logger.error("cannot accept connections for a moment: %s", error)  # noqa: TRY400
+                await anyio.sleep(_PAUSE)
+            else:
+                connections.start_soon(self._serve, stream)
+
+    async def _serve(self, stream: ByteStream) -> None:
+        surplus = len(self._acceptors) - self._shared.settings.max_associations
+        if surplus > _SURPLUS:
+            await anyio.aclose_forcefully(stream)
+            return
+        acceptor = Acceptor(stream, f"A{next(self._numbers)}", self._shared)
+        self._acceptors.add(acceptor)
+        try:
+            await acceptor.run()
+        except Exception:
+            logger.exception("%s: the association failed unexpectedly", acceptor.name)
+        finally:
+            self._acceptors.discard(acceptor)
+            if self._empty is not None and not self._acceptors:
+                self._empty.set()
+
+    def _has_room(self) -> bool:
+        established = sum(acceptor.engine is not None for acceptor in self._acceptors)
+        return established < self._shared.settings.max_associations
+
+    @property
+    def associations(self) -> int:
+        """Connections that are being served."""
+        return len(self._acceptors)
+
+    async def drain(self, grace: float) -> None:
+        """Accept nothing more, wait for what runs, and abort what is left after `grace` seconds."""
+        self._accepting.cancel()
+        with anyio.move_on_after(grace):
+            while self._acceptors:
+                self._empty = anyio.Event()
+                await self._empty.wait()
+        await self.abort()
+
+    async def abort(self) -> None:
+        """Accept nothing more, and abort every association at once."""
+        self._accepting.cancel()
+        async with anyio.create_task_group() as aborting:
+            for acceptor in tuple(self._acceptors):
+                aborting.start_soon(acceptor.abort, "the node is shutting down")

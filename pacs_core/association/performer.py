@@ -1,0 +1,107 @@
+"""One request that this side performs, as its service provider sees it."""
+
+from collections.abc import AsyncIterable
+from typing import Protocol
+
+from pacs_core.association.incoming import IncomingDataset
+from pacs_core.association.invocations import Invocation
+from pacs_core.association.sender import DatasetSource
+from pacs_core.contracts import AssociationInfo, Operation, Response
+from pacs_core.dimse import Command, CommandField, Priority
+from pacs_core.upper_layer import AcceptedContext
+
+
+class Messenger(Protocol):
+    """What an operation needs of its association."""
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer asked for the operation to be cancelled."""
+
+    async def send_response(self, context_id: int, request: Command, response: Response) -> None:
+        """Send a response."""
+
+    async def invoke(
+        self, context_id: int, command: Command, dataset: DatasetSource | None
+    ) -> Invocation:
+        """Send a request of our own."""
+
+
+class PerformedOperation(Operation):
+    """A request that arrived on an association."""
+
+    dataset: IncomingDataset
+
+    def __init__(
+        self,
+        command: Command,
+        context: AcceptedContext,
+        association: AssociationInfo,
+        dataset: IncomingDataset,
+        messenger: Messenger,
+    ) -> None:
+        self.command = command
+        self.context = context
+        self.association = association
+        self.dataset = dataset
+        self._messenger = messenger
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether C-CANCEL has arrived."""
+        return self._messenger.is_cancelled(self.command.message_id or 0)
+
+    async def send_pending(
+        self,
+        dataset: bytes | None = None,
+        *,
+        status: int = 0xFF00,
+        remaining: int | None = None,
+        completed: int | None = None,
+        failed: int | None = None,
+        warning: int | None = None,
+    ) -> None:
+        """Send a pending response."""
+        response = Response(
+            status,
+            dataset,
+            remaining=remaining,
+            completed=completed,
+            failed=failed,
+            warning=warning,
+        )
+        await self._messenger.send_response(self.context.id, self.command, response)
+
+    async def c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> int:
+        """Store an instance at the requestor; return the status."""
+        request = store_request(sop_class_uid, sop_instance_uid, move_originator=move_originator)
+        invocation = await self._messenger.invoke(context_id, request, dataset)
+        response, _ = await invocation.response()
+        return response.status or 0
+
+
+def store_request(
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    *,
+    priority: int = Priority.MEDIUM,
+    move_originator: tuple[str, int] | None = None,
+) -> Command:
+    """Return a C-STORE-RQ; its message ID is filled in when it is sent."""
+    ae_title, message_id = move_originator or (None, None)
+    return Command(
+        field=CommandField.C_STORE_RQ,
+        affected_sop_class_uid=sop_class_uid,
+        affected_sop_instance_uid=sop_instance_uid,
+        priority=priority,
+        move_originator_application_entity_title=ae_title,
+        move_originator_message_id=message_id,
+        has_dataset=True,
+    )

@@ -1,0 +1,282 @@
+"""The requestor's side: associate with a peer and use its services.
+
+::
+
+    peer = Peer("ARCHIVE", "127.0.0.1", 11112)
+    async with connect(peer, [Proposal("1.2.840.10008.1.1")]) as association:
+        response = await association.c_echo()
+        assert response.status == 0x0000
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+
+import anyio
+from anyio.abc import ByteStream
+from attrs import field, frozen
+
+from pacs_core.association.association import Association, Receive, refuse_requests
+from pacs_core.association.channel import Channel
+from pacs_core.association.engine import Engine, Serve
+from pacs_core.association.errors import (
+    AssociationAbortedError,
+    AssociationRefusedError,
+    ConnectError,
+    PeerTimeoutError,
+    describe_rejection,
+)
+from pacs_core.contracts import UNCOMPRESSED, AssociationInfo, Origin, Peer, Timeouts
+from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs_core.upper_layer import (
+    Aborted,
+    AssociateAC,
+    AssociateRQ,
+    AssociationAccepted,
+    AssociationRejected,
+    AsynchronousOperations,
+    ConnectionClosed,
+    ExtendedNegotiation,
+    Limits,
+    ProposedContext,
+    Role,
+    RoleSelection,
+    UserIdentity,
+    UserInformation,
+    accepted_contexts,
+    agreed_asynchronous_operations,
+)
+
+__all__ = ["Association", "Proposal", "Receive", "connect"]
+
+MAX_CONTEXTS = 128
+"""Presentation contexts that one association can have (PS3.8 §7.1.1.13)."""
+
+_numbers = count(1)
+
+
+@frozen
+class Proposal:
+    """A presentation context to propose.
+
+    Attributes
+    ----------
+    abstract_syntax : str
+        SOP class UID.
+    transfer_syntaxes : tuple of str
+        In order of preference.
+    scu, scp : bool
+        Roles of this side (PS3.7 D.3.3.4); the default needs no negotiation.
+    """
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
+    scu: bool = True
+    scp: bool = False
+
+
+@frozen(kw_only=True)
+class Options:
+    """What else can be negotiated.
+
+    Attributes
+    ----------
+    limits : Limits
+        What the peer may send.
+    extended : tuple of ExtendedNegotiation
+        SOP class extended negotiation (PS3.7 D.3.3.5).
+    user_identity : UserIdentity or None
+        PS3.7 D.3.3.7.
+    operations : AsynchronousOperations or None
+        Window to propose, from this side's point of view (PS3.7 D.3.3.3).
+    """
+
+    limits: Limits = field(factory=Limits)
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    user_identity: UserIdentity | None = None
+    operations: AsynchronousOperations | None = None
+
+
+@asynccontextmanager
+async def connect(
+    peer: Peer,
+    proposals: Sequence[Proposal],
+    *,
+    calling_ae_title: str = "PACS",
+    timeouts: Timeouts | None = None,
+    options: Options | None = None,
+    serve: Serve | None = None,
+) -> AsyncIterator[Association]:
+    """Associate with a peer for the length of an ``async with`` block.
+
+    The association is released at the end of the block, and aborted if the block raises.
+    Whatever the peer does, no wait is longer than the timeouts say.
+
+    Parameters
+    ----------
+    peer : Peer
+    proposals : sequence of Proposal
+        1 to 128 presentation contexts.
+    calling_ae_title : str
+    timeouts : Timeouts, optional
+    options : Options, optional
+    serve : callable, optional
+        Performs requests of the peer (C-STORE sub-operations of C-GET are served by the
+        `receive` function given there); by default all are refused.
+
+    Yields
+    ------
+    Association
+
+    Raises
+    ------
+    ConnectError
+        No transport connection.
+    AssociationRefusedError
+        The peer rejected the association.
+    AssociationAbortedError
+        It ended before it was negotiated.
+    PeerTimeoutError
+        The peer did not answer.
+    ValueError
+        Not 1 to 128 proposals.
+    """
+    timeouts = timeouts or Timeouts()
+    request = _request(peer, proposals, calling_ae_title, options or Options())
+    stream = await _open(peer, timeouts)
+    limits = (options or Options()).limits
+    channel = Channel(stream, Role.REQUESTOR, limits, timeouts)
+    try:
+        response = await _negotiate(channel, request, timeouts)
+    except BaseException:
+        await channel.farewell()
+        raise
+    association = _association(channel, peer, request, response, serve)
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(association.engine.run)
+        try:
+            yield association
+            await association.engine.release()
+        except Exception as error:
+            # Raised again outside of the task group, which would wrap it.
+            failure = error
+            await association.engine.abort(f"{type(error).__name__} on this side")
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _open(peer: Peer, timeouts: Timeouts) -> ByteStream:
+    try:
+        with anyio.fail_after(timeouts.connect):
+            return await anyio.connect_tcp(peer.host, peer.port)
+    except TimeoutError:
+        raise ConnectError(
+            f"{peer}: no connection within {timeouts.connect:g} s; is the host reachable?"
+        ) from None
+    except OSError as error:
+        raise ConnectError(f"{peer}: {_reason(error)}; is the peer running?") from error
+
+
+def _reason(error: BaseException) -> str:
+    # anyio groups the errors of several addresses; the first says enough.
+    while isinstance(error, OSError) and error.__cause__ is not None:
+        error = error.__cause__
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+async def _negotiate(channel: Channel, request: AssociateRQ, timeouts: Timeouts) -> AssociateAC:
+    channel.machine.associate(request)
+    channel.machine.connected()
+    try:
+        with anyio.fail_after(timeouts.artim):
+            await channel.flush()
+            return await _await_answer(channel)
+    except TimeoutError:
+        channel.machine.abort()
+        raise PeerTimeoutError(
+            f"{request.called_ae_title} did not answer A-ASSOCIATE-RQ within {timeouts.artim:g} s"
+        ) from None
+    except anyio.BrokenResourceError:
+        raise AssociationAbortedError("the transport connection was lost") from None
+
+
+async def _await_answer(channel: Channel) -> AssociateAC:
+    while True:
+        for event in await channel.receive():
+            if isinstance(event, AssociationAccepted):
+                return event.response
+            if isinstance(event, AssociationRejected):
+                message = describe_rejection(event.rejection)
+                raise AssociationRefusedError(message, event.rejection)
+            if isinstance(event, Aborted):
+                by = "the peer" if event.by_peer else "this side"
+                raise AssociationAbortedError(f"aborted by {by} in negotiation: {event.detail}")
+            if isinstance(event, ConnectionClosed):
+                raise AssociationAbortedError("the peer closed the connection in negotiation")
+
+
+def _request(
+    peer: Peer, proposals: Sequence[Proposal], calling_ae_title: str, options: Options
+) -> AssociateRQ:
+    if not 1 <= len(proposals) <= MAX_CONTEXTS:
+        raise ValueError(
+            f"an association has 1 to {MAX_CONTEXTS} presentation contexts, not {len(proposals)}"
+        )
+    contexts = tuple(
+        ProposedContext(number, proposal.abstract_syntax, proposal.transfer_syntaxes)
+        for number, proposal in zip(range(1, 256, 2), proposals, strict=False)
+    )
+    return AssociateRQ(
+        called_ae_title=peer.ae_title,
+        calling_ae_title=calling_ae_title,
+        presentation_contexts=contexts,
+        user_information=UserInformation(
+            maximum_length=options.limits.max_pdu_length,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            asynchronous_operations=options.operations,
+            roles=tuple(_roles(proposals)),
+            extended=options.extended,
+            user_identity=options.user_identity,
+        ),
+    )
+
+
+def _roles(proposals: Sequence[Proposal]) -> Iterator[RoleSelection]:
+    seen: set[str] = set()
+    for proposal in proposals:
+        if (not proposal.scu or proposal.scp) and proposal.abstract_syntax not in seen:
+            seen.add(proposal.abstract_syntax)
+            yield RoleSelection(proposal.abstract_syntax, proposal.scu, proposal.scp)
+
+
+def _association(
+    channel: Channel,
+    peer: Peer,
+    request: AssociateRQ,
+    response: AssociateAC,
+    serve: Serve | None,
+) -> Association:
+    extended = response.user_information.extended
+    info = AssociationInfo(
+        id=f"R{next(_numbers)}",
+        origin=Origin(
+            "DIMSE",
+            calling_ae_title=request.calling_ae_title,
+            called_ae_title=peer.ae_title,
+            host=peer.host,
+            port=peer.port,
+        ),
+        request=request,
+        contexts=accepted_contexts(request, response),
+        extended={item.sop_class_uid: item.application_information for item in extended},
+        maximum_length=response.user_information.maximum_length,
+    )
+    association = Association(info, serve or refuse_requests)
+    window = agreed_asynchronous_operations(request, response)
+    association.engine = Engine(channel, info, window, association.serve)
+    return association

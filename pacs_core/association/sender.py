@@ -1,0 +1,103 @@
+"""Whole messages out: one at a time, in as few writes as possible."""
+
+from collections.abc import AsyncIterable, Iterable, Sequence
+
+import anyio
+
+from pacs_core.association.channel import Channel
+from pacs_core.association.errors import AssociationAbortedError
+from pacs_core.contracts import Response
+from pacs_core.dimse import Command, encode_message
+from pacs_core.upper_layer import LocalProtocolError, PresentationDataValue, fragment
+
+Chunk = bytes | memoryview
+DatasetSource = Chunk | AsyncIterable[Chunk]
+
+
+class Sender:
+    """Sends messages on one association; their fragments never interleave (PS3.8 Annex E).
+
+    Attributes
+    ----------
+    is_broken : bool
+        A message was cut short: the association can only be aborted.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._lock = anyio.Lock(fast_acquire=True)
+        self.is_broken = False
+
+    async def send(
+        self, context_id: int, command: Command, dataset: DatasetSource | None = None
+    ) -> None:
+        """Send a message, whole; waits while the peer does not read.
+
+        Raises
+        ------
+        AssociationAbortedError
+            The association has ended.
+        """
+        maximum = self._channel.machine.peer_maximum_length
+        async with self._lock:
+            if dataset is None or isinstance(dataset, bytes | memoryview):
+                self._queue(encode_message(context_id, command, dataset, maximum))
+                await self._flush()
+            else:
+                self._queue(encode_message(context_id, command, None, maximum))
+                await self._send_stream(context_id, dataset, maximum)
+
+    async def _send_stream(
+        self, context_id: int, dataset: AsyncIterable[Chunk], maximum: int
+    ) -> None:
+        self.is_broken = True
+        held: Chunk = b""
+        async for chunk in dataset:
+            if held:
+                self._queue_fragments(context_id, held, maximum, is_last=False)
+                await self._flush()
+            held = chunk
+        self._queue_fragments(context_id, held, maximum, is_last=True)
+        await self._flush()
+        self.is_broken = False
+
+    def _queue_fragments(
+        self, context_id: int, chunk: Chunk, maximum: int, *, is_last: bool
+    ) -> None:
+        pdvs = fragment(context_id, False, chunk, maximum, is_last=is_last)
+        self._queue([pdv] for pdv in pdvs)
+
+    def _queue(self, groups: Iterable[Sequence[PresentationDataValue]]) -> None:
+        try:
+            for pdvs in groups:
+                self._channel.machine.send_data(pdvs)
+        except LocalProtocolError as error:
+            raise AssociationAbortedError(str(error)) from error
+
+    async def _flush(self) -> None:
+        try:
+            await self._channel.flush()
+        except anyio.BrokenResourceError as error:
+            raise AssociationAbortedError("the transport connection was lost") from error
+
+
+def response_command(request: Command, response: Response) -> Command:
+    """Return the command set of a response (PS3.7 §9.3, §10.3)."""
+    return Command(
+        field=request.response_field,
+        message_id_being_responded_to=request.message_id,
+        affected_sop_class_uid=request.sop_class_uid,
+        affected_sop_instance_uid=response.affected_sop_instance_uid or request.sop_instance_uid,
+        status=response.status,
+        error_comment=response.comment or None,
+        offending_element=response.offending_element,
+        error_id=response.error_id,
+        event_type_id=response.event_type_id,
+        action_type_id=response.action_type_id,
+        attribute_identifier_list=response.attribute_identifier_list,
+        number_of_remaining_suboperations=response.remaining,
+        number_of_completed_suboperations=response.completed,
+        number_of_failed_suboperations=response.failed,
+        number_of_warning_suboperations=response.warning,
+        has_dataset=response.dataset is not None,
+    )

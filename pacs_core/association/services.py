@@ -1,0 +1,150 @@
+"""Who answers for which SOP class, who guards and who watches associations."""
+
+import logging
+from collections.abc import Mapping
+from time import monotonic
+
+from attrs import field, frozen
+
+from pacs_core.contracts import (
+    AssociationInfo,
+    AssociationObserver,
+    Authenticated,
+    Authenticator,
+    Authorizer,
+    Operation,
+    Origin,
+    Refused,
+    Response,
+    ServiceProvider,
+    SopClassSupport,
+)
+from pacs_core.dimse import DimseError, Status
+from pacs_core.upper_layer import (
+    AssociateRJ,
+    AssociateRQ,
+    ExtendedNegotiation,
+    SupportedSopClass,
+)
+
+logger = logging.getLogger(__name__)
+
+_NO_REASON = AssociateRJ(result=1, source=1, reason=1)
+
+
+@frozen
+class Offer:
+    """A SOP class that the node supports, and who answers for it."""
+
+    support: SopClassSupport
+    provider: ServiceProvider
+
+    def supported(self) -> SupportedSopClass:
+        """Return it in the upper layer's terms, where roles are the requestor's."""
+        return SupportedSopClass(
+            self.support.transfer_syntaxes,
+            scu_role=self.support.scp,
+            scp_role=self.support.scu,
+        )
+
+
+@frozen
+class Services:
+    """Everything that plugins contribute to associations.
+
+    Attributes
+    ----------
+    offers : mapping of str to Offer
+        By SOP class UID.
+    authenticators, authorizers, observers
+        In plugin order.
+    """
+
+    offers: Mapping[str, Offer] = field(factory=dict)
+    authenticators: tuple[Authenticator, ...] = ()
+    authorizers: tuple[Authorizer, ...] = ()
+    observers: tuple[AssociationObserver, ...] = ()
+
+    def supported(self, sop_class_uid: str) -> SupportedSopClass | None:
+        """Return how the node supports a SOP class, or None."""
+        offer = self.offers.get(sop_class_uid)
+        return offer.supported() if offer else None
+
+    def negotiate_extended(self, request: AssociateRQ) -> tuple[ExtendedNegotiation, ...]:
+        """Ask providers for their answers to SOP class extended negotiation (PS3.7 D.3.3.5)."""
+        answers = []
+        for item in request.user_information.extended:
+            offer = self.offers.get(item.sop_class_uid)
+            if offer is None:
+                continue
+            uid, proposed = item.sop_class_uid, item.application_information
+            answer = offer.provider.negotiate(uid, proposed)
+            if answer is not None:
+                answers.append(ExtendedNegotiation(uid, answer))
+        return tuple(answers)
+
+    async def authenticate(self, request: AssociateRQ, origin: Origin) -> Authenticated | Refused:
+        """Ask all authenticators; the first that refuses ends it."""
+        verdict = Authenticated()
+        for authenticator in self.authenticators:
+            try:
+                answer = await authenticator.authenticate(request, origin)
+            except Exception as error:
+                logger.exception("authenticator %s failed", type(authenticator).__qualname__)
+                return Refused(_NO_REASON, f"the authenticator failed: {type(error).__name__}")
+            if isinstance(answer, Refused):
+                return answer
+            verdict = answer or verdict
+        return verdict
+
+    async def serve(self, operation: Operation) -> Response:
+        """Perform a request that came in: check the roles, ask authorizers, then the provider."""
+        offer = self.offers[operation.context.abstract_syntax]
+        if not operation.context.scu:
+            raise DimseError(
+                Status.UNRECOGNIZED_OPERATION,
+                "by role selection the requestor is not SCU of this SOP class",
+            )
+        if self.authorizers:
+            await self._authorize(operation)
+        started = monotonic()
+        response = await offer.provider.handle(operation)
+        if not isinstance(response, Response):
+            raise TypeError(
+                f"{type(offer.provider).__qualname__}.handle returned {type(response).__name__}, "
+                "not Response"
+            )
+        logger.debug(
+            "%s: %s answered %04XH in %.1f ms",
+            operation.association.id,
+            operation.command.field.name,
+            response.status,
+            (monotonic() - started) * 1000,
+        )
+        return response
+
+    async def _authorize(self, operation: Operation) -> None:
+        for authorizer in self.authorizers:
+            try:
+                reason = await authorizer.authorize(operation.command, operation.association)
+            except Exception as error:
+                logger.exception("authorizer %s failed", type(authorizer).__qualname__)
+                reason = f"the authorizer failed: {type(error).__name__}"
+            if reason is not None:
+                raise DimseError(Status.NOT_AUTHORIZED, reason)
+
+    async def tell_accepted(self, association: AssociationInfo) -> None:
+        """Tell observers of an association that was accepted."""
+        for observer in self.observers:
+            try:
+                await observer.accepted(association)
+            except Exception:
+                logger.exception("observer %s failed", type(observer).__qualname__)
+
+    async def tell_ended(self, association: AssociationInfo, reason: str) -> None:
+        """Tell observers of an association that has ended."""
+        for observer in self.observers:
+            try:
+                await observer.ended(association, reason)
+            except Exception:
+                logger.exception("observer %s failed", type(observer).__qualname__)
