@@ -19,6 +19,7 @@ _FAILURES = (ValueError, TypeError, AttributeError, error)
 class _Plan:
     """How to write one attribute: its header up to the length, the length, the value."""
 
+    nests: bool
     prefix: bytes
     length: Struct
     encode: Encoder
@@ -54,7 +55,7 @@ class DatasetEncoder:
     def _append(self, out: list[bytes], tag: int, values: tuple[Value, ...], signed: bool) -> None:
         nested = bool(values) and not isinstance(values[0], str)
         plan = _plan(tag, nested, signed, *self._form)
-        raw = self._items(values) if nested else plan.encode(values, self._character_sets)  # type: ignore[arg-type]
+        raw = self._items(values) if plan.nests else plan.encode(values, self._character_sets)  # type: ignore[arg-type]
         out += (plan.prefix, plan.length.pack(len(raw)), raw)
 
     def _append_signed(
@@ -89,7 +90,10 @@ def _plan(tag: int, nested: bool, signed: bool, explicit: bool, little_endian: b
         prefix += vr.encode() + (b"" if narrow else b"\0\0")
     length = Struct(order + ("H" if narrow else "I"))
     unfit = vr in BULK_VRS or nested != (vr == "SQ")
-    return _Plan(prefix, length, _only_empty(vr) if unfit else value_encoder(vr, little_endian))
+    nests = nested and vr == "SQ"
+    return _Plan(
+        nests, prefix, length, _only_empty(vr) if unfit else value_encoder(vr, little_endian)
+    )
 
 
 def _only_empty(vr: str) -> Encoder:
