@@ -36,6 +36,24 @@ class PDUType(IntEnum):
     ABORT = 0x07
 
 
+_REJECTIONS: Mapping[int, str] = {1: "rejected permanently", 2: "rejected for now"}
+_REJECTION_SOURCES: Mapping[int, str] = {
+    1: "the service user",
+    2: "the service provider (ACSE)",
+    3: "the service provider (presentation)",
+}
+_REJECTION_REASONS: Mapping[tuple[int, int], str] = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+
 @frozen
 class AssociateRJ:
     """A-ASSOCIATE-RJ PDU (PS3.8 §9.3.4).
@@ -47,12 +65,20 @@ class AssociateRJ:
     source : int
         1 service user, 2 service provider (ACSE), 3 service provider (presentation).
     reason : int
-        What it means depends on `source` (PS3.8 Table 9-21).
+        Depends on `source` (PS3.8 Table 9-21); see `meaning`.
     """
 
     result: int
     source: int
     reason: int
+
+    @property
+    def meaning(self) -> str:
+        """The three fields in words (PS3.8 Table 9-21)."""
+        result = _REJECTIONS.get(self.result, f"result {self.result}")
+        source = _REJECTION_SOURCES.get(self.source, f"source {self.source}")
+        reason = _REJECTION_REASONS.get((self.source, self.reason), f"reason {self.reason}")
+        return f"{result} by {source}: {reason}"
 
 
 @frozen

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from pacs_core.upper_layer import LocalProtocolError, PDataTF, encode, fragment, fragment_size
 
+messages = st.integers(0, 60).map(lambda size: bytes(range(size)))
 
-@given(st.binary(max_size=500), st.integers(7, 200), st.booleans())
+
+@given(messages, st.integers(7, 40), st.booleans())
 def test_fragments_fit_and_join_again(data, maximum, is_command):
     values = list(fragment(5, is_command, data, maximum))
     assert b"".join(value.data for value in values) == data
@@ -17,7 +19,7 @@ def test_fragments_fit_and_join_again(data, maximum, is_command):
     assert all(value.data for value in values) == bool(data)
 
 
-@given(st.binary(max_size=500), st.integers(8, 200))
+@given(messages, st.integers(8, 40))
 def test_all_but_the_last_have_even_length(data, maximum):
     assert all(len(v.data) % 2 == 0 for v in list(fragment(1, False, data, maximum))[:-1])
 

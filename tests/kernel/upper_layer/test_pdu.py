@@ -310,7 +310,8 @@ def test_the_transfer_syntax_of_a_refused_context_is_not_tested():
         "",
         "00000004 03",
         "00000001 03",
-        "00000000",
+        "00000001 03 00000002 01 00",
+        "00000000 03 03 00000002 03 03",
         "00000005 03 03 0102",
         "ffffffff 03 03 0102",
         "00000004 02 03 0102",
@@ -319,7 +320,8 @@ def test_the_transfer_syntax_of_a_refused_context_is_not_tested():
     ids=[
         "no value",
         "half a header",
-        "length 1",
+        "a header but for one byte",
+        "length 1 with control header",
         "length 0",
         "value past the PDU",
         "length 4 GiB",
@@ -399,6 +401,20 @@ NOT_ENCODABLE = {
 def test_local_mistakes(pdu):
     with pytest.raises(LocalProtocolError):
         encode(pdu)
+
+
+@pytest.mark.parametrize(
+    ("fields", "meaning"),
+    [
+        ((1, 1, 7), "rejected permanently by the service user: called AE title not recognized"),
+        ((1, 2, 2), "rejected permanently by the service provider (ACSE): protocol version"),
+        ((2, 3, 2), "rejected for now by the service provider (presentation): local limit"),
+        ((9, 8, 7), "result 9 by source 8: reason 7"),
+    ],
+)
+def test_rejections_say_what_they_mean(fields, meaning):
+    """PS3.8 Table 9-21."""
+    assert AssociateRJ(*fields).meaning.startswith(meaning)
 
 
 def test_credentials_are_not_shown():
