@@ -3,14 +3,25 @@
 from pacs_core.archive.archive import NodeArchive
 from pacs_core.archive.audit_trail import NodeAuditTrail
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.maintenance import (
+    RebuildReport,
+    rebuild_index,
+    verify_index,
+)
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.settings import DuplicatePolicy, Durability
+from pacs_core.archive.survey import Difference, DifferenceKind
 
 __all__ = [
+    "Difference",
+    "DifferenceKind",
     "DuplicatePolicy",
     "Durability",
     "EventDispatcher",
     "NoArchive",
     "NodeArchive",
     "NodeAuditTrail",
+    "RebuildReport",
+    "rebuild_index",
+    "verify_index",
 ]

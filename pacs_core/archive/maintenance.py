@@ -1,0 +1,233 @@
+"""The index made again from the store, and compared with it.
+
+Both read file meta information and header of each object, some objects at a time, so that memory
+stays bounded however large the archive is.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+
+from attrs import define, field, frozen
+
+from pacs_core.archive.arrival import SOP_INSTANCE
+from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.survey import AT_ONCE, Difference, DifferenceKind, mapped, try_record
+from pacs_core.contracts import (
+    Index,
+    InstanceRecord,
+    Level,
+    ObjectNotFoundError,
+    ObjectStore,
+    Query,
+    SingleValue,
+    StoredInstance,
+    StoredObject,
+)
+from pacs_core.dataset import Attributes, keyword_of
+
+_log = logging.getLogger(__name__)
+
+NAMED = 1000
+"""Differences that a report names; it counts all of them, and all are logged."""
+
+
+@define
+class RebuildReport:
+    """What a rebuild has done so far.
+
+    Attributes
+    ----------
+    objects : int
+        Objects seen in the store.
+    indexed : int
+        Instances in the index.
+    set_aside, unreadable : int
+        Objects that are not in the index, because another is served under their UID, or because
+        they are no valid instances.
+    differences : list of Difference
+        The first of those, by name.
+    """
+
+    objects: int = 0
+    indexed: int = 0
+    set_aside: int = 0
+    unreadable: int = 0
+    differences: list[Difference] = field(factory=list)
+
+    def note(self, difference: Difference | None) -> None:
+        """Count an object, and what there is to say about it."""
+        self.objects += 1
+        if difference is None:
+            self.indexed += 1
+            return
+        _log.warning("index rebuild: %s", difference)
+        self.set_aside += difference.kind is DifferenceKind.SET_ASIDE
+        self.unreadable += difference.kind is DifferenceKind.UNREADABLE
+        if len(self.differences) < NAMED:
+            self.differences.append(difference)
+
+
+def _rank(instance: StoredInstance) -> tuple[int, str]:
+    """Order objects of one UID: a key without a variant is the shortest."""
+    return len(instance.key), instance.key
+
+
+@frozen
+class _Rebuild:
+    store: ObjectStore
+    index: Index
+    locks: KeyedLocks = field(factory=KeyedLocks)
+
+    async def take(self, stored: StoredObject) -> Difference | None:
+        record = await try_record(self.store, stored, self.index.wanted_tags)
+        if not isinstance(record, InstanceRecord):
+            return record
+        async with self.locks.hold(record.instance.identity.sop_instance_uid):
+            return await self._add(record)
+
+    async def _add(self, record: InstanceRecord) -> Difference | None:
+        newcomer = record.instance
+        existing = await self.index.add(record)
+        if existing is None or existing.key == newcomer.key:
+            return None
+        served, other = sorted((existing, newcomer), key=_rank)
+        if served is newcomer:
+            await self.index.replace(record)
+        return _set_aside(other, served)
+
+
+def _set_aside(other: StoredInstance, served: StoredInstance) -> Difference:
+    uid = other.identity.sop_instance_uid
+    return Difference(DifferenceKind.SET_ASIDE, other.key, uid, f"{served.key} is served")
+
+
+async def rebuild_index(
+    store: ObjectStore,
+    index: Index,
+    *,
+    progress: Callable[[RebuildReport], None] | None = None,
+) -> RebuildReport:
+    """Make the index again from the store alone.
+
+    The index is cleared first; a rebuild that was interrupted is simply run again. Of several
+    objects with one SOP Instance UID the one with the shortest key is served, the first in
+    alphabetical order among those: in every store this is the key without a variant, hence the
+    instance that arrived first. The others are reported as set aside.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    index : Index
+    progress : callable, optional
+        Called now and then with the report so far.
+
+    Returns
+    -------
+    RebuildReport
+    """
+    await index.clear()
+    report = RebuildReport()
+    rebuild = _Rebuild(store, index)
+    async with aclosing(mapped(rebuild.take, store.objects())) as taken:
+        async for difference in taken:
+            report.note(difference)
+            if progress is not None and report.objects % AT_ONCE == 0:
+                progress(report)
+    if progress is not None:
+        progress(report)
+    return report
+
+
+@frozen
+class _Verification:
+    store: ObjectStore
+    index: Index
+    compared: frozenset[int]
+
+    async def of_object(self, stored: StoredObject) -> list[Difference]:
+        """Compare an object with what the index says."""
+        record = await try_record(self.store, stored, self.index.wanted_tags)
+        if record is None:
+            return []
+        if isinstance(record, Difference):
+            return [record]
+        instance = record.instance
+        uid = instance.identity.sop_instance_uid
+        indexed = await self.index.locate(uid)
+        if indexed is None:
+            return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
+        if indexed.key != stored.key:
+            return [_set_aside(instance, indexed)]
+        details = [*_unlike(indexed, instance), *await self._unlike_attributes(record)]
+        return [Difference(DifferenceKind.DIFFERS, stored.key, uid, text) for text in details]
+
+    async def _unlike_attributes(self, record: InstanceRecord) -> list[str]:
+        indexed = await self._indexed_attributes(record.instance)
+        return [
+            f"{keyword_of(tag)} is {_shown(indexed, tag)}, the object has "
+            f"{_shown(record.attributes, tag)}"
+            for tag in sorted(self.compared)
+            if indexed.get(tag, ()) != record.attributes.get(tag, ())
+        ]
+
+    async def _indexed_attributes(self, instance: StoredInstance) -> Attributes:
+        uid = instance.identity.sop_instance_uid
+        query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, uid),), self.compared, limit=1)
+        found: Attributes = {}
+        async for result in self.index.search(query):
+            found = result
+        return found
+
+    async def of_row(self, instance: StoredInstance) -> Difference | None:
+        """Look whether an indexed instance has its object."""
+        try:
+            async with await self.store.open(instance.key):
+                return None
+        except ObjectNotFoundError:
+            uid = instance.identity.sop_instance_uid
+            return Difference(DifferenceKind.MISSING, instance.key, uid)
+
+
+def _traits(instance: StoredInstance) -> dict[str, object]:
+    return {
+        "size": instance.size,
+        "dataset offset": instance.dataset_offset,
+        "transfer syntax": instance.transfer_syntax_uid,
+        "SOP Class UID": instance.identity.sop_class_uid,
+        "Study Instance UID": instance.identity.study_instance_uid,
+        "Series Instance UID": instance.identity.series_instance_uid,
+    }
+
+
+def _unlike(indexed: StoredInstance, found: StoredInstance) -> list[str]:
+    actual = _traits(found)
+    return [
+        f"{name} is {value}, the object has {actual[name]}"
+        for name, value in _traits(indexed).items()
+        if value != actual[name]
+    ]
+
+
+def _shown(attributes: Attributes, tag: int) -> str:
+    return repr("\\".join(str(value) for value in attributes.get(tag, ())))[:80]
+
+
+async def verify_index(store: ObjectStore, index: Index) -> AsyncIterator[Difference]:
+    """Name every difference between store and index.
+
+    Attributes are compared where they belong to the instance itself: those of series, study and
+    patient may lawfully come from another instance. On a node that is at work, instances that
+    come or go meanwhile may show up as differences.
+    """
+    own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
+    verification = _Verification(store, index, own & index.wanted_tags)
+    async with aclosing(mapped(verification.of_object, store.objects())) as compared:
+        async for differences in compared:
+            for difference in differences:
+                yield difference
+    rows = index.instances(Query(Level.IMAGE))
+    async with aclosing(mapped(verification.of_row, rows)) as looked_for:
+        async for missing in looked_for:
+            if missing is not None:
+                yield missing

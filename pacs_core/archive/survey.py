@@ -1,0 +1,150 @@
+"""Objects of a store, read some at a time, and what can be wrong with them."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from enum import Enum
+from typing import TypeVar
+
+import anyio
+from attrs import frozen
+
+from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in
+from pacs_core.archive.objects import read_meta
+from pacs_core.contracts import (
+    InstanceRecord,
+    InvalidInstanceError,
+    ObjectNotFoundError,
+    ObjectStore,
+    StoredInstance,
+    StoredObject,
+)
+from pacs_core.dataset import HeaderScanner, MalformedDataset
+
+AT_ONCE = 16
+"""Objects that are read at the same time."""
+
+_BLOCK = 64 * 1024
+
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
+
+
+class DifferenceKind(Enum):
+    """How store and index disagree about an object."""
+
+    MISSING = "missing"
+    """The index has an instance whose object is not in the store."""
+    ORPHAN = "orphan"
+    """The store has an object of an instance that the index does not know."""
+    SET_ASIDE = "set-aside"
+    """The object's SOP Instance UID is served from another object: no fault, a duplicate."""
+    DIFFERS = "differs"
+    """The index says other things about an object than the object does."""
+    UNREADABLE = "unreadable"
+    """The object is no valid instance, or cannot be read."""
+
+
+@frozen
+class Difference:
+    """One difference between store and index.
+
+    Attributes
+    ----------
+    kind : DifferenceKind
+    key : str
+        Of the object.
+    sop_instance_uid : str
+        Empty where it is not known.
+    detail : str
+        What exactly, in words.
+    """
+
+    kind: DifferenceKind
+    key: str
+    sop_instance_uid: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        what = [self.kind.value, self.key, self.sop_instance_uid, self.detail]
+        return "  ".join(part for part in what if part)
+
+
+async def read_record(
+    store: ObjectStore, stored: StoredObject, wanted: frozenset[int]
+) -> InstanceRecord:
+    """Read the record of an object: file meta information and header, no further.
+
+    Raises
+    ------
+    InvalidInstanceError
+        The object is not a valid instance.
+    ObjectNotFoundError
+        It has gone since.
+    """
+    async with await store.open(stored.key) as reader:
+        meta = await read_meta(reader)
+        if not meta.transfer_syntax_uid:
+            raise InvalidInstanceError("file meta information has no Transfer Syntax UID")
+        scanner = HeaderScanner(meta.transfer_syntax_uid, wanted | IDENTITY_TAGS)
+        try:
+            async for block in reader.chunks(meta.dataset_offset, _BLOCK):
+                if scanner.feed(block):
+                    break
+            else:
+                scanner.finish()
+        except MalformedDataset as error:
+            raise InvalidInstanceError(str(error)) from error
+        size = reader.size
+    identity = identity_in(scanner.attributes)
+    if meta.sop_instance_uid != identity.sop_instance_uid:
+        raise InvalidInstanceError(
+            f"file meta information says SOP Instance UID {meta.sop_instance_uid[:80]!r}, "
+            f"the dataset {identity.sop_instance_uid}"
+        )
+    attributes = {tag: values for tag, values in scanner.attributes.items() if tag in wanted}
+    instance = StoredInstance(
+        identity, meta.transfer_syntax_uid, stored.key, size, meta.dataset_offset
+    )
+    return InstanceRecord(instance, attributes)
+
+
+async def try_record(
+    store: ObjectStore, stored: StoredObject, wanted: frozenset[int]
+) -> InstanceRecord | Difference | None:
+    """Read a record, or say why it cannot be read; None if the object has gone."""
+    try:
+        return await read_record(store, stored, wanted)
+    except ObjectNotFoundError:
+        return None
+    except (InvalidInstanceError, OSError) as error:
+        return Difference(DifferenceKind.UNREADABLE, stored.key, detail=str(error))
+
+
+async def mapped(
+    function: Callable[[InT], Awaitable[OutT]], items: AsyncIterator[InT]
+) -> AsyncGenerator[OutT, None]:
+    """Apply a function to items, some at a time; yields in no task group of its own."""
+    batch: list[InT] = []
+    try:
+        async for item in items:
+            batch.append(item)
+            if len(batch) == AT_ONCE:
+                for result in await _gathered(function, batch):
+                    yield result
+                batch = []
+        for result in await _gathered(function, batch):
+            yield result
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
+async def _gathered(function: Callable[[InT], Awaitable[OutT]], batch: list[InT]) -> list[OutT]:
+    results: list[OutT] = []
+
+    async def call(item: InT) -> None:
+        results.append(await function(item))
+
+    async with anyio.create_task_group() as group:
+        for item in batch:
+            group.start_soon(call, item)
+    return results
