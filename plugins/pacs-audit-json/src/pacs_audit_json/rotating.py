@@ -1,0 +1,178 @@
+"""A file of lines that many processes append to, set aside when it is full."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+FILE_MODE: Final = 0o640
+DIRECTORY_MODE: Final = 0o750
+_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_CLOSED: Final = -1
+
+
+class RotatingFile:
+    """Lines in ``path``, older ones in ``path.1``, ``path.2``, ...: the higher, the later.
+
+    Whoever writes holds a lock on ``path.lock``, looks whether the file is still the one at the
+    path, and if it is full renames it. So every line is in exactly one file, and whole.
+
+    Parameters
+    ----------
+    path : Path
+    max_bytes : int
+        Size that no file exceeds, unless by a single line; 0 means any size.
+    backups : int
+        How many files that were set aside are kept; 0 means all.
+    fsync : bool
+        Whether to fsync before :meth:`write` returns.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, backups: int, fsync: bool) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._backups = backups
+        self._fsync = fsync
+        self._file = _CLOSED
+        self._lock = _CLOSED
+
+    def open(self) -> None:
+        """Make the directory and the file if they are missing.
+
+        Raises
+        ------
+        OSError
+            They cannot be made or written; says what to do.
+        """
+        try:
+            self._path.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+            lock = self._path.with_name(self._path.name + ".lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            with self._locked():
+                self._follow()
+        except OSError as error:
+            self.close()
+            raise type(error)(
+                error.errno,
+                f"cannot write the audit file ({error.strerror}): "
+                "correct `path` in [plugin.audit-json], or its permissions",
+                str(self._path),
+            ) from error
+
+    def close(self) -> None:
+        """Release everything; idempotent."""
+        self._file = _close(self._file)
+        self._lock = _close(self._lock)
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append the lines, all of them or, if there is an error, as few as possible.
+
+        Raises
+        ------
+        OSError
+            They could not all be written; the file ends with a whole line.
+        """
+        with self._locked():
+            size = self._follow()
+            for block in self._blocks(lines, size):
+                self._append(block)
+            if self._fsync:
+                os.fsync(self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _follow(self) -> int:
+        """Have the file open that is at the path; return its size."""
+        if self._file == _CLOSED or not _is_at(self._file, self._path):
+            self._reopen()
+        return os.fstat(self._file).st_size
+
+    def _reopen(self) -> None:
+        file = os.open(self._path, _APPEND, FILE_MODE)
+        _close(self._file)
+        self._file = file
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            self._append(b"\n")  # a crash of the machine left half a line
+        if not size and self._fsync:
+            _fsync_directory(self._path.parent)
+
+    def _blocks(self, lines: Sequence[bytes], size: int) -> Iterator[bytes]:
+        """Join lines that fit; set the file aside before those that do not."""
+        block = bytearray()
+        for line in lines:
+            used = size + len(block)
+            if self._max_bytes and used and used + len(line) > self._max_bytes:
+                yield bytes(block)
+                self._rotate()
+                block.clear()
+                size = 0
+            block += line
+        yield bytes(block)
+
+    def _append(self, block: bytes) -> None:
+        start = os.fstat(self._file).st_size
+        rest = memoryview(block)
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError:
+            os.ftruncate(self._file, start)
+            raise
+
+    def _rotate(self) -> None:
+        if self._fsync:
+            os.fsync(self._file)
+        kept = self._set_aside()
+        number = kept[-1] + 1 if kept else 1
+        self._path.rename(self._numbered(number))
+        self._reopen()
+        if self._backups:
+            for old in [*kept, number][: -self._backups]:
+                self._numbered(old).unlink(missing_ok=True)
+
+    def _set_aside(self) -> list[int]:
+        prefix = self._path.name + "."
+        suffixes = (
+            name.removeprefix(prefix)
+            for name in os.listdir(self._path.parent)
+            if name.startswith(prefix)
+        )
+        return sorted(int(suffix) for suffix in suffixes if _is_number(suffix))
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and not text.startswith("0") and len(text) <= 18
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(file), found)
+
+
+def _close(file: int) -> int:
+    if file != _CLOSED:
+        os.close(file)
+    return _CLOSED
+
+
+def _fsync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
