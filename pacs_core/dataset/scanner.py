@@ -47,7 +47,7 @@ def _targets(wanted: frozenset[int]) -> tuple[frozenset[int], int]:
 
 
 class _Wanted(NamedTuple):
-    """A wanted value: what it is, how it is encoded, where in the dataset it starts."""
+    """A wanted value being recorded: what it is, how it is encoded, where it starts."""
 
     tag: int
     vr: str
@@ -292,8 +292,8 @@ class HeaderScanner:
         if length > self._max_value:
             self.oversized.add(tag)
         elif start + length <= len(buffer):
-            wanted = _Wanted(tag, actual_vr(tag, vr), self._layout_for(vr), self.offset + start)
-            self._keep(wanted, buffer[start : start + length])
+            raw = buffer[start : start + length]
+            self._keep(tag, actual_vr(tag, vr), self._layout_for(vr), self.offset + start, raw)
         else:
             self._begin(tag, vr, start, "UN")
 
@@ -317,7 +317,7 @@ class HeaderScanner:
         """A value that took several steps ends at `position`: keep it if it was wanted."""
         self._collect(buffer[self._mark : position])
         if self._target is not None:
-            self._keep(self._target, bytes(self._record))
+            self._keep(*self._target, bytes(self._record))
             self._target = None
             self._record.clear()
 
@@ -325,8 +325,7 @@ class HeaderScanner:
         # Within UN everything is implicit VR little endian (PS3.5 §6.2.2).
         return IMPLICIT if wire_vr == "UN" else self._layout
 
-    def _keep(self, wanted: _Wanted, raw: Buffer) -> None:
-        tag, vr, layout, offset = wanted
+    def _keep(self, tag: int, vr: str, layout: Layout, offset: int, raw: Buffer) -> None:
         if vr == "SQ":
             items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
             self.attributes[tag] = items

@@ -96,6 +96,14 @@ def test_the_character_set_applies_though_it_is_not_wanted():
     assert scanner.attributes[0x0010_0010] == ("Müller",)
 
 
+def test_a_sequence_sent_as_un_is_read_as_implicit_little_endian():
+    # PS3.5 §6.2.2, note 2
+    tag = 0x0009_1001
+    nested = {tag: ({0x0008_0018: ("12",)},)}
+    assert scan(SMALL, RLE, {tag}).attributes == nested
+    assert parse_attributes(SMALL, RLE)[tag] == nested[tag]
+
+
 @given(cuts=st.lists(st.integers(0, len(SMALL)), max_size=12))
 def test_chunk_boundaries_do_not_matter(cuts):
     edges = [0, *sorted(cuts), len(SMALL)]
