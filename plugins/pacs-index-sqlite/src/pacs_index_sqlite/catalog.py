@@ -1,0 +1,251 @@
+"""Which attributes the index holds, at which level, and how each is stored and matched."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from attrs import define, field, frozen
+
+from pacs_core.contracts import Level, comparable, name_groups
+from pacs_core.dataset import keyword_of, tag_of, vr_of
+from pacs_index_sqlite.config import FurtherAttribute
+from pacs_index_sqlite.sequences import to_json
+from pacs_index_sqlite.sound import sounds
+
+TABLES = {
+    Level.PATIENT: "patient",
+    Level.STUDY: "study",
+    Level.SERIES: "series",
+    Level.IMAGE: "instance",
+}
+UIDS = {
+    Level.STUDY: "StudyInstanceUID",
+    Level.SERIES: "SeriesInstanceUID",
+    Level.IMAGE: "SOPInstanceUID",
+}
+IDENTITY = frozenset({*UIDS.values(), "SOPClassUID", "PatientID", "IssuerOfPatientID"})
+"""Columns that make up rows of their own; they never change and never need filling."""
+
+# The required, unique and commonest optional keys of PS3.4 Tables C.6-1 to C.6-4.
+# An asterisk marks those with an index of their own.
+ATTRIBUTES: dict[Level, str] = {
+    Level.PATIENT: """
+        PatientID* IssuerOfPatientID PatientName* PatientBirthDate* PatientBirthTime PatientSex
+        OtherPatientIDs* OtherPatientNames EthnicGroup PatientComments
+        QualityControlSubject PatientSpeciesDescription ResponsiblePerson
+    """,
+    Level.STUDY: """
+        StudyInstanceUID* StudyDate* StudyTime AccessionNumber* IssuerOfAccessionNumberSequence
+        StudyID* StudyDescription* ReferringPhysicianName* NameOfPhysiciansReadingStudy
+        ProcedureCodeSequence AdmittingDiagnosesDescription PatientAge PatientSize PatientWeight
+        Occupation AdditionalPatientHistory TimezoneOffsetFromUTC
+    """,
+    Level.SERIES: """
+        SeriesInstanceUID* Modality* SeriesNumber SeriesDescription* SeriesDate* SeriesTime
+        BodyPartExamined* ProtocolName StationName* Laterality InstitutionName
+        InstitutionalDepartmentName Manufacturer ManufacturerModelName PerformingPhysicianName
+        OperatorsName PerformedProcedureStepStartDate* PerformedProcedureStepStartTime
+        PerformedProcedureStepID RequestAttributesSequence
+    """,
+    Level.IMAGE: """
+        SOPInstanceUID* SOPClassUID* InstanceNumber ContentDate ContentTime AcquisitionNumber
+        AcquisitionDate AcquisitionTime AcquisitionDateTime Rows Columns BitsAllocated
+        NumberOfFrames ConceptNameCodeSequence ContentLabel ContentDescription
+    """,
+}
+
+Stored = str | int | None
+
+
+@frozen
+class Match:
+    """A column that conditions compare with, and how a value becomes what it holds."""
+
+    column: str
+    of: Callable[[str], Stored]
+
+
+@frozen
+class Attribute:
+    """An attribute in the catalog.
+
+    Its text as received is in a column named after its keyword, several values joined by a
+    backslash. `matches` are the columns to compare with: that same column, or derived ones.
+    """
+
+    tag: int
+    keyword: str
+    vr: str
+    level: Level
+    indexed: bool
+
+    @property
+    def table(self) -> str:
+        return TABLES[self.level]
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether a backslash is part of the text (PS3.5 §6.2: LT, ST, UT, UR)."""
+        return self.vr in {"LT", "ST", "UT", "UR"}
+
+    @cached_property
+    def matches(self) -> tuple[Match, ...]:
+        if self.vr == "PN":
+            return tuple(
+                Match(f"{self.keyword}_{name}", _group(index))
+                for index, name in enumerate(("alphabetic", "ideographic", "phonetic"))
+            )
+        if self.vr in {"DA", "TM", "DT"}:
+            return (Match(f"{self.keyword}_order", _moment(self.vr)),)
+        if self.vr in {"IS", "US", "UL", "SS", "SL"}:
+            return (Match(f"{self.keyword}_number", number),)
+        if self.vr == "SQ":
+            return ()
+        return (Match(self.keyword, str),)
+
+    @property
+    def sound(self) -> str:
+        """What rows of `several` are called that hold how the parts of a name sound."""
+        return f"{self.keyword}_sound"
+
+    @property
+    def sounds_indexed(self) -> bool:
+        return self.vr == "PN" and self.indexed
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        derived = (match.column for match in self.matches if match.column != self.keyword)
+        return (self.keyword, *derived)
+
+    def row(self, values: tuple[object, ...]) -> tuple[Stored, ...]:
+        """Return what the columns hold for the attribute's values."""
+        if self.vr == "SQ":
+            return (to_json(values) if values else None,)
+        texts = [value for value in values if isinstance(value, str)]
+        if not any(texts):
+            return (None,) * len(self.columns)
+        joined = "\\".join(texts)
+        if len(texts) > 1 and not self.single:
+            return (joined, *(None,) * (len(self.columns) - 1))
+        derived = self.matches if len(self.columns) > 1 else ()
+        return (joined, *(match.of(joined) for match in derived))
+
+    def several(self, values: tuple[object, ...]) -> list[tuple[str, Stored]]:
+        """Return the rows of the table `several`: the values of many, and how names sound."""
+        texts = [value for value in values if isinstance(value, str) and value]
+        rows: list[tuple[str, Stored]] = []
+        if len(values) > 1 and not self.single:
+            rows = [(m.column, m.of(text)) for text in texts for m in self.matches]
+        if self.sounds_indexed:
+            rows += [(self.sound, key) for text in texts for key in sounds(text.split("=")[0])]
+        return [row for row in rows if row[1] is not None]
+
+
+def _group(index: int) -> Callable[[str], str | None]:
+    def group(name: str) -> str | None:
+        groups = name_groups(name)
+        return groups[index] or None if index < len(groups) else None
+
+    return group
+
+
+def _moment(vr: str) -> Callable[[str], str | None]:
+    return lambda value: comparable(vr, value) or None
+
+
+def number(value: str) -> int | None:
+    """Return a number within SQLite's range; None for anything else."""
+    try:
+        found = int(value[:32])
+    except ValueError:
+        return None
+    return found if -(2**63) <= found < 2**63 else None
+
+
+@frozen
+class Computed:
+    """An attribute that is worked out from the rows below (PS3.4 C.3.4).
+
+    Either the distinct values of the attribute `of` at a level below, or, without it, the
+    number of entities at the level `counts`.
+    """
+
+    tag: int
+    level: Level
+    counts: Level
+    of: str = ""
+
+
+COMPUTED = tuple(
+    Computed(tag_of(keyword), level, counts, of)
+    for keyword, level, counts, of in (
+        ("ModalitiesInStudy", Level.STUDY, Level.SERIES, "Modality"),
+        ("SOPClassesInStudy", Level.STUDY, Level.IMAGE, "SOPClassUID"),
+        ("NumberOfPatientRelatedStudies", Level.PATIENT, Level.STUDY, ""),
+        ("NumberOfPatientRelatedSeries", Level.PATIENT, Level.SERIES, ""),
+        ("NumberOfPatientRelatedInstances", Level.PATIENT, Level.IMAGE, ""),
+        ("NumberOfStudyRelatedSeries", Level.STUDY, Level.SERIES, ""),
+        ("NumberOfStudyRelatedInstances", Level.STUDY, Level.IMAGE, ""),
+        ("NumberOfSeriesRelatedInstances", Level.SERIES, Level.IMAGE, ""),
+    )
+)
+
+
+@define
+class Catalog:
+    """Every attribute that an index holds or computes, by tag."""
+
+    attributes: Mapping[int, Attribute]
+    computed: Mapping[int, Computed] = field(factory=lambda: {c.tag: c for c in COMPUTED})
+
+    def at(self, level: Level) -> tuple[Attribute, ...]:
+        """Return the attributes stored at exactly this level."""
+        return tuple(a for a in self.attributes.values() if a.level is level)
+
+    def searchable(self, level: Level) -> frozenset[int]:
+        """Return the tags of this level and those above."""
+        known: Iterable[Attribute | Computed] = (
+            *self.attributes.values(),
+            *self.computed.values(),
+        )
+        return frozenset(a.tag for a in known if a.level.depth <= level.depth)
+
+    def keyword(self, keyword: str) -> Attribute:
+        return self.attributes[tag_of(keyword)]
+
+
+def build_catalog(further: Iterable[FurtherAttribute] = ()) -> Catalog:
+    """Return the catalog, with the attributes that the configuration adds.
+
+    Raises
+    ------
+    ValueError
+        An attribute is named twice, or cannot be indexed.
+    """
+    found: dict[int, Attribute] = {}
+    for level, words in ATTRIBUTES.items():
+        for word in words.split():
+            _include(found, word.rstrip("*"), level, indexed=word.endswith("*"))
+    for extra in further:
+        _include(found, extra.keyword, Level(extra.level.upper()), indexed=extra.indexed)
+    return Catalog(found)
+
+
+def _include(found: dict[int, Attribute], word: str, level: Level, *, indexed: bool) -> None:
+    tag = tag_of(word)
+    # A private attribute has no keyword but hexadecimal digits: not a name in SQL by itself.
+    name = keyword_of(tag) if keyword_of(tag)[0].isalpha() else f"tag_{tag:08X}"
+    if tag in found or tag in {c.tag for c in COMPUTED}:
+        known = found[tag].level.value.lower() if tag in found else "computed"
+        raise ValueError(
+            f"[plugin.index-sqlite] attributes: {name} is in the index already ({known}); remove it"
+        )
+    vr = vr_of(tag)
+    if vr in {"OB", "OD", "OF", "OL", "OV", "OW"}:
+        raise ValueError(f"[plugin.index-sqlite] attributes: {name} ({vr}) has no text to index")
+    found[tag] = Attribute(tag, name, vr, level, indexed)
+
+
+def json_of(values: Iterable[object]) -> str:
+    """Return a list of texts or numbers for one bound parameter, read with ``json_each``."""
+    return json.dumps(list(values))

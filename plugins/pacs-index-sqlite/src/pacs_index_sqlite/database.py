@@ -1,0 +1,93 @@
+"""Connections: how a file is opened, and how searches share a few of them."""
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from attrs import define, field
+
+from pacs_index_sqlite.config import SqliteIndexConfig
+from pacs_index_sqlite.errors import translating
+
+Result = TypeVar("Result")
+
+_CHECKPOINT_PAGES = 4000
+_LOG_BYTES = 64 * 1024 * 1024
+_CACHE_KIB = 65536
+
+
+def connect(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
+    """Open a connection that any one thread at a time may use; transactions are explicit."""
+    connection = sqlite3.connect(
+        path,
+        timeout=config.busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def connect_writer(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
+    """Open the connection that writes, and turn the write-ahead log on."""
+    connection = connect(path, config)
+    _write_ahead(connection, config.busy_timeout)
+    connection.execute(f"PRAGMA synchronous = {config.synchronous}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    # SQLite does not wait for locks when the journal mode changes (no busy handler is called).
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@define
+class ReaderPool:
+    """Connections for reading in worker threads; none is held between two reads."""
+
+    _path: Path
+    _config: SqliteIndexConfig
+    _idle: deque[sqlite3.Connection] = field(factory=deque, init=False)
+    _limiter: CapacityLimiter = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._limiter = CapacityLimiter(self._config.readers)
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work` with a connection in a worker thread; it must finish what it reads."""
+        return await to_thread.run_sync(self._work, work, limiter=self._limiter)
+
+    def _work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        with translating(self._path):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connect(self._path, self._config)
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                return work(connection)
+            finally:
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the connections; nothing may be running."""
+        while self._idle:
+            self._idle.pop().close()

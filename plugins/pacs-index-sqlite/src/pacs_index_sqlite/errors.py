@@ -1,0 +1,69 @@
+"""What goes wrong in a database file, in the operator's words."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pacs_core.contracts import StorageFullError
+
+
+class SqliteIndexError(Exception):
+    """The index cannot do what it was asked."""
+
+
+class CorruptIndexError(SqliteIndexError):
+    """The file is damaged, or no SQLite database at all."""
+
+
+class NewerSchemaError(SqliteIndexError):
+    """The file was written by a later version of this plugin."""
+
+
+class BusyIndexError(SqliteIndexError):
+    """Another process has kept the file locked for too long."""
+
+
+_CAUSES: dict[int, tuple[type[Exception], str]] = {
+    sqlite3.SQLITE_FULL: (StorageFullError, "no room left for the index {path}"),
+    sqlite3.SQLITE_CORRUPT: (
+        CorruptIndexError,
+        "the index {path} is damaged ({error}): move it away and run `pacs index rebuild`",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        CorruptIndexError,
+        "{path} is not an SQLite database: move it away and run `pacs index rebuild`",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        BusyIndexError,
+        "another process keeps the index {path} locked ({error}): end it, or raise "
+        "busy_timeout in [plugin.index-sqlite]",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        SqliteIndexError,
+        "cannot open the index {path} ({error}): check that its folder exists and is writable",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        SqliteIndexError,
+        "cannot write the index {path} ({error}): check its owner and permissions",
+    ),
+}
+
+
+def translated(error: sqlite3.Error, path: Path) -> Exception:
+    """Return the error to raise in place of one of SQLite's."""
+    # Extended result codes carry the primary one in their low byte (SQLite, "Result Codes").
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code not in _CAUSES:
+        return SqliteIndexError(f"the index {path} failed: {error}")
+    kind, message = _CAUSES[code]
+    return kind(message.format(path=path, error=error))
+
+
+@contextmanager
+def translating(path: Path) -> Iterator[None]:
+    """Raise the errors of SQLite in the operator's words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error, path) from error

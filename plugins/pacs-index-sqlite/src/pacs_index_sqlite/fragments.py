@@ -1,0 +1,107 @@
+"""Pieces of SQL with bound parameters: comparisons with a column, in a form that an index serves."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+# Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH); no value of a
+# representation that allows wild cards is near it.
+_LONGEST_PATTERN = 50_000
+_LAST_CODE_POINT = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
+@frozen
+class Sql:
+    """A boolean expression, its parameters, and the functions of ours that it calls."""
+
+    text: str
+    parameters: tuple[Any, ...] = ()
+    functions: tuple[tuple[str, Callable[[Any], bool]], ...] = ()
+
+
+ALWAYS = Sql("1")
+NEVER = Sql("0")
+
+
+def _join(word: str, parts: Sequence[Sql]) -> Sql:
+    return Sql(
+        f"({f' {word} '.join(part.text for part in parts)})",
+        tuple(value for part in parts for value in part.parameters),
+        tuple(function for part in parts for function in part.functions),
+    )
+
+
+def any_of(parts: Sequence[Sql]) -> Sql:
+    """Return the disjunction of a few parts."""
+    return _join("OR", parts) if len(parts) > 1 else parts[0]
+
+
+def all_of(parts: Sequence[Sql]) -> Sql:
+    """Return the conjunction of any number of parts.
+
+    Halves are joined, not a chain: SQLite limits the depth of an expression, and how many
+    conditions a query has is up to the peer.
+    """
+    if not parts:
+        return ALWAYS
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return _join("AND", (all_of(parts[:middle]), all_of(parts[middle:])))
+
+
+Comparison = Callable[[str], Sql]
+"""Makes a comparison with the column that it is given."""
+
+
+def equal(value: str | int) -> Comparison:
+    """Compare for equality."""
+    return lambda column: Sql(f"{column} = ?", (value,))
+
+
+def between(low: str, high: str) -> Comparison:
+    """Compare with an inclusive range."""
+    return lambda column: Sql(f"{column} BETWEEN ? AND ?", (low, high))
+
+
+def one_of(values: str) -> Comparison:
+    """Compare with a list, as JSON text: one parameter, however long it is."""
+    return lambda column: Sql(f"{column} IN (SELECT value FROM json_each(?))", (values,))
+
+
+def starting(prefix: str) -> Comparison:
+    """Compare with a prefix, as the range of text that begins with it."""
+    if not prefix:
+        return lambda column: Sql(f"{column} IS NOT NULL")
+    stop = after(prefix)
+    if stop is None:
+        return lambda column: Sql(f"{column} >= ?", (prefix,))
+    return lambda column: Sql(f"({column} >= ? AND {column} < ?)", (prefix, stop))
+
+
+def after(prefix: str) -> str | None:
+    """Return the first text, by code points, beyond all that begin with `prefix`."""
+    stem = prefix.rstrip(chr(_LAST_CODE_POINT))
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    return stem[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
+
+
+def like(pattern: str) -> Comparison:
+    """Compare with a wild card pattern (PS3.4 C.2.2.2.4)."""
+    pattern = re.sub(r"\*+", "*", pattern)
+    # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
+    globbed = pattern.replace("[", "[[]")
+    if len(globbed.encode()) > _LONGEST_PATTERN or "\0" in pattern:
+        return lambda column: NEVER
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    if prefix == pattern:
+        return equal(pattern)
+    begins = starting(prefix)
+    if pattern == f"{prefix}*":
+        return begins
+    return lambda column: all_of((begins(column), Sql(f"{column} GLOB ?", (globbed,))))

@@ -1,0 +1,125 @@
+"""The database's schema: versioned steps for its frame, and columns that follow the catalog.
+
+The frame (tables, keys, what the code relies on) changes by migration steps only, counted in
+``PRAGMA user_version``. Columns and indexes of attributes are added wherever the catalog has ones
+that the file lacks, so that a further attribute needs no step.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pacs_core.contracts import Level
+from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
+from pacs_index_sqlite.errors import NewerSchemaError
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[sqlite3.Connection], None]
+
+_FRAME = (
+    # Without a Patient ID nothing tells patients apart: each such study has a patient of its own,
+    # `alone` being its UID.
+    """CREATE TABLE patient (
+        id INTEGER PRIMARY KEY,
+        PatientID TEXT NOT NULL, IssuerOfPatientID TEXT NOT NULL, alone TEXT NOT NULL,
+        UNIQUE (PatientID, IssuerOfPatientID, alone))""",
+    """CREATE TABLE study (
+        id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES patient,
+        StudyInstanceUID TEXT NOT NULL UNIQUE)""",
+    # AUTOINCREMENT: the id of a removed series is never used again, so that a process that
+    # remembers it cannot put an instance into another series.
+    """CREATE TABLE series (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER NOT NULL REFERENCES study,
+        SeriesInstanceUID TEXT NOT NULL UNIQUE)""",
+    """CREATE TABLE instance (
+        id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES series,
+        SOPInstanceUID TEXT NOT NULL UNIQUE, SOPClassUID TEXT NOT NULL,
+        transfer_syntax_uid TEXT NOT NULL, object_key TEXT NOT NULL,
+        size INTEGER NOT NULL, dataset_offset INTEGER NOT NULL)""",
+    """CREATE TABLE several (
+        match TEXT NOT NULL, value NOT NULL, owner INTEGER NOT NULL,
+        PRIMARY KEY (match, value, owner)) WITHOUT ROWID""",
+    "CREATE INDEX several_owner ON several (owner, match)",
+    "CREATE INDEX study_parent ON study (parent)",
+    "CREATE INDEX series_parent ON series (parent)",
+    "CREATE INDEX instance_parent ON instance (parent)",
+    "CREATE INDEX instance_SOPClassUID ON instance (SOPClassUID, parent)",
+)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _FRAME:
+        connection.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (_create,)
+"""Step n takes a file from version n to n + 1. Append only."""
+
+
+def prepare(
+    connection: sqlite3.Connection, catalog: Catalog, path: Path, steps: Sequence[Step] = STEPS
+) -> None:
+    """Bring a file to the present schema, in one transaction.
+
+    Raises
+    ------
+    NewerSchemaError
+        The file's version is later than this code knows.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _migrate(connection, path, steps)
+        _follow(connection, catalog)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(steps):
+        raise NewerSchemaError(
+            f"the index {path} has schema version {version}, and this pacs-index-sqlite knows "
+            f"versions up to {len(steps)}: install the later version again, or move the file "
+            "away and run `pacs index rebuild`"
+        )
+    for step in steps[version:]:
+        step(connection)
+    if version < len(steps):
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
+        log.info("index %s: schema version %d is now %d", path, version, len(steps))
+
+
+def _follow(connection: sqlite3.Connection, catalog: Catalog) -> None:
+    for level, table in TABLES.items():
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        fresh = not connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]  # noqa: S608
+        for attribute in catalog.at(level):
+            missing = [c for c in attribute.columns if c not in present]
+            for column in missing:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {_type(column)}")
+            if missing and not fresh:
+                log.warning(
+                    "instances in the index lack %s: run `pacs index rebuild`", attribute.keyword
+                )
+            if attribute.indexed:
+                _index(connection, attribute)
+
+
+def _type(column: str) -> str:
+    return "INTEGER" if column.endswith("_number") else "TEXT"
+
+
+def _index(connection: sqlite3.Connection, attribute: Attribute) -> None:
+    if attribute.keyword in IDENTITY:
+        return
+    # The parent makes the index cover look-ups from the level above.
+    parent = "" if attribute.level is Level.PATIENT else ", parent"
+    for match in attribute.matches:
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS {attribute.table}_{match.column} ON {attribute.table} "
+            f"({match.column}{parent}) WHERE {match.column} IS NOT NULL"
+        )

@@ -1,0 +1,202 @@
+"""A search under way: ids in pages, then their rows in batches.
+
+No transaction is held between batches, so that a stalled reader does not keep SQLite from
+truncating its log. First come the ids of matching rows, in order, a page at a time (each page
+continues after the last row of the one before); then, a batch at a time, the rows of these ids.
+What is removed in between is left out. Each result is consistent in itself.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from pacs_core.contracts import Level, Query, StoredInstance
+from pacs_core.dataset import Attributes
+from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
+from pacs_index_sqlite.changes import LOCATION, stored_instance
+from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count
+from pacs_index_sqlite.fragments import Sql
+from pacs_index_sqlite.sequences import from_json
+
+PAGE = 65_536
+FIRST_BATCH = 32
+BATCH = 512
+
+_INSTANCE_ORDER = (
+    "study.id",
+    "series.id",
+    "coalesce(instance.InstanceNumber_number, 0)",
+    "instance.id",
+)
+
+Key = tuple[int, ...]
+
+
+@frozen
+class Matching:
+    """The ordered keys of what matches a query; the last part of a key is the row's id."""
+
+    where: Sql
+    tables: str
+    order: tuple[str, ...]
+
+    def page(self, connection: sqlite3.Connection, after: Key, size: int, skip: int) -> list[Key]:
+        """Return up to `size` keys that follow `after`, without the first `skip`."""
+        for name, function in self.where.functions:
+            connection.create_function(name, 1, function)
+        statement, parameters = self.statement(after, size, skip)
+        return connection.execute(statement, parameters).fetchall()
+
+    def statement(self, after: Key, size: int, skip: int) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement for a page, and its parameters."""
+        free = self.where.text == "1" and len(self.order) == 1
+        # A plus keeps SQLite from walking the whole table in order when an index leads to few.
+        order = self.order if free else tuple(f"+{column}" for column in self.order)
+        columns = ", ".join(order)
+        following = f" AND ({columns}) > ({', '.join('?' * len(after))})" if after else ""
+        text = (
+            f"SELECT {', '.join(self.order)} FROM {self.tables} "  # noqa: S608
+            f"WHERE {self.where.text}{following} ORDER BY {columns} LIMIT ? OFFSET ?"
+        )
+        return text, (*self.where.parameters, *after, size, skip)
+
+
+def matching(catalog: Catalog, query: Query) -> Matching:
+    """Return what to ask for the entities that match."""
+    where, top = Translator(catalog, query.level).where(query)
+    return Matching(where, chain(query.level, top), (f"{TABLES[query.level]}.id",))
+
+
+def matching_instances(catalog: Catalog, query: Query) -> Matching:
+    """Return what to ask for the instances at or below the entities that match."""
+    where, top = Translator(catalog, query.level).where(query)
+    top = min(top, Level.STUDY, key=lambda level: level.depth)
+    return Matching(where, chain(Level.IMAGE, top), _INSTANCE_ORDER)
+
+
+@frozen
+class Column:
+    """A column of the results: its tag, its SQL, and how its content becomes values."""
+
+    tag: int
+    sql: str
+    values: Callable[[Any], tuple[Any, ...]]
+
+
+def columns_of(catalog: Catalog, query: Query) -> list[Column]:
+    """Return the columns for the tags that a query wants and the index has at its level."""
+    tags = sorted(query.returning & catalog.searchable(query.level))
+    return [
+        _computed(catalog.computed[tag]) if tag in catalog.computed else _stored(catalog, tag)
+        for tag in tags
+    ]
+
+
+def _stored(catalog: Catalog, tag: int) -> Column:
+    attribute = catalog.attributes[tag]
+    return Column(tag, f"{attribute.table}.{attribute.keyword}", _decoder(attribute))
+
+
+def _decoder(attribute: Attribute) -> Callable[[Any], tuple[Any, ...]]:
+    if attribute.vr == "SQ":
+        return from_json
+    if attribute.single:
+        return lambda text: (text,)
+    return lambda text: tuple(text.split("\\"))
+
+
+def _computed(computed: Computed) -> Column:
+    if computed.of:
+        column = f"{TABLES[computed.counts]}.{computed.of}"
+        return Column(
+            computed.tag,
+            f"(SELECT json_group_array(DISTINCT {column}) {below(computed)} AND {column} NOT NULL)",
+            _distinct,
+        )
+    return Column(computed.tag, count(computed), lambda number: (str(number),))
+
+
+def _distinct(text: str) -> tuple[str, ...]:
+    return tuple(sorted({value for joined in json.loads(text) for value in joined.split("\\")}))
+
+
+def _rows(tables: str, table: str, columns: str) -> str:
+    return (
+        f"SELECT {columns} FROM json_each(?) AS wanted CROSS JOIN {tables} "  # noqa: S608
+        f"WHERE {table}.id = wanted.value ORDER BY wanted.key"
+    )
+
+
+@define
+class Fetch:
+    """Reads the rows of some ids, in their order."""
+
+    _statement: str
+    _convert: Callable[[tuple[Any, ...]], Any]
+
+    def __call__(self, connection: sqlite3.Connection, ids: list[int]) -> list[Any]:
+        return [self._convert(row) for row in connection.execute(self._statement, (json_of(ids),))]
+
+
+def fetch_attributes(catalog: Catalog, query: Query) -> Fetch:
+    """Return how to read the results of :meth:`Index.search`."""
+    columns = columns_of(catalog, query)
+    decoders = [(column.tag, column.values) for column in columns]
+
+    def convert(row: tuple[Any, ...]) -> Attributes:
+        return {
+            tag: values(content) if content not in {None, ""} else ()
+            for (tag, values), content in zip(decoders, row, strict=False)
+        }
+
+    tables = chain(query.level, LEVELS[0])
+    selected = ", ".join(column.sql for column in columns) or "1"
+    return Fetch(_rows(tables, TABLES[query.level], selected), convert)
+
+
+def fetch_instances() -> Fetch:
+    """Return how to read the results of :meth:`Index.instances`."""
+    tables = chain(Level.IMAGE, Level.STUDY)
+    return Fetch(_rows(tables, TABLES[Level.IMAGE], LOCATION), _convert_instance)
+
+
+def _convert_instance(row: tuple[Any, ...]) -> StoredInstance:
+    return stored_instance(row)
+
+
+@define
+class Search:
+    """Reads batch after batch, each in one call that leaves nothing open."""
+
+    _matching: Matching
+    _fetch: Fetch
+    _limit: int | None
+    _skip: int
+    _keys: list[Key] = field(factory=list, init=False)
+    _taken: int = field(default=0, init=False)
+    _after: Key = field(default=(), init=False)
+    _complete: bool = field(default=False, init=False)
+    _size: int = field(default=FIRST_BATCH, init=False)
+
+    def batch(self, connection: sqlite3.Connection) -> list[Any] | None:
+        """Return the next results; None at the end."""
+        if self._taken == len(self._keys) and not self._complete:
+            self._next_page(connection)
+        keys = self._keys[self._taken : self._taken + self._size]
+        if not keys:
+            return None
+        self._taken += len(keys)
+        self._size = BATCH
+        return self._fetch(connection, [key[-1] for key in keys])
+
+    def _next_page(self, connection: sqlite3.Connection) -> None:
+        size = PAGE if self._limit is None else min(PAGE, self._limit)
+        self._keys = self._matching.page(connection, self._after, size, self._skip)
+        self._taken, self._skip = 0, 0
+        if self._limit is not None:
+            self._limit -= len(self._keys)
+        self._complete = len(self._keys) < size or self._limit == 0
+        self._after = self._keys[-1] if self._keys else ()

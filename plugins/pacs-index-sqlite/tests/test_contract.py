@@ -1,0 +1,11 @@
+"""The index keeps the contract of all indexes."""
+
+from pathlib import Path
+
+from pacs_core.testing.index_contract import IndexContract
+from pacs_index_sqlite.index import SqliteIndex
+
+
+class TestSqliteIndex(IndexContract):
+    async def make_index(self, tmp_path: Path) -> SqliteIndex:
+        return SqliteIndex(tmp_path / "folder" / "index.sqlite")
