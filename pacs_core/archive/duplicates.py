@@ -6,15 +6,14 @@ not written again. Other content is dealt with by policy, and never lost in sile
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
 from typing import NoReturn
 from uuid import uuid4
 
 from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival
-from pacs_core.archive.objects import locate_dataset, same_dataset
+from pacs_core.archive.objects import same_dataset
 from pacs_core.archive.settings import DuplicatePolicy
 from pacs_core.archive.shelf import Shelf
 from pacs_core.contracts import (
@@ -27,13 +26,11 @@ from pacs_core.contracts import (
     IngestResult,
     InstanceRecord,
     ObjectExistsError,
-    ObjectNotFoundError,
     ObjectReader,
     ObjectWriter,
     Origin,
     Outcome,
     StoredInstance,
-    StoredObject,
 )
 
 _log = logging.getLogger(__name__)
@@ -88,7 +85,7 @@ class Duplicates:
         if arrival.transfer_syntax_uid == existing.transfer_syntax_uid:
             length = await matching_length(arrival, reader, existing.dataset_offset)
         if length is not None and self.policy is DuplicatePolicy.REJECT:
-            await self._reject(None, existing, arrival.origin)
+            await self._reject(existing, arrival.origin)
         return length
 
     async def write(
@@ -104,8 +101,7 @@ class Duplicates:
         Returns
         -------
         str
-            The variant under which to commit it: a digest of transfer syntax and dataset, so
-            that the same content sent again meets its own key.
+            A digest of transfer syntax and dataset.
         """
         digest = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
         await writer.write([arrival.prefix(self.shelf.ae_title)])
@@ -118,60 +114,44 @@ class Duplicates:
         return digest.hexdigest()[:_DIGEST_LENGTH]
 
     async def commit(
-        self, writer: ObjectWriter, variant: str, arrival: Arrival, existing: StoredInstance
+        self, writer: ObjectWriter, digest: str, arrival: Arrival, existing: StoredInstance
     ) -> IngestResult:
         """Commit a written newcomer beside what is stored, and settle which one is served."""
-        fresh = True
+        variant = uuid4().hex
+        if self.policy is DuplicatePolicy.KEEP_FIRST:
+            # What is set aside and sent again meets its own key, and does not pile up.
+            variant = digest
         try:
-            record = arrival.record(await writer.commit(variant))
+            stored = await writer.commit(variant)
         except ObjectExistsError as taken:
-            if taken.key == existing.key:
-                # What is served has the newcomer's digest but not its bytes: it has decayed.
-                record = arrival.record(await writer.commit(uuid4().hex))
-            else:
-                fresh = False
-                record = await self._known(taken.key, arrival)
-        guard = self.shelf.withdrawing(record.instance) if fresh else nullcontext()
-        async with guard:
+            if taken.key != existing.key:
+                return await self._set_aside(taken.key, existing, arrival.origin)
+            # What is served has the newcomer's digest but not its bytes: it has decayed.
+            stored = await writer.commit(uuid4().hex)
+        record = arrival.record(stored)
+        async with self.shelf.withdrawing(record.instance):
             return await self._settle(record, existing, arrival.origin)
-
-    async def _known(self, key: str, arrival: Arrival) -> InstanceRecord:
-        record = arrival.record(StoredObject(key, arrival.size))
-        instance = await locate_dataset(self.shelf.store, key, record.instance)
-        return InstanceRecord(instance, record.attributes)
 
     async def compare(
         self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
     ) -> IngestResult:
         """Deal with a stored newcomer that was not the first to get into the index."""
-        if await self._is_same(newcomer.instance, existing):
+        if await same_dataset(self.shelf.store, newcomer.instance, existing):
             await self.shelf.discard(newcomer.instance.key)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
         return await self._settle(newcomer, existing, origin)
 
-    async def _is_same(self, newcomer: StoredInstance, existing: StoredInstance) -> bool:
-        try:
-            return await same_dataset(self.shelf.store, newcomer, existing)
-        except ObjectNotFoundError:
-            # Only who has indexed the same dataset removes another's object (see Ingest).
-            return not await self._exists(newcomer.key)
-
-    async def _exists(self, key: str) -> bool:
-        try:
-            async with await self.shelf.store.open(key):
-                return True
-        except ObjectNotFoundError:
-            return False
-
     async def _settle(
         self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
     ) -> IngestResult:
-        return await _SETTLE[self.policy](self, newcomer, existing, origin)
+        if self.policy is DuplicatePolicy.REJECT:
+            await self._reject(existing, origin)
+        if self.policy is DuplicatePolicy.REPLACE:
+            return await self._replace(newcomer, existing, origin)
+        return await self._set_aside(newcomer.instance.key, existing, origin)
 
-    async def _set_aside(
-        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
-    ) -> IngestResult:
-        await self._record("set-aside", newcomer.instance.key, existing, origin)
+    async def _set_aside(self, key: str, existing: StoredInstance, origin: Origin) -> IngestResult:
+        await self._record("set-aside", key, existing, origin)
         return IngestResult(IngestOutcome.SET_ASIDE, existing)
 
     async def _replace(
@@ -184,9 +164,7 @@ class Duplicates:
             await self.shelf.discard(former.key)
         return IngestResult(IngestOutcome.REPLACED, newcomer.instance)
 
-    async def _reject(
-        self, newcomer: InstanceRecord | None, existing: StoredInstance, origin: Origin
-    ) -> NoReturn:
+    async def _reject(self, existing: StoredInstance, origin: Origin) -> NoReturn:
         await self._record("rejected", None, existing, origin)
         uid = existing.identity.sop_instance_uid
         raise DuplicateInstanceError(f"other content is stored under SOP Instance UID {uid}")
@@ -207,11 +185,3 @@ class Duplicates:
         }
         outcome = Outcome.FAILURE if newcomer_key is None else Outcome.WARNING
         await self.audit.record(AuditEvent(AuditKind.DUPLICATE, outcome, origin, details))
-
-
-_Rule = Callable[[Duplicates, InstanceRecord, StoredInstance, Origin], Awaitable[IngestResult]]
-_SETTLE: Mapping[DuplicatePolicy, _Rule] = {
-    DuplicatePolicy.KEEP_FIRST: Duplicates._set_aside,
-    DuplicatePolicy.REPLACE: Duplicates._replace,
-    DuplicatePolicy.REJECT: Duplicates._reject,
-}

@@ -1,12 +1,9 @@
 """How an instance gets into the archive: scanned, written, committed, indexed, in this order.
 
 Where processes share store and index, the index decides which of them was first: its ``add`` is
-atomic. The rules that keep their objects safe from each other:
-
-- a process deletes an object that it has committed itself, unless the index points to it;
-- a process deletes another's object only if the index does not point to it, and after its own
-  object with the same dataset has got into the index. The other's ``add`` then comes second, and
-  it finds its object gone and the same dataset served.
+atomic. What keeps their objects safe from each other: a process puts no other object into the
+index than one that it has just committed, and deletes but two kinds of objects, those that it has
+committed and the index does not point to, and those that its own ``replace`` took out of the index.
 """
 
 import logging
@@ -99,11 +96,15 @@ class Ingest:
         return None
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
-        """Delete an object that never got into the index, if what did get there is the same."""
-        if await holds_dataset(self.shelf.store, orphan, instance):
+        """Delete what a crash left before it was indexed, if the same has now been indexed.
+
+        In a shared store the orphan may be another process's, on its way into the index.
+        """
+        store = self.shelf.store
+        if not store.shared and await holds_dataset(store, orphan, instance):
             await self.shelf.discard(orphan)
         else:
-            _log.warning("object %s has other content than %s, and no row", orphan, instance.key)
+            _log.warning("object %s is an orphan; %s is served", orphan, instance.key)
 
     async def _join(
         self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
@@ -113,10 +114,10 @@ class Ingest:
             await self.shelf.tell_received(arrival)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
         async with self.shelf.writer(arrival) as writer:
-            variant = await self.duplicates.write(writer, arrival, existing, reader, matching)
+            digest = await self.duplicates.write(writer, arrival, existing, reader, matching)
             await self.shelf.tell_received(arrival)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                return await self.duplicates.commit(writer, variant, arrival, existing)
+                return await self.duplicates.commit(writer, digest, arrival, existing)
         raise _too_slow()
 
 

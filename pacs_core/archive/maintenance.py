@@ -8,10 +8,11 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.arrival import SOP_INSTANCE
 from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.objects import same_dataset
 from pacs_core.archive.survey import AT_ONCE, Difference, DifferenceKind, mapped, try_record
 from pacs_core.contracts import (
     Index,
@@ -158,9 +159,19 @@ class _Verification:
         if indexed is None:
             return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
         if indexed.key != stored.key:
-            return [_set_aside(instance, indexed)]
+            return [await self._described(_set_aside(instance, indexed), instance, indexed)]
         details = [*_unlike(indexed, instance), *await self._unlike_attributes(record)]
         return [Difference(DifferenceKind.DIFFERS, stored.key, uid, text) for text in details]
+
+    async def _described(
+        self, difference: Difference, other: StoredInstance, served: StoredInstance
+    ) -> Difference:
+        try:
+            same = await same_dataset(self.store, other, served)
+        except ObjectNotFoundError:
+            return difference
+        content = "the same content" if same else "other content"
+        return evolve(difference, detail=f"{content}: {served.key} is served")
 
     async def _unlike_attributes(self, record: InstanceRecord) -> list[str]:
         indexed = await self._indexed_attributes(record.instance)

@@ -66,12 +66,3 @@ async def holds_dataset(store: ObjectStore, key: str, instance: StoredInstance) 
             return await same_bytes(reader, offset, known, instance.dataset_offset)
     except (ObjectNotFoundError, InvalidInstanceError):
         return False
-
-
-async def locate_dataset(store: ObjectStore, key: str, like: StoredInstance) -> StoredInstance:
-    """Return `like` with the whereabouts of an object that holds its dataset."""
-    async with await store.open(key) as reader:
-        meta = await read_meta(reader)
-        return StoredInstance(
-            like.identity, like.transfer_syntax_uid, key, reader.size, meta.dataset_offset
-        )
