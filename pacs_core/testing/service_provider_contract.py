@@ -23,6 +23,7 @@ from anyio.abc import TaskStatus
 from attrs import define, evolve, field, frozen
 
 from pacs_core.contracts import (
+    AssociationInfo,
     DatasetStream,
     Node,
     Response,
@@ -61,14 +62,18 @@ HOSTILE_DATASETS: Final = {
 
 @frozen
 class Example:
-    """A request that the provider answers, with success or with what its service defines."""
+    """A request that the provider answers without failure, on an association if it matters."""
 
     command: Command
     dataset: bytes = b""
+    association: AssociationInfo | None = None
 
     def operation(self) -> MemoryOperation:
         """Return the request as an operation of its own."""
-        return MemoryOperation(self.command, dataset=MemoryDataset(self.dataset))
+        operation = MemoryOperation(self.command, dataset=MemoryDataset(self.dataset))
+        if self.association is not None:
+            operation.association = self.association
+        return operation
 
 
 class LostAssociationError(Exception):

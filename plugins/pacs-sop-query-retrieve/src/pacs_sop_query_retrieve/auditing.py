@@ -1,0 +1,54 @@
+"""Records what became of a request, whatever became of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    AuditTrail,
+    AuditValue,
+    Operation,
+    Outcome,
+    Response,
+)
+from pacs_core.dimse import DimseError, StatusCategory, category
+
+Details = dict[str, AuditValue]
+Work = Callable[[Operation, Details], Awaitable[Response]]
+
+_OUTCOMES: Final = {
+    StatusCategory.SUCCESS: Outcome.SUCCESS,
+    StatusCategory.WARNING: Outcome.WARNING,
+    StatusCategory.CANCEL: Outcome.WARNING,
+    StatusCategory.FAILURE: Outcome.FAILURE,
+}
+
+
+async def audited(audit: AuditTrail, kind: AuditKind, operation: Operation, work: Work) -> Response:
+    """Do the work, which fills in details, and record it with its status.
+
+    Raises
+    ------
+    DimseError
+        As the work did.
+    AuditFailedError
+        It could not be recorded, so must not be acknowledged.
+    """
+    details: Details = {}
+    try:
+        response = await work(operation, details)
+    except DimseError as error:
+        details["reason"] = error.comment
+        await _record(audit, kind, operation, error.status, details)
+        raise
+    await _record(audit, kind, operation, response.status, details)
+    return response
+
+
+async def _record(
+    audit: AuditTrail, kind: AuditKind, operation: Operation, status: int, details: Details
+) -> None:
+    details["status"] = f"{status:04X}"
+    origin = operation.association.origin
+    await audit.record(AuditEvent(kind, _OUTCOMES[category(status)], origin, details))

@@ -1,0 +1,48 @@
+"""The table ``[plugin.sop-query-retrieve]``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import Attribute, field, frozen
+from attrs.validators import ge, optional
+
+from pacs_sop_query_retrieve.models import MODELS
+
+_MODEL_NAMES = tuple(model.name for model in MODELS)
+
+
+def _models(instance: object, attribute: "Attribute[Any]", value: Sequence[str]) -> None:
+    if unknown := [name for name in value if name not in _MODEL_NAMES]:
+        raise ValueError(
+            f"models: {unknown[0]!r} is no information model; there are {', '.join(_MODEL_NAMES)}"
+        )
+
+
+@frozen
+class QueryRetrieveConfig:
+    """What can be queried and retrieved, and how much.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Information models to offer.
+    relational : bool
+        Whether queries and retrievals may always leave out the unique keys of upper levels;
+        otherwise only if relational queries were negotiated (PS3.4 C.4.1.2.2, C.5.1.1).
+    fuzzy_names : bool
+        Whether fuzzy matching of person names may be negotiated; the index must know how.
+    max_results : int or None
+        A C-FIND with more matches ends with A700 after so many; None for no limit.
+    max_suboperations : int or None
+        A C-MOVE or C-GET of more instances is refused with A701; None for no limit.
+    pending_interval : float
+        Least seconds between pending responses of C-MOVE and C-GET; 0 for one after each
+        sub-operation.
+    """
+
+    models: tuple[str, ...] = field(default=_MODEL_NAMES, validator=_models)
+    relational: bool = False
+    fuzzy_names: bool = False
+    max_results: int | None = field(default=None, validator=optional(ge(1)))
+    max_suboperations: int | None = field(default=None, validator=optional(ge(1)))
+    pending_interval: float = field(default=0.0, validator=ge(0))

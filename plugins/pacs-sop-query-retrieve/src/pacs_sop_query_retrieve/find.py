@@ -1,0 +1,71 @@
+"""C-FIND (PS3.4 C.4.1)."""
+
+from typing import ClassVar, Final
+
+from pacs_core.contracts import AuditKind, Node, Operation, Query, Response
+from pacs_core.dataset import keyword_of
+from pacs_core.dimse import CommandField, Status
+from pacs_sop_query_retrieve.auditing import Details
+from pacs_sop_query_retrieve.config import QueryRetrieveConfig
+from pacs_sop_query_retrieve.identifier import Identifier, check_upper_keys
+from pacs_sop_query_retrieve.matching import Matching
+from pacs_sop_query_retrieve.models import Model
+from pacs_sop_query_retrieve.negotiation import Option, agreed_options, find_options
+from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
+from pacs_sop_query_retrieve.responses import ResponseFormat
+from pacs_sop_query_retrieve.streams import closing
+
+_PENDING: Final = {False: Status.PENDING, True: Status.PENDING_WITH_WARNINGS}
+
+
+class Find(QueryRetrieveProvider):
+    """Answers C-FIND with a pending response for each match, as the index yields it."""
+
+    command: ClassVar[CommandField] = CommandField.C_FIND_RQ
+    audit_kind: ClassVar[AuditKind] = AuditKind.C_FIND
+
+    def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
+        super().__init__(node, config)
+        self.options = find_options(config)
+
+    async def _perform(
+        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+    ) -> Response:
+        details["keys"] = [keyword_of(tag) for tag in sorted(identifier.keys)]
+        if not self._is_relational(operation):
+            check_upper_keys(identifier, model)
+        form = ResponseFormat(
+            identifier,
+            self._node.archive.searchable_tags(identifier.level),
+            operation.context.transfer_syntax,
+            self._node.settings.ae_title,
+        )
+        query = self._query(operation, identifier, form)
+        return await self._respond(operation, query, form, details)
+
+    def _query(self, operation: Operation, identifier: Identifier, form: ResponseFormat) -> Query:
+        agreed = agreed_options(operation)
+        matching = Matching(Option.COMBINED_DATE_TIME in agreed, Option.FUZZY_NAMES in agreed)
+        most = self._config.max_results
+        return Query(
+            identifier.level,
+            matching.conditions(identifier.keys, form.matched),
+            form.returning,
+            limit=None if most is None else most + 1,
+        )
+
+    async def _respond(
+        self, operation: Operation, query: Query, form: ResponseFormat, details: Details
+    ) -> Response:
+        status, most = _PENDING[bool(form.unsupported)], self._config.max_results
+        count = details["matches"] = 0
+        async with closing(self._node.archive.search(query)) as matches:
+            async for match in matches:
+                if operation.cancelled:
+                    return Response(Status.CANCEL)
+                if count == most:
+                    return Response(Status.OUT_OF_RESOURCES, comment=f"More than {most} matches")
+                await operation.send_pending(form.encode(match), status=status)
+                count += 1
+                details["matches"] = count
+        return Response(Status.CANCEL if operation.cancelled else Status.SUCCESS)

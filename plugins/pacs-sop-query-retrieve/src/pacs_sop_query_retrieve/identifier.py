@@ -1,0 +1,113 @@
+"""Reads the identifier of a request, and checks its level and unique keys (PS3.4 C.4)."""
+
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import Condition, Level, Operation, Query, SingleValue, UidList
+from pacs_core.dataset import (
+    Attributes,
+    MalformedDataset,
+    keyword_of,
+    parse_attributes,
+    texts,
+)
+from pacs_core.dimse import DimseError, Status, is_valid_uid
+from pacs_sop_query_retrieve.models import QUERY_RETRIEVE_LEVEL, UNIQUE_KEYS, Model
+
+MAX_LENGTH: Final = 1 << 20
+_GROUP_LENGTH: Final = 0
+
+
+@frozen
+class Identifier:
+    """A level, and the keys of a request, group lengths left out."""
+
+    level: Level
+    keys: Attributes
+
+
+async def read_identifier(operation: Operation, model: Model) -> Identifier:
+    """Read the identifier of a request.
+
+    Raises
+    ------
+    DimseError
+        C000H if it is no dataset; A900H if its Query/Retrieve Level is none of the model's
+        (PS3.4 C.4.1.1.3.1).
+    """
+    data = await operation.dataset.read(MAX_LENGTH)
+    try:
+        attributes = parse_attributes(data, operation.context.transfer_syntax)
+    except MalformedDataset as error:
+        raise DimseError(Status.UNABLE_TO_PROCESS, f"Identifier: {error}") from error
+    keys = {tag: values for tag, values in attributes.items() if tag & 0xFFFF != _GROUP_LENGTH}
+    return Identifier(_level(keys, model), keys)
+
+
+def mismatch(tag: int, comment: str) -> DimseError:
+    """Return the error for an identifier that does not match its SOP class."""
+    return DimseError(Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment, (tag,))
+
+
+def _level(keys: Attributes, model: Model) -> Level:
+    value = "\\".join(texts(keys, QUERY_RETRIEVE_LEVEL))
+    for level in model.levels:
+        if level.value == value:
+            return level
+    names = ", ".join(level.value for level in model.levels)
+    raise mismatch(QUERY_RETRIEVE_LEVEL, f"Query/Retrieve Level is not one of {names}")
+
+
+def check_upper_keys(identifier: Identifier, model: Model) -> None:
+    """Check that each level above the query's is pinned to one entity (PS3.4 C.4.1.2.2).
+
+    Raises
+    ------
+    DimseError
+        A900H, with the offending unique key.
+    """
+    for level in model.above(identifier.level):
+        _unique_values(identifier, level, most=1)
+
+
+def retrieve_query(identifier: Identifier, model: Model, *, relational: bool) -> Query:
+    """Return the query for the instances to retrieve: unique keys only (PS3.4 C.4.2.2.1).
+
+    Levels above the identifier's may be left out if `relational`. At the level itself several
+    UIDs may be given.
+
+    Raises
+    ------
+    DimseError
+        A900H, with the offending unique key.
+    """
+    upper = [
+        _unique_condition(identifier, level, most=1)
+        for level in model.above(identifier.level)
+        if texts(identifier.keys, UNIQUE_KEYS[level]) or not relational
+    ]
+    most = 1 if identifier.level is Level.PATIENT else None
+    own = _unique_condition(identifier, identifier.level, most)
+    return Query(identifier.level, (*upper, own))
+
+
+def _unique_condition(identifier: Identifier, level: Level, most: int | None) -> Condition:
+    tag, values = UNIQUE_KEYS[level], _unique_values(identifier, level, most)
+    return SingleValue(tag, values[0]) if len(values) == 1 else UidList(tag, values)
+
+
+def _unique_values(identifier: Identifier, level: Level, most: int | None) -> tuple[str, ...]:
+    tag = UNIQUE_KEYS[level]
+    values = texts(identifier.keys, tag)
+    if not values or (most is not None and len(values) > most):
+        wanted = "a single value" if most == 1 else "at least one UID"
+        raise mismatch(tag, f"{keyword_of(tag)} needs {wanted} here")
+    is_name = _is_patient_id if level is Level.PATIENT else is_valid_uid
+    if not all(map(is_name, values)):
+        raise mismatch(tag, f"{keyword_of(tag)} does not name one entity")
+    return values
+
+
+def _is_patient_id(value: str) -> bool:
+    return bool(value) and not set(value) & set("*?")

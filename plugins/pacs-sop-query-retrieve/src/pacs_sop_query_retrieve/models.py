@@ -1,0 +1,69 @@
+"""The information models and their SOP classes, as data (PS3.4 C.3 and C.6)."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import Level
+from pacs_core.dataset import tag_of
+
+QUERY_RETRIEVE_LEVEL: Final = tag_of("QueryRetrieveLevel")
+RETRIEVE_AE_TITLE: Final = tag_of("RetrieveAETitle")
+INSTANCE_AVAILABILITY: Final = tag_of("InstanceAvailability")
+SPECIFIC_CHARACTER_SET: Final = tag_of("SpecificCharacterSet")
+TIMEZONE_OFFSET: Final = tag_of("TimezoneOffsetFromUTC")
+FAILED_UIDS: Final = tag_of("FailedSOPInstanceUIDList")
+STUDY_INSTANCE_UID: Final = tag_of("StudyInstanceUID")
+
+UNIQUE_KEYS: Final[Mapping[Level, int]] = {
+    Level.PATIENT: tag_of("PatientID"),
+    Level.STUDY: STUDY_INSTANCE_UID,
+    Level.SERIES: tag_of("SeriesInstanceUID"),
+    Level.IMAGE: tag_of("SOPInstanceUID"),
+}
+"""The key that names one entity of a level (PS3.4 C.6.1.1.2 to C.6.1.1.5)."""
+
+
+@frozen
+class Model:
+    """An information model: a name, as in the configuration, and its levels from the top."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+    def above(self, level: Level) -> tuple[Level, ...]:
+        """Return the levels above one of the model's."""
+        return self.levels[: self.levels.index(level)]
+
+
+PATIENT_ROOT: Final = Model("patient-root", (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE))
+STUDY_ROOT: Final = Model("study-root", (Level.STUDY, Level.SERIES, Level.IMAGE))
+PATIENT_STUDY_ONLY: Final = Model("patient-study-only", (Level.PATIENT, Level.STUDY))
+
+MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+
+
+class Service(Enum):
+    """What a SOP class does with its model."""
+
+    FIND = "C-FIND"
+    MOVE = "C-MOVE"
+    GET = "C-GET"
+
+
+_ROOT: Final = "1.2.840.10008.5.1.4.1.2."
+
+SOP_CLASSES: Final[Mapping[str, tuple[Model, Service]]] = {
+    _ROOT + "1.1": (PATIENT_ROOT, Service.FIND),
+    _ROOT + "1.2": (PATIENT_ROOT, Service.MOVE),
+    _ROOT + "1.3": (PATIENT_ROOT, Service.GET),
+    _ROOT + "2.1": (STUDY_ROOT, Service.FIND),
+    _ROOT + "2.2": (STUDY_ROOT, Service.MOVE),
+    _ROOT + "2.3": (STUDY_ROOT, Service.GET),
+    _ROOT + "3.1": (PATIENT_STUDY_ONLY, Service.FIND),
+    _ROOT + "3.2": (PATIENT_STUDY_ONLY, Service.MOVE),
+    _ROOT + "3.3": (PATIENT_STUDY_ONLY, Service.GET),
+}
+"""Model and service of each SOP class (PS3.4 C.6.1.3, C.6.2.3; Patient/Study Only is retired)."""

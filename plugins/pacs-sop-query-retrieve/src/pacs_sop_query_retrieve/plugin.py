@@ -1,0 +1,47 @@
+"""What the plugin registers."""
+
+from typing import Final
+
+from pacs_core.contracts import (
+    Node,
+    ServiceProvider,
+    ServiceProviderDescriptor,
+    Setup,
+    SopClassSupport,
+)
+from pacs_core.plugins import hookimpl
+from pacs_sop_query_retrieve.config import QueryRetrieveConfig
+from pacs_sop_query_retrieve.find import Find
+from pacs_sop_query_retrieve.models import SOP_CLASSES, Service
+from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
+
+_PROVIDERS: Final[dict[Service, type[QueryRetrieveProvider]]] = {
+    Service.FIND: Find,
+}
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Declare the table ``[plugin.sop-query-retrieve]``."""
+    return QueryRetrieveConfig
+
+
+@hookimpl
+def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
+    """Register C-FIND, C-MOVE and C-GET of the configured information models."""
+    config = setup.config(QueryRetrieveConfig)
+    return [_descriptor(config, service, kind) for service, kind in _PROVIDERS.items()]
+
+
+def _descriptor(
+    config: QueryRetrieveConfig, service: Service, kind: type[QueryRetrieveProvider]
+) -> ServiceProviderDescriptor:
+    def create(node: Node) -> ServiceProvider:
+        return kind(node, config)
+
+    sop_classes = {
+        uid: SopClassSupport()
+        for uid, (model, offered) in SOP_CLASSES.items()
+        if offered is service and model.name in config.models
+    }
+    return ServiceProviderDescriptor(service.value, sop_classes, create)

@@ -1,0 +1,99 @@
+"""What a C-FIND response holds, prepared once for each request (PS3.4 C.4.1.1.3.2)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pacs_core.dataset import (
+    Attributes,
+    UnencodableValue,
+    Value,
+    best_character_set,
+    encode_attributes,
+    items,
+    texts,
+)
+from pacs_sop_query_retrieve.identifier import Identifier
+from pacs_sop_query_retrieve.models import (
+    INSTANCE_AVAILABILITY,
+    QUERY_RETRIEVE_LEVEL,
+    RETRIEVE_AE_TITLE,
+    SPECIFIC_CHARACTER_SET,
+    TIMEZONE_OFFSET,
+)
+
+_OURS: Final = frozenset(
+    {QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, INSTANCE_AVAILABILITY, SPECIFIC_CHARACTER_SET}
+)
+_NO_MATCHING: Final = _OURS | {TIMEZONE_OFFSET}
+
+
+class ResponseFormat:
+    """Turns matches into identifiers of responses to one request.
+
+    Parameters
+    ----------
+    identifier : Identifier
+        Of the request.
+    searchable : frozenset of int
+        Tags that the archive knows at its level.
+    transfer_syntax_uid : str
+    ae_title : str
+        From which the matches can be retrieved.
+    """
+
+    def __init__(
+        self,
+        identifier: Identifier,
+        searchable: frozenset[int],
+        transfer_syntax_uid: str,
+        ae_title: str,
+    ) -> None:
+        requested = identifier.keys.keys() - _OURS
+        self.returning = frozenset(requested & searchable)
+        self.matched = self.returning - _NO_MATCHING
+        self.unsupported = frozenset(requested - searchable)
+        self._transfer_syntax = transfer_syntax_uid
+        self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET)
+        self._fixed = self._fixed_attributes(identifier, ae_title)
+        self._inner = {
+            tag: nested[0]
+            for tag in self.returning
+            if (nested := items(identifier.keys, tag)) and nested[0]
+        }
+
+    def _fixed_attributes(self, identifier: Identifier, ae_title: str) -> Attributes:
+        """Return what is the same in every response; unsupported keys are of zero length."""
+        fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(self.returning | self.unsupported, ())
+        fixed[QUERY_RETRIEVE_LEVEL] = (identifier.level.value,)
+        fixed[RETRIEVE_AE_TITLE] = (ae_title,)
+        if INSTANCE_AVAILABILITY in identifier.keys:
+            fixed[INSTANCE_AVAILABILITY] = ("ONLINE",)
+        return fixed
+
+    def encode(self, match: Attributes) -> bytes:
+        """Return the identifier of the response for a match."""
+        attributes = {**self._fixed, **match}
+        for tag, asked in self._inner.items():
+            attributes[tag] = tuple(_only(asked, item) for item in items(attributes, tag))
+        return self._encode(attributes)
+
+    def _encode(self, attributes: Attributes) -> bytes:
+        character_set = best_character_set(attributes, self._character_set)
+        try:
+            return encode_attributes(attributes, self._transfer_syntax, character_set)
+        except UnencodableValue:
+            # One value that its sender got wrong must not hide the match.
+            sound = {t: self._sound(t, values) for t, values in attributes.items()}
+            return encode_attributes(sound, self._transfer_syntax, character_set)
+
+    def _sound(self, tag: int, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        try:
+            encode_attributes({tag: values}, self._transfer_syntax)
+        except UnencodableValue:
+            return ()
+        return values
+
+
+def _only(asked: Attributes, item: Attributes) -> Mapping[int, tuple[Value, ...]]:
+    """Return the attributes of an item that were asked for (PS3.4 C.2.2.2.6)."""
+    return {tag: item.get(tag, ()) for tag in asked}

@@ -1,0 +1,280 @@
+"""C-FIND: which matches are found, and what the responses hold (PS3.4 C.4.1)."""
+
+import pytest
+from attrs import evolve
+from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
+
+from pacs_core.contracts import AuditKind, NodeSettings, Outcome, Setup
+from pacs_core.dataset import tag_of
+from pacs_core.testing.operations import MemoryDataset, answer
+from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
+
+pytestmark = pytest.mark.anyio
+
+LEVEL = tag_of("QueryRetrieveLevel")
+RETRIEVE_AE = tag_of("RetrieveAETitle")
+CHARACTER_SET = tag_of("SpecificCharacterSet")
+NAME = tag_of("PatientName")
+STUDY_UID = tag_of("StudyInstanceUID")
+SERIES_UID = tag_of("SeriesInstanceUID")
+PATIENT_ID = tag_of("PatientID")
+
+
+class TestContract(ServiceProviderContract):
+    @pytest.fixture
+    def node(self, filled_node):
+        return filled_node
+
+    @pytest.fixture
+    def descriptor(self):
+        setup = Setup(NodeSettings(), {QueryRetrieveConfig: QueryRetrieveConfig()})
+        return {d.name: d for d in pacs_service_providers(setup)}["C-FIND"]
+
+    @pytest.fixture
+    def examples(self, request_of):
+        operation = request_of(
+            "FIND", options=b"\x01", QueryRetrieveLevel="IMAGE", SOPInstanceUID=""
+        )
+        studies = request_of("FIND", QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+        relational = [Example(operation.command, operation.dataset.data, operation.association)]
+        return [Example(studies.command, studies.dataset.data), *relational]
+
+
+async def test_studies_are_found_with_what_was_asked_for_and_no_more(
+    provider, request_of, responses
+):
+    """PS3.4 C.4.1.1.3.2."""
+    operation = request_of(
+        "FIND", QueryRetrieveLevel="STUDY", StudyInstanceUID="", PatientName="DOE*", StudyDate=""
+    )
+    response = await answer(provider("FIND"), operation)
+    assert response.status == 0x0000
+    assert [sent.status for sent in operation.pending] == [0xFF00]
+    assert responses(operation) == [
+        {
+            LEVEL: ("STUDY",),
+            RETRIEVE_AE: ("PACS",),
+            STUDY_UID: ("1.2.1",),
+            NAME: ("Doe^Jane",),
+            tag_of("StudyDate"): ("20200101",),
+        }
+    ]
+
+
+async def test_availability_is_returned_where_asked(provider, request_of, responses):
+    operation = request_of("FIND", QueryRetrieveLevel="STUDY", InstanceAvailability="")
+    await answer(provider("FIND"), operation)
+    assert responses(operation)[0][tag_of("InstanceAvailability")] == ("ONLINE",)
+
+
+async def test_keys_that_are_not_supported_are_empty_and_warned_about(
+    provider, request_of, responses
+):
+    """PS3.4 Table C.4-1: FF01H; C.2.2.1.3."""
+    operation = request_of(
+        "FIND", QueryRetrieveLevel="STUDY", StudyInstanceUID="", BurnedInAnnotation="YES"
+    )
+    assert (await answer(provider("FIND"), operation)).status == 0x0000
+    assert [sent.status for sent in operation.pending] == [0xFF01, 0xFF01]
+    assert all(found[tag_of("BurnedInAnnotation")] == () for found in responses(operation))
+
+
+async def test_computed_attributes_match_and_return(provider, request_of, responses):
+    """PS3.4 C.3.4."""
+    operation = request_of(
+        "FIND",
+        QueryRetrieveLevel="STUDY",
+        ModalitiesInStudy="SR",
+        NumberOfStudyRelatedInstances="",
+    )
+    await answer(provider("FIND"), operation)
+    [found] = responses(operation)
+    assert found[tag_of("ModalitiesInStudy")] == ("CT", "SR")
+    assert found[tag_of("NumberOfStudyRelatedInstances")] == ("3",)
+
+
+@pytest.mark.parametrize(
+    ("requested", "used"),
+    [
+        (("ISO_IR 100",), ("ISO_IR 100",)),
+        ((), ("ISO_IR 192",)),
+        (("ISO_IR 144",), ("ISO_IR 192",)),
+        (("ISO_IR 192",), ("ISO_IR 192",)),
+    ],
+)
+async def test_responses_use_the_character_set_of_the_request_if_it_suffices(
+    provider, request_of, responses, requested, used
+):
+    """PS3.4 C.4.1.1.3.2."""
+    operation = request_of(
+        "FIND",
+        character_set=requested,
+        QueryRetrieveLevel="STUDY",
+        StudyInstanceUID="1.2.2",
+        PatientName="",
+    )
+    await answer(provider("FIND"), operation)
+    [found] = responses(operation)
+    assert found[NAME] == ("Müller^Jörg",)
+    assert found[CHARACTER_SET] == used
+
+
+async def test_ascii_needs_no_character_set(provider, request_of, responses):
+    operation = request_of(
+        "FIND",
+        character_set=("ISO_IR 100",),
+        QueryRetrieveLevel="STUDY",
+        StudyInstanceUID="1.2.1",
+        PatientName="",
+    )
+    await answer(provider("FIND"), operation)
+    assert CHARACTER_SET not in responses(operation)[0]
+
+
+async def test_the_identifier_is_read_in_its_character_set(provider, request_of):
+    operation = request_of(
+        "FIND",
+        character_set=("ISO_IR 100",),
+        QueryRetrieveLevel="STUDY",
+        PatientName="müller*",
+    )
+    await answer(provider("FIND"), operation)
+    assert len(operation.pending) == 1
+
+
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"]
+)
+async def test_every_uncompressed_transfer_syntax(provider, request_of, responses, syntax):
+    operation = request_of(
+        "FIND", syntax=syntax, QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.1"
+    )
+    await answer(provider("FIND"), operation)
+    assert responses(operation)[0][STUDY_UID] == ("1.2.1",)
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "offending"),
+    [
+        ("study", {}, LEVEL),
+        ("study", {"QueryRetrieveLevel": "PATIENT"}, LEVEL),
+        ("study", {"QueryRetrieveLevel": "study"}, LEVEL),
+        ("patient-study", {"QueryRetrieveLevel": "SERIES"}, LEVEL),
+        ("study", {"QueryRetrieveLevel": "SERIES"}, STUDY_UID),
+        ("study", {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": ("1.2", "1.3")}, STUDY_UID),
+        ("study", {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "1.2.*"}, STUDY_UID),
+        ("study", {"QueryRetrieveLevel": "IMAGE", "StudyInstanceUID": "1.2"}, SERIES_UID),
+        ("patient", {"QueryRetrieveLevel": "STUDY"}, PATIENT_ID),
+        ("patient", {"QueryRetrieveLevel": "STUDY", "PatientID": "P*"}, PATIENT_ID),
+    ],
+)
+async def test_identifiers_that_do_not_match_the_sop_class(
+    provider, request_of, model, keys, offending
+):
+    """PS3.4 C.4.1.1.3.1, C.4.1.2.2: A900H, and which key offends."""
+    response = await answer(provider("FIND"), request_of("FIND", model, **keys))
+    assert response.status == 0xA900
+    assert response.offending_element == (offending,)
+    assert 0 < len(response.comment) <= 64
+
+
+async def test_hierarchical_query(provider, request_of, responses):
+    operation = request_of(
+        "FIND", QueryRetrieveLevel="SERIES", StudyInstanceUID="1.2.1", SeriesInstanceUID=""
+    )
+    await answer(provider("FIND"), operation)
+    assert [found[SERIES_UID] for found in responses(operation)] == [("1.2.1.1",), ("1.2.1.2",)]
+
+
+async def test_relational_query_once_negotiated_or_configured(provider, request_of):
+    """PS3.4 C.4.1.2.2.2, C.5.1.1."""
+    keys = {"QueryRetrieveLevel": "IMAGE", "PatientName": "doe^jane"}
+    negotiated = request_of("FIND", options=b"\x01", **keys)
+    assert (await answer(provider("FIND"), negotiated)).status == 0x0000
+    assert len(negotiated.pending) == 3
+    configured = request_of("FIND", **keys)
+    assert (await answer(provider("FIND", relational=True), configured)).status == 0x0000
+    assert len(configured.pending) == 3
+
+
+async def test_combined_date_time_matching_once_negotiated(provider, request_of):
+    """PS3.4 C.2.2.2.5.4: no study is of that time, but both are within the one range."""
+    keys = {
+        "QueryRetrieveLevel": "STUDY",
+        "StudyDate": "20191231-20200102",
+        "StudyTime": "2200-2300",
+    }
+    apart = request_of("FIND", **keys)
+    await answer(provider("FIND"), apart)
+    assert not apart.pending
+    combined = request_of("FIND", options=b"\x00\x01", **keys)
+    await answer(provider("FIND"), combined)
+    assert len(combined.pending) == 2
+
+
+async def test_c_cancel_ends_the_query(provider, request_of):
+    """PS3.4 C.4.1.2.1: FE00H."""
+    operation = request_of("FIND", cancel_after=1, QueryRetrieveLevel="STUDY")
+    assert (await answer(provider("FIND"), operation)).status == 0xFE00
+    assert len(operation.pending) == 1
+
+
+async def test_too_many_matches(provider, request_of):
+    operation = request_of("FIND", QueryRetrieveLevel="STUDY")
+    response = await answer(provider("FIND", max_results=1), operation)
+    assert response.status == 0xA700
+    assert len(operation.pending) == 1
+    enough = request_of("FIND", QueryRetrieveLevel="STUDY")
+    assert (await answer(provider("FIND", max_results=2), enough)).status == 0x0000
+
+
+async def test_queries_are_recorded_without_values(provider, request_of, node):
+    keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "Doe*"}
+    await answer(provider("FIND"), request_of("FIND", **keys))
+    await answer(provider("FIND"), request_of("FIND"))
+    done, failed = node.audit.events
+    assert (done.kind, done.outcome) == (AuditKind.C_FIND, Outcome.SUCCESS)
+    assert done.details == {
+        "model": "study-root",
+        "level": "STUDY",
+        "keys": ["QueryRetrieveLevel", "PatientName"],
+        "matches": 1,
+        "status": "0000",
+    }
+    assert failed.outcome is Outcome.FAILURE
+    assert failed.details["status"] == "A900"
+
+
+async def test_what_is_no_dataset_is_not_processed(provider, request_of):
+    operation = request_of("FIND")
+    operation.dataset = MemoryDataset(b"\x08\x00\x52\x00CS\xff\xff")
+    assert (await answer(provider("FIND"), operation)).status == 0xC000
+
+
+async def test_other_commands_are_unrecognized(provider, request_of):
+    operation = request_of("FIND", QueryRetrieveLevel="STUDY")
+    operation.command = evolve(request_of("GET").command)
+    assert (await answer(provider("FIND"), operation)).status == 0x0211
+
+
+@pytest.mark.parametrize(
+    ("config", "proposed", "answered"),
+    [
+        ({}, b"\x01", b"\x01"),
+        ({}, b"\x00", b"\x00"),
+        ({}, b"\x01\x01\x01\x01\x01\x01\x01", b"\x01\x01\x00\x00\x00\x01\x00"),
+        ({"fuzzy_names": True}, b"\x00\x00\x01", b"\x00\x00\x01"),
+        ({}, b"\x01" * 100, b"\x01\x01\x00\x00\x00\x01\x00"),
+        ({}, b"", None),
+    ],
+)
+def test_extended_negotiation(provider, config, proposed, answered):
+    """PS3.4 Tables C.5-1 and C.5-2."""
+    assert provider("FIND", **config).negotiate("1.2", proposed) == answered
+
+
+def test_mistakes_in_the_configuration_are_explained():
+    with pytest.raises(ValueError, match="patient-root"):
+        QueryRetrieveConfig(models=("patient",))
+    with pytest.raises(ValueError, match="max_results"):
+        QueryRetrieveConfig(max_results=0)

@@ -1,0 +1,171 @@
+"""How values of keys become conditions (PS3.4 C.2.2.2)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pacs_sop_query_retrieve.matching import Matching
+
+from pacs_core.contracts import (
+    DateTimeRange,
+    Empty,
+    PersonName,
+    Range,
+    SequenceMatch,
+    SingleValue,
+    UidList,
+    Wildcard,
+)
+from pacs_core.dataset import tag_of
+from pacs_core.dimse import DimseError
+
+DATE, TIME = tag_of("StudyDate"), tag_of("StudyTime")
+MOMENT = tag_of("AcquisitionDateTime")
+NAME, ID = tag_of("PatientName"), tag_of("PatientID")
+UID, NUMBER = tag_of("StudyInstanceUID"), tag_of("SeriesNumber")
+MODALITIES = tag_of("ModalitiesInStudy")
+CODES, CODE = tag_of("ProcedureCodeSequence"), tag_of("CodeValue")
+
+
+def condition(tag, *values, **options):
+    keys = {tag: values}
+    found = Matching(**options).conditions(keys, keys)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "expected"),
+    [
+        # C.2.2.2.1 single value
+        (ID, "P1", SingleValue(ID, "P1")),
+        (NUMBER, "3", SingleValue(NUMBER, "3")),
+        (DATE, "20200131", SingleValue(DATE, "20200131")),
+        (DATE, "2020.01.31", SingleValue(DATE, "20200131")),
+        (TIME, "1030", Range(TIME, "1030", "1030")),
+        (UID, "1.2.3", SingleValue(UID, "1.2.3")),
+        # C.2.2.2.3 universal
+        (ID, "", None),
+        (ID, "*", None),
+        (ID, "**", None),
+        (UID, "*", None),
+        (DATE, "*", None),
+        (NUMBER, "*", None),
+        (DATE, "-", None),
+        # C.2.2.2.4 wild card, and where it is none
+        (ID, "P*", Wildcard(ID, "P*")),
+        (ID, "P?", Wildcard(ID, "P?")),
+        (NUMBER, "3?", SingleValue(NUMBER, "3?")),
+        (UID, "1.2.*", SingleValue(UID, "1.2.*")),
+        # C.2.2.2.5 range
+        (DATE, "20200101-20200131", Range(DATE, "20200101", "20200131")),
+        (DATE, "20200101-", Range(DATE, "20200101", "")),
+        (DATE, "-20200131", Range(DATE, "", "20200131")),
+        (TIME, "10-1130", Range(TIME, "10", "1130")),
+        (TIME, "10:30-", Range(TIME, "10:30", "")),
+        (MOMENT, "2020-2021", Range(MOMENT, "2020", "2021")),
+        (MOMENT, "20200131", Range(MOMENT, "20200131", "20200131")),
+        # C.2.2.2.7 empty value
+        (ID, '""', Empty(ID)),
+        (DATE, '""', Empty(DATE)),
+        # Names: folded, in groups
+        (NAME, "DOE^J*", PersonName(NAME, ("doe^j*",))),
+        (NAME, "=山田*", PersonName(NAME, ("", "山田*"))),
+        (NAME, "^^", None),
+    ],
+)
+def test_matching_types(tag, value, expected):
+    assert condition(tag, *([value] if value else [])) == expected
+
+
+def test_lists_of_uids_and_of_plain_values():
+    """PS3.4 C.2.2.2.2, C.2.2.2.8."""
+    assert condition(UID, "1.2", "1.3") == UidList(UID, ("1.2", "1.3"))
+    assert condition(MODALITIES, "CT", "MR") == UidList(MODALITIES, ("CT", "MR"))
+
+
+def test_fuzzy_names():
+    assert condition(NAME, "Doe", fuzzy_names=True) == PersonName(NAME, ("doe",), fuzzy=True)
+
+
+def test_an_offset_from_utc_becomes_local_time(monkeypatch):
+    """PS3.4 C.2.2.2.5.3; without offset, times are the archive's local ones."""
+    import time
+
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    try:
+        expected = Range(MOMENT, "20200131120000", "20200131130000.5")
+        found = condition(MOMENT, "20200131100000+0000-20200131060000.5-0500")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == expected
+
+
+def test_sequences_match_by_their_item():
+    """PS3.4 C.2.2.2.6; an item without values is universal."""
+    assert condition(CODES, {CODE: ("T-D*",)}) == SequenceMatch(CODES, (Wildcard(CODE, "T-D*"),))
+    assert condition(CODES, {CODE: ()}) is None
+    assert condition(CODES, {}) is None
+    assert condition(CODES) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "values"),
+    [
+        (DATE, ("202001*",)),
+        (DATE, ("yesterday",)),
+        (DATE, ("20200101", "20200102")),
+        (TIME, ("1030-1100-1200",)),
+        (MOMENT, ("2020+0100",)),
+        (MOMENT, ("20201399000000+0100",)),
+        (NAME, ("Doe", "Roe")),
+        (NAME, ("a=b=c=d",)),
+        (ID, ("P*", "Q")),
+        (CODES, ({}, {})),
+        (CODES, ("text",)),
+        (ID, ({},)),
+    ],
+)
+def test_what_cannot_be_matched_is_refused(tag, values):
+    with pytest.raises(DimseError) as caught:
+        condition(tag, *values)
+    assert caught.value.status == 0xA900
+    assert caught.value.offending_element == (tag,)
+    assert len(caught.value.comment) <= 64
+
+
+def test_date_and_time_combine_where_negotiated():
+    """PS3.4 C.2.2.2.5.4."""
+    keys = {DATE: ("20200101-20200103",), TIME: ("1000-1800",), ID: ("P1",)}
+    apart = Matching().conditions(keys, keys)
+    assert set(apart) == {
+        Range(DATE, "20200101", "20200103"),
+        Range(TIME, "1000", "1800"),
+        SingleValue(ID, "P1"),
+    }
+    combined = Matching(combined_date_time=True).conditions(keys, keys)
+    assert set(combined) == {
+        DateTimeRange(DATE, TIME, "20200101", "1000", "20200103", "1800"),
+        SingleValue(ID, "P1"),
+    }
+
+
+def test_a_time_without_a_date_range_stays_apart():
+    keys = {DATE: ("20200101",), TIME: ("1000-1800",)}
+    found = Matching(combined_date_time=True).conditions(keys, keys)
+    assert set(found) == {SingleValue(DATE, "20200101"), Range(TIME, "1000", "1800")}
+
+
+@given(
+    st.sampled_from([DATE, TIME, MOMENT, NAME, ID, UID, NUMBER, CODES]),
+    st.lists(st.text(max_size=30), max_size=3),
+)
+def test_any_text_is_matched_or_refused(tag, values):
+    keys = {tag: tuple(values)}
+    refused = False
+    try:
+        found = Matching(combined_date_time=True).conditions(keys, keys)
+    except DimseError as error:
+        refused = error.status == 0xA900
+    assert refused or all(condition.tag == tag for condition in found)
