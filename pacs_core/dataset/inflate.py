@@ -1,5 +1,6 @@
 """The deflated transfer syntax: a raw deflate stream, inflated piece by piece (PS3.5 A.5)."""
 
+import sys
 import zlib
 from collections.abc import Iterator
 
@@ -14,11 +15,11 @@ class Inflater:
 
     Parameters
     ----------
-    max_length : int
-        Bytes of output after which the stream is refused.
+    max_length : int, optional
+        Bytes of output after which the stream is refused; by default the caller watches that.
     """
 
-    def __init__(self, max_length: int) -> None:
+    def __init__(self, max_length: int = sys.maxsize) -> None:
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         self._max_length = max_length
         self._length = 0

@@ -35,8 +35,6 @@ from pacs_core.dataset.values import decode_value
 
 MAX_HEADER = 1 << 20
 MAX_VALUE = 1 << 16
-_INFLATION = 16
-_PASSED_OVER = 1024
 _UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
 
 
@@ -70,9 +68,9 @@ class HeaderScanner:
     wanted : collection of int
         Tags to collect. Pass the same frozenset each time: it is prepared once.
     max_header : int
-        Bytes to examine before giving up on further attributes (`incomplete` is then True).
-        Unwanted values above 1 KiB do not count, as they are not examined. A deflated dataset may
-        inflate to 16 times this before its header ends.
+        Bytes of the dataset after which to give up on further attributes (`incomplete` is then
+        True), so a caller may hold what it fed until `feed` returns True: that is at most this,
+        one value and one chunk.
     max_value : int
         Bytes that a wanted value may have; a longer one is left out and listed in `oversized`.
 
@@ -105,7 +103,7 @@ class HeaderScanner:
         self.offset = 0
         self._wanted, self._last_wanted = _targets(frozenset(wanted))
         self._layout: Layout = layout_of(encoding)
-        self._inflater = Inflater(_INFLATION * max_header) if encoding.deflated else None
+        self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
         self._max_value = max_value
         self._character_sets: tuple[str, ...] = ()
@@ -165,11 +163,14 @@ class HeaderScanner:
         if self._skip >= size and self._target is None:
             self._skip -= size
             self.offset += size
-            return
-        buffer = self._pending + data if self._pending else data
-        used = self._walk(buffer)
-        self.offset += used
-        self._pending = bytes(buffer[used:])
+        else:
+            buffer = self._pending + data if self._pending else data
+            used = self._walk(buffer)
+            self.offset += used
+            self._pending = bytes(buffer[used:])
+        if self._depth and self._target is None and self.offset > self._limit and not self.done:
+            # A sequence of undefined length has led past the limit.
+            self.done = self.incomplete = True
 
     def _walk(self, buffer: Buffer) -> int:
         """Walk elements as far as the buffer goes; return how many bytes were consumed."""
@@ -218,8 +219,8 @@ class HeaderScanner:
                 pass
             elif tag in wanted:
                 self._take(tag, vr, buffer, start, length)
-            elif length > _PASSED_OVER:
-                self._limit += length
+            elif base + position > self._limit:
+                self.done = self.incomplete = True
             if position > end:
                 self._skip = position - end
                 return end
