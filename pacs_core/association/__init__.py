@@ -15,6 +15,7 @@ from pacs_core.association.performer import PerformedOperation
 from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
 from pacs_core.association.services import Offer, Services
 from pacs_core.association.settings import NetworkSettings
+from pacs_core.association.tasks import task_group
 
 __all__ = [
     "MAX_CONTEXTS",
@@ -35,4 +36,5 @@ __all__ = [
     "Services",
     "connect",
     "describe_rejection",
+    "task_group",
 ]

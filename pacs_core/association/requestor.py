@@ -26,6 +26,7 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
     describe_rejection,
 )
+from pacs_core.association.tasks import task_group
 from pacs_core.contracts import UNCOMPRESSED, AssociationInfo, Origin, Peer, Timeouts
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
@@ -152,19 +153,15 @@ async def connect(
         await channel.farewell()
         raise
     association = _association(channel, peer, request, response, serve)
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with task_group() as tasks:
         tasks.start_soon(association.engine.run)
         try:
             yield association
             await association.engine.release()
         except Exception as error:
-            # Raised again outside of the task group, which would wrap it.
-            failure = error
             await association.engine.abort(f"{type(error).__name__} on this side")
+            raise
         tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 async def _open(peer: Peer, timeouts: Timeouts) -> ByteStream:

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 DICOM_APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
@@ -128,8 +128,8 @@ class UserInformation:
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
     asynchronous_operations: AsynchronousOperations | None = None
-    roles: tuple[RoleSelection, ...] = field(default=(), converter=tuple)
-    extended: tuple[ExtendedNegotiation, ...] = field(default=(), converter=tuple)
-    common_extended: tuple[CommonExtendedNegotiation, ...] = field(default=(), converter=tuple)
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    common_extended: tuple[CommonExtendedNegotiation, ...] = ()
     user_identity: UserIdentity | None = None
     user_identity_response: bytes | None = None

@@ -1,0 +1,173 @@
+"""Opens the configured archive: store, index, audit trail, event handlers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from attrs import frozen
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.archive import EventDispatcher, NoArchive, NodeArchive, NodeAuditTrail
+from pacs_core.association import task_group
+from pacs_core.contracts import (
+    Archive,
+    AuditSink,
+    AuditSinkDescriptor,
+    Component,
+    EventHandlerDescriptor,
+    Index,
+    IndexDescriptor,
+    Node,
+    ObjectStore,
+    ObjectStoreDescriptor,
+)
+from pacs_core.plugins import PluginRecord
+
+
+@frozen
+class OpenArchive:
+    """An archive in use.
+
+    Attributes
+    ----------
+    node : Node
+        What components receive when they are created.
+    store : ObjectStore or None
+    index : Index or None
+    lifespan : Lifespan
+        Starts further components, which are stopped before these.
+    """
+
+    node: Node
+    store: ObjectStore | None
+    index: Index | None
+    lifespan: Lifespan
+
+    @property
+    def archive(self) -> Archive:
+        """The archive itself."""
+        return self.node.archive
+
+
+@asynccontextmanager
+async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
+    """Open the archive for the length of an ``async with`` block.
+
+    Raises
+    ------
+    ConfigError
+        The store or index that the configuration names is not there.
+    StartError
+        The store, the index, or a required part did not start.
+    """
+    timeouts = assembly.config.network.timeouts
+    lifespan = Lifespan(timeouts.plugin)
+    async with task_group() as tasks:
+        try:
+            store = await _start_chosen(assembly, lifespan, ObjectStoreDescriptor)
+            index = await _start_chosen(assembly, lifespan, IndexDescriptor)
+            audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeouts.plugin)
+            events = EventDispatcher(timeout=timeouts.plugin)
+            archive = _archive(assembly, store, index, audit, events)
+            node = Node(assembly.setup.settings, archive, audit)
+            await _start_handlers(assembly, lifespan, node, events)
+            await audit.start(tasks)
+            await events.start(tasks)
+            try:
+                yield OpenArchive(node, store, index, lifespan)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await events.stop(timeouts.plugin)
+                    await audit.stop(timeouts.plugin)
+        finally:
+            await lifespan.stop_all()
+            tasks.cancel_scope.cancel()
+
+
+def _archive(
+    assembly: Assembly,
+    store: ObjectStore | None,
+    index: Index | None,
+    audit: NodeAuditTrail,
+    events: EventDispatcher,
+) -> Archive:
+    if store is None or index is None:
+        return NoArchive()
+    settings = assembly.config.archive
+    return NodeArchive(
+        store,
+        index,
+        audit=audit,
+        events=events,
+        policy=settings.duplicates,
+        durability=settings.durability,
+        ae_title=assembly.config.node.ae_title,
+    )
+
+
+async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any]) -> Any:
+    chosen = assembly.choose(kind)
+    if chosen is None:
+        return None
+    record, descriptor = chosen
+    name = f"{descriptor.name} ({record.source})"
+    try:
+        component = descriptor.create(assembly.setup)
+    except Exception as error:
+        assembly.manager.quarantine(record, f"creating {descriptor.name} failed: {error}", error)
+        raise StartError(f"{name} cannot be created: {error}") from error
+    await lifespan.start(name, component)
+    return component
+
+
+async def start_optional(
+    assembly: Assembly, lifespan: Lifespan, record: PluginRecord, name: str, component: Component
+) -> bool:
+    """Start a component that the node can do without; quarantine its plugin if it fails.
+
+    Returns
+    -------
+    bool
+        Whether it runs.
+    """
+    try:
+        await lifespan.start(f"{name} ({record.source})", component)
+    except StartError as error:
+        assembly.manager.quarantine(record, str(error), error.__cause__)
+        assembly.manager.check_required()
+        return False
+    return True
+
+
+def create_optional(assembly: Assembly, record: PluginRecord, create: Any, *args: Any) -> Any:
+    """Create a component that the node can do without; None if that fails."""
+    try:
+        return create(*args)
+    except Exception as error:
+        assembly.manager.quarantine(record, f"creating a component failed: {error}", error)
+        assembly.manager.check_required()
+        return None
+
+
+async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str, AuditSink, bool]]:
+    sinks = []
+    for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
+        required = descriptor.required or descriptor.name in assembly.config.audit.required
+        sink = create_optional(assembly, record, descriptor.create, assembly.setup)
+        runs = sink and await start_optional(assembly, lifespan, record, descriptor.name, sink)
+        if required and not runs:
+            raise StartError(f"the required audit sink {descriptor.name!r}: {record.reason}")
+        if runs:
+            sinks.append((descriptor.name, sink, required))
+    return sinks
+
+
+async def _start_handlers(
+    assembly: Assembly, lifespan: Lifespan, node: Node, events: EventDispatcher
+) -> None:
+    for record, descriptor in assembly.registry.entries(EventHandlerDescriptor):
+        handler = create_optional(assembly, record, descriptor.create, node)
+        if handler and await start_optional(assembly, lifespan, record, descriptor.name, handler):
+            events.add(descriptor.name, handler)

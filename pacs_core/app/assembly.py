@@ -1,0 +1,99 @@
+"""From a configuration to registered plugins: everything before the first component exists."""
+
+import logging
+from typing import Any
+
+from attrs import frozen
+
+from pacs_core.config import Config, ConfigError, structure_plugin_configs
+from pacs_core.contracts import (
+    AuditSinkDescriptor,
+    IndexDescriptor,
+    ObjectStoreDescriptor,
+    Setup,
+)
+from pacs_core.plugins import PluginManager, PluginRecord, Registry
+
+logger = logging.getLogger(__name__)
+
+_PREFERRED = {ObjectStoreDescriptor: "filesystem", IndexDescriptor: "sqlite"}
+_LABELS = {ObjectStoreDescriptor: "store", IndexDescriptor: "index"}
+
+
+@frozen
+class Assembly:
+    """A checked configuration, and what the plugins have registered under it."""
+
+    config: Config
+    manager: PluginManager
+    setup: Setup
+    registry: Registry
+
+    def choose(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
+        """Return the plugin and descriptor of the store or index to use.
+
+        Parameters
+        ----------
+        kind : type
+            ``ObjectStoreDescriptor`` or ``IndexDescriptor``.
+
+        Raises
+        ------
+        ConfigError
+            The one that the configuration names is not there, or several are and it names none.
+        """
+        label = _LABELS[kind]
+        name = getattr(self.config.archive, label)
+        entries = self.registry.entries(kind)
+        available = ", ".join(descriptor.name for _, descriptor in entries) or "none"
+        if name is not None:
+            chosen = self.registry.named(kind, name)
+            if chosen is None:
+                raise ConfigError(
+                    [f"archive.{label}: no plugin provides {name!r}; there is {available}"]
+                )
+            return chosen
+        preferred = self.registry.named(kind, _PREFERRED[kind])
+        if preferred is None and len(entries) > 1:
+            raise ConfigError([f"archive.{label}: choose one of {available}"])
+        return preferred or (entries[0] if entries else None)
+
+    def check_audit(self) -> None:
+        """Refuse a configuration that requires an audit sink that is not there.
+
+        Raises
+        ------
+        ConfigError
+            Names it.
+        """
+        names = {descriptor.name for _, descriptor in self.registry.entries(AuditSinkDescriptor)}
+        missing = [name for name in self.config.audit.required if name not in names]
+        if missing:
+            raise ConfigError([f"audit.required: no audit sink {name!r}" for name in missing])
+
+
+def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
+    """Load plugins, structure their configs, and let them register.
+
+    Parameters
+    ----------
+    config : Config
+    manager : PluginManager, optional
+        Instead of the plugins of this environment.
+
+    Raises
+    ------
+    ConfigError
+        With every problem in every plugin's table.
+    PluginError
+        A required plugin is not available.
+    """
+    manager = manager or PluginManager(config.plugins)
+    configs = structure_plugin_configs(manager, config)
+    setup = Setup(config.settings, configs)
+    registry = Registry()
+    registry.collect(manager, setup)
+    manager.check_required()
+    assembly = Assembly(config, manager, setup, registry)
+    assembly.check_audit()
+    return assembly

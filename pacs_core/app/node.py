@@ -1,0 +1,132 @@
+"""A running node: an open archive, service providers, and a listener."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import anyio
+from attrs import frozen
+
+from pacs_core.app.archive import OpenArchive, create_optional, open_archive, start_optional
+from pacs_core.app.assembly import Assembly
+from pacs_core.archive import NoArchive
+from pacs_core.association import Listener, Offer, Services, task_group
+from pacs_core.contracts import (
+    AccessDescriptor,
+    AuditEvent,
+    AuditKind,
+    Component,
+    Origin,
+    Outcome,
+    ServiceProviderDescriptor,
+)
+from pacs_core.plugins import PluginState
+
+logger = logging.getLogger(__name__)
+
+
+@frozen
+class RunningNode:
+    """A node that serves associations.
+
+    Attributes
+    ----------
+    opened : OpenArchive
+    listener : Listener
+    """
+
+    opened: OpenArchive
+    listener: Listener
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self.listener.port
+
+
+@asynccontextmanager
+async def run_node(assembly: Assembly) -> AsyncIterator[RunningNode]:
+    """Run a node for the length of an ``async with`` block; it drains at the end.
+
+    Raises
+    ------
+    ConfigError, PluginError, StartError
+        A part that the node cannot do without is not there or does not start.
+    OSError
+        The port cannot be bound.
+    """
+    settings = assembly.config.node
+    async with open_archive(assembly) as opened:
+        services = await _services(assembly, opened)
+        listener = Listener(settings.ae_title, assembly.config.network, services, opened.node.audit)
+        await listener.bind(settings.host, settings.port)
+        await _announce(assembly, opened, services)
+        async with task_group() as tasks:
+            tasks.start_soon(listener.serve)
+            try:
+                yield RunningNode(opened, listener)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await listener.drain(assembly.config.network.timeouts.shutdown)
+                    await _record(opened, AuditKind.NODE_STOPPED, Outcome.SUCCESS, {})
+                tasks.cancel_scope.cancel()
+
+
+async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
+    offers: dict[str, Offer] = {}
+    for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
+        if record.state is not PluginState.LOADED:
+            continue
+        provider = create_optional(assembly, record, descriptor.create, opened.node)
+        if provider and await start_optional(
+            assembly, opened.lifespan, record, descriptor.name, provider
+        ):
+            offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
+    guards: Any = await _access(assembly, opened)
+    return Services(offers, *(tuple(guards[part]) for part in _PARTS))
+
+
+_PARTS = ("authenticator", "authorizer", "observer")
+
+
+async def _access(assembly: Assembly, opened: OpenArchive) -> dict[str, list[Component]]:
+    guards: dict[str, list[Component]] = {part: [] for part in _PARTS}
+    for record, descriptor in assembly.registry.entries(AccessDescriptor):
+        for part in _PARTS:
+            create = getattr(descriptor, part)
+            if create is None:
+                continue
+            # A guard that does not start must not leave the door open: this one is fatal.
+            component = create(assembly.setup)
+            await opened.lifespan.start(f"{descriptor.name} ({record.source})", component)
+            guards[part].append(component)
+    return guards
+
+
+async def _announce(assembly: Assembly, opened: OpenArchive, services: Services) -> None:
+    if isinstance(opened.archive, NoArchive):
+        logger.info(
+            "no object store and index: this node archives nothing "
+            "(pip install pacs-store-filesystem pacs-index-sqlite)"
+        )
+    if not services.offers:
+        logger.warning(
+            "no SOP class is provided: every presentation context will be refused "
+            "(pip install pacs-sop-verification pacs-sop-storage pacs-sop-query-retrieve)"
+        )
+    for record in assembly.manager.records:
+        if record.state is PluginState.QUARANTINED:
+            details = {"plugin": record.name, "source": record.source, "reason": record.reason}
+            await _record(opened, AuditKind.PLUGIN_QUARANTINED, Outcome.FAILURE, details)
+    details = {"version": version("pacs-core"), "sop_classes": str(len(services.offers))}
+    await _record(opened, AuditKind.NODE_STARTED, Outcome.SUCCESS, details)
+
+
+async def _record(
+    opened: OpenArchive, kind: AuditKind, outcome: Outcome, details: dict[str, str]
+) -> None:
+    settings = opened.node.settings
+    origin = Origin("node", called_ae_title=settings.ae_title, host=settings.host)
+    await opened.node.audit.record(AuditEvent(kind, outcome, origin, details))

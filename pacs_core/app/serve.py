@@ -1,0 +1,43 @@
+"""``pacs serve``: a node until a signal says otherwise."""
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.node import RunningNode, run_node
+from pacs_core.association import task_group
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve(assembly: Assembly, ready: Callable[[RunningNode], None]) -> None:
+    """Run a node until SIGINT or SIGTERM.
+
+    The first signal drains: nothing new is accepted, running associations get a grace period and
+    then an A-ABORT. A second signal aborts at once.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    ready : callable
+        Called once the node listens.
+    """
+    with anyio.open_signal_receiver(*_SIGNALS) as signals:
+        async with task_group() as tasks:
+            async with run_node(assembly) as node:
+                ready(node)
+                await anext(signals)
+                logger.info("draining; a second signal aborts what still runs")
+                tasks.start_soon(_abort_on_second, signals, node)
+            tasks.cancel_scope.cancel()
+
+
+async def _abort_on_second(signals: AsyncIterator[signal.Signals], node: RunningNode) -> None:
+    await anext(signals)
+    logger.warning("aborting")
+    await node.listener.abort()

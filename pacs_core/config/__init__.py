@@ -1,0 +1,39 @@
+"""Configuration: TOML tables, structured into attrs classes, checked before a port is bound."""
+
+from pacs_core.config.load import (
+    DEFAULT_FILE,
+    find_config,
+    load_config,
+    read_tables,
+    structure_plugin_configs,
+)
+from pacs_core.config.model import (
+    ArchiveConfig,
+    AuditConfig,
+    Config,
+    LogConfig,
+    NodeConfig,
+    PeerConfig,
+    check_ae_title,
+)
+from pacs_core.config.show import effective_tables, to_toml
+from pacs_core.config.structure import ConfigError, structure
+
+__all__ = [
+    "DEFAULT_FILE",
+    "ArchiveConfig",
+    "AuditConfig",
+    "Config",
+    "ConfigError",
+    "LogConfig",
+    "NodeConfig",
+    "PeerConfig",
+    "check_ae_title",
+    "effective_tables",
+    "find_config",
+    "load_config",
+    "read_tables",
+    "structure",
+    "structure_plugin_configs",
+    "to_toml",
+]

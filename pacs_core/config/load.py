@@ -1,0 +1,122 @@
+"""From files and the command line to one checked configuration."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import fields, has
+
+from pacs_core.config.model import Config
+from pacs_core.config.structure import ConfigError, structure
+from pacs_core.plugins import PluginManager, PluginState
+
+DEFAULT_FILE = "pacs.toml"
+
+
+def find_config(explicit: Path | None) -> Path | None:
+    """Return the file to read: the given one, ``$PACS_CONFIG``, or ``pacs.toml`` if it exists."""
+    if explicit is not None:
+        return explicit
+    if from_environment := os.environ.get("PACS_CONFIG"):
+        return Path(from_environment)
+    default = Path(DEFAULT_FILE)
+    return default if default.is_file() else None
+
+
+def read_tables(path: Path | None) -> dict[str, Any]:
+    """Return the raw tables of a config file; none without a file.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is no TOML.
+    """
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+
+
+def load_config(
+    path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> Config:
+    """Return the kernel's configuration.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Config file; see :func:`find_config`.
+    overrides : mapping, optional
+        Tables whose keys, unless None, go before those of the file.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    tables = read_tables(find_config(path))
+    problems: list[str] = []
+    for name, values in (overrides or {}).items():
+        table = tables.setdefault(name, {})
+        if isinstance(table, dict):
+            table.update({key: value for key, value in values.items() if value is not None})
+    known = {field.name: field.type for field in fields(Config)}
+    unknown = sorted(tables.keys() - known.keys())
+    problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]
+    config = _structure({n: t for n, t in tables.items() if n in known}, problems)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
+    try:
+        return structure(tables, Config, "")
+    except ConfigError as error:
+        problems += error.problems
+        return Config()
+
+
+def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[type, object]:
+    """Return every loaded plugin's config by its class.
+
+    Raises
+    ------
+    ConfigError
+        With every problem in every ``[plugin.NAME]`` table.
+    """
+    configs: dict[type, object] = {}
+    problems = _unknown_tables(manager, config)
+    with_config = set()
+    for record, schema in manager.call("pacs_config"):
+        if not isinstance(schema, type) or not has(schema):
+            manager.quarantine(record, f"pacs_config must return an attrs class, not {schema!r}")
+            continue
+        with_config.add(record.name)
+        try:
+            table = config.plugin.get(record.name, {})
+            configs[schema] = structure(table, schema, f"plugin.{record.name}")
+        except ConfigError as error:
+            problems += error.problems
+    for record in manager.loaded:
+        if config.plugin.get(record.name) and record.name not in with_config:
+            problems.append(f"plugin.{record.name}: this plugin has no configuration")
+    if problems:
+        raise ConfigError(problems)
+    return configs
+
+
+def _unknown_tables(manager: PluginManager, config: Config) -> list[str]:
+    known = {record.name for record in manager.records}
+    active = [r.name for r in manager.records if r.state is not PluginState.DISABLED]
+    return [
+        f"plugin.{name}: no such plugin is installed; installed are {', '.join(active)}"
+        for name in config.plugin
+        if name not in known
+    ]

@@ -1,0 +1,145 @@
+"""The kernel's part of the configuration, table by table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, in_, le
+
+from pacs_core.archive import DuplicatePolicy, Durability
+from pacs_core.association import NetworkSettings
+from pacs_core.contracts import NodeSettings, Peer
+from pacs_core.plugins import PluginPolicy
+
+_port = and_(ge(0), le(65535))
+
+
+@frozen
+class NodeConfig:
+    """``[node]``: who this node is and where it listens.
+
+    Attributes
+    ----------
+    ae_title : str
+        1 to 16 characters (PS3.5 Table 6.2-1, AE).
+    host : str
+        Address to listen on; the default is reachable from this machine only.
+    port : int
+        0 chooses a free one.
+    data_directory : Path
+        Where plugins keep their files by default.
+    """
+
+    ae_title: str = field(default="PACS")
+    host: str = "127.0.0.1"
+    port: int = field(default=11112, validator=_port)
+    data_directory: Path = Path("pacs-data")
+
+    @ae_title.validator
+    def _check_ae_title(self, _attribute: object, value: str) -> None:
+        check_ae_title(value)
+
+
+@frozen
+class ArchiveConfig:
+    """``[archive]``: which store and index, and what they promise.
+
+    Attributes
+    ----------
+    store, index : str or None
+        Name of an object store and of an index that a plugin provides. None takes
+        ``filesystem`` and ``sqlite`` if they are installed, else the only one there is.
+    duplicates : DuplicatePolicy
+        What happens to other content under a SOP Instance UID that is taken.
+    durability : Durability
+        What has happened to an instance when it is acknowledged.
+    """
+
+    store: str | None = None
+    index: str | None = None
+    duplicates: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST
+    durability: Durability = Durability.COMMIT
+
+
+@frozen
+class PeerConfig:
+    """``[peers.NAME]``: a remote application entity."""
+
+    ae_title: str = field()
+    host: str
+    port: int = field(default=104, validator=_port)
+
+    @ae_title.validator
+    def _check_ae_title(self, _attribute: object, value: str) -> None:
+        check_ae_title(value)
+
+
+@frozen
+class AuditConfig:
+    """``[audit]``: sinks that must record an operation before it is acknowledged.
+
+    Attributes
+    ----------
+    required : tuple of str
+        Names of audit sinks.
+    """
+
+    required: tuple[str, ...] = ()
+
+
+@frozen
+class LogConfig:
+    """``[log]``: what the node tells about itself, on standard error.
+
+    Attributes
+    ----------
+    level : str
+    """
+
+    level: str = field(
+        default="info", validator=in_(("debug", "info", "warning", "error", "critical"))
+    )
+
+
+@frozen
+class Config:
+    """A whole configuration; ``[plugin.NAME]`` tables are structured by their plugins."""
+
+    node: NodeConfig = field(factory=NodeConfig)
+    network: NetworkSettings = field(factory=NetworkSettings)
+    archive: ArchiveConfig = field(factory=ArchiveConfig)
+    plugins: PluginPolicy = field(factory=PluginPolicy)
+    peers: Mapping[str, PeerConfig] = field(factory=dict)
+    audit: AuditConfig = field(factory=AuditConfig)
+    log: LogConfig = field(factory=LogConfig)
+    plugin: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+
+    @property
+    def settings(self) -> NodeSettings:
+        """What every plugin may know."""
+        return NodeSettings(
+            ae_title=self.node.ae_title,
+            host=self.node.host,
+            port=self.node.port,
+            data_directory=self.node.data_directory,
+            peers={
+                name: Peer(peer.ae_title, peer.host, peer.port, name)
+                for name, peer in self.peers.items()
+            },
+            timeouts=self.network.timeouts,
+        )
+
+
+def check_ae_title(value: str) -> None:
+    """Check an AE title (PS3.5 Table 6.2-1).
+
+    Raises
+    ------
+    ValueError
+        It is empty, longer than 16 characters, or has characters that are not allowed.
+    """
+    if not 1 <= len(value.strip()) <= 16 or not value.isascii() or not value.isprintable():
+        raise ValueError(f"an AE title has 1 to 16 printable ASCII characters, not {value!r}")
+    if "\\" in value:
+        raise ValueError(f"an AE title has no backslash: {value!r}")

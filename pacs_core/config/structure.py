@@ -1,0 +1,162 @@
+"""Raw tables to typed values: strict, and with every error at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import fields, has
+from cattrs import BaseValidationError, ClassValidationError, Converter, transform_error
+from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
+
+from pacs_core.contracts import Secret
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        All of them, each with its path in the file.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+def structure(raw: object, schema: type[T], path: str) -> T:
+    """Return `raw` as an instance of `schema`.
+
+    Parameters
+    ----------
+    raw : object
+        As the TOML reader gives it.
+    schema : type
+        An attrs class.
+    path : str
+        Of the table, for messages.
+
+    Raises
+    ------
+    ConfigError
+        With every problem in the table.
+    """
+    try:
+        return _converter.structure(raw, schema)
+    except BaseValidationError as error:
+        problems = transform_error(error, path="$", format_exception=_explain)
+        readable = [_readable(problem, path) for problem in problems]
+        raise ConfigError(list(dict.fromkeys(readable))) from error
+    except Exception as error:
+        raise ConfigError([f"{path}: {_explain(error, schema)}"]) from error
+
+
+def _readable(problem: str, path: str) -> str:
+    what, _, where = problem.rpartition(" @ $")
+    place = f"{path}{where}" if path else where.removeprefix(".")
+    return f"{place or 'configuration'}: {what}"
+
+
+def _explain(error: BaseException, schema: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"the required key {error.args[0]!r} is missing"
+    if isinstance(error, ForbiddenExtraKeysError):
+        known = ", ".join(sorted(field.name for field in fields(error.cl)))
+        extra = ", ".join(sorted(repr(key) for key in error.extra_fields))
+        return f"unknown key {extra}; known are {known}"
+    if isinstance(error, ValueError | TypeError | LookupError):
+        # attrs validators append the attribute and the value; the message comes first.
+        return str(error.args[0]) if error.args else str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _exactly(value: object, kind: Any) -> Any:
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"expected {_NAMES[kind]}, found {value!r}")
+    return kind(value)
+
+
+_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _choice(value: object, kind: type[Enum]) -> Enum:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(repr(member.value) for member in kind)
+        raise ValueError(f"{value!r} is none of {choices}") from None
+
+
+def _path(value: object, _kind: object) -> Path:
+    return Path(_exactly(value, str)).expanduser()
+
+
+def _sequence(value: object, kind: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"expected a list, found {value!r}")
+    return tuple(_converter.structure(item, kind.__args__[0]) for item in value)
+
+
+def _secret(value: object, _kind: object) -> Secret:
+    if not isinstance(value, Mapping) or len(value) != 1 or not value.keys() <= {"env", "file"}:
+        raise TypeError('a secret is { env = "NAME" } or { file = "PATH" }, never the value itself')
+    return Secret(**{key: _exactly(item, str) for key, item in value.items()})
+
+
+def _validated(schema: type, converter: Converter) -> Callable[[Any, Any], Any]:
+    """Return a structure hook that also validates fields whose siblings are wrong."""
+    inner: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        schema, converter, _cattrs_forbid_extra_keys=True
+    )
+
+    def hook(value: Any, _kind: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a table, found {value!r}")
+        invalid = list(_invalid_fields(schema, value, converter))
+        try:
+            return inner(value, schema)
+        except ClassValidationError as error:
+            raise ClassValidationError("", [*invalid, *error.exceptions], schema) from None
+        except ValueError as error:
+            raise ClassValidationError("", invalid or [error], schema) from None
+
+    return hook
+
+
+def _invalid_fields(
+    schema: type, table: Mapping[str, object], converter: Converter
+) -> Iterator[Exception]:
+    for field in fields(schema):
+        if field.validator is None or field.name not in table:
+            continue
+        try:
+            value = converter.structure(table[field.name], field.type)
+        except Exception:  # noqa: S112 reported with its sibling fields
+            continue
+        try:
+            field.validator(None, field, value)
+        except Exception as error:
+            error.add_note(AttributeValidationNote("", field.name, field.type))
+            yield error
+
+
+def _make_converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    for kind in _NAMES:
+        converter.register_structure_hook(kind, _exactly)
+    converter.register_structure_hook(Path, _path)
+    converter.register_structure_hook_func(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _choice
+    )
+    converter.register_structure_hook_factory(has, lambda kind: _validated(kind, converter))
+    converter.register_structure_hook(Secret, _secret)
+    return converter
+
+
+_converter = _make_converter()
