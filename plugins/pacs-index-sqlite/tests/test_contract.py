@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pacs_core.testing.index_contract import IndexContract
 from pacs_index_sqlite.index import SqliteIndex
+
+from pacs_core.testing.index_contract import IndexContract
 
 
 class TestSqliteIndex(IndexContract):

@@ -7,7 +7,7 @@ from functools import cached_property
 from attrs import define, field, frozen
 
 from pacs_core.contracts import Level, comparable, name_groups
-from pacs_core.dataset import keyword_of, tag_of, vr_of
+from pacs_core.dataset import Attributes, keyword_of, tag_of, vr_of
 from pacs_index_sqlite.config import FurtherAttribute
 from pacs_index_sqlite.sequences import to_json
 from pacs_index_sqlite.sound import sounds
@@ -81,6 +81,7 @@ class Attribute:
 
     @property
     def table(self) -> str:
+        """Name of the table that holds it."""
         return TABLES[self.level]
 
     @cached_property
@@ -90,6 +91,7 @@ class Attribute:
 
     @cached_property
     def matches(self) -> tuple[Match, ...]:
+        """Return the columns that conditions compare with."""
         if self.vr == "PN":
             return tuple(
                 Match(f"{self.keyword}_{name}", _group(index))
@@ -110,14 +112,16 @@ class Attribute:
 
     @property
     def sounds_indexed(self) -> bool:
+        """Whether the sounds of the name are stored."""
         return self.vr == "PN" and self.indexed
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
+        """Every column of the attribute, its text first."""
         derived = (match.column for match in self.matches if match.column != self.keyword)
         return (self.keyword, *derived)
 
-    def row(self, values: tuple[object, ...]) -> tuple[Stored, ...]:
+    def row(self, values: tuple[str | Attributes, ...]) -> tuple[Stored, ...]:
         """Return what the columns hold for the attribute's values."""
         if self.vr == "SQ":
             return (to_json(values) if values else None,)
@@ -130,7 +134,7 @@ class Attribute:
         derived = self.matches if len(self.columns) > 1 else ()
         return (joined, *(match.of(joined) for match in derived))
 
-    def several(self, values: tuple[object, ...]) -> list[tuple[str, Stored]]:
+    def several(self, values: tuple[str | Attributes, ...]) -> list[tuple[str, Stored]]:
         """Return the rows of the table `several`: the values of many, and how names sound."""
         texts = [value for value in values if isinstance(value, str) and value]
         rows: list[tuple[str, Stored]] = []
@@ -211,6 +215,7 @@ class Catalog:
         return frozenset(a.tag for a in known if a.level.depth <= level.depth)
 
     def keyword(self, keyword: str) -> Attribute:
+        """Return the attribute with this keyword."""
         return self.attributes[tag_of(keyword)]
 
 

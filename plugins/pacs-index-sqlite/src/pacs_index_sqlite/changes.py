@@ -3,14 +3,15 @@
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
 
 from pacs_core.contracts import InstanceIdentity, InstanceRecord, Level, StoredInstance
-from pacs_core.dataset import Attributes, texts
-from pacs_index_sqlite.catalog import IDENTITY, TABLES, UIDS, Attribute, Catalog, Stored, json_of
+from pacs_core.dataset import texts
+from pacs_index_sqlite.catalog import IDENTITY, TABLES, UIDS, Catalog, json_of
+from pacs_index_sqlite.rows import RowMaker, Several, insertion
+from pacs_index_sqlite.unicode import representable_record
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,21 @@ LOCATE = f"""
     SELECT {LOCATION} FROM instance
     CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent
     WHERE SOPInstanceUID = ?"""  # noqa: S608
+_FRAMES = {
+    Level.PATIENT: ("PatientID", "IssuerOfPatientID", "alone"),
+    Level.STUDY: ("parent", "StudyInstanceUID"),
+    Level.SERIES: ("parent", "SeriesInstanceUID"),
+    Level.IMAGE: (
+        "parent",
+        "SOPInstanceUID",
+        "SOPClassUID",
+        "transfer_syntax_uid",
+        "object_key",
+        "size",
+        "dataset_offset",
+    ),
+}
+_ABOVE = (Level.PATIENT, Level.STUDY, Level.SERIES)
 _PATIENT_ID, _ISSUER = 0x0010_0020, 0x0010_0021
 
 
@@ -36,38 +52,28 @@ class Changes:
     _catalog: Catalog
     _capacity: int
     _known: OrderedDict[str, tuple[int, tuple[object, ...]]] = field(factory=OrderedDict)
+    _makers: dict[Level, RowMaker] = field(init=False)
+    _inserts: dict[Level, str] = field(init=False)
+    _matches: dict[Level, str] = field(init=False)
     _upper: tuple[int, ...] = field(init=False)
-    _stored: dict[Level, tuple[Attribute, ...]] = field(init=False)
-    _insert: str = field(init=False)
-    _several: dict[Level, str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._stored = {
-            level: tuple(a for a in self._catalog.at(level) if a.keyword not in IDENTITY)
-            for level in Level
+        stored = {level: self._catalog.at(level) for level in Level}
+        self._makers = {
+            level: RowMaker(tuple(a for a in found if a.keyword not in IDENTITY))
+            for level, found in stored.items()
         }
-        self._upper = (
-            _PATIENT_ID,
-            _ISSUER,
-            *(a.tag for level in list(Level)[:3] for a in self._stored[level]),
-        )
-        columns = [c for a in self._stored[Level.IMAGE] for c in a.columns]
-        # The order of the first seven is that of `_frame`.
-        self._insert = _insertion(
-            "instance",
-            "parent, SOPInstanceUID, SOPClassUID, transfer_syntax_uid, object_key, size, "
-            "dataset_offset",
-            columns,
-            7,
-        ).format("ON CONFLICT (SOPInstanceUID) DO NOTHING")
-        self._several = {
-            level: json_of(
-                [m.column for a in found for m in a.matches]
-                + [a.sound for a in found if a.sounds_indexed]
-            )
-            for level in Level
-            for found in [self._catalog.at(level)]
+        self._inserts = {
+            level: insertion(TABLES[level], _FRAMES[level], maker.columns)
+            for level, maker in self._makers.items()
         }
+        self._inserts[Level.IMAGE] += " ON CONFLICT (SOPInstanceUID) DO NOTHING"
+        self._matches = {
+            level: json_of([m.column for a in found for m in a.matches] + [a.sound for a in found])
+            for level, found in stored.items()
+        }
+        upper = (a.tag for level in _ABOVE for a in self._makers[level].attributes)
+        self._upper = (_PATIENT_ID, _ISSUER, *upper)
 
     def forget(self) -> None:
         """Forget which series exist."""
@@ -75,6 +81,12 @@ class Changes:
 
     def add(self, record: InstanceRecord) -> StoredInstance | None:
         """Add an instance; return the one that has its UID already, if any."""
+        try:
+            return self._add(record)
+        except UnicodeEncodeError:
+            return self._add(representable_record(record))
+
+    def _add(self, record: InstanceRecord) -> StoredInstance | None:
         uid = record.instance.identity.series_instance_uid
         seen = tuple(map(record.attributes.get, self._upper))
         known = self._known.get(uid)
@@ -114,11 +126,11 @@ class Changes:
             instance.size,
             instance.dataset_offset,
         )
-        attributes = self._stored[Level.IMAGE]
-        cursor = self._connection.execute(self._insert, frame + _row(attributes, record.attributes))
+        row, several = self._makers[Level.IMAGE].row(record.attributes)
+        cursor = self._connection.execute(self._inserts[Level.IMAGE], (*frame, *row))
         if cursor.rowcount == 0:
             return self.locate(identity.sop_instance_uid)
-        self._insert_several(cursor.lastrowid or 0, attributes, record.attributes)
+        self._insert_several(cursor.lastrowid or 0, several)
         return None
 
     def _series(self, record: InstanceRecord) -> int:
@@ -129,7 +141,7 @@ class Changes:
             study = self._study(record)
             return self._create(
                 Level.SERIES,
-                {"parent": study, "SeriesInstanceUID": identity.series_instance_uid},
+                (study, identity.series_instance_uid),
                 record,
             )
         series, study = found
@@ -154,7 +166,7 @@ class Changes:
         found = self._find(Level.STUDY, uid)
         if found is None:
             patient = self._patient(record)
-            return self._create(Level.STUDY, {"parent": patient, "StudyInstanceUID": uid}, record)
+            return self._create(Level.STUDY, (patient, uid), record)
         study, patient = found
         self._fill(Level.STUDY, study, record)
         self._fill_patient(patient, record)
@@ -164,7 +176,7 @@ class Changes:
         keys = _patient_keys(record)
         row = self._connection.execute(
             "SELECT id FROM patient WHERE PatientID = ? AND IssuerOfPatientID = ? AND alone = ?",
-            tuple(keys.values()),
+            keys,
         ).fetchone()
         if row is None:
             return self._create(Level.PATIENT, keys, record)
@@ -176,7 +188,7 @@ class Changes:
         there = self._connection.execute(
             "SELECT PatientID, IssuerOfPatientID FROM patient WHERE id = ?", (patient,)
         ).fetchone()
-        if there == (keys["PatientID"], keys["IssuerOfPatientID"]):
+        if there == keys[:2]:
             self._fill(Level.PATIENT, patient, record)
         else:
             log.warning(
@@ -192,48 +204,36 @@ class Changes:
         ).fetchone()
         return found
 
-    def _create(self, level: Level, keys: dict[str, Any], record: InstanceRecord) -> int:
-        attributes = self._stored[level]
-        columns = [c for a in attributes for c in a.columns]
-        statement = _insertion(TABLES[level], ", ".join(keys), columns, len(keys)).format("")
-        values = (*keys.values(), *_row(attributes, record.attributes))
-        row = self._connection.execute(statement, values).lastrowid or 0
-        self._insert_several(row, attributes, record.attributes)
-        if level is Level.PATIENT:
-            self._insert_several(
-                row,
-                tuple(a for a in self._catalog.at(level) if a.keyword in IDENTITY),
-                record.attributes,
-            )
-        return row
+    def _create(self, level: Level, frame: tuple[Any, ...], record: InstanceRecord) -> int:
+        row, several = self._makers[level].row(record.attributes)
+        owner = self._connection.execute(self._inserts[level], (*frame, *row)).lastrowid or 0
+        self._insert_several(owner, several)
+        return owner
+
+    def _insert_several(self, owner: int, several: Several) -> None:
+        if several:
+            rows = [(match, value, owner) for match, value in several]
+            self._connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?, ?)", rows)
 
     def _fill(self, level: Level, row: int, record: InstanceRecord) -> None:
-        """Give an entity the values that it lacks: the first to arrive wins, but nothing is not one."""
-        given = [a for a in self._stored[level] if any(record.attributes.get(a.tag, ()))]
-        if not given:
-            return
-        names = ", ".join(a.keyword for a in given)
+        """Give an entity the values that it lacks; those it has stay."""
+        attributes = self._makers[level].attributes
+        given = [a for a in attributes if any(record.attributes.get(a.tag, ()))]
+        names = ", ".join(["id", *(a.keyword for a in given)])
         there = self._connection.execute(
             f"SELECT {names} FROM {TABLES[level]} WHERE id = ?",  # noqa: S608
             (row,),
-        ).fetchone()
+        ).fetchone()[1:]
         lacking = tuple(a for a, value in zip(given, there, strict=True) if value is None)
         if lacking:
-            columns = ", ".join(f"{c} = ?" for a in lacking for c in a.columns)
+            maker = RowMaker(lacking)
+            values, several = maker.row(record.attributes)
+            columns = ", ".join(f"{column} = ?" for column in maker.columns)
             self._connection.execute(
                 f"UPDATE {TABLES[level]} SET {columns} WHERE id = ?",  # noqa: S608
-                (*_row(lacking, record.attributes), row),
+                (*values, row),
             )
-            self._insert_several(row, lacking, record.attributes)
-
-    def _insert_several(
-        self, owner: int, attributes: tuple[Attribute, ...], values: Attributes
-    ) -> None:
-        for attribute in attributes:
-            found = values.get(attribute.tag, ())
-            if len(found) > 1 or (attribute.sounds_indexed and found):
-                rows = [(match, value, owner) for match, value in attribute.several(found)]
-                self._connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?, ?)", rows)
+            self._insert_several(row, several)
 
     def remove(self, sop_instance_uid: str) -> StoredInstance | None:
         """Remove an instance, and what it leaves empty."""
@@ -256,7 +256,7 @@ class Changes:
         table = TABLES[level]
         self._connection.execute(
             "DELETE FROM several WHERE owner = ? AND match IN (SELECT value FROM json_each(?))",
-            (row, self._several[level]),
+            (row, self._matches[level]),
         )
         parent = "parent" if level is not Level.PATIENT else "NULL"
         above = self._connection.execute(
@@ -284,27 +284,8 @@ class Changes:
         self.forget()
 
 
-def _patient_keys(record: InstanceRecord) -> dict[str, str]:
+def _patient_keys(record: InstanceRecord) -> tuple[str, str, str]:
     patient_id = "\\".join(texts(record.attributes, _PATIENT_ID))
-    return {
-        "PatientID": patient_id,
-        "IssuerOfPatientID": "\\".join(texts(record.attributes, _ISSUER)),
-        "alone": "" if patient_id else record.instance.identity.study_instance_uid,
-    }
-
-
-def _insertion(table: str, keys: str, columns: list[str], count: int) -> str:
-    marks = ", ".join("?" * (count + len(columns)))
-    names = ", ".join([keys, *columns])
-    return f"INSERT INTO {table} ({names}) VALUES ({marks}) {{}}"
-
-
-def _row(attributes: tuple[Attribute, ...], values: Attributes) -> tuple[Stored, ...]:
-    row: list[Stored] = []
-    for attribute in attributes:
-        found = values.get(attribute.tag)
-        row += attribute.row(found) if found else (None,) * len(attribute.columns)
-    return tuple(row)
-
-
-Change = Callable[[Changes], StoredInstance | None]
+    issuer = "\\".join(texts(record.attributes, _ISSUER))
+    alone = "" if patient_id else record.instance.identity.study_instance_uid
+    return patient_id, issuer, alone

@@ -23,7 +23,15 @@ from pacs_core.contracts import (
     range_bounds,
 )
 from pacs_core.dataset import keyword_of
-from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of, number
+from pacs_index_sqlite.catalog import (
+    IDENTITY,
+    TABLES,
+    Attribute,
+    Catalog,
+    Computed,
+    json_of,
+    number,
+)
 from pacs_index_sqlite.fragments import (
     ALWAYS,
     NEVER,
@@ -134,11 +142,12 @@ class Translator:
 
     def _any_value(self, attribute: Attribute, comparison: Comparison) -> Sql:
         """Compare with the value, or each of several (PS3.4 C.2.2.2.8)."""
-        if attribute.vr == "UI" or attribute.single:
+        if attribute.vr == "UI" or attribute.single or attribute.keyword in IDENTITY:
             return comparison(_column(attribute))
         return compared(attribute, [match.column for match in attribute.matches], comparison)
 
     def single(self, attribute: Attribute, c: SingleValue) -> Sql:
+        """PS3.4 C.2.2.2.1."""
         value: str | int | None = c.value
         if attribute.vr == "PN":
             return self.name(attribute, PersonName(c.tag, name_groups(c.value)))
@@ -151,9 +160,11 @@ class Translator:
         return self._any_value(attribute, equal(value))
 
     def uids(self, attribute: Attribute, c: UidList) -> Sql:
+        """PS3.4 C.2.2.2.2."""
         return self._any_value(attribute, one_of(json_of(c.uids)))
 
     def wildcard(self, attribute: Attribute, c: Wildcard) -> Sql:
+        """PS3.4 C.2.2.2.4."""
         if not c.pattern.strip("*"):
             return ALWAYS
         if attribute.vr == "PN":
@@ -162,12 +173,14 @@ class Translator:
         return self._any_value(_as_text(attribute), like(c.pattern))
 
     def range(self, attribute: Attribute, c: Range) -> Sql:
+        """PS3.4 C.2.2.2.5."""
         _require(attribute, {"DA", "TM", "DT"})
         if not (c.start or c.end):
             return ALWAYS
         return self._any_value(attribute, between(*range_bounds(attribute.vr, c.start, c.end)))
 
     def moments(self, attribute: Attribute, c: DateTimeRange) -> Sql:
+        """PS3.4 C.2.2.2.5.4."""
         other = self._attribute(c.time_tag)
         _require(attribute, {"DA"})
         _require(other, {"TM"})
@@ -185,6 +198,7 @@ class Translator:
         )
 
     def name(self, attribute: Attribute, c: PersonName) -> Sql:
+        """PS3.5 §6.2.1.2, PS3.4 C.2.2.2.1."""
         _require(attribute, {"PN"})
         wanted = group_patterns(c.groups)
         if not wanted:
@@ -202,6 +216,7 @@ class Translator:
         return any_of((literal, all_of(alike))) if alike else literal
 
     def sequence(self, attribute: Attribute, c: SequenceMatch) -> Sql:
+        """PS3.4 C.2.2.2.6."""
         _require(attribute, {"SQ"})
         if not c.conditions:
             return ALWAYS
@@ -211,6 +226,7 @@ class Translator:
         return Sql(text, (), ((name, sequence_matcher(c.conditions)),))
 
     def empty(self, attribute: Attribute, _: Empty) -> Sql:
+        """PS3.4 C.2.2.2.7."""
         column = _column(attribute)
         return Sql(f"({column} IS NULL OR {column} = '')")
 

@@ -1,4 +1,4 @@
-"""Pieces of SQL with bound parameters: comparisons with a column, in a form that an index serves."""
+"""Pieces of SQL with bound parameters: comparisons with a column that an index can serve."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def between(low: str, high: str) -> Comparison:
 
 def one_of(values: str) -> Comparison:
     """Compare with a list, as JSON text: one parameter, however long it is."""
-    return lambda column: Sql(f"{column} IN (SELECT value FROM json_each(?))", (values,))
+    return lambda column: Sql(f"{column} IN (SELECT value FROM json_each(?))", (values,))  # noqa: S608
 
 
 def starting(prefix: str) -> Comparison:
@@ -96,7 +96,7 @@ def like(pattern: str) -> Comparison:
     pattern = re.sub(r"\*+", "*", pattern)
     # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
     globbed = pattern.replace("[", "[[]")
-    if len(globbed.encode()) > _LONGEST_PATTERN or "\0" in pattern:
+    if len(globbed.encode(errors="surrogatepass")) > _LONGEST_PATTERN or "\0" in pattern:
         return lambda column: NEVER
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix == pattern:

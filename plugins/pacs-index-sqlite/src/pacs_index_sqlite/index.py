@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
@@ -25,6 +25,8 @@ from pacs_index_sqlite.searching import (
     matching_instances,
 )
 from pacs_index_sqlite.writer import Writer
+
+Result = TypeVar("Result")
 
 
 class SqliteIndex(Index):
@@ -84,24 +86,30 @@ class SqliteIndex(Index):
 
     @property
     def wanted_tags(self) -> frozenset[int]:
+        """Tags of everything stored."""
         return self._wanted
 
     def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Tags of the level and those above."""
         return self._catalog.searchable(level)
 
     async def add(self, record: InstanceRecord) -> StoredInstance | None:
+        """Add an instance, see :meth:`Index.add`."""
         return await self._change(lambda changes: changes.add(record))
 
     async def replace(self, record: InstanceRecord) -> StoredInstance | None:
+        """Put an instance in the place of another, see :meth:`Index.replace`."""
         return await self._change(lambda changes: changes.replace(record))
 
     async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Remove an instance, see :meth:`Index.remove`."""
         return await self._change(lambda changes: changes.remove(sop_instance_uid))
 
     async def clear(self) -> None:
+        """Remove everything."""
         await self._change(Changes.clear)
 
-    async def _change(self, work: Callable[[Changes], Any]) -> Any:
+    async def _change(self, work: Callable[[Changes], Result]) -> Result:
         if self._writer is None:
             raise self._not_running()
         return await self._writer.run(work)
@@ -110,6 +118,7 @@ class SqliteIndex(Index):
         return SqliteIndexError(f"the index {self._path} is not running: call start() first")
 
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Look an instance up, in this thread."""
         if self._locating is None:
             raise self._not_running()
         try:
@@ -119,11 +128,13 @@ class SqliteIndex(Index):
         return stored_instance(row) if row else None
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over what matches, see :meth:`Index.search`."""
         return self._batches(
             query, matching(self._catalog, query), fetch_attributes(self._catalog, query)
         )
 
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over matching instances, see :meth:`Index.instances`."""
         return self._batches(query, matching_instances(self._catalog, query), fetch_instances())
 
     async def _batches(self, query: Query, found: Matching, fetch: Fetch) -> AsyncIterator[Any]:

@@ -20,6 +20,7 @@ from pacs_index_sqlite.changes import LOCATION, stored_instance
 from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count
 from pacs_index_sqlite.fragments import Sql
 from pacs_index_sqlite.sequences import from_json
+from pacs_index_sqlite.unicode import representable
 
 PAGE = 65_536
 FIRST_BATCH = 32
@@ -48,7 +49,11 @@ class Matching:
         for name, function in self.where.functions:
             connection.create_function(name, 1, function)
         statement, parameters = self.statement(after, size, skip)
-        return connection.execute(statement, parameters).fetchall()
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        except UnicodeEncodeError:
+            clean = [representable(p) if isinstance(p, str) else p for p in parameters]
+            return connection.execute(statement, clean).fetchall()
 
     def statement(self, after: Key, size: int, skip: int) -> tuple[str, tuple[Any, ...]]:
         """Return the statement for a page, and its parameters."""
@@ -137,7 +142,8 @@ class Fetch:
     _statement: str
     _convert: Callable[[tuple[Any, ...]], Any]
 
-    def __call__(self, connection: sqlite3.Connection, ids: list[int]) -> list[Any]:
+    def read(self, connection: sqlite3.Connection, ids: list[int]) -> list[Any]:
+        """Return what is still there of the ids."""
         return [self._convert(row) for row in connection.execute(self._statement, (json_of(ids),))]
 
 
@@ -190,7 +196,7 @@ class Search:
             return None
         self._taken += len(keys)
         self._size = BATCH
-        return self._fetch(connection, [key[-1] for key in keys])
+        return self._fetch.read(connection, [key[-1] for key in keys])
 
     def _next_page(self, connection: sqlite3.Connection) -> None:
         size = PAGE if self._limit is None else min(PAGE, self._limit)

@@ -26,18 +26,18 @@ MAX_DEPTH = 8
 """Sequences nested more deeply are left out; no key of PS3.4 comes near."""
 
 
-def to_json(values: Sequence[object]) -> str:
+def to_json(values: Sequence[str | Attributes]) -> str:
     """Return the items of a sequence as JSON text: a list of objects keyed by tag."""
     return json.dumps(_plain(values, 0), ensure_ascii=False, separators=(",", ":"))
 
 
-def _plain(values: Sequence[object], depth: int) -> list[Any]:
+def _plain(values: Sequence[str | Attributes], depth: int) -> list[Any]:
     if depth >= MAX_DEPTH:
         return []
     return [v if isinstance(v, str) else _plain_item(v, depth) for v in values]
 
 
-def _plain_item(item: Any, depth: int) -> dict[str, list[Any]]:
+def _plain_item(item: Attributes, depth: int) -> dict[str, list[Any]]:
     return {f"{tag:08X}": _plain(values, depth + 1) for tag, values in item.items()}
 
 

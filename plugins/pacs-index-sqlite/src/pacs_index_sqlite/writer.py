@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from attrs import define, field, frozen
 
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.errors import SqliteIndexError, translated
+
+Result = TypeVar("Result")
 
 
 @frozen
@@ -48,7 +50,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="index-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Changes], Any]) -> Any:
+    async def run(self, work: Callable[[Changes], Result]) -> Result:
         """Make a change; it is committed when this returns.
 
         A caller that is cancelled before the change was begun has not made it.
@@ -57,7 +59,7 @@ class Writer:
             raise SqliteIndexError(f"the index {self._path} is stopped")
         job = _Job(work, self._loop.create_future())
         self._queue.put(job)
-        return await job.future
+        return cast(Result, await job.future)
 
     def close(self) -> None:
         """Finish what is queued and end the thread. Blocks."""
@@ -84,23 +86,21 @@ class Writer:
         return (jobs, True) if entry is None else ([*jobs, entry], False)
 
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
-        try:
-            return self._transaction(jobs, self._together)
-        except Exception:
-            self._undo()
-        try:
-            return self._transaction(jobs, self._singly)
-        except Exception as error:
-            self._undo()
-            return [self._failed(job, error) for job in jobs]
-
-    def _transaction(
-        self, jobs: list[_Job], run: Callable[[list[_Job]], list[_Outcome]]
-    ) -> list[_Outcome]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        outcomes = run(jobs)
-        self._connection.execute("COMMIT")
-        return outcomes
+        # All at once first; if one fails, each within a savepoint of its own.
+        failure: Exception | None = None
+        for run in (self._together, self._singly):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                outcomes = run(jobs)
+                self._connection.execute("COMMIT")
+            except Exception as error:
+                failure = error
+                self._undo()
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                    break
+            else:
+                return outcomes
+        return [_Outcome(job, error=self._told(failure)) for job in jobs]
 
     def _together(self, jobs: list[_Job]) -> list[_Outcome]:
         changes = self._changes
@@ -119,7 +119,7 @@ class Writer:
             if not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO item")
-            outcome = self._failed(job, error)
+            outcome = _Outcome(job, error=self._told(error))
         self._connection.execute("RELEASE item")
         return outcome
 
@@ -128,10 +128,8 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _failed(self, job: _Job, error: Exception) -> _Outcome:
-        if isinstance(error, sqlite3.Error):
-            error = translated(error, self._path)
-        return _Outcome(job, error=error)
+    def _told(self, error: Exception | None) -> Exception | None:
+        return translated(error, self._path) if isinstance(error, sqlite3.Error) else error
 
 
 def _deliver(outcomes: list[_Outcome]) -> None:
