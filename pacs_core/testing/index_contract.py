@@ -1,6 +1,6 @@
 """The contract of an index as a test suite, which authors of indexes inherit."""
 
-# ruff: noqa: S101, D102
+# ruff: noqa: D102
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing

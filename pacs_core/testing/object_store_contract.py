@@ -1,23 +1,23 @@
+# ruff: noqa: D102 - the names of the tests are their documentation
 """The contract of object stores as tests: inherit, and say how a store is made."""
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
-from pacs_core.contracts import (
-    InstanceIdentity,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    ObjectStore,
-    StoredObject,
+from pacs_core.contracts import InstanceIdentity, ObjectNotFoundError, ObjectStore
+from pacs_core.testing.object_store_faults import ObjectStoreFaults
+from pacs_core.testing.object_store_harness import (
+    MEBIBYTE,
+    PREAMBLE,
+    get,
+    identity,
+    listing,
+    odd_chunks,
+    put,
 )
-
-PREAMBLE = bytes(128) + b"DICM"
-MEBIBYTE = 1024 * 1024
 
 HOSTILE_KEYS = (
     "",
@@ -41,46 +41,7 @@ HOSTILE_KEYS = (
 """Keys that no store makes of validated UIDs."""
 
 
-def identity(number: int = 1, series: int = 1, study: int = 1) -> InstanceIdentity:
-    """Return an identity; the same numbers give the same identity."""
-    return InstanceIdentity(
-        study_instance_uid=f"1.2.826.0.1.{study}",
-        series_instance_uid=f"1.2.826.0.1.{study}.{series}",
-        sop_instance_uid=f"1.2.826.0.1.{study}.{series}.{number}",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-    )
-
-
-def odd_chunks(data: bytes) -> Iterator[memoryview]:
-    """Cut data into chunks of sizes that fit no block."""
-    view = memoryview(data)
-    start, size = 0, 1
-    while start < len(view):
-        yield view[start : start + size]
-        start, size = start + size, size * 7 % 130_003 + 1
-
-
-async def put(
-    store: ObjectStore, data: bytes, who: InstanceIdentity, variant: str = ""
-) -> StoredObject:
-    """Store an object."""
-    async with store.writer(who) as writer:
-        await writer.write([data])
-        return await writer.commit(variant)
-
-
-async def get(store: ObjectStore, key: str) -> bytes:
-    """Read a whole object."""
-    async with await store.open(key) as reader:
-        return b"".join([chunk async for chunk in reader.chunks()])
-
-
-async def listing(store: ObjectStore) -> dict[str, int]:
-    """Return the sizes of all objects by key."""
-    return {stored.key: stored.size async for stored in store.objects()}
-
-
-class ObjectStoreContract(ABC):
+class ObjectStoreContract(ObjectStoreFaults):
     """What every object store must do.
 
     Inherit in a test module, and implement :meth:`make_store`. The tests are async: they need
@@ -94,25 +55,6 @@ class ObjectStoreContract(ABC):
             def make_store(self, directory: Path) -> ObjectStore:
                 return BucketStore(BucketConfig(url=f"file://{directory}"))
     """
-
-    pytestmark = pytest.mark.anyio
-
-    @abstractmethod
-    def make_store(self, directory: Path) -> ObjectStore:
-        """Return a store, not started, that is empty for an empty `directory`.
-
-        Two stores made with the same directory hold the same objects.
-        """
-
-    @asynccontextmanager
-    async def running(self, directory: Path) -> AsyncIterator[ObjectStore]:
-        """Run a store for the time of a test, or a part of it."""
-        store = self.make_store(directory)
-        try:
-            await store.start()
-            yield store
-        finally:
-            await store.stop()
 
     # Storing and reading
 
@@ -224,8 +166,6 @@ class ObjectStoreContract(ABC):
         async with self.running(tmp_path) as store:
             stored = await put(store, PREAMBLE, identity())
             for hostile in (key, f"{stored.key}/{key}", f"{key}/{stored.key}"):
-                if hostile.strip("/") == stored.key and hostile == stored.key:
-                    continue
                 with pytest.raises(ObjectNotFoundError):
                     await store.open(hostile)
                 with pytest.raises(ObjectNotFoundError):
@@ -235,133 +175,8 @@ class ObjectStoreContract(ABC):
     @pytest.mark.parametrize("variant", ["..", "/", "a/b", "a.b", "\x00", "\u00e9", "a\n"])
     async def test_hostile_variants_are_refused(self, tmp_path: Path, variant: str) -> None:
         async with self.running(tmp_path) as store:
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match="variant"):
                 await put(store, PREAMBLE, identity(), variant)
-            assert await listing(store) == {}
-
-    # Never overwrite
-
-    async def test_a_taken_key_is_refused_and_a_variant_taken(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as store:
-            first = await put(store, b"first", identity())
-            async with store.writer(identity()) as writer:
-                await writer.write([b"second"])
-                with pytest.raises(ObjectExistsError) as caught:
-                    await writer.commit()
-                assert caught.value.key == first.key
-                second = await writer.commit("b")
-            assert await get(store, first.key) == b"first"
-            assert await get(store, second.key) == b"second"
-
-    @pytest.mark.parametrize("size", [10, 2 * MEBIBYTE])
-    async def test_of_writers_that_race_one_wins(self, tmp_path: Path, size: int) -> None:
-        racers = 8
-        lost: list[int] = []
-        won: list[StoredObject] = []
-
-        async def race(store: ObjectStore, number: int) -> None:
-            async with store.writer(identity()) as writer:
-                await writer.write([bytes([number]) * size])
-                try:
-                    won.append(await writer.commit())
-                except ObjectExistsError:
-                    lost.append(number)
-                    await writer.commit(f"v{number}")
-
-        async with self.running(tmp_path) as store:
-            async with anyio.create_task_group() as tasks:
-                for number in range(racers):
-                    tasks.start_soon(race, store, number)
-            assert len(won) == 1
-            assert len(lost) == racers - 1
-            contents = {await get(store, key) for key in await listing(store)}
-        assert contents == {bytes([number]) * size for number in range(racers)}
-
-    async def test_stores_that_share_objects_race(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as one:
-            if not one.shared:
-                pytest.skip("the store does not claim to be shared")
-            async with self.running(tmp_path) as other:
-                stored = await put(one, PREAMBLE, identity())
-                assert await get(other, stored.key) == PREAMBLE
-                with pytest.raises(ObjectExistsError):
-                    await put(other, b"", identity())
-                await other.delete(stored.key)
-                with pytest.raises(ObjectNotFoundError):
-                    await one.open(stored.key)
-                assert await put(one, b"again", identity()) == StoredObject(stored.key, 5)
-
-    # Nothing half-written
-
-    @pytest.mark.parametrize("size", [10, 3 * MEBIBYTE])
-    async def test_an_object_is_invisible_before_its_commit(
-        self, tmp_path: Path, size: int
-    ) -> None:
-        async with self.running(tmp_path) as store, store.writer(identity()) as writer:
-            await writer.write([bytes(size)])
-            assert await listing(store) == {}
-            stored = await writer.commit()
-            assert await listing(store) == {stored.key: size}
-
-    @pytest.mark.parametrize("size", [0, 10, 3 * MEBIBYTE])
-    async def test_an_abort_leaves_no_trace(self, tmp_path: Path, size: int) -> None:
-        async with self.running(tmp_path) as store:
-            writer = store.writer(identity())
-            await writer.write([bytes(size)])
-            await writer.abort()
-            await writer.abort()
-            assert await listing(store) == {}
-            await put(store, PREAMBLE, identity())
-
-    async def test_an_exception_leaves_no_trace(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as store:
-            with pytest.raises(LookupError, match="on the way"):
-                async with store.writer(identity()) as writer:
-                    await writer.write([bytes(2 * MEBIBYTE)])
-                    raise LookupError("on the way")
-            assert await listing(store) == {}
-
-    async def test_an_abort_after_the_commit_does_nothing(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as store:
-            writer = store.writer(identity())
-            await writer.write([PREAMBLE])
-            stored = await writer.commit()
-            await writer.abort()
-            assert await get(store, stored.key) == PREAMBLE
-
-    @pytest.mark.parametrize("steps", range(6))
-    async def test_a_cancelled_object_is_whole_or_absent(self, tmp_path: Path, steps: int) -> None:
-        """Cancel after some turns of the event loop, somewhere in writing or committing."""
-        data = PREAMBLE * 20_000
-        stored: list[StoredObject] = []
-
-        async def store_it(store: ObjectStore) -> None:
-            async with store.writer(identity()) as writer:
-                for chunk in odd_chunks(data):
-                    await writer.write([chunk])
-                stored.append(await writer.commit())
-
-        async with self.running(tmp_path) as store:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(store_it, store)
-                for _ in range(4**steps):
-                    await anyio.lowlevel.checkpoint()
-                tasks.cancel_scope.cancel()
-            found = await listing(store)
-            assert set(found.values()) <= {len(data)}
-            assert {kept.key for kept in stored} <= set(found)
-            for key in found:
-                assert await get(store, key) == data
-                await store.delete(key)
-            await put(store, PREAMBLE, identity())
-
-    async def test_cancelled_before_it_begins(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as store:
-            with anyio.CancelScope() as scope:
-                scope.cancel()
-                async with store.writer(identity()) as writer:
-                    await writer.write([bytes(3 * MEBIBYTE)])
-                    await writer.commit()
             assert await listing(store) == {}
 
     # Deleting and listing
@@ -392,10 +207,8 @@ class ObjectStoreContract(ABC):
             async with await store.open(stored.key) as reader:
                 await store.delete(stored.key)
                 await put(store, b"other" * 100_000, identity())
-                try:
+                with suppress(ObjectNotFoundError):
                     assert await reader.read(0, len(data)) == data
-                except ObjectNotFoundError:
-                    pass
 
     async def test_deleting_while_others_write_beside_it(self, tmp_path: Path) -> None:
         """Objects of one series come and go; none that was acknowledged and kept is lost."""

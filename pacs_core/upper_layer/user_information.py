@@ -1,5 +1,6 @@
 """Encoding of the user information item and its sub-items (PS3.8 §9.3.2.3, PS3.7 §D.3.3)."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -96,16 +97,17 @@ _REPEATED: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
 def decode_user_information(item: Cursor) -> UserInformation:
     """Decode the value of a user information item; unknown sub-items are ignored."""
     fields: dict[str, Any] = {}
+    repeated: dict[str, list[Any]] = defaultdict(list)
     for kind, value in item.items():
         if kind in _REPEATED:
             name, decode = _REPEATED[kind]
-            fields.setdefault(name, []).append(decode(value))
+            repeated[name].append(decode(value))
         elif kind in _SINGLE:
             name, decode = _SINGLE[kind]
             if name in fields:
                 raise value.malformed("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
             fields[name] = decode(value)
-    return UserInformation(**fields)
+    return UserInformation(**fields, **{name: tuple(all_) for name, all_ in repeated.items()})
 
 
 def encode_user_information(user: UserInformation) -> bytes:

@@ -12,11 +12,15 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.find import Find
+from pacs_sop_query_retrieve.get import Get
 from pacs_sop_query_retrieve.models import SOP_CLASSES, Service
+from pacs_sop_query_retrieve.move import Move
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 
 _PROVIDERS: Final[dict[Service, type[QueryRetrieveProvider]]] = {
     Service.FIND: Find,
+    Service.MOVE: Move,
+    Service.GET: Get,
 }
 
 

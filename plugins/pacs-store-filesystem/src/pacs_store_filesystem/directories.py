@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EIO
 from itertools import accumulate
 from threading import Condition, Lock
 from typing import Final, TypeVar
@@ -23,8 +24,18 @@ class Directory:
     certain whether a path still leads here.
     """
 
-    __slots__ = ("_anchored", "_changed", "_error", "_finished", "_started", "_syncing", "fd",
-                 "identity", "parent")  # fmt: skip
+    __slots__ = (
+        "_anchored",
+        "_changed",
+        "_errno",
+        "_failed",
+        "_finished",
+        "_started",
+        "_syncing",
+        "fd",
+        "identity",
+        "parent",
+    )
 
     def __init__(self, fd: int, parent: "Directory | None") -> None:
         self.fd = fd
@@ -36,7 +47,8 @@ class Directory:
         self._syncing = False
         self._started = 0
         self._finished = 0
-        self._error: OSError | None = None
+        self._failed = 0
+        self._errno = 0
 
     def __del__(self) -> None:
         os.close(self.fd)
@@ -62,32 +74,34 @@ class Directory:
         Raises
         ------
         OSError
-            This or an earlier fsync failed: what is durable is not known.
+            The fsync failed: what of the latest changes is durable is not known.
         """
         with self._changed:
             needed = self._started + 1
-            while self._finished < needed and self._error is None:
+            while self._finished < needed:
                 if self._syncing:
                     self._changed.wait()
                 else:
                     self._lead()
-            if self._error is not None:
-                raise self._error
+            # A later success says nothing: the system reports what it could not write once.
+            if needed <= self._failed:
+                raise OSError(self._errno, os.strerror(self._errno))
 
     def _lead(self) -> None:
         self._syncing = True
         self._started += 1
         self._changed.release()
-        error = None
+        error = 0
         try:
             os.fsync(self.fd)
         except OSError as caught:
-            error = caught
+            error = caught.errno or EIO
         finally:
             self._changed.acquire()
             self._syncing = False
             self._finished = self._started
-            self._error = error
+            if error:
+                self._failed, self._errno = self._finished, error
             self._changed.notify_all()
 
 
