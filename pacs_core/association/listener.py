@@ -62,14 +62,18 @@ class Listener:
 
     async def serve(self) -> None:
         """Accept and serve until :meth:`drain` or cancellation."""
-        async with anyio.create_task_group() as connections:
-            with self._accepting:
-                async with anyio.create_task_group() as accepting:
-                    for listener in self._listeners:
-                        accepting.start_soon(self._accept, listener, connections)
-            await self._close_listeners()
+        try:
+            async with anyio.create_task_group() as connections:
+                with self._accepting:
+                    async with anyio.create_task_group() as accepting:
+                        for listener in self._listeners:
+                            accepting.start_soon(self._accept, listener, connections)
+                await self._close()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close()
 
-    async def _close_listeners(self) -> None:
+    async def _close(self) -> None:
         for listener in self._listeners:
             await listener.aclose()
 

@@ -107,7 +107,8 @@ def decode_user_information(item: Cursor) -> UserInformation:
             if name in fields:
                 raise value.malformed("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
             fields[name] = decode(value)
-    return UserInformation(**fields, **{name: tuple(all_) for name, all_ in repeated.items()})
+    fields.update({name: tuple(values) for name, values in repeated.items()})
+    return UserInformation(**fields)
 
 
 def encode_user_information(user: UserInformation) -> bytes:

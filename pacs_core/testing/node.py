@@ -1,0 +1,165 @@
+"""Real nodes for tests: in a thread of the test process, or in a process of their own."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from attrs import define, frozen
+
+from pacs_core.app import RunningNode, assemble, run_node
+from pacs_core.config import load_config, to_toml
+from pacs_core.contracts import Peer
+from pacs_core.plugins import PluginManager
+
+T = TypeVar("T")
+Tables = Mapping[str, Mapping[str, Any]]
+
+START_TIMEOUT = 30.0
+"""Seconds that a node process has to become ready."""
+
+
+@frozen
+class NodeThread:
+    """A node that runs in an event loop of its own thread.
+
+    Attributes
+    ----------
+    node : RunningNode
+        Use its coroutines through :meth:`call` only.
+    portal : BlockingPortal
+    data_directory : Path
+    """
+
+    node: RunningNode
+    portal: BlockingPortal
+    data_directory: Path
+
+    @property
+    def port(self) -> int:
+        """The port that the node listens on."""
+        return self.node.port
+
+    @property
+    def peer(self) -> Peer:
+        """The node as its peers see it."""
+        return Peer(self.node.opened.node.settings.ae_title, "127.0.0.1", self.port)
+
+    def call(self, function: Callable[..., Any], *args: object) -> Any:
+        """Run a coroutine function, or any function, in the node's event loop."""
+        return self.portal.call(function, *args)
+
+
+def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {
+        "node": {"port": 0, "data_directory": str(data_directory)},
+        "network": {"timeouts": {"shutdown": 1.0}},
+        "log": {"level": "debug"},
+    }
+    for name, table in tables.items():
+        merged[name] = merged.get(name, {}) | dict(table)
+    return merged
+
+
+@contextmanager
+def node_thread(
+    data_directory: Path, tables: Tables | None = None, manager: PluginManager | None = None
+) -> Iterator[NodeThread]:
+    """Run a node on a free port of the loopback interface.
+
+    Parameters
+    ----------
+    data_directory : Path
+    tables : mapping, optional
+        Config tables, as in a config file: ``{"archive": {"duplicates": "reject"}}``.
+    manager : PluginManager, optional
+        Instead of the plugins of this environment.
+    """
+    config_file = write_config(data_directory, tables or {})
+    with start_blocking_portal() as portal:
+        assembly = assemble(load_config(config_file), manager)
+        with portal.wrap_async_context_manager(run_node(assembly)) as node:
+            yield NodeThread(node, portal, data_directory)
+
+
+def write_config(data_directory: Path, tables: Tables) -> Path:
+    """Write a config file for a test node into its data directory; return its path."""
+    data_directory.mkdir(parents=True, exist_ok=True)
+    path = data_directory / "pacs.toml"
+    path.write_text(to_toml(_tables(data_directory, tables)), encoding="utf-8")
+    return path
+
+
+@define
+class NodeProcess:
+    """A node that runs as ``pacs serve``.
+
+    Attributes
+    ----------
+    process : Popen
+    port : int
+    data_directory : Path
+    log : Path
+        What it writes to standard error.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+    data_directory: Path
+    log: Path
+
+    @property
+    def peer(self) -> Peer:
+        """The node as its peers see it."""
+        return Peer("PACS", "127.0.0.1", self.port)
+
+    def kill(self) -> None:
+        """Kill it as a power failure would: SIGKILL, no chance to clean up."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=START_TIMEOUT)
+
+
+@contextmanager
+def node_process(data_directory: Path, tables: Tables | None = None) -> Iterator[NodeProcess]:
+    """Run ``pacs serve`` on a free port; it is killed at the end if it still runs."""
+    config_file = write_config(data_directory, tables or {})
+    log = data_directory / "stderr.log"
+    command = [sys.executable, "-m", "pacs_core.cli.main", "serve", "--config", str(config_file)]
+    with log.open("a", encoding="utf-8") as stderr:
+        process = subprocess.Popen(  # noqa: S603 our own program
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        yield NodeProcess(process, _await_ready(process, log), data_directory, log)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _await_ready(process: "subprocess.Popen[str]", log: Path) -> int:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        ready = selector.select(START_TIMEOUT)
+    line = process.stdout.readline() if ready else ""
+    if not line.startswith("ready: dicom://"):
+        raise RuntimeError(f"the node did not become ready: {line!r}\n{log.read_text()}")
+    return int(line.split()[1].rpartition(":")[2])
