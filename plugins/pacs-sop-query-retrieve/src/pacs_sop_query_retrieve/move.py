@@ -1,0 +1,135 @@
+"""C-MOVE (PS3.4 C.4.2)."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
+from typing import ClassVar
+
+from pacs_core.association import (
+    MAX_CONTEXTS,
+    Association,
+    AssociationError,
+    Proposal,
+    connect,
+)
+from pacs_core.contracts import AuditKind, Operation, Peer, Response, StoredInstance
+from pacs_core.dimse import CommandField, DimseError, Priority, Status
+from pacs_sop_query_retrieve.auditing import Details
+from pacs_sop_query_retrieve.identifier import Identifier
+from pacs_sop_query_retrieve.models import Model
+from pacs_sop_query_retrieve.outgoing import Outgoing
+from pacs_sop_query_retrieve.retrieve import Destination, Pair, RetrieveProvider, pair_of
+
+logger = logging.getLogger(__name__)
+
+
+class Unreachable(Destination):
+    """A peer that no association could be made with: every sub-operation fails."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def accepts(self, instance: StoredInstance) -> bool:
+        """Take nothing."""
+        return False
+
+    async def store(self, item: Outgoing) -> int:
+        """Fail."""
+        return Status.PROCESSING_FAILURE
+
+
+class Remote(Destination):
+    """The move destination, on an association of our own.
+
+    Once the association has ended nothing more is taken, so that what remains fails.
+    """
+
+    def __init__(self, association: Association, operation: Operation) -> None:
+        command = operation.command
+        self._association = association
+        self._priority = Priority.MEDIUM if command.priority is None else command.priority
+        caller = operation.association.origin.calling_ae_title
+        self._originator = (caller, command.message_id or 0)
+        self._contexts: dict[Pair, int] = {
+            (context.abstract_syntax, context.transfer_syntax): context.id
+            for context in association.contexts.values()
+            if context.scu
+        }
+
+    def accepts(self, instance: StoredInstance) -> bool:
+        """Whether the peer is still there and accepted a context that fits."""
+        return not self.reason and pair_of(instance) in self._contexts
+
+    async def store(self, item: Outgoing) -> int:
+        """Send an instance; a failing association makes this and all that follow fail."""
+        identity = item.instance.identity
+        try:
+            response = await self._association.c_store(
+                identity.sop_class_uid,
+                identity.sop_instance_uid,
+                item.whole,
+                context_id=self._contexts[pair_of(item.instance)],
+                priority=self._priority,
+                move_originator=self._originator,
+            )
+        except (AssociationError, OSError) as error:
+            # A dataset that breaks off takes its association with it.
+            self.reason = str(error)
+            logger.warning("C-MOVE of %s failed: %s", identity.sop_instance_uid, error)
+            return Status.PROCESSING_FAILURE
+        return Status.PROCESSING_FAILURE if response.status is None else response.status
+
+
+class Move(RetrieveProvider):
+    """Answers C-MOVE with sub-operations on associations with the destination."""
+
+    command: ClassVar[CommandField] = CommandField.C_MOVE_RQ
+    audit_kind: ClassVar[AuditKind] = AuditKind.C_MOVE
+
+    async def _perform(
+        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+    ) -> Response:
+        details["destination"] = operation.command.move_destination
+        self._peer(operation)
+        return await super()._perform(operation, model, identifier, details)
+
+    def _peer(self, operation: Operation) -> Peer:
+        title = operation.command.move_destination or ""
+        peer = self._node.settings.peer(title)
+        if peer is None:
+            raise DimseError(
+                Status.MOVE_DESTINATION_UNKNOWN, f"No peer is configured with AE title {title}"
+            )
+        return peer
+
+    def _batches(self, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
+        """Divide into what fits one association (PS3.8 §7.1.1.13)."""
+        ordered = iter(sorted(pairs))
+        while batch := frozenset(islice(ordered, MAX_CONTEXTS)):
+            yield batch
+
+    @asynccontextmanager
+    async def _destination(
+        self, operation: Operation, pairs: frozenset[Pair]
+    ) -> AsyncIterator[Destination]:
+        async with AsyncExitStack() as stack:
+            yield await self._connect(stack, operation, pairs)
+
+    async def _connect(
+        self, stack: AsyncExitStack, operation: Operation, pairs: frozenset[Pair]
+    ) -> Destination:
+        """Propose each transfer syntax in a context of its own: none can crowd out another."""
+        settings, peer = self._node.settings, self._peer(operation)
+        connection = connect(
+            peer,
+            [Proposal(sop_class, (syntax,)) for sop_class, syntax in sorted(pairs)],
+            calling_ae_title=settings.ae_title,
+            timeouts=settings.timeouts,
+        )
+        try:
+            association = await stack.enter_async_context(connection)
+        except AssociationError as error:
+            logger.warning("C-MOVE cannot associate with %s: %s", peer, error)
+            return Unreachable(str(error))
+        return Remote(association, operation)

@@ -1,0 +1,140 @@
+"""What C-MOVE and C-GET have in common: matches are counted, then sent one by one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+
+from attrs import define, field
+
+from pacs_core.contracts import Node, Operation, Query, Response, StoredInstance
+from pacs_core.dataset import texts
+from pacs_core.dimse import DimseError, Status
+from pacs_sop_query_retrieve.auditing import Details
+from pacs_sop_query_retrieve.config import QueryRetrieveConfig
+from pacs_sop_query_retrieve.identifier import Identifier, retrieve_query
+from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
+from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
+from pacs_sop_query_retrieve.outgoing import Item, Missing, Outgoing, outgoing
+from pacs_sop_query_retrieve.progress import Progress, Reporter
+from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
+from pacs_sop_query_retrieve.streams import closing
+
+Pair = tuple[str, str]
+"""SOP class and transfer syntax of an instance: what a presentation context must offer."""
+
+
+def pair_of(instance: StoredInstance) -> Pair:
+    """Return what a presentation context must offer for an instance."""
+    return instance.identity.sop_class_uid, instance.transfer_syntax_uid
+
+
+class Destination(ABC):
+    """Where instances are sent.
+
+    Attributes
+    ----------
+    reason : str
+        Why it takes nothing, or nothing more; empty if it does.
+    """
+
+    reason: str = ""
+
+    @abstractmethod
+    def accepts(self, instance: StoredInstance) -> bool:
+        """Whether there is a presentation context for the instance."""
+
+    @abstractmethod
+    async def store(self, item: Outgoing) -> int:
+        """Send an instance and return the status of the C-STORE."""
+
+
+@define
+class Matches:
+    """How many instances match, and in what forms."""
+
+    count: int = 0
+    pairs: set[Pair] = field(factory=set)
+
+
+class RetrieveProvider(QueryRetrieveProvider):
+    """Sends what matches to a destination, as stored."""
+
+    def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
+        super().__init__(node, config)
+        self.options = RETRIEVE_OPTIONS
+
+    @abstractmethod
+    def _batches(self, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
+        """Divide up what must be negotiated; each batch is sent to a destination of its own."""
+
+    @abstractmethod
+    def _destination(
+        self, operation: Operation, pairs: frozenset[Pair]
+    ) -> AbstractAsyncContextManager[Destination]:
+        """Open a destination for instances of these forms."""
+
+    async def _perform(
+        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+    ) -> Response:
+        details["study_instance_uids"] = texts(identifier.keys, STUDY_INSTANCE_UID)
+        query = retrieve_query(identifier, model, relational=self._is_relational(operation))
+        matches = await self._count(operation, query)
+        progress = Progress(matches.count)
+        reporter = Reporter(operation, progress, self._config.pending_interval)
+        for pairs in self._batches(matches.pairs):
+            if operation.cancelled:
+                break
+            async with self._destination(operation, pairs) as destination:
+                await self._send(query, pairs, destination, reporter)
+        details.update(
+            completed=progress.completed,
+            failed=progress.failed,
+            warning=progress.warning,
+            remaining=progress.remaining,
+        )
+        return progress.response(operation.context.transfer_syntax, cancelled=operation.cancelled)
+
+    async def _count(self, operation: Operation, query: Query) -> Matches:
+        """Count the sub-operations before the first begins; memory stays bounded."""
+        matches, most = Matches(), self._config.max_suboperations
+        async with closing(self._node.archive.instances(query)) as instances:
+            async for instance in instances:
+                matches.count += 1
+                matches.pairs.add(pair_of(instance))
+                if most is not None and matches.count > most:
+                    raise DimseError(
+                        Status.OUT_OF_RESOURCES_MATCHES, f"More than {most} instances match"
+                    )
+                if operation.cancelled:
+                    break
+        return matches
+
+    async def _send(
+        self, query: Query, pairs: frozenset[Pair], destination: Destination, reporter: Reporter
+    ) -> None:
+        progress = reporter.progress
+        async with outgoing(
+            self._node.archive,
+            query,
+            lambda instance: pair_of(instance) in pairs,
+            destination.accepts,
+        ) as items:
+            async for item in items:
+                await _store(item, destination, progress)
+                await reporter.report()
+                if reporter.operation.cancelled:
+                    return
+
+
+async def _store(item: Item, destination: Destination, progress: Progress) -> None:
+    status: int = Status.PROCESSING_FAILURE
+    reason = ""
+    try:
+        if isinstance(item, Missing):
+            reason = item.reason
+        else:
+            status = await destination.store(item)
+    finally:
+        await item.close()
+    progress.comment = destination.reason or reason or progress.comment
+    progress.record(item.instance.identity.sop_instance_uid, status)

@@ -1,0 +1,153 @@
+"""Objects on their way out: read ahead, in bounded memory, and always closed."""
+
+import anyio
+import anyio.lowlevel
+import pytest
+from attrs import define
+from pacs_sop_query_retrieve.outgoing import PREFETCH, Missing, TruncatedObjectError, outgoing
+from pacs_sop_query_retrieve.progress import Progress
+
+from pacs_core.contracts import InstanceIdentity, Level, ObjectReader, Query, StoredInstance
+from pacs_core.dataset import parse_attributes, tag_of
+
+pytestmark = pytest.mark.anyio
+
+QUERY = Query(Level.STUDY)
+OFFSET = 10
+
+
+def always(instance):
+    return True
+
+
+def never(instance):
+    return False
+
+
+@define
+class CountingReader(ObjectReader):
+    archive: "ManyObjects"
+    size: int
+    available: int
+
+    async def read(self, offset, length):
+        self.archive.largest_read = max(self.archive.largest_read, length)
+        return bytes(max(0, min(length, self.available - offset)))
+
+    async def close(self):
+        self.archive.opened -= 1
+
+
+@define
+class ManyObjects:
+    """Just what `outgoing` uses of an archive, and a count of open readers."""
+
+    sizes: list[int]
+    missing_bytes: int = 0
+    opened: int = 0
+    most_opened: int = 0
+    largest_read: int = 0
+    iterating: bool = False
+
+    async def instances(self, query):
+        self.iterating = True
+        try:
+            for number, size in enumerate(self.sizes):
+                identity = InstanceIdentity("1", "1", f"1.{number}", "1.2")
+                yield StoredInstance(identity, "1.2.840.10008.1.2", str(number), size, OFFSET)
+        finally:
+            self.iterating = False
+
+    async def open(self, instance):
+        self.opened += 1
+        self.most_opened = max(self.most_opened, self.opened)
+        return CountingReader(self, instance.size, instance.size - self.missing_bytes)
+
+
+async def drain(item):
+    return sum([len(chunk) async for chunk in item])
+
+
+async def test_objects_of_any_size_arrive_whole_and_in_order():
+    sizes = [OFFSET, OFFSET + 1, PREFETCH, PREFETCH + OFFSET, PREFETCH + OFFSET + 1, 5 * PREFETCH]
+    archive = ManyObjects(sizes)
+    async with outgoing(archive, QUERY, always, always) as items:
+        lengths = []
+        async for item in items:
+            lengths.append(await drain(item))
+            await item.close()
+    assert lengths == [size - OFFSET for size in sizes]
+    assert archive.opened == 0
+    assert archive.most_opened <= 2
+    assert archive.largest_read <= PREFETCH
+
+
+async def test_small_objects_are_given_as_bytes():
+    async with outgoing(ManyObjects([100]), QUERY, always, always) as items:
+        item = await items.receive()
+    assert item.whole == bytes(100 - OFFSET)
+
+
+async def test_leaving_early_closes_everything():
+    archive = ManyObjects([2 * PREFETCH] * 10)
+    async with outgoing(archive, QUERY, always, always) as items:
+        item = await items.receive()
+        while archive.opened < 2:
+            await anyio.lowlevel.checkpoint()
+        await item.close()
+    assert archive.opened == 0
+    assert not archive.iterating
+
+
+async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
+    archive = ManyObjects([2 * PREFETCH] * 10)
+
+    async def fail():
+        async with outgoing(archive, QUERY, always, always) as items:
+            item = await items.receive()
+            await item.close()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert archive.opened == 0
+
+
+async def test_what_is_not_sendable_is_not_opened():
+    archive = ManyObjects([100, 100])
+    async with outgoing(archive, QUERY, always, never) as items:
+        assert [type(item) async for item in items] == [Missing, Missing]
+    assert archive.most_opened == 0
+
+
+async def test_what_is_not_wanted_is_left_out():
+    async with outgoing(ManyObjects([100, 100]), QUERY, never, always) as items:
+        assert [item async for item in items] == []
+
+
+async def test_an_object_cut_short_is_never_sent_as_a_whole_one():
+    small = ManyObjects([100], missing_bytes=1)
+    async with outgoing(small, QUERY, always, always) as items:
+        assert isinstance(await items.receive(), Missing)
+    assert small.opened == 0
+    large = ManyObjects([3 * PREFETCH], missing_bytes=1)
+    async with outgoing(large, QUERY, always, always) as items:
+        item = await items.receive()
+        with pytest.raises(TruncatedObjectError):
+            await drain(item)
+        await item.close()
+    assert large.opened == 0
+
+
+def test_the_list_of_failures_fits_its_element():
+    """PS3.5 §7.1.2: a UI element has at most 65534 bytes in explicit VR."""
+    progress = Progress(5000)
+    for number in range(5000):
+        progress.record(f"1.2.3.4.5.6.7.8.9.{number:040}", 0xA700)
+    response = progress.response("1.2.840.10008.1.2.1", cancelled=False)
+    uids = parse_attributes(response.dataset, "1.2.840.10008.1.2.1")[
+        tag_of("FailedSOPInstanceUIDList")
+    ]
+    assert response.failed == 5000
+    assert 1000 < len(uids) < 5000
+    assert response.status == 0xA702
