@@ -43,7 +43,9 @@ def _uids(condition: UidList, attributes: Attributes) -> bool:
 
 def _wildcard(condition: Wildcard, attributes: Attributes) -> bool:
     pattern = _pattern(condition.pattern)
-    return any(pattern.fullmatch(text) for text in texts(attributes, condition.tag))
+    return not condition.pattern.strip("*") or any(
+        pattern.fullmatch(text) for text in texts(attributes, condition.tag)
+    )
 
 
 def _range(condition: Range, attributes: Attributes) -> bool:
@@ -67,7 +69,7 @@ def _date_time(condition: DateTimeRange, attributes: Attributes) -> bool:
 
 
 def _name(condition: PersonName, attributes: Attributes) -> bool:
-    return any(
+    return not any(pattern.strip("*") for pattern in condition.groups) or any(
         _name_matches(condition.groups, name_groups(text))
         for text in texts(attributes, condition.tag)
     )
@@ -75,12 +77,18 @@ def _name(condition: PersonName, attributes: Attributes) -> bool:
 
 def _name_matches(wanted: tuple[str, ...], found: tuple[str, ...]) -> bool:
     if len(wanted) == 1:
-        return any(_pattern(wanted[0]).fullmatch(group) for group in found)
+        return any(_group_matches(wanted[0], group) for group in found)
     padded = (*found, "", "")
     return all(
-        not pattern or _pattern(pattern).fullmatch(group)
+        not pattern or _group_matches(pattern, group)
         for pattern, group in zip(wanted, padded, strict=False)
     )
+
+
+def _group_matches(pattern: str, group: str) -> bool:
+    # Components that a name lacks are empty, so "smith^*" matches "smith".
+    padded = group + "^" * max(0, pattern.count("^") - group.count("^"))
+    return any(_pattern(pattern).fullmatch(text) for text in (group, padded))
 
 
 def _sequence(condition: SequenceMatch, attributes: Attributes) -> bool:

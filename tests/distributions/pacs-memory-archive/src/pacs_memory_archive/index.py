@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from itertools import islice
 
 from anyio.lowlevel import checkpoint
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.contracts import Index, InstanceRecord, Level, Query, StoredInstance
-from pacs_core.dataset import Attributes, MutableAttributes, tag_of, texts
+from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
 from pacs_core.testing.memory_matching import matches
 from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED, upward
 
@@ -49,6 +49,7 @@ class MemoryIndex(Index):
     async def add(self, record: InstanceRecord) -> StoredInstance | None:
         """Add an instance unless its UID is taken."""
         await checkpoint()
+        record = evolve(record, attributes=_encodable(record.attributes))
         uid = record.instance.identity.sop_instance_uid
         if uid in self._rows:
             return self._rows[uid].record.instance
@@ -73,6 +74,7 @@ class MemoryIndex(Index):
     async def replace(self, record: InstanceRecord) -> StoredInstance | None:
         """Add an instance, in place of another if need be."""
         await checkpoint()
+        record = evolve(record, attributes=_encodable(record.attributes))
         uid = record.instance.identity.sop_instance_uid
         former = self._rows.pop(uid, None)
         self._rows[uid] = self._row(record)
@@ -139,6 +141,17 @@ class MemoryIndex(Index):
             attributes |= _only(COMPUTED[level], _computed(rows))
         attributes[_STUDY] = (row.path[1],)
         return attributes
+
+
+def _encodable(attributes: Attributes) -> Attributes:
+    """Return attributes without lone surrogates, which no answer could carry."""
+    return {tag: tuple(_clean(value) for value in values) for tag, values in attributes.items()}
+
+
+def _clean(value: Value) -> Value:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return _encodable(value)
 
 
 def _only(tags: Collection[int], attributes: Attributes) -> Attributes:

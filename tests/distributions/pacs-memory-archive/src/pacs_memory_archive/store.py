@@ -84,10 +84,14 @@ class MemoryStore(ObjectStore):
     ----------
     capacity : int or None
         Bytes that it holds at most.
+    objects : dict or None
+        Where to keep them; stores that are given the same dictionary hold the same objects.
     """
 
-    def __init__(self, capacity: int | None = None) -> None:
-        self._objects: dict[str, bytes] = {}
+    def __init__(
+        self, capacity: int | None = None, objects: dict[str, bytes] | None = None
+    ) -> None:
+        self._objects: dict[str, bytes] = {} if objects is None else objects
         self._capacity = capacity
 
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> MemoryWriter:
