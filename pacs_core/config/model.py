@@ -64,7 +64,17 @@ class ArchiveConfig:
 
 @frozen
 class PeerConfig:
-    """``[peers.NAME]``: a remote application entity."""
+    """``[peers.NAME]``: a remote application entity.
+
+    Attributes
+    ----------
+    ae_title : str
+        By which C-MOVE names it as a destination.
+    host : str
+        Name or address.
+    port : int
+        Where it listens.
+    """
 
     ae_title: str = field()
     host: str
@@ -95,6 +105,7 @@ class LogConfig:
     Attributes
     ----------
     level : str
+        One of ``debug``, ``info``, ``warning``, ``error``, ``critical``.
     """
 
     level: str = field(
