@@ -69,6 +69,15 @@ async def test_replace_serves_the_newcomer_and_deletes_the_former(bench, dataset
     assert list(await bench.rows()) == [result.instance.key] != [first.instance.key]
 
 
+async def test_the_beginning_of_what_is_stored_is_other_content(bench, dataset):
+    archive = bench.archive()
+    whole = DIFFERENCES["appended element"](dataset)
+    await bench.send(archive, whole, size=1000)
+    result = await bench.send(archive, dataset(pixels=LONG), size=1000)
+    assert result.outcome is IngestOutcome.SET_ASIDE
+    assert sorted((await bench.datasets()).values()) == sorted([dataset(pixels=LONG), whole])
+
+
 async def test_replace_can_go_back_and_forth(bench, dataset):
     archive = bench.archive(policy=REPLACE)
     contents = [dataset(), dataset(pixels=b"ab")] * 3
