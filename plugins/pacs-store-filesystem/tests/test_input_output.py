@@ -8,6 +8,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pacs_store_filesystem.directories import Directories, Directory
+from pacs_store_filesystem.staging import NamelessFile
 from pacs_store_filesystem.store import FilesystemStore
 from pacs_store_filesystem.threads import Threads
 
@@ -89,6 +91,27 @@ async def test_directories_come_and_go_under_the_feet_of_two_stores(tmp_path: Pa
     assert os.listdir(tmp_path) == [".incoming"]
     for store in stores:
         await store.stop()
+
+
+@pytest.mark.parametrize("begin", [NamelessFile, lambda directory: directory.fd])
+def test_a_directory_that_vanishes_is_made_again(
+    tmp_path: Path, begin: Callable[[Directory], object]
+) -> None:
+    directories = Directories(os.open(tmp_path, os.O_RDONLY))
+    seen = []
+
+    def link(directory: Directory) -> None:
+        seen.append(directory)
+        if len(seen) == 1:
+            (tmp_path / "1" / "2").rmdir()
+            (tmp_path / "1").rmdir()
+        begin(directory)
+        os.link(tmp_path / "file", "name", dst_dir_fd=directory.fd)
+
+    (tmp_path / "file").write_text("data")
+    directories.within("1/2", link)
+    assert len(seen) == 2
+    assert (tmp_path / "1" / "2" / "name").read_text() == "data"
 
 
 # Input and output

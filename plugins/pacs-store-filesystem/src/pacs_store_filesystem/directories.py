@@ -61,6 +61,10 @@ class Directory:
             return False
         return True
 
+    def is_removed(self) -> bool:
+        """Tell whether the directory has no name any more."""
+        return os.fstat(self.fd).st_nlink == 0
+
     def settle(self) -> None:
         """Make the entries, and the way from the root to here, survive a power failure."""
         self.sync()

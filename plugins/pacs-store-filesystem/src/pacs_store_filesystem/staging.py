@@ -5,6 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from errno import ENOENT
 from secrets import token_hex
 from typing import Final
 
@@ -33,7 +34,13 @@ class NamelessFile(StagedFile):
     """A file without a name (O_TMPFILE): the system frees it whatever happens to us."""
 
     def __init__(self, directory: Directory) -> None:
-        self.fd = os.open(".", _WRITE | os.O_TMPFILE, FILE_MODE, dir_fd=directory.fd)
+        try:
+            self.fd = os.open(".", _WRITE | os.O_TMPFILE, FILE_MODE, dir_fd=directory.fd)
+        except PermissionError as error:
+            # That is what ext4 says of a directory that was removed.
+            if directory.is_removed():
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT)) from error
+            raise
 
     def link(self, directory: Directory, name: str) -> None:
         """See base."""
