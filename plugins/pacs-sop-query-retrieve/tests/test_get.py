@@ -90,6 +90,7 @@ async def test_the_final_status_sums_up(provider, request_of, statuses, final, c
     operation = request_of("GET", contexts=AS_SCP, store_status=statuses, **STUDY)
     response = await answer(provider("GET"), operation)
     assert response.status == final
+    assert bool(response.comment) == bool(failed)
     assert (response.completed, response.failed, response.warning) == counts
     assert (response.dataset and failed_uids(response)) == failed
 

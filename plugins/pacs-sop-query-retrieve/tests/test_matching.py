@@ -80,6 +80,7 @@ def test_matching_types(tag, value, expected):
 def test_lists_of_uids_and_of_plain_values():
     """PS3.4 C.2.2.2.2, C.2.2.2.8."""
     assert condition(UID, "1.2", "1.3") == UidList(UID, ("1.2", "1.3"))
+    assert condition(UID, "1.2", "") == SingleValue(UID, "1.2")
     assert condition(MODALITIES, "CT", "MR") == UidList(MODALITIES, ("CT", "MR"))
 
 

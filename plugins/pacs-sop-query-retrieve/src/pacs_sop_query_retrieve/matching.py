@@ -114,7 +114,8 @@ def _values(tag: int, vr: str, texts: tuple[str, ...]) -> Condition:
     """Match a list of UIDs, or of other plain values (PS3.4 C.2.2.2.2, C.2.2.2.8)."""
     if vr in _FORMS or vr == "PN" or (vr in _WILDCARD_VRS and _WILD & set("".join(texts))):
         raise mismatch(tag, f"{keyword_of(tag)} may have one value only")
-    return SingleValue(tag, texts[0]) if len(texts) == 1 else UidList(tag, texts)
+    given = tuple(filter(None, texts))
+    return SingleValue(tag, given[0]) if len(given) == 1 else UidList(tag, given)
 
 
 def _text(tag: int, text: str) -> Condition:

@@ -16,18 +16,18 @@ _MAX_LIST: Final = 0xFFFE
 
 @define
 class Progress:
-    """What became of the sub-operations so far."""
+    """What became of the sub-operations so far, and why the last that failed did."""
 
     remaining: int
     completed: int = 0
     failed: int = 0
     warning: int = 0
-    comment: str = ""
+    reason: str = ""
     _failed_uids: list[str] = field(factory=list)
     _room: int = _MAX_LIST
 
-    def record(self, sop_instance_uid: str, status: int) -> None:
-        """Account for a sub-operation by the status of its C-STORE."""
+    def record(self, sop_instance_uid: str, status: int, reason: str = "") -> None:
+        """Account for a sub-operation by the status of its C-STORE, and why if it failed."""
         # Instances may have come since the matches were counted.
         self.remaining = max(0, self.remaining - 1)
         kind = category(status)
@@ -37,6 +37,7 @@ class Progress:
             self.warning += 1
         else:
             self.failed += 1
+            self.reason = reason
             self._list(sop_instance_uid)
 
     def _list(self, sop_instance_uid: str) -> None:
@@ -51,7 +52,7 @@ class Progress:
         return Response(
             status,
             encode_attributes(uids, transfer_syntax_uid) if self.failed else None,
-            comment=self.comment if self.failed else "",
+            comment=self.reason,
             remaining=self.remaining if cancelled else None,
             completed=self.completed,
             failed=self.failed,

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from pacs_core.contracts import Node, Operation, Query, Response, StoredInstance
 from pacs_core.dataset import texts
-from pacs_core.dimse import DimseError, Status
+from pacs_core.dimse import DimseError, Status, describe
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.identifier import Identifier, retrieve_query
@@ -136,5 +136,5 @@ async def _store(item: Item, destination: Destination, progress: Progress) -> No
             status = await destination.store(item)
     finally:
         await item.close()
-    progress.comment = destination.reason or reason or progress.comment
-    progress.record(item.instance.identity.sop_instance_uid, status)
+    reason = destination.reason or reason or f"C-STORE was answered {describe(status)}"
+    progress.record(item.instance.identity.sop_instance_uid, status, reason)
