@@ -245,6 +245,17 @@ async def test_queries_are_recorded_without_values(provider, request_of, node):
     assert failed.details["status"] == "A900"
 
 
+async def test_what_nobody_foresaw_is_recorded_too(provider, request_of, node, monkeypatch):
+    def broken(archive, level):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(node.archive), "searchable_tags", broken)
+    with pytest.raises(ZeroDivisionError):
+        await answer(provider("FIND"), request_of("FIND", QueryRetrieveLevel="STUDY"))
+    [event] = node.audit.events
+    assert (event.outcome, event.details["status"]) == (Outcome.FAILURE, "0110")
+
+
 async def test_what_is_no_dataset_is_not_processed(provider, request_of):
     operation = request_of("FIND")
     operation.dataset = MemoryDataset(b"\x08\x00\x52\x00CS\xff\xff")

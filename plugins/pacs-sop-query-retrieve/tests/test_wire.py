@@ -37,7 +37,7 @@ def dataset(number: int) -> Dataset:
     return ds
 
 
-def keys(level: str, **values: str) -> Dataset:
+def keys(level: str, **values: str | list[str]) -> Dataset:
     ds = Dataset()
     ds.QueryRetrieveLevel = level
     for keyword, value in values.items():
@@ -118,6 +118,38 @@ def test_c_find_on_the_wire(association):
     assert found.NumberOfStudyRelatedInstances == COUNT
     assert found.RetrieveAETitle == "PACS"
     assert found.SpecificCharacterSet == "ISO_IR 100"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_found"),
+    [
+        ({"StudyDate": "20200131"}, True),
+        ({"StudyDate": "20200130"}, False),
+        ({"StudyDate": "20200101-"}, True),
+        ({"StudyDate": "-20200130"}, False),
+        ({"StudyTime": "1030"}, True),
+        ({"StudyTime": "103000.000"}, True),
+        ({"StudyTime": "1031"}, False),
+        ({"StudyTime": "10-11"}, True),
+        ({"ModalitiesInStudy": "CT"}, True),
+        ({"ModalitiesInStudy": ["MR", "CT"]}, True),
+        ({"ModalitiesInStudy": ["MR", "US"]}, False),
+        ({"PatientID": "P?"}, True),
+        ({"PatientID": "p1"}, False),
+        ({"PatientID": ["P1", "P2"]}, True),
+        ({"PatientName": "*"}, True),
+        ({"PatientName": "MULLER*"}, False),
+        ({"AccessionNumber": '""'}, True),
+        ({"PatientID": '""'}, False),
+        ({"StudyInstanceUID": ["1.2.3", "1.2.826.1"]}, True),
+        ({"StudyInstanceUID": "1.2.3"}, False),
+    ],
+)
+def test_matching_on_the_wire(association, wanted, is_found):
+    """PS3.4 C.2.2.2, through to the index."""
+    *matches, (final, _) = association.send_c_find(keys("STUDY", **wanted), FIND)
+    assert final.Status == 0x0000
+    assert len(matches) == is_found
 
 
 def test_c_find_error_on_the_wire(association):

@@ -154,6 +154,14 @@ async def test_a_dataset_of_another_class_than_announced(provider, ct_attributes
     assert response.status == 0xA900
 
 
+async def test_what_nobody_foresaw_is_recorded_too(audit, ct_dataset):
+    provider = Storage(FailingArchive(ZeroDivisionError()), audit)
+    with pytest.raises(ZeroDivisionError):
+        await answer(provider, MemoryOperation(store(), dataset=MemoryDataset(ct_dataset)))
+    assert audit.events[0].details["status"] == "0110"
+    assert audit.events[0].details["reason"] == "ZeroDivisionError"
+
+
 async def test_what_cannot_be_audited_is_not_acknowledged(provider, audit, ct_dataset):
     audit.failing = True
     response = await answer(provider, MemoryOperation(store(), dataset=MemoryDataset(ct_dataset)))

@@ -12,7 +12,7 @@ from pacs_core.contracts import (
     Outcome,
     Response,
 )
-from pacs_core.dimse import DimseError, StatusCategory, category
+from pacs_core.dimse import DimseError, Status, StatusCategory, category
 
 Details = dict[str, AuditValue]
 Work = Callable[[Operation, Details], Awaitable[Response]]
@@ -30,8 +30,8 @@ async def audited(audit: AuditTrail, kind: AuditKind, operation: Operation, work
 
     Raises
     ------
-    DimseError
-        As the work did.
+    Exception
+        As the work did; :class:`DimseError` with a status of its own, all else is 0110H.
     AuditFailedError
         It could not be recorded, so must not be acknowledged.
     """
@@ -41,6 +41,10 @@ async def audited(audit: AuditTrail, kind: AuditKind, operation: Operation, work
     except DimseError as error:
         details["reason"] = error.comment
         await _record(audit, kind, operation, error.status, details)
+        raise
+    except Exception as error:
+        details["reason"] = type(error).__name__
+        await _record(audit, kind, operation, Status.PROCESSING_FAILURE, details)
         raise
     await _record(audit, kind, operation, response.status, details)
     return response

@@ -63,6 +63,10 @@ class Storage(ServiceProvider):
         except DimseError as error:
             await self._record(operation, error.status, {"reason": error.comment})
             raise
+        except Exception as error:
+            reason = type(error).__name__
+            await self._record(operation, Status.PROCESSING_FAILURE, {"reason": reason})
+            raise
         await self._record(operation, Status.SUCCESS, _stored(result))
         return Response(Status.SUCCESS)
 
