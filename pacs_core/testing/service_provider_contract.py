@@ -163,6 +163,15 @@ class ServiceProviderContract:
         assert isinstance(first, ServiceProvider)
         assert first is not second
 
+    @pytest.mark.parametrize("information", [b"", b"\x01", b"\xff" * 64, bytes(65535)])
+    async def test_extended_negotiation_is_answered_whatever_is_asked(
+        self, descriptor: ServiceProviderDescriptor, provider: ServiceProvider, information: bytes
+    ) -> None:
+        """The answer is no longer than the question (PS3.7 D.3.3.5), or there is none."""
+        for uid in descriptor.sop_classes:
+            negotiated = provider.negotiate(uid, information)
+            assert negotiated is None or len(negotiated) <= len(information)
+
     async def test_examples_are_answered(
         self, provider: ServiceProvider, examples: Sequence[Example]
     ) -> None:
