@@ -106,7 +106,7 @@ class NodeArchive(Archive):
         IngestError
             One of its subclasses says why; nothing was left behind.
         AuditFailedError
-            A duplicate could not be recorded; nothing was left behind.
+            A duplicate could not be recorded; what is served is unchanged.
         """
         for uid in (sop_instance_uid, transfer_syntax_uid):
             if not is_valid_uid(uid):

@@ -21,6 +21,9 @@ STUDY = 0x0020_000D
 SERIES = 0x0020_000E
 IDENTITY_TAGS = frozenset({SOP_CLASS, SOP_INSTANCE, STUDY, SERIES})
 
+MAX_HELD = 16 << 20
+"""Bytes in which a dataset must have said who it is; they are held in memory until then."""
+
 Chunk = bytes | memoryview
 
 
@@ -98,7 +101,7 @@ class Arrival:
         self._ended = False
 
     async def read_header(self, sop_class_uid: str, sop_instance_uid: str) -> None:
-        """Read until the header is scanned, and check who the dataset says it is.
+        """Read until the dataset has said who it is, and check that.
 
         Raises
         ------
@@ -109,9 +112,14 @@ class Arrival:
         MalformedDataset
             It is no dataset in its transfer syntax.
         """
-        while not self._scanner.done and (chunk := await self._read()) is not None:
+        found = self._scanner.attributes
+        while not (self._scanner.done or found.keys() >= IDENTITY_TAGS):
+            if self.size > MAX_HELD:
+                raise InvalidInstanceError(f"the dataset has no identity in {self.size} bytes")
+            if (chunk := await self._read()) is None:
+                break
             self._held.append(chunk)
-        self.identity = identity_in(self._scanner.attributes)
+        self.identity = identity_in(found)
         _agree(SOP_CLASS, sop_class_uid, self.identity.sop_class_uid)
         _agree(SOP_INSTANCE, sop_instance_uid, self.identity.sop_instance_uid)
 
@@ -122,10 +130,15 @@ class Arrival:
         ------
         MalformedDataset
             The dataset is malformed, or ended too early.
+        InvalidInstanceError
+            It ended, and had said who it is more than once, not always the same.
         """
         if self._held:
             return self._held.popleft()
-        return await self._read()
+        chunk = await self._read()
+        if chunk is None and identity_in(self._scanner.attributes) != self.identity:
+            raise InvalidInstanceError("the dataset has two different identities")
+        return chunk
 
     async def _read(self) -> Chunk | None:
         if self._ended:
@@ -163,7 +176,7 @@ class Arrival:
 
     @property
     def attributes(self) -> Attributes:
-        """What the index wants of the header; complete once the header is read."""
+        """What the index wants of the header; complete at the end of the dataset."""
         found = self._scanner.attributes
         if found.keys() <= self._wanted:
             return found

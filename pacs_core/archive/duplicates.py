@@ -117,20 +117,25 @@ class Duplicates:
         self, writer: ObjectWriter, digest: str, arrival: Arrival, existing: StoredInstance
     ) -> IngestResult:
         """Commit a written newcomer beside what is stored, and settle which one is served."""
-        variant = uuid4().hex
         if self.policy is DuplicatePolicy.KEEP_FIRST:
-            # What is set aside and sent again meets its own key, and does not pile up.
-            variant = digest
-        try:
-            stored = await writer.commit(variant)
-        except ObjectExistsError as taken:
-            if taken.key != existing.key:
-                return await self._set_aside(taken.key, existing, arrival.origin)
-            # What is served has the newcomer's digest but not its bytes: it has decayed.
-            stored = await writer.commit(uuid4().hex)
-        record = arrival.record(stored)
+            key = await self._keep(writer, digest, existing)
+            return await self._set_aside(key, existing, arrival.origin)
+        record = arrival.record(await writer.commit(uuid4().hex))
         async with self.shelf.withdrawing(record.instance):
             return await self._settle(record, existing, arrival.origin)
+
+    async def _keep(self, writer: ObjectWriter, digest: str, existing: StoredInstance) -> str:
+        """Commit what is set aside: sent again it meets its own key, and does not pile up.
+
+        Whatever fails later, it is not withdrawn: by then another process may rely on it.
+        """
+        try:
+            return (await writer.commit(digest)).key
+        except ObjectExistsError as taken:
+            if taken.key != existing.key:
+                return taken.key
+            # What is served has the newcomer's digest but not its bytes: it has decayed.
+            return (await writer.commit(uuid4().hex)).key
 
     async def compare(
         self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin

@@ -48,9 +48,10 @@ class Shelf:
         return self.store.writer(arrival.identity, durable=self.durable)
 
     async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:
-        """Publish an event."""
-        event = InstanceEvent(kind, record.instance, origin, record.attributes)
-        await self.events.publish(event)
+        """Publish an event, if anyone listens."""
+        if self.events.active:
+            event = InstanceEvent(kind, record.instance, origin, record.attributes)
+            await self.events.publish(event)
 
     async def tell_received(self, arrival: Arrival) -> None:
         """Publish that an instance has arrived whole; it has no key yet."""

@@ -135,15 +135,28 @@ async def test_every_decision_is_recorded(bench, dataset, policy, decision, outc
     assert newcomer in await bench.objects() if policy is not REJECT else newcomer is None
 
 
-@pytest.mark.parametrize("policy", [KEEP, REPLACE])
-async def test_what_cannot_be_recorded_does_not_happen(bench, dataset, policy):
-    archive = bench.archive(policy=policy)
+async def test_what_cannot_be_recorded_is_not_replaced(bench, dataset):
+    archive = bench.archive(policy=REPLACE)
     await bench.send(archive, dataset())
     bench.trail.failure = AuditFailedError("no audit")
     with pytest.raises(AuditFailedError):
         await bench.send(archive, dataset(pixels=b"ab"))
     assert await bench.served() == dataset()
     assert list((await bench.datasets()).values()) == [dataset()]
+
+
+async def test_setting_aside_fails_if_it_cannot_be_recorded_and_can_be_tried_again(bench, dataset):
+    archive = bench.archive()
+    await bench.send(archive, dataset())
+    bench.trail.failure = AuditFailedError("no audit")
+    for _ in range(2):
+        with pytest.raises(AuditFailedError):
+            await bench.send(archive, dataset(pixels=b"ab"))
+    bench.trail.failure = None
+    result = await bench.send(archive, dataset(pixels=b"ab"))
+    assert result.outcome is IngestOutcome.SET_ASIDE
+    assert await bench.served() == dataset()
+    assert len(await bench.objects()) == 2
 
 
 async def test_what_was_set_aside_before_stays_if_recording_fails(bench, dataset):

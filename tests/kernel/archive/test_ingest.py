@@ -166,6 +166,63 @@ async def test_another_transfer_syntax_than_announced_is_refused(bench, dataset)
     assert not await bench.objects()
 
 
+def _element(tag, data):
+    group, number = (tag >> 16).to_bytes(2, "little"), (tag & 0xFFFF).to_bytes(2, "little")
+    return group + number + b"OB\0\0" + len(data).to_bytes(4, "little") + data
+
+
+async def test_a_long_value_before_the_last_wanted_attribute_is_not_held(bench, dataset):
+    """An encapsulated document (0042,0011) lies before attributes that an index may want."""
+    header = dataset(pixels=b"")[:-12]
+    data = header + _element(0x0042_0011, bytes(1 << 20)) + dataset(pixels=b"ab")[-14:]
+    written = []
+    make = bench.store.writer
+
+    def writer(identity, *, durable):
+        made = make(identity, durable=durable)
+        write = made.write
+
+        async def spy(chunks):
+            written.append(sum(len(chunk) for chunk in chunks))
+            await write(chunks)
+
+        made.write = spy
+        return made
+
+    bench.store.writer = writer
+    await bench.send(bench.archive(), data, size=1000)
+    assert await bench.served() == data
+    assert max(written) < 3000
+
+
+async def test_attributes_after_the_identity_are_indexed_all_the_same(bench, dataset):
+    async with bench.listening() as listener:
+        await bench.send(bench.archive(), dataset(), size=1)
+    number = tag_of("InstanceNumber")
+    assert [event.attributes[number] for event in listener.events] == [("1",), ("1",)]
+
+
+async def test_who_does_not_say_early_who_it_is_is_refused(bench, dataset, monkeypatch):
+    monkeypatch.setattr("pacs_core.archive.arrival.MAX_HELD", 5000)
+    whole = dataset()
+    cut = whole.index(b"\x20\0\x0d\0")
+    for length, refused in ((4000, False), (6000, True)):
+        data = whole[:cut] + _element(0x0019_1001, bytes(length)) + whole[cut:]
+        if refused:
+            with pytest.raises(InvalidInstanceError, match="no identity in"):
+                await bench.send(bench.archive(), data)
+        else:
+            await bench.send(bench.archive(), data)
+
+
+async def test_two_identities_are_refused(bench, dataset):
+    whole = dataset(pixels=b"")[:-12]
+    again = dataset("1.2.3.9", pixels=b"ab")
+    with pytest.raises(InvalidInstanceError, match="two different identities"):
+        await bench.send(bench.archive(), whole + again, size=50)
+    assert not await bench.objects()
+
+
 async def test_a_full_store_is_out_of_resources(bench, dataset):
     bench.store._capacity = 1000
     with pytest.raises(OutOfResourcesError, match="no room") as caught:
