@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from pacs_core.contracts import Index, InstanceRecord, Level, Query, StoredInstance
 from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
 from pacs_core.testing.memory_matching import matches
-from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED, upward
+from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED
 
 _PATIENT_ID = tag_of("PatientID")
 _ISSUER = tag_of("IssuerOfPatientID")
@@ -117,30 +117,28 @@ class MemoryIndex(Index):
         return list(islice(self._matching(query), query.offset, stop))
 
     def _matching(self, query: Query) -> Iterator[tuple[Path, Attributes]]:
-        for path, rows in self._entities(query.level, self._rows.values()).items():
-            described = [self._described(row) for row in rows]
-            if all(any(matches(c, each) for each in described) for c in query.conditions):
-                yield path, described[0]
+        described = self._described()
+        for path, rows in self._entities(query.level).items():
+            views = [described[row.path] for row in rows]
+            if all(any(matches(c, view) for view in views) for c in query.conditions):
+                yield path, views[0]
 
-    def _entities(self, level: Level, rows: Iterable[_Row]) -> dict[Path, list[_Row]]:
+    def _entities(self, level: Level) -> dict[Path, list[_Row]]:
         entities: dict[Path, list[_Row]] = {}
-        for row in rows:
+        for row in self._rows.values():
             entities.setdefault(row.path[: level.depth + 1], []).append(row)
         return entities
 
-    def _described(self, row: _Row) -> Attributes:
-        """Return the attributes of an instance and of all that it belongs to."""
-        attributes: MutableAttributes = {}
-        for level in upward(Level.IMAGE):
-            rows = [
-                other
-                for other in self._rows.values()
-                if other.path[: level.depth + 1] == row.path[: level.depth + 1]
-            ]
-            attributes |= _only(KEPT[level], rows[0].record.attributes)
-            attributes |= _only(COMPUTED[level], _computed(rows))
-        attributes[_STUDY] = (row.path[1],)
-        return attributes
+    def _described(self) -> dict[Path, Attributes]:
+        """Return the attributes of every entity, those of all that it belongs to included."""
+        described: dict[Path, Attributes] = {(): {}}
+        for level in Level:
+            for path, rows in self._entities(level).items():
+                own = _only(KEPT[level], rows[0].record.attributes)
+                computed = _only(COMPUTED[level], _computed(rows)) if COMPUTED[level] else {}
+                study = {_STUDY: path[1:2]} if level is Level.STUDY else {}
+                described[path] = {**described[path[:-1]], **own, **computed, **study}
+        return described
 
 
 def _encodable(attributes: Attributes) -> Attributes:
