@@ -7,9 +7,10 @@ one plugin does wrong reaches another (compare conda#12096, simonw/llm#1280).
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import pluggy
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import Distribution, EntryPoint, entry_points
 
 from pacs_core.plugins import hookspecs
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, PROJECT
@@ -106,7 +107,7 @@ class PluginManager:
             try:
                 values = [arguments[name] for name in implementation.argnames]
                 result = implementation.function(*values)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.quarantine(record, f"{hook} raised {_summary(error)}", error)
             else:
                 yield record, result
@@ -142,10 +143,12 @@ class PluginManager:
 
 
 def _identity(point: EntryPoint) -> tuple[str, str, str]:
-    distribution = point.dist
-    if distribution is None:
-        return "unknown", "0", point.value
-    return distribution.name, distribution.version, point.value
+    try:
+        distribution = cast(Distribution, point.dist)
+        source = distribution.name, distribution.version
+    except Exception:  # no metadata, or broken ones, as an interrupted uninstall leaves them
+        source = "unknown", "0"
+    return *source, point.value
 
 
 def _summary(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Collects what plugins register, checks it, and settles who provides what."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -51,50 +52,41 @@ class Registry:
     """Everything that loaded plugins have registered: descriptors by kind and name, in order."""
 
     _entries: dict[str, dict[str, tuple[PluginRecord, Any]]] = field(factory=dict)
-    _sop_classes: dict[str, str] = field(factory=dict)
+    _owners: dict[str, PluginRecord] = field(factory=dict)
 
     def collect(self, manager: PluginManager, setup: Setup, kinds: Iterable[Kind] = KINDS) -> None:
-        """Call the registration hooks; a plugin whose descriptors do not fit is quarantined."""
+        """Call the registration hooks; a plugin whose descriptors do not fit is quarantined.
+
+        All hooks are called before the first name is given away: a plugin that fails in its last
+        hook has taken nothing from those that come after it.
+        """
+        offered: dict[str, list[tuple[Kind, object]]] = defaultdict(list)
         for kind in kinds:
             arguments = {} if kind.hook == "pacs_cli_commands" else {"setup": setup}
             for record, result in manager.call(kind.hook, **arguments):
-                try:
-                    self._register(kind, record, result)
-                except RegistrationError as error:
-                    manager.quarantine(record, f"{kind.hook}: {error}")
-            self._forget_quarantined(manager)
+                offered[record.name].append((kind, result))
+        for record in manager.loaded:
+            try:
+                self._register(record, offered[record.name])
+            except RegistrationError as error:
+                manager.quarantine(record, str(error))
+            except Exception as error:
+                reason = f"its descriptors cannot be read: {type(error).__name__}: {error}"
+                manager.quarantine(record, reason, error)
 
-    def _register(self, kind: Kind, record: PluginRecord, result: object) -> None:
-        descriptors = _checked(kind, result)
-        entries = self._entries.setdefault(kind.label, {})
-        for descriptor in descriptors:
-            if descriptor.name in entries:
-                owner = entries[descriptor.name][0]
-                raise RegistrationError(
-                    f"the {kind.label} {descriptor.name!r} is provided by plugin {owner.name} "
-                    f"({owner.source}) already; disable one of the two"
-                )
-            self._claim(record, descriptor)
-        entries.update({d.name: (record, d) for d in descriptors})
-        if descriptors:
+    def _register(self, record: PluginRecord, offers: list[tuple[Kind, object]]) -> None:
+        accepted = [(kind, each) for kind, result in offers for each in _checked(kind, result)]
+        claims: dict[str, PluginRecord] = {}
+        for kind, descriptor in accepted:
+            for claim in _claims(kind, descriptor):
+                owner = self._owners.get(claim) or claims.get(claim)
+                if owner is not None:
+                    raise RegistrationError(_taken(kind, claim, owner, record))
+                claims[claim] = record
+        self._owners |= claims
+        for kind, descriptor in accepted:
+            self._entries.setdefault(kind.label, {})[descriptor.name] = (record, descriptor)
             record.kinds.add(kind.label)
-
-    def _claim(self, record: PluginRecord, descriptor: Descriptor) -> None:
-        if not isinstance(descriptor, ServiceProviderDescriptor):
-            return
-        for uid in descriptor.sop_classes:
-            owner = self._sop_classes.get(uid, record.name)
-            if owner != record.name:
-                raise RegistrationError(
-                    f"SOP class {uid} is provided by plugin {owner} already; disable one of the two"
-                )
-        self._sop_classes.update(dict.fromkeys(descriptor.sop_classes, record.name))
-
-    def _forget_quarantined(self, manager: PluginManager) -> None:
-        loaded = {record.name for record in manager.loaded}
-        for label, entries in self._entries.items():
-            self._entries[label] = {n: e for n, e in entries.items() if e[0].name in loaded}
-        self._sop_classes = {u: n for u, n in self._sop_classes.items() if n in loaded}
 
     def entries(self, kind: type[Any]) -> list[tuple[PluginRecord, Any]]:
         """Return the plugin and descriptor of everything of a descriptor type, in order."""
@@ -106,9 +98,26 @@ class Registry:
         return next((entry for entry in self.entries(kind) if entry[1].name == name), None)
 
 
+def _claims(kind: Kind, descriptor: Descriptor) -> list[str]:
+    """Return what only one descriptor may have."""
+    claims = [f"{kind.label} {descriptor.name!r}"]
+    if isinstance(descriptor, ServiceProviderDescriptor):
+        claims += [f"SOP class {uid}" for uid in descriptor.sop_classes]
+    return claims
+
+
+def _taken(kind: Kind, claim: str, owner: PluginRecord, record: PluginRecord) -> str:
+    if owner is record:
+        return f"{kind.hook}: registers the {claim} twice"
+    return (
+        f"{kind.hook}: the {claim} is provided by plugin {owner.name} ({owner.source}) already; "
+        "disable one of the two"
+    )
+
+
 def _checked(kind: Kind, result: object) -> Sequence[Any]:
     if isinstance(result, Sequence) and all(isinstance(d, kind.descriptor) for d in result):
         return result
     raise RegistrationError(
-        f"must return a sequence of {kind.descriptor.__name__}, not {result!r:.200}"
+        f"{kind.hook}: must return a sequence of {kind.descriptor.__name__}, not {result!r:.200}"
     )
