@@ -2,15 +2,15 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import fields, has
+from attrs import fields
 
 from pacs_core.config.model import Config
-from pacs_core.config.structure import ConfigError, structure
-from pacs_core.plugins import PluginManager, PluginState
+from pacs_core.config.structure import ConfigError, check_schema, structure
+from pacs_core.plugins import PluginManager, PluginPolicy, PluginRecord, PluginState
 
 DEFAULT_FILE = "pacs.toml"
 
@@ -71,16 +71,31 @@ def load_config(
     problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]
     config = _structure({n: t for n, t in tables.items() if n in known}, problems)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *_plugin_problems(config, tables)])
     return config
 
 
 def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
+    """Structure the tables that can be; the others keep their defaults."""
+    good = {}
+    for name, table in tables.items():
+        try:
+            structure({name: table}, Config, "")
+            good[name] = table
+        except ConfigError as error:
+            problems += error.problems
+    return structure(good, Config, "")
+
+
+def _plugin_problems(config: Config, tables: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong in plugins' tables, so that all problems are reported at once."""
+    if tables.get("plugins") and config.plugins == PluginPolicy():
+        return ()  # which plugins may be imported is not known
     try:
-        return structure(tables, Config, "")
+        structure_plugin_configs(PluginManager(config.plugins), config)
     except ConfigError as error:
-        problems += error.problems
-        return Config()
+        return error.problems
+    return ()
 
 
 def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[type, object]:
@@ -94,10 +109,7 @@ def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[typ
     configs: dict[type, object] = {}
     problems = _unknown_tables(manager, config)
     with_config = set()
-    for record, schema in manager.call("pacs_config"):
-        if not isinstance(schema, type) or not has(schema):
-            manager.quarantine(record, f"pacs_config must return an attrs class, not {schema!r}")
-            continue
+    for record, schema in _schemas(manager):
         with_config.add(record.name)
         try:
             table = config.plugin.get(record.name, {})
@@ -110,6 +122,23 @@ def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[typ
     if problems:
         raise ConfigError(problems)
     return configs
+
+
+def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:
+    owners: dict[type, PluginRecord] = {}
+    for record, result in manager.call("pacs_config"):
+        try:
+            schema = check_schema(result)
+        except TypeError as error:
+            manager.quarantine(record, f"pacs_config: {error}", error)
+            continue
+        owner = owners.setdefault(schema, record)
+        if owner is record:
+            yield record, schema
+        else:
+            manager.quarantine(
+                record, f"pacs_config: plugin {owner.name} ({owner.source}) uses this class already"
+            )
 
 
 def _unknown_tables(manager: PluginManager, config: Config) -> list[str]:

@@ -78,7 +78,7 @@ class PeerConfig:
 
     ae_title: str = field()
     host: str
-    port: int = field(default=104, validator=_port)
+    port: int = field(default=104, validator=and_(ge(1), le(65535)))
 
     @ae_title.validator
     def _check_ae_title(self, _attribute: object, value: str) -> None:
@@ -148,9 +148,12 @@ def check_ae_title(value: str) -> None:
     Raises
     ------
     ValueError
-        It is empty, longer than 16 characters, or has characters that are not allowed.
+        It is empty, longer than 16 characters, or has characters that are not allowed. Spaces
+        at either end are not significant, so that a title with some could never be told apart.
     """
-    if not 1 <= len(value.strip()) <= 16 or not value.isascii() or not value.isprintable():
+    if not 1 <= len(value) <= 16 or not value.isascii() or not value.isprintable():
         raise ValueError(f"an AE title has 1 to 16 printable ASCII characters, not {value!r}")
+    if value != value.strip():
+        raise ValueError(f"an AE title neither begins nor ends with a space: {value!r}")
     if "\\" in value:
         raise ValueError(f"an AE title has no backslash: {value!r}")

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import asdict
 
 from pacs_core.config.model import Config
+from pacs_core.contracts import Secret
 
 
 def effective_tables(config: Config, plugin_configs: Mapping[str, object]) -> dict[str, object]:
@@ -31,6 +32,8 @@ def _plain(value: Any) -> dict[str, object]:
 def _simple(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Secret):
+        return {"env": value.env} if value.env else {"file": value.file}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -61,7 +64,8 @@ def _literal(value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_literal(v)}" for k, v in value.items()) + " }"
+        pairs = (f"{_key(k)} = {_literal(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {', '.join(pairs)} }}"
     escaped = "".join(_escape(character) for character in str(value))
     return f'"{escaped}"'
 
@@ -69,4 +73,4 @@ def _literal(value: object) -> str:
 def _escape(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    return character if character.isprintable() else f"\\u{ord(character):04x}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -1,13 +1,24 @@
 """Raw tables to typed values: strict, and with every error at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from attrs import fields, has
-from cattrs import BaseValidationError, ClassValidationError, Converter, transform_error
-from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError
+from cattrs import (
+    BaseValidationError,
+    ClassValidationError,
+    Converter,
+    IterableValidationError,
+    transform_error,
+)
+from cattrs.errors import (
+    AttributeValidationNote,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
 from cattrs.gen import make_dict_structure_fn
 
 from pacs_core.contracts import Secret
@@ -27,6 +38,23 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+def check_schema(schema: object) -> type:
+    """Return a class that can be structured, whatever a table holds.
+
+    Raises
+    ------
+    TypeError
+        It is no attrs class, or has a field of a type that configuration cannot express.
+    """
+    if not isinstance(schema, type) or not has(schema):
+        raise TypeError(f"expected an attrs class, not {schema!r}")
+    try:
+        _converter.get_structure_hook(schema)
+    except Exception as error:
+        raise TypeError(f"{schema.__qualname__} cannot be read from TOML: {error}") from error
+    return schema
 
 
 def structure(raw: object, schema: type[T], path: str) -> T:
@@ -58,6 +86,7 @@ def structure(raw: object, schema: type[T], path: str) -> T:
 
 def _readable(problem: str, path: str) -> str:
     what, _, where = problem.rpartition(" @ $")
+    where = re.sub(r"\['([A-Za-z0-9_-]+)'\]", r".\1", where)
     place = f"{path}{where}" if path else where.removeprefix(".")
     return f"{place or 'configuration'}: {what}"
 
@@ -97,10 +126,43 @@ def _path(value: object, _kind: object) -> Path:
     return Path(_exactly(value, str)).expanduser()
 
 
-def _sequence(value: object, kind: Any) -> tuple[Any, ...]:
+def _items(value: object, kind: Any) -> Any:
+    """Structure a list; cattrs alone would take a string for a list of characters."""
     if not isinstance(value, list | tuple):
         raise TypeError(f"expected a list, found {value!r}")
-    return tuple(_converter.structure(item, kind.__args__[0]) for item in value)
+    items, errors = [], []
+    for index, item in enumerate(value):
+        try:
+            items.append(_converter.structure(item, get_args(kind)[0]))
+        except Exception as error:
+            error.add_note(IterableValidationNote("", index, get_args(kind)[0]))
+            errors.append(error)
+    if errors:
+        raise IterableValidationError("", errors, kind)
+    return _COLLECTIONS[get_origin(kind)](items)
+
+
+_COLLECTIONS: dict[Any, Callable[[list[Any]], object]] = {
+    tuple: tuple,
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    Sequence: tuple,
+}
+
+
+_MAPPINGS: tuple[Any, ...] = (dict, Mapping)
+
+
+def _mapping(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    inner = converter.gen_structure_mapping(kind)
+
+    def hook(value: Any, kind: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a table, found {value!r}")
+        return inner(value, kind)
+
+    return hook
 
 
 def _secret(value: object, _kind: object) -> Secret:
@@ -153,6 +215,10 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(Path, _path)
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _choice
+    )
+    converter.register_structure_hook_func(lambda kind: get_origin(kind) in _COLLECTIONS, _items)
+    converter.register_structure_hook_factory(
+        lambda kind: get_origin(kind) in _MAPPINGS, lambda kind: _mapping(kind, converter)
     )
     converter.register_structure_hook_factory(has, lambda kind: _validated(kind, converter))
     converter.register_structure_hook(Secret, _secret)
