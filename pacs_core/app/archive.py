@@ -1,7 +1,8 @@
 """Opens the configured archive: store, index, audit trail, event handlers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +24,7 @@ from pacs_core.contracts import (
     ObjectStore,
     ObjectStoreDescriptor,
 )
-from pacs_core.plugins import PluginRecord
+from pacs_core.plugins import PluginRecord, PluginState
 
 
 @frozen
@@ -112,41 +113,36 @@ async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any])
     if chosen is None:
         return None
     record, descriptor = chosen
-    name = f"{descriptor.name} ({record.source})"
-    try:
-        component = descriptor.create(assembly.setup)
-    except Exception as error:
-        assembly.manager.quarantine(record, f"creating {descriptor.name} failed: {error}", error)
-        raise StartError(f"{name} cannot be created: {error}") from error
-    await lifespan.start(name, component)
-    return component
+    return await lifespan.start(
+        f"{descriptor.name} ({record.source})", lambda: descriptor.create(assembly.setup)
+    )
 
 
 async def start_optional(
-    assembly: Assembly, lifespan: Lifespan, record: PluginRecord, name: str, component: Component
-) -> bool:
+    assembly: Assembly,
+    lifespan: Lifespan,
+    record: PluginRecord,
+    name: str,
+    create: Callable[[], Component],
+) -> Any:
     """Start a component that the node can do without; quarantine its plugin if it fails.
 
     Returns
     -------
-    bool
-        Whether it runs.
+    Component or None
+        None if it does not run, or if its plugin was quarantined before.
+
+    Raises
+    ------
+    PluginError
+        The node was configured not to do without it.
     """
+    if record.state is not PluginState.LOADED:
+        return None
     try:
-        await lifespan.start(f"{name} ({record.source})", component)
+        return await lifespan.start(f"{name} ({record.source})", create)
     except StartError as error:
         assembly.manager.quarantine(record, str(error), error.__cause__)
-        assembly.manager.check_required()
-        return False
-    return True
-
-
-def create_optional(assembly: Assembly, record: PluginRecord, create: Any, *args: Any) -> Any:
-    """Create a component that the node can do without; None if that fails."""
-    try:
-        return create(*args)
-    except Exception as error:
-        assembly.manager.quarantine(record, f"creating a component failed: {error}", error)
         assembly.manager.check_required()
         return None
 
@@ -155,12 +151,12 @@ async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str
     sinks = []
     for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
         required = descriptor.required or descriptor.name in assembly.config.audit.required
-        sink = create_optional(assembly, record, descriptor.create, assembly.setup)
-        runs = sink and await start_optional(assembly, lifespan, record, descriptor.name, sink)
-        if required and not runs:
-            raise StartError(f"the required audit sink {descriptor.name!r}: {record.reason}")
-        if runs:
+        create = partial(descriptor.create, assembly.setup)
+        sink = await start_optional(assembly, lifespan, record, descriptor.name, create)
+        if sink is not None:
             sinks.append((descriptor.name, sink, required))
+        elif required:
+            raise StartError(f"the required audit sink {descriptor.name!r}: {record.reason}")
     return sinks
 
 
@@ -168,6 +164,7 @@ async def _start_handlers(
     assembly: Assembly, lifespan: Lifespan, node: Node, events: EventDispatcher
 ) -> None:
     for record, descriptor in assembly.registry.entries(EventHandlerDescriptor):
-        handler = create_optional(assembly, record, descriptor.create, node)
-        if handler and await start_optional(assembly, lifespan, record, descriptor.name, handler):
+        create = partial(descriptor.create, node)
+        handler = await start_optional(assembly, lifespan, record, descriptor.name, create)
+        if handler is not None:
             events.add(descriptor.name, handler)

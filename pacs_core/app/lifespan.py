@@ -1,10 +1,14 @@
 """Starts components in order, stops them in reverse, and keeps the failures of each apart."""
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 import anyio
 
 from pacs_core.contracts import Component
+
+ComponentT = TypeVar("ComponentT", bound=Component)
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +30,26 @@ class Lifespan:
         self._timeout = timeout
         self._running: list[tuple[str, Component]] = []
 
-    async def start(self, name: str, component: Component) -> None:
-        """Start a component.
+    async def start(self, name: str, create: Callable[[], ComponentT]) -> ComponentT:
+        """Create a component and start it.
 
         Raises
         ------
         StartError
             It raised, or took too long. It was stopped again.
         """
+        component = _created(name, create)
         self._running.append((name, component))
         try:
-            with anyio.fail_after(self._timeout):
+            with anyio.move_on_after(self._timeout) as scope:
                 await component.start()
-        except TimeoutError as error:
+        except (Exception, SystemExit) as error:
             await self._stop_last()
-            raise StartError(f"{name} did not start within {self._timeout:g} s") from error
-        except Exception as error:
+            raise StartError(f"{name} did not start: {_summary(error)}") from error
+        if scope.cancelled_caught:
             await self._stop_last()
-            raise StartError(f"{name} did not start: {type(error).__name__}: {error}") from error
+            raise StartError(f"{name} did not start within {self._timeout:g} s")
+        return component
 
     async def stop_all(self) -> None:
         """Stop everything, last started first; never raises."""
@@ -54,9 +60,24 @@ class Lifespan:
     async def _stop_last(self) -> None:
         name, component = self._running.pop()
         try:
-            with anyio.fail_after(self._timeout):
+            with anyio.move_on_after(self._timeout) as scope:
                 await component.stop()
-        except TimeoutError:
-            logger.error("%s did not stop within %g s", name, self._timeout)  # noqa: TRY400
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("%s failed to stop", name)
+        else:
+            if scope.cancelled_caught:
+                logger.error("%s did not stop within %g s", name, self._timeout)
+
+
+def _created(name: str, create: Callable[[], ComponentT]) -> ComponentT:
+    try:
+        component = create()
+    except (Exception, SystemExit) as error:
+        raise StartError(f"{name} cannot be created: {_summary(error)}") from error
+    if not isinstance(component, Component):
+        raise StartError(f"{name} is not a component, but {component!r:.200}")
+    return component
+
+
+def _summary(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,16 +1,18 @@
 """A running node: an open archive, service providers, and a listener."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import anyio
 from attrs import frozen
 
-from pacs_core.app.archive import OpenArchive, create_optional, open_archive, start_optional
+from pacs_core.app.archive import OpenArchive, open_archive, start_optional
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.lifespan import StartError
 from pacs_core.archive import NoArchive
 from pacs_core.association import Listener, Offer, Services, task_group
 from pacs_core.contracts import (
@@ -22,7 +24,7 @@ from pacs_core.contracts import (
     Outcome,
     ServiceProviderDescriptor,
 )
-from pacs_core.plugins import PluginState
+from pacs_core.plugins import PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +79,9 @@ async def run_node(assembly: Assembly) -> AsyncIterator[RunningNode]:
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
     offers: dict[str, Offer] = {}
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
-        if record.state is not PluginState.LOADED:
-            continue
-        provider = create_optional(assembly, record, descriptor.create, opened.node)
-        if provider and await start_optional(
-            assembly, opened.lifespan, record, descriptor.name, provider
-        ):
+        create = partial(descriptor.create, opened.node)
+        provider = await start_optional(assembly, opened.lifespan, record, descriptor.name, create)
+        if provider is not None:
             offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
     return Services(offers, *(tuple(guards[part]) for part in _PARTS))
@@ -92,17 +91,36 @@ _PARTS = ("authenticator", "authorizer", "observer")
 
 
 async def _access(assembly: Assembly, opened: OpenArchive) -> dict[str, list[Component]]:
-    guards: dict[str, list[Component]] = {part: [] for part in _PARTS}
+    parts: dict[str, list[Component]] = {part: [] for part in _PARTS}
     for record, descriptor in assembly.registry.entries(AccessDescriptor):
         for part in _PARTS:
             create = getattr(descriptor, part)
             if create is None:
                 continue
-            # A guard that does not start must not leave the door open: this one is fatal.
-            component = create(assembly.setup)
-            await opened.lifespan.start(f"{descriptor.name} ({record.source})", component)
-            guards[part].append(component)
-    return guards
+            create = partial(create, assembly.setup)
+            component = await _start_access(assembly, opened, record, descriptor.name, part, create)
+            parts[part] += [component] if component else []
+    return parts
+
+
+async def _start_access(
+    assembly: Assembly,
+    opened: OpenArchive,
+    record: PluginRecord,
+    name: str,
+    part: str,
+    create: Callable[[], Component],
+) -> Component | None:
+    if part == "observer":
+        observer: Component | None = await start_optional(
+            assembly, opened.lifespan, record, name, create
+        )
+        return observer
+    # A guard that does not start must not leave the door open: this one is fatal.
+    label = f"{part} {name} ({record.source})"
+    if record.state is not PluginState.LOADED:
+        raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
+    return await opened.lifespan.start(label, create)
 
 
 async def _announce(assembly: Assembly, opened: OpenArchive, services: Services) -> None:
