@@ -1,0 +1,78 @@
+"""The commands of ``pacs``: a table of ours, and those that plugins contribute."""
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError
+
+from pacs_core.cli.errors import USAGE, report
+from pacs_core.cli.output import complain
+
+_GROUPS = {
+    "index": "Rebuild or verify the index.",
+    "config": "Show or check the configuration.",
+}
+_COMMANDS = {
+    "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
+    "echo": ("echo:echo", "Verify that a peer answers (C-ECHO)."),
+    "store": ("store:store", "Send files to a peer (C-STORE)."),
+    "find": ("find:find", "Query a peer (C-FIND)."),
+    "get": ("get:get", "Retrieve instances from a peer into a folder (C-GET)."),
+    "move": ("move:move", "Let a peer send instances to an AE title (C-MOVE)."),
+    "import": ("importing:import_files", "Put files into this machine's archive."),
+    "delete": ("delete:delete", "Delete from this machine's archive."),
+    "index rebuild": ("index:rebuild", "Make the index again from the object store."),
+    "index verify": ("index:verify", "Name every difference between index and object store."),
+    "config show": ("config:show", "Print the effective configuration as TOML."),
+    "config check": ("config:check", "Name every problem of the configuration."),
+    "plugins": ("plugins:plugins", "List plugins and their state."),
+}
+"""Name, function (imported when it is run) and help of each command, in the order of the help."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; failures become messages."""
+    try:
+        return _run(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error)
+
+
+def _run(arguments: list[str]) -> int:
+    app = build_app()
+    if not _is_builtin(arguments):
+        from pacs_core.cli.contributed import add_contributed
+
+        add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
+    try:
+        result = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        complain(str(error).replace("\n", " "))
+        return USAGE
+    sys.stdout.flush()
+    return result if isinstance(result, int) else os.EX_OK
+
+
+def build_app() -> App:
+    """Return the application with the commands of the kernel."""
+    app = App(
+        name="pacs",
+        help="A plugin-driven DICOM archive.",
+        version_flags=[],
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    groups = {name: App(name=name, help=text) for name, text in _GROUPS.items()}
+    for name, (target, text) in _COMMANDS.items():
+        group, _, leaf = name.rpartition(" ")
+        parent = groups[group] if group else app
+        parent.command(f"pacs_core.cli.{target}", name=leaf, help=text)
+    for group_app in groups.values():
+        app.command(group_app)
+    return app
+
+
+def _is_builtin(arguments: list[str]) -> bool:
+    return " ".join(arguments[:1]) in _COMMANDS or " ".join(arguments[:2]) in _COMMANDS

@@ -1,0 +1,89 @@
+"""Commands that plugins contribute through ``pacs_cli_commands``."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cyclopts import App
+
+from pacs_core.cli.errors import CommandError
+from pacs_core.cli.output import complain
+from pacs_core.config import Config, ConfigError, load_config
+from pacs_core.contracts import CliCommandDescriptor, Setup
+from pacs_core.plugins import KINDS, PluginManager, PluginRecord, Registry
+
+
+def add_contributed(
+    app: App, arguments: list[str], commands: frozenset[str], groups: frozenset[str]
+) -> None:
+    """Add the plugins' commands to the application.
+
+    Parameters
+    ----------
+    app : App
+    arguments : list of str
+        The command line: the one command that it names is loaded, the others only listed.
+    commands, groups : frozenset of str
+        Names of the kernel's own, which nobody may take.
+    """
+    for record, descriptor in _descriptors(arguments):
+        words = descriptor.name.split()
+        if descriptor.name in commands | groups or (words and words[0] in commands):
+            complain(
+                f"plugin {record.name} ({record.source}): the command {descriptor.name!r} is "
+                "pacs's own and was ignored"
+            )
+        elif words:
+            chosen = arguments[: len(words)] == words
+            _parent(app, words).command(_command(record, descriptor, words[-1], chosen))
+
+
+def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliCommandDescriptor]]:
+    manager = PluginManager(_config(arguments).plugins)
+    registry = Registry()
+    kinds = [kind for kind in KINDS if kind.descriptor is CliCommandDescriptor]
+    registry.collect(manager, Setup(Config().settings), kinds)
+    yield from registry.entries(CliCommandDescriptor)
+
+
+def _config(arguments: list[str]) -> Config:
+    """Return the configuration, which may disable plugins; a broken one disables none."""
+    try:
+        return load_config(_config_option(arguments))
+    except ConfigError:
+        return Config()
+
+
+def _config_option(arguments: list[str]) -> Path | None:
+    for argument, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--config":
+            return Path(value)
+        if argument.startswith("--config="):
+            return Path(argument.removeprefix("--config="))
+    return None
+
+
+def _parent(app: App, words: list[str]) -> App:
+    for word in words[:-1]:
+        if word not in app:
+            app.command(App(name=word))
+        app = app[word]
+    return app
+
+
+def _command(
+    record: PluginRecord, descriptor: CliCommandDescriptor, name: str, chosen: bool
+) -> App:
+    command = App(name=name, help=descriptor.help)
+    if chosen:
+        command.default(_load(record, descriptor))
+    return command
+
+
+def _load(record: PluginRecord, descriptor: CliCommandDescriptor) -> Callable[..., int | None]:
+    try:
+        return descriptor.load()
+    except Exception as error:
+        raise CommandError(
+            f"plugin {record.name} ({record.source}): the command {descriptor.name!r} cannot be "
+            f"loaded: {type(error).__name__}: {error}"
+        ) from error

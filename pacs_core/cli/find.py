@@ -1,0 +1,115 @@
+"""``pacs find``."""
+
+from contextlib import aclosing
+
+from pacs_core.association import AssociationError, Proposal
+from pacs_core.cli.errors import UsageError
+from pacs_core.cli.formats import WRITERS, Format, Writer
+from pacs_core.cli.keys import UNIQUE_KEYS, Level, Root, at_level, parse_keys
+from pacs_core.cli.models import model_for
+from pacs_core.cli.options import CLIENT, ClientOptions, Keys
+from pacs_core.cli.output import complain, count
+from pacs_core.cli.running import run_async
+from pacs_core.cli.session import Session, open_session
+from pacs_core.dataset import Attributes, tag_of
+from pacs_core.dimse import Command
+
+_PATIENT = ("PatientName", "PatientID")
+_RETURNED: dict[Level, tuple[str, ...]] = {
+    "patient": (*_PATIENT, "PatientBirthDate", "PatientSex"),
+    "study": (
+        *_PATIENT,
+        "StudyDate",
+        "StudyTime",
+        "AccessionNumber",
+        "ModalitiesInStudy",
+        "StudyDescription",
+        "NumberOfStudyRelatedInstances",
+        "StudyInstanceUID",
+    ),
+    "series": (
+        "Modality",
+        "SeriesNumber",
+        "SeriesDescription",
+        "NumberOfSeriesRelatedInstances",
+        "SeriesInstanceUID",
+    ),
+    "image": ("InstanceNumber", "SOPClassUID", "SOPInstanceUID"),
+}
+"""What is returned where no key without a value says it."""
+
+
+def find(
+    peer: str,
+    /,
+    *,
+    level: Level = "study",
+    key: Keys = None,
+    root: Root | None = None,
+    limit: int | None = None,
+    format: Format = "table",  # noqa: A002 (the name of the option)
+    options: ClientOptions = CLIENT,
+) -> None:
+    """Query a peer (C-FIND, PS3.4 C.4.1).
+
+    JSON is an array with one object for each match, keyed by keyword: a value is a string,
+    several are an array, none is null, a sequence is an array of objects.
+
+    Parameters
+    ----------
+    peer
+        AET@HOST:PORT, or the name of a configured peer.
+    level
+        What to look for.
+    root
+        Information model; study unless patients are looked for.
+    limit
+        Cancel the query after so many matches.
+    format
+        How to print matches.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is 1 or more, not {limit}")
+    identifier = _identifier(level, parse_keys(key or ()))
+    columns = tuple(identifier)
+    run_async(
+        _find,
+        open_session(peer, options),
+        model_for(root, level).find,
+        at_level(level, identifier),
+        limit,
+        WRITERS[format](columns),
+    )
+
+
+def _identifier(level: Level, keys: Attributes) -> Attributes:
+    wanted = [tag_of(keyword) for keyword in _RETURNED[level]]
+    if any(not values for values in keys.values()):
+        wanted = [UNIQUE_KEYS[level]]
+    return {**keys, **{tag: () for tag in wanted if tag not in keys}}
+
+
+async def _find(
+    session: Session, sop_class: str, identifier: Attributes, limit: int | None, writer: Writer
+) -> None:
+    found = 0
+    final: Command | None = None
+    try:
+        async with (
+            session.associate([Proposal(sop_class)]) as association,
+            aclosing(association.c_find(sop_class, identifier)) as responses,
+        ):
+            async for response, match in responses:
+                final = response
+                if match is None:
+                    continue
+                writer.write(match)
+                found += 1
+                if found == limit:
+                    break
+    except AssociationError as error:
+        raise session.failure(error) from error
+    if final is not None:
+        session.check(final, "the query")
+    writer.close()
+    complain(count(found, "match", "matches"))

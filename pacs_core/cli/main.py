@@ -1,0 +1,38 @@
+"""Entry point of ``pacs``: answers ``--version`` before anything else is imported."""
+
+import sys
+from collections.abc import Sequence
+
+_VERSION_FLAGS = ("--version", "-V")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 success, 1 failure, 2 a wrong command line or configuration, 130 interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in _VERSION_FLAGS:
+        return _print_version()
+    from pacs_core.cli.commands import run
+
+    return run(list(arguments))
+
+
+def _print_version() -> int:
+    from importlib.metadata import version
+
+    print(f"pacs {version('pacs-core')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

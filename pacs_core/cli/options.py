@@ -1,0 +1,57 @@
+"""Options that many commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from attrs import frozen
+from cyclopts import Parameter
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+ConfigOption = Annotated[
+    Path | None,
+    Parameter(help="Config file; else $PACS_CONFIG, else pacs.toml if there is one."),
+]
+LogLevelOption = Annotated[
+    LogLevel | None, Parameter(help="What to log to standard error; debug shows tracebacks.")
+]
+DataOption = Annotated[Path | None, Parameter(help="Data directory, instead of the configured.")]
+
+
+@Parameter(name="*", group="Common options")
+@frozen(kw_only=True)
+class ClientOptions:
+    """Options of commands that talk to a peer."""
+
+    config: ConfigOption = None
+    ae_title: Annotated[
+        str | None, Parameter(help="Our AE title; else that of the configured node.")
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Parameter(help="Seconds to wait for a connection, and for each answer of the peer."),
+    ] = None
+    log_level: LogLevelOption = None
+
+
+@Parameter(name="*", group="Common options")
+@frozen(kw_only=True)
+class LocalOptions:
+    """Options of commands that work on the archive of this machine."""
+
+    config: ConfigOption = None
+    data: DataOption = None
+    log_level: LogLevelOption = None
+
+
+CLIENT = ClientOptions()
+LOCAL = LocalOptions()
+
+Keys = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--key", "-k"],
+        negative=(),
+        help="KEYWORD=VALUE to match, KEYWORD alone to return; SEQUENCE.KEYWORD within sequences.",
+    ),
+]

@@ -1,0 +1,55 @@
+"""Groups files into associations of at most 128 presentation contexts (PS3.8 §7.1.1.13)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import frozen
+
+from pacs_core.association import MAX_CONTEXTS, Proposal
+from pacs_core.cli.files import DicomFile
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+
+_DEFAULTS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+@frozen
+class Shipment:
+    """Files that fit into one association, and the contexts that they need."""
+
+    proposals: Sequence[Proposal]
+    files: Sequence[DicomFile]
+
+    def split(self, parts: int) -> Iterator["Shipment"]:
+        """Deal the files out to so many associations, or fewer if there are few files."""
+        for number in range(min(parts, len(self.files))):
+            yield Shipment(self.proposals, self.files[number::parts])
+
+
+def shipments(files: Iterable[DicomFile]) -> Iterator[Shipment]:
+    """Group files, those of a SOP class together, into as few associations as possible."""
+    by_class: dict[str, list[DicomFile]] = {}
+    for file in files:
+        by_class.setdefault(file.sop_class_uid, []).append(file)
+    proposals: list[Proposal] = []
+    together: list[DicomFile] = []
+    for sop_class, members in by_class.items():
+        needed = _proposals(sop_class, members)
+        if len(proposals) + len(needed) > MAX_CONTEXTS:
+            yield Shipment(proposals, together)
+            proposals, together = [], []
+        proposals += needed
+        together += members
+    if together:
+        yield Shipment(proposals, together)
+
+
+def _proposals(sop_class: str, files: Iterable[DicomFile]) -> list[Proposal]:
+    """Return a context for each transfer syntax, so that the peer accepts all it can.
+
+    The default transfer syntax has to be among them (PS3.5 §10.1); whether the peer takes the SOP
+    class at all shows in its answer to that one.
+    """
+    syntaxes = sorted({file.transfer_syntax_uid for file in files})
+    contexts = [Proposal(sop_class, (syntax,)) for syntax in syntaxes[: MAX_CONTEXTS - 1]]
+    if not set(syntaxes) & set(_DEFAULTS):
+        contexts.append(Proposal(sop_class, _DEFAULTS))
+    return contexts

@@ -1,0 +1,72 @@
+"""``pacs store``."""
+
+from pathlib import Path
+
+import anyio.to_thread
+
+from pacs_core.association import AssociationError, task_group
+from pacs_core.cli.errors import UsageError
+from pacs_core.cli.files import DicomFile, inspected, walk
+from pacs_core.cli.options import CLIENT, ClientOptions
+from pacs_core.cli.progress import progress
+from pacs_core.cli.running import run_async
+from pacs_core.cli.sending import Sending
+from pacs_core.cli.session import Session, open_session
+from pacs_core.cli.shipments import shipments
+from pacs_core.cli.tally import Tally
+
+_BATCH = 2000
+"""Files that are known before the first of them is sent; bounds memory."""
+
+
+def store(
+    peer: str,
+    /,
+    *paths: Path,
+    associations: int = 1,
+    window: int = 8,
+    options: ClientOptions = CLIENT,
+) -> int:
+    """Send files to a peer (C-STORE, PS3.4 Annex B).
+
+    Datasets are sent as they are in the files, byte for byte: nothing is transcoded. In folders,
+    files that are no DICOM files and DICOMDIRs are skipped.
+
+    Parameters
+    ----------
+    peer
+        AET@HOST:PORT, or the name of a configured peer.
+    paths
+        Files, and folders with all that is below.
+    associations
+        How many to use at once.
+    window
+        Stores to have outstanding on an association, if the peer agrees.
+    """
+    if not paths:
+        raise UsageError("give at least one file or folder to send")
+    if associations < 1 or window < 1:
+        raise UsageError("--associations and --window are 1 or more")
+    return run_async(_store, open_session(peer, options), paths, associations, window)
+
+
+async def _store(session: Session, paths: tuple[Path, ...], associations: int, window: int) -> int:
+    files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
+    with progress("storing", len(files)) as advance:
+        tally = Tally(advance)
+        sending = Sending(session, tally, window)
+        try:
+            for start in range(0, len(files), _BATCH):
+                found = inspected(files[start : start + _BATCH])
+                usable = [file async for each in found if (file := tally.sift(each))]
+                await _send(sending, usable, associations)
+        except AssociationError as error:
+            raise session.failure(error) from error
+    return tally.summarize("stored")
+
+
+async def _send(sending: Sending, files: list[DicomFile], associations: int) -> None:
+    for shipment in shipments(files):
+        async with task_group() as tasks:
+            for part in shipment.split(associations):
+                tasks.start_soon(sending.deliver, part)
