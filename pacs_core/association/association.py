@@ -1,9 +1,12 @@
 """An association that this side requested: every DIMSE service as a method."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import anyio
 
 from pacs_core.association.engine import Engine, Serve
-from pacs_core.association.errors import NoContextError
+from pacs_core.association.errors import AssociationError, NoContextError
 from pacs_core.association.invocations import Invocation
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
@@ -21,6 +24,8 @@ from pacs_core.dimse import (
 from pacs_core.upper_layer import AcceptedContext
 
 VERIFICATION = "1.2.840.10008.1.1"
+
+_CANCEL_GRACE = 1.0  # seconds for a C-CANCEL-RQ to leave when the peer may not be reading
 
 Receive = Callable[[PerformedOperation], Awaitable[int]]
 """Takes a C-STORE sub-operation of a C-GET: reads ``operation.dataset``, returns a status."""
@@ -136,7 +141,7 @@ class Association:
         response, _ = await self._call(context, command, dataset)
         return response
 
-    async def c_find(
+    def c_find(
         self, sop_class_uid: str, identifier: Attributes, *, priority: int = Priority.MEDIUM
     ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
         """Query the peer (PS3.4 C.4.1); yields each response and its identifier.
@@ -149,10 +154,9 @@ class Association:
             priority=priority,
             has_dataset=True,
         )
-        async for response in self._converse(command, identifier):
-            yield response
+        return self._converse(command, identifier)
 
-    async def c_move(
+    def c_move(
         self,
         sop_class_uid: str,
         identifier: Attributes,
@@ -168,10 +172,9 @@ class Association:
             move_destination=destination,
             has_dataset=True,
         )
-        async for response in self._converse(command, identifier):
-            yield response
+        return self._converse(command, identifier)
 
-    async def c_get(
+    def c_get(
         self,
         sop_class_uid: str,
         identifier: Attributes,
@@ -197,8 +200,7 @@ class Association:
             has_dataset=True,
         )
         self._receive = receive
-        async for response in self._converse(command, identifier):
-            yield response
+        return self._converse(command, identifier)
 
     # --- DIMSE-N (PS3.7 §10)
 
@@ -338,11 +340,13 @@ class Association:
                 await self._cancel(invocation)
 
     async def _cancel(self, invocation: Invocation) -> None:
-        """Cancel, and take what still comes, so that the association stays usable."""
-        await self.engine.cancel(invocation)
-        response, _ = await invocation.response()
-        while category(response.status or 0) is StatusCategory.PENDING:
-            response, _ = await invocation.response()
+        """Ask the peer to stop, and let pass by what it sends until it does.
+
+        Also where the caller itself is cancelled; later requests wait for the final response.
+        """
+        invocation.abandon()
+        with suppress(AssociationError), anyio.move_on_after(_CANCEL_GRACE, shield=True):
+            await self.engine.cancel(invocation)
 
 
 def _encode(attributes: Attributes, context: AcceptedContext) -> bytes:
