@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import evolve
 
 from pacs_core.association.channel import Channel
@@ -94,6 +95,7 @@ class Engine:
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
         self._performed = PerformedOperations(0)
+        self._refusals = 0
         self._window = window.max_performed or _UNLIMITED
         self._slot = anyio.Event()
         self._invocations = Invocations(window.max_invoked)
@@ -117,6 +119,8 @@ class Engine:
                 watching.cancel_scope.cancel()
         finally:
             self._end("torn down by this node")
+            with suppress(LocalProtocolError):  # where nobody is left to be told
+                self._machine.abort()
             await self._channel.farewell()
             self.ended.set()
 
@@ -164,12 +168,19 @@ class Engine:
         if self._incoming is not None and self._incoming.is_full:
             self._deadlines.clear("read")
             await self._incoming.wait_for_room()
-        if len(self._invocations):
+        if self._invocations.is_full:
+            self._deadlines.clear("read")
             await self._invocations.wait_for_room()
-        while len(self._performed) > self._window and self._assembler.is_idle:
+        while self._is_overtaxed:
             self._deadlines.clear("read")
             self._slot = anyio.Event()
             await self._slot.wait()
+
+    @property
+    def _is_overtaxed(self) -> bool:
+        """Whether the peer asks for more at once than it may; never while it owes an answer."""
+        operations = len(self._performed) > self._window and self._assembler.is_idle
+        return (operations and not len(self._invocations)) or self._refusals > _PATIENCE
 
     def _set_read_deadline(self) -> None:
         timeouts = self._channel.timeouts
@@ -262,8 +273,13 @@ class Engine:
 
     def _refuse(self, context_id: int, command: Command, error: DimseError) -> None:
         logger.warning("%s: %s refused: %s", self.info.id, command.field.name, error)
-        response = _failure_response(error)
-        self._operations.start_soon(self._respond, context_id, command, response)
+        self._refusals += 1
+        self._operations.start_soon(self._send_refusal, context_id, command, error)
+
+    async def _send_refusal(self, context_id: int, command: Command, error: DimseError) -> None:
+        await self._respond(context_id, command, _failure_response(error))
+        self._refusals -= 1
+        self._slot.set()
 
     # --- performing
 
@@ -292,7 +308,17 @@ class Engine:
 
     async def _respond(self, context_id: int, command: Command, response: Response) -> None:
         with suppress(AssociationError):
-            await self.send_response(context_id, command, response)
+            try:
+                await self.send_response(context_id, command, response)
+            except ValueError:
+                what = command.field.name
+                logger.exception(
+                    "%s: no valid response to %s, the peer gets 0110H", self.info.id, what
+                )
+                failure = Response(
+                    Status.PROCESSING_FAILURE, comment="invalid response, see the log"
+                )
+                await self.send_response(context_id, command, failure)
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer asked for an operation to be cancelled."""
@@ -313,12 +339,19 @@ class Engine:
         ------
         AssociationError
             The association has ended.
+        ValueError
+            The command cannot be encoded; nothing was sent.
         """
         try:
             await self._sender.send(context_id, command, dataset)
         except AssociationError as error:
             self._end(str(error), error)
             raise (self.failure or error) from error
+        except LocalProtocolError as error:
+            failure = AssociationAbortedError(str(error))
+            if self._machine.state is State.Sta6:
+                await self.abort(str(error), failure=failure)
+            raise (self.failure or failure) from error
         finally:
             if self._sender.is_broken and not self.end_reason:
                 await self.abort("a message could not be sent to its end")
@@ -327,10 +360,17 @@ class Engine:
         self, context_id: int, command: Command, dataset: DatasetSource | None = None
     ) -> Invocation:
         """Send a request, under a new message ID; return where its responses arrive."""
+        await checkpoint_if_cancelled()  # for what is not begun need not be aborted
         invocation = await self._invocations.begin(command.field, context_id)
+        self._slot.set()
         self._deadlines.clear("read")
-        await self.send(context_id, evolve(command, message_id=invocation.message_id), dataset)
-        self._set_read_deadline()
+        try:
+            await self.send(context_id, evolve(command, message_id=invocation.message_id), dataset)
+        except BaseException:
+            self._invocations.withdraw(invocation)
+            raise
+        finally:
+            self._set_read_deadline()
         return invocation
 
     async def cancel(self, invocation: Invocation) -> None:
@@ -344,7 +384,12 @@ class Engine:
     # --- ending
 
     async def release(self) -> None:
-        """Release the association in order (PS3.8 §7.2); waits for the peer's agreement."""
+        """Release the association in order (PS3.8 §7.2); waits for the peer's agreement.
+
+        What is outstanding, such as a query that was cancelled, is waited for. A peer that does
+        not agree in time is aborted, which is no error: all that was asked has been answered.
+        """
+        await self._invocations.wait_for_all()
         if self._machine.state is State.Sta6 and not self.end_reason:
             self._machine.release()
             self._set_read_deadline()

@@ -22,14 +22,22 @@ class Invocation:
     message_id: int
     context_id: int
     _responses: deque[tuple[Command, bytes | None]] = field(factory=deque)
+    _abandoned: bool = False
     _failure: AssociationError | None = None
     _arrived: anyio.Event | None = None
     _taken: anyio.Event | None = None
 
     def add(self, command: Command, dataset: bytes | None) -> None:
         """Queue a response."""
-        self._responses.append((command, dataset))
-        self._wake()
+        if not self._abandoned:
+            self._responses.append((command, dataset))
+            self._wake()
+
+    def abandon(self) -> None:
+        """Nobody will take responses any more: let them pass by."""
+        self._abandoned = True
+        self._responses.clear()
+        self._make_room()
 
     def fail(self, failure: AssociationError) -> None:
         """No response will come any more."""
@@ -54,14 +62,22 @@ class Invocation:
                 raise self._failure
             self._arrived = anyio.Event()
             await self._arrived.wait()
+        self._make_room()
+        return self._responses.popleft()
+
+    def _make_room(self) -> None:
         if self._taken is not None:
             self._taken.set()
             self._taken = None
-        return self._responses.popleft()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the taker has fallen behind."""
+        return len(self._responses) > HIGH_WATER
 
     async def wait_for_room(self) -> None:
         """Wait until the taker has caught up."""
-        while len(self._responses) > HIGH_WATER:
+        while self.is_full:
             self._taken = anyio.Event()
             await self._taken.wait()
 
@@ -95,6 +111,12 @@ class Invocations:
         invocation = Invocation(self._account.invoke(field), context_id)
         self._open[invocation.message_id] = invocation
         return invocation
+
+    def withdraw(self, invocation: Invocation) -> None:
+        """Give back the place and the message ID of a request that was not sent."""
+        self._account.withdraw(invocation.message_id)
+        self._open.pop(invocation.message_id, None)
+        self._make_room()
 
     def respond(self, context_id: int, response: Command) -> None:
         """Take a response; its dataset, if any, follows through :meth:`feed`.
@@ -133,10 +155,21 @@ class Invocations:
             self._responding = None
             invocation.add(response, bytes(dataset))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether some request has too many responses that nobody took."""
+        return any(invocation.is_full for invocation in self._open.values())
+
     async def wait_for_room(self) -> None:
         """Wait until no request has too many responses that nobody took."""
         for invocation in tuple(self._open.values()):
             await invocation.wait_for_room()
+
+    async def wait_for_all(self) -> None:
+        """Wait until nothing is outstanding."""
+        while self._open and self._failure is None:
+            self._room = self._room or anyio.Event()
+            await self._room.wait()
 
     def fail(self, failure: AssociationError) -> None:
         """Let every outstanding request fail, and every later one."""

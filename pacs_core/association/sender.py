@@ -8,7 +8,7 @@ from pacs_core.association.channel import Channel
 from pacs_core.association.errors import AssociationAbortedError
 from pacs_core.contracts import Response
 from pacs_core.dimse import Command, encode_message
-from pacs_core.upper_layer import LocalProtocolError, PresentationDataValue, fragment
+from pacs_core.upper_layer import PresentationDataValue, fragment
 
 Chunk = bytes | memoryview
 DatasetSource = Chunk | AsyncIterable[Chunk]
@@ -36,21 +36,29 @@ class Sender:
         Raises
         ------
         AssociationAbortedError
-            The association has ended.
+            The transport connection is lost.
+        LocalProtocolError
+            Not in this state of the association, or nothing fits into the peer's PDUs.
+        ValueError
+            The command cannot be encoded; nothing was sent.
         """
         maximum = self._channel.machine.peer_maximum_length
         async with self._lock:
-            if dataset is None or isinstance(dataset, bytes | memoryview):
-                self._queue(encode_message(context_id, command, dataset, maximum))
-                await self._flush()
-            else:
-                self._queue(encode_message(context_id, command, None, maximum))
-                await self._send_stream(context_id, dataset, maximum)
+            whole = dataset if isinstance(dataset, bytes | memoryview) else None
+            self._queue(encode_message(context_id, command, whole, maximum))
+            # From here on, whoever gives up leaves the peer with a part of a message.
+            try:
+                if dataset is None or isinstance(dataset, bytes | memoryview):
+                    await self._flush()
+                else:
+                    await self._send_stream(context_id, dataset, maximum)
+            except BaseException:
+                self.is_broken = True
+                raise
 
     async def _send_stream(
         self, context_id: int, dataset: AsyncIterable[Chunk], maximum: int
     ) -> None:
-        self.is_broken = True
         held: Chunk = b""
         async for chunk in dataset:
             if held:
@@ -59,7 +67,6 @@ class Sender:
             held = chunk
         self._queue_fragments(context_id, held, maximum, is_last=True)
         await self._flush()
-        self.is_broken = False
 
     def _queue_fragments(
         self, context_id: int, chunk: Chunk, maximum: int, *, is_last: bool
@@ -68,11 +75,8 @@ class Sender:
         self._queue([pdv] for pdv in pdvs)
 
     def _queue(self, groups: Iterable[Sequence[PresentationDataValue]]) -> None:
-        try:
-            for pdvs in groups:
-                self._channel.machine.send_data(pdvs)
-        except LocalProtocolError as error:
-            raise AssociationAbortedError(str(error)) from error
+        for pdvs in groups:
+            self._channel.machine.send_data(pdvs)
 
     async def _flush(self) -> None:
         try:

@@ -64,6 +64,10 @@ class InvokedOperations:
         self._last_id = message_id
         return message_id
 
+    def withdraw(self, message_id: int) -> None:
+        """Forget an operation whose request was not sent; no response will come."""
+        self._outstanding.pop(message_id, None)
+
     def settle(self, response: Command) -> bool:
         """Account for a response.
 
