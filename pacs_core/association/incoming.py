@@ -11,6 +11,8 @@ from pacs_core.dimse import DimseError, Status
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait for a provider before the association stops reading from the peer."""
 
+_OVERHEAD = 256  # what a fragment costs beside its data; without it, tiny ones would cost nothing
+
 
 class IncomingDataset(DatasetStream):
     """A bounded queue of fragments between one reader and one provider."""
@@ -29,7 +31,7 @@ class IncomingDataset(DatasetStream):
         """Add a fragment."""
         if len(data) and not self._discarding:
             self._fragments.append(data)
-            self._waiting += len(data)
+            self._waiting += len(data) + _OVERHEAD
         self._complete = is_last
         self._wake()
 
@@ -61,7 +63,7 @@ class IncomingDataset(DatasetStream):
             self._arrived = anyio.Event()
             await self._arrived.wait()
         fragment = self._fragments.popleft()
-        self._waiting -= len(fragment)
+        self._waiting -= len(fragment) + _OVERHEAD
         self._make_room()
         return fragment
 
