@@ -34,6 +34,7 @@ from pacs_core.upper_layer import (
     AsynchronousOperations,
     Event,
     Role,
+    State,
     UserInformation,
     accepted_contexts,
     agreed_asynchronous_operations,
@@ -91,6 +92,11 @@ class Acceptor:
         settings = shared.settings
         self._channel = Channel(stream, Role.ACCEPTOR, settings.limits, settings.timeouts)
 
+    @property
+    def is_established(self) -> bool:
+        """Whether an association is there; not while a peer that released it lingers."""
+        return self.engine is not None and not self.engine.end_reason
+
     async def run(self) -> None:
         """Negotiate, then serve until the association ends; the stream is closed then."""
         try:
@@ -119,8 +125,9 @@ class Acceptor:
                         return event.request
                     await self._note(event)
         if artim.cancelled_caught:
+            if machine.state is State.Sta2:  # not if it was refused, and did not close
+                await self._record_refusal("no A-ASSOCIATE-RQ arrived in time (ARTIM)")
             machine.artim_expired()
-            await self._record_refusal("no A-ASSOCIATE-RQ arrived in time (ARTIM)")
         return None
 
     async def _note(self, event: Event) -> None:

@@ -104,7 +104,7 @@ class Listener:
                 self._empty.set()
 
     def _has_room(self) -> bool:
-        established = sum(acceptor.engine is not None for acceptor in self._acceptors)
+        established = sum(acceptor.is_established for acceptor in self._acceptors)
         return established < self._shared.settings.max_associations
 
     @property
