@@ -78,7 +78,11 @@ class Services:
             if offer is None:
                 continue
             uid, proposed = item.sop_class_uid, item.application_information
-            answer = offer.provider.negotiate(uid, proposed)
+            try:
+                answer = offer.provider.negotiate(uid, proposed)
+            except Exception:
+                logger.exception("%s.negotiate failed", type(offer.provider).__qualname__)
+                continue
             if answer is not None:
                 answers.append(ExtendedNegotiation(uid, answer))
         return tuple(answers)
