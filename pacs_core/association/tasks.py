@@ -10,10 +10,13 @@ from anyio.abc import TaskGroup
 @asynccontextmanager
 async def task_group() -> AsyncIterator[TaskGroup]:
     """Run a task group that raises a lone exception as it is."""
+    lone: BaseException | None = None
     try:
         async with anyio.create_task_group() as tasks:
             yield tasks
     except BaseExceptionGroup as group:
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
-        raise
+        if len(group.exceptions) != 1:
+            raise
+        lone = group.exceptions[0]
+    if lone is not None:  # raised out here, it keeps its own cause and context
+        raise lone
