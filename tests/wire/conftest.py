@@ -1,0 +1,420 @@
+"""A raw peer that says whatever a test wants, and a node that must come out of it unharmed.
+
+Test modules cannot import each other, so what they share comes as fixtures: `wire` builds bytes,
+`dial` connects, `node` checks after each test that nothing was left behind.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define, evolve
+
+from pacs_core.contracts import Level, Query
+from pacs_core.dataset import Attributes, encode_attributes, parse_attributes, tag_of
+from pacs_core.dimse import Command, CommandField, decode_command, encode_command, encode_message
+from pacs_core.testing.node import NodeThread, node_thread
+from pacs_core.upper_layer import (
+    AssociateAC,
+    AssociateRQ,
+    PresentationDataValue,
+    ProposedContext,
+    UserInformation,
+    decode,
+    encode,
+    fragment,
+)
+from pacs_core.upper_layer.p_data import PDataTF
+
+PATIENCE = 10.0
+"""Seconds until a test gives up on something that should happen soon."""
+
+
+@define
+class RawPeer:
+    """A blocking socket with just enough protocol to get into trouble."""
+
+    socket: socket.socket
+    assembled: bytes = b""
+
+    @property
+    def port(self) -> int:
+        return self.socket.getsockname()[1]
+
+    def send(self, *parts: bytes) -> "RawPeer":
+        self.socket.sendall(b"".join(parts))
+        return self
+
+    def read_exactly(self, size: int) -> bytes | None:
+        """Return `size` bytes, or None where the connection ends first."""
+        data = bytearray()
+        while len(data) < size:
+            try:
+                chunk = self.socket.recv(size - len(data))
+            except ConnectionError:
+                return None
+            if not chunk:
+                return None
+            data += chunk
+        return bytes(data)
+
+    def read_pdu(self) -> bytes | None:
+        """Return a whole PDU, or None at the end of the connection."""
+        header = self.read_exactly(6)
+        if header is None:
+            return None
+        body = self.read_exactly(struct.unpack_from(">I", header, 2)[0])
+        return None if body is None else header + body
+
+    def read_last(self) -> bytes | None:
+        """Return the last PDU before the connection ends."""
+        last = None
+        while (pdu := self.read_pdu()) is not None:
+            last = pdu
+        return last
+
+    def associate(self, request: AssociateRQ) -> AssociateAC:
+        self.send(encode(request))
+        answer = self.read_pdu()
+        assert answer is not None
+        response = decode(answer)
+        assert isinstance(response, AssociateAC)
+        return response
+
+    def message(self, context: int, command: Command, dataset: bytes | None = None) -> "RawPeer":
+        """Send a message, each PDV in a PDU of its own."""
+        groups = encode_message(context, command, dataset, 16384)
+        return self.send(*(encode(PDataTF(tuple(pdvs))) for pdvs in groups))
+
+    def response(self) -> tuple[Command, bytes]:
+        """Read a message: its command and, where it has one, its dataset."""
+        command, _ = self._read_part(is_command=True)
+        decoded = decode_command(command)
+        return decoded, self._read_part(is_command=False)[0] if decoded.has_dataset else b""
+
+    def _read_part(self, *, is_command: bool) -> tuple[bytes, int]:
+        data = b""
+        while True:
+            pdu = self.read_pdu()
+            assert pdu is not None, "the connection ended within a message"
+            p_data = decode(pdu)
+            assert isinstance(p_data, PDataTF), p_data
+            for pdv in p_data.pdvs:
+                assert pdv.is_command is is_command
+                data += bytes(pdv.data)
+                if pdv.is_last:
+                    return data, pdv.context_id
+
+    def release(self) -> None:
+        self.send(Wire.RELEASE_RQ)
+        assert self.read_pdu() == Wire.RELEASE_RP
+        self.close()
+
+    def reset(self) -> None:
+        """Close with RST rather than FIN."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Wire:
+    """What tests say and expect, as bytes."""
+
+    VERIFICATION = "1.2.840.10008.1.1"
+    CT = "1.2.840.10008.5.1.4.1.1.2"
+    MR = "1.2.840.10008.5.1.4.1.1.4"
+    STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+    STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+    IMPLICIT = "1.2.840.10008.1.2"
+    EXPLICIT = "1.2.840.10008.1.2.1"
+    DEFLATED = "1.2.840.10008.1.2.1.99"
+    RELEASE_RQ = bytes.fromhex("05000000000400000000")
+    RELEASE_RP = bytes.fromhex("06000000000400000000")
+    ECHO, STORE, MISSING, FIND, GET, DEFLATE, OTHER = 1, 3, 5, 7, 9, 11, 13
+    """Presentation contexts of :meth:`request`; the node does not support MISSING."""
+
+    @staticmethod
+    def abort(source: int, reason: int) -> bytes:
+        """A-ABORT (PS3.8 §9.3.8)."""
+        return bytes([7, 0, 0, 0, 0, 4, 0, 0, source, reason])
+
+    @staticmethod
+    def reject(result: int, source: int, reason: int) -> bytes:
+        """A-ASSOCIATE-RJ (PS3.8 §9.3.4)."""
+        return bytes([3, 0, 0, 0, 0, 4, 0, result, source, reason])
+
+    @classmethod
+    def request(cls, called: str = "PACS", calling: str = "RAW", **user: object) -> AssociateRQ:
+        """A-ASSOCIATE-RQ for everything that tests use; `user` is its user information."""
+        contexts = (
+            ProposedContext(cls.ECHO, cls.VERIFICATION, (cls.IMPLICIT,)),
+            ProposedContext(cls.STORE, cls.CT, (cls.EXPLICIT,)),
+            ProposedContext(cls.MISSING, "1.2.3.4", (cls.EXPLICIT,)),
+            ProposedContext(cls.FIND, cls.STUDY_FIND, (cls.EXPLICIT,)),
+            ProposedContext(cls.GET, cls.STUDY_GET, (cls.EXPLICIT,)),
+            ProposedContext(cls.DEFLATE, cls.CT, (cls.DEFLATED,)),
+            ProposedContext(cls.OTHER, cls.MR, (cls.EXPLICIT,)),
+        )
+        information = evolve(UserInformation(16384, "1.2.3.4"), **user)
+        return AssociateRQ(called, calling, contexts, information)
+
+    @staticmethod
+    def item(kind: int, value: bytes) -> bytes:
+        return struct.pack(">BxH", kind, len(value)) + value
+
+    @classmethod
+    def context(cls, number: int, abstract: str = VERIFICATION, transfer: str = IMPLICIT) -> bytes:
+        value = cls.item(0x30, abstract.encode()) + cls.item(0x40, transfer.encode())
+        return cls.item(0x20, bytes([number, 0, 0, 0]) + value)
+
+    @classmethod
+    def handmade(
+        cls,
+        *items: bytes,
+        version: int = 1,
+        application: str = "1.2.840.10008.3.1.1.1",
+        called: bytes = b"PACS",
+        calling: bytes = b"RAW",
+    ) -> bytes:
+        """A-ASSOCIATE-RQ of these items, right or wrong (PS3.8 §9.3.2)."""
+        user = cls.item(0x50, cls.item(0x51, struct.pack(">I", 16384)))
+        body = struct.pack(">HH16s16s32x", version, 0, called.ljust(16), calling.ljust(16))
+        body += cls.item(0x10, application.encode()) + b"".join(items) + user
+        return struct.pack(">BxI", 1, len(body)) + body
+
+    @staticmethod
+    def pdu(kind: int, body: bytes, length: int | None = None) -> bytes:
+        return struct.pack(">BxI", kind, len(body) if length is None else length) + body
+
+    @staticmethod
+    def pdv(context: int, control: int, data: bytes, length: int | None = None) -> bytes:
+        size = len(data) + 2 if length is None else length
+        return struct.pack(">IBB", size, context, control) + data
+
+    @classmethod
+    def command_pdu(cls, context: int, command: bytes) -> bytes:
+        return cls.pdu(4, cls.pdv(context, 3, command))
+
+    @classmethod
+    def dataset_pdus(cls, context: int, dataset: bytes, *, last: bool = True) -> bytes:
+        pdvs = fragment(context, False, dataset, 16384, is_last=last)
+        return b"".join(encode(PDataTF((pdv,))) for pdv in pdvs)
+
+    @classmethod
+    def echo(cls, message_id: int = 1) -> Command:
+        return Command(
+            field=CommandField.C_ECHO_RQ,
+            message_id=message_id,
+            affected_sop_class_uid=cls.VERIFICATION,
+        )
+
+    @classmethod
+    def store(cls, uid: str, message_id: int = 1, sop_class: str = CT) -> Command:
+        return Command(
+            field=CommandField.C_STORE_RQ,
+            message_id=message_id,
+            affected_sop_class_uid=sop_class,
+            affected_sop_instance_uid=uid,
+            priority=0,
+            has_dataset=True,
+        )
+
+    @classmethod
+    def query(cls, field: CommandField, message_id: int = 1) -> Command:
+        sop_class = cls.STUDY_FIND if field is CommandField.C_FIND_RQ else cls.STUDY_GET
+        return Command(
+            field=field,
+            message_id=message_id,
+            affected_sop_class_uid=sop_class,
+            priority=0,
+            has_dataset=True,
+        )
+
+    @staticmethod
+    def attributes(**values: str) -> Attributes:
+        return {tag_of(name): (value,) if value else () for name, value in values.items()}
+
+    @classmethod
+    def dataset(cls, syntax: str = EXPLICIT, **values: str) -> bytes:
+        return encode_attributes(cls.attributes(**values), syntax)
+
+    @classmethod
+    def instance(cls, uid: str, *, sop_class: str = CT, size: int = 0, **values: str) -> bytes:
+        """A whole instance, with `size` bytes of Pixel Data."""
+        head = cls.dataset(
+            SOPClassUID=sop_class,
+            SOPInstanceUID=uid,
+            StudyInstanceUID="1.2.826.0.1",
+            SeriesInstanceUID="1.2.826.0.1.1",
+            PatientID="RAW",
+            PatientName="Raw^Peer",
+            **values,
+        )
+        return head + cls.element(0x7FE00010, b"OW", bytes(size)) if size else head
+
+    @staticmethod
+    def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+        """An element in explicit VR little endian with a long VR (PS3.5 §7.1.2)."""
+        size = len(value) if length is None else length
+        return struct.pack("<HH2s2xI", tag >> 16, tag & 0xFFFF, vr, size) + value
+
+    encode = staticmethod(encode)
+    encode_command = staticmethod(encode_command)
+    parse = staticmethod(parse_attributes)
+    value = PresentationDataValue
+
+
+def open_files() -> int:
+    """How many file descriptors this process has, but for those of databases."""
+    names = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            continue
+    return sum(".sqlite" not in name and ".db" not in name for name in names)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until `condition` holds, for a bounded time."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.005)
+
+
+@define
+class Residue:
+    """What a misbehaving peer could leave behind in a node."""
+
+    associations: int
+    tasks: int
+    descriptors: int
+    instances: int
+    files: list[str]
+
+
+def stored_files(node: NodeThread) -> list[str]:
+    root = node.data_directory / "objects"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def residue(node: NodeThread) -> Residue:
+    async def count() -> int:
+        search = node.node.opened.index.instances(Query(Level.IMAGE))
+        return len([instance async for instance in search])
+
+    return Residue(
+        associations=node.node.listener.associations,
+        tasks=len(node.call(asyncio.all_tasks)),
+        descriptors=open_files(),
+        instances=node.call(count),
+        files=stored_files(node),
+    )
+
+
+def audit_events(data_directory: Path, port: int) -> list[dict[str, object]]:
+    """What the audit log says of the connection from a port."""
+    lines = (data_directory / "audit" / "audit.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["port"] == port]
+
+
+@pytest.fixture(name="wire", scope="session")
+def wire_fixture() -> type[Wire]:
+    return Wire
+
+
+@pytest.fixture(name="eventually", scope="session")
+def eventually_fixture() -> Callable[[Callable[[], object]], None]:
+    return eventually
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, dict[str, object]]:
+    """Config tables of this module's node; modules override it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def shared_node(
+    tmp_path_factory: pytest.TempPathFactory, tables: dict[str, dict[str, object]]
+) -> Iterator[NodeThread]:
+    """One node for a module: what one test breaks, the next one finds."""
+    with node_thread(tmp_path_factory.mktemp("node") / "data", tables) as node:
+        yield node
+
+
+@pytest.fixture
+def still_serves(wire: type[Wire]) -> Callable[[NodeThread], None]:
+    """Ask a node for an echo on an association of its own."""
+
+    def ask(node: NodeThread) -> None:
+        peer = RawPeer(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
+        peer.associate(wire.request())
+        response, _ = peer.message(wire.ECHO, wire.echo()).response()
+        assert response.status == 0x0000
+        peer.release()
+
+    return ask
+
+
+@pytest.fixture
+def node(
+    shared_node: NodeThread,
+    still_serves: Callable[[NodeThread], None],
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[NodeThread]:
+    """A node that must serve on after the test, with nothing left behind and nothing unforeseen."""
+    eventually(lambda: not shared_node.node.listener.associations)
+    before = residue(shared_node)
+    yield shared_node
+    eventually(lambda: not shared_node.node.listener.associations)
+    still_serves(shared_node)
+    eventually(lambda: residue(shared_node) == before)
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture
+def dial(node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
+    """Connect to the node; with a request, associate as well."""
+    peers: list[RawPeer] = []
+
+    def connect(request: AssociateRQ | None = None) -> RawPeer:
+        peer = RawPeer(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peers.append(peer)
+        if request is not None:
+            peer.associate(request)
+        return peer
+
+    yield connect
+    for peer in peers:
+        peer.close()
+
+
+@pytest.fixture
+def recorded(node: NodeThread, caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
+    """Check that the audit log has an event of a connection, and that a warning was logged."""
+
+    def check(port: int, kind: str, reason: str = "") -> None:
+        def found() -> bool:
+            return any(
+                event["event"] == kind
+                and event["outcome"] == "failure"
+                and reason in event["details"].get("reason", "")
+                for event in audit_events(node.data_directory, port)
+            )
+
+        eventually(found)
+        assert [r for r in caplog.records if r.levelno == logging.WARNING]
+
+    return check
