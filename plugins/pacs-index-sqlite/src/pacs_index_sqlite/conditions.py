@@ -26,6 +26,7 @@ from pacs_core.dataset import keyword_of
 from pacs_index_sqlite.catalog import (
     IDENTITY,
     TABLES,
+    UIDS,
     Attribute,
     Catalog,
     Computed,
@@ -51,20 +52,69 @@ from pacs_index_sqlite.sequences import bounds, sequence_matcher
 LEVELS = tuple(Level)
 
 
+# What narrows a search most is asked first. SQLite would guess, knowing no statistics.
+_WEIGHTS: dict[type, int] = {
+    SingleValue: 1,
+    UidList: 1,
+    PersonName: 2,
+    Wildcard: 2,
+    Range: 3,
+    DateTimeRange: 3,
+    SequenceMatch: 5,
+    Empty: 6,
+}
+_UNIQUE = frozenset(UIDS.values())
+_COMMON = frozenset({"Modality", "SOPClassUID"})
+_COMMON_WEIGHT = 4
+_NO_INDEX_WEIGHT = 7
+
+
 @frozen
 class _Placed:
-    """A condition as SQL, and the level whose row it is about."""
+    """A condition as SQL on a row of `level`; it holds for a row of `about`, at or above that."""
 
     level: Level
+    about: Level
     sql: Sql
-    indexed: bool
+    weight: int
+    negated: bool = False
+
+    def seen(self, first: bool) -> Sql:
+        """Return the condition on a row of `about`."""
+        if self.level is self.about:
+            return self.sql
+        below = LEVELS[self.about.depth + 1]
+        parent, own = f"{TABLES[below]}.parent", f"{TABLES[self.about]}.id"
+        if first:
+            # From rows below, by their own index, to those above them.
+            inner = chain(self.level, below, self.level)
+            text = f"{own} IN (SELECT {parent} FROM {inner} WHERE {self.sql.text})"  # noqa: S608
+        else:
+            inner = chain(self.level, below, below)
+            text = f"EXISTS (SELECT 1 FROM {inner} WHERE {parent} = {own} AND {self.sql.text})"  # noqa: S608
+        text = f"NOT {text}" if self.negated else text
+        return Sql(text, self.sql.parameters, self.sql.functions)
 
 
-def chain(level: Level, top: Level) -> str:
-    """Return a FROM clause: the table of `level`, joined with those up to `top`."""
-    tables = [TABLES[found] for found in reversed(LEVELS[top.depth : level.depth + 1])]
-    joins = (f"JOIN {up} ON {up}.id = {low}.parent" for low, up in itertools.pairwise(tables))
-    return " ".join([tables[0], *joins])
+def chain(bottom: Level, top: Level, first: Level) -> str:
+    """Return a FROM clause: the tables from `bottom` up to `top`, read in order from `first`."""
+    text = TABLES[first]
+    for level in LEVELS[first.depth + 1 : bottom.depth + 1]:
+        low, up = TABLES[level], TABLES[LEVELS[level.depth - 1]]
+        text += f" CROSS JOIN {low} ON {low}.parent = {up}.id"
+    for level in reversed(LEVELS[top.depth : first.depth]):
+        up, low = TABLES[level], TABLES[LEVELS[level.depth + 1]]
+        text += f" CROSS JOIN {up} ON {up}.id = {low}.parent"
+    return text
+
+
+@frozen
+class Where:
+    """A WHERE clause, the highest table that it needs, and the one to begin with."""
+
+    sql: Sql
+    top: Level
+    first: Level
 
 
 @define
@@ -75,36 +125,22 @@ class Translator:
     _level: Level
     _names: Iterator[int] = field(factory=itertools.count)
 
-    def where(self, query: Query) -> tuple[Sql, Level]:
-        """Return the WHERE clause, and the highest level whose table must be joined.
+    def where(self, query: Query) -> Where:
+        """Return the WHERE clause.
 
         Raises
         ------
         ValueError
             A condition is about an attribute that the index does not have, or does not fit it.
         """
-        placed = [self._placed(condition) for condition in dict.fromkeys(query.conditions)]
-        placed = [found for found in placed if found.sql != ALWAYS]
-        top = min((p.level for p in placed), key=lambda level: level.depth, default=self._level)
-        if top.depth > self._level.depth:
-            top = self._level
-        # Where nothing else narrows the search, rows below lead to those above them by their own
-        # index; otherwise each candidate is asked whether it has such a row below.
-        narrowed = any(p.indexed and p.level.depth <= self._level.depth for p in placed)
-        return all_of([self._seen_from(self._level, p, not narrowed) for p in placed]), top
-
-    def _seen_from(self, level: Level, placed: _Placed, leading: bool) -> Sql:
-        if placed.level.depth <= level.depth:
-            return placed.sql
-        below = LEVELS[level.depth + 1]
-        inner = chain(placed.level, below)
-        parent, own = f"{TABLES[below]}.parent", f"{TABLES[level]}.id"
-        sql = placed.sql
-        if leading:
-            text = f"{own} IN (SELECT {parent} FROM {inner} WHERE {sql.text})"  # noqa: S608
-        else:
-            text = f"EXISTS (SELECT 1 FROM {inner} WHERE {parent} = {own} AND {sql.text})"  # noqa: S608
-        return Sql(text, sql.parameters, sql.functions)
+        found = [self._placed(condition) for condition in dict.fromkeys(query.conditions)]
+        placed = [p for p in found if p.sql != ALWAYS]
+        if not placed:
+            return Where(ALWAYS, self._level, self._level)
+        first = min(placed, key=lambda p: (p.weight, p.about.depth))
+        top = min((p.about for p in placed), key=lambda level: level.depth)
+        sql = all_of([p.seen(p is first and not p.negated) for p in placed])
+        return Where(sql, min(top, self._level, key=lambda level: level.depth), first.about)
 
     def _placed(self, condition: Condition) -> _Placed:
         tag = condition.date_tag if isinstance(condition, DateTimeRange) else condition.tag
@@ -112,7 +148,20 @@ class Translator:
             return self._computed(computed, condition)
         attribute = self._attribute(tag)
         sql = _RULES[type(condition)](self, attribute, condition)
-        return _Placed(attribute.level, sql, attribute.indexed)
+        about = min(attribute.level, self._level, key=lambda level: level.depth)
+        return _Placed(attribute.level, about, sql, _weight(attribute, condition))
+
+    def _computed(self, computed: Computed, condition: Condition) -> _Placed:
+        about = min(computed.level, self._level, key=lambda level: level.depth)
+        if not computed.of:
+            sql = _counted(computed, condition)
+            return _Placed(computed.level, about, sql, _NO_INDEX_WEIGHT)
+        attribute = self._catalog.keyword(computed.of)
+        if isinstance(condition, Empty):
+            sql = Sql(f"{_column(attribute)} IS NOT NULL")
+            return _Placed(attribute.level, about, sql, _NO_INDEX_WEIGHT, negated=True)
+        sql = _RULES[type(condition)](self, attribute, condition)
+        return _Placed(attribute.level, about, sql, _weight(attribute, condition))
 
     def _attribute(self, tag: int) -> Attribute:
         try:
@@ -121,24 +170,6 @@ class Translator:
             raise ValueError(
                 f"the index does not hold {keyword_of(tag)} ({tag:08X}): see searchable_tags()"
             ) from None
-
-    def _computed(self, computed: Computed, condition: Condition) -> _Placed:
-        if not computed.of:
-            return _Placed(computed.level, _counted(computed, condition), indexed=False)
-        attribute = self._catalog.keyword(computed.of)
-        empty = isinstance(condition, Empty)
-        sql = (
-            Sql(f"{_column(attribute)} IS NOT NULL")
-            if empty
-            else _RULES[type(condition)](self, attribute, condition)
-        )
-        if sql == ALWAYS:
-            return _Placed(computed.level, ALWAYS, indexed=False)
-        leading = not empty and self._level.depth <= computed.level.depth
-        below = _Placed(attribute.level, sql, attribute.indexed)
-        seen = self._seen_from(computed.level, below, leading)
-        text = f"NOT {seen.text}" if empty else seen.text
-        return _Placed(computed.level, Sql(text, seen.parameters, seen.functions), indexed=leading)
 
     def _any_value(self, attribute: Attribute, comparison: Comparison) -> Sql:
         """Compare with the value, or each of several (PS3.4 C.2.2.2.8)."""
@@ -243,6 +274,14 @@ _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
 }
 
 
+def _weight(attribute: Attribute, condition: Condition) -> int:
+    if attribute.keyword in _UNIQUE:
+        return 0
+    if not attribute.indexed:
+        return _NO_INDEX_WEIGHT
+    return _COMMON_WEIGHT if attribute.keyword in _COMMON else _WEIGHTS[type(condition)]
+
+
 def _column(attribute: Attribute) -> str:
     return f"{attribute.table}.{attribute.keyword}"
 
@@ -288,7 +327,7 @@ def _counted(computed: Computed, condition: Condition) -> Sql:
 def below(computed: Computed) -> str:
     """Return FROM and WHERE of the rows that a computed attribute is about."""
     first = LEVELS[computed.level.depth + 1]
-    inner = chain(computed.counts, first)
+    inner = chain(computed.counts, first, first)
     return f"FROM {inner} WHERE {TABLES[first]}.parent = {TABLES[computed.level]}.id"
 
 

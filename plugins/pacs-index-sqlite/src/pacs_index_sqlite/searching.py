@@ -71,15 +71,16 @@ class Matching:
 
 def matching(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the entities that match."""
-    where, top = Translator(catalog, query.level).where(query)
-    return Matching(where, chain(query.level, top), (f"{TABLES[query.level]}.id",))
+    where = Translator(catalog, query.level).where(query)
+    tables = chain(query.level, where.top, where.first)
+    return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",))
 
 
 def matching_instances(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the instances at or below the entities that match."""
-    where, top = Translator(catalog, query.level).where(query)
-    top = min(top, Level.STUDY, key=lambda level: level.depth)
-    return Matching(where, chain(Level.IMAGE, top), _INSTANCE_ORDER)
+    where = Translator(catalog, query.level).where(query)
+    top = min(where.top, Level.STUDY, key=lambda level: level.depth)
+    return Matching(where.sql, chain(Level.IMAGE, top, where.first), _INSTANCE_ORDER)
 
 
 @frozen
@@ -158,14 +159,14 @@ def fetch_attributes(catalog: Catalog, query: Query) -> Fetch:
             for (tag, values), content in zip(decoders, row, strict=False)
         }
 
-    tables = chain(query.level, LEVELS[0])
+    tables = chain(query.level, LEVELS[0], query.level)
     selected = ", ".join(column.sql for column in columns) or "1"
     return Fetch(_rows(tables, TABLES[query.level], selected), convert)
 
 
 def fetch_instances() -> Fetch:
     """Return how to read the results of :meth:`Index.instances`."""
-    tables = chain(Level.IMAGE, Level.STUDY)
+    tables = chain(Level.IMAGE, Level.STUDY, Level.IMAGE)
     return Fetch(_rows(tables, TABLES[Level.IMAGE], LOCATION), _convert_instance)
 
 
