@@ -1,0 +1,1 @@
+"""Measures this archive beside others; see docs/explanation/performance.md."""

@@ -1,0 +1,395 @@
+"""Who is measured: how each is started, and with which settings it does best."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from attrs import field, frozen
+
+from .client import Client, PeerError
+from .load import VERIFY
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 10.0
+
+_SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin"
+_MOVE_AE = "SINK"
+
+Command = Callable[[Path, int, int], Sequence[str]]
+"""From a fresh directory, the port to listen on and the port of the C-MOVE destination."""
+
+
+@frozen
+class Contestant:
+    """A system that is measured.
+
+    Attributes
+    ----------
+    name : str
+    durable : bool
+        Whether an acknowledged object survives a power failure.
+    does : frozenset of str
+        Of "echo", "store", "find", "get", "move", "send".
+    command : callable
+        Prepares a directory and returns the command line.
+    settings : str
+        Those settings that are not the defaults, and why.
+    missing : callable
+        Says why it cannot be run here; empty if it can.
+    called : str
+        Its AE title.
+    max_associations : int
+        As many as it accepts at once.
+    max_storing : int
+        As many as may store at once.
+    """
+
+    name: str
+    durable: bool
+    does: frozenset[str]
+    command: Command
+    settings: str
+    missing: Callable[[], str] = lambda: ""
+    called: str = "ANY-SCP"
+    max_associations: int = 1000
+    max_storing: int = 1000
+    environment: Mapping[str, str] = field(factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this project."""
+        return self.name.startswith("ours")
+
+
+@frozen
+class Running:
+    """A contestant that answers."""
+
+    contestant: Contestant
+    process: "subprocess.Popen[bytes]"
+    port: int
+    directory: Path
+    ready_after: float
+
+    @property
+    def called(self) -> str:
+        """Its AE title."""
+        return self.contestant.called
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def running(
+    contestant: Contestant, directory: Path, move_port: int = 0, *, keep: bool = False
+) -> Iterator[Running]:
+    """Start a contestant in a directory, wait until it answers C-ECHO, and stop it at the end.
+
+    The directory is removed afterwards unless it is to be kept.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [str(part) for part in contestant.command(directory, port, move_port)]
+    environment = os.environ | {"TCP_NODELAY": "1"} | contestant.environment
+    with (directory / "output.log").open("ab") as log:
+        started = monotonic()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        _await_echo(contestant, process, port, directory / "output.log", started)
+        yield Running(contestant, process, port, directory, monotonic() - started)
+    finally:
+        _stop(process)
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _await_echo(
+    contestant: Contestant,
+    process: "subprocess.Popen[bytes]",
+    port: int,
+    log: Path,
+    started: float,
+) -> None:
+    while monotonic() < started + START_TIMEOUT and process.poll() is None:
+        try:
+            with Client(port, [VERIFY], contestant.called):
+                return
+        except (OSError, PeerError):
+            sleep(0.002)
+    output = log.read_text(errors="replace")[-2000:]
+    raise PeerError(f"{contestant.name} did not become ready:\n{output}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_TIMEOUT)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+# --- this project
+
+
+def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
+    synchronous = {"commit": "full", "write-behind": "full", "none": "normal"}[durability]
+
+    def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
+        config = directory / "pacs.toml"
+        config.write_text(
+            f'[node]\nport = {port}\ndata_directory = "{directory}"\n'
+            "[network]\nmax_associations = 1000\n"
+            f'[archive]\ndurability = "{durability}"\n'
+            '[log]\nlevel = "warning"\n'
+            f'[plugin.index-sqlite]\nsynchronous = "{synchronous}"\n'
+            f'[peers.sink]\nae_title = "{_MOVE_AE}"\nhost = "127.0.0.1"\n'
+            f"port = {move_port or 104}\n"
+        )
+        program = [sys.executable, "-m", "pacs_core.cli.main"]
+        return [*program, "serve", "--config", str(config), *extra]
+
+    return command
+
+
+# --- DCMTK
+
+
+def _system(name: str) -> str | None:
+    return shutil.which(name, path=_SYSTEM_PATH)
+
+
+def _needs(name: str) -> Callable[[], str]:
+    return lambda: "" if _system(name) else f"{name} is not in {_SYSTEM_PATH}"
+
+
+def dcmtk(name: str) -> str:
+    """Return the path of one of DCMTK's programs, never of pynetdicom's of the same name."""
+    path = _system(name)
+    if path is None:
+        raise PeerError(f"DCMTK's {name} is not installed")
+    return path
+
+
+def _dcmtk_storescp(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    objects = directory / "objects"
+    objects.mkdir(exist_ok=True)
+    options = ["--quiet", "+B", "-pdu", "131072", "--fork", "-dhl", "-od", str(objects)]
+    return [dcmtk("storescp"), *options, str(port)]
+
+
+def _dcmqrscp(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    objects = directory / "objects"
+    objects.mkdir(exist_ok=True)
+    config = directory / "dcmqrscp.cfg"
+    config.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 256\n"
+        f"HostTable BEGIN\nsink = ({_MOVE_AE}, localhost, {move_port or 104})\nHostTable END\n"
+        "VendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nANY-SCP {objects} RW (500, 1024mb) ANY\nAETable END\n"
+    )
+    options = ["--quiet", "-c", str(config), "+B", "-dhl"]
+    return [dcmtk("dcmqrscp"), *options, str(port)]
+
+
+# --- pynetdicom
+
+_UNLIMITED = (
+    "from pynetdicom import AE\n"
+    "start = AE.start_server\n"
+    "def unlimited(ae, *args, **kwargs):\n"
+    "    ae.maximum_associations = 256\n"
+    "    return start(ae, *args, **kwargs)\n"
+    "AE.start_server = unlimited\n"
+    "from pynetdicom.apps.{app}.{app} import main\n"
+    "main()"
+)
+
+
+def _pynetdicom_storescp(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    objects = directory / "objects"
+    objects.mkdir(exist_ok=True)
+    program = [sys.executable, "-W", "ignore", "-c", _UNLIMITED.format(app="storescp")]
+    return [*program, "-q", "-pdu", "131072", "-od", str(objects), str(port)]
+
+
+def _pynetdicom_qrscp(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    config = directory / "qrscp.ini"
+    config.write_text(
+        f"[DEFAULT]\nae_title: ANY-SCP\nport: {port}\nmax_pdu: 131072\nacse_timeout: 30\n"
+        "dimse_timeout: 30\nnetwork_timeout: 30\nbind_address: 127.0.0.1\n"
+        f"instance_location: {directory}/instances\n"
+        f"database_location: {directory}/instances.sqlite\nlog_identifier: False\n"
+        f"[{_MOVE_AE}]\naddress: 127.0.0.1\nport: {move_port or 104}\n"
+    )
+    program = [sys.executable, "-W", "ignore", "-c", _UNLIMITED.format(app="qrscp")]
+    return [*program, "-q", "-c", str(config)]
+
+
+def _needs_module(*names: str) -> Callable[[], str]:
+    def missing() -> str:
+        absent = [name for name in names if importlib.util.find_spec(name) is None]
+        return f"not installed: {', '.join(absent)}" if absent else ""
+
+    return missing
+
+
+# --- Orthanc
+
+
+def _orthanc(*, sync: bool) -> Command:
+    def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
+        config = directory / "orthanc.json"
+        config.write_text(
+            json.dumps(
+                {
+                    "StorageDirectory": str(directory / "storage"),
+                    "IndexDirectory": str(directory / "storage"),
+                    "SyncStorageArea": sync,
+                    "HttpServerEnabled": False,
+                    "DicomAet": "ANY-SCP",
+                    "DicomPort": port,
+                    "DicomThreadsCount": 32,
+                    "DicomAlwaysAllowEcho": True,
+                    "DicomAlwaysAllowStore": True,
+                    "DicomAlwaysAllowFind": True,
+                    "DicomAlwaysAllowGet": True,
+                    "DicomAlwaysAllowMove": True,
+                    "DicomModalities": {"sink": [_MOVE_AE, "127.0.0.1", move_port or 104]},
+                    "MaximumPduLength": 131072,
+                    "StableAge": 86400,
+                    "OverwriteInstances": False,
+                    "StoreMD5ForAttachments": False,
+                    "StorageCompression": False,
+                    "StorageAccessOnFind": "Never",
+                    "TranscodeDicomProtocol": False,
+                    "MetricsEnabled": False,
+                    "SaveJobs": False,
+                    "LoadPrivateDictionary": False,
+                    "DicomAssociationCloseDelay": 0,
+                    "Plugins": [],
+                }
+            )
+        )
+        return [_system("Orthanc") or "Orthanc", str(config)]
+
+    return command
+
+
+_SERVER = frozenset({"echo", "store", "find", "get", "move"})
+_RECEIVER = frozenset({"echo", "store"})
+
+_ORTHANC_SETTINGS = (
+    "HttpServerEnabled false, MaximumPduLength 131072, DicomThreadsCount 32 (an association holds "
+    "a thread), OverwriteInstances false, StoreMD5ForAttachments false, StorageCompression false, "
+    "StorageAccessOnFind Never, TranscodeDicomProtocol false, StableAge 86400, MetricsEnabled "
+    "false, SaveJobs false, no plugins, SyncStorageArea "
+)
+
+CONTESTANTS = (
+    Contestant(
+        "ours-commit",
+        durable=True,
+        does=_SERVER,
+        command=_ours("commit"),
+        settings='durability "commit", SQLite synchronous FULL; max_associations 1000; '
+        "log level warning; uvloop if it is installed",
+        called="PACS",
+    ),
+    Contestant(
+        "ours-none",
+        durable=False,
+        does=_SERVER,
+        command=_ours("none"),
+        settings='durability "none", SQLite synchronous NORMAL; otherwise as ours-commit',
+        called="PACS",
+    ),
+    Contestant(
+        "dcmtk-storescp",
+        durable=False,
+        does=_RECEIVER,
+        command=_dcmtk_storescp,
+        settings="+B -pdu 131072 --fork -dhl --quiet, TCP_NODELAY=1; keeps no index",
+        missing=_needs("storescp"),
+    ),
+    Contestant(
+        "dcmtk-dcmqrscp",
+        durable=False,
+        does=_SERVER,
+        command=_dcmqrscp,
+        settings="+B -dhl --quiet, MaxPDUSize 131072, MaxAssociations 256, a process for each "
+        "association (its default), TCP_NODELAY=1; one association stores at a time, because its "
+        "processes choose the same file names and overwrite each other's (A900H, C000H)",
+        missing=_needs("dcmqrscp"),
+        max_associations=256,
+        max_storing=1,
+    ),
+    Contestant(
+        "pynetdicom-storescp",
+        durable=False,
+        does=_RECEIVER,
+        command=_pynetdicom_storescp,
+        settings="-pdu 131072 -q, maximum_associations 256 (10 could not be exceeded otherwise); "
+        "keeps no index",
+        missing=_needs_module("pynetdicom"),
+        max_associations=256,
+    ),
+    Contestant(
+        "pynetdicom-qrscp",
+        durable=False,
+        does=_SERVER,
+        command=_pynetdicom_qrscp,
+        settings="max_pdu 131072, log_identifier False, -q, maximum_associations 256",
+        missing=_needs_module("pynetdicom", "sqlalchemy"),
+        max_associations=256,
+    ),
+    Contestant(
+        "orthanc-sync",
+        durable=True,
+        does=_SERVER,
+        command=_orthanc(sync=True),
+        settings=_ORTHANC_SETTINGS + "true (its SQLite stays at synchronous NORMAL)",
+        missing=_needs("Orthanc"),
+        max_associations=32,
+    ),
+    Contestant(
+        "orthanc-nosync",
+        durable=False,
+        does=_SERVER,
+        command=_orthanc(sync=False),
+        settings=_ORTHANC_SETTINGS + "false",
+        missing=_needs("Orthanc"),
+        max_associations=32,
+    ),
+)
+
+
+def chosen(names: Sequence[str]) -> list[Contestant]:
+    """Return the contestants whose names begin with one of those given; all if none is given."""
+    return [
+        contestant
+        for contestant in CONTESTANTS
+        if not names or contestant.name.startswith(tuple(names))
+    ]
