@@ -1,0 +1,84 @@
+"""``pacs import``."""
+
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from anyio.abc import ObjectReceiveStream
+
+from pacs_core.app import Assembly, open_archive
+from pacs_core.association import task_group
+from pacs_core.cli.assembling import assemble_local
+from pacs_core.cli.errors import UsageError
+from pacs_core.cli.files import DicomFile, inspected, walk
+from pacs_core.cli.local import record, require_archive
+from pacs_core.cli.options import LOCAL, LocalOptions
+from pacs_core.cli.progress import progress
+from pacs_core.cli.running import run_async
+from pacs_core.cli.tally import Tally
+from pacs_core.contracts import Archive, AuditFailedError, AuditKind, IngestError, Origin
+
+ORIGIN = Origin("import")
+
+
+def import_files(
+    *paths: Path,
+    at_once: int = 8,
+    options: LocalOptions = LOCAL,
+) -> int:
+    """Put files into this machine's archive, without a network.
+
+    What happens to an instance is what would happen if a peer had sent it. In folders, files that
+    are no DICOM files and DICOMDIRs are skipped.
+
+    Parameters
+    ----------
+    paths
+        Files, and folders with all that is below.
+    at_once
+        Files to take at the same time.
+    """
+    if not paths:
+        raise UsageError("give at least one file or folder to import")
+    if at_once < 1:
+        raise UsageError(f"--at-once is 1 or more, not {at_once}")
+    return run_async(_import, assemble_local(options), paths, at_once)
+
+
+async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int) -> int:
+    files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
+    async with open_archive(assembly) as opened:
+        require_archive(opened)
+        with progress("importing", len(files)) as advance:
+            tally = Tally(advance)
+            send, receive = anyio.create_memory_object_stream[DicomFile](at_once)
+            async with task_group() as tasks, send:
+                for _ in range(at_once):
+                    tasks.start_soon(_work, opened.archive, receive.clone(), tally)
+                receive.close()
+                async for found in inspected(files):
+                    if file := tally.sift(found):
+                        await send.send(file)
+        await record(opened, AuditKind.IMPORT, ORIGIN, dict(tally.outcomes))
+    return tally.summarize("stored")
+
+
+async def _work(archive: Archive, files: ObjectReceiveStream[DicomFile], tally: Tally) -> None:
+    async with files:
+        async for file in files:
+            await _ingest(archive, file, tally)
+
+
+async def _ingest(archive: Archive, file: DicomFile, tally: Tally) -> None:
+    try:
+        result = await archive.ingest(
+            file.chunks(),
+            transfer_syntax_uid=file.transfer_syntax_uid,
+            sop_class_uid=file.sop_class_uid,
+            sop_instance_uid=file.sop_instance_uid,
+            origin=ORIGIN,
+        )
+    except (IngestError, AuditFailedError, OSError) as error:
+        tally.failed(file.path, str(error))
+    else:
+        tally.done(result.outcome.value)

@@ -1,0 +1,33 @@
+"""What commands on this machine's archive have in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pacs_core.app import OpenArchive
+from pacs_core.cli.errors import CommandError
+from pacs_core.contracts import AuditEvent, AuditKind, Index, ObjectStore, Origin, Outcome
+
+
+def require_archive(opened: OpenArchive) -> tuple[ObjectStore, Index]:
+    """Return store and index.
+
+    Raises
+    ------
+    CommandError
+        The configuration has none.
+    """
+    if opened.store is None or opened.index is None:
+        raise CommandError(
+            "there is no archive here: install an object store and an index "
+            "(pip install pacs-store-filesystem pacs-index-sqlite)"
+        )
+    return opened.store, opened.index
+
+
+async def record(
+    opened: OpenArchive, kind: AuditKind, origin: Origin, counts: Mapping[str, int]
+) -> None:
+    """Record in the audit trail what a command has done."""
+    outcome = Outcome.WARNING if counts.get("failed") else Outcome.SUCCESS
+    details: dict[str, Any] = dict(counts)
+    await opened.node.audit.record(AuditEvent(kind, outcome, origin, details))

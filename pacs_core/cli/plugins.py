@@ -1,0 +1,68 @@
+"""``pacs plugins``."""
+
+import json
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pacs_core.app import assemble
+from pacs_core.cli.assembling import load_checked
+from pacs_core.cli.errors import report
+from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.options import ConfigOption, LogLevelOption
+from pacs_core.cli.output import print_table
+from pacs_core.config import ConfigError
+from pacs_core.plugins import PluginError, PluginManager, PluginRecord
+
+_HEADER = ("NAME", "VERSION", "DISTRIBUTION", "STATE", "PROVIDES", "HOOKS", "REASON")
+
+
+def plugins(
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    config: ConfigOption = None,
+    log_level: LogLevelOption = None,
+) -> int:
+    """List plugins: where they come from, what they provide, and why not if they do not.
+
+    Parameters
+    ----------
+    as_json
+        Print a JSON array with an object for each plugin.
+    """
+    # What is logged of a plugin that is quarantined stands in the list.
+    configure_logging(log_level or "error")
+    checked = load_checked(config)
+    manager = PluginManager(checked.plugins)
+    code = 0
+    try:
+        assemble(checked, manager)
+    except (ConfigError, PluginError) as error:
+        code = report(error)
+    (_print_json if as_json else _print_table)(manager.records)
+    return code
+
+
+def _print_json(records: list[PluginRecord]) -> None:
+    print(json.dumps([_facts(record) for record in records], indent=2, ensure_ascii=False))
+
+
+def _facts(record: PluginRecord) -> dict[str, object]:
+    return {
+        "name": record.name,
+        "version": record.version,
+        "distribution": record.distribution,
+        "state": record.state.value,
+        "provides": sorted(record.kinds),
+        "hooks": list(record.hooks),
+        "reason": record.reason,
+    }
+
+
+def _print_table(records: list[PluginRecord]) -> None:
+    rows = [[_cell(value) for value in _facts(record).values()] for record in records]
+    print_table(_HEADER, rows)
+
+
+def _cell(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
