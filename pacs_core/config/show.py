@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict
+from attrs import fields, has
 
 from pacs_core.config.model import Config
 from pacs_core.contracts import Secret
@@ -20,20 +20,26 @@ def effective_tables(config: Config, plugin_configs: Mapping[str, object]) -> di
     plugin_configs : mapping of str to object
         Structured config by plugin name.
     """
-    tables = {name: value for name, value in _plain(config).items() if name != "plugin"}
+    tables = {
+        field.name: _plain(getattr(config, field.name))
+        for field in fields(Config)
+        if field.name != "plugin"
+    }
     tables["plugin"] = {name: _plain(value) for name, value in plugin_configs.items()}
     return tables
 
 
-def _plain(value: Any) -> dict[str, object]:
-    return asdict(value, value_serializer=lambda _i, _f, v: _simple(v))
-
-
-def _simple(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
+def _plain(value: Any) -> object:
     if isinstance(value, Secret):
         return {"env": value.env} if value.env else {"file": value.file}
+    if has(type(value)):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(type(value))}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
     return str(value) if isinstance(value, Path) else value
 
 
@@ -61,7 +67,7 @@ def _literal(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, Mapping):
         pairs = (f"{_key(k)} = {_literal(v)}" for k, v in value.items() if v is not None)

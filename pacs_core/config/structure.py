@@ -184,11 +184,15 @@ def _validated(schema: type, converter: Converter) -> Callable[[Any, Any], Any]:
         try:
             return inner(value, schema)
         except ClassValidationError as error:
-            raise ClassValidationError("", [*invalid, *error.exceptions], schema) from None
-        except ValueError as error:
-            raise ClassValidationError("", invalid or [error], schema) from None
+            # The class's own validation repeats, without a path, the first of the invalid fields.
+            others = [e for e in error.exceptions if not invalid or _has_place(e)]
+            raise ClassValidationError("", [*invalid, *others], schema) from None
 
     return hook
+
+
+def _has_place(error: Exception) -> bool:
+    return hasattr(error, "__notes__") or isinstance(error, ForbiddenExtraKeysError)
 
 
 def _invalid_fields(
