@@ -81,10 +81,13 @@ def _uids(item: Attributes, c: UidList) -> bool:
 
 def pattern(text: str) -> re.Pattern[str]:
     """Return a wild card pattern as a regular expression (PS3.4 C.2.2.2.4)."""
-    # Runs of asterisks are one, or hostile patterns would take exponential time.
-    text = re.sub(r"\*+", "*", text)
-    parts = {"*": ".*?", "?": "."}
-    return re.compile("".join(parts.get(char) or re.escape(char) for char in text), re.DOTALL)
+    first, *rest = ("".join("." if c == "?" else re.escape(c) for c in p) for p in text.split("*"))
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    # Atomic groups: the first place where a piece fits is as good as any, so that a pattern of
+    # many asterisks takes no exponential time.
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1] if piece)
+    return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL)
 
 
 def _wildcard(item: Attributes, c: Wildcard) -> bool:
