@@ -94,6 +94,10 @@ def pacs_object_stores(setup: Setup) -> Sequence[ObjectStoreDescriptor]:
         from pacs_core.plugins import hookimpl
 
         @hookimpl
+        def pacs_config() -> type:
+            return BucketConfig
+
+        @hookimpl
         def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
             return [
                 ObjectStoreDescriptor("bucket", lambda s: BucketStore(s.config(BucketConfig)))
