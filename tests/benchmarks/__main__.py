@@ -8,8 +8,8 @@ from pathlib import Path
 from attrs import evolve
 
 from . import report
-from .contestants import chosen
 from .runner import PLACES, Options, run, warm
+from .senders import chosen
 from .workloads import WORKLOADS
 
 

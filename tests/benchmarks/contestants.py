@@ -22,7 +22,7 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0
 
 _SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin"
-_MOVE_AE = "SINK"
+MOVE_AE = "SINK"
 
 Command = Callable[[Path, int, int], Sequence[str]]
 """From a fresh directory, the port to listen on and the port of the C-MOVE destination."""
@@ -38,7 +38,8 @@ class Contestant:
     durable : bool
         Whether an acknowledged object survives a power failure.
     does : frozenset of str
-        Of "echo", "store", "find", "get", "move", "send".
+        Of "echo", "store", "find", "get", "move", "send", and "ours" for what is only measured
+        of this project.
     command : callable
         Prepares a directory and returns the command line.
     settings : str
@@ -165,7 +166,7 @@ def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
             f'[archive]\ndurability = "{durability}"\n'
             '[log]\nlevel = "warning"\n'
             f'[plugin.index-sqlite]\nsynchronous = "{synchronous}"\n'
-            f'[peers.sink]\nae_title = "{_MOVE_AE}"\nhost = "127.0.0.1"\n'
+            f'[peers.sink]\nae_title = "{MOVE_AE}"\nhost = "127.0.0.1"\n'
             f"port = {move_port or 104}\n"
         )
         program = [sys.executable, "-m", "pacs_core.cli.main"]
@@ -181,7 +182,8 @@ def _system(name: str) -> str | None:
     return shutil.which(name, path=_SYSTEM_PATH)
 
 
-def _needs(name: str) -> Callable[[], str]:
+def needs(name: str) -> Callable[[], str]:
+    """Return a function that says whether a program is absent."""
     return lambda: "" if _system(name) else f"{name} is not in {_SYSTEM_PATH}"
 
 
@@ -206,7 +208,7 @@ def _dcmqrscp(directory: Path, port: int, move_port: int) -> Sequence[str]:
     config = directory / "dcmqrscp.cfg"
     config.write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 256\n"
-        f"HostTable BEGIN\nsink = ({_MOVE_AE}, localhost, {move_port or 104})\nHostTable END\n"
+        f"HostTable BEGIN\nsink = ({MOVE_AE}, localhost, {move_port or 104})\nHostTable END\n"
         "VendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nANY-SCP {objects} RW (500, 1024mb) ANY\nAETable END\n"
     )
@@ -242,13 +244,15 @@ def _pynetdicom_qrscp(directory: Path, port: int, move_port: int) -> Sequence[st
         "dimse_timeout: 30\nnetwork_timeout: 30\nbind_address: 127.0.0.1\n"
         f"instance_location: {directory}/instances\n"
         f"database_location: {directory}/instances.sqlite\nlog_identifier: False\n"
-        f"[{_MOVE_AE}]\naddress: 127.0.0.1\nport: {move_port or 104}\n"
+        f"[{MOVE_AE}]\naddress: 127.0.0.1\nport: {move_port or 104}\n"
     )
     program = [sys.executable, "-W", "ignore", "-c", _UNLIMITED.format(app="qrscp")]
     return [*program, "-q", "-c", str(config)]
 
 
-def _needs_module(*names: str) -> Callable[[], str]:
+def needs_module(*names: str) -> Callable[[], str]:
+    """Return a function that says which Python packages are absent."""
+
     def missing() -> str:
         absent = [name for name in names if importlib.util.find_spec(name) is None]
         return f"not installed: {', '.join(absent)}" if absent else ""
@@ -277,7 +281,7 @@ def _orthanc(*, sync: bool) -> Command:
                     "DicomAlwaysAllowFind": True,
                     "DicomAlwaysAllowGet": True,
                     "DicomAlwaysAllowMove": True,
-                    "DicomModalities": {"sink": [_MOVE_AE, "127.0.0.1", move_port or 104]},
+                    "DicomModalities": {"sink": [MOVE_AE, "127.0.0.1", move_port or 104]},
                     "MaximumPduLength": 131072,
                     "StableAge": 86400,
                     "OverwriteInstances": False,
@@ -312,7 +316,7 @@ CONTESTANTS = (
     Contestant(
         "ours-commit",
         durable=True,
-        does=_SERVER,
+        does=_SERVER | {"ours"},
         command=_ours("commit"),
         settings='durability "commit", SQLite synchronous FULL; max_associations 1000; '
         "log level warning; uvloop if it is installed",
@@ -321,7 +325,7 @@ CONTESTANTS = (
     Contestant(
         "ours-none",
         durable=False,
-        does=_SERVER,
+        does=_SERVER | {"ours"},
         command=_ours("none"),
         settings='durability "none", SQLite synchronous NORMAL; otherwise as ours-commit',
         called="PACS",
@@ -332,7 +336,7 @@ CONTESTANTS = (
         does=_RECEIVER,
         command=_dcmtk_storescp,
         settings="+B -pdu 131072 --fork -dhl --quiet, TCP_NODELAY=1; keeps no index",
-        missing=_needs("storescp"),
+        missing=needs("storescp"),
     ),
     Contestant(
         "dcmtk-dcmqrscp",
@@ -342,7 +346,7 @@ CONTESTANTS = (
         settings="+B -dhl --quiet, MaxPDUSize 131072, MaxAssociations 256, a process for each "
         "association (its default), TCP_NODELAY=1; one association stores at a time, because its "
         "processes choose the same file names and overwrite each other's (A900H, C000H)",
-        missing=_needs("dcmqrscp"),
+        missing=needs("dcmqrscp"),
         max_associations=256,
         max_storing=1,
     ),
@@ -353,7 +357,7 @@ CONTESTANTS = (
         command=_pynetdicom_storescp,
         settings="-pdu 131072 -q, maximum_associations 256 (10 could not be exceeded otherwise); "
         "keeps no index",
-        missing=_needs_module("pynetdicom"),
+        missing=needs_module("pynetdicom"),
         max_associations=256,
     ),
     Contestant(
@@ -362,7 +366,7 @@ CONTESTANTS = (
         does=_SERVER,
         command=_pynetdicom_qrscp,
         settings="max_pdu 131072, log_identifier False, -q, maximum_associations 256",
-        missing=_needs_module("pynetdicom", "sqlalchemy"),
+        missing=needs_module("pynetdicom", "sqlalchemy"),
         max_associations=256,
     ),
     Contestant(
@@ -371,7 +375,7 @@ CONTESTANTS = (
         does=_SERVER,
         command=_orthanc(sync=True),
         settings=_ORTHANC_SETTINGS + "true (its SQLite stays at synchronous NORMAL)",
-        missing=_needs("Orthanc"),
+        missing=needs("Orthanc"),
         max_associations=32,
     ),
     Contestant(
@@ -380,16 +384,7 @@ CONTESTANTS = (
         does=_SERVER,
         command=_orthanc(sync=False),
         settings=_ORTHANC_SETTINGS + "false",
-        missing=_needs("Orthanc"),
+        missing=needs("Orthanc"),
         max_associations=32,
     ),
 )
-
-
-def chosen(names: Sequence[str]) -> list[Contestant]:
-    """Return the contestants whose names begin with one of those given; all if none is given."""
-    return [
-        contestant
-        for contestant in CONTESTANTS
-        if not names or contestant.name.startswith(tuple(names))
-    ]

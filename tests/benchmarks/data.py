@@ -59,12 +59,13 @@ class Shape:
 
 
 SHAPES = {
+    "tiny": Shape(CT_IMAGE, 8, 8),
     "small": Shape(CT_IMAGE, 80, 80),
     "ct": Shape(CT_IMAGE, 512, 512),
     "100frames": Shape(MULTI_FRAME_WORD, 512, 512, 100),
     "1gb": Shape(MULTI_FRAME_WORD, 1024, 1024, 512),
 }
-"""About 15 KB, 527 KB, 52 MB and 1 GiB."""
+"""About 2 KB, 15 KB, 527 KB, 52 MB and 1 GiB."""
 
 
 def header(shape: Shape, study: int = 0, series: int = 0, instance: int = 0) -> bytes:
@@ -72,11 +73,8 @@ def header(shape: Shape, study: int = 0, series: int = 0, instance: int = 0) -> 
     dataset = _identification(shape, study, series, instance)
     dataset.update(_acquisition(series, instance))
     dataset.update(_image(shape))
-    file = DicomBytesIO()
-    file.is_little_endian, file.is_implicit_VR = True, False
-    write_dataset(file, dataset)
     pixel_data = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, shape.pixel_bytes)
-    return bytes(file.getvalue()) + pixel_data
+    return _encode(dataset) + pixel_data
 
 
 def pixels(shape: Shape) -> Iterator[bytes]:
@@ -130,9 +128,21 @@ def study_date(study: int) -> str:
     return f"{2010 + month // 12:04d}{month % 12 + 1:02d}{study % 28 + 1:02d}"
 
 
-def modality(series: int) -> str:
-    """Return the Modality of a series."""
-    return MODALITIES[series % len(MODALITIES)]
+def modality(study: int) -> str:
+    """Return the Modality of all series of a study."""
+    return MODALITIES[study % len(MODALITIES)]
+
+
+def identifier(**values: object) -> bytes:
+    """Return an encoded identifier of a query or retrieval (PS3.4 C.4.1.1.3)."""
+    return _encode(_dataset(**values))
+
+
+def _encode(dataset: Dataset) -> bytes:
+    file = DicomBytesIO()
+    file.is_little_endian, file.is_implicit_VR = True, False
+    write_dataset(file, dataset)
+    return bytes(file.getvalue())
 
 
 def _dataset(**values: object) -> Dataset:
@@ -164,7 +174,7 @@ def _identification(shape: Shape, study: int, series: int, instance: int) -> Dat
         AcquisitionTime="101200",
         ContentTime="101500",
         AccessionNumber=f"A{study:08d}",
-        Modality="CT",
+        Modality=modality(study),
         Manufacturer="Synthetic",
         InstitutionName="Benchmark Hospital",
         ReferringPhysicianName="Referrer^Rita",

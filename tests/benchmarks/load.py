@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.synchronize import Barrier
 from time import monotonic
@@ -21,7 +21,7 @@ WARM_UP = 5
 """Operations of each association that are done before the clock starts."""
 
 Operation = Callable[[], None]
-Prepare = Callable[[int], "contextmanager[Operation]"]
+Prepare = Callable[[int], AbstractContextManager[Operation]]
 
 
 @frozen
@@ -44,7 +44,13 @@ def storage_context(sop_class_uid: str, context: int = 1) -> wire.Context:
 
 @contextmanager
 def storing(
-    port: int, called: str, shape: data.Shape, sender: int, first: int = 0
+    port: int,
+    called: str,
+    shape: data.Shape,
+    sender: int,
+    *,
+    first: int = 0,
+    per_series: int = INSTANCES_PER_SERIES,
 ) -> Iterator[Operation]:
     """Associate, and give a function that stores one more object, each with UIDs of its own."""
     dataset = data.whole(shape)
@@ -57,7 +63,7 @@ def storing(
 
         def store() -> None:
             nonlocal number
-            series = number // INSTANCES_PER_SERIES
+            series = number // per_series
             client.send(
                 message.patch(
                     data.instance_uid(number),
@@ -72,7 +78,7 @@ def storing(
 
 
 @contextmanager
-def echoing(port: int, called: str) -> Iterator[Operation]:
+def echoing(port: int, called: str, _sender: int) -> Iterator[Operation]:
     """Associate, and give a function that does a C-ECHO."""
     with Client(port, [VERIFY], called) as client:
         message = client.encode(1, wire.request(wire.C_ECHO_RQ, wire.VERIFICATION))
@@ -85,7 +91,7 @@ def echoing(port: int, called: str) -> Iterator[Operation]:
 
 
 @contextmanager
-def associating(port: int, called: str) -> Iterator[Operation]:
+def associating(port: int, called: str, _sender: int) -> Iterator[Operation]:
     """Give a function that sets an association up and releases it."""
 
     def associate() -> None:
@@ -96,7 +102,7 @@ def associating(port: int, called: str) -> Iterator[Operation]:
 
 
 def drive(
-    prepare: Callable[[int], object],
+    prepare: Prepare,
     associations: int,
     *,
     seconds: float = 0,
@@ -143,7 +149,7 @@ def drive(
 
 
 def _work(
-    prepare: Callable[[int], "contextmanager[Operation]"],
+    prepare: Prepare,
     number: int,
     barrier: Barrier,
     pipe: Connection,
@@ -151,7 +157,7 @@ def _work(
     count: int,
 ) -> None:
     try:
-        with prepare(number) as operation:  # type: ignore[attr-defined]
+        with prepare(number) as operation:
             for _ in range(0 if count else WARM_UP):
                 operation()
             barrier.wait(60)

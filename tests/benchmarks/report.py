@@ -17,10 +17,10 @@ _COLUMNS = ("workload", "place", "contestant", "median", "min", "max", "unit")
 
 def _ratios(ours: Series, theirs: Series) -> list[float]:
     """Return how many times better ours did, round by round."""
-    pairs = zip(ours.values, theirs.values, strict=False)
+    pairs = [(m, t) for m, t in zip(ours.values, theirs.values, strict=False) if m > 0 and t > 0]
     if ours.metric.higher_is_better:
-        return [mine / other for mine, other in pairs if other]
-    return [other / mine for mine, other in pairs if mine]
+        return [mine / other for mine, other in pairs]
+    return [other / mine for mine, other in pairs]
 
 
 def _groups(results: Results) -> Iterator[list[Series]]:

@@ -5,10 +5,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .client import PeerError
 from .contestants import Contestant
@@ -43,6 +43,10 @@ class Metric:
     higher_is_better: bool = True
 
 
+Measure = Callable[[], Sequence[float]]
+Session = Callable[[Contestant, Path], AbstractContextManager[Measure]]
+
+
 @frozen
 class Case:
     """Something to measure of each contestant that can do it.
@@ -54,18 +58,22 @@ class Case:
     needs : str
         Of :attr:`Contestant.does`.
     metrics : tuple of Metric
-    measure : callable
-        Given a contestant and a directory that does not exist yet, returns a value for each
-        metric.
+    session : callable
+        Given a contestant and a directory that does not exist yet, returns a context manager
+        that gives a function, which returns a value for each metric.
     associations : int
         As many must be accepted.
+    reused : bool
+        Whether a session serves all rounds, because filling it takes long and measuring it
+        leaves nothing behind.
     """
 
     name: str
     needs: str
     metrics: tuple[Metric, ...]
-    measure: Callable[[Contestant, Path], Sequence[float]]
+    session: Session
     associations: int = 1
+    reused: bool = False
 
     def suits(self, contestant: Contestant) -> bool:
         """Tell whether a contestant can do it."""
@@ -111,15 +119,18 @@ def run(cases: Sequence[Case], options: Options) -> Results:
 
 def _run_case(case: Case, place: str, parent: Path, options: Options, results: Results) -> None:
     able = [contestant for contestant in options.contestants if case.suits(contestant)]
-    for number in range(options.rounds):
-        for contestant in able:
-            key = (case.name, place, contestant.name)
-            if key in results.failures:
-                continue
-            _progress(f"{case.name} {place} round {number + 1}: {contestant.name}")
-            with _fresh(parent) as directory:
+    with ExitStack() as kept:
+        sessions = {
+            contestant.name: _Sessions(case, contestant, parent, kept) for contestant in able
+        }
+        for number in range(options.rounds):
+            for contestant in able:
+                key = (case.name, place, contestant.name)
+                if key in results.failures:
+                    continue
+                _progress(f"{case.name} {place} round {number + 1}: {contestant.name}")
                 try:
-                    values = case.measure(contestant, directory)
+                    values = sessions[contestant.name].measure()
                 except (PeerError, OSError) as error:
                     results.failures[key] = str(error)
                     _progress(f"{case.name}: {contestant.name} failed: {error}", end="\n")
@@ -127,11 +138,32 @@ def _run_case(case: Case, place: str, parent: Path, options: Options, results: R
                     results.add(case, place, contestant, values)
 
 
+@define
+class _Sessions:
+    """One session for all rounds, or a new one for each."""
+
+    case: Case
+    contestant: Contestant
+    parent: Path
+    kept: ExitStack
+    reused: Measure | None = None
+
+    def measure(self) -> Sequence[float]:
+        if not self.case.reused:
+            with _session(self.case, self.contestant, self.parent) as measure:
+                return measure()
+        if self.reused is None:
+            session = _session(self.case, self.contestant, self.parent)
+            self.reused = self.kept.enter_context(session)
+        return self.reused()
+
+
 @contextmanager
-def _fresh(parent: Path) -> Iterator[Path]:
+def _session(case: Case, contestant: Contestant, parent: Path) -> Iterator[Measure]:
     top = Path(tempfile.mkdtemp(prefix="pacs-bench-", dir=parent))
     try:
-        yield top / "run"
+        with case.session(contestant, top / "run") as measure:
+            yield measure
     finally:
         shutil.rmtree(top, ignore_errors=True)
 

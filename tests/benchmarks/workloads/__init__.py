@@ -3,8 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from ..runner import Case, Options
-from . import store
+from . import control, find, ingest, large, process, retrieve, send, store
 
 WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
+    "associate": control.associate_cases,
+    "echo": control.echo_cases,
     "store": store.cases,
+    "large": large.cases,
+    "find": find.cases,
+    "retrieve": retrieve.cases,
+    "send": send.cases,
+    "ingest": ingest.cases,
+    "start": process.start_cases,
+    "idle": process.idle_cases,
 }

@@ -1,0 +1,164 @@
+"""C-FIND at each level: latency to the first and to the last response.
+
+Beside others on as many instances as they can take in reasonable time; and this project alone on
+a million in 20,000 studies.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import monotonic
+
+from attrs import frozen
+
+from .. import data, million, wire
+from ..client import Client
+from ..contestants import Contestant, Running, running
+from ..load import Operation, drive, storage_context
+from ..runner import Case, Measure, Metric, Options
+
+_METRICS = (
+    Metric("first response", "ms", higher_is_better=False),
+    Metric("last response", "ms", higher_is_better=False),
+)
+_COMMON_STUDIES = 400
+_PER_SERIES = million.INSTANCES_PER_SERIES
+_PER_STUDY = million.SERIES_PER_STUDY * _PER_SERIES
+_REPETITIONS = 10
+_STRIDE = 37  # so that each repetition asks for another study
+
+
+@frozen
+class Search:
+    """A query: its level, and the keys to match given the number of a study."""
+
+    name: str
+    level: str
+    keys: Callable[[int], dict[str, str]]
+
+
+def _prefix(study: int) -> str:
+    return data.patient_name(study).partition("^")[0] + "*"
+
+
+SEARCHES = (
+    Search("study by UID", "STUDY", lambda n: {"StudyInstanceUID": data.study_uid(n)}),
+    Search("study by Patient ID", "STUDY", lambda n: {"PatientID": f"P{n:08d}"}),
+    Search("study by accession number", "STUDY", lambda n: {"AccessionNumber": f"A{n:08d}"}),
+    Search("studies by name prefix", "STUDY", lambda n: {"PatientName": _prefix(n)}),
+    Search(
+        "studies by date range",
+        "STUDY",
+        lambda n: {"StudyDate": f"{data.study_date(n)[:6]}01-{data.study_date(n)[:6]}07"},
+    ),
+    Search(
+        "studies by modality and date",
+        "STUDY",
+        lambda n: {"ModalitiesInStudy": data.modality(n), "StudyDate": data.study_date(n)},
+    ),
+    Search("all studies", "STUDY", lambda _: {}),
+    Search("series of a study", "SERIES", lambda n: {"StudyInstanceUID": data.study_uid(n)}),
+    Search(
+        "images of a series",
+        "IMAGE",
+        lambda n: {
+            "StudyInstanceUID": data.study_uid(n),
+            "SeriesInstanceUID": data.series_uid(n * million.SERIES_PER_STUDY),
+        },
+    ),
+)
+
+_RETURNED = {
+    "STUDY": (
+        "StudyDate StudyTime AccessionNumber PatientName PatientID StudyInstanceUID StudyID "
+        "StudyDescription ModalitiesInStudy"
+    ),
+    "SERIES": "StudyInstanceUID Modality SeriesNumber SeriesInstanceUID SeriesDescription",
+    "IMAGE": "StudyInstanceUID SeriesInstanceUID SOPInstanceUID SOPClassUID InstanceNumber",
+}
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """Yield a case for each query on the common index, and on the large one."""
+    common, large = options.count(_COMMON_STUDIES), options.count(million.STUDIES)
+    for search in SEARCHES:
+        session = partial(_common_session, search, common)
+        name = f"C-FIND {search.name}, {common * _PER_STUDY} instances"
+        yield Case(name, "find", _METRICS, session, reused=True)
+    for search in SEARCHES:
+        session = partial(_large_session, search, large)
+        name = f"C-FIND {search.name}, {large * _PER_STUDY} instances"
+        yield Case(name, "ours", _METRICS, session, reused=True)
+
+
+@contextmanager
+def _common_session(
+    search: Search, studies: int, contestant: Contestant, directory: Path
+) -> Iterator[Measure]:
+    with running(contestant, directory) as node:
+        drive(partial(_filling, node, studies), 1, count=studies * _PER_STUDY)
+        yield partial(_measure, node, search, studies)
+
+
+@contextmanager
+def _large_session(
+    search: Search, studies: int, contestant: Contestant, directory: Path
+) -> Iterator[Measure]:
+    million.place(studies, directory)
+    with running(contestant, directory) as node:
+        yield partial(_measure, node, search, studies)
+
+
+@contextmanager
+def _filling(node: Running, studies: int, _sender: int) -> Iterator[Operation]:
+    shape = data.SHAPES["tiny"]
+    request = wire.store_request(shape.sop_class_uid, data.instance_uid(0))
+    with Client(node.port, [storage_context(shape.sop_class_uid)], node.called) as client:
+
+        def encode(study: int) -> wire.Patched:
+            encoded = client.encode(1, request, data.whole(shape, study))
+            return wire.Patched(encoded, (data.instance_uid(0), data.series_uid(0)))
+
+        def messages() -> Iterator[bytearray]:
+            for study in range(studies):
+                message = encode(study)
+                for number in range(study * _PER_STUDY, (study + 1) * _PER_STUDY):
+                    series = data.series_uid(number // _PER_SERIES)
+                    yield message.patch(data.instance_uid(number), series)
+
+        prepared = messages()
+
+        def store() -> None:
+            client.send(next(prepared))
+            client.confirm()
+
+        yield store
+
+
+def _measure(node: Running, search: Search, studies: int) -> tuple[float, float]:
+    """Return the medians of some repetitions on one association, each with other keys."""
+    context = wire.Context(1, wire.STUDY_ROOT_FIND, data.EXPLICIT_LITTLE)
+    with Client(node.port, [context], node.called) as client:
+        _find(client, search, 0)
+        repetitions = range(_STRIDE, _STRIDE * (_REPETITIONS + 1), _STRIDE)
+        times = [_find(client, search, number % studies) for number in repetitions]
+    firsts, lasts = zip(*times, strict=True)
+    return median(firsts) * 1000, median(lasts) * 1000
+
+
+def _find(client: Client, search: Search, study: int) -> tuple[float, float]:
+    returned = dict.fromkeys(_RETURNED[search.level].split(), "")
+    keys = data.identifier(QueryRetrieveLevel=search.level, **returned | search.keys(study))
+    request = wire.request(wire.C_FIND_RQ, wire.STUDY_ROOT_FIND, dataset=True)
+    message = client.encode(1, request, keys)
+    started = monotonic()
+    client.send(message)
+    responses = client.responses()
+    found = next(responses).dataset_bytes
+    first = monotonic() - started
+    for response in responses:
+        found += response.dataset_bytes
+    assert found, f"nothing was found: {search.name} {study}"
+    return first, monotonic() - started
