@@ -1,6 +1,7 @@
 """Fixtures and settings of the whole workspace."""
 
 import os
+import shutil
 
 import pytest
 from hypothesis import settings
@@ -15,3 +16,21 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the node does."""
     return "asyncio"
+
+
+# Not $PATH: in the environment's bin, pynetdicom has programs of the same names.
+PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
+PEER_PROGRAMS = ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests whose peer programs are not there, or fail them where they have to be."""
+    if item.get_closest_marker("peer") is None:
+        return
+    missing = [p for p in PEER_PROGRAMS if shutil.which(p, path=PEER_PATH) is None]
+    if not missing:
+        return
+    reason = f"DCMTK's {', '.join(missing)} not found; apt-get install dcmtk"
+    if os.environ.get("PACS_REQUIRE_PEERS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

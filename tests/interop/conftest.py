@@ -1,0 +1,248 @@
+"""Peers of other makes: DCMTK's programs in processes, against a node in a thread."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pydicom.data
+import pytest
+from attrs import frozen
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from pacs_core.contracts import Level, Query
+from pacs_core.dataset import MalformedDataset, NeedMoreData, NotPart10, read_file_meta
+
+PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"  # not $PATH: pynetdicom's have the same names
+ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
+PATIENCE = 30.0
+
+
+@frozen
+class Dcmtk:
+    """DCMTK's programs."""
+
+    directory: Path
+
+    def start(self, program, *arguments):
+        command = [shutil.which(program, path=PATH), *map(str, arguments)]
+        return subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=ENVIRONMENT,
+            text=True,
+            errors="replace",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, program, *arguments, code=0):
+        """Run a program to its end; return what it said."""
+        with self.start(program, *arguments) as process:
+            try:
+                output, _ = process.communicate(timeout=PATIENCE)
+            finally:
+                process.kill()
+        assert code is None or process.returncode == code, output
+        return output
+
+    @contextmanager
+    def serve(self, program, port, *arguments):
+        """Run a server until the end of the block."""
+        process = self.start(program, *arguments, port)
+        try:
+            _await_listening(port, process)
+            yield
+        finally:
+            process.kill()
+            process.communicate()
+
+    def find(self, node, *arguments, model="-S"):
+        """Run findscu; return the identifiers that it received."""
+        received = self.directory / "responses"
+        shutil.rmtree(received, ignore_errors=True)
+        received.mkdir()
+        address = ("-aec", "PACS", "127.0.0.1", node.port)
+        self.run("findscu", model, "-X", "-od", received, *arguments, *address)
+        return [dcmread(path, force=True) for path in sorted(received.iterdir())]
+
+
+def _await_listening(port, process):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+@pytest.fixture
+def dcmtk(tmp_path):
+    return _dcmtk(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_dcmtk(tmp_path_factory):
+    return _dcmtk(tmp_path_factory.mktemp("module"))
+
+
+def _dcmtk(directory):
+    work = directory / "dcmtk"
+    work.mkdir()
+    return Dcmtk(work)
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Return a function that finds a port for a server that cannot choose one itself."""
+
+    def free_port():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return free_port
+
+
+@pytest.fixture
+def destination(dcmtk, free_port, tmp_path):
+    """Start storescp's, which keep what they receive bit by bit, until the test ends."""
+    with ExitStack() as stack:
+
+        def destination(*arguments):
+            port, received = free_port(), tmp_path / f"received-{free_port()}"
+            received.mkdir()
+            options = ("+B", "+xa", "-aet", "DESTINATION", "-od", received, *arguments)
+            stack.enter_context(dcmtk.serve("storescp", port, *options))
+            return port, received
+
+        yield destination
+
+
+@pytest.fixture(scope="session")
+def dataset_bytes():
+    """Return a function that splits a Part 10 file: transfer syntax, and dataset as it is."""
+
+    def dataset_bytes(data):
+        meta = read_file_meta(data)
+        return meta.transfer_syntax_uid, bytes(data[meta.dataset_offset :])
+
+    return dataset_bytes
+
+
+@pytest.fixture(scope="session")
+def stored(dataset_bytes):
+    """Return a function that reads all that a node holds, by SOP Instance UID."""
+
+    async def read(archive):
+        objects = {}
+        async for instance in archive.instances(Query(Level.IMAGE)):
+            async with await archive.open(instance) as reader:
+                data = await reader.read(0, reader.size)
+            objects[instance.identity.sop_instance_uid] = dataset_bytes(data)
+        return objects
+
+    return lambda node: node.call(read, node.node.opened.archive)
+
+
+@pytest.fixture(scope="session")
+def received_files(dataset_bytes):
+    """Return a function that reads what a peer has written, by SOP Instance UID."""
+
+    def received_files(directory):
+        files = (path.read_bytes() for path in Path(directory).iterdir())
+        return {read_file_meta(data).sop_instance_uid: dataset_bytes(data) for data in files}
+
+    return received_files
+
+
+@pytest.fixture(scope="session")
+def sample_files():
+    """pydicom's test files that name their instance, one file for each instance."""
+    directory = Path(pydicom.data.__file__).parent / "test_files"
+    files = {}
+    for path in sorted(directory.rglob("*")):
+        if not path.is_file():
+            continue
+        try:
+            meta = read_file_meta(path.read_bytes())
+        except (MalformedDataset, NeedMoreData, NotPart10):
+            continue
+        files.setdefault(meta.sop_instance_uid, (path, meta))
+    return [entry for uid, entry in files.items() if uid]
+
+
+@pytest.fixture(scope="session")
+def make_ct():
+    """Return a function that makes small CT images; keywords set attributes."""
+
+    def make_ct(sop_instance_uid, **attributes):
+        ct = Dataset()
+        ct.SOPClassUID = CTImageStorage
+        ct.SOPInstanceUID = sop_instance_uid
+        ct.Modality = "CT"
+        ct.Rows = ct.Columns = 4
+        ct.BitsAllocated = ct.BitsStored = 16
+        ct.HighBit, ct.PixelRepresentation, ct.SamplesPerPixel = 15, 0, 1
+        ct.PhotometricInterpretation = "MONOCHROME2"
+        for keyword, value in attributes.items():
+            setattr(ct, keyword, value)
+        ct.PixelData = bytes(32)
+        ct.file_meta = FileMetaDataset()
+        ct.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ct.file_meta.MediaStorageSOPClassUID = ct.SOPClassUID
+        ct.file_meta.MediaStorageSOPInstanceUID = sop_instance_uid
+        return ct
+
+    return make_ct
+
+
+@pytest.fixture(scope="session")
+def make_cts(make_ct):
+    """Return a function that makes two patients of two studies of two series of two images."""
+
+    def make_cts():
+        for number in range(16):
+            patient, study, series, image = (number >> bit & 1 for bit in (3, 2, 1, 0))
+            request = Dataset()
+            request.ScheduledProcedureStepID = f"SPS{patient}{study}"
+            yield make_ct(
+                f"1.2.826.0.1.7.{patient}.{study}.{series}.{image + 1}",
+                PatientName=("Müller^Anna", "Doe^John")[patient],
+                PatientID=f"P{patient}",
+                PatientSex="FM"[patient],
+                SpecificCharacterSet="ISO_IR 100",
+                StudyInstanceUID=f"1.2.826.0.1.7.{patient}.{study}",
+                StudyDate=("20240115", "20250630")[study],
+                StudyTime=("083000", "173000.5")[study],
+                AccessionNumber=f"A{patient}{study}",
+                StudyDescription=("Head", "Thorax")[study],
+                StudyID=str(study),
+                SeriesInstanceUID=f"1.2.826.0.1.7.{patient}.{study}.{series}",
+                SeriesNumber=series + 1,
+                SeriesDescription=("Scout", "Axial")[series],
+                InstanceNumber=image + 1,
+                RequestAttributesSequence=[request],
+            )
+
+    return make_cts
+
+
+@pytest.fixture(scope="session")
+def write_files():
+    """Return a function that writes datasets as Part 10 files into a directory."""
+
+    def write_files(directory, datasets):
+        directory.mkdir(parents=True, exist_ok=True)
+        for number, dataset in enumerate(datasets):
+            dataset.save_as(directory / f"{number:04}.dcm", enforce_file_format=True)
+        return directory
+
+    return write_files

@@ -1,0 +1,148 @@
+"""DCMTK's echoscu and storescu against a node: what they send is what is kept, bit by bit."""
+
+import shutil
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from pacs_core.dataset import read_file_meta, scan_file, tag_of
+from pacs_core.dimse import is_valid_uid
+
+pytestmark = pytest.mark.peer
+
+STUDY, SERIES = tag_of("StudyInstanceUID"), tag_of("SeriesInstanceUID")
+ENCODINGS = {
+    "-xi": ImplicitVRLittleEndian,
+    "-xb": ExplicitVRBigEndian,
+    "-xd": DeflatedExplicitVRLittleEndian,
+    "-xs": JPEGLosslessSV1,
+    "-xy": JPEGBaseline8Bit,
+    "-xx": JPEGExtended12Bit,
+    "-xv": JPEG2000Lossless,
+    "-xt": JPEGLSLossless,
+    "-xu": JPEGLSNearLossless,
+    "-xr": RLELossless,
+}
+
+
+def test_echo(dcmtk, pacs_node):
+    node = pacs_node()
+    dcmtk.run("echoscu", "-aec", "PACS", "--repeat", 5, "127.0.0.1", node.port)
+
+
+def test_echo_with_as_many_contexts_as_fit(dcmtk, pacs_node):
+    node = pacs_node()
+    output = dcmtk.run("echoscu", "-d", "-pts", 38, "-ppc", 128, "127.0.0.1", node.port)
+    assert output.count("(Accepted)") == 128
+
+
+def test_an_association_that_is_aborted_leaves_the_node_serving(dcmtk, pacs_node):
+    node = pacs_node()
+    dcmtk.run("echoscu", "--abort", "127.0.0.1", node.port)
+    dcmtk.run("echoscu", "127.0.0.1", node.port)
+
+
+@pytest.mark.parametrize(("checked", "code"), [(False, 0), (True, 1)])
+def test_a_wrong_called_ae_title_is_refused_where_it_is_checked(dcmtk, pacs_node, checked, code):
+    node = pacs_node({"network": {"check_called_ae_title": checked}})
+    output = dcmtk.run("echoscu", "-v", "-aec", "ELSEWHERE", "127.0.0.1", node.port, code=code)
+    assert ("Called AE Title Not Recognized" in output) == checked
+
+
+def is_complete(path):
+    """Whether a file names all that an archive must know (PS3.4 B.4.1.2)."""
+    attributes = scan_file(path, {STUDY, SERIES}).attributes
+    return all(is_valid_uid("".join(attributes.get(tag, ()))) for tag in (STUDY, SERIES))
+
+
+def test_whatever_dcmtk_can_send_is_kept_bit_by_bit(
+    dcmtk, pacs_node, destination, sample_files, stored, received_files, tmp_path
+):
+    """The reference is DCMTK's own storescp, which got the same from the same sender."""
+    node = pacs_node()
+    port, received = destination()
+    source = tmp_path / "source"
+    source.mkdir()
+    for number, (path, _meta) in enumerate(sample_files):
+        shutil.copy(path, source / f"{number}.dcm")
+    sending = ("--no-halt", "--no-uid-checks", "-dn", "+sd", "+r")
+    for target in (port, node.port):
+        dcmtk.run("dcmsend", *sending, "127.0.0.1", target, source, code=None)
+    reference, ours = received_files(received), stored(node)
+    assert len(reference) > 100
+    missing = reference.keys() - ours.keys()
+    incomplete = {meta.sop_instance_uid for path, meta in sample_files if not is_complete(path)}
+    assert missing <= incomplete
+    assert ours == {uid: each for uid, each in reference.items() if uid in ours}
+    assert len({syntax for syntax, _ in ours.values()}) >= 10
+
+
+@pytest.mark.parametrize("option", ENCODINGS)
+def test_storescu_in_each_encoding(
+    dcmtk, pacs_node, destination, sample_files, stored, received_files, option
+):
+    syntax = ENCODINGS[option]
+    node = pacs_node()
+    port, received = destination()
+    paths = [p for p, meta in sample_files if meta.transfer_syntax_uid == syntax and is_complete(p)]
+    assert paths
+    for target in (port, node.port):
+        dcmtk.run("storescu", option, "-R", "-aec", "PACS", "127.0.0.1", target, *paths[:5])
+    assert stored(node) == received_files(received)
+    assert {kept for kept, _ in stored(node).values()} == {syntax}
+
+
+def test_a_directory_tree_is_sent_at_once(
+    dcmtk, pacs_node, make_cts, write_files, stored, tmp_path
+):
+    node = pacs_node()
+    cts = list(make_cts())
+    write_files(tmp_path / "tree" / "a", cts[:8])
+    write_files(tmp_path / "tree" / "b" / "c", cts[8:])
+    dcmtk.run("storescu", "+sd", "+r", "-xs", "127.0.0.1", node.port, tmp_path / "tree")
+    assert stored(node).keys() == {ct.SOPInstanceUID for ct in cts}
+
+
+@pytest.mark.parametrize("length", [4096, 131072])
+def test_any_pdu_length(dcmtk, pacs_node, make_ct, write_files, stored, tmp_path, length):
+    node = pacs_node({"network": {"max_pdu_length": length}})
+    ct = make_ct("1.2.3", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", PatientID="P")
+    ct.Rows = ct.Columns = 512
+    ct.PixelData = bytes(range(256)) * 2048
+    (path,) = write_files(tmp_path / "big", [ct]).iterdir()
+    dcmtk.run("storescu", "-xe", "-pdu", length, "127.0.0.1", node.port, path)
+    assert stored(node)["1.2.3"][1].endswith(ct.PixelData)
+
+
+def test_what_lacks_a_uid_is_refused_and_said_so(dcmtk, pacs_node, make_ct, write_files, tmp_path):
+    """PS3.4 Table B.2-1, Cxxx: cannot understand."""
+    node = pacs_node()
+    (path,) = write_files(tmp_path / "bad", [make_ct("1.2.3", SeriesInstanceUID="1.2")]).iterdir()
+    output = dcmtk.run("storescu", "-v", "127.0.0.1", node.port, path, code=None)
+    assert "Received Store Response (Error: CannotUnderstand)" in output
+
+
+def test_a_file_of_the_archive_is_a_file_for_dcmtk(
+    dcmtk, pacs_node, make_ct, write_files, tmp_path
+):
+    node = pacs_node()
+    ct = make_ct("1.2.3", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", PatientID="P")
+    (path,) = write_files(tmp_path / "one", [ct]).iterdir()
+    dcmtk.run("storescu", "127.0.0.1", node.port, path)
+    (kept,) = [p for p in node.data_directory.rglob("*.dcm") if p.is_file()]
+    assert "PatientID" in dcmtk.run("dcmdump", "+fo", kept)
+    assert dcmtk.run("dcmftest", kept).startswith("yes:")
+    assert dcmread(kept).SOPInstanceUID == "1.2.3"
+    assert read_file_meta(kept.read_bytes()).sop_instance_uid == "1.2.3"
