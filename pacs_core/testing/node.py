@@ -5,21 +5,24 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import define, frozen
+from importlib_metadata import EntryPoint, EntryPoints, entry_points
 
 from pacs_core.app import RunningNode, assemble, run_node
 from pacs_core.config import load_config, to_toml
 from pacs_core.contracts import Peer
-from pacs_core.plugins import PluginManager
+from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager, PluginPolicy
 
 T = TypeVar("T")
 Tables = Mapping[str, Mapping[str, Any]]
+Plugins = Collection[str | EntryPoint]
+"""Names of installed plugins, and entry points of what is not installed."""
 
 START_TIMEOUT = 30.0
 """Seconds that a node process has to become ready."""
@@ -67,9 +70,37 @@ def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     return merged
 
 
+def chosen_plugins(plugins: Plugins, policy: PluginPolicy | None = None) -> PluginManager:
+    """Return a manager of these plugins only, whatever else is installed.
+
+    Raises
+    ------
+    LookupError
+        A name is not that of an installed plugin.
+    """
+    given = [plugin for plugin in plugins if isinstance(plugin, EntryPoint)]
+    names = {plugin for plugin in plugins if isinstance(plugin, str)}
+    installed = _installed(names)
+    return PluginManager(policy, [*(point for point in installed if point.name in names), *given])
+
+
+def _installed(wanted: set[str]) -> EntryPoints:
+    installed = entry_points(group=ENTRY_POINT_GROUP)
+    if missing := wanted - installed.names:
+        raise LookupError(
+            f"not installed: {', '.join(sorted(missing))}; installed plugins are "
+            f"{', '.join(sorted(installed.names)) or 'none'}"
+        )
+    return installed
+
+
 @contextmanager
 def node_thread(
-    data_directory: Path, tables: Tables | None = None, manager: PluginManager | None = None
+    data_directory: Path,
+    tables: Tables | None = None,
+    manager: PluginManager | None = None,
+    *,
+    plugins: Plugins | None = None,
 ) -> Iterator[NodeThread]:
     """Run a node on a free port of the loopback interface.
 
@@ -80,10 +111,19 @@ def node_thread(
         Config tables, as in a config file: ``{"archive": {"duplicates": "reject"}}``.
     manager : PluginManager, optional
         Instead of the plugins of this environment.
+    plugins : collection of str or EntryPoint, optional
+        The node has these plugins only; by default all that are installed.
+
+    Raises
+    ------
+    LookupError
+        One of `plugins` is not installed.
     """
-    config_file = write_config(data_directory, tables or {})
+    config = load_config(write_config(data_directory, tables or {}))
+    if plugins is not None:
+        manager = chosen_plugins(plugins, config.plugins)
     with start_blocking_portal() as portal:
-        assembly = assemble(load_config(config_file), manager)
+        assembly = assemble(config, manager)
         with portal.wrap_async_context_manager(run_node(assembly)) as node:
             yield NodeThread(node, portal, data_directory)
 
@@ -132,9 +172,28 @@ class NodeProcess:
 
 
 @contextmanager
-def node_process(data_directory: Path, tables: Tables | None = None) -> Iterator[NodeProcess]:
-    """Run ``pacs serve`` on a free port; it is killed at the end if it still runs."""
-    config_file = write_config(data_directory, tables or {})
+def node_process(
+    data_directory: Path, tables: Tables | None = None, *, plugins: Collection[str] | None = None
+) -> Iterator[NodeProcess]:
+    """Run ``pacs serve`` on a free port; it is killed at the end if it still runs.
+
+    Parameters
+    ----------
+    data_directory, tables
+        See :func:`node_thread`.
+    plugins : collection of str, optional
+        Names of installed plugins; all others are disabled.
+
+    Raises
+    ------
+    LookupError
+        One of `plugins` is not installed.
+    """
+    tables = dict(tables or {})
+    if plugins is not None:
+        others = _installed(set(plugins)).names - set(plugins)
+        tables["plugins"] = {"disabled": sorted(others), **tables.get("plugins", {})}
+    config_file = write_config(data_directory, tables)
     log = data_directory / "stderr.log"
     command = [sys.executable, "-m", "pacs_core.cli.main", "serve", "--config", str(config_file)]
     with log.open("a", encoding="utf-8") as stderr:

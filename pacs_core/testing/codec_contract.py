@@ -1,0 +1,229 @@
+# ruff: noqa: D102 - the names of the tests are their documentation
+"""The contract of codecs as tests: inherit, and say what the codec is and what it can do.
+
+Example
+-------
+::
+
+    class TestRunLengthCodec(CodecContract):
+        @pytest.fixture
+        def descriptor(self) -> CodecDescriptor:
+            return pacs_codecs(Setup(NodeSettings()))[0]
+"""
+
+import pickle
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+from attrs import frozen
+
+from pacs_core.contracts import (
+    Codec,
+    CodecDescriptor,
+    CodecError,
+    EncodeOptions,
+    FrameFormat,
+)
+from pacs_core.dimse import is_valid_uid
+
+OPTIONS: Final = EncodeOptions()
+
+
+def frame_format(
+    rows: int = 16,
+    columns: int = 16,
+    *,
+    bits: int = 8,
+    stored: int = 0,
+    signed: bool = False,
+    colour: bool = False,
+    planar: int = 0,
+) -> FrameFormat:
+    """Return the format of a frame; `stored` is `bits` unless given."""
+    return FrameFormat(
+        rows,
+        columns,
+        samples_per_pixel=3 if colour else 1,
+        bits_allocated=bits,
+        bits_stored=stored or bits,
+        is_signed=signed,
+        photometric_interpretation="RGB" if colour else "MONOCHROME2",
+        planar_configuration=planar,
+    )
+
+
+FORMATS: Final = {
+    "8 bit": frame_format(),
+    "8 bit signed": frame_format(signed=True),
+    "16 bit": frame_format(bits=16),
+    "16 bit signed": frame_format(bits=16, signed=True),
+    "12 of 16 bit": frame_format(bits=16, stored=12),
+    "12 of 16 bit signed": frame_format(bits=16, stored=12, signed=True),
+    "RGB": frame_format(colour=True),
+    "RGB by plane": frame_format(colour=True, planar=1),
+    "a pixel": frame_format(1, 1),
+    "a row": frame_format(1, 257),
+    "a column": frame_format(257, 1),
+    "odd sides": frame_format(13, 7, bits=16),
+    "larger": frame_format(300, 200, bits=16, stored=12),
+}
+"""Formats of frames that image codecs are asked for, by what is special about them."""
+
+
+@frozen
+class Picture:
+    """A native frame."""
+
+    format: FrameFormat
+    data: bytes
+
+
+def _samples(frame: FrameFormat, values: Sequence[int]) -> Picture:
+    """Return a frame of these values, cut to the bits that are stored, with sign extension."""
+    width, stored = frame.bits_allocated // 8, frame.bits_stored
+    half, whole = 1 << (stored - 1), 1 << stored
+    cut = [value % whole for value in values]
+    if frame.is_signed:
+        cut = [value - whole if value >= half else value for value in cut]
+    data = b"".join(value.to_bytes(width, "little", signed=frame.is_signed) for value in cut)
+    return Picture(frame, data)
+
+
+def pictures(frame: FrameFormat) -> dict[str, Picture]:
+    """Return frames of a format: uniform, at the ends of the range, smooth, and noise."""
+    count = frame.size * 8 // frame.bits_allocated
+    top = (1 << frame.bits_stored) - 1
+    noise = random.Random(frame.size)  # noqa: S311 (the same noise each time)
+    return {
+        "zeros": _samples(frame, [0] * count),
+        "ones": _samples(frame, [top] * count),
+        "checkers": _samples(frame, [top * (n % 2) for n in range(count)]),
+        "ramp": _samples(frame, range(count)),
+        "noise": _samples(frame, [noise.randint(0, top) for _ in range(count)]),
+    }
+
+
+def _wreckage(codestream: bytes) -> dict[str, bytes]:
+    """Return codestreams, by what was done to a good one, that a peer may send."""
+    middle = len(codestream) // 2
+    noise = random.Random(middle).randbytes(len(codestream) + 64)  # noqa: S311
+    return {
+        "empty": b"",
+        "one byte": codestream[:1],
+        "cut in the middle": codestream[:middle],
+        "without its beginning": codestream[middle:],
+        "zeros": bytes(len(codestream) + 64),
+        "ones": b"\xff" * (len(codestream) + 64),
+        "noise": noise,
+        "noise after a good start": codestream[:middle] + noise[middle:],
+        "text": b"GET / HTTP/1.1\r\n\r\n" * 8,
+    }
+
+
+class CodecContract:
+    """What every codec must do.
+
+    Subclass it in a test module, and define the fixture ``descriptor``. Say in class attributes
+    what the transfer syntaxes allow: the suite encodes and decodes :attr:`formats` only.
+
+    Attributes
+    ----------
+    formats : mapping of str to FrameFormat
+        The formats that the codec takes.
+    lossless : bool
+        Whether a frame comes back as it was; otherwise it comes back in the same size.
+    """
+
+    formats = FORMATS
+    lossless = True
+
+    @pytest.fixture
+    def descriptor(self) -> CodecDescriptor:
+        """Return the descriptor of the codec."""
+        raise NotImplementedError("define the fixture `descriptor`")
+
+    @pytest.fixture
+    def codec(self, descriptor: CodecDescriptor) -> Codec:
+        """Return the codec."""
+        return descriptor.create()
+
+    def test_the_descriptor_names_transfer_syntaxes(self, descriptor: CodecDescriptor) -> None:
+        assert descriptor.name
+        assert descriptor.decodes | descriptor.encodes
+        assert all(map(is_valid_uid, descriptor.decodes | descriptor.encodes))
+
+    def test_a_worker_process_can_create_the_codec(self, descriptor: CodecDescriptor) -> None:
+        """`create` is found by its name, as a worker process looks for it."""
+        assert pickle.loads(pickle.dumps(descriptor.create)) is descriptor.create  # noqa: S301
+        assert isinstance(descriptor.create(), Codec)
+
+    def test_frames_come_back(self, codec: Codec) -> None:
+        for name, frame in self.formats.items():
+            for content, picture in pictures(frame).items():
+                encoded = codec.encode(picture.data, frame, OPTIONS)
+                decoded = codec.decode(encoded.data, encoded.format)
+                assert decoded.format.rows == frame.rows, name
+                assert decoded.format.columns == frame.columns, name
+                assert len(decoded.data) == decoded.format.size, (name, content)
+                if self.lossless:
+                    assert decoded.data == picture.data, (name, content)
+                    assert decoded.format == frame, (name, content)
+
+    def test_the_same_frame_gives_the_same_codestream(self, descriptor: CodecDescriptor) -> None:
+        """No state, no clock, no chance: a digest of what is sent can be relied upon."""
+        for frame in self.formats.values():
+            data = pictures(frame)["noise"].data
+            first, second = (
+                descriptor.create().encode(data, frame, OPTIONS).data for _ in range(2)
+            )
+            assert first == second
+
+    def test_the_format_is_not_touched_by_a_uniform_frame(self, codec: Codec) -> None:
+        """A codestream says what it holds in the format beside it, not by its content."""
+        for frame in self.formats.values():
+            formats = {
+                codec.encode(picture.data, frame, OPTIONS).format
+                for picture in pictures(frame).values()
+            }
+            assert len(formats) == 1
+
+    def test_a_frame_of_the_wrong_size_is_refused(self, codec: Codec) -> None:
+        for frame in self.formats.values():
+            data = pictures(frame)["ramp"].data
+            for wrong in (b"", data[:-1], data + bytes(1)):
+                with pytest.raises(CodecError):
+                    codec.encode(wrong, frame, OPTIONS)
+
+    def test_a_hostile_codestream_gives_a_frame_or_a_codec_error(self, codec: Codec) -> None:
+        """What comes out has the size that was announced, whatever goes in."""
+        for name, frame in self.formats.items():
+            good = codec.encode(pictures(frame)["noise"].data, frame, OPTIONS)
+            for fault, codestream in _wreckage(good.data).items():
+                self._decodes_or_says_why(codec, codestream, good.format, f"{name}, {fault}")
+
+    def test_a_codestream_of_another_size_is_no_frame_of_this_one(self, codec: Codec) -> None:
+        """The dataset's Rows and Columns are not the codestream's: never too few or many bytes."""
+        small, large = frame_format(8, 8), frame_format(64, 64)
+        for real, announced in ((small, large), (large, small)):
+            encoded = codec.encode(pictures(real)["noise"].data, real, OPTIONS)
+            self._decodes_or_says_why(codec, encoded.data, announced, "another size")
+
+    def test_a_small_codestream_does_not_become_a_large_frame(self, codec: Codec) -> None:
+        """A frame of a terabyte is refused before memory is asked for."""
+        frame = frame_format(8, 8)
+        encoded = codec.encode(pictures(frame)["zeros"].data, frame, OPTIONS)
+        with pytest.raises(CodecError):
+            codec.decode(encoded.data, frame_format(1 << 20, 1 << 20))
+
+    def _decodes_or_says_why(
+        self, codec: Codec, codestream: bytes, frame: FrameFormat, fault: str
+    ) -> None:
+        try:
+            decoded = codec.decode(codestream, frame)
+        except CodecError as error:
+            refusal = str(error)
+            assert refusal, f"{fault}: the message says nothing"
+            return
+        assert len(decoded.data) == decoded.format.size, fault
