@@ -120,10 +120,14 @@ class Acceptor:
         machine.connected()
         with anyio.move_on_after(self._shared.settings.timeouts.artim) as artim:
             while not machine.must_close:
+                request = None
                 for event in await self._channel.receive():
                     if isinstance(event, AssociationRequested):
-                        return event.request
+                        request = event.request
                     await self._note(event)
+                # What came along with it may have ended the association before it began.
+                if request is not None and machine.state is State.Sta3:
+                    return request
         if artim.cancelled_caught:
             if machine.state is State.Sta2:  # not if it was refused, and did not close
                 await self._record_refusal("no A-ASSOCIATE-RQ arrived in time (ARTIM)")

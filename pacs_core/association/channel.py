@@ -31,11 +31,15 @@ class Channel:
         self.timeouts = timeouts
         self.deadlines = Deadlines(min(timeouts.artim, timeouts.dimse, timeouts.write, 5.0))
         self._stream = stream
+        self._unread: list[Event] = []
         self._sending = anyio.Lock(fast_acquire=True)
         _disable_nagle(stream)
 
     async def receive(self) -> list[Event]:
         """Wait for bytes and return what they mean; sends what the protocol demands in answer."""
+        if self._unread:
+            events, self._unread = self._unread, []
+            return events
         try:
             data = await self._stream.receive(RECEIVE_SIZE)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
@@ -44,6 +48,10 @@ class Channel:
         with suppress(anyio.BrokenResourceError):  # then the next call finds the end
             await self.flush()
         return events
+
+    def unread(self, events: list[Event]) -> None:
+        """Let the next :meth:`receive` return `events`, which were received, but not handled."""
+        self._unread = events
 
     async def flush(self) -> None:
         """Send all output; waits while the peer does not read.
@@ -65,14 +73,15 @@ class Channel:
                 finally:
                     self.deadlines.clear("write")
 
-    async def farewell(self) -> None:
+    async def farewell(self, *, close: bool = True) -> None:
         """Send what is left, if the peer takes it soon, and close; never raises."""
         with anyio.move_on_after(_ABORT_GRACE, shield=True) as scope:
             try:
                 await self.flush()
             except anyio.BrokenResourceError:
                 scope.cancel()
-        await self.close()
+        if close or scope.cancelled_caught:
+            await self.close()
 
     async def close(self) -> None:
         """Close the transport at once."""

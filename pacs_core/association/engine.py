@@ -138,6 +138,7 @@ class Engine:
                     str(violation),
                     source=AbortSource.SERVICE_PROVIDER,
                     code=AbortReason.INVALID_PDU_PARAMETER_VALUE,
+                    linger=True,
                 )
             except anyio.BrokenResourceError:
                 self._end("the transport connection was lost")
@@ -225,7 +226,10 @@ class Engine:
     async def _on_release_requested(self, event: ReleaseRequested) -> None:
         if event.collision and self._machine.role is Role.ACCEPTOR:
             return  # the answer is due after the peer's (PS3.8 §7.2.2)
-        self._machine.respond_release()
+        try:
+            self._machine.respond_release()
+        except LocalProtocolError:
+            return  # what came along with it has ended the association: the next event says how
         await self._channel.flush()
         if not event.collision:
             self._end("released by the peer")
@@ -298,6 +302,7 @@ class Engine:
         try:
             return await self._serve(operation)
         except DimseError as error:
+            logger.warning("%s: %s: %s", self.info.id, operation.command.field.name, error)
             return _failure_response(error)
         except Exception as error:
             if not self.end_reason:
@@ -406,12 +411,17 @@ class Engine:
         source: int = AbortSource.SERVICE_USER,
         code: int = 0,
         failure: AssociationError | None = None,
+        linger: bool = False,
     ) -> None:
-        """Send an A-ABORT, if there is still somebody to send it to, and end."""
+        """Send an A-ABORT, if there is still somebody to send it to, and end.
+
+        To close at once, with data unread, may cost the peer the A-ABORT: with `linger` the peer
+        is to close, as PS3.8 Table 9-10 wants it (Sta13).
+        """
         self._end(f"aborted by this node: {reason}", failure)
         with suppress(LocalProtocolError):
             self._machine.abort(source, code)
-        await self._channel.farewell()
+        await self._channel.farewell(close=not linger)
 
 
 def _failure_response(error: DimseError) -> Response:

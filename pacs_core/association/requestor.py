@@ -203,8 +203,10 @@ async def _negotiate(channel: Channel, request: AssociateRQ, timeouts: Timeouts)
 
 async def _await_answer(channel: Channel) -> AssociateAC:
     while True:
-        for event in await channel.receive():
+        events = await channel.receive()
+        for number, event in enumerate(events, 1):
             if isinstance(event, AssociationAccepted):
+                channel.unread(events[number:])
                 return event.response
             if isinstance(event, AssociationRejected):
                 message = describe_rejection(event.rejection)
