@@ -42,7 +42,6 @@ class RawPeer:
     """A blocking socket with just enough protocol to get into trouble."""
 
     socket: socket.socket
-    assembled: bytes = b""
 
     @property
     def port(self) -> int:
@@ -73,12 +72,11 @@ class RawPeer:
         body = self.read_exactly(struct.unpack_from(">I", header, 2)[0])
         return None if body is None else header + body
 
-    def read_last(self) -> bytes | None:
-        """Return the last PDU before the connection ends."""
-        last = None
-        while (pdu := self.read_pdu()) is not None:
-            last = pdu
-        return last
+    def read_abort(self) -> bytes | None:
+        """Return the A-ABORT that comes, sooner or later, or None if the connection ends first."""
+        while (pdu := self.read_pdu()) is not None and pdu[0] != 0x07:
+            pass
+        return pdu
 
     def associate(self, request: AssociateRQ) -> AssociateAC:
         self.send(encode(request))
@@ -380,7 +378,11 @@ def node(
     eventually(lambda: not shared_node.node.listener.associations)
     still_serves(shared_node)
     eventually(lambda: residue(shared_node) == before)
-    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
+    assert [r.getMessage() for r in _logged(caplog) if r.levelno >= logging.ERROR] == []
+
+
+def _logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [r for phase in ("setup", "call", "teardown") for r in caplog.get_records(phase)]
 
 
 @pytest.fixture
@@ -403,12 +405,16 @@ def dial(node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
 
 @pytest.fixture
 def recorded(node: NodeThread, caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
-    """Check that the audit log has an event of a connection, and that a warning was logged."""
+    """Hang up, then check that the audit log has an event of it, and that a warning was logged."""
 
-    def check(port: int, kind: str, reason: str = "") -> None:
+    def check(peer: RawPeer | int, kind: str, reason: str = "") -> None:
+        port = peer if isinstance(peer, int) else peer.port
+        if isinstance(peer, RawPeer):
+            peer.close()
+
         def found() -> bool:
             return any(
-                event["event"] == kind
+                event["event"].startswith(kind)
                 and event["outcome"] == "failure"
                 and reason in event["details"].get("reason", "")
                 for event in audit_events(node.data_directory, port)

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-NEGOTIATED = b"\x01\x02"
+from pacs_core.upper_layer import decode
 
 # Table 9-10: in Sta2 an invalid or unexpected PDU is AA-1, an A-ABORT of the service user
 # (source 0), whose reason is not significant and sent as 0 (PS3.8 §9.3.8).
@@ -65,7 +65,33 @@ def test_invalid_first_pdu_is_aborted(wire, dial, recorded, name):
     """PS3.8 Table 9-10: Sta2, AA-1."""
     peer = dial().send(ABORTED_BEFORE[name](wire))
     assert peer.read_pdu() == wire.abort(0, 0)
-    recorded(peer.port, "association-refused", "aborted by this node")
+    recorded(peer, "association-refused", "aborted by this node")
+
+
+# What comes along with a good request, in one segment.
+PIPELINED = {
+    "second request": (lambda w: w.handmade(w.context(1)), (2, 2)),
+    "message": (lambda w: w.command_pdu(1, w.encode_command(w.echo())), (2, 2)),
+    "release": (lambda w: w.RELEASE_RQ, (2, 2)),
+    "garbage": (lambda w: bytes(64), (2, 1)),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINED)
+def test_request_with_more_behind_it_is_aborted(wire, dial, recorded, name):
+    """PS3.8 Table 9-10: Sta3, AA-8; nothing may follow before the answer."""
+    more, abort = PIPELINED[name]
+    peer = dial().send(wire.handmade(wire.context(1)), more(wire))
+    assert peer.read_abort() == wire.abort(*abort)
+    recorded(peer, "association-", "aborted by this node")
+
+
+def test_request_with_an_abort_behind_it(wire, dial, recorded):
+    """PS3.8 Table 9-10: Sta3, AA-3."""
+    peer = dial().send(wire.handmade(wire.context(1)), wire.abort(0, 0))
+    while peer.read_pdu() is not None:
+        pass
+    recorded(peer, "association-", "by the peer")
 
 
 # PS3.8 Table 9-21 and §7.1.1.7.
@@ -87,7 +113,7 @@ def test_unacceptable_request_is_rejected(wire, dial, recorded, name):
     request, rejection, reason = REJECTED[name]
     peer = dial().send(request(wire))
     assert peer.read_pdu() == wire.reject(*rejection)
-    recorded(peer.port, "association-refused", reason)
+    recorded(peer, "association-refused", reason)
 
 
 # What a strict receiver tolerates: PS3.8 §9.3.1 (unknown items are skipped, other version bits
@@ -115,8 +141,6 @@ def test_context_results(wire, dial):
     peer = dial().send(
         wire.handmade(wire.context(1), wire.context(3, "1.2.3"), wire.context(5, transfer="1.2"))
     )
-    from pacs_core.upper_layer import decode
-
     answer = decode(peer.read_pdu())
     assert [(c.id, c.result) for c in answer.presentation_contexts] == [(1, 0), (3, 3), (5, 4)]
 
@@ -125,8 +149,8 @@ def test_maximum_length_one(wire, dial, recorded):
     """A peer that can receive nothing (PS3.8 §D.1) is aborted with the first answer."""
     peer = dial(wire.request(maximum_length=1))
     peer.message(wire.ECHO, wire.echo())
-    assert peer.read_pdu()[:6] == wire.abort(0, 0)[:6]
-    recorded(peer.port, "association-aborted", "maximum PDU length 1")
+    assert peer.read_pdu() == wire.abort(0, 0)
+    recorded(peer, "association-aborted", "maximum PDU length 1")
 
 
 @pytest.mark.parametrize("maximum", [7, 8, 13])
