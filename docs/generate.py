@@ -10,6 +10,7 @@ from textwrap import dedent
 
 from attrs import NOTHING, Factory, fields, has
 
+from pacs_core.cli.commands import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import Timeouts
@@ -143,7 +144,13 @@ def statuses_page() -> str:
     return "".join([_NOTE, head, "| status | meaning |\n|---|---|\n", *lines])
 
 
+def cli_page() -> str:
+    """Return the reference of the command line."""
+    return _NOTE + build_app().generate_docs(output_format="markdown", recursive=True)
+
+
 PAGES = {
+    "cli.md": cli_page,
     "hooks.md": hooks_page,
     "configuration.md": configuration_page,
     "statuses.md": statuses_page,
