@@ -351,13 +351,20 @@ def shared_node(
         yield node
 
 
+def connected(node: NodeThread) -> RawPeer:
+    """Return a peer with a connection to a node."""
+    peer = RawPeer(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
+    peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return peer
+
+
 @pytest.fixture
 def still_serves(wire: type[Wire]) -> Callable[[NodeThread], None]:
     """Ask a node for an echo on an association of its own."""
 
     def ask(node: NodeThread) -> None:
-        peer = RawPeer(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
-        peer.associate(wire.request())
+        peer = connected(node)
+        peer.associate(wire.request(called=node.peer.ae_title))
         response, _ = peer.message(wire.ECHO, wire.echo()).response()
         assert response.status == 0x0000
         peer.release()
@@ -391,8 +398,7 @@ def dial(node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
     peers: list[RawPeer] = []
 
     def connect(request: AssociateRQ | None = None) -> RawPeer:
-        peer = RawPeer(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
-        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = connected(node)
         peers.append(peer)
         if request is not None:
             peer.associate(request)
