@@ -54,11 +54,10 @@ def _config(arguments: list[str]) -> Config:
 
 
 def _config_option(arguments: list[str]) -> Path | None:
-    for argument, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument == "--config":
-            return Path(value)
-        if argument.startswith("--config="):
-            return Path(argument.removeprefix("--config="))
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            return Path(value if equals else " ".join(arguments[number + 1 : number + 2]))
     return None
 
 

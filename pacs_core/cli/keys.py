@@ -43,14 +43,16 @@ def parse_keys(typed: Iterable[str]) -> Attributes:
     identifier: MutableAttributes = {}
     for key in typed:
         path, _, value = key.partition("=")
-        tags = [_tag(key, name) for name in path.split(".")]
+        tags = [_tag(key, name.strip()) for name in path.split(".")]
         _put(identifier, tags, tuple(value.split("\\")) if value else ())
     return identifier
 
 
 def _tag(key: str, name: str) -> int:
+    if not name:
+        raise UsageError(f"key {key!r}: write KEYWORD, KEYWORD=VALUE or SEQUENCE.KEYWORD=VALUE")
     try:
-        return tag_of(name.strip())
+        return tag_of(name)
     except UnknownAttribute as error:
         raise UsageError(f"key {key!r}: {error}") from error
 

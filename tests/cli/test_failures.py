@@ -1,0 +1,98 @@
+"""What `pacs` says and returns when it cannot."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def silent_peer():
+    """A peer that accepts connections and never says anything."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
+
+
+def test_a_peer_that_is_not_there(pacs) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        peer = f"PACS@127.0.0.1:{closed.getsockname()[1]}"
+        for command in (["echo", peer], ["find", peer], ["store", peer, __file__]):
+            result = pacs(*command)
+            assert result.code == 1
+            assert "Traceback" not in result.err
+        assert f"{peer}: " in pacs("echo", peer).err
+
+
+def test_a_peer_that_does_not_answer(pacs, silent_peer) -> None:
+    port = silent_peer.getsockname()[1]
+    result = pacs("echo", f"PACS@127.0.0.1:{port}", "--timeout", "0.2")
+    assert result.code == 1
+    assert "did not answer A-ASSOCIATE-RQ within 0.2 s" in result.err
+
+
+def test_a_traceback_is_there_for_debugging(pacs) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        peer = f"PACS@127.0.0.1:{closed.getsockname()[1]}"
+        assert "Traceback" in pacs("echo", peer, "--log-level", "debug").err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["echo"],
+        ["echo", "nobody"],
+        ["echo", "PACS@127.0.0.1:1", "--timeout", "0"],
+        ["echo", "PACS@127.0.0.1:1", "--ae-title", "SEVENTEEN-LETTERS"],
+        ["echo", "PACS@127.0.0.1:1", "--nonsense"],
+        ["ecko"],
+        ["store", "PACS@127.0.0.1:1"],
+        ["store", "PACS@127.0.0.1:1", "x", "--window", "0"],
+        ["find", "PACS@127.0.0.1:1", "--limit", "0"],
+        ["find", "PACS@127.0.0.1:1", "-k", "PatintName"],
+        ["get", "PACS@127.0.0.1:1", "-o", "x", "-k", "PatientName=DOE"],
+        ["move", "PACS@127.0.0.1:1", "--to", "SEVENTEEN-LETTERS", "-k", "StudyInstanceUID=1"],
+        ["import"],
+        ["import", "x", "--at-once", "0"],
+        ["delete"],
+        ["delete", "--study", "../1"],
+    ],
+)
+def test_a_wrong_command_line(pacs, arguments: list[str]) -> None:
+    result = pacs(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    (line,) = result.err.splitlines()
+    assert line.startswith("pacs: ")
+
+
+def test_ctrl_c(spawn, silent_peer) -> None:
+    process = spawn("echo", f"PACS@127.0.0.1:{silent_peer.getsockname()[1]}")
+    connection, _ = silent_peer.accept()
+    with connection:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_a_pipe_that_nobody_reads() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pacs_core.cli.main", "config", "show"]
+    process = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", [[], ["--help"], ["find", "--help"], ["index"]])
+def test_help(pacs, command: list[str]) -> None:
+    result = pacs(*command)
+    assert result.code == 0
+    assert "Usage: pacs" in result.out

@@ -1,0 +1,92 @@
+"""import, index and delete on an archive without a node."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pacs_core.dataset import scan_file, texts
+
+NAMES = ["CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm"]
+
+
+@pytest.fixture
+def files(samples: Path) -> list[Path]:
+    return [samples / name for name in NAMES]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def objects(data: Path) -> list[Path]:
+    return sorted(data.rglob("*.dcm"))
+
+
+def test_import_is_idempotent(pacs, data: Path, files: list[Path], dataset_of) -> None:
+    first = pacs("import", "--data", data, *files)
+    assert (first.code, first.out) == (0, "3 instances stored\n")
+    assert {dataset_of(path) for path in objects(data)} == {dataset_of(path) for path in files}
+    again = pacs("import", "--data", data, *files)
+    assert (again.code, again.out) == (0, "0 instances stored, 3 identical\n")
+
+
+def test_import_names_failures(pacs, data: Path, files: list[Path], samples: Path) -> None:
+    truncated, notes = samples / "MR_truncated.dcm", samples / "README.txt"
+    result = pacs("import", "--data", data, files[0], truncated, notes)
+    assert (result.code, result.out) == (1, "1 instance stored, 2 failed\n")
+    assert f"pacs: {truncated}: malformed dataset" in result.err
+    assert f"pacs: {notes}: not a DICOM file" in result.err
+
+
+def test_import_is_audited(pacs, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    text = "".join(path.read_text() for path in data.rglob("*.json*") if path.is_file())
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [event for event in events if "import" in event.values()]
+
+
+def test_verify_and_rebuild(pacs, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    assert pacs("index", "verify", "--data", data).out == "0 faults, 0 set aside\n"
+    lost, orphan, _ = objects(data)
+    uid = texts(scan_file(lost, {0x0008_0018}).attributes, 0x0008_0018)[0]
+    lost.unlink()
+    result = pacs("index", "verify", "--data", data)
+    assert result.code == 1
+    missing, summary = result.out.splitlines()
+    assert missing.split()[0] == "missing"
+    assert uid in missing
+    assert summary == "1 fault, 0 set aside"
+    rebuilt = pacs("index", "rebuild", "--data", data)
+    summary = "2 objects: 2 indexed, 0 set aside, 0 unreadable\n"
+    assert (rebuilt.code, rebuilt.out) == (0, summary)
+    assert pacs("index", "verify", "--data", data).code == 0
+    orphan.write_bytes(b"spoilt")
+    spoilt = pacs("index", "rebuild", "--data", data)
+    assert spoilt.code == 1
+    assert spoilt.out.startswith("unreadable")
+
+
+def test_delete(pacs, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    study = texts(scan_file(files[0], {0x0020_000D}).attributes, 0x0020_000D)[0]
+    would = pacs("delete", "--data", data, "--study", study)
+    assert (would.code, would.out) == (0, "1 instance would be deleted; add --yes to do it\n")
+    assert len(objects(data)) == 3
+    done = pacs("delete", "--data", data, "--study", study, "--yes")
+    assert (done.code, done.out) == (0, "1 instance deleted\n")
+    assert len(objects(data)) == 2
+    gone = pacs("delete", "--data", data, "--study", study, "--yes")
+    assert gone.code == 1
+    assert "the archive holds nothing of that" in gone.err
+
+
+def test_without_an_archive(pacs, tmp_path: Path, files: list[Path]) -> None:
+    disabled = '[plugins]\ndisabled = ["store-filesystem", "index-sqlite"]\n'
+    (tmp_path / "pacs.toml").write_text(disabled)
+    for command in (["import", files[0]], ["index", "verify"], ["delete", "--study", "1.2"]):
+        result = pacs(*command)
+        assert result.code == 1
+        assert "pip install pacs-store-filesystem pacs-index-sqlite" in result.err
