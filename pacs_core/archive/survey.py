@@ -13,6 +13,7 @@ from pacs_core.contracts import (
     InstanceRecord,
     InvalidInstanceError,
     ObjectNotFoundError,
+    ObjectReader,
     ObjectStore,
     StoredInstance,
     StoredObject,
@@ -71,7 +72,7 @@ class Difference:
 async def read_record(
     store: ObjectStore, stored: StoredObject, wanted: frozenset[int]
 ) -> InstanceRecord:
-    """Read the record of an object: file meta information and header, no further.
+    """Read the record of an object: file meta information, header, and that it ends well.
 
     Raises
     ------
@@ -86,11 +87,7 @@ async def read_record(
             raise InvalidInstanceError("file meta information has no Transfer Syntax UID")
         scanner = HeaderScanner(meta.transfer_syntax_uid, wanted | IDENTITY_TAGS)
         try:
-            async for block in reader.chunks(meta.dataset_offset, _BLOCK):
-                if scanner.feed(block):
-                    break
-            else:
-                scanner.finish()
+            await _scan(reader, meta.dataset_offset, scanner)
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
         size = reader.size
@@ -105,6 +102,15 @@ async def read_record(
         identity, meta.transfer_syntax_uid, stored.key, size, meta.dataset_offset
     )
     return InstanceRecord(instance, attributes)
+
+
+async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner) -> None:
+    """Scan a dataset to its end, so that a truncated one is found, but read no long values."""
+    while offset < reader.size and (block := await reader.read(offset, _BLOCK)):
+        scanner.feed(block)
+        offset += len(block)
+        offset += scanner.pass_over(reader.size - offset)
+    scanner.finish()
 
 
 async def try_record(

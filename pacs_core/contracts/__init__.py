@@ -49,6 +49,9 @@ from pacs_core.contracts.descriptors import (
     ObjectStoreDescriptor,
     ServiceProviderDescriptor,
 )
+from pacs_core.contracts.durability import (
+    Durability,
+)
 from pacs_core.contracts.events import (
     EventHandler,
     InstanceEvent,
@@ -136,6 +139,7 @@ __all__ = [
     "DecodedFrame",
     "Descriptor",
     "DuplicateInstanceError",
+    "Durability",
     "Empty",
     "EncodeOptions",
     "EncodedFrame",

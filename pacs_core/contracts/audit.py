@@ -34,6 +34,8 @@ class AuditKind(Enum):
     DELETE = "delete"
     IMPORT = "import"
     INDEX_REBUILD = "index-rebuild"
+    INSTANCE_LOST = "instance-lost"
+    FLUSH = "flush"
 
 
 class Outcome(Enum):

@@ -1,9 +1,10 @@
 """The contract of an index: what lies in the archive, and how to find it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.durability import Durability
 from pacs_core.contracts.instance import InstanceRecord, StoredInstance
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
@@ -39,14 +40,38 @@ class Index(Component, ABC):
         """
 
     @abstractmethod
-    async def add(self, record: InstanceRecord) -> StoredInstance | None:
+    async def add(
+        self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
+    ) -> StoredInstance | None:
         """Add an instance, with its series, study and patient.
+
+        Parameters
+        ----------
+        record : InstanceRecord
+        durability : Durability
+            What the row must survive. Under ``WRITE_BEHIND`` the same transaction notes that its
+            object is not on disk yet, so that no power failure can part the row from the note.
 
         Returns
         -------
         StoredInstance or None
             None if it was added. Otherwise the instance that already has this SOP Instance
             UID, and nothing was changed.
+        """
+
+    @abstractmethod
+    def unflushed(self) -> AsyncIterator[StoredInstance]:
+        """Iterate over the instances added under ``WRITE_BEHIND`` and not settled since.
+
+        In bounded memory; instances may be settled and removed meanwhile.
+        """
+
+    @abstractmethod
+    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget that the objects of instances were not on disk: now they are.
+
+        When this returns, these rows and all that were added before are durable. UIDs that are
+        unknown, or settled, are passed over.
         """
 
     @abstractmethod

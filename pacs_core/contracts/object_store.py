@@ -152,7 +152,24 @@ class ObjectStore(Component, ABC):
             Validated UIDs, from which the key is derived.
         durable : bool
             Whether the object must survive a power failure once :meth:`ObjectWriter.commit`
-            has returned.
+            has returned. Otherwise it survives the death of every process, and a power failure
+            may take any part of it until it is flushed.
+        """
+
+    async def flush(self, keys: Sequence[str]) -> None:
+        """Make objects durable that were committed with ``durable=False``.
+
+        Keys that name no object (any more) are passed over; flushing again is harmless. A store
+        whose objects are durable anyhow need not override this.
+
+        Raises
+        ------
+        OSError
+            Some could not be flushed, and it is not known which. Flushing all of them again must
+            not succeed before their content is on disk, whatever has become of it in the
+            operating system's memory.
+        StorageFullError
+            There is no room.
         """
 
     @abstractmethod

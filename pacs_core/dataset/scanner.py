@@ -146,6 +146,28 @@ class HeaderScanner:
                     break
         return self.done
 
+    def pass_over(self, available: int) -> int:
+        """Take some of the next bytes as fed, because their content does not matter.
+
+        Parameters
+        ----------
+        available : int
+            How many bytes follow until the dataset ends.
+
+        Returns
+        -------
+        int
+            How many need not be fed. The last byte of a value always must.
+        """
+        if self._inflater is not None:
+            return available if self.done else 0
+        if self._target is not None:
+            return 0
+        passed = max(0, min(self._skip - 1, available))
+        self._skip -= passed
+        self.offset += passed
+        return passed
+
     def finish(self) -> None:
         """Say that the dataset ends here.
 

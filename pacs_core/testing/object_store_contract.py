@@ -117,6 +117,27 @@ class ObjectStoreContract(ObjectStoreFaults):
                 stored = await writer.commit()
             assert await get(store, stored.key) == PREAMBLE
 
+    async def test_objects_that_are_flushed_later(self, tmp_path: Path) -> None:
+        async with self.running(tmp_path) as store:
+            keys = []
+            for number in range(20):
+                who = identity(number, series=number % 3)
+                async with store.writer(who, durable=False) as writer:
+                    await writer.write([PREAMBLE])
+                    keys.append((await writer.commit()).key)
+            for some in ([], keys[:2], keys, keys):
+                await store.flush(some)
+            assert await listing(store) == dict.fromkeys(keys, len(PREAMBLE))
+
+    async def test_a_flush_passes_over_what_is_not_there(self, tmp_path: Path) -> None:
+        async with self.running(tmp_path) as store:
+            kept = await put(store, PREAMBLE, identity(1))
+            gone = await put(store, PREAMBLE, identity(2, study=2))
+            await store.delete(gone.key)
+            await store.flush([gone.key, kept.key, *HOSTILE_KEYS])
+            await store.flush([gone.key] * 100)
+            assert await listing(store) == {kept.key: len(PREAMBLE)}
+
     async def test_ranges_at_the_edges(self, tmp_path: Path) -> None:
         data = bytes(range(200))
         async with self.running(tmp_path) as store:

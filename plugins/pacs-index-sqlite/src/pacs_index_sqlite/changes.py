@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field
@@ -21,6 +22,11 @@ LOCATE = f"""
     SELECT {LOCATION} FROM instance
     CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent
     WHERE SOPInstanceUID = ?"""  # noqa: S608
+UNFLUSHED = f"""
+    SELECT {LOCATION} FROM unflushed CROSS JOIN instance USING (SOPInstanceUID)
+    CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent
+    WHERE unflushed.SOPInstanceUID > ? ORDER BY unflushed.SOPInstanceUID LIMIT ?"""  # noqa: S608
+BATCH = 512
 _FRAMES = {
     Level.PATIENT: ("PatientID", "IssuerOfPatientID", "alone"),
     Level.STUDY: ("parent", "StudyInstanceUID"),
@@ -42,6 +48,12 @@ _PATIENT_ID, _ISSUER = 0x0010_0020, 0x0010_0021
 def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
     return StoredInstance(InstanceIdentity(*row[:4]), *row[4:])
+
+
+def unflushed_after(sop_instance_uid: str, connection: sqlite3.Connection) -> list[StoredInstance]:
+    """Return some of the instances whose objects are not on disk yet, in the order of UIDs."""
+    found = connection.execute(UNFLUSHED, (sop_instance_uid, BATCH)).fetchall()
+    return [stored_instance(row) for row in found]
 
 
 @define
@@ -85,6 +97,21 @@ class Changes:
             return self._add(record)
         except UnicodeEncodeError:
             return self._add(representable_record(record))
+
+    def add_unflushed(self, record: InstanceRecord) -> StoredInstance | None:
+        """Add an instance, and note that its object is not on disk yet."""
+        existing = self.add(record)
+        if existing is None:
+            uid = record.instance.identity.sop_instance_uid
+            self._connection.execute("INSERT INTO unflushed VALUES (?)", (uid,))
+        return existing
+
+    def settle(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget that objects were not on disk."""
+        self._connection.execute(
+            "DELETE FROM unflushed WHERE SOPInstanceUID IN (SELECT value FROM json_each(?))",
+            (json_of(sop_instance_uids),),
+        )
 
     def _add(self, record: InstanceRecord) -> StoredInstance | None:
         uid = record.instance.identity.series_instance_uid
@@ -243,6 +270,7 @@ class Changes:
         row = self._connection.execute(
             "SELECT id FROM instance WHERE SOPInstanceUID = ?", (sop_instance_uid,)
         ).fetchone()[0]
+        self.settle((sop_instance_uid,))
         for level in reversed(Level):
             row, empty = self._delete(level, row)
             if level is Level.SERIES:
@@ -279,7 +307,7 @@ class Changes:
 
     def clear(self) -> None:
         """Remove everything."""
-        for table in ("several", "instance", "series", "study", "patient"):
+        for table in ("unflushed", "several", "instance", "series", "study", "patient"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
         self.forget()
 

@@ -1,16 +1,17 @@
 """The index."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from pacs_core.contracts import Index, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
-from pacs_index_sqlite.changes import LOCATE, Changes, stored_instance
+from pacs_index_sqlite.changes import LOCATE, Changes, stored_instance, unflushed_after
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
 from pacs_index_sqlite.errors import SqliteIndexError, translated, translating
@@ -60,7 +61,10 @@ class SqliteIndex(Index):
         await to_thread.run_sync(self._open)
         if self._writing is not None:
             changes = Changes(self._writing, self._catalog, self._config.known_series)
-            self._writer = Writer(self._path, self._writing, changes, self._config.batch)
+            config = self._config
+            self._writer = Writer(
+                self._path, self._writing, changes, config.batch, config.synchronous
+            )
         self._readers = ReaderPool(self._path, self._config)
 
     def _open(self) -> None:
@@ -93,9 +97,27 @@ class SqliteIndex(Index):
         """Tags of the level and those above."""
         return self._catalog.searchable(level)
 
-    async def add(self, record: InstanceRecord) -> StoredInstance | None:
+    async def add(
+        self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
+    ) -> StoredInstance | None:
         """Add an instance, see :meth:`Index.add`."""
-        return await self._change(lambda changes: changes.add(record))
+        if durability is Durability.WRITE_BEHIND:
+            return await self._change(lambda changes: changes.add_unflushed(record), durability)
+        return await self._change(lambda changes: changes.add(record), durability)
+
+    async def unflushed(self) -> AsyncIterator[StoredInstance]:
+        """Iterate over what is not settled, see :meth:`Index.unflushed`."""
+        if self._readers is None:
+            raise self._not_running()
+        after = ""
+        while found := await self._readers.run(partial(unflushed_after, after)):
+            for instance in found:
+                yield instance
+            after = found[-1].identity.sop_instance_uid
+
+    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget that objects were not on disk, see :meth:`Index.settle`."""
+        await self._change(lambda changes: changes.settle(sop_instance_uids))
 
     async def replace(self, record: InstanceRecord) -> StoredInstance | None:
         """Put an instance in the place of another, see :meth:`Index.replace`."""
@@ -109,10 +131,12 @@ class SqliteIndex(Index):
         """Remove everything."""
         await self._change(Changes.clear)
 
-    async def _change(self, work: Callable[[Changes], Result]) -> Result:
+    async def _change(
+        self, work: Callable[[Changes], Result], durability: Durability = Durability.COMMIT
+    ) -> Result:
         if self._writer is None:
             raise self._not_running()
-        return await self._writer.run(work)
+        return await self._writer.run(work, durability)
 
     def _not_running(self) -> SqliteIndexError:
         return SqliteIndexError(f"the index {self._path} is not running: call start() first")

@@ -54,7 +54,13 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (_create,)
+def _note_unflushed(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE unflushed (SOPInstanceUID TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID"
+    )
+
+
+STEPS: tuple[Step, ...] = (_create, _note_unflushed)
 """Step n takes a file from version n to n + 1. Append only."""
 
 

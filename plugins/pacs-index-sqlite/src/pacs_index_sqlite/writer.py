@@ -10,16 +10,23 @@ from typing import Any, TypeVar, cast
 
 from attrs import define, field, frozen
 
+from pacs_core.contracts import Durability
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.errors import SqliteIndexError, translated
 
 Result = TypeVar("Result")
+
+_LEVELS = ("off", "normal", "full")
+_NEEDED = {Durability.NONE: 0, Durability.WRITE_BEHIND: 1, Durability.COMMIT: 2}
+"""What ``PRAGMA synchronous`` must be at least: ``normal`` writes the log without fsync, but keeps
+log and database file in order at checkpoints."""
 
 
 @frozen
 class _Job:
     work: Callable[[Changes], Any]
     future: "asyncio.Future[Any]"
+    durability: Durability
 
 
 @frozen
@@ -41,23 +48,27 @@ class Writer:
     _connection: sqlite3.Connection
     _changes: Changes
     _limit: int
+    _synchronous: str
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     _queue: "SimpleQueue[_Job | None]" = field(factory=SimpleQueue, init=False)
     _thread: threading.Thread = field(init=False)
     _closed: bool = field(default=False, init=False)
+    _level: int = field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="index-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Changes], Result]) -> Result:
-        """Make a change; it is committed when this returns.
+    async def run(
+        self, work: Callable[[Changes], Result], durability: Durability = Durability.COMMIT
+    ) -> Result:
+        """Make a change; it is committed when this returns, and as durable as asked for.
 
         A caller that is cancelled before the change was begun has not made it.
         """
         if self._closed:
             raise SqliteIndexError(f"the index {self._path} is stopped")
-        job = _Job(work, self._loop.create_future())
+        job = _Job(work, self._loop.create_future(), durability)
         self._queue.put(job)
         return cast(Result, await job.future)
 
@@ -88,6 +99,7 @@ class Writer:
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         # All at once first; if one fails, each within a savepoint of its own.
         failure: Exception | None = None
+        self._synchronize(jobs)
         for run in (self._together, self._singly):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -101,6 +113,14 @@ class Writer:
             else:
                 return outcomes
         return [_Outcome(job, error=self._told(failure)) for job in jobs]
+
+    def _synchronize(self, jobs: list[_Job]) -> None:
+        """Set how far the next commit waits for the disk: as the most demanding change asks."""
+        needed = max((_NEEDED[job.durability] for job in jobs), default=self._level)
+        level = min(needed, _LEVELS.index(self._synchronous))
+        if level != self._level:
+            self._connection.execute(f"PRAGMA synchronous = {_LEVELS[level]}")
+            self._level = level
 
     def _together(self, jobs: list[_Job]) -> list[_Outcome]:
         changes = self._changes

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pacs_core.contracts import (
 )
 from pacs_store_filesystem.directories import Directories
 from pacs_store_filesystem.draft import Draft
+from pacs_store_filesystem.flushing import Flush
 from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
 from pacs_store_filesystem.listing import batch, walk
 from pacs_store_filesystem.opening import Opened, open_root
@@ -56,6 +57,7 @@ class FilesystemStore(ObjectStore):
         self._threads = Threads(threads)
         self._nameless = nameless
         self._opened: Opened | None = None
+        self._flush: Flush | None = None
 
     async def start(self) -> None:
         """Make the root, try it out, and remove what a crash has left.
@@ -69,10 +71,12 @@ class FilesystemStore(ObjectStore):
         self._opened = await self._threads.run(
             partial(open_root, self._root, nameless=self._nameless)
         )
+        self._flush = Flush(self._root, self._opened.directories, self._threads)
 
     async def stop(self) -> None:
         """Let go of the root."""
         opened, self._opened = self._opened, None
+        self._flush = None
         if opened is not None:
             opened.directories.forget_all()
 
@@ -81,6 +85,12 @@ class FilesystemStore(ObjectStore):
         opened = self._running()
         draft = Draft(self._root, opened.directories, opened.stage, durable)
         return FilesystemWriter(draft, self._threads, partial(self._layout.key, identity))
+
+    async def flush(self, keys: Sequence[str]) -> None:
+        """See base."""
+        self._running()
+        if self._flush is not None and (known := [*filter(self._layout.could_make, keys)]):
+            await self._flush.run(known)
 
     async def open(self, key: str) -> ObjectReader:
         """See base."""

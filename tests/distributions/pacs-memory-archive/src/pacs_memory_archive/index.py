@@ -6,7 +6,7 @@ from itertools import islice
 from anyio.lowlevel import checkpoint
 from attrs import evolve, frozen
 
-from pacs_core.contracts import Index, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
 from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
 from pacs_core.testing.memory_matching import matches
 from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED
@@ -36,6 +36,7 @@ class MemoryIndex(Index):
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
+        self._unflushed: set[str] = set()
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -46,7 +47,9 @@ class MemoryIndex(Index):
         """Tags of the level and those above it, computed ones included."""
         return SEARCHABLE[level]
 
-    async def add(self, record: InstanceRecord) -> StoredInstance | None:
+    async def add(
+        self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
+    ) -> StoredInstance | None:
         """Add an instance unless its UID is taken."""
         await checkpoint()
         record = evolve(record, attributes=_encodable(record.attributes))
@@ -54,7 +57,21 @@ class MemoryIndex(Index):
         if uid in self._rows:
             return self._rows[uid].record.instance
         self._rows[uid] = self._row(record)
+        if durability is Durability.WRITE_BEHIND:
+            self._unflushed.add(uid)
         return None
+
+    async def unflushed(self) -> AsyncIterator[StoredInstance]:
+        """Iterate over what is not settled, as it was at the start."""
+        for uid in sorted(self._unflushed):
+            await checkpoint()
+            if uid in self._unflushed:
+                yield self._rows[uid].record.instance
+
+    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget that objects were not on disk."""
+        await checkpoint()
+        self._unflushed.difference_update(sop_instance_uids)
 
     def _row(self, record: InstanceRecord) -> _Row:
         identity = record.instance.identity
@@ -77,6 +94,7 @@ class MemoryIndex(Index):
         record = evolve(record, attributes=_encodable(record.attributes))
         uid = record.instance.identity.sop_instance_uid
         former = self._rows.pop(uid, None)
+        self._unflushed.discard(uid)
         self._rows[uid] = self._row(record)
         return former.record.instance if former else None
 
@@ -84,6 +102,7 @@ class MemoryIndex(Index):
         """Remove an instance."""
         await checkpoint()
         row = self._rows.pop(sop_instance_uid, None)
+        self._unflushed.discard(sop_instance_uid)
         return row.record.instance if row else None
 
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
@@ -96,6 +115,7 @@ class MemoryIndex(Index):
         """Remove everything."""
         await checkpoint()
         self._rows.clear()
+        self._unflushed.clear()
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over matching entities, in the order in which they arrived."""
