@@ -61,10 +61,12 @@ class Sender:
     ) -> None:
         held: Chunk = b""
         async for chunk in dataset:
-            if held:
-                self._queue_fragments(context_id, held, maximum, is_last=False)
+            # Every fragment has an even number of bytes (PS3.8 §E.1), whatever the chunks have.
+            odd = len(held) % 2
+            if len(held) > odd:
+                self._queue_fragments(context_id, held[: len(held) - odd], maximum, is_last=False)
                 await self._flush()
-            held = chunk
+            held = bytes(held[-1:]) + bytes(chunk) if odd else chunk
         self._queue_fragments(context_id, held, maximum, is_last=True)
         await self._flush()
 
