@@ -15,8 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from pacs_core.contracts import Level, Query
-from pacs_core.dataset import MalformedDataset, NeedMoreData, NotPart10, read_file_meta
+from pacs_core.dataset import MalformedDataset, NotPart10, read_file_meta
 
 PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"  # not $PATH: pynetdicom's have the same names
 ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
@@ -119,7 +118,7 @@ def destination(dcmtk, free_port, tmp_path):
         def destination(*arguments):
             port, received = free_port(), tmp_path / f"received-{free_port()}"
             received.mkdir()
-            options = ("+B", "+xa", "-aet", "DESTINATION", "-od", received, *arguments)
+            options = ("+B", "+xa", "+uf", "-aet", "DESTINATION", "-od", received, *arguments)
             stack.enter_context(dcmtk.serve("storescp", port, *options))
             return port, received
 
@@ -139,44 +138,39 @@ def dataset_bytes():
 
 @pytest.fixture(scope="session")
 def stored(dataset_bytes):
-    """Return a function that reads all that a node holds, by SOP Instance UID."""
+    """Return a function that reads all that a node holds: encodings and datasets."""
 
-    async def read(archive):
-        objects = {}
-        async for instance in archive.instances(Query(Level.IMAGE)):
-            async with await archive.open(instance) as reader:
-                data = await reader.read(0, reader.size)
-            objects[instance.identity.sop_instance_uid] = dataset_bytes(data)
-        return objects
+    async def read(store):
+        found = set()
+        async for each in store.objects():
+            async with await store.open(each.key) as reader:
+                found.add(dataset_bytes(await reader.read(0, reader.size)))
+        return found
 
-    return lambda node: node.call(read, node.node.opened.archive)
+    return lambda node: node.call(read, node.node.opened.store)
 
 
 @pytest.fixture(scope="session")
 def received_files(dataset_bytes):
-    """Return a function that reads what a peer has written, by SOP Instance UID."""
+    """Return a function that reads all that a peer has written: encodings and datasets."""
 
     def received_files(directory):
-        files = (path.read_bytes() for path in Path(directory).iterdir())
-        return {read_file_meta(data).sop_instance_uid: dataset_bytes(data) for data in files}
+        return {dataset_bytes(path.read_bytes()) for path in Path(directory).iterdir()}
 
     return received_files
 
 
 @pytest.fixture(scope="session")
 def sample_files():
-    """pydicom's test files that name their instance, one file for each instance."""
+    """Return a function that lists pydicom's test files: of one encoding, or of all."""
     directory = Path(pydicom.data.__file__).parent / "test_files"
-    files = {}
-    for path in sorted(directory.rglob("*")):
-        if not path.is_file():
-            continue
+    found = []
+    for path in sorted(directory.rglob("*.dcm")):
         try:
-            meta = read_file_meta(path.read_bytes())
-        except (MalformedDataset, NeedMoreData, NotPart10):
+            found.append((path, read_file_meta(path.read_bytes()).transfer_syntax_uid))
+        except (MalformedDataset, NotPart10):
             continue
-        files.setdefault(meta.sop_instance_uid, (path, meta))
-    return [entry for uid, entry in files.items() if uid]
+    return lambda wanted=None: [path for path, syntax in found if wanted in (syntax, None)]
 
 
 @pytest.fixture(scope="session")
