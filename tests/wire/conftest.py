@@ -331,6 +331,11 @@ def wire_fixture() -> type[Wire]:
     return Wire
 
 
+@pytest.fixture(scope="session")
+def raw_peer() -> type[RawPeer]:
+    return RawPeer
+
+
 @pytest.fixture(name="eventually", scope="session")
 def eventually_fixture() -> Callable[[Callable[[], object]], None]:
     return eventually

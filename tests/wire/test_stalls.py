@@ -6,6 +6,7 @@ import time
 from threading import Thread
 
 import pytest
+from anyio.abc import SocketAttribute
 
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Origin
@@ -170,8 +171,11 @@ def archived(shared_node, wire):
     shared_node.call(delete)
 
 
-def _deaf(dial, wire, **user):
-    """A peer whose receive buffer is small, and who does not read."""
+def _deaf(dial, wire, node, **user):
+    """A peer that does not read, with little room in the buffers between it and the node."""
+    for listener in node.node.listener._listeners:
+        raw = listener.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
     peer = dial()
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.associate(wire.request(**user))
@@ -180,7 +184,7 @@ def _deaf(dial, wire, **user):
 
 def test_c_get_that_is_not_read(archived, wire, dial, recorded, node, still_serves):
     """A C-GET whose requestor does not read ends by the write timeout; others go on meanwhile."""
-    peer = _deaf(dial, wire, roles=(RoleSelection(wire.CT, scu=True, scp=True),))
+    peer = _deaf(dial, wire, node, roles=(RoleSelection(wire.CT, scu=True, scp=True),))
     identifier = wire.dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.826.0.1")
     peer.message(wire.GET, wire.query(CommandField.C_GET_RQ), identifier)
     still_serves(node)
@@ -190,11 +194,11 @@ def test_c_get_that_is_not_read(archived, wire, dial, recorded, node, still_serv
 
 def test_answers_that_are_not_read(wire, dial, recorded, node, still_serves):
     """Requests without end from a peer that reads no answer."""
-    peer = _deaf(dial, wire)
-    peer.socket.settimeout(0.2)
+    peer = _deaf(dial, wire, node)
     port = peer.port
-    flood = _echo(wire) * 1_000_000
-    with pytest.raises(OSError):
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    flood = _echo(wire) * 100_000
+    with pytest.raises(ConnectionError):
         peer.send(flood)
     still_serves(node)
     recorded(port, "association-aborted")
