@@ -10,7 +10,8 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
     describe_rejection,
 )
-from pacs_core.association.listener import Listener
+from pacs_core.association.listener import Listener, bind_sockets
+from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.performer import PerformedOperation
 from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
 from pacs_core.association.services import Offer, Services
@@ -27,6 +28,7 @@ __all__ = [
     "Listener",
     "NetworkSettings",
     "NoContextError",
+    "Occupancy",
     "Offer",
     "Options",
     "PeerTimeoutError",
@@ -34,6 +36,7 @@ __all__ = [
     "Proposal",
     "Receive",
     "Services",
+    "bind_sockets",
     "connect",
     "describe_rejection",
     "task_group",

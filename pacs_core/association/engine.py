@@ -95,7 +95,7 @@ class Engine:
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
         self._performed = PerformedOperations(0)
-        self._refusals = 0
+        self._refusals = self._failures = 0
         self._window = window.max_performed or _UNLIMITED
         self._slot = anyio.Event()
         self._invocations = Invocations(window.max_invoked)
@@ -276,7 +276,7 @@ class Engine:
         self._operations.start_soon(self._perform, operation)
 
     def _refuse(self, context_id: int, command: Command, error: DimseError) -> None:
-        logger.warning("%s: %s refused: %s", self.info.id, command.field.name, error)
+        self._complain(command, error)
         self._refusals += 1
         self._operations.start_soon(self._send_refusal, context_id, command, error)
 
@@ -284,6 +284,12 @@ class Engine:
         await self._respond(context_id, command, _failure_response(error))
         self._refusals -= 1
         self._slot.set()
+
+    def _complain(self, command: Command, error: DimseError) -> None:
+        """Log a failure; a peer that makes many does not get to fill the log."""
+        self._failures += 1
+        level = logging.WARNING if self._failures <= _PATIENCE else logging.DEBUG
+        logger.log(level, "%s: %s: %s", self.info.id, command.field.name, error)
 
     # --- performing
 
@@ -302,7 +308,7 @@ class Engine:
         try:
             return await self._serve(operation)
         except DimseError as error:
-            logger.warning("%s: %s: %s", self.info.id, operation.command.field.name, error)
+            self._complain(operation.command, error)
             return _failure_response(error)
         except Exception as error:
             if not self.end_reason:

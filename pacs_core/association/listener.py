@@ -5,13 +5,15 @@ accepting (no file descriptors left, say) is logged, and accepting goes on after
 """
 
 import logging
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterable, Sequence
 from itertools import count
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from pacs_core.association.acceptor import Acceptance, Acceptor
+from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.contracts import AuditTrail
@@ -20,6 +22,55 @@ logger = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds without accepting after an error such as EMFILE
 _SURPLUS = 64  # connections beyond the limit that are still answered with a rejection
+
+_BACKLOG = 1024
+
+
+def bind_sockets(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets for every address of a host.
+
+    Parameters
+    ----------
+    host : str
+        Name or address of an interface.
+    port : int
+        0 chooses a free one, the same for all addresses.
+
+    Raises
+    ------
+    OSError
+        The address is in use, not ours, or not permitted.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host):
+            sockets.append(_bind(family, address, port))
+            port = sockets[0].getsockname()[1]
+    except OSError:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
+
+
+def _addresses(host: str) -> Iterable[tuple[int, str]]:
+    found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
+
+
+def _bind(family: int, address: str, port: int) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((address, port))
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 class Listener:
@@ -31,11 +82,19 @@ class Listener:
     settings : NetworkSettings
     services : Services
     audit : AuditTrail
+    occupancy : Occupancy, optional
+        Counts the associations of the other workers of the node.
     """
 
     def __init__(
-        self, ae_title: str, settings: NetworkSettings, services: Services, audit: AuditTrail
+        self,
+        ae_title: str,
+        settings: NetworkSettings,
+        services: Services,
+        audit: AuditTrail,
+        occupancy: Occupancy | None = None,
     ) -> None:
+        self._occupancy = occupancy or Occupancy()
         self._shared = Acceptance(ae_title, settings, services, audit, self._has_room)
         self._acceptors: set[Acceptor] = set()
         self._listeners: Sequence[SocketListener] = ()
@@ -44,20 +103,19 @@ class Listener:
         self._numbers = count(1)
         self.port = 0
 
-    async def bind(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        """Bind the port; 0 chooses a free one, which is in :attr:`port` afterwards.
+    async def bind(self, host: str, port: int) -> None:
+        """Listen on a port; 0 chooses a free one, which is in :attr:`port` afterwards.
 
         Raises
         ------
         OSError
             The address is in use, not ours, or not permitted.
         """
-        multi = await anyio.create_tcp_listener(
-            local_host=host, local_port=port, backlog=1024, reuse_port=reuse_port
-        )
-        self._listeners = [
-            listener for listener in multi.listeners if isinstance(listener, SocketListener)
-        ]
+        await self.listen(bind_sockets(host, port))
+
+    async def listen(self, sockets: Iterable[socket.socket]) -> None:
+        """Listen on sockets of :func:`bind_sockets`, which other workers may share."""
+        self._listeners = [await SocketListener.from_socket(each) for each in sockets]
         self.port = self._listeners[0].extra(SocketAttribute.local_port)
 
     async def serve(self) -> None:
@@ -100,12 +158,19 @@ class Listener:
             logger.exception("%s: the association failed unexpectedly", acceptor.name)
         finally:
             self._acceptors.discard(acceptor)
+            self._occupancy.publish(self._established)
             if self._empty is not None and not self._acceptors:
                 self._empty.set()
 
     def _has_room(self) -> bool:
-        established = sum(acceptor.is_established for acceptor in self._acceptors)
-        return established < self._shared.settings.max_associations
+        established = self._established
+        room = self._shared.settings.max_associations - self._occupancy.elsewhere - established
+        self._occupancy.publish(established + (room > 0))
+        return room > 0
+
+    @property
+    def _established(self) -> int:
+        return sum(acceptor.is_established for acceptor in self._acceptors)
 
     @property
     def associations(self) -> int:
