@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from attrs import frozen
 
 from pacs_core.app.assembly import Assembly
@@ -21,6 +22,7 @@ from pacs_core.contracts import (
     Index,
     IndexDescriptor,
     Node,
+    NodeSettings,
     ObjectStore,
     ObjectStoreDescriptor,
 )
@@ -76,10 +78,14 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
             await _start_handlers(assembly, lifespan, node, events)
             await audit.start(tasks)
             await events.start(tasks)
+            if isinstance(archive, NodeArchive):
+                await _start_archive(archive, tasks, node.settings)
             try:
                 yield OpenArchive(node, store, index, lifespan)
             finally:
                 with anyio.CancelScope(shield=True):
+                    if isinstance(archive, NodeArchive):
+                        await archive.stop()
                     await events.stop(timeouts.plugin)
                     await audit.stop(timeouts.plugin)
         finally:
@@ -104,8 +110,17 @@ def _archive(
         events=events,
         policy=settings.duplicates,
         durability=settings.durability,
+        flush_interval=settings.flush_interval,
+        flush_bytes=settings.flush_bytes,
         ae_title=assembly.config.node.ae_title,
     )
+
+
+async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeSettings) -> None:
+    try:
+        await archive.start(tasks, settings.data_directory / "recovery.lock")
+    except Exception as error:
+        raise StartError(f"what was not flushed cannot be settled: {error}") from error
 
 
 async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any]) -> Any:

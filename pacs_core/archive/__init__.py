@@ -9,10 +9,13 @@ from pacs_core.archive.maintenance import (
     verify_index,
 )
 from pacs_core.archive.no_archive import NoArchive
-from pacs_core.archive.settings import DuplicatePolicy, Durability
+from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy
 from pacs_core.archive.survey import Difference, DifferenceKind
+from pacs_core.contracts import Durability
 
 __all__ = [
+    "FLUSH_BYTES",
+    "FLUSH_INTERVAL",
     "Difference",
     "DifferenceKind",
     "DuplicatePolicy",

@@ -2,21 +2,26 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import anyio
+from anyio.abc import TaskGroup
 
 from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.locks import KeyedLocks
-from pacs_core.archive.settings import DuplicatePolicy, Durability
+from pacs_core.archive.recovery import Recovery
+from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy
 from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
     Archive,
     AuditEvent,
     AuditKind,
     AuditTrail,
+    Durability,
     Index,
     IngestResult,
     InstanceEventKind,
@@ -58,7 +63,11 @@ class NodeArchive(Archive):
     policy : DuplicatePolicy
         For other content under a SOP Instance UID that is taken.
     durability : Durability
-        ``write-behind`` does what ``commit`` does, which promises more.
+        What has happened to an instance when :meth:`ingest` returns.
+    flush_interval : float
+        Seconds after which what is written behind is flushed.
+    flush_bytes : int
+        Bytes after which that happens at once.
     audit : AuditTrail
         Told of duplicates and deletions.
     events : EventDispatcher
@@ -76,17 +85,44 @@ class NodeArchive(Archive):
         events: EventDispatcher,
         policy: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST,
         durability: Durability = Durability.COMMIT,
+        flush_interval: float = FLUSH_INTERVAL,
+        flush_bytes: int = FLUSH_BYTES,
         ae_title: str = "",
     ) -> None:
         self._store = store
         self._index = index
         self._audit = audit
-        durable = durability is not Durability.NONE
-        self._shelf = Shelf(store, index, events, durable, ae_title)
+        self._behind = WriteBehind(
+            store, index, audit, durability, interval=flush_interval, capacity=flush_bytes
+        )
+        self._shelf = Shelf(store, index, events, self._behind, ae_title)
         self._ingest = Ingest(self._shelf, Duplicates(self._shelf, policy, audit))
         self._wanted = index.wanted_tags
         self._scanned = self._wanted | IDENTITY_TAGS
         self._locks = KeyedLocks()
+
+    async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
+        """Settle what was not flushed when the archive last ended, and begin to flush.
+
+        Parameters
+        ----------
+        task_group : TaskGroup
+        lock : Path, optional
+            A file that all processes with the same store and index agree on.
+
+        Raises
+        ------
+        OSError
+            What was not flushed cannot be flushed now.
+        AuditFailedError
+            The loss of an instance could not be recorded; it is still in the index.
+        """
+        await Recovery(self._store, self._index, self._audit).run(lock)
+        self._behind.start(task_group)
+
+    async def stop(self) -> None:
+        """Flush what was written behind; call it when nothing is ingested any more."""
+        await self._behind.stop()
 
     async def ingest(
         self,
@@ -178,6 +214,7 @@ class NodeArchive(Archive):
     async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
         # The row goes first: a crash in between leaves an orphan, never a row without object.
         try:
+            await self._behind.forget(existing.identity.sop_instance_uid)
             removed = await self._index.remove(existing.identity.sop_instance_uid)
             with suppress(ObjectNotFoundError):
                 await self._store.delete((removed or existing).key)

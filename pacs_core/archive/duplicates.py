@@ -144,6 +144,7 @@ class Duplicates:
         if await same_dataset(self.shelf.store, newcomer.instance, existing):
             await self.shelf.discard(newcomer.instance.key)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
+        await self.shelf.behind.secure(newcomer.instance)
         return await self._settle(newcomer, existing, origin)
 
     async def _settle(
@@ -164,6 +165,7 @@ class Duplicates:
     ) -> IngestResult:
         # Recorded first: what cannot be recorded must not happen.
         await self._record("replaced", newcomer.instance.key, existing, origin)
+        await self.shelf.behind.forget(existing.identity.sop_instance_uid)
         former = await self.shelf.index.replace(newcomer)
         if former is not None and former.key != newcomer.instance.key:
             await self.shelf.discard(former.key)

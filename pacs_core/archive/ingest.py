@@ -16,7 +16,9 @@ from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.objects import holds_dataset
 from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.survey import is_torn
 from pacs_core.contracts import (
+    Durability,
     IngestOutcome,
     IngestResult,
     InstanceEventKind,
@@ -64,16 +66,20 @@ class Ingest:
             return await self._join(arrival, existing, reader)
 
     async def _admit(self, arrival: Arrival, *, lost: bool) -> IngestResult:
-        async with self.shelf.writer(arrival) as writer:
+        behind = self.shelf.behind
+        durability = behind.careful if lost else behind.durability
+        async with self.shelf.writer(arrival, durability) as writer:
             await writer.write([arrival.prefix(self.shelf.ae_title), *arrival.take_held()])
             while (chunk := await arrival.next()) is not None:
                 await writer.write([chunk])
             await self.shelf.tell_received(arrival)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                return await self._commit(writer, arrival, lost)
+                return await self._commit(writer, arrival, lost, durability)
         raise _too_slow()
 
-    async def _commit(self, writer: ObjectWriter, arrival: Arrival, lost: bool) -> IngestResult:
+    async def _commit(
+        self, writer: ObjectWriter, arrival: Arrival, lost: bool, durability: Durability
+    ) -> IngestResult:
         orphan = ""
         try:
             stored = await writer.commit()
@@ -82,26 +88,34 @@ class Ingest:
             stored = await writer.commit(uuid4().hex)
         record = arrival.record(stored)
         async with self.shelf.withdrawing(record.instance):
-            first = await self._index(record, lost)
+            first = await self._index(record, lost, durability)
             if first is not None and first.key != stored.key:
                 return await self.duplicates.compare(record, first, arrival.origin)
+        if durability is Durability.WRITE_BEHIND:
+            await self.shelf.behind.note(record.instance)
         if orphan:
             await self._clear_away(orphan, record.instance)
         return IngestResult(IngestOutcome.STORED, record.instance)
 
-    async def _index(self, record: InstanceRecord, lost: bool) -> StoredInstance | None:
+    async def _index(
+        self, record: InstanceRecord, lost: bool, durability: Durability
+    ) -> StoredInstance | None:
         if not lost:
-            return await self.shelf.index.add(record)
+            return await self.shelf.index.add(record, durability=durability)
+        await self.shelf.behind.forget(record.instance.identity.sop_instance_uid)
         await self.shelf.index.replace(record)
         return None
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
         """Delete what a crash left before it was indexed, if the same has now been indexed.
 
-        In a shared store the orphan may be another process's, on its way into the index.
+        In a shared store the orphan may be another process's, on its way into the index: that one
+        is whole. Only a power failure cuts an object short.
         """
         store = self.shelf.store
-        if not store.shared and await holds_dataset(store, orphan, instance):
+        if await is_torn(store, orphan) or (
+            not store.shared and await holds_dataset(store, orphan, instance)
+        ):
             await self.shelf.discard(orphan)
         else:
             _log.warning("object %s is an orphan; %s is served", orphan, instance.key)
@@ -111,9 +125,10 @@ class Ingest:
     ) -> IngestResult:
         matching = await self.duplicates.differing(arrival, existing, reader)
         if matching is None:
+            await self.shelf.behind.confirm(existing)
             await self.shelf.tell_received(arrival)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
-        async with self.shelf.writer(arrival) as writer:
+        async with self.shelf.writer(arrival, self.shelf.behind.careful) as writer:
             digest = await self.duplicates.write(writer, arrival, existing, reader, matching)
             await self.shelf.tell_received(arrival)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):

@@ -2,6 +2,12 @@
 
 from enum import Enum
 
+FLUSH_INTERVAL = 1.0
+"""Seconds between two flushes of what is written behind."""
+
+FLUSH_BYTES = 64 << 20
+"""Bytes of objects, written behind, that are flushed before the time."""
+
 
 class DuplicatePolicy(Enum):
     """What happens to an instance whose UID is taken by other content.
@@ -16,14 +22,3 @@ class DuplicatePolicy(Enum):
     """The newcomer is served from now on, the former object is deleted."""
     REJECT = "reject"
     """The newcomer is refused."""
-
-
-class Durability(Enum):
-    """What has happened to an instance when it is acknowledged."""
-
-    COMMIT = "commit"
-    """Object and index row survive a power failure."""
-    WRITE_BEHIND = "write-behind"
-    """Acknowledged from a journal. There is none yet: this does what ``commit`` does."""
-    NONE = "none"
-    """For tests and caches: a power failure may take what was acknowledged shortly before."""

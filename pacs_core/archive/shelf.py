@@ -14,7 +14,9 @@ from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
+    Durability,
     Index,
     InstanceEvent,
     InstanceEventKind,
@@ -40,12 +42,13 @@ class Shelf:
     store: ObjectStore
     index: Index
     events: EventDispatcher
-    durable: bool
+    behind: WriteBehind
     ae_title: str
 
-    def writer(self, arrival: Arrival) -> ObjectWriter:
+    def writer(self, arrival: Arrival, durability: Durability) -> ObjectWriter:
         """Begin the object of an arrival."""
-        return self.store.writer(arrival.identity, durable=self.durable)
+        durable = durability is Durability.COMMIT
+        return self.store.writer(arrival.identity, durable=durable)
 
     async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:
         """Publish an event, if anyone listens."""

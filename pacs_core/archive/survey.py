@@ -104,6 +104,17 @@ async def read_record(
     return InstanceRecord(instance, attributes)
 
 
+async def is_torn(store: ObjectStore, key: str) -> bool:
+    """Tell whether there is an object, but not all of it, or not an instance."""
+    try:
+        await read_record(store, StoredObject(key, 0), frozenset())
+    except InvalidInstanceError:
+        return True
+    except (ObjectNotFoundError, OSError):
+        pass
+    return False
+
+
 async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner) -> None:
     """Scan a dataset to its end, so that a truncated one is found, but read no long values."""
     while offset < reader.size and (block := await reader.read(offset, _BLOCK)):

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, in_, le
+from attrs.validators import and_, ge, gt, in_, le
 
-from pacs_core.archive import DuplicatePolicy, Durability
+from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability
 from pacs_core.association import NetworkSettings
 from pacs_core.contracts import NodeSettings, Peer
 from pacs_core.plugins import PluginPolicy
@@ -54,12 +54,19 @@ class ArchiveConfig:
         What happens to other content under a SOP Instance UID that is taken.
     durability : Durability
         What has happened to an instance when it is acknowledged.
+    flush_interval : float
+        Seconds after which what is written behind is flushed to disk.
+    flush_bytes : int
+        Bytes of objects after which that happens at once; while there are twice as many, senders
+        wait.
     """
 
     store: str | None = None
     index: str | None = None
     duplicates: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST
     durability: Durability = Durability.COMMIT
+    flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
+    flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
 
 
 @frozen

@@ -250,7 +250,7 @@ async def test_a_lost_association_leaves_nothing(bench, dataset, chunks, origin)
 
 @pytest.mark.parametrize(
     ("durability", "durable"),
-    [(Durability.COMMIT, True), (Durability.WRITE_BEHIND, True), (Durability.NONE, False)],
+    [(Durability.COMMIT, True), (Durability.WRITE_BEHIND, False), (Durability.NONE, False)],
 )
 async def test_durability_is_handed_to_the_store(bench, dataset, durability, durable):
     asked = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pacs_memory_archive import MemoryIndex, MemoryStore
 from pacs_memory_archive.store import MemoryWriter
 
-from pacs_core.archive import DuplicatePolicy
+from pacs_core.archive import DuplicatePolicy, Durability
 from pacs_core.contracts import DuplicateInstanceError, IngestOutcome, OutOfResourcesError
 
 KEEP, REPLACE, REJECT = DuplicatePolicy
@@ -70,9 +70,9 @@ class SteppingIndex(MemoryIndex):
         super().__init__()
         self.steps = steps
 
-    async def add(self, record):
+    async def add(self, record, **options):
         await self.steps.step()
-        existing = await super().add(record)
+        existing = await super().add(record, **options)
         await self.steps.step()
         return existing
 
@@ -173,7 +173,7 @@ async def test_failing_anywhere_leaves_no_row_without_object(stepping, dataset, 
 async def test_a_store_that_does_not_finish_is_out_of_resources(stepping, dataset, monkeypatch):
     monkeypatch.setattr("pacs_core.archive.ingest.COMMIT_TIMEOUT", 0.01)
     bench = stepping()
-    bench.index.add = lambda record: anyio.sleep_forever()
+    bench.index.add = lambda record, **options: anyio.sleep_forever()
     with pytest.raises(OutOfResourcesError, match="did not finish"):
         await bench.send(bench.archive(), dataset())
 
@@ -205,12 +205,13 @@ SENDERS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(
     policy=st.sampled_from(DuplicatePolicy),
+    durability=st.sampled_from(Durability),
     senders=SENDERS,
     pauses=st.lists(st.integers(0, 5), max_size=30),
 )
-def test_processes_that_race_lose_nothing(stepping, dataset, policy, senders, pauses):
+def test_processes_that_race_lose_nothing(stepping, dataset, policy, durability, senders, pauses):
     bench = stepping(Steps(pauses=pauses))
-    processes = [bench.archive(policy=policy) for _ in range(2)]
+    processes = [bench.archive(policy=policy, durability=durability) for _ in range(2)]
     outcomes = []
 
     async def send(pixels, process, delay):

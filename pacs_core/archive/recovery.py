@@ -1,0 +1,158 @@
+"""What an archive does before it serves: settles what was not flushed when it ended.
+
+After the death of the processes everything is there, and has but to be flushed. After a power
+failure objects may be missing or cut short: these instances are lost, and named as such.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+from attrs import frozen
+
+from pacs_core.archive.survey import AT_ONCE, mapped, read_record
+from pacs_core.archive.write_behind import ORIGIN
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    AuditTrail,
+    Index,
+    InvalidInstanceError,
+    ObjectNotFoundError,
+    ObjectStore,
+    Outcome,
+    StoredInstance,
+    StoredObject,
+)
+
+_log = logging.getLogger(__name__)
+
+_NO_TAGS: frozenset[int] = frozenset()
+_AT_ONCE = 16 * AT_ONCE
+_LOCK_POLL = 0.05
+
+
+async def damage(store: ObjectStore, instance: StoredInstance) -> str:
+    """Say what is wrong with the object of an instance; nothing if it is whole.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, which says nothing.
+    """
+    try:
+        record = await read_record(store, StoredObject(instance.key, instance.size), _NO_TAGS)
+    except ObjectNotFoundError:
+        return "its object is missing"
+    except InvalidInstanceError as error:
+        return f"its object is damaged: {error}"
+    if record.instance.size != instance.size:
+        return f"its object has {record.instance.size} bytes where {instance.size} were stored"
+    return "" if record.instance == instance else "its object is another one's"
+
+
+@frozen
+class Recovery:
+    """Settles or withdraws what was not flushed."""
+
+    store: ObjectStore
+    index: Index
+    audit: AuditTrail
+
+    async def run(self, lock: Path | None = None) -> int:
+        """Look at every instance that is not settled.
+
+        Parameters
+        ----------
+        lock : Path, optional
+            A file that keeps other processes from doing the same meanwhile: none of them may
+            serve, and store again what another still holds for lost.
+
+        Returns
+        -------
+        int
+            How many instances are lost.
+        """
+        lost = 0
+        async with exclusively(lock):
+            whole: list[StoredInstance] = []
+            async with aclosing(mapped(self._verdict, self.index.unflushed())) as verdicts:
+                async for instance, reason in verdicts:
+                    if reason is None:
+                        continue
+                    if reason:
+                        lost += await self._withdraw(instance)
+                        continue
+                    whole.append(instance)
+                    if len(whole) == _AT_ONCE:
+                        await self._settle(whole)
+                        whole = []
+            await self._settle(whole)
+        return lost
+
+    async def _verdict(self, instance: StoredInstance) -> tuple[StoredInstance, str | None]:
+        try:
+            return instance, await damage(self.store, instance)
+        except OSError:
+            _log.exception("object %s cannot be read; its instance stays unsettled", instance.key)
+            return instance, None
+
+    async def _settle(self, instances: Sequence[StoredInstance]) -> None:
+        if instances:
+            await self.store.flush([instance.key for instance in instances])
+            await self.index.settle([i.identity.sop_instance_uid for i in instances])
+            _log.info("%d instances that had not been flushed are whole", len(instances))
+
+    async def _withdraw(self, instance: StoredInstance) -> int:
+        uid = instance.identity.sop_instance_uid
+        # A living process may have removed or replaced it since.
+        if await self.index.locate(uid) != instance or not (
+            reason := await damage(self.store, instance)
+        ):
+            return 0
+        _log.error("instance %s is lost: %s (%s)", uid, reason, instance.key)
+        await self._record(instance, reason)
+        await self.index.remove(uid)
+        with suppress(ObjectNotFoundError):
+            await self.store.delete(instance.key)
+        return 1
+
+    async def _record(self, instance: StoredInstance, reason: str) -> None:
+        identity = instance.identity
+        details = {
+            "study_instance_uid": identity.study_instance_uid,
+            "series_instance_uid": identity.series_instance_uid,
+            "sop_instance_uid": identity.sop_instance_uid,
+            "key": instance.key,
+            "reason": reason,
+        }
+        event = AuditEvent(AuditKind.INSTANCE_LOST, Outcome.FAILURE, ORIGIN, details)
+        await self.audit.record(event)
+
+
+@asynccontextmanager
+async def exclusively(path: Path | None) -> AsyncIterator[None]:
+    """Hold a lock among processes, if there is a path."""
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        while not _locked(fd):  # noqa: ASYNC110 - the other one is another process
+            await anyio.sleep(_LOCK_POLL)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
