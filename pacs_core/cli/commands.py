@@ -1,6 +1,5 @@
 """The commands of ``pacs``: a table of ours, and those that plugins contribute."""
 
-import os
 import sys
 
 from cyclopts import App, CycloptsError
@@ -52,7 +51,7 @@ def _run(arguments: list[str]) -> int:
         complain(str(error).replace("\n", " "))
         return USAGE
     sys.stdout.flush()
-    return result if isinstance(result, int) else os.EX_OK
+    return result if isinstance(result, int) else 0
 
 
 def build_app() -> App:

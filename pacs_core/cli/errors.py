@@ -29,11 +29,13 @@ class UsageError(CommandError):
 
 def report(error: BaseException) -> int:
     """Say what went wrong, without a traceback unless debugging; return the exit code."""
-    if isinstance(error, BrokenPipeError):
+    # Tasks that fail together often fail for the same reason.
+    leaves = {str(leaf): leaf for leaf in _leaves(error)}.values()
+    if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):
         return _silence_output()
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
-    return max(_report_one(leaf) for leaf in _leaves(error))
+    return max(map(_report_one, leaves))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -121,6 +121,8 @@ def _list(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def inspect(path: Path, named: bool) -> Found:
     """Say what a file is. Blocking."""
+    if named and path.exists() and not path.is_file():
+        return Unusable(path, "no regular file")
     try:
         return _inspect(path)
     except OSError as error:

@@ -1,17 +1,24 @@
 """``pacs serve``."""
 
 import errno
+import os
 import sys
+from collections.abc import Callable
+from typing import Annotated
 
-from pacs_core.app import Assembly, RunningNode, assemble
+from cyclopts import Parameter, validators
+
+from pacs_core.app import Assembly, Place, Supervisor, assemble
 from pacs_core.app import serve as serve_node
+from pacs_core.association import bind_sockets
 from pacs_core.cli.assembling import load_checked, text
-from pacs_core.cli.errors import CommandError
+from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import count, say
 from pacs_core.cli.running import run_async
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
+from pacs_core.dataset import load_dictionary
 
 
 def serve(
@@ -21,8 +28,9 @@ def serve(
     ae_title: str | None = None,
     host: str | None = None,
     port: int | None = None,
+    workers: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
     log_level: LogLevelOption = None,
-) -> None:
+) -> int:
     """Run the archive until SIGINT or SIGTERM.
 
     Once it listens, one line on standard output says where: ready: dicom://PACS@127.0.0.1:11112.
@@ -36,19 +44,54 @@ def serve(
         Address to listen on; 0.0.0.0 for all.
     port
         Port to listen on; 0 for any that is free.
+    workers
+        Processes that share the port; one for each core is a good number.
     """
     node = {"data_directory": text(data), "ae_title": ae_title, "host": host, "port": port}
     configure_logging(log_level or "info")
     checked = load_checked(config, {"node": node})
     configure_logging(log_level or checked.log.level)
     assembly = assemble(checked)
+    load_dictionary()
+    if workers > 1:
+        return _serve_with_workers(assembly, workers)
     try:
-        run_async(serve_node, assembly, lambda running: _announce(assembly, running))
+        run_async(serve_node, assembly, lambda running: _announce(assembly, running.port))
+    except BrokenPipeError:
+        # Nobody reads standard output any more: no matter of the network.
+        raise
+    except OSError as error:
+        raise CommandError(_not_listening(assembly, error)) from error
+    return os.EX_OK
+
+
+def _serve_with_workers(assembly: Assembly, workers: int) -> int:
+    settings = assembly.config.node
+    _check_shared(assembly)
+    try:
+        sockets = bind_sockets(settings.host, settings.port)
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
 
+    def work(place: Place, ready: Callable[[], None]) -> None:
+        try:
+            run_async(serve_node, assembly, lambda _: ready(), place)
+        except Exception as error:
+            sys.exit(report(error))
 
-def _announce(assembly: Assembly, node: RunningNode) -> None:
+    port = sockets[0].getsockname()[1]
+    return Supervisor(sockets, workers, work).run(lambda: _announce(assembly, port, workers))
+
+
+def _check_shared(assembly: Assembly) -> None:
+    """Refuse to let many processes use a store or index that is one process's own."""
+    for kind in (ObjectStoreDescriptor, IndexDescriptor):
+        chosen = assembly.choose(kind)
+        if chosen and not chosen[1].create(assembly.setup).shared:
+            raise CommandError(f"{chosen[1].name} cannot be shared by workers: use --workers 1")
+
+
+def _announce(assembly: Assembly, port: int, workers: int = 1) -> None:
     settings = assembly.config.node
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
@@ -56,7 +99,9 @@ def _announce(assembly: Assembly, node: RunningNode) -> None:
         f"index {_chosen(assembly, IndexDescriptor)}",
         f"data {settings.data_directory}",
     ]
-    where = _address(settings.host, node.port)
+    if workers > 1:
+        facts.insert(0, f"{workers} workers")
+    where = _address(settings.host, port)
     say(f"ready: dicom://{settings.ae_title}@{where} ({', '.join(facts)})")
     sys.stdout.flush()
 

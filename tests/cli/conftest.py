@@ -146,6 +146,17 @@ def samples() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data" / "test_files"
 
 
+@pytest.fixture
+def copies(samples: Path, tmp_path: Path) -> list[Path]:
+    """Five CT instances."""
+    content = (samples / "CT_small.dcm").read_bytes()
+    uid = b"1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
+    files = [tmp_path / f"{number}.dcm" for number in range(5)]
+    for number, file in enumerate(files):
+        file.write_bytes(content.replace(uid, uid[:-1] + b"%d" % number))
+    return files
+
+
 @pytest.fixture(scope="session")
 def dataset_of() -> Callable[[Path], bytes]:
     """Read a Part 10 file without its file meta information."""

@@ -96,3 +96,17 @@ def test_help(pacs, command: list[str]) -> None:
     result = pacs(*command)
     assert result.code == 0
     assert "Usage: pacs" in result.out
+
+
+def test_a_query_whose_output_nobody_reads(serve, samples, tmp_path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, "-m", "pacs_core.cli.main"]
+    with serve("--data", str(tmp_path)) as node:
+        subprocess.run([*program, "store", node.peer, samples / "CT_small.dcm"], check=True)
+        command = [*program, "find", node.peer, "--format", "csv"]
+        process = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+        assert node.stop().code == 0
+    os.close(writing)
+    assert process.returncode == 141
+    assert "Traceback" not in process.stderr

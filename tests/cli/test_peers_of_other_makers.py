@@ -52,17 +52,6 @@ def sink() -> Iterator[Sink]:
     sink.server.shutdown()
 
 
-@pytest.fixture
-def copies(samples: Path, tmp_path: Path) -> list[Path]:
-    """Five CT instances."""
-    content = (samples / "CT_small.dcm").read_bytes()
-    uid = b"1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
-    files = [tmp_path / f"{number}.dcm" for number in range(5)]
-    for number, file in enumerate(files):
-        file.write_bytes(content.replace(uid, uid[:-1] + b"%d" % number))
-    return files
-
-
 def aborts(event) -> int:
     event.assoc.abort()
     return 0xA700

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,15 @@ def test_store_skips_what_is_no_dicom_in_folders_only(pacs, node, samples, tmp_p
     assert reasons[str(tmp_path / "nowhere.dcm")] == "No such file or directory"
 
 
+def test_a_named_pipe_does_not_block(pacs, node, tmp_path: Path) -> None:
+    pipe = tmp_path / "folder" / "pipe"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    assert pacs("store", node.peer, pipe.parent).out == "0 instances stored\n"
+    result = pacs("store", node.peer, pipe)
+    assert (result.code, result.err) == (1, f"pacs: {pipe}: no regular file\n")
+
+
 def test_store_names_what_the_peer_refuses(pacs, node, samples: Path) -> None:
     result = pacs("store", node.peer, samples / "MR_truncated.dcm", samples / "CT_small.dcm")
     assert (result.code, result.out) == (1, "1 instance stored, 1 failed\n")
@@ -94,6 +104,50 @@ def test_many_associations(pacs, peer: str, samples: Path, window: int) -> None:
     stored_files = [p for f in ("77654033", "98892001") for p in (folder / f).rglob("*/*")]
     count = sum(path.is_file() for path in stored_files)
     assert (result.code, result.out) == (0, f"{count} instances stored\n")
+
+
+GATE = """
+import anyio
+from pacs_core.contracts import (
+    Response, ServiceProvider, ServiceProviderDescriptor, SopClassSupport
+)
+from pacs_core.plugins import hookimpl
+
+class Gate(ServiceProvider):
+    def __init__(self):
+        self.waiting = 0
+        self.opened = anyio.Event()
+
+    async def handle(self, operation):
+        async for _ in operation.dataset:
+            pass
+        self.waiting += 1
+        if self.waiting == 3:
+            self.opened.set()
+        await self.opened.wait()
+        return Response(0)
+
+@hookimpl
+def pacs_service_providers(setup):
+    sop_classes = {"1.2.826.0.1.3680043.9.9.9": SopClassSupport()}
+    return [ServiceProviderDescriptor("gate", sop_classes, lambda node: Gate())]
+"""
+
+
+def test_stores_overlap_on_one_association(
+    pacs, serve, plugin, copies: list[Path], tmp_path: Path
+) -> None:
+    for path in copies:
+        content = path.read_bytes()
+        path.write_bytes(
+            content.replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.826.0.1.3680043.9.9.9")
+        )
+    environment = os.pathsep.join(
+        filter(None, [plugin("gate", GATE), os.environ.get("PYTHONPATH")])
+    )
+    with serve("--data", str(tmp_path / "data"), PYTHONPATH=environment) as gate:
+        result = pacs("store", gate.peer, *copies, "--window", 3, "--timeout", 20)
+    assert (result.code, result.out) == (0, "5 instances stored\n")
 
 
 @pytest.mark.parametrize("name", NAMES)
