@@ -1,6 +1,7 @@
 """A running node: an open archive, service providers, and a listener."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,7 +15,14 @@ from pacs_core.app.archive import OpenArchive, open_archive, start_optional
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.lifespan import StartError
 from pacs_core.archive import NoArchive
-from pacs_core.association import Listener, Offer, Services, task_group
+from pacs_core.association import (
+    Listener,
+    Occupancy,
+    Offer,
+    Services,
+    bind_sockets,
+    task_group,
+)
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditEvent,
@@ -48,9 +56,33 @@ class RunningNode:
         return self.listener.port
 
 
+@frozen
+class Place:
+    """Where a node listens if it is one of many workers.
+
+    Attributes
+    ----------
+    sockets : tuple of socket
+        Bound already, and shared by all workers.
+    occupancy : Occupancy
+    restarted : str
+        Why this worker takes the place of another; empty if it does not.
+    """
+
+    sockets: tuple[socket.socket, ...]
+    occupancy: Occupancy
+    restarted: str = ""
+
+
 @asynccontextmanager
-async def run_node(assembly: Assembly) -> AsyncIterator[RunningNode]:
+async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncIterator[RunningNode]:
     """Run a node for the length of an ``async with`` block; it drains at the end.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    place : Place, optional
+        Where to listen if not on a port of its own.
 
     Raises
     ------
@@ -62,9 +94,16 @@ async def run_node(assembly: Assembly) -> AsyncIterator[RunningNode]:
     settings = assembly.config.node
     async with open_archive(assembly) as opened:
         services = await _services(assembly, opened)
-        listener = Listener(settings.ae_title, assembly.config.network, services, opened.node.audit)
-        await listener.bind(settings.host, settings.port)
-        await _announce(assembly, opened, services)
+        place = place or Place(tuple(bind_sockets(settings.host, settings.port)), Occupancy())
+        listener = Listener(
+            settings.ae_title,
+            assembly.config.network,
+            services,
+            opened.node.audit,
+            place.occupancy,
+        )
+        await listener.listen(place.sockets)
+        await _announce(assembly, opened, services, place.restarted)
         async with task_group() as tasks:
             tasks.start_soon(listener.serve)
             try:
@@ -123,7 +162,9 @@ async def _start_access(
     return await opened.lifespan.start(label, create)
 
 
-async def _announce(assembly: Assembly, opened: OpenArchive, services: Services) -> None:
+async def _announce(
+    assembly: Assembly, opened: OpenArchive, services: Services, restarted: str
+) -> None:
     if isinstance(opened.archive, NoArchive):
         logger.info(
             "no object store and index: this node archives nothing "
@@ -138,6 +179,9 @@ async def _announce(assembly: Assembly, opened: OpenArchive, services: Services)
         if record.state is PluginState.QUARANTINED:
             details = {"plugin": record.name, "source": record.source, "reason": record.reason}
             await _record(opened, AuditKind.PLUGIN_QUARANTINED, Outcome.FAILURE, details)
+    if restarted:
+        await _record(opened, AuditKind.WORKER_RESTARTED, Outcome.WARNING, {"reason": restarted})
+        return
     details = {"version": version("pacs-core"), "sop_classes": str(len(services.offers))}
     await _record(opened, AuditKind.NODE_STARTED, Outcome.SUCCESS, details)
 

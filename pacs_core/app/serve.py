@@ -1,4 +1,4 @@
-"""``pacs serve``: a node until a signal says otherwise."""
+"""A node until a signal says otherwise."""
 
 import logging
 import signal
@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.node import RunningNode, run_node
+from pacs_core.app.node import Place, RunningNode, run_node
 from pacs_core.association import task_group
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve(assembly: Assembly, ready: Callable[[RunningNode], None]) -> None:
+async def serve(
+    assembly: Assembly, ready: Callable[[RunningNode], None], place: Place | None = None
+) -> None:
     """Run a node until SIGINT or SIGTERM.
 
     The first signal drains: nothing new is accepted, running associations get a grace period and
@@ -26,10 +28,12 @@ async def serve(assembly: Assembly, ready: Callable[[RunningNode], None]) -> Non
     assembly : Assembly
     ready : callable
         Called once the node listens.
+    place : Place, optional
+        Where to listen if the node is one of many workers.
     """
-    with anyio.open_signal_receiver(*_SIGNALS) as signals:
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
         async with task_group() as tasks:
-            async with run_node(assembly) as node:
+            async with run_node(assembly, place) as node:
                 ready(node)
                 await anext(signals)
                 logger.info("draining; a second signal aborts what still runs")

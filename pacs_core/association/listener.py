@@ -150,7 +150,7 @@ class Listener:
         if surplus > _SURPLUS:
             await anyio.aclose_forcefully(stream)
             return
-        acceptor = Acceptor(stream, f"A{next(self._numbers)}", self._shared)
+        acceptor = Acceptor(stream, f"{self._occupancy.prefix}{next(self._numbers)}", self._shared)
         self._acceptors.add(acceptor)
         try:
             await acceptor.run()

@@ -4,9 +4,6 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated
-
-from cyclopts import Parameter, validators
 
 from pacs_core.app import Assembly, Place, Supervisor, assemble
 from pacs_core.app import serve as serve_node
@@ -28,7 +25,7 @@ def serve(
     ae_title: str | None = None,
     host: str | None = None,
     port: int | None = None,
-    workers: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
+    workers: int | None = None,
     log_level: LogLevelOption = None,
 ) -> int:
     """Run the archive until SIGINT or SIGTERM.
@@ -47,14 +44,20 @@ def serve(
     workers
         Processes that share the port; one for each core is a good number.
     """
-    node = {"data_directory": text(data), "ae_title": ae_title, "host": host, "port": port}
+    node = {
+        "data_directory": text(data),
+        "ae_title": ae_title,
+        "host": host,
+        "port": port,
+        "workers": workers,
+    }
     configure_logging(log_level or "info")
     checked = load_checked(config, {"node": node})
     configure_logging(log_level or checked.log.level)
     assembly = assemble(checked)
     load_dictionary()
-    if workers > 1:
-        return _serve_with_workers(assembly, workers)
+    if checked.node.workers > 1:
+        return _serve_with_workers(assembly)
     try:
         run_async(serve_node, assembly, lambda running: _announce(assembly, running.port))
     except BrokenPipeError:
@@ -65,7 +68,7 @@ def serve(
     return os.EX_OK
 
 
-def _serve_with_workers(assembly: Assembly, workers: int) -> int:
+def _serve_with_workers(assembly: Assembly) -> int:
     settings = assembly.config.node
     _check_shared(assembly)
     try:
@@ -80,7 +83,7 @@ def _serve_with_workers(assembly: Assembly, workers: int) -> int:
             sys.exit(report(error))
 
     port = sockets[0].getsockname()[1]
-    return Supervisor(sockets, workers, work).run(lambda: _announce(assembly, port, workers))
+    return Supervisor(sockets, settings.workers, work).run(lambda: _announce(assembly, port))
 
 
 def _check_shared(assembly: Assembly) -> None:
@@ -91,7 +94,7 @@ def _check_shared(assembly: Assembly) -> None:
             raise CommandError(f"{chosen[1].name} cannot be shared by workers: use --workers 1")
 
 
-def _announce(assembly: Assembly, port: int, workers: int = 1) -> None:
+def _announce(assembly: Assembly, port: int) -> None:
     settings = assembly.config.node
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
@@ -99,8 +102,8 @@ def _announce(assembly: Assembly, port: int, workers: int = 1) -> None:
         f"index {_chosen(assembly, IndexDescriptor)}",
         f"data {settings.data_directory}",
     ]
-    if workers > 1:
-        facts.insert(0, f"{workers} workers")
+    if settings.workers > 1:
+        facts.insert(0, f"{settings.workers} workers")
     where = _address(settings.host, port)
     say(f"ready: dicom://{settings.ae_title}@{where} ({', '.join(facts)})")
     sys.stdout.flush()

@@ -29,12 +29,15 @@ class NodeConfig:
         0 chooses a free one.
     data_directory : Path
         Where plugins keep their files by default.
+    workers : int
+        Processes that share the port; one for each core is a good number.
     """
 
     ae_title: str = field(default="PACS")
     host: str = "127.0.0.1"
     port: int = field(default=11112, validator=_port)
     data_directory: Path = Path("pacs-data")
+    workers: int = field(default=1, validator=ge(1))
 
     @ae_title.validator
     def _check_ae_title(self, _attribute: object, value: str) -> None:

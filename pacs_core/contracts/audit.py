@@ -18,6 +18,7 @@ class AuditKind(Enum):
 
     NODE_STARTED = "node-started"
     NODE_STOPPED = "node-stopped"
+    WORKER_RESTARTED = "worker-restarted"
     CONFIGURATION_ERROR = "configuration-error"
     PLUGIN_QUARANTINED = "plugin-quarantined"
     ASSOCIATION_ACCEPTED = "association-accepted"

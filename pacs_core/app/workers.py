@@ -1,0 +1,179 @@
+"""Many processes on one port, so that a node uses every core.
+
+A supervisor binds the port, forks the workers, and does nothing else than watch over them. All
+accept from the same sockets: a connection goes to a worker that is waiting, and one that arrives
+while a worker dies is served by another. (With a socket for each worker, SO_REUSEPORT, the kernel
+would spread connections by hash, and reset those queued at a worker that died.)
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import NoReturn
+
+from attrs import define, evolve, field
+
+from pacs_core.app.node import Place
+from pacs_core.app.serve import SIGNALS
+from pacs_core.association import Occupancy
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Place, Callable[[], None]], None]
+"""Runs a worker at a place, and calls the function once it is ready."""
+
+FAILED_TO_START = 70
+_WATCHED = {*SIGNALS, signal.SIGCHLD}
+_QUICK_DEATH = 5.0  # seconds; a worker that lives shorter is restarted with a delay
+_LONGEST_DELAY = 30.0
+
+
+@define
+class _Worker:
+    slot: int
+    pid: int
+    started: float = field(factory=time.monotonic)
+    delay: float = 0.0
+
+
+class Supervisor:
+    """Keeps a number of workers running.
+
+    Parameters
+    ----------
+    sockets : sequence of socket
+        Listening, to be shared.
+    count : int
+        Number of workers.
+    work : callable
+        What a worker does.
+    """
+
+    def __init__(self, sockets: Sequence[socket], count: int, work: Work) -> None:
+        self._place = Place(tuple(sockets), Occupancy(count))
+        self._count = count
+        self._work = work
+        self._workers: dict[int, _Worker] = {}
+        self._due: list[tuple[float, _Worker, str]] = []
+        self._signals = 0
+        # Nobody writes to it: that its other end closes tells workers that the supervisor died.
+        self._alive, self._lifeline = os.pipe()
+
+    def run(self, ready: Callable[[], None]) -> int:
+        """Run until SIGINT or SIGTERM, and return the exit code.
+
+        Parameters
+        ----------
+        ready : callable
+            Called once all workers listen.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        if not all(self._start(slot) for slot in range(self._count)):
+            self._forward(signal.SIGTERM)
+            self._await_all()
+            return 1
+        ready()
+        while self._workers or (self._due and not self._signals):
+            self._watch()
+        return 0
+
+    # --- watching
+
+    def _watch(self) -> None:
+        received = signal.sigtimedwait(_WATCHED, self._patience())
+        if received is not None and received.si_signo != signal.SIGCHLD:
+            self._signals += 1
+            logger.info("%s: the workers are told", signal.Signals(received.si_signo).name)
+            self._forward(received.si_signo)
+        self._reap()
+        self._restart_due()
+
+    def _patience(self) -> float:
+        due = min((at for at, _, _ in self._due), default=time.monotonic() + 60.0)
+        return max(due - time.monotonic(), 0.0)
+
+    def _forward(self, number: int) -> None:
+        for pid in self._workers:
+            os.kill(pid, number)
+
+    def _reap(self) -> None:
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self._bury(self._workers.pop(pid), status)
+
+    def _await_all(self) -> None:
+        while self._workers:
+            pid, _ = os.waitpid(-1, 0)
+            self._workers.pop(pid, None)
+
+    def _bury(self, worker: _Worker, status: int) -> None:
+        self._place.occupancy.publish(0, worker.slot)
+        if self._signals:
+            return
+        reason = f"worker {worker.slot} (process {worker.pid}) {_describe(status)}"
+        quick = time.monotonic() - worker.started < _QUICK_DEATH
+        worker.delay = min(max(2 * worker.delay, 0.5), _LONGEST_DELAY) if quick else 0.0
+        logger.error("%s; it is restarted in %g s", reason, worker.delay)
+        self._due.append((time.monotonic() + worker.delay, worker, reason))
+
+    def _restart_due(self) -> None:
+        now = time.monotonic()
+        due = [entry for entry in self._due if entry[0] <= now]
+        self._due = [entry for entry in self._due if entry[0] > now]
+        for _, worker, reason in due:
+            if not self._signals:
+                self._start(worker.slot, reason, worker.delay)
+
+    # --- starting
+
+    def _start(self, slot: int, reason: str = "", delay: float = 0.0) -> bool:
+        """Fork a worker; wait until it listens, and tell whether it does."""
+        heard, told = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(heard)
+            self._become_worker(slot, reason, told)
+        os.close(told)
+        self._workers[pid] = _Worker(slot, pid, delay=delay)
+        with open(heard, "rb", buffering=0) as pipe:
+            return pipe.read(1) == b"+"
+
+    def _become_worker(self, slot: int, reason: str, told: int) -> NoReturn:
+        code = FAILED_TO_START
+        try:
+            # A group of its own: Ctrl-C reaches the supervisor alone, which passes it on once.
+            os.setpgid(0, 0)
+            os.close(self._lifeline)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+            self._place.occupancy.worker = slot
+            threading.Thread(target=self._follow_supervisor, daemon=True).start()
+            self._work(evolve(self._place, restarted=reason), lambda: _tell(told))
+            code = 0
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        except BaseException:
+            logger.exception("worker %d failed", slot)
+        finally:
+            # Not sys.exit: what the supervisor has on its stack is not ours to unwind.
+            os._exit(code)
+
+    def _follow_supervisor(self) -> None:
+        os.read(self._alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tell(told: int) -> None:
+    os.write(told, b"+")
+    os.close(told)
+
+
+def _describe(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"ended with code {os.waitstatus_to_exitcode(status)}"

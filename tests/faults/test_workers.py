@@ -1,0 +1,90 @@
+"""A node of several workers: one port, one archive, one limit; and workers may die."""
+
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+
+from pacs_core import connect
+from pacs_core.association import AssociationRefusedError, Proposal
+from pacs_core.contracts import Timeouts
+
+pytestmark = pytest.mark.anyio
+
+ECHO = [Proposal("1.2.840.10008.1.1")]
+TWO = {"node": {"workers": 2}}
+
+
+def workers_of(node):
+    children = f"/proc/{node.process.pid}/task/{node.process.pid}/children"
+    with open(children) as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def echo(node, times=8):
+    for _ in range(times):
+        async with connect(node.peer, ECHO) as association:
+            assert (await association.c_echo()).status == 0x0000
+
+
+async def test_a_worker_that_dies_is_replaced_and_audited(pacs_process):
+    node = pacs_process(TWO)
+    before = workers_of(node)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    await echo(node)
+    until(lambda: len(workers_of(node)) == 2 and before[0] not in workers_of(node))
+    audit = node.data_directory / "audit" / "audit.jsonl"
+    until(lambda: "worker-restarted" in audit.read_text())
+    assert f"process {before[0]}) was killed by SIGKILL" in node.log.read_text()
+    await echo(node)
+    assert node.stop() == 0
+
+
+async def test_a_drain_reaches_all_workers(pacs_process):
+    node = pacs_process(TWO)
+    pids = workers_of(node)
+    assert node.stop() == 0
+    assert not any(is_alive(pid) for pid in pids)
+
+
+async def test_workers_do_not_outlive_their_supervisor(pacs_process):
+    node = pacs_process(TWO)
+    pids = workers_of(node)
+    node.kill()
+    until(lambda: not any(is_alive(pid) for pid in pids))
+
+
+async def test_the_limit_on_associations_is_the_nodes(pacs_process):
+    """PS3.8 Table 9-21: 2,3,2 local limit exceeded."""
+    node = pacs_process(TWO | {"network": {"max_associations": 3}})
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(connect(node.peer, ECHO))
+        with pytest.raises(AssociationRefusedError) as refused:
+            async with connect(node.peer, ECHO, timeouts=Timeouts(artim=10)):
+                pass
+        rejection = refused.value.rejection
+        assert (rejection.result, rejection.source, rejection.reason) == (2, 3, 2)
+
+
+async def test_a_worker_that_cannot_start_ends_the_node(pacs_process):
+    with pytest.raises(RuntimeError, match="did not become ready"):
+        pacs_process(TWO | {"archive": {"store": "nowhere"}})
