@@ -10,7 +10,7 @@ from attrs import fields
 
 from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
-from pacs_core.plugins import PluginManager, PluginPolicy, PluginRecord, PluginState
+from pacs_core.plugins import PluginManager, PluginRecord, PluginState
 
 DEFAULT_FILE = "pacs.toml"
 
@@ -71,7 +71,7 @@ def load_config(
     problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]
     config = _structure({n: t for n, t in tables.items() if n in known}, problems)
     if problems:
-        raise ConfigError([*problems, *_plugin_problems(config, tables)])
+        raise ConfigError([*problems, *_plugin_problems(config, problems)])
     return config
 
 
@@ -87,9 +87,9 @@ def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
     return structure(good, Config, "")
 
 
-def _plugin_problems(config: Config, tables: Mapping[str, Any]) -> tuple[str, ...]:
+def _plugin_problems(config: Config, problems: list[str]) -> tuple[str, ...]:
     """Return what is wrong in plugins' tables, so that all problems are reported at once."""
-    if tables.get("plugins") and config.plugins == PluginPolicy():
+    if any(problem.startswith(("plugins.", "plugins:")) for problem in problems):
         return ()  # which plugins may be imported is not known
     try:
         structure_plugin_configs(PluginManager(config.plugins), config)

@@ -11,7 +11,8 @@ from pacs_core.contracts import Peer
 from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 
-pytestmark = pytest.mark.anyio
+# Building and installing takes longer where nothing is cached, or much else runs.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[2]
 VERIFICATION = "1.2.840.10008.1.1"

@@ -92,6 +92,8 @@ def test_plugin_tables_are_checked_even_if_the_kernels_are_wrong(load):
         """
         [node]
         port = -1
+        [plugins]
+        strict = false
         [plugin.audit-json]
         nonsense = 1
         [plugin.not-installed]
