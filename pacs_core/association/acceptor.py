@@ -7,6 +7,7 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from attrs import evolve, frozen
 
+from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
 from pacs_core.association.errors import describe_rejection
@@ -60,6 +61,8 @@ class Acceptance:
     settings : NetworkSettings
     services : Services
     audit : AuditTrail
+    budget : ByteBudget
+        Memory for datasets that arrive.
     has_room : callable
         Whether the node may serve one more association.
     """
@@ -68,6 +71,7 @@ class Acceptance:
     settings: NetworkSettings
     services: Services
     audit: AuditTrail
+    budget: ByteBudget
     has_room: Callable[[], bool]
 
 
@@ -171,7 +175,9 @@ class Acceptor:
         info = self._info(request, response)
         window = agreed_asynchronous_operations(request, response)
         own_window = AsynchronousOperations(window.max_performed, window.max_invoked)
-        self.engine = Engine(self._channel, info, own_window, self._shared.services.serve)
+        self.engine = Engine(
+            self._channel, info, own_window, self._shared.services.serve, self._shared.budget
+        )
         try:
             await self._record_accepted(request, info)
         except AuditFailedError as error:

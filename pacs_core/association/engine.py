@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import evolve
 
+from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.errors import (
     AssociationAbortedError,
@@ -72,6 +73,8 @@ class Engine:
         What this side may invoke, and what it performs at once.
     serve : callable
         Performs a request and returns the response.
+    budget : ByteBudget
+        Memory for datasets that arrive.
 
     Attributes
     ----------
@@ -82,8 +85,14 @@ class Engine:
     """
 
     def __init__(
-        self, channel: Channel, info: AssociationInfo, window: AsynchronousOperations, serve: Serve
+        self,
+        channel: Channel,
+        info: AssociationInfo,
+        window: AsynchronousOperations,
+        serve: Serve,
+        budget: ByteBudget,
     ) -> None:
+        self._budget = budget
         self.info = info
         self.end_reason = ""
         self.failure: AssociationError | None = None
@@ -166,6 +175,9 @@ class Engine:
 
     async def _hold_back(self) -> None:
         """Stop reading while others catch up: this is what slows the peer down."""
+        if self._incoming is not None and not self._incoming.is_covered:
+            self._deadlines.clear("read")
+            await self._incoming.await_budget(self._channel.timeouts.memory)
         if self._incoming is not None and self._incoming.is_full:
             self._deadlines.clear("read")
             await self._incoming.wait_for_room()
@@ -269,7 +281,7 @@ class Engine:
         except DimseError as error:
             self._refuse(context_id, command, error)
             return
-        dataset = self._incoming = IncomingDataset(complete=not command.has_dataset)
+        dataset = self._incoming = IncomingDataset(self._budget, complete=not command.has_dataset)
         self._feed = dataset.feed
         context = self.info.contexts[context_id]
         operation = PerformedOperation(command, context, self.info, dataset, self)
@@ -299,6 +311,7 @@ class Engine:
             await operation.dataset.discard()
             await self._respond(operation.context.id, operation.command, response)
         finally:
+            operation.dataset.release_budget()
             self._performed.finish(operation.command.message_id or 0)
             self._slot.set()
             if self._assembler.is_idle:

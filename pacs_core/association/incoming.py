@@ -5,19 +5,39 @@ from collections.abc import AsyncIterator
 
 import anyio
 
+from pacs_core.association.budget import ByteBudget
 from pacs_core.contracts import DatasetStream
 from pacs_core.dimse import DimseError, Status
 
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait for a provider before the association stops reading from the peer."""
 
+SMALL = 256 * 1024
+"""Bytes up to which a dataset holds as much of the node's memory budget as it has."""
+
+ALLOTMENT = 3 * 1024 * 1024
+"""What a larger dataset holds, however large it is: the queue, what the archive scans, and what
+the object store gathers. It is taken at once, so that no two datasets wait for each other."""
+
 _OVERHEAD = 256  # what a fragment costs beside its data; without it, tiny ones would cost nothing
 
 
 class IncomingDataset(DatasetStream):
-    """A bounded queue of fragments between one reader and one provider."""
+    """A bounded queue of fragments between one reader and one provider.
 
-    def __init__(self, *, complete: bool) -> None:
+    Parameters
+    ----------
+    budget : ByteBudget
+        Where the memory comes from.
+    complete : bool
+        Whether there is no dataset to come.
+    """
+
+    def __init__(self, budget: ByteBudget, *, complete: bool) -> None:
+        self._budget = budget
+        self._held = 0
+        self._received = 0
+        self._starved = False
         self._fragments: deque[bytes | memoryview] = deque()
         self._waiting = 0
         self._complete = complete
@@ -29,6 +49,7 @@ class IncomingDataset(DatasetStream):
 
     def feed(self, data: bytes | memoryview, is_last: bool) -> None:
         """Add a fragment."""
+        self._received += len(data)
         if len(data) and not self._discarding:
             self._fragments.append(data)
             self._waiting += len(data) + _OVERHEAD
@@ -46,6 +67,41 @@ class IncomingDataset(DatasetStream):
             self._room = anyio.Event()
             await self._room.wait()
 
+    @property
+    def _claim(self) -> int:
+        """Bytes of the budget that this dataset should hold and does not."""
+        due = self._received if self._received <= SMALL else ALLOTMENT
+        return 0 if self._discarding else max(due - self._held, 0)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the budget had what this dataset needs; takes it if it is there."""
+        claim = self._claim
+        if claim and not self._budget.try_take(claim):
+            return False
+        self._held += claim
+        return True
+
+    async def await_budget(self, seconds: float) -> None:
+        """Wait for the budget; in vain, the provider gets A700 (PS3.4 Table B.2-1)."""
+        claim = self._claim
+        with anyio.move_on_after(seconds):
+            await self._budget.take(claim)
+            if self._discarding:  # the operation ended meanwhile
+                self._budget.give(claim)
+            else:
+                self._held += claim
+            return
+        self._starved = self._discarding = True
+        self._fragments.clear()
+        self._waiting = 0
+        self._wake()
+
+    def release_budget(self) -> None:
+        """Give back what this dataset holds."""
+        self._budget.give(self._held)
+        self._held = 0
+
     def _wake(self) -> None:
         if self._arrived is not None:
             self._arrived.set()
@@ -58,6 +114,9 @@ class IncomingDataset(DatasetStream):
 
     async def __anext__(self) -> bytes | memoryview:
         while not self._fragments:
+            if self._starved:
+                self._starved = False  # said once; the rest is discarded
+                raise DimseError(Status.OUT_OF_RESOURCES, "the node has no memory to spare")
             if self._complete:
                 raise StopAsyncIteration
             self._arrived = anyio.Event()

@@ -13,6 +13,8 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from pacs_core.association.acceptor import Acceptance, Acceptor
+from pacs_core.association.budget import ByteBudget
+from pacs_core.association.incoming import ALLOTMENT
 from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
@@ -95,7 +97,8 @@ class Listener:
         occupancy: Occupancy | None = None,
     ) -> None:
         self._occupancy = occupancy or Occupancy()
-        self._shared = Acceptance(ae_title, settings, services, audit, self._has_room)
+        budget = ByteBudget(max(settings.memory_budget // self._occupancy.workers, ALLOTMENT))
+        self._shared = Acceptance(ae_title, settings, services, audit, budget, self._has_room)
         self._acceptors: set[Acceptor] = set()
         self._listeners: Sequence[SocketListener] = ()
         self._accepting = anyio.CancelScope()
@@ -171,6 +174,11 @@ class Listener:
     @property
     def _established(self) -> int:
         return sum(acceptor.is_established for acceptor in self._acceptors)
+
+    @property
+    def free_memory(self) -> int:
+        """Bytes of the memory budget that no dataset under way holds."""
+        return self._shared.budget.free
 
     @property
     def associations(self) -> int:

@@ -19,12 +19,13 @@ class Occupancy:
     def __init__(self, workers: int = 1) -> None:
         self._memory = mmap.mmap(-1, workers * _WIDTH)
         self._counts = memoryview(self._memory).cast("I")
+        self.workers = workers
         self.worker = 0
 
     @property
     def prefix(self) -> str:
         """What the identifiers of this worker's associations begin with."""
-        return f"W{self.worker}A" if len(self._counts) > 1 else "A"
+        return f"W{self.worker}A" if self.workers > 1 else "A"
 
     def publish(self, associations: int, worker: int | None = None) -> None:
         """Set the count of this worker, or of the one given."""

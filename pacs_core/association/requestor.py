@@ -17,6 +17,7 @@ from anyio.abc import ByteStream
 from attrs import field, frozen
 
 from pacs_core.association.association import Association, Receive, refuse_requests
+from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine, Serve
 from pacs_core.association.errors import (
@@ -52,6 +53,8 @@ __all__ = ["Association", "Proposal", "Receive", "connect"]
 
 MAX_CONTEXTS = 128
 """Presentation contexts that one association can have (PS3.8 §7.1.1.13)."""
+
+_MEMORY_BUDGET = 64 * 1024 * 1024  # bytes, for what a peer sends in the course of a C-GET
 
 _numbers = count(1)
 
@@ -277,5 +280,7 @@ def _association(
     )
     association = Association(info, serve or refuse_requests)
     window = agreed_asynchronous_operations(request, response)
-    association.engine = Engine(channel, info, window, association.serve)
+    association.engine = Engine(
+        channel, info, window, association.serve, ByteBudget(_MEMORY_BUDGET)
+    )
     return association

@@ -26,6 +26,9 @@ class NetworkSettings:
     operations_window : int
         Operations that a peer may have outstanding on one association, if it asks for more than
         one (PS3.7 D.3.3.3).
+    memory_budget : int
+        Bytes that datasets under way may hold in memory, over all associations and workers. A
+        sender that gets none waits, and after ``timeouts.memory`` is answered A700H.
     timeouts : Timeouts
     """
 
@@ -35,6 +38,7 @@ class NetworkSettings:
     calling_ae_titles: tuple[str, ...] = ()
     prefer_own_order: bool = False
     operations_window: int = field(default=8, validator=ge(1))
+    memory_budget: int = field(default=512 * 1024 * 1024, validator=ge(16 * 1024 * 1024))
     timeouts: Timeouts = field(factory=Timeouts)
 
     @property

@@ -50,6 +50,8 @@ class Timeouts:
         For the peer to take what we send.
     connect : float
         For a TCP connection to be made.
+    memory : float
+        For room in the node's memory budget.
     shutdown : float
         Grace for running associations after SIGTERM.
     plugin : float
@@ -61,6 +63,7 @@ class Timeouts:
     dimse: float = 60.0
     write: float = 60.0
     connect: float = 15.0
+    memory: float = 30.0
     shutdown: float = 10.0
     plugin: float = 30.0
 
