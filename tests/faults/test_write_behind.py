@@ -1,0 +1,376 @@
+"""The promise of write-behind, on a real node: killed at any instant, or by a power failure."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from attrs import frozen
+from pacs_index_sqlite.index import SqliteIndex
+from pacs_store_filesystem.store import FilesystemStore
+
+from pacs_core.archive import Durability, NodeArchive, verify_index
+from pacs_core.archive.events import EventDispatcher
+from pacs_core.association import AssociationError, Proposal, connect
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditTrail,
+    Level,
+    Origin,
+    Peer,
+    Query,
+    StorageFullError,
+)
+from pacs_core.dataset import encode_attributes, tag_of
+from pacs_core.testing.node import node_process, write_config
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+ROOT = "1.2.826.0.1.3680043.10.1"
+ROUNDS = 24
+SENDERS = 4
+BEHIND = {"archive": {"durability": "write-behind", "flush_interval": 0.05}}
+NEVER = {"archive": {"durability": "write-behind", "flush_interval": 3600.0}}
+
+
+def make(number: int, series: int = 1) -> tuple[str, bytes]:
+    """Return an instance's UID and dataset; the same number gives the same."""
+    uid = f"{ROOT}.9.{number}"
+    values = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": uid,
+        "PatientID": "P1",
+        "StudyInstanceUID": f"{ROOT}.1",
+        "SeriesInstanceUID": f"{ROOT}.1.{number % 7}",
+    }
+    header = encode_attributes({tag_of(k): (v,) for k, v in values.items()}, EXPLICIT)
+    pixels = random.Random(number).randbytes(2 * (number * 7919 % 40_000))
+    return uid, header + b"\xe0\x7f\x10\0OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
+
+
+@frozen
+class Victim:
+    """A node's process, which is to be killed."""
+
+    pid: int
+    peer: Peer
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+CRADLE = """
+import os, sys
+from pathlib import Path
+import anyio
+from pacs_core.app import assemble, run_node
+from pacs_core.config import load_config
+
+async def serve(assembly):
+    async with run_node(assembly) as node:
+        print(os.getpid(), node.port, flush=True)
+        await anyio.sleep_forever()
+
+assembly = assemble(load_config(Path(sys.argv[1])))
+for _ in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        anyio.run(serve, assembly)
+    os.waitpid(pid, 0)
+    print("dead", flush=True)
+"""
+
+
+@contextmanager
+def cradle(data: Path, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Callable[[], Victim]]:
+    """Start one node after another, when the one before is dead, from a process that is warm."""
+    config = write_config(data, tables)
+    command = [sys.executable, "-c", CRADLE, str(config)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        begun = []
+
+        def begin() -> Victim:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            if begun:
+                assert process.stdout.readline() == "dead\n"
+            process.stdin.write("\n")
+            pid, port = map(int, process.stdout.readline().split())
+            begun.append(pid)
+            return Victim(pid, Peer("PACS", "127.0.0.1", port))
+
+        yield begin
+        process.kill()
+
+
+async def send(node: Victim, numbers: "count[int]", enough: Callable[[int], bool]) -> None:
+    """Send instances until the node dies, or there is enough; `enough` hears of each success."""
+    async with connect(node.peer, [Proposal(CT, (EXPLICIT,))]) as association:
+        while True:
+            number = next(numbers)
+            uid, dataset = make(number)
+            response = await association.c_store(CT, uid, dataset)
+            assert response.status == 0x0000
+            if enough(number):
+                return
+
+
+async def send_and_kill(
+    node: Victim, numbers: "count[int]", acknowledged: set[int], limit: int
+) -> None:
+    """Send on several associations, and kill the node upon an acknowledgement."""
+    goal = len(acknowledged) + limit
+
+    def enough(number: int) -> bool:
+        acknowledged.add(number)
+        if len(acknowledged) == goal:
+            node.kill()
+        return len(acknowledged) >= goal
+
+    async def work() -> None:
+        try:
+            await send(node, numbers, enough)
+        except (AssociationError, OSError):
+            assert len(acknowledged) >= goal, "the node failed before it was killed"
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(SENDERS):
+            tasks.start_soon(work)
+
+
+class Trail(AuditTrail):
+    """Keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+
+    async def record(self, event: AuditEvent) -> None:
+        self.events.append(event)
+
+
+class Opened:
+    """A node's archive, opened in this process."""
+
+    def __init__(self, data: Path) -> None:
+        self.store = FilesystemStore(data / "objects")
+        self.index = SqliteIndex(data / "index.sqlite")
+        self.trail = Trail()
+
+    def archive(self, **options: Any) -> NodeArchive:
+        events = EventDispatcher()
+        return NodeArchive(self.store, self.index, audit=self.trail, events=events, **options)
+
+    async def content(self, number: int) -> bytes | None:
+        """Return the dataset of an instance, None if it is not in the archive."""
+        instance = await self.index.locate(make(number)[0])
+        if instance is None:
+            return None
+        async with await self.store.open(instance.key) as reader:
+            return await reader.read(instance.dataset_offset, instance.size)
+
+    async def rows(self) -> int:
+        return len([i async for i in self.index.instances(Query(Level.IMAGE))])
+
+    async def unflushed(self) -> int:
+        return len([i async for i in self.index.unflushed()])
+
+    async def faults(self) -> list[str]:
+        """Return what is wrong but whole objects that were never acknowledged."""
+        found = [difference async for difference in verify_index(self.store, self.index)]
+        return [str(d) for d in found if d.kind.value != "orphan"]
+
+
+@asynccontextmanager
+async def opened(data: Path) -> AsyncIterator[Opened]:
+    it = Opened(data)
+    try:
+        await it.store.start()
+        await it.index.start()
+        yield it
+    finally:
+        await it.index.stop()
+        await it.store.stop()
+
+
+async def check(data: Path, acknowledged: set[int]) -> None:
+    async with opened(data) as found:
+        for number in acknowledged:
+            assert await found.content(number) == make(number)[1], number
+
+
+async def check_all(data: Path, acknowledged: set[int]) -> None:
+    await check(data, acknowledged)
+    async with opened(data) as found:
+        assert await found.faults() == []
+        assert await found.unflushed() == 0
+
+
+def test_what_was_acknowledged_survives_any_kill(tmp_path: Path) -> None:
+    chance, numbers = random.Random(1), count()
+    acknowledged: set[int] = set()
+    with cradle(tmp_path, BEHIND) as begin:
+        for _ in range(ROUNDS):
+            before = set(acknowledged)
+            anyio.run(send_and_kill, begin(), numbers, acknowledged, chance.randint(1, 40))
+            anyio.run(check, tmp_path, acknowledged - before)
+    with node_process(tmp_path, BEHIND) as node:
+        assert node.stop() == 0
+    assert "lost" not in node.log.read_text()
+    anyio.run(check_all, tmp_path, acknowledged)
+
+
+def store_then_kill(data: Path, instances: int) -> set[int]:
+    acknowledged: set[int] = set()
+    with cradle(data, NEVER) as begin:
+        anyio.run(send_and_kill, begin(), count(), acknowledged, instances)
+    return acknowledged
+
+
+def objects(data: Path) -> list[Path]:
+    return sorted((data / "objects").rglob("*.dcm"))
+
+
+def test_a_power_failure_is_reported_and_leaves_nothing_half(tmp_path: Path) -> None:
+    """Of what was not flushed, objects are cut short, emptied, or not there any more."""
+    acknowledged = store_then_kill(tmp_path, 40)
+    harm: list[Callable[[Path], object]] = [
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+        lambda path: os.truncate(path, 0),
+        lambda path: path.unlink(),
+    ]
+    harmed = set()
+    for number, path in enumerate(objects(tmp_path)[::3]):
+        harm[number % 3](path)
+        harmed.add(path.stem)
+    with node_process(tmp_path, BEHIND) as node:
+        assert node.stop() == 0
+
+    async def look() -> None:
+        async with opened(tmp_path) as found:
+            for number in acknowledged:
+                uid, dataset = make(number)
+                expected = None if uid in harmed else dataset
+                assert await found.content(number) == expected
+            assert await found.faults() == []
+            assert await found.unflushed() == 0
+
+    anyio.run(look)
+    log = node.log.read_text()
+    lines = [line for line in log.splitlines() if "is lost" in line]
+    known = {make(number)[0] for number in acknowledged}
+    assert {uid for uid in harmed & known if any(uid in line for line in lines)} == harmed & known
+    audit = (tmp_path / "audit" / "audit.jsonl").read_text()
+    assert audit.count('"instance-lost"') == len(lines) >= len(harmed & known) > 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_row_without_its_object_wherever_the_log_was_cut(tmp_path: Path, seed: int) -> None:
+    """The write-ahead log reached the disk in part, torn or with holes, the objects not at all."""
+    chance = random.Random(seed)
+    store_then_kill(tmp_path, 30)
+    for path in objects(tmp_path):
+        path.unlink()
+    log = tmp_path / "index.sqlite-wal"
+    size = log.stat().st_size
+    with log.open("r+b") as file:
+        if seed % 2:
+            file.truncate(chance.randrange(size))
+        else:
+            file.seek(chance.randrange(size))
+            file.write(bytes(4096))
+
+    async def recover() -> None:
+        async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
+            archive = found.archive()
+            rows = await found.rows()
+            assert await found.unflushed() == rows, "a row without a note"
+            await archive.start(tasks)
+            assert await found.rows() == 0
+            assert len(found.trail.events) == rows
+
+    anyio.run(recover)
+
+
+@pytest.fixture
+def ingest() -> Callable[[NodeArchive, int], Awaitable[object]]:
+    async def run(archive: NodeArchive, number: int) -> object:
+        uid, data = make(number)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        return await archive.ingest(
+            chunks(),
+            transfer_syntax_uid=EXPLICIT,
+            sop_class_uid=CT,
+            sop_instance_uid=uid,
+            origin=Origin("test"),
+        )
+
+    return run
+
+
+@pytest.mark.anyio
+async def test_nothing_is_fsynced_before_the_acknowledgement(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ingest: Callable[[NodeArchive, int], Awaitable[object]],
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    async with opened(tmp_path) as found:
+        monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), fsync(fd)))
+        behind = partial(found.archive, durability=Durability.WRITE_BEHIND)
+        archive = behind(flush_interval=3600.0)
+        for number in range(5):
+            await ingest(archive, number)
+        assert synced == []
+        await archive.stop()
+        assert synced
+        assert await found.unflushed() == 0
+
+
+@pytest.mark.anyio
+async def test_a_full_disk_makes_senders_wait_for_the_disk(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ingest: Callable[[NodeArchive, int], Awaitable[object]],
+) -> None:
+    """Delayed allocation: the system says only now that there is no room."""
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
+        archive = found.archive(durability=Durability.WRITE_BEHIND, flush_interval=0.001)
+        await archive.start(tasks)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fsync", full)
+            await ingest(archive, 1)
+            with anyio.fail_after(20):
+                while not found.trail.events:
+                    await anyio.lowlevel.checkpoint()
+            with pytest.raises(Exception, match="no room") as caught:
+                await ingest(archive, 2)
+            assert isinstance(caught.value.__cause__, StorageFullError)
+        with anyio.fail_after(20):
+            while await found.unflushed():
+                await anyio.lowlevel.checkpoint()
+        await archive.stop()
+        assert await found.content(1) == make(1)[1]
+        assert await found.content(2) is None
+        kinds = [event.outcome.value for event in found.trail.events]
+        assert kinds == ["failure", "success"]
