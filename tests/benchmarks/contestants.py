@@ -104,7 +104,7 @@ def running(
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [str(part) for part in contestant.command(directory, port, move_port)]
-    environment = os.environ | {"TCP_NODELAY": "1"} | contestant.environment
+    environment = {**os.environ, "TCP_NODELAY": "1", **contestant.environment}
     with (directory / "output.log").open("ab") as log:
         started = monotonic()
         process = subprocess.Popen(

@@ -179,7 +179,9 @@ def _repeat(operation: Operation, until: float, count: int) -> tuple[int, float]
 
 
 def _gather(pipes: list[Connection], sample: Callable[[], None]) -> Load:
-    results, failures, waiting = [], [], list(pipes)
+    results: list[tuple[int, float, float]] = []
+    failures: list[str] = []
+    waiting = list(pipes)
     while waiting:
         for pipe in wait(waiting, 0.05):
             assert isinstance(pipe, Connection)
@@ -188,7 +190,10 @@ def _gather(pipes: list[Connection], sample: Callable[[], None]) -> Load:
                 result = pipe.recv()
             except EOFError:
                 result = "a load process died"
-            (failures if isinstance(result, str) else results).append(result)
+            if isinstance(result, str):
+                failures.append(result)
+            else:
+                results.append(result)
         sample()
     if failures:
         raise PeerError(min(failures, key=lambda text: "BrokenBarrier" in text))

@@ -19,10 +19,6 @@ from ..contestants import Contestant, Running, running
 from ..load import Operation, drive, storage_context
 from ..runner import Case, Measure, Metric, Options
 
-_METRICS = (
-    Metric("first response", "ms", higher_is_better=False),
-    Metric("last response", "ms", higher_is_better=False),
-)
 _COMMON_STUDIES = 400
 _PER_SERIES = million.INSTANCES_PER_SERIES
 _PER_STUDY = million.SERIES_PER_STUDY * _PER_SERIES
@@ -81,34 +77,30 @@ _RETURNED = {
 
 
 def cases(options: Options) -> Iterator[Case]:
-    """Yield a case for each query on the common index, and on the large one."""
+    """Yield a case for the common index, and one for the large."""
     common, large = options.count(_COMMON_STUDIES), options.count(million.STUDIES)
-    for search in SEARCHES:
-        session = partial(_common_session, search, common)
-        name = f"C-FIND {search.name}, {common * _PER_STUDY} instances"
-        yield Case(name, "find", _METRICS, session, reused=True)
-    for search in SEARCHES:
-        session = partial(_large_session, search, large)
-        name = f"C-FIND {search.name}, {large * _PER_STUDY} instances"
-        yield Case(name, "ours", _METRICS, session, reused=True)
+    metrics = tuple(
+        Metric(f"{search.name}, {which} response", "ms", higher_is_better=False)
+        for search in SEARCHES
+        for which in ("first", "last")
+    )
+    filled, given = partial(_filled_session, common), partial(_given_session, large)
+    yield Case(f"C-FIND in {common * _PER_STUDY}", "find", metrics, filled, reused=True)
+    yield Case(f"C-FIND in {large * _PER_STUDY}", "ours", metrics, given, reused=True)
 
 
 @contextmanager
-def _common_session(
-    search: Search, studies: int, contestant: Contestant, directory: Path
-) -> Iterator[Measure]:
+def _filled_session(studies: int, contestant: Contestant, directory: Path) -> Iterator[Measure]:
     with running(contestant, directory) as node:
         drive(partial(_filling, node, studies), 1, count=studies * _PER_STUDY)
-        yield partial(_measure, node, search, studies)
+        yield partial(_measure, node, studies)
 
 
 @contextmanager
-def _large_session(
-    search: Search, studies: int, contestant: Contestant, directory: Path
-) -> Iterator[Measure]:
+def _given_session(studies: int, contestant: Contestant, directory: Path) -> Iterator[Measure]:
     million.place(studies, directory)
     with running(contestant, directory) as node:
-        yield partial(_measure, node, search, studies)
+        yield partial(_measure, node, studies)
 
 
 @contextmanager
@@ -137,14 +129,20 @@ def _filling(node: Running, studies: int, _sender: int) -> Iterator[Operation]:
         yield store
 
 
-def _measure(node: Running, search: Search, studies: int) -> tuple[float, float]:
-    """Return the medians of some repetitions on one association, each with other keys."""
+def _measure(node: Running, studies: int) -> list[float]:
+    """Return medians of some repetitions of each query, each time with other keys."""
     context = wire.Context(1, wire.STUDY_ROOT_FIND, data.EXPLICIT_LITTLE)
+    times: list[float] = []
     with Client(node.port, [context], node.called) as client:
-        _find(client, search, 0)
-        repetitions = range(_STRIDE, _STRIDE * (_REPETITIONS + 1), _STRIDE)
-        times = [_find(client, search, number % studies) for number in repetitions]
-    firsts, lasts = zip(*times, strict=True)
+        for search in SEARCHES:
+            times += _latencies(client, search, studies)
+    return times
+
+
+def _latencies(client: Client, search: Search, studies: int) -> tuple[float, float]:
+    _find(client, search, 0)
+    repetitions = range(_STRIDE, _STRIDE * (_REPETITIONS + 1), _STRIDE)
+    firsts, lasts = zip(*(_find(client, search, n % studies) for n in repetitions), strict=True)
     return median(firsts) * 1000, median(lasts) * 1000
 
 

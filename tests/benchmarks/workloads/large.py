@@ -11,7 +11,7 @@ from attrs import evolve
 from .. import data, wire
 from ..client import Client
 from ..contestants import Contestant, Running, running
-from ..load import Operation, drive, storage_context
+from ..load import Operation, Prepare, drive, storage_context
 from ..memory import Peak
 from ..runner import Case, Measure, Metric, Options
 
@@ -42,9 +42,9 @@ def _get(shape: data.Shape, contestant: Contestant, directory: Path) -> Iterator
         yield lambda: _timed(node, partial(_fetching, node, shape), shape)
 
 
-def _timed(node: Running, prepare: partial[object], shape: data.Shape) -> tuple[float, float]:
+def _timed(node: Running, prepare: Prepare, shape: data.Shape) -> tuple[float, float]:
     peak = Peak(node.process.pid)
-    load = drive(prepare, 1, count=1, sample=peak.sample)  # type: ignore[arg-type]
+    load = drive(prepare, 1, count=1, sample=peak.sample)
     return shape.pixel_bytes / load.seconds / _MEGABYTE, peak.growth / _MEGABYTE
 
 

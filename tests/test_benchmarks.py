@@ -1,0 +1,49 @@
+"""The benchmark suite runs, and what it prints is well-formed; no figure is judged."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path):
+    def run(*arguments: str) -> list[dict]:
+        output = tmp_path / "results"
+        command = [sys.executable, "-m", "tests.benchmarks", *arguments, "--quick"]
+        options = ["--contestants", "ours-none", "--places", "disk", "--disk", str(tmp_path)]
+        result = subprocess.run(
+            [*command, *options, "--scale", "0.001", "--output", str(output)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert (output / "results.svg").read_text().startswith("<svg")
+        assert "ours-none" in (output / "results.md").read_text()
+        return json.loads((output / "results.json").read_text())
+
+    return run
+
+
+def test_stores_and_retrieves(benchmark):
+    figures = benchmark("store", "retrieve", "--sizes", "small", "--associations", "2")
+    assert [figure["case"] for figure in figures] == [
+        "C-STORE small × 2",
+        "C-GET 10 images",
+        "C-MOVE 10 images",
+    ]
+    assert all(value > 0 for figure in figures for value in figure["values"])
+
+
+def test_a_failing_contestant_is_reported(tmp_path):
+    command = [sys.executable, "-m", "tests.benchmarks", "store", "--quick"]
+    options = ["--contestants", "ours-none", "--places", "disk", "--disk", str(tmp_path / "gone")]
+    result = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "gone" in result.stderr
