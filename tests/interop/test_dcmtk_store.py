@@ -148,3 +148,51 @@ def test_a_file_of_the_archive_is_a_file_for_dcmtk(
     assert dcmtk.run("dcmftest", kept).startswith("yes:")
     assert dcmread(kept).SOPInstanceUID == "1.2.3"
     assert read_file_meta(kept.read_bytes()).sop_instance_uid == "1.2.3"
+
+
+def test_many_senders_at_once(dcmtk, pacs_node, make_cts, write_files, stored, tmp_path):
+    node = pacs_node()
+    cts = list(make_cts())
+    folders = [write_files(tmp_path / f"{start}", cts[start::4]) for start in range(4)]
+    senders = [
+        dcmtk.start("storescu", "+sd", "-aet", f"SENDER{n}", "127.0.0.1", node.port, folder)
+        for n, folder in enumerate(folders)
+    ]
+    said = [sender.communicate(timeout=30)[0] for sender in senders]
+    assert [sender.returncode for sender in senders] == [0, 0, 0, 0], said
+    assert len(stored(node)) == len(cts)
+
+
+def test_an_association_aborted_after_storing_keeps_what_was_acknowledged(
+    dcmtk, pacs_node, make_cts, write_files, stored, tmp_path
+):
+    node = pacs_node()
+    folder = write_files(tmp_path / "files", list(make_cts())[:3])
+    dcmtk.run("storescu", "--abort", "+sd", "127.0.0.1", node.port, folder)
+    assert len(stored(node)) == 3
+
+
+@pytest.mark.parametrize(
+    "identity", [("-usr", "anna"), ("-usr", "anna", "-pwd", "secret"), ("+C",), ("-R",)]
+)
+def test_what_else_a_sender_negotiates(
+    dcmtk, pacs_node, make_ct, write_files, stored, tmp_path, identity
+):
+    """User identity without positive response asked for (PS3.7 D.3.3.7), contexts combined."""
+    node = pacs_node()
+    ct = make_ct("1.2.3", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", PatientID="P")
+    (path,) = write_files(tmp_path / "one", [ct]).iterdir()
+    dcmtk.run("storescu", *identity, "127.0.0.1", node.port, path)
+    assert len(stored(node)) == 1
+
+
+def test_a_password_is_nowhere_written(dcmtk, pacs_node, make_ct, write_files, tmp_path, caplog):
+    node = pacs_node()
+    ct = make_ct("1.2.3", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", PatientID="P")
+    (path,) = write_files(tmp_path / "one", [ct]).iterdir()
+    user = ("-usr", "anna", "-pwd", "s3cr3t-word")
+    dcmtk.run("storescu", *user, "127.0.0.1", node.port, path)
+    written = [p.read_bytes() for p in node.data_directory.rglob("*") if p.is_file()]
+    assert any(b"association-accepted" in data for data in written)
+    assert not [data for data in written if b"s3cr3t-word" in data]
+    assert "s3cr3t-word" not in caplog.text
