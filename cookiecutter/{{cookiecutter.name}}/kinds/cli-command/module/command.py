@@ -1,0 +1,45 @@
+"""The command: its signature and docstring are the command line."""
+
+from collections import Counter
+from pathlib import Path
+
+import anyio
+from pacs_core.app import Assembly, assemble, open_archive
+from pacs_core.config import load_config
+from pacs_core.contracts import Archive, Level, Query
+from pacs_core.dataset import tag_of, texts
+
+from {{ cookiecutter.__package }}.config import Config
+
+
+def modalities(*, config: Path | None = None) -> None:
+    """Print how many series the archive holds of each modality.
+
+    Parameters
+    ----------
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+    assembly = assemble(load_config(config))
+    found = anyio.run(_counted, assembly)
+    for modality, count in _ordered(found, assembly.setup.config(Config)):
+        print(f"{modality:<8}{count:>8}")
+
+
+async def _counted(assembly: Assembly) -> Counter[str]:
+    async with open_archive(assembly) as opened:
+        return await count_series(opened.archive)
+
+
+async def count_series(archive: Archive) -> Counter[str]:
+    """Return the number of series by modality, in the memory of one result at a time."""
+    modality = tag_of("Modality")
+    query = Query(Level.SERIES, returning=frozenset({modality}))
+    counts: Counter[str] = Counter()
+    async for series in archive.search(query):
+        counts["".join(texts(series, modality)) or "(none)"] += 1
+    return counts
+
+
+def _ordered(counts: Counter[str], config: Config) -> list[tuple[str, int]]:
+    return counts.most_common() if config.order == "count" else sorted(counts.items())

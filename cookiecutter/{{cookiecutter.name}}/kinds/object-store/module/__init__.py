@@ -1,0 +1,26 @@
+"""An object store of pacs-core: files in one directory."""
+
+from pacs_core.contracts import ObjectStoreDescriptor, Setup
+from pacs_core.plugins import hookimpl
+
+from {{ cookiecutter.__package }}.config import Config
+from {{ cookiecutter.__package }}.store import DirectoryStore
+
+__all__ = ["Config", "DirectoryStore", "pacs_config", "pacs_object_stores"]
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Return the class of the plugin's table."""
+    return Config
+
+
+@hookimpl
+def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
+    """Return the object store."""
+    return [ObjectStoreDescriptor("{{ cookiecutter.name }}", _create)]
+
+
+def _create(setup: Setup) -> DirectoryStore:
+    default = setup.settings.data_directory / "{{ cookiecutter.name }}"
+    return DirectoryStore(setup.config(Config).directory or default)

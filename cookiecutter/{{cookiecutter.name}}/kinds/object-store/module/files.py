@@ -1,0 +1,61 @@
+"""Blocking work on files, for worker threads: whole or absent, never overwritten."""
+
+import errno
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pacs_core.contracts import ObjectExistsError, StorageFullError, StoredObject
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def full_is_named() -> Iterator[None]:
+    """Turn the operating system's ways to say that there is no room into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFullError(error.errno, f"no room: {error.strerror}") from error
+        raise
+
+
+def append(path: Path, chunks: Sequence[bytes | memoryview]) -> None:
+    """Append chunks to a file that is being written."""
+    with full_is_named(), path.open("ab") as file:
+        file.writelines(chunks)
+
+
+def publish(draft: Path, target: Path) -> StoredObject:
+    """Give a finished file its name, durably, unless the name is taken."""
+    with full_is_named(), draft.open("ab") as file:
+        os.fsync(file.fileno())
+        size = file.tell()
+        try:
+            target.hardlink_to(draft)
+        except FileExistsError:
+            raise ObjectExistsError(target.name) from None
+        sync_directory(target.parent)
+    draft.unlink()
+    return StoredObject(target.name, size)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def listing(directory: Path) -> Generator[StoredObject, None, None]:
+    """Iterate over the files of a directory; what vanishes meanwhile is left out."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                yield StoredObject(entry.name, entry.stat().st_size)
+            except FileNotFoundError:
+                continue

@@ -1,0 +1,80 @@
+"""The service: an N-GET of an instance's UID tells whether and how it is available."""
+
+from typing import Final
+
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    Node,
+    Operation,
+    Outcome,
+    Response,
+    ServiceProvider,
+    StoredInstance,
+)
+from pacs_core.dataset import Attributes, encode_attributes, tag_of
+from pacs_core.dimse import CommandField, DimseError, Status
+
+from {{ cookiecutter.__package }}.config import Config
+
+AVAILABILITY: Final = "{{ cookiecutter.__uid }}"
+"""SOP Class UID of this service, made from a UUID (PS3.5 B.2)."""
+
+
+class Availability(ServiceProvider):
+    """Answers N-GET (PS3.7 10.1.2) with attributes of the instance that the request names.
+
+    Parameters
+    ----------
+    node : Node
+        Its archive is asked, its audit trail is told.
+    config : Config
+    """
+
+    def __init__(self, node: Node, config: Config) -> None:
+        self._node = node
+        self._config = config
+
+    async def handle(self, operation: Operation) -> Response:
+        """Answer an N-GET; anything else is refused.
+
+        Raises
+        ------
+        DimseError
+            0211H for another request, 0112H if there is no such instance (PS3.7 Annex C).
+        """
+        command = operation.command
+        if command.field is not CommandField.N_GET_RQ:
+            raise DimseError(Status.UNRECOGNIZED_OPERATION, "this SOP class knows N-GET only")
+        uid = command.requested_sop_instance_uid or ""
+        instance = await self._node.archive.locate(uid)
+        await self._record(operation, uid, found=instance is not None)
+        if instance is None:
+            raise DimseError(Status.NO_SUCH_SOP_INSTANCE, f"there is no instance {uid}")
+        return self._answer(operation, self._describe(instance))
+
+    def _describe(self, instance: StoredInstance) -> Attributes:
+        identity = instance.identity
+        return {
+            tag_of("InstanceAvailability"): (self._config.availability,),
+            tag_of("AvailableTransferSyntaxUID"): (instance.transfer_syntax_uid,),
+            tag_of("StudyInstanceUID"): (identity.study_instance_uid,),
+            tag_of("SeriesInstanceUID"): (identity.series_instance_uid,),
+        }
+
+    def _answer(self, operation: Operation, known: Attributes) -> Response:
+        # No list asks for everything (PS3.7 10.1.2.1.5).
+        wanted = operation.command.attribute_identifier_list or tuple(known)
+        unknown = tuple(tag for tag in wanted if tag not in known)
+        found = {tag: known[tag] for tag in wanted if tag in known}
+        return Response(
+            Status.ATTRIBUTE_LIST_ERROR if unknown else Status.SUCCESS,
+            encode_attributes(found, operation.context.transfer_syntax),
+            attribute_identifier_list=unknown,
+        )
+
+    async def _record(self, operation: Operation, uid: str, *, found: bool) -> None:
+        outcome = Outcome.SUCCESS if found else Outcome.WARNING
+        details = {"sop_class": AVAILABILITY, "sop_instance": uid}
+        origin = operation.association.origin
+        await self._node.audit.record(AuditEvent(AuditKind.N_SERVICE, outcome, origin, details))

@@ -1,0 +1,57 @@
+"""Wheels of the whole workspace, and a way to run a command where nothing else is installed."""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PACS_CONFIG", "UV_PROJECT_ENVIRONMENT")
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with a wheel of every distribution, built once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder = shared / "wheels"
+    with (shared / "wheels.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = shared / "wheels.draft"
+            command = ["uv", "build", "-q", "--all-packages", "--wheel", "-o", str(draft)]
+            subprocess.run(command, cwd=ROOT, check=True, env=clean_environment())
+            draft.rename(folder)
+    return folder
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return the environment of a command that is to see nothing of this one's packages."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _OURS and not name.startswith("PYTEST_")
+    }
+    return {**inherited, **more}
+
+
+@pytest.fixture
+def run_clean(wheels: Path) -> Callable[..., str]:
+    """Return a function that runs a command with the wheels at hand, and returns what it prints."""
+
+    def run(directory: Path, *command: str | Path) -> str:
+        finished = subprocess.run(
+            command,
+            cwd=directory,
+            env=clean_environment(UV_FIND_LINKS=str(wheels)),
+            capture_output=True,
+            text=True,
+        )
+        printed = finished.stdout + finished.stderr
+        assert finished.returncode == 0, printed
+        return printed
+
+    return run

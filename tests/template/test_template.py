@@ -1,0 +1,111 @@
+"""From an empty folder to a discovered, tested plugin of every kind, in a clean environment."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cookiecutter.exceptions import FailedHookException
+from cookiecutter.main import cookiecutter
+
+pytestmark = pytest.mark.timeout(600)
+
+TEMPLATE = Path(__file__).parents[2] / "cookiecutter"
+KINDS = json.loads((TEMPLATE / "cookiecutter.json").read_text())["kind"]
+NAMES = {"sop-class": "a", "codec": "z9-" * 12 + "last"}
+"""Other names than the usual: the shortest, and nearly the longest."""
+AUTHOR = 'Jörg "Joe" O\'Neil'
+
+
+@pytest.fixture
+def render(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that makes a project, and touches nothing of the user's."""
+    settings = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
+    settings.write_text(f"replay_dir: {settings.parent}\n")
+
+    def make(kind: str, **answers: str) -> Path:
+        usual = {"name": NAMES.get(kind, f"acme-{kind}"), "author": AUTHOR, "kind": kind}
+        made = cookiecutter(
+            str(TEMPLATE),
+            no_input=True,
+            extra_context={**usual, **answers},
+            output_dir=str(tmp_path),
+            config_file=str(settings),
+        )
+        return Path(made)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_project_is_green_at_once(render, run_clean, kind):
+    """Its tests, the linter, the formatter and the type checker, in an environment of its own."""
+    project = render(kind)
+    printed = run_clean(project, project / ".ci" / "run", "-q")
+    assert " passed" in printed
+    plugins = json.loads(run_clean(project, "uv", "run", "-q", "pacs", "plugins", "--json"))
+    (mine,) = [plugin for plugin in plugins if plugin["name"] == project.name]
+    assert (mine["state"], mine["reason"]) == ("loaded", "")
+
+
+@pytest.mark.parametrize("name", ["a", "b" * 40])
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_are_neither_too_long_nor_to_be_joined(render, kind, name):
+    """Whatever the length of the name that is put into them."""
+    project = render(kind, name=name)
+    for arguments in (["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "."]
+        finished = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_project_is_complete(render, kind):
+    project = render(kind)
+    package = project / "src" / project.name.replace("-", "_")
+    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    module = package.relative_to(project).as_posix()
+    own = {f"{module}/{name}" for name in ("__init__.py", "config.py", "py.typed")}
+    assert files >= own | {"README.md", "CHANGELOG.md", "pyproject.toml", ".ci/run"}
+    assert not [path for path in files if path.startswith("kinds")]
+    assert not [path for path in files if "cookiecutter" in (project / path).read_text()]
+    metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    assert metadata["authors"] == [{"name": AUTHOR}]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"name": "Upper"},
+        {"name": "../up"},
+        {"name": "a b"},
+        {"name": "a--b"},
+        {"name": "-a"},
+        {"name": "x" * 41},
+        {"name": "json"},
+        {"name": "import"},
+        {"name": "pacs-core"},
+        {"name": 'a"; import os'},
+        {"author": " "},
+        {"author": "a\nb"},
+    ],
+    ids=str,
+)
+def test_answers_of_which_nothing_can_be_made(render, tmp_path, answers):
+    with pytest.raises(FailedHookException):
+        render("codec", **answers)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_two_private_sop_classes_are_the_same(render):
+    uids = set()
+    for name in ("first", "second"):
+        project = render("sop-class", name=name)
+        text = (project / "src" / name / "provider.py").read_text()
+        (uid,) = [line.split('"')[1] for line in text.splitlines() if line.startswith("AVAIL")]
+        assert uid in (project / "README.md").read_text()
+        uids.add(uid)
+    assert len(uids) == 2
