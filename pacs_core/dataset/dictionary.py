@@ -1,34 +1,51 @@
-"""Names and representations of attributes (PS3.6), from pydicom's tables.
+"""Names and representations of attributes: the registry of PS3.6.
 
-The tables are loaded at first use, because importing pydicom takes longer than starting the
-kernel. A server calls `load` before it accepts associations.
+The table lies beside this file rather than in pydicom, whose import takes longer than starting a
+whole node. It is read at first use; a server calls `load` before it accepts associations.
 """
 
 import re
 from functools import cache, lru_cache
+from importlib.resources import files
 
 from pacs_core.dataset.errors import UnknownAttribute
 
 _HEX_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?\s?([0-9A-Fa-f]{4})\)?")
+_Entry = tuple[str, str, str]
+
+# Where the x may be: in the group of curves and overlays, or in the element.
+_REPEATING_MASKS = (0xFF00FFFF, 0xFFFFFF0F, 0xFFFFFF00, 0xFFFF000F, 0xFFFF0000)
+
 _UNKNOWN = ("UN", "1-n", "")
 _PRIVATE_CREATOR = ("LO", "1", "")
 _GROUP_LENGTH = ("UL", "1", "")
 
 
 @cache
-def _keywords() -> dict[str, int]:
-    from pydicom.datadict import keyword_dict
-
-    return keyword_dict
+def _registry() -> tuple[dict[int, _Entry], dict[int, _Entry], dict[str, int]]:
+    """Return entries by tag, those of repeating groups by tag without its x, tags by keyword."""
+    entries: dict[int, _Entry] = {}
+    repeating: dict[int, _Entry] = {}
+    keywords: dict[str, int] = {}
+    text = (files(__package__) / "dictionary.tsv").read_text(encoding="ascii")
+    for line in text.splitlines():
+        tag, vr, vm, keyword = line.split("\t")
+        if "x" in tag:
+            repeating[int(tag.replace("x", "0"), 16)] = vr, vm, keyword
+        else:
+            entries[int(tag, 16)] = vr, vm, keyword
+            keywords[keyword] = int(tag, 16)
+    keywords.pop("", None)
+    return entries, repeating, keywords
 
 
 def load() -> None:
     """Load the tables now rather than at the first attribute."""
-    _keywords()
+    _registry()
 
 
 @lru_cache(maxsize=8192)
-def _entry(tag: int) -> tuple[str, str, str]:
+def _entry(tag: int) -> _Entry:
     """Return value representations, multiplicity and keyword."""
     group, element = tag >> 16, tag & 0xFFFF
     if group & 1:
@@ -38,14 +55,14 @@ def _entry(tag: int) -> tuple[str, str, str]:
     return _standard_entry(tag)
 
 
-def _standard_entry(tag: int) -> tuple[str, str, str]:
-    from pydicom.datadict import get_entry
-
-    try:
-        vr, vm, _name, _retired, keyword = get_entry(tag)
-    except KeyError:
-        return _UNKNOWN
-    return (vr if len(vr) != 4 else "UN"), vm, keyword
+def _standard_entry(tag: int) -> _Entry:
+    entries, repeating, _ = _registry()
+    entry = entries.get(tag)
+    if entry is None:
+        found = (repeating.get(tag & mask) for mask in _REPEATING_MASKS)
+        entry = next(filter(None, found), _UNKNOWN)
+    vr, vm, keyword = entry
+    return (vr if vr != "NONE" else "UN"), vm, keyword
 
 
 def tag_of(keyword_or_hex: str) -> int:
@@ -61,7 +78,7 @@ def tag_of(keyword_or_hex: str) -> int:
     UnknownAttribute
         If it is neither; the message suggests the keyword that comes nearest.
     """
-    tag = _keywords().get(keyword_or_hex)
+    tag = _registry()[2].get(keyword_or_hex)
     if tag is not None:
         return tag
     if match := _HEX_TAG.fullmatch(keyword_or_hex):
@@ -72,7 +89,7 @@ def tag_of(keyword_or_hex: str) -> int:
 def _unknown(text: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(text[:64], _keywords(), n=1)
+    near = get_close_matches(text[:64], _registry()[2], n=1)
     hint = f"did you mean {near[0]}?" if near else "use a PS3.6 keyword or eight hex digits"
     return f"no attribute is called {text[:64]!r}: {hint}"
 

@@ -5,6 +5,7 @@ import sys
 
 import pydicom.uid
 import pytest
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 from pacs_core.dataset import (
     ALL_TRANSFER_SYNTAXES,
@@ -52,6 +53,22 @@ def test_an_unknown_name_suggests_the_nearest():
 )
 def test_what_the_dictionary_says(tag, keyword, vr, vm):
     assert (keyword_of(tag), vr_of(tag), vm_of(tag)) == (keyword, vr, vm)
+
+
+def test_the_registry_is_pydicoms():
+    for tag, (vr, vm, _name, _retired, keyword) in DicomDictionary.items():
+        assert vr_of(tag) == ("UN" if vr == "NONE" else vr[:2])
+        assert vm_of(tag) == vm
+        assert keyword_of(tag) == keyword or not keyword
+        assert tag_of(keyword or f"{tag:08X}") == tag
+
+
+@pytest.mark.parametrize("digit", ["2", "A"])
+def test_repeating_groups_are_pydicoms(digit):
+    for masked, (vr, vm, _name, _retired, keyword) in RepeatersDictionary.items():
+        tag = int(masked.replace("x", digit), 16)
+        if tag not in DicomDictionary:
+            assert (vr_of(tag), vm_of(tag), keyword_of(tag)) == (vr[:2], vm, keyword)
 
 
 def test_the_four_native_encodings_and_all_others():
