@@ -6,12 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pacs_core.app import assemble
-from pacs_core.cli.assembling import load_checked
 from pacs_core.cli.errors import report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, LogLevelOption
 from pacs_core.cli.output import print_table
-from pacs_core.config import ConfigError
+from pacs_core.config import ConfigError, load_config
 from pacs_core.plugins import PluginError, PluginManager, PluginRecord
 
 _HEADER = ("NAME", "VERSION", "DISTRIBUTION", "STATE", "PROVIDES", "HOOKS", "REASON")
@@ -32,7 +31,7 @@ def plugins(
     """
     # What is logged of a plugin that is quarantined stands in the list.
     configure_logging(log_level or "error")
-    checked = load_checked(config)
+    checked = load_config(config)
     manager = PluginManager(checked.plugins)
     code = 0
     try:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pacs_core.app import Assembly, Place, Supervisor, assemble
 from pacs_core.app import serve as serve_node
 from pacs_core.association import bind_sockets
-from pacs_core.cli.assembling import load_checked, text
+from pacs_core.cli.assembling import text
 from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import count, say
 from pacs_core.cli.running import run_async
+from pacs_core.config import load_config
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.dataset import load_dictionary
 
@@ -52,7 +53,7 @@ def serve(
         "workers": workers,
     }
     configure_logging(log_level or "info")
-    checked = load_checked(config, {"node": node})
+    checked = load_config(config, {"node": node})
     configure_logging(log_level or checked.log.level)
     assembly = assemble(checked)
     load_dictionary()

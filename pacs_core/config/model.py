@@ -136,6 +136,15 @@ class Config:
     log: LogConfig = field(factory=LogConfig)
     plugin: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
+    @peers.validator
+    def _check_peers(self, _attribute: object, peers: Mapping[str, PeerConfig]) -> None:
+        """C-MOVE names its destination by AE title alone (PS3.7 §9.1.4.1.4)."""
+        names: dict[str, str] = {}
+        for name, peer in peers.items():
+            other = names.setdefault(peer.ae_title, name)
+            if other != name:
+                raise ValueError(f"{other} and {name} have the same AE title {peer.ae_title!r}")
+
     @property
     def settings(self) -> NodeSettings:
         """What every plugin may know."""

@@ -1,10 +1,12 @@
 """What a node tells the components that plugins create: settings, peers, archive, audit."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from attrs import field, frozen
+from attrs.validators import and_, gt, lt
 
 from pacs_core.contracts.archive import Archive
 from pacs_core.contracts.audit import AuditTrail
@@ -34,6 +36,10 @@ class Peer:
         return f"{self.ae_title}@{self.host}:{self.port}"
 
 
+def _seconds(default: float) -> Any:
+    return field(default=default, validator=and_(gt(0.0), lt(math.inf)))
+
+
 @frozen
 class Timeouts:
     """Seconds to wait before giving up.
@@ -58,14 +64,14 @@ class Timeouts:
         For a component to start or stop, an audit sink to write, an event handler to return.
     """
 
-    artim: float = 30.0
-    idle: float = 600.0
-    dimse: float = 60.0
-    write: float = 60.0
-    connect: float = 15.0
-    memory: float = 30.0
-    shutdown: float = 10.0
-    plugin: float = 30.0
+    artim: float = _seconds(30.0)
+    idle: float = _seconds(600.0)
+    dimse: float = _seconds(60.0)
+    write: float = _seconds(60.0)
+    connect: float = _seconds(15.0)
+    memory: float = _seconds(30.0)
+    shutdown: float = _seconds(10.0)
+    plugin: float = _seconds(30.0)
 
 
 @frozen
