@@ -12,116 +12,37 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from attrs import define, evolve
 
-from pacs_core.contracts import Level, Query
+from pacs_core.contracts import Level, Peer, Query
 from pacs_core.dataset import Attributes, encode_attributes, parse_attributes, tag_of
-from pacs_core.dimse import Command, CommandField, decode_command, encode_command, encode_message
+from pacs_core.dimse import Command, CommandField, encode_command
 from pacs_core.testing.node import NodeThread, node_thread
+from pacs_core.testing.raw_peer import (
+    RELEASE_RP,
+    RELEASE_RQ,
+    RawPeer,
+    abort_pdu,
+    pdu,
+    pdv,
+    raw_server,
+    reject_pdu,
+)
 from pacs_core.upper_layer import (
-    AssociateAC,
     AssociateRQ,
-    PresentationDataValue,
+    PDataTF,
     ProposedContext,
     UserInformation,
-    decode,
     encode,
     fragment,
 )
-from pacs_core.upper_layer.p_data import PDataTF
 
 PATIENCE = 10.0
 """Seconds until a test gives up on something that should happen soon."""
-
-
-@define
-class RawPeer:
-    """A blocking socket with just enough protocol to get into trouble."""
-
-    socket: socket.socket
-
-    @property
-    def port(self) -> int:
-        return self.socket.getsockname()[1]
-
-    def send(self, *parts: bytes) -> "RawPeer":
-        self.socket.sendall(b"".join(parts))
-        return self
-
-    def read_exactly(self, size: int) -> bytes | None:
-        """Return `size` bytes, or None where the connection ends first."""
-        data = bytearray()
-        while len(data) < size:
-            try:
-                chunk = self.socket.recv(size - len(data))
-            except ConnectionError:
-                return None
-            if not chunk:
-                return None
-            data += chunk
-        return bytes(data)
-
-    def read_pdu(self) -> bytes | None:
-        """Return a whole PDU, or None at the end of the connection."""
-        header = self.read_exactly(6)
-        if header is None:
-            return None
-        body = self.read_exactly(struct.unpack_from(">I", header, 2)[0])
-        return None if body is None else header + body
-
-    def read_abort(self) -> bytes | None:
-        """Return the A-ABORT that comes, sooner or later, or None if the connection ends first."""
-        while (pdu := self.read_pdu()) is not None and pdu[0] != 0x07:
-            pass
-        return pdu
-
-    def associate(self, request: AssociateRQ) -> AssociateAC:
-        self.send(encode(request))
-        answer = self.read_pdu()
-        assert answer is not None
-        response = decode(answer)
-        assert isinstance(response, AssociateAC)
-        return response
-
-    def message(self, context: int, command: Command, dataset: bytes | None = None) -> "RawPeer":
-        """Send a message, each PDV in a PDU of its own."""
-        groups = encode_message(context, command, dataset, 16384)
-        return self.send(*(encode(PDataTF(tuple(pdvs))) for pdvs in groups))
-
-    def response(self) -> tuple[Command, bytes]:
-        """Read a message: its command and, where it has one, its dataset."""
-        command, _ = self._read_part(is_command=True)
-        decoded = decode_command(command)
-        return decoded, self._read_part(is_command=False)[0] if decoded.has_dataset else b""
-
-    def _read_part(self, *, is_command: bool) -> tuple[bytes, int]:
-        data = b""
-        while True:
-            pdu = self.read_pdu()
-            assert pdu is not None, "the connection ended within a message"
-            p_data = decode(pdu)
-            assert isinstance(p_data, PDataTF), p_data
-            for pdv in p_data.pdvs:
-                assert pdv.is_command is is_command
-                data += bytes(pdv.data)
-                if pdv.is_last:
-                    return data, pdv.context_id
-
-    def release(self) -> None:
-        self.send(Wire.RELEASE_RQ)
-        assert self.read_pdu() == Wire.RELEASE_RP
-        self.close()
-
-    def reset(self) -> None:
-        """Close with RST rather than FIN."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
-    def close(self) -> None:
-        self.socket.close()
 
 
 class Wire:
@@ -135,20 +56,14 @@ class Wire:
     IMPLICIT = "1.2.840.10008.1.2"
     EXPLICIT = "1.2.840.10008.1.2.1"
     DEFLATED = "1.2.840.10008.1.2.1.99"
-    RELEASE_RQ = bytes.fromhex("05000000000400000000")
-    RELEASE_RP = bytes.fromhex("06000000000400000000")
+    RELEASE_RQ = RELEASE_RQ
+    RELEASE_RP = RELEASE_RP
+    abort = staticmethod(abort_pdu)
+    reject = staticmethod(reject_pdu)
+    pdu = staticmethod(pdu)
+    pdv = staticmethod(pdv)
     ECHO, STORE, MISSING, FIND, GET, DEFLATE, OTHER = 1, 3, 5, 7, 9, 11, 13
     """Presentation contexts of :meth:`request`; the node does not support MISSING."""
-
-    @staticmethod
-    def abort(source: int, reason: int) -> bytes:
-        """A-ABORT (PS3.8 §9.3.8)."""
-        return bytes([7, 0, 0, 0, 0, 4, 0, 0, source, reason])
-
-    @staticmethod
-    def reject(result: int, source: int, reason: int) -> bytes:
-        """A-ASSOCIATE-RJ (PS3.8 §9.3.4)."""
-        return bytes([3, 0, 0, 0, 0, 4, 0, result, source, reason])
 
     @classmethod
     def request(cls, called: str = "PACS", calling: str = "RAW", **user: object) -> AssociateRQ:
@@ -189,15 +104,6 @@ class Wire:
         body += cls.item(0x10, application.encode()) + b"".join(items) + user
         return struct.pack(">BxI", 1, len(body)) + body
 
-    @staticmethod
-    def pdu(kind: int, body: bytes, length: int | None = None) -> bytes:
-        return struct.pack(">BxI", kind, len(body) if length is None else length) + body
-
-    @staticmethod
-    def pdv(context: int, control: int, data: bytes, length: int | None = None) -> bytes:
-        size = len(data) + 2 if length is None else length
-        return struct.pack(">IBB", size, context, control) + data
-
     @classmethod
     def command_pdu(cls, context: int, command: bytes) -> bytes:
         return cls.pdu(4, cls.pdv(context, 3, command))
@@ -214,6 +120,14 @@ class Wire:
             message_id=message_id,
             affected_sop_class_uid=cls.VERIFICATION,
         )
+
+    @classmethod
+    def echo_response(cls, **fields: int) -> bytes:
+        """A C-ECHO-RSP in the context of its request, or what `fields` make of it."""
+        success = Command(
+            field=CommandField.C_ECHO_RSP, message_id_being_responded_to=1, status=0x0000
+        )
+        return cls.command_pdu(cls.ECHO, encode_command(evolve(success, **fields)))
 
     @classmethod
     def store(cls, uid: str, message_id: int = 1, sop_class: str = CT) -> Command:
@@ -268,7 +182,6 @@ class Wire:
     encode = staticmethod(encode)
     encode_command = staticmethod(encode_command)
     parse = staticmethod(parse_attributes)
-    value = PresentationDataValue
 
 
 def open_files() -> int:
@@ -331,9 +244,11 @@ def wire_fixture() -> type[Wire]:
     return Wire
 
 
-@pytest.fixture(scope="session")
-def raw_peer() -> type[RawPeer]:
-    return RawPeer
+@pytest.fixture
+def server() -> Iterator[Callable[[Callable[[RawPeer], object]], Peer]]:
+    """Start a server that follows a script on its only connection; return it as a peer."""
+    with ExitStack() as stack:
+        yield lambda script: stack.enter_context(raw_server(script))
 
 
 @pytest.fixture(name="eventually", scope="session")

@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -196,12 +197,11 @@ def test_answers_that_are_not_read(wire, dial, recorded, node, still_serves):
     """Requests without end from a peer that reads no answer."""
     peer = _deaf(dial, wire, node)
     port = peer.port
-    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    flood = _echo(wire) * 100_000
-    with pytest.raises(ConnectionError):
+    flood = _echo(wire) * 20_000
+    with suppress(ConnectionError):
         peer.send(flood)
     still_serves(node)
-    recorded(port, "association-aborted")
+    recorded(port, "association-aborted", "took nothing for too long")
 
 
 def test_c_get_whose_sub_operations_are_not_answered(archived, wire, dial, recorded):
