@@ -1,0 +1,52 @@
+"""The examples in contrib, each in a clean environment of its own, as at a third party's."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)
+
+CONTRIB = Path(__file__).parents[2] / "contrib"
+PROJECTS = sorted(path.parent.name for path in CONTRIB.glob("*/pyproject.toml"))
+_LEFT = shutil.ignore_patterns(".venv", "__pycache__", "*_cache", "uv.lock")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that copies a project to where no workspace is around it."""
+
+    def take(name: str) -> Path:
+        return Path(shutil.copytree(CONTRIB / name, tmp_path / name, ignore=_LEFT))
+
+    return take
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_it_is_green(copy, run_clean, name):
+    project = copy(name)
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", "-q"]):
+        run_clean(project, "uv", "run", *command)
+    plugins = json.loads(run_clean(project, "uv", "run", "-q", "pacs", "plugins", "--json"))
+    assert (name, "loaded") in [(plugin["name"], plugin["state"]) for plugin in plugins]
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_it_uses_the_public_api_only(name):
+    """No private module and no private name of the kernel, and none of our other plugins."""
+    for path in (CONTRIB / name / "src").rglob("*.py"):
+        for line in path.read_text().splitlines():
+            if line.startswith(("from pacs_", "import pacs_")):
+                module = line.split()[1]
+                assert module.startswith("pacs_core"), line
+                assert not any(part.startswith("_") for part in module.split(".")), line
+
+
+def test_none_is_enabled_here():
+    """In this workspace's own environment nobody has asked for them."""
+    from importlib.metadata import distributions
+
+    installed = {distribution.metadata["Name"] for distribution in distributions()}
+    assert installed.isdisjoint(PROJECTS)
