@@ -100,7 +100,7 @@ def cradle(data: Path, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Call
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        begun = []
+        begun: list[int] = []
 
         def begin() -> Victim:
             assert process.stdin is not None
@@ -331,8 +331,13 @@ async def test_nothing_is_fsynced_before_the_acknowledgement(
 ) -> None:
     synced: list[int] = []
     fsync = os.fsync
+
+    def noted(fd: int) -> None:
+        synced.append(fd)
+        fsync(fd)
+
     async with opened(tmp_path) as found:
-        monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), fsync(fd)))
+        monkeypatch.setattr(os, "fsync", noted)
         behind = partial(found.archive, durability=Durability.WRITE_BEHIND)
         archive = behind(flush_interval=3600.0)
         for number in range(5):

@@ -11,7 +11,7 @@ from anyio import to_thread
 from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
-from pacs_index_sqlite.changes import LOCATE, Changes, stored_instance, unflushed_after
+from pacs_index_sqlite.changes import BATCH, LOCATE, Changes, stored_instance, unflushed_after
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
 from pacs_index_sqlite.errors import SqliteIndexError, translated, translating
@@ -109,11 +109,13 @@ class SqliteIndex(Index):
         """Iterate over what is not settled, see :meth:`Index.unflushed`."""
         if self._readers is None:
             raise self._not_running()
-        after = ""
-        while found := await self._readers.run(partial(unflushed_after, after)):
+        found: list[StoredInstance] | None = None
+        # Only a full page has another after it: what is added meanwhile is not run after.
+        while found is None or len(found) == BATCH:
+            after = found[-1].identity.sop_instance_uid if found else ""
+            found = await self._readers.run(partial(unflushed_after, after))
             for instance in found:
                 yield instance
-            after = found[-1].identity.sop_instance_uid
 
     async def settle(self, sop_instance_uids: Sequence[str]) -> None:
         """Forget that objects were not on disk, see :meth:`Index.settle`."""
