@@ -19,7 +19,7 @@ import pytest
 from attrs import define, evolve
 
 from pacs_core.contracts import Level, Peer, Query
-from pacs_core.dataset import Attributes, encode_attributes, parse_attributes, tag_of
+from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.dimse import Command, CommandField, encode_command
 from pacs_core.testing.node import NodeThread, node_thread
 from pacs_core.testing.raw_peer import (
@@ -152,12 +152,9 @@ class Wire:
         )
 
     @staticmethod
-    def attributes(**values: str) -> Attributes:
-        return {tag_of(name): (value,) if value else () for name, value in values.items()}
-
-    @classmethod
-    def dataset(cls, syntax: str = EXPLICIT, **values: str) -> bytes:
-        return encode_attributes(cls.attributes(**values), syntax)
+    def dataset(syntax: str = EXPLICIT, **values: str) -> bytes:
+        attributes = {tag_of(name): (value,) if value else () for name, value in values.items()}
+        return encode_attributes(attributes, syntax)
 
     @classmethod
     def instance(cls, uid: str, *, sop_class: str = CT, size: int = 0, **values: str) -> bytes:
@@ -179,9 +176,7 @@ class Wire:
         size = len(value) if length is None else length
         return struct.pack("<HH2s2xI", tag >> 16, tag & 0xFFFF, vr, size) + value
 
-    encode = staticmethod(encode)
     encode_command = staticmethod(encode_command)
-    parse = staticmethod(parse_attributes)
 
 
 def open_files() -> int:
@@ -313,12 +308,12 @@ def _logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 @pytest.fixture
-def dial(node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
-    """Connect to the node; with a request, associate as well."""
+def raw_dial(shared_node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
+    """Connect to the node; with a request, associate as well. All hang up in the end."""
     peers: list[RawPeer] = []
 
     def connect(request: AssociateRQ | None = None) -> RawPeer:
-        peer = connected(node)
+        peer = connected(shared_node)
         peers.append(peer)
         if request is not None:
             peer.associate(request)
@@ -327,6 +322,12 @@ def dial(node: NodeThread) -> Iterator[Callable[..., RawPeer]]:
     yield connect
     for peer in peers:
         peer.close()
+
+
+@pytest.fixture
+def dial(node: NodeThread, raw_dial: Callable[..., RawPeer]) -> Callable[..., RawPeer]:
+    """Connect to a node that is looked at afterwards."""
+    return raw_dial
 
 
 @pytest.fixture

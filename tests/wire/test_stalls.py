@@ -21,7 +21,7 @@ UID = "1.2.826.0.1.1.1"
 def tables():
     """Short timeouts; what is not to time out must take no waiting in these tests."""
     timeouts = {"artim": 0.4, "dimse": 0.6, "idle": 1.0, "write": 0.5, "shutdown": 1.0}
-    return {"network": {"timeouts": timeouts}}
+    return {"network": {"timeouts": timeouts}, "archive": {"durability": "none"}}
 
 
 def _echo(w) -> bytes:
@@ -151,25 +151,35 @@ def test_pdu_that_dribbles_in(wire, dial, recorded):
 # --- peers that do not read
 
 
-@pytest.fixture
-def archived(shared_node, wire):
-    """A study of a few megabytes, which is gone again before the node is looked at."""
-    uids = [f"1.2.826.0.9.{number}" for number in range(4)]
+def _keep(node, wire, instances: dict[str, bytes]):
+    """Store instances; they are gone again before the next test."""
 
     async def store() -> None:
-        proposals = [Proposal(wire.CT, (wire.EXPLICIT,))]
-        async with connect(shared_node.peer, proposals) as association:
-            for uid in uids:
-                dataset = wire.instance(uid, size=4 << 20)
+        async with connect(node.peer, [Proposal(wire.CT, (wire.EXPLICIT,))]) as association:
+            for uid, dataset in instances.items():
                 assert (await association.c_store(wire.CT, uid, dataset)).status == 0x0000
 
     async def delete() -> None:
-        for uid in uids:
-            await shared_node.node.opened.archive.delete(uid, Origin("test"))
+        for uid in instances:
+            await node.node.opened.archive.delete(uid, Origin("test"))
 
-    shared_node.call(store)
-    yield uids
-    shared_node.call(delete)
+    node.call(store)
+    yield
+    node.call(delete)
+
+
+@pytest.fixture
+def archived(shared_node, wire):
+    """A study of a few megabytes."""
+    uids = [f"1.2.826.0.9.{number}" for number in range(4)]
+    yield from _keep(shared_node, wire, {u: wire.instance(u, size=4 << 20) for u in uids})
+
+
+@pytest.fixture
+def many(shared_node, wire):
+    """A study whose matches fill more than the buffers."""
+    uids = [f"1.2.826.0.9.{number}" for number in range(500)]
+    yield from _keep(shared_node, wire, {u: wire.instance(u) for u in uids})
 
 
 def _deaf(dial, wire, node, **user):
@@ -202,6 +212,21 @@ def test_answers_that_are_not_read(wire, dial, recorded, node, still_serves):
         peer.send(flood)
     still_serves(node)
     recorded(port, "association-aborted", "took nothing for too long")
+
+
+def test_c_find_that_is_not_read(many, wire, dial, recorded, node, still_serves):
+    """Matches that nobody takes wait in the index, not in memory; the write timeout ends it."""
+    peer = _deaf(dial, wire, node)
+    identifier = wire.dataset(
+        QueryRetrieveLevel="IMAGE",
+        StudyInstanceUID="1.2.826.0.1",
+        SeriesInstanceUID="1.2.826.0.1.1",
+        SOPInstanceUID="",
+        SOPClassUID="",
+    )
+    peer.message(wire.FIND, wire.query(CommandField.C_FIND_RQ), identifier)
+    still_serves(node)
+    recorded(peer.port, "association-aborted", "took nothing for too long")
 
 
 def test_c_get_whose_sub_operations_are_not_answered(archived, wire, dial, recorded):
@@ -240,17 +265,39 @@ def test_c_get_that_answers_another_message(archived, wire, dial, recorded):
     recorded(peer, "association-aborted", "not outstanding")
 
 
-def test_others_are_served_while_some_stall(wire, dial, node, still_serves, recorded):
-    """Three stall within a dataset, one within a command; a fifth gets its answers."""
-    stalled = [dial(wire.request()) for _ in range(4)]
-    for number, peer in enumerate(stalled[:3]):
-        peer.message(wire.STORE, wire.store(f"1.2.{number}"))
-        part = wire.instance(f"1.2.{number}", size=1 << 20)
-        peer.send(wire.dataset_pdus(wire.STORE, part, last=False))
-    stalled[3].send(struct.pack(">BxI", 4, 1000))
-    peer = dial(wire.request())
-    response, _ = peer.message(wire.STORE, wire.store(UID), b"").response()
-    assert response.status == 0xC000
+@pytest.fixture
+def forgotten(shared_node):
+    """Collect UIDs whose instances are gone again before the next test."""
+    uids: list[str] = []
+    yield uids
+
+    async def delete() -> None:
+        for uid in uids:
+            await shared_node.node.opened.archive.delete(uid, Origin("test"))
+
+    shared_node.call(delete)
+
+
+def _stalled(dial, wire, number: int):
+    """A peer that has sent a megabyte of a dataset, and says no more."""
+    peer = dial(wire.request()).message(wire.STORE, wire.store(f"1.2.{number}"))
+    part = wire.instance(f"1.2.{number}", size=1 << 20)
+    return peer.send(wire.dataset_pdus(wire.STORE, part, last=False))
+
+
+def test_others_store_while_some_stall(shared_node, wire, forgotten, raw_dial):
+    """Three stall within a dataset, one within a header; a fifth stores, and finds."""
+    stalled = [_stalled(raw_dial, wire, number) for number in range(3)]
+    stalled.append(raw_dial(wire.request()).send(struct.pack(">BxI", 4, 1000)))
+    peer = raw_dial(wire.request())
+    for number in range(10):
+        uid = f"1.2.826.0.7.{number}"
+        response, _ = peer.message(wire.STORE, wire.store(uid), wire.instance(uid)).response()
+        assert response.status == 0x0000
+        forgotten.append(uid)
+    query = wire.query(CommandField.C_FIND_RQ)
+    identifier = wire.dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.826.0.1")
+    responses = peer.message(wire.FIND, query, identifier)
+    assert [responses.response()[0].status for _ in range(2)] == [0xFF00, 0x0000]
     peer.release()
-    for peer in stalled:
-        recorded(peer, "association-aborted")
+    assert [peer.read_abort() for peer in stalled] == [wire.abort(2, 0)] * 4
