@@ -300,11 +300,8 @@ def node(
     eventually(lambda: not shared_node.node.listener.associations)
     still_serves(shared_node)
     eventually(lambda: residue(shared_node) == before)
-    assert [r.getMessage() for r in _logged(caplog) if r.levelno >= logging.ERROR] == []
-
-
-def _logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [r for phase in ("setup", "call", "teardown") for r in caplog.get_records(phase)]
+    logged = [r for phase in ("setup", "call", "teardown") for r in caplog.get_records(phase)]
+    assert [r.getMessage() for r in logged if r.levelno >= logging.ERROR] == []
 
 
 @pytest.fixture
