@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,19 +40,19 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def run_clean(wheels: Path) -> Callable[..., str]:
+def clean_options(wheels: Path) -> dict[str, Any]:
+    """Options for subprocesses that find our wheels, and nothing that is installed here."""
+    return {"env": clean_environment(UV_FIND_LINKS=str(wheels)), "text": True}
+
+
+@pytest.fixture
+def run_clean(clean_options: dict[str, Any]) -> Callable[..., str]:
     """Return a function that runs a command with the wheels at hand, and returns what it prints."""
 
     def run(directory: Path, *command: str | Path) -> str:
-        finished = subprocess.run(
-            command,
-            cwd=directory,
-            env=clean_environment(UV_FIND_LINKS=str(wheels)),
-            capture_output=True,
-            text=True,
-        )
+        finished = subprocess.run(command, cwd=directory, capture_output=True, **clean_options)
         printed = finished.stdout + finished.stderr
         assert finished.returncode == 0, printed
-        return printed
+        return str(printed)
 
     return run
