@@ -78,9 +78,9 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
             await _start_handlers(assembly, lifespan, node, events)
             await audit.start(tasks)
             await events.start(tasks)
-            if isinstance(archive, NodeArchive):
-                await _start_archive(archive, tasks, node.settings)
             try:
+                if isinstance(archive, NodeArchive):
+                    await _start_archive(archive, tasks, node.settings)
                 yield OpenArchive(node, store, index, lifespan)
             finally:
                 with anyio.CancelScope(shield=True):
