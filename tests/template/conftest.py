@@ -1,6 +1,7 @@
 """Wheels of the whole workspace, and a way to run a command where nothing else is installed."""
 
 import fcntl
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "cookiecutter"
 _OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PACS_CONFIG", "UV_PROJECT_ENVIRONMENT")
 
 
@@ -56,3 +59,30 @@ def run_clean(clean_options: dict[str, Any]) -> Callable[..., str]:
         return str(printed)
 
     return run
+
+
+@pytest.fixture
+def render(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that makes a project, and touches nothing of the user's."""
+    settings = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
+    settings.write_text(f"replay_dir: {settings.parent}\n")
+
+    def make(kind: str, **answers: str) -> Path:
+        usual = {"name": f"acme-{kind}", "author": "Jane Doe", "kind": kind}
+        made = cookiecutter(
+            str(TEMPLATE),
+            no_input=True,
+            extra_context={**usual, **answers},
+            output_dir=str(tmp_path),
+            config_file=str(settings),
+        )
+        return Path(made)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def kinds() -> list[str]:
+    """Return the kinds of plugin that the template makes."""
+    answers = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    return list(answers["kind"])

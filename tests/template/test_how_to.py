@@ -1,0 +1,32 @@
+"""The code in the how-to pages is that of the template, and they are complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "how-to" / "plugins"
+BLOCK = re.compile(r'^```python title="([^"]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+DOCUMENTS = [*PAGES.glob("*.md"), ROOT / "docs" / "tutorial" / "write-a-sop-class.md"]
+
+
+def test_every_kind_has_a_page(kinds):
+    assert {page.stem for page in PAGES.glob("*.md")} == {*kinds, "README"}
+
+
+def test_the_code_is_the_templates(render, kinds):
+    for kind in kinds:
+        project = render(kind, name=f"acme-{kind}")
+        blocks = BLOCK.findall((PAGES / f"{kind}.md").read_text(encoding="utf-8"))
+        assert len(blocks) >= 3, kind
+        for path, code in blocks:
+            assert code in (project / path).read_text(encoding="utf-8"), (kind, path)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
