@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import anyio
 
-from pacs_core.association.engine import Engine, Serve
+from pacs_core.association.engine import Engine
 from pacs_core.association.errors import AssociationError, NoContextError
 from pacs_core.association.invocations import Invocation
+from pacs_core.association.performances import Serve
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, Response

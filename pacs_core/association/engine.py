@@ -6,11 +6,9 @@ nothing else.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import evolve
 
@@ -21,9 +19,8 @@ from pacs_core.association.errors import (
     AssociationError,
     PeerTimeoutError,
 )
-from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.invocations import Invocation, Invocations
-from pacs_core.association.performer import PerformedOperation
+from pacs_core.association.performances import Feed, Performances, Serve, discard
 from pacs_core.association.sender import DatasetSource, Sender, response_command
 from pacs_core.contracts import AssociationInfo, Response
 from pacs_core.dimse import (
@@ -32,11 +29,8 @@ from pacs_core.dimse import (
     CommandInvalid,
     CommandReceived,
     DatasetFragment,
-    DimseError,
     DimseProtocolViolation,
     MessageAssembler,
-    PerformedOperations,
-    Status,
 )
 from pacs_core.upper_layer import (
     Aborted,
@@ -54,11 +48,6 @@ from pacs_core.upper_layer import (
 )
 
 logger = logging.getLogger(__name__)
-
-Serve = Callable[[PerformedOperation], Awaitable[Response]]
-
-_PATIENCE = 16  # requests beyond the window that are tolerated before it counts as an attack
-_UNLIMITED = 256  # operations at once where the window is unlimited
 
 
 class Engine:
@@ -92,7 +81,6 @@ class Engine:
         serve: Serve,
         budget: ByteBudget,
     ) -> None:
-        self._budget = budget
         self.info = info
         self.end_reason = ""
         self.failure: AssociationError | None = None
@@ -100,18 +88,14 @@ class Engine:
         self._channel = channel
         self._machine = channel.machine
         self._deadlines = channel.deadlines
-        self._serve = serve
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
-        self._performed = PerformedOperations(0)
-        self._refusals = self._failures = 0
-        self._window = window.max_performed or _UNLIMITED
-        self._slot = anyio.Event()
+        self._performances = Performances(
+            info, window.max_performed, serve, budget, self, self._on_settled
+        )
         self._invocations = Invocations(window.max_invoked)
-        self._incoming: IncomingDataset | None = None
-        self._feed: Callable[[bytes | memoryview, bool], None] = _discard
+        self._feed: Feed = discard
         self._conversation = anyio.CancelScope()
-        self._operations: TaskGroup
 
     # --- the life of the association
 
@@ -120,10 +104,10 @@ class Engine:
         try:
             async with anyio.create_task_group() as watching:
                 watching.start_soon(self._deadlines.watch, self._expired)
-                async with anyio.create_task_group() as self._operations:
+                async with anyio.create_task_group() as self._performances.tasks:
                     with self._conversation:
                         await self._converse()
-                    self._operations.cancel_scope.cancel()
+                    self._performances.tasks.cancel_scope.cancel()
                 await self._await_close()
                 watching.cancel_scope.cancel()
         finally:
@@ -175,25 +159,25 @@ class Engine:
 
     async def _hold_back(self) -> None:
         """Stop reading while others catch up: this is what slows the peer down."""
-        if self._incoming is not None and not self._incoming.is_covered:
+        incoming = self._performances.incoming
+        if incoming is not None and not incoming.is_covered:
             self._deadlines.clear("read")
-            await self._incoming.await_budget(self._channel.timeouts.memory)
-        if self._incoming is not None and self._incoming.is_full:
+            await incoming.await_budget(self._channel.timeouts.memory)
+        if incoming is not None and incoming.is_full:
             self._deadlines.clear("read")
-            await self._incoming.wait_for_room()
+            await incoming.wait_for_room()
         if self._invocations.is_full:
             self._deadlines.clear("read")
             await self._invocations.wait_for_room()
         while self._is_overtaxed:
             self._deadlines.clear("read")
-            self._slot = anyio.Event()
-            await self._slot.wait()
+            await self._performances.wait_for_slot()
 
     @property
     def _is_overtaxed(self) -> bool:
-        """Whether the peer asks for more at once than it may; never while it owes an answer."""
-        operations = len(self._performed) > self._window and self._assembler.is_idle
-        return (operations and not len(self._invocations)) or self._refusals > _PATIENCE
+        """Whether to read no more for now; never while the peer owes an answer."""
+        between = self._assembler.is_idle and not len(self._invocations)
+        return self._performances.is_overtaxed(between_messages=between)
 
     def _set_read_deadline(self) -> None:
         timeouts = self._channel.timeouts
@@ -201,7 +185,7 @@ class Engine:
             self._deadlines.set("read", timeouts.artim)
         elif not self._assembler.is_idle or len(self._invocations):
             self._deadlines.set("read", timeouts.dimse)
-        elif self._machine.role is Role.ACCEPTOR and not len(self._performed):
+        elif self._machine.role is Role.ACCEPTOR and not len(self._performances):
             self._deadlines.set("read", timeouts.idle)
         else:
             self._deadlines.clear("read")
@@ -256,97 +240,29 @@ class Engine:
         if isinstance(part, DatasetFragment):
             self._feed(part.data, part.is_last)
             return
-        self._feed = _discard
+        self._feed = discard
         if part.context_id not in self.info.contexts:
             raise DimseProtocolViolation(
                 f"message in presentation context {part.context_id}, which was not accepted"
             )
         if isinstance(part, CommandInvalid):
-            self._refuse(part.context_id, part.error.command, part.error)
+            error = part.error
+            self._feed = self._performances.refuse(part.context_id, error.command, error)
         elif part.command.is_response:
             self._invocations.respond(part.context_id, part.command)
             self._feed = self._invocations.feed
         elif part.command.field is CommandField.C_CANCEL_RQ:
-            self._performed.cancel(part.command)
+            self._performances.cancel(part.command)
         else:
-            self._begin(part.context_id, part.command)
+            self._feed = self._performances.begin(part.context_id, part.command)
 
-    def _begin(self, context_id: int, command: Command) -> None:
-        if len(self._performed) >= self._window + _PATIENCE:
-            raise DimseProtocolViolation(
-                f"{len(self._performed)} operations at once, {self._window} were negotiated"
-            )
-        try:
-            self._performed.begin(command)
-        except DimseError as error:
-            self._refuse(context_id, command, error)
-            return
-        dataset = self._incoming = IncomingDataset(self._budget, complete=not command.has_dataset)
-        self._feed = dataset.feed
-        context = self.info.contexts[context_id]
-        operation = PerformedOperation(command, context, self.info, dataset, self)
-        self._operations.start_soon(self._perform, operation)
-
-    def _refuse(self, context_id: int, command: Command, error: DimseError) -> None:
-        self._complain(command, error)
-        self._refusals += 1
-        self._operations.start_soon(self._send_refusal, context_id, command, error)
-
-    async def _send_refusal(self, context_id: int, command: Command, error: DimseError) -> None:
-        await self._respond(context_id, command, _failure_response(error))
-        self._refusals -= 1
-        self._slot.set()
-
-    def _complain(self, command: Command, error: DimseError) -> None:
-        """Log a failure; a peer that makes many does not get to fill the log."""
-        self._failures += 1
-        level = logging.WARNING if self._failures <= _PATIENCE else logging.DEBUG
-        logger.log(level, "%s: %s: %s", self.info.id, command.field.name, error)
-
-    # --- performing
-
-    async def _perform(self, operation: PerformedOperation) -> None:
-        try:
-            response = await self._outcome(operation)
-            await operation.dataset.discard()
-            await self._respond(operation.context.id, operation.command, response)
-        finally:
-            operation.dataset.release_budget()
-            self._performed.finish(operation.command.message_id or 0)
-            self._slot.set()
-            if self._assembler.is_idle:
-                self._set_read_deadline()
-
-    async def _outcome(self, operation: PerformedOperation) -> Response:
-        try:
-            return await self._serve(operation)
-        except DimseError as error:
-            self._complain(operation.command, error)
-            return _failure_response(error)
-        except Exception as error:
-            if not self.end_reason:
-                what = operation.command.field.name
-                logger.exception("%s: %s failed, the peer gets 0110H", self.info.id, what)
-            comment = f"internal error, see the log: {type(error).__name__}"
-            return Response(Status.PROCESSING_FAILURE, comment=comment)
-
-    async def _respond(self, context_id: int, command: Command, response: Response) -> None:
-        with suppress(AssociationError):
-            try:
-                await self.send_response(context_id, command, response)
-            except ValueError:
-                what = command.field.name
-                logger.exception(
-                    "%s: no valid response to %s, the peer gets 0110H", self.info.id, what
-                )
-                failure = Response(
-                    Status.PROCESSING_FAILURE, comment="invalid response, see the log"
-                )
-                await self.send_response(context_id, command, failure)
+    def _on_settled(self) -> None:
+        if self._assembler.is_idle:
+            self._set_read_deadline()
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer asked for an operation to be cancelled."""
-        return self._performed.is_cancelled(message_id)
+        return self._performances.is_cancelled(message_id)
 
     # --- sending
 
@@ -386,7 +302,7 @@ class Engine:
         """Send a request, under a new message ID; return where its responses arrive."""
         await checkpoint_if_cancelled()  # for what is not begun need not be aborted
         invocation = await self._invocations.begin(command.field, context_id)
-        self._slot.set()
+        self._performances.wake()
         self._deadlines.clear("read")
         try:
             await self.send(context_id, evolve(command, message_id=invocation.message_id), dataset)
@@ -441,11 +357,3 @@ class Engine:
         with suppress(LocalProtocolError):
             self._machine.abort(source, code)
         await self._channel.farewell(close=not linger)
-
-
-def _failure_response(error: DimseError) -> Response:
-    return Response(error.status, comment=error.comment, offending_element=error.offending_element)
-
-
-def _discard(_data: bytes | memoryview, _is_last: bool) -> None:
-    pass

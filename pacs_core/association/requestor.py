@@ -19,7 +19,7 @@ from attrs import field, frozen
 from pacs_core.association.association import Association, Receive, refuse_requests
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
-from pacs_core.association.engine import Engine, Serve
+from pacs_core.association.engine import Engine
 from pacs_core.association.errors import (
     AssociationAbortedError,
     AssociationRefusedError,
@@ -27,6 +27,7 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
     describe_rejection,
 )
+from pacs_core.association.performances import Serve
 from pacs_core.association.tasks import task_group
 from pacs_core.contracts import UNCOMPRESSED, AssociationInfo, Origin, Peer, Timeouts
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME

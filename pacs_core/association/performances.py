@@ -1,0 +1,196 @@
+"""The requests of the peer that this side works on, each in a task of its own."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+from anyio.abc import TaskGroup
+
+from pacs_core.association.budget import ByteBudget
+from pacs_core.association.errors import AssociationError
+from pacs_core.association.incoming import IncomingDataset
+from pacs_core.association.performer import Messenger, PerformedOperation
+from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.dimse import (
+    Command,
+    DimseError,
+    DimseProtocolViolation,
+    PerformedOperations,
+    Status,
+)
+
+logger = logging.getLogger(__name__)
+
+Serve = Callable[[PerformedOperation], Awaitable[Response]]
+Feed = Callable[[bytes | memoryview, bool], None]
+
+_PATIENCE = 16  # requests beyond the window that are tolerated before it counts as an attack
+_UNLIMITED = 256  # operations at once where the window is unlimited
+
+
+class Performances:
+    """Performs requests, and sees that each gets one final response.
+
+    Parameters
+    ----------
+    info : AssociationInfo
+    window : int
+        Requests to perform at once; 0 for no limit (PS3.7 D.3.3.3).
+    serve : callable
+        Performs a request and returns the response.
+    budget : ByteBudget
+        Memory for datasets that arrive.
+    messenger : Messenger
+        Sends the responses.
+    settled : callable
+        Called whenever a request has been answered.
+
+    Attributes
+    ----------
+    tasks : TaskGroup
+        Where requests are performed; to be set before the first one.
+    incoming : IncomingDataset or None
+        The dataset of the latest request.
+    """
+
+    tasks: TaskGroup
+
+    def __init__(
+        self,
+        info: AssociationInfo,
+        window: int,
+        serve: Serve,
+        budget: ByteBudget,
+        messenger: Messenger,
+        settled: Callable[[], None],
+    ) -> None:
+        self.incoming: IncomingDataset | None = None
+        self._info = info
+        self._window = window or _UNLIMITED
+        self._serve = serve
+        self._budget = budget
+        self._messenger = messenger
+        self._settled = settled
+        self._account = PerformedOperations(0)
+        self._refusals = self._failures = 0
+        self._slot = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._account)
+
+    # --- what arrives
+
+    def begin(self, context_id: int, command: Command) -> Feed:
+        """Begin to perform a request; return what takes its dataset.
+
+        Raises
+        ------
+        DimseProtocolViolation
+            The peer asks for far more at once than was negotiated.
+        """
+        if len(self._account) >= self._window + _PATIENCE:
+            raise DimseProtocolViolation(
+                f"{len(self._account)} operations at once, {self._window} were negotiated"
+            )
+        try:
+            self._account.begin(command)
+        except DimseError as error:
+            return self.refuse(context_id, command, error)
+        dataset = self.incoming = IncomingDataset(self._budget, complete=not command.has_dataset)
+        context = self._info.contexts[context_id]
+        operation = PerformedOperation(command, context, self._info, dataset, self._messenger)
+        self.tasks.start_soon(self._perform, operation)
+        return dataset.feed
+
+    def refuse(self, context_id: int, command: Command, error: DimseError) -> Feed:
+        """Answer a request that is not performed; return what drops its dataset."""
+        self._complain(command, error)
+        self._refusals += 1
+        self.tasks.start_soon(self._send_refusal, context_id, command, error)
+        return discard
+
+    def cancel(self, request: Command) -> None:
+        """Take note of a C-CANCEL; one that comes too late means nothing (PS3.7 §9.3.2.3)."""
+        self._account.cancel(request)
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer asked for an operation to be cancelled."""
+        return self._account.is_cancelled(message_id)
+
+    # --- holding back
+
+    def is_overtaxed(self, *, between_messages: bool) -> bool:
+        """Whether the peer asks for more at once than it may."""
+        operations = len(self._account) > self._window and between_messages
+        return operations or self._refusals > _PATIENCE
+
+    async def wait_for_slot(self) -> None:
+        """Wait until something was answered, or :meth:`wake` was called."""
+        self._slot = anyio.Event()
+        await self._slot.wait()
+
+    def wake(self) -> None:
+        """Let who waits for a slot look again."""
+        self._slot.set()
+
+    # --- performing
+
+    async def _perform(self, operation: PerformedOperation) -> None:
+        try:
+            response = await self._outcome(operation)
+            await operation.dataset.discard()
+            await self._respond(operation.context.id, operation.command, response)
+        finally:
+            operation.dataset.release_budget()
+            self._account.finish(operation.command.message_id or 0)
+            self._slot.set()
+            self._settled()
+
+    async def _outcome(self, operation: PerformedOperation) -> Response:
+        what = operation.command.field.name
+        try:
+            return await self._serve(operation)
+        except DimseError as error:
+            self._complain(operation.command, error)
+            return _failure_response(error)
+        except AssociationError as error:
+            # The end of this association is no fault of the provider; that of another may be.
+            logger.debug("%s: %s failed: %s", self._info.id, what, error)
+            return _internal_error(error)
+        except Exception as error:
+            logger.exception("%s: %s failed, the peer gets 0110H", self._info.id, what)
+            return _internal_error(error)
+
+    async def _respond(self, context_id: int, command: Command, response: Response) -> None:
+        with suppress(AssociationError):
+            try:
+                await self._messenger.send_response(context_id, command, response)
+            except ValueError as error:
+                what = command.field.name
+                logger.exception("%s: no valid answer to %s, it is 0110H", self._info.id, what)
+                await self._messenger.send_response(context_id, command, _internal_error(error))
+
+    async def _send_refusal(self, context_id: int, command: Command, error: DimseError) -> None:
+        await self._respond(context_id, command, _failure_response(error))
+        self._refusals -= 1
+        self._slot.set()
+
+    def _complain(self, command: Command, error: DimseError) -> None:
+        """Log a failure; a peer that makes many does not get to fill the log."""
+        self._failures += 1
+        level = logging.WARNING if self._failures <= _PATIENCE else logging.DEBUG
+        logger.log(level, "%s: %s: %s", self._info.id, command.field.name, error)
+
+
+def _failure_response(error: DimseError) -> Response:
+    return Response(error.status, comment=error.comment, offending_element=error.offending_element)
+
+
+def _internal_error(error: Exception) -> Response:
+    comment = f"internal error, see the log: {type(error).__name__}"
+    return Response(Status.PROCESSING_FAILURE, comment=comment)
+
+
+def discard(_data: bytes | memoryview, _is_last: bool) -> None:
+    """Drop a fragment of a dataset that nobody wants."""
