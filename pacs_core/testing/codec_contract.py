@@ -217,6 +217,14 @@ class CodecContract:
         with pytest.raises(CodecError):
             codec.decode(encoded.data, frame_format(1 << 20, 1 << 20))
 
+    def test_a_frame_without_pixels_holds_nothing(self, codec: Codec) -> None:
+        """Rows or Columns of zero set no limit aside: nothing comes out, or an error."""
+        large = frame_format(512, 512)
+        encoded = codec.encode(pictures(large)["zeros"].data, large, OPTIONS)
+        for rows, columns in ((0, 0), (0, 512), (512, 0)):
+            empty = frame_format(rows, columns)
+            self._decodes_or_says_why(codec, encoded.data, empty, f"{rows} x {columns}")
+
     def _decodes_or_says_why(
         self, codec: Codec, codestream: bytes, frame: FrameFormat, fault: str
     ) -> None:

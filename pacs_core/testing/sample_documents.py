@@ -32,13 +32,11 @@ _CONTENT_LABEL: Final[Values] = {
     "ContentDescription": "",
     "ContentCreatorName": "",
 }
+_SERIES_EVIDENCE: Final[Given] = [
+    {"SeriesInstanceUID": "2.25.3", "ReferencedSOPSequence": _referenced_instance()}
+]
 _EVIDENCE: Final[Given] = [
-    {
-        "StudyInstanceUID": "2.25.2",
-        "ReferencedSeriesSequence": [
-            {"SeriesInstanceUID": "2.25.3", "ReferencedSOPSequence": _referenced_instance()}
-        ],
-    }
+    {"StudyInstanceUID": "2.25.2", "ReferencedSeriesSequence": _SERIES_EVIDENCE}
 ]
 _FRACTION: Final[Values] = {"OperatorsName": "", **FRAME}
 

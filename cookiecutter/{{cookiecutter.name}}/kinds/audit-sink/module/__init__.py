@@ -29,5 +29,5 @@ def pacs_audit_sinks(setup: Setup) -> list[AuditSinkDescriptor]:
 
 
 def _create(setup: Setup) -> FileSink:
-    default = setup.settings.data_directory / "{{ cookiecutter.name }}" / "audit.jsonl"
-    return FileSink(setup.config(Config).path or default)
+    folder = setup.settings.data_directory / "{{ cookiecutter.name }}"
+    return FileSink(setup.config(Config).path or folder / "audit.jsonl")

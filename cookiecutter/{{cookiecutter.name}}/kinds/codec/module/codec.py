@@ -39,6 +39,8 @@ class DeflateCodec(Codec):
         CodecError
             It is no deflated stream, or not of a frame of this size.
         """
+        if not frame.size:  # for zlib, a limit of 0 is none
+            raise CodecError("a frame without pixels")
         stream = zlib.decompressobj(_RAW)
         try:
             data = stream.decompress(codestream, frame.size)

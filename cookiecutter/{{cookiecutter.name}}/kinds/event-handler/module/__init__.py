@@ -21,7 +21,7 @@ def pacs_event_handlers(setup: Setup) -> list[EventHandlerDescriptor]:
     config = setup.config(Config)
 
     def create(node: Node) -> Arrivals:
-        path = node.settings.data_directory / "{{ cookiecutter.name }}" / "arrivals.jsonl"
-        return Arrivals(path, config)
+        folder = node.settings.data_directory / "{{ cookiecutter.name }}"
+        return Arrivals(folder / "arrivals.jsonl", config)
 
     return [EventHandlerDescriptor("{{ cookiecutter.name }}", create)]
