@@ -147,22 +147,12 @@ class HeaderScanner:
         return self.done
 
     def pass_over(self, available: int) -> int:
-        """Take some of the next bytes as fed, because their content does not matter.
-
-        Parameters
-        ----------
-        available : int
-            How many bytes follow until the dataset ends.
-
-        Returns
-        -------
-        int
-            How many need not be fed. The last byte of a value always must.
-        """
+        """Take some of `available` bytes that follow as fed, unseen; return how many."""
         if self._inflater is not None:
             return available if self.done else 0
         if self._target is not None:
             return 0
+        # The last byte of a value must be fed, to complete it.
         passed = max(0, min(self._skip - 1, available))
         self._skip -= passed
         self.offset += passed

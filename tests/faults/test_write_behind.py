@@ -2,19 +2,14 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from attrs import frozen
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_store_filesystem.store import FilesystemStore
 
@@ -26,12 +21,12 @@ from pacs_core.contracts import (
     AuditTrail,
     Level,
     Origin,
-    Peer,
     Query,
     StorageFullError,
 )
 from pacs_core.dataset import encode_attributes, tag_of
-from pacs_core.testing.node import node_process, write_config
+from pacs_core.testing.cradle import Victim, cradle
+from pacs_core.testing.node import node_process
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -42,7 +37,7 @@ BEHIND = {"archive": {"durability": "write-behind", "flush_interval": 0.05}}
 NEVER = {"archive": {"durability": "write-behind", "flush_interval": 3600.0}}
 
 
-def make(number: int, series: int = 1) -> tuple[str, bytes]:
+def make(number: int) -> tuple[str, bytes]:
     """Return an instance's UID and dataset; the same number gives the same."""
     uid = f"{ROOT}.9.{number}"
     values = {
@@ -55,65 +50,6 @@ def make(number: int, series: int = 1) -> tuple[str, bytes]:
     header = encode_attributes({tag_of(k): (v,) for k, v in values.items()}, EXPLICIT)
     pixels = random.Random(number).randbytes(2 * (number * 7919 % 40_000))
     return uid, header + b"\xe0\x7f\x10\0OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
-
-
-@frozen
-class Victim:
-    """A node's process, which is to be killed."""
-
-    pid: int
-    peer: Peer
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-
-
-CRADLE = """
-import os, sys
-from pathlib import Path
-import anyio
-from pacs_core.app import assemble, run_node
-from pacs_core.config import load_config
-
-async def serve(assembly):
-    async with run_node(assembly) as node:
-        print(os.getpid(), node.port, flush=True)
-        await anyio.sleep_forever()
-
-assembly = assemble(load_config(Path(sys.argv[1])))
-for _ in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        anyio.run(serve, assembly)
-    os.waitpid(pid, 0)
-    print("dead", flush=True)
-"""
-
-
-@contextmanager
-def cradle(data: Path, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Callable[[], Victim]]:
-    """Start one node after another, when the one before is dead, from a process that is warm."""
-    config = write_config(data, tables)
-    command = [sys.executable, "-c", CRADLE, str(config)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        begun: list[int] = []
-
-        def begin() -> Victim:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            if begun:
-                assert process.stdout.readline() == "dead\n"
-            process.stdin.write("\n")
-            pid, port = map(int, process.stdout.readline().split())
-            begun.append(pid)
-            return Victim(pid, Peer("PACS", "127.0.0.1", port))
-
-        yield begin
-        process.kill()
 
 
 async def send(node: Victim, numbers: "count[int]", enough: Callable[[int], bool]) -> None:
@@ -191,6 +127,21 @@ class Opened:
         """Return what is wrong but whole objects that were never acknowledged."""
         found = [difference async for difference in verify_index(self.store, self.index)]
         return [str(d) for d in found if d.kind.value != "orphan"]
+
+
+async def ingest(archive: NodeArchive, number: int) -> None:
+    uid, data = make(number)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    await archive.ingest(
+        chunks(),
+        transfer_syntax_uid=EXPLICIT,
+        sop_class_uid=CT,
+        sop_instance_uid=uid,
+        origin=Origin("test"),
+    )
 
 
 @asynccontextmanager
@@ -304,30 +255,9 @@ def test_no_row_without_its_object_wherever_the_log_was_cut(tmp_path: Path, seed
     anyio.run(recover)
 
 
-@pytest.fixture
-def ingest() -> Callable[[NodeArchive, int], Awaitable[object]]:
-    async def run(archive: NodeArchive, number: int) -> object:
-        uid, data = make(number)
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield data
-
-        return await archive.ingest(
-            chunks(),
-            transfer_syntax_uid=EXPLICIT,
-            sop_class_uid=CT,
-            sop_instance_uid=uid,
-            origin=Origin("test"),
-        )
-
-    return run
-
-
 @pytest.mark.anyio
 async def test_nothing_is_fsynced_before_the_acknowledgement(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ingest: Callable[[NodeArchive, int], Awaitable[object]],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
     fsync = os.fsync
@@ -338,8 +268,7 @@ async def test_nothing_is_fsynced_before_the_acknowledgement(
 
     async with opened(tmp_path) as found:
         monkeypatch.setattr(os, "fsync", noted)
-        behind = partial(found.archive, durability=Durability.WRITE_BEHIND)
-        archive = behind(flush_interval=3600.0)
+        archive = found.archive(durability=Durability.WRITE_BEHIND, flush_interval=3600.0)
         for number in range(5):
             await ingest(archive, number)
         assert synced == []
@@ -350,9 +279,7 @@ async def test_nothing_is_fsynced_before_the_acknowledgement(
 
 @pytest.mark.anyio
 async def test_a_full_disk_makes_senders_wait_for_the_disk(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ingest: Callable[[NodeArchive, int], Awaitable[object]],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Delayed allocation: the system says only now that there is no room."""
 

@@ -124,6 +124,39 @@ def test_chunk_size_does_not_matter(name, size):
     assert outcome(chunks, uid, wanted)[0] == outcome([dataset], uid, wanted)[0]
 
 
+def scan_passing_over(data, uid, block):
+    """Scan to the end, and feed no long values; return the scanner, and how much was fed."""
+    scanner, position, fed = HeaderScanner(uid, WANTED), 0, 0
+    while position < len(data):
+        part = data[position : position + block]
+        scanner.feed(part)
+        fed += len(part)
+        position += len(part)
+        position += scanner.pass_over(len(data) - position)
+    assert position == len(data)
+    scanner.finish()
+    return scanner, fed
+
+
+@pytest.mark.parametrize("block", [100, 5000])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "rtplan.dcm"])
+def test_long_values_may_be_passed_over(name, block):
+    data = (FILES / name).read_bytes()
+    meta = read_file_meta(data)
+    data, uid = data[meta.dataset_offset :], meta.transfer_syntax_uid
+    scanner, fed = scan_passing_over(data, uid, block)
+    assert scanner.attributes == scan(data, uid).attributes
+    assert scanner.offset == len(data)
+    assert block > 100 or fed < len(data)
+
+
+@given(cut=st.integers(1, 4000), block=st.integers(1, 600))
+def test_a_cut_is_noticed_though_values_are_passed_over(cut, block):
+    data = NAME + explicit(0x7FE0_0010, b"OW", bytes(4000))
+    with pytest.raises(MalformedDataset, match="truncated"):
+        scan_passing_over(data[:-cut], EXPLICIT_VR_LITTLE_ENDIAN, block)
+
+
 @settings(max_examples=300)
 @given(
     data=st.binary(max_size=300),
