@@ -1,156 +1,17 @@
-"""Who is measured: how each is started, and with which settings it does best."""
+"""Who is measured, and with which settings each does best."""
 
 import importlib.util
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic, sleep
 
-from attrs import field, frozen
-
-from .client import Client, PeerError
-from .load import VERIFY
-
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 10.0
+from .client import PeerError
+from .contestant import Command, Contestant
 
 _SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin"
 MOVE_AE = "SINK"
-
-Command = Callable[[Path, int, int], Sequence[str]]
-"""From a fresh directory, the port to listen on and the port of the C-MOVE destination."""
-
-
-@frozen
-class Contestant:
-    """A system that is measured.
-
-    Attributes
-    ----------
-    name : str
-    durable : bool
-        Whether an acknowledged object survives a power failure.
-    does : frozenset of str
-        Of "echo", "store", "find", "get", "move", "send", and "ours" for what is only measured
-        of this project.
-    command : callable
-        Prepares a directory and returns the command line.
-    settings : str
-        Those settings that are not the defaults, and why.
-    missing : callable
-        Says why it cannot be run here; empty if it can.
-    called : str
-        Its AE title.
-    max_associations : int
-        As many as it accepts at once.
-    max_storing : int
-        As many as may store at once.
-    """
-
-    name: str
-    durable: bool
-    does: frozenset[str]
-    command: Command
-    settings: str
-    missing: Callable[[], str] = lambda: ""
-    called: str = "ANY-SCP"
-    max_associations: int = 1000
-    max_storing: int = 1000
-    environment: Mapping[str, str] = field(factory=dict)
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is this project."""
-        return self.name.startswith("ours")
-
-
-@frozen
-class Running:
-    """A contestant that answers."""
-
-    contestant: Contestant
-    process: "subprocess.Popen[bytes]"
-    port: int
-    directory: Path
-    ready_after: float
-
-    @property
-    def called(self) -> str:
-        """Its AE title."""
-        return self.contestant.called
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@contextmanager
-def running(
-    contestant: Contestant, directory: Path, move_port: int = 0, *, keep: bool = False
-) -> Iterator[Running]:
-    """Start a contestant in a directory, wait until it answers C-ECHO, and stop it at the end.
-
-    The directory is removed afterwards unless it is to be kept.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    command = [str(part) for part in contestant.command(directory, port, move_port)]
-    environment = {**os.environ, "TCP_NODELAY": "1", **contestant.environment}
-    with (directory / "output.log").open("ab") as log:
-        started = monotonic()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=directory,
-            env=environment,
-            start_new_session=True,
-        )
-    try:
-        _await_echo(contestant, process, port, directory / "output.log", started)
-        yield Running(contestant, process, port, directory, monotonic() - started)
-    finally:
-        _stop(process)
-        if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _await_echo(
-    contestant: Contestant,
-    process: "subprocess.Popen[bytes]",
-    port: int,
-    log: Path,
-    started: float,
-) -> None:
-    while monotonic() < started + START_TIMEOUT and process.poll() is None:
-        try:
-            with Client(port, [VERIFY], contestant.called):
-                return
-        except (OSError, PeerError):
-            sleep(0.002)
-    output = log.read_text(errors="replace")[-2000:]
-    raise PeerError(f"{contestant.name} did not become ready:\n{output}")
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_TIMEOUT)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
 
 # --- this project
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from xml.sax.saxutils import escape
 
-from .contestants import Contestant
+from .contestant import Contestant
 from .runner import Options, Results, Series
 
 _COLUMNS = ("workload", "place", "contestant", "median", "min", "max", "unit")

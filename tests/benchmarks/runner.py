@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from .client import PeerError
-from .contestants import Contestant
+from .contestant import Contestant
 
 PLACES = {"disk": Path(tempfile.gettempdir()), "tmpfs": Path("/dev/shm")}
 

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .contestants import CONTESTANTS, Contestant, dcmtk, needs, needs_module
+from .contestant import Contestant
+from .contestants import CONTESTANTS, dcmtk, needs, needs_module
 
 
 def _pacs_store(directory: Path, port: int, _: int) -> Sequence[str]:

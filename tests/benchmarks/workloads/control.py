@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
-from ..contestants import Contestant, running
+from ..contestant import Contestant, running
 from ..load import Operation, associating, drive, echoing
 from ..runner import Case, Measure, Metric, Options
 

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from .. import data, million, wire
 from ..client import Client
-from ..contestants import Contestant, Running, running
+from ..contestant import Contestant, Running, running
 from ..load import Operation, drive, storage_context
 from ..runner import Case, Measure, Metric, Options
 

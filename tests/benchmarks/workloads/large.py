@@ -10,7 +10,7 @@ from attrs import evolve
 
 from .. import data, wire
 from ..client import Client
-from ..contestants import Contestant, Running, running
+from ..contestant import Contestant, Running, running
 from ..load import Operation, Prepare, drive, storage_context
 from ..memory import Peak
 from ..runner import Case, Measure, Metric, Options

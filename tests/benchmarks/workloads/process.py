@@ -7,7 +7,7 @@ from pathlib import Path
 from time import sleep
 
 from ..client import Client
-from ..contestants import Contestant, running
+from ..contestant import Contestant, running
 from ..load import VERIFY
 from ..memory import private_memory
 from ..runner import Case, Measure, Metric, Options

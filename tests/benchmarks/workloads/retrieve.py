@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .. import data, wire
 from ..client import Client, PeerError
-from ..contestants import MOVE_AE, Contestant, Running, running
+from ..contestant import Contestant, Running, running
+from ..contestants import MOVE_AE
 from ..load import Operation, drive, storing
 from ..runner import Case, Measure, Metric, Options
 from ..sink import sink

@@ -10,7 +10,7 @@ from time import monotonic
 
 from .. import data
 from ..client import PeerError
-from ..contestants import Contestant
+from ..contestant import Contestant
 from ..runner import Case, Measure, Metric, Options
 from ..sink import Sink, sink
 

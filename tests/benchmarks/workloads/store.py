@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import data
-from ..contestants import Contestant, running
+from ..contestant import Contestant, running
 from ..load import drive, storing
 from ..runner import Case, Measure, Metric, Options
 
