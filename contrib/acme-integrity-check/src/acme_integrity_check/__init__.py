@@ -16,6 +16,9 @@ __all__ = [
     "pacs_service_providers",
 ]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

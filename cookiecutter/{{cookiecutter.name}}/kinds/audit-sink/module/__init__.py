@@ -8,6 +8,9 @@ from {{ cookiecutter.__package }}.sink import FileSink
 
 __all__ = ["Config", "FileSink", "pacs_audit_sinks", "pacs_config"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

@@ -9,6 +9,9 @@ from {{ cookiecutter.__package }}.config import Config
 
 __all__ = ["Config", "pacs_cli_commands", "pacs_config"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

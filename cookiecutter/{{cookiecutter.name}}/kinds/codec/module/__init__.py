@@ -10,6 +10,9 @@ from {{ cookiecutter.__package }}.config import Config
 
 __all__ = ["DEFLATED_FRAMES", "Config", "DeflateCodec", "pacs_codecs", "pacs_config"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

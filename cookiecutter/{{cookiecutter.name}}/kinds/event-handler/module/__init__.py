@@ -8,6 +8,9 @@ from {{ cookiecutter.__package }}.handler import Arrivals
 
 __all__ = ["Arrivals", "Config", "pacs_config", "pacs_event_handlers"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

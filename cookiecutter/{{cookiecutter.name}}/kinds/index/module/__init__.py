@@ -9,6 +9,9 @@ from {{ cookiecutter.__package }}.index import MemoryIndex
 
 __all__ = ["Catalog", "Config", "MemoryIndex", "pacs_config", "pacs_indexes"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

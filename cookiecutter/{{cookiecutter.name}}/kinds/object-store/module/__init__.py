@@ -8,6 +8,9 @@ from {{ cookiecutter.__package }}.store import DirectoryStore
 
 __all__ = ["Config", "DirectoryStore", "pacs_config", "pacs_object_stores"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:

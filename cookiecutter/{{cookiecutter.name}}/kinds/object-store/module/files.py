@@ -37,9 +37,18 @@ def publish(draft: Path, target: Path) -> StoredObject:
             target.hardlink_to(draft)
         except FileExistsError:
             raise ObjectExistsError(target.name) from None
-        sync_directory(target.parent)
+        _keep(target)
     draft.unlink()
     return StoredObject(target.name, size)
+
+
+def _keep(target: Path) -> None:
+    """Make a new name durable; if that fails, the name is not taken after all."""
+    try:
+        sync_directory(target.parent)
+    except OSError:
+        target.unlink()
+        raise
 
 
 def sync_directory(path: Path) -> None:

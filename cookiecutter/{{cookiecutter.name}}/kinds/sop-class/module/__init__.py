@@ -8,6 +8,9 @@ from {{ cookiecutter.__package }}.provider import AVAILABILITY, Availability
 
 __all__ = ["AVAILABILITY", "Availability", "Config", "pacs_config", "pacs_service_providers"]
 
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
 
 @hookimpl
 def pacs_config() -> type:
