@@ -26,7 +26,7 @@ from pacs_core.contracts import (
     ObjectStore,
     ObjectStoreDescriptor,
 )
-from pacs_core.plugins import PluginRecord, PluginState
+from pacs_core.plugins import Fault, PluginRecord, PluginState
 
 
 @frozen
@@ -157,7 +157,7 @@ async def start_optional(
     try:
         return await lifespan.start(f"{name} ({record.source})", create)
     except StartError as error:
-        assembly.manager.quarantine(record, str(error), error.__cause__)
+        assembly.manager.quarantine(record, Fault.START, str(error), error.__cause__)
         assembly.manager.check_required()
         return None
 

@@ -2,7 +2,10 @@
 
 from pacs_core.config.load import (
     DEFAULT_FILE,
+    PluginConfigs,
     find_config,
+    inspect_config,
+    inspect_plugin_configs,
     load_config,
     read_tables,
     structure_plugin_configs,
@@ -28,9 +31,12 @@ __all__ = [
     "LogConfig",
     "NodeConfig",
     "PeerConfig",
+    "PluginConfigs",
     "check_ae_title",
     "effective_tables",
     "find_config",
+    "inspect_config",
+    "inspect_plugin_configs",
     "load_config",
     "read_tables",
     "structure",

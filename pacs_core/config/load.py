@@ -2,17 +2,20 @@
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from attrs import fields
+from attrs import fields, frozen
 
 from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
-from pacs_core.plugins import PluginManager, PluginRecord, PluginState
+from pacs_core.plugins import Fault, PluginManager, PluginRecord, PluginState
 
 DEFAULT_FILE = "pacs.toml"
+
+Overrides = Mapping[str, Mapping[str, Any]]
 
 
 def find_config(explicit: Path | None) -> Path | None:
@@ -43,9 +46,7 @@ def read_tables(path: Path | None) -> dict[str, Any]:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
 
 
-def load_config(
-    path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | None = None
-) -> Config:
+def load_config(path: Path | None = None, overrides: Overrides | None = None) -> Config:
     """Return the kernel's configuration.
 
     Parameters
@@ -60,6 +61,24 @@ def load_config(
     ConfigError
         With every problem found.
     """
+    config, problems = inspect_config(path, overrides)
+    if problems:
+        raise ConfigError([*problems, *_plugin_problems(config, problems)])
+    return config
+
+
+def inspect_config(
+    path: Path | None = None, overrides: Overrides | None = None
+) -> tuple[Config, list[str]]:
+    """Return the kernel's configuration as far as it is sound, and every problem of its tables.
+
+    A table that is wrong has its defaults.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is no TOML.
+    """
     tables = read_tables(find_config(path))
     problems: list[str] = []
     for name, values in (overrides or {}).items():
@@ -70,9 +89,7 @@ def load_config(
     unknown = sorted(tables.keys() - known.keys())
     problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]
     config = _structure({n: t for n, t in tables.items() if n in known}, problems)
-    if problems:
-        raise ConfigError([*problems, *_plugin_problems(config, problems)])
-    return config
+    return config, problems
 
 
 def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
@@ -106,22 +123,51 @@ def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[typ
     ConfigError
         With every problem in every ``[plugin.NAME]`` table.
     """
-    configs: dict[type, object] = {}
-    problems = _unknown_tables(manager, config)
-    with_config = set()
-    for record, schema in _schemas(manager):
-        with_config.add(record.name)
+    found = inspect_plugin_configs(manager, config)
+    if found.problems:
+        raise ConfigError([*found.unknown, *chain.from_iterable(found.wrong.values())])
+    return {type(each): each for each in found.configs.values()}
+
+
+@frozen
+class PluginConfigs:
+    """What became of the ``[plugin.NAME]`` tables.
+
+    Attributes
+    ----------
+    configs : mapping of str to object
+        Structured config by plugin.
+    wrong : mapping of str to list of str
+        Problems of a plugin's table.
+    unknown : list of str
+        Problems of tables that belong to no plugin.
+    """
+
+    configs: Mapping[str, object]
+    wrong: Mapping[str, Sequence[str]]
+    unknown: Sequence[str]
+
+    @property
+    def problems(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.wrong or self.unknown)
+
+
+def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConfigs:
+    """Structure every loaded plugin's config, whatever is wrong with others."""
+    configs: dict[str, object] = {}
+    wrong: dict[str, Sequence[str]] = {}
+    schemas = {record.name: schema for record, schema in _schemas(manager)}
+    for name, schema in schemas.items():
         try:
-            table = config.plugin.get(record.name, {})
-            configs[schema] = structure(table, schema, f"plugin.{record.name}")
+            table = config.plugin.get(name, {})
+            configs[name] = structure(table, schema, f"plugin.{name}")
         except ConfigError as error:
-            problems += error.problems
+            wrong[name] = error.problems
     for record in manager.loaded:
-        if config.plugin.get(record.name) and record.name not in with_config:
-            problems.append(f"plugin.{record.name}: this plugin has no configuration")
-    if problems:
-        raise ConfigError(problems)
-    return configs
+        if config.plugin.get(record.name) and record.name not in schemas:
+            wrong[record.name] = [f"plugin.{record.name}: this plugin has no configuration"]
+    return PluginConfigs(configs, wrong, _unknown_tables(manager, config))
 
 
 def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:
@@ -130,15 +176,14 @@ def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:
         try:
             schema = check_schema(result)
         except TypeError as error:
-            manager.quarantine(record, f"pacs_config: {error}", error)
+            manager.quarantine(record, Fault.CONFIG_CLASS, f"pacs_config: {error}", error)
             continue
         owner = owners.setdefault(schema, record)
         if owner is record:
             yield record, schema
         else:
-            manager.quarantine(
-                record, f"pacs_config: plugin {owner.name} ({owner.source}) uses this class already"
-            )
+            reason = f"pacs_config: plugin {owner.name} ({owner.source}) uses this class already"
+            manager.quarantine(record, Fault.CONFLICT, reason)
 
 
 def _unknown_tables(manager: PluginManager, config: Config) -> list[str]:

@@ -1,14 +1,28 @@
 """The plugin layer: markers, hook specifications, manager, and the registry of descriptors."""
 
+from pacs_core.plugins.code import CodeFrame
+from pacs_core.plugins.deprecation import RENAMED_HOOKS, RenamedHook
 from pacs_core.plugins.manager import PluginManager
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, hookimpl, hookspec
-from pacs_core.plugins.records import PluginError, PluginPolicy, PluginRecord, PluginState
-from pacs_core.plugins.registry import KINDS, Kind, RegistrationError, Registry
+from pacs_core.plugins.owners import CodeMap
+from pacs_core.plugins.records import (
+    Fault,
+    PluginError,
+    PluginPolicy,
+    PluginRecord,
+    PluginState,
+)
+from pacs_core.plugins.registry import KINDS, ConflictError, Kind, RegistrationError, Registry
 
 __all__ = [
     "API_VERSION",
     "ENTRY_POINT_GROUP",
     "KINDS",
+    "RENAMED_HOOKS",
+    "CodeFrame",
+    "CodeMap",
+    "ConflictError",
+    "Fault",
     "Kind",
     "PluginError",
     "PluginManager",
@@ -17,6 +31,7 @@ __all__ = [
     "PluginState",
     "RegistrationError",
     "Registry",
+    "RenamedHook",
     "hookimpl",
     "hookspec",
 ]

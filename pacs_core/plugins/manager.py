@@ -5,18 +5,32 @@ one plugin does wrong reaches another (compare conda#12096, simonw/llm#1280).
 """
 
 import logging
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import cast
 
 import pluggy
 from importlib_metadata import Distribution, EntryPoint, entry_points
 
 from pacs_core.plugins import hookspecs
+from pacs_core.plugins.deprecation import RENAMED_HOOKS, Adapter, RenamedHook
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, PROJECT
-from pacs_core.plugins.records import PluginError, PluginPolicy, PluginRecord, PluginState
+from pacs_core.plugins.records import Fault, PluginError, PluginPolicy, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
+
+
+Implementation = Callable[[Mapping[str, object]], object]
+
+
+class UnknownHookError(PluginError):
+    """A plugin implements a hook that this node does not have."""
+
+
+class ApiVersionError(PluginError):
+    """A plugin was built for another version of hooks and contracts."""
 
 
 class PluginManager:
@@ -27,14 +41,24 @@ class PluginManager:
     policy : PluginPolicy
     found : iterable of EntryPoint or None
         Instead of those of the environment.
+    specifications : module or object
+        Holds the hook specifications.
+    renamed : mapping of str to RenamedHook
+        By old name: what hooks were called.
     """
 
     def __init__(
-        self, policy: PluginPolicy | None = None, found: Iterable[EntryPoint] | None = None
+        self,
+        policy: PluginPolicy | None = None,
+        found: Iterable[EntryPoint] | None = None,
+        *,
+        specifications: ModuleType | type = hookspecs,
+        renamed: Mapping[str, RenamedHook] = RENAMED_HOOKS,
     ) -> None:
         self.policy = policy or PluginPolicy()
         self._pluggy = pluggy.PluginManager(PROJECT)
-        self._pluggy.add_hookspecs(hookspecs)
+        self._pluggy.add_hookspecs(specifications)
+        self._renamed = renamed
         points = entry_points(group=ENTRY_POINT_GROUP) if found is None else found
         self.records = [self._load(name, points) for name, points in self._by_name(points)]
 
@@ -47,12 +71,13 @@ class PluginManager:
 
     def _load(self, name: str, points: list[EntryPoint]) -> PluginRecord:
         distribution, version, target = _identity(points[0])
-        record = PluginRecord(name, target, distribution, version)
+        record = PluginRecord(name, target, distribution, version, metadata=_metadata(points[0]))
         if name in self.policy.disabled:
             record.state, record.reason = PluginState.DISABLED, "disabled by [plugins] disabled"
         elif len(points) > 1:
             sources = " and ".join(" ".join(_identity(point)[:2]) for point in points)
-            record.quarantine(f"the name {name!r} is taken twice, by {sources}; uninstall one")
+            reason = f"the name {name!r} is taken twice, by {sources}; uninstall one"
+            record.quarantine(Fault.NAME_TAKEN, reason)
         else:
             self._import(record, points[0])
         return record
@@ -66,18 +91,46 @@ class PluginManager:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            self.quarantine(record, f"loading {record.target} failed: {_summary(error)}", error)
+            reason = f"loading {record.target} failed: {_summary(error)}"
+            self.quarantine(record, _fault_of(error), reason, error)
 
     def _check_hooks(self, record: PluginRecord) -> None:
         callers = self._pluggy.get_hookcallers(record.plugin) or []
-        unknown = [caller.name for caller in callers if caller.spec is None]
+        unknown = [c.name for c in callers if c.spec is None and c.name not in self._renamed]
         if unknown:
             known = ", ".join(self._hook_names())
-            raise PluginError(f"unknown hooks {', '.join(unknown)}; this node knows {known}")
-        record.hooks = tuple(sorted(caller.name for caller in callers))
+            raise UnknownHookError(f"unknown hooks {', '.join(unknown)}; this node knows {known}")
+        implemented = {self._current_name(caller.name) for caller in callers}
+        record.hooks = tuple(sorted(implemented))
+        self._note_deprecated(record, callers)
+
+    def _note_deprecated(self, record: PluginRecord, callers: Iterable[pluggy.HookCaller]) -> None:
+        notes = [note for caller in callers for note in self._deprecated(record, caller)]
+        record.deprecated = tuple(notes)
+        for note in notes:
+            logger.warning("plugin %s (%s): %s", record.name, record.source, note)
+
+    def _deprecated(self, record: PluginRecord, caller: pluggy.HookCaller) -> Iterator[str]:
+        if caller.spec is None:
+            rename = self._renamed[caller.name]
+            if not hasattr(record.plugin, rename.name):  # else it serves older nodes as well
+                note = rename.note(caller.name)
+                warnings.warn(f"plugin {record.name}: {note}", DeprecationWarning, stacklevel=2)
+                yield note
+            return
+        if caller.spec.warn_on_impl:
+            yield str(caller.spec.warn_on_impl)
+        arguments = caller.spec.warn_on_impl_args or {}
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin_name == record.name:
+                yield from (str(arguments[a]) for a in implementation.argnames if a in arguments)
+
+    def _current_name(self, hook: str) -> str:
+        rename = self._renamed.get(hook)
+        return rename.name if rename else hook
 
     def _hook_names(self) -> list[str]:
-        return sorted(name for name in vars(hookspecs) if name.startswith("pacs_"))
+        return sorted(name for name in vars(self._pluggy.hook) if name.startswith("pacs_"))
 
     @property
     def loaded(self) -> list[PluginRecord]:
@@ -98,28 +151,45 @@ class PluginManager:
         PluginRecord, object
             The plugin, and what its implementation returned.
         """
-        caller = getattr(self._pluggy.hook, hook)
-        implementations = {impl.plugin_name: impl for impl in caller.get_hookimpls()}
+        implementations = self._implementations(hook)
         for record in self.loaded:
             implementation = implementations.get(record.name)
             if implementation is None:
                 continue
             try:
-                values = [arguments[name] for name in implementation.argnames]
-                result = implementation.function(*values)
+                result = implementation(arguments)
             except (Exception, SystemExit) as error:
-                self.quarantine(record, f"{hook} raised {_summary(error)}", error)
+                reason = f"{hook} raised {_summary(error)}"
+                self.quarantine(record, Fault.HOOK_RAISED, reason, error)
             else:
                 yield record, result
 
+    def _implementations(self, hook: str) -> dict[str, Implementation]:
+        """Return a plugin's implementation of a hook, under its name or an old one."""
+        old = [name for name, rename in self._renamed.items() if rename.name == hook]
+        found: dict[str, Implementation] = {}
+        for name in [*old, hook]:
+            caller = getattr(self._pluggy.hook, name, None)
+            adapt = self._renamed[name].adapt if name in old else None
+            for implementation in caller.get_hookimpls() if caller else ():
+                found[implementation.plugin_name] = _bound(implementation, adapt)
+        return found
+
     def quarantine(
-        self, record: PluginRecord, reason: str, error: BaseException | None = None
+        self,
+        record: PluginRecord,
+        fault: Fault,
+        reason: str,
+        error: BaseException | None = None,
     ) -> None:
         """Take a plugin out: none of its hooks is called again."""
-        record.quarantine(reason, error)
+        record.quarantine(fault, reason, error)
         if record.plugin is not None and self._pluggy.has_plugin(record.name):
             self._pluggy.unregister(name=record.name)
-        logger.warning("plugin %s (%s) is quarantined: %s", record.name, record.source, reason)
+        where = f" (at {record.frames[-1]})" if record.frames else ""
+        logger.warning(
+            "plugin %s (%s) is quarantined: %s%s", record.name, record.source, reason, where
+        )
 
     def check_required(self) -> None:
         """Refuse to go on without a plugin that the policy requires.
@@ -151,14 +221,41 @@ def _identity(point: EntryPoint) -> tuple[str, str, str]:
     return *source, point.value
 
 
+def _metadata(point: EntryPoint) -> Distribution | None:
+    try:
+        return cast(Distribution | None, point.dist)
+    except Exception:
+        return None
+
+
 def _summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _bound(implementation: pluggy.HookImpl, adapt: Adapter | None) -> Implementation:
+    def call(arguments: Mapping[str, object]) -> object:
+        result = implementation.function(*(arguments[name] for name in implementation.argnames))
+        return adapt(result) if adapt else result
+
+    return call
+
+
+_FAULTS: dict[type[BaseException], Fault] = {
+    ModuleNotFoundError: Fault.MISSING_MODULE,
+    ApiVersionError: Fault.API_VERSION,
+    UnknownHookError: Fault.UNKNOWN_HOOK,
+    pluggy.PluginValidationError: Fault.UNKNOWN_HOOK,
+}
+
+
+def _fault_of(error: BaseException) -> Fault:
+    return next((f for kind, f in _FAULTS.items() if isinstance(error, kind)), Fault.IMPORT)
 
 
 def _check_api(plugin: object) -> None:
     wanted = getattr(plugin, "PACS_API_VERSION", API_VERSION)
     if wanted[0] != API_VERSION[0] or tuple(wanted) > API_VERSION:
-        raise PluginError(
+        raise ApiVersionError(
             f"it was built for plugin API {'.'.join(map(str, wanted))}, this node offers "
             f"{'.'.join(map(str, API_VERSION))}; install matching versions"
         )

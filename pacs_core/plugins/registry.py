@@ -19,7 +19,7 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.plugins.manager import PluginManager
-from pacs_core.plugins.records import PluginRecord
+from pacs_core.plugins.records import Fault, PluginRecord
 
 
 @frozen
@@ -46,6 +46,14 @@ KINDS = (
 class RegistrationError(Exception):
     """What a plugin registers is of the wrong type, or taken already."""
 
+    fault = Fault.WRONG_RESULT
+
+
+class ConflictError(RegistrationError):
+    """What a plugin registers is taken already."""
+
+    fault = Fault.CONFLICT
+
 
 @define
 class Registry:
@@ -69,10 +77,10 @@ class Registry:
             try:
                 self._register(record, offered[record.name])
             except RegistrationError as error:
-                manager.quarantine(record, str(error))
+                manager.quarantine(record, error.fault, str(error))
             except Exception as error:
                 reason = f"its descriptors cannot be read: {type(error).__name__}: {error}"
-                manager.quarantine(record, reason, error)
+                manager.quarantine(record, Fault.WRONG_RESULT, reason, error)
 
     def _register(self, record: PluginRecord, offers: list[tuple[Kind, object]]) -> None:
         accepted = [(kind, each) for kind, result in offers for each in _checked(kind, result)]
@@ -81,7 +89,7 @@ class Registry:
             for claim in _claims(kind, descriptor):
                 owner = self._owners.get(claim) or claims.get(claim)
                 if owner is not None:
-                    raise RegistrationError(_taken(kind, claim, owner, record))
+                    raise ConflictError(_taken(kind, claim, owner, record))
                 claims[claim] = record
         self._owners |= claims
         for kind, descriptor in accepted:
