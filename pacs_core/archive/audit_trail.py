@@ -13,6 +13,9 @@ from pacs_core.contracts import AuditEvent, AuditFailedError, AuditSink, AuditTr
 _log = logging.getLogger(__name__)
 
 BATCH = 256
+LINGER = 0.05
+"""Seconds in which events gather for a sink that nobody waits for: one batch costs a thread hop."""
+
 LOG_INTERVAL = 60.0
 """Seconds between two log entries on the failures of one sink."""
 
@@ -37,7 +40,7 @@ class _Channel(Consumer[_Entry]):
     def __init__(
         self, name: str, sink: AuditSink, required: bool, timeout: float, capacity: int
     ) -> None:
-        super().__init__(name, capacity, BATCH)
+        super().__init__(name, capacity, BATCH, 0.0 if required else LINGER)
         self.required = required
         self.dropped = 0
         self._sink = sink

@@ -1,20 +1,8 @@
 """One lock for each key that somebody holds or waits for, and none for all others."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 import anyio
-from attrs import define, field
-
-
-def _lock() -> anyio.Lock:
-    return anyio.Lock(fast_acquire=True)
-
-
-@define(eq=False)
-class _Entry:
-    lock: anyio.Lock = field(factory=_lock)
-    users: int = 0
 
 
 class KeyedLocks:
@@ -26,15 +14,46 @@ class KeyedLocks:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        """Hold the lock of `key`."""
-        entry = self._entries.setdefault(key, _Entry())
-        entry.users += 1
+    def hold(self, key: str) -> "_Hold":
+        """Return an async context manager that holds the lock of `key`."""
+        return _Hold(self._entries, key)
+
+
+class _Entry:
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock(fast_acquire=True)
+        self.users = 0
+
+
+class _Hold:
+    # A class rather than a generator: this is on the way of every instance.
+    __slots__ = ("_entries", "_entry", "_key")
+
+    def __init__(self, entries: dict[str, _Entry], key: str) -> None:
+        self._entries = entries
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        self._entry = self._entries.setdefault(self._key, _Entry())
+        self._entry.users += 1
         try:
-            async with entry.lock:
-                yield
-        finally:
-            entry.users -= 1
-            if not entry.users:
-                del self._entries[key]
+            await self._entry.lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._entry.lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._entry.users -= 1
+        if not self._entry.users:
+            del self._entries[self._key]

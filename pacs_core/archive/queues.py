@@ -43,11 +43,20 @@ class BatchQueue(Generic[ItemT]):
             await self._room.wait()
         return True
 
-    async def take(self, limit: int) -> list[ItemT]:
-        """Wait for items and remove up to `limit`; none once it is closed and empty."""
+    async def take(self, limit: int, linger: float = 0.0) -> list[ItemT]:
+        """Wait for items and remove up to `limit`; none once it is closed and empty.
+
+        Parameters
+        ----------
+        limit : int
+        linger : float
+            Seconds to let more items gather once the first is there.
+        """
         while not self._items and not self.closed:
             self._arrival = anyio.Event()
             await self._arrival.wait()
+            if linger and not self.closed:
+                await anyio.sleep(linger)
         batch = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
         self._wake_producers()
         return batch
@@ -80,13 +89,16 @@ class Consumer(ABC, Generic[ItemT]):
         Items that may wait.
     batch : int
         Items that are consumed at once, at most.
+    linger : float
+        Seconds to let more items gather once the first is there.
     """
 
-    def __init__(self, name: str, capacity: int, batch: int) -> None:
+    def __init__(self, name: str, capacity: int, batch: int, linger: float = 0.0) -> None:
         self.name = name
         self.failures = 0
         self.queue: BatchQueue[ItemT] = BatchQueue(capacity)
         self._batch = batch
+        self._linger = linger
         self._scope: anyio.CancelScope | None = None
         self._ended = anyio.Event()
 
@@ -112,7 +124,7 @@ class Consumer(ABC, Generic[ItemT]):
     async def _run(self, scope: anyio.CancelScope) -> None:
         try:
             with scope:
-                while batch := await self.queue.take(self._batch):
+                while batch := await self.queue.take(self._batch, self._linger):
                     await self.consume(batch)
         finally:
             self.queue.close()

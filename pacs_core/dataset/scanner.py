@@ -31,7 +31,7 @@ from pacs_core.dataset.model import (
 )
 from pacs_core.dataset.parser import MAX_DEPTH, Parser, actual_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
-from pacs_core.dataset.values import decode_value
+from pacs_core.dataset.values import decode_recurring
 
 MAX_HEADER = 1 << 20
 MAX_VALUE = 1 << 16
@@ -343,7 +343,7 @@ class HeaderScanner:
             items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
             self.attributes[tag] = items
         elif vr not in BULK_VRS:
-            values = decode_value(vr, raw, layout.little_endian, self._character_sets)
+            values = decode_recurring(vr, raw, layout.little_endian, self._character_sets)
             self.attributes[tag] = values
             if tag == SPECIFIC_CHARACTER_SET:
                 self._character_sets = values

@@ -1,6 +1,7 @@
 """The value of one element: bytes to the value model and back (PS3.5 §6.2)."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from struct import Struct, error
 from typing import TypeAlias
 
@@ -27,6 +28,26 @@ _LEADING_PADDING = frozenset({"AE", "CS", "DS", "IS", "LO", "SH"})
 _PADDING = " \0"
 
 Encoder: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], bytes]
+
+
+_RECURRING = 128
+"""Bytes up to which decoded values are remembered: most headers repeat what others said."""
+
+
+def decode_recurring(
+    vr: str, raw: bytes | memoryview, little_endian: bool, character_sets: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Do the same as :func:`decode_value`, faster for values that were met before."""
+    if len(raw) > _RECURRING:
+        return decode_value(vr, raw, little_endian, character_sets)
+    return _decode_remembered(vr, bytes(raw), little_endian, character_sets)
+
+
+@lru_cache(maxsize=16384)
+def _decode_remembered(
+    vr: str, raw: bytes, little_endian: bool, character_sets: tuple[str, ...]
+) -> tuple[str, ...]:
+    return decode_value(vr, raw, little_endian, character_sets)
 
 
 def decode_value(

@@ -1,6 +1,7 @@
 """Unique identifiers as they come from the wire (PS3.5 §9.1)."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_UID_LENGTH: Final = 64
@@ -8,6 +9,7 @@ MAX_UID_LENGTH: Final = 64
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
+@lru_cache(maxsize=8192)  # each UID of an object is checked where it is used, and most recur
 def is_valid_uid(text: str) -> bool:
     """Tell whether `text` is safe and meaningful as a UID (PS3.5 §9.1).
 
