@@ -2,19 +2,23 @@
 
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble
+from pacs_core.app.capabilities import CAPABILITIES, Capability, missing_capabilities
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
 from pacs_core.app.serve import serve
 from pacs_core.app.workers import Supervisor
 
 __all__ = [
+    "CAPABILITIES",
     "Assembly",
+    "Capability",
     "OpenArchive",
     "Place",
     "RunningNode",
     "StartError",
     "Supervisor",
     "assemble",
+    "missing_capabilities",
     "open_archive",
     "run_node",
     "serve",

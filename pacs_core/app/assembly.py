@@ -1,6 +1,7 @@
 """From a configuration to registered plugins: everything before the first component exists."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -57,6 +58,15 @@ class Assembly:
         if preferred is None and len(entries) > 1:
             raise ConfigError([f"archive.{label}: choose one of {available}"])
         return preferred or (entries[0] if entries else None)
+
+    def plugin_configs(self) -> Mapping[str, object]:
+        """Return the structured config of each loaded plugin that has one, by name."""
+        configs = self.setup.configs
+        return {
+            record.name: configs[schema]
+            for record, schema in self.manager.call("pacs_config")
+            if isinstance(schema, type) and schema in configs
+        }
 
     def check_audit(self) -> None:
         """Refuse a configuration that requires an audit sink that is not there.

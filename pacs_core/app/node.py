@@ -13,8 +13,10 @@ from attrs import frozen
 
 from pacs_core.app.archive import OpenArchive, open_archive, start_optional
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.capabilities import missing_capabilities
+from pacs_core.app.leaks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
-from pacs_core.archive import NoArchive
+from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
     Listener,
     Occupancy,
@@ -32,7 +34,7 @@ from pacs_core.contracts import (
     Outcome,
     ServiceProviderDescriptor,
 )
-from pacs_core.plugins import PluginRecord, PluginState
+from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +94,12 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
         The port cannot be bound.
     """
     settings = assembly.config.node
-    async with open_archive(assembly) as opened:
+    owners = CodeMap(assembly.manager.loaded)
+    async with (
+        no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
+        watched_loop(owners, assembly.config.log.slow_loop),
+        open_archive(assembly) as opened,
+    ):
         services = await _services(assembly, opened)
         place = place or Place(tuple(bind_sockets(settings.host, settings.port)), Occupancy())
         listener = Listener(
@@ -165,16 +172,8 @@ async def _start_access(
 async def _announce(
     assembly: Assembly, opened: OpenArchive, services: Services, restarted: str
 ) -> None:
-    if isinstance(opened.archive, NoArchive):
-        logger.info(
-            "no object store and index: this node archives nothing "
-            "(pip install pacs-store-filesystem pacs-index-sqlite)"
-        )
-    if not services.offers:
-        logger.warning(
-            "no SOP class is provided: every presentation context will be refused "
-            "(pip install pacs-sop-verification pacs-sop-storage pacs-sop-query-retrieve)"
-        )
+    for missing in missing_capabilities(assembly):
+        logger.warning("%s", missing)
     for record in assembly.manager.records:
         if record.state is PluginState.QUARANTINED:
             details = {"plugin": record.name, "source": record.source, "reason": record.reason}

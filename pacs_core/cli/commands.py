@@ -24,7 +24,7 @@ _COMMANDS = {
     "index verify": ("index:verify", "Name every difference between index and object store."),
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
-    "plugins": ("plugins:plugins", "List plugins and their state."),
+    "plugins": ("plugins:app", "List, examine or begin plugins."),
 }
 """Name, function (imported when it is run) and help of each command, in the order of the help."""
 

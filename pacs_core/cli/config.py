@@ -1,8 +1,5 @@
 """``pacs config``."""
 
-from collections.abc import Mapping
-
-from pacs_core.app import Assembly
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.config import effective_tables, to_toml
@@ -15,18 +12,8 @@ def show(*, options: LocalOptions = LOCAL) -> None:
     Of secrets only their whereabouts are shown.
     """
     assembly = assemble_local(options)
-    tables = effective_tables(assembly.config, _by_plugin(assembly))
+    tables = effective_tables(assembly.config, assembly.plugin_configs())
     print(to_toml(tables).lstrip(), end="")
-
-
-def _by_plugin(assembly: Assembly) -> Mapping[str, object]:
-    configs = assembly.setup.configs
-    schemas = assembly.manager.call("pacs_config")
-    return {
-        record.name: configs[schema]
-        for record, schema in schemas
-        if isinstance(schema, type) and schema in configs
-    }
 
 
 def check(*, options: LocalOptions = LOCAL) -> None:

@@ -17,6 +17,8 @@ LogLevelOption = Annotated[
 ]
 DataOption = Annotated[Path | None, Parameter(help="Data directory, instead of the configured.")]
 
+JsonOption = Annotated[bool, Parameter(name="--json", negative=())]
+
 
 @Parameter(name="*", group="Common options")
 @frozen(kw_only=True)

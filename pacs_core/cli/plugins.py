@@ -1,24 +1,32 @@
-"""``pacs plugins``."""
+"""``pacs plugins``: the list, and the commands below it."""
 
 import json
-from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App
 
 from pacs_core.app import assemble
 from pacs_core.cli.errors import report
 from pacs_core.cli.logs import configure_logging
-from pacs_core.cli.options import ConfigOption, LogLevelOption
+from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
 from pacs_core.cli.output import print_table
 from pacs_core.config import ConfigError, load_config
 from pacs_core.plugins import PluginError, PluginManager, PluginRecord
 
 _HEADER = ("NAME", "VERSION", "DISTRIBUTION", "STATE", "PROVIDES", "HOOKS", "REASON")
 
+app = App(name="plugins", help="List, examine or begin plugins.", version_flags=[])
+app.command(
+    "pacs_core.cli.doctor:doctor",
+    name="doctor",
+    help="Say what is wrong with plugins, and what to do.",
+)
+app.command("pacs_core.cli.new_plugin:new", name="new", help="Begin a plugin from the template.")
 
+
+@app.default
 def plugins(
     *,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     log_level: LogLevelOption = None,
 ) -> int:

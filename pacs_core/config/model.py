@@ -1,11 +1,12 @@
 """The kernel's part of the configuration, table by table."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, gt, in_, le
+from attrs.validators import and_, ge, gt, in_, le, lt
 
 from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability
 from pacs_core.association import NetworkSettings
@@ -116,11 +117,15 @@ class LogConfig:
     ----------
     level : str
         One of ``debug``, ``info``, ``warning``, ``error``, ``critical``.
+    slow_loop : float
+        Seconds that a plugin may block the event loop before it is named in the log; 0 watches
+        nothing.
     """
 
     level: str = field(
         default="info", validator=in_(("debug", "info", "warning", "error", "critical"))
     )
+    slow_loop: float = field(default=1.0, validator=[ge(0), lt(math.inf)])
 
 
 @frozen

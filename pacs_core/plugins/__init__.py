@@ -1,6 +1,6 @@
 """The plugin layer: markers, hook specifications, manager, and the registry of descriptors."""
 
-from pacs_core.plugins.code import CodeFrame
+from pacs_core.plugins.code import CodeFrame, frame_of
 from pacs_core.plugins.deprecation import RENAMED_HOOKS, RenamedHook
 from pacs_core.plugins.manager import PluginManager
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, hookimpl, hookspec
@@ -32,6 +32,7 @@ __all__ = [
     "RegistrationError",
     "Registry",
     "RenamedHook",
+    "frame_of",
     "hookimpl",
     "hookspec",
 ]

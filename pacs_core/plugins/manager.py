@@ -223,9 +223,11 @@ def _identity(point: EntryPoint) -> tuple[str, str, str]:
 
 def _metadata(point: EntryPoint) -> Distribution | None:
     try:
-        return cast(Distribution | None, point.dist)
-    except Exception:
+        distribution = cast(Distribution, point.dist)
+        readable = bool(distribution.version)
+    except Exception:  # no metadata, or broken ones
         return None
+    return distribution if readable else None
 
 
 def _summary(error: BaseException) -> str:

@@ -1,0 +1,96 @@
+"""What a node cannot do for lack of a plugin, and which distributions would change that."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.contracts import (
+    IndexDescriptor,
+    ObjectStoreDescriptor,
+    ServiceProviderDescriptor,
+)
+from pacs_core.plugins import KINDS, PluginManager, PluginState
+
+
+@frozen
+class Capability:
+    """Something that an archive needs and a plugin provides.
+
+    Attributes
+    ----------
+    what : str
+        As in "no ...".
+    descriptor : type
+        Of what provides it.
+    consequence : str
+        What the node does without it.
+    distributions : tuple of str
+        Some that provide it.
+    """
+
+    what: str
+    descriptor: type
+    consequence: str
+    distributions: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return f"pip install {' '.join(self.distributions)}"
+
+
+CAPABILITIES: Final = (
+    Capability(
+        "object store",
+        ObjectStoreDescriptor,
+        "this node archives nothing",
+        ("pacs-store-filesystem",),
+    ),
+    Capability("index", IndexDescriptor, "this node archives nothing", ("pacs-index-sqlite",)),
+    Capability(
+        "SOP class",
+        ServiceProviderDescriptor,
+        "every presentation context will be refused",
+        ("pacs-sop-verification", "pacs-sop-storage", "pacs-sop-query-retrieve"),
+    ),
+)
+
+
+@frozen
+class Missing:
+    """A capability that the node does not have, and the plugins that were to provide it."""
+
+    capability: Capability
+    quarantined: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """What is missing, and what follows."""
+        return f"no {self.capability.what}: {self.capability.consequence}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        if self.quarantined:
+            return f"repair {', '.join(self.quarantined)}, see pacs plugins doctor"
+        return self.capability.remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.remedy})"
+
+
+def missing_capabilities(assembly: Assembly) -> Iterator[Missing]:
+    """Iterate over what the plugins of a node leave unprovided."""
+    for capability in CAPABILITIES:
+        entries = assembly.registry.entries(capability.descriptor)
+        if not any(record.state is PluginState.LOADED for record, _ in entries):
+            yield Missing(capability, tuple(_would_provide(assembly.manager, capability)))
+
+
+def _would_provide(manager: PluginManager, capability: Capability) -> Iterator[str]:
+    hook = next(kind.hook for kind in KINDS if kind.descriptor is capability.descriptor)
+    for record in manager.records:
+        if record.state is PluginState.QUARANTINED and hook in record.hooks:
+            yield record.name

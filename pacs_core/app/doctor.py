@@ -1,0 +1,192 @@
+"""Examines the plugins of a node without starting it: what is wrong, and what to do."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.capabilities import missing_capabilities
+from pacs_core.app.remedies import remedy_for
+from pacs_core.config import (
+    Config,
+    ConfigError,
+    PluginConfigs,
+    effective_tables,
+    inspect_config,
+    inspect_plugin_configs,
+)
+from pacs_core.contracts import (
+    IndexDescriptor,
+    ObjectStoreDescriptor,
+    ServiceProviderDescriptor,
+    Setup,
+)
+from pacs_core.plugins import (
+    KINDS,
+    CodeFrame,
+    Fault,
+    PluginError,
+    PluginManager,
+    PluginRecord,
+    PluginState,
+    Registry,
+)
+from pacs_core.plugins.requirements import missing_extras, unmet_requirements
+
+
+@frozen
+class Problem:
+    """Something that needs action, and which."""
+
+    what: str
+    action: str
+
+
+@define
+class PluginReport:
+    """All that is to be said of one plugin.
+
+    Attributes
+    ----------
+    record : PluginRecord
+    provides : list of str
+        What it has registered, in words.
+    config : mapping or None
+        The effective values of its table, secrets hidden; None if it has no configuration, or a
+        wrong one.
+    problems : list of Problem
+    frames : tuple of CodeFrame
+        Where in its own code the error behind a quarantine came from, innermost last.
+    notes : list of str
+        What is worth knowing and needs no action.
+    """
+
+    record: PluginRecord
+    provides: list[str] = field(factory=list)
+    config: Mapping[str, object] | None = None
+    problems: list[Problem] = field(factory=list)
+    frames: tuple[CodeFrame, ...] = ()
+    notes: list[str] = field(factory=list)
+
+
+@frozen
+class Diagnosis:
+    """The plugins of a node, and what is wrong beyond single plugins."""
+
+    plugins: list[PluginReport]
+    problems: list[Problem]
+
+    @property
+    def needs_action(self) -> bool:
+        """Whether there is any problem."""
+        return bool(self.problems or any(plugin.problems for plugin in self.plugins))
+
+
+def diagnose(path: Path | None = None, found: Iterable[Any] | None = None) -> Diagnosis:
+    """Examine the configuration and the plugins of this environment; nothing is started.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Config file; see :func:`pacs_core.config.find_config`.
+    found : iterable of EntryPoint, optional
+        Instead of those of the environment.
+    """
+    config, problems = _config(path)
+    manager = PluginManager(config.plugins, found)
+    configs = inspect_plugin_configs(manager, config)
+    for record in manager.loaded:
+        if wrong := configs.wrong.get(record.name):
+            manager.quarantine(record, Fault.CONFIG_TABLE, "; ".join(wrong))
+    setup = Setup(config.settings, {type(each): each for each in configs.configs.values()})
+    assembly = Assembly(config, manager, setup, Registry())
+    assembly.registry.collect(manager, setup)
+    problems += [_configuration(text) for text in configs.unknown]
+    problems += _of_the_node(assembly)
+    plugins = [_report(assembly, record, configs) for record in manager.records]
+    return Diagnosis(plugins, problems)
+
+
+def _config(path: Path | None) -> tuple[Config, list[Problem]]:
+    try:
+        config, problems = inspect_config(path)
+    except ConfigError as error:
+        config, problems = Config(), list(error.problems)
+    return config, [_configuration(text) for text in problems]
+
+
+def _configuration(text: str) -> Problem:
+    return Problem(f"configuration: {text}", "correct the config file")
+
+
+def _of_the_node(assembly: Assembly) -> list[Problem]:
+    problems = []
+    for check in (_choose_store, _choose_index, Assembly.check_audit):
+        try:
+            check(assembly)
+        except ConfigError as error:
+            problems += [_configuration(text) for text in error.problems]
+    try:
+        assembly.manager.check_required()
+    except PluginError as error:
+        problems.append(Problem(str(error), "repair or install them, or require them no longer"))
+    missing = missing_capabilities(assembly)
+    return problems + [Problem(each.what, each.remedy) for each in missing]
+
+
+def _choose_store(assembly: Assembly) -> None:
+    assembly.choose(ObjectStoreDescriptor)
+
+
+def _choose_index(assembly: Assembly) -> None:
+    assembly.choose(IndexDescriptor)
+
+
+def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) -> PluginReport:
+    report = PluginReport(record, frames=record.frames)
+    report.config = _effective(record.name, configs)
+    if record.state is PluginState.LOADED:
+        report.provides = list(_provided(assembly.registry, record))
+    if record.state is PluginState.QUARANTINED:
+        report.problems.append(Problem(record.reason, remedy_for(record)))
+    if record.state is PluginState.DISABLED:
+        report.notes.append(record.reason)
+    report.notes += [f"deprecated: {note}" for note in record.deprecated]
+    _examine_distribution(report)
+    return report
+
+
+def _effective(name: str, configs: PluginConfigs) -> Mapping[str, object] | None:
+    if name not in configs.configs:
+        return None
+    tables: Any = effective_tables(Config(), {name: configs.configs[name]})["plugin"]
+    return tables[name]  # type: ignore[no-any-return]
+
+
+def _provided(registry: Registry, record: PluginRecord) -> Iterable[str]:
+    for kind in KINDS:
+        for owner, descriptor in registry.entries(kind.descriptor):
+            if owner is record:
+                yield f"{kind.label} {descriptor.name}{_extent(descriptor)}"
+
+
+def _extent(descriptor: object) -> str:
+    if not isinstance(descriptor, ServiceProviderDescriptor):
+        return ""
+    count = len(descriptor.sop_classes)
+    return f" ({count} SOP class{'' if count == 1 else 'es'})"
+
+
+def _examine_distribution(report: PluginReport) -> None:
+    record = report.record
+    if record.metadata is None or record.state is PluginState.DISABLED:
+        return
+    for unmet in unmet_requirements(record.metadata):
+        action = f"install matching versions: pip install {record.distribution}"
+        report.problems.append(Problem(f"{record.source} {unmet}", action))
+    for extra, missing in missing_extras(record.metadata).items():
+        names = ", ".join(unmet.requirement for unmet in missing)
+        wanted = f"pip install '{record.distribution}[{extra}]'"
+        report.notes.append(f"optional feature {extra!r} is without {names} ({wanted})")

@@ -1,0 +1,103 @@
+"""Notices that something blocks the event loop, and says whose code it is."""
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from types import FrameType
+
+from pacs_core.plugins import CodeMap, frame_of
+
+logger = logging.getLogger(__name__)
+
+_SILENCE = 60.0  # seconds; the same place is not named more often
+_CHECKS = 4  # in the time that the loop may be blocked
+_WAITING = ("select", "poll", "kqueue", "epoll")
+
+
+@asynccontextmanager
+async def watched_loop(owners: CodeMap, limit: float) -> AsyncIterator[None]:
+    """Watch the running event loop for the length of an ``async with`` block.
+
+    Parameters
+    ----------
+    owners : CodeMap
+        Tells plugins' code.
+    limit : float
+        Seconds that the loop may be blocked before it is logged; 0 watches nothing.
+    """
+    if not limit:
+        yield
+        return
+    watchdog = _Watchdog(owners, limit)
+    thread = threading.Thread(target=watchdog.watch, name="pacs loop watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watchdog.end()
+
+
+class _Watchdog:
+    """Asks the loop from a thread, a few times in `limit`, to answer within `limit`."""
+
+    def __init__(self, owners: CodeMap, limit: float) -> None:
+        self._owners = owners
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._watched = threading.get_ident()
+        self._ended = threading.Event()
+        self._named: dict[str, float] = {}
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def watch(self) -> None:
+        while not self._ended.wait(self._limit / _CHECKS):
+            answered = threading.Event()
+            if not self._ask(answered.set):
+                return
+            if not answered.wait(self._limit):
+                self._report()
+                self._await(answered)
+
+    def _ask(self, answer: Callable[[], None]) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(answer)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    def _await(self, answered: threading.Event) -> None:
+        while not answered.wait(self._limit) and not self._ended.is_set():
+            pass
+
+    def _report(self) -> None:
+        frame = sys._current_frames().get(self._watched)
+        if frame is None or _is_waiting(frame):
+            return  # it had no processor, or stood still with the whole process
+        found = self._owners.innermost(frame)
+        place = found[1] if found else frame_of(frame)
+        if not self._is_due(f"{place.file}:{place.function}"):
+            return
+        who = f"plugin {found[0].name} ({found[0].source})" if found else "code outside plugins"
+        logger.warning(
+            "the event loop is blocked for more than %g s by %s, at %s; nothing else is served",
+            self._limit,
+            who,
+            place,
+        )
+
+    def _is_due(self, place: str) -> bool:
+        now = monotonic()
+        due = now - self._named.get(place, -_SILENCE) >= _SILENCE
+        if due:
+            self._named[place] = now
+        return due
+
+
+def _is_waiting(frame: FrameType) -> bool:
+    return frame.f_code.co_name in _WAITING and "selectors" in frame.f_code.co_filename
