@@ -26,9 +26,12 @@ def test_every_source_file_is_in_its_wheel(wheels):
     for project in projects:
         table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
         (package,) = table["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        target = table["tool"]["hatch"]["build"]["targets"]["wheel"]
+        places = {package: Path(package).name, **target.get("force-include", {})}
         sources = {
-            path.relative_to((project / package).parent).as_posix()
-            for path in (project / package).rglob("*")
+            (Path(inside) / path.relative_to(project / source)).as_posix()
+            for source, inside in places.items()
+            for path in (project / source).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
         names = set(zipfile.ZipFile(wheels[table["project"]["name"]]).namelist())
