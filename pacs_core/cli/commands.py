@@ -25,6 +25,7 @@ _COMMANDS = {
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),
+    "conformance": ("conformance:conformance", "Write the DICOM Conformance Statement."),
 }
 """Name, function (imported when it is run) and help of each command, in the order of the help."""
 

@@ -21,11 +21,32 @@ from pacs_core.contracts.service import ServiceProvider, SopClassSupport
 
 @frozen
 class ServiceProviderDescriptor:
-    """A service provider, and the SOP classes that it answers for."""
+    """A service provider, and the SOP classes that it answers for.
+
+    Attributes
+    ----------
+    name : str
+    sop_classes : mapping of str to SopClassSupport
+        By SOP class UID: what is negotiated.
+    create : callable
+    description : str
+        What the service does: this and all that follows is for ``pacs conformance``.
+    statuses : mapping of int to str
+        The statuses that it answers, and when.
+    extended_negotiation : mapping of int to str
+        What it agrees to in SOP class extended negotiation, by the number of the byte in the
+        service class application information, from 1.
+    initiates : str
+        Why, with whom and for what it opens associations; empty if it never does.
+    """
 
     name: str
     sop_classes: Mapping[str, SopClassSupport]
     create: Callable[[Node], ServiceProvider]
+    description: str = ""
+    statuses: Mapping[int, str] = field(factory=dict)
+    extended_negotiation: Mapping[int, str] = field(factory=dict)
+    initiates: str = ""
 
 
 @frozen

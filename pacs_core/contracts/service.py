@@ -27,11 +27,14 @@ class SopClassSupport:
     scu : bool
         The node may act as SCU on an association that it accepted, after SCP/SCU role selection
         (PS3.7 D.3.3.4), as Storage does for C-GET.
+    name : str
+        Of the SOP class, for ``pacs conformance``.
     """
 
     transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
     scp: bool = True
     scu: bool = False
+    name: str = ""
 
 
 @frozen

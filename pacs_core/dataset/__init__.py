@@ -1,6 +1,11 @@
 """Datasets without input or output: scan, parse, encode, and the Part 10 header (PS3.5, PS3.10)."""
 
-from pacs_core.dataset.charset import best_character_set, decode_text, encode_text
+from pacs_core.dataset.charset import (
+    SPECIFIC_CHARACTER_SETS,
+    best_character_set,
+    decode_text,
+    encode_text,
+)
 from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
 from pacs_core.dataset.dictionary import load as load_dictionary
 from pacs_core.dataset.elements import encode_attributes, parse_attributes
@@ -36,6 +41,7 @@ __all__ = [
     "IMPLEMENTATION_CLASS_UID",
     "IMPLEMENTATION_VERSION_NAME",
     "IMPLICIT_VR_LITTLE_ENDIAN",
+    "SPECIFIC_CHARACTER_SETS",
     "Attributes",
     "Encoding",
     "FileMeta",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pacs_core.dataset.iso2022 import ESCAPE, Iso2022
+from pacs_core.dataset.iso2022 import CODE_EXTENSIONS, ESCAPE, Iso2022
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes
 
 CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -32,6 +32,15 @@ _SINGLE_BYTE = {
     "ISOIR203": "iso8859_15",
 }
 _STAND_ALONE = {"ISOIR192": "utf_8", "UTF8": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
+SPECIFIC_CHARACTER_SETS = (
+    *(f"ISO_IR {key.removeprefix('ISOIR')}" for key in _SINGLE_BYTE if key not in ("", "ISOIR6")),
+    *(f"ISO 2022 IR {number}" for number in CODE_EXTENSIONS),
+    "ISO_IR 192",
+    "GB18030",
+    "GBK",
+)
+"""Defined terms of Specific Character Set that are read and written (PS3.3 C.12.1.1.2)."""
+
 _NO_PUNCTUATION = re.compile("[^A-Z0-9]")
 
 

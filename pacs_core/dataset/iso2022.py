@@ -79,6 +79,9 @@ _TERMS: dict[str, tuple[CodeElement, ...]] = {
     "149": (CodeElement(_ESC + b"$)C", "euc_kr"),),
     "58": (CodeElement(_ESC + b"$)A", "gb2312"),),
 }
+CODE_EXTENSIONS = tuple(number for number in _TERMS if number)
+"""Registration numbers of the sets that escape sequences may designate."""
+
 _BY_ESCAPE = {element.escape: element for elements in _TERMS.values() for element in elements}
 
 _ESCAPED = re.compile(rb"(\x1b(?:\$[()][A-Z]|\$[A-Z]|[()\-][A-Za-z]))")

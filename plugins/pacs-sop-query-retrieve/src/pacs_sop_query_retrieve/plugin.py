@@ -11,10 +11,18 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
+from pacs_sop_query_retrieve.conformance import (
+    DESCRIPTIONS,
+    INITIATES,
+    OPTIONS,
+    STATUSES,
+    sop_class_name,
+)
 from pacs_sop_query_retrieve.find import Find
 from pacs_sop_query_retrieve.get import Get
 from pacs_sop_query_retrieve.models import SOP_CLASSES, Service
 from pacs_sop_query_retrieve.move import Move
+from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS, Option, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 
 _PROVIDERS: Final[dict[Service, type[QueryRetrieveProvider]]] = {
@@ -44,8 +52,22 @@ def _descriptor(
         return kind(node, config)
 
     sop_classes = {
-        uid: SopClassSupport()
+        uid: SopClassSupport(name=sop_class_name(model, service))
         for uid, (model, offered) in SOP_CLASSES.items()
         if offered is service and model.name in config.models
     }
-    return ServiceProviderDescriptor(service.value, sop_classes, create)
+    return ServiceProviderDescriptor(
+        service.value,
+        sop_classes,
+        create,
+        description=DESCRIPTIONS[service],
+        statuses=STATUSES[service],
+        extended_negotiation={
+            option + 1: OPTIONS[option] for option in sorted(_options(config, service))
+        },
+        initiates=INITIATES if service is Service.MOVE else "",
+    )
+
+
+def _options(config: QueryRetrieveConfig, service: Service) -> frozenset[Option]:
+    return find_options(config) if service is Service.FIND else RETRIEVE_OPTIONS

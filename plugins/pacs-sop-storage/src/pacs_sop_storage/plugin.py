@@ -1,9 +1,27 @@
 """What the plugin registers."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from pacs_core.contracts import Node, ServiceProviderDescriptor, Setup, SopClassSupport
+from pacs_core.dimse import Status
 from pacs_core.plugins import hookimpl
 from pacs_sop_storage.config import StorageConfig
 from pacs_sop_storage.provider import Storage
+from pacs_sop_storage.sop_classes import SOP_CLASSES
+
+_NAMES: Final = {row.uid: row.name for row in SOP_CLASSES}
+_STATUSES: Final[Mapping[int, str]] = {
+    Status.SUCCESS: "stored as durably as configured, indexed and recorded, or stored already",
+    Status.PROCESSING_FAILURE: "could not be stored, or not be recorded by a required audit sink",
+    Status.DUPLICATE_SOP_INSTANCE: "other content has this UID, and the policy is to reject it",
+    Status.INVALID_SOP_INSTANCE: "the Affected SOP Instance UID is not a UID",
+    Status.SOP_CLASS_NOT_SUPPORTED: "the SOP class is not that of the presentation context",
+    Status.UNRECOGNIZED_OPERATION: "the request is no C-STORE",
+    Status.OUT_OF_RESOURCES: "no room in the object store, or no memory within the budget",
+    Status.DATASET_DOES_NOT_MATCH_SOP_CLASS: "data set and command name different UIDs",
+    Status.CANNOT_UNDERSTAND: "the data set is malformed, missing, or lacks a UID",
+}
 
 
 @hookimpl
@@ -16,10 +34,24 @@ def pacs_config() -> type:
 def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
     """Register the configured Storage SOP classes, as SCP, and as SCU for C-GET."""
     config = setup.config(StorageConfig)
-    support = SopClassSupport(config.transfer_syntaxes, scp=True, scu=True)
-    sop_classes = dict.fromkeys(config.sop_class_uids(), support)
+    sop_classes = {
+        uid: SopClassSupport(config.transfer_syntaxes, scp=True, scu=True, name=_NAMES.get(uid, ""))
+        for uid in config.sop_class_uids()
+    }
 
     def create(node: Node) -> Storage:
         return Storage(node.archive, node.audit)
 
-    return [ServiceProviderDescriptor("storage", sop_classes, create)]
+    return [
+        ServiceProviderDescriptor(
+            "storage",
+            sop_classes,
+            create,
+            description=(
+                "Takes objects by C-STORE (PS3.4 Annex B), Level 2 (full): every attribute is "
+                "kept as received, nothing is coerced. As SCU on associations that it accepted "
+                "it sends objects for C-GET."
+            ),
+            statuses=_STATUSES,
+        )
+    ]

@@ -1,0 +1,168 @@
+"""The chapters of a conformance statement, in the structure of PS3.2."""
+
+from collections.abc import Iterator
+
+from pacs_core.conformance.document import Section, Table
+from pacs_core.conformance.entity import entity_sections
+from pacs_core.conformance.parameters import parameter_rows
+from pacs_core.conformance.statement import Statement
+
+
+def sections(statement: Statement) -> Iterator[Section]:
+    """Iterate over the sections of the whole document."""
+    yield Section("", "DICOM Conformance Statement", (_cover(statement),))
+    yield from _overview(statement)
+    yield from _introduction(statement)
+    yield from _networking(statement)
+    yield from entity_sections(statement)
+    yield from _interfaces(statement)
+    yield from _configuration(statement)
+    yield Section("5", "Media Interchange", ("Media interchange is not supported.",))
+    yield _character_sets(statement)
+    yield from _security(statement)
+
+
+def _cover(statement: Statement) -> str:
+    return (
+        f"pacs-core {statement.version}, application entity {statement.network.ae_title}. "
+        "Generated from the installed plugins and the configuration of this node."
+    )
+
+
+def _overview(statement: Statement) -> Iterator[Section]:
+    rows = [(each.name, each.uid, _yes(each.scu), _yes(each.scp)) for each in statement.sop_classes]
+    table = Table(("SOP class", "UID", "user (SCU)", "provider (SCP)"), tuple(rows))
+    yield Section(
+        "1",
+        "Conformance Statement Overview",
+        ("An archive that provides these network services:", table)
+        if rows
+        else ("No plugin provides a SOP class: this node offers no network service.",),
+    )
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _introduction(statement: Statement) -> Iterator[Section]:
+    yield Section("2", "Introduction")
+    yield Section(
+        "2.1",
+        "Audience and Remarks",
+        (
+            "For those who integrate this node with other systems. The statement, with those of "
+            "the other systems, helps to see whether they can communicate; it does not prove it.",
+        ),
+    )
+    plugins = tuple((p.name, p.distribution, p.version) for p in statement.plugins)
+    yield Section(
+        "2.2",
+        "Products",
+        (
+            f"pacs-core {statement.version} with these plugins:",
+            Table(("plugin", "distribution", "version"), plugins),
+        ),
+    )
+    yield Section(
+        "2.3",
+        "Terms and References",
+        (
+            "AE: application entity; PDU: protocol data unit; SCP, SCU: service class provider, "
+            "user; SOP: service-object pair; UID: unique identifier.",
+            "NEMA PS3, Digital Imaging and Communications in Medicine (DICOM) Standard.",
+        ),
+    )
+
+
+def _networking(statement: Statement) -> Iterator[Section]:
+    yield Section("3", "Networking")
+    yield Section("3.1", "Implementation Model")
+    flow = [(each.name, each.plugin, each.description) for each in statement.services]
+    yield Section(
+        "3.1.1",
+        "Application Data Flow",
+        (
+            "One application entity accepts associations and hands each request to the service "
+            "provider of its SOP class:",
+            Table(("service", "plugin", "what it does"), tuple(flow)),
+        ),
+    )
+    yield Section(
+        "3.1.2",
+        "Sequencing of Real World Activities",
+        ("Requests of different associations are independent of each other.",),
+    )
+
+
+def _interfaces(statement: Statement) -> Iterator[Section]:
+    network = statement.network
+    yield Section(
+        "3.3",
+        "Network Interfaces",
+        (
+            "TCP/IP, IPv4 and IPv6, as PS3.8 defines the upper layer. The node listens on "
+            f"{network.host}, port {network.port}.",
+        ),
+    )
+
+
+def _configuration(statement: Statement) -> Iterator[Section]:
+    network = statement.network
+    yield Section("4", "Configuration")
+    local = (network.ae_title, network.host, str(network.port), "this node")
+    peers = statement.configuration.get("peers")
+    remote = [
+        (str(peer["ae_title"]), str(peer["host"]), str(peer["port"]), f"peer {name}")
+        for name, peer in (peers.items() if isinstance(peers, dict) else ())
+    ]
+    yield Section(
+        "4.1",
+        "AE Title and Presentation Address Mapping",
+        (Table(("AE title", "host", "port", "entity"), (local, *remote)),),
+    )
+    yield Section(
+        "4.2",
+        "Parameters",
+        (
+            "All parameters, with the values in force:",
+            Table(("parameter", "value"), tuple(parameter_rows(statement.configuration))),
+        ),
+    )
+
+
+def _character_sets(statement: Statement) -> Section:
+    terms = tuple((term,) for term in statement.character_sets)
+    return Section(
+        "6",
+        "Support of Character Sets",
+        (
+            "Objects are kept in the character set in which they arrive. These are decoded for "
+            "matching, and encoded in responses; a response that the requested set cannot express "
+            "is in ISO_IR 192:",
+            Table(("Specific Character Set",), terms),
+        ),
+    )
+
+
+def _security(statement: Statement) -> Iterator[Section]:
+    network = statement.network
+    titles = ", ".join(network.calling_ae_titles) or "any"
+    yield Section("7", "Security")
+    yield Section(
+        "7.1",
+        "Security Profiles",
+        (
+            f"Audit sinks: {', '.join(statement.audit_sinks) or 'none'}. "
+            "No de-identification profile is supported.",
+        ),
+    )
+    yield Section(
+        "7.2",
+        "Association Level Security",
+        (
+            f"Accepted calling AE titles: {titles}. The called AE title is "
+            f"{'checked' if network.check_called_ae_title else 'not checked'}. "
+            f"Plugins that guard or watch associations: {', '.join(statement.access) or 'none'}.",
+        ),
+    )
