@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _SILENCE = 60.0  # seconds; the same place is not named more often
 _CHECKS = 4  # in the time that the loop may be blocked
-_WAITING = ("select", "poll", "kqueue", "epoll")
+_IDLE = ("selectors.py", "runners.py")  # where a loop waits: asyncio's, and uvloop's, which is C
 
 
 @asynccontextmanager
@@ -100,4 +101,4 @@ class _Watchdog:
 
 
 def _is_waiting(frame: FrameType) -> bool:
-    return frame.f_code.co_name in _WAITING and "selectors" in frame.f_code.co_filename
+    return os.path.basename(frame.f_code.co_filename) in _IDLE

@@ -241,3 +241,9 @@ def test_a_wrong_table_keeps_the_node_shut_and_the_doctor_names_it(pacs_process,
     assert result.returncode == 1
     assert "problem: plugin.configured.speed: expected a whole number" in result.stdout
     assert "what to do: correct the table [plugin.configured]" in result.stdout
+
+
+def test_a_loop_that_only_waits_is_no_blocked_one(log_of):
+    """The node had nothing to do for most of its life, and was watched all the time."""
+    assert not log_of("the event loop is blocked", "selectors.py")
+    assert not log_of("the event loop is blocked", "runners.py")

@@ -56,7 +56,7 @@ configs = st.builds(
         text,
         st.builds(PeerConfig, ae_title=titles, host=text, port=st.integers(1, 65535)),
         max_size=3,
-    ),
+    ).filter(lambda peers: len({peer.ae_title for peer in peers.values()}) == len(peers)),
     audit=st.builds(AuditConfig, required=names),
     log=st.builds(LogConfig, level=st.sampled_from(["debug", "critical"])),
 )
