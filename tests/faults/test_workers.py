@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from pacs_core import connect
 from pacs_core.association import AssociationRefusedError, Proposal
 from pacs_core.contracts import Timeouts
+from pacs_core.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -21,13 +21,6 @@ def workers_of(node):
     children = f"/proc/{node.process.pid}/task/{node.process.pid}/children"
     with open(children) as file:
         return [int(pid) for pid in file.read().split()]
-
-
-def until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def is_alive(pid):

@@ -1,6 +1,5 @@
 """Wheels of all distributions, and environments that hold nothing but what is installed."""
 
-import fcntl
 import os
 import re
 import selectors
@@ -30,20 +29,9 @@ def uv(*arguments):
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory, worker_id):
-    """Wheels by distribution; one worker builds them for all."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    directory = shared / "wheels"
-    with (shared / "wheels.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not directory.exists():
-            unfinished = shared / "wheels.unfinished"
-            memory_archive = ROOT / "tests" / "distributions" / "pacs-memory-archive"
-            uv("build", "--all-packages", "--wheel", "--out-dir", unfinished, ROOT)
-            uv("build", "--wheel", "--out-dir", unfinished, memory_archive)
-            unfinished.rename(directory)
-    return {path.name.split("-")[0].replace("_", "-"): path for path in directory.glob("*.whl")}
+def wheels(wheel_folder):
+    """Wheels by distribution."""
+    return {path.name.split("-")[0].replace("_", "-"): path for path in wheel_folder.glob("*.whl")}
 
 
 @frozen

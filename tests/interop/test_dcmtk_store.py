@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from pacs_core.dataset import MalformedDataset, read_file_meta, scan_file, tag_of
 from pacs_core.dimse import is_valid_uid
+from pacs_core.testing.waiting import until
 
 pytestmark = pytest.mark.peer
 
@@ -192,6 +193,8 @@ def test_a_password_is_nowhere_written(dcmtk, pacs_node, make_ct, write_files, t
     (path,) = write_files(tmp_path / "one", [ct]).iterdir()
     user = ("-usr", "anna", "-pwd", "s3cr3t-word")
     dcmtk.run("storescu", *user, "127.0.0.1", node.port, path)
+    audit = node.data_directory / "audit" / "audit.jsonl"
+    until(lambda: b"association-released" in audit.read_bytes())
     written = [p.read_bytes() for p in node.data_directory.rglob("*") if p.is_file()]
     assert any(b"association-accepted" in data for data in written)
     assert not [data for data in written if b"s3cr3t-word" in data]

@@ -1,6 +1,5 @@
-"""Wheels of the whole workspace, and a way to run a command where nothing else is installed."""
+"""A way to run a command where nothing but the wheels of the workspace is installed."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -16,22 +15,6 @@ TEMPLATE = ROOT / "cookiecutter"
 _OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PACS_CONFIG", "UV_PROJECT_ENVIRONMENT")
 
 
-@pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder with a wheel of every distribution, built once for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    folder = shared / "wheels"
-    with (shared / "wheels.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            draft = shared / "wheels.draft"
-            command = ["uv", "build", "-q", "--all-packages", "--wheel", "-o", str(draft)]
-            subprocess.run(command, cwd=ROOT, check=True, env=clean_environment())
-            draft.rename(folder)
-    return folder
-
-
 def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment of a command that is to see nothing of this one's packages."""
     inherited = {
@@ -43,9 +26,9 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def clean_options(wheels: Path) -> dict[str, Any]:
+def clean_options(wheel_folder: Path) -> dict[str, Any]:
     """Options for subprocesses that find our wheels, and nothing that is installed here."""
-    return {"env": clean_environment(UV_FIND_LINKS=str(wheels)), "text": True}
+    return {"env": clean_environment(UV_FIND_LINKS=str(wheel_folder)), "text": True}
 
 
 @pytest.fixture
