@@ -4,16 +4,36 @@ Run ``uv run python docs/generate.py``; a test compares the pages with what this
 """
 
 import inspect
+import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 
 from attrs import NOTHING, Factory, fields, has
 
 from pacs_core.cli.commands import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
-from pacs_core.contracts import Timeouts
+from pacs_core.contracts import (
+    Timeouts,
+    access,
+    archive,
+    audit,
+    codec,
+    component,
+    descriptors,
+    durability,
+    events,
+    index,
+    instance,
+    node,
+    object_store,
+    query,
+    secret,
+    service,
+)
 from pacs_core.dimse import Status, describe
 from pacs_core.plugins import hookspecs
 
@@ -43,9 +63,10 @@ def _signature(name: str, function: object) -> str:
 
 
 def _prose(docstring: str) -> str:
-    """Return a docstring as Markdown: headings of numpydoc and literal blocks converted."""
+    """Return a numpydoc docstring as Markdown: headings, lists of fields, literal blocks."""
     lines: list[str] = []
     block: list[str] | None = None
+    in_list = False
     for line in docstring.splitlines():
         if block is not None and (line.startswith("    ") or not line.strip()):
             block.append(line)
@@ -56,10 +77,22 @@ def _prose(docstring: str) -> str:
         if line.strip() == "::":
             block = []
         elif line and set(line) == {"-"}:
+            in_list = lines[-1] in _LISTS
             lines[-1] = f"**{lines[-1]}**\n"
         else:
-            lines.append(_inline(line))
+            lines.append(_list_line(line) if in_list else _inline(line))
     return "\n".join(lines + (_fenced(block) if block else [])) + "\n"
+
+
+_LISTS = {"Attributes", "Parameters", "Returns", "Raises", "Yields"}
+
+
+def _list_line(line: str) -> str:
+    """Return a line of a list of fields: a bullet for a field, the rest below it."""
+    if line.startswith("    "):
+        return f"  {_inline(line.strip())}"
+    name, separator, kind = line.partition(" : ")
+    return f"- `{name}`{': ' if separator else ''}{_inline(kind)}" if line else ""
 
 
 def _inline(line: str) -> str:
@@ -70,6 +103,61 @@ def _inline(line: str) -> str:
 
 def _fenced(block: list[str]) -> list[str]:
     return ["```python", dedent("\n".join(block)).strip("\n"), "```"]
+
+
+_CONTRACTS = (
+    ("Service providers", service),
+    ("Object stores", object_store),
+    ("Indexes", index),
+    ("The query model", query),
+    ("Codecs", codec),
+    ("Audit sinks", audit),
+    ("Event handlers", events),
+    ("Access control", access),
+    ("The archive", archive),
+    ("Instances", instance),
+    ("Components", component),
+    ("What components receive", node),
+    ("Descriptors", descriptors),
+    ("Durability", durability),
+    ("Secrets", secret),
+)
+
+
+def contracts_page() -> str:
+    """Return the reference of contracts, descriptors and the values that they exchange."""
+    intro = "Everything here is imported from `pacs_core.contracts`.\n"
+    parts = [_NOTE, "# Contracts\n\n", intro]
+    for title, module in _CONTRACTS:
+        parts += [f"\n## {title}\n\n", _prose(_doc(module))]
+        parts += [_class_section(c) for c in vars(module).values() if _is_own(c, module)]
+    return "".join(parts)
+
+
+def _is_own(thing: object, module: ModuleType) -> bool:
+    return (
+        inspect.isclass(thing)
+        and thing.__module__ == module.__name__
+        and not thing.__name__.startswith("_")
+    )
+
+
+def _class_section(contract: type) -> str:
+    parts = [f"\n### `{contract.__name__}`\n\n", _prose(_doc(contract))]
+    if issubclass(contract, Enum):
+        parts += ["\n", ", ".join(f"`{member.name}`" for member in contract), "\n"]
+    for name, member in vars(contract).items():
+        if inspect.isfunction(member) and not name.startswith("_") and member.__doc__:
+            kind = "async " if inspect.iscoroutinefunction(member) else ""
+            signature = f"{inspect.signature(member)}".replace("collections.abc.", "")
+            parts += [f"\n#### `{kind}{name}{_short(signature)}`\n\n", _prose(_doc(member))]
+    return "".join(parts)
+
+
+def _short(signature: str) -> str:
+    """Return a signature without the modules of its types, and without self."""
+    signature = re.sub(r"\bpacs_core(\.\w+)*\.", "", signature)
+    return re.sub(r"\(self(, )?", "(", signature).replace("pathlib.", "")
 
 
 def configuration_page() -> str:
@@ -151,6 +239,7 @@ def cli_page() -> str:
 
 PAGES = {
     "cli.md": cli_page,
+    "contracts.md": contracts_page,
     "hooks.md": hooks_page,
     "configuration.md": configuration_page,
     "statuses.md": statuses_page,

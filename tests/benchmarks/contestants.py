@@ -17,8 +17,6 @@ MOVE_AE = "SINK"
 
 
 def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
-    synchronous = {"commit": "full", "write-behind": "full", "none": "normal"}[durability]
-
     def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
         config = directory / "pacs.toml"
         config.write_text(
@@ -26,7 +24,6 @@ def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
             "[network]\nmax_associations = 1000\n"
             f'[archive]\ndurability = "{durability}"\n'
             '[log]\nlevel = "warning"\n'
-            f'[plugin.index-sqlite]\nsynchronous = "{synchronous}"\n'
             f'[peers.sink]\nae_title = "{MOVE_AE}"\nhost = "127.0.0.1"\n'
             f"port = {move_port or 104}\n"
         )
@@ -179,7 +176,7 @@ CONTESTANTS = (
         durable=True,
         does=_SERVER | {"ours"},
         command=_ours("commit"),
-        settings='durability "commit", SQLite synchronous FULL; max_associations 1000; '
+        settings='durability "commit"; max_associations 1000; '
         "log level warning; uvloop if it is installed",
         called="PACS",
     ),
@@ -188,7 +185,23 @@ CONTESTANTS = (
         durable=False,
         does=_SERVER | {"ours"},
         command=_ours("none"),
-        settings='durability "none", SQLite synchronous NORMAL; otherwise as ours-commit',
+        settings='durability "none"; otherwise as ours-commit',
+        called="PACS",
+    ),
+    Contestant(
+        "ours-behind",
+        durable=False,
+        does=_SERVER | {"ours"},
+        command=_ours("write-behind"),
+        settings='durability "write-behind"; otherwise as ours-commit',
+        called="PACS",
+    ),
+    Contestant(
+        "ours-2-workers",
+        durable=False,
+        does=_SERVER | {"ours"},
+        command=_ours("none", ["--workers", "2"]),
+        settings='durability "none", --workers 2; otherwise as ours-commit',
         called="PACS",
     ),
     Contestant(
@@ -206,7 +219,7 @@ CONTESTANTS = (
         command=_dcmqrscp,
         settings="+B -dhl --quiet, MaxPDUSize 131072, MaxAssociations 256, a process for each "
         "association (its default), TCP_NODELAY=1; one association stores at a time, because its "
-        "processes choose the same file names and overwrite each other's (A900H, C000H)",
+        "processes answered others with A900H and C000H here",
         missing=needs("dcmqrscp"),
         max_associations=256,
         max_storing=1,

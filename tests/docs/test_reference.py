@@ -18,7 +18,9 @@ def _generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["hooks.md", "configuration.md", "statuses.md", "cli.md"])
+@pytest.mark.parametrize(
+    "name", ["hooks.md", "configuration.md", "statuses.md", "cli.md", "contracts.md"]
+)
 def test_is_up_to_date(name):
     page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert page == _generator().PAGES[name](), "run `uv run python docs/generate.py`"
