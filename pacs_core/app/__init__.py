@@ -3,6 +3,7 @@
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble
 from pacs_core.app.capabilities import CAPABILITIES, Capability, missing_capabilities
+from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
 from pacs_core.app.serve import serve
@@ -20,6 +21,7 @@ __all__ = [
     "assemble",
     "missing_capabilities",
     "open_archive",
+    "record_configuration_error",
     "run_node",
     "serve",
 ]

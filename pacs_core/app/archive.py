@@ -55,6 +55,30 @@ class OpenArchive:
 
 
 @asynccontextmanager
+async def open_sinks(assembly: Assembly) -> AsyncIterator[NodeAuditTrail]:
+    """Open nothing but the audit trail for the length of an ``async with`` block.
+
+    Raises
+    ------
+    StartError
+        A required sink did not start.
+    """
+    timeout = assembly.config.network.timeouts.plugin
+    lifespan = Lifespan(timeout)
+    async with task_group() as tasks:
+        try:
+            audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeout)
+            await audit.start(tasks)
+            try:
+                yield audit
+            finally:
+                await audit.stop(timeout)
+        finally:
+            await lifespan.stop_all()
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
     """Open the archive for the length of an ``async with`` block.
 

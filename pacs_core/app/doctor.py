@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import missing_capabilities
+from pacs_core.app.examination import examine
 from pacs_core.app.remedies import remedy_for
 from pacs_core.config import (
     Config,
@@ -15,20 +16,16 @@ from pacs_core.config import (
     PluginConfigs,
     effective_tables,
     inspect_config,
-    inspect_plugin_configs,
 )
 from pacs_core.contracts import (
     IndexDescriptor,
     ObjectStoreDescriptor,
     ServiceProviderDescriptor,
-    Setup,
 )
 from pacs_core.plugins import (
     KINDS,
     CodeFrame,
-    Fault,
     PluginError,
-    PluginManager,
     PluginRecord,
     PluginState,
     Registry,
@@ -95,17 +92,10 @@ def diagnose(path: Path | None = None, found: Iterable[Any] | None = None) -> Di
         Instead of those of the environment.
     """
     config, problems = _config(path)
-    manager = PluginManager(config.plugins, found)
-    configs = inspect_plugin_configs(manager, config)
-    for record in manager.loaded:
-        if wrong := configs.wrong.get(record.name):
-            manager.quarantine(record, Fault.CONFIG_TABLE, "; ".join(wrong))
-    setup = Setup(config.settings, {type(each): each for each in configs.configs.values()})
-    assembly = Assembly(config, manager, setup, Registry())
-    assembly.registry.collect(manager, setup)
+    assembly, configs = examine(config, found)
     problems += [_configuration(text) for text in configs.unknown]
     problems += _of_the_node(assembly)
-    plugins = [_report(assembly, record, configs) for record in manager.records]
+    plugins = [_report(assembly, record, configs) for record in assembly.manager.records]
     return Diagnosis(plugins, problems)
 
 

@@ -1,11 +1,13 @@
 """``pacs serve``."""
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from pacs_core.app import Assembly, Place, Supervisor, assemble
+from pacs_core.app import Assembly, Place, Supervisor, assemble, record_configuration_error
 from pacs_core.app import serve as serve_node
 from pacs_core.association import bind_sockets
 from pacs_core.cli.assembling import text
@@ -14,9 +16,12 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import count, say
 from pacs_core.cli.running import run_async
-from pacs_core.config import load_config
+from pacs_core.config import ConfigError, Overrides, load_config
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.dataset import load_dictionary
+from pacs_core.plugins import PluginError
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -53,11 +58,10 @@ def serve(
         "workers": workers,
     }
     configure_logging(log_level or "info")
-    checked = load_config(config, {"node": node})
-    configure_logging(log_level or checked.log.level)
-    assembly = assemble(checked)
+    assembly = _assemble(config, {"node": node})
+    configure_logging(log_level or assembly.config.log.level)
     load_dictionary()
-    if checked.node.workers > 1:
+    if assembly.config.node.workers > 1:
         return _serve_with_workers(assembly)
     try:
         run_async(serve_node, assembly, lambda running: _announce(assembly, running.port))
@@ -67,6 +71,19 @@ def serve(
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
     return os.EX_OK
+
+
+def _assemble(config: Path | None, overrides: Overrides) -> Assembly:
+    """Assemble the node; what keeps it from starting goes into the audit trail."""
+    try:
+        return assemble(load_config(config, overrides))
+    except (ConfigError, PluginError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        try:
+            run_async(record_configuration_error, problems, config, overrides)
+        except Exception as failure:
+            logger.warning("the configuration error could not be audited: %s", failure)
+        raise
 
 
 def _serve_with_workers(assembly: Assembly) -> int:

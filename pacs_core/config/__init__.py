@@ -2,6 +2,7 @@
 
 from pacs_core.config.load import (
     DEFAULT_FILE,
+    Overrides,
     PluginConfigs,
     find_config,
     inspect_config,
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigError",
     "LogConfig",
     "NodeConfig",
+    "Overrides",
     "PeerConfig",
     "PluginConfigs",
     "check_ae_title",

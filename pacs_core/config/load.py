@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def inspect_config(
 ) -> tuple[Config, list[str]]:
     """Return the kernel's configuration as far as it is sound, and every problem of its tables.
 
-    A table that is wrong has its defaults.
+    What is wrong has its default.
 
     Raises
     ------
@@ -101,7 +102,18 @@ def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
             good[name] = table
         except ConfigError as error:
             problems += error.problems
+            good[name] = _sound_keys(name, table)
     return structure(good, Config, "")
+
+
+def _sound_keys(name: str, table: Any) -> dict[str, Any]:
+    """Return what of a table can be used by itself."""
+    sound = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        with suppress(ConfigError):
+            structure({name: {key: value}}, Config, "")
+            sound[key] = value
+    return sound
 
 
 def _plugin_problems(config: Config, problems: list[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`pacs config`."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -38,3 +39,15 @@ def test_a_file_that_is_not_there(pacs) -> None:
     result = pacs("config", "check", "--config", "nowhere.toml")
     assert result.code == 2
     assert "nowhere.toml: cannot be read" in result.err
+
+
+def test_what_keeps_a_node_from_starting_is_audited(pacs, tmp_path: Path) -> None:
+    config, data = tmp_path / "wrong.toml", tmp_path / "elsewhere"
+    config.write_text(f'[node]\nport = "x"\ndata_directory = "{data}"\n[nodes]\n')
+    assert pacs("serve", "--config", config).code == 2
+    (line,) = (data / "audit" / "audit.jsonl").read_text().splitlines()
+    event = json.loads(line)
+    assert (event["event"], event["outcome"]) == ("configuration-error", "failure")
+    problems = " ".join(event["details"]["problems"])
+    assert "node.port: expected a whole number" in problems
+    assert "nodes: unknown table" in problems
