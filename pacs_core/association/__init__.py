@@ -8,7 +8,6 @@ from pacs_core.association.errors import (
     ConnectError,
     NoContextError,
     PeerTimeoutError,
-    describe_rejection,
 )
 from pacs_core.association.listener import Listener, bind_sockets
 from pacs_core.association.occupancy import Occupancy
@@ -38,6 +37,5 @@ __all__ = [
     "Services",
     "bind_sockets",
     "connect",
-    "describe_rejection",
     "task_group",
 ]

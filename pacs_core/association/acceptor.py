@@ -10,7 +10,6 @@ from attrs import evolve, frozen
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
-from pacs_core.association.errors import describe_rejection
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.contracts import (
@@ -143,7 +142,7 @@ class Acceptor:
             by = "the peer" if event.by_peer else "this node"
             await self._record_refusal(f"aborted by {by} before negotiation: {event.detail}")
         elif isinstance(event, AssociationRefused):
-            reason = f"{describe_rejection(event.rejection)}: {event.detail}"
+            reason = f"{event.rejection.meaning}: {event.detail}"
             await self._record_refusal(reason)
 
     async def _record_refusal(self, reason: str, **details: str) -> None:
@@ -204,7 +203,7 @@ class Acceptor:
     async def _refuse(self, verdict: Refused) -> None:
         self._channel.machine.reject(verdict.rejection)
         await self._flush_and_await_close()
-        await self._record_refusal(f"{describe_rejection(verdict.rejection)}: {verdict.reason}")
+        await self._record_refusal(f"{verdict.rejection.meaning}: {verdict.reason}")
 
     async def _flush_and_await_close(self) -> None:
         """Let the peer read the rejection and close the transport first (PS3.8 §9.2, Sta13)."""

@@ -35,24 +35,3 @@ class PeerTimeoutError(AssociationError):
 
 class NoContextError(AssociationError):
     """No accepted presentation context fits what is to be sent."""
-
-
-_RESULTS = {1: "permanently", 2: "for now"}
-_REASONS = {
-    (1, 1): "no reason given",
-    (1, 2): "application context name not supported",
-    (1, 3): "calling AE title not recognized",
-    (1, 7): "called AE title not recognized",
-    (2, 1): "no reason given",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
-
-
-def describe_rejection(rejection: AssociateRJ) -> str:
-    """Return what an A-ASSOCIATE-RJ says, in words (PS3.8 Table 9-21)."""
-    result = _RESULTS.get(rejection.result, "")
-    reason = _REASONS.get((rejection.source, rejection.reason), "unknown reason")
-    codes = f"{rejection.result},{rejection.source},{rejection.reason}"
-    return f"rejected {result}: {reason} ({codes})"

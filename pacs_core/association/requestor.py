@@ -25,7 +25,6 @@ from pacs_core.association.errors import (
     AssociationRefusedError,
     ConnectError,
     PeerTimeoutError,
-    describe_rejection,
 )
 from pacs_core.association.performances import Serve
 from pacs_core.association.tasks import task_group
@@ -213,7 +212,7 @@ async def _await_answer(channel: Channel) -> AssociateAC:
                 channel.unread(events[number:])
                 return event.response
             if isinstance(event, AssociationRejected):
-                message = describe_rejection(event.rejection)
+                message = event.rejection.meaning
                 raise AssociationRefusedError(message, event.rejection)
             if isinstance(event, Aborted):
                 by = "the peer" if event.by_peer else "this side"

@@ -74,11 +74,12 @@ class AssociateRJ:
 
     @property
     def meaning(self) -> str:
-        """The three fields in words (PS3.8 Table 9-21)."""
+        """The three fields in words, and as they are (PS3.8 Table 9-21)."""
         result = _REJECTIONS.get(self.result, f"result {self.result}")
         source = _REJECTION_SOURCES.get(self.source, f"source {self.source}")
         reason = _REJECTION_REASONS.get((self.source, self.reason), f"reason {self.reason}")
-        return f"{result} by {source}: {reason}"
+        fields = f"{self.result},{self.source},{self.reason}"
+        return f"{result} by {source}: {reason} ({fields})"
 
 
 @frozen
