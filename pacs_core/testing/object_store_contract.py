@@ -44,7 +44,8 @@ HOSTILE_KEYS = (
 class ObjectStoreContract(ObjectStoreFaults):
     """What every object store must do.
 
-    Inherit in a test module, and implement :meth:`make_store`. The tests are async: they need
+    Inherit in a test module, and implement :meth:`make_store`; and :meth:`without_room`, if you can
+    take the store's room away. The tests are async: they need
     anyio's pytest plugin and the fixture ``anyio_backend``.
 
     Example

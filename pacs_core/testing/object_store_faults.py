@@ -6,7 +6,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pacs_core.contracts import ObjectExistsError, ObjectNotFoundError, ObjectStore, StoredObject
+from pacs_core.contracts import (
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectStore,
+    StorageFullError,
+    StoredObject,
+)
 from pacs_core.testing.object_store_harness import (
     MEBIBYTE,
     PREAMBLE,
@@ -19,8 +25,29 @@ from pacs_core.testing.object_store_harness import (
 )
 
 
+async def _put_in_parts(store: ObjectStore, size: int, parts: int) -> None:
+    async with store.writer(identity()) as writer:
+        for _ in range(parts):
+            await writer.write([bytes(size // parts)])
+        await writer.commit()
+
+
 class ObjectStoreFaults(ObjectStoreHarness):
     """Part of :class:`~pacs_core.testing.object_store_contract.ObjectStoreContract`."""
+
+    # No room
+
+    @pytest.mark.parametrize("chunks", [1, 8])
+    async def test_without_room_nothing_is_left_and_others_go_on(
+        self, tmp_path: Path, chunks: int
+    ) -> None:
+        async with self.running(tmp_path) as store:
+            with self.without_room(tmp_path):
+                with pytest.raises(StorageFullError):
+                    await _put_in_parts(store, 2 * MEBIBYTE, chunks)
+                small = await put(store, b"small", identity(2))
+            assert await listing(store) == {small.key: 5}
+            assert await get(store, (await put(store, PREAMBLE, identity())).key) == PREAMBLE
 
     # Never overwrite
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,13 @@ class ObjectStoreHarness(ABC):
     """Runs the store that :meth:`make_store` makes."""
 
     pytestmark = pytest.mark.anyio
+
+    def without_room(self, directory: Path) -> AbstractContextManager[None]:
+        """Return a context in which a store in `directory` has room for less than a mebibyte.
+
+        Override it if that can be had: a quota, a small disk, ``RLIMIT_FSIZE``.
+        """
+        pytest.skip("this store's tests cannot take its room: override without_room")
 
     @abstractmethod
     def make_store(self, directory: Path) -> ObjectStore:
