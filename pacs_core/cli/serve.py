@@ -1,7 +1,6 @@
 """``pacs serve``."""
 
 import errno
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,14 +13,12 @@ from pacs_core.cli.assembling import text
 from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
-from pacs_core.cli.output import count, say
+from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
 from pacs_core.config import ConfigError, Overrides, load_config
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.dataset import load_dictionary
 from pacs_core.plugins import PluginError
-
-logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -79,10 +76,11 @@ def _assemble(config: Path | None, overrides: Overrides) -> Assembly:
         return assemble(load_config(config, overrides))
     except (ConfigError, PluginError) as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        configure_logging("critical")  # the problems are reported once, by who catches this
         try:
             run_async(record_configuration_error, problems, config, overrides)
         except Exception as failure:
-            logger.warning("the configuration error could not be audited: %s", failure)
+            complain(f"the configuration error could not be audited: {failure}")
         raise
 
 

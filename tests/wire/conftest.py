@@ -230,7 +230,9 @@ def residue(node: NodeThread) -> Residue:
 
 def audit_events(data_directory: Path, port: int) -> list[dict[str, object]]:
     """What the audit log says of the connection from a port."""
-    lines = (data_directory / "audit" / "audit.jsonl").read_text().splitlines()
+    # The last line may be on its way.
+    whole, _, _ = (data_directory / "audit" / "audit.jsonl").read_text().rpartition("\n")
+    lines = whole.splitlines()
     return [event for event in map(json.loads, lines) if event["port"] == port]
 
 
