@@ -170,40 +170,24 @@ _ORTHANC_SETTINGS = (
     "false, SaveJobs false, no plugins, SyncStorageArea "
 )
 
+
+def _this_project(name: str, durability: str, settings: str, *extra: str) -> Contestant:
+    return Contestant(
+        name,
+        durable=durability == "commit",
+        does=_SERVER | {"ours"},
+        command=_ours(durability, extra),
+        settings=f'durability "{durability}"{settings}; max_associations 1000; log level warning; '
+        "uvloop if it is installed",
+        called="PACS",
+    )
+
+
 CONTESTANTS = (
-    Contestant(
-        "ours-commit",
-        durable=True,
-        does=_SERVER | {"ours"},
-        command=_ours("commit"),
-        settings='durability "commit"; max_associations 1000; '
-        "log level warning; uvloop if it is installed",
-        called="PACS",
-    ),
-    Contestant(
-        "ours-none",
-        durable=False,
-        does=_SERVER | {"ours"},
-        command=_ours("none"),
-        settings='durability "none"; otherwise as ours-commit',
-        called="PACS",
-    ),
-    Contestant(
-        "ours-behind",
-        durable=False,
-        does=_SERVER | {"ours"},
-        command=_ours("write-behind"),
-        settings='durability "write-behind"; otherwise as ours-commit',
-        called="PACS",
-    ),
-    Contestant(
-        "ours-2-workers",
-        durable=False,
-        does=_SERVER | {"ours"},
-        command=_ours("none", ["--workers", "2"]),
-        settings='durability "none", --workers 2; otherwise as ours-commit',
-        called="PACS",
-    ),
+    _this_project("ours-commit", "commit", ""),
+    _this_project("ours-none", "none", ""),
+    _this_project("ours-behind", "write-behind", ""),
+    _this_project("ours-2-workers", "none", ", --workers 2", "--workers", "2"),
     Contestant(
         "dcmtk-storescp",
         durable=False,
