@@ -49,7 +49,7 @@ class Ingest:
     async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
         """Take an arrival whose header is read, given what the index has under its UID."""
         result = await self._take(arrival, existing)
-        if result.outcome in _SERVED_ANEW:
+        if result.outcome in _SERVED_ANEW and self.shelf.events.active:
             record = InstanceRecord(result.instance, arrival.attributes)
             await self.shelf.tell(InstanceEventKind.STORED, record, arrival.origin)
         return result
