@@ -16,6 +16,10 @@ from pacs_core.plugins import PluginPolicy
 _port = and_(ge(0), le(65535))
 
 
+def _is_ae_title(_instance: object, _attribute: object, value: str) -> None:
+    check_ae_title(value)
+
+
 @frozen
 class NodeConfig:
     """``[node]``: who this node is and where it listens.
@@ -34,15 +38,11 @@ class NodeConfig:
         Processes that share the port; one for each core is a good number.
     """
 
-    ae_title: str = field(default="PACS")
+    ae_title: str = field(default="PACS", validator=_is_ae_title)
     host: str = "127.0.0.1"
     port: int = field(default=11112, validator=_port)
     data_directory: Path = Path("pacs-data")
     workers: int = field(default=1, validator=ge(1))
-
-    @ae_title.validator
-    def _check_ae_title(self, _attribute: object, value: str) -> None:
-        check_ae_title(value)
 
 
 @frozen
@@ -87,13 +87,9 @@ class PeerConfig:
         Where it listens.
     """
 
-    ae_title: str = field()
+    ae_title: str = field(validator=_is_ae_title)
     host: str
     port: int = field(default=104, validator=and_(ge(1), le(65535)))
-
-    @ae_title.validator
-    def _check_ae_title(self, _attribute: object, value: str) -> None:
-        check_ae_title(value)
 
 
 @frozen
