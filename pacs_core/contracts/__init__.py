@@ -110,11 +110,18 @@ from pacs_core.contracts.service import (
     ServiceProvider,
     SopClassSupport,
 )
+from pacs_core.contracts.transcoding import (
+    Action,
+    Plan,
+    Transcoder,
+    TranscodingError,
+)
 
 __all__ = [
     "CHUNK_SIZE",
     "UNCOMPRESSED",
     "AccessDescriptor",
+    "Action",
     "Archive",
     "AssociationInfo",
     "AssociationObserver",
@@ -173,6 +180,7 @@ __all__ = [
     "Outcome",
     "Peer",
     "PersonName",
+    "Plan",
     "Query",
     "Range",
     "Refused",
@@ -188,6 +196,8 @@ __all__ = [
     "StoredInstance",
     "StoredObject",
     "Timeouts",
+    "Transcoder",
+    "TranscodingError",
     "UidList",
     "Wildcard",
     "comparable",

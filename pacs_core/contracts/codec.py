@@ -11,7 +11,26 @@ class CodecError(ValueError):
 
 @frozen
 class FrameFormat:
-    """The Image Pixel attributes that describe a frame (PS3.3 C.7.6.3)."""
+    """The Image Pixel attributes that describe a frame (PS3.3 C.7.6.3).
+
+    A frame that is handed to a codec, or comes from one, has its samples by pixel: Planar
+    Configuration 0. The kernel rearranges those that are stored by plane.
+
+    Attributes
+    ----------
+    rows, columns : int
+        In pixels.
+    samples_per_pixel : int
+        1 or 3.
+    bits_allocated, bits_stored : int
+        Of one sample; a native sample takes `bits_allocated` bits, little endian.
+    is_signed : bool
+        Pixel Representation is 1: samples are in two's complement.
+    photometric_interpretation : str
+        As PS3.3 C.7.6.3.1.2 names it.
+    planar_configuration : int
+        0 by pixel, 1 by plane.
+    """
 
     rows: int
     columns: int
@@ -66,12 +85,56 @@ class Codec(ABC):
 
     Whatever the input, a codec returns a frame or raises :class:`CodecError`. The kernel still
     assumes that the library underneath may crash or hang.
+
+    Lossless means every bit: samples come back as they were, and so do bits above Bits Stored
+    (overlays were once kept there). A codec that would lose those encodes all the bits that are
+    allocated instead, or raises :class:`CodecError`.
     """
 
     @abstractmethod
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
-        """Return the native frame of exactly ``frame.size`` bytes, if the format is kept."""
+        """Return the native frame that a codestream holds.
+
+        Parameters
+        ----------
+        codestream : bytes
+            One frame: its fragments joined, perhaps with a byte of padding at the end.
+        frame : FrameFormat
+            What the dataset says of it. Rows, columns and samples of the codestream must agree.
+
+        Returns
+        -------
+        DecodedFrame
+            Of the size that its format says. The format is `frame` but for the photometric
+            interpretation: components that the syntax itself transformed come back as RGB
+            (YBR_RCT, YBR_ICT; YBR_FULL_422 and YBR_FULL of lossy JPEG), and all others as they are.
+
+        Raises
+        ------
+        CodecError
+            The codestream is broken, or is not what the dataset says.
+        """
 
     @abstractmethod
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
-        """Return the codestream of a native frame."""
+        """Return the codestream of a native frame.
+
+        Parameters
+        ----------
+        data : bytes
+            Exactly ``frame.size`` bytes.
+        frame : FrameFormat
+        options : EncodeOptions
+            Without effect where the transfer syntax is lossless.
+
+        Returns
+        -------
+        EncodedFrame
+            Its format is what the dataset must say of it (PS3.5 §8.2), the same for every frame
+            of the same format.
+
+        Raises
+        ------
+        CodecError
+            The transfer syntax cannot hold such a frame, or `data` has another size.
+        """

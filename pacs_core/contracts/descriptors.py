@@ -67,7 +67,9 @@ class IndexDescriptor:
 
 @frozen
 class CodecDescriptor:
-    """A codec for one or more transfer syntaxes.
+    """A codec for one or more transfer syntaxes, of which it need not know which it is.
+
+    A plugin registers one for each transfer syntax that it encodes differently.
 
     Attributes
     ----------
@@ -75,9 +77,11 @@ class CodecDescriptor:
     decodes, encodes : frozenset of str
         Transfer syntax UIDs.
     create : callable
-        Called in the worker process; must be importable by name.
+        Called in the worker process; must be importable by name, or a partial of what is.
     library, version, licence : str
         What does the work, for ``pacs codecs``.
+    bits : (int, int)
+        The fewest and the most Bits Stored that are encoded.
     """
 
     name: str
@@ -87,6 +91,7 @@ class CodecDescriptor:
     library: str = ""
     version: str = ""
     licence: str = ""
+    bits: tuple[int, int] = (1, 16)
 
 
 @frozen

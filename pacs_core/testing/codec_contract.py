@@ -39,7 +39,6 @@ def frame_format(
     stored: int = 0,
     signed: bool = False,
     colour: bool = False,
-    planar: int = 0,
 ) -> FrameFormat:
     """Return the format of a frame; `stored` is `bits` unless given."""
     return FrameFormat(
@@ -50,7 +49,6 @@ def frame_format(
         bits_stored=stored or bits,
         is_signed=signed,
         photometric_interpretation="RGB" if colour else "MONOCHROME2",
-        planar_configuration=planar,
     )
 
 
@@ -62,7 +60,6 @@ FORMATS: Final = {
     "12 of 16 bit": frame_format(bits=16, stored=12),
     "12 of 16 bit signed": frame_format(bits=16, stored=12, signed=True),
     "RGB": frame_format(colour=True),
-    "RGB by plane": frame_format(colour=True, planar=1),
     "a pixel": frame_format(1, 1),
     "a row": frame_format(1, 257),
     "a column": frame_format(257, 1),

@@ -1,0 +1,95 @@
+"""What the kernel offers to those who send instances: which form a peer gets, and that form."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Collection
+from enum import Enum
+
+from attrs import field, frozen
+
+from pacs_core.contracts.codec import EncodeOptions
+from pacs_core.contracts.node import Peer
+
+
+class TranscodingError(Exception):
+    """A dataset cannot be converted; the message says where and why. Nothing may be sent of it."""
+
+
+class Action(Enum):
+    """What becomes of an instance on its way to a peer."""
+
+    PASS_THROUGH = "pass-through"  # noqa: S105 (no password)
+    """Every byte as it is stored."""
+    TRANSCODE = "transcode"
+    REFUSE = "refuse"
+    """There is no form that both can handle: a failed sub-operation."""
+
+
+@frozen
+class Plan:
+    """In which transfer syntax an instance goes out, and why.
+
+    Attributes
+    ----------
+    action : Action
+    source : str
+        Transfer syntax UID in which it is stored.
+    target : str
+        Transfer syntax UID in which it goes out; empty if it is refused.
+    reason : str
+        For the log, ``pacs explain`` and error comments.
+    decoder, encoder : str
+        Names of the codecs that do the work; empty for what needs none.
+    options : EncodeOptions
+        How lossy it may become.
+    """
+
+    action: Action
+    source: str
+    target: str = ""
+    reason: str = ""
+    decoder: str = ""
+    encoder: str = ""
+    options: EncodeOptions = field(factory=EncodeOptions)
+
+
+class Transcoder(ABC):
+    """Chooses between pass-through, conversion and refusal, by the rules of the configuration."""
+
+    @abstractmethod
+    def proposals(self, transfer_syntax_uid: str, peer: Peer | None = None) -> tuple[str, ...]:
+        """Return the transfer syntaxes worth proposing for an instance, the best first.
+
+        Parameters
+        ----------
+        transfer_syntax_uid : str
+            In which it is stored.
+        peer : Peer, optional
+            Who is to receive it; None is nobody in particular.
+        """
+
+    @abstractmethod
+    def plan(
+        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+    ) -> Plan:
+        """Choose the form in which an instance goes out, among those that were negotiated.
+
+        Parameters
+        ----------
+        transfer_syntax_uid : str
+            In which it is stored.
+        accepted : collection of str
+            Transfer syntax UIDs that the peer accepted for its SOP class.
+        peer : Peer, optional
+        """
+
+    @abstractmethod
+    def transcode(
+        self, plan: Plan, dataset: AsyncIterable[bytes | memoryview]
+    ) -> AsyncIterator[bytes | memoryview]:
+        """Iterate over the dataset in the form that was planned, with bounded memory.
+
+        Raises
+        ------
+        TranscodingError
+            On iteration, where possible before the first chunk.
+        """
