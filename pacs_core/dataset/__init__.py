@@ -8,6 +8,7 @@ from pacs_core.dataset.charset import (
 )
 from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
 from pacs_core.dataset.dictionary import load as load_dictionary
+from pacs_core.dataset.element_headers import element_header
 from pacs_core.dataset.elements import encode_attributes, parse_attributes
 from pacs_core.dataset.errors import (
     MalformedDataset,
@@ -16,10 +17,20 @@ from pacs_core.dataset.errors import (
     UnencodableValue,
     UnknownAttribute,
 )
+from pacs_core.dataset.header_editor import Edit, edit_header, encode_edit
 from pacs_core.dataset.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from pacs_core.dataset.model import Attributes, MutableAttributes, Value, items, texts
+from pacs_core.dataset.inflate import Deflater
+from pacs_core.dataset.model import (
+    Attributes,
+    MutableAttributes,
+    PixelDataElement,
+    Value,
+    items,
+    texts,
+)
 from pacs_core.dataset.part10 import FileMeta, file_meta, guess_transfer_syntax, read_file_meta
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
+from pacs_core.dataset.recoder import DatasetRecoder
 from pacs_core.dataset.scanner import HeaderScanner
 from pacs_core.dataset.transfer_syntax import (
     ALL_TRANSFER_SYNTAXES,
@@ -43,6 +54,9 @@ __all__ = [
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "SPECIFIC_CHARACTER_SETS",
     "Attributes",
+    "DatasetRecoder",
+    "Deflater",
+    "Edit",
     "Encoding",
     "FileMeta",
     "HeaderScanner",
@@ -50,6 +64,7 @@ __all__ = [
     "MutableAttributes",
     "NeedMoreData",
     "NotPart10",
+    "PixelDataElement",
     "ScannedFile",
     "TransferSyntax",
     "UnencodableValue",
@@ -57,7 +72,10 @@ __all__ = [
     "Value",
     "best_character_set",
     "decode_text",
+    "edit_header",
+    "element_header",
     "encode_attributes",
+    "encode_edit",
     "encode_text",
     "encoding_of",
     "file_meta",

@@ -104,6 +104,12 @@ def vr_of(tag: int) -> str:
     return _entry(tag)[0][:2]
 
 
+@lru_cache(maxsize=8192)
+def vrs_of(tag: int) -> tuple[str, ...]:
+    """Return all value representations that PS3.6 allows; ("UN",) if unknown."""
+    return tuple(_entry(tag)[0].split(" or "))
+
+
 def may_be_signed(tag: int) -> bool:
     """Tell whether the value representation is US or SS, depending on Pixel Representation."""
     return _entry(tag)[0].startswith("US or SS")

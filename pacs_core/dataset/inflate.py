@@ -71,8 +71,28 @@ def inflate(data: bytes | memoryview, max_length: int) -> bytes:
     return whole
 
 
+class Deflater:
+    """Deflates a dataset piece by piece."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        self._length = 0
+
+    def feed(self, data: bytes | memoryview) -> bytes:
+        """Return what the next bytes of the dataset add to the stream, often nothing yet."""
+        return self._counted(self._stream.compress(data))
+
+    def finish(self) -> bytes:
+        """Return the end of the stream, padded to even length (PS3.5 A.5)."""
+        rest = self._counted(self._stream.flush())
+        return rest + b"\0" if self._length & 1 else rest
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._length += len(piece)
+        return piece
+
+
 def deflate(data: bytes) -> bytes:
     """Deflate a whole dataset, padded to even length (PS3.5 A.5)."""
-    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = stream.compress(data) + stream.flush()
-    return deflated + b"\0" if len(deflated) & 1 else deflated
+    deflater = Deflater()
+    return deflater.feed(data) + deflater.finish()

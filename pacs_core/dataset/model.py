@@ -11,12 +11,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from attrs import frozen
+
 Value: TypeAlias = "str | Attributes"
 Attributes: TypeAlias = Mapping[int, tuple[Value, ...]]
 MutableAttributes: TypeAlias = dict[int, tuple[Value, ...]]
 
 SPECIFIC_CHARACTER_SET = 0x0008_0005
 PIXEL_DATA_TAGS = frozenset({0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
+
+
+@frozen
+class PixelDataElement:
+    """The header of the Pixel Data, Float Pixel Data or Double Float Pixel Data of a dataset.
+
+    Attributes
+    ----------
+    tag : int
+    vr : str
+        As sent; OW, OF or OD where none is sent.
+    length : int or None
+        Bytes of the value; None if it is encapsulated (PS3.5 A.4).
+    """
+
+    tag: int
+    vr: str
+    length: int | None
 
 
 def texts(attributes: Attributes, tag: int) -> tuple[str, ...]:

@@ -1,0 +1,330 @@
+"""The walk over a dataset's elements that writes them anew in another encoding (PS3.5 §7).
+
+Sequences and items get undefined length, since the length of what they hold is not known when
+their headers are written. Group lengths are left out: they are retired and would be wrong
+(PS3.5 §7.2). Values of VR UN, and all that is in them, keep their bytes (PS3.5 §6.2.2).
+
+Where nothing is to be changed the walk is `verbatim`: whole runs of the input are handed on.
+"""
+
+import sys
+from collections.abc import Callable
+
+from attrs import define
+
+from pacs_core.dataset.byte_order import swapped
+from pacs_core.dataset.element_headers import HeaderWriter
+from pacs_core.dataset.errors import MalformedDataset, UnencodableValue
+from pacs_core.dataset.layout import (
+    FOREIGN_GROUPS,
+    IMPLICIT,
+    ITEM,
+    ITEM_DELIMITATION,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    Buffer,
+    Header,
+    Layout,
+    layout_of,
+    shown,
+)
+from pacs_core.dataset.model import PIXEL_DATA_TAGS, PixelDataElement
+from pacs_core.dataset.transfer_syntax import Encoding
+from pacs_core.dataset.value_form import ValueForm
+from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
+
+MAX_DEPTH = 128
+_DELIMITED = -1
+_FRAGMENTED = frozenset({"OB", "OW"})
+_PIXEL_GROUP_LENGTH = 0x7FE0_0000
+
+
+@define
+class _Open:
+    """A dataset or item, or a sequence (`items`), being read.
+
+    `end` is the offset at which it ends, or `_DELIMITED`; `bound` the nearest offset known to end
+    it or what it is in.
+    """
+
+    items: bool
+    layout: Layout
+    verbatim: bool
+    end: int
+    bound: int
+    context: VrContext
+
+
+class ElementWalk:
+    """Push parser and writer, with a stack of its own: nesting never nests calls.
+
+    Parameters
+    ----------
+    source, target : Encoding
+        If they lay out elements equally, bytes pass as they are.
+    stops_at_pixel_data : bool
+        Consume nothing after the header of top-level Pixel Data, and leave that header out.
+    takes_fragments : bool
+        Encapsulated Pixel Data, as in an icon, may pass; otherwise it cannot be converted.
+    on_element : callable, optional
+        Told tag and offset of each top-level element.
+    """
+
+    def __init__(
+        self,
+        source: Encoding,
+        target: Encoding,
+        *,
+        stops_at_pixel_data: bool = False,
+        takes_fragments: bool = True,
+        on_element: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.pixel_data: PixelDataElement | None = None
+        self.stopped = False
+        self.offset = 0
+        self._source = source
+        self._target = target
+        self._stops = stops_at_pixel_data
+        self._takes_fragments = takes_fragments
+        self._on_element = on_element
+        layout = layout_of(source)
+        verbatim = layout == layout_of(target)
+        self._stack = [_Open(False, layout, verbatim, _DELIMITED, sys.maxsize, NOTHING_KNOWN)]
+        self._write = HeaderWriter(target)
+        self._form = ValueForm(source, target)
+        self._out: list[Buffer] = []
+        self._pending = b""
+        # What the input has been handed on to, where it is handed on as it is.
+        self._raw_start = 0
+        # The value being read: bytes to come, bytes of a word, padding to write after it.
+        self._left = 0
+        self._word = 1
+        self._pad = b""
+        self._discards = False
+
+    def feed(self, data: Buffer) -> list[Buffer]:
+        """Take the next bytes; return pieces of the target encoding, maybe views of `data`."""
+        buffer = memoryview(self._pending + data if self._pending else data)
+        used = self._walk(buffer)
+        self._pending = bytes(buffer[used:])
+        pieces, self._out = self._out, []
+        return pieces
+
+    def resume(self, passed: int) -> None:
+        """Go on after Pixel Data of which the caller has consumed `passed` bytes."""
+        self.stopped = False
+        self.offset += passed
+
+    def take_pending(self) -> bytes:
+        """Take back what was fed and not consumed."""
+        pending, self._pending = self._pending, b""
+        return pending
+
+    def finish(self) -> None:
+        """Say that the dataset ends here; raises `MalformedDataset` if it cannot."""
+        if self._left or self._pending or len(self._stack) > 1:
+            raise self._malformed("truncated: the dataset ends inside an element", 0)
+
+    def _walk(self, buffer: memoryview) -> int:
+        self._raw_start = position = 0
+        while not self.stopped and (after := self._step(buffer, position)) is not None:
+            position = after
+        if self._stack[-1].verbatim:
+            self._hand_on(buffer, position)
+        self.offset += position
+        return position
+
+    def _step(self, buffer: memoryview, position: int) -> int | None:
+        """Take one header or what is there of a value; return the position after it."""
+        if self._left:
+            return self._take_value(buffer, position)
+        top = self._stack[-1]
+        here = self.offset + position
+        if here == top.end:
+            self._close(buffer, position)
+            return position
+        if top.bound - here < 8:
+            raise self._malformed("truncated: an element's header was expected", position)
+        if len(buffer) - position < 8:
+            return None
+        read = self._read_item if top.items else self._read_element
+        return read(buffer, position, top)
+
+    def _read_element(self, buffer: memoryview, position: int, top: _Open) -> int | None:
+        header = top.layout.read_header(buffer, position, self.offset)
+        if header is None:
+            if top.bound - self.offset - position < 12:
+                raise self._malformed("truncated: an element's header is incomplete", position)
+            return None
+        tag, vr, start, length = header
+        if tag >= ITEM:
+            return self._end_item(buffer, position, header)
+        if tag >> 16 in FOREIGN_GROUPS:
+            raise self._malformed(f"{shown(tag)} cannot be in a dataset", position)
+        if len(self._stack) == 1:
+            if self._on_element is not None:
+                self._on_element(tag, self.offset + position)
+            if self._stops and tag in PIXEL_DATA_TAGS:
+                return self._stop(buffer, position, header)
+        if length == UNDEFINED_LENGTH:
+            return self._open_delimited(buffer, position, header)
+        if self.offset + start + length > top.bound:
+            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many", position)
+        if top.verbatim:
+            return self._pass(buffer, position, header)
+        return self._recode(buffer, (tag, vr or resolve_vr(tag, top.context), start, length), top)
+
+    def _pass(self, buffer: memoryview, position: int, header: Header) -> int:
+        tag, vr, start, length = header
+        if vr == "SQ" and not self._takes_fragments:
+            self._push(True, position, self.offset + start + length)
+            return start
+        discards = tag == _PIXEL_GROUP_LENGTH and self._stops and len(self._stack) == 1
+        if discards:
+            self._hand_on(buffer, position)
+            self._raw_start = start
+        self._begin_value(length, discards=discards)
+        return start
+
+    def _recode(self, buffer: memoryview, header: Header, top: _Open) -> int | None:
+        tag, vr, start, length = header
+        if vr == "SQ":
+            self._out.append(self._write.element(tag, vr, UNDEFINED_LENGTH))
+            self._push(True, start, self.offset + start + length)
+        elif not tag & 0xFFFF:
+            self._begin_value(length, discards=True)
+        else:
+            if tag in DECISIVE_TAGS and length == 2 and not top.layout.explicit:
+                if len(buffer) < start + 2:
+                    return None
+                value = int.from_bytes(buffer[start : start + 2], "little")
+                top.context = top.context.learned(tag, value)
+            written, word, pad = self._form.of(tag, vr, length)
+            self._out.append(written)
+            self._begin_value(length, word, pad)
+        return start
+
+    def _begin_value(
+        self, length: int, word: int = 1, pad: bytes = b"", discards: bool = False
+    ) -> None:
+        self._left = length
+        self._word = word
+        self._pad = pad
+        self._discards = discards
+
+    def _take_value(self, buffer: memoryview, position: int) -> int | None:
+        size = min(self._left, len(buffer) - position)
+        if size < self._left:
+            size -= size % self._word
+        if not size:
+            return None
+        self._left -= size
+        after = position + size
+        if self._discards:
+            self._raw_start = after
+        elif not self._stack[-1].verbatim:
+            self._out.append(swapped(buffer[position:after], self._word))
+            if self._pad and not self._left:
+                self._out.append(self._pad)
+        return after
+
+    def _open_delimited(self, buffer: memoryview, position: int, header: Header) -> int:
+        """Enter a sequence, an unknown value or encapsulated Pixel Data of undefined length."""
+        tag, vr, start, _ = header
+        top = self._stack[-1]
+        if vr not in {"", "SQ", "UN", "OB", "OW"}:
+            raise self._malformed(f"VR {vr} cannot have undefined length", position)
+        if not vr and not top.verbatim:
+            vr = resolve_vr(tag, top.context)
+            # A private sequence, since nothing else has undefined length in this encoding.
+            vr = vr if vr in {"SQ", "OB", "OW"} else "UN"
+        if vr in _FRAGMENTED and not (top.verbatim and self._takes_fragments):
+            raise self._no_fragments(tag, position)
+        if not top.verbatim:
+            self._out.append(self._write.element(tag, vr, UNDEFINED_LENGTH))
+            self._raw_start = start
+        self._push(True, start, _DELIMITED, unknown=vr == "UN")
+        return start
+
+    def _no_fragments(self, tag: int, position: int) -> Exception:
+        offset = self.offset + position
+        if not self._source.encapsulated:
+            what = f"{shown(tag)} is encapsulated, which this transfer syntax does not allow"
+            return MalformedDataset(what, offset)
+        return UnencodableValue(
+            f"{shown(tag)} at byte {offset} is encapsulated Pixel Data outside of the image: "
+            "it cannot be converted; send the instance in its own transfer syntax"
+        )
+
+    def _read_item(self, buffer: memoryview, position: int, top: _Open) -> int:
+        tag, length = top.layout.read_item(buffer, position)
+        start = position + 8
+        if tag == SEQUENCE_DELIMITATION:
+            return self._end_sequence(buffer, position, top)
+        if tag != ITEM:
+            raise self._malformed(f"{shown(tag)} where an item was due", position)
+        end = _DELIMITED if length == UNDEFINED_LENGTH else self.offset + start + length
+        if end > top.bound:
+            raise self._malformed(f"an item claims {length} bytes, too many", position)
+        if end != _DELIMITED and top.verbatim and not self._seeks_fragments(top):
+            self._begin_value(length)
+            return start
+        if not top.verbatim:
+            self._out.append(self._write.item(ITEM, UNDEFINED_LENGTH))
+        self._push(False, position, end)
+        return start
+
+    def _seeks_fragments(self, top: _Open) -> bool:
+        return not self._takes_fragments and top.layout.explicit
+
+    def _push(self, items: bool, position: int, end: int, unknown: bool = False) -> None:
+        if len(self._stack) > 2 * MAX_DEPTH:
+            raise self._malformed(f"sequences nest deeper than {MAX_DEPTH}", position)
+        top = self._stack[-1]
+        layout = IMPLICIT if unknown else top.layout
+        bound = top.bound if end == _DELIMITED else end
+        verbatim = top.verbatim or unknown
+        self._stack.append(_Open(items, layout, verbatim, end, bound, top.context))
+
+    def _end_item(self, buffer: memoryview, position: int, header: Header) -> int:
+        top = self._stack[-1]
+        if header[0] != ITEM_DELIMITATION or top.end != _DELIMITED or len(self._stack) == 1:
+            raise self._malformed(f"unexpected {shown(header[0])}", position)
+        self._close(buffer, header[2])
+        return header[2]
+
+    def _end_sequence(self, buffer: memoryview, position: int, top: _Open) -> int:
+        after = position + 8
+        if top.end == _DELIMITED:
+            self._close(buffer, after)
+        elif self.offset + after != top.end:
+            raise self._malformed("a sequence is delimited before its length ends", position)
+        return after
+
+    def _close(self, buffer: memoryview, position: int) -> None:
+        closed = self._stack.pop()
+        if not closed.verbatim:
+            tag = SEQUENCE_DELIMITATION if closed.items else ITEM_DELIMITATION
+            self._out.append(self._write.item(tag, 0))
+        elif not self._stack[-1].verbatim:
+            self._hand_on(buffer, position)
+
+    def _stop(self, buffer: memoryview, position: int, header: Header) -> int:
+        tag, vr, start, length = header
+        if self.pixel_data is not None:
+            raise self._malformed(f"{shown(tag)} is a second Pixel Data element", position)
+        if self._stack[-1].verbatim:
+            self._hand_on(buffer, position)
+        self._raw_start = start
+        known = None if length == UNDEFINED_LENGTH else length
+        self.pixel_data = PixelDataElement(tag, vr or resolve_vr(tag), known)
+        self.stopped = True
+        return start
+
+    def _hand_on(self, buffer: memoryview, position: int) -> None:
+        if position > self._raw_start:
+            self._out.append(buffer[self._raw_start : position])
+            self._raw_start = position
+
+    def _malformed(self, what: str, position: int) -> MalformedDataset:
+        return MalformedDataset(what, self.offset + position)

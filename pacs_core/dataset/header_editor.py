@@ -1,0 +1,106 @@
+"""Edits of a dataset's header in memory: everything but the edited elements stays as it is."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from pacs_core.dataset.dictionary import vr_of
+from pacs_core.dataset.element_headers import element_header
+from pacs_core.dataset.element_walk import ElementWalk
+from pacs_core.dataset.encoder import DatasetEncoder
+from pacs_core.dataset.layout import layout_of
+from pacs_core.dataset.model import Value
+from pacs_core.dataset.transfer_syntax import encoding_of
+
+Edit: TypeAlias = tuple[str, bytes] | None
+"""VR and encoded value of an element to write; None to remove it."""
+
+_Element: TypeAlias = tuple[int, int, int]
+
+
+def edit_header(
+    header: bytes | memoryview, transfer_syntax_uid: str, edits: Mapping[int, Edit]
+) -> bytes:
+    """Replace, insert (in order of tags) or remove top-level elements.
+
+    Parameters
+    ----------
+    header : bytes or memoryview
+        Whole top-level elements, not deflated.
+    transfer_syntax_uid : str
+        How they are encoded; deflation is left to the caller.
+    edits : mapping
+        By tag. The group length of a group that is edited is removed: it is retired, and would
+        be wrong (PS3.5 §7.2). A value of odd length is padded with a zero byte.
+
+    Raises
+    ------
+    MalformedDataset
+        If `header` is not whole elements of that transfer syntax.
+    UnencodableValue
+        If there is no such VR or the value is too long for it.
+    """
+    elements = list(_elements(header, transfer_syntax_uid))
+    groups = {tag >> 16 for tag in edits}
+    written = {tag: _encoded(tag, edit, transfer_syntax_uid) for tag, edit in edits.items()}
+    present = {tag for tag, _, _ in elements}
+    inserts = sorted(written.keys() - present, reverse=True)
+    out: list[bytes | memoryview] = []
+    for tag, start, end in elements:
+        while inserts and inserts[-1] < tag:
+            out.append(written[inserts.pop()])
+        if tag in written:
+            out.append(written[tag])
+            written[tag] = b""
+        elif tag & 0xFFFF or tag >> 16 not in groups:
+            out.append(header[start:end])
+    return b"".join(out + [written[tag] for tag in reversed(inserts)])
+
+
+def encode_edit(
+    tag: int,
+    values: tuple[Value, ...],
+    transfer_syntax_uid: str,
+    character_sets: tuple[str, ...] = (),
+) -> tuple[str, bytes]:
+    """Encode what `edit_header` is to write, from values as in `Attributes`: text, or items.
+
+    Parameters
+    ----------
+    tag : int
+        The attribute, whose VR is that of PS3.6.
+    values : tuple of str or Attributes
+    transfer_syntax_uid : str
+        How the header is encoded.
+    character_sets : tuple of str
+        The header's Specific Character Set.
+
+    Raises
+    ------
+    UnencodableValue
+        If the attribute cannot have these values.
+    """
+    encoding = encoding_of(transfer_syntax_uid)
+    raw = DatasetEncoder(encoding, character_sets).encode({tag: values})
+    header = layout_of(encoding).read_header(raw, 0, 0)
+    _, vr, start, _ = header or (tag, "", len(raw), 0)
+    return vr or vr_of(tag), raw[start:]
+
+
+def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> Iterator[_Element]:
+    """Iterate over tag, start and end of the top-level elements."""
+    starts: list[tuple[int, int]] = []
+    encoding = encoding_of(transfer_syntax_uid)
+    walk = ElementWalk(encoding, encoding, on_element=lambda *found: starts.append(found))
+    walk.feed(header)
+    walk.finish()
+    ends = [start for _, start in starts[1:]] + [len(header)]
+    for (tag, start), end in zip(starts, ends, strict=True):
+        yield tag, start, end
+
+
+def _encoded(tag: int, edit: Edit, transfer_syntax_uid: str) -> bytes:
+    if edit is None:
+        return b""
+    vr, value = edit
+    value += b"\0" * (len(value) & 1)
+    return element_header(tag, vr, len(value), transfer_syntax_uid) + value
