@@ -1,0 +1,179 @@
+"""What the node and its codec workers say to each other.
+
+Requests are pickled: they are ours. Answers are not, for a hostile frame may have taken over the
+worker that answers: a fixed head, a short text, and bytes, each of a length that is checked.
+"""
+
+import pickle
+import re
+import struct
+from enum import IntEnum
+from typing import Final
+
+from attrs import field, frozen
+
+from pacs_core.contracts import EncodeOptions, FrameFormat
+
+Buffer = bytes | bytearray | memoryview
+
+REQUEST: Final = struct.Struct("<II")
+"""Lengths of what follows: the pickled job, and the frame."""
+
+ANSWER: Final = struct.Struct("<BHQ7H")
+"""Status, lengths of the text and of the frame, and the numbers of the frame's format."""
+
+MAX_TEXT: Final = 4000
+_MAX_FRAME: Final = 0xFFFF_FFFF
+
+
+class Status(IntEnum):
+    """What became of a job."""
+
+    DONE = 0
+    REFUSED = 1
+    """The codec cannot do it: the text says why."""
+    MEMORY = 2
+
+
+@frozen
+class Job:
+    """What to do with a frame.
+
+    Attributes
+    ----------
+    format : FrameFormat
+        What the dataset says of the frame.
+    decoder, encoder : bytes
+        The pickled function that creates the codec; empty where there is nothing to do: then the
+        frame is native before, or after.
+    options : EncodeOptions
+    """
+
+    format: FrameFormat
+    decoder: bytes = b""
+    encoder: bytes = b""
+    options: EncodeOptions = field(factory=EncodeOptions)
+
+    @property
+    def most(self) -> int:
+        """Most bytes that an honest answer has: some formats enlarge what is noise."""
+        return 2 * self.format.size + (1 << 20)
+
+
+@frozen
+class Answer:
+    """The head of a worker's answer."""
+
+    status: Status
+    text_length: int
+    frame_length: int
+    numbers: tuple[int, ...]
+
+
+@frozen
+class ConvertedFrame:
+    """What became of a frame.
+
+    Attributes
+    ----------
+    data : memoryview
+        A codestream, or native samples.
+    format : FrameFormat
+        What the dataset must say of it.
+    """
+
+    data: memoryview
+    format: FrameFormat
+
+
+def pack_request(job: Job, frame: Buffer) -> list[Buffer]:
+    """Return a request in parts.
+
+    Raises
+    ------
+    ValueError
+        The frame has 4 GiB or more.
+    """
+    if len(frame) > _MAX_FRAME:
+        raise ValueError(f"a frame of {len(frame)} bytes is more than codecs are given")
+    pickled = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
+    return [REQUEST.pack(len(pickled), len(frame)), pickled, frame]
+
+
+def pack_frame(data: bytes, form: FrameFormat) -> list[Buffer]:
+    """Return the answer that is a frame, in parts."""
+    text = form.photometric_interpretation.encode("ascii", "replace")
+    return [ANSWER.pack(Status.DONE, len(text), len(data), *_numbers(form)), text, data]
+
+
+def pack_error(status: Status, message: str) -> list[Buffer]:
+    """Return the answer that is no frame, in parts."""
+    text = message.encode("utf-8", "replace")[:MAX_TEXT]
+    return [ANSWER.pack(status, len(text), 0, *[0] * 7), text]
+
+
+def unpack_answer(head: bytes | bytearray, job: Job) -> Answer:
+    """Return the head of the answer to a job.
+
+    Raises
+    ------
+    ValueError
+        No worker of ours says such a thing.
+    """
+    status, text_length, frame_length, *numbers = ANSWER.unpack(head)
+    if text_length > MAX_TEXT or frame_length > job.most:
+        raise ValueError(f"{text_length} + {frame_length} bytes, where {job.most} are the most")
+    return Answer(Status(status), text_length, frame_length, tuple(numbers))
+
+
+def format_of(answer: Answer, photometric_interpretation: str) -> FrameFormat:
+    """Return the format that an answer tells."""
+    rows, columns, samples, allocated, stored, signed, planar = answer.numbers
+    return FrameFormat(
+        rows,
+        columns,
+        samples,
+        allocated,
+        stored,
+        bool(signed),
+        photometric_interpretation,
+        planar,
+    )
+
+
+def _numbers(form: FrameFormat) -> tuple[int, ...]:
+    return (
+        form.rows,
+        form.columns,
+        form.samples_per_pixel,
+        form.bits_allocated,
+        form.bits_stored,
+        int(form.is_signed),
+        form.planar_configuration,
+    )
+
+
+def check_answer(converted: ConvertedFrame, job: Job) -> None:
+    """Check that a frame may be the one that was asked for.
+
+    Raises
+    ------
+    ValueError
+        It is not.
+    """
+    form = converted.format
+    if not _same_pixels(form, job.format):
+        raise ValueError(f"a frame of {form}, not {job.format}")
+    if not re.fullmatch("[A-Z0-9_ ]{1,16}", form.photometric_interpretation):
+        raise ValueError(f"Photometric Interpretation {form.photometric_interpretation!r}")
+    if not job.encoder and len(converted.data) != form.size:
+        raise ValueError(f"{len(converted.data)} bytes, where the frame has {form.size}")
+
+
+def _same_pixels(one: FrameFormat, other: FrameFormat) -> bool:
+    return (one.rows, one.columns, one.samples_per_pixel, one.is_signed) == (
+        other.rows,
+        other.columns,
+        other.samples_per_pixel,
+        other.is_signed,
+    )

@@ -1,0 +1,169 @@
+"""One codec worker process, as the node sees it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from pacs_core.contracts import CodecError, TranscodingError
+from pacs_core.transcoding.errors import (
+    CodecCrashedError,
+    CodecMemoryError,
+    CodecTimeoutError,
+)
+from pacs_core.transcoding.limits import WorkerLimits
+from pacs_core.transcoding.messages import (
+    ANSWER,
+    Buffer,
+    ConvertedFrame,
+    Job,
+    Status,
+    check_answer,
+    format_of,
+    pack_request,
+    unpack_answer,
+)
+
+_BOOTSTRAP: Final = (
+    "import json, sys; path, *arguments = json.loads(sys.argv[1]); sys.path[:] = path; "
+    "from pacs_core.transcoding.worker import main; main(*arguments)"
+)
+# Whoever takes over a worker shall not find the node's secrets in its environment.
+_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+# The processes themselves are what runs in parallel: threads of libraries would only take memory.
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_SOCKET_BUFFER: Final = 1 << 20
+
+
+class WorkerProcess:
+    """A process that does one job at a time.
+
+    Creating it starts it: blocking for some milliseconds, so not for the event loop.
+
+    Parameters
+    ----------
+    limits : WorkerLimits
+    """
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self.idle_since = 0.0
+        self._limits = limits
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            for end in (self._channel, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+            self._channel.setblocking(False)
+            try:
+                self._process = _start(theirs.fileno(), limits)
+            except OSError as error:
+                self._channel.close()
+                raise CodecCrashedError(f"no codec process can be started: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        """Identifier of the process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    async def do(self, job: Job, frame: Buffer) -> ConvertedFrame:
+        """Have a job done. Only if it raises nothing, or CodecError, may it be given another.
+
+        Raises
+        ------
+        CodecError
+            The frame cannot be converted.
+        TranscodingError
+            The codec took too long or too much, or its process has died.
+        """
+        try:
+            with anyio.fail_after(self._limits.timeout):
+                status, text, converted = await self._converse(job, frame)
+        except TimeoutError:
+            seconds = self._limits.timeout
+            raise CodecTimeoutError(f"the codec took more than {seconds:g} s for a frame") from None
+        except ValueError as error:
+            raise CodecCrashedError(f"the codec process answered nonsense: {error}") from error
+        except (EOFError, OSError):
+            raise self._post_mortem(await self.end()) from None
+        if status is Status.DONE:
+            return converted
+        if status is Status.MEMORY:
+            memory = self._limits.memory >> 20
+            raise CodecMemoryError(f"the codec needs more than {memory} MiB of memory for a frame")
+        raise CodecError(text)
+
+    async def _converse(self, job: Job, frame: Buffer) -> tuple[Status, str, ConvertedFrame]:
+        for part in pack_request(job, frame):
+            await self._send(part)
+        answer = unpack_answer(await self._receive(ANSWER.size), job)
+        text = (await self._receive(answer.text_length)).decode("utf-8", "replace")
+        data = memoryview(await self._receive(answer.frame_length)).toreadonly()
+        converted = ConvertedFrame(data, format_of(answer, text))
+        if answer.status is Status.DONE:
+            check_answer(converted, job)
+        return answer.status, text, converted
+
+    async def _send(self, data: Buffer) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._channel.send(rest) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._channel)
+
+    async def _receive(self, length: int) -> bytearray:
+        data = bytearray(length)
+        rest = memoryview(data)
+        while rest:
+            try:
+                count = self._channel.recv_into(rest)
+            except BlockingIOError:
+                await anyio.wait_readable(self._channel)
+                continue
+            if not count:
+                raise EOFError
+            rest = rest[count:]
+        return data
+
+    def _post_mortem(self, code: int) -> TranscodingError:
+        if code == -signal.SIGXCPU:
+            seconds = self._limits.cpu_time
+            return CodecTimeoutError(f"the codec took more than {seconds:g} s of processor time")
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return CodecCrashedError(f"the codec's process died of this frame ({cause})")
+
+    async def end(self) -> int:
+        """Kill the process, and return its exit code once it is gone. Idempotent."""
+        self._channel.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._kill)
+        return self._process.returncode
+
+    def _kill(self) -> None:
+        self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+
+def _start(descriptor: int, limits: WorkerLimits) -> subprocess.Popen[bytes]:
+    arguments = [sys.path, descriptor, limits.cpu_time, limits.memory]
+    inherited = {name: value for name in _INHERITED if (value := os.environ.get(name)) is not None}
+    return subprocess.Popen(  # noqa: S603 our own interpreter and code
+        [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(descriptor,),
+        env={**inherited, **dict.fromkeys(_ONE_THREAD, "1")},
+    )

@@ -1,0 +1,142 @@
+"""A codec worker process: takes jobs from a socket, one after the other, until it is closed."""
+
+import fcntl
+import math
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from pacs_core.contracts.codec import Codec, CodecError, FrameFormat
+from pacs_core.transcoding.messages import (
+    REQUEST,
+    Buffer,
+    Job,
+    Status,
+    pack_error,
+    pack_frame,
+)
+
+# A signal to the node's process group is for the node, which still needs its workers to drain.
+_IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BY_DEFAULT: Final = (signal.SIGIO, signal.SIGXCPU)
+
+
+def main(descriptor: int, cpu_time: float, memory: int) -> None:
+    """Work until the node closes the socket, or dies.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the socket. Standard input is a pipe whose closing means the same.
+    cpu_time : float
+        Seconds of processor time for each job.
+    memory : int
+        Bytes of address space.
+    """
+    _arrange_signals()
+    with suppress(OSError, ValueError):  # a system without such a limit, or with a lower one
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with socket.socket(fileno=descriptor) as channel:
+        codecs = Codecs()
+        while (head := _receive(channel, REQUEST.size)) is not None:
+            job_length, frame_length = REQUEST.unpack(head)
+            job = pickle.loads(_receive(channel, job_length) or b"")  # noqa: S301 from the node
+            frame = _receive(channel, frame_length) or b""
+            _allow(cpu_time)
+            _send(channel, answer(job, frame, codecs))
+
+
+def _arrange_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    for number in _BY_DEFAULT:
+        signal.signal(number, signal.SIG_DFL)
+    # The death of the node ends a worker even while a codec hangs in it: standard input then
+    # comes to its end, and the operating system says so with SIGIO, which kills.
+    stdin = sys.stdin.fileno()
+    fcntl.fcntl(stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(stdin, fcntl.F_SETFL, fcntl.fcntl(stdin, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([stdin], [], [], 0)[0]:  # it had died before
+        sys.exit()
+
+
+def _allow(cpu_time: float) -> None:
+    """Let the process use so much processor time from now on; SIGXCPU ends it after that."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(usage.ru_utime + usage.ru_stime + cpu_time)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _receive(channel: socket.socket, length: int) -> bytes | None:
+    """Return exactly so many bytes, or None at the end."""
+    data = channel.recv(length, socket.MSG_WAITALL) if length else b""
+    while len(data) < length:  # interrupted, or the end
+        more = channel.recv(length - len(data), socket.MSG_WAITALL)
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def _send(channel: socket.socket, parts: Sequence[Buffer]) -> None:
+    for part in parts:
+        channel.sendall(part)
+
+
+class Codecs:
+    """The codecs that have been asked for, by the pickled function that creates them."""
+
+    def __init__(self) -> None:
+        self._created: dict[bytes, Codec] = {}
+
+    def get(self, pickled: bytes) -> Codec:
+        """Return a codec, created when it is first asked for."""
+        codec = self._created.get(pickled)
+        if codec is None:
+            create: Callable[[], Codec] = pickle.loads(pickled)  # noqa: S301 from the node
+            codec = self._created[pickled] = create()
+        return codec
+
+
+def answer(job: Job, frame: bytes, codecs: Codecs) -> list[Buffer]:
+    """Do a job, and return what to say of it."""
+    try:
+        return pack_frame(*convert(job, frame, codecs))
+    except CodecError as error:
+        return pack_error(Status.REFUSED, str(error))
+    except MemoryError:
+        return pack_error(Status.MEMORY, "")
+    except Exception as error:
+        return pack_error(Status.REFUSED, f"the codec failed: {type(error).__name__}: {error}")
+
+
+def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
+    """Decode a frame, encode it again, or both.
+
+    Raises
+    ------
+    CodecError
+        As a codec says, or a codec's answer is not of the size that it says.
+    """
+    form = job.format
+    if job.decoder:
+        decoded = codecs.get(job.decoder).decode(frame, form)
+        frame, form = decoded.data, decoded.format
+    if len(frame) != form.size:
+        raise CodecError(f"a native frame of {len(frame)} bytes, {form.size} expected")
+    if job.encoder:
+        encoded = codecs.get(job.encoder).encode(frame, form, job.options)
+        frame, form = encoded.data, encoded.format
+    return frame, form

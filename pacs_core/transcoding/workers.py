@@ -1,0 +1,108 @@
+"""A pool of codec worker processes: a frame that kills or hangs one costs that frame alone.
+
+``anyio.to_process`` would do most of it, but unpickles what comes back from a process that a
+hostile frame may have taken over, runs the program's main module in each, has no limits of
+memory and processor time, and ends with the first Ctrl-C, while associations still drain.
+"""
+
+from collections import deque
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from pacs_core.contracts import CodecError
+from pacs_core.transcoding.errors import CodecCrashedError
+from pacs_core.transcoding.limits import WorkerLimits
+from pacs_core.transcoding.messages import Buffer, ConvertedFrame, Job
+from pacs_core.transcoding.process import WorkerProcess
+
+
+class CodecWorkers:
+    """Processes that are started when they are needed, kept warm, and ended when idle.
+
+    Parameters
+    ----------
+    limits : WorkerLimits
+    """
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self.limits = limits
+        self._room = anyio.CapacityLimiter(limits.processes)
+        self._all: set[WorkerProcess] = set()
+        self._idle: deque[WorkerProcess] = deque()
+        self._stopped = False
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Identifiers of the processes that run."""
+        return frozenset(worker.pid for worker in self._all)
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Begin to watch for processes that idle."""
+        tasks.start_soon(self._end_idle)
+
+    async def stop(self) -> None:
+        """End all processes, whatever they are doing."""
+        self._stopped = True
+        with anyio.CancelScope(shield=True):
+            for worker in tuple(self._all):
+                await self._end(worker)
+
+    async def run(self, job: Job, frame: Buffer) -> ConvertedFrame:
+        """Have a frame converted; cancelling this kills the process that does it.
+
+        Parameters
+        ----------
+        job : Job
+        frame : bytes-like
+            A codestream if there is a decoder, else native.
+
+        Raises
+        ------
+        CodecError
+            The codec refused the frame.
+        TranscodingError
+            The codec crashed, or took more time or memory than it may.
+        """
+        async with self._room:
+            worker = await self._take()
+            try:
+                converted = await worker.do(job, frame)
+            except CodecError:
+                self._give_back(worker)
+                raise
+            except BaseException:
+                await self._end(worker)
+                raise
+            self._give_back(worker)
+            return converted
+
+    async def _take(self) -> WorkerProcess:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            await self._end(worker)
+        if self._stopped:
+            raise CodecCrashedError("the codec workers have been stopped")
+        worker = await anyio.to_thread.run_sync(WorkerProcess, self.limits)
+        self._all.add(worker)
+        return worker
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        worker.idle_since = anyio.current_time()
+        self._idle.append(worker)
+
+    async def _end(self, worker: WorkerProcess) -> None:
+        with anyio.CancelScope(shield=True):
+            await worker.end()
+        self._all.discard(worker)
+
+    async def _end_idle(self) -> None:
+        """End processes that have had nothing to do for long; the last used is last in line."""
+        while True:
+            await anyio.sleep(max(self.limits.idle / 4, 0.01))
+            due = anyio.current_time() - self.limits.idle
+            while self._idle and self._idle[0].idle_since <= due:
+                await self._end(self._idle.popleft())
