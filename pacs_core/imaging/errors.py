@@ -1,0 +1,5 @@
+"""What can be wrong with an image."""
+
+
+class ImageError(ValueError):
+    """Pixel Data, or the attributes that describe it, are not what the standard says."""

@@ -1,0 +1,238 @@
+"""Native Pixel Data: its value to frames and back, piece by piece (PS3.5 §8.1, §8.2)."""
+
+from struct import Struct
+
+from attrs import evolve
+
+from pacs_core.contracts import FrameFormat
+from pacs_core.dataset import Encoding
+from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.image import (
+    Image,
+    is_subsampled,
+    native_format,
+    native_frame_bits,
+    native_length,
+)
+from pacs_core.imaging.samples import (
+    BitPacker,
+    Buffer,
+    WordSwapper,
+    by_pixel,
+    by_plane,
+    shifted,
+    with_all_chroma,
+)
+
+_MAX_LENGTH = 0xFFFF_FFFE
+_PIXEL_DATA = (0x7FE0, 0x0010)
+
+
+class NativeFrames:
+    """Takes the value of native Pixel Data apart, holding no more than one frame.
+
+    Parameters
+    ----------
+    image : Image
+    length : int
+        Of the value, as its header says.
+    little_endian : bool
+        Byte order of the transfer syntax.
+    vr : str
+        OB or OW. In big endian, OW is swapped in words of 16 bits whatever Bits Allocated says:
+        pairs of 8-bit samples, halves of 32-bit samples (PS3.5 §6.2, §8.1.1, A.3).
+
+    Attributes
+    ----------
+    format : FrameFormat
+        Of the frames that come out: what codecs take (`native_format`).
+
+    Raises
+    ------
+    ImageError
+        The length is not that of all frames, but for one byte of padding; or native Pixel Data
+        cannot be so.
+    """
+
+    def __init__(
+        self, image: Image, length: int, little_endian: bool = True, vr: str = "OW"
+    ) -> None:
+        _check_native(image, length, little_endian or vr == "OW")
+        self.format = native_format(image)
+        self._image = image
+        self._length = length
+        self._swapper = None if little_endian or vr != "OW" else WordSwapper()
+        self._bits = native_frame_bits(image)
+        self._start = 0
+        self._held = bytearray()
+        self._received = 0
+        self._frames = 0
+
+    def feed(self, data: Buffer) -> list[bytes]:
+        """Take the next bytes of the value; return the frames that are complete now.
+
+        Raises
+        ------
+        ImageError
+            There is more than was announced.
+        """
+        self._received += len(data)
+        if self._received > self._length:
+            raise ImageError(f"Pixel Data goes on after the {self._length} bytes announced")
+        self._held += self._swapper.feed(data) if self._swapper else data
+        frames = []
+        while self._frames < self._image.frames and self._is_whole():
+            frames.append(self._frame())
+            self._frames += 1
+        return frames
+
+    def finish(self) -> None:
+        """Declare the end of the value.
+
+        Raises
+        ------
+        ImageError
+            The value is shorter than announced.
+        """
+        if self._frames < self._image.frames:
+            raise ImageError(
+                f"Pixel Data ends after {self._received} of {self._length} bytes, "
+                f"in frame {self._frames + 1} of {self._image.frames}"
+            )
+
+    def _is_whole(self) -> bool:
+        return 8 * len(self._held) >= self._start + self._bits
+
+    def _frame(self) -> bytes:
+        end, bits_over = divmod(self._start + self._bits, 8)
+        with memoryview(self._held) as view:
+            stored = view[: end + bool(bits_over)]
+            frame = self._arranged(stored)
+            stored.release()
+        del self._held[:end]
+        self._start = bits_over
+        return frame
+
+    def _arranged(self, stored: memoryview) -> bytes:
+        frame = self._image.format
+        if frame.bits_allocated == 1:
+            return shifted(stored, self._start, self._bits)
+        if is_subsampled(self._image):
+            return with_all_chroma(stored)
+        if frame.planar_configuration:
+            return by_pixel(stored, frame.bits_allocated // 8)
+        return bytes(stored)
+
+
+def _check_native(image: Image, length: int, byte_order_is_clear: bool) -> None:
+    frame, expected = image.format, native_length(image)
+    name = frame.photometric_interpretation
+    if name.startswith("YBR_PARTIAL"):
+        raise ImageError(f"native Pixel Data in the retired {name} is not supported")
+    if is_subsampled(image) and (frame.columns % 2 or frame.bits_allocated != 8):
+        raise ImageError(
+            f"{name} cannot have {frame.columns} columns of {frame.bits_allocated} bits: they "
+            "must be even, and 8 (PS3.3 C.7.6.3.1.2)"
+        )
+    if frame.bits_allocated > 8 and not byte_order_is_clear:
+        raise ImageError(
+            f"samples of {frame.bits_allocated} bits are OW, not OB, in big endian (PS3.5 A.3)"
+        )
+    if not expected <= length <= expected + expected % 2:
+        raise ImageError(
+            f"Pixel Data has {length} bytes, but {image.frames} frames of {frame.columns} x "
+            f"{frame.rows} pixels with {frame.samples_per_pixel} x {frame.bits_allocated} bits "
+            f"({name}) take {expected}"
+        )
+
+
+class NativeWriter:
+    """Makes native Pixel Data of frames.
+
+    Parameters
+    ----------
+    frame : FrameFormat
+        Of the frames that will be added: by pixel, little endian.
+    frames : int
+        How many that will be.
+    encoding : Encoding
+        Of the dataset (PS3.5 Annex A).
+    planar_configuration : int
+        0 to keep samples by pixel, 1 to store them by plane.
+
+    Attributes
+    ----------
+    format : FrameFormat
+        What the dataset must say.
+    vr : str
+        OW in implicit VR and for more than 8 bits, else OB (PS3.5 A.1, A.2).
+    length : int
+        Of the value, padding included.
+    header : bytes
+        Of the element (7FE0,0010).
+
+    Raises
+    ------
+    ImageError
+        The value would have more than 2**32 - 2 bytes, or the frames are subsampled.
+    """
+
+    def __init__(
+        self, frame: FrameFormat, frames: int, encoding: Encoding, planar_configuration: int = 0
+    ) -> None:
+        self._planar = planar_configuration if frame.samples_per_pixel > 1 else 0
+        self.format = evolve(frame, planar_configuration=self._planar)
+        image = Image(self.format, frames)
+        if is_subsampled(image):
+            raise ImageError("YBR_FULL_422 is not written natively: upsample it to YBR_FULL")
+        unpadded = native_length(image)
+        self.length = unpadded + unpadded % 2
+        if self.length > _MAX_LENGTH:
+            raise ImageError(f"native Pixel Data of {self.length} bytes: 2**32 - 2 are possible")
+        self.vr = "OW" if frame.bits_allocated > 8 or not encoding.explicit else "OB"
+        self.header = _header(encoding, self.vr, self.length)
+        self._padding = bytes(unpadded % 2)
+        self._frames_left = frames
+        self._packer = BitPacker(native_frame_bits(image)) if frame.bits_allocated == 1 else None
+        swaps = self.vr == "OW" and not encoding.little_endian
+        self._swapper = WordSwapper() if swaps else None
+
+    def add(self, frame: bytes) -> bytes:
+        """Return the next piece of the value.
+
+        Raises
+        ------
+        ImageError
+            The frame has another size than its format says, or is one too many.
+        """
+        if len(frame) != self.format.size or not self._frames_left:
+            raise ImageError(
+                f"a frame of {len(frame)} bytes where {self.format.size} are due, "
+                f"with {self._frames_left} frames to come"
+            )
+        self._frames_left -= 1
+        if self._planar:
+            frame = by_plane(frame, self.format.bits_allocated // 8)
+        if self._packer:
+            frame = self._packer.feed(frame)
+        return self._swapper.feed(frame) if self._swapper else frame
+
+    def finish(self) -> bytes:
+        """Return the end of the value, with padding to even length (PS3.5 §8.1.1).
+
+        Raises
+        ------
+        ImageError
+            Frames are missing.
+        """
+        if self._frames_left:
+            raise ImageError(f"{self._frames_left} frames of native Pixel Data are missing")
+        end = (self._packer.finish() if self._packer else b"") + self._padding
+        return self._swapper.feed(end) if self._swapper else end
+
+
+def _header(encoding: Encoding, vr: str, length: int) -> bytes:
+    order = "<" if encoding.little_endian else ">"
+    if not encoding.explicit:
+        return Struct(order + "HHI").pack(*_PIXEL_DATA, length)
+    return Struct(order + "HH2s2xI").pack(*_PIXEL_DATA, vr.encode(), length)

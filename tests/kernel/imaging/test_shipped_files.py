@@ -1,0 +1,51 @@
+"""Every compressed file that pydicom ships is split as pydicom splits it."""
+
+import warnings
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.encaps import generate_frames
+from pydicom.errors import InvalidDicomError
+
+from pacs_core.dataset import scan_file
+from pacs_core.imaging import IMAGE_TAGS, EncapsulatedFrames, image_of
+
+# Those in the package itself: others would be downloaded.
+FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+def _encapsulated(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = pydicom.dcmread(path)
+            uid = dataset.file_meta.TransferSyntaxUID
+            return "PixelData" in dataset and uid.is_encapsulated
+        except (InvalidDicomError, AttributeError, EOFError, ValueError):
+            return False
+
+
+FILES = [path for path in sorted(FOLDER.rglob("*.dcm")) if _encapsulated(path)]
+
+
+def test_there_are_files():
+    assert len(FILES) >= 10
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+def test_the_same_frames(path, chunk):
+    dataset = pydicom.dcmread(path)
+    image = image_of(scan_file(path, IMAGE_TAGS).attributes)
+    parser = EncapsulatedFrames(image, dataset.file_meta.TransferSyntaxUID)
+    # pydicom keeps the items without the Sequence Delimitation Item.
+    data = dataset.PixelData
+    if not data.endswith(b"\xfe\xff\xdd\xe0\0\0\0\0"):
+        data += b"\xfe\xff\xdd\xe0\0\0\0\0"
+    read = []
+    for start in range(0, len(data), chunk):
+        read += parser.feed(data[start : start + chunk])
+    parser.finish()
+    expected = list(generate_frames(dataset.PixelData, number_of_frames=image.frames))
+    assert read == expected
