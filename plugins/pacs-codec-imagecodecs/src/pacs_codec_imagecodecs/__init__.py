@@ -1,0 +1,86 @@
+"""Codecs of pacs-core on imagecodecs: JPEG, JPEG-LS, JPEG 2000, HTJ2K and JPEG XL."""
+
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import Codec, CodecDescriptor, Setup
+from pacs_core.plugins import hookimpl
+
+__all__ = ["create", "pacs_codecs"]
+
+
+@frozen
+class _Entry:
+    """How one transfer syntax is coded: a class of a module here, and what it is called with."""
+
+    name: str
+    syntax: str
+    module: str
+    arguments: tuple[object, ...]
+    library: str
+    bits: tuple[int, int]
+    encodes: bool = True
+
+
+_ROOT: Final = "1.2.840.10008.1.2.4."
+_TURBO, _CHARLS = "imagecodecs (libjpeg-turbo)", "imagecodecs (CharLS)"
+_OPENJPEG, _OPENJPH = "imagecodecs (OpenJPEG)", "imagecodecs (OpenJPH)"
+_JXL: Final = "imagecodecs (libjxl)"
+_LOSSLESS, _LOSSY = (True,), (False,)
+_ENTRIES: Final = (
+    _Entry("jpeg-baseline", "50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
+    _Entry("jpeg-extended", "51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
+    # Any predictor is allowed in Process 14; this one does best on smooth images.
+    _Entry("jpeg-lossless", "57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
+    _Entry("jpeg-lossless-sv1", "70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
+    _Entry("jpeg-ls", "80", "jpegls.JpegLsCodec", _LOSSLESS, _CHARLS, (2, 16)),
+    _Entry("jpeg-ls-near", "81", "jpegls.JpegLsCodec", _LOSSY, _CHARLS, (2, 16)),
+    _Entry("jpeg2000-lossless", "90", "jpeg2000.Jpeg2000Codec", _LOSSLESS, _OPENJPEG, (1, 16)),
+    _Entry("jpeg2000", "91", "jpeg2000.Jpeg2000Codec", _LOSSY, _OPENJPEG, (1, 16)),
+    _Entry("htj2k-lossless", "201", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Entry("htj2k-lossless-rpcl", "202", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Entry("htj2k", "203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
+    _Entry("jpegxl-lossless", "110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
+    # It holds what was a JPEG before; a native frame never was.
+    _Entry("jpegxl-jpeg", "111", "jpegxl.RecompressedJpegCodec", (), _JXL, (8, 8), encodes=False),
+    _Entry("jpegxl", "112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
+)
+
+
+def create(path: str, *arguments: object) -> Codec:
+    """Make a codec, and import its library only now: in the process that uses it.
+
+    Parameters
+    ----------
+    path : str
+        ``module.Class`` within this package.
+    arguments
+        Of the class.
+    """
+    module, _, name = path.partition(".")
+    codec: Codec = getattr(import_module(f"{__name__}.{module}"), name)(*arguments)
+    return codec
+
+
+@hookimpl
+def pacs_codecs(setup: Setup) -> list[CodecDescriptor]:
+    """Return a codec for each transfer syntax."""
+    return [_descriptor(entry, version("imagecodecs")) for entry in _ENTRIES]
+
+
+def _descriptor(entry: _Entry, release: str) -> CodecDescriptor:
+    syntaxes = frozenset({_ROOT + entry.syntax})
+    return CodecDescriptor(
+        f"imagecodecs-{entry.name}",
+        decodes=syntaxes,
+        encodes=syntaxes if entry.encodes else frozenset(),
+        create=partial(create, entry.module, *entry.arguments),
+        library=entry.library,
+        version=release,
+        licence="BSD-3-Clause",
+        bits=entry.bits,
+    )

@@ -1,0 +1,90 @@
+"""High-Throughput JPEG 2000 (PS3.5 §8.2.14 and §10.18), with OpenJPH.
+
+The library writes 8 or 16 bits of precision. To have Bits Stored in the codestream, its header is
+corrected afterwards: the samples of the codestream are those of fewer bits, and so is its header.
+"""
+
+from typing import Final
+
+from imagecodecs import htj2k_decode, htj2k_encode
+
+from pacs_codec_imagecodecs.j2k_header import bare, read_j2k
+from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec
+from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_core.contracts import CodecError, FrameFormat
+
+_THUMBNAIL: Final = 64
+"""PS3.5 §10.18: RPCL codestreams have a resolution that is no larger."""
+_FEWEST: Final = 5
+_QCD: Final = 0xFF5C
+
+
+class Htj2kCodec(WaveletCodec):
+    """HTJ2K; what is written also fulfils the RPCL options.
+
+    Resolution by resolution (RPCL), which is the library's default, tile-part lengths in the main
+    header (TLM), and as many decompositions as a thumbnail needs.
+    """
+
+    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+        return htj2k_decode(bare(codestream), planar=False)
+
+    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+        return _encode(samples, precision, frame, step=None)
+
+    def _irreversible(
+        self, samples: Samples, precision: int, frame: FrameFormat, quality: float
+    ) -> bytes:
+        """Quality is how often the quantization step is halved, up to the samples' precision."""
+        return _encode(samples, precision, frame, step=2 ** -(1 + quality / 100 * precision))
+
+
+def _decompositions(frame: FrameFormat) -> int:
+    longest = max(frame.rows, frame.columns)
+    return max(_FEWEST, (-(-longest // _THUMBNAIL) - 1).bit_length())
+
+
+def _encode(samples: Samples, precision: int, frame: FrameFormat, *, step: float | None) -> bytes:
+    samples = narrowed(samples, precision)
+    spare = 8 * samples.itemsize - precision
+    if spare and samples.dtype.kind == "u":
+        # The encoder subtracts half the range of its precision, the decoder adds that of ours.
+        samples = samples + samples.dtype.type(
+            (1 << (precision + spare - 1)) - (1 << (precision - 1))
+        )
+    codestream = htj2k_encode(
+        samples,
+        None if step is None else step / 2**spare,
+        rgb=frame.photometric_interpretation == "RGB",
+        planar=False,
+        resolutions=_decompositions(frame),
+        reversible=step is None,
+        tlm=True,
+    )
+    return _corrected(bytes(codestream), spare, irreversible=step is not None)
+
+
+def _corrected(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
+    """Return a codestream whose samples have `spare` fewer bits, and the same coefficients.
+
+    Precisions in SIZ (ISO/IEC 15444-1 A.5.1) become smaller. Steps of irreversible wavelets are
+    relative to the range of the samples (E.1.1): exponents in QCD become smaller as well, and
+    guard bits more, so that there are as many bit planes as before.
+    """
+    if not spare:
+        return codestream
+    header = read_j2k(codestream)
+    patched = bytearray(codestream)
+    for at in range(header.siz, header.siz + 3 * header.header.components, 3):
+        patched[at] -= spare
+    if irreversible:
+        _requantize(patched, *header.segments[_QCD], spare)
+    return bytes(patched)
+
+
+def _requantize(patched: bytearray, start: int, length: int, spare: int) -> None:
+    if patched[start] >> 5 > 7 - spare or min(patched[start + 1 : start + length : 2]) >> 3 < spare:
+        raise CodecError("the quantization steps cannot be expressed at this precision")
+    patched[start] += spare << 5
+    for at in range(start + 1, start + length, 2):
+        patched[at] -= spare << 3

@@ -1,0 +1,98 @@
+"""JPEG 2000 (PS3.5 §8.2.4), with OpenJPEG."""
+
+from typing import Any, Final
+
+from attrs import evolve
+from imagecodecs import jpeg2k_decode, jpeg2k_encode
+
+from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
+from pacs_codec_imagecodecs.header import Header
+from pacs_codec_imagecodecs.j2k_header import bare, read_j2k
+from pacs_codec_imagecodecs.rate import encode_lossy, is_best
+from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
+
+_TRANSFORMS: Final = {True: "YBR_RCT", False: "YBR_ICT"}
+"""What becomes of RGB, by whether the wavelet is reversible."""
+
+
+class WaveletCodec(ImageCodec):
+    """What JPEG 2000 and High-Throughput JPEG 2000 have in common.
+
+    Parameters
+    ----------
+    is_lossless : bool
+        Whether the transfer syntax allows reversible wavelets only. Otherwise a quality of 100
+        is reversible as well.
+    """
+
+    transformed = frozenset(_TRANSFORMS.values())
+
+    def __init__(self, is_lossless: bool) -> None:
+        self._is_lossless = is_lossless
+
+    def _read(self, codestream: bytes) -> Header:
+        return read_j2k(bare(codestream)).header
+
+    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+        name = frame.photometric_interpretation
+        reversible = self._is_reversible(options)
+        if not reversible and name not in {*GREY, "RGB", "YBR_FULL"}:
+            raise refuse(frame, "irreversible JPEG 2000")
+        name = _TRANSFORMS[reversible] if name == "RGB" else name
+        return evolve(frame, photometric_interpretation=name)
+
+    def _is_reversible(self, options: EncodeOptions) -> bool:
+        return self._is_lossless or is_best(options)
+
+    def _encoded(
+        self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
+    ) -> bytes:
+        if self._is_reversible(options):
+            return self._reversible(samples, precision, frame)
+        if precision != frame.bits_stored:
+            raise CodecError(f"samples exceed their {frame.bits_stored} bits stored")
+        return encode_lossy(
+            lambda quality: self._irreversible(samples, precision, frame, quality), frame, options
+        )
+
+    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+        raise NotImplementedError
+
+    def _irreversible(
+        self, samples: Samples, precision: int, frame: FrameFormat, quality: float
+    ) -> bytes:
+        raise NotImplementedError
+
+
+class Jpeg2000Codec(WaveletCodec):
+    """JPEG 2000 Part 1."""
+
+    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+        return jpeg2k_decode(bare(codestream))
+
+    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+        return _encode(samples, precision, frame, reversible=True)
+
+    def _irreversible(
+        self, samples: Samples, precision: int, frame: FrameFormat, quality: float
+    ) -> bytes:
+        """Quality is a linear measure of the peak signal-to-noise ratio: from 25 to 60 dB."""
+        level = 25 + 0.35 * quality
+        return _encode(samples, precision, frame, reversible=False, level=level)
+
+
+def _encode(
+    samples: Samples, precision: int, frame: FrameFormat, *, reversible: bool, level: Any = 0
+) -> bytes:
+    return bytes(
+        jpeg2k_encode(
+            narrowed(samples, precision),
+            level,
+            codecformat="j2k",
+            bitspersample=precision,
+            reversible=reversible,
+            mct=frame.photometric_interpretation == "RGB",
+            planar=False,
+        )
+    )

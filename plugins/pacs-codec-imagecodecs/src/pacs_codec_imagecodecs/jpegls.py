@@ -1,0 +1,81 @@
+"""JPEG-LS, lossless and near-lossless (PS3.5 §8.2.3), with CharLS."""
+
+from typing import Final
+
+from imagecodecs import jpegls_decode, jpegls_encode
+
+from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
+from pacs_codec_imagecodecs.header import Header
+from pacs_codec_imagecodecs.jpeg_header import JPEG_LS, read_jpeg
+from pacs_codec_imagecodecs.rate import encode_lossy
+from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
+
+_MAX_NEAR: Final = 255
+
+
+class JpegLsCodec(ImageCodec):
+    """Codestreams are written with a precision of 8 or 16 bits: the library offers no other.
+
+    Signed samples are written with their sign extended to that precision, so that decoders which
+    know nothing of signs return them right.
+
+    Parameters
+    ----------
+    is_lossless : bool
+        Whether the transfer syntax has no near-lossless codestreams.
+    """
+
+    def __init__(self, is_lossless: bool) -> None:
+        self._is_lossless = is_lossless
+
+    def _read(self, codestream: bytes) -> Header:
+        frame = read_jpeg(codestream, frozenset({JPEG_LS}))
+        if set(frame.sampling) - {0x11}:
+            raise CodecError("components of a JPEG-LS codestream are subsampled")
+        return frame.header
+
+    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+        return jpegls_decode(codestream)
+
+    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+        lossy = not self._is_lossless
+        if lossy and frame.photometric_interpretation not in {*GREY, "RGB", "YBR_FULL"}:
+            raise refuse(frame, "near-lossless JPEG-LS")
+        return frame
+
+    def _encoded(
+        self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
+    ) -> bytes:
+        samples = narrowed(samples, precision)
+        if self._is_lossless:
+            return _encode(samples, 0)
+        if precision != frame.bits_stored:
+            raise CodecError(f"samples exceed their {frame.bits_stored} bits stored")
+        most = min(_MAX_NEAR, (1 << precision) // 8)
+        return encode_lossy(
+            lambda quality: _encode(
+                *_kept_within(samples, precision, (100 - quality) * most / 100)
+            ),
+            frame,
+            options,
+        )
+
+
+def _encode(samples: Samples, near: int) -> bytes:
+    return bytes(jpegls_encode(samples.view(f"<u{samples.itemsize}"), near))
+
+
+def _kept_within(samples: Samples, precision: int, error: float) -> tuple[Samples, int]:
+    """Return samples so far from both ends that the error takes none beyond Bits Stored.
+
+    At zero the decoder does that itself, and at the upper end of 8 or 16 bits.
+    """
+    near = round(error)
+    signed = samples.dtype.kind == "i"
+    if not near or (not signed and precision == 8 * samples.itemsize):
+        return samples, near
+    low, high = (
+        (near - (1 << (precision - 1)), 1 << (precision - 1)) if signed else (0, 1 << precision)
+    )
+    return samples.clip(low, high - 1 - near), near

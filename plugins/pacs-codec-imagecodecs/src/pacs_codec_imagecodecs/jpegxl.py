@@ -1,0 +1,129 @@
+"""JPEG XL (PS3.5 §8.2.15), with libjxl."""
+
+from attrs import evolve
+from imagecodecs import jpegxl_decode, jpegxl_decode_jpeg, jpegxl_encode
+
+from pacs_codec_imagecodecs.base import GREY, ImageCodec, call, refuse
+from pacs_codec_imagecodecs.header import Header, check_agreement
+from pacs_codec_imagecodecs.jpeg import LossyJpegCodec
+from pacs_codec_imagecodecs.jxl_header import read_jxl
+from pacs_codec_imagecodecs.rate import encode_lossy, is_best
+from pacs_codec_imagecodecs.samples import Samples, patterns
+from pacs_core.contracts import (
+    Codec,
+    CodecError,
+    DecodedFrame,
+    EncodedFrame,
+    EncodeOptions,
+    FrameFormat,
+)
+
+
+class JpegXlCodec(ImageCodec):
+    """JPEG XL from native frames.
+
+    Parameters
+    ----------
+    is_lossless : bool
+        Whether the transfer syntax allows lossless codestreams only. Otherwise a quality of 100
+        is lossless as well.
+    """
+
+    transformed = frozenset({"XYB"})
+
+    def __init__(self, is_lossless: bool) -> None:
+        self._is_lossless = is_lossless
+
+    def _read(self, codestream: bytes) -> Header:
+        return read_jxl(codestream).header
+
+    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+        return jpegxl_decode(codestream, numthreads=1)
+
+    def _loses_nothing(self, options: EncodeOptions) -> bool:
+        return self._is_lossless or is_best(options)
+
+    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+        """Lossy colours become XYB. Signed samples would be torn at zero by a loss."""
+        name = frame.photometric_interpretation
+        if self._loses_nothing(options):
+            return frame
+        if frame.is_signed or name not in {*GREY, "RGB"}:
+            raise refuse(frame, "lossy JPEG XL")
+        return evolve(frame, photometric_interpretation="XYB" if name == "RGB" else name)
+
+    def _encoded(
+        self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
+    ) -> bytes:
+        pixels = patterns(samples, precision)
+        if self._loses_nothing(options):
+            return _encode(pixels, precision, None)
+        if precision != frame.bits_stored:
+            raise CodecError(f"samples exceed their {frame.bits_stored} bits stored")
+        return encode_lossy(
+            lambda quality: _encode(pixels, precision, _distance(quality)), frame, options
+        )
+
+
+def _encode(pixels: Samples, precision: int, distance: float | None) -> bytes:
+    return bytes(
+        jpegxl_encode(
+            pixels,
+            distance=distance,
+            lossless=distance is None,
+            bitspersample=precision,
+            usecontainer=False,
+            numthreads=1,
+        )
+    )
+
+
+def _distance(quality: float) -> float:
+    """Return the Butteraugli distance, as the library's own tools understand quality."""
+    if quality >= 30:
+        return 0.1 + (100 - quality) * 0.09
+    return 53 / 3000 * quality**2 - 23 / 20 * quality + 25
+
+
+class RecompressedJpegCodec(Codec):
+    """JPEG XL JPEG Recompression: the JPEG is restored as it was, and decoded.
+
+    A native frame cannot become one: there is no JPEG in it.
+    """
+
+    def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
+        """Return what the JPEG holds; without one, what the JPEG XL image holds, as RGB.
+
+        Raises
+        ------
+        CodecError
+            The codestream is broken, or is not what the dataset says.
+        """
+        header = read_jxl(codestream)
+        if not header.holds_jpeg:
+            decoded = JpegXlCodec(is_lossless=False).decode(codestream, frame)
+            name = "RGB" if frame.samples_per_pixel == 3 else frame.photometric_interpretation
+            return evolve(decoded, format=evolve(decoded.format, photometric_interpretation=name))
+        check_agreement(header.header, frame)
+        return LossyJpegCodec((8,)).decode(restored_jpeg(codestream), frame)
+
+    def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
+        """Refuse.
+
+        Raises
+        ------
+        CodecError
+            Always.
+        """
+        raise CodecError("only a JPEG can be recompressed, not a native frame; use JPEG XL")
+
+
+def restored_jpeg(codestream: bytes) -> bytes:
+    """Return the JPEG that was recompressed, bit by bit.
+
+    Raises
+    ------
+    CodecError
+        It cannot be restored.
+    """
+    return call(lambda: bytes(jpegxl_decode_jpeg(codestream, numthreads=1)))
