@@ -1,0 +1,146 @@
+"""Codecs of pacs-core: small and permissive libraries for what archives meet most."""
+
+import zlib
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import Codec, CodecDescriptor
+from pacs_core.plugins import hookimpl
+
+__all__ = ["pacs_codecs"]
+
+PACS_API_VERSION = (1, 0)
+"""The plugin API that this was written for: a node that offers less does not load it."""
+
+_JPEG: Final = "1.2.840.10008.1.2.4."
+
+
+# Libraries, and numpy with them, are imported in the worker process that needs them.
+
+
+def _jpeg_2000(*, lossy: bool) -> Codec:
+    from pacs_codec_basic.jpeg2000 import Jpeg2000Codec
+
+    return Jpeg2000Codec(lossy=lossy)
+
+
+def _jpeg_ls(*, lossy: bool) -> Codec:
+    from pacs_codec_basic.jpegls import JpegLsCodec
+
+    return JpegLsCodec(lossy=lossy)
+
+
+def _run_length() -> Codec:
+    from pacs_codec_basic.run_length import RunLengthCodec
+
+    return RunLengthCodec()
+
+
+def _deflate() -> Codec:
+    from pacs_codec_basic.deflated import DeflateCodec
+
+    return DeflateCodec()
+
+
+def _uncompressed() -> Codec:
+    from pacs_codec_basic.deflated import UncompressedCodec
+
+    return UncompressedCodec()
+
+
+def _jpeg() -> Codec:
+    from pacs_codec_basic.jpeg import JpegCodec
+
+    return JpegCodec()
+
+
+@frozen
+class _Library:
+    """What does the work: a distribution, and the module to look for if it is no dependency."""
+
+    name: str
+    licence: str
+    bits: tuple[int, int]
+    module: str = ""
+
+    @property
+    def installed(self) -> bool:
+        return not self.module or find_spec(self.module) is not None
+
+    @property
+    def version(self) -> str:
+        try:
+            return version(self.name)
+        except PackageNotFoundError:
+            return ""
+
+
+@frozen
+class _Zlib(_Library):
+    """A library of Python's own."""
+
+    @property
+    def version(self) -> str:
+        return zlib.ZLIB_RUNTIME_VERSION
+
+
+@frozen
+class _Row:
+    """A codec, before anything is imported for it."""
+
+    name: str
+    decodes: frozenset[str]
+    encodes: bool
+    create: Callable[[], Codec]
+    library: _Library
+
+    def descriptor(self) -> CodecDescriptor:
+        return CodecDescriptor(
+            f"basic-{self.name}",
+            decodes=self.decodes,
+            encodes=self.decodes if self.encodes else frozenset(),
+            create=self.create,
+            library=self.library.name,
+            version=self.library.version,
+            licence=self.library.licence,
+            bits=self.library.bits,
+        )
+
+
+def _jpegs(*numbers: int) -> frozenset[str]:
+    return frozenset(f"{_JPEG}{number}" for number in numbers)
+
+
+_OPENJPEG: Final = _Library("pylibjpeg-openjpeg", "MIT", (1, 24))
+_CHARLS: Final = _Library("pyjpegls", "MIT", (1, 16))
+_PYLIBJPEG_RLE: Final = _Library("pylibjpeg-rle", "MIT", (1, 32))
+_ZLIB: Final = _Zlib("zlib", "Zlib", (1, 32))
+_PLAIN: Final = _Library("pacs-codec-basic", "MIT", (1, 32))
+_LIBJPEG: Final = _Library("pylibjpeg-libjpeg", "GPL-3.0", (2, 16), module="_libjpeg")
+
+_DEFLATED_FRAMES: Final = frozenset({"1.2.840.10008.1.2.8.1"})
+_UNCOMPRESSED_FRAMES: Final = frozenset({"1.2.840.10008.1.2.1.98"})
+_RLE: Final = frozenset({"1.2.840.10008.1.2.5"})
+
+_CODECS: Final = (
+    _Row("jpeg-2000-lossless", _jpegs(90), True, partial(_jpeg_2000, lossy=False), _OPENJPEG),
+    _Row("jpeg-2000", _jpegs(91), True, partial(_jpeg_2000, lossy=True), _OPENJPEG),
+    _Row("htj2k", _jpegs(201, 202, 203), False, partial(_jpeg_2000, lossy=False), _OPENJPEG),
+    _Row("jpeg-ls-lossless", _jpegs(80), True, partial(_jpeg_ls, lossy=False), _CHARLS),
+    _Row("jpeg-ls", _jpegs(81), True, partial(_jpeg_ls, lossy=True), _CHARLS),
+    _Row("rle", _RLE, True, _run_length, _PYLIBJPEG_RLE),
+    _Row("deflated-frames", _DEFLATED_FRAMES, True, _deflate, _ZLIB),
+    _Row("uncompressed-frames", _UNCOMPRESSED_FRAMES, True, _uncompressed, _PLAIN),
+    _Row("jpeg", _jpegs(50, 51, 57, 70), False, _jpeg, _LIBJPEG),
+)
+
+
+@hookimpl
+def pacs_codecs() -> list[CodecDescriptor]:
+    """Return a codec for each transfer syntax that is encoded in its own way."""
+    return [row.descriptor() for row in _CODECS if row.library.installed]
