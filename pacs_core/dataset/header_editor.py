@@ -1,6 +1,7 @@
 """Edits of a dataset's header in memory: everything but the edited elements stays as it is."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TypeAlias
 
 from pacs_core.dataset.dictionary import vr_of
@@ -87,14 +88,14 @@ def encode_edit(
 
 
 def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> Iterator[_Element]:
-    """Iterate over tag, start and end of the top-level elements."""
+    """Iterate over tag, start and end of each top-level element."""
     starts: list[tuple[int, int]] = []
     encoding = encoding_of(transfer_syntax_uid)
     walk = ElementWalk(encoding, encoding, on_element=lambda *found: starts.append(found))
     walk.feed(header)
     walk.finish()
-    ends = [start for _, start in starts[1:]] + [len(header)]
-    for (tag, start), end in zip(starts, ends, strict=True):
+    starts.append((0, len(header)))
+    for (tag, start), (_, end) in pairwise(starts):
         yield tag, start, end
 
 

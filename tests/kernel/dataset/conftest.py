@@ -7,6 +7,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pacs_core.dataset import DatasetRecoder
+
 BULK = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 
 
@@ -52,3 +54,18 @@ def comparable():
         }
 
     return strip
+
+
+@pytest.fixture(scope="session")
+def recode():
+    """Convert a whole dataset, fed in chunks of `size` bytes."""
+
+    def recode(data, source, target, size=None):
+        recoder = DatasetRecoder(source, target)
+        size = size or max(len(data), 1)
+        pieces = []
+        for start in range(0, len(data), size):
+            pieces += recoder.feed(data[start : start + size])
+        return b"".join(pieces + recoder.finish())
+
+    return recode
