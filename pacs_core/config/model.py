@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, gt, in_, le, lt
+from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
 from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability
 from pacs_core.association import NetworkSettings
-from pacs_core.contracts import NodeSettings, Peer
+from pacs_core.contracts import EncodeOptions, NodeSettings, Peer, TransferPolicy
+from pacs_core.dataset import transfer_syntax_uids
 from pacs_core.plugins import PluginPolicy
+from pacs_core.transcoding import TranscodingSettings, are_transfer_syntaxes
 
 _port = and_(ge(0), le(65535))
 
@@ -85,11 +87,44 @@ class PeerConfig:
         Name or address.
     port : int
         Where it listens.
+    accepted : tuple of str
+        Transfer syntaxes that it may be sent; empty for all that it negotiates.
+    preferred : tuple of str
+        Transfer syntaxes to send it, the best first; empty for those of ``[transcoding]``.
+    lossy : bool
+        Whether lossy ones among the preferred are used; `quality` or `ratio` says how.
+    quality : float or None
+        Of lossy compression, from 0 to 100.
+    ratio : float or None
+        Of lossy compression: native to compressed size.
+    new_uid : bool
+        Whether what is compressed lossily on its way gets a SOP Instance UID of its own.
     """
 
     ae_title: str = field(validator=_is_ae_title)
     host: str
     port: int = field(default=104, validator=and_(ge(1), le(65535)))
+    accepted: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    preferred: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    lossy: bool = False
+    quality: float | None = field(default=None, validator=optional(and_(ge(0), le(100))))
+    ratio: float | None = field(default=None, validator=optional(and_(gt(1), lt(math.inf))))
+    new_uid: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.lossy and self.quality is None and self.ratio is None:
+            raise ValueError("lossy = true: say how lossy, with quality or ratio")
+
+    @property
+    def transfer(self) -> TransferPolicy:
+        """What it is sent."""
+        return TransferPolicy(
+            transfer_syntax_uids(self.accepted),
+            transfer_syntax_uids(self.preferred),
+            self.lossy,
+            EncodeOptions(self.quality, self.ratio),
+            self.new_uid,
+        )
 
 
 @frozen
@@ -134,6 +169,7 @@ class Config:
     plugins: PluginPolicy = field(factory=PluginPolicy)
     peers: Mapping[str, PeerConfig] = field(factory=dict)
     audit: AuditConfig = field(factory=AuditConfig)
+    transcoding: TranscodingSettings = field(factory=TranscodingSettings)
     log: LogConfig = field(factory=LogConfig)
     plugin: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
@@ -155,7 +191,7 @@ class Config:
             port=self.node.port,
             data_directory=self.node.data_directory,
             peers={
-                name: Peer(peer.ae_title, peer.host, peer.port, name)
+                name: Peer(peer.ae_title, peer.host, peer.port, name, peer.transfer)
                 for name, peer in self.peers.items()
             },
             timeouts=self.network.timeouts,

@@ -72,6 +72,7 @@ from pacs_core.contracts.node import (
     Peer,
     Setup,
     Timeouts,
+    TransferPolicy,
 )
 from pacs_core.contracts.object_store import (
     CHUNK_SIZE,
@@ -198,6 +199,7 @@ __all__ = [
     "Timeouts",
     "Transcoder",
     "TranscodingError",
+    "TransferPolicy",
     "UidList",
     "Wildcard",
     "comparable",

@@ -3,11 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 from enum import Enum
+from typing import Final
+from uuid import UUID, uuid5
 
 from attrs import field, frozen
 
 from pacs_core.contracts.codec import EncodeOptions
 from pacs_core.contracts.node import Peer
+
+_DERIVED: Final = UUID("d8f2b6a4-3c1e-4f57-9a60-5e7b1c0d2f93")
 
 
 class TranscodingError(Exception):
@@ -41,6 +45,8 @@ class Plan:
         Names of the codecs that do the work; empty for what needs none.
     options : EncodeOptions
         How lossy it may become.
+    new_uid : bool
+        It goes out under a SOP Instance UID of its own, see :meth:`sop_instance_uid`.
     """
 
     action: Action
@@ -50,6 +56,19 @@ class Plan:
     decoder: str = ""
     encoder: str = ""
     options: EncodeOptions = field(factory=EncodeOptions)
+    new_uid: bool = False
+
+    def sop_instance_uid(self, stored: str) -> str:
+        """Return the SOP Instance UID under which an instance goes out.
+
+        A new one follows from the stored one, the transfer syntax and the options (PS3.5 B.2), so
+        that what is sent twice is the same instance.
+        """
+        if not self.new_uid:
+            return stored
+        quality, ratio = self.options.quality, self.options.ratio
+        seed = f"{stored} {self.target} {quality} {ratio}"
+        return f"2.25.{uuid5(_DERIVED, seed).int}"
 
 
 class Transcoder(ABC):

@@ -32,6 +32,12 @@ from pacs_core.dataset.part10 import FileMeta, file_meta, guess_transfer_syntax,
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
 from pacs_core.dataset.scanner import HeaderScanner
+from pacs_core.dataset.syntax_names import (
+    SHORT_NAMES,
+    short_name_of,
+    transfer_syntax_uid,
+    transfer_syntax_uids,
+)
 from pacs_core.dataset.transfer_syntax import (
     ALL_TRANSFER_SYNTAXES,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -52,6 +58,7 @@ __all__ = [
     "IMPLEMENTATION_CLASS_UID",
     "IMPLEMENTATION_VERSION_NAME",
     "IMPLICIT_VR_LITTLE_ENDIAN",
+    "SHORT_NAMES",
     "SPECIFIC_CHARACTER_SETS",
     "Attributes",
     "DatasetRecoder",
@@ -88,8 +95,11 @@ __all__ = [
     "read_file_meta",
     "scan_file",
     "scan_stream",
+    "short_name_of",
     "tag_of",
     "texts",
+    "transfer_syntax_uid",
+    "transfer_syntax_uids",
     "vm_of",
     "vr_of",
 ]

@@ -7,14 +7,23 @@ from pacs_core.transcoding.errors import (
 )
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
+from pacs_core.transcoding.planner import Planner
+from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
+from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.workers import CodecWorkers
 
 __all__ = [
+    "CodecChoiceError",
     "CodecCrashedError",
     "CodecMemoryError",
+    "CodecTable",
     "CodecTimeoutError",
     "CodecWorkers",
     "ConvertedFrame",
     "Job",
+    "Planner",
+    "TranscodingSettings",
     "WorkerLimits",
+    "are_transfer_syntaxes",
+    "codec_table",
 ]

@@ -1,0 +1,126 @@
+"""Pass through, transcode or refuse: the one set of rules (docs/explanation/transcoding.md)."""
+
+from collections.abc import Collection, Iterator
+
+from attrs import evolve, field, frozen
+
+from pacs_core.contracts import Action, EncodeOptions, Peer, Plan, TransferPolicy
+from pacs_core.dataset import (
+    ALL_TRANSFER_SYNTAXES,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
+    short_name_of,
+)
+from pacs_core.imaging import is_lossless, is_video
+from pacs_core.transcoding.remedies import remedy
+from pacs_core.transcoding.table import CodecTable
+
+_USUAL = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+"""What nearly every peer takes, and therefore is proposed."""
+
+_LAST = (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    *(syntax.uid for syntax in ALL_TRANSFER_SYNTAXES if is_lossless(syntax.uid)),
+)
+"""What is sent if nothing else was negotiated."""
+
+
+@frozen
+class Planner:
+    """Chooses the form in which an instance goes out.
+
+    Attributes
+    ----------
+    table : CodecTable
+    default : TransferPolicy
+        For peers without preferences of their own.
+    """
+
+    table: CodecTable = field(factory=CodecTable)
+    default: TransferPolicy = field(factory=TransferPolicy)
+
+    def proposals(self, transfer_syntax_uid: str, peer: Peer | None = None) -> tuple[str, ...]:
+        """Return what is worth proposing for an instance, see :meth:`Transcoder.proposals`."""
+        policy = self._policy(peer)
+        return tuple(self._possible(transfer_syntax_uid, policy, (*_USUAL, *policy.accepted)))
+
+    def plan(
+        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+    ) -> Plan:
+        """Choose a form, see :meth:`Transcoder.plan`."""
+        source, policy = transfer_syntax_uid, self._policy(peer)
+        candidates = self._possible(source, policy, (*_USUAL, *policy.accepted, *_LAST))
+        target = next((uid for uid in candidates if uid in accepted), None)
+        if target is None:
+            reason = self._refusal(source, accepted, policy)
+            return Plan(Action.REFUSE, source, reason=reason)
+        if target == source:
+            return Plan(Action.PASS_THROUGH, source, target, "the peer accepts it as it is stored")
+        return self._conversion(source, target, source in accepted, policy)
+
+    def _policy(self, peer: Peer | None) -> TransferPolicy:
+        if peer is None:
+            return self.default
+        preferred = peer.transfer.preferred or self.default.preferred
+        return evolve(peer.transfer, preferred=preferred)
+
+    def _possible(
+        self, source: str, policy: TransferPolicy, others: Collection[str]
+    ) -> Iterator[str]:
+        """Iterate over the forms that an instance can be given, the best first."""
+        ranked = [*policy.preferred, source, *others]
+        if not is_lossless(source):
+            # What has lost something already is not compressed lossily again if it can be helped.
+            ranked.sort(key=lambda target: target != source and not is_lossless(target))
+        for target in dict.fromkeys(ranked):
+            if policy.accepted and target not in policy.accepted:
+                continue
+            if target == source or not self._obstacle(source, target, policy):
+                yield target
+
+    def _obstacle(self, source: str, target: str, policy: TransferPolicy) -> str:
+        """Return why a form cannot be had; nothing if it can."""
+        if is_video(source) or is_video(target):
+            return "video is only ever sent as it is stored"
+        if encoding_of(source).encapsulated and not self.table.decoder(source):
+            return f"no installed codec decodes {short_name_of(source)}{remedy(source)}"
+        if encoding_of(target).encapsulated and not self.table.encoder(target):
+            return f"no installed codec encodes {short_name_of(target)}{remedy(target)}"
+        if not is_lossless(target) and not (policy.lossy and target in policy.preferred):
+            return f"{short_name_of(target)} is lossy, which this peer's configuration excludes"
+        return ""
+
+    def _conversion(
+        self, source: str, target: str, is_accepted: bool, policy: TransferPolicy
+    ) -> Plan:
+        decoder = self.table.decoder(source) if encoding_of(source).encapsulated else None
+        encoder = self.table.encoder(target) if encoding_of(target).encapsulated else None
+        lossy = not is_lossless(target)
+        why = "prefers" if is_accepted else f"does not accept {short_name_of(source)}, but"
+        return Plan(
+            Action.TRANSCODE,
+            source,
+            target,
+            f"the peer {why} {short_name_of(target)}",
+            decoder.name if decoder else "",
+            encoder.name if encoder else "",
+            policy.options if lossy else EncodeOptions(),
+            lossy and policy.new_uid,
+        )
+
+    def _refusal(self, source: str, accepted: Collection[str], policy: TransferPolicy) -> str:
+        if not accepted:
+            return "the peer accepts no transfer syntax for its SOP class"
+        reasons = dict.fromkeys(
+            "the peer's configuration excludes it"
+            if policy.accepted and uid not in policy.accepted
+            else self._obstacle(source, uid, policy)
+            for uid in accepted
+            if uid != source or policy.accepted
+        )
+        names = " or ".join(short_name_of(uid) for uid in accepted)
+        return f"stored in {short_name_of(source)}, negotiated {names}: {'; '.join(reasons)}"

@@ -1,0 +1,52 @@
+"""The table ``[transcoding]``: how instances are converted on their way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from pacs_core.dataset import transfer_syntax_uid, transfer_syntax_uids
+from pacs_core.transcoding.limits import WorkerLimits
+
+
+def are_transfer_syntaxes(
+    _instance: object, _attribute: "Attribute[Any]", value: Sequence[str] | Mapping[str, object]
+) -> None:
+    """Check names of transfer syntaxes in a configuration: an attrs validator.
+
+    Raises
+    ------
+    ValueError
+        One is none; the message lists the short names.
+    """
+    transfer_syntax_uids(value)
+
+
+@frozen
+class TranscodingSettings:
+    """How instances are converted for peers that do not take them as they are stored.
+
+    Attributes
+    ----------
+    preferred : tuple of str
+        Transfer syntaxes to send, the best first, to peers that have no preferences of their
+        own. Empty sends what is stored wherever it is accepted.
+    codecs : mapping of str to str
+        Name of the codec to use for a transfer syntax, where the first in plugin order is not the
+        right one.
+    limits : WorkerLimits
+    """
+
+    preferred: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    codecs: Mapping[str, str] = field(factory=dict, validator=are_transfer_syntaxes)
+    limits: WorkerLimits = field(factory=WorkerLimits)
+
+    @property
+    def preferred_uids(self) -> tuple[str, ...]:
+        """UIDs of the preferred transfer syntaxes."""
+        return transfer_syntax_uids(self.preferred)
+
+    @property
+    def codec_choices(self) -> Mapping[str, str]:
+        """Names of codecs by transfer syntax UID."""
+        return {transfer_syntax_uid(name): codec for name, codec in self.codecs.items()}

@@ -1,0 +1,94 @@
+"""Which codec decodes and which encodes each transfer syntax: settled once, before any image."""
+
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
+
+from pacs_core.contracts import CodecDescriptor
+from pacs_core.dataset import short_name_of
+
+
+class CodecChoiceError(ValueError):
+    """The configuration names codecs that cannot be used.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        All of them.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@frozen
+class CodecTable:
+    """One decoder and one encoder for each transfer syntax.
+
+    Attributes
+    ----------
+    decoders, encoders : mapping of str to CodecDescriptor
+        By transfer syntax UID.
+    """
+
+    decoders: Mapping[str, CodecDescriptor] = field(factory=dict)
+    encoders: Mapping[str, CodecDescriptor] = field(factory=dict)
+
+    def decoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
+        """Return what decodes a transfer syntax, or None."""
+        return self.decoders.get(transfer_syntax_uid)
+
+    def encoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
+        """Return what encodes a transfer syntax, or None."""
+        return self.encoders.get(transfer_syntax_uid)
+
+
+def codec_table(
+    descriptors: Iterable[CodecDescriptor], choices: Mapping[str, str] | None = None
+) -> CodecTable:
+    """Settle which codec does what.
+
+    Parameters
+    ----------
+    descriptors : iterable of CodecDescriptor
+        In plugin order: the first that knows a transfer syntax is taken.
+    choices : mapping of str to str
+        Names of the codecs to take instead, by transfer syntax UID; each for whatever of decoding
+        and encoding it knows.
+
+    Raises
+    ------
+    CodecChoiceError
+        There is no codec of that name, or it does not know the transfer syntax.
+    """
+    known = list(descriptors)
+    chosen, problems = _chosen(known, choices or {})
+    if problems:
+        raise CodecChoiceError(problems)
+    decoders: dict[str, CodecDescriptor] = {}
+    encoders: dict[str, CodecDescriptor] = {}
+    for uid, descriptor in [*chosen, *((u, d) for d in known for u in d.decodes | d.encodes)]:
+        if uid in descriptor.decodes:
+            decoders.setdefault(uid, descriptor)
+        if uid in descriptor.encodes:
+            encoders.setdefault(uid, descriptor)
+    return CodecTable(decoders, encoders)
+
+
+def _chosen(
+    known: list[CodecDescriptor], choices: Mapping[str, str]
+) -> tuple[list[tuple[str, CodecDescriptor]], list[str]]:
+    by_name = {descriptor.name: descriptor for descriptor in known}
+    chosen, problems = [], []
+    for uid, name in choices.items():
+        descriptor = by_name.get(name)
+        if descriptor is not None and uid in descriptor.decodes | descriptor.encodes:
+            chosen.append((uid, descriptor))
+            continue
+        able = ", ".join(d.name for d in known if uid in d.decodes | d.encodes) or "none"
+        what = "no installed codec has this name" if descriptor is None else "it cannot do that"
+        problems.append(
+            f"codecs: {name!r} for {short_name_of(uid)}: {what}; installed ones that can: {able}"
+        )
+    return chosen, problems
