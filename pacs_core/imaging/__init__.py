@@ -1,5 +1,11 @@
 """Images without input or output: Pixel Data to frames and back (PS3.5 §8, PS3.3 C.7.6.3)."""
 
+from pacs_core.imaging.conversion import (
+    CONVERSION_TAGS,
+    Edits,
+    LossyCompression,
+    conversion_edits,
+)
 from pacs_core.imaging.encapsulated import (
     MAX_FRAGMENTS_PER_FRAME,
     MAX_FRAME_BYTES,
@@ -39,6 +45,7 @@ from pacs_core.imaging.syntaxes import (
 )
 
 __all__ = [
+    "CONVERSION_TAGS",
     "EXTENDED_OFFSET_TABLE",
     "EXTENDED_OFFSET_TABLE_LENGTHS",
     "IMAGE_TAGS",
@@ -46,15 +53,18 @@ __all__ = [
     "MAX_FRAME_BYTES",
     "MAX_OFFSET_TABLE_BYTES",
     "SEQUENCE_END",
+    "Edits",
     "EncapsulatedFrames",
     "Image",
     "ImageError",
     "Kind",
+    "LossyCompression",
     "NativeFrames",
     "NativeWriter",
     "PixelSyntax",
     "Profile",
     "check_format",
+    "conversion_edits",
     "encapsulate",
     "encapsulated_length",
     "extended_offset_table",

@@ -140,7 +140,7 @@ class FrameBoundaries:
 
     def _see_first(self, head: bytes) -> None:
         self._seen_first = True
-        if self._signatures and not head.startswith(self._signatures):
+        if self._signatures and not self._is_signed(head):
             self._signatures = ()
             self.notes.append(f"Pixel Data begins with {head[:4].hex()}, as no codestream does")
 
@@ -164,9 +164,13 @@ class FrameBoundaries:
         end = self._syntax.end
         # Padding after the end is one zero, or more where a writer aligns to more than 2 bytes.
         has_ended = bool(end) and before[-_TAIL:].rstrip(b"\0").endswith(end)
-        if has_ended is head.startswith(self._signatures):
+        if has_ended is self._is_signed(head):
             return Verdict.STARTS if has_ended else Verdict.CONTINUES
         return Verdict.UNSURE
+
+    def _is_signed(self, head: bytes) -> bool:
+        # A fragment may be as short as two bytes, and end within the signature.
+        return any(head.startswith(name[: len(head)]) for name in self._signatures)
 
     def _guess(self, verdict: Verdict, head: bytes, before: bytearray) -> bool:
         if verdict is not Verdict.UNSURE:

@@ -75,6 +75,11 @@ class PixelSyntax:
     one_fragment: bool = False
     profiles: tuple[Profile, ...] = ()
 
+    @property
+    def always_lossy(self) -> bool:
+        """Whether no image in it is what it was: the sequential DCT of JPEG."""
+        return self.method == "ISO_10918_1"
+
 
 def _profile(
     photometric: str, allocated: tuple[int, ...], fewest: int, most: int, signed: bool = False

@@ -91,8 +91,10 @@ def test_frames_come_back_however_they_arrive(image, cut, frames, places, rest):
 def test_fragments_of_a_frame_are_joined(image, cut, bodies, cuts, tables, form, places):
     uid, make = form
     frames = [even(make(body)) for body in bodies]
+    pairs = [[frame[i : i + 2] for i in range(0, len(frame), 2)] for frame in frames]
     fragments = [
-        cut(frame, [place & ~1 for place in at]) for frame, at in zip(frames, cuts, strict=False)
+        [b"".join(part) for part in cut(of_frame, at)]
+        for of_frame, at in zip(pairs, cuts, strict=False)
     ]
     sizes = [sum(8 + len(fragment) for fragment in of_frame) for of_frame in fragments]
     offsets = list(accumulate(sizes[:-1], initial=0))
@@ -292,7 +294,7 @@ def test_empty_fragments_are_harmless_until_they_are_too_many(image):
     data = EMPTY_TABLE + item(b"ab") + EMPTY_TABLE * (MAX_FRAGMENTS_PER_FRAME - 1)
     assert split(image(), PRIVATE, data + SEQUENCE_END)[0] == [b"ab"]
     with pytest.raises(ImageError, match="fragments"):
-        split(image(), PRIVATE, data + EMPTY_TABLE * 1_000_000)
+        split(image(), PRIVATE, data + EMPTY_TABLE * 100_000)
 
 
 def test_empty_fragments_start_no_frame(image):
