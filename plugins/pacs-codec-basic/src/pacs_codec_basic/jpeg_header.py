@@ -14,13 +14,15 @@ LOSSLESS: Final = 0xC3
 """SOF3: lossless, Huffman coding."""
 LOSSY: Final = frozenset({0xC0, 0xC1, 0xC2})
 """SOF0, SOF1, SOF2: of the DCT, with Huffman coding."""
+END: Final = b"\xff\xd9"
+"""EOI."""
 
-_SOI, _EOI, _SOS, _TEM, _APP14 = 0xD8, 0xD9, 0xDA, 0x01, 0xEE
+_SOI, _EOI, _SOS, _TEM, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0x01, 0xE0, 0xEE
 _RESTARTS: Final = range(0xD0, 0xD8)
 _NO_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})
 """DHT, JPG and DAC are among the numbers of frame headers."""
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0), JPEG_LS}) - _NO_FRAME
-_ADOBE: Final = b"Adobe"
+_ADOBE, _JFIF = b"Adobe", b"JFIF\0"
 
 
 @frozen
@@ -36,12 +38,18 @@ class JpegHeader:
         Of the components, one byte each.
     adobe_transform : int or None
         What an Adobe marker says of the colours: 0 is RGB, 1 is YCbCr.
+    is_jfif : bool
+        It calls itself JFIF, where colours are YCbCr.
+    is_whole : bool
+        There is an end of image; none of its bytes can be in a scan.
     """
 
     process: int
     image: Header
     identifiers: bytes = b""
     adobe_transform: int | None = None
+    is_jfif: bool = False
+    is_whole: bool = True
 
 
 def read_header(codestream: bytes) -> JpegHeader:
@@ -52,17 +60,20 @@ def read_header(codestream: bytes) -> JpegHeader:
     CodecError
         It is no JPEG, is cut off, or has no frame header or two.
     """
-    frames, adobe = [], None
-    for marker, content in _segments(codestream):
+    frames, adobe, is_jfif, end = [], None, False, 2
+    for marker, content, end in _segments(codestream):
         if marker in _FRAMES:
             frames.append((marker, content))
         elif marker == _APP14 and content.startswith(_ADOBE) and len(content) >= 12:
             adobe = content[11]
+        elif marker == _APP0 and content.startswith(_JFIF):
+            is_jfif = True
     if len(frames) != 1:
         raise CodecError(f"a JPEG codestream with {len(frames)} frame headers instead of one")
     ((process, content),) = frames
     image, identifiers = _frame_header(content)
-    return JpegHeader(process, image, identifiers, adobe)
+    is_whole = codestream.find(END, end) >= 0
+    return JpegHeader(process, image, identifiers, adobe, is_jfif, is_whole)
 
 
 def _frame_header(content: bytes) -> tuple[Header, bytes]:
@@ -72,8 +83,8 @@ def _frame_header(content: bytes) -> tuple[Header, bytes]:
     return Header(rows, columns, components=content[5], precision=content[0]), content[6::3]
 
 
-def _segments(codestream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker segments up to the first scan: the marker's second byte, and the content."""
+def _segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield marker segments up to the first scan: the marker's second byte, content, and end."""
     if codestream[:2] != bytes([0xFF, _SOI]):
         raise CodecError(f"no JPEG codestream: it begins with {codestream[:2].hex(' ')!r}")
     position = 2
@@ -89,7 +100,7 @@ def _segments(codestream: bytes) -> Iterator[tuple[int, bytes]]:
         end = position + length
         if length < 2 or end > len(codestream):
             raise CodecError(f"JPEG marker segment 0xFF{marker:02X} has {length} bytes, or is cut")
-        yield marker, codestream[position + 2 : end]
+        yield marker, codestream[position + 2 : end], end
         position = end
 
 

@@ -12,7 +12,7 @@ from pacs_codec_basic.checks import (
     require_match,
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
-from pacs_codec_basic.jpeg_header import JPEG_LS, read_header
+from pacs_codec_basic.jpeg_header import END, JPEG_LS, read_header
 from pacs_codec_basic.samples import interleaved, native, packed, precision_of, width_of
 from pacs_core.contracts import (
     Codec,
@@ -58,6 +58,8 @@ class JpegLsCodec(Codec):
         if header.process != JPEG_LS:
             raise CodecError(f"a JPEG codestream of process 0x{header.process:02X}, not JPEG-LS")
         require_match(header.image, frame)
+        if not header.is_whole:  # the library would look for more for seconds
+            codestream += END
         precision = header.image.precision
         return DecodedFrame(native(_decoded(codestream, frame, precision), frame, precision), frame)
 
