@@ -1,6 +1,6 @@
 """The image that a dataset describes: the Image Pixel module (PS3.3 C.7.6.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from attrs import evolve, frozen
 
@@ -8,7 +8,7 @@ from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import Attributes, tag_of, texts
 from pacs_core.imaging.errors import ImageError
 
-_BITS_ALLOCATED = frozenset({1, 8, 16, 24, 32, 40, 64})
+_BITS_ALLOCATED = frozenset({1, *range(8, 65, 8)})
 _MAX_FRAMES = 0x7FFF_FFFF
 
 
@@ -26,7 +26,7 @@ _NUMBERS: dict[str, tuple[Callable[[int], bool], str, int | None]] = {
     "HighBit": (_is_in(0, 63), "0 to 63", -1),
     "PixelRepresentation": (_is_in(0, 1), "0 or 1", 0),
     "PlanarConfiguration": (_is_in(0, 1), "0 or 1", 0),
-    "NumberOfFrames": (_is_in(1, _MAX_FRAMES), "1 or more", 1),
+    "NumberOfFrames": (_is_in(0, _MAX_FRAMES), "1 or more", 1),
 }
 _PHOTOMETRIC = {
     "MONOCHROME1": 1,
@@ -77,8 +77,8 @@ def image_of(attributes: Attributes) -> Image:
     Raises
     ------
     ImageError
-        An attribute is absent, or says what no image can be. A High Bit other than Bits Stored
-        minus 1 is put up with, and noted: PS3.5 §8.1.1 demands it, but old images differ.
+        An attribute is absent, or says what no image can be. Put up with, and noted, are what old
+        images have: a High Bit other than Bits Stored minus 1 (PS3.5 §8.1.1), and 0 frames for 1.
     """
     number = {keyword: _number(attributes, keyword) for keyword in _NUMBERS}
     samples = number["SamplesPerPixel"]
@@ -93,7 +93,8 @@ def image_of(attributes: Attributes) -> Image:
         planar_configuration=number["PlanarConfiguration"] if samples > 1 else 0,
     )
     _check_bits(frame)
-    return Image(frame, number["NumberOfFrames"], tuple(_oddities(frame, number["HighBit"])))
+    frames, high_bit = number["NumberOfFrames"], number["HighBit"]
+    return Image(frame, frames or 1, tuple(_oddities(frame, frames, high_bit)))
 
 
 def _number(attributes: Attributes, keyword: str) -> int:
@@ -130,10 +131,11 @@ def _check_bits(frame: FrameFormat) -> None:
         raise ImageError("BitsAllocated is 1 in a colour image")
 
 
-def _oddities(frame: FrameFormat, high_bit: int) -> list[str]:
-    if high_bit in {-1, frame.bits_stored - 1}:
-        return []
-    return [f"HighBit is {high_bit}, not BitsStored ({frame.bits_stored}) - 1: ignored"]
+def _oddities(frame: FrameFormat, frames: int, high_bit: int) -> Iterator[str]:
+    if high_bit not in {-1, frame.bits_stored - 1}:
+        yield f"HighBit is {high_bit}, not BitsStored ({frame.bits_stored}) - 1: ignored"
+    if not frames:
+        yield "NumberOfFrames is 0: taken as 1"
 
 
 def native_format(image: Image) -> FrameFormat:

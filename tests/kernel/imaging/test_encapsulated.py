@@ -1,6 +1,6 @@
 """Encapsulated Pixel Data to frames and back (PS3.5 A.4, PS3.3 C.7.6.3.1.8)."""
 
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from struct import pack, unpack
 
 import pytest
@@ -81,32 +81,52 @@ def test_frames_come_back_however_they_arrive(image, cut, frames, places, rest):
     assert parser.notes == ()
 
 
-@given(
-    st.lists(BODIES, min_size=1, max_size=6),
-    st.lists(PLACES, min_size=6, max_size=6),
-    st.sampled_from(["basic", "extended", "none"]),
-    st.sampled_from([(JPEG, jpeg), (J2K, j2k)]),
-    PLACES,
-)
-def test_fragments_of_a_frame_are_joined(image, cut, bodies, cuts, tables, form, places):
-    uid, make = form
-    frames = [even(make(body)) for body in bodies]
-    pairs = [[frame[i : i + 2] for i in range(0, len(frame), 2)] for frame in frames]
-    fragments = [
-        [b"".join(part) for part in cut(of_frame, at)]
-        for of_frame, at in zip(pairs, cuts, strict=False)
-    ]
+@st.composite
+def fragmented(draw, make):
+    """Frames, and each of them in fragments of even length."""
+    frames = [even(make(body)) for body in draw(st.lists(BODIES, min_size=1, max_size=6))]
+    fragments = []
+    for frame in frames:
+        cuts = sorted(draw(st.sets(st.integers(1, len(frame) // 2 - 1), max_size=4)))
+        marks = [0, *(2 * cut for cut in cuts), len(frame)]
+        fragments.append([frame[start:end] for start, end in pairwise(marks)])
+    return frames, fragments
+
+
+def offsets_in(fragments):
     sizes = [sum(8 + len(fragment) for fragment in of_frame) for of_frame in fragments]
-    offsets = list(accumulate(sizes[:-1], initial=0))
+    return list(accumulate(sizes[:-1], initial=0))
+
+
+@given(st.data(), st.sampled_from(["basic", "extended", "none"]), PLACES)
+@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k)])
+def test_fragments_of_a_frame_are_joined(image, cut, uid, make, data, tables, places):
+    frames, fragments = data.draw(fragmented(make))
+    offsets = offsets_in(fragments)
     head = table(*offsets) if tables == "basic" else EMPTY_TABLE
-    data = value(*(part for of_frame in fragments for part in of_frame), head=head)
+    written = value(*chain(*fragments), head=head)
     parser = EncapsulatedFrames(
         image(frames=len(frames)), uid, offsets if tables == "extended" else None
     )
-    read = [frame for piece in cut(data, places) for frame in parser.feed(piece)]
+    read = [frame for piece in cut(written, places) for frame in parser.feed(piece)]
     parser.finish()
     assert read == frames
     assert parser.notes == ()
+
+
+@given(st.data(), st.booleans())
+@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k)])
+def test_no_table_mixes_frames_that_tell_themselves_apart(image, uid, make, data, extended):
+    frames, fragments = data.draw(fragmented(make))
+    starts = offsets_in([[fragment] for fragment in chain(*fragments)])
+    offsets = st.one_of(st.sampled_from(starts), st.integers(0, 0xFFFF_FFFF))
+    count = st.sampled_from([len(frames), len(starts)])
+    lies = data.draw(count.flatmap(lambda size: st.lists(offsets, min_size=1, max_size=size)))
+    written = value(*chain(*fragments), head=EMPTY_TABLE if extended else table(*lies))
+    read, _ = split(
+        image(frames=len(frames)), uid, written, extended_offsets=lies if extended else None
+    )
+    assert read == frames
 
 
 def test_extended_lengths_tell_where_padding_begins(image):
@@ -159,6 +179,13 @@ def test_a_total_within_32_bits_has_the_basic_table_only():
 def test_an_extended_table_that_cannot_be_is_refused(raw):
     with pytest.raises(ImageError, match="Extended Offset Table"):
         offsets_of(raw)
+
+
+def test_an_odd_fragment_is_noted(image):
+    odd = pack("<HHI", 0xFFFE, 0xE000, 3) + b"abc"
+    frames, parser = split(image(), PRIVATE, EMPTY_TABLE + odd + SEQUENCE_END)
+    assert frames == [b"abc"]
+    assert parser.notes == ("a fragment has an odd length",)
 
 
 def test_an_empty_frame_is_not_written():

@@ -67,7 +67,7 @@ def test_what_may_be_absent(absent):
         ("HighBit", ["-1", "64"]),
         ("PixelRepresentation", ["2"]),
         ("PlanarConfiguration", ["2"]),
-        ("NumberOfFrames", ["0", "-5", "abc", "2147483648", "1e3"]),
+        ("NumberOfFrames", ["-5", "abc", "2147483648", "1e3"]),
         ("PhotometricInterpretation", [None, "", "CMYK", "RGB", "monochrome2", "x" * 5000]),
     ],
 )
@@ -95,6 +95,12 @@ def test_a_colour_image_of_single_bits_is_refused():
 def test_an_odd_high_bit_is_noted():
     (note,) = image_of(attributes({"HighBit": "15"})).notes
     assert "HighBit is 15" in note
+
+
+def test_no_frames_are_taken_as_one_and_noted():
+    made = image_of(attributes({"NumberOfFrames": "0"}))
+    assert made.frames == 1
+    assert made.notes == ("NumberOfFrames is 0: taken as 1",)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(IMAGE_TAGS)), st.lists(st.text(), max_size=2)))

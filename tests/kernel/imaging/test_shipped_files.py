@@ -1,4 +1,4 @@
-"""Every compressed file that pydicom ships is split as pydicom splits it."""
+"""Files that pydicom ships are split as pydicom splits them."""
 
 import warnings
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 
-from pacs_core.imaging import IMAGE_TAGS, EncapsulatedFrames, image_of
+from pacs_core.imaging import IMAGE_TAGS, EncapsulatedFrames, NativeFrames, image_of
 
 # Those in the package itself: others would be downloaded.
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -56,3 +56,35 @@ def test_the_same_frames(path, chunk):
     parser.finish()
     expected = list(generate_frames(dataset.PixelData, number_of_frames=image.frames))
     assert read == expected
+
+
+def _native_frames(name):
+    dataset = _read(FOLDER / name)
+    element = dataset["PixelData"]
+    image = image_of(_attributes(dataset))
+    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
+    parser = NativeFrames(image, len(element.value), little_endian, element.VR)
+    frames = parser.feed(element.value)
+    parser.finish()
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("little", "big"),
+    [
+        ("MR_small.dcm", "MR_small_expb.dcm"),
+        ("MR_small.dcm", "MR_small_bigendian.dcm"),
+        ("liver_1frame.dcm", "liver_expb_1frame.dcm"),
+    ],
+)
+def test_byte_order_does_not_matter(little, big):
+    assert _native_frames(little) == _native_frames(big)
+
+
+def test_subsampled_chroma():
+    stored = _read(FOLDER / "SC_ybr_full_422_uncompressed.dcm").PixelData
+    (frame,) = _native_frames("SC_ybr_full_422_uncompressed.dcm")
+    assert frame[0::6] == stored[0::4]
+    assert frame[3::6] == stored[1::4]
+    assert frame[1::3] == bytes(chroma for value in stored[2::4] for chroma in (value, value))
+    assert frame[2::3] == bytes(chroma for value in stored[3::4] for chroma in (value, value))
