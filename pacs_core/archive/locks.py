@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-import anyio
+from pacs_core.concurrency import Lock
 
 
 class KeyedLocks:
@@ -23,7 +23,7 @@ class _Entry:
     __slots__ = ("lock", "users")
 
     def __init__(self) -> None:
-        self.lock = anyio.Lock(fast_acquire=True)
+        self.lock = Lock()
         self.users = 0
 
 

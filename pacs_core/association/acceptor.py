@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute
 from attrs import evolve, frozen
 
 from pacs_core.association.budget import ByteBudget
@@ -12,6 +11,7 @@ from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
+from pacs_core.association.transport import Transport
 from pacs_core.contracts import (
     AssociationInfo,
     AuditEvent,
@@ -79,21 +79,20 @@ class Acceptor:
 
     Parameters
     ----------
-    stream : ByteStream
+    transport : Transport
     name : str
         Identifier in logs and audit events.
     shared : Acceptance
     """
 
-    def __init__(self, stream: ByteStream, name: str, shared: Acceptance) -> None:
-        address = stream.extra(SocketAttribute.remote_address, None)
-        host, port = address if isinstance(address, tuple) else ("", 0)
+    def __init__(self, transport: Transport, name: str, shared: Acceptance) -> None:
+        host, port = transport.remote_address
         self.origin = Origin("DIMSE", host=host, port=port, association=name)
         self.name = name
         self.engine: Engine | None = None
         self._shared = shared
         settings = shared.settings
-        self._channel = Channel(stream, Role.ACCEPTOR, settings.limits, settings.timeouts)
+        self._channel = Channel(transport, Role.ACCEPTOR, settings.limits, settings.timeouts)
 
     @property
     def is_established(self) -> bool:
@@ -101,7 +100,7 @@ class Acceptor:
         return self.engine is not None and not self.engine.end_reason
 
     async def run(self) -> None:
-        """Negotiate, then serve until the association ends; the stream is closed then."""
+        """Negotiate, then serve until the association ends; the transport is closed then."""
         try:
             request = await self._await_request()
             if request is not None:
@@ -114,7 +113,7 @@ class Acceptor:
         if self.engine is not None:
             await self.engine.abort(reason)
         else:
-            await self._channel.close()
+            self._channel.close()
 
     # --- the first PDU
 

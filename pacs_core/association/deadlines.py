@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import anyio
-from anyio import current_time
 
 
 class Deadlines:
@@ -25,7 +25,7 @@ class Deadlines:
 
     def set(self, name: str, seconds: float) -> None:
         """Let the deadline `name` pass `seconds` from now."""
-        self._at[name] = current_time() + seconds
+        self._at[name] = monotonic() + seconds
 
     def clear(self, name: str) -> None:
         """Let the deadline `name` not pass any more."""
@@ -35,7 +35,7 @@ class Deadlines:
         """Sleep until a deadline passes, then call `expired` with its name."""
         while True:
             name, at = min(self._at.items(), key=lambda item: item[1], default=("", math.inf))
-            remaining = at - current_time()
+            remaining = at - monotonic()
             if remaining <= 0:
                 self.clear(name)
                 await expired(name)

@@ -111,6 +111,7 @@ class Engine:
                 await self._await_close()
                 watching.cancel_scope.cancel()
         finally:
+            self._performances.end()
             self._end("torn down by this node")
             with suppress(LocalProtocolError):  # where nobody is left to be told
                 self._machine.abort()
@@ -193,7 +194,7 @@ class Engine:
     async def _expired(self, name: str) -> None:
         if self._machine.artim_running:
             self._machine.artim_expired()
-            await self._channel.close()
+            self._channel.close()
             return
         what = {"read": "said nothing", "write": "took nothing"}[name]
         reason = f"the peer {what} for too long"

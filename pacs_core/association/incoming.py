@@ -1,16 +1,20 @@
 """The dataset of a request on its way from the reader of an association to a provider."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 
 from pacs_core.association.budget import ByteBudget
+from pacs_core.concurrency import Signal
 from pacs_core.contracts import DatasetStream
 from pacs_core.dimse import DimseError, Status
 
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait for a provider before the association stops reading from the peer."""
+
+EAGER = 512 * 1024
+"""Bytes that gather before the provider begins, or goes on: each time costs a turn of the loop."""
 
 SMALL = 256 * 1024
 """Bytes up to which a dataset holds as much of the node's memory budget as it has."""
@@ -29,21 +33,22 @@ class IncomingDataset(DatasetStream):
     ----------
     budget : ByteBudget
         Where the memory comes from.
-    complete : bool
-        Whether there is no dataset to come.
+    begin : callable
+        Called once, when there is enough for the provider to begin.
     """
 
-    def __init__(self, budget: ByteBudget, *, complete: bool) -> None:
+    def __init__(self, budget: ByteBudget, begin: Callable[["IncomingDataset"], None]) -> None:
+        self._begin: Callable[[IncomingDataset], None] | None = begin
         self._budget = budget
         self._held = 0
         self._received = 0
         self._starved = False
         self._fragments: deque[bytes | memoryview] = deque()
         self._waiting = 0
-        self._complete = complete
+        self._complete = False
         self._discarding = False
-        self._arrived: anyio.Event | None = None
-        self._room: anyio.Event | None = None
+        self._arrived = Signal()
+        self._room = Signal()
 
     # --- the reader's side
 
@@ -53,8 +58,21 @@ class IncomingDataset(DatasetStream):
         if len(data) and not self._discarding:
             self._fragments.append(data)
             self._waiting += len(data) + _OVERHEAD
-        self._complete = is_last
+        if is_last:
+            self.complete()
+        elif self._waiting > EAGER:
+            self._wake()
+
+    def complete(self) -> None:
+        """Note that nothing more comes."""
+        self._complete = True
         self._wake()
+
+    def _wake(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin(self)
+        self._arrived.set()
 
     @property
     def is_full(self) -> bool:
@@ -64,7 +82,6 @@ class IncomingDataset(DatasetStream):
     async def wait_for_room(self) -> None:
         """Wait until the provider has taken enough."""
         while self.is_full:
-            self._room = anyio.Event()
             await self._room.wait()
 
     @property
@@ -97,15 +114,16 @@ class IncomingDataset(DatasetStream):
         self._waiting = 0
         self._wake()
 
+    def abandon(self) -> None:
+        """Note that the association has ended; what no provider works on gives its memory back."""
+        if self._begin is not None:
+            self._begin = None
+            self.release_budget()
+
     def release_budget(self) -> None:
         """Give back what this dataset holds."""
         self._budget.give(self._held)
         self._held = 0
-
-    def _wake(self) -> None:
-        if self._arrived is not None:
-            self._arrived.set()
-            self._arrived = None
 
     # --- the provider's side
 
@@ -119,7 +137,6 @@ class IncomingDataset(DatasetStream):
                 raise DimseError(Status.OUT_OF_RESOURCES, "the node has no memory to spare")
             if self._complete:
                 raise StopAsyncIteration
-            self._arrived = anyio.Event()
             await self._arrived.wait()
         fragment = self._fragments.popleft()
         self._waiting -= len(fragment) + _OVERHEAD
@@ -127,9 +144,8 @@ class IncomingDataset(DatasetStream):
         return fragment
 
     def _make_room(self) -> None:
-        if self._room is not None and not self.is_full:
+        if not self.is_full:
             self._room.set()
-            self._room = None
 
     async def read(self, limit: int) -> bytes:
         """Return the whole dataset; see the contract."""

@@ -6,6 +6,7 @@ import anyio
 from attrs import define, field
 
 from pacs_core.association.errors import AssociationError
+from pacs_core.concurrency import Signal
 from pacs_core.dimse import Command, CommandField, DimseProtocolViolation, InvokedOperations
 
 MAX_RESPONSE_DATASET = 16 * 1024 * 1024
@@ -24,30 +25,25 @@ class Invocation:
     _responses: deque[tuple[Command, bytes | None]] = field(factory=deque)
     _abandoned: bool = False
     _failure: AssociationError | None = None
-    _arrived: anyio.Event | None = None
-    _taken: anyio.Event | None = None
+    _arrived: Signal = field(factory=Signal)
+    _taken: Signal = field(factory=Signal)
 
     def add(self, command: Command, dataset: bytes | None) -> None:
         """Queue a response."""
         if not self._abandoned:
             self._responses.append((command, dataset))
-            self._wake()
+            self._arrived.set()
 
     def abandon(self) -> None:
         """Nobody will take responses any more: let them pass by."""
         self._abandoned = True
         self._responses.clear()
-        self._make_room()
+        self._taken.set()
 
     def fail(self, failure: AssociationError) -> None:
         """No response will come any more."""
         self._failure = failure
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrived is not None:
-            self._arrived.set()
-            self._arrived = None
+        self._arrived.set()
 
     async def response(self) -> tuple[Command, bytes | None]:
         """Wait for the next response, pending or final.
@@ -60,15 +56,9 @@ class Invocation:
         while not self._responses:
             if self._failure is not None:
                 raise self._failure
-            self._arrived = anyio.Event()
             await self._arrived.wait()
-        self._make_room()
+        self._taken.set()
         return self._responses.popleft()
-
-    def _make_room(self) -> None:
-        if self._taken is not None:
-            self._taken.set()
-            self._taken = None
 
     @property
     def is_full(self) -> bool:
@@ -78,7 +68,6 @@ class Invocation:
     async def wait_for_room(self) -> None:
         """Wait until the taker has caught up."""
         while self.is_full:
-            self._taken = anyio.Event()
             await self._taken.wait()
 
 

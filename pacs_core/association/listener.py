@@ -4,13 +4,14 @@ Error policy: whatever one connection does ends that connection only. What goes 
 accepting (no file descriptors left, say) is logged, and accepting goes on after a moment.
 """
 
+import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import count
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import TaskGroup
 
 from pacs_core.association.acceptor import Acceptance, Acceptor
 from pacs_core.association.budget import ByteBudget
@@ -18,6 +19,7 @@ from pacs_core.association.incoming import ALLOTMENT
 from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
+from pacs_core.association.transport import Transport
 from pacs_core.contracts import AuditTrail
 
 logger = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class Listener:
         budget = ByteBudget(max(settings.memory_budget // self._occupancy.workers, ALLOTMENT))
         self._shared = Acceptance(ae_title, settings, services, audit, budget, self._has_room)
         self._acceptors: set[Acceptor] = set()
-        self._listeners: Sequence[SocketListener] = ()
+        self._sockets: tuple[socket.socket, ...] = ()
         self._accepting = anyio.CancelScope()
         self._empty: anyio.Event | None = None
         self._numbers = count(1)
@@ -118,8 +120,8 @@ class Listener:
 
     async def listen(self, sockets: Iterable[socket.socket]) -> None:
         """Listen on sockets of :func:`bind_sockets`, which other workers may share."""
-        self._listeners = [await SocketListener.from_socket(each) for each in sockets]
-        self.port = self._listeners[0].extra(SocketAttribute.local_port)
+        self._sockets = tuple(sockets)
+        self.port = self._sockets[0].getsockname()[1]
 
     async def serve(self) -> None:
         """Accept and serve until :meth:`drain` or cancellation."""
@@ -127,33 +129,37 @@ class Listener:
             async with anyio.create_task_group() as connections:
                 with self._accepting:
                     async with anyio.create_task_group() as accepting:
-                        for listener in self._listeners:
-                            accepting.start_soon(self._accept, listener, connections)
-                await self._close()
+                        for each in self._sockets:
+                            accepting.start_soon(self._accept, each, connections)
+                self._close()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._close()
+            self._close()
 
-    async def _close(self) -> None:
-        for listener in self._listeners:
-            await listener.aclose()
+    def _close(self) -> None:
+        for each in self._sockets:
+            each.close()
 
-    async def _accept(self, listener: SocketListener, connections: TaskGroup) -> None:
+    async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                stream = await listener.accept()
+                connection, _ = await loop.sock_accept(listening)
             except OSError as error:
                 logger.error("cannot accept connections for a moment: %s", error)  # noqa: TRY400
                 await anyio.sleep(_PAUSE)
             else:
-                connections.start_soon(self._serve, stream)
+                connections.start_soon(self._serve, connection)
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         surplus = len(self._acceptors) - self._shared.settings.max_associations
         if surplus > _SURPLUS:
-            await anyio.aclose_forcefully(stream)
+            connection.close()
             return
-        acceptor = Acceptor(stream, f"{self._occupancy.prefix}{next(self._numbers)}", self._shared)
+        _, transport = await loop.connect_accepted_socket(Transport, connection)
+        acceptor = Acceptor(
+            transport, f"{self._occupancy.prefix}{next(self._numbers)}", self._shared
+        )
         self._acceptors.add(acceptor)
         try:
             await acceptor.run()

@@ -1,16 +1,17 @@
 """The requests of the peer that this side works on, each in a task of its own."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import anyio
 from anyio.abc import TaskGroup
 
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.performer import Messenger, PerformedOperation
+from pacs_core.concurrency import Signal
 from pacs_core.contracts import AssociationInfo, Response
 from pacs_core.dimse import (
     Command,
@@ -74,7 +75,8 @@ class Performances:
         self._settled = settled
         self._account = PerformedOperations(0)
         self._refusals = self._failures = 0
-        self._slot = anyio.Event()
+        self._slot = Signal()
+        self._idle: list[asyncio.Future[PerformedOperation]] = []
 
     def __len__(self) -> int:
         return len(self._account)
@@ -97,11 +99,20 @@ class Performances:
             self._account.begin(command)
         except DimseError as error:
             return self.refuse(context_id, command, error)
-        dataset = self.incoming = IncomingDataset(self._budget, complete=not command.has_dataset)
         context = self._info.contexts[context_id]
-        operation = PerformedOperation(command, context, self._info, dataset, self._messenger)
-        self.tasks.start_soon(self._perform, operation)
+
+        def perform(dataset: IncomingDataset) -> None:
+            self._assign(PerformedOperation(command, context, self._info, dataset, self._messenger))
+
+        dataset = self.incoming = IncomingDataset(self._budget, perform)
+        if not command.has_dataset:
+            dataset.complete()
         return dataset.feed
+
+    def end(self) -> None:
+        """Give up the dataset that the association has ended in, if there is one."""
+        if self.incoming is not None:
+            self.incoming.abandon()
 
     def refuse(self, context_id: int, command: Command, error: DimseError) -> Feed:
         """Answer a request that is not performed; return what drops its dataset."""
@@ -127,7 +138,6 @@ class Performances:
 
     async def wait_for_slot(self) -> None:
         """Wait until something was answered, or :meth:`wake` was called."""
-        self._slot = anyio.Event()
         await self._slot.wait()
 
     def wake(self) -> None:
@@ -135,6 +145,20 @@ class Performances:
         self._slot.set()
 
     # --- performing
+
+    def _assign(self, operation: PerformedOperation) -> None:
+        """Let a task that is idle perform an operation: a new one would cost more."""
+        if self._idle:
+            self._idle.pop().set_result(operation)
+        else:
+            self.tasks.start_soon(self._work, operation)
+
+    async def _work(self, operation: PerformedOperation) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._perform(operation)
+            self._idle.append(loop.create_future())
+            operation = await self._idle[-1]
 
     async def _perform(self, operation: PerformedOperation) -> None:
         try:

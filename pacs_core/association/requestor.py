@@ -8,12 +8,12 @@
         assert response.status == 0x0000
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
 import anyio
-from anyio.abc import ByteStream
 from attrs import field, frozen
 
 from pacs_core.association.association import Association, Receive, refuse_requests
@@ -28,6 +28,7 @@ from pacs_core.association.errors import (
 )
 from pacs_core.association.performances import Serve
 from pacs_core.association.tasks import task_group
+from pacs_core.association.transport import Transport
 from pacs_core.contracts import UNCOMPRESSED, AssociationInfo, Origin, Peer, Timeouts
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
@@ -147,9 +148,9 @@ async def connect(
     """
     timeouts = timeouts or Timeouts()
     request = _request(peer, proposals, calling_ae_title, options or Options())
-    stream = await _open(peer, timeouts)
+    transport = await _open(peer, timeouts)
     limits = (options or Options()).limits
-    channel = Channel(stream, Role.REQUESTOR, limits, timeouts)
+    channel = Channel(transport, Role.REQUESTOR, limits, timeouts)
     try:
         response = await _negotiate(channel, request, timeouts)
     except BaseException:
@@ -167,10 +168,12 @@ async def connect(
         tasks.cancel_scope.cancel()
 
 
-async def _open(peer: Peer, timeouts: Timeouts) -> ByteStream:
+async def _open(peer: Peer, timeouts: Timeouts) -> Transport:
+    loop = asyncio.get_running_loop()
     try:
         with anyio.fail_after(timeouts.connect):
-            return await anyio.connect_tcp(peer.host, peer.port)
+            _, transport = await loop.create_connection(Transport, peer.host, peer.port)
+            return transport
     except TimeoutError:
         raise ConnectError(
             f"{peer}: no connection within {timeouts.connect:g} s; is the host reachable?"
@@ -180,11 +183,6 @@ async def _open(peer: Peer, timeouts: Timeouts) -> ByteStream:
 
 
 def _reason(error: BaseException) -> str:
-    # anyio groups the errors of several addresses; the first says enough.
-    while isinstance(error, OSError) and error.__cause__ is not None:
-        error = error.__cause__
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
     return str(error)
 
 

@@ -6,6 +6,7 @@ import anyio
 
 from pacs_core.association.channel import Channel
 from pacs_core.association.errors import AssociationAbortedError
+from pacs_core.concurrency import Lock
 from pacs_core.contracts import Response
 from pacs_core.dimse import Command, encode_message
 from pacs_core.upper_layer import PresentationDataValue, fragment
@@ -25,7 +26,7 @@ class Sender:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._lock = anyio.Lock(fast_acquire=True)
+        self._lock = Lock()
         self.is_broken = False
 
     async def send(

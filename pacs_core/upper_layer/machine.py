@@ -243,6 +243,11 @@ class UpperLayer:
 
     # --- to the transport
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._output)
+
     def data_to_send(self) -> bytes:
         """Return the output joined, and forget it."""
         return b"".join(self.buffers_to_send())

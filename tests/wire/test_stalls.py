@@ -7,7 +7,6 @@ from contextlib import suppress
 from threading import Thread
 
 import pytest
-from anyio.abc import SocketAttribute
 
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Origin
@@ -184,9 +183,8 @@ def many(shared_node, wire):
 
 def _deaf(dial, wire, node, **user):
     """A peer that does not read, with little room in the buffers between it and the node."""
-    for listener in node.node.listener._listeners:
-        raw = listener.extra(SocketAttribute.raw_socket)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
+    for listening in node.node.listener._sockets:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
     peer = dial()
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.associate(wire.request(**user))

@@ -11,8 +11,8 @@ import pytest
 from pacs_store_filesystem.directories import Directories, Directory
 from pacs_store_filesystem.staging import NamelessFile
 from pacs_store_filesystem.store import FilesystemStore
-from pacs_store_filesystem.threads import Threads
 
+from pacs_core.concurrency import Threads
 from pacs_core.contracts import ObjectExistsError, ObjectNotFoundError
 from pacs_core.testing.object_store_harness import MEBIBYTE, get, identity, listing, put
 

@@ -10,9 +10,9 @@ from typing import Final
 import anyio
 from attrs import define, field
 
+from pacs_core.concurrency import Threads
 from pacs_store_filesystem.directories import Directories, Directory
 from pacs_store_filesystem.errors import room_expected
-from pacs_store_filesystem.threads import Threads
 
 FEW: Final = 8
 """Up to so many objects are fsynced one by one: flushing a file system takes others' data along."""

@@ -8,9 +8,9 @@ from typing import Final
 
 from attrs import frozen
 
+from pacs_core.concurrency import Threads
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader
 from pacs_store_filesystem.directories import Directories
-from pacs_store_filesystem.threads import Threads
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CLOSED: Final = -1

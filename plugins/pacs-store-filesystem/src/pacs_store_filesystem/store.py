@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anyio import CancelScope
 
+from pacs_core.concurrency import Threads
 from pacs_core.contracts import (
     InstanceIdentity,
     ObjectNotFoundError,
@@ -23,7 +24,6 @@ from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
 from pacs_store_filesystem.listing import batch, walk
 from pacs_store_filesystem.opening import Opened, open_root
 from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object
-from pacs_store_filesystem.threads import Threads
 from pacs_store_filesystem.writer import FilesystemWriter
 
 
@@ -54,7 +54,7 @@ class FilesystemStore(ObjectStore):
     ) -> None:
         self._root = root
         self._layout = Layout.parse(layout)
-        self._threads = Threads(threads)
+        self._threads = Threads(threads, "object-store")
         self._nameless = nameless
         self._opened: Opened | None = None
         self._flush: Flush | None = None
@@ -79,6 +79,7 @@ class FilesystemStore(ObjectStore):
         self._flush = None
         if opened is not None:
             opened.directories.forget_all()
+        self._threads.close()
 
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
         """See base. ValueError if a UID is not valid."""

@@ -5,9 +5,9 @@ from typing import Final
 
 from anyio import CancelScope
 
+from pacs_core.concurrency import Threads
 from pacs_core.contracts import ObjectWriter, StoredObject
 from pacs_store_filesystem.draft import MAX_CHUNKS, Draft
-from pacs_store_filesystem.threads import Threads
 
 BUFFER_SIZE: Final = 1024 * 1024
 """Bytes that are gathered before they are written."""
