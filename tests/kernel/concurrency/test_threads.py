@@ -12,14 +12,14 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def threads():
-    threads = Threads(4, "test-worker")
+def threads(request):
+    threads = Threads(4, request.node.name)
     yield threads
     threads.close()
 
 
-def _running():
-    return [thread for thread in threading.enumerate() if thread.name == "test-worker"]
+def _running(threads):
+    return [thread for thread in threading.enumerate() if thread.name == threads.name]
 
 
 async def test_results_and_errors_come_back(threads):
@@ -32,21 +32,21 @@ async def test_results_and_errors_come_back(threads):
 
 
 async def test_no_more_threads_than_allowed_and_none_before_they_are_needed(threads):
-    assert not _running()
+    assert not _running(threads)
     await threads.run(len, "")
-    assert len(_running()) == 1
+    assert len(_running(threads)) == 1
     release = threading.Event()
     async with anyio.create_task_group() as tasks:
         for _ in range(9):
             tasks.start_soon(threads.run, release.wait)
         await anyio.wait_all_tasks_blocked()
-        assert len(_running()) == 4
+        assert len(_running(threads)) == 4
         release.set()
 
 
 async def test_closed_threads_end_after_their_work_and_begin_again(threads):
     assert await threads.run(len, "a") == 1
-    former = _running()
+    former = _running(threads)
     threads.close()
     for thread in former:
         await anyio.to_thread.run_sync(thread.join, 5)
