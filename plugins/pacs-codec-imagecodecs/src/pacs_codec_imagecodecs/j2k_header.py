@@ -105,8 +105,10 @@ def _size(segment: bytes) -> Header:
         raise CodecError("components have different precisions, or SIZ does not add up")
     if components[1:3] != b"\1\1":
         raise CodecError("components are subsampled")
-    if right <= left or bottom <= top or not tile_w or not tile_h or tile_x > left or tile_y > top:
-        raise CodecError("SIZ describes no image")
+    # The first tile holds the first pixel (B.3). Of empty tiles before it, OpenJPH makes no end.
+    for first, last, tile, size in ((left, right, tile_x, tile_w), (top, bottom, tile_y, tile_h)):
+        if not tile <= first < min(last, tile + size):
+            raise CodecError("SIZ describes no image, or a first tile without pixels")
     tiles = -(-(right - tile_x) // tile_w) * -(-(bottom - tile_y) // tile_h)
     if tiles > _MAX_TILES:
         raise CodecError(f"{tiles} tiles; at most {_MAX_TILES} are allowed")
