@@ -17,7 +17,7 @@ from pacs_core.dataset.errors import (
     UnencodableValue,
     UnknownAttribute,
 )
-from pacs_core.dataset.header_editor import Edit, edit_header, encode_edit
+from pacs_core.dataset.header_editor import Edit, edit_header, element_value, encode_edit
 from pacs_core.dataset.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.dataset.inflate import Deflater
 from pacs_core.dataset.model import (
@@ -81,6 +81,7 @@ __all__ = [
     "decode_text",
     "edit_header",
     "element_header",
+    "element_value",
     "encode_attributes",
     "encode_edit",
     "encode_text",

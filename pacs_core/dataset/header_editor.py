@@ -87,6 +87,23 @@ def encode_edit(
     return vr or vr_of(tag), raw[start:]
 
 
+def element_value(
+    header: bytes | memoryview, transfer_syntax_uid: str, tag: int
+) -> bytes | memoryview | None:
+    """Return the encoded value of a top-level element; None if the header does not have it.
+
+    Raises
+    ------
+    MalformedDataset
+        If `header` is not whole elements of that transfer syntax.
+    """
+    layout = layout_of(encoding_of(transfer_syntax_uid))
+    for found, start, end in _elements(header, transfer_syntax_uid):
+        if found == tag and (read := layout.read_header(header[start:end], 0, 0)):
+            return header[start + read[2] : end]
+    return None
+
+
 def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> Iterator[_Element]:
     """Iterate over tag, start and end of each top-level element."""
     starts: list[tuple[int, int]] = []

@@ -104,7 +104,7 @@ def conversion_edits(
     changed = {
         **_format_changes(attributes, source_format, target_format),
         **_lossy_history(attributes, source_syntax, target_syntax, lossy),
-        **(_derivation(attributes, target_syntax, lossy) if lossy else {}),
+        **(_derivation(attributes, source_syntax, target_syntax, lossy) if lossy else {}),
     }
     removed: Edits = dict.fromkeys((EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS))
     if lossy:
@@ -139,12 +139,11 @@ def _lossy_history(
 ) -> Mapping[int, tuple[Value, ...]]:
     """Return the attributes of PS3.3 C.7.6.1.1.5: once "01", never again "00"."""
     ratios, methods = texts(attributes, _LOSSY_RATIO), texts(attributes, _LOSSY_METHOD)
-    before = pixel_syntax(source_syntax)
     history: dict[int, tuple[Value, ...]] = {}
-    if before.always_lossy and not _is_lossy(attributes):
+    if _is_lossy(attributes, source_syntax) and not _says_lossy(attributes):
         history[_LOSSY] = ("01",)
-        methods = methods or (before.method,)
-        history[_LOSSY_METHOD] = methods
+        if not methods:
+            history[_LOSSY_METHOD] = methods = (pixel_syntax(source_syntax).method,)
     if lossy:
         history[_LOSSY] = ("01",)
         history[_LOSSY_RATIO] = (*ratios, f"{lossy.ratio:.6g}")
@@ -154,7 +153,7 @@ def _lossy_history(
 
 
 def _derivation(
-    attributes: Attributes, target_syntax: str, lossy: LossyCompression
+    attributes: Attributes, source_syntax: str, target_syntax: str, lossy: LossyCompression
 ) -> dict[int, tuple[Value, ...]]:
     """Return how the result came to be: PS3.3 C.7.6.1.1.2 and C.7.6.1.1.3."""
     what = f"Lossy compression, {name_of(target_syntax)}, ratio {lossy.ratio:.6g}"
@@ -170,7 +169,8 @@ def _derivation(
     }
     if lossy.new_uid:
         changed[_SOP_INSTANCE_UID] = (lossy.new_uid,)
-        changed[_SOURCE_IMAGES] = _appended(attributes, _SOURCE_IMAGES, _source(attributes))
+        source = _source(attributes, _is_lossy(attributes, source_syntax))
+        changed[_SOURCE_IMAGES] = _appended(attributes, _SOURCE_IMAGES, source)
     return changed
 
 
@@ -178,14 +178,14 @@ def _appended(attributes: Attributes, tag: int, item: Attributes) -> tuple[Value
     return (*(old for old in attributes.get(tag, ()) if old != item), item)
 
 
-def _source(attributes: Attributes) -> Attributes:
+def _source(attributes: Attributes, was_lossy: bool) -> Attributes:
     uids = texts(attributes, _SOP_CLASS_UID)[:1], texts(attributes, _SOP_INSTANCE_UID)[:1]
     if not all(uids):
         raise ImageError("SOP Class UID or SOP Instance UID is absent: the source has no name")
     return {
         tag_of("ReferencedSOPClassUID"): uids[0],
         tag_of("ReferencedSOPInstanceUID"): uids[1],
-        tag_of("PurposeOfReferenceCodeSequence"): (_PURPOSE[_is_lossy(attributes)],),
+        tag_of("PurposeOfReferenceCodeSequence"): (_PURPOSE[was_lossy],),
     }
 
 
@@ -204,8 +204,12 @@ _PURPOSE = {
 }
 
 
-def _is_lossy(attributes: Attributes) -> bool:
+def _says_lossy(attributes: Attributes) -> bool:
     return texts(attributes, _LOSSY) == ("01",)
+
+
+def _is_lossy(attributes: Attributes, transfer_syntax_uid: str) -> bool:
+    return _says_lossy(attributes) or pixel_syntax(transfer_syntax_uid).always_lossy
 
 
 def _encoded(attributes: Attributes, changed: Mapping[int, tuple[Value, ...]]) -> Edits:

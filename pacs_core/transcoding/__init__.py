@@ -10,6 +10,7 @@ from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
+from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers import CodecWorkers
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "CodecWorkers",
     "ConvertedFrame",
     "Job",
+    "NodeTranscoder",
     "Planner",
     "TranscodingSettings",
     "WorkerLimits",

@@ -145,6 +145,32 @@ def test_what_comes_out_of_lossy_jpeg_is_lossy_even_if_it_never_said(grey):
     )
 
 
+@pytest.mark.parametrize("flag", ["00", "01"])
+def test_a_method_that_is_known_is_not_said_twice(grey, flag):
+    before = {"LossyImageCompression": flag, "LossyImageCompressionMethod": "ISO_10918_1"}
+    edits = conversion_edits(attributes(GREY, before), BASELINE, EXPLICIT, grey, grey)
+    said_now = {"00": named(LossyImageCompression=("01",)), "01": {}}
+    assert changes(edits) == said_now[flag]
+
+
+def test_an_image_that_says_it_is_lossy_is_left_as_it_is(grey):
+    before = attributes(GREY, {"LossyImageCompression": "01"})
+    assert changes(conversion_edits(before, BASELINE, EXPLICIT, grey, grey)) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "purpose"),
+    [("01", EXPLICIT, "121330"), ("00", EXPLICIT, "121320"), ("00", BASELINE, "121330")],
+)
+def test_the_purpose_of_the_source_says_whether_it_was_lossy(grey, said, source, purpose):
+    before = attributes(GREY, INSTANCE, {"LossyImageCompression": said})
+    lossy = LossyCompression(3, new_uid="2.25.7")
+    after = changes(conversion_edits(before, source, LOSSY_J2K, grey, grey, lossy=lossy))
+    (item,) = after[tag_of("SourceImageSequence")]
+    (code,) = item[tag_of("PurposeOfReferenceCodeSequence")]
+    assert code[tag_of("CodeValue")] == (purpose,)
+
+
 def test_a_new_instance_names_its_source(grey):
     before = attributes(GREY, INSTANCE)
     older = {tag_of("ReferencedSOPInstanceUID"): ("1.2",)}

@@ -342,9 +342,28 @@ def test_a_frame_beyond_the_limit_is_refused_before_it_arrives(image):
         parser.feed(pack("<HHI", 0xFFFE, 0xE000, 4))
 
 
-def test_a_table_of_the_wrong_size_is_passed_over_not_held(image):
-    parser = EncapsulatedFrames(image(), PRIVATE)
-    parser.feed(pack("<HHI", 0xFFFE, 0xE000, 1 << 30))
-    parser.feed(bytes(1 << 16))
+@pytest.mark.parametrize(("frames", "length"), [(1, 1 << 16), (5_000_000, 20_000_000)])
+def test_a_table_of_no_use_is_passed_over_not_held(image, frames, length):
+    parser = EncapsulatedFrames(image(frames=frames), PRIVATE)
+    parser.feed(pack("<HHI", 0xFFFE, 0xE000, length))
+    parser.feed(bytes(length - 1))
     assert sum(len(held) for held in vars(parser).values() if isinstance(held, bytearray)) == 0
     assert "not used" in parser.notes[0]
+
+
+def test_a_basic_table_that_is_passed_over_does_not_shift_the_extended_one(image):
+    data = value(b"ab", b"cd", b"ef", head=table(0, 10, 20))
+    frames, _ = split(image(frames=2), PRIVATE, data, extended_offsets=[0, 20])
+    assert frames == [b"abcd", b"ef"]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "fault"),
+    [([0], "1 entries"), ([2, 10], "begins with 2"), ([0, 0], "ascend"), ([0, 9], "offset 10")],
+)
+def test_notes_say_what_is_wrong_with_a_table(image, offsets, fault):
+    data = value(b"ab", b"cd")
+    frames, parser = split(image(frames=2), PRIVATE, data, extended_offsets=offsets)
+    assert frames == [b"ab", b"cd"]
+    (note,) = parser.notes
+    assert fault in note

@@ -128,6 +128,12 @@ def test_single_bits_go_on_in_the_same_byte(image):
     assert frames_of(made, bytes([0b11110101, 0b1])) == [b"\x05", b"\x06", b"\x07"]
 
 
+def test_stray_bits_after_a_frame_of_single_bits_are_not_written(image):
+    made = image(2, rows=1, columns=3, bits_allocated=1, bits_stored=1)
+    _, value = write(made.format, [b"\xfd", b"\xfe"], EXPLICIT_VR_LITTLE_ENDIAN)
+    assert value == bytes([0b110101, 0])
+
+
 def test_chroma_of_two_pixels_is_given_to_each(image):
     made = image(
         2, rows=1, columns=4, samples_per_pixel=3, photometric_interpretation="YBR_FULL_422"

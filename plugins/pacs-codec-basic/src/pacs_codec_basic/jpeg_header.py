@@ -60,8 +60,9 @@ def read_header(codestream: bytes) -> JpegHeader:
     CodecError
         It is no JPEG, is cut off, or has no frame header or two.
     """
-    frames, adobe, is_jfif, end = [], None, False, 2
+    frames, adobe, is_jfif, position = [], None, False, 2
     for marker, content, end in _segments(codestream):
+        position = end
         if marker in _FRAMES:
             frames.append((marker, content))
         elif marker == _APP14 and content.startswith(_ADOBE) and len(content) >= 12:
@@ -72,7 +73,7 @@ def read_header(codestream: bytes) -> JpegHeader:
         raise CodecError(f"a JPEG codestream with {len(frames)} frame headers instead of one")
     ((process, content),) = frames
     image, identifiers = _frame_header(content)
-    is_whole = codestream.find(END, end) >= 0
+    is_whole = codestream.find(END, position) >= 0
     return JpegHeader(process, image, identifiers, adobe, is_jfif, is_whole)
 
 

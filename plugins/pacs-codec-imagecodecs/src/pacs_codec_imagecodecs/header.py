@@ -11,6 +11,8 @@ from pacs_core.contracts import CodecError, FrameFormat
 
 MAX_SIDE: Final = 0xFFFF
 """Rows and Columns are unsigned shorts (PS3.3 C.7.6.3)."""
+PADDING: Final = b"\0\xff"
+"""What encoders append for even length; a codestream itself ends with neither of these."""
 _CONTAINERS: Final = (8, 16)
 
 

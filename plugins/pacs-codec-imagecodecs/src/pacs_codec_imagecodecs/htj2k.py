@@ -4,11 +4,14 @@ The library writes 8 or 16 bits of precision. To have Bits Stored in the codestr
 corrected afterwards: the samples of the codestream are those of fewer bits, and so is its header.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from imagecodecs import htj2k_decode, htj2k_encode
+from imagecodecs import htj2k_decode, htj2k_encode, jpeg2k_decode
 
-from pacs_codec_imagecodecs.j2k_header import bare, read_j2k
+from pacs_codec_imagecodecs.j2k_header import QCD, bare, is_reversible, read_j2k
 from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec
 from pacs_codec_imagecodecs.samples import Samples, narrowed
 from pacs_core.contracts import CodecError, FrameFormat
@@ -16,7 +19,6 @@ from pacs_core.contracts import CodecError, FrameFormat
 _THUMBNAIL: Final = 64
 """PS3.5 §10.18: RPCL codestreams have a resolution that is no larger."""
 _FEWEST: Final = 5
-_QCD: Final = 0xFF5C
 
 
 class Htj2kCodec(WaveletCodec):
@@ -27,7 +29,12 @@ class Htj2kCodec(WaveletCodec):
     """
 
     def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
-        return htj2k_decode(bare(codestream), planar=False)
+        codestream = bare(codestream)
+        if not is_reversible(read_j2k(codestream)):
+            # OpenJPH lets what it rounds up from white overflow: it comes out black.
+            return jpeg2k_decode(codestream)
+        with _errors_noticed():
+            return htj2k_decode(codestream, planar=False)
 
     def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         return _encode(samples, precision, frame, step=None)
@@ -37,6 +44,20 @@ class Htj2kCodec(WaveletCodec):
     ) -> bytes:
         """Quality is how often the quantization step is halved, up to the samples' precision."""
         return _encode(samples, precision, frame, step=2 ** -(1 + quality / 100 * precision))
+
+
+@contextmanager
+def _errors_noticed() -> Iterator[None]:
+    """Raise what the library reports as unraisable: it returns a frame that is filled in part."""
+    reported: list[object] = []
+    before = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook, sys.excepthook = reported.append, lambda *error: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook, sys.excepthook = before
+    if reported:
+        raise CodecError("the codestream is damaged: the library stopped amid the frame")
 
 
 def _decompositions(frame: FrameFormat) -> int:
@@ -78,7 +99,8 @@ def _corrected(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
     for at in range(header.siz, header.siz + 3 * header.header.components, 3):
         patched[at] -= spare
     if irreversible:
-        _requantize(patched, *header.segments[_QCD], spare)
+        for content, start in header.find(QCD):
+            _requantize(patched, start, len(content), spare)
     return bytes(patched)
 
 

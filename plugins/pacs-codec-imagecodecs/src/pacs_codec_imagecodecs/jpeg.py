@@ -13,8 +13,17 @@ from pacs_codec_imagecodecs.samples import Samples, patterns
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
 _YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
+_BLOCK, _BITS_PER_BLOCK = 8, 2
 _AS_IS: Final = "RGB"
 """Equal spaces on both sides: components are not transformed, whatever they are."""
+
+
+def _check_length(codestream: bytes, bits: int) -> None:
+    """Refuse what is too short for its pixels: the library would fill the frame up with grey."""
+    if 8 * len(codestream) < bits:
+        raise CodecError(
+            f"{len(codestream)} bytes cannot hold this frame, which takes at least {bits // 8}"
+        )
 
 
 class LossyJpegCodec(ImageCodec):
@@ -37,6 +46,8 @@ class LossyJpegCodec(ImageCodec):
         header = read_jpeg(codestream, frozenset({BASELINE, EXTENDED})).header
         if header.precision not in self._precisions:
             raise CodecError(f"samples of {header.precision} bits, not of {self._precisions}")
+        blocks = -(-header.rows // _BLOCK) * -(-header.columns // _BLOCK)
+        _check_length(codestream, _BITS_PER_BLOCK * blocks)
         return header
 
     def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
@@ -93,7 +104,9 @@ class LosslessJpegCodec(ImageCodec):
         frame = read_jpeg(codestream, frozenset({LOSSLESS}))
         if set(frame.sampling) - {0x11}:
             raise CodecError("components of a lossless codestream are subsampled")
-        return frame.header
+        header = frame.header
+        _check_length(codestream, header.rows * header.columns * header.components)
+        return header
 
     def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:

@@ -5,7 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_codec_imagecodecs.header import Header
+from pacs_codec_imagecodecs.header import PADDING, Header
 from pacs_core.contracts import CodecError
 
 BASELINE: Final = 0xC0
@@ -52,7 +52,7 @@ def read_jpeg(codestream: bytes, processes: frozenset[int]) -> JpegFrame:
     """
     if codestream[:2] != bytes([0xFF, _SOI]):
         raise CodecError("no JPEG codestream: it does not begin with SOI")
-    if codestream.rstrip(b"\0")[-2:] != bytes([0xFF, _EOI]):
+    if codestream.rstrip(PADDING)[-2:] != bytes([0xFF, _EOI]):
         raise CodecError("the codestream does not end with EOI: it was cut off")
     frames = [
         _frame(marker, segment) for marker, segment in _segments(codestream) if marker in _FRAMES

@@ -8,17 +8,17 @@ from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
 from pacs_codec_imagecodecs.header import Header
 from pacs_codec_imagecodecs.jpeg_header import JPEG_LS, read_jpeg
 from pacs_codec_imagecodecs.rate import encode_lossy
-from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_codec_imagecodecs.samples import Samples
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
 _MAX_NEAR: Final = 255
 
 
 class JpegLsCodec(ImageCodec):
-    """Codestreams are written with a precision of 8 or 16 bits: the library offers no other.
+    """Codestreams are written with the precision of Bits Allocated: the library offers no other.
 
-    Signed samples are written with their sign extended to that precision, so that decoders which
-    know nothing of signs return them right.
+    So signed samples keep their sign extension, and decoders which know nothing of signs return
+    them right.
 
     Parameters
     ----------
@@ -47,7 +47,6 @@ class JpegLsCodec(ImageCodec):
     def _encoded(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
-        samples = narrowed(samples, precision)
         if self._is_lossless:
             return _encode(samples, 0)
         if precision != frame.bits_stored:

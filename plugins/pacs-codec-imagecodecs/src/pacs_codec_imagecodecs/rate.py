@@ -11,8 +11,14 @@ BEST: Final = 100.0
 
 
 def is_best(options: EncodeOptions) -> bool:
-    """Return whether nothing may be lost."""
-    return options.ratio is None and options.quality is not None and options.quality >= BEST
+    """Return whether nothing may be lost.
+
+    Raises
+    ------
+    CodecError
+        The quality is not from 0 to 100.
+    """
+    return options.ratio is None and _quality(options) == BEST
 
 
 def encode_lossy(

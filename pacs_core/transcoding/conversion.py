@@ -1,0 +1,198 @@
+"""One dataset from one transfer syntax to another, frame by frame."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+from attrs import define, evolve
+
+from pacs_core.contracts import FrameFormat, Plan, TranscodingError
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Attributes,
+    DatasetRecoder,
+    HeaderScanner,
+    PixelDataElement,
+    edit_header,
+    element_header,
+    encoding_of,
+    tag_of,
+    texts,
+)
+from pacs_core.imaging import (
+    CONVERSION_TAGS,
+    SEQUENCE_END,
+    Image,
+    LossyCompression,
+    NativeWriter,
+    check_format,
+    conversion_edits,
+    encapsulate,
+    extended_offset_table,
+    frame_item,
+    image_of,
+    is_lossless,
+    native_format,
+    native_length,
+)
+from pacs_core.transcoding.conveyor import Conveyor
+from pacs_core.transcoding.messages import ConvertedFrame, Job
+from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
+from pacs_core.transcoding.spool import FrameSpool
+from pacs_core.transcoding.streams import closing
+
+_PIXEL_DATA: Final = 0x7FE0_0010
+_SOP_INSTANCE_UID: Final = tag_of("SOPInstanceUID")
+_EXPLICIT: Final = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    """Convert the encoding of all elements, and leave Pixel Data as native as they are."""
+    recoder = DatasetRecoder(source, target)
+    async with closing(chunks) as fed:
+        async for chunk in fed:
+            for piece in recoder.feed(chunk):
+                yield piece
+    for piece in recoder.finish():
+        yield piece
+
+
+@define
+class ImageConversion:
+    """Decodes or encodes the frames of a dataset, or both.
+
+    What comes out is explicit VR little endian, whatever native transfer syntax is the target.
+
+    Attributes
+    ----------
+    plan : Plan
+    source : SourceDataset
+    conveyor : Conveyor
+    decoder, encoder : bytes
+        As a `Job` has them.
+    """
+
+    plan: Plan
+    source: SourceDataset
+    conveyor: Conveyor
+    decoder: bytes
+    encoder: bytes
+
+    async def chunks(self) -> AsyncIterator[Buffer]:
+        """Iterate over the converted dataset."""
+        header = await self.source.header()
+        element = self.source.pixel_data
+        if element is None:
+            yield header
+            return
+        if element.tag != _PIXEL_DATA:
+            async for piece in self._floats(header, element):
+                yield piece
+            return
+        scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, CONVERSION_TAGS, MAX_HEADER, MAX_HEADER)
+        scanner.feed(header)
+        write = self._encapsulated if self.encoder else self._native
+        written = write(header, scanner.attributes, image_of(scanner.attributes))
+        async with closing(written) as pieces:
+            async for piece in pieces:
+                yield piece
+        async for piece in self.source.trailing():
+            yield piece
+
+    async def _floats(self, header: bytes, element: PixelDataElement) -> AsyncIterator[Buffer]:
+        if self.encoder or element.length is None:
+            raise TranscodingError(
+                f"pixels are floating point numbers ({element.tag >> 16:04X},"
+                f"{element.tag & 0xFFFF:04X}), which are not compressed (PS3.5 A.4)"
+            )
+        yield header
+        yield element_header(element.tag, element.vr, element.length, EXPLICIT_VR_LITTLE_ENDIAN)
+        async for piece in self.source.value():
+            yield piece
+
+    async def _converted(self, header: bytes, image: Image) -> AsyncIterator[ConvertedFrame]:
+        job = Job(self._given(image), self.decoder, self.encoder, self.plan.options)
+        try:
+            async with closing(self.source.frames(image, header)) as frames:
+                async for frame in frames:
+                    if self.conveyor.is_full:
+                        yield await self.conveyor.take()
+                    self.conveyor.put(job, frame)
+            while not self.conveyor.is_empty:
+                yield await self.conveyor.take()
+        finally:
+            self.conveyor.cancel()
+
+    def _given(self, image: Image) -> FrameFormat:
+        if self.decoder:
+            return evolve(image.format, planar_configuration=0)
+        return native_format(image)
+
+    async def _native(
+        self, header: bytes, attributes: Attributes, image: Image
+    ) -> AsyncIterator[Buffer]:
+        writer: NativeWriter | None = None
+        async with closing(self._converted(header, image)) as converted:
+            async for frame in converted:
+                if writer is None:
+                    writer = NativeWriter(frame.format, image.frames, _EXPLICIT)
+                    yield self._edited(header, attributes, image, frame.format)
+                    yield writer.header
+                _check_same(frame.format, writer.format)
+                yield writer.add(bytes(frame.data))
+        if writer is not None:
+            yield writer.finish()
+
+    async def _encapsulated(
+        self, header: bytes, attributes: Attributes, image: Image
+    ) -> AsyncIterator[Buffer]:
+        spool = FrameSpool()
+        try:
+            form = await self._spooled(spool, header, image)
+            yield self._edited(header, attributes, image, form, spool.lengths)
+            yield encapsulate(spool.lengths)
+            async for frame in spool.frames():
+                head, _, padding = frame_item(frame)
+                yield head
+                yield frame
+                yield padding
+            yield SEQUENCE_END
+        finally:
+            spool.close()
+
+    async def _spooled(self, spool: FrameSpool, header: bytes, image: Image) -> FrameFormat:
+        form: FrameFormat | None = None
+        async with closing(self._converted(header, image)) as converted:
+            async for frame in converted:
+                if form is None:
+                    form = frame.format
+                    check_format(form, self.plan.target)
+                _check_same(frame.format, form)
+                await spool.add(frame.data)
+        if form is None:
+            raise TranscodingError("Pixel Data have no frame")
+        return form
+
+    def _edited(
+        self,
+        header: bytes,
+        attributes: Attributes,
+        image: Image,
+        form: FrameFormat,
+        lengths: list[int] | None = None,
+    ) -> bytes:
+        plan = self.plan
+        lossy = None
+        if lengths and not is_lossless(plan.target):
+            stored = next(iter(texts(attributes, _SOP_INSTANCE_UID)), "")
+            new_uid = plan.sop_instance_uid(stored) if plan.new_uid else ""
+            lossy = LossyCompression(native_length(image) / sum(lengths), new_uid)
+        edits = conversion_edits(
+            attributes, plan.source, plan.target, image.format, form, lossy=lossy
+        )
+        tables = extended_offset_table(lengths) if lengths else {}
+        return edit_header(header, EXPLICIT_VR_LITTLE_ENDIAN, {**edits, **tables})
+
+
+def _check_same(form: FrameFormat, first: FrameFormat) -> None:
+    if form != first:
+        raise TranscodingError(f"one frame is {first}, another {form}: no dataset can say both")

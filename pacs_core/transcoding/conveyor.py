@@ -1,0 +1,87 @@
+"""Frames on their way through the workers: several at once, and out in the order they went in."""
+
+from collections import deque
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from pacs_core.contracts import CodecError, TranscodingError
+from pacs_core.transcoding.messages import Buffer, ConvertedFrame, Job
+from pacs_core.transcoding.workers import CodecWorkers
+
+
+@define(eq=False)
+class _Ticket:
+    job: Job
+    frame: Buffer
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    done: anyio.Event = field(factory=anyio.Event)
+    outcome: ConvertedFrame | Exception | None = None
+
+    async def work(self, workers: CodecWorkers) -> None:
+        try:
+            with self.scope:
+                self.outcome = await workers.run(self.job, self.frame)
+        except (CodecError, TranscodingError) as error:
+            self.outcome = error
+        finally:
+            self.frame = b""
+            self.done.set()
+
+
+class Conveyor:
+    """Has the frames of one dataset converted.
+
+    Parameters
+    ----------
+    workers : CodecWorkers
+    tasks : TaskGroup
+        In which the frames are waited for; it must outlive the conveyor.
+    """
+
+    def __init__(self, workers: CodecWorkers, tasks: TaskGroup) -> None:
+        self._workers = workers
+        self._tasks = tasks
+        self._tickets: deque[_Ticket] = deque()
+        self._taken = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all workers are busy with this dataset, and the next frame is at hand."""
+        return len(self._tickets) > self._workers.limits.processes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame is on its way."""
+        return not self._tickets
+
+    def put(self, job: Job, frame: Buffer) -> None:
+        """Send a frame on its way."""
+        ticket = _Ticket(job, frame)
+        self._tickets.append(ticket)
+        self._tasks.start_soon(ticket.work, self._workers)
+
+    async def take(self) -> ConvertedFrame:
+        """Wait for the frame that went in first.
+
+        Raises
+        ------
+        TranscodingError
+            It cannot be converted.
+        """
+        ticket = self._tickets[0]
+        await ticket.done.wait()
+        self._tickets.popleft()
+        self._taken += 1
+        outcome = ticket.outcome
+        if isinstance(outcome, ConvertedFrame):
+            return outcome
+        kind = type(outcome) if isinstance(outcome, TranscodingError) else TranscodingError
+        message = outcome or "the codec workers have been stopped"
+        raise kind(f"frame {self._taken}: {message}") from outcome
+
+    def cancel(self) -> None:
+        """Give up all frames that are on their way."""
+        while self._tickets:
+            self._tickets.popleft().scope.cancel()

@@ -1,0 +1,161 @@
+"""A dataset as it is read: its header, its frames, and what follows them."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Final
+
+from pacs_core.contracts import TranscodingError
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    DatasetRecoder,
+    MalformedDataset,
+    PixelDataElement,
+    element_value,
+    encoding_of,
+)
+from pacs_core.dataset.inflate import Inflater
+from pacs_core.imaging import (
+    EXTENDED_OFFSET_TABLE,
+    EXTENDED_OFFSET_TABLE_LENGTHS,
+    EncapsulatedFrames,
+    Image,
+    NativeFrames,
+    offsets_of,
+)
+from pacs_core.transcoding.streams import closing
+
+Buffer = bytes | memoryview
+
+MAX_HEADER: Final = 64 * 1024 * 1024
+"""Bytes that may precede Pixel Data: functional groups of many frames can be long."""
+
+
+class SourceDataset:
+    """Reads a dataset once, as explicit VR little endian: header, frames, and the end.
+
+    Parameters
+    ----------
+    transfer_syntax_uid : str
+    chunks : async iterable of bytes-like
+    """
+
+    def __init__(self, transfer_syntax_uid: str, chunks: AsyncIterable[Buffer]) -> None:
+        self._uid = transfer_syntax_uid
+        self._encoding = encoding_of(transfer_syntax_uid)
+        deflated = self._encoding.deflated
+        self._recoder = DatasetRecoder(
+            EXPLICIT_VR_LITTLE_ENDIAN if deflated else transfer_syntax_uid,
+            EXPLICIT_VR_LITTLE_ENDIAN,
+            stops_at_pixel_data=True,
+        )
+        self._chunks = aiter(_inflated(chunks) if deflated else chunks)
+        self._rest: Buffer = b""
+        self._consumed = 0
+
+    @property
+    def pixel_data(self) -> PixelDataElement | None:
+        """The header of Pixel Data, once the header has been read; None if there are none."""
+        return self._recoder.pixel_data
+
+    async def header(self) -> bytes:
+        """Read what precedes Pixel Data; everything, if there are none.
+
+        Raises
+        ------
+        TranscodingError
+            It is too long.
+        MalformedDataset, UnencodableValue
+            It cannot be read, or not be converted.
+        """
+        header = bytearray()
+        while self.pixel_data is None and (chunk := await anext(self._chunks, None)) is not None:
+            for piece in self._recoder.feed(chunk):
+                header += piece
+            if len(header) > MAX_HEADER:
+                raise TranscodingError(
+                    f"more than {MAX_HEADER >> 20} MiB come before any Pixel Data"
+                )
+        if self.pixel_data is None:
+            self._recoder.finish()
+        self._rest = self._recoder.take_rest()
+        return bytes(header)
+
+    async def value(self) -> AsyncIterator[Buffer]:
+        """Iterate over all that follows the header of Pixel Data, as it is."""
+        while (part := await self._next()) is not None:
+            yield part
+
+    async def frames(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
+        """Iterate over the frames of Pixel Data: codestreams, or native ones by pixel.
+
+        Raises
+        ------
+        ImageError
+            Pixel Data are not what the header says of them.
+        """
+        element = self._recoder.pixel_data
+        if element is None:
+            return
+        if element.length is None:
+            reading = self._encapsulated(image, header)
+        else:
+            reading = self._native(image, element, element.length)
+        async with closing(reading) as frames:
+            async for frame in frames:
+                yield frame
+
+    async def _native(
+        self, image: Image, element: PixelDataElement, length: int
+    ) -> AsyncIterator[bytes]:
+        parser = NativeFrames(image, length, self._encoding.little_endian, element.vr)
+        while self._consumed < length and (part := await self._next()) is not None:
+            own = part[: length - self._consumed]
+            self._consumed += len(own)
+            self._rest = part[len(own) :]
+            for frame in parser.feed(own):
+                yield frame
+        parser.finish()
+
+    async def _encapsulated(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
+        offsets = _offsets(header, EXTENDED_OFFSET_TABLE)
+        lengths = _offsets(header, EXTENDED_OFFSET_TABLE_LENGTHS)
+        parser = EncapsulatedFrames(image, self._uid, offsets, lengths)
+        while not parser.done and (part := await self._next()) is not None:
+            self._consumed += len(part)
+            for frame in parser.feed(part):
+                yield frame
+        parser.finish()
+        self._rest = parser.rest
+        self._consumed -= len(parser.rest)
+
+    async def trailing(self) -> AsyncIterator[Buffer]:
+        """Iterate over the elements that follow Pixel Data.
+
+        Raises
+        ------
+        MalformedDataset
+            They are none.
+        """
+        self._recoder.resume(self._consumed)
+        while (part := await self._next()) is not None:
+            for piece in self._recoder.feed(part):
+                yield piece
+        for piece in self._recoder.finish():
+            yield piece
+
+    async def _next(self) -> Buffer | None:
+        rest, self._rest = self._rest, b""
+        return rest or await anext(self._chunks, None)
+
+
+def _offsets(header: bytes, tag: int) -> Sequence[int] | None:
+    value = element_value(header, EXPLICIT_VR_LITTLE_ENDIAN, tag)
+    return None if value is None else offsets_of(value)
+
+
+async def _inflated(chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    inflater = Inflater()
+    async for chunk in chunks:
+        for piece in inflater.pieces(chunk):
+            yield piece
+    if not inflater.ended:
+        raise MalformedDataset("the deflate stream is truncated", 0)

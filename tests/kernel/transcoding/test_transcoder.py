@@ -1,0 +1,387 @@
+"""Datasets come out in another form, frame by frame, and are the same images."""
+
+import os
+from contextlib import asynccontextmanager
+from struct import pack
+
+import anyio
+import pytest
+from attrs import frozen
+
+from pacs_core.contracts import (
+    Action,
+    CodecDescriptor,
+    EncodeOptions,
+    Peer,
+    Plan,
+    TranscodingError,
+    TransferPolicy,
+)
+from pacs_core.dataset import (
+    Deflater,
+    element_header,
+    encode_attributes,
+    encoding_of,
+    parse_attributes,
+    tag_of,
+    texts,
+    transfer_syntax_uid,
+)
+from pacs_core.imaging import (
+    SEQUENCE_END,
+    EncapsulatedFrames,
+    NativeFrames,
+    NativeWriter,
+    encapsulate,
+    frame_item,
+    image_of,
+)
+from pacs_core.transcoding import NodeTranscoder, Planner, codec_table, conversion, transcoder
+
+pytestmark = pytest.mark.anyio
+
+IMPLICIT, EXPLICIT, BIG, DEFLATED = NATIVE = tuple(
+    map(transfer_syntax_uid, ("implicit", "explicit", "big endian", "deflated"))
+)
+J2K = transfer_syntax_uid("JPEG 2000 Lossless")
+J2K_LOSSY = transfer_syntax_uid("JPEG 2000")
+HTJ2K = transfer_syntax_uid("HTJ2K Lossless")
+MARKER = b"\xff\x4f\xff\x51"
+
+
+def attributes(frames=3, **changes):
+    values = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.3",
+        "SOPInstanceUID": "1.2.3.4",
+        "ImageType": "ORIGINAL",
+        "PatientID": "P1",
+        "SamplesPerPixel": "1",
+        "PhotometricInterpretation": "MONOCHROME2",
+        "NumberOfFrames": str(frames),
+        "Rows": "5",
+        "Columns": "7",
+        "BitsAllocated": "16",
+        "BitsStored": "12",
+        "HighBit": "11",
+        "PixelRepresentation": "0",
+    }
+    return {tag_of(name): (value,) for name, value in sorted_by_tag({**values, **changes})}
+
+
+def sorted_by_tag(values):
+    return sorted(
+        ((k, v) for k, v in values.items() if v is not None), key=lambda item: tag_of(item[0])
+    )
+
+
+TRAILING = b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0abcd"
+
+
+def dataset(uid, frames, trailing=True, **changes):
+    """Return an encoded dataset of frames by pixel, little endian."""
+    described = attributes(len(frames), **changes)
+    header = encode_attributes(described, EXPLICIT if uid == DEFLATED else uid)
+    image = image_of(described)
+    encoding = encoding_of(uid)
+    end = element_header(0xFFFC_FFFC, "OB", 4, uid) + b"abcd" if trailing else b""
+    if encoding.encapsulated:
+        codestreams = [MARKER + frame[::-1] for frame in frames]
+        value = encapsulate([len(each) for each in codestreams])
+        value += b"".join(part for each in codestreams for part in frame_item(each))
+        return header + value + SEQUENCE_END + end
+    writer = NativeWriter(image.format, image.frames, encoding)
+    value = writer.header + b"".join(writer.add(frame) for frame in frames) + writer.finish()
+    whole = header + value + end
+    if not encoding.deflated:
+        return whole
+    deflater = Deflater()
+    return deflater.feed(whole) + deflater.finish()
+
+
+@frozen
+class Read:
+    """What a dataset holds."""
+
+    attributes: dict
+    frames: list
+    trailing: bytes
+
+
+def read(uid, data):
+    if uid == DEFLATED:
+        from zlib import decompress
+
+        return read(EXPLICIT, decompress(data, wbits=-15))
+    order = "<" if encoding_of(uid).little_endian else ">"
+    start = data.index(pack(order + "HH", 0x7FE0, 0x0010))
+    header = parse_attributes(data[:start], uid)
+    image = image_of(header)
+    if encoding_of(uid).encapsulated:
+        parser = EncapsulatedFrames(image, uid)
+        frames = parser.feed(data[start + 12 :])
+        return Read(header, frames, parser.rest)
+    start += 8 if uid == IMPLICIT else 12
+    vr = "OW" if uid == IMPLICIT else data[start - 8 : start - 6].decode()
+    length = int.from_bytes(data[start - 4 : start], "little" if order == "<" else "big")
+    parser = NativeFrames(image, length, order == "<", vr)
+    return Read(header, parser.feed(data[start : start + length]), data[start + length :])
+
+
+@pytest.fixture
+def running_transcoder(running_workers, monkeypatch, odd_codecs):
+    """Return a context manager of a running transcoder, by default with the plain codecs."""
+    import plain_codecs
+
+    @asynccontextmanager
+    async def running(table=None, **limits):
+        default = [
+            CodecDescriptor("plain", {J2K}, {J2K}, plain_codecs.Backwards),
+            CodecDescriptor("reversible", {HTJ2K}, {HTJ2K}, plain_codecs.Reversible),
+            CodecDescriptor("lossy", set(), {J2K_LOSSY}, plain_codecs.Lossy),
+        ]
+        planner = Planner(codec_table(table or default))
+        async with running_workers(**limits) as workers, anyio.create_task_group() as tasks:
+            yield NodeTranscoder(planner, workers, tasks)
+
+    return running
+
+
+async def chunked(data, size=1000):
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def converted(running, source, target, data, size=1000, peer=None):
+    plan = running.plan(source, {target}, peer)
+    assert plan.action is Action.TRANSCODE, plan.reason
+    return b"".join([bytes(each) async for each in running.transcode(plan, chunked(data, size))])
+
+
+FRAMES = [os.urandom(70) for _ in range(3)]
+FRAMES[0] = b"\0" * 70
+
+
+@pytest.mark.parametrize("target", [*NATIVE, J2K])
+@pytest.mark.parametrize("source", [*NATIVE, J2K, HTJ2K])
+async def test_every_form_to_every_other(running_transcoder, source, target):
+    if source == target:
+        return
+    data = dataset(source, FRAMES)
+    async with running_transcoder() as running:
+        outcomes = {
+            await converted(running, source, target, data, size) for size in (1, 7, 100_000)
+        }
+    (outcome,) = outcomes
+    assert outcome[-4:] == b"abcd" or target == DEFLATED
+    assert read(target, outcome) == read(target, dataset(target, FRAMES))
+
+
+@pytest.mark.parametrize("planar", ["0", "1"])
+async def test_colour_follows_the_codec(running_transcoder, planar):
+    frames = [os.urandom(5 * 7 * 3) for _ in range(2)]
+    colour = {
+        "SamplesPerPixel": "3",
+        "PhotometricInterpretation": "RGB",
+        "BitsAllocated": "8",
+        "BitsStored": "8",
+        "HighBit": "7",
+    }
+    data = dataset(EXPLICIT, frames, PlanarConfiguration=planar, **colour)
+    by_pixel = read(EXPLICIT, data).frames
+    async with running_transcoder() as running:
+        encoded = await converted(running, EXPLICIT, HTJ2K, data)
+        decoded = await converted(running, HTJ2K, EXPLICIT, encoded)
+    names = [
+        texts(read(uid, each).attributes, tag_of("PhotometricInterpretation"))
+        for uid, each in ((HTJ2K, encoded), (EXPLICIT, decoded))
+    ]
+    assert names == [("YBR_RCT",), ("RGB",)]
+    assert read(EXPLICIT, decoded).frames == by_pixel
+    padded = [MARKER + frame[::-1] + b"\0" for frame in by_pixel]
+    assert read(HTJ2K, encoded).frames == padded
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, BIG, DEFLATED, HTJ2K])
+async def test_without_pixel_data_only_the_encoding_changes(running_transcoder, target):
+    values = {tag_of("SOPInstanceUID"): ("1.2.3",), tag_of("PatientID"): ("P1",)}
+    async with running_transcoder() as running:
+        outcome = await converted(running, J2K, target, encode_attributes(values, J2K))
+    assert parse_attributes(outcome, target) == values
+
+
+@pytest.mark.parametrize("keyword", ["FloatPixelData", "DoubleFloatPixelData"])
+async def test_floating_point_pixels(running_transcoder, keyword):
+    vr, tag = ("OF" if keyword.startswith("F") else "OD"), tag_of(keyword)
+    header = encode_attributes(attributes(1), EXPLICIT)
+    data = header + element_header(tag, vr, 8, EXPLICIT) + b"12345678"
+    async with running_transcoder() as running:
+        with pytest.raises(TranscodingError, match="floating point"):
+            await converted(running, EXPLICIT, J2K, data)
+        implicit = await converted(running, EXPLICIT, IMPLICIT, data)
+        explicit = await converted(running, J2K, IMPLICIT, data)
+    assert implicit == explicit
+    assert implicit.endswith(element_header(tag, vr, 8, IMPLICIT) + b"12345678")
+
+
+async def test_lossy_compression_is_told_in_the_dataset(running_transcoder):
+    options = EncodeOptions(quality=80.0)
+    policy = TransferPolicy((), (J2K_LOSSY,), True, options, new_uid=True)
+    peer = Peer("PEER", "host", 104, transfer=policy)
+    async with running_transcoder() as running:
+        data = dataset(EXPLICIT, FRAMES)
+        outcome = read(
+            J2K_LOSSY, await converted(running, EXPLICIT, J2K_LOSSY, data, peer=peer)
+        ).attributes
+        plan = running.plan(EXPLICIT, {J2K_LOSSY}, peer)
+    assert texts(outcome, tag_of("LossyImageCompression")) == ("01",)
+    assert texts(outcome, tag_of("LossyImageCompressionMethod")) == ("ISO_15444_1",)
+    assert float(texts(outcome, tag_of("LossyImageCompressionRatio"))[0]) == pytest.approx(70 / 11)
+    assert texts(outcome, tag_of("SOPInstanceUID")) == (plan.sop_instance_uid("1.2.3.4"),)
+    assert texts(outcome, tag_of("ImageType"))[0] == "DERIVED"
+
+
+async def first_chunk(running, plan, data):
+    stream = running.transcode(plan, chunked(data))
+    try:
+        return await anext(stream)
+    finally:
+        await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "spoil", "message"),
+    [
+        (EXPLICIT, J2K, lambda d: d.replace(FRAMES[2], b"\xee" * 70), "frame 3: it begins with EE"),
+        (
+            J2K,
+            EXPLICIT,
+            lambda d: d.replace(FRAMES[2][::-1], b"\xee" * 70),
+            "frame 3: it begins wi",
+        ),
+        (J2K, EXPLICIT, lambda d: d[:-60], "ends before the Sequence Delimitation Item"),
+        (EXPLICIT, J2K, lambda d: d.replace(b"MONOCHROME2", b"MONOCHROME9"), "unknown"),
+        (EXPLICIT, J2K, lambda d: d.replace(b"MONOCHROME2 ", b"RGB" + b" " * 9), "SamplesPer"),
+        (EXPLICIT, J2K, lambda d: d[:-60], "Pixel Data ends after"),
+        (EXPLICIT, J2K, lambda d: d[:40], "truncated"),
+        (EXPLICIT, IMPLICIT, lambda d: d[:-2], "truncated"),
+        (DEFLATED, J2K, lambda d: d[:-20], "deflate stream is truncated"),
+        (DEFLATED, J2K, lambda d: b"\xff" + d, "no deflate stream"),
+    ],
+)
+async def test_what_fails_fails_before_the_first_chunk(
+    running_transcoder, source, target, spoil, message
+):
+    async with running_transcoder() as running:
+        plan = Plan(
+            Action.TRANSCODE,
+            source,
+            target,
+            decoder="plain" if source == J2K else "",
+            encoder="plain" if encoding_of(target).encapsulated else "",
+        )
+        data = spoil(dataset(source, FRAMES, trailing=False))
+        with pytest.raises(TranscodingError, match=message):
+            await first_chunk(running, plan, data)
+
+
+async def test_frames_that_contradict_each_other_are_refused(running_transcoder, odd_codecs):
+    import plain_codecs
+
+    frames = [bytes([number]) * 70 for number in range(2)]
+    fickle = CodecDescriptor("fickle", {J2K}, {J2K}, plain_codecs.Fickle)
+    async with running_transcoder([fickle]) as running:
+        with pytest.raises(TranscodingError, match="no dataset can say both"):
+            await converted(running, J2K, EXPLICIT, dataset(J2K, frames))
+
+
+async def test_a_crash_keeps_its_kind_and_names_the_frame(running_transcoder, odd_codecs):
+    from pacs_core.transcoding import CodecCrashedError
+
+    odd = CodecDescriptor("odd", {J2K}, set(), odd_codecs.Odd)
+    frames = [bytes(70), bytes(70), b"crash".ljust(70, b"\0")]
+    codestreams = encapsulate([70] * 3) + b"".join(p for f in frames for p in frame_item(f))
+    data = encode_attributes(attributes(3), J2K) + codestreams + SEQUENCE_END
+    async with running_transcoder([odd]) as running:
+        with pytest.raises(CodecCrashedError, match=r"to Explicit VR Little Endian: frame 3: the"):
+            await converted(running, J2K, EXPLICIT, data)
+        whole = await converted(running, J2K, EXPLICIT, data.replace(b"crash", b"\0" * 5))
+    assert len(read(EXPLICIT, whole).frames) == 3
+
+
+async def test_a_refused_plan_is_an_error(running_transcoder):
+    async with running_transcoder() as running:
+        plan = running.plan(EXPLICIT, ())
+        with pytest.raises(TranscodingError, match="accepts no transfer syntax"):
+            await first_chunk(running, plan, b"")
+
+
+async def test_pass_through_hands_on_the_very_chunks(running_transcoder):
+    chunks = [b"any", memoryview(b"thing")]
+
+    async def stream():
+        for chunk in chunks:
+            yield chunk
+
+    async with running_transcoder() as running:
+        plan = running.plan(J2K, {J2K})
+        assert [chunk async for chunk in running.transcode(plan, stream())] == chunks
+
+
+async def test_no_more_is_read_than_workers_can_take(running_transcoder, monkeypatch):
+    monkeypatch.setattr(transcoder, "MAX_IN_MEMORY", 1)
+    frames = [bytes([number]) * 70 for number in range(100)]
+    served = 0
+
+    async def slowly():
+        nonlocal served
+        data = dataset(J2K, frames, trailing=False)
+        for start in range(0, len(data), 82):
+            served += 1
+            yield data[start : start + 82]
+
+    most = taken = 0
+    async with running_transcoder(workers=2) as running:
+        async for chunk in running.transcode(running.plan(J2K, {EXPLICIT}), slowly()):
+            taken += len(chunk) == 70
+            most = max(most, served - taken)
+    assert taken == 100
+    # The header and the offset table, and what is in flight
+    assert most <= 12 + 3 + 3
+
+
+async def test_an_iteration_that_is_given_up_ends_its_frames(running_transcoder, odd_codecs):
+    odd = CodecDescriptor("odd", {J2K}, set(), odd_codecs.Odd)
+    frames = [bytes(70), b"hang".ljust(70, b"\0")]
+    codestreams = encapsulate([70] * 2) + b"".join(p for f in frames for p in frame_item(f))
+    data = encode_attributes(attributes(2), J2K) + codestreams + SEQUENCE_END
+    async with running_transcoder([odd]) as running:
+        with anyio.move_on_after(0.3):
+            await converted(running, J2K, EXPLICIT, data)
+    # The task group in which frames are waited for has ended, so none is.
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000])
+async def test_encoded_frames_wait_in_memory_or_in_a_file(running_transcoder, monkeypatch, room):
+    monkeypatch.setattr(conversion, "FrameSpool", lambda: conversion_spool(room))
+    async with running_transcoder() as running:
+        outcome = await converted(running, EXPLICIT, J2K, dataset(EXPLICIT, FRAMES))
+    assert read(J2K, outcome) == read(J2K, dataset(J2K, FRAMES))
+
+
+def conversion_spool(room):
+    from pacs_core.transcoding.spool import FrameSpool
+
+    return FrameSpool(room)
+
+
+async def test_a_header_without_end_is_refused(running_transcoder):
+    async def endless():
+        yield encode_attributes({tag_of("PatientID"): ("P",)}, EXPLICIT)
+        yield element_header(0x0042_0011, "OB", 1 << 31, EXPLICIT)
+        while True:
+            yield bytes(1 << 20)
+
+    async with running_transcoder() as running:
+        with pytest.raises(TranscodingError, match="more than 64 MiB come before"):
+            async for _ in running.transcode(running.plan(EXPLICIT, {J2K}), endless()):
+                pass
