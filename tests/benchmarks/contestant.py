@@ -88,6 +88,15 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of every contestant: none is kept from what an installation has.
+
+    Where Python may not keep its bytecode, a program compiles all of its source when it starts.
+    """
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "TCP_NODELAY": "1"}
+
+
 @contextmanager
 def running(
     contestant: Contestant, directory: Path, move_port: int = 0, *, keep: bool = False
@@ -99,7 +108,6 @@ def running(
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [str(part) for part in contestant.command(directory, port, move_port)]
-    environment = {**os.environ, "TCP_NODELAY": "1", **contestant.environment}
     with (directory / "output.log").open("ab") as log:
         started = monotonic()
         process = subprocess.Popen(
@@ -108,7 +116,7 @@ def running(
             stdout=log,
             stderr=log,
             cwd=directory,
-            env=environment,
+            env={**environment(), **contestant.environment},
             start_new_session=True,
         )
     try:

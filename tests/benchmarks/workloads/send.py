@@ -1,6 +1,5 @@
 """Programs that send: `pacs store` beside storescu, to a receiver that stores nothing."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from time import monotonic
 
 from .. import data
 from ..client import PeerError
-from ..contestant import Contestant
+from ..contestant import Contestant, environment
 from ..runner import Case, Measure, Metric, Options
 from ..sink import Sink, sink
 
@@ -44,10 +43,9 @@ def _measure(
     contestant: Contestant, directory: Path, receiver: Sink, count: int
 ) -> tuple[float, float]:
     command = contestant.command(directory, receiver.port, 0)
-    environment = os.environ | {"TCP_NODELAY": "1"}
     started = monotonic()
     result = subprocess.run(
-        command, env=environment, capture_output=True, timeout=_TIMEOUT, check=False
+        command, env=environment(), capture_output=True, timeout=_TIMEOUT, check=False
     )
     whole = monotonic() - started
     came = receiver.associations()
