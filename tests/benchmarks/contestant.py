@@ -33,8 +33,8 @@ class Contestant:
     durable : bool
         Whether an acknowledged object survives a power failure.
     does : frozenset of str
-        Of "echo", "store", "find", "get", "move", "send", and "ours" for what is only measured
-        of this project.
+        Of "echo", "store", "find", "get", "move", "send", "given" for those whose index can be
+        made without it, and "ours" for what is only measured of this project.
     command : callable
         Prepares a directory and returns the command line.
     settings : str

@@ -175,7 +175,7 @@ def _this_project(name: str, durability: str, settings: str, *extra: str) -> Con
     return Contestant(
         name,
         durable=durability == "commit",
-        does=_SERVER | {"ours"},
+        does=_SERVER | {"given", "ours"},
         command=_ours(durability, extra),
         settings=f'durability "{durability}"{settings}; max_associations 1000; log level warning; '
         "uvloop if it is installed",
@@ -230,7 +230,7 @@ CONTESTANTS = (
     Contestant(
         "orthanc-sync",
         durable=True,
-        does=_SERVER,
+        does=_SERVER | {"given"},
         command=_orthanc(sync=True),
         settings=_ORTHANC_SETTINGS + "true (its SQLite stays at synchronous NORMAL)",
         missing=needs("Orthanc"),
@@ -239,7 +239,7 @@ CONTESTANTS = (
     Contestant(
         "orthanc-nosync",
         durable=False,
-        does=_SERVER,
+        does=_SERVER | {"given"},
         command=_orthanc(sync=False),
         settings=_ORTHANC_SETTINGS + "false",
         missing=needs("Orthanc"),

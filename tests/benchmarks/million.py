@@ -19,24 +19,24 @@ STUDIES = 20_000
 SERIES_PER_STUDY = 2
 INSTANCES_PER_SERIES = 25
 
-_KEPT = Path(tempfile.gettempdir()) / "pacs-bench-kept"
+KEPT = Path(tempfile.gettempdir()) / "pacs-bench-kept"
 _SHAPE = data.SHAPES["tiny"]
 _WRITERS = 512
 
 
 def index_of(studies: int) -> Path:
     """Return an index file of so many studies of 50 instances, made now if it is not there."""
-    path = _KEPT / f"index-{studies}.sqlite"
+    path = KEPT / f"index-{studies}.sqlite"
     if not path.exists():
-        _KEPT.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_KEPT) as directory:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=KEPT) as directory:
             anyio.run(_fill, Path(directory), studies)
             (Path(directory) / "index.sqlite").rename(path)
     return path
 
 
 def place(studies: int, directory: Path) -> None:
-    """Give a data directory an index of so many studies."""
+    """Give this project's data directory an index of so many studies."""
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(index_of(studies), directory / "index.sqlite")
 
