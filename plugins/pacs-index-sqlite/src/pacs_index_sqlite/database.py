@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from attrs import define, field
 
+from pacs_core.concurrency import Threads
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.errors import translating
 
@@ -66,14 +66,14 @@ class ReaderPool:
     _path: Path
     _config: SqliteIndexConfig
     _idle: deque[sqlite3.Connection] = field(factory=deque, init=False)
-    _limiter: CapacityLimiter = field(init=False)
+    _threads: Threads = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._limiter = CapacityLimiter(self._config.readers)
+        self._threads = Threads(self._config.readers, "index-reader")
 
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work` with a connection in a worker thread; it must finish what it reads."""
-        return await to_thread.run_sync(self._work, work, limiter=self._limiter)
+        return await self._threads.run(self._work, work)
 
     def _work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         with translating(self._path):
@@ -88,6 +88,7 @@ class ReaderPool:
                 self._idle.append(connection)
 
     def close(self) -> None:
-        """Close the connections; nothing may be running."""
+        """Close the connections and end the threads; nothing may be running."""
+        self._threads.close()
         while self._idle:
             self._idle.pop().close()

@@ -167,6 +167,6 @@ class SqliteIndex(Index):
         if self._readers is None:
             raise self._not_running()
         search = Search(found, fetch, query.limit, query.offset)
-        while (batch := await self._readers.run(search.batch)) is not None:
-            for result in batch:
+        while not search.is_exhausted:
+            for result in await self._readers.run(search.batch):
                 yield result

@@ -188,13 +188,16 @@ class Search:
     _complete: bool = field(default=False, init=False)
     _size: int = field(default=FIRST_BATCH, init=False)
 
-    def batch(self, connection: sqlite3.Connection) -> list[Any] | None:
-        """Return the next results; None at the end."""
-        if self._taken == len(self._keys) and not self._complete:
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there are no further results."""
+        return self._complete and self._taken == len(self._keys)
+
+    def batch(self, connection: sqlite3.Connection) -> list[Any]:
+        """Return the next results; none if there are no more, or what was found is gone."""
+        if self._taken == len(self._keys):
             self._next_page(connection)
         keys = self._keys[self._taken : self._taken + self._size]
-        if not keys:
-            return None
         self._taken += len(keys)
         self._size = BATCH
         return self._fetch.read(connection, [key[-1] for key in keys])
