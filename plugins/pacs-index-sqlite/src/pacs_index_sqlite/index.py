@@ -63,7 +63,12 @@ class SqliteIndex(Index):
             changes = Changes(self._writing, self._catalog, self._config.known_series)
             config = self._config
             self._writer = Writer(
-                self._path, self._writing, changes, config.batch, config.synchronous
+                self._path,
+                self._writing,
+                changes,
+                config.batch,
+                config.synchronous,
+                config.busy_timeout,
             )
         self._readers = ReaderPool(self._path, self._config)
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,6 +17,7 @@ from pacs_index_sqlite.errors import SqliteIndexError, translated
 
 Result = TypeVar("Result")
 
+_PAUSE = 0.002  # seconds between looks whether another process has written
 _LEVELS = ("off", "normal", "full")
 _NEEDED = {Durability.NONE: 0, Durability.WRITE_BEHIND: 1, Durability.COMMIT: 2}
 """What ``PRAGMA synchronous`` must be at least: ``normal`` writes the log without fsync, but keeps
@@ -25,7 +27,7 @@ log and database file in order at checkpoints."""
 @frozen
 class _Job:
     work: Callable[[Changes], Any]
-    future: "asyncio.Future[Any]"
+    future: "asyncio.Future[Any] | None"
     durability: Durability
 
 
@@ -42,6 +44,9 @@ class Writer:
 
     Nothing waits for a batch to fill: while one is written to disk the next gathers, so that the
     batches grow with the load. A change that fails takes nobody else's with it.
+
+    A change that need not be on disk, while there is no other, is made at once in the caller's
+    thread: it waits for nothing, and the hop to the writer and back would cost twice as much.
     """
 
     _path: Path
@@ -49,13 +54,18 @@ class Writer:
     _changes: Changes
     _limit: int
     _synchronous: str
+    _patience: float
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     _queue: "SimpleQueue[_Job | None]" = field(factory=SimpleQueue, init=False)
     _thread: threading.Thread = field(init=False)
     _closed: bool = field(default=False, init=False)
     _level: int = field(default=-1, init=False)
+    _queued: int = field(default=0, init=False)
+    _connected: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
+        # The writer's thread waits for other processes itself: the caller's must not.
+        self._connection.execute("PRAGMA busy_timeout = 0")
         self._thread = threading.Thread(target=self._run, name="index-writer", daemon=True)
         self._thread.start()
 
@@ -68,9 +78,27 @@ class Writer:
         """
         if self._closed:
             raise SqliteIndexError(f"the index {self._path} is stopped")
-        job = _Job(work, self._loop.create_future(), durability)
-        self._queue.put(job)
-        return cast(Result, await job.future)
+        if durability is Durability.NONE and not self._queued:
+            outcome = self._at_once(work)
+            if outcome is not None:
+                return cast(Result, self._told(outcome))
+        future = self._loop.create_future()
+        self._queued += 1
+        self._queue.put(_Job(work, future, durability))
+        try:
+            return cast(Result, self._told(await future))
+        finally:
+            self._queued -= 1
+
+    def _at_once(self, work: Callable[[Changes], Any]) -> _Outcome | None:
+        """Make a change here; None if another thread or process is making one."""
+        if not self._connected.acquire(blocking=False):
+            return None
+        try:
+            (outcome,) = self._commit([_Job(work, None, Durability.NONE)], patience=0.0)
+        finally:
+            self._connected.release()
+        return None if _is_busy(outcome.error) else outcome
 
     def close(self) -> None:
         """Finish what is queued and end the thread. Blocks."""
@@ -82,7 +110,9 @@ class Writer:
         last = False
         while not last:
             jobs, last = self._gather()
-            if outcomes := self._commit([job for job in jobs if not job.future.cancelled()]):
+            if waiting := [job for job in jobs if job.future and not job.future.cancelled()]:
+                with self._connected:
+                    outcomes = self._commit(waiting, self._patience)
                 self._loop.call_soon_threadsafe(_deliver, outcomes)
 
     def _gather(self) -> tuple[list[_Job], bool]:
@@ -96,23 +126,36 @@ class Writer:
             return jobs, False
         return (jobs, True) if entry is None else ([*jobs, entry], False)
 
-    def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
+    def _commit(self, jobs: list[_Job], patience: float) -> list[_Outcome]:
         # All at once first; if one fails, each within a savepoint of its own.
         failure: Exception | None = None
         self._synchronize(jobs)
         for run in (self._together, self._singly):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin(patience)
                 outcomes = run(jobs)
                 self._connection.execute("COMMIT")
             except Exception as error:
                 failure = error
                 self._undo()
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                if _is_busy(error):
                     break
             else:
                 return outcomes
-        return [_Outcome(job, error=self._told(failure)) for job in jobs]
+        return [_Outcome(job, error=failure) for job in jobs]
+
+    def _begin(self, patience: float) -> None:
+        """Begin to write, once no other process does."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _synchronize(self, jobs: list[_Job]) -> None:
         """Set how far the next commit waits for the disk: as the most demanding change asks."""
@@ -139,7 +182,7 @@ class Writer:
             if not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO item")
-            outcome = _Outcome(job, error=self._told(error))
+            outcome = _Outcome(job, error=error)
         self._connection.execute("RELEASE item")
         return outcome
 
@@ -148,16 +191,21 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _told(self, error: Exception | None) -> Exception | None:
-        return translated(error, self._path) if isinstance(error, sqlite3.Error) else error
+    def _told(self, outcome: _Outcome) -> Any:
+        """Return what a change returned, or raise why it was not made."""
+        error = outcome.error
+        if isinstance(error, sqlite3.Error):
+            raise translated(error, self._path) from error
+        if error is not None:
+            raise error
+        return outcome.result
+
+
+def _is_busy(error: Exception | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _deliver(outcomes: list[_Outcome]) -> None:
     for outcome in outcomes:
-        future = outcome.job.future
-        if future.done():
-            continue
-        if outcome.error is None:
-            future.set_result(outcome.result)
-        else:
-            future.set_exception(outcome.error)
+        if outcome.job.future is not None and not outcome.job.future.done():
+            outcome.job.future.set_result(outcome)

@@ -12,6 +12,10 @@ from pacs_store_filesystem.draft import MAX_CHUNKS, Draft
 BUFFER_SIZE: Final = 1024 * 1024
 """Bytes that are gathered before they are written."""
 
+AT_ONCE: Final = 64 * 1024
+"""Bytes of an object that need not be on disk, which are written in the caller's thread: that goes
+into the system's memory, in less time than the hop to another thread takes."""
+
 
 class FilesystemWriter(ObjectWriter):
     """Writes one object; what fits into the buffer takes a single hop to a thread.
@@ -51,6 +55,8 @@ class FilesystemWriter(ObjectWriter):
     async def commit(self, variant: str = "") -> StoredObject:
         """See base."""
         key = self._key(variant)
+        if not (self._touched or self._draft.durable or self._gathered > AT_ONCE):
+            return self._draft.commit(key)
         self._touched = True
         return await self._threads.run(self._draft.commit, key)
 
