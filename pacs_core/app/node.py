@@ -16,6 +16,7 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import missing_capabilities
 from pacs_core.app.leaks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
+from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
     Listener,
@@ -174,6 +175,7 @@ async def _announce(
 ) -> None:
     for missing in missing_capabilities(assembly):
         logger.warning("%s", missing)
+    log_codecs(assembly.codecs())
     for record in assembly.manager.records:
         if record.state is PluginState.QUARANTINED:
             details = {"plugin": record.name, "source": record.source, "reason": record.reason}
