@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import pytest
 from pacs_codec_basic import pacs_codecs
 
 from pacs_core.dimse import is_valid_uid

@@ -1,9 +1,9 @@
 """JPEG 2000 of images with a side below 32, which the encoder refuses.
 
-It always decomposes five times, and insists that this is possible. So the image is doubled as often
-as need be, such that each decomposition undoes one doubling and finds no detail; then the resolutions
-without detail are cut off, as the format allows: what is left is the codestream of the image, with
-fewer decompositions.
+It always decomposes five times, and insists that this is possible. So the image is doubled as
+often as need be, such that each decomposition undoes one doubling and finds no detail; then the
+resolutions without detail are cut off, as the format allows: what is left is the codestream of
+the image, with fewer decompositions.
 """
 
 import struct
