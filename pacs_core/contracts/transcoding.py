@@ -128,9 +128,12 @@ class PassThrough(Transcoder):
         """Pass through what was accepted, and refuse all else."""
         if transfer_syntax_uid in accepted:
             return Plan(Action.PASS_THROUGH, transfer_syntax_uid, transfer_syntax_uid)
-        name = short_name_of(transfer_syntax_uid)
-        reason = f"the peer does not accept it in {name}, in which it is stored"
-        return Plan(Action.REFUSE, transfer_syntax_uid, reason=f"{reason}; nothing is transcoded")
+        others = " or ".join(map(short_name_of, accepted)) or "none at all"
+        reason = (
+            f"the peer does not accept it in {short_name_of(transfer_syntax_uid)}, only in "
+            f"{others}, and nothing is transcoded"
+        )
+        return Plan(Action.REFUSE, transfer_syntax_uid, reason=reason)
 
     async def transcode(
         self, plan: Plan, dataset: AsyncIterable[bytes | memoryview]

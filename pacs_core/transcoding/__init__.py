@@ -9,6 +9,7 @@ from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
+from pacs_core.transcoding.streams import begun
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers import CodecWorkers
@@ -27,5 +28,6 @@ __all__ = [
     "TranscodingSettings",
     "WorkerLimits",
     "are_transfer_syntaxes",
+    "begun",
     "codec_table",
 ]

@@ -1,20 +1,23 @@
 """One dataset from one transfer syntax to another, frame by frame."""
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define, evolve
 
-from pacs_core.contracts import FrameFormat, Plan, TranscodingError
+from pacs_core.contracts import CodecError, FrameFormat, Plan, TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
     DatasetRecoder,
     HeaderScanner,
+    MalformedDataset,
     PixelDataElement,
+    UnencodableValue,
     edit_header,
     element_header,
     encoding_of,
+    short_name_of,
     tag_of,
     texts,
 )
@@ -22,6 +25,7 @@ from pacs_core.imaging import (
     CONVERSION_TAGS,
     SEQUENCE_END,
     Image,
+    ImageError,
     LossyCompression,
     NativeWriter,
     check_format,
@@ -34,7 +38,6 @@ from pacs_core.imaging import (
     native_format,
     native_length,
 )
-from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
 from pacs_core.transcoding.spool import FrameSpool
@@ -43,6 +46,64 @@ from pacs_core.transcoding.streams import closing
 _PIXEL_DATA: Final = 0x7FE0_0010
 _SOP_INSTANCE_UID: Final = tag_of("SOPInstanceUID")
 _EXPLICIT: Final = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+FAULTS: Final = (MalformedDataset, UnencodableValue, ImageError, CodecError)
+"""What is wrong with a dataset that cannot be converted."""
+
+
+class FrameConverter(Protocol):
+    """Has frames converted, several at once perhaps: out in the order they went in."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a frame should be taken before another is put."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no frame to take."""
+
+    def put(self, job: Job, frame: Buffer) -> None:
+        """Send a frame on its way."""
+
+    async def take(self) -> ConvertedFrame:
+        """Wait for the frame that went in first."""
+
+    def cancel(self) -> None:
+        """Give up all frames that are on their way."""
+
+
+def way(plan: Plan) -> str:
+    """Return what could not be done, for errors."""
+    return f"cannot convert {short_name_of(plan.source)} to {short_name_of(plan.target)}"
+
+
+def converted(
+    plan: Plan,
+    dataset: AsyncIterable[Buffer],
+    conveyor: FrameConverter,
+    decoder: bytes,
+    encoder: bytes,
+) -> AsyncIterator[Buffer]:
+    """Iterate over a dataset in the form that was planned.
+
+    Parameters
+    ----------
+    plan : Plan
+        To transcode.
+    dataset : async iterable of bytes-like
+    conveyor : FrameConverter
+    decoder, encoder : bytes
+        As a `Job` has them.
+    """
+    source, target = encoding_of(plan.source), encoding_of(plan.target)
+    if not (source.encapsulated or target.encapsulated):
+        return recoded(plan.source, plan.target, dataset)
+    read = SourceDataset(plan.source, dataset)
+    pieces = ImageConversion(plan, read, conveyor, decoder, encoder).chunks()
+    if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
+        return pieces
+    return recoded(EXPLICIT_VR_LITTLE_ENDIAN, plan.target, pieces)
 
 
 async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
@@ -66,14 +127,14 @@ class ImageConversion:
     ----------
     plan : Plan
     source : SourceDataset
-    conveyor : Conveyor
+    conveyor : FrameConverter
     decoder, encoder : bytes
         As a `Job` has them.
     """
 
     plan: Plan
     source: SourceDataset
-    conveyor: Conveyor
+    conveyor: FrameConverter
     decoder: bytes
     encoder: bytes
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from pacs_core.contracts import (
@@ -14,9 +14,9 @@ from pacs_core.contracts import (
     TranscodingError,
 )
 from pacs_core.dataset import short_name_of
+from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AcceptedContext
 from pacs_sop_query_retrieve.outgoing import Outgoing
-from pacs_sop_query_retrieve.streams import closing
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +92,15 @@ class Forms:
         UnsendableError
             On entering: it cannot be converted.
         """
-        async with closing(self._transcoder.transcode(plan, item)) as chunks:
+        async with AsyncExitStack() as stack:
             try:
-                first = await anext(chunks, b"")
+                converted = begun(self._transcoder.transcode(plan, item))
+                dataset = await stack.enter_async_context(converted)
             except TranscodingError as error:
                 uid = item.instance.identity.sop_instance_uid
                 logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
                 raise UnsendableError(str(error)) from error
-            yield _continued(first, chunks)
+            yield dataset
 
     def _planned(self, sop_class_uid: str, transfer_syntax_uid: str) -> Plan:
         accepted = self._accepted.get(sop_class_uid, ())
@@ -123,11 +124,3 @@ _LOGGED: Final = {
     Action.TRANSCODE: (logging.INFO, "go to"),
     Action.REFUSE: (logging.WARNING, "cannot be sent to"),
 }
-
-
-async def _continued(
-    first: bytes | memoryview, rest: AsyncIterator[bytes | memoryview]
-) -> AsyncIterator[bytes | memoryview]:
-    yield first
-    async for chunk in rest:
-        yield chunk
