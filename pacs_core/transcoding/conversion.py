@@ -40,7 +40,7 @@ from pacs_core.imaging import (
 )
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
-from pacs_core.transcoding.spool import FrameSpool
+from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 
 _PIXEL_DATA: Final = 0x7FE0_0010
@@ -84,6 +84,8 @@ def converted(
     conveyor: FrameConverter,
     decoder: bytes,
     encoder: bytes,
+    *,
+    max_in_memory: int = MAX_IN_MEMORY,
 ) -> AsyncIterator[Buffer]:
     """Iterate over a dataset in the form that was planned.
 
@@ -95,12 +97,15 @@ def converted(
     conveyor : FrameConverter
     decoder, encoder : bytes
         As a `Job` has them.
+    max_in_memory : int
+        Bytes of codestreams after which further ones wait in a temporary file.
     """
     source, target = encoding_of(plan.source), encoding_of(plan.target)
     if not (source.encapsulated or target.encapsulated):
         return recoded(plan.source, plan.target, dataset)
     read = SourceDataset(plan.source, dataset)
-    pieces = ImageConversion(plan, read, conveyor, decoder, encoder).chunks()
+    conversion = ImageConversion(plan, read, conveyor, decoder, encoder, max_in_memory)
+    pieces = conversion.chunks()
     if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
         return pieces
     return recoded(EXPLICIT_VR_LITTLE_ENDIAN, plan.target, pieces)
@@ -130,6 +135,8 @@ class ImageConversion:
     conveyor : FrameConverter
     decoder, encoder : bytes
         As a `Job` has them.
+    max_in_memory : int
+        As `converted` has it.
     """
 
     plan: Plan
@@ -137,6 +144,7 @@ class ImageConversion:
     conveyor: FrameConverter
     decoder: bytes
     encoder: bytes
+    max_in_memory: int = MAX_IN_MEMORY
 
     async def chunks(self) -> AsyncIterator[Buffer]:
         """Iterate over the converted dataset."""
@@ -206,12 +214,12 @@ class ImageConversion:
     async def _encapsulated(
         self, header: bytes, attributes: Attributes, image: Image
     ) -> AsyncIterator[Buffer]:
-        spool = FrameSpool()
+        spool = Spool(self.max_in_memory)
         try:
             form = await self._spooled(spool, header, image)
             yield self._edited(header, attributes, image, form, spool.lengths)
             yield encapsulate(spool.lengths)
-            async for frame in spool.frames():
+            async for frame in spool.chunks():
                 head, _, padding = frame_item(frame)
                 yield head
                 yield frame
@@ -220,7 +228,7 @@ class ImageConversion:
         finally:
             spool.close()
 
-    async def _spooled(self, spool: FrameSpool, header: bytes, image: Image) -> FrameFormat:
+    async def _spooled(self, spool: Spool, header: bytes, image: Image) -> FrameFormat:
         form: FrameFormat | None = None
         async with closing(self._converted(header, image)) as converted:
             async for frame in converted:

@@ -113,14 +113,18 @@ class WorkerProcess:
                 answer, text, data = await self._converse(job, frame)
         except TimeoutError:
             seconds = self._limits.timeout
-            raise CodecTimeoutError(f"the codec took more than {seconds:g} s for {job.what}") from None
+            raise CodecTimeoutError(
+                f"the codec took more than {seconds:g} s for {job.what}"
+            ) from None
         except ValueError as error:
             raise _nonsense(error) from error
         except (EOFError, OSError):
             raise self._post_mortem(await self.end()) from None
         if answer.status is Status.MEMORY:
             memory = self._limits.memory >> 20
-            raise CodecMemoryError(f"the codec needs more than {memory} MiB of memory for {job.what}")
+            raise CodecMemoryError(
+                f"the codec needs more than {memory} MiB of memory for {job.what}"
+            )
         if answer.status is Status.REFUSED:
             raise CodecError(text)
         return answer, text, data

@@ -23,8 +23,8 @@ from pacs_core.transcoding.messages import (
     Job,
     Request,
     Status,
-    pack_status,
     pack_frame,
+    pack_status,
 )
 
 # A signal to the node's process group is for the node, which still needs its workers to drain.
