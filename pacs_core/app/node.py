@@ -22,6 +22,7 @@ from pacs_core.association import (
     Listener,
     Occupancy,
     Offer,
+    Preferences,
     Services,
     bind_sockets,
     task_group,
@@ -35,6 +36,7 @@ from pacs_core.contracts import (
     Outcome,
     ServiceProviderDescriptor,
 )
+from pacs_core.dataset import transfer_syntax_uids
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
@@ -131,7 +133,14 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
         if provider is not None:
             offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
-    return Services(offers, *(tuple(guards[part]) for part in _PARTS))
+    guarding: dict[str, Any] = {f"{part}s": tuple(guards[part]) for part in _PARTS}
+    return Services(offers, **guarding, preferences=_preferences(assembly))
+
+
+def _preferences(assembly: Assembly) -> Preferences:
+    config = assembly.config
+    peers = {peer.ae_title: transfer_syntax_uids(peer.receives) for peer in config.peers.values()}
+    return Preferences(transfer_syntax_uids(config.network.receives), peers)
 
 
 _PARTS = ("authenticator", "authorizer", "observer")
