@@ -7,6 +7,7 @@ from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
 from pacs_core.app.serve import serve
+from pacs_core.app.transcoding import open_transcoder
 from pacs_core.app.workers import Supervisor
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "assemble",
     "missing_capabilities",
     "open_archive",
+    "open_transcoder",
     "record_configuration_error",
     "run_node",
     "serve",

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import EventDispatcher, NoArchive, NodeArchive, NodeAuditTrail
 from pacs_core.association import task_group
 from pacs_core.contracts import (
@@ -91,14 +92,14 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
     """
     timeouts = assembly.config.network.timeouts
     lifespan = Lifespan(timeouts.plugin)
-    async with task_group() as tasks:
+    async with open_transcoder(assembly) as transcoder, task_group() as tasks:
         try:
             store = await _start_chosen(assembly, lifespan, ObjectStoreDescriptor)
             index = await _start_chosen(assembly, lifespan, IndexDescriptor)
             audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeouts.plugin)
             events = EventDispatcher(timeout=timeouts.plugin)
             archive = _archive(assembly, store, index, audit, events)
-            node = Node(assembly.setup.settings, archive, audit)
+            node = Node(assembly.setup.settings, archive, audit, transcoder)
             await _start_handlers(assembly, lifespan, node, events)
             await audit.start(tasks)
             await events.start(tasks)

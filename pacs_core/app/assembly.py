@@ -9,11 +9,13 @@ from attrs import frozen
 from pacs_core.config import Config, ConfigError, structure_plugin_configs
 from pacs_core.contracts import (
     AuditSinkDescriptor,
+    CodecDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
     Setup,
 )
-from pacs_core.plugins import PluginManager, PluginRecord, Registry
+from pacs_core.plugins import PluginManager, PluginRecord, PluginState, Registry
+from pacs_core.transcoding import CodecChoiceError, CodecTable, codec_table
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,24 @@ class Assembly:
             if isinstance(schema, type) and schema in configs
         }
 
+    def codecs(self) -> CodecTable:
+        """Return which codec decodes and which encodes each transfer syntax.
+
+        Raises
+        ------
+        ConfigError
+            The configuration names codecs that cannot be used.
+        """
+        descriptors = [
+            descriptor
+            for record, descriptor in self.registry.entries(CodecDescriptor)
+            if record.state is PluginState.LOADED
+        ]
+        try:
+            return codec_table(descriptors, self.config.transcoding.codec_choices)
+        except CodecChoiceError as error:
+            raise ConfigError([f"transcoding.{what}" for what in error.problems]) from error
+
     def check_audit(self) -> None:
         """Refuse a configuration that requires an audit sink that is not there.
 
@@ -106,4 +126,5 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     manager.check_required()
     assembly = Assembly(config, manager, setup, registry)
     assembly.check_audit()
+    assembly.codecs()
     return assembly

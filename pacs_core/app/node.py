@@ -16,11 +16,13 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import missing_capabilities
 from pacs_core.app.leaks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
+from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
     Listener,
     Occupancy,
     Offer,
+    Preferences,
     Services,
     bind_sockets,
     task_group,
@@ -34,6 +36,7 @@ from pacs_core.contracts import (
     Outcome,
     ServiceProviderDescriptor,
 )
+from pacs_core.dataset import transfer_syntax_uids
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
@@ -130,7 +133,14 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
         if provider is not None:
             offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
-    return Services(offers, *(tuple(guards[part]) for part in _PARTS))
+    guarding: dict[str, Any] = {f"{part}s": tuple(guards[part]) for part in _PARTS}
+    return Services(offers, **guarding, preferences=_preferences(assembly))
+
+
+def _preferences(assembly: Assembly) -> Preferences:
+    config = assembly.config
+    peers = {peer.ae_title: transfer_syntax_uids(peer.receives) for peer in config.peers.values()}
+    return Preferences(transfer_syntax_uids(config.network.receives), peers)
 
 
 _PARTS = ("authenticator", "authorizer", "observer")
@@ -174,6 +184,7 @@ async def _announce(
 ) -> None:
     for missing in missing_capabilities(assembly):
         logger.warning("%s", missing)
+    log_codecs(assembly.codecs())
     for record in assembly.manager.records:
         if record.state is PluginState.QUARANTINED:
             details = {"plugin": record.name, "source": record.source, "reason": record.reason}

@@ -13,7 +13,7 @@ from pacs_core.association.listener import Listener, bind_sockets
 from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.performer import PerformedOperation
 from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
-from pacs_core.association.services import Offer, Services
+from pacs_core.association.services import Offer, Preferences, Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.tasks import task_group
 
@@ -32,6 +32,7 @@ __all__ = [
     "Options",
     "PeerTimeoutError",
     "PerformedOperation",
+    "Preferences",
     "Proposal",
     "Receive",
     "Services",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 from attrs import evolve, frozen
@@ -222,7 +223,7 @@ class Acceptor:
         proposed = request.user_information
         results, roles = negotiate_contexts(
             request.presentation_contexts,
-            services.supported,
+            partial(services.supported, calling_ae_title=request.calling_ae_title),
             proposed.roles,
             prefer_acceptor=settings.prefer_own_order,
         )

@@ -33,18 +33,39 @@ _NO_REASON = AssociateRJ(result=1, source=1, reason=1)
 
 
 @frozen
+class Preferences:
+    """Which transfer syntaxes this node chooses, of those that are proposed to it.
+
+    Attributes
+    ----------
+    node : tuple of str
+        UIDs, the best first; empty leaves it to the proposer's order.
+    peers : mapping of str to tuple of str
+        By calling AE title: these go before those of the SOP class, which go before the node's.
+    """
+
+    node: tuple[str, ...] = ()
+    peers: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    def of(self, calling_ae_title: str, support: SopClassSupport) -> tuple[str, ...]:
+        """Return those that hold for a peer and a SOP class."""
+        return self.peers.get(calling_ae_title) or support.preferred or self.node
+
+
+@frozen
 class Offer:
     """A SOP class that the node supports, and who answers for it."""
 
     support: SopClassSupport
     provider: ServiceProvider
 
-    def supported(self) -> SupportedSopClass:
+    def supported(self, preferences: Preferences, calling_ae_title: str) -> SupportedSopClass:
         """Return it in the upper layer's terms, where roles are the requestor's."""
         return SupportedSopClass(
             self.support.transfer_syntaxes,
             scu_role=self.support.scp,
             scp_role=self.support.scu,
+            preferred=preferences.of(calling_ae_title, self.support),
         )
 
 
@@ -58,17 +79,19 @@ class Services:
         By SOP class UID.
     authenticators, authorizers, observers
         In plugin order.
+    preferences : Preferences
     """
 
     offers: Mapping[str, Offer] = field(factory=dict)
     authenticators: tuple[Authenticator, ...] = ()
     authorizers: tuple[Authorizer, ...] = ()
     observers: tuple[AssociationObserver, ...] = ()
+    preferences: Preferences = field(factory=Preferences)
 
-    def supported(self, sop_class_uid: str) -> SupportedSopClass | None:
-        """Return how the node supports a SOP class, or None."""
+    def supported(self, sop_class_uid: str, calling_ae_title: str = "") -> SupportedSopClass | None:
+        """Return how the node supports a SOP class for a peer, or None."""
         offer = self.offers.get(sop_class_uid)
-        return offer.supported() if offer else None
+        return offer.supported(self.preferences, calling_ae_title) if offer else None
 
     def negotiate_extended(self, request: AssociateRQ) -> tuple[ExtendedNegotiation, ...]:
         """Ask providers for their answers to SOP class extended negotiation (PS3.7 D.3.3.5)."""

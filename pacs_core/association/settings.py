@@ -4,6 +4,7 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from pacs_core.contracts import Timeouts
+from pacs_core.transcoding import are_transfer_syntaxes
 from pacs_core.upper_layer import Limits
 
 
@@ -23,6 +24,9 @@ class NetworkSettings:
         Only these may associate; empty lets everybody.
     prefer_own_order : bool
         Choose transfer syntaxes in the provider's order rather than in the proposer's.
+    receives : tuple of str
+        Transfer syntaxes to choose, the best first, of those that are proposed to this node;
+        empty leaves it to the order above.
     operations_window : int
         Operations that a peer may have outstanding on one association, if it asks for more than
         one (PS3.7 D.3.3.3).
@@ -37,6 +41,7 @@ class NetworkSettings:
     check_called_ae_title: bool = False
     calling_ae_titles: tuple[str, ...] = ()
     prefer_own_order: bool = False
+    receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     operations_window: int = field(default=8, validator=ge(1))
     memory_budget: int = field(default=512 * 1024 * 1024, validator=ge(16 * 1024 * 1024))
     timeouts: Timeouts = field(factory=Timeouts)

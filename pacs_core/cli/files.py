@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 from attrs import frozen
 
-from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, texts
+from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file, texts
 from pacs_core.dimse import is_valid_uid
 
 SOP_CLASS, SOP_INSTANCE = 0x0008_0016, 0x0008_0018
@@ -32,6 +32,8 @@ class DicomFile:
         Where the dataset begins.
     length : int
         Bytes of the dataset.
+    meta : FileMeta
+        What the file says of itself.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class DicomFile:
     transfer_syntax_uid: str
     offset: int
     length: int
+    meta: FileMeta
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the dataset, from disk.
@@ -145,7 +148,7 @@ def _inspect(path: Path) -> Found:
             raise ValueError(f"has no valid {name}" + (f": {uid[:80]!r}" if uid else ""))
     offset = meta.dataset_offset
     length = (scanned.size or 0) - offset
-    return DicomFile(path, sop_class, sop_instance, meta.transfer_syntax_uid, offset, length)
+    return DicomFile(path, sop_class, sop_instance, meta.transfer_syntax_uid, offset, length, meta)
 
 
 def _only(values: tuple[str, ...]) -> str:

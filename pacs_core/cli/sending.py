@@ -1,6 +1,8 @@
 """Sends files on associations, several outstanding at once, and copes with those that drop."""
 
 from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import anyio
 from attrs import define, field
@@ -10,9 +12,12 @@ from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
 from pacs_core.cli.shipments import Shipment
 from pacs_core.cli.tally import Tally
-from pacs_core.dataset import name_of
+from pacs_core.contracts import Action, Plan, Transcoder, TranscodingError
 from pacs_core.dimse import Command, StatusCategory, category
+from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AsynchronousOperations
+
+Dataset = bytes | AsyncIterable[bytes | memoryview]
 
 _TRIES = 2
 """Associations that may drop while a file is on its way."""
@@ -39,11 +44,14 @@ class Sending:
     tally : Tally
     window : int
         Stores outstanding on one association, if the peer agrees (PS3.7 D.3.3.3).
+    transcoder : Transcoder
+        Chooses the form in which a file goes out.
     """
 
     session: Session
     tally: Tally
     window: int
+    transcoder: Transcoder
     _was_connected: bool = False
 
     async def deliver(self, shipment: Shipment) -> None:
@@ -57,7 +65,7 @@ class Sending:
         queue = deque(_Attempt(file) for file in shipment.files)
         window, fruitless = self.window, 0
         while queue:
-            run = _Run(self.tally, queue)
+            run = _Run(self, queue)
             reason = await self._associate(shipment, run, window)
             fruitless = 0 if run.answered else fruitless + 1
             if fruitless == _FRUITLESS:
@@ -89,7 +97,7 @@ class Sending:
 class _Run:
     """One association's share of the work."""
 
-    tally: Tally
+    sending: Sending
     queue: deque[_Attempt]
     dropped: list[_Attempt] = field(factory=list)
     answered: int = 0
@@ -111,19 +119,37 @@ class _Run:
                 self.dropped.append(attempt)
             except OSError as error:
                 self.tally.failed(attempt.file.path, error.strerror or str(error))
+            except TranscodingError as error:
+                self.tally.failed(attempt.file.path, str(error))
+
+    @property
+    def tally(self) -> Tally:
+        return self.sending.tally
 
     async def _send(self, association: Association, file: DicomFile) -> None:
-        context_id = _context(association, file)
-        if context_id is None:
+        contexts, peer = _contexts(association, file), self.sending.session.peer
+        plan = self.sending.transcoder.plan(file.transfer_syntax_uid, contexts, peer)
+        if plan.action is Action.REFUSE:
             self.answered += 1
-            self.tally.failed(file.path, _unacceptable(association, file))
+            self.tally.failed(file.path, _unacceptable(plan, contexts, file))
             return
-        dataset = await file.dataset()
-        response = await association.c_store(
-            file.sop_class_uid, file.sop_instance_uid, dataset, context_id=context_id
-        )
+        async with self._dataset(plan, file) as dataset:
+            response = await association.c_store(
+                file.sop_class_uid,
+                plan.sop_instance_uid(file.sop_instance_uid),
+                dataset,
+                context_id=contexts[plan.target],
+            )
         self.answered += 1
         self._note(file, response)
+
+    @asynccontextmanager
+    async def _dataset(self, plan: Plan, file: DicomFile) -> AsyncIterator[Dataset]:
+        if plan.action is Action.PASS_THROUGH:
+            yield await file.dataset()
+            return
+        async with begun(self.sending.transcoder.transcode(plan, file.chunks())) as dataset:
+            yield dataset
 
     def _note(self, file: DicomFile, response: Command) -> None:
         kind = category(response.status or 0)
@@ -143,23 +169,16 @@ class _Run:
                 self.tally.failed(attempt.file.path, self.reason)
 
 
-def _context(association: Association, file: DicomFile) -> int | None:
-    for context in association.contexts.values():
-        pair = context.abstract_syntax, context.transfer_syntax
-        if context.scu and pair == (file.sop_class_uid, file.transfer_syntax_uid):
-            return context.id
-    return None
-
-
-def _unacceptable(association: Association, file: DicomFile) -> str:
-    others = [
-        name_of(context.transfer_syntax)
+def _contexts(association: Association, file: DicomFile) -> Mapping[str, int]:
+    """Return the contexts that were accepted for a file's SOP class, by transfer syntax."""
+    return {
+        context.transfer_syntax: context.id
         for context in association.contexts.values()
-        if context.abstract_syntax == file.sop_class_uid
-    ]
-    if not others:
+        if context.scu and context.abstract_syntax == file.sop_class_uid
+    }
+
+
+def _unacceptable(plan: Plan, contexts: Mapping[str, int], file: DicomFile) -> str:
+    if not contexts:
         return f"the peer does not accept SOP class {file.sop_class_uid}"
-    return (
-        f"the peer does not accept it in {name_of(file.transfer_syntax_uid)}, only in "
-        f"{' or '.join(dict.fromkeys(others))}; it was not sent, as nothing is transcoded"
-    )
+    return f"{plan.reason}; it was not sent"

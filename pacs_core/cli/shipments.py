@@ -1,11 +1,13 @@
 """Groups files into associations of at most 128 presentation contexts (PS3.8 §7.1.1.13)."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 
 from attrs import frozen
 
 from pacs_core.association import MAX_CONTEXTS, Proposal
 from pacs_core.cli.files import DicomFile
+from pacs_core.contracts import Peer, Transcoder
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 _DEFAULTS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
@@ -24,7 +26,7 @@ class Shipment:
             yield Shipment(self.proposals, self.files[number::parts])
 
 
-def shipments(files: Iterable[DicomFile]) -> Iterator[Shipment]:
+def shipments(files: Iterable[DicomFile], transcoder: Transcoder, peer: Peer) -> Iterator[Shipment]:
     """Group files, those of a SOP class together, into as few associations as possible."""
     by_class: dict[str, list[DicomFile]] = {}
     for file in files:
@@ -32,7 +34,8 @@ def shipments(files: Iterable[DicomFile]) -> Iterator[Shipment]:
     proposals: list[Proposal] = []
     together: list[DicomFile] = []
     for sop_class, members in by_class.items():
-        needed = _proposals(sop_class, members)
+        stored = sorted({file.transfer_syntax_uid for file in members})
+        needed = _proposals(sop_class, [transcoder.proposals(uid, peer) for uid in stored])
         if len(proposals) + len(needed) > MAX_CONTEXTS:
             yield Shipment(proposals, together)
             proposals, together = [], []
@@ -42,14 +45,15 @@ def shipments(files: Iterable[DicomFile]) -> Iterator[Shipment]:
         yield Shipment(proposals, together)
 
 
-def _proposals(sop_class: str, files: Iterable[DicomFile]) -> list[Proposal]:
+def _proposals(sop_class: str, worthwhile: Iterable[tuple[str, ...]]) -> list[Proposal]:
     """Return a context for each transfer syntax, so that the peer accepts all it can.
 
     The default transfer syntax has to be among them (PS3.5 §10.1); whether the peer takes the SOP
     class at all shows in its answer to that one.
     """
-    syntaxes = sorted({file.transfer_syntax_uid for file in files})
-    contexts = [Proposal(sop_class, (syntax,)) for syntax in syntaxes[: MAX_CONTEXTS - 1]]
-    if not set(syntaxes) & set(_DEFAULTS):
+    syntaxes = list(dict.fromkeys(chain.from_iterable(zip_longest(*worthwhile))))
+    known = [uid for uid in syntaxes if uid is not None]
+    contexts = [Proposal(sop_class, (syntax,)) for syntax in known[: MAX_CONTEXTS - 1]]
+    if not set(known) & set(_DEFAULTS):
         contexts.append(Proposal(sop_class, _DEFAULTS))
     return contexts

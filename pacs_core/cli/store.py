@@ -1,10 +1,13 @@
 """``pacs store``."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import anyio.to_thread
 
+from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError, task_group
+from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.files import DicomFile, inspected, walk
 from pacs_core.cli.options import CLIENT, ClientOptions
@@ -14,6 +17,7 @@ from pacs_core.cli.sending import Sending
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.shipments import shipments
 from pacs_core.cli.tally import Tally
+from pacs_core.contracts import PassThrough, Transcoder
 
 _BATCH = 2000
 """Files that are known before the first of them is sent; bounds memory."""
@@ -25,12 +29,14 @@ def store(
     *paths: Path,
     associations: int = 1,
     window: int = 8,
+    transcode: bool = True,
     options: ClientOptions = CLIENT,
 ) -> int:
     """Send files to a peer (C-STORE, PS3.4 Annex B).
 
-    Datasets are sent as they are in the files, byte for byte: nothing is transcoded. In folders,
-    files that are no DICOM files and DICOMDIRs are skipped.
+    Datasets are sent as they are in the files, byte for byte, if the peer accepts that; otherwise
+    they are converted to a transfer syntax that it accepts. In folders, files that are no DICOM
+    files and DICOMDIRs are skipped.
 
     Parameters
     ----------
@@ -42,31 +48,48 @@ def store(
         How many to use at once.
     window
         Stores to have outstanding on an association, if the peer agrees.
+    transcode
+        Whether what the peer does not accept as it is may be converted.
     """
     if not paths:
         raise UsageError("give at least one file or folder to send")
     if associations < 1 or window < 1:
         raise UsageError("--associations and --window are 1 or more")
-    return run_async(_store, open_session(peer, options), paths, associations, window)
+    session = open_session(peer, options)
+    assembly = load_assembly(options.config) if transcode else None
+    return run_async(_store, session, paths, associations, window, assembly)
 
 
-async def _store(session: Session, paths: tuple[Path, ...], associations: int, window: int) -> int:
+async def _store(
+    session: Session,
+    paths: tuple[Path, ...],
+    associations: int,
+    window: int,
+    assembly: Assembly | None,
+) -> int:
     files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
+    transcoding: AbstractAsyncContextManager[Transcoder] = nullcontext(PassThrough())
+    if assembly is not None:
+        transcoding = open_transcoder(assembly)
     with progress("storing", len(files)) as advance:
         tally = Tally(advance)
-        sending = Sending(session, tally, window)
-        try:
-            for start in range(0, len(files), _BATCH):
-                found = inspected(files[start : start + _BATCH])
-                usable = [file async for each in found if (file := tally.sift(each))]
-                await _send(sending, usable, associations)
-        except AssociationError as error:
-            raise session.failure(error) from error
+        async with transcoding as transcoder:
+            await _send_all(Sending(session, tally, window, transcoder), files, associations)
     return tally.summarize("stored")
 
 
+async def _send_all(sending: Sending, files: list[tuple[Path, bool]], associations: int) -> None:
+    try:
+        for start in range(0, len(files), _BATCH):
+            found = inspected(files[start : start + _BATCH])
+            usable = [file async for each in found if (file := sending.tally.sift(each))]
+            await _send(sending, usable, associations)
+    except AssociationError as error:
+        raise sending.session.failure(error) from error
+
+
 async def _send(sending: Sending, files: list[DicomFile], associations: int) -> None:
-    for shipment in shipments(files):
+    for shipment in shipments(files, sending.transcoder, sending.session.peer):
         async with task_group() as tasks:
             for part in shipment.split(associations):
                 tasks.start_soon(sending.deliver, part)

@@ -99,6 +99,8 @@ class PeerConfig:
         Of lossy compression: native to compressed size.
     new_uid : bool
         Whether what is compressed lossily on its way gets a SOP Instance UID of its own.
+    receives : tuple of str
+        Transfer syntaxes to choose, the best first, of those that it proposes to this node.
     """
 
     ae_title: str = field(validator=_is_ae_title)
@@ -110,6 +112,7 @@ class PeerConfig:
     quality: float | None = field(default=None, validator=optional(and_(ge(0), le(100))))
     ratio: float | None = field(default=None, validator=optional(and_(gt(1), lt(math.inf))))
     new_uid: bool = False
+    receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
 
     def __attrs_post_init__(self) -> None:
         if self.lossy and self.quality is None and self.ratio is None:

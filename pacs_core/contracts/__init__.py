@@ -69,10 +69,8 @@ from pacs_core.contracts.instance import (
 from pacs_core.contracts.node import (
     Node,
     NodeSettings,
-    Peer,
     Setup,
     Timeouts,
-    TransferPolicy,
 )
 from pacs_core.contracts.object_store import (
     CHUNK_SIZE,
@@ -84,6 +82,7 @@ from pacs_core.contracts.object_store import (
     StorageFullError,
     StoredObject,
 )
+from pacs_core.contracts.peer import Peer, TransferPolicy
 from pacs_core.contracts.query import (
     Condition,
     DateTimeRange,
@@ -113,6 +112,7 @@ from pacs_core.contracts.service import (
 )
 from pacs_core.contracts.transcoding import (
     Action,
+    PassThrough,
     Plan,
     Transcoder,
     TranscodingError,
@@ -179,6 +179,7 @@ __all__ = [
     "Origin",
     "OutOfResourcesError",
     "Outcome",
+    "PassThrough",
     "Peer",
     "PersonName",
     "Plan",

@@ -10,58 +10,10 @@ from attrs.validators import and_, gt, lt
 
 from pacs_core.contracts.archive import Archive
 from pacs_core.contracts.audit import AuditTrail
-from pacs_core.contracts.codec import EncodeOptions
+from pacs_core.contracts.peer import Peer
+from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
-
-
-@frozen
-class TransferPolicy:
-    """In which transfer syntaxes instances are sent to a peer.
-
-    Attributes
-    ----------
-    accepted : tuple of str
-        UIDs of the transfer syntaxes that it may be sent; empty for all that it negotiates.
-    preferred : tuple of str
-        UIDs, the best first; what is stored in another is converted if it can be.
-    lossy : bool
-        Whether preferred transfer syntaxes may be lossy ones.
-    options : EncodeOptions
-        How lossy.
-    new_uid : bool
-        Whether what was compressed lossily on its way has a SOP Instance UID of its own.
-    """
-
-    accepted: tuple[str, ...] = ()
-    preferred: tuple[str, ...] = ()
-    lossy: bool = False
-    options: EncodeOptions = field(factory=EncodeOptions)
-    new_uid: bool = False
-
-
-@frozen
-class Peer:
-    """A remote application entity.
-
-    Attributes
-    ----------
-    ae_title : str
-    host : str
-    port : int
-    name : str
-        Of its ``[peers.NAME]`` table; empty for a peer given by address.
-    transfer : TransferPolicy
-    """
-
-    ae_title: str
-    host: str
-    port: int
-    name: str = ""
-    transfer: TransferPolicy = field(factory=TransferPolicy)
-
-    def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
 
 
 def _seconds(default: float) -> Any:
@@ -172,8 +124,11 @@ class Node:
     archive : Archive
         Raises :class:`LookupError` on use if no store and index are configured.
     audit : AuditTrail
+    transcoder : Transcoder
+        By which those who send instances choose their form.
     """
 
     settings: NodeSettings
     archive: Archive
     audit: AuditTrail
+    transcoder: Transcoder = field(factory=PassThrough)

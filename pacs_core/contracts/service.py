@@ -29,12 +29,16 @@ class SopClassSupport:
         (PS3.7 D.3.3.4), as Storage does for C-GET.
     name : str
         Of the SOP class, for ``pacs conformance``.
+    preferred : tuple of str
+        Transfer syntaxes that are chosen before all others, the best first, whatever the
+        proposer's order.
     """
 
     transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
     scp: bool = True
     scu: bool = False
     name: str = ""
+    preferred: tuple[str, ...] = ()
 
 
 @frozen

@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 from attrs import field, frozen
 
 from pacs_core.contracts.codec import EncodeOptions
-from pacs_core.contracts.node import Peer
+from pacs_core.contracts.peer import Peer
+from pacs_core.dataset import short_name_of
 
 _DERIVED: Final = UUID("d8f2b6a4-3c1e-4f57-9a60-5e7b1c0d2f93")
 
@@ -112,3 +113,33 @@ class Transcoder(ABC):
         TranscodingError
             On iteration, where possible before the first chunk.
         """
+
+
+class PassThrough(Transcoder):
+    """Converts nothing: an instance goes out as it is stored, or not at all."""
+
+    def proposals(self, transfer_syntax_uid: str, peer: Peer | None = None) -> tuple[str, ...]:
+        """Propose what is stored."""
+        return (transfer_syntax_uid,)
+
+    def plan(
+        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+    ) -> Plan:
+        """Pass through what was accepted, and refuse all else."""
+        if transfer_syntax_uid in accepted:
+            return Plan(Action.PASS_THROUGH, transfer_syntax_uid, transfer_syntax_uid)
+        others = " or ".join(map(short_name_of, accepted)) or "none at all"
+        reason = (
+            f"the peer does not accept it in {short_name_of(transfer_syntax_uid)}, only in "
+            f"{others}, and nothing is transcoded"
+        )
+        return Plan(Action.REFUSE, transfer_syntax_uid, reason=reason)
+
+    async def transcode(
+        self, plan: Plan, dataset: AsyncIterable[bytes | memoryview]
+    ) -> AsyncIterator[bytes | memoryview]:
+        """Hand on the dataset."""
+        if plan.action is not Action.PASS_THROUGH:
+            raise TranscodingError(plan.reason or "nothing is transcoded")
+        async for chunk in dataset:
+            yield chunk

@@ -5,10 +5,13 @@ from pacs_core.transcoding.errors import (
     CodecMemoryError,
     CodecTimeoutError,
 )
+from pacs_core.transcoding.files import FileConversion, convert_file
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
+from pacs_core.transcoding.spool import Spool
+from pacs_core.transcoding.streams import begun
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers import CodecWorkers
@@ -21,11 +24,15 @@ __all__ = [
     "CodecTimeoutError",
     "CodecWorkers",
     "ConvertedFrame",
+    "FileConversion",
     "Job",
     "NodeTranscoder",
     "Planner",
+    "Spool",
     "TranscodingSettings",
     "WorkerLimits",
     "are_transfer_syntaxes",
+    "begun",
     "codec_table",
+    "convert_file",
 ]

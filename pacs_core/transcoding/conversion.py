@@ -1,20 +1,23 @@
 """One dataset from one transfer syntax to another, frame by frame."""
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define, evolve
 
-from pacs_core.contracts import FrameFormat, Plan, TranscodingError
+from pacs_core.contracts import CodecError, FrameFormat, Plan, TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
     DatasetRecoder,
     HeaderScanner,
+    MalformedDataset,
     PixelDataElement,
+    UnencodableValue,
     edit_header,
     element_header,
     encoding_of,
+    short_name_of,
     tag_of,
     texts,
 )
@@ -22,6 +25,7 @@ from pacs_core.imaging import (
     CONVERSION_TAGS,
     SEQUENCE_END,
     Image,
+    ImageError,
     LossyCompression,
     NativeWriter,
     check_format,
@@ -34,15 +38,77 @@ from pacs_core.imaging import (
     native_format,
     native_length,
 )
-from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
-from pacs_core.transcoding.spool import FrameSpool
+from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 
 _PIXEL_DATA: Final = 0x7FE0_0010
 _SOP_INSTANCE_UID: Final = tag_of("SOPInstanceUID")
 _EXPLICIT: Final = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+FAULTS: Final = (MalformedDataset, UnencodableValue, ImageError, CodecError)
+"""What is wrong with a dataset that cannot be converted."""
+
+
+class FrameConverter(Protocol):
+    """Has frames converted, several at once perhaps: out in the order they went in."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a frame should be taken before another is put."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no frame to take."""
+
+    def put(self, job: Job, frame: Buffer) -> None:
+        """Send a frame on its way."""
+
+    async def take(self) -> ConvertedFrame:
+        """Wait for the frame that went in first."""
+
+    def cancel(self) -> None:
+        """Give up all frames that are on their way."""
+
+
+def way(plan: Plan) -> str:
+    """Return what could not be done, for errors."""
+    return f"cannot convert {short_name_of(plan.source)} to {short_name_of(plan.target)}"
+
+
+def converted(
+    plan: Plan,
+    dataset: AsyncIterable[Buffer],
+    conveyor: FrameConverter,
+    decoder: bytes,
+    encoder: bytes,
+    *,
+    max_in_memory: int = MAX_IN_MEMORY,
+) -> AsyncIterator[Buffer]:
+    """Iterate over a dataset in the form that was planned.
+
+    Parameters
+    ----------
+    plan : Plan
+        To transcode.
+    dataset : async iterable of bytes-like
+    conveyor : FrameConverter
+    decoder, encoder : bytes
+        As a `Job` has them.
+    max_in_memory : int
+        Bytes of codestreams after which further ones wait in a temporary file.
+    """
+    source, target = encoding_of(plan.source), encoding_of(plan.target)
+    if not (source.encapsulated or target.encapsulated):
+        return recoded(plan.source, plan.target, dataset)
+    read = SourceDataset(plan.source, dataset)
+    conversion = ImageConversion(plan, read, conveyor, decoder, encoder, max_in_memory)
+    pieces = conversion.chunks()
+    if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
+        return pieces
+    return recoded(EXPLICIT_VR_LITTLE_ENDIAN, plan.target, pieces)
 
 
 async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
@@ -66,16 +132,19 @@ class ImageConversion:
     ----------
     plan : Plan
     source : SourceDataset
-    conveyor : Conveyor
+    conveyor : FrameConverter
     decoder, encoder : bytes
         As a `Job` has them.
+    max_in_memory : int
+        As `converted` has it.
     """
 
     plan: Plan
     source: SourceDataset
-    conveyor: Conveyor
+    conveyor: FrameConverter
     decoder: bytes
     encoder: bytes
+    max_in_memory: int = MAX_IN_MEMORY
 
     async def chunks(self) -> AsyncIterator[Buffer]:
         """Iterate over the converted dataset."""
@@ -145,12 +214,12 @@ class ImageConversion:
     async def _encapsulated(
         self, header: bytes, attributes: Attributes, image: Image
     ) -> AsyncIterator[Buffer]:
-        spool = FrameSpool()
+        spool = Spool(self.max_in_memory)
         try:
             form = await self._spooled(spool, header, image)
             yield self._edited(header, attributes, image, form, spool.lengths)
             yield encapsulate(spool.lengths)
-            async for frame in spool.frames():
+            async for frame in spool.chunks():
                 head, _, padding = frame_item(frame)
                 yield head
                 yield frame
@@ -159,7 +228,7 @@ class ImageConversion:
         finally:
             spool.close()
 
-    async def _spooled(self, spool: FrameSpool, header: bytes, image: Image) -> FrameFormat:
+    async def _spooled(self, spool: Spool, header: bytes, image: Image) -> FrameFormat:
         form: FrameFormat | None = None
         async with closing(self._converted(header, image)) as converted:
             async for frame in converted:

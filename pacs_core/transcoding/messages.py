@@ -8,11 +8,11 @@ import pickle
 import re
 import struct
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import field, frozen
 
-from pacs_core.contracts import EncodeOptions, FrameFormat
+from pacs_core.contracts import EncodeOptions, FrameFormat, Plan
 
 Buffer = bytes | bytearray | memoryview
 
@@ -33,6 +33,8 @@ class Status(IntEnum):
     REFUSED = 1
     """The codec cannot do it: the text says why."""
     MEMORY = 2
+    TOO_LARGE = 3
+    """A file that is better converted frame by frame, by many workers."""
 
 
 @frozen
@@ -54,10 +56,57 @@ class Job:
     encoder: bytes = b""
     options: EncodeOptions = field(factory=EncodeOptions)
 
+    what: ClassVar[str] = "a frame"
+
     @property
     def most(self) -> int:
         """Most bytes that an honest answer has: some formats enlarge what is noise."""
         return 2 * self.format.size + (1 << 20)
+
+
+@frozen
+class FileJob:
+    """A whole file to convert, too small to be worth sending its frames about.
+
+    Attributes
+    ----------
+    plan : Plan
+    source : str
+        Path of the file.
+    offset, length : int
+        Where its dataset begins, and bytes of the dataset.
+    target : str
+        Path of the file to write.
+    head : bytes
+        What precedes the dataset in it.
+    draft : str
+        Path of the file until it is complete, in the same folder.
+    overwrite : bool
+        Whether to replace what is at `target`.
+    decoder, encoder : bytes
+        As of a `Job`.
+    """
+
+    plan: Plan
+    source: str
+    offset: int
+    length: int
+    target: str
+    head: bytes
+    draft: str
+    overwrite: bool = False
+    decoder: bytes = b""
+    encoder: bytes = b""
+
+    what: ClassVar[str] = "a file"
+
+    @property
+    def most(self) -> int:
+        """Most bytes that an answer has: the file is not in it."""
+        return 0
+
+
+Request = Job | FileJob
 
 
 @frozen
@@ -86,7 +135,7 @@ class ConvertedFrame:
     format: FrameFormat
 
 
-def pack_request(job: Job, frame: Buffer) -> list[Buffer]:
+def pack_request(job: Request, frame: Buffer) -> list[Buffer]:
     """Return a request in parts.
 
     Raises
@@ -106,13 +155,13 @@ def pack_frame(data: bytes, form: FrameFormat) -> list[Buffer]:
     return [ANSWER.pack(Status.DONE, len(text), len(data), *_numbers(form)), text, data]
 
 
-def pack_error(status: Status, message: str) -> list[Buffer]:
-    """Return the answer that is no frame, in parts."""
+def pack_status(status: Status, message: str = "") -> list[Buffer]:
+    """Return an answer that is no frame, in parts."""
     text = message.encode("utf-8", "replace")[:MAX_TEXT]
     return [ANSWER.pack(status, len(text), 0, *[0] * 7), text]
 
 
-def unpack_answer(head: bytes | bytearray, job: Job) -> Answer:
+def unpack_answer(head: bytes | bytearray, job: Request) -> Answer:
     """Return the head of the answer to a job.
 
     Raises

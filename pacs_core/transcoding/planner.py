@@ -28,6 +28,8 @@ _LAST = (
 )
 """What is sent if nothing else was negotiated."""
 
+_NO_OPTIONS = EncodeOptions()
+
 
 @frozen
 class Planner:
@@ -60,7 +62,35 @@ class Planner:
             return Plan(Action.REFUSE, source, reason=reason)
         if target == source:
             return Plan(Action.PASS_THROUGH, source, target, "the peer accepts it as it is stored")
-        return self._conversion(source, target, source in accepted, policy)
+        why = "prefers" if source in accepted else f"does not accept {short_name_of(source)}, but"
+        reason = f"the peer {why} {short_name_of(target)}"
+        return self._transcoding(source, target, reason, policy.options, policy.new_uid)
+
+    def conversion(
+        self,
+        source: str,
+        target: str,
+        options: EncodeOptions = _NO_OPTIONS,
+        *,
+        new_uid: bool = False,
+    ) -> Plan:
+        """Plan a conversion that was asked for, whatever peers prefer.
+
+        Parameters
+        ----------
+        source, target : str
+            Transfer syntax UIDs.
+        options : EncodeOptions
+            How lossy, if the target is.
+        new_uid : bool
+            Whether what is compressed lossily gets a SOP Instance UID of its own.
+        """
+        if source == target:
+            reason = f"it is in {short_name_of(target)}"
+            return Plan(Action.PASS_THROUGH, source, target, reason)
+        if obstacle := self._impossible(source, target):
+            return Plan(Action.REFUSE, source, reason=obstacle)
+        return self._transcoding(source, target, "it was asked for", options, new_uid)
 
     def _policy(self, peer: Peer | None) -> TransferPolicy:
         if peer is None:
@@ -84,32 +114,37 @@ class Planner:
 
     def _obstacle(self, source: str, target: str, policy: TransferPolicy) -> str:
         """Return why a form cannot be had; nothing if it can."""
-        if is_video(source) or is_video(target):
-            return "video is only ever sent as it is stored"
-        if encoding_of(source).encapsulated and not self.table.decoder(source):
-            return f"no installed codec decodes {short_name_of(source)}{remedy(source)}"
-        if encoding_of(target).encapsulated and not self.table.encoder(target):
-            return f"no installed codec encodes {short_name_of(target)}{remedy(target)}"
+        if obstacle := self._impossible(source, target):
+            return obstacle
         if not is_lossless(target) and not (policy.lossy and target in policy.preferred):
             return f"{short_name_of(target)} is lossy, which this peer's configuration excludes"
         return ""
 
-    def _conversion(
-        self, source: str, target: str, is_accepted: bool, policy: TransferPolicy
+    def _impossible(self, source: str, target: str) -> str:
+        """Return why nobody can have a form; nothing if it can be made."""
+        if is_video(source) or is_video(target):
+            return "video is never converted"
+        if encoding_of(source).encapsulated and not self.table.decoder(source):
+            return f"no installed codec decodes {short_name_of(source)}{remedy(source)}"
+        if encoding_of(target).encapsulated and not self.table.encoder(target):
+            return f"no installed codec encodes {short_name_of(target)}{remedy(target)}"
+        return ""
+
+    def _transcoding(
+        self, source: str, target: str, reason: str, options: EncodeOptions, new_uid: bool
     ) -> Plan:
         decoder = self.table.decoder(source) if encoding_of(source).encapsulated else None
         encoder = self.table.encoder(target) if encoding_of(target).encapsulated else None
         lossy = not is_lossless(target)
-        why = "prefers" if is_accepted else f"does not accept {short_name_of(source)}, but"
         return Plan(
             Action.TRANSCODE,
             source,
             target,
-            f"the peer {why} {short_name_of(target)}",
+            reason,
             decoder.name if decoder else "",
             encoder.name if encoder else "",
-            policy.options if lossy else EncodeOptions(),
-            lossy and policy.new_uid,
+            options if lossy else EncodeOptions(),
+            lossy and new_uid,
         )
 
     def _refusal(self, source: str, accepted: Collection[str], policy: TransferPolicy) -> str:

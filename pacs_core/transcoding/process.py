@@ -20,9 +20,12 @@ from pacs_core.transcoding.errors import (
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import (
     ANSWER,
+    Answer,
     Buffer,
     ConvertedFrame,
+    FileJob,
     Job,
+    Request,
     Status,
     check_answer,
     format_of,
@@ -85,33 +88,53 @@ class WorkerProcess:
         TranscodingError
             The codec took too long or too much, or its process has died.
         """
+        answer, text, data = await self._ask(job, frame)
+        converted = ConvertedFrame(data, format_of(answer, text))
+        try:
+            check_answer(converted, job)
+        except ValueError as error:
+            raise _nonsense(error) from error
+        return converted
+
+    async def do_file(self, job: FileJob) -> bool:
+        """Have a whole file converted; return False if it is too large for that.
+
+        Raises
+        ------
+        CodecError, TranscodingError
+            As `do`.
+        """
+        answer, _, _ = await self._ask(job, b"")
+        return answer.status is Status.DONE
+
+    async def _ask(self, job: Request, frame: Buffer) -> tuple[Answer, str, memoryview]:
         try:
             with anyio.fail_after(self._limits.timeout):
-                status, text, converted = await self._converse(job, frame)
+                answer, text, data = await self._converse(job, frame)
         except TimeoutError:
             seconds = self._limits.timeout
-            raise CodecTimeoutError(f"the codec took more than {seconds:g} s for a frame") from None
+            raise CodecTimeoutError(
+                f"the codec took more than {seconds:g} s for {job.what}"
+            ) from None
         except ValueError as error:
-            raise CodecCrashedError(f"the codec process answered nonsense: {error}") from error
+            raise _nonsense(error) from error
         except (EOFError, OSError):
             raise self._post_mortem(await self.end()) from None
-        if status is Status.DONE:
-            return converted
-        if status is Status.MEMORY:
+        if answer.status is Status.MEMORY:
             memory = self._limits.memory >> 20
-            raise CodecMemoryError(f"the codec needs more than {memory} MiB of memory for a frame")
-        raise CodecError(text)
+            raise CodecMemoryError(
+                f"the codec needs more than {memory} MiB of memory for {job.what}"
+            )
+        if answer.status is Status.REFUSED:
+            raise CodecError(text)
+        return answer, text, data
 
-    async def _converse(self, job: Job, frame: Buffer) -> tuple[Status, str, ConvertedFrame]:
+    async def _converse(self, job: Request, frame: Buffer) -> tuple[Answer, str, memoryview]:
         for part in pack_request(job, frame):
             await self._send(part)
         answer = unpack_answer(await self._receive(ANSWER.size), job)
         text = (await self._receive(answer.text_length)).decode("utf-8", "replace")
-        data = memoryview(await self._receive(answer.frame_length)).toreadonly()
-        converted = ConvertedFrame(data, format_of(answer, text))
-        if answer.status is Status.DONE:
-            check_answer(converted, job)
-        return answer.status, text, converted
+        return answer, text, memoryview(await self._receive(answer.frame_length)).toreadonly()
 
     async def _send(self, data: Buffer) -> None:
         rest = memoryview(data)
@@ -154,6 +177,10 @@ class WorkerProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
+
+
+def _nonsense(error: ValueError) -> CodecCrashedError:
+    return CodecCrashedError(f"the codec process answered nonsense: {error}")
 
 
 def _start(descriptor: int, limits: WorkerLimits) -> subprocess.Popen[bytes]:

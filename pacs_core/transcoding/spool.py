@@ -1,4 +1,4 @@
-"""Encoded frames that wait until all of them are there: in memory, or in a nameless file."""
+"""What waits until all of it is there: in memory, or in a file without a name."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,13 +12,18 @@ Buffer = bytes | memoryview
 MAX_IN_MEMORY: Final = 16 * 1024 * 1024
 
 
-class FrameSpool:
-    """Keeps frames in order.
+class Spool:
+    """Keeps chunks, such as encoded frames, in order.
 
     Parameters
     ----------
     max_in_memory : int
-        Bytes after which all further frames go to a temporary file.
+        Bytes after which all further chunks go to a temporary file.
+
+    Attributes
+    ----------
+    lengths : list of int
+        Of the chunks.
     """
 
     def __init__(self, max_in_memory: int = MAX_IN_MEMORY) -> None:
@@ -27,30 +32,30 @@ class FrameSpool:
         self._held: list[Buffer] = []
         self._file: IO[bytes] | None = None
 
-    async def add(self, frame: Buffer) -> None:
-        """Take a frame.
+    async def add(self, chunk: Buffer) -> None:
+        """Take a chunk.
 
         Raises
         ------
         OSError
             There is no room for temporary files.
         """
-        self.lengths.append(len(frame))
-        if self._file is None and len(frame) <= self._room:
-            self._room -= len(frame)
-            self._held.append(frame)
+        self.lengths.append(len(chunk))
+        if self._file is None and len(chunk) <= self._room:
+            self._room -= len(chunk)
+            self._held.append(chunk)
         else:
-            await anyio.to_thread.run_sync(self._write, frame)
+            await anyio.to_thread.run_sync(self._write, chunk)
 
-    def _write(self, frame: Buffer) -> None:
+    def _write(self, chunk: Buffer) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 closed by `close`
-        self._file.write(frame)
+        self._file.write(chunk)
 
-    async def frames(self) -> AsyncIterator[Buffer]:
-        """Iterate over the frames, once all are there."""
-        for frame in self._held:
-            yield frame
+    async def chunks(self) -> AsyncIterator[Buffer]:
+        """Iterate over the chunks, once all are there; as often as wanted."""
+        for chunk in self._held:
+            yield chunk
         if self._file is None:
             return
         await anyio.to_thread.run_sync(self._file.seek, 0)
@@ -58,7 +63,7 @@ class FrameSpool:
             yield await anyio.to_thread.run_sync(self._file.read, length)
 
     def close(self) -> None:
-        """Forget the frames."""
+        """Forget the chunks."""
         self._held.clear()
         if self._file is not None:
             self._file.close()

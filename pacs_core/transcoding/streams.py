@@ -1,4 +1,4 @@
-"""Closing of asynchronous iterators that are not read to their end."""
+"""Asynchronous iterators that must be closed, and that must have begun before they are used."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,3 +16,24 @@ async def closing(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     finally:
         if isinstance(iterator, AsyncGenerator):
             await iterator.aclose()
+
+
+@asynccontextmanager
+async def begun(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Have the first item at hand, so that what fails until then fails before anything is sent.
+
+    Closes the iterator on leaving.
+    """
+    async with closing(items) as iterator:
+        try:
+            first = await anext(iterator)
+        except StopAsyncIteration:
+            yield iterator
+        else:
+            yield _continued(first, iterator)
+
+
+async def _continued(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
+    yield first
+    async for item in rest:
+        yield item

@@ -1,10 +1,11 @@
 """Which codec decodes and which encodes each transfer syntax: settled once, before any image."""
 
+import pickle
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from pacs_core.contracts import CodecDescriptor
+from pacs_core.contracts import CodecDescriptor, Plan
 from pacs_core.dataset import short_name_of
 
 
@@ -42,6 +43,17 @@ class CodecTable:
     def encoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
         """Return what encodes a transfer syntax, or None."""
         return self.encoders.get(transfer_syntax_uid)
+
+
+def pickled_codecs(plan: Plan, table: CodecTable) -> tuple[bytes, bytes]:
+    """Return the decoder and the encoder of a plan, as a `Job` has them."""
+    decoder = table.decoder(plan.source) if plan.decoder else None
+    encoder = table.encoder(plan.target) if plan.encoder else None
+    return _pickled(decoder), _pickled(encoder)
+
+
+def _pickled(descriptor: CodecDescriptor | None) -> bytes:
+    return pickle.dumps(descriptor.create) if descriptor is not None else b""
 
 
 def codec_table(

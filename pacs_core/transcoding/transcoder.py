@@ -1,35 +1,24 @@
 """The node's transcoder: plans by the configuration, converts in worker processes."""
 
 import logging
-import pickle
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 
 from anyio.abc import TaskGroup
 
 from pacs_core.contracts import (
     Action,
-    CodecDescriptor,
-    CodecError,
     Peer,
     Plan,
     Transcoder,
     TranscodingError,
 )
-from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    MalformedDataset,
-    UnencodableValue,
-    encoding_of,
-    short_name_of,
-)
-from pacs_core.imaging import ImageError
-from pacs_core.transcoding.conversion import ImageConversion, recoded
+from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.planner import Planner
-from pacs_core.transcoding.source import Buffer, SourceDataset
+from pacs_core.transcoding.source import Buffer
 from pacs_core.transcoding.spool import MAX_IN_MEMORY
 from pacs_core.transcoding.streams import closing
-from pacs_core.transcoding.table import CodecTable
+from pacs_core.transcoding.table import CodecTable, pickled_codecs
 from pacs_core.transcoding.workers import CodecWorkers
 
 logger = logging.getLogger(__name__)
@@ -88,42 +77,14 @@ class NodeTranscoder(Transcoder):
             async with closing(_held_back(self._pieces(plan, dataset))) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except _FAULTS as error:
-            raise TranscodingError(f"{_way(plan)}: {error}") from error
+        except FAULTS as error:
+            raise TranscodingError(f"{way(plan)}: {error}") from error
         except TranscodingError as error:
-            raise type(error)(f"{_way(plan)}: {error}") from error
+            raise type(error)(f"{way(plan)}: {error}") from error
 
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
-        source, target = encoding_of(plan.source), encoding_of(plan.target)
-        if not (source.encapsulated or target.encapsulated):
-            return recoded(plan.source, plan.target, dataset)
-        pieces = self._conversion(plan, dataset).chunks()
-        if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
-            return pieces
-        return recoded(EXPLICIT_VR_LITTLE_ENDIAN, plan.target, pieces)
-
-    def _conversion(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> ImageConversion:
-        table = self.table
-        decoder = table.decoder(plan.source) if plan.decoder else None
-        encoder = table.encoder(plan.target) if plan.encoder else None
-        return ImageConversion(
-            plan,
-            SourceDataset(plan.source, dataset),
-            Conveyor(self._workers, self._tasks),
-            _pickled(decoder),
-            _pickled(encoder),
-        )
-
-
-_FAULTS = (MalformedDataset, UnencodableValue, ImageError, CodecError)
-
-
-def _pickled(descriptor: CodecDescriptor | None) -> bytes:
-    return pickle.dumps(descriptor.create) if descriptor is not None else b""
-
-
-def _way(plan: Plan) -> str:
-    return f"cannot convert {short_name_of(plan.source)} to {short_name_of(plan.target)}"
+        conveyor = Conveyor(self._workers, self._tasks)
+        return converted(plan, dataset, conveyor, *pickled_codecs(plan, self.table))
 
 
 async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:

@@ -11,16 +11,20 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from pacs_core.contracts.codec import Codec, CodecError, FrameFormat
+from pacs_core.transcoding.file_work import convert_file
 from pacs_core.transcoding.messages import (
     REQUEST,
     Buffer,
+    FileJob,
     Job,
+    Request,
     Status,
-    pack_error,
     pack_frame,
+    pack_status,
 )
 
 # A signal to the node's process group is for the node, which still needs its workers to drain.
@@ -110,16 +114,18 @@ class Codecs:
         return codec
 
 
-def answer(job: Job, frame: bytes, codecs: Codecs) -> list[Buffer]:
+def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
     """Do a job, and return what to say of it."""
     try:
+        if isinstance(job, FileJob):
+            return pack_status(convert_file(job, partial(convert, codecs=codecs)))
         return pack_frame(*convert(job, frame, codecs))
     except CodecError as error:
-        return pack_error(Status.REFUSED, str(error))
+        return pack_status(Status.REFUSED, str(error))
     except MemoryError:
-        return pack_error(Status.MEMORY, "")
+        return pack_status(Status.MEMORY)
     except Exception as error:
-        return pack_error(Status.REFUSED, f"the codec failed: {type(error).__name__}: {error}")
+        return pack_status(Status.REFUSED, f"the codec failed: {type(error).__name__}: {error}")
 
 
 def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:

@@ -6,6 +6,8 @@ memory and processor time, and ends with the first Ctrl-C, while associations st
 """
 
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.to_thread
@@ -14,7 +16,7 @@ from anyio.abc import TaskGroup
 from pacs_core.contracts import CodecError
 from pacs_core.transcoding.errors import CodecCrashedError
 from pacs_core.transcoding.limits import WorkerLimits
-from pacs_core.transcoding.messages import Buffer, ConvertedFrame, Job
+from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job
 from pacs_core.transcoding.process import WorkerProcess
 
 
@@ -65,10 +67,27 @@ class CodecWorkers:
         TranscodingError
             The codec crashed, or took more time or memory than it may.
         """
+        async with self._worker() as worker:
+            return await worker.do(job, frame)
+
+    async def run_file(self, job: FileJob) -> bool:
+        """Have a whole file converted, and written; as `run`.
+
+        Returns
+        -------
+        bool
+            False if it is too large for that, and nothing was written.
+        """
+        async with self._worker() as worker:
+            return await worker.do_file(job)
+
+    @asynccontextmanager
+    async def _worker(self) -> AsyncIterator[WorkerProcess]:
+        """Wait for a worker, and end it if it is not fit for another job afterwards."""
         async with self._room:
             worker = await self._take()
             try:
-                converted = await worker.do(job, frame)
+                yield worker
             except CodecError:
                 self._give_back(worker)
                 raise
@@ -76,7 +95,6 @@ class CodecWorkers:
                 await self._end(worker)
                 raise
             self._give_back(worker)
-            return converted
 
     async def _take(self) -> WorkerProcess:
         while self._idle:

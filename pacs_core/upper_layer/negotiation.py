@@ -33,6 +33,8 @@ class SupportedSopClass:
     ----------
     transfer_syntaxes : tuple of str, or callable
         UIDs in our order of preference, or a predicate on a UID such as `ANY`.
+    preferred : tuple of str
+        UIDs that are chosen before all others, the best first, whatever the proposer's order.
     scu_role, scp_role : bool
         Whether the *requestor* may act as SCU, as SCP: what the role selection item of the
         response says (PS3.7 §D.3.3.4).
@@ -41,6 +43,7 @@ class SupportedSopClass:
     transfer_syntaxes: TransferSyntaxes
     scu_role: bool = True
     scp_role: bool = False
+    preferred: tuple[str, ...] = ()
 
 
 @frozen
@@ -119,7 +122,9 @@ def _answer_context(
     if not (role.scu or role.scp):
         # Nobody could send a request on such a context.
         return ContextResult(context.id, ContextResultCode.USER_REJECTION)
-    chosen = _choose(context.transfer_syntaxes, sop_class.transfer_syntaxes, prefer_acceptor)
+    proposed, ours = context.transfer_syntaxes, sop_class.transfer_syntaxes
+    preferred = tuple(uid for uid in sop_class.preferred if uid in proposed)
+    chosen = _choose(preferred, ours, False) or _choose(proposed, ours, prefer_acceptor)
     if chosen is None:
         return ContextResult(context.id, ContextResultCode.TRANSFER_SYNTAXES_NOT_SUPPORTED)
     return ContextResult(context.id, ContextResultCode.ACCEPTANCE, chosen)

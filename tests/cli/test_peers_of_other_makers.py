@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pydicom.dataset import FileMetaDataset
 from pynetdicom import AE, evt
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -66,7 +68,8 @@ def test_store(pacs, sink: Sink, copies: list[Path]) -> None:
 def test_a_transfer_syntax_that_the_peer_does_not_take(pacs, sink: Sink, samples) -> None:
     refused = samples / "MR_small.dcm"
     unknown = samples / "rtplan.dcm"
-    result = pacs("store", sink.peer, refused, samples / "MR_small_implicit.dcm", unknown)
+    others = samples / "MR_small_implicit.dcm", unknown
+    result = pacs("store", "--no-transcode", sink.peer, refused, *others)
     assert (result.code, result.out) == (1, "1 instance stored, 2 failed\n")
     reasons = dict(line.removeprefix("pacs: ").split(": ", 1) for line in result.err.splitlines())
     assert (
@@ -76,9 +79,33 @@ def test_a_transfer_syntax_that_the_peer_does_not_take(pacs, sink: Sink, samples
 
 
 def test_a_compressed_file_says_what_the_peer_would_take(pacs, sink: Sink, samples) -> None:
-    result = pacs("store", sink.peer, samples / "MR_small_RLE.dcm")
+    result = pacs("store", sink.peer, samples / "MR_small_RLE.dcm", "--no-transcode")
     assert result.code == 1
     assert "not accept it in RLE Lossless, only in Implicit VR Little Endian" in result.err
+
+
+@pytest.mark.parametrize(
+    "name", ["MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"], ids=lambda n: n[9:-4]
+)
+def test_a_file_is_converted_to_what_the_peer_takes(pacs, sink: Sink, samples, name) -> None:
+    datasets = []
+    sink.answer = lambda _number, event: datasets.append(event.dataset) or 0
+    result = pacs("store", sink.peer, samples / name)
+    assert (result.code, result.out) == (0, "1 instance stored\n")
+    (received,), sent = datasets, dcmread(samples / name)
+    received.file_meta = FileMetaDataset()
+    received.file_meta.TransferSyntaxUID = IMPLICIT
+    assert (received.pixel_array == sent.pixel_array).all()
+    assert received.PatientName == sent.PatientName
+
+
+def test_an_image_that_cannot_be_converted_is_not_begun(pacs, sink: Sink, samples, tmp_path):
+    broken = dcmread(samples / "MR_small_RLE.dcm")
+    broken.PixelData = broken.PixelData[:200] + bytes(len(broken.PixelData) - 200)
+    broken.save_as(tmp_path / "broken.dcm")
+    result = pacs("store", sink.peer, tmp_path / "broken.dcm", samples / "MR_small_implicit.dcm")
+    assert (result.code, result.out) == (1, "1 instance stored, 1 failed\n")
+    assert "cannot convert RLE Lossless to Implicit VR Little Endian: frame 1: " in result.err
 
 
 def test_an_association_that_drops_is_made_again(pacs, sink: Sink, copies: list[Path]) -> None:

@@ -1,5 +1,6 @@
 """Codestreams that lie, end too soon, or grow."""
 
+import io
 import random
 import resource
 import struct
@@ -63,19 +64,15 @@ def test_siz_of_an_enormous_image():
 
 
 def test_a_tile_that_is_missing_is_not_made_up():
-    imagecodecs = pytest.importorskip("imagecodecs")
     pillow = pytest.importorskip("PIL.Image")
-    from io import BytesIO
-
     frame = frame_format(64, 64)
     data = pictures(frame)["noise"].data
-    stream = BytesIO()
+    stream = io.BytesIO()
     image = pillow.frombytes("L", (64, 64), data)
     image.save(stream, "JPEG2000", tile_size=(32, 32), no_jp2=True)
     codestream = stream.getvalue()
     codec = CODECS["basic-jpeg-2000"].create()
     assert codec.decode(codestream, frame).data == data
-    assert imagecodecs.jpeg2k_decode(codestream).tobytes() == data
     last = codestream.rindex(b"\xff\x90\x00\x0a\x00\x03")
     with pytest.raises(CodecError, match="3 tiles of 4"):
         codec.decode(codestream[:last] + b"\xff\xd9", frame)

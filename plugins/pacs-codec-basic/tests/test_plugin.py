@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import pytest
 from pacs_codec_basic import pacs_codecs
 
 from pacs_core.dimse import is_valid_uid
@@ -50,8 +49,7 @@ def test_jpeg_is_there_only_with_its_library(monkeypatch):
     assert not jpeg.encodes
 
 
-@pytest.mark.parametrize("name", ["codec-basic"])
-def test_a_node_loads_it(name, pacs_node):
-    assert pacs_node({"plugins": {"strict": True}}, plugins=[name]).port
-    (record,) = chosen_plugins([name]).loaded
+def test_a_node_loads_it(pacs_node):
+    assert pacs_node({"plugins": {"strict": True}}, plugins=["codec-basic"]).port
+    (record,) = chosen_plugins(["codec-basic"]).loaded
     assert record.hooks == ("pacs_codecs",)

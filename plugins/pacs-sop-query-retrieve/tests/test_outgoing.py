@@ -20,6 +20,14 @@ def always(instance):
     return True
 
 
+def sendable(instance):
+    return ""
+
+
+def refused(instance):
+    return "no form that both know"
+
+
 def never(instance):
     return False
 
@@ -71,7 +79,7 @@ async def drain(item):
 async def test_objects_of_any_size_arrive_whole_and_in_order():
     sizes = [OFFSET, OFFSET + 1, PREFETCH, PREFETCH + OFFSET, PREFETCH + OFFSET + 1, 5 * PREFETCH]
     archive = ManyObjects(sizes)
-    async with outgoing(archive, QUERY, always, always) as items:
+    async with outgoing(archive, QUERY, always, sendable) as items:
         lengths = []
         async for item in items:
             lengths.append(await drain(item))
@@ -83,14 +91,14 @@ async def test_objects_of_any_size_arrive_whole_and_in_order():
 
 
 async def test_small_objects_are_given_as_bytes():
-    async with outgoing(ManyObjects([100]), QUERY, always, always) as items:
+    async with outgoing(ManyObjects([100]), QUERY, always, sendable) as items:
         item = await items.receive()
     assert item.whole == bytes(100 - OFFSET)
 
 
 async def test_leaving_early_closes_everything():
     archive = ManyObjects([2 * PREFETCH] * 10)
-    async with outgoing(archive, QUERY, always, always) as items:
+    async with outgoing(archive, QUERY, always, sendable) as items:
         item = await items.receive()
         while archive.opened < 2:
             await anyio.lowlevel.checkpoint()
@@ -103,7 +111,7 @@ async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
     archive = ManyObjects([2 * PREFETCH] * 10)
 
     async def fail():
-        async with outgoing(archive, QUERY, always, always) as items:
+        async with outgoing(archive, QUERY, always, sendable) as items:
             item = await items.receive()
             await item.close()
             raise ZeroDivisionError
@@ -115,23 +123,23 @@ async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
 
 async def test_what_is_not_sendable_is_not_opened():
     archive = ManyObjects([100, 100])
-    async with outgoing(archive, QUERY, always, never) as items:
+    async with outgoing(archive, QUERY, always, refused) as items:
         assert [type(item) async for item in items] == [Missing, Missing]
     assert archive.most_opened == 0
 
 
 async def test_what_is_not_wanted_is_left_out():
-    async with outgoing(ManyObjects([100, 100]), QUERY, never, always) as items:
+    async with outgoing(ManyObjects([100, 100]), QUERY, never, sendable) as items:
         assert [item async for item in items] == []
 
 
 async def test_an_object_cut_short_is_never_sent_as_a_whole_one():
     small = ManyObjects([100], missing_bytes=1)
-    async with outgoing(small, QUERY, always, always) as items:
+    async with outgoing(small, QUERY, always, sendable) as items:
         assert isinstance(await items.receive(), Missing)
     assert small.opened == 0
     large = ManyObjects([3 * PREFETCH], missing_bytes=1)
-    async with outgoing(large, QUERY, always, always) as items:
+    async with outgoing(large, QUERY, always, sendable) as items:
         item = await items.receive()
         with pytest.raises(TruncatedObjectError):
             await drain(item)

@@ -88,7 +88,7 @@ def test_rules(source, accepted, policy, action, target):
         (JXL, {EXPLICIT}, "install pacs-codec-imagecodecs"),
         (EXPLICIT, {RLE}, "no installed codec encodes RLE Lossless (install pacs-codec-basic"),
         (EXPLICIT, {BASELINE}, "JPEG Baseline is lossy, which"),
-        (MPEG, {EXPLICIT}, "video is only ever sent as it is stored"),
+        (MPEG, {EXPLICIT}, "video is never converted"),
         (EXPLICIT, set(), "accepts no transfer syntax"),
         (RLE, {JXL}, "stored in RLE Lossless, negotiated JPEG XL Lossless: no installed codec enc"),
     ],

@@ -362,16 +362,16 @@ async def test_an_iteration_that_is_given_up_ends_its_frames(running_transcoder,
 
 @pytest.mark.parametrize("room", [0, 100, 1000])
 async def test_encoded_frames_wait_in_memory_or_in_a_file(running_transcoder, monkeypatch, room):
-    monkeypatch.setattr(conversion, "FrameSpool", lambda: conversion_spool(room))
+    monkeypatch.setattr(conversion, "Spool", lambda _: conversion_spool(room))
     async with running_transcoder() as running:
         outcome = await converted(running, EXPLICIT, J2K, dataset(EXPLICIT, FRAMES))
     assert read(J2K, outcome) == read(J2K, dataset(J2K, FRAMES))
 
 
 def conversion_spool(room):
-    from pacs_core.transcoding.spool import FrameSpool
+    from pacs_core.transcoding.spool import Spool
 
-    return FrameSpool(room)
+    return Spool(room)
 
 
 async def test_a_header_without_end_is_refused(running_transcoder):

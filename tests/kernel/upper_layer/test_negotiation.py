@@ -44,6 +44,19 @@ def test_the_acceptors_order_on_request():
     assert answer(supported, propose(JPEG, EXPLICIT), prefer_acceptor=True) == [(1, 0, EXPLICIT)]
 
 
+@pytest.mark.parametrize("supported", [(EXPLICIT, IMPLICIT, JPEG), ANY])
+def test_what_is_preferred_goes_before_the_order_of_either(supported):
+    preferring = {CT: SupportedSopClass(supported, preferred=("1.9", JPEG, IMPLICIT))}
+    assert answer(preferring, propose(EXPLICIT, IMPLICIT, JPEG)) == [(1, 0, JPEG)]
+    assert answer(preferring, propose(EXPLICIT, IMPLICIT)) == [(1, 0, IMPLICIT)]
+    assert answer(preferring, propose(EXPLICIT)) == [(1, 0, EXPLICIT)]
+
+
+def test_what_is_preferred_must_be_supported():
+    preferring = {CT: SupportedSopClass((EXPLICIT,), preferred=(JPEG,))}
+    assert answer(preferring, propose(JPEG, EXPLICIT)) == [(1, 0, EXPLICIT)]
+
+
 def test_reasons_of_refusal():
     supported = {CT: SupportedSopClass((EXPLICIT,))}
     contexts = propose(JPEG), propose(EXPLICIT, abstract=MR, context_id=3)

@@ -1,9 +1,9 @@
 """JPEG 2000 of images with a side below 32, which the encoder refuses.
 
-It always decomposes five times, and insists on a side of 2\N{SUPERSCRIPT FIVE} at least. So the
-image is doubled as often as need be, such that each decomposition undoes one doubling and finds no
-detail; then the resolutions without detail are cut off, as the format allows: what is left is the
-codestream of the image, with fewer decompositions.
+It always decomposes five times, and insists that this is possible. So the image is doubled as
+often as need be, such that each decomposition undoes one doubling and finds no detail; then the
+resolutions without detail are cut off, as the format allows: what is left is the codestream of
+the image, with fewer decompositions.
 """
 
 import struct
@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
+from pacs_codec_basic.checks import MAX_SIDE
 from pacs_codec_basic.samples import Samples
 from pacs_core.contracts import CodecError
 
 LEVELS: Final = 5
 MIN_SIDE: Final = 1 << LEVELS
-_MAX_SIDE: Final = 65535
 
 _SOC: Final = b"\xff\x4f"
 _SIZ, _COD, _QCD, _SOT, _PLT, _SOD = 0xFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFF58, 0xFF93
@@ -25,7 +25,7 @@ _SEGMENT: Final = struct.Struct(">HH")
 _TILE_PART: Final = struct.Struct(">HHHLBB")
 _LEVELS_IN_COD: Final = 9
 """Where the number of decompositions is: marker, length, style, and order, layers, transform."""
-_SIDES_IN_SIZ: Final = 6
+_IMAGE_IN_SIZ, _TILE_IN_SIZ = slice(6, 14), slice(22, 30)
 
 
 def doublings(rows: int, columns: int) -> int:
@@ -39,11 +39,11 @@ def doublings(rows: int, columns: int) -> int:
     times = 0
     while min(rows, columns) << times < MIN_SIDE:
         times += 1
-    if max(rows, columns) << times > _MAX_SIDE:
+    if max(rows, columns) << times > MAX_SIDE:
         raise CodecError(
             f"an image of {rows} rows and {columns} columns is too narrow for the JPEG 2000 "
             f"encoder: with a side of {min(rows, columns)}, the other has at most "
-            f"{_MAX_SIDE >> times}"
+            f"{MAX_SIDE >> times}"
         )
     return times
 
@@ -97,10 +97,8 @@ def cut(codestream: bytes, rows: int, columns: int, components: int) -> bytes:
 
 def _main_segment(marker: int, segment: bytes, rows: int, columns: int, levels: int) -> bytes:
     if marker == _SIZ:
-        sides = struct.pack(">2L", columns, rows)
-        area, tile = slice(_SIDES_IN_SIZ, _SIDES_IN_SIZ + 8), slice(22, 30)
         changed = bytearray(segment)
-        changed[area] = changed[tile] = sides
+        changed[_IMAGE_IN_SIZ] = changed[_TILE_IN_SIZ] = struct.pack(">2L", columns, rows)
         return bytes(changed)
     if marker == _COD:
         return segment[:_LEVELS_IN_COD] + bytes([levels]) + segment[_LEVELS_IN_COD + 1 :]

@@ -81,12 +81,19 @@ def native(
         return samples.astype(f"<i{wanted}" if frame.is_signed else f"<u{wanted}").tobytes()
     samples = view(data, width).astype(f"<u{wanted}")
     if not frame.is_signed:
-        return (samples & ((1 << precision) - 1)).astype(samples.dtype).tobytes()
+        samples &= (1 << precision) - 1
+        return samples.tobytes()
     spare = 8 * wanted - precision
-    return (samples << spare).view(f"<i{wanted}").__rshift__(spare).tobytes()
+    samples <<= spare
+    signed = samples.view(f"<i{wanted}")
+    signed >>= spare
+    return samples.tobytes()
 
 
 def interleaved(planes: bytes | bytearray, samples_per_pixel: int, width: int) -> bytes:
     """Return samples that come plane after plane, by pixel."""
     by_plane = view(planes, width).reshape(samples_per_pixel, -1)
-    return by_plane.T.tobytes()
+    pixels = np.empty((by_plane.shape[1], samples_per_pixel), by_plane.dtype)
+    for number, plane in enumerate(by_plane):
+        pixels[:, number] = plane
+    return pixels.tobytes()

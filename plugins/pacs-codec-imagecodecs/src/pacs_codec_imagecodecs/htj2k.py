@@ -12,7 +12,7 @@ from typing import Final
 from imagecodecs import htj2k_decode, htj2k_encode, jpeg2k_decode
 
 from pacs_codec_imagecodecs.j2k_header import QCD, bare, is_reversible, read_j2k
-from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec
+from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec, decibels
 from pacs_codec_imagecodecs.samples import Samples, narrowed
 from pacs_core.contracts import CodecError, FrameFormat
 
@@ -42,8 +42,8 @@ class Htj2kCodec(WaveletCodec):
     def _irreversible(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
-        """Quality is how often the quantization step is halved, up to the samples' precision."""
-        return _encode(samples, precision, frame, step=2 ** -(1 + quality / 100 * precision))
+        """Quality has about the signal-to-noise ratio that it has in JPEG 2000."""
+        return _encode(samples, precision, frame, step=2 * 10 ** (-decibels(quality) / 20))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """JPEG 2000 (PS3.5 §8.2.4), with OpenJPEG."""
 
+from abc import abstractmethod
 from typing import Any, Final
 
 from attrs import evolve
@@ -56,13 +57,20 @@ class WaveletCodec(ImageCodec):
             lambda quality: self._irreversible(samples, precision, frame, quality), frame, options
         )
 
+    @abstractmethod
     def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
-        raise NotImplementedError
+        """Return a lossless codestream."""
 
+    @abstractmethod
     def _irreversible(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
-        raise NotImplementedError
+        """Return a lossy codestream."""
+
+
+def decibels(quality: float) -> float:
+    """Return the peak signal-to-noise ratio that stands for a quality: from 25 to 60 dB."""
+    return 25 + 0.35 * quality
 
 
 class Jpeg2000Codec(WaveletCodec):
@@ -77,9 +85,7 @@ class Jpeg2000Codec(WaveletCodec):
     def _irreversible(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
-        """Quality is a linear measure of the peak signal-to-noise ratio: from 25 to 60 dB."""
-        level = 25 + 0.35 * quality
-        return _encode(samples, precision, frame, reversible=False, level=level)
+        return _encode(samples, precision, frame, reversible=False, level=decibels(quality))
 
 
 def _encode(

@@ -1,5 +1,7 @@
 """JPEG XL (PS3.5 §8.2.15), with libjxl."""
 
+from typing import Final
+
 from attrs import evolve
 from imagecodecs import jpegxl_decode, jpegxl_decode_jpeg, jpegxl_encode
 
@@ -17,6 +19,9 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+
+_LOSSLESS_EFFORT: Final = 1
+"""Thirty times as fast as the library's default, and a tenth larger."""
 
 
 class JpegXlCodec(ImageCodec):
@@ -70,6 +75,7 @@ def _encode(pixels: Samples, precision: int, distance: float | None) -> bytes:
         jpegxl_encode(
             pixels,
             distance=distance,
+            effort=_LOSSLESS_EFFORT if distance is None else None,
             lossless=distance is None,
             bitspersample=precision,
             usecontainer=False,

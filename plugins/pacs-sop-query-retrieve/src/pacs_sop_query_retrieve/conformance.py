@@ -24,18 +24,19 @@ DESCRIPTIONS: Final[Mapping[Service, str]] = {
     ),
     Service.MOVE: (
         "Sends what matches a C-MOVE (PS3.4 C.4.2) to a configured peer, in the transfer syntax in "
-        "which it is stored."
+        "which it is stored, or converted if the peer does not accept or not prefer that."
     ),
     Service.GET: (
         "Sends what matches a C-GET (PS3.4 C.4.3) on the same association, in contexts in which "
-        "the requestor has the SCP role, in the transfer syntax in which it is stored."
+        "the requestor has the SCP role, in the transfer syntax in which it is stored, or "
+        "converted if none of these contexts has that."
     ),
 }
 
 INITIATES: Final = (
     "For C-MOVE sub-operations: with the move destination, a configured peer, as SCU of Storage. "
     "One presentation context is proposed for each pair of SOP class and transfer syntax in which "
-    "matching instances are stored, and at most 128 on one association."
+    "matching instances are stored or can be converted to, and at most 128 on one association."
 )
 
 _ALL: Final[Mapping[int, str]] = {

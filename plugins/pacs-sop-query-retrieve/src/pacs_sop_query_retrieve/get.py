@@ -4,39 +4,44 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
-from pacs_core.contracts import AuditKind, Operation, StoredInstance
+from pacs_core.contracts import Action, AuditKind, Node, Operation, Plan, StoredInstance
 from pacs_core.dimse import CommandField
+from pacs_sop_query_retrieve.forms import Forms, Pair, Stream
 from pacs_sop_query_retrieve.outgoing import Outgoing
-from pacs_sop_query_retrieve.retrieve import Destination, Pair, RetrieveProvider, pair_of
+from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 
 class Requestor(Destination):
     """The requestor of a C-GET, on its own association.
 
-    Sub-operations go into contexts in which it took the SCP role (PS3.4 C.4.3.2.1), of the
-    transfer syntax in which an instance is stored: nothing is transcoded.
+    Sub-operations go into contexts in which it took the SCP role (PS3.4 C.4.3.2.1).
     """
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation, node: Node) -> None:
+        title = operation.association.origin.calling_ae_title
+        contexts = [each for each in operation.association.contexts.values() if each.scp]
         self._operation = operation
-        self._contexts: dict[Pair, int] = {
-            (context.abstract_syntax, context.transfer_syntax): context.id
-            for context in operation.association.contexts.values()
-            if context.scp
-        }
+        self._forms = Forms(node.transcoder, contexts, node.settings.peer(title), title)
 
-    def accepts(self, instance: StoredInstance) -> bool:
-        """Whether a context with the SCP role fits."""
-        return pair_of(instance) in self._contexts
+    def refusal(self, instance: StoredInstance) -> str:
+        """Return why no context with the SCP role fits, if so."""
+        return self._forms.refusal(instance)
 
     async def store(self, item: Outgoing) -> int:
         """Send an instance."""
+        plan = self._forms.plan(item.instance)
+        if plan.action is Action.PASS_THROUGH:
+            return await self._store(item, plan, item)
+        async with self._forms.dataset(item, plan) as dataset:
+            return await self._store(item, plan, dataset)
+
+    async def _store(self, item: Outgoing, plan: Plan, dataset: Stream) -> int:
         identity = item.instance.identity
         return await self._operation.c_store(
-            self._contexts[pair_of(item.instance)],
+            self._forms.context_id(item.instance, plan),
             identity.sop_class_uid,
-            identity.sop_instance_uid,
-            item,
+            plan.sop_instance_uid(identity.sop_instance_uid),
+            dataset,
         )
 
 
@@ -46,11 +51,11 @@ class Get(RetrieveProvider):
     command: ClassVar[CommandField] = CommandField.C_GET_RQ
     audit_kind: ClassVar[AuditKind] = AuditKind.C_GET
 
-    def _batches(self, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
+    def _batches(self, operation: Operation, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
         return [frozenset(pairs)]
 
     @asynccontextmanager
     async def _destination(
         self, operation: Operation, pairs: frozenset[Pair]
     ) -> AsyncIterator[Destination]:
-        yield Requestor(operation)
+        yield Requestor(operation, self._node)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import islice
 from typing import ClassVar
 
 from pacs_core.association import (
@@ -13,13 +12,24 @@ from pacs_core.association import (
     Proposal,
     connect,
 )
-from pacs_core.contracts import AuditKind, Operation, Peer, Response, StoredInstance
+from pacs_core.contracts import (
+    Action,
+    AuditKind,
+    Node,
+    Operation,
+    Peer,
+    Plan,
+    Response,
+    StoredInstance,
+    TranscodingError,
+)
 from pacs_core.dimse import CommandField, DimseError, Priority, Status
 from pacs_sop_query_retrieve.auditing import Details
+from pacs_sop_query_retrieve.forms import Forms, Pair, Stream
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import Model
 from pacs_sop_query_retrieve.outgoing import Outgoing
-from pacs_sop_query_retrieve.retrieve import Destination, Pair, RetrieveProvider, pair_of
+from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +40,9 @@ class Unreachable(Destination):
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def accepts(self, instance: StoredInstance) -> bool:
+    def refusal(self, instance: StoredInstance) -> str:
         """Take nothing."""
-        return False
+        return self.reason
 
     async def store(self, item: Outgoing) -> int:
         """Fail."""
@@ -45,35 +55,41 @@ class Remote(Destination):
     Once the association has ended nothing more is taken, so that what remains fails.
     """
 
-    def __init__(self, association: Association, operation: Operation) -> None:
+    def __init__(
+        self, association: Association, operation: Operation, node: Node, peer: Peer
+    ) -> None:
         command = operation.command
         self._association = association
         self._priority = Priority.MEDIUM if command.priority is None else command.priority
         caller = operation.association.origin.calling_ae_title
         self._originator = (caller, command.message_id or 0)
-        self._contexts: dict[Pair, int] = {
-            (context.abstract_syntax, context.transfer_syntax): context.id
-            for context in association.contexts.values()
-            if context.scu
-        }
+        contexts = [context for context in association.contexts.values() if context.scu]
+        self._forms = Forms(node.transcoder, contexts, peer, str(peer))
 
-    def accepts(self, instance: StoredInstance) -> bool:
-        """Whether the peer is still there and accepted a context that fits."""
-        return not self.reason and pair_of(instance) in self._contexts
+    def refusal(self, instance: StoredInstance) -> str:
+        """Return why the peer cannot be sent an instance, if so."""
+        return self.reason or self._forms.refusal(instance)
 
     async def store(self, item: Outgoing) -> int:
         """Send an instance; a failing association makes this and all that follow fail."""
+        plan = self._forms.plan(item.instance)
+        if plan.action is Action.PASS_THROUGH:
+            return await self._store(item, plan, item.whole)
+        async with self._forms.dataset(item, plan) as dataset:
+            return await self._store(item, plan, dataset)
+
+    async def _store(self, item: Outgoing, plan: Plan, dataset: bytes | Stream) -> int:
         identity = item.instance.identity
         try:
             response = await self._association.c_store(
                 identity.sop_class_uid,
-                identity.sop_instance_uid,
-                item.whole,
-                context_id=self._contexts[pair_of(item.instance)],
+                plan.sop_instance_uid(identity.sop_instance_uid),
+                dataset,
+                context_id=self._forms.context_id(item.instance, plan),
                 priority=self._priority,
                 move_originator=self._originator,
             )
-        except (AssociationError, OSError) as error:
+        except (AssociationError, OSError, TranscodingError) as error:
             # A dataset that breaks off takes its association with it.
             self.reason = str(error)
             logger.warning("C-MOVE of %s failed: %s", identity.sop_instance_uid, error)
@@ -103,11 +119,26 @@ class Move(RetrieveProvider):
             )
         return peer
 
-    def _batches(self, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
+    def _batches(self, operation: Operation, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
         """Divide into what fits one association (PS3.8 §7.1.1.13)."""
-        ordered = iter(sorted(pairs))
-        while batch := frozenset(islice(ordered, MAX_CONTEXTS)):
-            yield batch
+        peer = self._peer(operation)
+        batch: set[Pair] = set()
+        wanted: set[Pair] = set()
+        for pair in sorted(pairs):
+            more = self._contexts(pair, peer)
+            if batch and len(wanted | more) > MAX_CONTEXTS:
+                yield frozenset(batch)
+                batch, wanted = set(), set()
+            batch.add(pair)
+            wanted |= more
+        if batch:
+            yield frozenset(batch)
+
+    def _contexts(self, pair: Pair, peer: Peer) -> frozenset[Pair]:
+        """Return what to propose for instances of a form."""
+        sop_class_uid, stored = pair
+        syntaxes = self._node.transcoder.proposals(stored, peer)[:MAX_CONTEXTS]
+        return frozenset((sop_class_uid, syntax) for syntax in syntaxes)
 
     @asynccontextmanager
     async def _destination(
@@ -121,9 +152,12 @@ class Move(RetrieveProvider):
     ) -> Destination:
         """Propose each transfer syntax in a context of its own: none can crowd out another."""
         settings, peer = self._node.settings, self._peer(operation)
+        wanted = sorted({context for pair in pairs for context in self._contexts(pair, peer)})
+        if not wanted:
+            return Unreachable(f"the configuration of {peer} excludes every form there is")
         connection = connect(
             peer,
-            [Proposal(sop_class, (syntax,)) for sop_class, syntax in sorted(pairs)],
+            [Proposal(sop_class, (syntax,)) for sop_class, syntax in wanted],
             calling_ae_title=settings.ae_title,
             timeouts=settings.timeouts,
         )
@@ -132,4 +166,4 @@ class Move(RetrieveProvider):
         except AssociationError as error:
             logger.warning("C-MOVE cannot associate with %s: %s", peer, error)
             return Unreachable(str(error))
-        return Remote(association, operation)
+        return Remote(association, operation, self._node, peer)

@@ -22,6 +22,7 @@ PREFETCH: Final = 4 * CHUNK_SIZE
 """Bytes of an object that are read before its turn comes; two objects are in memory at most."""
 
 Choice = Callable[[StoredInstance], bool]
+Refusal = Callable[[StoredInstance], str]
 
 
 class TruncatedObjectError(OSError):
@@ -104,16 +105,15 @@ async def _produce(
     archive: Archive,
     query: Query,
     is_wanted: Choice,
-    is_sendable: Choice,
+    refusal: Refusal,
     channel: MemoryObjectSendStream[Item],
 ) -> None:
     async with channel, closing(archive.instances(query)) as instances:
         async for instance in instances:
             if not is_wanted(instance):
                 continue
-            item: Item = Missing(instance, "no presentation context")
-            if is_sendable(instance):
-                item = await _load(archive, instance)
+            reason = refusal(instance)
+            item = Missing(instance, reason) if reason else await _load(archive, instance)
             try:
                 await channel.send(item)
             except BaseException:
@@ -123,7 +123,7 @@ async def _produce(
 
 @asynccontextmanager
 async def outgoing(
-    archive: Archive, query: Query, is_wanted: Choice, is_sendable: Choice
+    archive: Archive, query: Query, is_wanted: Choice, refusal: Refusal
 ) -> AsyncIterator[MemoryObjectReceiveStream[Item]]:
     """Open what matches, one object ahead of whoever reads the stream and closes the items.
 
@@ -133,13 +133,13 @@ async def outgoing(
     query : Query
     is_wanted : callable
         Whether an instance is part of the stream.
-    is_sendable : callable
-        Whether its object shall be opened; asked when its turn to be opened comes.
+    refusal : callable
+        Why its object shall not be opened, if so; asked when its turn to be opened comes.
     """
     send, receive = anyio.create_memory_object_stream[Item](0)
     try:
         async with receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(_produce, archive, query, is_wanted, is_sendable, send)
+            tasks.start_soon(_produce, archive, query, is_wanted, refusal, send)
             yield receive
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

@@ -11,6 +11,7 @@ from pacs_core.dataset import texts
 from pacs_core.dimse import DimseError, Status, describe
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
+from pacs_sop_query_retrieve.forms import Pair, UnsendableError, pair_of
 from pacs_sop_query_retrieve.identifier import Identifier, retrieve_query
 from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
@@ -18,14 +19,6 @@ from pacs_sop_query_retrieve.outgoing import Item, Missing, Outgoing, outgoing
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 from pacs_sop_query_retrieve.streams import closing
-
-Pair = tuple[str, str]
-"""SOP class and transfer syntax of an instance: what a presentation context must offer."""
-
-
-def pair_of(instance: StoredInstance) -> Pair:
-    """Return what a presentation context must offer for an instance."""
-    return instance.identity.sop_class_uid, instance.transfer_syntax_uid
 
 
 class Destination(ABC):
@@ -40,12 +33,18 @@ class Destination(ABC):
     reason: str = ""
 
     @abstractmethod
-    def accepts(self, instance: StoredInstance) -> bool:
-        """Whether there is a presentation context for the instance."""
+    def refusal(self, instance: StoredInstance) -> str:
+        """Return why an instance cannot be sent; nothing if it can."""
 
     @abstractmethod
     async def store(self, item: Outgoing) -> int:
-        """Send an instance and return the status of the C-STORE."""
+        """Send an instance and return the status of the C-STORE.
+
+        Raises
+        ------
+        UnsendableError
+            It cannot be given a form that the destination takes.
+        """
 
 
 @define
@@ -57,14 +56,14 @@ class Matches:
 
 
 class RetrieveProvider(QueryRetrieveProvider):
-    """Sends what matches to a destination, as stored."""
+    """Sends what matches to a destination, as it is stored or converted."""
 
     def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
         super().__init__(node, config)
         self.options = RETRIEVE_OPTIONS
 
     @abstractmethod
-    def _batches(self, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
+    def _batches(self, operation: Operation, pairs: set[Pair]) -> Iterable[frozenset[Pair]]:
         """Divide up what must be negotiated; each batch is sent to a destination of its own."""
 
     @abstractmethod
@@ -81,7 +80,7 @@ class RetrieveProvider(QueryRetrieveProvider):
         matches = await self._count(operation, query)
         progress = Progress(matches.count)
         reporter = Reporter(operation, progress, self._config.pending_interval)
-        for pairs in self._batches(matches.pairs):
+        for pairs in self._batches(operation, matches.pairs):
             if operation.cancelled:
                 break
             async with self._destination(operation, pairs) as destination:
@@ -117,7 +116,7 @@ class RetrieveProvider(QueryRetrieveProvider):
             self._node.archive,
             query,
             lambda instance: pair_of(instance) in pairs,
-            destination.accepts,
+            destination.refusal,
         ) as items:
             async for item in items:
                 await _store(item, destination, progress)
@@ -134,6 +133,8 @@ async def _store(item: Item, destination: Destination, progress: Progress) -> No
             reason = item.reason
         else:
             status = await destination.store(item)
+    except UnsendableError as error:
+        reason = str(error)
     finally:
         await item.close()
     reason = destination.reason or reason or f"C-STORE was answered {describe(status)}"

@@ -6,6 +6,7 @@ from typing import Final
 from pacs_core.contracts import Node, ServiceProviderDescriptor, Setup, SopClassSupport
 from pacs_core.dimse import Status
 from pacs_core.plugins import hookimpl
+from pacs_sop_storage.compression import Compression
 from pacs_sop_storage.config import StorageConfig
 from pacs_sop_storage.provider import Storage
 from pacs_sop_storage.sop_classes import SOP_CLASSES
@@ -35,12 +36,20 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
     """Register the configured Storage SOP classes, as SCP, and as SCU for C-GET."""
     config = setup.config(StorageConfig)
     sop_classes = {
-        uid: SopClassSupport(config.transfer_syntaxes, scp=True, scu=True, name=_NAMES.get(uid, ""))
+        uid: SopClassSupport(
+            config.transfer_syntaxes,
+            scp=True,
+            scu=True,
+            name=_NAMES.get(uid, ""),
+            preferred=config.preferred(uid),
+        )
         for uid in config.sop_class_uids()
     }
 
     def create(node: Node) -> Storage:
-        return Storage(node.archive, node.audit)
+        target = config.compress_uid
+        compression = Compression(node.archive, node.transcoder, target) if target else None
+        return Storage(node.archive, node.audit, compression)
 
     return [
         ServiceProviderDescriptor(

@@ -22,6 +22,7 @@ from pacs_core.contracts import (
     ServiceProvider,
 )
 from pacs_core.dimse import Command, CommandField, DimseError, Status, is_valid_uid
+from pacs_sop_storage.compression import Compression
 
 _AFFECTED_SOP_CLASS_UID: Final = 0x0000_0002
 _DATASET_TYPE: Final = 0x0000_0800
@@ -43,10 +44,14 @@ class Storage(ServiceProvider):
     ----------
     archive : Archive
     audit : AuditTrail
+    compression : Compression, optional
+        Ingests in the archive's stead.
     """
 
-    def __init__(self, archive: Archive, audit: AuditTrail) -> None:
-        self._archive = archive
+    def __init__(
+        self, archive: Archive, audit: AuditTrail, compression: Compression | None = None
+    ) -> None:
+        self._ingest_into = (compression or archive).ingest
         self._audit = audit
 
     async def handle(self, operation: Operation) -> Response:
@@ -73,7 +78,7 @@ class Storage(ServiceProvider):
     async def _ingest(self, operation: Operation) -> IngestResult:
         command = operation.command
         try:
-            return await self._archive.ingest(
+            return await self._ingest_into(
                 operation.dataset,
                 transfer_syntax_uid=operation.context.transfer_syntax,
                 sop_class_uid=command.affected_sop_class_uid or "",

@@ -1,0 +1,67 @@
+"""The transcoder of a configuration, with the codecs that its plugins have registered."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from attrs import evolve
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.association import task_group
+from pacs_core.contracts import TransferPolicy
+from pacs_core.dataset import short_name_of
+from pacs_core.transcoding import (
+    CodecTable,
+    CodecWorkers,
+    NodeTranscoder,
+    Planner,
+    WorkerLimits,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_transcoder(assembly: Assembly) -> AsyncIterator[NodeTranscoder]:
+    """Transcode for the length of an ``async with`` block.
+
+    Nothing is started before there is something to convert, and no process is left at the end.
+
+    Raises
+    ------
+    ConfigError
+        The configuration names codecs that are not there.
+    """
+    settings = assembly.config.transcoding
+    planner = Planner(assembly.codecs(), TransferPolicy(preferred=settings.preferred_uids))
+    workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers))
+    async with task_group() as tasks:
+        await workers.start(tasks)
+        try:
+            yield NodeTranscoder(planner, workers, tasks)
+        finally:
+            await workers.stop()
+            tasks.cancel_scope.cancel()
+
+
+def _share(limits: WorkerLimits, nodes: int) -> WorkerLimits:
+    """Divide the cores among the processes of a node, if their number is not configured."""
+    if limits.workers is not None or nodes == 1:
+        return limits
+    return evolve(limits, workers=max((os.cpu_count() or 1) // nodes, 1))
+
+
+def log_codecs(table: CodecTable) -> None:
+    """Say in the log which codec does what."""
+    for codec in {d.name: d for d in (*table.decoders.values(), *table.encoders.values())}.values():
+        logger.info(
+            "codec %s decodes %s; encodes %s",
+            codec.name,
+            _names(uid for uid, chosen in table.decoders.items() if chosen is codec),
+            _names(uid for uid, chosen in table.encoders.items() if chosen is codec),
+        )
+
+
+def _names(uids: Iterable[str]) -> str:
+    return ", ".join(short_name_of(uid) for uid in uids) or "nothing"

@@ -1,0 +1,125 @@
+"""Which file is converted to which, and how."""
+
+from pathlib import Path
+
+from attrs import frozen
+
+from pacs_core.cli.files import DicomFile, Found
+from pacs_core.cli.tally import Tally
+from pacs_core.config import check_ae_title
+from pacs_core.contracts import Action, EncodeOptions, Plan, TranscodingError
+from pacs_core.dataset import file_meta, short_name_of
+from pacs_core.transcoding import FileConversion, NodeTranscoder, Planner, convert_file
+
+
+@frozen
+class Wanted:
+    """What was asked for.
+
+    Attributes
+    ----------
+    transfer_syntax_uid : str
+    options : EncodeOptions
+    new_uid : bool
+        Whether what is compressed lossily gets a SOP Instance UID of its own.
+    overwrite : bool
+    """
+
+    transfer_syntax_uid: str
+    options: EncodeOptions
+    new_uid: bool
+    overwrite: bool
+
+
+@frozen
+class Work:
+    """A file, what becomes of it, and where."""
+
+    file: DicomFile
+    target: Path
+    plan: Plan
+
+
+@frozen
+class Conversions:
+    """Converts files, and counts them.
+
+    Attributes
+    ----------
+    wanted : Wanted
+    source, target : Path
+        A file and a file or folder, or two folders.
+    planner : Planner
+    transcoder : NodeTranscoder
+    tally : Tally
+    """
+
+    wanted: Wanted
+    source: Path
+    target: Path
+    planner: Planner
+    transcoder: NodeTranscoder
+    tally: Tally
+
+    def prepare(self, found: Found) -> Work | None:
+        """Return what to do with a file; count what is done with already."""
+        file = self.tally.sift(found)
+        if file is None:
+            return None
+        target = self._target(file.path)
+        if not self.wanted.overwrite and target.exists():
+            self.tally.failed(file.path, f"{target} exists; replace it with --overwrite")
+            return None
+        plan = self.planner.conversion(
+            file.transfer_syntax_uid,
+            self.wanted.transfer_syntax_uid,
+            self.wanted.options,
+            new_uid=self.wanted.new_uid,
+        )
+        if plan.action is Action.REFUSE:
+            to = short_name_of(self.wanted.transfer_syntax_uid)
+            self.tally.failed(file.path, f"cannot be converted to {to}: {plan.reason}")
+            return None
+        return Work(file, target, plan)
+
+    def _target(self, path: Path) -> Path:
+        if path != self.source:
+            return self.target / path.relative_to(self.source)
+        return self.target / path.name if self.target.is_dir() else self.target
+
+    async def do(self, work: Work) -> None:
+        """Convert a file."""
+        try:
+            work.target.parent.mkdir(parents=True, exist_ok=True)
+            await convert_file(self.transcoder, self._conversion(work))
+        except TranscodingError as error:
+            self.tally.failed(work.file.path, str(error))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.tally.failed(work.file.path, f"{error.filename or work.target}: {reason}")
+        else:
+            copied = work.plan.action is Action.PASS_THROUGH
+            self.tally.done("copied" if copied else "converted")
+
+    def _conversion(self, work: Work) -> FileConversion:
+        file, plan = work.file, work.plan
+        head = file_meta(
+            file.sop_class_uid,
+            plan.sop_instance_uid(file.sop_instance_uid),
+            plan.target,
+            _ae_title(file.meta.source_ae_title),
+            _ae_title(file.meta.sending_ae_title),
+            _ae_title(file.meta.receiving_ae_title),
+        )
+        return FileConversion(
+            plan, file.path, file.offset, file.length, work.target, head, self.wanted.overwrite
+        )
+
+
+def _ae_title(text: str) -> str:
+    """Return an AE title, or nothing if it cannot be one."""
+    try:
+        check_ae_title(text)
+    except ValueError:
+        return ""
+    return text

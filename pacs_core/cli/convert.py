@@ -1,0 +1,136 @@
+"""``pacs convert``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import anyio.to_thread
+from anyio.abc import ObjectReceiveStream
+from attrs import frozen
+from cyclopts import Parameter
+
+from pacs_core.app import Assembly, open_transcoder
+from pacs_core.association import task_group
+from pacs_core.cli.assembling import load_assembly
+from pacs_core.cli.conversions import Conversions, Wanted, Work
+from pacs_core.cli.errors import UsageError
+from pacs_core.cli.files import inspected, walk
+from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.options import ConfigOption, LogLevelOption
+from pacs_core.cli.progress import progress
+from pacs_core.cli.running import run_async
+from pacs_core.cli.tally import Tally
+from pacs_core.contracts import EncodeOptions
+from pacs_core.dataset import short_name_of, transfer_syntax_uid
+from pacs_core.imaging import is_lossless, pixel_syntax
+from pacs_core.transcoding import Planner
+
+
+@Parameter(name="*", group="Lossy compression")
+@frozen(kw_only=True)
+class LossyOptions:
+    """How much may be lost, and under which name."""
+
+    quality: Annotated[float | None, Parameter(help="From 0 to 100: more is better.")] = None
+    ratio: Annotated[
+        float | None, Parameter(help="Native bytes by encoded bytes of each frame, about.")
+    ] = None
+    lossy: Annotated[
+        bool, Parameter(negative=(), help="Compress lossily, as much as the codec likes.")
+    ] = False
+    new_uid: Annotated[
+        bool,
+        Parameter(
+            negative="--keep-uid",
+            help="Whether what was compressed lossily gets a SOP Instance UID of its own.",
+        ),
+    ] = True
+
+
+_NOTHING_LOST = LossyOptions()
+
+
+def convert(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    transfer_syntax: Annotated[str, Parameter(name=["--transfer-syntax", "-t"])],
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    lossy: LossyOptions = _NOTHING_LOST,
+    config: ConfigOption = None,
+    log_level: LogLevelOption = None,
+) -> int:
+    """Convert a file, or all files of a folder, to another transfer syntax.
+
+    A file appears under its name when it is complete. What is in the transfer syntax already is
+    copied, its dataset byte for byte. In folders, files that are no DICOM files and DICOMDIRs are
+    skipped. Codecs run in processes of their own, as many as there are cores or as
+    transcoding.limits.workers in the configuration says.
+
+    Parameters
+    ----------
+    source
+        A file, or a folder with all that is below.
+    target
+        The file to write, or a folder: files have the same names in it, and the same folders.
+    transfer_syntax
+        Its UID, its name in PS3.6, or a short name: "JPEG 2000 Lossless", rle, explicit.
+    overwrite
+        Replace files that exist; also the source itself.
+    """
+    configure_logging(log_level or "warning")
+    wanted = _wanted(transfer_syntax, lossy, overwrite)
+    assembly = load_assembly(config)
+    return run_async(_convert, assembly, source, target, wanted)
+
+
+def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
+    try:
+        uid = transfer_syntax_uid(name)
+    except ValueError as error:
+        raise UsageError(f"--transfer-syntax: {error}") from error
+    if lossy.quality is not None and not 0 <= lossy.quality <= 100:
+        raise UsageError(f"--quality is from 0 to 100, not {lossy.quality:g}")
+    if lossy.ratio is not None and not 1 <= lossy.ratio < float("inf"):
+        raise UsageError(f"--ratio is 1 or more, not {lossy.ratio:g}")
+    _check_loss(uid, lossy)
+    return Wanted(uid, EncodeOptions(lossy.quality, lossy.ratio), lossy.new_uid, overwrite)
+
+
+def _check_loss(uid: str, lossy: LossyOptions) -> None:
+    asked = lossy.lossy or lossy.quality is not None or lossy.ratio is not None
+    name = short_name_of(uid)
+    if is_lossless(uid) and asked:
+        raise UsageError(f"{name} is lossless: --quality, --ratio and --lossy are for lossy ones")
+    if not is_lossless(uid) and not asked:
+        how = "cannot be lossless" if pixel_syntax(uid).always_lossy else "may be lossy"
+        raise UsageError(
+            f"{name} {how}: say that you want it with --quality, --ratio or --lossy, or name a "
+            "lossless transfer syntax"
+        )
+
+
+async def _convert(assembly: Assembly, source: Path, target: Path, wanted: Wanted) -> int:
+    files = await anyio.to_thread.run_sync(lambda: list(walk([source])))
+    async with open_transcoder(assembly) as transcoder:
+        at_once = transcoder.workers.limits.processes + 1
+        with progress("converting", len(files)) as advance:
+            conversions = Conversions(
+                wanted, source, target, Planner(assembly.codecs()), transcoder, Tally(advance)
+            )
+            send, receive = anyio.create_memory_object_stream[Work](at_once)
+            async with task_group() as tasks, send:
+                for _ in range(min(at_once, len(files))):
+                    tasks.start_soon(_work, conversions, receive.clone())
+                receive.close()
+                async for found in inspected(files):
+                    if work := conversions.prepare(found):
+                        await send.send(work)
+    return conversions.tally.summarize("converted")
+
+
+async def _work(conversions: Conversions, works: ObjectReceiveStream[Work]) -> None:
+    async with works:
+        async for work in works:
+            await conversions.do(work)

@@ -1,0 +1,54 @@
+"""Remote application entities, and what may be sent to each."""
+
+from attrs import field, frozen
+
+from pacs_core.contracts.codec import EncodeOptions
+
+
+@frozen
+class TransferPolicy:
+    """In which transfer syntaxes instances are sent to a peer.
+
+    Attributes
+    ----------
+    accepted : tuple of str
+        UIDs of the transfer syntaxes that it may be sent; empty for all that it negotiates.
+    preferred : tuple of str
+        UIDs, the best first; what is stored in another is converted if it can be.
+    lossy : bool
+        Whether preferred transfer syntaxes may be lossy ones.
+    options : EncodeOptions
+        How lossy.
+    new_uid : bool
+        Whether what was compressed lossily on its way has a SOP Instance UID of its own.
+    """
+
+    accepted: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = ()
+    lossy: bool = False
+    options: EncodeOptions = field(factory=EncodeOptions)
+    new_uid: bool = False
+
+
+@frozen
+class Peer:
+    """A remote application entity.
+
+    Attributes
+    ----------
+    ae_title : str
+    host : str
+    port : int
+    name : str
+        Of its ``[peers.NAME]`` table; empty for a peer given by address.
+    transfer : TransferPolicy
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    name: str = ""
+    transfer: TransferPolicy = field(factory=TransferPolicy)
+
+    def __str__(self) -> str:
+        return f"{self.ae_title}@{self.host}:{self.port}"

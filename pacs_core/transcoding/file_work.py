@@ -1,0 +1,141 @@
+"""Conversion of a whole file in a codec worker: read, converted and written without an event loop.
+
+A small file takes less time to convert than its frames take to be sent to a worker and back.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+from pacs_core.contracts import Action, CodecError, FrameFormat, TranscodingError
+from pacs_core.transcoding.conversion import FAULTS, converted, way
+from pacs_core.transcoding.file_draft import FileDraft
+from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job, Status
+
+MAX_FILE: Final = 8 * 1024 * 1024
+"""Bytes of a dataset that one worker converts alone."""
+
+_MAX_NATIVE: Final = 64 * 1024 * 1024
+_MAX_ENCODED: Final = 1 << 40
+"""More than the memory that a worker may have: nothing is spooled to a file."""
+
+_CHUNK: Final = 1024 * 1024
+
+Convert = Callable[[Job, bytes], tuple[bytes, FrameFormat]]
+
+
+class _TooLargeError(Exception):
+    """The frames are so many that several workers had better share them."""
+
+
+class Bench:
+    """Converts frames at once, in this process: a `FrameConverter`.
+
+    Parameters
+    ----------
+    convert : callable
+        Takes a job and a frame; returns what becomes of it.
+    """
+
+    is_full = False
+
+    def __init__(self, convert: Convert) -> None:
+        self._convert = convert
+        self._done: list[ConvertedFrame] = []
+        self._number = 0
+        self._native = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no frame to take."""
+        return not self._done
+
+    def put(self, job: Job, frame: Buffer) -> None:
+        """Convert a frame."""
+        self._number += 1
+        self._native += job.format.size
+        if self._native > _MAX_NATIVE:
+            raise _TooLargeError
+        try:
+            data, form = self._convert(job, bytes(frame))
+        except CodecError as error:
+            raise CodecError(f"frame {self._number}: {error}") from error
+        self.is_full = True
+        self._done.append(ConvertedFrame(memoryview(data), form))
+
+    async def take(self) -> ConvertedFrame:
+        """Return the frame that went in."""
+        self.is_full = False
+        return self._done.pop()
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self._done.clear()
+
+
+def convert_file(job: FileJob, convert: Convert) -> Status:
+    """Convert a file; nothing is left of it unless it is complete.
+
+    Raises
+    ------
+    CodecError
+        It cannot be converted, read or written; the message says why.
+    """
+    try:
+        with Path(job.source).open("rb", buffering=0) as source:
+            source.seek(job.offset)
+            _write(job, _pieces(job, source, convert))
+    except _TooLargeError:
+        return Status.TOO_LARGE
+    except FileExistsError:
+        raise CodecError(f"{job.target} exists") from None
+    except OSError as error:
+        raise CodecError(f"{error.filename or job.target}: {error.strerror or error}") from error
+    except (*FAULTS, TranscodingError) as error:
+        raise CodecError(f"{way(job.plan)}: {error}") from error
+    return Status.DONE
+
+
+def _write(job: FileJob, pieces: Iterator[Buffer]) -> None:
+    draft = FileDraft(job.draft)
+    try:
+        draft.write(job.head)
+        for piece in pieces:
+            draft.write(piece)
+        draft.finish(job.target, job.overwrite)
+    finally:
+        draft.discard()
+
+
+def _pieces(job: FileJob, source: IO[bytes], convert: Convert) -> Iterator[Buffer]:
+    chunks = _chunks(source, job.length)
+    if job.plan.action is Action.PASS_THROUGH:
+        return _drained(chunks)
+    bench = Bench(convert)
+    return _drained(
+        converted(job.plan, chunks, bench, job.decoder, job.encoder, max_in_memory=_MAX_ENCODED)
+    )
+
+
+async def _chunks(source: IO[bytes], length: int) -> AsyncIterator[bytes]:
+    while length:
+        chunk = source.read(min(length, _CHUNK))
+        if not chunk:
+            raise OSError("the file has become shorter")
+        length -= len(chunk)
+        yield chunk
+
+
+def _drained(pieces: AsyncIterator[Buffer]) -> Iterator[Buffer]:
+    """Iterate over what an asynchronous iterator yields that never has to wait for anything."""
+    following = partial(anext, pieces)
+    while True:
+        try:
+            following().__await__().send(None)
+        except StopIteration as done:
+            yield done.value
+        except StopAsyncIteration:
+            return
+        else:
+            raise RuntimeError("it waits for something")

@@ -1,0 +1,126 @@
+"""In which form, and in which presentation context, instances go to a destination."""
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from pacs_core.contracts import (
+    Action,
+    Peer,
+    Plan,
+    StoredInstance,
+    Transcoder,
+    TranscodingError,
+)
+from pacs_core.dataset import short_name_of
+from pacs_core.transcoding import begun
+from pacs_core.upper_layer import AcceptedContext
+from pacs_sop_query_retrieve.outgoing import Outgoing
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[str, str]
+"""SOP class and transfer syntax: what a presentation context must offer."""
+
+Stream = AsyncIterable[bytes | memoryview]
+
+
+def pair_of(instance: StoredInstance) -> Pair:
+    """Return the form in which an instance is stored."""
+    return instance.identity.sop_class_uid, instance.transfer_syntax_uid
+
+
+class UnsendableError(Exception):
+    """An instance cannot be converted; nothing of it was sent."""
+
+
+class Forms:
+    """Plans once for each form in which instances are stored.
+
+    Parameters
+    ----------
+    transcoder : Transcoder
+    contexts : iterable of AcceptedContext
+        Those in which instances can be sent.
+    peer : Peer or None
+        If it is configured.
+    destination : str
+        Its name, for the log.
+    """
+
+    def __init__(
+        self,
+        transcoder: Transcoder,
+        contexts: Iterable[AcceptedContext],
+        peer: Peer | None,
+        destination: str,
+    ) -> None:
+        self._transcoder = transcoder
+        self._peer = peer
+        self._destination = destination
+        self._contexts: dict[Pair, int] = {}
+        self._accepted: dict[str, list[str]] = {}
+        self._plans: dict[Pair, Plan] = {}
+        for context in contexts:
+            self._contexts[context.abstract_syntax, context.transfer_syntax] = context.id
+            self._accepted.setdefault(context.abstract_syntax, []).append(context.transfer_syntax)
+
+    def plan(self, instance: StoredInstance) -> Plan:
+        """Return what becomes of an instance."""
+        pair = pair_of(instance)
+        plan = self._plans.get(pair)
+        if plan is None:
+            plan = self._plans[pair] = self._planned(*pair)
+        return plan
+
+    def refusal(self, instance: StoredInstance) -> str:
+        """Return why an instance cannot be sent; nothing if it can."""
+        plan = self.plan(instance)
+        return plan.reason if plan.action is Action.REFUSE else ""
+
+    def context_id(self, instance: StoredInstance, plan: Plan) -> int:
+        """Return the presentation context in which an instance goes out."""
+        return self._contexts[instance.identity.sop_class_uid, plan.target]
+
+    @asynccontextmanager
+    async def dataset(self, item: Outgoing, plan: Plan) -> AsyncIterator[Stream]:
+        """Convert an instance for the length of an ``async with`` block.
+
+        Raises
+        ------
+        UnsendableError
+            On entering: it cannot be converted.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                converted = begun(self._transcoder.transcode(plan, item))
+                dataset = await stack.enter_async_context(converted)
+            except TranscodingError as error:
+                uid = item.instance.identity.sop_instance_uid
+                logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
+                raise UnsendableError(str(error)) from error
+            yield dataset
+
+    def _planned(self, sop_class_uid: str, transfer_syntax_uid: str) -> Plan:
+        accepted = self._accepted.get(sop_class_uid, ())
+        plan = self._transcoder.plan(transfer_syntax_uid, accepted, self._peer)
+        level, what = _LOGGED[plan.action]
+        logger.log(
+            level,
+            "instances of SOP class %s stored in %s %s %s%s: %s",
+            sop_class_uid,
+            short_name_of(plan.source),
+            what,
+            self._destination,
+            f" in {short_name_of(plan.target)}" if plan.target else "",
+            plan.reason,
+        )
+        return plan
+
+
+_LOGGED: Final = {
+    Action.PASS_THROUGH: (logging.DEBUG, "go to"),
+    Action.TRANSCODE: (logging.INFO, "go to"),
+    Action.REFUSE: (logging.WARNING, "cannot be sent to"),
+}

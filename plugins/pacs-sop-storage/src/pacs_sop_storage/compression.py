@@ -1,0 +1,94 @@
+"""Compression on ingest: what comes uncompressed is stored compressed, without loss."""
+
+import logging
+from collections.abc import AsyncIterable
+from typing import Final
+
+from pacs_core.contracts import (
+    Action,
+    Archive,
+    IngestResult,
+    Origin,
+    Transcoder,
+    TranscodingError,
+)
+from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of, tag_of
+from pacs_core.transcoding import Spool, begun
+
+logger = logging.getLogger(__name__)
+
+_ROWS: Final = frozenset({tag_of("Rows")})
+
+
+class Compression:
+    """Stands between the Storage provider and the archive.
+
+    A dataset is kept in memory, or in a temporary file, until it is stored: if anything fails in
+    its conversion, it is stored as it came.
+
+    Parameters
+    ----------
+    archive : Archive
+    transcoder : Transcoder
+    target : str
+        Transfer syntax UID.
+    """
+
+    def __init__(self, archive: Archive, transcoder: Transcoder, target: str) -> None:
+        self._archive = archive
+        self._transcoder = transcoder
+        self._target = target
+
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Ingest as :meth:`Archive.ingest` does, compressed if that is possible."""
+
+        async def ingest(data: AsyncIterable[bytes | memoryview], syntax: str) -> IngestResult:
+            return await self._archive.ingest(
+                data,
+                transfer_syntax_uid=syntax,
+                sop_class_uid=sop_class_uid,
+                sop_instance_uid=sop_instance_uid,
+                origin=origin,
+            )
+
+        plan = self._transcoder.plan(transfer_syntax_uid, (self._target,))
+        compressed_already = encoding_of(transfer_syntax_uid).encapsulated
+        if compressed_already or plan.action is not Action.TRANSCODE:
+            return await ingest(dataset, transfer_syntax_uid)
+        spool = Spool()
+        try:
+            is_image = await _filled(spool, dataset, transfer_syntax_uid)
+            if is_image:
+                try:
+                    async with begun(self._transcoder.transcode(plan, spool.chunks())) as converted:
+                        return await ingest(converted, plan.target)
+                except TranscodingError as error:
+                    logger.warning("%s is stored as it came: %s", sop_instance_uid, error)
+            return await ingest(spool.chunks(), transfer_syntax_uid)
+        finally:
+            spool.close()
+
+
+async def _filled(
+    spool: Spool, dataset: AsyncIterable[bytes | memoryview], transfer_syntax_uid: str
+) -> bool:
+    """Read a dataset into the spool, and return whether it is an image."""
+    scanner = HeaderScanner(transfer_syntax_uid, _ROWS)
+    malformed = False
+    async for chunk in dataset:
+        data = bytes(chunk)
+        await spool.add(data)
+        if not (scanner.done or malformed):
+            try:
+                scanner.feed(data)
+            except MalformedDataset:
+                malformed = True  # for the archive to say
+    return bool(scanner.attributes) and not malformed
