@@ -53,6 +53,15 @@ def _ingest_errors() -> Iterator[None]:
         raise OutOfResourcesError(f"the object store has no room: {error}") from error
 
 
+@contextmanager
+def _open_errors(instance: StoredInstance) -> Iterator[None]:
+    try:
+        yield
+    except ObjectNotFoundError as error:
+        uid = instance.identity.sop_instance_uid
+        raise InstanceNotFoundError(f"the object of instance {uid} is gone: {error}") from error
+
+
 class NodeArchive(Archive):
     """Ingest, find, open and delete over the store and the index that are configured.
 
@@ -184,11 +193,15 @@ class NodeArchive(Archive):
         InstanceNotFoundError
             The object is gone.
         """
-        try:
+        with _open_errors(instance):
             return await self._store.open(instance.key)
-        except ObjectNotFoundError as error:
-            uid = instance.identity.sop_instance_uid
-            raise InstanceNotFoundError(f"the object of instance {uid} is gone: {error}") from error
+
+    async def open_and_read(
+        self, instance: StoredInstance, length: int
+    ) -> tuple[ObjectReader, bytes]:
+        """Open the object of an instance, and read the beginning of its dataset, in one step."""
+        with _open_errors(instance):
+            return await self._store.open_and_read(instance.key, instance.dataset_offset, length)
 
     async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store. Objects set aside beside it stay.

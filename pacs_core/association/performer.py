@@ -1,6 +1,5 @@
 """One request that this side performs, as its service provider sees it."""
 
-from collections.abc import AsyncIterable
 from typing import Protocol
 
 from pacs_core.association.incoming import IncomingDataset
@@ -76,7 +75,7 @@ class PerformedOperation(Operation):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: AsyncIterable[bytes | memoryview],
+        dataset: DatasetSource,
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:

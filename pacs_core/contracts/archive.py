@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from enum import Enum
 
+from anyio import CancelScope
 from attrs import frozen
 
 from pacs_core.contracts.instance import Origin, StoredInstance
@@ -113,6 +114,24 @@ class Archive(ABC):
         InstanceNotFoundError
             The object is gone.
         """
+
+    async def open_and_read(
+        self, instance: StoredInstance, length: int
+    ) -> tuple[ObjectReader, bytes]:
+        """Open the object of an instance, and read the first `length` bytes of its dataset.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            The object is gone.
+        """
+        reader = await self.open(instance)
+        try:
+            return reader, await reader.read(instance.dataset_offset, length)
+        except BaseException:
+            with CancelScope(shield=True):
+                await reader.close()
+            raise
 
     @abstractmethod
     async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from anyio import CancelScope
 from attrs import frozen
 
 from pacs_core.contracts.component import Component
@@ -181,6 +182,19 @@ class ObjectStore(Component, ABC):
         ObjectNotFoundError
             There is none, or `key` is not one that this store could have made.
         """
+
+    async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
+        """Do the same as :meth:`open`, and then as :meth:`ObjectReader.read`.
+
+        Override it where the two cost less in one step than one after the other.
+        """
+        reader = await self.open(key)
+        try:
+            return reader, await reader.read(offset, length)
+        except BaseException:
+            with CancelScope(shield=True):
+                await reader.close()
+            raise
 
     @abstractmethod
     async def delete(self, key: str) -> None:

@@ -159,7 +159,7 @@ class Operation(ABC):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: AsyncIterable[bytes | memoryview],
+        dataset: bytes | memoryview | AsyncIterable[bytes | memoryview],
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
@@ -170,7 +170,7 @@ class Operation(ABC):
         context_id : int
             An accepted context in which the requestor has the SCP role.
         sop_class_uid, sop_instance_uid : str
-        dataset : async iterable of bytes-like
+        dataset : bytes-like or async iterable of bytes-like
             Encoded in the context's transfer syntax.
         move_originator : (str, int) or None
             AE title and message ID of the C-MOVE behind this, if any.

@@ -180,12 +180,15 @@ class MemoryOperation(Operation):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: AsyncIterable[bytes | memoryview],
+        dataset: bytes | memoryview | AsyncIterable[bytes | memoryview],
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
         """Read the dataset, note the sub-operation, and answer as `store_status` says."""
-        data = b"".join([bytes(chunk) async for chunk in dataset])
+        if isinstance(dataset, bytes | memoryview):
+            data = bytes(dataset)
+        else:
+            data = b"".join([bytes(chunk) async for chunk in dataset])
         self.stores.append(
             SentStore(context_id, sop_class_uid, sop_instance_uid, data, move_originator)
         )

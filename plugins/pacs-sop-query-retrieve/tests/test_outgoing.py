@@ -71,6 +71,10 @@ class ManyObjects:
         self.most_opened = max(self.most_opened, self.opened)
         return CountingReader(self, instance.size, instance.size - self.missing_bytes)
 
+    async def open_and_read(self, instance, length):
+        reader = await self.open(instance)
+        return reader, await reader.read(instance.dataset_offset, length)
+
 
 async def drain(item):
     return sum([len(chunk) async for chunk in item])

@@ -31,11 +31,11 @@ class Requestor(Destination):
         """Send an instance."""
         plan = self._forms.plan(item.instance)
         if plan.action is Action.PASS_THROUGH:
-            return await self._store(item, plan, item)
+            return await self._store(item, plan, item.whole)
         async with self._forms.dataset(item, plan) as dataset:
             return await self._store(item, plan, dataset)
 
-    async def _store(self, item: Outgoing, plan: Plan, dataset: Stream) -> int:
+    async def _store(self, item: Outgoing, plan: Plan, dataset: bytes | Stream) -> int:
         identity = item.instance.identity
         return await self._operation.c_store(
             self._forms.context_id(item.instance, plan),

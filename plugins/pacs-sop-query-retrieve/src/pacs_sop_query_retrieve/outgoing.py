@@ -76,18 +76,12 @@ def _check_size(instance: StoredInstance, end: int) -> None:
 
 
 async def _open(archive: Archive, instance: StoredInstance) -> Outgoing:
-    reader = await archive.open(instance)
-    outgoing = Outgoing(instance, b"", reader)
-    try:
-        head = await reader.read(instance.dataset_offset, PREFETCH)
-        end = instance.dataset_offset + len(head)
-        if len(head) == PREFETCH and end < instance.size:
-            return Outgoing(instance, head, reader)
-        _check_size(instance, end)
-    except BaseException:
-        await outgoing.close()
-        raise
-    await outgoing.close()
+    reader, head = await archive.open_and_read(instance, PREFETCH)
+    end = instance.dataset_offset + len(head)
+    if len(head) == PREFETCH and end < instance.size:
+        return Outgoing(instance, head, reader)
+    await Outgoing(instance, b"", reader).close()
+    _check_size(instance, end)
     return Outgoing(instance, head, None)
 
 

@@ -48,6 +48,18 @@ def open_object(directories: Directories, key: str) -> OpenFile:
     return OpenFile(fd, status.st_size)
 
 
+def read_object(
+    directories: Directories, key: str, offset: int, length: int
+) -> tuple[OpenFile, bytes]:
+    """Open a file, and read from it."""
+    file = open_object(directories, key)
+    try:
+        return file, _pread(file.fd, offset, min(length, file.size - offset))
+    except BaseException:
+        os.close(file.fd)
+        raise
+
+
 class FilesystemReader(ObjectReader):
     """An open file.
 
@@ -72,7 +84,7 @@ class FilesystemReader(ObjectReader):
         if self._fd == _CLOSED:
             raise ValueError("this reader is closed")
         length = min(length, self.size - offset)
-        return await self._threads.run(self._pread, offset, length) if length > 0 else b""
+        return await self._threads.run(_pread, self._fd, offset, length) if length > 0 else b""
 
     async def close(self) -> None:
         """See base."""
@@ -81,10 +93,11 @@ class FilesystemReader(ObjectReader):
             # Nothing was written through it, so this waits for no disk: a thread would cost more.
             os.close(fd)
 
-    def _pread(self, offset: int, length: int) -> bytes:
-        parts = []
-        while length and (part := os.pread(self._fd, length, offset)):
-            parts.append(part)
-            offset += len(part)
-            length -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+def _pread(fd: int, offset: int, length: int) -> bytes:
+    parts = []
+    while length > 0 and (part := os.pread(fd, length, offset)):
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -23,7 +23,7 @@ from pacs_store_filesystem.flushing import Flush
 from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
 from pacs_store_filesystem.listing import batch, walk
 from pacs_store_filesystem.opening import Opened, open_root
-from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object
+from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object, read_object
 from pacs_store_filesystem.writer import FilesystemWriter
 
 
@@ -98,6 +98,12 @@ class FilesystemStore(ObjectStore):
         directories = self._directories_for(key)
         file: OpenFile = await self._threads.run(open_object, directories, key)
         return FilesystemReader(file, self._root / key, self._threads)
+
+    async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
+        """See base; a single hop to a thread."""
+        directories = self._directories_for(key)
+        file, data = await self._threads.run(read_object, directories, key, offset, length)
+        return FilesystemReader(file, self._root / key, self._threads), data
 
     async def delete(self, key: str) -> None:
         """See base; the removal is durable when this returns."""
