@@ -10,6 +10,7 @@ from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.process import WorkerProcess, started_early
+from pacs_core.transcoding.remedies import distributions_for
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.spool import Spool
 from pacs_core.transcoding.streams import begun
@@ -37,5 +38,6 @@ __all__ = [
     "begun",
     "codec_table",
     "convert_file",
+    "distributions_for",
     "started_early",
 ]
