@@ -30,9 +30,11 @@ from pacs_core.contracts import (
     instance,
     node,
     object_store,
+    peer,
     query,
     secret,
     service,
+    transcoding,
 )
 from pacs_core.dimse import Status, describe
 from pacs_core.plugins import hookspecs
@@ -111,6 +113,8 @@ _CONTRACTS = (
     ("Indexes", index),
     ("The query model", query),
     ("Codecs", codec),
+    ("Transcoding", transcoding),
+    ("Peers", peer),
     ("Audit sinks", audit),
     ("Event handlers", events),
     ("Access control", access),

@@ -78,13 +78,17 @@ class Assembly:
         ConfigError
             The configuration names codecs that cannot be used.
         """
-        descriptors = [
-            descriptor
+        order = self.config.plugins.order
+        entries = [
+            (order.index(record.name) if record.name in order else len(order), descriptor)
             for record, descriptor in self.registry.entries(CodecDescriptor)
             if record.state is PluginState.LOADED
         ]
+        entries.sort(key=lambda entry: (entry[0], -entry[1].preference))
         try:
-            return codec_table(descriptors, self.config.transcoding.codec_choices)
+            return codec_table(
+                [descriptor for _, descriptor in entries], self.config.transcoding.codec_choices
+            )
         except CodecChoiceError as error:
             raise ConfigError([f"transcoding.{what}" for what in error.problems]) from error
 

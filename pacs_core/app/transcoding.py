@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import evolve
@@ -17,16 +17,25 @@ from pacs_core.transcoding import (
     NodeTranscoder,
     Planner,
     WorkerLimits,
+    WorkerProcess,
 )
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_transcoder(assembly: Assembly) -> AsyncIterator[NodeTranscoder]:
+async def open_transcoder(
+    assembly: Assembly, started: Sequence[WorkerProcess] = ()
+) -> AsyncIterator[NodeTranscoder]:
     """Transcode for the length of an ``async with`` block.
 
     Nothing is started before there is something to convert, and no process is left at the end.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    started : sequence of WorkerProcess
+        Codec processes that run already, see `started_early`.
 
     Raises
     ------
@@ -35,7 +44,7 @@ async def open_transcoder(assembly: Assembly) -> AsyncIterator[NodeTranscoder]:
     """
     settings = assembly.config.transcoding
     planner = Planner(assembly.codecs(), TransferPolicy(preferred=settings.preferred_uids))
-    workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers))
+    workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers), started)
     async with task_group() as tasks:
         await workers.start(tasks)
         try:

@@ -18,6 +18,8 @@ _COMMANDS = {
     "find": ("find:find", "Query a peer (C-FIND)."),
     "get": ("get:get", "Retrieve instances from a peer into a folder (C-GET)."),
     "move": ("move:move", "Let a peer send instances to an AE title (C-MOVE)."),
+    "explain": ("explain:explain", "Say in which form a peer would get files, and why."),
+    "codecs": ("codecs:codecs", "List which transfer syntaxes can be decoded and encoded."),
     "convert": ("convert:convert", "Convert files to another transfer syntax."),
     "import": ("importing:import_files", "Put files into this machine's archive."),
     "delete": ("delete:delete", "Delete from this machine's archive."),

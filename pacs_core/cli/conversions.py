@@ -2,33 +2,27 @@
 
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
+from anyio.abc import ObjectReceiveStream
 from attrs import frozen
 
-from pacs_core.cli.files import DicomFile, Found
+from pacs_core.app import Assembly, open_transcoder
+from pacs_core.association import task_group
+from pacs_core.cli.files import DicomFile, Found, inspected, walk
+from pacs_core.cli.progress import progress
 from pacs_core.cli.tally import Tally
+from pacs_core.cli.wanted import Wanted
 from pacs_core.config import check_ae_title
-from pacs_core.contracts import Action, EncodeOptions, Plan, TranscodingError
+from pacs_core.contracts import Action, Plan, TranscodingError
 from pacs_core.dataset import file_meta, short_name_of
-from pacs_core.transcoding import FileConversion, NodeTranscoder, Planner, convert_file
-
-
-@frozen
-class Wanted:
-    """What was asked for.
-
-    Attributes
-    ----------
-    transfer_syntax_uid : str
-    options : EncodeOptions
-    new_uid : bool
-        Whether what is compressed lossily gets a SOP Instance UID of its own.
-    overwrite : bool
-    """
-
-    transfer_syntax_uid: str
-    options: EncodeOptions
-    new_uid: bool
-    overwrite: bool
+from pacs_core.transcoding import (
+    FileConversion,
+    NodeTranscoder,
+    Planner,
+    WorkerProcess,
+    convert_file,
+)
 
 
 @frozen
@@ -123,3 +117,30 @@ def _ae_title(text: str) -> str:
     except ValueError:
         return ""
     return text
+
+
+async def convert_all(
+    assembly: Assembly, source: Path, target: Path, wanted: Wanted, started: list[WorkerProcess]
+) -> int:
+    """Convert all that is to be converted; return the exit code."""
+    files = await anyio.to_thread.run_sync(lambda: list(walk([source])))
+    async with open_transcoder(assembly, started) as transcoder:
+        at_once = transcoder.workers.limits.processes + 1
+        with progress("converting", len(files)) as advance:
+            planner, tally = Planner(assembly.codecs()), Tally(advance)
+            conversions = Conversions(wanted, source, target, planner, transcoder, tally)
+            send, receive = anyio.create_memory_object_stream[Work](at_once)
+            async with task_group() as tasks, send:
+                for _ in range(min(at_once, len(files))):
+                    tasks.start_soon(_work, conversions, receive.clone())
+                receive.close()
+                async for found in inspected(files):
+                    if work := conversions.prepare(found):
+                        await send.send(work)
+    return tally.summarize("converted")
+
+
+async def _work(conversions: Conversions, works: ObjectReceiveStream[Work]) -> None:
+    async with works:
+        async for work in works:
+            await conversions.do(work)

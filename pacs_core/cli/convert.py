@@ -3,27 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-import anyio
-import anyio.to_thread
-from anyio.abc import ObjectReceiveStream
 from attrs import frozen
 from cyclopts import Parameter
 
-from pacs_core.app import Assembly, open_transcoder
-from pacs_core.association import task_group
-from pacs_core.cli.assembling import load_assembly
-from pacs_core.cli.conversions import Conversions, Wanted, Work
 from pacs_core.cli.errors import UsageError
-from pacs_core.cli.files import inspected, walk
-from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, LogLevelOption
-from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
-from pacs_core.cli.tally import Tally
+from pacs_core.cli.wanted import Wanted
 from pacs_core.contracts import EncodeOptions
 from pacs_core.dataset import short_name_of, transfer_syntax_uid
 from pacs_core.imaging import is_lossless, pixel_syntax
-from pacs_core.transcoding import Planner
+from pacs_core.transcoding import WorkerLimits, started_early
+
+_EARLY = min(WorkerLimits().processes, 4)
 
 
 @Parameter(name="*", group="Lossy compression")
@@ -79,10 +71,15 @@ def convert(
     overwrite
         Replace files that exist; also the source itself.
     """
-    configure_logging(log_level or "warning")
     wanted = _wanted(transfer_syntax, lossy, overwrite)
-    assembly = load_assembly(config)
-    return run_async(_convert, assembly, source, target, wanted)
+    with started_early(_EARLY if source.is_dir() else 1) as started:
+        # All that these need takes so long to import that the codec processes start meanwhile.
+        from pacs_core.cli.assembling import load_assembly
+        from pacs_core.cli.conversions import convert_all
+        from pacs_core.cli.logs import configure_logging
+
+        configure_logging(log_level or "warning")
+        return run_async(convert_all, load_assembly(config), source, target, wanted, started)
 
 
 def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
@@ -109,28 +106,3 @@ def _check_loss(uid: str, lossy: LossyOptions) -> None:
             f"{name} {how}: say that you want it with --quality, --ratio or --lossy, or name a "
             "lossless transfer syntax"
         )
-
-
-async def _convert(assembly: Assembly, source: Path, target: Path, wanted: Wanted) -> int:
-    files = await anyio.to_thread.run_sync(lambda: list(walk([source])))
-    async with open_transcoder(assembly) as transcoder:
-        at_once = transcoder.workers.limits.processes + 1
-        with progress("converting", len(files)) as advance:
-            conversions = Conversions(
-                wanted, source, target, Planner(assembly.codecs()), transcoder, Tally(advance)
-            )
-            send, receive = anyio.create_memory_object_stream[Work](at_once)
-            async with task_group() as tasks, send:
-                for _ in range(min(at_once, len(files))):
-                    tasks.start_soon(_work, conversions, receive.clone())
-                receive.close()
-                async for found in inspected(files):
-                    if work := conversions.prepare(found):
-                        await send.send(work)
-    return conversions.tally.summarize("converted")
-
-
-async def _work(conversions: Conversions, works: ObjectReceiveStream[Work]) -> None:
-    async with works:
-        async for work in works:
-            await conversions.do(work)

@@ -127,7 +127,7 @@ class _Run:
         return self.sending.tally
 
     async def _send(self, association: Association, file: DicomFile) -> None:
-        contexts, peer = _contexts(association, file), self.sending.session.peer
+        contexts, peer = accepted_contexts(association, file), self.sending.session.peer
         plan = self.sending.transcoder.plan(file.transfer_syntax_uid, contexts, peer)
         if plan.action is Action.REFUSE:
             self.answered += 1
@@ -169,7 +169,7 @@ class _Run:
                 self.tally.failed(attempt.file.path, self.reason)
 
 
-def _contexts(association: Association, file: DicomFile) -> Mapping[str, int]:
+def accepted_contexts(association: Association, file: DicomFile) -> Mapping[str, int]:
     """Return the contexts that were accepted for a file's SOP class, by transfer syntax."""
     return {
         context.transfer_syntax: context.id

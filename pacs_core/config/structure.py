@@ -19,7 +19,7 @@ from cattrs.errors import (
     ForbiddenExtraKeysError,
     IterableValidationNote,
 )
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
 from pacs_core.contracts import Secret
 
@@ -155,7 +155,8 @@ _MAPPINGS: tuple[Any, ...] = (dict, Mapping)
 
 
 def _mapping(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    inner = converter.gen_structure_mapping(kind)
+    # The converter's own factory would put this before our hook for all that is structured later.
+    inner = make_mapping_structure_fn(kind, converter)
 
     def hook(value: Any, kind: Any) -> Any:
         if not isinstance(value, Mapping):

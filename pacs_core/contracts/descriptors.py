@@ -82,6 +82,9 @@ class CodecDescriptor:
         What does the work, for ``pacs codecs``.
     bits : (int, int)
         The fewest and the most Bits Stored that are encoded.
+    preference : int
+        Of several codecs for a transfer syntax the one with the highest is used, unless the
+        configuration says which. Above 0 is what one installs because it is faster.
     """
 
     name: str
@@ -92,6 +95,7 @@ class CodecDescriptor:
     version: str = ""
     licence: str = ""
     bits: tuple[int, int] = (1, 16)
+    preference: int = 0
 
 
 @frozen

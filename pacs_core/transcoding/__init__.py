@@ -9,6 +9,8 @@ from pacs_core.transcoding.files import FileConversion, convert_file
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
+from pacs_core.transcoding.process import WorkerProcess, started_early
+from pacs_core.transcoding.remedies import distributions_for
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.spool import Spool
 from pacs_core.transcoding.streams import begun
@@ -31,8 +33,11 @@ __all__ = [
     "Spool",
     "TranscodingSettings",
     "WorkerLimits",
+    "WorkerProcess",
     "are_transfer_syntaxes",
     "begun",
     "codec_table",
     "convert_file",
+    "distributions_for",
+    "started_early",
 ]

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
@@ -67,6 +69,14 @@ class WorkerProcess:
             except OSError as error:
                 self._channel.close()
                 raise CodecCrashedError(f"no codec process can be started: {error}") from error
+
+    def has(self, limits: WorkerLimits) -> bool:
+        """Return whether it keeps these limits."""
+        return (self._limits.cpu_time, self._limits.memory, self._limits.timeout) == (
+            limits.cpu_time,
+            limits.memory,
+            limits.timeout,
+        )
 
     @property
     def pid(self) -> int:
@@ -167,16 +177,34 @@ class WorkerProcess:
 
     async def end(self) -> int:
         """Kill the process, and return its exit code once it is gone. Idempotent."""
-        self._channel.close()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._kill)
+            await anyio.to_thread.run_sync(self.kill)
         return self._process.returncode
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill the process, and wait until it is gone: blocking. Idempotent."""
+        self._channel.close()
         self._process.kill()
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
+
+
+@contextmanager
+def started_early(count: int) -> Iterator[list[WorkerProcess]]:
+    """Start processes with the default limits before there is an event loop, for `CodecWorkers`.
+
+    They load what they need while the caller still reads its configuration. None is left on
+    leaving.
+    """
+    workers: list[WorkerProcess] = []
+    try:
+        for _ in range(count):
+            workers.append(WorkerProcess(WorkerLimits()))  # noqa: PERF401 one may fail
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 def _nonsense(error: ValueError) -> CodecCrashedError:

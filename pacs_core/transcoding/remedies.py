@@ -19,7 +19,12 @@ _DISTRIBUTIONS: Final = {
 }
 
 
+def distributions_for(transfer_syntax_uid: str) -> tuple[str, ...]:
+    """Return the distributions of which any one brings a codec; none if nothing is known to."""
+    return _DISTRIBUTIONS.get(transfer_syntax_uid, ())
+
+
 def remedy(transfer_syntax_uid: str) -> str:
     """Return what to install, to be appended to what is wrong; nothing if nothing would help."""
-    distributions = _DISTRIBUTIONS.get(transfer_syntax_uid)
+    distributions = distributions_for(transfer_syntax_uid)
     return f" (install {' or '.join(distributions)})" if distributions else ""

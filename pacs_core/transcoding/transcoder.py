@@ -23,6 +23,8 @@ from pacs_core.transcoding.workers import CodecWorkers
 
 logger = logging.getLogger(__name__)
 
+_SMALL = 64 * 1024
+
 
 class NodeTranscoder(Transcoder):
     """Converts datasets as they stream.
@@ -91,14 +93,31 @@ async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Hand out nothing before there is much, or all: what fails until then was not sent."""
     held: list[Buffer] = []
     size = 0
-    async with closing(pieces):
-        async for piece in pieces:
-            held.append(piece)
-            size += len(piece)
+    async with closing(_gathered(pieces)) as chunks:
+        async for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
             if size >= MAX_IN_MEMORY:
                 break
-        for piece in held:
-            yield piece
+        for chunk in held:
+            yield chunk
         held.clear()
+        async for chunk in chunks:
+            yield chunk
+
+
+async def _gathered(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+    """Join small pieces, such as single elements: each chunk becomes a PDU of its own."""
+    small = bytearray()
+    async with closing(pieces):
         async for piece in pieces:
-            yield piece
+            if len(piece) < _SMALL:
+                small += piece
+            if len(piece) >= _SMALL or len(small) >= _SMALL:
+                if small:
+                    yield bytes(small)
+                    small.clear()
+                if len(piece) >= _SMALL:
+                    yield piece
+    if small:
+        yield bytes(small)

@@ -6,7 +6,7 @@ memory and processor time, and ends with the first Ctrl-C, while associations st
 """
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -26,13 +26,16 @@ class CodecWorkers:
     Parameters
     ----------
     limits : WorkerLimits
+    started : sequence of WorkerProcess
+        Processes that run already: those with the same limits are used, the others ended.
     """
 
-    def __init__(self, limits: WorkerLimits) -> None:
+    def __init__(self, limits: WorkerLimits, started: Sequence[WorkerProcess] = ()) -> None:
         self.limits = limits
         self._room = anyio.CapacityLimiter(limits.processes)
-        self._all: set[WorkerProcess] = set()
-        self._idle: deque[WorkerProcess] = deque()
+        self._all: set[WorkerProcess] = set(started)
+        fit = [worker for worker in started if worker.has(limits)]
+        self._idle: deque[WorkerProcess] = deque(fit[: limits.processes])
         self._stopped = False
 
     @property
@@ -42,6 +45,10 @@ class CodecWorkers:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Begin to watch for processes that idle."""
+        for worker in self._all - {*self._idle}:
+            await self._end(worker)
+        for worker in self._idle:
+            worker.idle_since = anyio.current_time()
         tasks.start_soon(self._end_idle)
 
     async def stop(self) -> None:

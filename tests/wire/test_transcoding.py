@@ -3,6 +3,7 @@
 PS3.4 C.4.2, C.4.3: a sub-operation that cannot be sent is a failed one, and is in the list.
 """
 
+import os
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -11,6 +12,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from pacs_core.association import Proposal, connect
+from pacs_core.config import ConfigError
 from pacs_core.contracts import Level, Query
 from pacs_core.dataset import file_meta, read_file_meta, tag_of, texts, transfer_syntax_uid
 from pacs_core.testing.node import node_thread
@@ -284,3 +286,27 @@ async def test_c_get_without_a_context_for_some(tmp_path):
     assert final.status == 0xB000
     assert received.keys() == {INSTANCES[0].uid}
     assert failed_uids(identifier) == UIDS.keys() - received.keys()
+
+
+def test_codecs_that_are_not_there_are_an_error_before_anything_starts(tmp_path):
+    tables = {"transcoding": {"codecs": {"RLE": "no-such-codec"}}}
+    wrong = pytest.raises(ConfigError, match="codecs: 'no-such-codec' for RLE")
+    with wrong, node_thread(tmp_path, tables):
+        pass
+
+
+def test_the_log_names_the_codecs(tmp_path, caplog):
+    with caplog.at_level("INFO", "pacs_core.app.transcoding"), node_thread(tmp_path):
+        pass
+    assert any("decodes RLE Lossless" in record.getMessage() for record in caplog.records)
+
+
+async def test_no_codec_process_is_left_behind(tmp_path):
+    with world(tmp_path, [IMPLICIT]) as (source, _):
+        await fill(source, INSTANCES)
+        await move(source)
+        pids = source.node.opened.node.transcoder.workers.pids
+        assert pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

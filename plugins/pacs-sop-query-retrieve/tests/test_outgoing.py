@@ -4,10 +4,24 @@ import anyio
 import anyio.lowlevel
 import pytest
 from attrs import define
-from pacs_sop_query_retrieve.outgoing import PREFETCH, Missing, TruncatedObjectError, outgoing
+from pacs_sop_query_retrieve.outgoing import (
+    PREFETCH,
+    Conversion,
+    Missing,
+    TruncatedObjectError,
+    UnsendableError,
+    outgoing,
+)
 from pacs_sop_query_retrieve.progress import Progress
 
-from pacs_core.contracts import InstanceIdentity, Level, ObjectReader, Query, StoredInstance
+from pacs_core.contracts import (
+    InstanceIdentity,
+    Level,
+    ObjectReader,
+    Query,
+    StoredInstance,
+    TranscodingError,
+)
 from pacs_core.dataset import parse_attributes, tag_of
 
 pytestmark = pytest.mark.anyio
@@ -163,3 +177,67 @@ def test_the_list_of_failures_fits_its_element():
     assert response.failed == 5000
     assert 1000 < len(uids) < 5000
     assert response.status == 0xA702
+
+
+class Slow:
+    """Chunks of which the first comes when it is told to, or fails; counts those at work."""
+
+    def __init__(self):
+        self.at_work = self.most = self.closed = 0
+        self.go = anyio.Event()
+
+    async def chunks(self, error=None):
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+        try:
+            await self.go.wait()
+            if error:
+                raise error
+            yield b"converted"
+            yield b"whole"
+        finally:
+            self.at_work -= 1
+            self.closed += 1
+
+
+async def test_the_next_is_converted_while_one_waits():
+    archive, slow = ManyObjects([100] * 4), Slow()
+
+    def prepare(item):
+        return Conversion(item, slow.chunks())
+
+    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+        first = await items.receive()
+        while slow.at_work < 2:
+            await anyio.lowlevel.checkpoint()
+        slow.go.set()
+        assert [chunk async for chunk in await first.dataset()] == [b"converted", b"whole"]
+        await first.close()
+        async for item in items:
+            assert [chunk async for chunk in await item.dataset()] == [b"converted", b"whole"]
+            await item.close()
+    assert (slow.most, slow.closed, archive.opened) == (2, 4, 0)
+
+
+async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
+    archive, slow = ManyObjects([100]), Slow()
+    slow.go.set()
+    error = TranscodingError("frame 1: oops")
+    prepare = lambda item: Conversion(item, slow.chunks(error))  # noqa: E731
+    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+        item = await items.receive()
+        with pytest.raises(UnsendableError, match="frame 1: oops"):
+            await item.dataset()
+        await item.close()
+    assert archive.opened == 0
+
+
+async def test_conversions_that_are_given_up_end():
+    archive, slow = ManyObjects([2 * PREFETCH] * 5), Slow()
+    prepare = lambda item: Conversion(item, slow.chunks())  # noqa: E731
+    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+        item = await items.receive()
+        while slow.at_work < 2:
+            await anyio.lowlevel.checkpoint()
+        await item.close()
+    assert (slow.at_work, archive.opened) == (0, 0)

@@ -327,8 +327,17 @@ async def test_pass_through_hands_on_the_very_chunks(running_transcoder):
         assert [chunk async for chunk in running.transcode(plan, stream())] == chunks
 
 
+async def test_small_pieces_come_together(running_transcoder):
+    data = dataset(EXPLICIT, FRAMES)
+    async with running_transcoder() as running:
+        for target in (IMPLICIT, J2K):
+            plan = running.plan(EXPLICIT, {target})
+            assert len([chunk async for chunk in running.transcode(plan, chunked(data, 9))]) == 1
+
+
 async def test_no_more_is_read_than_workers_can_take(running_transcoder, monkeypatch):
     monkeypatch.setattr(transcoder, "MAX_IN_MEMORY", 1)
+    monkeypatch.setattr(transcoder, "_SMALL", 1)
     frames = [bytes([number]) * 70 for number in range(100)]
     served = 0
 

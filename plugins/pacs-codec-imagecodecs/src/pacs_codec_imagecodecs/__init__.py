@@ -1,4 +1,4 @@
-"""Codecs of pacs-core on imagecodecs: JPEG, JPEG-LS, JPEG 2000, HTJ2K and JPEG XL."""
+"""Codecs of pacs-core on imagecodecs: JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL and RLE."""
 
 from functools import partial
 from importlib import import_module
@@ -24,30 +24,38 @@ class _Entry:
     library: str
     bits: tuple[int, int]
     encodes: bool = True
+    decodes: bool = True
 
 
-_ROOT: Final = "1.2.840.10008.1.2.4."
+_ROOT: Final = "1.2.840.10008.1.2."
 _TURBO, _CHARLS = "imagecodecs (libjpeg-turbo)", "imagecodecs (CharLS)"
 _OPENJPEG, _OPENJPH = "imagecodecs (OpenJPEG)", "imagecodecs (OpenJPH)"
+_PACKBITS: Final = "imagecodecs (PackBits)"
 _JXL: Final = "imagecodecs (libjxl)"
 _LOSSLESS, _LOSSY = (True,), (False,)
+_FASTER: Final = 10
+_FAST: Final = frozenset({_TURBO, _OPENJPH, _PACKBITS})
+"""Several times as fast as the default codecs; CharLS and OpenJPEG are the same in both."""
+
 _ENTRIES: Final = (
-    _Entry("jpeg-baseline", "50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
-    _Entry("jpeg-extended", "51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
+    _Entry("jpeg-baseline", "4.50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
+    _Entry("jpeg-extended", "4.51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
     # Any predictor is allowed in Process 14; with this one, CT and MR became the smallest.
-    _Entry("jpeg-lossless", "57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
-    _Entry("jpeg-lossless-sv1", "70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
-    _Entry("jpeg-ls", "80", "jpegls.JpegLsCodec", _LOSSLESS, _CHARLS, (2, 16)),
-    _Entry("jpeg-ls-near", "81", "jpegls.JpegLsCodec", _LOSSY, _CHARLS, (2, 16)),
-    _Entry("jpeg2000-lossless", "90", "jpeg2000.Jpeg2000Codec", _LOSSLESS, _OPENJPEG, (1, 16)),
-    _Entry("jpeg2000", "91", "jpeg2000.Jpeg2000Codec", _LOSSY, _OPENJPEG, (1, 16)),
-    _Entry("htj2k-lossless", "201", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
-    _Entry("htj2k-lossless-rpcl", "202", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
-    _Entry("htj2k", "203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
-    _Entry("jpegxl-lossless", "110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
+    _Entry("jpeg-lossless", "4.57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
+    _Entry("jpeg-lossless-sv1", "4.70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
+    _Entry("jpeg-ls", "4.80", "jpegls.JpegLsCodec", _LOSSLESS, _CHARLS, (2, 16)),
+    _Entry("jpeg-ls-near", "4.81", "jpegls.JpegLsCodec", _LOSSY, _CHARLS, (2, 16)),
+    _Entry("jpeg2000-lossless", "4.90", "jpeg2000.Jpeg2000Codec", _LOSSLESS, _OPENJPEG, (1, 16)),
+    _Entry("jpeg2000", "4.91", "jpeg2000.Jpeg2000Codec", _LOSSY, _OPENJPEG, (1, 16)),
+    _Entry("htj2k-lossless", "4.201", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Entry("htj2k-lossless-rpcl", "4.202", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Entry("htj2k", "4.203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
+    _Entry("jpegxl-lossless", "4.110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
     # It holds what was a JPEG before; a native frame never was.
-    _Entry("jpegxl-jpeg", "111", "jpegxl.RecompressedJpegCodec", (), _JXL, (8, 8), encodes=False),
-    _Entry("jpegxl", "112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
+    _Entry("jpegxl-jpeg", "4.111", "jpegxl.RecompressedJpegCodec", (), _JXL, (8, 8), encodes=False),
+    _Entry("jpegxl", "4.112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
+    # Its decoder of RLE crashes on damaged frames, and is hardly faster than others.
+    _Entry("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 32), decodes=False),
 )
 
 
@@ -76,11 +84,12 @@ def _descriptor(entry: _Entry, release: str) -> CodecDescriptor:
     syntaxes = frozenset({_ROOT + entry.syntax})
     return CodecDescriptor(
         f"imagecodecs-{entry.name}",
-        decodes=syntaxes,
+        decodes=syntaxes if entry.decodes else frozenset(),
         encodes=syntaxes if entry.encodes else frozenset(),
         create=partial(create, entry.module, *entry.arguments),
         library=entry.library,
         version=release,
         licence="BSD-3-Clause",
         bits=entry.bits,
+        preference=_FASTER if entry.library in _FAST else 0,
     )

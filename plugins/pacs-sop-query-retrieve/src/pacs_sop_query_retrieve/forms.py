@@ -1,8 +1,7 @@
 """In which form, and in which presentation context, instances go to a destination."""
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
 from typing import Final
 
 from pacs_core.contracts import (
@@ -11,28 +10,20 @@ from pacs_core.contracts import (
     Plan,
     StoredInstance,
     Transcoder,
-    TranscodingError,
 )
 from pacs_core.dataset import short_name_of
-from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AcceptedContext
-from pacs_sop_query_retrieve.outgoing import Outgoing
+from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing, Stream, UnsendableError
 
 logger = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 """SOP class and transfer syntax: what a presentation context must offer."""
 
-Stream = AsyncIterable[bytes | memoryview]
-
 
 def pair_of(instance: StoredInstance) -> Pair:
     """Return the form in which an instance is stored."""
     return instance.identity.sop_class_uid, instance.transfer_syntax_uid
-
-
-class UnsendableError(Exception):
-    """An instance cannot be converted; nothing of it was sent."""
 
 
 class Forms:
@@ -83,24 +74,27 @@ class Forms:
         """Return the presentation context in which an instance goes out."""
         return self._contexts[instance.identity.sop_class_uid, plan.target]
 
-    @asynccontextmanager
-    async def dataset(self, item: Outgoing, plan: Plan) -> AsyncIterator[Stream]:
-        """Convert an instance for the length of an ``async with`` block.
+    def conversion(self, item: Outgoing) -> Conversion | None:
+        """Return what converts an instance; None if it goes out as it is stored."""
+        plan = self.plan(item.instance)
+        if plan.action is Action.PASS_THROUGH:
+            return None
+        return Conversion(item, self._transcoder.transcode(plan, item))
+
+    async def dataset(self, conversion: Conversion) -> Stream:
+        """Return the dataset of an instance that is being converted.
 
         Raises
         ------
         UnsendableError
-            On entering: it cannot be converted.
+            It cannot be converted.
         """
-        async with AsyncExitStack() as stack:
-            try:
-                converted = begun(self._transcoder.transcode(plan, item))
-                dataset = await stack.enter_async_context(converted)
-            except TranscodingError as error:
-                uid = item.instance.identity.sop_instance_uid
-                logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
-                raise UnsendableError(str(error)) from error
-            yield dataset
+        try:
+            return await conversion.dataset()
+        except UnsendableError as error:
+            uid = conversion.instance.identity.sop_instance_uid
+            logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
+            raise
 
     def _planned(self, sop_class_uid: str, transfer_syntax_uid: str) -> Plan:
         accepted = self._accepted.get(sop_class_uid, ())

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
-from pacs_core.contracts import Action, AuditKind, Node, Operation, Plan, StoredInstance
+from pacs_core.contracts import AuditKind, Node, Operation, StoredInstance
 from pacs_core.dimse import CommandField
-from pacs_sop_query_retrieve.forms import Forms, Pair, Stream
-from pacs_sop_query_retrieve.outgoing import Outgoing
+from pacs_sop_query_retrieve.forms import Forms, Pair
+from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing
 from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 
@@ -27,21 +27,19 @@ class Requestor(Destination):
         """Return why no context with the SCP role fits, if so."""
         return self._forms.refusal(instance)
 
-    async def store(self, item: Outgoing) -> int:
-        """Send an instance."""
-        plan = self._forms.plan(item.instance)
-        if plan.action is Action.PASS_THROUGH:
-            return await self._store(item, plan, item.whole)
-        async with self._forms.dataset(item, plan) as dataset:
-            return await self._store(item, plan, dataset)
+    def conversion(self, item: Outgoing) -> Conversion | None:
+        """Return what converts an instance; None if it is sent as it is stored."""
+        return self._forms.conversion(item)
 
-    async def _store(self, item: Outgoing, plan: Plan, dataset: bytes | Stream) -> int:
-        identity = item.instance.identity
+    async def store(self, item: Outgoing | Conversion) -> int:
+        """Send an instance."""
+        forms, identity = self._forms, item.instance.identity
+        plan = forms.plan(item.instance)
         return await self._operation.c_store(
-            self._forms.context_id(item.instance, plan),
+            forms.context_id(item.instance, plan),
             identity.sop_class_uid,
             plan.sop_instance_uid(identity.sop_instance_uid),
-            dataset,
+            item.whole if isinstance(item, Outgoing) else await forms.dataset(item),
         )
 
 

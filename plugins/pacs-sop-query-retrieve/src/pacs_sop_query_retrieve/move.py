@@ -13,22 +13,20 @@ from pacs_core.association import (
     connect,
 )
 from pacs_core.contracts import (
-    Action,
     AuditKind,
     Node,
     Operation,
     Peer,
-    Plan,
     Response,
     StoredInstance,
     TranscodingError,
 )
 from pacs_core.dimse import CommandField, DimseError, Priority, Status
 from pacs_sop_query_retrieve.auditing import Details
-from pacs_sop_query_retrieve.forms import Forms, Pair, Stream
+from pacs_sop_query_retrieve.forms import Forms, Pair
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import Model
-from pacs_sop_query_retrieve.outgoing import Outgoing
+from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing
 from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 logger = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ class Unreachable(Destination):
         """Take nothing."""
         return self.reason
 
-    async def store(self, item: Outgoing) -> int:
+    async def store(self, item: Outgoing | Conversion) -> int:
         """Fail."""
         return Status.PROCESSING_FAILURE
 
@@ -70,22 +68,21 @@ class Remote(Destination):
         """Return why the peer cannot be sent an instance, if so."""
         return self.reason or self._forms.refusal(instance)
 
-    async def store(self, item: Outgoing) -> int:
-        """Send an instance; a failing association makes this and all that follow fail."""
-        plan = self._forms.plan(item.instance)
-        if plan.action is Action.PASS_THROUGH:
-            return await self._store(item, plan, item.whole)
-        async with self._forms.dataset(item, plan) as dataset:
-            return await self._store(item, plan, dataset)
+    def conversion(self, item: Outgoing) -> Conversion | None:
+        """Return what converts an instance; None if it is sent as it is stored."""
+        return self._forms.conversion(item)
 
-    async def _store(self, item: Outgoing, plan: Plan, dataset: bytes | Stream) -> int:
-        identity = item.instance.identity
+    async def store(self, item: Outgoing | Conversion) -> int:
+        """Send an instance; a failing association makes this and all that follow fail."""
+        forms, identity = self._forms, item.instance.identity
+        plan = forms.plan(item.instance)
+        dataset = item.whole if isinstance(item, Outgoing) else await forms.dataset(item)
         try:
             response = await self._association.c_store(
                 identity.sop_class_uid,
                 plan.sop_instance_uid(identity.sop_instance_uid),
                 dataset,
-                context_id=self._forms.context_id(item.instance, plan),
+                context_id=forms.context_id(item.instance, plan),
                 priority=self._priority,
                 move_originator=self._originator,
             )

@@ -1,10 +1,11 @@
-"""Stored objects on their way out: opened one ahead, read in chunks."""
+"""Stored objects on their way out: opened and converted one ahead, read in chunks."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
@@ -15,12 +16,15 @@ from pacs_core.contracts import (
     ObjectReader,
     Query,
     StoredInstance,
+    TranscodingError,
 )
 from pacs_sop_query_retrieve.streams import closing
 
 PREFETCH: Final = 4 * CHUNK_SIZE
 """Bytes of an object that are read before its turn comes; two objects are in memory at most."""
 
+Chunk = bytes | memoryview
+Stream = AsyncIterable[Chunk]
 Choice = Callable[[StoredInstance], bool]
 Refusal = Callable[[StoredInstance], str]
 
@@ -92,7 +96,78 @@ async def _load(archive: Archive, instance: StoredInstance) -> Outgoing | Missin
         return Missing(instance, str(error))
 
 
-Item = Outgoing | Missing
+class UnsendableError(Exception):
+    """An instance cannot be converted; nothing of it was sent."""
+
+
+class Conversion:
+    """The dataset of an instance in another form.
+
+    Parameters
+    ----------
+    item : Outgoing
+        As it is stored.
+    chunks : async iterator of bytes-like
+        What becomes of it.
+    """
+
+    def __init__(self, item: Outgoing, chunks: AsyncIterator[Chunk]) -> None:
+        self._item = item
+        self._chunks = chunks
+        self._scope = anyio.CancelScope()
+        self._begun = anyio.Event()
+        self._first: Chunk = b""
+        self._failure: Exception | None = None
+
+    @property
+    def instance(self) -> StoredInstance:
+        """What is converted."""
+        return self._item.instance
+
+    async def begin(self) -> None:
+        """Convert up to the first chunk; never raises what went wrong."""
+        try:
+            with self._scope:
+                self._first = await anext(self._chunks, b"")
+        except (TranscodingError, OSError) as error:
+            self._failure = error
+        finally:
+            self._begun.set()
+
+    async def dataset(self) -> Stream:
+        """Wait for the first chunk, and return the dataset.
+
+        Raises
+        ------
+        UnsendableError
+            It cannot be converted.
+        """
+        await self._begun.wait()
+        if self._failure is not None:
+            raise UnsendableError(str(self._failure)) from self._failure
+        return self._all()
+
+    async def _all(self) -> AsyncIterator[Chunk]:
+        yield self._first
+        async for chunk in self._chunks:
+            yield chunk
+
+    async def close(self) -> None:
+        """Give up what is not done, and release the object."""
+        self._scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._begun.wait()
+            if isinstance(self._chunks, AsyncGenerator):
+                await self._chunks.aclose()
+        await self._item.close()
+
+
+Item = Outgoing | Missing | Conversion
+Prepare = Callable[[Outgoing], Conversion | None]
+
+
+def as_stored(_item: Outgoing) -> None:
+    """Convert nothing."""
 
 
 async def _produce(
@@ -100,6 +175,8 @@ async def _produce(
     query: Query,
     is_wanted: Choice,
     refusal: Refusal,
+    prepare: Prepare,
+    tasks: TaskGroup,
     channel: MemoryObjectSendStream[Item],
 ) -> None:
     async with channel, closing(archive.instances(query)) as instances:
@@ -107,7 +184,10 @@ async def _produce(
             if not is_wanted(instance):
                 continue
             reason = refusal(instance)
-            item = Missing(instance, reason) if reason else await _load(archive, instance)
+            item: Item = Missing(instance, reason) if reason else await _load(archive, instance)
+            if isinstance(item, Outgoing) and (conversion := prepare(item)) is not None:
+                tasks.start_soon(conversion.begin)
+                item = conversion
             try:
                 await channel.send(item)
             except BaseException:
@@ -117,7 +197,11 @@ async def _produce(
 
 @asynccontextmanager
 async def outgoing(
-    archive: Archive, query: Query, is_wanted: Choice, refusal: Refusal
+    archive: Archive,
+    query: Query,
+    is_wanted: Choice,
+    refusal: Refusal,
+    prepare: Prepare = as_stored,
 ) -> AsyncIterator[MemoryObjectReceiveStream[Item]]:
     """Open what matches, one object ahead of whoever reads the stream and closes the items.
 
@@ -129,11 +213,13 @@ async def outgoing(
         Whether an instance is part of the stream.
     refusal : callable
         Why its object shall not be opened, if so; asked when its turn to be opened comes.
+    prepare : callable
+        What converts it, if it is not to be sent as it is stored; that is begun at once.
     """
     send, receive = anyio.create_memory_object_stream[Item](0)
     try:
         async with receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(_produce, archive, query, is_wanted, refusal, send)
+            tasks.start_soon(_produce, archive, query, is_wanted, refusal, prepare, tasks, send)
             yield receive
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

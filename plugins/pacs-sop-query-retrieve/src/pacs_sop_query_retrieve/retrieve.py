@@ -11,11 +11,18 @@ from pacs_core.dataset import texts
 from pacs_core.dimse import DimseError, Status, describe
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
-from pacs_sop_query_retrieve.forms import Pair, UnsendableError, pair_of
+from pacs_sop_query_retrieve.forms import Pair, pair_of
 from pacs_sop_query_retrieve.identifier import Identifier, retrieve_query
 from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
-from pacs_sop_query_retrieve.outgoing import Item, Missing, Outgoing, outgoing
+from pacs_sop_query_retrieve.outgoing import (
+    Conversion,
+    Item,
+    Missing,
+    Outgoing,
+    UnsendableError,
+    outgoing,
+)
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 from pacs_sop_query_retrieve.streams import closing
@@ -36,8 +43,12 @@ class Destination(ABC):
     def refusal(self, instance: StoredInstance) -> str:
         """Return why an instance cannot be sent; nothing if it can."""
 
+    def conversion(self, item: Outgoing) -> Conversion | None:
+        """Return what converts an instance; None if it is sent as it is stored."""
+        return None
+
     @abstractmethod
-    async def store(self, item: Outgoing) -> int:
+    async def store(self, item: Outgoing | Conversion) -> int:
         """Send an instance and return the status of the C-STORE.
 
         Raises
@@ -117,6 +128,7 @@ class RetrieveProvider(QueryRetrieveProvider):
             query,
             lambda instance: pair_of(instance) in pairs,
             destination.refusal,
+            destination.conversion,
         ) as items:
             async for item in items:
                 await _store(item, destination, progress)

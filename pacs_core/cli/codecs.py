@@ -1,0 +1,139 @@
+"""``pacs codecs``."""
+
+import json
+
+from attrs import frozen
+
+from pacs_core.cli.assembling import load_assembly
+from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
+from pacs_core.cli.output import print_table
+from pacs_core.contracts import CodecDescriptor
+from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, encoding_of, short_name_of
+from pacs_core.imaging import is_video
+from pacs_core.transcoding import CodecTable, distributions_for
+
+_HEADER = ("TRANSFER SYNTAX", "CODEC", "DECODE", "ENCODE", "BITS", "LIBRARY", "VERSION", "LICENCE")
+
+
+@frozen
+class _Row:
+    """What one codec does for one transfer syntax."""
+
+    syntax: str
+    codec: CodecDescriptor
+    table: CodecTable
+
+    def facts(self) -> dict[str, object]:
+        codec = self.codec
+        return {
+            "codec": codec.name,
+            "decodes": self.syntax in codec.decodes,
+            "decoder": self.table.decoder(self.syntax) is codec,
+            "encodes": self.syntax in codec.encodes,
+            "encoder": self.table.encoder(self.syntax) is codec,
+            "bits": list(codec.bits),
+            "library": codec.library,
+            "version": codec.version,
+            "licence": codec.licence,
+        }
+
+    def cells(self) -> list[str]:
+        facts, (fewest, most) = self.facts(), self.codec.bits
+        return [
+            short_name_of(self.syntax),
+            self.codec.name,
+            _use(facts["decodes"], facts["decoder"]),
+            _use(facts["encodes"], facts["encoder"]),
+            f"{fewest}-{most}" if most > fewest else str(most),
+            self.codec.library,
+            self.codec.version,
+            self.codec.licence,
+        ]
+
+
+_Rows = dict[str, list[_Row]]
+_Missing = dict[str, tuple[str, ...]]
+
+
+def codecs(
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    log_level: LogLevelOption = None,
+) -> int:
+    """List the compressed transfer syntaxes, and which codec decodes and encodes each.
+
+    "yes" is the codec that is used, "spare" one that could be: see transcoding.codecs in the
+    configuration. Native transfer syntaxes need no codec; video is only handed on as it is.
+
+    Parameters
+    ----------
+    as_json
+        Print a JSON array with an object for each transfer syntax.
+    """
+    configure_logging(log_level or "warning")
+    assembly = load_assembly(config)
+    table = assembly.codecs()
+    entries = assembly.registry.entries(CodecDescriptor)
+    installed = [codec for _, codec in entries]
+    there = {record.distribution for record, _ in entries}
+    rows = {
+        uid: [
+            _Row(uid, codec, table) for codec in installed if uid in codec.decodes | codec.encodes
+        ]
+        for uid in _syntaxes(installed)
+    }
+    missing = {uid: _missing(uid, able, there) for uid, able in rows.items()}
+    (_print_json if as_json else _print_table)(rows, missing)
+    return 0
+
+
+def _syntaxes(installed: list[CodecDescriptor]) -> list[str]:
+    """Return those that somebody has a codec for, those of the standard in its order."""
+    handled = {uid for codec in installed for uid in codec.decodes | codec.encodes}
+    known = [
+        syntax.uid
+        for syntax in ALL_TRANSFER_SYNTAXES
+        if encoding_of(syntax.uid).encapsulated
+        and not is_video(syntax.uid)
+        and (syntax.uid in handled or distributions_for(syntax.uid))
+    ]
+    return [*known, *sorted(handled - {*known})]
+
+
+def _print_json(rows: _Rows, missing: _Missing) -> None:
+    listed = [
+        {
+            "transfer_syntax": uid,
+            "name": short_name_of(uid),
+            "codecs": [row.facts() for row in able],
+            "install": list(missing[uid]),
+        }
+        for uid, able in rows.items()
+    ]
+    print(json.dumps(listed, indent=2, ensure_ascii=False))
+
+
+def _print_table(rows: _Rows, missing: _Missing) -> None:
+    cells = [row.cells() for able in rows.values() for row in able]
+    for uid, able in rows.items():
+        if not able:
+            cells.append([short_name_of(uid), "none", "no", "no", "", "", "", ""])
+    print_table(_HEADER, cells)
+    for uid, names in missing.items():
+        if names:
+            print(f"{short_name_of(uid)}: pip install {' or '.join(names)}")
+
+
+def _missing(uid: str, able: list[_Row], there: set[str]) -> tuple[str, ...]:
+    """Return what to install for a transfer syntax that cannot be decoded, or not be encoded."""
+    decodes = any(uid in row.codec.decodes for row in able)
+    encodes = any(uid in row.codec.encodes for row in able)
+    if decodes and encodes:
+        return ()
+    return tuple(name for name in distributions_for(uid) if name not in there)
+
+
+def _use(able: object, used: object) -> str:
+    return "yes" if used else "spare" if able else "no"

@@ -1,0 +1,117 @@
+"""``pacs explain``."""
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pacs_core.app import Assembly, open_transcoder
+from pacs_core.association import AssociationError
+from pacs_core.cli.assembling import load_assembly
+from pacs_core.cli.errors import FAILURE, UsageError
+from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspected, walk
+from pacs_core.cli.options import CLIENT, ClientOptions
+from pacs_core.cli.output import complain, say
+from pacs_core.cli.running import run_async
+from pacs_core.cli.sending import accepted_contexts
+from pacs_core.cli.session import Session, open_session
+from pacs_core.cli.shipments import shipments
+from pacs_core.contracts import Action, Plan, Transcoder
+from pacs_core.dataset import short_name_of
+
+Answers = AsyncIterator[tuple[DicomFile, Collection[str]]]
+
+
+def explain(
+    peer: str,
+    /,
+    *paths: Path,
+    ask: Annotated[bool, Parameter(negative=())] = False,
+    options: ClientOptions = CLIENT,
+) -> int:
+    """Say for each file whether a peer would get it as it is, converted, or not at all, and why.
+
+    Nothing is sent. What the configuration allows is assumed to be accepted, unless the peer is
+    asked.
+
+    Parameters
+    ----------
+    peer
+        AET@HOST:PORT, or the name of a configured peer.
+    paths
+        Files, and folders with all that is below.
+    ask
+        Open an association and let the peer say which transfer syntaxes it accepts.
+    """
+    if not paths:
+        raise UsageError("give at least one file or folder")
+    return run_async(
+        _explain, open_session(peer, options), load_assembly(options.config), paths, ask
+    )
+
+
+async def _explain(session: Session, assembly: Assembly, paths: tuple[Path, ...], ask: bool) -> int:
+    files, code = [], 0
+    async for found in inspected(walk(paths)):
+        if isinstance(found, Unusable):
+            complain(f"{found.path}: {found.reason}")
+            code = FAILURE
+        elif not isinstance(found, Skipped):
+            files.append(found)
+    async with open_transcoder(assembly) as transcoder:
+        answers = (
+            _asked(session, transcoder, files) if ask else _assumed(session, transcoder, files)
+        )
+        async for file, accepted in answers:
+            plan = transcoder.plan(file.transfer_syntax_uid, accepted, session.peer)
+            _print(file, accepted, plan, ask)
+            code = FAILURE if plan.action is Action.REFUSE else code
+    return code
+
+
+async def _assumed(session: Session, transcoder: Transcoder, files: list[DicomFile]) -> Answers:
+    for file in files:
+        offered = transcoder.proposals(file.transfer_syntax_uid, session.peer)
+        # Where nothing can be made of it, what the peer takes shows why.
+        yield file, offered or session.peer.transfer.accepted
+
+
+async def _asked(session: Session, transcoder: Transcoder, files: list[DicomFile]) -> Answers:
+    try:
+        for shipment in shipments(files, transcoder, session.peer):
+            async with session.associate(shipment.proposals) as association:
+                answered = [
+                    (file, [*accepted_contexts(association, file)]) for file in shipment.files
+                ]
+            for file, accepted in answered:
+                yield file, accepted
+    except AssociationError as error:
+        raise session.failure(error) from error
+
+
+def _print(file: DicomFile, accepted: Collection[str], plan: Plan, asked: bool) -> None:
+    stored = short_name_of(file.transfer_syntax_uid)
+    say(f"{file.path}: {plan.action.value}")
+    say(
+        f"  stored in {stored}; the peer {'accepts' if asked else 'would be offered'} "
+        f"{_names(accepted)}"
+    )
+    if plan.action is Action.TRANSCODE:
+        say(f"  goes out in {short_name_of(plan.target)}{_work(plan)}")
+    say(f"  because {plan.reason}")
+
+
+def _names(uids: Iterable[str]) -> str:
+    return ", ".join(map(short_name_of, uids)) or "nothing for its SOP class"
+
+
+def _work(plan: Plan) -> str:
+    steps = [
+        *([f"decoded by {plan.decoder}"] if plan.decoder else []),
+        *([f"encoded by {plan.encoder}"] if plan.encoder else []),
+        *([f"quality {plan.options.quality:g}"] if plan.options.quality is not None else []),
+        *([f"ratio {plan.options.ratio:g}"] if plan.options.ratio is not None else []),
+        *(["with a SOP Instance UID of its own"] if plan.new_uid else []),
+    ]
+    return f", {', '.join(steps)}" if steps else ""
