@@ -16,7 +16,7 @@ from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.source import Buffer
-from pacs_core.transcoding.spool import MAX_IN_MEMORY
+from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import CodecTable, pickled_codecs
 from pacs_core.transcoding.workers import CodecWorkers
@@ -66,8 +66,9 @@ class NodeTranscoder(Transcoder):
     async def transcode(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         """Iterate over the dataset in the form that was planned.
 
-        What fails in the first 16 MiB of what comes out fails before the first chunk; what is
-        compressed fails before that whatever its size.
+        Nothing of an image comes out before all of its frames are converted: more than 16 MiB
+        wait in a temporary file. Of a dataset whose elements alone are encoded anew, what fails
+        in the first 16 MiB fails before the first chunk.
         """
         if plan.action is Action.REFUSE:
             raise TranscodingError(plan.reason)
@@ -76,7 +77,8 @@ class NodeTranscoder(Transcoder):
                 yield chunk
             return
         try:
-            async with closing(_held_back(self._pieces(plan, dataset))) as chunks:
+            hold = _spooled if plan.decoder or plan.encoder else _held_back
+            async with closing(hold(self._pieces(plan, dataset))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except FAULTS as error:
@@ -87,6 +89,19 @@ class NodeTranscoder(Transcoder):
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         conveyor = Conveyor(self._workers, self._tasks)
         return converted(plan, dataset, conveyor, *pickled_codecs(plan, self.table))
+
+
+async def _spooled(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+    """Hand out nothing before there is all of it."""
+    spool = Spool()
+    try:
+        async with closing(_gathered(pieces)) as chunks:
+            async for chunk in chunks:
+                await spool.add(chunk)
+        async for chunk in spool.chunks():
+            yield chunk
+    finally:
+        spool.close()
 
 
 async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:

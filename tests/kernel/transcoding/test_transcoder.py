@@ -36,7 +36,15 @@ from pacs_core.imaging import (
     frame_item,
     image_of,
 )
-from pacs_core.transcoding import NodeTranscoder, Planner, codec_table, conversion, transcoder
+from pacs_core.transcoding import (
+    NodeTranscoder,
+    Planner,
+    codec_table,
+    conversion,
+    errors,
+    transcoder,
+)
+from pacs_core.transcoding.spool import Spool
 
 pytestmark = pytest.mark.anyio
 
@@ -308,6 +316,21 @@ async def test_a_crash_keeps_its_kind_and_names_the_frame(running_transcoder, od
     assert len(read(EXPLICIT, whole).frames) == 3
 
 
+async def test_a_large_image_that_breaks_in_its_last_frame_has_sent_nothing(
+    running_transcoder, odd_codecs, monkeypatch
+):
+    """An association would have to be aborted in the middle of a dataset."""
+    monkeypatch.setattr(transcoder, "Spool", lambda: Spool(100))
+    odd = CodecDescriptor("odd", {J2K}, set(), odd_codecs.Odd)
+    frames = [bytes(70)] * 20 + [b"crash".ljust(70, b"\0")]
+    codestreams = encapsulate([70] * 21) + b"".join(p for f in frames for p in frame_item(f))
+    data = encode_attributes(attributes(21), J2K) + codestreams + SEQUENCE_END
+    async with running_transcoder([odd]) as running:
+        chunks = running.transcode(running.plan(J2K, {EXPLICIT}), chunked(data, 50))
+        with pytest.raises(errors.CodecCrashedError, match="frame 21"):
+            await anext(chunks)
+
+
 async def test_a_refused_plan_is_an_error(running_transcoder):
     async with running_transcoder() as running:
         plan = running.plan(EXPLICIT, ())
@@ -336,10 +359,18 @@ async def test_small_pieces_come_together(running_transcoder):
 
 
 async def test_no_more_is_read_than_workers_can_take(running_transcoder, monkeypatch):
-    monkeypatch.setattr(transcoder, "MAX_IN_MEMORY", 1)
-    monkeypatch.setattr(transcoder, "_SMALL", 1)
     frames = [bytes([number]) * 70 for number in range(100)]
-    served = 0
+    served = taken = most = 0
+
+    class Watched(Spool):
+        async def add(self, chunk):
+            nonlocal taken, most
+            taken += len(chunk) == 70
+            most = max(most, served - taken)
+            await super().add(chunk)
+
+    monkeypatch.setattr(transcoder, "Spool", Watched)
+    monkeypatch.setattr(transcoder, "_SMALL", 1)
 
     async def slowly():
         nonlocal served
@@ -348,12 +379,9 @@ async def test_no_more_is_read_than_workers_can_take(running_transcoder, monkeyp
             served += 1
             yield data[start : start + 82]
 
-    most = taken = 0
     async with running_transcoder(workers=2) as running:
-        async for chunk in running.transcode(running.plan(J2K, {EXPLICIT}), slowly()):
-            taken += len(chunk) == 70
-            most = max(most, served - taken)
-    assert taken == 100
+        async for _ in running.transcode(running.plan(J2K, {EXPLICIT}), slowly()):
+            assert taken == 100
     # The header and the offset table, and what is in flight
     assert most <= 12 + 3 + 3
 
@@ -371,16 +399,10 @@ async def test_an_iteration_that_is_given_up_ends_its_frames(running_transcoder,
 
 @pytest.mark.parametrize("room", [0, 100, 1000])
 async def test_encoded_frames_wait_in_memory_or_in_a_file(running_transcoder, monkeypatch, room):
-    monkeypatch.setattr(conversion, "Spool", lambda _: conversion_spool(room))
+    monkeypatch.setattr(conversion, "Spool", lambda _: Spool(room))
     async with running_transcoder() as running:
         outcome = await converted(running, EXPLICIT, J2K, dataset(EXPLICIT, FRAMES))
     assert read(J2K, outcome) == read(J2K, dataset(J2K, FRAMES))
-
-
-def conversion_spool(room):
-    from pacs_core.transcoding.spool import Spool
-
-    return Spool(room)
 
 
 async def test_a_header_without_end_is_refused(running_transcoder):
