@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 from attrs import frozen
 
+from pacs_core.concurrency import Threads
 from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file, texts
 from pacs_core.dimse import is_valid_uid
 
@@ -18,6 +19,8 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 
 _CHUNK = 1024 * 1024
 _SCANNED_AT_ONCE = 64
+_AT_ONCE = 64 * 1024  # bytes that were scanned just now, and take less time than a thread
+_READERS = Threads(4, "file-reader")
 
 
 @frozen
@@ -72,7 +75,9 @@ class DicomFile:
         """
         if self.length > _CHUNK:
             return self.chunks()
-        return await anyio.to_thread.run_sync(self._read)
+        if self.length <= _AT_ONCE:
+            return self._read()
+        return await _READERS.run(self._read)
 
     def _read(self) -> bytes:
         with self.path.open("rb") as file:

@@ -17,7 +17,7 @@ from pacs_core.dimse import Command, StatusCategory, category
 from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AsynchronousOperations
 
-Dataset = bytes | AsyncIterable[bytes | memoryview]
+DatasetSource = bytes | AsyncIterable[bytes | memoryview]
 
 _TRIES = 2
 """Associations that may drop while a file is on its way."""
@@ -102,17 +102,20 @@ class _Run:
     dropped: list[_Attempt] = field(factory=list)
     answered: int = 0
     reason: str = ""
+    _ways: dict[tuple[str, str], tuple[Plan, Mapping[str, int]]] = field(factory=dict)
 
     async def send_all(self, association: Association, window: int) -> None:
+        """Send as many at once as the window has room for, with the next one at hand."""
+        slots = anyio.Semaphore(window, fast_acquire=True)
         async with anyio.create_task_group() as tasks:
-            for _ in range(window):
-                tasks.start_soon(self._work, association)
+            for _ in range(window + 1):
+                tasks.start_soon(self._work, association, slots)
 
-    async def _work(self, association: Association) -> None:
+    async def _work(self, association: Association, slots: anyio.Semaphore) -> None:
         while self.queue and not self.reason:
             attempt = self.queue.popleft()
             try:
-                await self._send(association, attempt.file)
+                await self._send(association, attempt, slots)
             except AssociationError as error:
                 attempt.tries += 1
                 self.reason = self.reason or str(error)
@@ -126,14 +129,19 @@ class _Run:
     def tally(self) -> Tally:
         return self.sending.tally
 
-    async def _send(self, association: Association, file: DicomFile) -> None:
-        contexts, peer = accepted_contexts(association, file), self.sending.session.peer
-        plan = self.sending.transcoder.plan(file.transfer_syntax_uid, contexts, peer)
+    async def _send(
+        self, association: Association, attempt: _Attempt, slots: anyio.Semaphore
+    ) -> None:
+        file = attempt.file
+        plan, contexts = self._way(association, file)
         if plan.action is Action.REFUSE:
             self.answered += 1
             self.tally.failed(file.path, _unacceptable(plan, contexts, file))
             return
-        async with self._dataset(plan, file) as dataset:
+        async with self._dataset(plan, file) as dataset, slots:
+            if self.reason:
+                self.queue.appendleft(attempt)
+                return
             response = await association.c_store(
                 file.sop_class_uid,
                 plan.sop_instance_uid(file.sop_instance_uid),
@@ -144,12 +152,21 @@ class _Run:
         self._note(file, response)
 
     @asynccontextmanager
-    async def _dataset(self, plan: Plan, file: DicomFile) -> AsyncIterator[Dataset]:
+    async def _dataset(self, plan: Plan, file: DicomFile) -> AsyncIterator[DatasetSource]:
         if plan.action is Action.PASS_THROUGH:
             yield await file.dataset()
             return
-        async with begun(self.sending.transcoder.transcode(plan, file.chunks())) as dataset:
-            yield dataset
+        async with begun(self.sending.transcoder.transcode(plan, file.chunks())) as converted:
+            yield converted
+
+    def _way(self, association: Association, file: DicomFile) -> tuple[Plan, Mapping[str, int]]:
+        """Return how a file goes out, and in which contexts it could: once for all of its form."""
+        form = file.sop_class_uid, file.transfer_syntax_uid
+        if form not in self._ways:
+            contexts, peer = accepted_contexts(association, file), self.sending.session.peer
+            plan = self.sending.transcoder.plan(file.transfer_syntax_uid, contexts, peer)
+            self._ways[form] = plan, contexts
+        return self._ways[form]
 
     def _note(self, file: DicomFile, response: Command) -> None:
         kind = category(response.status or 0)
