@@ -20,17 +20,23 @@ def anyio_backend() -> str:
 
 # Not $PATH: in the environment's bin, pynetdicom has programs of the same names.
 PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
-PEER_PROGRAMS = ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp")
+PEER_PROGRAMS = {
+    "dcmtk": ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp"),
+    "libgdcm-tools": ("gdcmconv",),
+}
+"""By the package that has them, which is what the marker names; DCMTK if it names none."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests whose peer programs are not there, or fail them where they have to be."""
-    if item.get_closest_marker("peer") is None:
-        return
-    missing = [p for p in PEER_PROGRAMS if shutil.which(p, path=PEER_PATH) is None]
-    if not missing:
-        return
-    reason = f"DCMTK's {', '.join(missing)} not found; apt-get install dcmtk"
+    marker = item.get_closest_marker("peer")
+    for package in (marker.args or ("dcmtk",)) if marker else ():
+        missing = [p for p in PEER_PROGRAMS[package] if shutil.which(p, path=PEER_PATH) is None]
+        if missing:
+            _do_without(f"{', '.join(missing)} not found; apt-get install {package}")
+
+
+def _do_without(reason: str) -> None:
     if os.environ.get("PACS_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -4,6 +4,7 @@ from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble
 from pacs_core.app.capabilities import CAPABILITIES, Capability, missing_capabilities
 from pacs_core.app.examination import record_configuration_error
+from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
 from pacs_core.app.serve import serve
@@ -23,6 +24,7 @@ __all__ = [
     "missing_capabilities",
     "open_archive",
     "open_transcoder",
+    "read_frame",
     "record_configuration_error",
     "run_node",
     "serve",

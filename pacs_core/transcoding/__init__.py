@@ -6,6 +6,7 @@ from pacs_core.transcoding.errors import (
     CodecTimeoutError,
 )
 from pacs_core.transcoding.files import FileConversion, convert_file
+from pacs_core.transcoding.frames import StoredFrame, decoded_frame
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
@@ -31,6 +32,7 @@ __all__ = [
     "NodeTranscoder",
     "Planner",
     "Spool",
+    "StoredFrame",
     "TranscodingSettings",
     "WorkerLimits",
     "WorkerProcess",
@@ -38,6 +40,7 @@ __all__ = [
     "begun",
     "codec_table",
     "convert_file",
+    "decoded_frame",
     "distributions_for",
     "started_early",
 ]

@@ -110,9 +110,10 @@ async def _by_frames(transcoder: NodeTranscoder, conversion: FileConversion) -> 
     draft = await anyio.to_thread.run_sync(FileDraft, draft_path(conversion.target))
     try:
         await anyio.to_thread.run_sync(draft.write, conversion.head)
-        pieces = transcoder.transcode(conversion.plan, conversion.chunks())
-        async with closing(pieces) as chunks:
-            await _write(draft, chunks)
+        async with closing(conversion.chunks()) as dataset:
+            pieces = transcoder.transcode(conversion.plan, dataset)
+            async with closing(pieces) as chunks:
+                await _write(draft, chunks)
         await anyio.to_thread.run_sync(draft.finish, conversion.target, conversion.overwrite)
     finally:
         with anyio.CancelScope(shield=True):

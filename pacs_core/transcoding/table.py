@@ -49,10 +49,11 @@ def pickled_codecs(plan: Plan, table: CodecTable) -> tuple[bytes, bytes]:
     """Return the decoder and the encoder of a plan, as a `Job` has them."""
     decoder = table.decoder(plan.source) if plan.decoder else None
     encoder = table.encoder(plan.target) if plan.encoder else None
-    return _pickled(decoder), _pickled(encoder)
+    return pickled(decoder), pickled(encoder)
 
 
-def _pickled(descriptor: CodecDescriptor | None) -> bytes:
+def pickled(descriptor: CodecDescriptor | None) -> bytes:
+    """Return what a `Job` has of a codec; nothing if there is none."""
     return pickle.dumps(descriptor.create) if descriptor is not None else b""
 
 

@@ -35,16 +35,16 @@ ALL = frozenset(FORMATS)
 LOSSY_JPEG = frozenset({"8"})
 
 
-def program(name: str) -> str:
-    path = shutil.which(name, path="/usr/bin:/usr/local/bin")
-    return path or pytest.skip(f"{name} is not installed")
+PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
 
 
 def by_program(*command: str) -> Callable[[Path], object]:
     def decode(path: Path) -> object:
         out = path.with_name("decoded.dcm")
         environment = {**os.environ, "TCP_NODELAY": "1"}
-        arguments = [program(command[0]), *command[1:], str(path), str(out)]
+        program = shutil.which(command[0], path=PEER_PATH)
+        assert program is not None
+        arguments = [program, *command[1:], str(path), str(out)]
         subprocess.run(arguments, check=True, capture_output=True, env=environment, timeout=30)
         dataset = dcmread(out)
         kind = f"<{'i' if dataset.PixelRepresentation else 'u'}{dataset.BitsAllocated // 8}"
@@ -80,7 +80,7 @@ class Peer:
     syntaxes: tuple[str, ...]
     formats: frozenset[str] = ALL
     tolerance: int = 0
-    is_program: bool = False
+    package: str = ""
 
 
 JPEG, JPEG_LS, J2K, HT = ("57", "70"), ("80", "81"), ("90", "91"), ("201", "202")
@@ -88,12 +88,12 @@ DCMDJPEG = by_program("dcmdjpeg", "--conv-never")
 GDCM = by_program("gdcmconv", "--raw")
 PEERS = [
     # dcmdjpeg leaves the sign of samples of 12 bits to who reads the native pixels.
-    Peer("DCMTK", DCMDJPEG, JPEG, ALL - {"12s"}, is_program=True),
-    Peer("DCMTK", DCMDJPEG, ("50", "51"), LOSSY_JPEG, is_program=True),
-    Peer("DCMTK", DCMDJPEG, ("51",), frozenset({"12"}), is_program=True),
-    Peer("DCMTK", by_program("dcmdjpls"), JPEG_LS, is_program=True),
-    Peer("GDCM", GDCM, (*JPEG, *JPEG_LS, *J2K), is_program=True),
-    Peer("GDCM", GDCM, ("50", "51"), LOSSY_JPEG, is_program=True),
+    Peer("DCMTK", DCMDJPEG, JPEG, ALL - {"12s"}, package="dcmtk"),
+    Peer("DCMTK", DCMDJPEG, ("50", "51"), LOSSY_JPEG, package="dcmtk"),
+    Peer("DCMTK", DCMDJPEG, ("51",), frozenset({"12"}), package="dcmtk"),
+    Peer("DCMTK", by_program("dcmdjpls"), JPEG_LS, package="dcmtk"),
+    Peer("GDCM", GDCM, (*JPEG, *JPEG_LS, *J2K), package="libgdcm-tools"),
+    Peer("GDCM", GDCM, ("50", "51"), LOSSY_JPEG, package="libgdcm-tools"),
     Peer("pylibjpeg", by_pydicom("pylibjpeg"), JPEG, ALL - {"8of16"}),
     Peer("pylibjpeg", by_pydicom("pylibjpeg"), ("50", "51"), LOSSY_JPEG, tolerance=1),
     Peer("pylibjpeg", by_pydicom("pylibjpeg"), ("51",), frozenset({"12"}), tolerance=1),
@@ -107,7 +107,7 @@ CASES = [
         syntax,
         name,
         id=f"{peer.name}-{syntax}-{name}",
-        marks=[pytest.mark.peer] if peer.is_program else [],
+        marks=[pytest.mark.peer(peer.package)] if peer.package else [],
     )
     for peer in PEERS
     for syntax in peer.syntaxes

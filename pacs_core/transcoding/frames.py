@@ -1,0 +1,121 @@
+"""One frame of a dataset, decoded in a worker process."""
+
+from collections.abc import AsyncIterable
+
+from attrs import evolve, frozen
+
+from pacs_core.contracts import CodecError, FrameFormat, TranscodingError
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Attributes,
+    encoding_of,
+    parse_attributes,
+    short_name_of,
+)
+from pacs_core.imaging import Image, image_of, is_video, native_format
+from pacs_core.transcoding.conversion import FAULTS
+from pacs_core.transcoding.messages import Job
+from pacs_core.transcoding.remedies import remedy
+from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
+from pacs_core.transcoding.streams import closing
+from pacs_core.transcoding.table import pickled
+from pacs_core.transcoding.transcoder import NodeTranscoder
+
+_PIXEL_DATA = 0x7FE0_0010
+
+
+@frozen
+class StoredFrame:
+    """A frame, and what its dataset says of it.
+
+    Attributes
+    ----------
+    data : bytes
+        Native samples: by pixel, little endian, in ``format.bits_allocated`` bits each.
+    format : FrameFormat
+        Its photometric interpretation is RGB where the transfer syntax transforms colours itself.
+    number : int
+        From 1.
+    attributes : Attributes
+        What precedes Pixel Data, without values of bulk VRs.
+    header : bytes
+        The same, encoded in explicit VR little endian, with all values.
+    """
+
+    data: bytes
+    format: FrameFormat
+    number: int
+    attributes: Attributes
+    header: bytes
+
+
+async def decoded_frame(
+    transcoder: NodeTranscoder,
+    transfer_syntax_uid: str,
+    dataset: AsyncIterable[Buffer],
+    number: int = 1,
+) -> StoredFrame:
+    """Read a frame, and decode it if it is compressed.
+
+    Parameters
+    ----------
+    transcoder : NodeTranscoder
+    transfer_syntax_uid : str
+    dataset : async iterable of bytes-like
+        No more is read of it than needed; it is closed then.
+    number : int
+        Of the frame, from 1.
+
+    Raises
+    ------
+    TranscodingError
+        There is no such frame, or it cannot be decoded.
+    """
+    try:
+        async with closing(dataset) as chunks:
+            return await _frame(transcoder, transfer_syntax_uid, chunks, number)
+    except FAULTS as error:
+        raise TranscodingError(str(error)) from error
+
+
+async def _frame(
+    transcoder: NodeTranscoder, uid: str, dataset: AsyncIterable[Buffer], number: int
+) -> StoredFrame:
+    source = SourceDataset(uid, dataset)
+    header = await source.header()
+    if source.pixel_data is None or source.pixel_data.tag != _PIXEL_DATA:
+        raise TranscodingError("the dataset has no Pixel Data (7FE0,0010)")
+    attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
+    image = image_of(attributes)
+    if not 1 <= number <= image.frames:
+        raise TranscodingError(f"there is no frame {number}: the image has {image.frames}")
+    job = _job(transcoder, uid, image)
+    frame = await _nth(source, image, header, number)
+    if job is None:
+        return StoredFrame(frame, native_format(image), number, attributes, header)
+    try:
+        decoded = await transcoder.workers.run(job, frame)
+    except CodecError as error:
+        raise TranscodingError(f"frame {number}: {error}") from error
+    return StoredFrame(bytes(decoded.data), decoded.format, number, attributes, header)
+
+
+def _job(transcoder: NodeTranscoder, uid: str, image: Image) -> Job | None:
+    if not encoding_of(uid).encapsulated:
+        return None
+    if is_video(uid):
+        raise TranscodingError(f"{short_name_of(uid)} is a video, which is not taken apart")
+    decoder = transcoder.table.decoder(uid)
+    if decoder is None:
+        raise TranscodingError(f"no installed codec decodes {short_name_of(uid)}{remedy(uid)}")
+    return Job(evolve(image.format, planar_configuration=0), pickled(decoder))
+
+
+async def _nth(source: SourceDataset, image: Image, header: bytes, number: int) -> bytes:
+    passed = 0
+    async with closing(source.frames(image, header)) as frames:
+        async for frame in frames:
+            passed += 1
+            if passed == number:
+                return frame
+    raise TranscodingError(f"Pixel Data end before frame {number}")
