@@ -23,16 +23,18 @@ _COMMON_STUDIES = 400
 _PER_SERIES = million.INSTANCES_PER_SERIES
 _PER_STUDY = million.SERIES_PER_STUDY * _PER_SERIES
 _REPETITIONS = 10
+_MARKS = {1: "first", 100: "100th"}
 _STRIDE = 37  # so that each repetition asks for another study
 
 
 @frozen
 class Search:
-    """A query: its level, and the keys to match given the number of a study."""
+    """A query: its level, the keys to match given the number of a study, and what is timed."""
 
     name: str
     level: str
     keys: Callable[[int], dict[str, str]]
+    timed: tuple[str, ...] = ("first", "last")
 
 
 def _prefix(study: int) -> str:
@@ -54,7 +56,7 @@ SEARCHES = (
         "STUDY",
         lambda n: {"ModalitiesInStudy": data.modality(n), "StudyDate": data.study_date(n)},
     ),
-    Search("all studies", "STUDY", lambda _: {}),
+    Search("all studies", "STUDY", lambda _: {}, ("first", "100th", "last")),
     Search("series of a study", "SERIES", lambda n: {"StudyInstanceUID": data.study_uid(n)}),
     Search(
         "images of a series",
@@ -82,7 +84,7 @@ def cases(options: Options) -> Iterator[Case]:
     metrics = tuple(
         Metric(f"{search.name}, {which} response", "ms", higher_is_better=False)
         for search in SEARCHES
-        for which in ("first", "last")
+        for which in search.timed
     )
     filled, given = partial(_filled_session, common), partial(_given_session, large)
     yield Case(f"C-FIND in {common * _PER_STUDY}", "find", metrics, filled, reused=True)
@@ -142,24 +144,25 @@ def _measure(node: Running, studies: int) -> list[float]:
     return times
 
 
-def _latencies(client: Client, search: Search, studies: int) -> tuple[float, float]:
+def _latencies(client: Client, search: Search, studies: int) -> list[float]:
     _find(client, search, 0)
     repetitions = range(_STRIDE, _STRIDE * (_REPETITIONS + 1), _STRIDE)
-    firsts, lasts = zip(*(_find(client, search, n % studies) for n in repetitions), strict=True)
-    return median(firsts) * 1000, median(lasts) * 1000
+    times = [_find(client, search, n % studies) for n in repetitions]
+    return [median(each[which] for each in times) * 1000 for which in search.timed]
 
 
-def _find(client: Client, search: Search, study: int) -> tuple[float, float]:
+def _find(client: Client, search: Search, study: int) -> dict[str, float]:
     returned = dict.fromkeys(_RETURNED[search.level].split(), "")
     keys = data.identifier(QueryRetrieveLevel=search.level, **returned | search.keys(study))
     request = wire.request(wire.C_FIND_RQ, wire.STUDY_ROOT_FIND, dataset=True)
     message = client.encode(1, request, keys)
     started = monotonic()
     client.send(message)
-    responses = client.responses()
-    found = next(responses).dataset_bytes
-    first = monotonic() - started
-    for response in responses:
+    found, times = 0, {}
+    for number, response in enumerate(client.responses(), 1):
         found += response.dataset_bytes
+        if (name := _MARKS.get(number)) is not None:
+            times[name] = monotonic() - started
     assert found, f"nothing was found: {search.name} {study}"
-    return first, monotonic() - started
+    times["last"] = monotonic() - started
+    return {"100th": times["last"], **times}
