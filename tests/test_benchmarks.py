@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def benchmark(tmp_path: Path):
-    def run(*arguments: str) -> list[dict]:
+    def run(*arguments: str, contestant: str = "ours-none") -> list[dict]:
         output = tmp_path / "results"
         command = [sys.executable, "-m", "tests.benchmarks", *arguments, "--quick"]
-        options = ["--contestants", "ours-none", "--places", "disk", "--disk", str(tmp_path)]
+        options = ["--contestants", contestant, "--places", "disk", "--disk", str(tmp_path)]
         result = subprocess.run(
             [*command, *options, "--scale", "0.001", "--output", str(output)],
             cwd=ROOT,
@@ -25,7 +25,7 @@ def benchmark(tmp_path: Path):
         )
         assert result.returncode == 0, result.stdout + result.stderr
         assert (output / "results.svg").read_text().startswith("<svg")
-        assert "ours-none" in (output / "results.md").read_text()
+        assert contestant in (output / "results.md").read_text()
         return json.loads((output / "results.json").read_text())
 
     return run
@@ -37,6 +37,16 @@ def test_stores_and_retrieves(benchmark):
         "C-STORE small × 2",
         "C-GET 10 images",
         "C-MOVE 10 images",
+    ]
+    assert all(value > 0 for figure in figures for value in figure["values"])
+
+
+def test_converts(benchmark):
+    figures = benchmark("codecs", "--syntaxes", "JPEG-LS", contestant="ours-convert")
+    assert [(figure["case"], figure["metric"]) for figure in figures] == [
+        ("encode JPEG-LS, 10 images", "native pixels, whole run"),
+        ("encode JPEG-LS, 10 images", "files, native by encoded"),
+        ("decode JPEG-LS, 10 images", "native pixels, whole run"),
     ]
     assert all(value > 0 for figure in figures for value in figure["values"])
 

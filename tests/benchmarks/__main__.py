@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import evolve
 
 from . import report
-from .runner import PLACES, Options, run, warm
+from .runner import PLACES, SYNTAXES, Options, run, warm
 from .senders import chosen
 from .workloads import WORKLOADS
 
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, help="runs of each contestant, in turn")
     add("--seconds", type=float, default=2.0, help="length of a run of repeated operations")
     add("--sizes", type=_words, default=("ct", "small"), help="of C-STORE")
+    add("--syntaxes", type=_words, default=SYNTAXES, help=f"of {', '.join(SYNTAXES)}")
     add("--associations", type=_numbers, default=(1, 4, 16), help="of C-STORE and C-ECHO")
     add("--places", type=_words, default=tuple(PLACES), help=f"of {', '.join(PLACES)}")
     add("--disk", type=Path, default=PLACES["disk"], help="a directory on the disk to measure")
@@ -51,6 +52,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         seconds=arguments.seconds,
         associations=arguments.associations,
         sizes=arguments.sizes,
+        syntaxes=arguments.syntaxes,
         places=places,
         scale=arguments.scale,
     )

@@ -13,6 +13,16 @@ from attrs import define, field, frozen
 from .client import PeerError
 from .contestant import Contestant
 
+SYNTAXES = (
+    "RLE Lossless",
+    "JPEG Lossless",
+    "JPEG Baseline",
+    "JPEG-LS",
+    "JPEG 2000 Lossless",
+    "HTJ2K Lossless",
+    "JPEG XL Lossless",
+)
+"""Transfer syntaxes that are measured; the last two of this project alone."""
 PLACES = {"disk": Path(tempfile.gettempdir()), "tmpfs": Path("/dev/shm")}
 
 
@@ -25,6 +35,7 @@ class Options:
     seconds: float = 2.0
     associations: tuple[int, ...] = (1, 4, 16)
     sizes: tuple[str, ...] = ("ct", "small")
+    syntaxes: tuple[str, ...] = SYNTAXES
     places: Mapping[str, Path] = field(factory=lambda: dict(PLACES))
     quick: bool = False
     scale: float = 1.0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .contestant import Contestant
 from .contestants import CONTESTANTS, dcmtk, needs, needs_module
+from .converters import CONVERTERS
 
 
 def _pacs_store(directory: Path, port: int, _: int) -> Sequence[str]:
@@ -56,6 +57,6 @@ def chosen(names: Sequence[str]) -> list[Contestant]:
     """Return those of all whose names begin with one of those given; all if none is given."""
     return [
         contestant
-        for contestant in (*CONTESTANTS, *SENDERS)
+        for contestant in (*CONTESTANTS, *SENDERS, *CONVERTERS)
         if not names or contestant.name.startswith(tuple(names))
     ]

@@ -168,7 +168,7 @@ def test_palettes(extract, samples: Path, write, bits: int) -> None:
 def test_colours(extract, samples: Path, write) -> None:
     rgb = pydicom.dcmread(samples / "SC_rgb_rle.dcm")
     assert (shown(extract, samples / "SC_rgb_rle.dcm") == pixel_array(rgb)).all()
-    source = samples / "examples_ybr_color.dcm"
+    source = samples / "SC_ybr_full_422_uncompressed.dcm"
     reference = pixel_array(pydicom.dcmread(source), index=0)  # turned into RGB
     assert np.abs(shown(extract, source) - reference).max() <= 1
     wide = np.array([[[0, 65535, 32768]]], "<u2")
