@@ -55,8 +55,8 @@ class BatchQueue(Generic[ItemT]):
         while not self._items and not self.closed:
             self._arrival = anyio.Event()
             await self._arrival.wait()
-            if linger and not self.closed:
-                await anyio.sleep(linger)
+        if linger and len(self._items) < limit and not self.closed:
+            await anyio.sleep(linger)
         batch = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
         self._wake_producers()
         return batch

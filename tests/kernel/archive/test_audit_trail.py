@@ -76,13 +76,18 @@ async def test_a_failing_sink_stops_nothing_and_is_logged_seldom(caplog):
 
 
 async def test_a_full_queue_drops_counts_and_logs_once(caplog):
-    gate = anyio.Event()
-    sink = Sink(gate.wait)
+    begun, gate = anyio.Event(), anyio.Event()
+
+    async def stall():
+        begun.set()
+        await gate.wait()
+
+    sink = Sink(stall)
     trail = NodeAuditTrail([("slow", sink, False)], capacity=2)
     async with anyio.create_task_group() as group:
         await trail.start(group)
         await trail.record(event(0))
-        await anyio.wait_all_tasks_blocked()
+        await begun.wait()
         for number in range(1, 6):
             await trail.record(event(number))
         gate.set()
@@ -90,6 +95,20 @@ async def test_a_full_queue_drops_counts_and_logs_once(caplog):
     assert sink.numbers == [0, 1, 2]
     assert trail.dropped == {"slow": 3}
     assert caplog.text.count("events are dropped") == 1
+
+
+async def test_events_gather_also_while_the_last_ones_are_written():
+    """A batch costs a hop to a thread: under load there must not be one for each event."""
+    sink = Sink(lambda: anyio.sleep(0.002))
+    trail = NodeAuditTrail([("file", sink, False)])
+    async with anyio.create_task_group() as group:
+        await trail.start(group)
+        for number in range(100):
+            await trail.record(event(number))
+            await anyio.sleep(0.001)
+        await trail.stop()
+    assert sink.numbers == list(range(100))
+    assert len(sink.batches) < 30
 
 
 async def test_record_waits_for_required_sinks():
