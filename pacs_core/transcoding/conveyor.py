@@ -1,6 +1,7 @@
 """Frames on their way through the workers: several at once, and out in the order they went in."""
 
 from collections import deque
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -9,6 +10,9 @@ from attrs import define, field
 from pacs_core.contracts import CodecError, TranscodingError
 from pacs_core.transcoding.messages import Buffer, ConvertedFrame, Job
 from pacs_core.transcoding.workers import CodecWorkers
+
+MAX_IN_FLIGHT: Final = 64 * 1024 * 1024
+"""Native bytes of frames that are under way at once; a larger frame is on its way alone."""
 
 
 @define(eq=False)
@@ -45,11 +49,12 @@ class Conveyor:
         self._tasks = tasks
         self._tickets: deque[_Ticket] = deque()
         self._taken = 0
+        self._size = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether all workers are busy with this dataset, and the next frame is at hand."""
-        return len(self._tickets) > self._workers.limits.processes
+        """Whether a frame must be taken first: workers or memory have no room for another."""
+        return len(self._tickets) > self._workers.limits.processes or self._size >= MAX_IN_FLIGHT
 
     @property
     def is_empty(self) -> bool:
@@ -60,6 +65,7 @@ class Conveyor:
         """Send a frame on its way."""
         ticket = _Ticket(job, frame)
         self._tickets.append(ticket)
+        self._size += job.format.size
         self._tasks.start_soon(ticket.work, self._workers)
 
     async def take(self) -> ConvertedFrame:
@@ -73,6 +79,7 @@ class Conveyor:
         ticket = self._tickets[0]
         await ticket.done.wait()
         self._tickets.popleft()
+        self._size -= ticket.job.format.size
         self._taken += 1
         outcome = ticket.outcome
         if isinstance(outcome, ConvertedFrame):
@@ -85,3 +92,4 @@ class Conveyor:
         """Give up all frames that are on their way."""
         while self._tickets:
             self._tickets.popleft().scope.cancel()
+        self._size = 0

@@ -32,8 +32,8 @@ class TranscodingSettings:
         Transfer syntaxes to send, the best first, to peers that have no preferences of their
         own. Empty sends what is stored wherever it is accepted.
     codecs : mapping of str to str
-        Name of the codec to use for a transfer syntax, where the first in plugin order is not the
-        right one.
+        Name of the codec to use for a transfer syntax, instead of the first in the order of
+        plugins that is configured, or else the one that is said to be faster.
     limits : WorkerLimits
     """
 

@@ -65,7 +65,7 @@ def codec_table(
     Parameters
     ----------
     descriptors : iterable of CodecDescriptor
-        In plugin order: the first that knows a transfer syntax is taken.
+        The preferred ones first: the first that knows a transfer syntax is taken.
     choices : mapping of str to str
         Names of the codecs to take instead, by transfer syntax UID; each for whatever of decoding
         and encoding it knows.

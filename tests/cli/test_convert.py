@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pydicom
@@ -157,6 +159,21 @@ def test_a_large_file_is_converted_frame_by_frame(pacs, samples: Path, tmp_path:
     assert (result.code, result.err) == (0, "")
     assert pydicom.dcmread(tmp_path / "back.dcm").PixelData == dataset.PixelData
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_interrupted_conversion_leaves_nothing(spawn, samples: Path, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(samples / "MR_small.dcm")
+    dataset.NumberOfFrames = 6000
+    dataset.PixelData = bytes(os.urandom(8192)) * 6000
+    dataset.save_as(tmp_path / "large.dcm")
+    source, target = str(tmp_path / "large.dcm"), str(tmp_path / "out.dcm")
+    process = spawn("convert", source, target, "-t", "J2K Lossless")
+    while process.poll() is None and not list(tmp_path.glob(".*.part")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["large.dcm"]
 
 
 def test_an_output_that_cannot_be_written_is_named(pacs, folder: Path, tmp_path: Path) -> None:

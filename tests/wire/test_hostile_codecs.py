@@ -96,6 +96,7 @@ async def test_a_codec_that_misbehaves_costs_one_sub_operation(
         assert failed == {uids[1]}
         assert stored_uids(target) == {*uids} - failed
         assert (final.status, final.number_of_failed_suboperations) == (0xB000, 1)
+        assert final.error_comment.startswith("frame 2: the codec")
         logged = [r.getMessage() for r in caplog.records if uids[1] in r.getMessage()]
         assert any(FAULTS[fault] in line and "frame 2" in line for line in logged)
         processes = transcoder.workers.pids

@@ -146,8 +146,14 @@ async def _store(item: Item, destination: Destination, progress: Progress) -> No
         else:
             status = await destination.store(item)
     except UnsendableError as error:
-        reason = str(error)
+        reason = _what_is_wrong(error)
     finally:
         await item.close()
     reason = destination.reason or reason or f"C-STORE was answered {describe(status)}"
     progress.record(item.instance.identity.sop_instance_uid, status, reason)
+
+
+def _what_is_wrong(error: UnsendableError) -> str:
+    """Return the cause without what it foiled: Error Comment has room for 64 characters."""
+    failure = error.__cause__ or error
+    return str(failure.__cause__ or failure)
