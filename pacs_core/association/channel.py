@@ -1,5 +1,6 @@
 """The upper layer machine on a byte stream."""
 
+import asyncio
 from contextlib import suppress
 
 import anyio
@@ -10,6 +11,7 @@ from pacs_core.concurrency import Lock
 from pacs_core.contracts import Timeouts
 from pacs_core.upper_layer import Event, Limits, Role, UpperLayer
 
+_FEW = 256  # buffers that may gather: 64 short messages
 _ABORT_GRACE = 1.0  # seconds for an A-ABORT to leave when the peer may not be reading
 
 
@@ -34,6 +36,7 @@ class Channel:
         self._transport = transport
         self._unread: list[Event] = []
         self._sending = Lock()
+        self._due = False
 
     async def receive(self) -> list[Event]:
         """Wait for bytes and return what they mean; sends what the protocol demands in answer."""
@@ -44,7 +47,7 @@ class Channel:
         if not data:
             return self.machine.receive_eof()
         events = self.machine.receive_data(data)
-        if self.machine.has_output:
+        if self.machine.buffers_waiting:
             with suppress(anyio.BrokenResourceError):  # then the next call finds the end
                 await self.flush()
         return events
@@ -63,13 +66,34 @@ class Channel:
         """
         # Taking the output and sending it is one step, so that no PDU overtakes another.
         async with self._sending:
-            output = self.machine.data_to_send()
-            if output:
+            while output := self.machine.data_to_send():
                 self.deadlines.set("write", self.timeouts.write)
                 try:
                     await self._transport.send(output)
                 finally:
                     self.deadlines.clear("write")
+
+    def flush_soon(self) -> bool:
+        """Send the output once this task waits for something: what comes before goes with it.
+
+        Returns
+        -------
+        bool
+            Whether it will be sent; not if there is much already, or the peer is behind: then
+            :meth:`flush`.
+        """
+        if self.machine.buffers_waiting > _FEW or not self._transport.is_writable:
+            return False
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._flush_now)
+        return True
+
+    def _flush_now(self) -> None:
+        self._due = False
+        # Whoever is sending sends this as well.
+        if not self._sending.is_held and self._transport.is_writable:
+            self._transport.write(self.machine.data_to_send())
 
     async def farewell(self, *, close: bool = True) -> None:
         """Send what is left, if the peer takes it soon, and close; never raises."""

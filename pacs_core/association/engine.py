@@ -31,6 +31,8 @@ from pacs_core.dimse import (
     DatasetFragment,
     DimseProtocolViolation,
     MessageAssembler,
+    StatusCategory,
+    category,
 )
 from pacs_core.upper_layer import (
     Aborted,
@@ -269,10 +271,17 @@ class Engine:
 
     async def send_response(self, context_id: int, request: Command, response: Response) -> None:
         """Send a pending or final response to a request."""
-        await self.send(context_id, response_command(request, response), response.dataset)
+        pending = category(response.status) is StatusCategory.PENDING
+        command = response_command(request, response)
+        await self.send(context_id, command, response.dataset, more_follows=pending)
 
     async def send(
-        self, context_id: int, command: Command, dataset: DatasetSource | None = None
+        self,
+        context_id: int,
+        command: Command,
+        dataset: DatasetSource | None = None,
+        *,
+        more_follows: bool = False,
     ) -> None:
         """Send a message; one that is cut short ends the association.
 
@@ -284,7 +293,7 @@ class Engine:
             The command cannot be encoded; nothing was sent.
         """
         try:
-            await self._sender.send(context_id, command, dataset)
+            await self._sender.send(context_id, command, dataset, more_follows=more_follows)
         except AssociationError as error:
             self._end(str(error), error)
             raise (self.failure or error) from error

@@ -12,6 +12,7 @@ from pacs_core.dimse import Command, encode_message
 from pacs_core.upper_layer import PresentationDataValue, fragment
 
 Chunk = bytes | memoryview
+_SHORT = 16 * 1024
 DatasetSource = Chunk | AsyncIterable[Chunk]
 
 
@@ -30,9 +31,17 @@ class Sender:
         self.is_broken = False
 
     async def send(
-        self, context_id: int, command: Command, dataset: DatasetSource | None = None
+        self,
+        context_id: int,
+        command: Command,
+        dataset: DatasetSource | None = None,
+        *,
+        more_follows: bool = False,
     ) -> None:
         """Send a message, whole; waits while the peer does not read.
+
+        If `more_follows`, a short message may wait for what this task sends before it waits for
+        something.
 
         Raises
         ------
@@ -49,6 +58,8 @@ class Sender:
             self._queue(encode_message(context_id, command, whole, maximum))
             # From here on, whoever gives up leaves the peer with a part of a message.
             try:
+                if more_follows and len(whole or b"") < _SHORT and self._channel.flush_soon():
+                    return
                 if dataset is None or isinstance(dataset, bytes | memoryview):
                     await self._flush()
                 else:

@@ -96,6 +96,15 @@ class Transport(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the system takes what is written."""
+        return self._writing and not self._lost and not self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes without waiting; to be used while the transport is writable."""
+        self._transport.write(data)
+
     async def send(self, data: bytes) -> None:
         """Send bytes; wait until the system has taken them.
 

@@ -14,6 +14,11 @@ class Lock:
         self._held = False
         self._waiters: deque[asyncio.Future[None]] | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a task has the lock."""
+        return self._held
+
     async def __aenter__(self) -> None:
         await self.acquire()
 

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from enum import Enum
 
-from anyio import CancelScope
 from attrs import frozen
 
 from pacs_core.contracts.instance import Origin, StoredInstance
@@ -129,8 +128,7 @@ class Archive(ABC):
         try:
             return reader, await reader.read(instance.dataset_offset, length)
         except BaseException:
-            with CancelScope(shield=True):
-                await reader.close()
+            await reader.close()
             raise
 
     @abstractmethod

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from anyio import CancelScope
 from attrs import frozen
 
 from pacs_core.contracts.component import Component
@@ -192,8 +191,7 @@ class ObjectStore(Component, ABC):
         try:
             return reader, await reader.read(offset, length)
         except BaseException:
-            with CancelScope(shield=True):
-                await reader.close()
+            await reader.close()
             raise
 
     @abstractmethod

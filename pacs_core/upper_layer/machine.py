@@ -244,9 +244,9 @@ class UpperLayer:
     # --- to the transport
 
     @property
-    def has_output(self) -> bool:
-        """Whether there is anything to send."""
-        return bool(self._output)
+    def buffers_waiting(self) -> int:
+        """How many buffers there are to send."""
+        return len(self._output)
 
     def data_to_send(self) -> bytes:
         """Return the output joined, and forget it."""
