@@ -262,3 +262,13 @@ async def test_a_million_empty_fragments_are_refused_at_their_limit(pixel_studie
     received, failed = await study.get(node)
     assert (received.keys(), failed) == ({good}, {endless})
     assert "more than 65536 fragments" in warnings_of(caplog)[endless]
+
+
+async def test_a_codestream_far_larger_than_its_pixels_is_refused(pixel_studies, node, caplog):
+    study = pixel_studies.Study(node, RLE, 103)
+    good = study.add("good")
+    large = study.add("17 MB", each_frame(lambda data, _: data + bytes(17 << 20)))
+    await study.store(node)
+    received, failed = await study.get(node)
+    assert (received.keys(), failed) == ({good}, {large})
+    assert "bytes allowed" in warnings_of(caplog)[large]
