@@ -16,6 +16,7 @@ from pacs_core.dataset.inflate import Inflater
 from pacs_core.imaging import (
     EXTENDED_OFFSET_TABLE,
     EXTENDED_OFFSET_TABLE_LENGTHS,
+    MAX_FRAME_BYTES,
     EncapsulatedFrames,
     Image,
     NativeFrames,
@@ -27,6 +28,9 @@ Buffer = bytes | memoryview
 
 MAX_HEADER: Final = 64 * 1024 * 1024
 """Bytes that may precede Pixel Data: functional groups of many frames can be long."""
+
+MAX_OVERHEAD: Final = 16 * 1024 * 1024
+"""Bytes of a codestream beyond twice those of its pixels: profiles and comments can be long."""
 
 
 class SourceDataset:
@@ -118,7 +122,8 @@ class SourceDataset:
     async def _encapsulated(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
         offsets = _offsets(header, EXTENDED_OFFSET_TABLE)
         lengths = _offsets(header, EXTENDED_OFFSET_TABLE_LENGTHS)
-        parser = EncapsulatedFrames(image, self._uid, offsets, lengths)
+        most = min(MAX_FRAME_BYTES, 2 * image.format.size + MAX_OVERHEAD)
+        parser = EncapsulatedFrames(image, self._uid, offsets, lengths, most)
         while not parser.done and (part := await self._next()) is not None:
             self._consumed += len(part)
             for frame in parser.feed(part):

@@ -252,3 +252,23 @@ async def test_what_is_not_decoded_goes_on_as_it_is(pixel_studies, node):
     received, failed = await study.get(node, RLE)
     assert not failed
     assert received == study.datasets
+
+
+async def test_a_million_empty_fragments_are_refused_at_their_limit(pixel_studies, node, caplog):
+    study = pixel_studies.Study(node, SYNTAXES["80"], 102)
+    good = study.add("good")
+    endless = study.add("a million", lambda pixels, _: pixels.frames.insert(1, [b""] * 1_000_000))
+    await study.store(node)
+    received, failed = await study.get(node)
+    assert (received.keys(), failed) == ({good}, {endless})
+    assert "more than 65536 fragments" in warnings_of(caplog)[endless]
+
+
+async def test_a_codestream_far_larger_than_its_pixels_is_refused(pixel_studies, node, caplog):
+    study = pixel_studies.Study(node, RLE, 103)
+    good = study.add("good")
+    large = study.add("17 MB", each_frame(lambda data, _: data + bytes(17 << 20)))
+    await study.store(node)
+    received, failed = await study.get(node)
+    assert (received.keys(), failed) == ({good}, {large})
+    assert "bytes allowed" in warnings_of(caplog)[large]
