@@ -12,6 +12,7 @@ from attrs import frozen
 from pacs_core.concurrency import Threads
 from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file, texts
 from pacs_core.dimse import is_valid_uid
+from pacs_core.transcoding import file_chunks
 
 SOP_CLASS, SOP_INSTANCE = 0x0008_0016, 0x0008_0018
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -47,23 +48,9 @@ class DicomFile:
     length: int
     meta: FileMeta
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Iterate over the dataset, from disk.
-
-        Raises
-        ------
-        OSError
-            It cannot be read, or is shorter than it was.
-        """
-        async with await anyio.open_file(self.path, "rb") as file:
-            await file.seek(self.offset)
-            left = self.length
-            while left:
-                chunk = await file.read(min(left, _CHUNK))
-                if not chunk:
-                    raise OSError("the file has become shorter")
-                left -= len(chunk)
-                yield chunk
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the dataset, from disk; see :func:`file_chunks`."""
+        return file_chunks(self.path, self.offset, self.length)
 
     async def dataset(self) -> bytes | AsyncIterable[bytes]:
         """Return the dataset: small ones as bytes, larger ones as a stream.

@@ -5,7 +5,7 @@ from pacs_core.transcoding.errors import (
     CodecMemoryError,
     CodecTimeoutError,
 )
-from pacs_core.transcoding.files import FileConversion, convert_file
+from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
 from pacs_core.transcoding.frames import StoredFrame, decoded_frame
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
@@ -42,5 +42,6 @@ __all__ = [
     "convert_file",
     "decoded_frame",
     "distributions_for",
+    "file_chunks",
     "started_early",
 ]

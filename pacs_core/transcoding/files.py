@@ -44,23 +44,27 @@ class FileConversion:
     head: bytes
     overwrite: bool = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Iterate over the dataset, from disk.
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the dataset, from disk; see :func:`file_chunks`."""
+        return file_chunks(self.source, self.offset, self.length)
 
-        Raises
-        ------
-        OSError
-            It cannot be read, or is shorter than it was.
-        """
-        async with await anyio.open_file(self.source, "rb") as file:
-            await file.seek(self.offset)
-            left = self.length
-            while left:
-                chunk = await file.read(min(left, _CHUNK))
-                if not chunk:
-                    raise OSError("the file has become shorter")
-                left -= len(chunk)
-                yield chunk
+
+async def file_chunks(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
+    """Iterate over `length` bytes of a file, which begin at `offset`.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is shorter than it was.
+    """
+    async with await anyio.open_file(path, "rb") as file:
+        await file.seek(offset)
+        while length:
+            chunk = await file.read(min(length, _CHUNK))
+            if not chunk:
+                raise OSError("the file has become shorter")
+            length -= len(chunk)
+            yield chunk
 
 
 async def convert_file(transcoder: NodeTranscoder, conversion: FileConversion) -> None:

@@ -15,7 +15,7 @@ from pydicom.pixels import pixel_array
         "CT_small.dcm",
         "MR_small_RLE.dcm",
         "MR_small_jpeg_ls_lossless.dcm",
-        "SC_rgb_jpeg_gdcm.dcm",
+        "SC_rgb_rle.dcm",
         "examples_jpeg2k.dcm",
         "rtdose_rle.dcm",
         "SC_rgb_small_odd_big_endian.dcm",
