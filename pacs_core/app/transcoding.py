@@ -2,14 +2,14 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import evolve
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.association import task_group
-from pacs_core.contracts import TransferPolicy
+from pacs_core.contracts import CodecDescriptor, TransferPolicy
 from pacs_core.dataset import short_name_of
 from pacs_core.transcoding import (
     CodecTable,
@@ -62,15 +62,16 @@ def _share(limits: WorkerLimits, nodes: int) -> WorkerLimits:
 
 
 def log_codecs(table: CodecTable) -> None:
-    """Say in the log which codec does what."""
-    for codec in {d.name: d for d in (*table.decoders.values(), *table.encoders.values())}.values():
-        logger.info(
-            "codec %s decodes %s; encodes %s",
-            codec.name,
-            _names(uid for uid, chosen in table.decoders.items() if chosen is codec),
-            _names(uid for uid, chosen in table.encoders.items() if chosen is codec),
-        )
+    """Say in the log which codec decodes and which encodes each transfer syntax."""
+    chosen = {
+        short_name_of(uid): (table.decoders.get(uid), table.encoders.get(uid))
+        for uid in sorted(table.decoders.keys() | table.encoders.keys(), key=short_name_of)
+    }
+    if chosen:
+        logger.info("codecs: %s", "; ".join(f"{n} {_names(*pair)}" for n, pair in chosen.items()))
 
 
-def _names(uids: Iterable[str]) -> str:
-    return ", ".join(short_name_of(uid) for uid in uids) or "nothing"
+def _names(decoder: CodecDescriptor | None, encoder: CodecDescriptor | None) -> str:
+    """Return the name of the codec, or of both if they are two."""
+    names = [codec.name if codec else "none" for codec in (decoder, encoder)]
+    return " / ".join(dict.fromkeys(names))
