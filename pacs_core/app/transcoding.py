@@ -63,12 +63,14 @@ def _share(limits: WorkerLimits, nodes: int) -> WorkerLimits:
 
 def log_codecs(table: CodecTable) -> None:
     """Say in the log which codec does what."""
-    for codec in {d.name: d for d in (*table.decoders.values(), *table.encoders.values())}.values():
+    chosen = (table.decoders, table.encoders, table.recompressors)
+    for codec in {d.name: d for by_syntax in chosen for d in by_syntax.values()}.values():
         logger.info(
-            "codec %s decodes %s; encodes %s",
+            "codec %s decodes %s; encodes %s; recompresses to %s",
             codec.name,
             _names(uid for uid, chosen in table.decoders.items() if chosen is codec),
             _names(uid for uid, chosen in table.encoders.items() if chosen is codec),
+            _names(uid for (_, uid), chosen in table.recompressors.items() if chosen is codec),
         )
 
 
