@@ -32,11 +32,17 @@ class _Row:
             "decoder": self.table.decoder(self.syntax) is codec,
             "encodes": self.syntax in codec.encodes,
             "encoder": self.table.encoder(self.syntax) is codec,
+            "recompresses": self.origins,
             "bits": list(codec.bits),
             "library": codec.library,
             "version": codec.version,
             "licence": codec.licence,
         }
+
+    @property
+    def origins(self) -> list[str]:
+        """What the codec makes this transfer syntax of, without decoding it."""
+        return sorted(source for source, uid in self.codec.recompresses if uid == self.syntax)
 
     def cells(self) -> list[str]:
         facts, (fewest, most) = self.facts(), self.codec.bits
@@ -44,12 +50,18 @@ class _Row:
             short_name_of(self.syntax),
             self.codec.name,
             _use(facts["decodes"], facts["decoder"]),
-            _use(facts["encodes"], facts["encoder"]),
+            self._encodes(),
             f"{fewest}-{most}" if most > fewest else str(most),
             self.codec.library,
             self.codec.version,
             self.codec.licence,
         ]
+
+    def _encodes(self) -> str:
+        facts = self.facts()
+        if self.origins and not facts["encodes"]:
+            return f"from {' or '.join(map(short_name_of, self.origins))}"
+        return _use(facts["encodes"], facts["encoder"])
 
 
 _Rows = dict[str, list[_Row]]
@@ -65,7 +77,9 @@ def codecs(
     """List the compressed transfer syntaxes, and which codec decodes and encodes each.
 
     "yes" is the codec that is used, "spare" one that could be: see transcoding.codecs in the
-    configuration. Native transfer syntaxes need no codec; video is only handed on as it is.
+    configuration. "from" is one that recompresses what is in that transfer syntax, without
+    decoding it, and encodes nothing else. Native transfer syntaxes need no codec; video is only
+    handed on as it is.
 
     Parameters
     ----------
@@ -79,9 +93,7 @@ def codecs(
     installed = [codec for _, codec in entries]
     there = {record.distribution for record, _ in entries}
     rows = {
-        uid: [
-            _Row(uid, codec, table) for codec in installed if uid in codec.decodes | codec.encodes
-        ]
+        uid: [_Row(uid, codec, table) for codec in installed if uid in codec.transfer_syntaxes]
         for uid in _syntaxes(installed)
     }
     missing = {uid: _missing(uid, able, there) for uid, able in rows.items()}
@@ -91,7 +103,7 @@ def codecs(
 
 def _syntaxes(installed: list[CodecDescriptor]) -> list[str]:
     """Return those that somebody has a codec for, those of the standard in its order."""
-    handled = {uid for codec in installed for uid in codec.decodes | codec.encodes}
+    handled = {uid for codec in installed for uid in codec.transfer_syntaxes}
     known = [
         syntax.uid
         for syntax in ALL_TRANSFER_SYNTAXES
@@ -129,7 +141,7 @@ def _print_table(rows: _Rows, missing: _Missing) -> None:
 def _missing(uid: str, able: list[_Row], there: set[str]) -> tuple[str, ...]:
     """Return what to install for a transfer syntax that cannot be decoded, or not be encoded."""
     decodes = any(uid in row.codec.decodes for row in able)
-    encodes = any(uid in row.codec.encodes for row in able)
+    encodes = any(uid in row.codec.encodes or row.origins for row in able)
     if decodes and encodes:
         return ()
     return tuple(name for name in distributions_for(uid) if name not in there)

@@ -12,7 +12,7 @@ from pacs_core.association import task_group
 from pacs_core.cli.files import DicomFile, Found, inspected, walk
 from pacs_core.cli.progress import progress
 from pacs_core.cli.tally import Tally
-from pacs_core.cli.wanted import Wanted
+from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.config import check_ae_title
 from pacs_core.contracts import Action, Plan, TranscodingError
 from pacs_core.dataset import file_meta, short_name_of
@@ -74,7 +74,15 @@ class Conversions:
             to = short_name_of(self.wanted.transfer_syntax_uid)
             self.tally.failed(file.path, f"cannot be converted to {to}: {plan.reason}")
             return None
+        if obstacle := self._loss(plan):
+            self.tally.failed(file.path, obstacle)
+            return None
         return Work(file, target, plan)
+
+    def _loss(self, plan: Plan) -> str:
+        """Return what has not been asked for; nothing if there is no such thing."""
+        encodes = plan.action is Action.TRANSCODE and not plan.recompress
+        return loss(plan.target) if encodes and not self.wanted.lossy else ""
 
     def _target(self, path: Path) -> Path:
         if path != self.source:

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.options import ConfigOption, LogLevelOption
 from pacs_core.cli.running import run_async
-from pacs_core.cli.wanted import Wanted
+from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.contracts import EncodeOptions
 from pacs_core.dataset import short_name_of, transfer_syntax_uid
-from pacs_core.imaging import is_lossless, pixel_syntax
+from pacs_core.imaging import is_lossless
 from pacs_core.transcoding import WorkerLimits, started_early
 
 _EARLY = min(WorkerLimits().processes, 4)
@@ -58,7 +58,8 @@ def convert(
     A file appears under its name when it is complete. What is in the transfer syntax already is
     copied, its dataset byte for byte. In folders, files that are no DICOM files and DICOMDIRs are
     skipped. Codecs run in processes of their own, as many as there are cores or as
-    transcoding.limits.workers in the configuration says.
+    transcoding.limits.workers in the configuration says. From JPEG Baseline to JPEG XL JPEG
+    Recompression, and back, nothing is lost: that need not be asked for.
 
     Parameters
     ----------
@@ -79,7 +80,10 @@ def convert(
         from pacs_core.cli.logs import configure_logging
 
         configure_logging(log_level or "warning")
-        return run_async(convert_all, load_assembly(config), source, target, wanted, started)
+        assembly = load_assembly(config)
+        if not (wanted.lossy or assembly.codecs().recompressible(wanted.transfer_syntax_uid)):
+            _check_lossless(wanted.transfer_syntax_uid)
+        return run_async(convert_all, assembly, source, target, wanted, started)
 
 
 def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
@@ -91,18 +95,15 @@ def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
         raise UsageError(f"--quality is from 0 to 100, not {lossy.quality:g}")
     if lossy.ratio is not None and not 1 <= lossy.ratio < float("inf"):
         raise UsageError(f"--ratio is 1 or more, not {lossy.ratio:g}")
-    _check_loss(uid, lossy)
-    return Wanted(uid, EncodeOptions(lossy.quality, lossy.ratio), lossy.new_uid, overwrite)
-
-
-def _check_loss(uid: str, lossy: LossyOptions) -> None:
     asked = lossy.lossy or lossy.quality is not None or lossy.ratio is not None
-    name = short_name_of(uid)
     if is_lossless(uid) and asked:
-        raise UsageError(f"{name} is lossless: --quality, --ratio and --lossy are for lossy ones")
-    if not is_lossless(uid) and not asked:
-        how = "cannot be lossless" if pixel_syntax(uid).always_lossy else "may be lossy"
         raise UsageError(
-            f"{name} {how}: say that you want it with --quality, --ratio or --lossy, or name a "
-            "lossless transfer syntax"
+            f"{short_name_of(uid)} is lossless: --quality, --ratio and --lossy are for lossy ones"
         )
+    options = EncodeOptions(lossy.quality, lossy.ratio)
+    return Wanted(uid, options, lossy.new_uid, overwrite, asked)
+
+
+def _check_lossless(uid: str) -> None:
+    if obstacle := loss(uid):
+        raise UsageError(obstacle)

@@ -107,9 +107,10 @@ def _names(uids: Iterable[str]) -> str:
 
 
 def _work(plan: Plan) -> str:
+    done = "recompressed" if plan.recompress else "encoded"
     steps = [
         *([f"decoded by {plan.decoder}"] if plan.decoder else []),
-        *([f"encoded by {plan.encoder}"] if plan.encoder else []),
+        *([f"{done} by {plan.encoder}"] if plan.encoder else []),
         *([f"quality {plan.options.quality:g}"] if plan.options.quality is not None else []),
         *([f"ratio {plan.options.ratio:g}"] if plan.options.ratio is not None else []),
         *(["with a SOP Instance UID of its own"] if plan.new_uid else []),

@@ -3,6 +3,8 @@
 from attrs import frozen
 
 from pacs_core.contracts import EncodeOptions
+from pacs_core.dataset import short_name_of
+from pacs_core.imaging import is_lossless, pixel_syntax
 
 
 @frozen
@@ -16,9 +18,23 @@ class Wanted:
     new_uid : bool
         Whether what is compressed lossily gets a SOP Instance UID of its own.
     overwrite : bool
+    lossy : bool
+        Whether anything may be lost.
     """
 
     transfer_syntax_uid: str
     options: EncodeOptions
     new_uid: bool
     overwrite: bool
+    lossy: bool
+
+
+def loss(uid: str) -> str:
+    """Return why a transfer syntax must be asked for; nothing if it is lossless."""
+    if is_lossless(uid):
+        return ""
+    how = "cannot be lossless" if pixel_syntax(uid).always_lossy else "may be lossy"
+    return (
+        f"{short_name_of(uid)} {how}: say that you want it with --quality, --ratio or --lossy, or "
+        "name a lossless transfer syntax"
+    )

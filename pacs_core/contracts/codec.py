@@ -138,3 +138,29 @@ class Codec(ABC):
         CodecError
             The transfer syntax cannot hold such a frame, or `data` has another size.
         """
+
+    def recompress(self, codestream: bytes, frame: FrameFormat, target: str) -> EncodedFrame:
+        """Return the codestream in another transfer syntax, without decoding it.
+
+        Optional: only asked of codecs whose descriptor names the pair in `recompresses`.
+
+        Parameters
+        ----------
+        codestream, frame
+            As `decode` is given them.
+        target : str
+            Transfer syntax UID to convert to.
+
+        Returns
+        -------
+        EncodedFrame
+            Nothing is lost: decoding it gives the same samples, and recompressing it the other
+            way, where that is possible, the same codestream. Its format is what the dataset must
+            say of it, as that of `encode`.
+
+        Raises
+        ------
+        CodecError
+            The codestream is broken, is not what the dataset says, or cannot be recompressed.
+        """
+        raise CodecError(f"this codec does not recompress to {target}")

@@ -85,6 +85,9 @@ class CodecDescriptor:
     preference : int
         Of several codecs for a transfer syntax the one with the highest is used, unless the
         configuration says which. Above 0 is what one installs because it is faster.
+    recompresses : frozenset of (str, str)
+        Pairs of transfer syntax UIDs, source and target, between which it converts codestreams
+        without decoding them, and so without loss: see :meth:`Codec.recompress`.
     """
 
     name: str
@@ -96,6 +99,12 @@ class CodecDescriptor:
     licence: str = ""
     bits: tuple[int, int] = (1, 16)
     preference: int = 0
+    recompresses: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def transfer_syntaxes(self) -> frozenset[str]:
+        """UIDs of those that it decodes, encodes or recompresses to."""
+        return self.decodes | self.encodes | {target for _, target in self.recompresses}
 
 
 @frozen

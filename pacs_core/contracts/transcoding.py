@@ -48,6 +48,9 @@ class Plan:
         How lossy it may become.
     new_uid : bool
         It goes out under a SOP Instance UID of its own, see :meth:`sop_instance_uid`.
+    recompress : bool
+        The encoder takes codestreams as they are stored, and no pixel changes: see
+        :meth:`Codec.recompress`.
     """
 
     action: Action
@@ -58,6 +61,7 @@ class Plan:
     encoder: str = ""
     options: EncodeOptions = field(factory=EncodeOptions)
     new_uid: bool = False
+    recompress: bool = False
 
     def sop_instance_uid(self, stored: str) -> str:
         """Return the SOP Instance UID under which an instance goes out.

@@ -140,7 +140,9 @@ def _lossy_history(
     """Return the attributes of PS3.3 C.7.6.1.1.5: once "01", never again "00"."""
     ratios, methods = texts(attributes, _LOSSY_RATIO), texts(attributes, _LOSSY_METHOD)
     history: dict[int, tuple[Value, ...]] = {}
-    if _is_lossy(attributes, source_syntax) and not _says_lossy(attributes):
+    # Where the new transfer syntax says it as well as the old one, nothing need be added.
+    told = not lossy and pixel_syntax(target_syntax).always_lossy
+    if _is_lossy(attributes, source_syntax) and not (told or _says_lossy(attributes)):
         history[_LOSSY] = ("01",)
         if not methods:
             history[_LOSSY_METHOD] = methods = (pixel_syntax(source_syntax).method,)

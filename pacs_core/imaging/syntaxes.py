@@ -162,7 +162,8 @@ _SYNTAXES = {
         ".4.92": evolve(_J2K, profiles=()),
         ".4.93": evolve(_LOSSY_J2K, method="ISO_15444_2", profiles=()),
         ".4.110": _JXL,
-        ".4.111": evolve(_JXL, kind=Kind.LOSSY, method="ISO_18181_1"),
+        # What has lost something is the JPEG that it was, and is within it bit by bit.
+        ".4.111": evolve(_JXL, kind=Kind.LOSSY, method="ISO_10918_1"),
         ".4.112": evolve(_JXL, kind=Kind.LOSSY, method="ISO_18181_1"),
         ".4.201": _J2K,
         ".4.202": _J2K,

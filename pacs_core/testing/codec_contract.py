@@ -148,8 +148,9 @@ class CodecContract:
 
     def test_the_descriptor_names_transfer_syntaxes(self, descriptor: CodecDescriptor) -> None:
         assert descriptor.name
-        assert descriptor.decodes | descriptor.encodes
-        assert all(map(is_valid_uid, descriptor.decodes | descriptor.encodes))
+        assert descriptor.transfer_syntaxes
+        assert all(map(is_valid_uid, descriptor.transfer_syntaxes))
+        assert all(is_valid_uid(source) for source, _ in descriptor.recompresses)
 
     def test_a_worker_process_can_create_the_codec(self, descriptor: CodecDescriptor) -> None:
         """`create` can be sent there: it is no lambda, and no function within another."""

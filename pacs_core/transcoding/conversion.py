@@ -124,7 +124,7 @@ async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> As
 
 @define
 class ImageConversion:
-    """Decodes or encodes the frames of a dataset, or both.
+    """Decodes or encodes the frames of a dataset, or both; or recompresses them.
 
     What comes out is explicit VR little endian, whatever native transfer syntax is the target.
 
@@ -179,7 +179,9 @@ class ImageConversion:
             yield piece
 
     async def _converted(self, header: bytes, image: Image) -> AsyncIterator[ConvertedFrame]:
-        job = Job(self._given(image), self.decoder, self.encoder, self.plan.options)
+        plan = self.plan
+        target = plan.target if plan.recompress else ""
+        job = Job(self._given(image), self.decoder, self.encoder, plan.options, target)
         try:
             async with closing(self.source.frames(image, header)) as frames:
                 async for frame in frames:
@@ -192,7 +194,7 @@ class ImageConversion:
             self.conveyor.cancel()
 
     def _given(self, image: Image) -> FrameFormat:
-        if self.decoder:
+        if self.decoder or self.plan.recompress:
             return evolve(image.format, planar_configuration=0)
         return native_format(image)
 
@@ -251,7 +253,7 @@ class ImageConversion:
     ) -> bytes:
         plan = self.plan
         lossy = None
-        if lengths and not is_lossless(plan.target):
+        if lengths and not (plan.recompress or is_lossless(plan.target)):
             stored = next(iter(texts(attributes, _SOP_INSTANCE_UID)), "")
             new_uid = plan.sop_instance_uid(stored) if plan.new_uid else ""
             lossy = LossyCompression(native_length(image) / sum(lengths), new_uid)

@@ -49,12 +49,16 @@ class Job:
         The pickled function that creates the codec; empty where there is nothing to do: then the
         frame is native before, or after.
     options : EncodeOptions
+    recompress_to : str
+        Transfer syntax UID to which the encoder recompresses a codestream; empty if it encodes a
+        native frame.
     """
 
     format: FrameFormat
     decoder: bytes = b""
     encoder: bytes = b""
     options: EncodeOptions = field(factory=EncodeOptions)
+    recompress_to: str = ""
 
     what: ClassVar[str] = "a frame"
 

@@ -64,7 +64,7 @@ class Planner:
             return Plan(Action.PASS_THROUGH, source, target, "the peer accepts it as it is stored")
         why = "prefers" if source in accepted else f"does not accept {short_name_of(source)}, but"
         reason = f"the peer {why} {short_name_of(target)}"
-        return self._transcoding(source, target, reason, policy.options, policy.new_uid)
+        return self._conversion(source, target, reason, policy.options, policy.new_uid)
 
     def conversion(
         self,
@@ -90,7 +90,7 @@ class Planner:
             return Plan(Action.PASS_THROUGH, source, target, reason)
         if obstacle := self._impossible(source, target):
             return Plan(Action.REFUSE, source, reason=obstacle)
-        return self._transcoding(source, target, "it was asked for", options, new_uid)
+        return self._conversion(source, target, "it was asked for", options, new_uid)
 
     def _policy(self, peer: Peer | None) -> TransferPolicy:
         if peer is None:
@@ -102,10 +102,10 @@ class Planner:
         self, source: str, policy: TransferPolicy, others: Collection[str]
     ) -> Iterator[str]:
         """Iterate over the forms that an instance can be given, the best first."""
-        ranked = [*policy.preferred, source, *others]
+        ranked = [*policy.preferred, source, *self.table.recompressed(source), *others]
         if not is_lossless(source):
             # What has lost something already is not compressed lossily again if it can be helped.
-            ranked.sort(key=lambda target: target != source and not is_lossless(target))
+            ranked.sort(key=lambda target: self._loses(source, target))
         for target in dict.fromkeys(ranked):
             if policy.accepted and target not in policy.accepted:
                 continue
@@ -116,19 +116,38 @@ class Planner:
         """Return why a form cannot be had; nothing if it can."""
         if obstacle := self._impossible(source, target):
             return obstacle
-        if not is_lossless(target) and not (policy.lossy and target in policy.preferred):
+        if self._loses(source, target) and not (policy.lossy and target in policy.preferred):
             return f"{short_name_of(target)} is lossy, which this peer's configuration excludes"
         return ""
+
+    def _loses(self, source: str, target: str) -> bool:
+        """Return whether a conversion may lose something."""
+        same = source == target or self.table.recompressor(source, target)
+        return not (same or is_lossless(target))
 
     def _impossible(self, source: str, target: str) -> str:
         """Return why nobody can have a form; nothing if it can be made."""
         if is_video(source) or is_video(target):
             return "video is never converted"
+        if self.table.recompressor(source, target):
+            return ""
         if encoding_of(source).encapsulated and not self.table.decoder(source):
             return f"no installed codec decodes {short_name_of(source)}{remedy(source)}"
         if encoding_of(target).encapsulated and not self.table.encoder(target):
+            if origins := self.table.recompressible(target):
+                names = " or ".join(map(short_name_of, origins))
+                return f"{short_name_of(target)} can only be made from {names}"
             return f"no installed codec encodes {short_name_of(target)}{remedy(target)}"
         return ""
+
+    def _conversion(
+        self, source: str, target: str, reason: str, options: EncodeOptions, new_uid: bool
+    ) -> Plan:
+        codec = self.table.recompressor(source, target)
+        if codec is None:
+            return self._transcoding(source, target, reason, options, new_uid)
+        reason += "; it is recompressed, without loss"
+        return Plan(Action.TRANSCODE, source, target, reason, encoder=codec.name, recompress=True)
 
     def _transcoding(
         self, source: str, target: str, reason: str, options: EncodeOptions, new_uid: bool

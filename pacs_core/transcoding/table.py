@@ -25,16 +25,19 @@ class CodecChoiceError(ValueError):
 
 @frozen
 class CodecTable:
-    """One decoder and one encoder for each transfer syntax.
+    """One decoder and one encoder for each transfer syntax, and what goes without them.
 
     Attributes
     ----------
     decoders, encoders : mapping of str to CodecDescriptor
         By transfer syntax UID.
+    recompressors : mapping of (str, str) to CodecDescriptor
+        By transfer syntax UIDs of source and target.
     """
 
     decoders: Mapping[str, CodecDescriptor] = field(factory=dict)
     encoders: Mapping[str, CodecDescriptor] = field(factory=dict)
+    recompressors: Mapping[tuple[str, str], CodecDescriptor] = field(factory=dict)
 
     def decoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
         """Return what decodes a transfer syntax, or None."""
@@ -44,11 +47,25 @@ class CodecTable:
         """Return what encodes a transfer syntax, or None."""
         return self.encoders.get(transfer_syntax_uid)
 
+    def recompressor(self, source: str, target: str) -> CodecDescriptor | None:
+        """Return what converts codestreams without decoding them, or None."""
+        return self.recompressors.get((source, target))
+
+    def recompressed(self, source: str) -> tuple[str, ...]:
+        """Return the transfer syntaxes to which a transfer syntax is recompressed."""
+        return tuple(target for each, target in self.recompressors if each == source)
+
+    def recompressible(self, target: str) -> tuple[str, ...]:
+        """Return the transfer syntaxes that are recompressed to a transfer syntax."""
+        return tuple(source for source, each in self.recompressors if each == target)
+
 
 def pickled_codecs(plan: Plan, table: CodecTable) -> tuple[bytes, bytes]:
     """Return the decoder and the encoder of a plan, as a `Job` has them."""
     decoder = table.decoder(plan.source) if plan.decoder else None
     encoder = table.encoder(plan.target) if plan.encoder else None
+    if plan.recompress:
+        encoder = table.recompressor(plan.source, plan.target)
     return pickled(decoder), pickled(encoder)
 
 
@@ -67,8 +84,8 @@ def codec_table(
     descriptors : iterable of CodecDescriptor
         The preferred ones first: the first that knows a transfer syntax is taken.
     choices : mapping of str to str
-        Names of the codecs to take instead, by transfer syntax UID; each for whatever of decoding
-        and encoding it knows.
+        Names of the codecs to take instead, by transfer syntax UID; each for whatever it knows of
+        decoding, encoding and recompressing to it.
 
     Raises
     ------
@@ -81,12 +98,16 @@ def codec_table(
         raise CodecChoiceError(problems)
     decoders: dict[str, CodecDescriptor] = {}
     encoders: dict[str, CodecDescriptor] = {}
-    for uid, descriptor in [*chosen, *((u, d) for d in known for u in d.decodes | d.encodes)]:
+    recompressors: dict[tuple[str, str], CodecDescriptor] = {}
+    for uid, descriptor in [*chosen, *((u, d) for d in known for u in d.transfer_syntaxes)]:
         if uid in descriptor.decodes:
             decoders.setdefault(uid, descriptor)
         if uid in descriptor.encodes:
             encoders.setdefault(uid, descriptor)
-    return CodecTable(decoders, encoders)
+        for pair in sorted(descriptor.recompresses):
+            if pair[1] == uid:
+                recompressors.setdefault(pair, descriptor)
+    return CodecTable(decoders, encoders, recompressors)
 
 
 def _chosen(
@@ -96,10 +117,10 @@ def _chosen(
     chosen, problems = [], []
     for uid, name in choices.items():
         descriptor = by_name.get(name)
-        if descriptor is not None and uid in descriptor.decodes | descriptor.encodes:
+        if descriptor is not None and uid in descriptor.transfer_syntaxes:
             chosen.append((uid, descriptor))
             continue
-        able = ", ".join(d.name for d in known if uid in d.decodes | d.encodes) or "none"
+        able = ", ".join(d.name for d in known if uid in d.transfer_syntaxes) or "none"
         what = "no installed codec has this name" if descriptor is None else "it cannot do that"
         problems.append(
             f"codecs: {name!r} for {short_name_of(uid)}: {what}; installed ones that can: {able}"

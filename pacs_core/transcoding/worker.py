@@ -129,7 +129,7 @@ def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
 
 
 def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
-    """Decode a frame, encode it again, or both.
+    """Decode a frame, encode it again, or both; or recompress it.
 
     Raises
     ------
@@ -137,6 +137,9 @@ def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]
         As a codec says, or a codec's answer is not of the size that it says.
     """
     form = job.format
+    if job.recompress_to:
+        encoded = codecs.get(job.encoder).recompress(frame, form, job.recompress_to)
+        return encoded.data, encoded.format
     if job.decoder:
         decoded = codecs.get(job.decoder).decode(frame, form)
         frame, form = decoded.data, decoded.format

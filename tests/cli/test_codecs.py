@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pacs_core.dataset import transfer_syntax_uid
 
-RLE, J2K, HTJ2K, JPEG = map(
-    transfer_syntax_uid, ("RLE", "JPEG 2000 Lossless", "HTJ2K Lossless", "JPEG Lossless")
+RLE, J2K, HTJ2K, JPEG, BASELINE = map(
+    transfer_syntax_uid,
+    ("RLE", "JPEG 2000 Lossless", "HTJ2K Lossless", "JPEG Lossless", "JPEG Baseline"),
 )
 
 
@@ -30,6 +31,22 @@ def test_one_codec_decodes_and_one_encodes(pacs) -> None:
     assert rle["licence"] == "MIT"
     assert rle["bits"] == [1, 32]
     assert not any("1.2.840.10008.1.2.4.10" + last in entries for last in "0123456")
+
+
+def test_what_is_recompressed_is_listed(pacs) -> None:
+    entries = listed(pacs)
+    recompressed = transfer_syntax_uid("JPEG XL Recompression")
+    (codec,) = entries[recompressed]["codecs"]
+    assert (codec["codec"], codec["decoder"]) == ("imagecodecs-jpegxl-jpeg", True)
+    assert (codec["encodes"], codec["recompresses"]) == (False, [BASELINE])
+    assert entries[recompressed]["install"] == []
+    made = {each["codec"]: each["recompresses"] for each in entries[BASELINE]["codecs"]}
+    assert made["imagecodecs-jpegxl-jpeg"] == [recompressed]
+    assert made["imagecodecs-jpeg-baseline"] == []
+    lines = pacs("codecs").out.splitlines()
+    row = next(line for line in lines if line.startswith("JPEG XL Recompression "))
+    assert " yes " in row
+    assert " from JPEG Baseline " in row
 
 
 def test_the_faster_codec_is_used_unless_the_configuration_chooses(pacs, tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 
 from pacs_core.dataset import read_file_meta, transfer_syntax_uid
 
-RLE, J2K, BASELINE, EXPLICIT = map(
-    transfer_syntax_uid, ("RLE", "JPEG 2000 Lossless", "JPEG Baseline", "explicit")
+RLE, J2K, BASELINE, EXPLICIT, RECOMPRESSED = map(
+    transfer_syntax_uid,
+    ("RLE", "JPEG 2000 Lossless", "JPEG Baseline", "explicit", "JPEG XL Recompression"),
 )
 
 
@@ -106,7 +108,7 @@ def test_broken_files_do_not_stop_the_others(pacs, folder: Path, tmp_path: Path,
 
 
 def test_lossy_compression_has_to_be_asked_for(pacs, folder: Path, tmp_path: Path) -> None:
-    for name, how in (("JPEG Baseline", "cannot be lossless"), ("JPEG 2000", "may be lossy")):
+    for name, how in (("JPEG Extended", "cannot be lossless"), ("JPEG 2000", "may be lossy")):
         result = pacs("convert", folder, tmp_path / "out", "-t", name)
         assert result.code == 2
         assert result.err.startswith(f"pacs: {name} {how}: say that you want it with --quality")
@@ -202,3 +204,69 @@ def test_dcmtk_reads_what_comes_out(pacs, folder, tmp_path, syntax: str, tool: s
     subprocess.run([program, tmp_path / "c.dcm", tmp_path / "native.dcm"], check=True)
     decoded = pydicom.dcmread(tmp_path / "native.dcm")
     assert decoded.PixelData == pydicom.dcmread(folder / "ct.dcm").PixelData
+
+
+def codestreams(path: Path) -> list[bytes]:
+    dataset = pydicom.dcmread(path)
+    count = int(dataset.get("NumberOfFrames", 1))
+    return list(generate_frames(dataset.PixelData, number_of_frames=count))
+
+
+@pytest.fixture
+def jpeg(pacs, samples: Path, tmp_path: Path) -> Path:
+    """A file of several frames in JPEG Baseline."""
+    path = tmp_path / "jpeg.dcm"
+    source = samples / "SC_rgb_rle_2frame.dcm"
+    assert pacs("convert", source, path, "-t", BASELINE, "--quality", 80).code == 0
+    return path
+
+
+def test_a_jpeg_is_recompressed_and_comes_back(pacs, jpeg: Path, tmp_path: Path) -> None:
+    small, back = tmp_path / "small.dcm", tmp_path / "back.dcm"
+    for source, target, uid in ((jpeg, small, RECOMPRESSED), (small, back, BASELINE)):
+        result = pacs("convert", source, target, "-t", uid)
+        assert (result.code, result.out, result.err) == (0, "1 instance converted\n", "")
+        assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == uid
+    assert codestreams(back) == codestreams(jpeg) != codestreams(small)
+    before, between, after = map(pydicom.dcmread, (jpeg, small, back))
+    for dataset in (before, between, after):
+        del dataset.PixelData
+    assert before == between == after
+    assert before.LossyImageCompressionMethod == "ISO_10918_1"
+
+
+def test_only_jpegs_are_recompressed_and_nothing_is_lost_unasked(
+    pacs, samples: Path, jpeg: Path, tmp_path: Path
+) -> None:
+    out, ct = tmp_path / "out.dcm", samples / "CT_small.dcm"
+    result = pacs("convert", ct, out, "-t", RECOMPRESSED, "--lossy")
+    assert result.code == 1
+    assert "JPEG XL Recompression can only be made from JPEG Baseline" in result.err
+    result = pacs("convert", ct, out, "-t", BASELINE)
+    assert (result.code, "JPEG Baseline cannot be lossless: say that" in result.err) == (1, True)
+    assert not out.exists()
+
+
+def test_a_jpeg_that_is_damaged_is_not_recompressed(pacs, jpeg: Path, tmp_path: Path) -> None:
+    content = jpeg.read_bytes()
+    at = content.index(b"\xff\xc0")
+    jpeg.write_bytes(content[: at + 2] + b"\xff" * 8 + content[at + 10 :])
+    result = pacs("convert", jpeg, tmp_path / "out.dcm", "-t", RECOMPRESSED)
+    assert result.code == 1
+    assert "cannot convert JPEG Baseline to JPEG XL Recompression: frame 1: " in result.err
+    assert not (tmp_path / "out.dcm").exists()
+
+
+@pytest.mark.peer
+def test_dcmtk_reads_the_jpeg_that_came_back(pacs, jpeg: Path, tmp_path: Path) -> None:
+    program = shutil.which("dcmdjpeg", path="/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip("dcmdjpeg is not installed")
+    small, back = tmp_path / "small.dcm", tmp_path / "back.dcm"
+    assert pacs("convert", jpeg, small, "-t", RECOMPRESSED).code == 0
+    assert pacs("convert", small, back, "-t", BASELINE).code == 0
+    decoded = []
+    for path in (jpeg, back):
+        subprocess.run([program, path, tmp_path / "native.dcm"], check=True)
+        decoded.append(pydicom.dcmread(tmp_path / "native.dcm").PixelData)
+    assert decoded[0] == decoded[1]

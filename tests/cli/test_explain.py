@@ -53,6 +53,21 @@ def test_what_would_be_lost_is_said(pacs, samples: Path, peers) -> None:
     ) in result.out
 
 
+def test_what_is_recompressed_is_said(pacs, samples: Path, tmp_path: Path) -> None:
+    source, small = samples / "SC_rgb_jpeg_lossy_gdcm.dcm", tmp_path / "small.dcm"
+    assert pacs("convert", source, small, "-t", "JPEG XL Recompression").code == 0
+    (tmp_path / "pacs.toml").write_text(
+        PEERS.replace('["Implicit VR Little Endian"]', '["JPEG Baseline"]')
+    )
+    result = pacs("explain", "plain", small)
+    assert (result.code, result.err) == (0, "")
+    assert (
+        "  goes out in JPEG Baseline, recompressed by imagecodecs-jpegxl-jpeg\n"
+        "  because the peer does not accept JPEG XL Recompression, but JPEG Baseline; it is "
+        "recompressed, without loss\n"
+    ) in result.out
+
+
 def test_what_is_refused_fails_the_command(pacs, samples: Path, tmp_path: Path) -> None:
     (tmp_path / "pacs.toml").write_text(
         PEERS + '[plugins]\ndisabled = ["codec-basic", "codec-imagecodecs"]\n'

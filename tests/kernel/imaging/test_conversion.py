@@ -17,6 +17,7 @@ from pacs_core.imaging import (
 )
 
 BASELINE = "1.2.840.10008.1.2.4.50"
+RECOMPRESSED = "1.2.840.10008.1.2.4.111"
 J2K = "1.2.840.10008.1.2.4.90"
 LOSSY_J2K = "1.2.840.10008.1.2.4.91"
 WIDE = {"SQ", "OB", "OW", "OV"}
@@ -140,6 +141,16 @@ def test_what_comes_out_of_lossy_jpeg_is_lossy_even_if_it_never_said(grey):
     edits = conversion_edits(
         attributes(GREY, {"LossyImageCompression": "00"}), BASELINE, EXPLICIT, grey, grey
     )
+    assert changes(edits) == named(
+        LossyImageCompression=("01",), LossyImageCompressionMethod=("ISO_10918_1",)
+    )
+
+
+def test_a_jpeg_that_is_recompressed_is_as_lossy_as_it_was(grey):
+    for source, target in ((BASELINE, RECOMPRESSED), (RECOMPRESSED, BASELINE)):
+        edits = conversion_edits(attributes(GREY), source, target, grey, grey)
+        assert changes(edits) == {}
+    edits = conversion_edits(attributes(GREY), RECOMPRESSED, EXPLICIT, grey, grey)
     assert changes(edits) == named(
         LossyImageCompression=("01",), LossyImageCompressionMethod=("ISO_10918_1",)
     )

@@ -17,6 +17,8 @@ JLS, J2K, J2K_LOSSY, RLE, BASELINE, JXL = map(
     transfer_syntax_uid,
     ("JPEG-LS", "JPEG 2000 Lossless", "JPEG 2000", "RLE", "JPEG Baseline", "JPEG XL Lossless"),
 )
+JXL_JPEG = transfer_syntax_uid("JPEG XL Recompression")
+PAIRS = frozenset({(BASELINE, JXL_JPEG), (JXL_JPEG, BASELINE)})
 MPEG = "1.2.840.10008.1.2.4.102"
 TABLE = codec_table(
     [
@@ -25,6 +27,7 @@ TABLE = codec_table(
         CodecDescriptor("j2k-lossy", frozenset(), frozenset({J2K_LOSSY}), object),
         CodecDescriptor("rle", frozenset({RLE}), frozenset(), object),
         CodecDescriptor("jpeg", frozenset({BASELINE}), frozenset({BASELINE}), object),
+        CodecDescriptor("jxl", frozenset({JXL_JPEG}), frozenset(), object, recompresses=PAIRS),
     ]
 )
 PLANNER = Planner(TABLE)
@@ -66,6 +69,16 @@ def peer(**policy):
         (EXPLICIT, {BASELINE, EXPLICIT}, {"preferred": (BASELINE,)}, Action.PASS_THROUGH, EXPLICIT),
         (EXPLICIT, {BASELINE}, {"preferred": (JLS,), "lossy": True}, Action.REFUSE, ""),
         (EXPLICIT, {J2K_LOSSY}, {}, Action.REFUSE, ""),
+        # What is recompressed loses nothing, and stays smaller than native pixels
+        (BASELINE, {JXL_JPEG}, {}, Action.TRANSCODE, JXL_JPEG),
+        (JXL_JPEG, {BASELINE}, {}, Action.TRANSCODE, BASELINE),
+        (JXL_JPEG, {BASELINE, EXPLICIT}, {}, Action.TRANSCODE, BASELINE),
+        (JXL_JPEG, {BASELINE, JXL_JPEG}, {}, Action.PASS_THROUGH, JXL_JPEG),
+        (JXL_JPEG, {BASELINE, JXL_JPEG}, {"preferred": (BASELINE,)}, Action.TRANSCODE, BASELINE),
+        (JXL_JPEG, {BASELINE, JLS}, {"preferred": (JLS,)}, Action.TRANSCODE, JLS),
+        (JXL_JPEG, {BASELINE, EXPLICIT}, {"accepted": (EXPLICIT,)}, Action.TRANSCODE, EXPLICIT),
+        (JXL_JPEG, {EXPLICIT}, {}, Action.TRANSCODE, EXPLICIT),
+        (EXPLICIT, {JXL_JPEG}, {}, Action.REFUSE, ""),
         # Impossible
         (EXPLICIT, set(), {}, Action.REFUSE, ""),
         (JXL, {EXPLICIT}, {}, Action.REFUSE, ""),
@@ -88,6 +101,7 @@ def test_rules(source, accepted, policy, action, target):
         (JXL, {EXPLICIT}, "install pacs-codec-imagecodecs"),
         (EXPLICIT, {RLE}, "no installed codec encodes RLE Lossless (install pacs-codec-basic"),
         (EXPLICIT, {BASELINE}, "JPEG Baseline is lossy, which"),
+        (EXPLICIT, {JXL_JPEG}, "JPEG XL Recompression can only be made from JPEG Baseline"),
         (MPEG, {EXPLICIT}, "video is never converted"),
         (EXPLICIT, set(), "accepts no transfer syntax"),
         (RLE, {JXL}, "stored in RLE Lossless, negotiated JPEG XL Lossless: no installed codec enc"),
@@ -104,6 +118,21 @@ def test_a_plan_names_the_codecs():
         "rle",
         "",
     )
+
+
+@pytest.mark.parametrize(("source", "target"), sorted(PAIRS))
+def test_what_is_recompressed_is_no_other_image(source, target):
+    policy = evolve(LOSSY, preferred=(target,), new_uid=True)
+    options = EncodeOptions(quality=50.0)
+    for plan in (
+        PLANNER.plan(source, {target}, Peer("P", "h", 1, transfer=policy)),
+        PLANNER.conversion(source, target, options, new_uid=True),
+    ):
+        assert plan.recompress
+        assert (plan.decoder, plan.encoder) == ("", "jxl")
+        assert "recompressed, without loss" in plan.reason
+        assert plan.options == EncodeOptions()
+        assert plan.sop_instance_uid("1.2.3") == "1.2.3"
 
 
 def test_lossy_by_configuration():
@@ -145,6 +174,7 @@ def test_the_node_prefers_for_peers_that_do_not():
         (JXL, {}, (JXL,)),
         (MPEG, {}, (MPEG,)),
         (BIG, {}, (BIG, EXPLICIT, IMPLICIT)),
+        (JXL_JPEG, {}, (JXL_JPEG, BASELINE, EXPLICIT, IMPLICIT)),
         (JLS, {"preferred": (J2K, RLE, JXL)}, (J2K, JLS, EXPLICIT, IMPLICIT)),
         (JLS, {"accepted": (J2K, EXPLICIT)}, (EXPLICIT, J2K)),
         (JXL, {"accepted": (J2K, EXPLICIT)}, ()),
@@ -176,8 +206,10 @@ def test_nothing_that_was_not_negotiated_and_nothing_lossy_by_accident(source, a
     if plan.action is Action.TRANSCODE:
         assert not is_video(source)
         assert not is_video(plan.target)
-        assert is_lossless(plan.target) or (policy.lossy and plan.target in policy.preferred)
-        assert bool(plan.decoder) == encoding_of(source).encapsulated
+        assert plan.recompress == ((source, plan.target) in PAIRS)
+        lossless = plan.recompress or is_lossless(plan.target)
+        assert lossless or (policy.lossy and plan.target in policy.preferred)
+        assert bool(plan.decoder) == (encoding_of(source).encapsulated and not plan.recompress)
         assert bool(plan.encoder) == encoding_of(plan.target).encapsulated
 
 

@@ -1,6 +1,7 @@
 """One decoder and one encoder for each transfer syntax."""
 
 import pytest
+from attrs import evolve
 
 from pacs_core.contracts import CodecDescriptor
 from pacs_core.transcoding import CodecChoiceError, codec_table
@@ -26,6 +27,22 @@ def test_the_configuration_chooses():
 def test_a_chosen_codec_need_not_do_both():
     table = codec_table([SECOND, FIRST], {RLE: "first"})
     assert (table.decoder(RLE), table.encoder(RLE)) == (FIRST, SECOND)
+
+
+def test_recompressors_are_found_by_both_transfer_syntaxes():
+    third = CodecDescriptor(
+        "third", frozenset(), frozenset(), object, recompresses=frozenset({(RLE, JLS)})
+    )
+    fourth = evolve(third, name="fourth")
+    table = codec_table([FIRST, SECOND, third, fourth])
+    assert table.recompressor(RLE, JLS) is third
+    assert table.recompressor(JLS, RLE) is None
+    assert (table.recompressed(RLE), table.recompressed(JLS)) == ((JLS,), ())
+    assert (table.recompressible(RLE), table.recompressible(JLS)) == ((), (RLE,))
+    assert third.transfer_syntaxes == {JLS}
+    chosen = codec_table([FIRST, SECOND, third, fourth], {JLS: "fourth"})
+    assert chosen.recompressor(RLE, JLS) is fourth
+    assert chosen.decoder(JLS) is chosen.encoder(JLS) is SECOND
 
 
 def test_every_wrong_choice_is_reported_with_those_that_are_possible():

@@ -54,6 +54,7 @@ IMPLICIT, EXPLICIT, BIG, DEFLATED = NATIVE = tuple(
 J2K = transfer_syntax_uid("JPEG 2000 Lossless")
 J2K_LOSSY = transfer_syntax_uid("JPEG 2000")
 HTJ2K = transfer_syntax_uid("HTJ2K Lossless")
+HTJ2K_LOSSY = transfer_syntax_uid("HTJ2K")
 MARKER = b"\xff\x4f\xff\x51"
 
 
@@ -416,3 +417,51 @@ async def test_a_header_without_end_is_refused(running_transcoder):
         with pytest.raises(TranscodingError, match="more than 64 MiB come before"):
             async for _ in running.transcode(running.plan(EXPLICIT, {J2K}), endless()):
                 pass
+
+
+@pytest.fixture
+def recompressing(running_transcoder):
+    """Return a running transcoder whose codec turns codestreams around."""
+    import plain_codecs
+
+    pairs = {(J2K_LOSSY, HTJ2K_LOSSY), (HTJ2K_LOSSY, J2K_LOSSY)}
+    codec = CodecDescriptor(
+        "forwards", {J2K_LOSSY}, set(), plain_codecs.Forwards, recompresses=pairs
+    )
+    return running_transcoder([codec])
+
+
+LOSSY = {
+    "LossyImageCompression": "01",
+    "LossyImageCompressionRatio": "12.5",
+    "LossyImageCompressionMethod": "ISO_15444_1",
+}
+
+
+async def test_codestreams_are_recompressed_without_another_loss(recompressing):
+    data = dataset(J2K_LOSSY, FRAMES, **LOSSY)
+    async with recompressing as running:
+        outcome = await converted(running, J2K_LOSSY, HTJ2K_LOSSY, data)
+        back = await converted(running, HTJ2K_LOSSY, J2K_LOSSY, outcome)
+    assert read(HTJ2K_LOSSY, outcome).frames == [MARKER + frame for frame in FRAMES]
+    assert read(HTJ2K_LOSSY, outcome).attributes == read(J2K_LOSSY, data).attributes
+    assert outcome.endswith(b"abcd")
+    assert back == data
+
+
+async def test_a_codestream_that_cannot_be_recompressed_is_refused(recompressing):
+    data = dataset(J2K_LOSSY, [*FRAMES[:2], b"\xee" * 70], **LOSSY)
+    async with recompressing as running:
+        plan = running.plan(J2K_LOSSY, {HTJ2K_LOSSY})
+        with pytest.raises(TranscodingError, match="frame 3: it begins with EEEE"):
+            await first_chunk(running, plan, data)
+
+
+async def test_a_codec_that_does_not_recompress_says_so(running_transcoder):
+    import plain_codecs
+
+    pairs = {(J2K_LOSSY, HTJ2K_LOSSY)}
+    codec = CodecDescriptor("plain", set(), set(), plain_codecs.Backwards, recompresses=pairs)
+    async with running_transcoder([codec]) as running:
+        with pytest.raises(TranscodingError, match=r"does not recompress to .*\.203"):
+            await converted(running, J2K_LOSSY, HTJ2K_LOSSY, dataset(J2K_LOSSY, FRAMES))

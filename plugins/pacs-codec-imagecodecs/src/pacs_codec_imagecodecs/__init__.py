@@ -25,6 +25,7 @@ class _Entry:
     bits: tuple[int, int]
     encodes: bool = True
     decodes: bool = True
+    recompresses: frozenset[tuple[str, str]] = frozenset()
 
 
 _ROOT: Final = "1.2.840.10008.1.2."
@@ -33,6 +34,7 @@ _OPENJPEG, _OPENJPH = "imagecodecs (OpenJPEG)", "imagecodecs (OpenJPH)"
 _PACKBITS: Final = "imagecodecs (PackBits)"
 _JXL: Final = "imagecodecs (libjxl)"
 _LOSSLESS, _LOSSY = (True,), (False,)
+_JPEG, _JPEG_XL = _RECOMPRESSED = _ROOT + "4.50", _ROOT + "4.111"
 _FASTER: Final = 10
 _FAST: Final = frozenset({_TURBO, _OPENJPH, _PACKBITS})
 """Several times as fast as the default codecs; CharLS and OpenJPEG are the same in both."""
@@ -52,7 +54,16 @@ _ENTRIES: Final = (
     _Entry("htj2k", "4.203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
     _Entry("jpegxl-lossless", "4.110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
     # It holds what was a JPEG before; a native frame never was.
-    _Entry("jpegxl-jpeg", "4.111", "jpegxl.RecompressedJpegCodec", (), _JXL, (8, 8), encodes=False),
+    _Entry(
+        "jpegxl-jpeg",
+        "4.111",
+        "recompression.RecompressedJpegCodec",
+        _RECOMPRESSED,
+        _JXL,
+        (8, 8),
+        encodes=False,
+        recompresses=frozenset({(_JPEG, _JPEG_XL), (_JPEG_XL, _JPEG)}),
+    ),
     _Entry("jpegxl", "4.112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
     # Its decoder of RLE crashes on damaged frames, and is hardly faster than others.
     _Entry("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 32), decodes=False),
@@ -92,4 +103,5 @@ def _descriptor(entry: _Entry, release: str) -> CodecDescriptor:
         licence="BSD-3-Clause",
         bits=entry.bits,
         preference=_FASTER if entry.library in _FAST else 0,
+        recompresses=entry.recompresses,
     )

@@ -12,7 +12,7 @@ from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples, patterns
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
-_YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
+YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
 _BLOCK, _BITS_PER_BLOCK = 8, 2
 _AS_IS: Final = "RGB"
 """Equal spaces on both sides: components are not transformed, whatever they are."""
@@ -26,6 +26,20 @@ def _check_length(codestream: bytes, bits: int) -> None:
         )
 
 
+def read_lossy_jpeg(codestream: bytes, processes: frozenset[int]) -> Header:
+    """Return the header of a sequential DCT codestream.
+
+    Raises
+    ------
+    CodecError
+        It is damaged, of another process, or too short for its pixels.
+    """
+    header = read_jpeg(codestream, processes).header
+    blocks = -(-header.rows // _BLOCK) * -(-header.columns // _BLOCK)
+    _check_length(codestream, _BITS_PER_BLOCK * blocks)
+    return header
+
+
 class LossyJpegCodec(ImageCodec):
     """Processes 1, 2 and 4: DCT, 8 or 12 bit, sequential.
 
@@ -37,23 +51,21 @@ class LossyJpegCodec(ImageCodec):
         Sample precisions that the transfer syntax allows.
     """
 
-    transformed = _YBR
+    transformed = YBR
 
     def __init__(self, precisions: tuple[int, ...]) -> None:
         self._precisions = precisions
 
     def _read(self, codestream: bytes) -> Header:
-        header = read_jpeg(codestream, frozenset({BASELINE, EXTENDED})).header
+        header = read_lossy_jpeg(codestream, frozenset({BASELINE, EXTENDED}))
         if header.precision not in self._precisions:
             raise CodecError(f"samples of {header.precision} bits, not of {self._precisions}")
-        blocks = -(-header.rows // _BLOCK) * -(-header.columns // _BLOCK)
-        _check_length(codestream, _BITS_PER_BLOCK * blocks)
         return header
 
     def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:
             return jpeg8_decode(codestream)
-        space = "YCBCR" if frame.photometric_interpretation in _YBR else _AS_IS
+        space = "YCBCR" if frame.photometric_interpretation in YBR else _AS_IS
         return jpeg8_decode(codestream, colorspace=space, outcolorspace="RGB")
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
@@ -67,7 +79,7 @@ class LossyJpegCodec(ImageCodec):
             raise refuse(frame, "lossy JPEG")
         if name in GREY:
             return frame
-        if name not in {"RGB", *_YBR} or frame.bits_stored != 8:
+        if name not in {"RGB", *YBR} or frame.bits_stored != 8:
             raise refuse(frame, "lossy JPEG")
         return evolve(frame, photometric_interpretation="YBR_FULL_422")
 

@@ -3,22 +3,14 @@
 from typing import Final
 
 from attrs import evolve
-from imagecodecs import jpegxl_decode, jpegxl_decode_jpeg, jpegxl_encode
+from imagecodecs import jpegxl_decode, jpegxl_encode
 
-from pacs_codec_imagecodecs.base import GREY, ImageCodec, call, refuse
-from pacs_codec_imagecodecs.header import Header, check_agreement
-from pacs_codec_imagecodecs.jpeg import LossyJpegCodec
+from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
+from pacs_codec_imagecodecs.header import Header
 from pacs_codec_imagecodecs.jxl_header import read_jxl
 from pacs_codec_imagecodecs.rate import encode_lossy, is_best
 from pacs_codec_imagecodecs.samples import Samples, patterns
-from pacs_core.contracts import (
-    Codec,
-    CodecError,
-    DecodedFrame,
-    EncodedFrame,
-    EncodeOptions,
-    FrameFormat,
-)
+from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
 _LOSSLESS_EFFORT: Final = 1
 """Thirty times as fast as the library's default, and a tenth larger."""
@@ -89,47 +81,3 @@ def _distance(quality: float) -> float:
     if quality >= 30:
         return 0.1 + (100 - quality) * 0.09
     return 53 / 3000 * quality**2 - 23 / 20 * quality + 25
-
-
-class RecompressedJpegCodec(Codec):
-    """JPEG XL JPEG Recompression: the JPEG is restored as it was, and decoded.
-
-    A native frame cannot become one: there is no JPEG in it.
-    """
-
-    def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
-        """Return what the JPEG holds; without one, what the JPEG XL image holds, as RGB.
-
-        Raises
-        ------
-        CodecError
-            The codestream is broken, or is not what the dataset says.
-        """
-        header = read_jxl(codestream)
-        if not header.holds_jpeg:
-            decoded = JpegXlCodec(is_lossless=False).decode(codestream, frame)
-            name = "RGB" if frame.samples_per_pixel == 3 else frame.photometric_interpretation
-            return evolve(decoded, format=evolve(decoded.format, photometric_interpretation=name))
-        check_agreement(header.header, frame)
-        return LossyJpegCodec((8,)).decode(restored_jpeg(codestream), frame)
-
-    def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
-        """Refuse.
-
-        Raises
-        ------
-        CodecError
-            Always.
-        """
-        raise CodecError("only a JPEG can be recompressed, not a native frame; use JPEG XL")
-
-
-def restored_jpeg(codestream: bytes) -> bytes:
-    """Return the JPEG that was recompressed, bit by bit.
-
-    Raises
-    ------
-    CodecError
-        It cannot be restored.
-    """
-    return call(lambda: bytes(jpegxl_decode_jpeg(codestream, numthreads=1)))

@@ -55,3 +55,12 @@ class Fickle(Backwards):
         name = "MONOCHROME1" if decoded.data[0] % 2 else "MONOCHROME2"
         form = evolve(decoded.format, photometric_interpretation=name)
         return DecodedFrame(decoded.data, form)
+
+
+class Forwards(Backwards):
+    """Turns a codestream around."""
+
+    def recompress(self, codestream, frame, target):
+        data = codestream.removeprefix(MARKER)
+        refuse(data)
+        return EncodedFrame(MARKER + data[::-1], frame)
