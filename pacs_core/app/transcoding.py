@@ -63,9 +63,11 @@ def _share(limits: WorkerLimits, nodes: int) -> WorkerLimits:
 
 def log_codecs(table: CodecTable) -> None:
     """Say in the log which codec decodes and which encodes each transfer syntax."""
+    encoders = {target: codec for (_, target), codec in table.recompressors.items()}
+    encoders |= table.encoders
     chosen = {
-        short_name_of(uid): (table.decoders.get(uid), table.encoders.get(uid))
-        for uid in sorted(table.decoders.keys() | table.encoders.keys(), key=short_name_of)
+        short_name_of(uid): (table.decoders.get(uid), encoders.get(uid))
+        for uid in sorted(table.decoders.keys() | encoders.keys(), key=short_name_of)
     }
     if chosen:
         logger.info("codecs: %s", "; ".join(f"{n} {_names(*pair)}" for n, pair in chosen.items()))
