@@ -323,7 +323,7 @@ def test_codecs_that_are_not_there_are_an_error_before_anything_starts(tmp_path)
 def test_the_log_names_the_codecs(tmp_path, caplog):
     with caplog.at_level("INFO", "pacs_core.app.transcoding"), node_thread(tmp_path):
         pass
-    assert any("decodes RLE Lossless" in record.getMessage() for record in caplog.records)
+    assert any("RLE Lossless basic-rle" in record.getMessage() for record in caplog.records)
 
 
 async def test_no_codec_process_is_left_behind(tmp_path):
