@@ -65,6 +65,9 @@ async def _explain(session: Session, assembly: Assembly, paths: tuple[Path, ...]
         )
         async for file, accepted in answers:
             plan = transcoder.plan(file.transfer_syntax_uid, accepted, session.peer)
+            if plan.encoder:
+                image = await file.image()
+                plan = transcoder.plan(file.transfer_syntax_uid, accepted, session.peer, image)
             _print(file, accepted, plan, ask)
             code = FAILURE if plan.action is Action.REFUSE else code
     return code

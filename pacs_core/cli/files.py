@@ -10,9 +10,10 @@ import anyio.to_thread
 from attrs import frozen
 
 from pacs_core.concurrency import Threads
+from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file, texts
 from pacs_core.dimse import is_valid_uid
-from pacs_core.transcoding import file_chunks
+from pacs_core.transcoding import file_chunks, image_in
 
 SOP_CLASS, SOP_INSTANCE = 0x0008_0016, 0x0008_0018
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -52,6 +53,17 @@ class DicomFile:
         """Iterate over the dataset, from disk; see :func:`file_chunks`."""
         return file_chunks(self.path, self.offset, self.length)
 
+    async def image(self) -> FrameFormat | None:
+        """Return the format of its image, see :func:`image_in`.
+
+        Raises
+        ------
+        OSError
+            It cannot be read.
+        """
+        head = await _READERS.run(self._read, min(self.length, _CHUNK))
+        return image_in(head, self.transfer_syntax_uid)
+
     async def dataset(self) -> bytes | AsyncIterable[bytes]:
         """Return the dataset: small ones as bytes, larger ones as a stream.
 
@@ -63,13 +75,13 @@ class DicomFile:
         if self.length > _CHUNK:
             return self.chunks()
         if self.length <= _AT_ONCE:
-            return self._read()
-        return await _READERS.run(self._read)
+            return self._read(self.length)
+        return await _READERS.run(self._read, self.length)
 
-    def _read(self) -> bytes:
+    def _read(self, length: int) -> bytes:
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            return file.read(self.length)
+            return file.read(length)
 
 
 @frozen

@@ -12,7 +12,7 @@ from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
 from pacs_core.cli.shipments import Shipment
 from pacs_core.cli.tally import Tally
-from pacs_core.contracts import Action, Plan, Transcoder, TranscodingError
+from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, TranscodingError
 from pacs_core.dimse import Command, StatusCategory, category
 from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AsynchronousOperations
@@ -134,6 +134,8 @@ class _Run:
     ) -> None:
         file = attempt.file
         plan, contexts = self._way(association, file)
+        if plan.encoder:
+            plan = self._planned(file, contexts, await file.image())
         if plan.action is Action.REFUSE:
             self.answered += 1
             self.tally.failed(file.path, _unacceptable(plan, contexts, file))
@@ -163,10 +165,15 @@ class _Run:
         """Return how a file goes out, and in which contexts it could: once for all of its form."""
         form = file.sop_class_uid, file.transfer_syntax_uid
         if form not in self._ways:
-            contexts, peer = accepted_contexts(association, file), self.sending.session.peer
-            plan = self.sending.transcoder.plan(file.transfer_syntax_uid, contexts, peer)
-            self._ways[form] = plan, contexts
+            contexts = accepted_contexts(association, file)
+            self._ways[form] = self._planned(file, contexts), contexts
         return self._ways[form]
+
+    def _planned(
+        self, file: DicomFile, contexts: Mapping[str, int], image: FrameFormat | None = None
+    ) -> Plan:
+        transcoder, peer = self.sending.transcoder, self.sending.session.peer
+        return transcoder.plan(file.transfer_syntax_uid, contexts, peer, image)
 
     def _note(self, file: DicomFile, response: Command) -> None:
         kind = category(response.status or 0)

@@ -111,6 +111,7 @@ from pacs_core.contracts.service import (
     SopClassSupport,
 )
 from pacs_core.contracts.transcoding import (
+    NO_IMAGE,
     Action,
     PassThrough,
     Plan,
@@ -120,6 +121,7 @@ from pacs_core.contracts.transcoding import (
 
 __all__ = [
     "CHUNK_SIZE",
+    "NO_IMAGE",
     "UNCOMPRESSED",
     "AccessDescriptor",
     "Action",

@@ -8,9 +8,12 @@ from uuid import UUID, uuid5
 
 from attrs import field, frozen
 
-from pacs_core.contracts.codec import EncodeOptions
+from pacs_core.contracts.codec import EncodeOptions, FrameFormat
 from pacs_core.contracts.peer import Peer
 from pacs_core.dataset import short_name_of
+
+NO_IMAGE: Final = FrameFormat(0, 0, 0, 0, 0, is_signed=False, photometric_interpretation="")
+"""The image of a dataset without pixels that could be compressed."""
 
 _DERIVED: Final = UUID("d8f2b6a4-3c1e-4f57-9a60-5e7b1c0d2f93")
 
@@ -93,7 +96,11 @@ class Transcoder(ABC):
 
     @abstractmethod
     def plan(
-        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+        self,
+        transfer_syntax_uid: str,
+        accepted: Collection[str],
+        peer: Peer | None = None,
+        image: FrameFormat | None = None,
     ) -> Plan:
         """Choose the form in which an instance goes out, among those that were negotiated.
 
@@ -104,6 +111,10 @@ class Transcoder(ABC):
         accepted : collection of str
             Transfer syntax UIDs that the peer accepted for its SOP class.
         peer : Peer, optional
+        image : FrameFormat, optional
+            What is in it, so that no transfer syntax is chosen which cannot hold that; `NO_IMAGE`
+            if it has no pixels that could be compressed, None if that is not known. It matters
+            only where the plan without it names an encoder.
         """
 
     @abstractmethod
@@ -127,7 +138,11 @@ class PassThrough(Transcoder):
         return (transfer_syntax_uid,)
 
     def plan(
-        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+        self,
+        transfer_syntax_uid: str,
+        accepted: Collection[str],
+        peer: Peer | None = None,
+        image: FrameFormat | None = None,
     ) -> Plan:
         """Pass through what was accepted, and refuse all else."""
         if transfer_syntax_uid in accepted:

@@ -41,6 +41,7 @@ from pacs_core.imaging.syntaxes import (
     check_format,
     is_lossless,
     is_video,
+    misfit,
     pixel_syntax,
 )
 
@@ -72,6 +73,7 @@ __all__ = [
     "image_of",
     "is_lossless",
     "is_video",
+    "misfit",
     "native_format",
     "native_frame_bits",
     "native_frame_size",

@@ -8,7 +8,7 @@ from enum import Enum
 from attrs import evolve, frozen
 
 from pacs_core.contracts import FrameFormat
-from pacs_core.dataset import encoding_of, name_of
+from pacs_core.dataset import encoding_of, name_of, short_name_of
 from pacs_core.imaging.errors import ImageError
 
 
@@ -43,10 +43,13 @@ class Profile:
         """Return whether a frame of this format is within the row."""
         return (
             frame.photometric_interpretation in self.photometric
-            and frame.bits_allocated in self.bits_allocated
-            and frame.bits_stored in self.bits_stored
+            and self.holds_bits_of(frame)
             and (self.may_be_signed or not frame.is_signed)
         )
+
+    def holds_bits_of(self, frame: FrameFormat) -> bool:
+        """Return whether the row has as many bits as a frame, allocated and stored."""
+        return frame.bits_allocated in self.bits_allocated and frame.bits_stored in self.bits_stored
 
 
 @frozen
@@ -89,6 +92,7 @@ def _profile(
 
 
 _GREY = "MONOCHROME1,MONOCHROME2"
+_COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"})
 _BYTES = (8, 16)
 _WIDE = (8, 16, 24, 32, 40)
 _PALETTE = _profile("PALETTE COLOR", _BYTES, 1, 16)
@@ -202,6 +206,40 @@ def is_lossless(transfer_syntax_uid: str) -> bool:
 def is_video(transfer_syntax_uid: str) -> bool:
     """Return whether it is a video: MPEG-2, H.264, HEVC (PS3.5 §8.2.5 to §8.2.8)."""
     return pixel_syntax(transfer_syntax_uid).kind is Kind.VIDEO
+
+
+def misfit(frame: FrameFormat, transfer_syntax_uid: str) -> str:
+    """Return why an encapsulated transfer syntax cannot hold an image; nothing if it can.
+
+    Meant for what is to be encoded: an encoder may transform colours, so of three samples it does
+    not matter what they are.
+    """
+    profiles = pixel_syntax(transfer_syntax_uid).profiles
+    if not profiles:
+        return ""
+    name = short_name_of(transfer_syntax_uid)
+    profiles = tuple(profile for profile in profiles if _has_colours_of(frame, profile))
+    if not profiles:
+        return f"{name} does not hold {frame.photometric_interpretation}"
+    if not any(frame.bits_stored in profile.bits_stored for profile in profiles):
+        held = " or ".join(dict.fromkeys(_span(profile.bits_stored) for profile in profiles))
+        return f"{name} holds {held} bits, not {frame.bits_stored}"
+    profiles = tuple(p for p in profiles if p.may_be_signed or not frame.is_signed)
+    if not profiles:
+        return f"{name} does not hold signed {frame.photometric_interpretation}"
+    if not any(profile.holds_bits_of(frame) for profile in profiles):
+        return f"{name} does not hold {frame.bits_stored} bits of {frame.bits_allocated} allocated"
+    return ""
+
+
+def _has_colours_of(frame: FrameFormat, profile: Profile) -> bool:
+    if frame.samples_per_pixel == 1:
+        return frame.photometric_interpretation in profile.photometric
+    return not profile.photometric.isdisjoint(_COLOUR)
+
+
+def _span(bits: range) -> str:
+    return f"{bits[0]} to {bits[-1]}" if len(bits) > 1 else f"{bits[0]}"
 
 
 def check_format(frame: FrameFormat, transfer_syntax_uid: str) -> None:

@@ -7,6 +7,7 @@ from pacs_core.transcoding.errors import (
 )
 from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
 from pacs_core.transcoding.frames import StoredFrame, decoded_frame
+from pacs_core.transcoding.images import image_in, scanned_image
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
@@ -43,5 +44,7 @@ __all__ = [
     "decoded_frame",
     "distributions_for",
     "file_chunks",
+    "image_in",
+    "scanned_image",
     "started_early",
 ]

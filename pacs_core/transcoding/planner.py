@@ -1,10 +1,18 @@
 """Pass through, transcode or refuse: the one set of rules (docs/explanation/transcoding.md)."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
-from pacs_core.contracts import Action, EncodeOptions, Peer, Plan, TransferPolicy
+from pacs_core.contracts import (
+    NO_IMAGE,
+    Action,
+    EncodeOptions,
+    FrameFormat,
+    Peer,
+    Plan,
+    TransferPolicy,
+)
 from pacs_core.dataset import (
     ALL_TRANSFER_SYNTAXES,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -14,7 +22,7 @@ from pacs_core.dataset import (
     encoding_of,
     short_name_of,
 )
-from pacs_core.imaging import is_lossless, is_video
+from pacs_core.imaging import is_lossless, is_video, misfit
 from pacs_core.transcoding.remedies import remedy
 from pacs_core.transcoding.table import CodecTable
 
@@ -51,19 +59,27 @@ class Planner:
         return tuple(self._possible(transfer_syntax_uid, policy, (*_USUAL, *policy.accepted)))
 
     def plan(
-        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+        self,
+        transfer_syntax_uid: str,
+        accepted: Collection[str],
+        peer: Peer | None = None,
+        image: FrameFormat | None = None,
     ) -> Plan:
         """Choose a form, see :meth:`Transcoder.plan`."""
         source, policy = transfer_syntax_uid, self._policy(peer)
-        candidates = self._possible(source, policy, (*_USUAL, *policy.accepted, *_LAST))
-        target = next((uid for uid in candidates if uid in accepted), None)
+        possible = self._possible(source, policy, (*_USUAL, *policy.accepted, *_LAST))
+        candidates = [uid for uid in possible if uid in accepted]
+        target = self._fitting(source, candidates, image)
         if target is None:
-            reason = self._refusal(source, accepted, policy)
+            reason = self._refusal(source, accepted, policy, image)
             return Plan(Action.REFUSE, source, reason=reason)
+        reason = _reason(source, target, accepted)
+        if target != candidates[0]:
+            reason = f"{self._misfit(source, candidates[0], image)}; {reason}"
         if target == source:
-            return Plan(Action.PASS_THROUGH, source, target, "the peer accepts it as it is stored")
-        why = "prefers" if source in accepted else f"does not accept {short_name_of(source)}, but"
-        reason = f"the peer {why} {short_name_of(target)}"
+            return Plan(Action.PASS_THROUGH, source, target, reason)
+        if image == NO_IMAGE:
+            return self._conversion(source, target, reason, _NO_OPTIONS, new_uid=False)
         return self._conversion(source, target, reason, policy.options, policy.new_uid)
 
     def conversion(
@@ -120,6 +136,31 @@ class Planner:
             return f"{short_name_of(target)} is lossy, which this peer's configuration excludes"
         return ""
 
+    def _fitting(
+        self, source: str, candidates: Sequence[str], image: FrameFormat | None
+    ) -> str | None:
+        """Return the first form that can hold an image."""
+        fits = (uid for uid in candidates if not self._misfit(source, uid, image))
+        # What has no pixels may be labelled as compressed, where nothing else is accepted.
+        last = candidates[0] if candidates and image == NO_IMAGE else None
+        return next(fits, last)
+
+    def _misfit(self, source: str, target: str, image: FrameFormat | None) -> str:
+        """Return why a form cannot hold an image; nothing if it can, or that is not known."""
+        if image is None or target == source or not encoding_of(target).encapsulated:
+            return ""
+        if image == NO_IMAGE:
+            return "it has no pixels to compress"
+        if self.table.recompressor(source, target):
+            return ""
+        if obstacle := misfit(image, target):
+            return obstacle
+        encoder = self.table.encoder(target)
+        if encoder and not encoder.bits[0] <= image.bits_stored <= encoder.bits[1]:
+            fewest, most = encoder.bits
+            return f"{encoder.name} encodes {fewest} to {most} bits, not {image.bits_stored}"
+        return ""
+
     def _loses(self, source: str, target: str) -> bool:
         """Return whether a conversion may lose something."""
         same = source == target or self.table.recompressor(source, target)
@@ -166,15 +207,28 @@ class Planner:
             lossy and new_uid,
         )
 
-    def _refusal(self, source: str, accepted: Collection[str], policy: TransferPolicy) -> str:
+    def _refusal(
+        self,
+        source: str,
+        accepted: Collection[str],
+        policy: TransferPolicy,
+        image: FrameFormat | None,
+    ) -> str:
         if not accepted:
             return "the peer accepts no transfer syntax for its SOP class"
         reasons = dict.fromkeys(
             "the peer's configuration excludes it"
             if policy.accepted and uid not in policy.accepted
-            else self._obstacle(source, uid, policy)
+            else self._obstacle(source, uid, policy) or self._misfit(source, uid, image)
             for uid in accepted
             if uid != source or policy.accepted
         )
         names = " or ".join(short_name_of(uid) for uid in accepted)
         return f"stored in {short_name_of(source)}, negotiated {names}: {'; '.join(reasons)}"
+
+
+def _reason(source: str, target: str, accepted: Collection[str]) -> str:
+    if target == source:
+        return "the peer accepts it as it is stored"
+    why = "prefers" if source in accepted else f"does not accept {short_name_of(source)}, but"
+    return f"the peer {why} {short_name_of(target)}"

@@ -7,6 +7,7 @@ from anyio.abc import TaskGroup
 
 from pacs_core.contracts import (
     Action,
+    FrameFormat,
     Peer,
     Plan,
     Transcoder,
@@ -58,10 +59,14 @@ class NodeTranscoder(Transcoder):
         return self._planner.proposals(transfer_syntax_uid, peer)
 
     def plan(
-        self, transfer_syntax_uid: str, accepted: Collection[str], peer: Peer | None = None
+        self,
+        transfer_syntax_uid: str,
+        accepted: Collection[str],
+        peer: Peer | None = None,
+        image: FrameFormat | None = None,
     ) -> Plan:
         """Choose the form in which an instance goes out."""
-        return self._planner.plan(transfer_syntax_uid, accepted, peer)
+        return self._planner.plan(transfer_syntax_uid, accepted, peer, image)
 
     async def transcode(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         """Iterate over the dataset in the form that was planned.

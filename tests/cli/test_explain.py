@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 
 PEERS = """
 [peers.plain]
@@ -51,6 +52,18 @@ def test_what_would_be_lost_is_said(pacs, samples: Path, peers) -> None:
         "  goes out in JPEG Baseline, decoded by basic-rle, encoded by imagecodecs-jpeg-baseline, "
         "quality 80, with a SOP Instance UID of its own\n"
     ) in result.out
+
+
+def test_an_image_that_does_not_fit_is_said(pacs, samples: Path, peers) -> None:
+    ct, report = samples / "CT_small.dcm", Path(get_testdata_file("reportsi.dcm"))
+    result = pacs("explain", "lossy", ct, report)
+    assert (result.code, result.err) == (0, "")
+    assert f"{ct}: pass-through\n" in result.out
+    assert (
+        "  because JPEG Baseline holds 8 bits, not 16; the peer accepts it as it is stored\n"
+    ) in result.out
+    assert f"{report}: pass-through\n" in result.out
+    assert "  because it has no pixels to compress; the peer accepts it as it" in result.out
 
 
 def test_what_is_recompressed_is_said(pacs, samples: Path, tmp_path: Path) -> None:

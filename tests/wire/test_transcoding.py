@@ -49,9 +49,9 @@ def encoded(file):
 class Instance:
     """A file of pydicom's, in a study with the others."""
 
-    def __init__(self, name, number, spoil=None):
+    def __init__(self, name, number, spoil=None, pixels=True):
         original = dcmread(get_testdata_file(name))
-        self.pixels = original.pixel_array
+        self.pixels = original.pixel_array if pixels else None
         original.StudyInstanceUID = "1.2.826.1"
         original.SeriesInstanceUID = f"1.2.826.1.{number}"
         original.SOPInstanceUID = self.uid = f"1.2.826.1.{number}.1"
@@ -191,6 +191,31 @@ async def test_a_preference_is_followed_where_it_can_be(tmp_path):
     for uid, dataset in received.items():
         assert dataset.file_meta.TransferSyntaxUID == JLS
         assert_same(dataset, UIDS[uid])
+
+
+LOSSY = {"preferred": [BASELINE], "lossy": True, "quality": 90, "new_uid": True}
+
+
+@pytest.mark.parametrize("accepted", [None, [BASELINE]], ids=["as stored", "baseline only"])
+async def test_a_preference_is_followed_for_what_fits_into_it(tmp_path, caplog, accepted):
+    """PS3.5 Table 8.2.1-1: 8 unsigned bits. What has no pixels has nothing to compress."""
+    deep, colour = INSTANCES[0], INSTANCES[6]
+    report = Instance("reportsi.dcm", 8, pixels=False)
+    with world(tmp_path, accepted, peer=LOSSY) as (source, target):
+        await fill(source, [deep, colour, report])
+        final, identifier = await move(source)
+        received, data = stored(target), stored_bytes(target)
+    compressed = [uid for uid, each in received.items() if "PixelData" in each and uid != deep.uid]
+    assert len(compressed) == 1
+    assert received[compressed[0]].file_meta.TransferSyntaxUID == BASELINE
+    assert compressed[0].startswith("2.25.")
+    assert received[report.uid].ContentSequence == report.file.ContentSequence
+    if accepted:
+        assert failed_uids(identifier) == {deep.uid}
+        assert "JPEG Baseline holds 8 bits, not 16" in caplog.text
+    else:
+        assert (final.status, failed_uids(identifier)) == (0x0000, set())
+        assert (data[deep.uid], data[report.uid]) == (deep.dataset, report.dataset)
 
 
 async def test_what_cannot_be_sent_is_in_the_list_of_what_failed(tmp_path):

@@ -15,9 +15,11 @@ from pacs_sop_query_retrieve.outgoing import (
 from pacs_sop_query_retrieve.progress import Progress
 
 from pacs_core.contracts import (
+    Action,
     InstanceIdentity,
     Level,
     ObjectReader,
+    Plan,
     Query,
     StoredInstance,
     TranscodingError,
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.anyio
 
 QUERY = Query(Level.STUDY)
 OFFSET = 10
+PLAN = Plan(Action.TRANSCODE, "1.2.840.10008.1.2", "1.2.840.10008.1.2.5")
 
 
 def always(instance):
@@ -204,7 +207,7 @@ async def test_the_next_is_converted_while_one_waits():
     archive, slow = ManyObjects([100] * 4), Slow()
 
     def prepare(item):
-        return Conversion(item, slow.chunks())
+        return Conversion(PLAN, item, slow.chunks())
 
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
         first = await items.receive()
@@ -223,7 +226,7 @@ async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
     archive, slow = ManyObjects([100]), Slow()
     slow.go.set()
     error = TranscodingError("frame 1: oops")
-    prepare = lambda item: Conversion(item, slow.chunks(error))  # noqa: E731
+    prepare = lambda item: Conversion(PLAN, item, slow.chunks(error))  # noqa: E731
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
         item = await items.receive()
         with pytest.raises(UnsendableError, match="frame 1: oops"):
@@ -234,10 +237,18 @@ async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
 
 async def test_conversions_that_are_given_up_end():
     archive, slow = ManyObjects([2 * PREFETCH] * 5), Slow()
-    prepare = lambda item: Conversion(item, slow.chunks())  # noqa: E731
+    prepare = lambda item: Conversion(PLAN, item, slow.chunks())  # noqa: E731
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
         item = await items.receive()
         while slow.at_work < 2:
             await anyio.lowlevel.checkpoint()
         await item.close()
     assert (slow.at_work, archive.opened) == (0, 0)
+
+
+async def test_what_its_beginning_shows_cannot_be_sent_is_missing_and_closed():
+    archive = ManyObjects([2 * PREFETCH] * 2)
+    prepare = lambda item: Missing(item.instance, "does not fit")  # noqa: E731
+    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+        assert [item.reason async for item in items] == ["does not fit"] * 2
+    assert archive.opened == 0

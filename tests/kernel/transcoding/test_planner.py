@@ -5,7 +5,15 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_core.contracts import Action, CodecDescriptor, EncodeOptions, Peer, TransferPolicy
+from pacs_core.contracts import (
+    NO_IMAGE,
+    Action,
+    CodecDescriptor,
+    EncodeOptions,
+    FrameFormat,
+    Peer,
+    TransferPolicy,
+)
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, encoding_of, transfer_syntax_uid
 from pacs_core.imaging import is_lossless, is_video
 from pacs_core.transcoding import Planner, codec_table
@@ -182,6 +190,60 @@ def test_the_node_prefers_for_peers_that_do_not():
 )
 def test_proposals(source, policy, proposals):
     assert PLANNER.proposals(source, peer(**policy)) == proposals
+
+
+GREY_8 = FrameFormat(4, 4, 1, 8, 8, is_signed=False, photometric_interpretation="MONOCHROME2")
+GREY_16 = evolve(GREY_8, bits_allocated=16, bits_stored=16)
+PALETTE = evolve(GREY_8, photometric_interpretation="PALETTE COLOR")
+RGB = evolve(GREY_8, samples_per_pixel=3, photometric_interpretation="RGB")
+FITS = "prefers JPEG Baseline"
+NO_PIXELS = "it has no pixels to compress"
+
+
+@pytest.mark.parametrize(
+    ("source", "accepted", "image", "target", "reason"),
+    [
+        (EXPLICIT, {BASELINE, EXPLICIT}, None, BASELINE, FITS),
+        (EXPLICIT, {BASELINE, EXPLICIT}, GREY_8, BASELINE, FITS),
+        (EXPLICIT, {BASELINE, EXPLICIT}, RGB, BASELINE, FITS),
+        # Colours are transformed by the encoder: YBR_RCT is not in Table 8.2.1-1
+        (J2K, {BASELINE, J2K}, evolve(RGB, photometric_interpretation="YBR_RCT"), BASELINE, FITS),
+        # What does not fit into the preferred form goes out in the next
+        (EXPLICIT, {BASELINE, EXPLICIT}, GREY_16, EXPLICIT, "JPEG Baseline holds 8 bits, not 16; "),
+        (IMPLICIT, {BASELINE, EXPLICIT}, GREY_16, EXPLICIT, "but Explicit VR Little Endian"),
+        (J2K, {BASELINE, JLS}, GREY_16, JLS, "JPEG Baseline holds 8 bits, not 16; "),
+        (EXPLICIT, {BASELINE, EXPLICIT}, evolve(GREY_8, is_signed=True), EXPLICIT, "signed"),
+        (EXPLICIT, {BASELINE, EXPLICIT}, PALETTE, EXPLICIT, "not hold PALETTE COLOR; "),
+        (
+            EXPLICIT,
+            {BASELINE, EXPLICIT},
+            evolve(GREY_8, bits_allocated=16),
+            EXPLICIT,
+            "JPEG Baseline does not hold 8 bits of 16 allocated; ",
+        ),
+        # Without a next one it is refused
+        (EXPLICIT, {BASELINE}, GREY_16, "", "negotiated JPEG Baseline: JPEG Baseline holds 8 bits"),
+        (EXPLICIT, {J2K}, evolve(GREY_16, bits_allocated=32, bits_stored=32), "", "j2k encodes 1"),
+        (EXPLICIT, {JLS}, evolve(GREY_8, bits_stored=1), "", "holds 2 to 16 bits, not 1"),
+        # Without pixels only the elements count
+        (EXPLICIT, {BASELINE, EXPLICIT}, NO_IMAGE, EXPLICIT, NO_PIXELS),
+        (IMPLICIT, {BASELINE, JLS, BIG}, NO_IMAGE, BIG, NO_PIXELS),
+        (JLS, {BASELINE, JLS}, NO_IMAGE, JLS, NO_PIXELS),
+        (EXPLICIT, {JLS}, NO_IMAGE, JLS, "but JPEG-LS Lossless"),
+        (EXPLICIT, {BASELINE}, NO_IMAGE, BASELINE, "but JPEG Baseline"),
+        (EXPLICIT, set(), NO_IMAGE, "", "no transfer syntax"),
+        # What is recompressed, or goes out as it is, has the form already
+        (JXL_JPEG, {BASELINE}, GREY_16, BASELINE, "without loss"),
+        (BASELINE, {BASELINE}, GREY_16, BASELINE, "as it is stored"),
+    ],
+)
+def test_what_an_image_is_decides_which_forms_can_hold_it(source, accepted, image, target, reason):
+    policy = evolve(LOSSY, new_uid=True)
+    plan = PLANNER.plan(source, accepted, Peer("P", "h", 1, transfer=policy), image)
+    assert plan.target == target
+    assert reason in plan.reason
+    if image == NO_IMAGE:
+        assert (plan.new_uid, plan.options) == (False, EncodeOptions())
 
 
 SYNTAXES = st.sampled_from([syntax.uid for syntax in ALL_TRANSFER_SYNTAXES] + ["1.2.3.4"])

@@ -6,14 +6,22 @@ from typing import Final
 
 from pacs_core.contracts import (
     Action,
+    FrameFormat,
     Peer,
     Plan,
     StoredInstance,
     Transcoder,
 )
 from pacs_core.dataset import short_name_of
+from pacs_core.transcoding import image_in
 from pacs_core.upper_layer import AcceptedContext
-from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing, Stream, UnsendableError
+from pacs_sop_query_retrieve.outgoing import (
+    Conversion,
+    Missing,
+    Outgoing,
+    Stream,
+    UnsendableError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +61,7 @@ class Forms:
         self._contexts: dict[Pair, int] = {}
         self._accepted: dict[str, list[str]] = {}
         self._plans: dict[Pair, Plan] = {}
+        self._logged: set[tuple[str, Plan]] = set()
         for context in contexts:
             self._contexts[context.abstract_syntax, context.transfer_syntax] = context.id
             self._accepted.setdefault(context.abstract_syntax, []).append(context.transfer_syntax)
@@ -70,16 +79,21 @@ class Forms:
         plan = self.plan(instance)
         return plan.reason if plan.action is Action.REFUSE else ""
 
-    def context_id(self, instance: StoredInstance, plan: Plan) -> int:
+    def context_id(self, item: Outgoing | Conversion) -> int:
         """Return the presentation context in which an instance goes out."""
-        return self._contexts[instance.identity.sop_class_uid, plan.target]
+        return self._contexts[item.instance.identity.sop_class_uid, item.transfer_syntax_uid]
 
-    def conversion(self, item: Outgoing) -> Conversion | None:
+    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
         """Return what converts an instance; None if it goes out as it is stored."""
         plan = self.plan(item.instance)
+        if plan.encoder:
+            image = image_in(item.head, item.transfer_syntax_uid)
+            plan = self._planned(*pair_of(item.instance), image)
         if plan.action is Action.PASS_THROUGH:
             return None
-        return Conversion(item, self._transcoder.transcode(plan, item))
+        if plan.action is Action.REFUSE:
+            return Missing(item.instance, plan.reason)
+        return Conversion(plan, item, self._transcoder.transcode(plan, item))
 
     async def dataset(self, conversion: Conversion) -> Stream:
         """Return the dataset of an instance that is being converted.
@@ -96,9 +110,18 @@ class Forms:
             logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
             raise
 
-    def _planned(self, sop_class_uid: str, transfer_syntax_uid: str) -> Plan:
+    def _planned(
+        self, sop_class_uid: str, transfer_syntax_uid: str, image: FrameFormat | None = None
+    ) -> Plan:
         accepted = self._accepted.get(sop_class_uid, ())
-        plan = self._transcoder.plan(transfer_syntax_uid, accepted, self._peer)
+        plan = self._transcoder.plan(transfer_syntax_uid, accepted, self._peer, image)
+        # Few plans, though there may be as many images as instances.
+        if (sop_class_uid, plan) not in self._logged:
+            self._logged.add((sop_class_uid, plan))
+            self._log(sop_class_uid, plan)
+        return plan
+
+    def _log(self, sop_class_uid: str, plan: Plan) -> None:
         level, what = _LOGGED[plan.action]
         logger.log(
             level,
@@ -110,7 +133,6 @@ class Forms:
             f" in {short_name_of(plan.target)}" if plan.target else "",
             plan.reason,
         )
-        return plan
 
 
 _LOGGED: Final = {

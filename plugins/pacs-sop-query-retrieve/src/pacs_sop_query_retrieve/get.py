@@ -7,7 +7,7 @@ from typing import ClassVar
 from pacs_core.contracts import AuditKind, Node, Operation, StoredInstance
 from pacs_core.dimse import CommandField
 from pacs_sop_query_retrieve.forms import Forms, Pair
-from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing
+from pacs_sop_query_retrieve.outgoing import Conversion, Missing, Outgoing
 from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 
@@ -27,18 +27,17 @@ class Requestor(Destination):
         """Return why no context with the SCP role fits, if so."""
         return self._forms.refusal(instance)
 
-    def conversion(self, item: Outgoing) -> Conversion | None:
-        """Return what converts an instance; None if it is sent as it is stored."""
+    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+        """Return what becomes of an instance; None if it is sent as it is stored."""
         return self._forms.conversion(item)
 
     async def store(self, item: Outgoing | Conversion) -> int:
         """Send an instance."""
         forms, identity = self._forms, item.instance.identity
-        plan = forms.plan(item.instance)
         return await self._operation.c_store(
-            forms.context_id(item.instance, plan),
+            forms.context_id(item),
             identity.sop_class_uid,
-            plan.sop_instance_uid(identity.sop_instance_uid),
+            item.sop_instance_uid,
             item.whole if isinstance(item, Outgoing) else await forms.dataset(item),
         )
 

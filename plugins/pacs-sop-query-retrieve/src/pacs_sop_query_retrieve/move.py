@@ -26,7 +26,7 @@ from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.forms import Forms, Pair
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import Model
-from pacs_sop_query_retrieve.outgoing import Conversion, Outgoing
+from pacs_sop_query_retrieve.outgoing import Conversion, Missing, Outgoing
 from pacs_sop_query_retrieve.retrieve import Destination, RetrieveProvider
 
 logger = logging.getLogger(__name__)
@@ -68,21 +68,20 @@ class Remote(Destination):
         """Return why the peer cannot be sent an instance, if so."""
         return self.reason or self._forms.refusal(instance)
 
-    def conversion(self, item: Outgoing) -> Conversion | None:
-        """Return what converts an instance; None if it is sent as it is stored."""
+    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+        """Return what becomes of an instance; None if it is sent as it is stored."""
         return self._forms.conversion(item)
 
     async def store(self, item: Outgoing | Conversion) -> int:
         """Send an instance; a failing association makes this and all that follow fail."""
         forms, identity = self._forms, item.instance.identity
-        plan = forms.plan(item.instance)
         dataset = item.whole if isinstance(item, Outgoing) else await forms.dataset(item)
         try:
             response = await self._association.c_store(
                 identity.sop_class_uid,
-                plan.sop_instance_uid(identity.sop_instance_uid),
+                item.sop_instance_uid,
                 dataset,
-                context_id=forms.context_id(item.instance, plan),
+                context_id=forms.context_id(item),
                 priority=self._priority,
                 move_originator=self._originator,
             )

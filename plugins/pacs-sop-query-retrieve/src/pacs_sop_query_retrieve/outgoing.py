@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     Archive,
     InstanceNotFoundError,
     ObjectReader,
+    Plan,
     Query,
     StoredInstance,
     TranscodingError,
@@ -40,6 +41,16 @@ class Outgoing(AsyncIterable[bytes]):
     instance: StoredInstance
     head: bytes
     reader: ObjectReader | None
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """In which it goes out: as it is stored."""
+        return self.instance.transfer_syntax_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Under which it goes out."""
+        return self.instance.identity.sop_instance_uid
 
     @property
     def whole(self) -> bytes | AsyncIterable[bytes]:
@@ -105,13 +116,16 @@ class Conversion:
 
     Parameters
     ----------
+    plan : Plan
+        Which form that is.
     item : Outgoing
         As it is stored.
     chunks : async iterator of bytes-like
         What becomes of it.
     """
 
-    def __init__(self, item: Outgoing, chunks: AsyncIterator[Chunk]) -> None:
+    def __init__(self, plan: Plan, item: Outgoing, chunks: AsyncIterator[Chunk]) -> None:
+        self._plan = plan
         self._item = item
         self._chunks = chunks
         self._scope = anyio.CancelScope()
@@ -123,6 +137,16 @@ class Conversion:
     def instance(self) -> StoredInstance:
         """What is converted."""
         return self._item.instance
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """In which it goes out."""
+        return self._plan.target
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Under which it goes out."""
+        return self._plan.sop_instance_uid(self._item.sop_instance_uid)
 
     async def begin(self) -> None:
         """Convert up to the first chunk; never raises what went wrong."""
@@ -163,7 +187,7 @@ class Conversion:
 
 
 Item = Outgoing | Missing | Conversion
-Prepare = Callable[[Outgoing], Conversion | None]
+Prepare = Callable[[Outgoing], Conversion | Missing | None]
 
 
 def as_stored(_item: Outgoing) -> None:
@@ -185,9 +209,12 @@ async def _produce(
                 continue
             reason = refusal(instance)
             item: Item = Missing(instance, reason) if reason else await _load(archive, instance)
-            if isinstance(item, Outgoing) and (conversion := prepare(item)) is not None:
-                tasks.start_soon(conversion.begin)
-                item = conversion
+            if isinstance(item, Outgoing) and (prepared := prepare(item)) is not None:
+                if isinstance(prepared, Conversion):
+                    tasks.start_soon(prepared.begin)
+                else:
+                    await item.close()
+                item = prepared
             try:
                 await channel.send(item)
             except BaseException:
@@ -214,7 +241,8 @@ async def outgoing(
     refusal : callable
         Why its object shall not be opened, if so; asked when its turn to be opened comes.
     prepare : callable
-        What converts it, if it is not to be sent as it is stored; that is begun at once.
+        What converts it, if it is not to be sent as it is stored; that is begun at once. Or why
+        it cannot be sent, which its beginning shows.
     """
     send, receive = anyio.create_memory_object_stream[Item](0)
     try:

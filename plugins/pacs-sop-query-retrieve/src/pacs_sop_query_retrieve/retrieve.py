@@ -43,8 +43,8 @@ class Destination(ABC):
     def refusal(self, instance: StoredInstance) -> str:
         """Return why an instance cannot be sent; nothing if it can."""
 
-    def conversion(self, item: Outgoing) -> Conversion | None:
-        """Return what converts an instance; None if it is sent as it is stored."""
+    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+        """Return what becomes of an instance; None if it is sent as it is stored."""
         return None
 
     @abstractmethod

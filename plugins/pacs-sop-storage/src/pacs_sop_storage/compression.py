@@ -2,22 +2,22 @@
 
 import logging
 from collections.abc import AsyncIterable
-from typing import Final
 
 from pacs_core.contracts import (
+    NO_IMAGE,
     Action,
     Archive,
+    FrameFormat,
     IngestResult,
     Origin,
     Transcoder,
     TranscodingError,
 )
-from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of, tag_of
-from pacs_core.transcoding import Spool, begun
+from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of
+from pacs_core.imaging import IMAGE_TAGS
+from pacs_core.transcoding import Spool, begun, scanned_image
 
 logger = logging.getLogger(__name__)
-
-_ROWS: Final = frozenset({tag_of("Rows")})
 
 
 class Compression:
@@ -65,8 +65,9 @@ class Compression:
             return await ingest(dataset, transfer_syntax_uid)
         spool = Spool()
         try:
-            is_image = await _filled(spool, dataset, transfer_syntax_uid)
-            if is_image:
+            image = await _filled(spool, dataset, transfer_syntax_uid)
+            if image != NO_IMAGE:
+                plan = self._transcoder.plan(transfer_syntax_uid, (self._target,), image=image)
                 try:
                     async with begun(self._transcoder.transcode(plan, spool.chunks())) as converted:
                         return await ingest(converted, plan.target)
@@ -79,9 +80,9 @@ class Compression:
 
 async def _filled(
     spool: Spool, dataset: AsyncIterable[bytes | memoryview], transfer_syntax_uid: str
-) -> bool:
-    """Read a dataset into the spool, and return whether it is an image."""
-    scanner = HeaderScanner(transfer_syntax_uid, _ROWS)
+) -> FrameFormat | None:
+    """Read a dataset into the spool, and return the image that it is, as `image_in` does."""
+    scanner = HeaderScanner(transfer_syntax_uid, IMAGE_TAGS)
     malformed = False
     async for chunk in dataset:
         data = bytes(chunk)
@@ -91,4 +92,4 @@ async def _filled(
                 scanner.feed(data)
             except MalformedDataset:
                 malformed = True  # for the archive to say
-    return bool(scanner.attributes) and not malformed
+    return NO_IMAGE if malformed else scanned_image(scanner)
