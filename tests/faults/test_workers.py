@@ -2,18 +2,24 @@
 
 import os
 import signal
-from contextlib import AsyncExitStack
+import sqlite3
+from contextlib import AsyncExitStack, closing
 
+import anyio
 import pytest
 
 from pacs_core import connect
 from pacs_core.association import AssociationRefusedError, Proposal
-from pacs_core.contracts import Timeouts
+from pacs_core.contracts import Durability, Timeouts
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
+from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 ECHO = [Proposal("1.2.840.10008.1.1")]
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+EACH = 60  # instances from each sender
 TWO = {"node": {"workers": 2}}
 
 
@@ -76,6 +82,48 @@ async def test_the_limit_on_associations_is_the_nodes(pacs_process):
                 pass
         rejection = refused.value.rejection
         assert (rejection.result, rejection.source, rejection.reason) == (2, 3, 2)
+
+
+@pytest.mark.parametrize("durability", Durability)
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+async def test_workers_lose_nothing_that_they_have_acknowledged(
+    pacs_process, tmp_path, durability, killed
+):
+    """They write one index at once, each in its own way of waiting for the other."""
+    tables = TWO | {"archive": {"durability": durability.value}}
+    node, acknowledged = pacs_process(tables, data_directory=tmp_path), set()
+    try:
+        async with anyio.create_task_group() as tasks:
+            for sender in range(4):
+                tasks.start_soon(store, node, sender, acknowledged)
+    finally:
+        node.kill() if killed else node.stop()
+    assert len(acknowledged) == 4 * EACH
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as index:
+        indexed = {uid for (uid,) in index.execute("SELECT SOPInstanceUID FROM instance")}
+    assert acknowledged == indexed
+    objects = [path for path in (tmp_path / "objects").rglob("*.dcm") if path.is_file()]
+    assert len(objects) == len(acknowledged)
+
+
+async def store(node, sender, acknowledged):
+    async with connect(node.peer, [Proposal(CT_IMAGE, (EXPLICIT,))]) as association:
+        for number in range(EACH):
+            uid = f"1.2.826.0.7.{sender}.{number}"
+            response = await association.c_store(CT_IMAGE, uid, dataset(uid))
+            assert response.status == 0x0000
+            acknowledged.add(uid)
+
+
+def dataset(uid):
+    values = {
+        "SOPClassUID": CT_IMAGE,
+        "SOPInstanceUID": uid,
+        "StudyInstanceUID": "1.2.826.0.7",
+        "SeriesInstanceUID": uid.rpartition(".")[0],
+        "PatientID": "WORKERS",
+    }
+    return encode_attributes({tag_of(name): (text,) for name, text in values.items()}, EXPLICIT)
 
 
 async def test_a_worker_that_cannot_start_ends_the_node(pacs_process):
