@@ -115,7 +115,7 @@ async def _by_frames(transcoder: NodeTranscoder, conversion: FileConversion) -> 
     try:
         await anyio.to_thread.run_sync(draft.write, conversion.head)
         async with closing(conversion.chunks()) as dataset:
-            pieces = transcoder.transcode(conversion.plan, dataset)
+            pieces = transcoder.stream(conversion.plan, dataset)  # nobody sees a draft
             async with closing(pieces) as chunks:
                 await _write(draft, chunks)
         await anyio.to_thread.run_sync(draft.finish, conversion.target, conversion.overwrite)

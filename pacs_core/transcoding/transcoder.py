@@ -75,6 +75,22 @@ class NodeTranscoder(Transcoder):
         wait in a temporary file. Of a dataset whose elements alone are encoded anew, what fails
         in the first 16 MiB fails before the first chunk.
         """
+        pieces = self.stream(plan, dataset)
+        if plan.action is Action.TRANSCODE:
+            hold = _spooled if plan.decoder or plan.encoder else _held_back
+            pieces = hold(pieces)
+        async with closing(pieces) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def stream(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        """Do the same without holding anything back: for those who can take back what came out.
+
+        Raises
+        ------
+        TranscodingError
+            On iteration, also after some chunks.
+        """
         if plan.action is Action.REFUSE:
             raise TranscodingError(plan.reason)
         if plan.action is Action.PASS_THROUGH:
@@ -82,8 +98,7 @@ class NodeTranscoder(Transcoder):
                 yield chunk
             return
         try:
-            hold = _spooled if plan.decoder or plan.encoder else _held_back
-            async with closing(hold(self._pieces(plan, dataset))) as chunks:
+            async with closing(_gathered(self._pieces(plan, dataset))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except FAULTS as error:
@@ -100,7 +115,7 @@ async def _spooled(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Hand out nothing before there is all of it."""
     spool = Spool()
     try:
-        async with closing(_gathered(pieces)) as chunks:
+        async with closing(pieces) as chunks:
             async for chunk in chunks:
                 await spool.add(chunk)
         async for chunk in spool.chunks():
@@ -113,7 +128,7 @@ async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Hand out nothing before there is much, or all: what fails until then was not sent."""
     held: list[Buffer] = []
     size = 0
-    async with closing(_gathered(pieces)) as chunks:
+    async with closing(pieces) as chunks:
         async for chunk in chunks:
             held.append(chunk)
             size += len(chunk)
