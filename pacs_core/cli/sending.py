@@ -1,13 +1,14 @@
 """Sends files on associations, several outstanding at once, and copes with those that drop."""
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 from attrs import define, field
 
 from pacs_core.association import Association, AssociationError, Options
+from pacs_core.association.sender import DatasetSource
 from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
 from pacs_core.cli.shipments import Shipment
@@ -16,8 +17,6 @@ from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, Transcodi
 from pacs_core.dimse import Command, StatusCategory, category
 from pacs_core.transcoding import begun
 from pacs_core.upper_layer import AsynchronousOperations
-
-DatasetSource = bytes | AsyncIterable[bytes | memoryview]
 
 _TRIES = 2
 """Associations that may drop while a file is on its way."""

@@ -7,7 +7,7 @@ from enum import Enum
 from attrs import frozen
 
 from pacs_core.contracts.instance import Origin, StoredInstance
-from pacs_core.contracts.object_store import ObjectReader
+from pacs_core.contracts.object_store import ObjectReader, with_beginning
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
 
@@ -124,12 +124,7 @@ class Archive(ABC):
         InstanceNotFoundError
             The object is gone.
         """
-        reader = await self.open(instance)
-        try:
-            return reader, await reader.read(instance.dataset_offset, length)
-        except BaseException:
-            await reader.close()
-            raise
+        return await with_beginning(await self.open(instance), instance.dataset_offset, length)
 
     @abstractmethod
     async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:

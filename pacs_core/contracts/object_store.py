@@ -129,6 +129,17 @@ class ObjectReader(ABC):
         await self.close()
 
 
+async def with_beginning(
+    reader: ObjectReader, offset: int, length: int
+) -> tuple[ObjectReader, bytes]:
+    """Return a reader and what it reads at `offset`; it is closed if it cannot read."""
+    try:
+        return reader, await reader.read(offset, length)
+    except BaseException:
+        await reader.close()
+        raise
+
+
 class ObjectStore(Component, ABC):
     """Holds objects under keys that it derives from validated UIDs.
 
@@ -187,12 +198,7 @@ class ObjectStore(Component, ABC):
 
         Override it where the two cost less in one step than one after the other.
         """
-        reader = await self.open(key)
-        try:
-            return reader, await reader.read(offset, length)
-        except BaseException:
-            await reader.close()
-            raise
+        return await with_beginning(await self.open(key), offset, length)
 
     @abstractmethod
     async def delete(self, key: str) -> None:
