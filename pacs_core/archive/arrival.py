@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterable
+from operator import itemgetter
 
 from pacs_core.contracts import (
     IdentityMismatchError,
@@ -20,6 +21,7 @@ SOP_INSTANCE = 0x0008_0018
 STUDY = 0x0020_000D
 SERIES = 0x0020_000E
 IDENTITY_TAGS = frozenset({SOP_CLASS, SOP_INSTANCE, STUDY, SERIES})
+_identity_values = itemgetter(SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)
 
 MAX_HELD = 16 << 20
 """Bytes in which a dataset must have said who it is; they are held in memory until then."""
@@ -81,6 +83,7 @@ class Arrival:
     """
 
     identity: InstanceIdentity
+    _identified_by: tuple[object, ...]
 
     def __init__(
         self,
@@ -120,6 +123,7 @@ class Arrival:
                 break
             self._held.append(chunk)
         self.identity = identity_in(found)
+        self._identified_by = _identity_values(found)
         _agree(SOP_CLASS, sop_class_uid, self.identity.sop_class_uid)
         _agree(SOP_INSTANCE, sop_instance_uid, self.identity.sop_instance_uid)
 
@@ -136,7 +140,7 @@ class Arrival:
         if self._held:
             return self._held.popleft()
         chunk = await self._read()
-        if chunk is None and identity_in(self._scanner.attributes) != self.identity:
+        if chunk is None and _identity_values(self._scanner.attributes) != self._identified_by:
             raise InvalidInstanceError("the dataset has two different identities")
         return chunk
 

@@ -6,7 +6,6 @@ from collections import deque
 from typing import cast
 
 from anyio import BrokenResourceError
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from pacs_core.concurrency import Signal
 
@@ -113,7 +112,6 @@ class Transport(asyncio.Protocol):
         anyio.BrokenResourceError
             The connection is lost.
         """
-        await checkpoint_if_cancelled()
         if self._lost or self._transport.is_closing():
             raise BrokenResourceError
         self._transport.write(data)

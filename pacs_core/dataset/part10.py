@@ -1,5 +1,6 @@
 """File Meta Information: the preamble, "DICM" and group 0002 (PS3.10 §7.1)."""
 
+from functools import lru_cache
 from struct import Struct
 
 from attrs import frozen
@@ -69,6 +70,7 @@ def file_meta(
     return PREFIX + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(group)) + group
 
 
+@lru_cache(maxsize=256)
 def _uid(element: int, uid: str) -> bytes:
     if not is_valid_uid(uid):
         raise ValueError(f"(0002,{element:04X}) cannot be written: {uid[:80]!r} is not a UID")
@@ -76,6 +78,7 @@ def _uid(element: int, uid: str) -> bytes:
     return _element(element, b"UI", raw + b"\0" if len(raw) & 1 else raw)
 
 
+@lru_cache(maxsize=256)
 def _text(element: int, vr: bytes, text: str) -> bytes:
     raw = text.encode("ascii")
     return _element(element, vr, raw + b" " if len(raw) & 1 else raw) if text else b""

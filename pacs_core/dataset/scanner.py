@@ -17,6 +17,7 @@ from pacs_core.dataset.layout import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
+    NARROW_VRS,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Buffer,
@@ -31,7 +32,7 @@ from pacs_core.dataset.model import (
 )
 from pacs_core.dataset.parser import MAX_DEPTH, Parser, actual_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
-from pacs_core.dataset.values import decode_recurring
+from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
 
 MAX_HEADER = 1 << 20
 MAX_VALUE = 1 << 16
@@ -208,18 +209,21 @@ class HeaderScanner:
         return taken
 
     def _walk_top(self, buffer: Buffer, position: int, end: int) -> int:
+        # Once for each element of each dataset: what is the same for all is looked up before.
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
+        last_wanted, limit, little = self._last_wanted, self._limit, self._layout.little_endian
+        plain, character_set = NARROW_VRS, SPECIFIC_CHARACTER_SET
         while end - position >= 8:
             header = read_header(buffer, position, base)
             if header is None:
                 break
             tag, vr, start, length = header
-            if tag >> 16 in FOREIGN_GROUPS:
+            if not 0x0003_0000 <= tag < 0xFFFE_0000 and tag >> 16 in FOREIGN_GROUPS:
                 raise MalformedDataset(f"{shown(tag)} cannot be in a dataset", base + position)
             if tag <= self._last_tag:
                 self._ascending = False
             self._last_tag = tag
-            if not self.done and (tag > self._last_wanted or base + start > self._limit):
+            if not self.done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
             if length == UNDEFINED_LENGTH:
                 if not self.done and tag in wanted:
@@ -230,8 +234,12 @@ class HeaderScanner:
             if self.done:
                 pass
             elif tag in wanted:
-                self._take(tag, vr, buffer, start, length)
-            elif base + position > self._limit:
+                if position <= end and length <= SHORT_VALUE and vr in plain and tag != character_set:
+                    raw = bytes(buffer[start:position])
+                    self.attributes[tag] = decode_short(vr, raw, little, self._character_sets)
+                else:
+                    self._take(tag, vr, buffer, start, length)
+            elif base + position > limit:
                 self.done = self.incomplete = True
             if position > end:
                 self._skip = position - end
@@ -343,7 +351,8 @@ class HeaderScanner:
             items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
             self.attributes[tag] = items
         elif vr not in BULK_VRS:
-            values = decode_recurring(vr, raw, layout.little_endian, self._character_sets)
+            decode = decode_short if len(raw) <= SHORT_VALUE else decode_value
+            values = decode(vr, bytes(raw), layout.little_endian, self._character_sets)
             self.attributes[tag] = values
             if tag == SPECIFIC_CHARACTER_SET:
                 self._character_sets = values

@@ -30,23 +30,18 @@ _PADDING = " \0"
 Encoder: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], bytes]
 
 
-_RECURRING = 128
+SHORT_VALUE = 128
 """Bytes up to which decoded values are remembered: most headers repeat what others said."""
 
 
-def decode_recurring(
-    vr: str, raw: bytes | memoryview, little_endian: bool, character_sets: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Do the same as :func:`decode_value`, faster for values that were met before."""
-    if len(raw) > _RECURRING:
-        return decode_value(vr, raw, little_endian, character_sets)
-    return _decode_remembered(vr, bytes(raw), little_endian, character_sets)
-
-
 @lru_cache(maxsize=16384)
-def _decode_remembered(
+def decode_short(
     vr: str, raw: bytes, little_endian: bool, character_sets: tuple[str, ...]
 ) -> tuple[str, ...]:
+    """Do the same as :func:`decode_value`, faster for values that were met before.
+
+    What has more than `SHORT_VALUE` bytes is not for here: it would be kept.
+    """
     return decode_value(vr, raw, little_endian, character_sets)
 
 

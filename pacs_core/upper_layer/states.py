@@ -6,7 +6,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 
-class State(Enum):
+class _Symbol(Enum):
+    # Looked up several times for every PDU, where Enum's own hash is a function in Python.
+    __hash__ = object.__hash__
+
+
+class State(_Symbol):
     """States of an association (PS3.8 §9.2.1, Tables 9-1 to 9-5)."""
 
     Sta1 = "idle"
@@ -24,7 +29,7 @@ class State(Enum):
     Sta13 = "awaiting transport connection close"
 
 
-class Stimulus(Enum):
+class Stimulus(_Symbol):
     """Events of Table 9-10; named so because what comes out of the machine is an event too."""
 
     Evt1 = "A-ASSOCIATE request (local user)"
@@ -48,7 +53,7 @@ class Stimulus(Enum):
     Evt19 = "unrecognized or invalid PDU received"
 
 
-class Action(Enum):
+class Action(_Symbol):
     """Actions (PS3.8 §9.2.2, Tables 9-6 to 9-9)."""
 
     AE_1 = "AE-1"

@@ -147,18 +147,6 @@ async def test_what_fits_the_buffer_takes_one_hop(
     await store.stop()
 
 
-async def test_nothing_is_written_if_the_key_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = await started(tmp_path)
-    await put(store, b"first", identity())
-    calls = Calls(monkeypatch, os, "writev")
-    with pytest.raises(ObjectExistsError):
-        await put(store, b"second", identity())
-    assert calls.count == 0
-    await store.stop()
-
-
 async def test_commits_at_once_share_the_fsync_of_their_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,12 @@ def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
     return StoredInstance(InstanceIdentity(*row[:4]), *row[4:])
 
 
+def located(connection: sqlite3.Connection, sop_instance_uid: str) -> StoredInstance | None:
+    """Return the instance with this UID."""
+    row = connection.execute(LOCATE, (sop_instance_uid,)).fetchone()
+    return stored_instance(row) if row else None
+
+
 def unflushed_after(sop_instance_uid: str, connection: sqlite3.Connection) -> list[StoredInstance]:
     """Return some of the instances whose objects are not on disk yet, in the order of UIDs."""
     found = connection.execute(UNFLUSHED, (sop_instance_uid, BATCH)).fetchall()
@@ -138,8 +144,7 @@ class Changes:
 
     def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Return the instance with this UID."""
-        row = self._connection.execute(LOCATE, (sop_instance_uid,)).fetchone()
-        return stored_instance(row) if row else None
+        return located(self._connection, sop_instance_uid)
 
     def _add_to(self, series: int, record: InstanceRecord) -> StoredInstance | None:
         instance = record.instance

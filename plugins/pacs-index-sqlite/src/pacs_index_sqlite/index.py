@@ -11,7 +11,7 @@ from anyio import to_thread
 from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
-from pacs_index_sqlite.changes import BATCH, LOCATE, Changes, stored_instance, unflushed_after
+from pacs_index_sqlite.changes import BATCH, Changes, unflushed_after
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
 from pacs_index_sqlite.errors import SqliteIndexError, translated, translating
@@ -59,12 +59,13 @@ class SqliteIndex(Index):
     async def start(self) -> None:
         """Open or create the file, and bring it to the present schema."""
         await to_thread.run_sync(self._open)
-        if self._writing is not None:
+        if self._writing is not None and self._locating is not None:
             changes = Changes(self._writing, self._catalog, self._config.known_series)
             config = self._config
             self._writer = Writer(
                 self._path,
                 self._writing,
+                self._locating,
                 changes,
                 config.batch,
                 config.synchronous,
@@ -150,13 +151,12 @@ class SqliteIndex(Index):
 
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Look an instance up, in this thread."""
-        if self._locating is None:
+        if self._writer is None:
             raise self._not_running()
         try:
-            row = self._locating.execute(LOCATE, (sop_instance_uid,)).fetchone()
+            return self._writer.locate(sop_instance_uid)
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
-        return stored_instance(row) if row else None
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""

@@ -1,6 +1,8 @@
 """From the attributes of a record to the columns of a table, with as little work as can be."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
 
 from attrs import define, field
 
@@ -8,6 +10,10 @@ from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import Attribute, Stored
 
 Several = list[tuple[str, Stored]]
+Values = tuple[str | Attributes, ...]
+
+_SHORT: Final = 64
+"""Characters up to which it is remembered what a value becomes in the columns."""
 
 
 @define
@@ -18,8 +24,11 @@ class RowMaker:
     columns: tuple[str, ...] = field(init=False)
     _places: dict[int, tuple[int, bool, Attribute]] = field(factory=dict, init=False)
     _blank: list[Stored] = field(init=False)
+    _contents_of: Callable[[int, str], tuple[tuple[Stored, ...], Several]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        # Most dates, times, numbers and names are in many instances.
+        self._contents_of = lru_cache(maxsize=8192)(self._contents)
         self.columns = tuple(c for a in self.attributes for c in a.columns)
         self._blank = [None] * len(self.columns)
         place = 0
@@ -34,13 +43,27 @@ class RowMaker:
         for tag in self._places.keys() & values.keys():
             place, plain, attribute = self._places[tag]
             found = values[tag]
-            if plain and len(found) == 1 and isinstance(found[0], str):
-                row[place] = found[0] or None
-            elif found:
-                row[place : place + len(attribute.columns)] = attribute.row(found)
-                if len(found) > 1 or attribute.sounds_indexed:
-                    several += attribute.several(found)
+            if not found:
+                continue
+            value = found[0] if len(found) == 1 else None
+            if not isinstance(value, str) or len(value) > _SHORT:
+                columns, further = _contents(attribute, found)
+            elif plain:
+                row[place] = value or None
+                continue
+            else:
+                columns, further = self._contents_of(tag, value)
+            row[place : place + len(columns)] = columns
+            several += further
         return row, several
+
+    def _contents(self, tag: int, value: str) -> tuple[tuple[Stored, ...], Several]:
+        return _contents(self._places[tag][2], (value,))
+
+
+def _contents(attribute: Attribute, values: Values) -> tuple[tuple[Stored, ...], Several]:
+    several = attribute.several(values) if len(values) > 1 or attribute.sounds_indexed else []
+    return attribute.row(values), several
 
 
 def insertion(table: str, keys: Iterable[str], columns: Iterable[str]) -> str:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 
 from attrs import define, field, frozen
 
-from pacs_core.contracts import Durability
-from pacs_index_sqlite.changes import Changes
+from pacs_core.contracts import Durability, StoredInstance
+from pacs_index_sqlite.changes import Changes, located
 from pacs_index_sqlite.errors import SqliteIndexError, translated
 
 Result = TypeVar("Result")
@@ -51,6 +51,7 @@ class Writer:
 
     _path: Path
     _connection: sqlite3.Connection
+    _locating: sqlite3.Connection
     _changes: Changes
     _limit: int
     _synchronous: str
@@ -99,6 +100,18 @@ class Writer:
         finally:
             self._connected.release()
         return None if _is_busy(outcome.error) else outcome
+
+    def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Look an instance up where it costs least; waits for nothing.
+
+        The connection that writes has the latest pages at hand, which another would have to read.
+        """
+        if not self._connected.acquire(blocking=False):
+            return located(self._locating, sop_instance_uid)
+        try:
+            return located(self._connection, sop_instance_uid)
+        finally:
+            self._connected.release()
 
     def close(self) -> None:
         """Finish what is queued and end the thread. Blocks."""

@@ -53,14 +53,6 @@ class Directory:
     def __del__(self) -> None:
         os.close(self.fd)
 
-    def holds(self, name: str) -> bool:
-        """Tell whether there is an entry of this name."""
-        try:
-            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
     def is_removed(self) -> bool:
         """Tell whether the directory has no name any more."""
         return os.fstat(self.fd).st_nlink == 0
@@ -140,6 +132,14 @@ class Directories:
             with suppress(FileNotFoundError):
                 return action(self.open(path, create=True))
         return action(self.open(path, create=True))
+
+    def near(self, path: str, action: Callable[[Directory], T]) -> T:
+        """Do as :meth:`within`, but perhaps in a directory that was moved away meanwhile."""
+        directory = self._open.get(path)
+        if directory is not None:
+            with suppress(FileNotFoundError):
+                return action(directory)
+        return self.within(path, action)
 
     def prune(self, path: str) -> None:
         """Remove a directory, and those above it, that are empty."""

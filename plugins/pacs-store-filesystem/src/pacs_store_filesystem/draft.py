@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -48,7 +49,7 @@ class Draft:
 
     def flush(self, key: str) -> None:
         """Write what is pending of the object that will have this key."""
-        with self._lock, room_expected(self.root / key):
+        with self._lock, room_expected(self.root, key):
             self._check_open()
             try:
                 self._write(key)
@@ -62,9 +63,9 @@ class Draft:
         Raises
         ------
         ObjectExistsError
-            The key is taken; nothing was written if that was so from the beginning.
+            The key is taken.
         """
-        with self._lock, room_expected(self.root / key):
+        with self._lock, room_expected(self.root, key):
             self._check_open()
             try:
                 self._publish(key)
@@ -88,26 +89,19 @@ class Draft:
 
     def _write(self, key: str) -> StagedFile:
         if self._file is None:
-            self._file = self.directories.within(_parent(key), self.stage)
+            self._file = self.directories.near(_parent(key), self.stage)
         for start in range(0, len(self.pending), MAX_CHUNKS):
             self._size += _write_all(self._file.fd, self.pending[start : start + MAX_CHUNKS])
         self.pending.clear()
         return self._file
 
     def _publish(self, key: str) -> None:
-        self._refuse_taken(key)
         file = self._write(key)
         if self.durable:
             os.fsync(file.fd)
-        directory = self._link(file, key)
+        directory = self.directories.within(_parent(key), partial(self._link, file, key))
         if self.durable:
             self._settle(directory, _name(key))
-
-    def _refuse_taken(self, key: str) -> None:
-        with suppress(FileNotFoundError):
-            directory = self.directories.open(_parent(key))
-            if directory.holds(_name(key)):
-                self._taken(directory, key)
 
     def _taken(self, directory: Directory, key: str) -> None:
         # Whoever relies on the object that is there may take it for durable, though its
@@ -116,15 +110,12 @@ class Draft:
             directory.settle()
         raise ObjectExistsError(key)
 
-    def _link(self, file: StagedFile, key: str) -> Directory:
-        def link(directory: Directory) -> Directory:
-            try:
-                file.link(directory, _name(key))
-            except FileExistsError:
-                self._taken(directory, key)
-            return directory
-
-        return self.directories.within(_parent(key), link)
+    def _link(self, file: StagedFile, key: str, directory: Directory) -> Directory:
+        try:
+            file.link(directory, _name(key))
+        except FileExistsError:
+            self._taken(directory, key)
+        return directory
 
     def _settle(self, directory: Directory, name: str) -> None:
         try:

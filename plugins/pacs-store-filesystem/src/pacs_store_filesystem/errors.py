@@ -16,12 +16,13 @@ _HINTS: Final = {
 
 
 @contextmanager
-def room_expected(path: Path) -> Iterator[None]:
-    """Raise :class:`StorageFullError` for whatever means that there is no room at `path`."""
+def room_expected(root: Path, key: str = "") -> Iterator[None]:
+    """Raise :class:`StorageFullError` for whatever means that there is no room for an object."""
     try:
         yield
     except OSError as error:
         hint = _HINTS.get(error.errno or 0)
         if hint is None:
             raise
-        raise StorageFullError(error.errno, f"{error.strerror}: {hint}", str(path)) from error
+        path = str(root / key)
+        raise StorageFullError(error.errno, f"{error.strerror}: {hint}", path) from error

@@ -126,7 +126,10 @@ class Layout:
 
     def _render(self, uids: Mapping[str, str], variant: str) -> str:
         return "/".join(
-            "".join(part.render(uids, variant) for part in segment) for segment in self._segments
+            [
+                "".join([part.render(uids, variant) for part in segment])
+                for segment in self._segments
+            ]
         )
 
     def _hashes(self) -> Iterator[_Part]:

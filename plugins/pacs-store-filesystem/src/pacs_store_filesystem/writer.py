@@ -12,13 +12,12 @@ from pacs_store_filesystem.draft import MAX_CHUNKS, Draft
 BUFFER_SIZE: Final = 1024 * 1024
 """Bytes that are gathered before they are written."""
 
-AT_ONCE: Final = 64 * 1024
-"""Bytes of an object that need not be on disk, which are written in the caller's thread: that goes
-into the system's memory, in less time than the hop to another thread takes."""
-
 
 class FilesystemWriter(ObjectWriter):
     """Writes one object; what fits into the buffer takes a single hop to a thread.
+
+    If it need not be on disk, it takes none: the system copies what fits into the buffer into its
+    memory in less time than the hop takes.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ class FilesystemWriter(ObjectWriter):
 
     async def commit(self, variant: str = "") -> StoredObject:
         """See base."""
-        key = self._key(variant)
-        if not (self._touched or self._draft.durable or self._gathered > AT_ONCE):
+        key = self._key(variant) if variant else self._plain_key
+        if not (self._touched or self._draft.durable):
             return self._draft.commit(key)
         self._touched = True
         return await self._threads.run(self._draft.commit, key)
