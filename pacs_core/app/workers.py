@@ -113,7 +113,7 @@ class Supervisor:
             self._workers.pop(pid, None)
 
     def _bury(self, worker: _Worker, status: int) -> None:
-        self._place.occupancy.publish(0, worker.slot)
+        self._place.occupancy.clear(worker.slot)
         if self._signals:
             return
         reason = f"worker {worker.slot} (process {worker.pid}) {_describe(status)}"

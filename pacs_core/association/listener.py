@@ -25,6 +25,7 @@ from pacs_core.contracts import AuditTrail
 logger = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds without accepting after an error such as EMFILE
+_COURTESY = 0.005  # seconds for a worker with fewer connections to take the next
 _SURPLUS = 64  # connections beyond the limit that are still answered with a rejection
 
 _BACKLOG = 1024
@@ -140,17 +141,29 @@ class Listener:
             each.close()
 
     async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            if self._occupancy.is_ahead:
+                await anyio.wait_readable(listening)
+                await anyio.sleep(_COURTESY)
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, _ = listening.accept()
+            except BlockingIOError:  # or another worker has it
+                await anyio.wait_readable(listening)
             except OSError as error:
                 logger.error("cannot accept connections for a moment: %s", error)  # noqa: TRY400
                 await anyio.sleep(_PAUSE)
             else:
+                self._occupancy.connect(1)
                 connections.start_soon(self._serve, connection)
 
     async def _serve(self, connection: socket.socket) -> None:
+        try:
+            await self._answer(connection)
+        finally:
+            self._occupancy.connect(-1)
+
+    async def _answer(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
         loop = asyncio.get_running_loop()
         surplus = len(self._acceptors) - self._shared.settings.max_associations
         if surplus > _SURPLUS:

@@ -1,8 +1,10 @@
 """A node of several workers: one port, one archive, one limit; and workers may die."""
 
 import os
+import re
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import AsyncExitStack, closing
 
 import anyio
@@ -82,6 +84,18 @@ async def test_the_limit_on_associations_is_the_nodes(pacs_process):
                 pass
         rejection = refused.value.rejection
         assert (rejection.result, rejection.source, rejection.reason) == (2, 3, 2)
+
+
+async def test_a_worker_with_less_to_do_takes_the_next_connection(pacs_process):
+    node = pacs_process(TWO)
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            await stack.enter_async_context(connect(node.peer, ECHO))
+        accepted = re.findall(r"(W\d)A\d+: accepted", node.log.read_text())
+    shares = Counter(accepted)
+    # Had all waited for whoever is first, one of them would have got all, more often than not.
+    assert len(accepted) == 8
+    assert min(shares["W0"], shares["W1"]) >= 2
 
 
 @pytest.mark.parametrize("durability", Durability)
