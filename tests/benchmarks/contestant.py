@@ -121,7 +121,10 @@ def running(
         )
     try:
         _await_echo(contestant, process, port, directory / "output.log", started)
-        yield Running(contestant, process, port, directory, monotonic() - started)
+        ready_after = monotonic() - started
+        if contestant.is_ours:
+            _await_announcement(directory / "output.log")
+        yield Running(contestant, process, port, directory, ready_after)
     finally:
         _stop(process)
         if not keep:
@@ -143,6 +146,15 @@ def _await_echo(
             sleep(0.002)
     output = log.read_text(errors="replace")[-2000:]
     raise PeerError(f"{contestant.name} did not become ready:\n{output}")
+
+
+def _await_announcement(log: Path) -> None:
+    """Wait until all workers are there: the first of them answers before."""
+    until = monotonic() + START_TIMEOUT
+    while b"ready: " not in log.read_bytes():
+        if monotonic() > until:
+            raise PeerError(f"this project did not say that it is ready: {log}")
+        sleep(0.002)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
