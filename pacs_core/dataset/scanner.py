@@ -234,7 +234,12 @@ class HeaderScanner:
             if self.done:
                 pass
             elif tag in wanted:
-                if position <= end and length <= SHORT_VALUE and vr in plain and tag != character_set:
+                if (
+                    position <= end
+                    and length <= SHORT_VALUE
+                    and vr in plain
+                    and tag != character_set
+                ):
                     raw = bytes(buffer[start:position])
                     self.attributes[tag] = decode_short(vr, raw, little, self._character_sets)
                 else:

@@ -1,7 +1,6 @@
 """A contestant: what it is, how it is started and stopped."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from time import monotonic, sleep
 from attrs import field, frozen
 
 from .client import Client, PeerError
+from .leavings import discard
 from .load import VERIFY
 
 START_TIMEOUT = 60.0
@@ -128,7 +128,7 @@ def running(
     finally:
         _stop(process)
         if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
+            discard(directory)
 
 
 def _await_echo(

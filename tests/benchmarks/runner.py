@@ -1,7 +1,6 @@
 """Runs cases: contestants in turn, round by round, each in a fresh directory."""
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from attrs import define, field, frozen
 
 from .client import PeerError
 from .contestant import Contestant
+from .leavings import discard
 
 SYNTAXES = (
     "RLE Lossless",
@@ -176,7 +176,7 @@ def _session(case: Case, contestant: Contestant, parent: Path) -> Iterator[Measu
         with case.session(contestant, top / "run") as measure:
             yield measure
     finally:
-        shutil.rmtree(top, ignore_errors=True)
+        discard(top)
 
 
 def warm(gigabytes: float) -> None:
