@@ -66,7 +66,7 @@ class Channel:
         """
         # Taking the output and sending it is one step, so that no PDU overtakes another.
         async with self._sending:
-            while output := self.machine.data_to_send():
+            while output := self.machine.buffers_to_send():
                 self.deadlines.set("write", self.timeouts.write)
                 try:
                     await self._transport.send(output)
@@ -93,7 +93,7 @@ class Channel:
         self._due = False
         # Whoever is sending sends this as well.
         if not self._sending.is_held and self._transport.is_writable:
-            self._transport.write(self.machine.data_to_send())
+            self._transport.write(self.machine.buffers_to_send())
 
     async def farewell(self, *, close: bool = True) -> None:
         """Send what is left, if the peer takes it soon, and close; never raises."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 from anyio import BrokenResourceError
@@ -11,6 +12,9 @@ from pacs_core.concurrency import Signal
 
 _HIGH_WATER = 256 * 1024
 """Bytes that may wait to be taken before the connection stops reading."""
+
+_COPIED = 64 * 1024
+"""Bytes up to which buffers are joined: that is cheaper than to hand over each by itself."""
 
 
 class Transport(asyncio.Protocol):
@@ -100,12 +104,15 @@ class Transport(asyncio.Protocol):
         """Whether the system takes what is written."""
         return self._writing and not self._lost and not self._transport.is_closing()
 
-    def write(self, data: bytes) -> None:
-        """Send bytes without waiting; to be used while the transport is writable."""
-        self._transport.write(data)
+    def write(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Send buffers without waiting; to be used while the transport is writable."""
+        if sum(map(len, buffers)) > _COPIED:
+            self._transport.writelines(buffers)
+        else:
+            self._transport.write(b"".join(buffers))
 
-    async def send(self, data: bytes) -> None:
-        """Send bytes; wait until the system has taken them.
+    async def send(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Send buffers; wait until the system has taken them.
 
         Raises
         ------
@@ -114,7 +121,7 @@ class Transport(asyncio.Protocol):
         """
         if self._lost or self._transport.is_closing():
             raise BrokenResourceError
-        self._transport.write(data)
+        self.write(buffers)
         while not self._writing and not self._lost:
             await self._taken.wait()
         if self._lost:

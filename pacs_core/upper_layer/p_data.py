@@ -55,7 +55,7 @@ class PDataTF:
 
 def p_data_length(pdvs: Sequence[PresentationDataValue]) -> int:
     """Return the PDU-length, in bytes, of a P-DATA-TF with these values."""
-    return sum(len(pdv.data) + PDV_OVERHEAD for pdv in pdvs)
+    return sum([len(pdv.data) + PDV_OVERHEAD for pdv in pdvs])
 
 
 def p_data_buffers(pdvs: Sequence[PresentationDataValue]) -> list[Bytes]:

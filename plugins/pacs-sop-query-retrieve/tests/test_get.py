@@ -41,7 +41,7 @@ class TestContract(ServiceProviderContract):
 
 async def test_instances_are_sent_as_stored_and_counted(provider, request_of, node):
     operation = request_of("GET", contexts=AS_SCP, **STUDY)
-    response = await answer(provider("GET"), operation)
+    response = await answer(provider("GET", pending_interval=0.0), operation)
     assert (response.status, response.dataset) == (0x0000, None)
     assert (response.completed, response.failed, response.warning) == (3, 0, 0)
     assert response.remaining is None

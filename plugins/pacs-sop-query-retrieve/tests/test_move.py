@@ -109,7 +109,7 @@ class TestContract(ServiceProviderContract):
 
 async def test_instances_arrive_as_stored(provider, request_of, viewer, node):
     operation = request_of("MOVE", **STUDY)
-    response = await answer(provider("MOVE"), operation)
+    response = await answer(provider("MOVE", pending_interval=0.0), operation)
     assert (response.status, response.dataset) == (0x0000, None)
     assert (response.completed, response.failed, response.warning) == (3, 0, 0)
     assert [(p.remaining, p.completed) for p in operation.pending] == [(2, 1), (1, 2), (0, 3)]

@@ -113,14 +113,14 @@ async def test_objects_of_any_size_arrive_whole_and_in_order():
 
 async def test_small_objects_are_given_as_bytes():
     async with outgoing(ManyObjects([100]), QUERY, always, sendable) as items:
-        item = await items.receive()
+        item = await anext(items)
     assert item.whole == bytes(100 - OFFSET)
 
 
 async def test_leaving_early_closes_everything():
     archive = ManyObjects([2 * PREFETCH] * 10)
     async with outgoing(archive, QUERY, always, sendable) as items:
-        item = await items.receive()
+        item = await anext(items)
         while archive.opened < 2:
             await anyio.lowlevel.checkpoint()
         await item.close()
@@ -133,7 +133,7 @@ async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
 
     async def fail():
         async with outgoing(archive, QUERY, always, sendable) as items:
-            item = await items.receive()
+            item = await anext(items)
             await item.close()
             raise ZeroDivisionError
 
@@ -157,11 +157,11 @@ async def test_what_is_not_wanted_is_left_out():
 async def test_an_object_cut_short_is_never_sent_as_a_whole_one():
     small = ManyObjects([100], missing_bytes=1)
     async with outgoing(small, QUERY, always, sendable) as items:
-        assert isinstance(await items.receive(), Missing)
+        assert isinstance(await anext(items), Missing)
     assert small.opened == 0
     large = ManyObjects([3 * PREFETCH], missing_bytes=1)
     async with outgoing(large, QUERY, always, sendable) as items:
-        item = await items.receive()
+        item = await anext(items)
         with pytest.raises(TruncatedObjectError):
             await drain(item)
         await item.close()
@@ -210,7 +210,7 @@ async def test_the_next_is_converted_while_one_waits():
         return Conversion(PLAN, item, slow.chunks())
 
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
-        first = await items.receive()
+        first = await anext(items)
         while slow.at_work < 2:
             await anyio.lowlevel.checkpoint()
         slow.go.set()
@@ -228,7 +228,7 @@ async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
     error = TranscodingError("frame 1: oops")
     prepare = lambda item: Conversion(PLAN, item, slow.chunks(error))  # noqa: E731
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
-        item = await items.receive()
+        item = await anext(items)
         with pytest.raises(UnsendableError, match="frame 1: oops"):
             await item.dataset()
         await item.close()
@@ -239,7 +239,7 @@ async def test_conversions_that_are_given_up_end():
     archive, slow = ManyObjects([2 * PREFETCH] * 5), Slow()
     prepare = lambda item: Conversion(PLAN, item, slow.chunks())  # noqa: E731
     async with outgoing(archive, QUERY, always, sendable, prepare) as items:
-        item = await items.receive()
+        item = await anext(items)
         while slow.at_work < 2:
             await anyio.lowlevel.checkpoint()
         await item.close()

@@ -88,7 +88,8 @@ def world(tmp_path_factory):
     viewer = Viewer()
     peers = {"viewer": {"ae_title": "VIEWER", "host": "127.0.0.1", "port": viewer.port}}
     folder = tmp_path_factory.mktemp("node")
-    with node_thread(folder, {"peers": peers}) as node:
+    plugin = {"sop-query-retrieve": {"pending_interval": 0.0}}
+    with node_thread(folder, {"peers": peers, "plugin": plugin}) as node:
         assoc = viewer.associate(node.port)
         for number in range(COUNT):
             assert assoc.send_c_store(dataset(number)).Status == 0x0000

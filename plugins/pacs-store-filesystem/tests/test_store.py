@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from pacs_store_filesystem import FilesystemConfig, pacs_config, pacs_object_stores
-from pacs_store_filesystem.reader import FilesystemReader
 from pacs_store_filesystem.store import FilesystemStore
 
 from pacs_core.contracts import NodeSettings, ObjectNotFoundError, Setup
@@ -159,12 +158,10 @@ async def test_what_is_no_object_is_neither_opened_nor_listed(tmp_path: Path) ->
 # Reading
 
 
-async def test_a_reader_knows_its_path_and_refuses_nonsense(tmp_path: Path) -> None:
+async def test_a_reader_refuses_nonsense(tmp_path: Path) -> None:
     store = await started(tmp_path)
     stored = await put(store, b"data", identity())
     reader = await store.open(stored.key)
-    assert isinstance(reader, FilesystemReader)
-    assert reader.local_path.read_bytes() == b"data"
     for offset, length in ((-1, 1), (0, -1)):
         with pytest.raises(ValueError, match="must not be negative"):
             await reader.read(offset, length)

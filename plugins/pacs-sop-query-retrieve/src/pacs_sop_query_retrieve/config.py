@@ -37,7 +37,7 @@ class QueryRetrieveConfig:
         A C-MOVE or C-GET of more instances is refused with A701; None for no limit.
     pending_interval : float
         Least seconds between pending responses of C-MOVE and C-GET; 0 for one after each
-        sub-operation.
+        sub-operation. What takes longer is followed by one in any case.
     """
 
     models: tuple[str, ...] = field(default=_MODEL_NAMES, validator=_models)
@@ -45,4 +45,4 @@ class QueryRetrieveConfig:
     fuzzy_names: bool = False
     max_results: int | None = field(default=None, validator=optional(ge(1)))
     max_suboperations: int | None = field(default=None, validator=optional(ge(1)))
-    pending_interval: float = field(default=0.0, validator=ge(0))
+    pending_interval: float = field(default=0.1, validator=ge(0))

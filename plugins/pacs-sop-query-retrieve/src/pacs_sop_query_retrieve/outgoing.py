@@ -6,9 +6,9 @@ from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
+from pacs_core.concurrency import Relay
 from pacs_core.contracts import (
     CHUNK_SIZE,
     Archive,
@@ -201,9 +201,9 @@ async def _produce(
     refusal: Refusal,
     prepare: Prepare,
     tasks: TaskGroup,
-    channel: MemoryObjectSendStream[Item],
+    relay: Relay[Item],
 ) -> None:
-    async with channel, closing(archive.instances(query)) as instances:
+    async with closing(archive.instances(query)) as instances:
         async for instance in instances:
             if not is_wanted(instance):
                 continue
@@ -216,10 +216,11 @@ async def _produce(
                     await item.close()
                 item = prepared
             try:
-                await channel.send(item)
+                await relay.give(item)
             except BaseException:
                 await item.close()
                 raise
+    relay.close()
 
 
 @asynccontextmanager
@@ -229,26 +230,26 @@ async def outgoing(
     is_wanted: Choice,
     refusal: Refusal,
     prepare: Prepare = as_stored,
-) -> AsyncIterator[MemoryObjectReceiveStream[Item]]:
-    """Open what matches, one object ahead of whoever reads the stream and closes the items.
+) -> AsyncIterator[Relay[Item]]:
+    """Open what matches, one object ahead of whoever takes the items and closes them.
 
     Parameters
     ----------
     archive : Archive
     query : Query
     is_wanted : callable
-        Whether an instance is part of the stream.
+        Whether an instance is one of them.
     refusal : callable
         Why its object shall not be opened, if so; asked when its turn to be opened comes.
     prepare : callable
         What converts it, if it is not to be sent as it is stored; that is begun at once. Or why
         it cannot be sent, which its beginning shows.
     """
-    send, receive = anyio.create_memory_object_stream[Item](0)
+    relay: Relay[Item] = Relay()
     try:
-        async with receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(_produce, archive, query, is_wanted, refusal, prepare, tasks, send)
-            yield receive
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_produce, archive, query, is_wanted, refusal, prepare, tasks, relay)
+            yield relay
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # The task group is a detail of ours: callers look for the error itself.

@@ -3,7 +3,6 @@
 import os
 import stat
 from errno import ELOOP, ENXIO
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -67,13 +66,10 @@ class FilesystemReader(ObjectReader):
     ----------
     size : int
         In bytes.
-    local_path : Path
-        Where the object lay when it was opened, for what can use a file directly.
     """
 
-    def __init__(self, file: OpenFile, local_path: Path, threads: Threads) -> None:
+    def __init__(self, file: OpenFile, threads: Threads) -> None:
         self.size = file.size
-        self.local_path = local_path
         self._fd = file.fd
         self._threads = threads
 

@@ -97,13 +97,13 @@ class FilesystemStore(ObjectStore):
         """See base."""
         directories = self._directories_for(key)
         file: OpenFile = await self._threads.run(open_object, directories, key)
-        return FilesystemReader(file, self._root / key, self._threads)
+        return FilesystemReader(file, self._threads)
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
         """See base; a single hop to a thread."""
         directories = self._directories_for(key)
         file, data = await self._threads.run(read_object, directories, key, offset, length)
-        return FilesystemReader(file, self._root / key, self._threads), data
+        return FilesystemReader(file, self._threads), data
 
     async def delete(self, key: str) -> None:
         """See base; the removal is durable when this returns."""
