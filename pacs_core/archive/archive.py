@@ -44,16 +44,6 @@ from pacs_core.dimse import is_valid_uid
 
 
 @contextmanager
-def _ingest_errors() -> Iterator[None]:
-    try:
-        yield
-    except MalformedDataset as error:
-        raise InvalidInstanceError(str(error)) from error
-    except StorageFullError as error:
-        raise OutOfResourcesError(f"the object store has no room: {error}") from error
-
-
-@contextmanager
 def _open_errors(instance: StoredInstance) -> Iterator[None]:
     try:
         yield
@@ -156,7 +146,7 @@ class NodeArchive(Archive):
         for uid in (sop_instance_uid, transfer_syntax_uid):
             if not is_valid_uid(uid):
                 raise InvalidInstanceError(f"{uid[:80]!r} was announced, which is not a UID")
-        with _ingest_errors():
+        try:
             arrival = Arrival(
                 dataset,
                 transfer_syntax_uid,
@@ -168,6 +158,10 @@ class NodeArchive(Archive):
                 existing = await self._index.locate(sop_instance_uid)
                 await arrival.read_header(sop_class_uid, sop_instance_uid)
                 return await self._ingest.take(arrival, existing)
+        except MalformedDataset as error:
+            raise InvalidInstanceError(str(error)) from error
+        except StorageFullError as error:
+            raise OutOfResourcesError(f"the object store has no room: {error}") from error
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""

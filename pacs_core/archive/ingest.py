@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 COMMIT_TIMEOUT = 300.0
 """Seconds for a whole instance to become durable and indexed; that is not cancelled midway."""
 
-_SERVED_ANEW = frozenset({IngestOutcome.STORED, IngestOutcome.REPLACED})
+_SERVED_ANEW = (IngestOutcome.STORED, IngestOutcome.REPLACED)
 
 
 @frozen

@@ -6,8 +6,7 @@ object that the index may point to.
 """
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 import anyio
 from attrs import frozen
@@ -63,23 +62,16 @@ class Shelf:
             record = arrival.record(StoredObject("", size))
             await self.tell(InstanceEventKind.RECEIVED, record, arrival.origin)
 
-    @asynccontextmanager
-    async def withdrawing(self, instance: StoredInstance) -> AsyncIterator[None]:
+    def withdrawing(self, instance: StoredInstance) -> "Withdrawing":
         """Remove the object that was just committed if it does not get into the index.
 
         Runs shielded: only a deadline cancels it. Then the index may still be about to add the
         row, and the object must stay.
         """
-        try:
-            yield
-        except Exception:
-            await self._withdraw(instance)
-            raise
-        except BaseException:
-            _log.error("object %s is left without an index row", instance.key)
-            raise
+        return Withdrawing(self, instance)
 
-    async def _withdraw(self, instance: StoredInstance) -> None:
+    async def withdraw(self, instance: StoredInstance) -> None:
+        """Remove an object unless the index points to it."""
         with anyio.move_on_after(CLEANUP_TIMEOUT, shield=True) as scope:
             try:
                 current = await self.index.locate(instance.identity.sop_instance_uid)
@@ -100,3 +92,26 @@ class Shelf:
             pass
         except Exception:
             _log.exception("object %s is left without an index row", key)
+
+
+@frozen
+class Withdrawing:
+    """See :meth:`Shelf.withdrawing`."""
+
+    shelf: Shelf
+    instance: StoredInstance
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the object if something failed."""
+        if isinstance(exc, Exception):
+            await self.shelf.withdraw(self.instance)
+        elif exc is not None:
+            _log.error("object %s is left without an index row", self.instance.key)

@@ -74,6 +74,8 @@ class Changes:
     _inserts: dict[Level, str] = field(init=False)
     _matches: dict[Level, str] = field(init=False)
     _upper: tuple[int, ...] = field(init=False)
+    _instances: RowMaker = field(init=False)
+    _insert_instance: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         stored = {level: self._catalog.at(level) for level in Level}
@@ -85,7 +87,10 @@ class Changes:
             level: insertion(TABLES[level], _FRAMES[level], maker.columns)
             for level, maker in self._makers.items()
         }
-        self._inserts[Level.IMAGE] += " ON CONFLICT (SOPInstanceUID) DO NOTHING"
+        self._instances = self._makers[Level.IMAGE]
+        self._insert_instance = (
+            self._inserts[Level.IMAGE] + " ON CONFLICT (SOPInstanceUID) DO NOTHING"
+        )
         self._matches = {
             level: json_of([m.column for a in found for m in a.matches] + [a.sound for a in found])
             for level, found in stored.items()
@@ -158,8 +163,8 @@ class Changes:
             instance.size,
             instance.dataset_offset,
         )
-        row, several = self._makers[Level.IMAGE].row(record.attributes)
-        cursor = self._connection.execute(self._inserts[Level.IMAGE], (*frame, *row))
+        row, several = self._instances.row(record.attributes)
+        cursor = self._connection.execute(self._insert_instance, (*frame, *row))
         if cursor.rowcount == 0:
             return self.locate(identity.sop_instance_uid)
         self._insert_several(cursor.lastrowid or 0, several)

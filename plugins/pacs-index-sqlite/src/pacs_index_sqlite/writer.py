@@ -27,7 +27,7 @@ log and database file in order at checkpoints."""
 @frozen
 class _Job:
     work: Callable[[Changes], Any]
-    future: "asyncio.Future[Any] | None"
+    future: "asyncio.Future[Any]"
     durability: Durability
 
 
@@ -80,9 +80,9 @@ class Writer:
         if self._closed:
             raise SqliteIndexError(f"the index {self._path} is stopped")
         if durability is Durability.NONE and not self._queued:
-            outcome = self._at_once(work)
-            if outcome is not None:
-                return cast(Result, self._told(outcome))
+            made, result = self._at_once(work)
+            if made:
+                return cast(Result, result)
         future = self._loop.create_future()
         self._queued += 1
         self._queue.put(_Job(work, future, durability))
@@ -91,15 +91,25 @@ class Writer:
         finally:
             self._queued -= 1
 
-    def _at_once(self, work: Callable[[Changes], Any]) -> _Outcome | None:
-        """Make a change here; None if another thread or process is making one."""
+    def _at_once(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
+        """Make a change here if nothing is in the way; tell whether it was, and its result.
+
+        What fails here is left to the thread, which waits for others, and says what is wrong.
+        """
         if not self._connected.acquire(blocking=False):
-            return None
+            return False, None
         try:
-            (outcome,) = self._commit([_Job(work, None, Durability.NONE)], patience=0.0)
+            self._synchronize(_NEEDED[Durability.NONE])
+            self._connection.execute("BEGIN IMMEDIATE")
+            result = work(self._changes)
+            self._connection.execute("COMMIT")
+        except Exception:
+            self._undo()
+            return False, None
+        else:
+            return True, result
         finally:
             self._connected.release()
-        return None if _is_busy(outcome.error) else outcome
 
     def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Look an instance up where it costs least; waits for nothing.
@@ -123,9 +133,9 @@ class Writer:
         last = False
         while not last:
             jobs, last = self._gather()
-            if waiting := [job for job in jobs if job.future and not job.future.cancelled()]:
+            if waiting := [job for job in jobs if not job.future.cancelled()]:
                 with self._connected:
-                    outcomes = self._commit(waiting, self._patience)
+                    outcomes = self._commit(waiting)
                 self._loop.call_soon_threadsafe(_deliver, outcomes)
 
     def _gather(self) -> tuple[list[_Job], bool]:
@@ -139,13 +149,13 @@ class Writer:
             return jobs, False
         return (jobs, True) if entry is None else ([*jobs, entry], False)
 
-    def _commit(self, jobs: list[_Job], patience: float) -> list[_Outcome]:
+    def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         # All at once first; if one fails, each within a savepoint of its own.
         failure: Exception | None = None
-        self._synchronize(jobs)
+        self._synchronize(max([_NEEDED[job.durability] for job in jobs]))
         for run in (self._together, self._singly):
             try:
-                self._begin(patience)
+                self._begin()
                 outcomes = run(jobs)
                 self._connection.execute("COMMIT")
             except Exception as error:
@@ -157,9 +167,9 @@ class Writer:
                 return outcomes
         return [_Outcome(job, error=failure) for job in jobs]
 
-    def _begin(self, patience: float) -> None:
+    def _begin(self) -> None:
         """Begin to write, once no other process does."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -170,9 +180,8 @@ class Writer:
             else:
                 return
 
-    def _synchronize(self, jobs: list[_Job]) -> None:
+    def _synchronize(self, needed: int) -> None:
         """Set how far the next commit waits for the disk: as the most demanding change asks."""
-        needed = max((_NEEDED[job.durability] for job in jobs), default=self._level)
         level = min(needed, _LEVELS.index(self._synchronous))
         if level != self._level:
             self._connection.execute(f"PRAGMA synchronous = {_LEVELS[level]}")
@@ -220,5 +229,5 @@ def _is_busy(error: Exception | None) -> bool:
 
 def _deliver(outcomes: list[_Outcome]) -> None:
     for outcome in outcomes:
-        if outcome.job.future is not None and not outcome.job.future.done():
+        if not outcome.job.future.done():
             outcome.job.future.set_result(outcome)

@@ -129,17 +129,21 @@ class Directories:
     def within(self, path: str, action: Callable[[Directory], T]) -> T:
         """Do something in a directory that is made if need be, and again if it was pruned."""
         for _ in range(_ATTEMPTS):
-            with suppress(FileNotFoundError):
+            try:
                 return action(self.open(path, create=True))
+            except FileNotFoundError:
+                continue
         return action(self.open(path, create=True))
 
     def near(self, path: str, action: Callable[[Directory], T]) -> T:
         """Do as :meth:`within`, but perhaps in a directory that was moved away meanwhile."""
         directory = self._open.get(path)
-        if directory is not None:
-            with suppress(FileNotFoundError):
-                return action(directory)
-        return self.within(path, action)
+        if directory is None:
+            return self.within(path, action)
+        try:
+            return action(directory)
+        except FileNotFoundError:
+            return self.within(path, action)
 
     def prune(self, path: str) -> None:
         """Remove a directory, and those above it, that are empty."""
@@ -176,12 +180,14 @@ class Directories:
             if directory is None:
                 return None
             self._open.move_to_end(path)
-        with suppress(OSError):
+        try:
             status = os.stat(path, dir_fd=self.root.fd, follow_symlinks=False)
-            if (status.st_dev, status.st_ino) == directory.identity:
-                return directory
-        self._forget(path)
-        return None
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != directory.identity:
+            self._forget(path)
+            return None
+        return directory
 
     def _remember(self, path: str, directory: Directory) -> Directory:
         with self._lock:

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from pacs_core.contracts import ObjectExistsError, StoredObject
 from pacs_store_filesystem.directories import Directories, Directory
-from pacs_store_filesystem.errors import room_expected
+from pacs_store_filesystem.errors import RoomExpected
 from pacs_store_filesystem.staging import Stage, StagedFile
 
 MAX_CHUNKS: Final = min(1024, os.sysconf("SC_IOV_MAX"))
@@ -49,7 +49,7 @@ class Draft:
 
     def flush(self, key: str) -> None:
         """Write what is pending of the object that will have this key."""
-        with self._lock, room_expected(self.root, key):
+        with self._lock, RoomExpected(self.root, key):
             self._check_open()
             try:
                 self._write(key)
@@ -65,7 +65,7 @@ class Draft:
         ObjectExistsError
             The key is taken.
         """
-        with self._lock, room_expected(self.root, key):
+        with self._lock, RoomExpected(self.root, key):
             self._check_open()
             try:
                 self._publish(key)

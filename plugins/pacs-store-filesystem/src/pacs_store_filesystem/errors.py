@@ -1,10 +1,11 @@
 """Errors of the operating system, in the terms of the contract."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Final
+
+from attrs import frozen
 
 from pacs_core.contracts import StorageFullError
 
@@ -15,14 +16,23 @@ _HINTS: Final = {
 }
 
 
-@contextmanager
-def room_expected(root: Path, key: str = "") -> Iterator[None]:
-    """Raise :class:`StorageFullError` for whatever means that there is no room for an object."""
-    try:
-        yield
-    except OSError as error:
-        hint = _HINTS.get(error.errno or 0)
-        if hint is None:
-            raise
-        path = str(root / key)
-        raise StorageFullError(error.errno, f"{error.strerror}: {hint}", path) from error
+@frozen
+class RoomExpected:
+    """Raises :class:`StorageFullError` for whatever means that there is no room for an object."""
+
+    root: Path
+    key: str = ""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Say what to do about the error, if it is one of room."""
+        if isinstance(exc, OSError) and (hint := _HINTS.get(exc.errno or 0)):
+            path = str(self.root / self.key)
+            raise StorageFullError(exc.errno, f"{exc.strerror}: {hint}", path) from exc

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from pacs_core.concurrency import Threads
 from pacs_store_filesystem.directories import Directories, Directory
-from pacs_store_filesystem.errors import room_expected
+from pacs_store_filesystem.errors import RoomExpected
 
 FEW: Final = 8
 """Up to so many objects are fsynced one by one: flushing a file system takes others' data along."""
@@ -80,7 +80,7 @@ class Flush:
         OSError
             Some could not be flushed.
         """
-        with room_expected(self.root):
+        with RoomExpected(self.root):
             try:
                 await self._flush(keys)
             except OSError:

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from pacs_store_filesystem.directories import DIRECTORY_MODE, Directories, Directory
-from pacs_store_filesystem.errors import room_expected
+from pacs_store_filesystem.errors import RoomExpected
 from pacs_store_filesystem.staging import (
     INCOMING,
     NamedFile,
@@ -37,7 +37,7 @@ def open_root(root: Path, *, nameless: bool) -> Opened:
     OSError
         It cannot be made, read or written, or its file system cannot do what a store needs.
     """
-    with room_expected(root):
+    with RoomExpected(root):
         try:
             return _open_root(root, nameless=nameless)
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
