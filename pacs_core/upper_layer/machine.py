@@ -31,7 +31,6 @@ from pacs_core.upper_layer.p_data import (
     PDataTF,
     PresentationDataValue,
     p_data_buffers,
-    p_data_length,
 )
 from pacs_core.upper_layer.pdu import (
     PDU,
@@ -215,16 +214,9 @@ class UpperLayer:
         LocalProtocolError
             Not allowed in this state, no values, or larger than the peer can receive.
         """
-        self._check(Stimulus.Evt9)
-        length = p_data_length(pdvs)
-        if length > self.peer_maximum_length > 0:
-            raise LocalProtocolError(
-                f"PDU-length {length} is above the peer's maximum {self.peer_maximum_length};"
-                " cut the message with fragment()"
-            )
-        buffers = p_data_buffers(pdvs)
+        # Leads to no other state (DT-1, AR-7), so that what is refused below changes nothing.
         self._step(Stimulus.Evt9)
-        self._output += buffers
+        self._output += p_data_buffers(pdvs, self.peer_maximum_length)
 
     def release(self) -> None:
         """A-RELEASE request (Evt11)."""

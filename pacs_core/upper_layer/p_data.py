@@ -1,8 +1,7 @@
 """P-DATA-TF: the only PDU on the hot path, so data is never copied here (PS3.8 §9.3.5)."""
 
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from attrs import frozen
@@ -53,22 +52,30 @@ class PDataTF:
     pdvs: tuple[PresentationDataValue, ...]
 
 
-def p_data_length(pdvs: Sequence[PresentationDataValue]) -> int:
-    """Return the PDU-length, in bytes, of a P-DATA-TF with these values."""
-    return sum([len(pdv.data) + PDV_OVERHEAD for pdv in pdvs])
-
-
-def p_data_buffers(pdvs: Sequence[PresentationDataValue]) -> list[Bytes]:
+def p_data_buffers(pdvs: Sequence[PresentationDataValue], maximum: int = 0) -> list[Bytes]:
     """Encode a P-DATA-TF as buffers to be sent one after the other; data is not copied.
+
+    Parameters
+    ----------
+    pdvs : sequence of PresentationDataValue
+    maximum : int
+        PDU-length that the peer can receive, in bytes; 0 for unlimited (PS3.8 §D.1).
 
     Raises
     ------
     LocalProtocolError
-        No values, or a presentation context identifier that is not odd or not in 1 to 255.
+        No values, a presentation context identifier that is not odd or not in 1 to 255, or more
+        than the peer can receive.
     """
     if not pdvs:
         raise LocalProtocolError("a P-DATA-TF PDU needs at least one presentation data value")
-    header = _PDU_HEADER.pack(P_DATA_TF, p_data_length(pdvs))
+    length = sum([len(pdv.data) + PDV_OVERHEAD for pdv in pdvs])
+    if length > maximum > 0:
+        raise LocalProtocolError(
+            f"PDU-length {length} is above the peer's maximum {maximum}; cut the message with"
+            " fragment()"
+        )
+    header = _PDU_HEADER.pack(P_DATA_TF, length)
     buffers: list[Bytes] = []
     for pdv in pdvs:
         if not (pdv.context_id & 1 and 0 < pdv.context_id < 256):
@@ -82,17 +89,11 @@ def p_data_buffers(pdvs: Sequence[PresentationDataValue]) -> list[Bytes]:
 
 def decode_p_data(body: memoryview, limits: Limits) -> PDataTF:
     """Decode the variable field of a P-DATA-TF; the values are slices of `body`."""
-    pdvs = tuple(islice(_pdvs(body), limits.max_pdvs_per_pdu + 1))
-    if not pdvs:
-        raise MalformedPDU("P-DATA-TF has no presentation data value")
-    if len(pdvs) > limits.max_pdvs_per_pdu:
-        raise MalformedPDU(f"P-DATA-TF has more than {limits.max_pdvs_per_pdu} values")
-    return PDataTF(pdvs)
-
-
-def _pdvs(body: memoryview) -> Iterator[PresentationDataValue]:
+    pdvs: list[PresentationDataValue] = []
     at, end = 0, len(body)
     while at < end:
+        if len(pdvs) == limits.max_pdvs_per_pdu:
+            raise MalformedPDU(f"P-DATA-TF has more than {limits.max_pdvs_per_pdu} values")
         if end - at < PDV_OVERHEAD:
             raise MalformedPDU(f"P-DATA-TF: {end - at} bytes at byte {at} are no item header")
         length, context_id, control = _PDV_HEADER.unpack_from(body, at)
@@ -103,7 +104,12 @@ def _pdvs(body: memoryview) -> Iterator[PresentationDataValue]:
             )
         if not context_id & 1:
             raise MalformedPDU(f"P-DATA-TF: presentation context {context_id} is not odd")
-        yield PresentationDataValue(
-            context_id, bool(control & _COMMAND), bool(control & _LAST), body[at + 6 : stop]
+        pdvs.append(
+            PresentationDataValue(
+                context_id, bool(control & _COMMAND), bool(control & _LAST), body[at + 6 : stop]
+            )
         )
         at = stop
+    if not pdvs:
+        raise MalformedPDU("P-DATA-TF has no presentation data value")
+    return PDataTF(tuple(pdvs))
