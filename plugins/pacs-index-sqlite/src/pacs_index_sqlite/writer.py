@@ -17,7 +17,8 @@ from pacs_index_sqlite.errors import SqliteIndexError, translated
 
 Result = TypeVar("Result")
 
-_PAUSE = 0.002  # seconds between looks whether another process has written
+_PAUSE = 0.0001  # seconds between looks whether another process has written, at first
+_LONGEST_PAUSE = 0.002
 _LEVELS = ("off", "normal", "full")
 _NEEDED = {Durability.NONE: 0, Durability.WRITE_BEHIND: 1, Durability.COMMIT: 2}
 """What ``PRAGMA synchronous`` must be at least: ``normal`` writes the log without fsync, but keeps
@@ -169,14 +170,15 @@ class Writer:
 
     def _begin(self) -> None:
         """Begin to write, once no other process does."""
-        deadline = time.monotonic() + self._patience
+        deadline, pause = time.monotonic() + self._patience, _PAUSE
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 if not _is_busy(error) or time.monotonic() >= deadline:
                     raise
-                time.sleep(_PAUSE)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
 
