@@ -188,6 +188,7 @@ CONTESTANTS = (
     _this_project("ours-none", "none", ""),
     _this_project("ours-behind", "write-behind", ""),
     _this_project("ours-2-workers", "none", ", --workers 2", "--workers", "2"),
+    _this_project("ours-commit-2-workers", "commit", ", --workers 2", "--workers", "2"),
     Contestant(
         "dcmtk-storescp",
         durable=False,
