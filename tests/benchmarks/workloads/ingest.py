@@ -31,9 +31,9 @@ def _session(
     studies: int, seconds: float, contestant: Contestant, directory: Path
 ) -> Iterator[Measure]:
     def measure() -> tuple[float, float, float]:
-        empty = _rate(contestant, directory, seconds)
-        million.place(studies, directory)
-        full = _rate(contestant, directory, seconds)
+        empty = _rate(contestant, directory / "empty", seconds)
+        million.place(studies, directory / "full")
+        full = _rate(contestant, directory / "full", seconds)
         return empty, full, full / empty
 
     yield measure
