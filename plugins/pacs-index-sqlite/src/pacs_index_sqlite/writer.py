@@ -100,17 +100,23 @@ class Writer:
         if not self._connected.acquire(blocking=False):
             return False, None
         try:
+            return self._try(work)
+        finally:
+            self._connected.release()
+
+    def _try(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
+        try:
             self._synchronize(_NEEDED[Durability.NONE])
             self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            return False, None
+        try:
             result = work(self._changes)
             self._connection.execute("COMMIT")
         except Exception:
             self._undo()
             return False, None
-        else:
-            return True, result
-        finally:
-            self._connected.release()
+        return True, result
 
     def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Look an instance up where it costs least; waits for nothing.
