@@ -50,15 +50,14 @@ class _Row:
             short_name_of(self.syntax),
             self.codec.name,
             _use(facts["decodes"], facts["decoder"]),
-            self._encodes(),
+            self._encodes(facts),
             f"{fewest}-{most}" if most > fewest else str(most),
             self.codec.library,
             self.codec.version,
             self.codec.licence,
         ]
 
-    def _encodes(self) -> str:
-        facts = self.facts()
+    def _encodes(self, facts: dict[str, object]) -> str:
         if self.origins and not facts["encodes"]:
             return f"from {' or '.join(map(short_name_of, self.origins))}"
         return _use(facts["encodes"], facts["encoder"])

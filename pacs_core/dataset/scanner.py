@@ -218,7 +218,7 @@ class HeaderScanner:
             if header is None:
                 break
             tag, vr, start, length = header
-            if not 0x0003_0000 <= tag < 0xFFFE_0000 and tag >> 16 in FOREIGN_GROUPS:
+            if tag >> 16 in FOREIGN_GROUPS:
                 raise MalformedDataset(f"{shown(tag)} cannot be in a dataset", base + position)
             if tag <= self._last_tag:
                 self._ascending = False

@@ -240,10 +240,6 @@ class UpperLayer:
         """How many buffers there are to send."""
         return len(self._output)
 
-    def data_to_send(self) -> bytes:
-        """Return the output joined, and forget it."""
-        return b"".join(self.buffers_to_send())
-
     def buffers_to_send(self) -> list[Bytes]:
         """Return the output as buffers to be sent in turn, and forget it."""
         output, self._output = self._output, []

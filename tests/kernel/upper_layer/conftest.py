@@ -86,7 +86,7 @@ def machine_in() -> Callable[..., UpperLayer]:
         machine = UpperLayer(role, limits or Limits())
         for step in PATHS[role, state]:
             step(machine)
-        machine.data_to_send()
+        b"".join(machine.buffers_to_send())
         assert machine.state.name == state
         return machine
 

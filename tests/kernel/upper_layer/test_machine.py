@@ -102,14 +102,14 @@ INDICATED = {
 def check_done(machine, action, pdus, sent=None):
     after, output = DONE[action]
     assert machine.state.name == after
-    assert machine.data_to_send() == (output(*pdus) if sent is None else sent)
+    assert b"".join(machine.buffers_to_send()) == (output(*pdus) if sent is None else sent)
     assert machine.must_close == (after == "Sta1")
     assert machine.artim_running == (after in ("Sta2", "Sta13"))
 
 
 def check_unchanged(machine, state):
     assert machine.state.name == state
-    assert machine.data_to_send() == b""
+    assert b"".join(machine.buffers_to_send()) == b""
     assert not machine.must_close
 
 
@@ -128,7 +128,7 @@ def test_pdus(place, stimulus, machine_in, request_pdu, response_pdu):
         assert [type(event) for event in events] == ([Aborted] if action == "AA-8" else [])
     elif action == "AR-8":
         assert machine.state is (State.Sta9 if place[0] is Role.REQUESTOR else State.Sta10)
-        assert machine.data_to_send() == b""
+        assert b"".join(machine.buffers_to_send()) == b""
         assert events == [ReleaseRequested(collision=True)]
     elif action == "AA-1":
         check_done(machine, action, pdus)
@@ -208,7 +208,7 @@ def test_what_follows_the_end_in_the_same_read_is_ignored(machine_in):
     machine = machine_in(Role.REQUESTOR, "Sta6")
     events = machine.receive_data(encode(Abort(0, 0)) + UNKNOWN_PDU)
     assert events == [Aborted(0, 0, True, "")]
-    assert machine.data_to_send() == b""
+    assert b"".join(machine.buffers_to_send()) == b""
 
 
 def test_requestor_may_connect_first(request_pdu):
@@ -216,7 +216,7 @@ def test_requestor_may_connect_first(request_pdu):
     machine.connected()
     machine.associate(request_pdu)
     assert machine.state is State.Sta5
-    assert machine.data_to_send() == encode(request_pdu)
+    assert b"".join(machine.buffers_to_send()) == encode(request_pdu)
 
 
 def test_release_collision_ends_on_both_sides(machine_in):
@@ -224,13 +224,18 @@ def test_release_collision_ends_on_both_sides(machine_in):
     acceptor = machine_in(Role.ACCEPTOR, "Sta6")
     requestor.release()
     acceptor.release()
-    to_requestor, to_acceptor = acceptor.data_to_send(), requestor.data_to_send()
+    to_requestor, to_acceptor = (
+        b"".join(acceptor.buffers_to_send()),
+        b"".join(requestor.buffers_to_send()),
+    )
     assert requestor.receive_data(to_requestor) == [ReleaseRequested(collision=True)]
     assert acceptor.receive_data(to_acceptor) == [ReleaseRequested(collision=True)]
     requestor.respond_release()
-    assert acceptor.receive_data(requestor.data_to_send()) == [Released(response_due=True)]
+    assert acceptor.receive_data(b"".join(requestor.buffers_to_send())) == [
+        Released(response_due=True)
+    ]
     acceptor.respond_release()
-    assert requestor.receive_data(acceptor.data_to_send()) == [Released()]
+    assert requestor.receive_data(b"".join(acceptor.buffers_to_send())) == [Released()]
     assert requestor.must_close
     assert acceptor.receive_eof() == [ConnectionClosed()]
     assert acceptor.must_close
@@ -242,7 +247,7 @@ def test_another_protocol_version_is_rejected_whatever_follows(machine_in):
     [event] = machine.receive_data(b"\x01\0\0\0\0\x04\xff\xfe\xff\xff")
     assert event.request is None
     assert "FFFE" in event.detail.upper()
-    assert machine.data_to_send() == encode(AssociateRJ(1, 2, 2))
+    assert b"".join(machine.buffers_to_send()) == encode(AssociateRJ(1, 2, 2))
     assert machine.state is State.Sta13
     assert machine.artim_running
 
@@ -261,7 +266,7 @@ def test_another_application_context_is_rejected(machine_in):
     [event] = machine.receive_data(encode(wrong))
     assert isinstance(event, AssociationRefused)
     assert event.request == wrong
-    assert machine.data_to_send() == encode(AssociateRJ(1, 1, 2))
+    assert b"".join(machine.buffers_to_send()) == encode(AssociateRJ(1, 1, 2))
     assert machine.state is State.Sta13
 
 
@@ -280,7 +285,7 @@ def test_a_pdu_above_the_peers_maximum_is_not_sent(machine_in):
     assert machine.peer_maximum_length == 16384
     fitting = PresentationDataValue(1, False, True, bytes(16384 - 6))
     machine.send_data([fitting])
-    assert len(machine.data_to_send()) == 6 + 16384
+    assert len(b"".join(machine.buffers_to_send())) == 6 + 16384
     with pytest.raises(LocalProtocolError, match="16385"):
         machine.send_data([PresentationDataValue(1, False, True, bytes(16384 - 5))])
     check_unchanged(machine, "Sta6")
@@ -306,4 +311,4 @@ def test_a_request_that_cannot_be_encoded_changes_nothing():
 def test_an_abort_by_the_provider_names_its_reason(machine_in):
     machine = machine_in(Role.ACCEPTOR, "Sta6")
     machine.abort(source=2, reason=0)
-    assert machine.data_to_send() == bytes.fromhex("07 00 00000004 0000 02 00")
+    assert b"".join(machine.buffers_to_send()) == bytes.fromhex("07 00 00000004 0000 02 00")

@@ -24,11 +24,13 @@ class RowMaker:
     columns: tuple[str, ...] = field(init=False)
     _places: dict[int, tuple[int, bool, Attribute]] = field(factory=dict, init=False)
     _blank: list[Stored] = field(init=False)
-    _contents_of: Callable[[int, str], tuple[tuple[Stored, ...], Several]] = field(init=False)
+    _remembered: Callable[[int, Values], tuple[tuple[Stored, ...], Several]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # Most dates, times, numbers and names are in many instances.
-        self._contents_of = lru_cache(maxsize=8192)(self._contents)
+        self._remembered = lru_cache(maxsize=8192)(
+            lambda tag, values: _contents(self._places[tag][2], values)
+        )
         self.columns = tuple(c for a in self.attributes for c in a.columns)
         self._blank = [None] * len(self.columns)
         place = 0
@@ -46,19 +48,14 @@ class RowMaker:
             if not found:
                 continue
             value = found[0] if len(found) == 1 else None
-            if not isinstance(value, str) or len(value) > _SHORT:
-                columns, further = _contents(attribute, found)
-            elif plain:
+            if plain and isinstance(value, str):
                 row[place] = value or None
                 continue
-            else:
-                columns, further = self._contents_of(tag, value)
-            row[place : place + len(columns)] = columns
-            several += further
+            short = isinstance(value, str) and len(value) <= _SHORT
+            made = self._remembered(tag, found) if short else _contents(attribute, found)
+            row[place : place + len(made[0])] = made[0]
+            several += made[1]
         return row, several
-
-    def _contents(self, tag: int, value: str) -> tuple[tuple[Stored, ...], Several]:
-        return _contents(self._places[tag][2], (value,))
 
 
 def _contents(attribute: Attribute, values: Values) -> tuple[tuple[Stored, ...], Several]:
