@@ -63,6 +63,8 @@ class StoredInstance:
         Size of the Part 10 object in bytes.
     dataset_offset : int
         Where the dataset begins in the object, after preamble and file meta information.
+    digest : bytes
+        Fixity digest of the dataset's bytes as they were stored; empty if it is not known.
     """
 
     identity: InstanceIdentity
@@ -70,6 +72,7 @@ class StoredInstance:
     key: str
     size: int
     dataset_offset: int
+    digest: bytes = b""
 
 
 @frozen

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from pacs_core.contracts import (
     Condition,
@@ -118,6 +119,22 @@ class IndexContract(IndexMatching, IndexLevels):
         await index.replace(make_record("2.1.1", SOPInstanceUID=uid, PatientID="P2"))
         assert await found(index, Level.STUDY) == ["1.2.3.2"]
         assert await found(index, Level.PATIENT) == ["P2"]
+
+    async def test_digest_is_kept(self, index: Index) -> None:
+        def digested(record: InstanceRecord, digest: bytes) -> InstanceRecord:
+            return evolve(record, instance=evolve(record.instance, digest=digest))
+
+        first, second = make_record("1"), digested(make_record("2"), b"\x00\xff" * 16)
+        await index.add(first, durability=Durability.WRITE_BEHIND)
+        await index.add(second, durability=Durability.WRITE_BEHIND)
+        known = [first.instance, second.instance]
+        assert [await index.locate(uid_of(record)) for record in (first, second)] == known
+        assert [i async for i in index.instances(Query(Level.STUDY))] == known
+        assert [i async for i in index.unflushed()] == known
+        assert await index.add(second) == second.instance
+        anew = digested(second, b"other")
+        assert await index.replace(anew) == second.instance
+        assert await index.remove(uid_of(anew)) == anew.instance
 
     async def test_remove_takes_what_becomes_empty(self, index: Index) -> None:
         records = [make_record(n) for n in ("1.1.1", "1.1.2", "1.2.1", "2.1.1")]

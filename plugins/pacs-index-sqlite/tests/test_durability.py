@@ -71,16 +71,3 @@ def copy_files(source: Path, target: Path) -> None:
 
 async def add_behind(index: SqliteIndex, record: InstanceRecord) -> None:
     await index.add(record, durability=Durability.WRITE_BEHIND)
-
-
-async def test_an_index_of_before_gets_its_account(tmp_path: Path) -> None:
-    index = SqliteIndex(tmp_path / "index.sqlite")
-    await index.start()
-    assert index._writing is not None
-    index._writing.execute("DROP TABLE unflushed")
-    index._writing.execute("PRAGMA user_version = 1")
-    await index.stop()
-    await index.start()
-    await index.add(make_record(), durability=Durability.WRITE_BEHIND)
-    assert [i async for i in index.unflushed()] == [make_record().instance]
-    await index.stop()

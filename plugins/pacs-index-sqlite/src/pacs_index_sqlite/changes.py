@@ -17,7 +17,7 @@ from pacs_index_sqlite.unicode import representable_record
 log = logging.getLogger(__name__)
 
 _KEYS = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
-LOCATION = f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset"
+LOCATION = f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, x'')"
 LOCATE = f"""
     SELECT {LOCATION} FROM instance
     CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent
@@ -39,6 +39,7 @@ _FRAMES = {
         "object_key",
         "size",
         "dataset_offset",
+        "digest",
     ),
 }
 _ABOVE = (Level.PATIENT, Level.STUDY, Level.SERIES)
@@ -162,6 +163,7 @@ class Changes:
             instance.key,
             instance.size,
             instance.dataset_offset,
+            instance.digest or None,
         )
         row, several = self._instances.row(record.attributes)
         cursor = self._connection.execute(self._insert_instance, (*frame, *row))

@@ -60,7 +60,11 @@ def _note_unflushed(connection: sqlite3.Connection) -> None:
     )
 
 
-STEPS: tuple[Step, ...] = (_create, _note_unflushed)
+def _keep_digests(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE instance ADD COLUMN digest BLOB")
+
+
+STEPS: tuple[Step, ...] = (_create, _note_unflushed, _keep_digests)
 """Step n takes a file from version n to n + 1. Append only."""
 
 

@@ -1,0 +1,60 @@
+"""Files of former schema versions, brought to the present one."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from pacs_index_sqlite.index import SqliteIndex
+from pacs_index_sqlite.schema import STEPS
+
+from pacs_core.contracts import Durability, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.testing.index_harness import found, make_record, uid_of
+
+pytestmark = pytest.mark.anyio
+
+DUMP = (Path(__file__).parent / "version_2.sql").read_text()
+STORED = ("1.1.1", "1.1.2", "1.2.1", "2.1.1", "3.1.1")
+
+
+def lay_out(path: Path, version: int) -> None:
+    """Write a file as the code of a former version would have left it."""
+    connection = sqlite3.connect(path)
+    connection.executescript(DUMP)
+    if version < 2:
+        connection.execute("DROP TABLE unflushed")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
+    connection.close()
+
+
+async def rows(index: SqliteIndex) -> list[StoredInstance]:
+    return [i async for i in index.instances(Query(Level.IMAGE))]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_of_before_keeps_its_instances(path: Path, version: int) -> None:
+    lay_out(path, version)
+    index = SqliteIndex(path)
+    await index.start()
+    assert await rows(index) == [make_record(n).instance for n in STORED]
+    assert await found(index, Level.PATIENT) == ["P1", ""]
+    noted = [i.identity.sop_instance_uid async for i in index.unflushed()]
+    assert noted == ["1.2.3.1.1.2"] * (version > 1)
+    await index.stop()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+    connection.close()
+
+
+async def test_a_file_of_before_takes_new_instances(path: Path) -> None:
+    lay_out(path, 1)
+    index = SqliteIndex(path)
+    await index.start()
+    instance = evolve(make_record("1.1.3").instance, digest=b"\1\2")
+    record = InstanceRecord(instance, make_record("1.1.3").attributes)
+    assert await index.add(record, durability=Durability.WRITE_BEHIND) is None
+    assert await index.locate(uid_of(record)) == instance
+    assert [i async for i in index.unflushed()] == [instance]
+    assert await index.remove("1.2.3.1.1.1") == make_record("1.1.1").instance
+    await index.stop()
