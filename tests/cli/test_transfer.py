@@ -41,6 +41,16 @@ def peer(stored) -> str:
     return stored.peer
 
 
+@pytest.fixture(scope="module")
+def strict(serve, tmp_path_factory):
+    """A node that refuses queries without the unique keys above, as many peers do."""
+    folder = tmp_path_factory.mktemp("strict")
+    (folder / "pacs.toml").write_text('[plugin.sop-query-retrieve]\nrelational = "strict"\n')
+    arguments = ("--data", str(folder / "data"), "--config", str(folder / "pacs.toml"))
+    with serve(*arguments) as server:
+        yield server
+
+
 def test_echo(pacs, node) -> None:
     result = pacs("echo", node.peer, "--count", 3)
     assert result.code == 0
@@ -207,8 +217,8 @@ def test_get_one_series_and_one_instance(pacs, peer: str, tmp_path: Path) -> Non
         file.unlink()
 
 
-def test_get_says_what_the_peer_says(pacs, peer: str, tmp_path: Path) -> None:
-    result = pacs("get", peer, "-k", "SeriesInstanceUID=1.2.3", "-o", tmp_path)
+def test_get_says_what_the_peer_says(pacs, strict, tmp_path: Path) -> None:
+    result = pacs("get", strict.peer, "-k", "SeriesInstanceUID=1.2.3", "-o", tmp_path)
     assert result.code == 1
     assert "A900H" in result.err
 
@@ -270,10 +280,17 @@ def test_find_stops_at_the_limit(pacs, peer: str) -> None:
     assert result.err == "pacs: 2 matches\n"
 
 
-def test_find_says_what_the_peer_says(pacs, peer: str) -> None:
-    result = pacs("find", peer, "--level", "series")
+def test_find_says_what_the_peer_says(pacs, strict) -> None:
+    result = pacs("find", strict.peer, "--level", "series")
     assert (result.code, result.out) == (1, "")
     assert "the query failed: A900H" in result.err
+
+
+def test_find_without_the_keys_above(pacs, peer: str) -> None:
+    """PS3.4 C.4.1.2.2.2: the default answers a relational query that was not negotiated."""
+    keys = ["-k", "SeriesDescription", "-k", "Modality=RTPLAN"]
+    result = pacs("find", peer, "--level", "series", *keys)
+    assert (result.code, result.err) == (0, "pacs: 1 match\n")
 
 
 def test_move_to_an_unknown_destination(pacs, peer: str) -> None:

@@ -172,7 +172,8 @@ async def test_identifiers_that_do_not_match_the_sop_class(
     provider, request_of, model, keys, offending
 ):
     """PS3.4 C.4.1.1.3.1, C.4.1.2.2: A900H, and which key offends."""
-    response = await answer(provider("FIND"), request_of("FIND", model, **keys))
+    request = request_of("FIND", model, **keys)
+    response = await answer(provider("FIND", relational="strict"), request)
     assert response.status == 0xA900
     assert response.offending_element == (offending,)
     assert 0 < len(response.comment) <= 64
@@ -193,8 +194,47 @@ async def test_relational_query_once_negotiated_or_configured(provider, request_
     assert (await answer(provider("FIND"), negotiated)).status == 0x0000
     assert len(negotiated.pending) == 3
     configured = request_of("FIND", **keys)
-    assert (await answer(provider("FIND", relational=True), configured)).status == 0x0000
+    assert (await answer(provider("FIND", relational="always"), configured)).status == 0x0000
     assert len(configured.pending) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "level", "keys", "count"),
+    [
+        ("patient", "STUDY", {}, 2),
+        ("patient", "STUDY", {"PatientID": "*"}, 2),
+        ("patient", "STUDY", {"PatientID": "P*", "StudyDate": "20200101-20200101"}, 1),
+        ("patient", "SERIES", {"StudyInstanceUID": "1.2.1"}, 2),
+        ("study", "SERIES", {}, 3),
+        ("study", "SERIES", {"StudyInstanceUID": ("1.2.1", "1.2.2"), "Modality": "SR"}, 1),
+        ("study", "IMAGE", {"StudyInstanceUID": "1.2.1"}, 3),
+        ("patient", "IMAGE", {"SOPInstanceUID": "1.2.1.2.1"}, 1),
+    ],
+)
+@pytest.mark.parametrize("mode", [{}, {"relational": "always"}])
+async def test_queries_without_upper_keys_are_answered_as_relational(
+    provider, request_of, caplog, model, level, keys, count, mode
+):
+    """PS3.4 C.4.1.2.2.2, though nothing was negotiated: many viewers ask so."""
+    caplog.set_level("INFO")
+    find = provider("FIND", **mode)
+    for _ in range(2):
+        request = request_of("FIND", model, QueryRetrieveLevel=level, **keys)
+        assert (await answer(find, request)).status == 0x0000
+        assert len(request.pending) == count
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == (0 if mode else 1)  # once for each peer
+    if not mode:
+        assert f"SCU at 127.0.0.1 sends C-FIND at level {level} without " in logged[0]
+
+
+async def test_hierarchical_queries_are_not_logged(provider, request_of, caplog):
+    caplog.set_level("INFO")
+    keys = {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "1.2.1"}
+    await answer(provider("FIND"), request_of("FIND", **keys))
+    negotiated = request_of("FIND", options=b"\x01", QueryRetrieveLevel="SERIES")
+    await answer(provider("FIND"), negotiated)
+    assert caplog.messages == []
 
 
 async def test_combined_date_time_matching_once_negotiated(provider, request_of):

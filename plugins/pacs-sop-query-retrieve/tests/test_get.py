@@ -155,9 +155,69 @@ async def test_levels_and_lists(provider, request_of, model, keys, count):
 async def test_identifiers_that_do_not_say_what_to_retrieve(
     provider, request_of, model, keys, offending
 ):
+    request = request_of("GET", model, **keys)
+    response = await answer(provider("GET", relational="strict"), request)
+    assert response.status == 0xA900
+    assert response.offending_element == (tag_of(offending),)
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "offending"),
+    [
+        ("study", {"QueryRetrieveLevel": "SERIES"}, "SeriesInstanceUID"),
+        ("study", {"QueryRetrieveLevel": "IMAGE", "StudyInstanceUID": "1.2"}, "SOPInstanceUID"),
+        ("patient", {"QueryRetrieveLevel": "STUDY", "PatientID": "P1"}, "StudyInstanceUID"),
+        (
+            "patient",
+            {"QueryRetrieveLevel": "STUDY", "PatientID": "P*", "StudyInstanceUID": "1.2.1"},
+            "PatientID",
+        ),
+    ],
+)
+async def test_what_no_relational_retrieval_leaves_out(
+    provider, request_of, model, keys, offending
+):
+    """PS3.4 C.4.3.2.2: the unique key of the level itself; and what is given names one entity."""
     response = await answer(provider("GET"), request_of("GET", model, **keys))
     assert response.status == 0xA900
     assert response.offending_element == (tag_of(offending),)
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "count"),
+    [
+        ("patient", {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.1"}, 3),
+        ("study", {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": "1.2.1.1"}, 2),
+        ("study", {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": ("1.2.1.2", "1.2.2.1")}, 2),
+        ("study", {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "1.2.1.2.1"}, 1),
+    ],
+)
+async def test_retrievals_without_upper_keys_are_relational(
+    provider, request_of, caplog, model, keys, count
+):
+    caplog.set_level("INFO")
+    operation = request_of("GET", model, contexts=AS_SCP, **keys)
+    assert (await answer(provider("GET"), operation)).status == 0x0000
+    assert len(operation.stores) == count
+    assert sum("sends C-GET" in message for message in caplog.messages) == 1
+
+
+class TestOneSeriesUidInTwoStudies:
+    """One patient's images never go out with another's."""
+
+    @pytest.fixture
+    def instances(self, instances, attributes):
+        other = attributes(StudyInstanceUID="1.2.8", SOPInstanceUID="1.2.8.1", PatientID="P8")
+        return [*instances, {**instances[0], **other}]
+
+    @pytest.mark.parametrize("options", [b"", b"\x01"])
+    async def test_it_is_refused_unless_the_study_is_named(self, provider, request_of, options):
+        keys = {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": "1.2.1.1"}
+        operation = request_of("GET", contexts=AS_SCP, options=options, **keys)
+        response = await answer(provider("GET"), operation)
+        assert response.status == 0xA900
+        assert response.offending_element == (tag_of("StudyInstanceUID"),)
+        assert operation.stores == []
 
 
 async def test_relational_retrieval_once_negotiated(provider, request_of):

@@ -154,10 +154,17 @@ def test_matching_on_the_wire(association, wanted, is_found):
 
 
 def test_c_find_error_on_the_wire(association):
-    [(status, _)] = list(association.send_c_find(keys("SERIES"), FIND))
+    [(status, _)] = list(association.send_c_find(keys("PATIENT"), FIND))
     assert status.Status == 0xA900
-    assert "StudyInstanceUID" in status.ErrorComment
-    assert status.OffendingElement == 0x0020000D
+    assert "Query/Retrieve Level" in status.ErrorComment
+    assert status.OffendingElement == 0x00080052
+
+
+def test_series_of_all_studies_are_found_though_nothing_was_negotiated(association):
+    """PS3.4 C.4.1.2.2.2, as many viewers expect it."""
+    *found, (final, _) = list(association.send_c_find(keys("SERIES", SeriesInstanceUID=""), FIND))
+    assert final.Status == 0x0000
+    assert {match.SeriesInstanceUID for _, match in found} == {"1.2.826.1.1"}
 
 
 def test_relational_query_is_negotiated_on_the_wire(world):

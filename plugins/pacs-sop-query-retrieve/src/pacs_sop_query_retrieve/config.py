@@ -1,6 +1,7 @@
 """The table ``[plugin.sop-query-retrieve]``."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 from attrs import Attribute, field, frozen
@@ -9,6 +10,14 @@ from attrs.validators import ge, optional
 from pacs_sop_query_retrieve.models import MODELS
 
 _MODEL_NAMES = tuple(model.name for model in MODELS)
+
+
+class Relational(Enum):
+    """Whether unique keys of upper levels may be left out though nobody has negotiated that."""
+
+    AUTO = "auto"
+    STRICT = "strict"
+    ALWAYS = "always"
 
 
 def _models(instance: object, attribute: "Attribute[Any]", value: Sequence[str]) -> None:
@@ -26,9 +35,11 @@ class QueryRetrieveConfig:
     ----------
     models : tuple of str
         Information models to offer.
-    relational : bool
-        Whether queries and retrievals may always leave out the unique keys of upper levels;
-        otherwise only if relational queries were negotiated (PS3.4 C.4.1.2.2, C.5.1.1).
+    relational : Relational
+        What becomes of queries and retrievals that leave out unique keys of upper levels, where
+        relational queries were not negotiated (PS3.4 C.4.1.2.2, C.5.1.1). "auto": they are
+        answered as if they had been, and the log says once for each peer that it relies on that.
+        "strict": they are refused with A900H. "always": they are answered, and nothing is logged.
     fuzzy_names : bool
         Whether fuzzy matching of person names may be negotiated; the index must know how.
     max_results : int or None
@@ -41,7 +52,7 @@ class QueryRetrieveConfig:
     """
 
     models: tuple[str, ...] = field(default=_MODEL_NAMES, validator=_models)
-    relational: bool = False
+    relational: Relational = field(default=Relational.AUTO, converter=Relational)
     fuzzy_names: bool = False
     max_results: int | None = field(default=None, validator=optional(ge(1)))
     max_suboperations: int | None = field(default=None, validator=optional(ge(1)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pacs_core.dimse import Status
+from pacs_sop_query_retrieve.config import Relational
 from pacs_sop_query_retrieve.models import Model, Service
 from pacs_sop_query_retrieve.negotiation import Option
 
@@ -30,6 +31,19 @@ DESCRIPTIONS: Final[Mapping[Service, str]] = {
         "Sends what matches a C-GET (PS3.4 C.4.3) on the same association, in contexts in which "
         "the requestor has the SCP role, in the transfer syntax in which it is stored, or "
         "converted if none of these contexts has that."
+    ),
+}
+
+_ANSWERED: Final = (
+    "Requests that leave out unique keys of upper levels are answered as relational ones, also "
+    "where relational queries were not negotiated."
+)
+RELATIONAL: Final[Mapping[Relational, str]] = {
+    Relational.AUTO: _ANSWERED,
+    Relational.ALWAYS: _ANSWERED,
+    Relational.STRICT: (
+        "Requests that leave out unique keys of upper levels are refused with A900H, unless "
+        "relational queries were negotiated."
     ),
 }
 

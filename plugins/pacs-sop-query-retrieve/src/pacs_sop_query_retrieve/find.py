@@ -32,7 +32,7 @@ class Find(QueryRetrieveProvider):
         self, operation: Operation, model: Model, identifier: Identifier, details: Details
     ) -> Response:
         details["keys"] = [keyword_of(tag) for tag in sorted(identifier.keys)]
-        if not self._is_relational(operation):
+        if not self._is_relational(operation, model, identifier):
             check_upper_keys(identifier, model)
         form = ResponseFormat(
             identifier,

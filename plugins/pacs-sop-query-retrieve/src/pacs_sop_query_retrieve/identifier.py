@@ -71,6 +71,17 @@ def check_upper_keys(identifier: Identifier, model: Model) -> None:
         _unique_values(identifier, level, most=1)
 
 
+def loose_keys(identifier: Identifier, model: Model) -> tuple[str, ...]:
+    """Return the unique keys above the query's level that do not pin one entity, as keywords."""
+    found = []
+    for level in model.above(identifier.level):
+        try:
+            _unique_values(identifier, level, most=1)
+        except DimseError:
+            found.append(keyword_of(UNIQUE_KEYS[level]))
+    return tuple(found)
+
+
 def retrieve_query(identifier: Identifier, model: Model, *, relational: bool) -> Query:
     """Return the query for the instances to retrieve: unique keys only (PS3.4 C.4.2.2.1).
 

@@ -15,6 +15,7 @@ from pacs_sop_query_retrieve.conformance import (
     DESCRIPTIONS,
     INITIATES,
     OPTIONS,
+    RELATIONAL,
     STATUSES,
     sop_class_name,
 )
@@ -60,7 +61,7 @@ def _descriptor(
         service.value,
         sop_classes,
         create,
-        description=DESCRIPTIONS[service],
+        description=f"{DESCRIPTIONS[service]} {RELATIONAL[config.relational]}",
         statuses=STATUSES[service],
         extended_negotiation={
             option + 1: OPTIONS[option] for option in sorted(_options(config, service))

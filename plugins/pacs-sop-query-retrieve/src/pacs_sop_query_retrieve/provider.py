@@ -1,15 +1,20 @@
 """What the three services have in common."""
 
+import logging
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_query_retrieve.auditing import Details, audited
-from pacs_sop_query_retrieve.config import QueryRetrieveConfig
-from pacs_sop_query_retrieve.identifier import Identifier, read_identifier
+from pacs_sop_query_retrieve.config import QueryRetrieveConfig, Relational
+from pacs_sop_query_retrieve.identifier import Identifier, loose_keys, read_identifier
 from pacs_sop_query_retrieve.models import SOP_CLASSES, Model
 from pacs_sop_query_retrieve.negotiation import Option, agreed_options, answer_options
+
+logger = logging.getLogger(__name__)
+
+_MOST_PEERS: Final = 1000
 
 
 class QueryRetrieveProvider(ServiceProvider):
@@ -29,6 +34,7 @@ class QueryRetrieveProvider(ServiceProvider):
     def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
         self._node = node
         self._config = config
+        self._relying: set[tuple[str, str]] = set()
 
     def negotiate(self, sop_class_uid: str, application_information: bytes) -> bytes | None:
         """Answer SOP class extended negotiation (PS3.4 C.5.1.1.2, C.5.2.1.2)."""
@@ -50,8 +56,31 @@ class QueryRetrieveProvider(ServiceProvider):
         details["level"] = identifier.level.value
         return await self._perform(operation, model, identifier, details)
 
-    def _is_relational(self, operation: Operation) -> bool:
-        return self._config.relational or Option.RELATIONAL in agreed_options(operation)
+    def _is_relational(self, operation: Operation, model: Model, identifier: Identifier) -> bool:
+        """Return whether unique keys of upper levels may be left out (PS3.4 C.4.1.2.2.2)."""
+        if Option.RELATIONAL in agreed_options(operation):
+            return True
+        if self._config.relational is Relational.AUTO:
+            self._log_loose_keys(operation, identifier, loose_keys(identifier, model))
+        return self._config.relational is not Relational.STRICT
+
+    def _log_loose_keys(
+        self, operation: Operation, identifier: Identifier, loose: tuple[str, ...]
+    ) -> None:
+        origin = operation.association.origin
+        peer = origin.calling_ae_title, origin.host
+        # A peer may make up titles: what is remembered of them is bounded.
+        if not loose or peer in self._relying or len(self._relying) >= _MOST_PEERS:
+            return
+        self._relying.add(peer)
+        logger.info(
+            "%s at %s sends %s at level %s without %s, and has not negotiated relational queries; "
+            "it is answered as if it had, see relational in [plugin.sop-query-retrieve]",
+            *peer,
+            self.command.name.removesuffix("_RQ").replace("_", "-"),
+            identifier.level.value,
+            " and ".join(loose),
+        )
 
     @abstractmethod
     async def _perform(

@@ -3,16 +3,26 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from operator import attrgetter
+from typing import Final
 
 from attrs import define, field
 
-from pacs_core.contracts import Node, Operation, Query, Response, StoredInstance
+from pacs_core.contracts import (
+    InstanceIdentity,
+    Level,
+    Node,
+    Operation,
+    Query,
+    Response,
+    StoredInstance,
+)
 from pacs_core.dataset import texts
 from pacs_core.dimse import DimseError, Status, describe
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.forms import Pair, pair_of
-from pacs_sop_query_retrieve.identifier import Identifier, retrieve_query
+from pacs_sop_query_retrieve.identifier import Identifier, mismatch, retrieve_query
 from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
 from pacs_sop_query_retrieve.outgoing import (
@@ -58,6 +68,43 @@ class Destination(ABC):
         """
 
 
+class Studies:
+    """Refuses a UID that names something in two studies, where nobody said which study is meant.
+
+    UIDs are unique (PS3.5 §9), but some modalities repeat them: two patients' images must not go
+    out as one series.
+
+    Parameters
+    ----------
+    identifier : Identifier
+    """
+
+    def __init__(self, identifier: Identifier) -> None:
+        given = texts(identifier.keys, STUDY_INSTANCE_UID)
+        self._uid_of = None if given else _BELOW_STUDY.get(identifier.level)
+        self._study_of: dict[str, str] = {}
+
+    def check(self, identity: InstanceIdentity) -> None:
+        """Take a match.
+
+        Raises
+        ------
+        DimseError
+            A900H: what was asked for is in another study, too.
+        """
+        if self._uid_of is None:
+            return
+        study = identity.study_instance_uid
+        if self._study_of.setdefault(self._uid_of(identity), study) != study:
+            raise mismatch(STUDY_INSTANCE_UID, "The UID is in two studies: StudyInstanceUID needed")
+
+
+_BELOW_STUDY: Final = {
+    Level.SERIES: attrgetter("series_instance_uid"),
+    Level.IMAGE: attrgetter("sop_instance_uid"),
+}
+
+
 @define
 class Matches:
     """How many instances match, and in what forms."""
@@ -87,8 +134,9 @@ class RetrieveProvider(QueryRetrieveProvider):
         self, operation: Operation, model: Model, identifier: Identifier, details: Details
     ) -> Response:
         details["study_instance_uids"] = texts(identifier.keys, STUDY_INSTANCE_UID)
-        query = retrieve_query(identifier, model, relational=self._is_relational(operation))
-        matches = await self._count(operation, query)
+        relational = self._is_relational(operation, model, identifier)
+        query = retrieve_query(identifier, model, relational=relational)
+        matches = await self._count(operation, query, Studies(identifier))
         progress = Progress(matches.count)
         reporter = Reporter(operation, progress, self._config.pending_interval)
         for pairs in self._batches(operation, matches.pairs):
@@ -104,11 +152,12 @@ class RetrieveProvider(QueryRetrieveProvider):
         )
         return progress.response(operation.context.transfer_syntax, cancelled=operation.cancelled)
 
-    async def _count(self, operation: Operation, query: Query) -> Matches:
+    async def _count(self, operation: Operation, query: Query, studies: Studies) -> Matches:
         """Count the sub-operations before the first begins; memory stays bounded."""
         matches, most = Matches(), self._config.max_suboperations
         async with closing(self._node.archive.instances(query)) as instances:
             async for instance in instances:
+                studies.check(instance.identity)
                 matches.count += 1
                 matches.pairs.add(pair_of(instance))
                 if most is not None and matches.count > most:
