@@ -99,7 +99,7 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
             audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeouts.plugin)
             events = EventDispatcher(timeout=timeouts.plugin)
             archive = _archive(assembly, store, index, audit, events)
-            node = Node(assembly.setup.settings, archive, audit, transcoder)
+            node = Node(assembly.config.settings, archive, audit, transcoder)
             await _start_handlers(assembly, lifespan, node, events)
             await audit.start(tasks)
             await events.start(tasks)
@@ -154,7 +154,8 @@ async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any])
         return None
     record, descriptor = chosen
     return await lifespan.start(
-        f"{descriptor.name} ({record.source})", lambda: descriptor.create(assembly.setup)
+        f"{descriptor.name} ({record.source})",
+        lambda: descriptor.create(assembly.setup_for(record)),
     )
 
 
@@ -191,7 +192,7 @@ async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str
     sinks = []
     for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
         required = descriptor.required or descriptor.name in assembly.config.audit.required
-        create = partial(descriptor.create, assembly.setup)
+        create = partial(descriptor.create, assembly.setup_for(record))
         sink = await start_optional(assembly, lifespan, record, descriptor.name, create)
         if sink is not None:
             sinks.append((descriptor.name, sink, required))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pacs_core.config import Config, ConfigError, structure_plugin_configs
 from pacs_core.contracts import (
@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     CodecDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
+    PluginInfo,
     Setup,
 )
 from pacs_core.plugins import PluginManager, PluginRecord, PluginState, Registry
@@ -25,12 +26,21 @@ _LABELS = {ObjectStoreDescriptor: "store", IndexDescriptor: "index"}
 
 @frozen
 class Assembly:
-    """A checked configuration, and what the plugins have registered under it."""
+    """A checked configuration, and what the plugins have registered under it.
+
+    Attributes
+    ----------
+    config : Config
+    manager : PluginManager
+    plugin_configs : mapping of str to object
+        The structured config of each plugin that declares one.
+    registry : Registry
+    """
 
     config: Config
     manager: PluginManager
-    setup: Setup
-    registry: Registry
+    plugin_configs: Mapping[str, object]
+    registry: Registry = field(factory=Registry)
 
     def choose(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
         """Return the plugin and descriptor of the store or index to use.
@@ -61,14 +71,12 @@ class Assembly:
             raise ConfigError([f"archive.{label}: choose one of {available}"])
         return preferred or (entries[0] if entries else None)
 
-    def plugin_configs(self) -> Mapping[str, object]:
-        """Return the structured config of each loaded plugin that has one, by name."""
-        configs = self.setup.configs
-        return {
-            record.name: configs[schema]
-            for record, schema in self.manager.call("pacs_config")
-            if isinstance(schema, type) and schema in configs
-        }
+    def setup_for(self, record: PluginRecord) -> Setup:
+        """Return what a plugin's hooks, and what it registers, are created with."""
+        settings = self.config.settings
+        own = [self.plugin_configs[record.name]] if record.name in self.plugin_configs else []
+        plugin = PluginInfo(record.name, settings.data_directory / record.name)
+        return Setup(settings, {type(each): each for each in own}, plugin)
 
     def codecs(self) -> CodecTable:
         """Return which codec decodes and which encodes each transfer syntax.
@@ -124,11 +132,9 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     """
     manager = manager or PluginManager(config.plugins)
     configs = structure_plugin_configs(manager, config)
-    setup = Setup(config.settings, configs)
-    registry = Registry()
-    registry.collect(manager, setup)
+    assembly = Assembly(config, manager, configs)
+    assembly.registry.collect(manager, assembly.setup_for)
     manager.check_required()
-    assembly = Assembly(config, manager, setup, registry)
     assembly.check_audit()
     assembly.codecs()
     return assembly

@@ -14,8 +14,8 @@ from pacs_core.config import (
     inspect_config,
     inspect_plugin_configs,
 )
-from pacs_core.contracts import AuditEvent, AuditKind, Origin, Outcome, Setup
-from pacs_core.plugins import Fault, PluginManager, Registry
+from pacs_core.contracts import AuditEvent, AuditKind, Origin, Outcome
+from pacs_core.plugins import Fault, PluginManager
 
 
 def examine(config: Config, found: Iterable[Any] | None = None) -> tuple[Assembly, PluginConfigs]:
@@ -32,9 +32,8 @@ def examine(config: Config, found: Iterable[Any] | None = None) -> tuple[Assembl
     for record in manager.loaded:
         if wrong := configs.wrong.get(record.name):
             manager.quarantine(record, Fault.CONFIG_TABLE, "; ".join(wrong))
-    setup = Setup(config.settings, {type(each): each for each in configs.configs.values()})
-    assembly = Assembly(config, manager, setup, Registry())
-    assembly.registry.collect(manager, setup)
+    assembly = Assembly(config, manager, configs.configs)
+    assembly.registry.collect(manager, assembly.setup_for)
     return assembly, configs
 
 

@@ -153,7 +153,7 @@ async def _access(assembly: Assembly, opened: OpenArchive) -> dict[str, list[Com
             create = getattr(descriptor, part)
             if create is None:
                 continue
-            create = partial(create, assembly.setup)
+            create = partial(create, assembly.setup_for(record))
             component = await _start_access(assembly, opened, record, descriptor.name, part, create)
             parts[part] += [component] if component else []
     return parts

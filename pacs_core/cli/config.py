@@ -12,7 +12,7 @@ def show(*, options: LocalOptions = LOCAL) -> None:
     Of secrets only their whereabouts are shown.
     """
     assembly = assemble_local(options)
-    tables = effective_tables(assembly.config, assembly.plugin_configs())
+    tables = effective_tables(assembly.config, assembly.plugin_configs)
     print(to_toml(tables).lstrip(), end="")
 
 

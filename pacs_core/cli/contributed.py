@@ -41,7 +41,7 @@ def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliComman
     manager = PluginManager(_config(arguments).plugins)
     registry = Registry()
     kinds = [kind for kind in KINDS if kind.descriptor is CliCommandDescriptor]
-    registry.collect(manager, Setup(Config().settings), kinds)
+    registry.collect(manager, lambda _: Setup(Config().settings), kinds)
     yield from registry.entries(CliCommandDescriptor)
 
 

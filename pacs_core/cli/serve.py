@@ -106,7 +106,7 @@ def _check_shared(assembly: Assembly) -> None:
     """Refuse to let many processes use a store or index that is one process's own."""
     for kind in (ObjectStoreDescriptor, IndexDescriptor):
         chosen = assembly.choose(kind)
-        if chosen and not chosen[1].create(assembly.setup).shared:
+        if chosen and not chosen[1].create(assembly.setup_for(chosen[0])).shared:
             raise CommandError(f"{chosen[1].name} cannot be shared by workers: use --workers 1")
 
 

@@ -127,8 +127,8 @@ def _plugin_problems(config: Config, problems: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[type, object]:
-    """Return every loaded plugin's config by its class.
+def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[str, object]:
+    """Return the config of every loaded plugin that declares one, by plugin.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[typ
     found = inspect_plugin_configs(manager, config)
     if found.problems:
         raise ConfigError([*found.unknown, *chain.from_iterable(found.wrong.values())])
-    return {type(each): each for each in found.configs.values()}
+    return dict(found.configs)
 
 
 @frozen
@@ -183,19 +183,11 @@ def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConf
 
 
 def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:
-    owners: dict[type, PluginRecord] = {}
     for record, result in manager.call("pacs_config"):
         try:
-            schema = check_schema(result)
+            yield record, check_schema(result)
         except TypeError as error:
             manager.quarantine(record, Fault.CONFIG_CLASS, f"pacs_config: {error}", error)
-            continue
-        owner = owners.setdefault(schema, record)
-        if owner is record:
-            yield record, schema
-        else:
-            reason = f"pacs_config: plugin {owner.name} ({owner.source}) uses this class already"
-            manager.quarantine(record, Fault.CONFLICT, reason)
 
 
 def _unknown_tables(manager: PluginManager, config: Config) -> list[str]:

@@ -155,7 +155,7 @@ def state(assembly: Assembly) -> Statement:
         character_sets=SPECIFIC_CHARACTER_SETS,
         access=tuple(_access(access)),
         audit_sinks=tuple(d.name for _, d in assembly.registry.entries(AuditSinkDescriptor)),
-        configuration=effective_tables(assembly.config, assembly.plugin_configs()),
+        configuration=effective_tables(assembly.config, assembly.plugin_configs),
     )
 
 

@@ -69,6 +69,7 @@ from pacs_core.contracts.instance import (
 from pacs_core.contracts.node import (
     Node,
     NodeSettings,
+    PluginInfo,
     Setup,
     Timeouts,
 )
@@ -185,6 +186,7 @@ __all__ = [
     "Peer",
     "PersonName",
     "Plan",
+    "PluginInfo",
     "Query",
     "Range",
     "Refused",

@@ -85,18 +85,41 @@ class NodeSettings:
 
 
 @frozen
+class PluginInfo:
+    """The plugin that a setup was made for.
+
+    Attributes
+    ----------
+    name : str
+        Of its entry point, and so of its table ``[plugin.NAME]``.
+    directory : Path
+        Where it may keep files. It need not exist yet, and no other plugin uses it.
+    """
+
+    name: str
+    directory: Path
+
+
+@frozen
 class Setup:
-    """What registration hooks receive: the settings, and every plugin's structured config.
+    """The node's settings and the plugin's own configuration, for registration hooks.
 
     Attributes
     ----------
     settings : NodeSettings
     configs : mapping of type to object
-        Config instances by their class; read them with :meth:`config`.
+        The config of this plugin by its class, if it declared one; read it with :meth:`config`.
+    plugin : PluginInfo
+        The plugin that receives this setup.
     """
 
     settings: NodeSettings
     configs: Mapping[type, object] = field(factory=dict)
+    plugin: PluginInfo = field()
+
+    @plugin.default
+    def _without_plugin(self) -> PluginInfo:
+        return PluginInfo("", self.settings.data_directory)
 
     def config(self, schema: type[ConfigT]) -> ConfigT:
         """Return the plugin's config: an instance of the class that its `pacs_config` gave.
@@ -104,12 +127,12 @@ class Setup:
         Raises
         ------
         LookupError
-            No plugin declared this class.
+            The plugin did not declare this class.
         """
         if schema not in self.configs:
             raise LookupError(
-                f"no plugin declared the config class {schema.__qualname__}: "
-                "return it from the hook pacs_config"
+                f"the plugin {self.plugin.name or '(none)'} did not declare the config class "
+                f"{schema.__qualname__}: return it from the hook pacs_config"
             )
         return cast(ConfigT, self.configs[schema])
 

@@ -137,12 +137,19 @@ class PluginManager:
         """Records of the plugins that take part, in order."""
         return [record for record in self.records if record.state is PluginState.LOADED]
 
-    def call(self, hook: str, **arguments: object) -> Iterator[tuple[PluginRecord, object]]:
+    def call(
+        self,
+        hook: str,
+        setups: Callable[[PluginRecord], object] | None = None,
+        **arguments: object,
+    ) -> Iterator[tuple[PluginRecord, object]]:
         """Call a hook of every loaded plugin in order; one that raises is quarantined.
 
         Parameters
         ----------
         hook : str
+        setups : callable, optional
+            Makes the argument `setup` of each plugin: every plugin has its own.
         **arguments
             As the specification names them.
 
@@ -156,6 +163,8 @@ class PluginManager:
             implementation = implementations.get(record.name)
             if implementation is None:
                 continue
+            if setups is not None:
+                arguments["setup"] = setups(record)
             try:
                 result = implementation(arguments)
             except (Exception, SystemExit) as error:

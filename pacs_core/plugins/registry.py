@@ -1,7 +1,7 @@
 """Collects what plugins register, checks it, and settles who provides what."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -62,16 +62,28 @@ class Registry:
     _entries: dict[str, dict[str, tuple[PluginRecord, Any]]] = field(factory=dict)
     _owners: dict[str, PluginRecord] = field(factory=dict)
 
-    def collect(self, manager: PluginManager, setup: Setup, kinds: Iterable[Kind] = KINDS) -> None:
+    def collect(
+        self,
+        manager: PluginManager,
+        setups: Callable[[PluginRecord], Setup],
+        kinds: Iterable[Kind] = KINDS,
+    ) -> None:
         """Call the registration hooks; a plugin whose descriptors do not fit is quarantined.
 
         All hooks are called before the first name is given away: a plugin that fails in its last
         hook has taken nothing from those that come after it.
+
+        Parameters
+        ----------
+        manager : PluginManager
+        setups : callable
+            Makes what a plugin's hooks receive.
+        kinds : iterable of Kind
+            Only these are collected.
         """
         offered: dict[str, list[tuple[Kind, object]]] = defaultdict(list)
         for kind in kinds:
-            arguments = {} if kind.hook == "pacs_cli_commands" else {"setup": setup}
-            for record, result in manager.call(kind.hook, **arguments):
+            for record, result in manager.call(kind.hook, setups):
                 offered[record.name].append((kind, result))
         for record in manager.loaded:
             try:

@@ -61,9 +61,14 @@ def assembled(tmp_path, monkeypatch):
     linecache.checkcache()
 
 
+def setup_in(assembly):
+    (record,) = assembly.manager.records
+    return assembly.setup_for(record)
+
+
 def created(descriptor, assembly):
     """Create what a descriptor describes; return all of it."""
-    node = Node(assembly.setup.settings, NoArchive(), _Silent())
+    node = Node(assembly.config.settings, NoArchive(), _Silent())
     if isinstance(descriptor, CodecDescriptor):
         return [descriptor.create()]
     if isinstance(descriptor, CliCommandDescriptor):
@@ -71,7 +76,7 @@ def created(descriptor, assembly):
     parts = ("create", "authenticator", "authorizer", "observer")
     creators = [create for part in parts if (create := getattr(descriptor, part, None))]
     takes_node = "node" in inspect.signature(creators[0]).parameters
-    return [create(node if takes_node else assembly.setup) for create in creators]
+    return [create(node if takes_node else setup_in(assembly)) for create in creators]
 
 
 class _Silent(AuditTrail):
@@ -112,19 +117,19 @@ def test_what_an_example_registers_can_be_created(assembled, hook):
 
 def test_the_config_example_is_structured(assembled):
     assembly = assembled("pacs_config", greeting="good morning")
-    (config,) = assembly.setup.configs.values()
+    (config,) = assembly.plugin_configs.values()
     assert config.greeting == "good morning"
 
 
 def test_the_store_example_is_configured(assembled):
     assembly = assembled("pacs_object_stores", capacity=5)
-    store = assembly.registry.named(ObjectStoreDescriptor, "bucket")[1].create(assembly.setup)
+    store = assembly.registry.named(ObjectStoreDescriptor, "bucket")[1].create(setup_in(assembly))
     assert store._capacity == 5
 
 
 def test_the_index_example_knows_the_data_directory(assembled, tmp_path):
     assembly = assembled("pacs_indexes")
-    index = assembly.registry.named(IndexDescriptor, "tree")[1].create(assembly.setup)
+    index = assembly.registry.named(IndexDescriptor, "tree")[1].create(setup_in(assembly))
     assert index.directory == tmp_path
 
 

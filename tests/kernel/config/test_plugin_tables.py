@@ -1,10 +1,12 @@
 """``[plugin.NAME]`` tables: structured into the classes of their plugins."""
 
+from pathlib import Path
+
 import pytest
 from importlib_metadata import EntryPoint
 
 from pacs_core.app import assemble
-from pacs_core.config import Config, ConfigError, structure, structure_plugin_configs
+from pacs_core.config import Config, ConfigError, LogConfig, structure, structure_plugin_configs
 from pacs_core.contracts import CodecDescriptor, IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.plugins import PluginManager, PluginPolicy, PluginState
 
@@ -94,14 +96,13 @@ def test_a_class_that_cannot_be_read_from_toml_quarantines_its_plugin(make, sour
     assert "pacs_config" in reason(manager, "bad")
 
 
-def test_a_class_that_is_taken_quarantines_the_later_plugin(make):
-    shared = "import pathlib\nfrom pacs_core.config import LogConfig\n"
+def test_plugins_that_share_a_class_read_their_own_tables(make):
+    shared = "from pacs_core.config import LogConfig\n"
     shared += "@hookimpl\ndef pacs_config(): return LogConfig"
-    manager = make(one=shared, two=shared)
     tables = {"one": {"level": "debug"}, "two": {"level": "error"}}
-    configs = structure_plugin_configs(manager, Config(plugin=tables))
-    assert [config.level for config in configs.values()] == ["debug"]
-    assert "plugin one (unknown 0) uses this class already" in reason(manager, "two")
+    assembly = assemble(Config(plugin=tables), make(one=shared, two=shared))
+    setups = map(assembly.setup_for, assembly.manager.records)
+    assert [setup.config(LogConfig).level for setup in setups] == ["debug", "error"]
 
 
 def test_a_plugin_reads_its_config_by_class(make):
@@ -119,10 +120,21 @@ def pacs_codecs(setup):
     assert [d.name for _, d in assembly.registry.entries(CodecDescriptor)] == ["chosen"]
 
 
-def test_a_class_that_nobody_declared_is_said_to_be(make):
-    assembly = assemble(Config(), make())
-    with pytest.raises(LookupError, match="return it from the hook pacs_config"):
-        assembly.setup.config(dict)
+def test_a_class_that_the_plugin_did_not_declare_is_said_to_be(make):
+    assembly = assemble(Config(), make(one=SCHEMA))
+    (record,) = assembly.manager.records
+    with pytest.raises(LookupError, match=r"plugin one did not .* it from the hook pacs_config"):
+        assembly.setup_for(record).config(dict)
+
+
+def test_a_plugin_knows_its_name_and_a_directory_of_its_own(make):
+    config = structure({"node": {"data_directory": "somewhere"}}, Config, "")
+    assembly = assemble(config, make(one=SCHEMA, two=SCHEMA))
+    plugins = [assembly.setup_for(record).plugin for record in assembly.manager.records]
+    assert [(p.name, p.directory) for p in plugins] == [
+        ("one", Path("somewhere/one")),
+        ("two", Path("somewhere/two")),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["store", "index"])

@@ -45,7 +45,8 @@ class PluginMaker:
 
     def collect(self, manager):
         registry = Registry()
-        registry.collect(manager, Setup(NodeSettings(data_directory=self.directory)))
+        setup = Setup(NodeSettings(data_directory=self.directory))
+        registry.collect(manager, lambda _: setup)
         return registry
 
 
