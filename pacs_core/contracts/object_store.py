@@ -64,16 +64,22 @@ class ObjectWriter(ABC):
         """
 
     @abstractmethod
-    async def commit(self, variant: str = "") -> StoredObject:
+    async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """Make the object visible, whole, under its key; durable when this returns.
 
         Parameters
         ----------
         variant : str
             Distinguishes objects of one SOP Instance UID. Letters and digits only.
+        beginning : bytes
+            Takes the place of as many bytes at the start of the object: what is known only at its
+            end, such as a digest, where room was left for it. At most the first 64 KiB; a store
+            that cannot change what it has passed on holds so much back.
 
         Raises
         ------
+        ValueError
+            The beginning is longer than what was written, or no store makes such a variant.
         ObjectExistsError
             The key is taken: nothing was changed, and the writer may be committed again with
             another variant. Of two writers that race for a key exactly one succeeds.

@@ -7,7 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pacs_core.contracts import InstanceIdentity, ObjectNotFoundError, ObjectStore
+from pacs_core.contracts import (
+    InstanceIdentity,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectStore,
+)
 from pacs_core.testing.object_store_faults import ObjectStoreFaults
 from pacs_core.testing.object_store_harness import (
     MEBIBYTE,
@@ -110,6 +115,48 @@ class ObjectStoreContract(ObjectStoreFaults):
         async with self.running(tmp_path) as store:
             stored = await put(store, data, identity())
             assert await get(store, stored.key) == data
+
+    @pytest.mark.parametrize("durable", [True, False])
+    @pytest.mark.parametrize("size", [0, 1, MEBIBYTE, 3 * MEBIBYTE])
+    async def test_a_beginning_that_is_known_last(
+        self, tmp_path: Path, size: int, durable: bool
+    ) -> None:
+        beginning, rest = bytes(range(200)), b"\x5a" * size
+        async with self.running(tmp_path) as store:
+            async with store.writer(identity(), durable=durable) as writer:
+                await writer.write([bytes(len(beginning)), rest[:7]])
+                await writer.write([rest[7:]])
+                stored = await writer.commit(beginning=beginning)
+            assert stored.size == len(beginning) + size
+            assert await get(store, stored.key) == beginning + rest
+
+    @pytest.mark.parametrize("length", [1, 199, 201, 65_536])
+    async def test_a_beginning_that_ends_within_a_chunk(self, tmp_path: Path, length: int) -> None:
+        data, beginning = bytes(70_000), b"\xa5" * length
+        async with self.running(tmp_path) as store, store.writer(identity()) as writer:
+            await writer.write([data[:200], data[200:]])
+            stored = await writer.commit(beginning=beginning)
+            assert await get(store, stored.key) == beginning + data[length:]
+
+    @pytest.mark.parametrize("size", [200, 2 * MEBIBYTE])
+    async def test_a_beginning_where_the_key_is_taken(self, tmp_path: Path, size: int) -> None:
+        async with self.running(tmp_path) as store:
+            first = await put(store, b"first", identity())
+            async with store.writer(identity()) as writer:
+                await writer.write([bytes(100), bytes(size - 100)])
+                with pytest.raises(ObjectExistsError):
+                    await writer.commit(beginning=b"\1" * 100)
+                second = await writer.commit("b", beginning=b"\2" * 100)
+            assert await get(store, first.key) == b"first"
+            assert await get(store, second.key) == b"\2" * 100 + bytes(size - 100)
+
+    async def test_a_beginning_that_is_longer_than_the_object(self, tmp_path: Path) -> None:
+        async with self.running(tmp_path) as store:
+            async with store.writer(identity()) as writer:
+                await writer.write([b"short"])
+                with pytest.raises(ValueError, match="beginning"):
+                    await writer.commit(beginning=b"longer than that")
+            assert await listing(store) == {}
 
     async def test_objects_that_need_not_be_durable(self, tmp_path: Path) -> None:
         async with self.running(tmp_path) as store:

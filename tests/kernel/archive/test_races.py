@@ -38,9 +38,9 @@ class Steps:
 
 
 class SteppingWriter(MemoryWriter):
-    async def commit(self, variant=""):
+    async def commit(self, variant="", **options):
         await self._store.steps.step()
-        stored = await super().commit(variant)
+        stored = await super().commit(variant, **options)
         await checkpoint()
         return stored
 

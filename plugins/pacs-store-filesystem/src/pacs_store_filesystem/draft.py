@@ -57,18 +57,20 @@ class Draft:
                 self._discard(key)
                 raise
 
-    def commit(self, key: str) -> StoredObject:
-        """Publish the object.
+    def commit(self, key: str, beginning: bytes = b"") -> StoredObject:
+        """Publish the object, after its beginning was written over.
 
         Raises
         ------
         ObjectExistsError
             The key is taken.
+        ValueError
+            The beginning is longer than the object.
         """
         with self._lock, RoomExpected(self.root, key):
             self._check_open()
             try:
-                self._publish(key)
+                self._publish(key, beginning)
             except ObjectExistsError:
                 raise
             except BaseException:
@@ -95,8 +97,14 @@ class Draft:
         self.pending.clear()
         return self._file
 
-    def _publish(self, key: str) -> None:
+    def _publish(self, key: str, beginning: bytes) -> None:
+        if beginning and not self._size and self.pending and len(self.pending[0]) == len(beginning):
+            # Nothing is in the file yet: this saves a write.
+            self.pending[0], beginning = beginning, b""
         file = self._write(key)
+        if len(beginning) > self._size:
+            raise ValueError(f"a beginning of {len(beginning)} bytes in {self._size} bytes")
+        _overwrite(file.fd, beginning)
         if self.durable:
             os.fsync(file.fd)
         directory = self.directories.within(_parent(key), partial(self._link, file, key))
@@ -153,6 +161,12 @@ def _write_all(fd: int, chunks: list[bytes | memoryview]) -> int:
         total += written
         chunks = _after(chunks, written)
     return total
+
+
+def _overwrite(fd: int, beginning: bytes) -> None:
+    position = 0
+    while position < len(beginning):
+        position += os.pwrite(fd, beginning[position:], position)
 
 
 def _after(chunks: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:

@@ -51,13 +51,13 @@ class FilesystemWriter(ObjectWriter):
             await self._threads.run(self._draft.flush, self._plain_key)
             self._gathered = 0
 
-    async def commit(self, variant: str = "") -> StoredObject:
+    async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """See base."""
         key = self._key(variant) if variant else self._plain_key
         if not (self._touched or self._draft.durable):
-            return self._draft.commit(key)
+            return self._draft.commit(key, beginning)
         self._touched = True
-        return await self._threads.run(self._draft.commit, key)
+        return await self._threads.run(self._draft.commit, key, beginning)
 
     async def abort(self) -> None:
         """See base."""

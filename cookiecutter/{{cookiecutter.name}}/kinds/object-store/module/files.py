@@ -28,11 +28,15 @@ def append(path: Path, chunks: Sequence[bytes | memoryview]) -> None:
         file.writelines(chunks)
 
 
-def publish(draft: Path, target: Path) -> StoredObject:
-    """Give a finished file its name, durably, unless the name is taken."""
-    with full_is_named(), draft.open("ab") as file:
+def publish(draft: Path, target: Path, beginning: bytes) -> StoredObject:
+    """Write over the beginning of a file, and give it its name, durably, unless that is taken."""
+    with full_is_named(), draft.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        if len(beginning) > size:
+            raise ValueError(f"a beginning of {len(beginning)} bytes in {size} bytes")
+        file.write(beginning)
+        file.flush()
         os.fsync(file.fileno())
-        size = file.tell()
         try:
             target.hardlink_to(draft)
         except FileExistsError:

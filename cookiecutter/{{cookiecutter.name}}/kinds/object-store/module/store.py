@@ -57,13 +57,14 @@ class FileWriter(ObjectWriter):
         await to_thread.run_sync(files.append, self._draft, self._held)
         self._held, self._size = [], 0
 
-    async def commit(self, variant: str = "") -> StoredObject:
+    async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """See base."""
         if not _VARIANT.fullmatch(variant):
             raise ValueError(f"a variant has at most 64 letters and digits, not {variant!r}")
         name = f"{self._stem}+{variant}.dcm" if variant else f"{self._stem}.dcm"
         await self._spill()
-        return await to_thread.run_sync(files.publish, self._draft, self._directory / name)
+        path = self._directory / name
+        return await to_thread.run_sync(files.publish, self._draft, path, beginning)
 
     async def abort(self) -> None:
         """See base."""

@@ -39,12 +39,15 @@ class MemoryWriter(ObjectWriter):
             self._store.reserve(len(self._data) + len(chunk))
             self._data += chunk
 
-    async def commit(self, variant: str = "") -> StoredObject:
+    async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """Make the object visible."""
         await checkpoint()
         self._refuse_if_done()
         if variant and not (variant.isascii() and variant.isalnum()):
             raise ValueError(f"a variant has letters and digits only, not {variant!r}")
+        if len(beginning) > len(self._data):
+            raise ValueError(f"a beginning of {len(beginning)} bytes in {len(self._data)} bytes")
+        self._data[: len(beginning)] = beginning
         key = f"{self._stem}+{variant}.dcm" if variant else f"{self._stem}.dcm"
         self._store.put(key, bytes(self._data))
         self._done = True
