@@ -7,7 +7,7 @@ from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
-from pacs_core.app.serve import serve
+from pacs_core.app.serve import ignore_harmless_signals, serve
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.app.workers import Supervisor
 
@@ -21,6 +21,7 @@ __all__ = [
     "StartError",
     "Supervisor",
     "assemble",
+    "ignore_harmless_signals",
     "missing_capabilities",
     "open_archive",
     "open_transcoder",

@@ -13,6 +13,18 @@ from pacs_core.association import task_group
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def ignore_harmless_signals() -> None:
+    """Ignore the signals by which other programs are told to read their files again.
+
+    Their default is to kill. The configuration is read at start only, and the audit file is
+    followed wherever it is renamed, so that there is nothing to do. Processes that are started
+    from here inherit this.
+    """
+    for number in _HARMLESS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def serve(

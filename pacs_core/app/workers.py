@@ -4,14 +4,20 @@ A supervisor binds the port, forks the workers, and does nothing else than watch
 accept from the same sockets: a connection goes to a worker that is waiting, and one that arrives
 while a worker dies is served by another. (With a socket for each worker, SO_REUSEPORT, the kernel
 would spread connections by hash, and reset those queued at a worker that died.)
+
+As process 1 of a container it inherits every orphan, such as the codec processes of a worker that
+died: it reaps whatever ends, and cares about its workers only. It waits for signals and for news
+of workers that start at the same time, so that none makes it deaf to the other.
 """
 
 import logging
 import os
+import select
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from socket import socket
 from typing import NoReturn
 
@@ -30,6 +36,7 @@ FAILED_TO_START = 70
 _WATCHED = {*SIGNALS, signal.SIGCHLD}
 _QUICK_DEATH = 5.0  # seconds; a worker that lives shorter is restarted with a delay
 _LONGEST_DELAY = 30.0
+_POLL = 0.05  # seconds between looks at workers that start
 
 
 @define
@@ -72,25 +79,48 @@ class Supervisor:
             Called once all workers listen.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        if not all(self._start(slot) for slot in range(self._count)):
-            self._forward(signal.SIGTERM)
-            self._await_all()
-            return 1
+        for slot in range(self._count):
+            if not self._await_ready(self._start(slot)):
+                return self._give_up()
         ready()
         while self._workers or (self._due and not self._signals):
             self._watch()
         return 0
 
+    def _await_ready(self, heard: int) -> bool:
+        """Wait until a worker listens; not if it dies, or a signal says to stop."""
+        try:
+            while not self._signals:
+                if select.select([heard], [], [], _POLL)[0]:
+                    return os.read(heard, 1) == b"+"
+                self._heed(0.0)
+                self._reap()
+            return False
+        finally:
+            os.close(heard)
+
+    def _give_up(self) -> int:
+        code = 0 if self._signals else 1
+        self._signals += 1  # nothing is restarted any more
+        self._forward(signal.SIGTERM)
+        while self._workers:
+            self._watch()
+        return code
+
     # --- watching
 
     def _watch(self) -> None:
-        received = signal.sigtimedwait(_WATCHED, self._patience())
+        self._heed(self._patience())
+        self._reap()
+        self._restart_due()
+
+    def _heed(self, patience: float) -> None:
+        """Wait for a signal, and pass it on to the workers if it is for them."""
+        received = signal.sigtimedwait(_WATCHED, patience)
         if received is not None and received.si_signo != signal.SIGCHLD:
             self._signals += 1
             logger.info("%s: the workers are told", signal.Signals(received.si_signo).name)
             self._forward(received.si_signo)
-        self._reap()
-        self._restart_due()
 
     def _patience(self) -> float:
         due = min((at for at, _, _ in self._due), default=time.monotonic() + 60.0)
@@ -101,16 +131,17 @@ class Supervisor:
             os.kill(pid, number)
 
     def _reap(self) -> None:
-        while self._workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if pid == 0:
                 return
-            self._bury(self._workers.pop(pid), status)
-
-    def _await_all(self) -> None:
-        while self._workers:
-            pid, _ = os.waitpid(-1, 0)
-            self._workers.pop(pid, None)
+            if worker := self._workers.pop(pid, None):
+                self._bury(worker, status)
+            else:
+                logger.debug("process %d, an orphan, %s", pid, _describe(status))
 
     def _bury(self, worker: _Worker, status: int) -> None:
         self._place.occupancy.clear(worker.slot)
@@ -128,12 +159,13 @@ class Supervisor:
         self._due = [entry for entry in self._due if entry[0] > now]
         for _, worker, reason in due:
             if not self._signals:
-                self._start(worker.slot, reason, worker.delay)
+                # Nobody waits for it: it is watched like any other, and restarted if it fails.
+                os.close(self._start(worker.slot, reason, worker.delay))
 
     # --- starting
 
-    def _start(self, slot: int, reason: str = "", delay: float = 0.0) -> bool:
-        """Fork a worker; wait until it listens, and tell whether it does."""
+    def _start(self, slot: int, reason: str = "", delay: float = 0.0) -> int:
+        """Fork a worker; return a pipe on which it says that it listens."""
         heard, told = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -141,8 +173,7 @@ class Supervisor:
             self._become_worker(slot, reason, told)
         os.close(told)
         self._workers[pid] = _Worker(slot, pid, delay=delay)
-        with open(heard, "rb", buffering=0) as pipe:
-            return pipe.read(1) == b"+"
+        return heard
 
     def _become_worker(self, slot: int, reason: str, told: int) -> NoReturn:
         code = FAILED_TO_START
@@ -169,7 +200,8 @@ class Supervisor:
 
 
 def _tell(told: int) -> None:
-    os.write(told, b"+")
+    with suppress(BrokenPipeError):  # nobody waits for a worker that was restarted
+        os.write(told, b"+")
     os.close(told)
 
 

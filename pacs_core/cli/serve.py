@@ -6,7 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pacs_core.app import Assembly, Place, Supervisor, assemble, record_configuration_error
+from pacs_core.app import (
+    Assembly,
+    Place,
+    Supervisor,
+    assemble,
+    ignore_harmless_signals,
+    record_configuration_error,
+)
 from pacs_core.app import serve as serve_node
 from pacs_core.association import bind_sockets
 from pacs_core.cli.assembling import text
@@ -54,11 +61,13 @@ def serve(
         "port": port,
         "workers": workers,
     }
+    ignore_harmless_signals()
     configure_logging(log_level or "info")
     assembly = _assemble(config, {"node": node})
     configure_logging(log_level or assembly.config.log.level)
     load_dictionary()
-    if assembly.config.node.workers > 1:
+    # Process 1 of a container inherits orphans, which the supervisor reaps.
+    if assembly.config.node.workers > 1 or os.getpid() == 1:
         return _serve_with_workers(assembly)
     try:
         run_async(serve_node, assembly, lambda running: _announce(assembly, running.port))
@@ -86,7 +95,8 @@ def _assemble(config: Path | None, overrides: Overrides) -> Assembly:
 
 def _serve_with_workers(assembly: Assembly) -> int:
     settings = assembly.config.node
-    _check_shared(assembly)
+    if settings.workers > 1:
+        _check_shared(assembly)
     try:
         sockets = bind_sockets(settings.host, settings.port)
     except OSError as error:
