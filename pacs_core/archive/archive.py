@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.healing import Healing
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.recovery import Recovery
@@ -95,7 +96,8 @@ class NodeArchive(Archive):
             store, index, audit, durability, interval=flush_interval, capacity=flush_bytes
         )
         self._shelf = Shelf(store, index, events, self._behind, ae_title)
-        self._ingest = Ingest(self._shelf, Duplicates(self._shelf, policy, audit))
+        duplicates, healing = Duplicates(self._shelf, policy, audit), Healing(self._shelf, audit)
+        self._ingest = Ingest(self._shelf, duplicates, healing)
         self._wanted = index.wanted_tags
         self._scanned = self._wanted | IDENTITY_TAGS
         self._locks = KeyedLocks()

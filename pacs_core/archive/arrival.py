@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterable
 from operator import itemgetter
 
+from pacs_core.archive.fixity import CREATOR_UID, FIRST, ROOM, Digest, Fixity
 from pacs_core.contracts import (
     IdentityMismatchError,
     InstanceIdentity,
@@ -97,6 +98,7 @@ class Arrival:
         self.transfer_syntax_uid = transfer_syntax_uid
         self.origin = origin
         self.size = 0
+        self._digest = Digest()
         self._chunks = aiter(dataset)
         self._scanner = HeaderScanner(transfer_syntax_uid, scanned_tags)
         self._wanted = wanted_tags
@@ -154,6 +156,7 @@ class Arrival:
             self._scanner.finish()
             return None
         self.size += len(chunk)
+        self._digest.update(chunk)
         self._scanner.feed(chunk)
         return chunk
 
@@ -167,8 +170,16 @@ class Arrival:
         """Let :meth:`next` return a chunk again."""
         self._held.appendleft(chunk)
 
+    @property
+    def digest(self) -> bytes:
+        """Digest of what has arrived; of the dataset, at its end."""
+        return self._digest.digest()
+
     def prefix(self, ae_title: str) -> bytes:
-        """Return what precedes the dataset in a Part 10 object that `ae_title` writes."""
+        """Return what precedes the dataset in a Part 10 object that `ae_title` writes.
+
+        Its last bytes are room for what :meth:`sealed` puts there.
+        """
         return file_meta(
             self.identity.sop_class_uid,
             self.identity.sop_instance_uid,
@@ -176,7 +187,13 @@ class Arrival:
             source_ae_title=_ae_title(ae_title),
             sending_ae_title=_ae_title(self.origin.calling_ae_title),
             receiving_ae_title=_ae_title(self.origin.called_ae_title),
+            private_creator_uid=CREATOR_UID,
+            private_information=ROOM,
         )
+
+    def sealed(self, prefix: bytes, rank: int = FIRST) -> bytes:
+        """Return a prefix with the digest, at the end of the dataset, and the object's rank."""
+        return prefix[: -len(ROOM)] + Fixity(self.digest, rank).pack()
 
     @property
     def attributes(self) -> Attributes:
@@ -190,7 +207,7 @@ class Arrival:
         """Return the record of this instance, stored whole as `stored`."""
         offset = stored.size - self.size
         instance = StoredInstance(
-            self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset
+            self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset, self.digest
         )
         return InstanceRecord(instance, self.attributes)
 

@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from attrs import frozen
 
-from pacs_core.archive.arrival import Arrival
-from pacs_core.archive.objects import same_dataset
+from pacs_core.archive.arrival import Arrival, Chunk
+from pacs_core.archive.fixity import SET_ASIDE, Digest, digest_of, is_decay, later_rank
+from pacs_core.archive.instance_writer import InstanceWriter
+from pacs_core.archive.objects import read_meta, same_dataset
 from pacs_core.archive.settings import DuplicatePolicy
 from pacs_core.archive.shelf import Shelf
 from pacs_core.contracts import (
@@ -25,9 +27,10 @@ from pacs_core.contracts import (
     IngestOutcome,
     IngestResult,
     InstanceRecord,
+    InvalidInstanceError,
     ObjectExistsError,
+    ObjectNotFoundError,
     ObjectReader,
-    ObjectWriter,
     Origin,
     Outcome,
     StoredInstance,
@@ -38,24 +41,40 @@ _log = logging.getLogger(__name__)
 _DIGEST_LENGTH = 32
 
 
-async def matching_length(arrival: Arrival, reader: ObjectReader, offset: int) -> int | None:
-    """Compare an arrival with a stored dataset as it arrives, until they differ.
+async def matching_length(
+    arrival: Arrival, existing: StoredInstance, reader: ObjectReader
+) -> int | None:
+    """Compare an arrival with what is stored as it arrives, until they differ.
 
     Returns
     -------
     int or None
-        How many bytes were taken from the arrival and are the same; None if all are.
+        How many bytes were taken from the arrival and are the same; None if all are, and the
+        transfer syntax as well.
     """
+    if arrival.transfer_syntax_uid != existing.transfer_syntax_uid:
+        return 0
+    offset = existing.dataset_offset
     window, position = memoryview(b""), offset
     while (chunk := await arrival.next()) is not None:
         if len(window) < len(chunk):
-            window = memoryview(await reader.read(position, max(len(chunk), CHUNK_SIZE)))
+            window = memoryview(await _readable(reader, position, max(len(chunk), CHUNK_SIZE)))
         if window[: len(chunk)] != chunk:
             arrival.put_back(chunk)
             return position - offset
         window = window[len(chunk) :]
         position += len(chunk)
     return None if position == reader.size else position - offset
+
+
+async def _readable(reader: ObjectReader, offset: int, length: int) -> bytes:
+    """Read from an object; what the medium has lost differs from whatever comes."""
+    try:
+        return await reader.read(offset, length)
+    except OSError as error:
+        if is_decay(error):
+            return b""
+        raise
 
 
 async def _span(reader: ObjectReader, offset: int, length: int) -> AsyncIterator[bytes]:
@@ -71,26 +90,20 @@ class Duplicates:
     policy: DuplicatePolicy
     audit: AuditTrail
 
-    async def differing(
-        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
-    ) -> int | None:
-        """Return after how many bytes an arrival differs from what is stored, None if it doesn't.
+    async def consider(self, existing: StoredInstance, origin: Origin) -> None:
+        """Decide whether to read other content to its end.
 
         Raises
         ------
         DuplicateInstanceError
-            It differs, and policy is to reject; the rest of it was not read.
+            Policy is to reject.
         """
-        length: int | None = 0
-        if arrival.transfer_syntax_uid == existing.transfer_syntax_uid:
-            length = await matching_length(arrival, reader, existing.dataset_offset)
-        if length is not None and self.policy is DuplicatePolicy.REJECT:
-            await self._reject(existing, arrival.origin)
-        return length
+        if self.policy is DuplicatePolicy.REJECT:
+            await self._reject(existing, origin)
 
     async def write(
         self,
-        writer: ObjectWriter,
+        writer: InstanceWriter,
         arrival: Arrival,
         existing: StoredInstance,
         reader: ObjectReader,
@@ -101,41 +114,66 @@ class Duplicates:
         Returns
         -------
         str
-            A digest of transfer syntax and dataset.
+            A digest of transfer syntax and dataset that nobody can forge, for a name.
+
+        Raises
+        ------
+        OSError
+            What is stored was read twice, and was not the same.
         """
-        digest = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
-        await writer.write([arrival.prefix(self.shelf.ae_title)])
-        async for piece in _span(reader, existing.dataset_offset, matching):
-            digest.update(piece)
+        name = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
+        written = Digest()
+        await writer.begin()
+        async for piece in self._whole(arrival, existing, reader, matching):
+            name.update(piece)
+            written.update(piece)
             await writer.write([piece])
+        if written.digest() != arrival.digest:
+            raise OSError(f"object {existing.key} reads differently each time")
+        return name.hexdigest()[:_DIGEST_LENGTH]
+
+    async def _whole(
+        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader, matching: int
+    ) -> AsyncIterator[Chunk]:
+        async for piece in _span(reader, existing.dataset_offset, matching):
+            yield piece
         while (chunk := await arrival.next()) is not None:
-            digest.update(chunk)
-            await writer.write([chunk])
-        return digest.hexdigest()[:_DIGEST_LENGTH]
+            yield chunk
 
     async def commit(
-        self, writer: ObjectWriter, digest: str, arrival: Arrival, existing: StoredInstance
+        self, writer: InstanceWriter, name: str, arrival: Arrival, existing: StoredInstance
     ) -> IngestResult:
         """Commit a written newcomer beside what is stored, and settle which one is served."""
         if self.policy is DuplicatePolicy.KEEP_FIRST:
-            key = await self._keep(writer, digest, existing)
+            key = await self._keep(writer, name, arrival, existing)
             return await self._set_aside(key, existing, arrival.origin)
-        record = arrival.record(await writer.commit(uuid4().hex))
+        record = arrival.record(await writer.commit(uuid4().hex, later_rank()))
         async with self.shelf.withdrawing(record.instance):
             return await self._settle(record, existing, arrival.origin)
 
-    async def _keep(self, writer: ObjectWriter, digest: str, existing: StoredInstance) -> str:
+    async def _keep(
+        self, writer: InstanceWriter, name: str, arrival: Arrival, existing: StoredInstance
+    ) -> str:
         """Commit what is set aside: sent again it meets its own key, and does not pile up.
 
         Whatever fails later, it is not withdrawn: by then another process may rely on it.
         """
         try:
-            return (await writer.commit(digest)).key
+            return (await writer.commit(name, SET_ASIDE)).key
         except ObjectExistsError as taken:
-            if taken.key != existing.key:
+            if taken.key != existing.key and await self._is_kept(taken.key, arrival):
                 return taken.key
-            # What is served has the newcomer's digest but not its bytes: it has decayed.
-            return (await writer.commit(uuid4().hex)).key
+            # What lies there has the newcomer's name but not its bytes: it has decayed.
+            return (await writer.commit(uuid4().hex, SET_ASIDE)).key
+
+    async def _is_kept(self, key: str, arrival: Arrival) -> bool:
+        """Tell whether an object, set aside before, still is what it was."""
+        try:
+            async with await self.shelf.store.open(key) as reader:
+                meta = await read_meta(reader)
+                return await digest_of(reader, meta.dataset_offset) == arrival.digest
+        except (ObjectNotFoundError, InvalidInstanceError, OSError):
+            return False
 
     async def compare(
         self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin

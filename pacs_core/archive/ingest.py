@@ -13,7 +13,10 @@ import anyio
 from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival
-from pacs_core.archive.duplicates import Duplicates
+from pacs_core.archive.duplicates import Duplicates, matching_length
+from pacs_core.archive.fixity import FIRST, later_rank
+from pacs_core.archive.healing import Healing
+from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.objects import holds_dataset
 from pacs_core.archive.shelf import Shelf
 from pacs_core.archive.survey import is_torn
@@ -26,7 +29,6 @@ from pacs_core.contracts import (
     ObjectExistsError,
     ObjectNotFoundError,
     ObjectReader,
-    ObjectWriter,
     OutOfResourcesError,
     StoredInstance,
 )
@@ -45,6 +47,7 @@ class Ingest:
 
     shelf: Shelf
     duplicates: Duplicates
+    healing: Healing
 
     async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
         """Take an arrival whose header is read, given what the index has under its UID."""
@@ -69,7 +72,7 @@ class Ingest:
         behind = self.shelf.behind
         durability = behind.careful if lost else behind.durability
         async with self.shelf.writer(arrival, durability) as writer:
-            await writer.write([arrival.prefix(self.shelf.ae_title), *arrival.take_held()])
+            await writer.begin(*arrival.take_held())
             while (chunk := await arrival.next()) is not None:
                 await writer.write([chunk])
             await self.shelf.tell_received(arrival)
@@ -78,14 +81,14 @@ class Ingest:
         raise _too_slow()
 
     async def _commit(
-        self, writer: ObjectWriter, arrival: Arrival, lost: bool, durability: Durability
+        self, writer: InstanceWriter, arrival: Arrival, lost: bool, durability: Durability
     ) -> IngestResult:
-        orphan = ""
+        orphan, rank = "", later_rank() if lost else FIRST
         try:
-            stored = await writer.commit()
+            stored = await writer.commit("", rank)
         except ObjectExistsError as taken:
             orphan = taken.key
-            stored = await writer.commit(uuid4().hex)
+            stored = await writer.commit(uuid4().hex, rank)
         record = arrival.record(stored)
         async with self.shelf.withdrawing(record.instance):
             first = await self._index(record, lost, durability)
@@ -123,16 +126,23 @@ class Ingest:
     async def _join(
         self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
     ) -> IngestResult:
-        matching = await self.duplicates.differing(arrival, existing, reader)
+        matching = await matching_length(arrival, existing, reader)
+        fault = await self.healing.fault(arrival, existing, reader, matching)
         if matching is None:
-            await self.shelf.behind.confirm(existing)
-            await self.shelf.tell_received(arrival)
-            return IngestResult(IngestOutcome.IDENTICAL, existing)
+            if not fault:
+                await self.shelf.behind.confirm(existing)
+                await self.shelf.tell_received(arrival)
+                return IngestResult(IngestOutcome.IDENTICAL, existing)
+            matching = arrival.size
+        if not fault:
+            await self.duplicates.consider(existing, arrival.origin)
         async with self.shelf.writer(arrival, self.shelf.behind.careful) as writer:
-            digest = await self.duplicates.write(writer, arrival, existing, reader, matching)
+            variant = await self.duplicates.write(writer, arrival, existing, reader, matching)
             await self.shelf.tell_received(arrival)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                return await self.duplicates.commit(writer, digest, arrival, existing)
+                if fault:
+                    return await self.healing.heal(writer, arrival, existing, fault)
+                return await self.duplicates.commit(writer, variant, arrival, existing)
         raise _too_slow()
 
 

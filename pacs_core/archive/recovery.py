@@ -14,45 +14,24 @@ from pathlib import Path
 import anyio
 from attrs import frozen
 
-from pacs_core.archive.survey import AT_ONCE, mapped, read_record
+from pacs_core.archive.damage import damage, meta_damage
+from pacs_core.archive.survey import AT_ONCE, mapped
 from pacs_core.archive.write_behind import ORIGIN
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
     AuditTrail,
     Index,
-    InvalidInstanceError,
     ObjectNotFoundError,
     ObjectStore,
     Outcome,
     StoredInstance,
-    StoredObject,
 )
 
 _log = logging.getLogger(__name__)
 
-_NO_TAGS: frozenset[int] = frozenset()
 _AT_ONCE = 16 * AT_ONCE
 _LOCK_POLL = 0.05
-
-
-async def damage(store: ObjectStore, instance: StoredInstance) -> str:
-    """Say what is wrong with the object of an instance; nothing if it is whole.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, which says nothing.
-    """
-    try:
-        record = await read_record(store, StoredObject(instance.key, instance.size), _NO_TAGS)
-    except ObjectNotFoundError:
-        return "its object is missing"
-    except InvalidInstanceError as error:
-        return f"its object is damaged: {error}"
-    if record.instance.size != instance.size:
-        return f"its object has {record.instance.size} bytes where {instance.size} were stored"
-    return "" if record.instance == instance else "its object is another one's"
 
 
 @frozen
@@ -96,10 +75,16 @@ class Recovery:
 
     async def _verdict(self, instance: StoredInstance) -> tuple[StoredInstance, str | None]:
         try:
-            return instance, await damage(self.store, instance)
+            return instance, await self._fault(instance)
         except OSError:
             _log.exception("object %s cannot be read; its instance stays unsettled", instance.key)
             return instance, None
+
+    async def _fault(self, instance: StoredInstance) -> str:
+        if reason := await damage(self.store, instance):
+            return reason
+        async with await self.store.open(instance.key) as reader:
+            return await meta_damage(reader, instance)
 
     async def _settle(self, instances: Sequence[StoredInstance]) -> None:
         if instances:
@@ -110,9 +95,7 @@ class Recovery:
     async def _withdraw(self, instance: StoredInstance) -> int:
         uid = instance.identity.sop_instance_uid
         # A living process may have removed or replaced it since.
-        if await self.index.locate(uid) != instance or not (
-            reason := await damage(self.store, instance)
-        ):
+        if await self.index.locate(uid) != instance or not (reason := await self._fault(instance)):
             return 0
         _log.error("instance %s is lost: %s (%s)", uid, reason, instance.key)
         await self._record(instance, reason)

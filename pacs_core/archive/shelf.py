@@ -13,6 +13,7 @@ from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
     Durability,
@@ -22,7 +23,6 @@ from pacs_core.contracts import (
     InstanceRecord,
     ObjectNotFoundError,
     ObjectStore,
-    ObjectWriter,
     Origin,
     StoredInstance,
     StoredObject,
@@ -44,10 +44,11 @@ class Shelf:
     behind: WriteBehind
     ae_title: str
 
-    def writer(self, arrival: Arrival, durability: Durability) -> ObjectWriter:
+    def writer(self, arrival: Arrival, durability: Durability) -> InstanceWriter:
         """Begin the object of an arrival."""
         durable = durability is Durability.COMMIT
-        return self.store.writer(arrival.identity, durable=durable)
+        writer = self.store.writer(arrival.identity, durable=durable)
+        return InstanceWriter(writer, arrival, self.ae_title)
 
     async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:
         """Publish an event, if anyone listens."""

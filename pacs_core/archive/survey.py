@@ -8,6 +8,7 @@ import anyio
 from attrs import frozen
 
 from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in
+from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.objects import read_meta
 from pacs_core.contracts import (
     InstanceRecord,
@@ -74,6 +75,8 @@ async def read_record(
 ) -> InstanceRecord:
     """Read the record of an object: file meta information, header, and that it ends well.
 
+    Its digest is the one that the object has of itself; nothing, if it has none.
+
     Raises
     ------
     InvalidInstanceError
@@ -99,7 +102,12 @@ async def read_record(
         )
     attributes = {tag: values for tag, values in scanner.attributes.items() if tag in wanted}
     instance = StoredInstance(
-        identity, meta.transfer_syntax_uid, stored.key, size, meta.dataset_offset
+        identity,
+        meta.transfer_syntax_uid,
+        stored.key,
+        size,
+        meta.dataset_offset,
+        Fixity.read(meta).digest,
     )
     return InstanceRecord(instance, attributes)
 

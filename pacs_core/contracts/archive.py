@@ -22,7 +22,7 @@ class IngestOutcome(Enum):
     """Policy ``keep-first``: another content has this UID and stays the one that is served;
     the newcomer was kept durably beside it."""
     REPLACED = "replaced"
-    """Policy ``replace``: the newcomer is served from now on."""
+    """Policy ``replace``, or what was held is damaged: the newcomer is served from now on."""
 
 
 @frozen

@@ -36,6 +36,8 @@ class AuditKind(Enum):
     IMPORT = "import"
     INDEX_REBUILD = "index-rebuild"
     INSTANCE_LOST = "instance-lost"
+    INSTANCE_DAMAGED = "instance-damaged"
+    INSTANCE_HEALED = "instance-healed"
     FLUSH = "flush"
 
 

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from struct import Struct
+from typing import Any
 
 from attrs import frozen
 
@@ -22,7 +23,8 @@ MAX_FILE_META = 1 << 16
 
 _NARROW = Struct("<HH2sH")
 _GROUP_LENGTH = Struct("<HH2sHI")
-_VERSION = Struct("<HH2sHI").pack(2, 1, b"OB", 0, 2) + b"\x00\x01"
+_WIDE = Struct("<HH2sHI")
+_VERSION = _WIDE.pack(2, 1, b"OB", 0, 2) + b"\x00\x01"
 _LAYOUT = layout_of(Encoding())
 
 
@@ -33,6 +35,9 @@ def file_meta(
     source_ae_title: str = "",
     sending_ae_title: str = "",
     receiving_ae_title: str = "",
+    *,
+    private_creator_uid: str = "",
+    private_information: bytes = b"",
 ) -> bytes:
     """Return everything that precedes the dataset in a DICOM file.
 
@@ -44,6 +49,10 @@ def file_meta(
         AE title that wrote the file (0002,0016).
     sending_ae_title, receiving_ae_title : str
         AE titles of the association over which it came (0002,0017) and (0002,0018).
+    private_creator_uid : str
+        Who says what the private information means (0002,0100); empty for none.
+    private_information : bytes
+        Of even length (0002,0102). It is the last that is written, directly before the dataset.
 
     Returns
     -------
@@ -53,7 +62,7 @@ def file_meta(
     Raises
     ------
     ValueError
-        If one of the UIDs is not valid (PS3.5 §9).
+        If one of the UIDs is not valid (PS3.5 §9), or the private information of odd length.
     """
     elements = [
         _VERSION,
@@ -66,6 +75,8 @@ def file_meta(
         _text(0x0017, b"AE", sending_ae_title),
         _text(0x0018, b"AE", receiving_ae_title),
     ]
+    if private_creator_uid:
+        elements += [_uid(0x0100, private_creator_uid), _private(private_information)]
     group = b"".join(elements)
     return PREFIX + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(group)) + group
 
@@ -82,6 +93,12 @@ def _uid(element: int, uid: str) -> bytes:
 def _text(element: int, vr: bytes, text: str) -> bytes:
     raw = text.encode("ascii")
     return _element(element, vr, raw + b" " if len(raw) & 1 else raw) if text else b""
+
+
+def _private(information: bytes) -> bytes:
+    if len(information) & 1:
+        raise ValueError("private information has an odd number of bytes")
+    return _WIDE.pack(2, 0x0102, b"OB", 0, len(information)) + information
 
 
 def _element(element: int, vr: bytes, raw: bytes) -> bytes:
@@ -102,6 +119,10 @@ class FileMeta:
         What wrote the file.
     source_ae_title, sending_ae_title, receiving_ae_title : str
         Where it came from.
+    private_creator_uid : str
+        Who says what the private information means.
+    private_information : bytes
+        As it is in the file.
     """
 
     sop_class_uid: str
@@ -113,6 +134,8 @@ class FileMeta:
     source_ae_title: str = ""
     sending_ae_title: str = ""
     receiving_ae_title: str = ""
+    private_creator_uid: str = ""
+    private_information: bytes = b""
 
 
 _FIELDS = {
@@ -124,7 +147,9 @@ _FIELDS = {
     0x0002_0016: "source_ae_title",
     0x0002_0017: "sending_ae_title",
     0x0002_0018: "receiving_ae_title",
+    0x0002_0100: "private_creator_uid",
 }
+_PRIVATE_INFORMATION = 0x0002_0102
 _REQUIRED = {"sop_class_uid": "", "sop_instance_uid": "", "transfer_syntax_uid": ""}
 
 
@@ -145,7 +170,8 @@ def read_file_meta(prefix: bytes | memoryview) -> FileMeta:
         raise NeedMoreData(len(PREFIX))
     if prefix[128:132] != b"DICM":
         raise NotPart10('no "DICM" after the 128 bytes of the preamble')
-    found, position = dict(_REQUIRED), len(PREFIX)
+    found: dict[str, Any] = dict(_REQUIRED)
+    position = len(PREFIX)
     while _group_continues(prefix, position):
         position = _read_element(prefix, position, found)
     return FileMeta(dataset_offset=position, **found)
@@ -157,7 +183,7 @@ def _group_continues(prefix: bytes | memoryview, position: int) -> bool:
     return bytes(prefix[position : position + 2]) == b"\x02\x00"
 
 
-def _read_element(prefix: bytes | memoryview, position: int, found: dict[str, str]) -> int:
+def _read_element(prefix: bytes | memoryview, position: int, found: dict[str, Any]) -> int:
     try:
         header = _LAYOUT.read_header(prefix, position, 0)
     except MalformedDataset as error:
@@ -172,6 +198,8 @@ def _read_element(prefix: bytes | memoryview, position: int, found: dict[str, st
         raise NeedMoreData(end)
     if field := _FIELDS.get(tag):
         found[field] = "\\".join(decode_value(vr, prefix[start:end], True, ()))
+    elif tag == _PRIVATE_INFORMATION:
+        found["private_information"] = bytes(prefix[start:end])
     return end
 
 

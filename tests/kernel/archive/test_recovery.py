@@ -77,8 +77,10 @@ async def test_what_is_settled_is_not_looked_at(bench, dataset):
 
 
 async def test_what_cannot_be_read_is_left_alone(bench, dataset, caplog):
+    result = await bench.send(bench.archive(**NEVER), dataset())
+
     class Unreadable(ObjectReader):
-        size = 1000
+        size = result.instance.size
 
         async def read(self, offset, length):
             raise OSError(5, "Input/output error")
@@ -89,7 +91,6 @@ async def test_what_cannot_be_read_is_left_alone(bench, dataset, caplog):
     async def unreadable(key):
         return Unreadable()
 
-    await bench.send(bench.archive(**NEVER), dataset())
     bench.store.open = unreadable
     await restart(bench)
     assert len(await unflushed(bench)) == 1
