@@ -11,9 +11,17 @@ from contextlib import aclosing
 from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.arrival import SOP_INSTANCE
+from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.locks import KeyedLocks
-from pacs_core.archive.objects import same_dataset
-from pacs_core.archive.survey import AT_ONCE, Difference, DifferenceKind, mapped, try_record
+from pacs_core.archive.objects import read_meta, same_dataset
+from pacs_core.archive.survey import (
+    AT_ONCE,
+    Difference,
+    DifferenceKind,
+    mapped,
+    try_record,
+    with_digest,
+)
 from pacs_core.contracts import (
     Index,
     InstanceRecord,
@@ -69,11 +77,6 @@ class RebuildReport:
             self.differences.append(difference)
 
 
-def _rank(instance: StoredInstance) -> tuple[int, str]:
-    """Order objects of one UID: a key without a variant is the shortest."""
-    return len(instance.key), instance.key
-
-
 @frozen
 class _Rebuild:
     store: ObjectStore
@@ -84,6 +87,8 @@ class _Rebuild:
         record = await try_record(self.store, stored, self.index.wanted_tags)
         if not isinstance(record, InstanceRecord):
             return record
+        if not record.instance.digest:
+            record = await with_digest(self.store, record)
         async with self.locks.hold(record.instance.identity.sop_instance_uid):
             return await self._add(record)
 
@@ -92,10 +97,18 @@ class _Rebuild:
         existing = await self.index.add(record)
         if existing is None or existing.key == newcomer.key:
             return None
-        served, other = sorted((existing, newcomer), key=_rank)
+        served, other = existing, newcomer
+        if await self._position(newcomer) < await self._position(existing):
+            served, other = newcomer, existing
         if served is newcomer:
             await self.index.replace(record)
         return _set_aside(other, served)
+
+    async def _position(self, instance: StoredInstance) -> tuple[int, int, str]:
+        """Order objects of one UID by rank; a key without a variant is the shortest."""
+        async with await self.store.open(instance.key) as reader:
+            rank = Fixity.read(await read_meta(reader)).rank
+        return -rank, len(instance.key), instance.key
 
 
 def _set_aside(other: StoredInstance, served: StoredInstance) -> Difference:
@@ -112,9 +125,11 @@ async def rebuild_index(
     """Make the index again from the store alone.
 
     The index is cleared first; a rebuild that was interrupted is simply run again. Of several
-    objects with one SOP Instance UID the one with the shortest key is served, the first in
-    alphabetical order among those: in every store this is the key without a variant, hence the
-    instance that arrived first. The others are reported as set aside.
+    objects with one SOP Instance UID the one is served that took the place of others last; else the
+    one with the shortest key, the first in alphabetical order among those: in every store this is
+    the key without a variant, hence the instance that arrived first. The others are reported as
+    set aside. Digests are those that objects have of themselves; for one that has none, it is taken
+    of what is there.
 
     Parameters
     ----------
@@ -213,11 +228,14 @@ def _traits(instance: StoredInstance) -> dict[str, object]:
 
 def _unlike(indexed: StoredInstance, found: StoredInstance) -> list[str]:
     actual = _traits(found)
-    return [
+    unlike = [
         f"{name} is {value}, the object has {actual[name]}"
         for name, value in _traits(indexed).items()
         if value != actual[name]
     ]
+    if found.digest not in (b"", indexed.digest):
+        unlike.append(f"digest is {indexed.digest.hex()!r}, the object has {found.digest.hex()}")
+    return unlike
 
 
 def _shown(attributes: Attributes, tag: int) -> str:

@@ -5,10 +5,10 @@ from enum import Enum
 from typing import TypeVar
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in
-from pacs_core.archive.fixity import Fixity
+from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.objects import read_meta
 from pacs_core.contracts import (
     InstanceRecord,
@@ -110,6 +110,14 @@ async def read_record(
         Fixity.read(meta).digest,
     )
     return InstanceRecord(instance, attributes)
+
+
+async def with_digest(store: ObjectStore, record: InstanceRecord) -> InstanceRecord:
+    """Return a record with the digest of what the object has now."""
+    instance = record.instance
+    async with await store.open(instance.key) as reader:
+        digest = await digest_of(reader, instance.dataset_offset)
+    return evolve(record, instance=evolve(instance, digest=digest))
 
 
 async def is_torn(store: ObjectStore, key: str) -> bool:

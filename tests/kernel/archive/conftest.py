@@ -176,6 +176,18 @@ def make_bench():
 
 
 @pytest.fixture(scope="session")
+def decay():
+    """Change an object behind the store's back."""
+
+    def change(bench, key, how):
+        before = bench.store._objects[key]
+        bench.store._objects[key] = how(before)
+        assert bench.store._objects[key] != before
+
+    return change
+
+
+@pytest.fixture(scope="session")
 def dataset():
     return make_dataset
 
