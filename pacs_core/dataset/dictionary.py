@@ -110,6 +110,17 @@ def vrs_of(tag: int) -> tuple[str, ...]:
     return tuple(_entry(tag)[0].split(" or "))
 
 
+@cache
+def sequence_tags() -> frozenset[int]:
+    """Return the tags of all attributes whose value representation is SQ."""
+    entries, repeating, _ = _registry()
+    tags = {tag for tag, (vr, _, _) in entries.items() if vr == "SQ"}
+    for tag, (vr, _, _) in repeating.items():
+        if vr == "SQ":
+            tags.update(tag + (group << 16) for group in range(0, 0x100, 2))
+    return frozenset(tags)
+
+
 def may_be_signed(tag: int) -> bool:
     """Tell whether the value representation is US or SS, depending on Pixel Representation."""
     return _entry(tag)[0].startswith("US or SS")

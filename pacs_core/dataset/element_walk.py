@@ -5,6 +5,11 @@ their headers are written. Group lengths are left out: they are retired and woul
 (PS3.5 §7.2). Values of VR UN, and all that is in them, keep their bytes (PS3.5 §6.2.2).
 
 Where nothing is to be changed the walk is `verbatim`: whole runs of the input are handed on.
+
+What is left out, as it is of no dataset: elements of groups 0000 and 0002, delimiters too many,
+zeros between and after elements. The value of a sequence that holds no items becomes UN; in the
+implicit encoding, where its reader would look for items, it is left out. What passes
+`SequenceScan`, passes here.
 """
 
 import sys
@@ -13,6 +18,7 @@ from collections.abc import Callable
 from attrs import define
 
 from pacs_core.dataset.byte_order import swapped
+from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.element_headers import HeaderWriter
 from pacs_core.dataset.errors import MalformedDataset, UnencodableValue
 from pacs_core.dataset.layout import (
@@ -20,12 +26,16 @@ from pacs_core.dataset.layout import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
+    MAX_DEPTH,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Buffer,
     Header,
     Layout,
+    begins_with_item,
+    is_padding,
     layout_of,
+    read_foreign,
     shown,
 )
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, PixelDataElement
@@ -33,7 +43,6 @@ from pacs_core.dataset.transfer_syntax import Encoding
 from pacs_core.dataset.value_form import ValueForm
 from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
 
-MAX_DEPTH = 128
 _DELIMITED = -1
 _FRAGMENTED = frozenset({"OB", "OW"})
 _PIXEL_GROUP_LENGTH = 0x7FE0_0000
@@ -101,6 +110,11 @@ class ElementWalk:
         self._word = 1
         self._pad = b""
         self._discards = False
+        # Where the last sequence of defined length ended, and whether Pixel Data have been met.
+        self._sequence_end = -1
+        self._has_pixel_data = False
+        # What readers of the implicit encoding take for sequences, whatever it was sent as.
+        self._read_as_sequences = frozenset() if target.explicit else sequence_tags()
 
     def feed(self, data: Buffer) -> list[Buffer]:
         """Take the next bytes; return pieces of the target encoding, maybe views of `data`."""
@@ -122,7 +136,8 @@ class ElementWalk:
 
     def finish(self) -> None:
         """Say that the dataset ends here; raises `MalformedDataset` if it cannot."""
-        if self._left or self._pending or len(self._stack) > 1:
+        padded = is_padding(self._pending, self._has_pixel_data)
+        if self._left or len(self._stack) > 1 or (self._pending and not padded):
             raise self._malformed("truncated: the dataset ends inside an element", 0)
 
     def _walk(self, buffer: memoryview) -> int:
@@ -140,18 +155,28 @@ class ElementWalk:
             return self._take_value(buffer, position)
         top = self._stack[-1]
         here = self.offset + position
-        if here == top.end:
+        if here in (top.end, top.bound):
             self._close(buffer, position)
             return position
         if top.bound - here < 8:
-            raise self._malformed("truncated: an element's header was expected", position)
+            return self._pass_padding(buffer, position, top.bound - here)
         if len(buffer) - position < 8:
             return None
         read = self._read_item if top.items else self._read_element
         return read(buffer, position, top)
 
+    def _pass_padding(self, buffer: memoryview, position: int, size: int) -> int | None:
+        after = position + size
+        if after > len(buffer):
+            return None
+        if any(buffer[position:after]):
+            raise self._malformed("truncated: an element's header was expected", position)
+        return after
+
     def _read_element(self, buffer: memoryview, position: int, top: _Open) -> int | None:
         header = top.layout.read_header(buffer, position, self.offset)
+        if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
+            header = read_foreign(top.layout, buffer, position, header)
         if header is None:
             if top.bound - self.offset - position < 12:
                 raise self._malformed("truncated: an element's header is incomplete", position)
@@ -159,49 +184,93 @@ class ElementWalk:
         tag, vr, start, length = header
         if tag >= ITEM:
             return self._end_item(buffer, position, header)
-        if tag >> 16 in FOREIGN_GROUPS:
-            raise self._malformed(f"{shown(tag)} cannot be in a dataset", position)
+        if tag >> 16 in FOREIGN_GROUPS and length != UNDEFINED_LENGTH:
+            self._check_bound(position, header, top)
+            return self._leave_out(buffer, position, header)
         if len(self._stack) == 1:
             if self._on_element is not None:
                 self._on_element(tag, self.offset + position)
-            if self._stops and tag in PIXEL_DATA_TAGS:
-                return self._stop(buffer, position, header)
+            if tag in PIXEL_DATA_TAGS:
+                self._has_pixel_data = True
+                if self._stops:
+                    return self._stop(buffer, position, header)
+            if vr == "UN" and top.verbatim and bytes(buffer[position + 4 : position + 6]) != b"UN":
+                self._hand_on(buffer, position)
+                self._out.append(self._write.element(tag, vr, length))
+                self._raw_start = start
         if length == UNDEFINED_LENGTH:
             return self._open_delimited(buffer, position, header)
-        if self.offset + start + length > top.bound:
-            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many", position)
+        self._check_bound(position, header, top)
         if top.verbatim:
             return self._pass(buffer, position, header)
-        return self._recode(buffer, (tag, vr or resolve_vr(tag, top.context), start, length), top)
+        vr = vr or resolve_vr(tag, top.context)
+        return self._recode(buffer, position, (tag, vr, start, length), top)
 
-    def _pass(self, buffer: memoryview, position: int, header: Header) -> int:
-        tag, vr, start, length = header
-        if vr == "SQ" and not self._takes_fragments:
-            self._push(True, position, self.offset + start + length)
+    def _check_bound(self, position: int, header: Header, top: _Open) -> None:
+        tag, _, start, length = header
+        if self.offset + start + length > top.bound:
+            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many", position)
+
+    def _leave_out(self, buffer: memoryview, position: int, header: Header) -> int:
+        """Write nothing of an element; what is handed on as it is, is so in a sequence too."""
+        _, _, start, length = header
+        top = self._stack[-1]
+        if top.verbatim and len(self._stack) > 1:
+            self._begin_value(length)
             return start
-        discards = tag == _PIXEL_GROUP_LENGTH and self._stops and len(self._stack) == 1
-        if discards:
+        if top.verbatim:
             self._hand_on(buffer, position)
-            self._raw_start = start
-        self._begin_value(length, discards=discards)
+        self._raw_start = start
+        self._begin_value(length, discards=True)
         return start
 
-    def _recode(self, buffer: memoryview, header: Header, top: _Open) -> int | None:
+    def _holds_items(self, buffer: memoryview, header: Header, layout: Layout) -> bool | None:
+        """Tell whether a value can be that of a sequence; None if more of it must be there."""
+        _, _, start, length = header
+        if 0 < length < 8:
+            return False
+        if length and len(buffer) - start < 8:
+            return None
+        return not length or begins_with_item(layout, buffer, start)
+
+    def _pass(self, buffer: memoryview, position: int, header: Header) -> int | None:
         tag, vr, start, length = header
-        if vr == "SQ":
-            self._out.append(self._write.element(tag, vr, UNDEFINED_LENGTH))
-            self._push(True, start, self.offset + start + length)
-        elif not tag & 0xFFFF:
-            self._begin_value(length, discards=True)
-        else:
-            if tag in DECISIVE_TAGS and length == 2 and not top.layout.explicit:
-                if len(buffer) < start + 2:
-                    return None
-                value = int.from_bytes(buffer[start : start + 2], "little")
-                top.context = top.context.learned(tag, value)
-            written, word, pad = self._form.of(tag, vr, length)
-            self._out.append(written)
-            self._begin_value(length, word, pad)
+        if vr == "SQ" and not self._takes_fragments:
+            holds = self._holds_items(buffer, header, self._stack[-1].layout)
+            if holds is None:
+                return None
+            if holds:
+                self._push(True, position, self.offset + start + length)
+                return start
+        if tag == _PIXEL_GROUP_LENGTH and self._stops and len(self._stack) == 1:
+            return self._leave_out(buffer, position, header)
+        self._begin_value(length)
+        return start
+
+    def _recode(self, buffer: memoryview, position: int, header: Header, top: _Open) -> int | None:
+        tag, vr, start, length = header
+        if not tag & 0xFFFF:
+            return self._leave_out(buffer, position, header)
+        if vr == "SQ" or tag in self._read_as_sequences:
+            layout = IMPLICIT if vr == "UN" else top.layout
+            holds = self._holds_items(buffer, header, layout)
+            if holds is None:
+                return None
+            if vr == "SQ" and holds:
+                self._out.append(self._write.element(tag, vr, UNDEFINED_LENGTH))
+                self._push(True, start, self.offset + start + length)
+                return start
+            if tag in self._read_as_sequences and not (holds and (vr == "UN" or not length)):
+                return self._leave_out(buffer, position, header)
+            vr = "UN" if vr == "SQ" else vr
+        if tag in DECISIVE_TAGS and length == 2 and not top.layout.explicit:
+            if len(buffer) < start + 2:
+                return None
+            value = int.from_bytes(buffer[start : start + 2], "little")
+            top.context = top.context.learned(tag, value)
+        written, word, pad = self._form.of(tag, vr, length)
+        self._out.append(written)
+        self._begin_value(length, word, pad)
         return start
 
     def _begin_value(
@@ -260,12 +329,19 @@ class ElementWalk:
         tag, length = top.layout.read_item(buffer, position)
         start = position + 8
         if tag == SEQUENCE_DELIMITATION:
-            return self._end_sequence(buffer, position, top)
+            if top.end == _DELIMITED:
+                self._close(buffer, start)
+            return start
+        if tag == ITEM_DELIMITATION or not (tag or length):
+            return start
         if tag != ITEM:
             raise self._malformed(f"{shown(tag)} where an item was due", position)
         end = _DELIMITED if length == UNDEFINED_LENGTH else self.offset + start + length
         if end > top.bound:
-            raise self._malformed(f"an item claims {length} bytes, too many", position)
+            if top.end == _DELIMITED:
+                raise self._malformed(f"an item claims {length} bytes, too many", position)
+            end = top.bound
+            length = end - self.offset - start
         if end != _DELIMITED and top.verbatim and not self._seeks_fragments(top):
             self._begin_value(length)
             return start
@@ -287,22 +363,26 @@ class ElementWalk:
         self._stack.append(_Open(items, layout, verbatim, end, bound, top.context))
 
     def _end_item(self, buffer: memoryview, position: int, header: Header) -> int:
+        tag, _, after, _ = header
         top = self._stack[-1]
-        if header[0] != ITEM_DELIMITATION or top.end != _DELIMITED or len(self._stack) == 1:
-            raise self._malformed(f"unexpected {shown(header[0])}", position)
-        self._close(buffer, header[2])
-        return header[2]
-
-    def _end_sequence(self, buffer: memoryview, position: int, top: _Open) -> int:
-        after = position + 8
-        if top.end == _DELIMITED:
+        here = self.offset + position
+        if len(self._stack) == 1:
+            if tag == ITEM:
+                raise self._malformed(f"unexpected {shown(tag)}", position)
+            return self._leave_out(buffer, position, (tag, "", after, 0))
+        if top.end != _DELIMITED or here == self._sequence_end:
+            return after  # a delimiter too many, where a length has said all
+        if tag == ITEM_DELIMITATION:
             self._close(buffer, after)
-        elif self.offset + after != top.end:
-            raise self._malformed("a sequence is delimited before its length ends", position)
-        return after
+            return after
+        # The item's delimiter is missing: its sequence ends, or the next item begins.
+        self._close(buffer, position)
+        return position
 
     def _close(self, buffer: memoryview, position: int) -> None:
         closed = self._stack.pop()
+        if closed.items and closed.end != _DELIMITED:
+            self._sequence_end = self.offset + position
         if not closed.verbatim:
             tag = SEQUENCE_DELIMITATION if closed.items else ITEM_DELIMITATION
             self._out.append(self._write.item(tag, 0))

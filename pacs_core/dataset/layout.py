@@ -1,4 +1,11 @@
-"""How element headers are laid out on the wire (PS3.5 §7.1, §7.5)."""
+"""How element headers are laid out on the wire (PS3.5 §7.1, §7.5).
+
+A VR that the standard does not know is read as UN. Two capital letters may be a VR of the future,
+which has a length of 32 bits after two reserved bytes (PS3.5 §6.2, note; Table 7.1-1). Where those
+are not zero, or the letters are none ("??", two spaces), the length has 16 bits: that is what
+writes such things. What is not printable is no VR at all, but the length of an element that was
+written without one.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,7 +14,6 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.transfer_syntax import Encoding
 
 Buffer: TypeAlias = bytes | memoryview
@@ -18,8 +24,11 @@ UNDEFINED_LENGTH = 0xFFFF_FFFF
 ITEM = 0xFFFE_E000
 ITEM_DELIMITATION = 0xFFFE_E00D
 SEQUENCE_DELIMITATION = 0xFFFE_E0DD
-FOREIGN_GROUPS = frozenset({0x0000, 0x0002, 0xFFFE})
-"""Groups of command sets, File Meta Information and delimitation: never in a dataset."""
+FOREIGN_GROUPS = frozenset({0x0000, 0x0002})
+"""Groups of command sets and File Meta Information: never in a dataset, and skipped there."""
+
+MAX_DEPTH = 1024
+"""How deeply sequences may nest."""
 
 BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 WIDE_VRS = BULK_VRS | {"SQ", "SV", "UC", "UR", "UT", "UV"}
@@ -69,6 +78,7 @@ def _layout(explicit: bool, little_endian: bool) -> Layout:
 
 def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
     unpack = Struct(order + "HH2sH").unpack_from
+    unpack_tag = Struct(order + "HH").unpack_from
     unpack_length = Struct(order + "I").unpack_from
     forms = _FORMS.get
 
@@ -76,8 +86,7 @@ def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
         group, element, code, length = unpack(buffer, position)
         form = forms(code)
         if form is None:
-            # Delimitation items have no VR, so this may be one (PS3.5 §7.5).
-            return _delimiter(buffer, position, base, group << 16 | element)
+            return _read_unknown(buffer, position, group << 16 | element, code, length)
         vr, wide = form
         if not wide:
             return group << 16 | element, vr, position + 8, length
@@ -85,14 +94,33 @@ def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
             return None
         return group << 16 | element, vr, position + 12, unpack_length(buffer, position + 8)[0]
 
-    def _delimiter(buffer: Buffer, position: int, base: int, tag: int) -> Header:
-        if tag < 0xFFFE_0000:
-            code = bytes(buffer[position + 4 : position + 6])
-            what = f"{shown(tag)} has the unknown VR {code!r}"
-            raise MalformedDataset(what, base + position)
-        return tag, "", position + 8, unpack_length(buffer, position + 4)[0]
+    def _read_unknown(
+        buffer: Buffer, position: int, tag: int, code: bytes, length: int
+    ) -> Header | None:
+        start = position + 8
+        if tag >= ITEM:
+            # Delimitation items have no VR, so this may be one (PS3.5 §7.5).
+            return tag, "", start, unpack_length(buffer, position + 4)[0]
+        if not (tag or length or any(code)):
+            return 0, "UN", start, 0
+        capitals = code.isalpha() and code.isupper()
+        if not (capitals or code == b"\0\0" or _is_printable(code)):
+            return tag, "UN", start, unpack_length(buffer, position + 4)[0]
+        if length:
+            return tag, "UN", start, length
+        if len(buffer) < position + 12:
+            return None
+        group, element = unpack_tag(buffer, start)
+        if not capitals and element and group << 16 | element > tag:
+            # The next element begins here: this one has a length of 16 bits, which is 0.
+            return tag, "UN", start, 0
+        return tag, "UN", position + 12, unpack_length(buffer, start)[0]
 
     return read
+
+
+def _is_printable(code: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F for byte in code)
 
 
 def _implicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
@@ -115,4 +143,37 @@ def _item_reader(order: str) -> Callable[[Buffer, int], tuple[int, int]]:
     return read
 
 
-IMPLICIT = _layout(explicit=False, little_endian=True)
+IMPLICIT = layout_of(Encoding(explicit=False))
+_EXPLICIT = layout_of(Encoding())
+
+
+def read_foreign(layout: Layout, buffer: Buffer, position: int, header: Header) -> Header | None:
+    """Return the header of an element of `FOREIGN_GROUPS`, as what it was copied from writes it.
+
+    File Meta Information is in explicit VR little endian (PS3.10 §7.1), whatever it is found in.
+    """
+    if (
+        header[0] >> 16
+        and layout == IMPLICIT
+        and bytes(buffer[position + 4 : position + 6]) in _FORMS
+    ):
+        return _EXPLICIT.read_header(buffer, position, 0)
+    return header
+
+
+def begins_with_item(layout: Layout, buffer: Buffer, start: int) -> bool:
+    """Tell whether a value, of which eight bytes are there, can be that of a sequence."""
+    tag, length = layout.read_item(buffer, start)
+    return tag in _ITEM_TAGS or not (tag or length)
+
+
+_ITEM_TAGS = frozenset({ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION})
+
+
+def is_padding(rest: Buffer, after_pixel_data: bool) -> bool:
+    """Tell whether what follows the last element, too short to be one, is padding.
+
+    Two zeros begin no element of a dataset. One may: (6000,3000) begins with a zero, but nothing
+    does that follows Pixel Data.
+    """
+    return not any(rest) and (len(rest) > 1 or after_pixel_data)

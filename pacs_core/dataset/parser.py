@@ -14,6 +14,7 @@ from pacs_core.dataset.layout import (
     UNDEFINED_LENGTH,
     Buffer,
     Layout,
+    read_foreign,
     shown,
 )
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes, MutableAttributes
@@ -106,7 +107,9 @@ class Parser:
             if tag >= ITEM:
                 return self._delimit(top, tag, start)
             if tag >> 16 in FOREIGN_GROUPS:
-                raise self._malformed(f"{shown(tag)} is not of a dataset")
+                header = read_foreign(top.layout, buffer, position, header)
+                tag, vr, start, length = header or (tag, "UN", start, length)
+                vr = "UN"
             layout = IMPLICIT if vr == "UN" else top.layout
             vr = actual_vr(tag, vr)
             if length == UNDEFINED_LENGTH:

@@ -1,14 +1,18 @@
 """The scan of a dataset while it arrives: a few attributes, and whether it is whole (PS3.5 §7).
 
 This is the hot path of C-STORE. It looks at the header of each top-level element, converts what is
-wanted, and passes over the rest by counting. Sequences of undefined length are walked with a
-counter of their depth, so neither nesting nor length costs memory.
+wanted, and passes over the rest by counting. Sequences are walked with a stack of offsets, those of
+defined length only where that is asked for: what is in them is needed for conversions alone.
+
+What can be passed over without loss of meaning is, and is noted: elements that are of no dataset,
+values with unknown VRs, delimiters too many, zeros after the last element.
 """
 
 from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
+from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Inflater
 from pacs_core.dataset.layout import (
@@ -21,8 +25,12 @@ from pacs_core.dataset.layout import (
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Buffer,
+    Header,
     Layout,
+    begins_with_item,
+    is_padding,
     layout_of,
+    read_foreign,
     shown,
 )
 from pacs_core.dataset.model import (
@@ -30,13 +38,19 @@ from pacs_core.dataset.model import (
     SPECIFIC_CHARACTER_SET,
     MutableAttributes,
 )
+from pacs_core.dataset.oddities import Oddities
 from pacs_core.dataset.parser import MAX_DEPTH, Parser, actual_vr
+from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
 from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
 
 MAX_HEADER = 1 << 20
 MAX_VALUE = 1 << 16
-_UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
+_NOTABLE = frozenset({"SQ", "UN"})
+_SEQUENCE = frozenset({"", "SQ"})
+_FIRST = 0x0004_0000  # below are the groups of what is no dataset (PS3.5 §7.1)
+_LATE = min(PIXEL_DATA_TAGS)
+_DELIMITERS = ITEM & 0xFFFF_0000
 
 
 @lru_cache(maxsize=64)
@@ -59,8 +73,7 @@ class HeaderScanner:
 
     Feed it everything that arrives, then call `finish`. Once `feed` has returned True the
     attributes are complete; feeding on is cheap (a counter for Pixel Data of defined length) and
-    makes `finish` notice a truncated dataset. A deflated dataset is not inflated any further than
-    its header, so a truncation after that is not noticed.
+    makes `finish` notice a truncated dataset.
 
     Parameters
     ----------
@@ -74,6 +87,9 @@ class HeaderScanner:
         one value and one chunk.
     max_value : int
         Bytes that a wanted value may have; a longer one is left out and listed in `oversized`.
+    thorough : bool
+        Look into everything that a conversion would have to walk, and inflate a deflated dataset
+        to its end: without it, a fault beyond the header is not noticed there.
 
     Attributes
     ----------
@@ -85,6 +101,8 @@ class HeaderScanner:
         The scan gave up at `max_header`.
     oversized : set of int
         Wanted tags that were left out for their length.
+    oddities : Oddities
+        What was put up with; with `thorough`, also whether the dataset can be converted.
     offset : int
         How many bytes of the (inflated) dataset have been consumed.
     """
@@ -95,40 +113,54 @@ class HeaderScanner:
         wanted: Collection[int],
         max_header: int = MAX_HEADER,
         max_value: int = MAX_VALUE,
+        *,
+        thorough: bool = False,
     ) -> None:
         encoding = encoding_of(transfer_syntax_uid)
         self.attributes: MutableAttributes = {}
         self.done = False
         self.incomplete = False
         self.oversized: set[int] = set()
+        self.oddities = Oddities()
         self.offset = 0
         self._wanted, self._last_wanted = _targets(frozenset(wanted))
         self._layout: Layout = layout_of(encoding)
         self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
         self._max_value = max_value
+        self._thorough = thorough
+        self._encapsulated = encoding.encapsulated
+        self._sequences = sequence_tags()
+        self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
         self._character_sets: tuple[str, ...] = ()
-        self._last_tag = -1
+        self._last_tag = _FIRST - 1
         self._ascending = True
         self._pending = b""
         self._skip = 0
-        # Open sequences and items of undefined length: odd inside a sequence, even in an item.
-        self._depth = 0
-        self._implicit_depth = 0
+        self._has_pixel_data = False
         self._target: _Wanted | None = None
         self._record = bytearray()
         self._mark = 0
 
     @property
-    def dataset_ended_cleanly(self) -> bool:
-        """Whether a dataset that ends here ends between two top-level elements."""
-        if self._inflater is not None:
-            return self.done or (self._inflater.ended and self._between_elements)
-        return self._between_elements
+    def inflates(self) -> bool:
+        """Whether a little that is fed may become much, so that it takes long to look at."""
+        return self._inflater is not None
 
     @property
-    def _between_elements(self) -> bool:
-        return not (self._skip or self._depth or self._pending)
+    def dataset_ended_cleanly(self) -> bool:
+        """Whether a dataset that ends here ends between two top-level elements."""
+        if self._inflater is None:
+            return self._is_between_elements
+        return (self.done and not self._thorough) or (
+            self._inflater.ended and self._is_between_elements
+        )
+
+    @property
+    def _is_between_elements(self) -> bool:
+        if self._skip or self._nested.depth:
+            return False
+        return not self._pending or is_padding(self._pending, self._has_pixel_data)
 
     def feed(self, data: bytes | memoryview) -> bool:
         """Take the next bytes of the dataset; return whether the attributes are complete.
@@ -140,17 +172,17 @@ class HeaderScanner:
         """
         if self._inflater is None:
             self._consume(data)
-        elif not self.done:
+        elif self._thorough or not self.done:
             for piece in self._inflater.pieces(data):
                 self._consume(piece)
-                if self.done:
+                if self.done and not self._thorough:
                     break
         return self.done
 
     def pass_over(self, available: int) -> int:
         """Take some of `available` bytes that follow as fed, unseen; return how many."""
         if self._inflater is not None:
-            return available if self.done else 0
+            return available if self.done and not self._thorough else 0
         if self._target is not None:
             return 0
         # The last byte of a value must be fed, to complete it.
@@ -169,11 +201,13 @@ class HeaderScanner:
         """
         if not self.dataset_ended_cleanly:
             raise MalformedDataset("truncated: the dataset ends inside an element", self.offset)
+        if self._pending:
+            self._note_zeros()
         self.done = True
 
     def _consume(self, data: bytes | memoryview) -> None:
         size = len(data)
-        if self._skip >= size and self._target is None:
+        if self._skip > size and self._target is None:
             self._skip -= size
             self.offset += size
         else:
@@ -181,7 +215,12 @@ class HeaderScanner:
             used = self._walk(buffer)
             self.offset += used
             self._pending = bytes(buffer[used:])
-        if self._depth and self._target is None and self.offset > self._limit and not self.done:
+        if (
+            self._nested.depth
+            and self._target is None
+            and self.offset > self._limit
+            and not self.done
+        ):
             # A sequence of undefined length has led past the limit.
             self.done = self.incomplete = True
 
@@ -189,11 +228,13 @@ class HeaderScanner:
         """Walk elements as far as the buffer goes; return how many bytes were consumed."""
         end = len(buffer)
         position = self._pass_over(buffer, end)
-        while not self._skip and end - position >= 8:
-            step = self._walk_nested if self._depth else self._walk_top
-            before = position
-            position = step(buffer, position, end)
-            if position == before:
+        while not self._skip:
+            before = position, self._nested.depth
+            if before[1]:
+                position = self._walk_nested(buffer, position, end)
+            elif end - position >= 8:
+                position = self._walk_top(buffer, position, end)
+            if before == (position, self._nested.depth):
                 break
         if self._target is not None:
             self._collect(buffer[self._mark : position])
@@ -204,7 +245,7 @@ class HeaderScanner:
         self._mark = 0
         taken = min(self._skip, end)
         self._skip -= taken
-        if taken and not self._skip and not self._depth:
+        if taken and not self._skip and not self._nested.depth:
             self._complete(buffer, taken)
         return taken
 
@@ -212,24 +253,39 @@ class HeaderScanner:
         # Once for each element of each dataset: what is the same for all is looked up before.
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
         last_wanted, limit, little = self._last_wanted, self._limit, self._layout.little_endian
-        plain, character_set = NARROW_VRS, SPECIFIC_CHARACTER_SET
+        plain, character_set, sequences = NARROW_VRS, SPECIFIC_CHARACTER_SET, self._sequences
         while end - position >= 8:
             header = read_header(buffer, position, base)
             if header is None:
                 break
             tag, vr, start, length = header
-            if tag >> 16 in FOREIGN_GROUPS:
-                raise MalformedDataset(f"{shown(tag)} cannot be in a dataset", base + position)
-            if tag <= self._last_tag:
-                self._ascending = False
+            if not self._last_tag < tag < _LATE:
+                if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
+                    after = self._pass_foreign(buffer, position, end, header)
+                    if after == position:
+                        break
+                    position = after
+                    if position > end:
+                        self._skip = position - end
+                        return end
+                    continue
+                self._look_at_late(tag, length)
             self._last_tag = tag
             if not self.done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
             if length == UNDEFINED_LENGTH:
                 if not self.done and tag in wanted:
                     self._begin(tag, vr, start, "SQ")
-                self._enter(vr, base + position)
+                self._nested.open(tag, vr, base + position, None)
                 return start
+            if vr in _NOTABLE or tag in sequences:
+                if vr not in _SEQUENCE:
+                    note_vr(self.oddities, tag, vr, length, buffer, position)
+                elif length and self._thorough:
+                    if length >= 8 > end - start:
+                        break
+                    if self._enter_defined(buffer, header):
+                        return start
             position = start + length
             if self.done:
                 pass
@@ -258,60 +314,63 @@ class HeaderScanner:
         elif offset > self._limit:
             self.done = self.incomplete = True
 
-    def _enter(self, vr: str, offset: int) -> None:
-        if vr not in _UNDEFINED_ALLOWED:
-            raise MalformedDataset(f"VR {vr} cannot have undefined length", offset)
-        self._depth += 1
-        if vr == "UN" and not self._implicit_depth:
-            self._implicit_depth = self._depth
+    def _pass_foreign(self, buffer: Buffer, position: int, end: int, header: Header) -> int:
+        """Return where an element ends that is of no dataset, or a delimiter too many."""
+        found = read_foreign(self._layout, buffer, position, header)
+        if found is None:
+            return position
+        tag, _, start, length = found
+        if tag >> 16 in FOREIGN_GROUPS and length != UNDEFINED_LENGTH:
+            if tag or length:
+                self.oddities.note(f"{shown(tag)} cannot be in a dataset")
+                return start + length
+            self._note_zeros()
+            zeros = end - position - len(bytes(buffer[position:end]).lstrip(b"\0"))
+            return position + (zeros & ~7)
+        if tag in {ITEM_DELIMITATION, SEQUENCE_DELIMITATION}:
+            self.oddities.note(f"{shown(tag)} delimits nothing")
+            return start
+        raise MalformedDataset(f"unexpected {shown(tag)}", self.offset + position)
+
+    def _note_zeros(self) -> None:
+        self.oddities.note("there are zeros between or after the elements")
+
+    def _look_at_late(self, tag: int, length: int) -> None:
+        """Look at an element of or after Pixel Data, or one whose tag does not ascend."""
+        self._ascending = self._ascending and tag > self._last_tag
+        if tag not in PIXEL_DATA_TAGS:
+            return
+        if self._has_pixel_data:
+            self.oddities.obstruct(f"{shown(tag)} is a second Pixel Data element")
+        self._has_pixel_data = True
+
+    def _enter_defined(self, buffer: Buffer, header: Header) -> bool:
+        """Enter a sequence of defined length to check it; False if it is none."""
+        tag, vr, start, length = header
+        if length < 8 or not begins_with_item(self._layout, buffer, start):
+            self.oddities.note(f"{shown(tag)} is a sequence, but holds no items")
+            return False
+        if not self.done and tag in self._wanted:
+            self._begin(tag, vr, start, "SQ")
+        self._nested.open(tag, vr, self.offset + start, self.offset + start + length)
+        return True
 
     def _walk_nested(self, buffer: Buffer, position: int, end: int) -> int:
-        while self._depth and not self._skip and end - position >= 8:
-            step = self._walk_item if self._depth & 1 else self._walk_element
-            before = position
-            position = step(buffer, position)
-            if position == before:
-                break
-            if position > end:
-                self._skip = position - end
-                position = end
-        if not self._depth:
+        outer_end = self._nested.outer_end
+        try:
+            position = self._nested.walk(buffer, position, end, self.offset)
+        except MalformedDataset as error:
+            if outer_end is None:
+                raise
+            self.oddities.obstruct(f"{error.what} (at byte {error.offset})")
+            self._nested.abandon()
+            position = outer_end - self.offset
+        if position > end:
+            self._skip = position - end
+            return end
+        if not self._nested.depth:
             self._complete(buffer, position)
         return position
-
-    def _walk_item(self, buffer: Buffer, position: int) -> int:
-        layout = IMPLICIT if self._implicit_depth else self._layout
-        tag, length = layout.read_item(buffer, position)
-        if tag == SEQUENCE_DELIMITATION:
-            self._leave()
-        elif tag != ITEM:
-            raise MalformedDataset(f"{shown(tag)} where an item was due", self.offset + position)
-        elif length == UNDEFINED_LENGTH:
-            self._depth += 1
-        else:
-            return position + 8 + length
-        return position + 8
-
-    def _walk_element(self, buffer: Buffer, position: int) -> int:
-        layout = IMPLICIT if self._implicit_depth else self._layout
-        header = layout.read_header(buffer, position, self.offset)
-        if header is None:
-            return position
-        tag, vr, start, length = header
-        if tag == ITEM_DELIMITATION:
-            self._depth -= 1
-            return start
-        if tag >= 0xFFFE_0000:
-            raise MalformedDataset(f"unexpected {shown(tag)}", self.offset + position)
-        if length != UNDEFINED_LENGTH:
-            return start + length
-        self._enter(vr, self.offset + position)
-        return start
-
-    def _leave(self) -> None:
-        if self._depth == self._implicit_depth:
-            self._implicit_depth = 0
-        self._depth -= 1
 
     def _take(self, tag: int, vr: str, buffer: Buffer, start: int, length: int) -> None:
         """Keep a wanted value that is all there, or begin to record it."""
@@ -353,7 +412,11 @@ class HeaderScanner:
 
     def _keep(self, tag: int, vr: str, layout: Layout, offset: int, raw: Buffer) -> None:
         if vr == "SQ":
-            items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
+            try:
+                items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
+            except MalformedDataset as error:
+                self.oddities.note(f"{shown(tag)} cannot be read: {error.what}")
+                return
             self.attributes[tag] = items
         elif vr not in BULK_VRS:
             decode = decode_short if len(raw) <= SHORT_VALUE else decode_value

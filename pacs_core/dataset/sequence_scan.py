@@ -1,0 +1,254 @@
+"""The scan of what a sequence holds while it arrives: its structure alone (PS3.5 §7.5).
+
+It follows the same rules as `ElementWalk`, which converts: what passes here can be converted. A
+stack of offsets takes the place of recursion. Its even places are sequences, its odd ones items;
+each has the offset at which it ends, `_DELIMITED` where a delimitation item says so, and the
+nearest offset at which it or what it is in ends (its bound).
+"""
+
+import sys
+
+from pacs_core.dataset.dictionary import sequence_tags
+from pacs_core.dataset.errors import MalformedDataset
+from pacs_core.dataset.layout import (
+    FOREIGN_GROUPS,
+    IMPLICIT,
+    ITEM,
+    ITEM_DELIMITATION,
+    MAX_DEPTH,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    Buffer,
+    Layout,
+    begins_with_item,
+    read_foreign,
+    shown,
+)
+from pacs_core.dataset.oddities import Oddities
+from pacs_core.dataset.vr_resolution import resolve_vr
+
+_DELIMITED = sys.maxsize
+_SEQUENCE = frozenset({"", "SQ"})
+_UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
+
+
+class SequenceScan:
+    """Walks one sequence after another, each begun by `open`.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the dataset.
+    fragments_allowed : bool
+        Its transfer syntax encapsulates Pixel Data, so that an icon may have fragments.
+    oddities : Oddities
+        Where to note what is put up with.
+
+    Attributes
+    ----------
+    depth : int
+        Open sequences and items.
+    """
+
+    def __init__(self, layout: Layout, fragments_allowed: bool, oddities: Oddities) -> None:
+        self.depth = 0
+        self._layout = layout
+        self._sequences = sequence_tags()
+        self._fragments_allowed = fragments_allowed
+        self._oddities = oddities
+        self._ends: list[int] = []
+        self._bounds: list[int] = []
+        # The depth from which on all is in implicit VR, as in UN (PS3.5 §6.2.2); 0 if none.
+        self._unknown = 0
+        self._fragments = False
+        self._sequence_end = -1
+
+    @property
+    def outer_end(self) -> int | None:
+        """The offset at which the outermost sequence ends, if its length is defined."""
+        return self._ends[0] if self._ends and self._ends[0] != _DELIMITED else None
+
+    def open(self, tag: int, vr: str, offset: int, end: int | None) -> None:
+        """Begin with a sequence, unknown value or Pixel Data of undefined length."""
+        if end is None:
+            self._open_delimited(tag, vr, offset)
+        else:
+            self._push(end, offset)
+
+    def abandon(self) -> None:
+        """Forget what is open."""
+        self._ends.clear()
+        self._bounds.clear()
+        self.depth = self._unknown = 0
+        self._fragments = False
+
+    def walk(self, buffer: Buffer, position: int, size: int, base: int) -> int:
+        """Walk as far as the buffer goes; return where to go on, maybe beyond its end.
+
+        Parameters
+        ----------
+        buffer : bytes-like
+        position, size : int
+            Where to begin, and the length of the buffer.
+        base : int
+            Offset of the buffer in the dataset.
+        """
+        bounds = self._bounds
+        while bounds and position <= size:
+            left = bounds[-1] - base - position
+            if left < 8:
+                if left and not self._is_padding(buffer, position, size, left, base):
+                    return position
+                position += left
+                self._close(base + position)
+                continue
+            if size - position < 8:
+                return position
+            step = self._read_element if len(bounds) % 2 == 0 else self._read_item
+            after = step(buffer, position, size, base)
+            if after is None:
+                return position
+            position = after
+        return position
+
+    def _is_padding(self, buffer: Buffer, position: int, size: int, left: int, base: int) -> bool:
+        """Tell whether `left` bytes, too few for a header, are zero; False if they are not here."""
+        if size - position < left:
+            return False
+        if any(buffer[position : position + left]):
+            what = "truncated: an element's header was expected"
+            raise MalformedDataset(what, base + position)
+        return True
+
+    def _read_item(self, buffer: Buffer, position: int, size: int, base: int) -> int | None:
+        layout = IMPLICIT if self._unknown else self._layout
+        tag, length = layout.read_item(buffer, position)
+        start = position + 8
+        if tag == SEQUENCE_DELIMITATION:
+            if self._ends[-1] == _DELIMITED:
+                self._pop()
+            return start
+        if tag == ITEM_DELIMITATION or not (tag or length):
+            return start
+        if tag != ITEM:
+            raise MalformedDataset(f"{shown(tag)} where an item was due", base + position)
+        if length == UNDEFINED_LENGTH:
+            if self._fragments:
+                what = "a fragment of Pixel Data has undefined length"
+                raise MalformedDataset(what, base + position)
+            self._push(_DELIMITED, base + position)
+            return start
+        if start + length + base > self._bounds[-1]:
+            what = f"an item claims {length} bytes, too many"
+            if self._ends[-1] == _DELIMITED:
+                raise MalformedDataset(what, base + position)
+            self._oddities.note(what)
+            length = self._bounds[-1] - base - start
+        if self._fragments or self._unknown:
+            return start + length
+        self._push(base + start + length, base + position)
+        return start
+
+    def _read_element(self, buffer: Buffer, position: int, size: int, base: int) -> int | None:
+        layout = IMPLICIT if self._unknown else self._layout
+        header = layout.read_header(buffer, position, base)
+        if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
+            header = read_foreign(layout, buffer, position, header)
+        if header is None:
+            if self._bounds[-1] - base - position < 12:
+                what = "truncated: an element's header is incomplete"
+                raise MalformedDataset(what, base + position)
+            return None
+        tag, vr, start, length = header
+        if tag >= ITEM:
+            return self._end_item(tag, position, start, base)
+        if tag >> 16 in FOREIGN_GROUPS:
+            vr = "UN"
+            if length:
+                self._oddities.note(f"{shown(tag)} cannot be in a dataset")
+        elif vr == "UN" or (tag in self._sequences and vr not in _SEQUENCE):
+            note_vr(self._oddities, tag, vr, length, buffer, position)
+        if length == UNDEFINED_LENGTH:
+            self._open_delimited(tag, vr, base + position)
+            return start
+        if base + start + length > self._bounds[-1]:
+            what = f"{shown(tag)} claims {length} bytes, too many"
+            raise MalformedDataset(what, base + position)
+        nests = vr == "SQ" or (not vr and tag in self._sequences)
+        if self._unknown or not length or not nests:
+            return start + length
+        return self._open_defined(buffer, header, size, base)
+
+    def _open_defined(
+        self, buffer: Buffer, header: tuple[int, str, int, int], size: int, base: int
+    ) -> int | None:
+        tag, _, start, length = header
+        if length >= 8 and size - start < 8:
+            return None
+        if length < 8 or not begins_with_item(self._layout, buffer, start):
+            self._oddities.note(f"{shown(tag)} is a sequence, but holds no items")
+            return start + length
+        self._push(base + start + length, base + start)
+        return start
+
+    def _end_item(self, tag: int, position: int, start: int, base: int) -> int:
+        if self._ends[-1] != _DELIMITED or base + position == self._sequence_end:
+            return start  # a delimiter too many, where a length has said all
+        self._pop()
+        if tag == SEQUENCE_DELIMITATION and self._ends[-1] == _DELIMITED:
+            self._pop()
+        elif tag == ITEM:
+            return position
+        return start
+
+    def _open_delimited(self, tag: int, vr: str, offset: int) -> None:
+        if vr not in _UNDEFINED_ALLOWED:
+            raise MalformedDataset(f"VR {vr} cannot have undefined length", offset)
+        if not vr and not self._unknown:
+            # What is no sequence of PS3.6 is a private one, and becomes UN.
+            resolved = resolve_vr(tag)
+            vr = resolved if resolved in {"SQ", "OB", "OW"} else "UN"
+        fragments = vr in {"OB", "OW"}
+        if fragments and not self._fragments_allowed:
+            self._oddities.obstruct(
+                f"{shown(tag)} is encapsulated, which this transfer syntax does not allow"
+            )
+        self._push(_DELIMITED, offset)
+        self._fragments = fragments
+        if vr == "UN" and not self._unknown:
+            self._unknown = self.depth
+
+    def _push(self, end: int, offset: int) -> None:
+        if self.depth >= 2 * MAX_DEPTH:
+            raise MalformedDataset(f"sequences nest deeper than {MAX_DEPTH}", offset)
+        bound = end if end != _DELIMITED or not self._bounds else self._bounds[-1]
+        self._ends.append(end)
+        self._bounds.append(bound)
+        self.depth += 1
+
+    def _close(self, here: int) -> None:
+        """Close what ends at `here`, and what is in it."""
+        if self.depth % 2:
+            self._sequence_end = here
+        self._pop()
+
+    def _pop(self) -> None:
+        self._fragments = False
+        if self.depth == self._unknown:
+            self._unknown = 0
+        self._ends.pop()
+        self._bounds.pop()
+        self.depth -= 1
+
+
+def note_vr(
+    oddities: Oddities, tag: int, vr: str, length: int, buffer: Buffer, position: int
+) -> None:
+    """Note a VR that is not of the standard, or that a sequence of PS3.6 is sent as another."""
+    code = bytes(buffer[position + 4 : position + 6])
+    if vr == "UN" and code != b"UN" and tag:
+        text = code.decode("latin_1")
+        what = f"the unknown VR {text!r}" if text.isprintable() else "no VR"
+        oddities.note(f"{shown(tag)} has {what}")
+    elif vr != "UN" and length:
+        oddities.note(f"{shown(tag)} is not sent as a sequence: without a VR it is left out")
