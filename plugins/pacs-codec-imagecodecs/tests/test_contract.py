@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from pacs_codec_basic.run_length import RunLengthCodec
+from pacs_codec_imagecodecs import pacs_codecs
 
-from pacs_core.contracts import CodecDescriptor
+from pacs_core.contracts import Codec, CodecDescriptor, NodeSettings, Setup
 from pacs_core.testing.codec_contract import FORMATS, CodecContract, frame_format
 
 BYTES = {name: each for name, each in FORMATS.items() if each.bits_stored == 8}
@@ -50,6 +52,20 @@ class TestHtj2kLosslessRpcl(SyntaxContract):
 
 class TestJpegXlLossless(SyntaxContract):
     syntax = "110"
+
+
+class TestRunLength(CodecContract):
+    """It only encodes; what decodes is the codec that a node has beside it."""
+
+    formats = FORMATS | {"32 bit": frame_format(9, 5, bits=32)}
+
+    @pytest.fixture
+    def descriptor(self) -> CodecDescriptor:
+        return {each.name: each for each in pacs_codecs(Setup(NodeSettings()))}["imagecodecs-rle"]
+
+    @pytest.fixture
+    def decoder(self) -> Codec:
+        return RunLengthCodec()
 
 
 class LossyContract(SyntaxContract):
