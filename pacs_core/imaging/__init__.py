@@ -1,5 +1,6 @@
 """Images without input or output: Pixel Data to frames and back (PS3.5 §8, PS3.3 C.7.6.3)."""
 
+from pacs_core.imaging.codestream import CodestreamImage
 from pacs_core.imaging.conversion import (
     CONVERSION_TAGS,
     Edits,
@@ -33,6 +34,18 @@ from pacs_core.imaging.image import (
     native_frame_size,
     native_length,
 )
+from pacs_core.imaging.jpeg import (
+    EOI,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    JPEG_PROGRESSIVE,
+    JpegHeader,
+    is_ycbcr,
+    read_jpeg,
+)
+from pacs_core.imaging.jpeg2000 import COD, QCD, J2kHeader, bare_j2k, read_j2k
 from pacs_core.imaging.native import NativeFrames, NativeWriter
 from pacs_core.imaging.syntaxes import (
     Kind,
@@ -46,24 +59,36 @@ from pacs_core.imaging.syntaxes import (
 )
 
 __all__ = [
+    "COD",
     "CONVERSION_TAGS",
+    "EOI",
     "EXTENDED_OFFSET_TABLE",
     "EXTENDED_OFFSET_TABLE_LENGTHS",
     "IMAGE_TAGS",
+    "JPEG_BASELINE",
+    "JPEG_EXTENDED",
+    "JPEG_LOSSLESS",
+    "JPEG_LS",
+    "JPEG_PROGRESSIVE",
     "MAX_FRAGMENTS_PER_FRAME",
     "MAX_FRAME_BYTES",
     "MAX_OFFSET_TABLE_BYTES",
+    "QCD",
     "SEQUENCE_END",
+    "CodestreamImage",
     "Edits",
     "EncapsulatedFrames",
     "Image",
     "ImageError",
+    "J2kHeader",
+    "JpegHeader",
     "Kind",
     "LossyCompression",
     "NativeFrames",
     "NativeWriter",
     "PixelSyntax",
     "Profile",
+    "bare_j2k",
     "check_format",
     "conversion_edits",
     "encapsulate",
@@ -73,6 +98,7 @@ __all__ = [
     "image_of",
     "is_lossless",
     "is_video",
+    "is_ycbcr",
     "misfit",
     "native_format",
     "native_frame_bits",
@@ -81,4 +107,6 @@ __all__ = [
     "needs_extended_offset_table",
     "offsets_of",
     "pixel_syntax",
+    "read_j2k",
+    "read_jpeg",
 ]

@@ -3,20 +3,22 @@
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import pairwise
+from struct import pack
 
 from attrs import frozen
 
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.image import Image
 from pacs_core.imaging.syntaxes import PixelSyntax
 
-_TAIL = 64
-"""Bytes at the end of a codestream in which its end marker is looked for, before padding."""
+_RLE_HEADER_LENGTH = 64
+"""Where the first segment begins (PS3.5 G.5)."""
 
 
 class Verdict(Enum):
     """What the codestreams say of a fragment."""
 
-    STARTS = "the frame before has ended, and it begins with the signature of a codestream"
+    STARTS = "the frame before has ended, and it begins as a codestream does"
     CONTINUES = "the frame before has not ended, and it does not begin as a codestream does"
     UNSURE = "it may be either"
 
@@ -52,18 +54,19 @@ class FrameBoundaries:
 
     By the first of these that applies:
 
-    1. Syntaxes in which a frame is one fragment (RLE Lossless): each fragment starts one.
-    2. An offset table, as long as codestreams do not contradict it. If they do, or it misses the
-       fragments, it is dropped with a note: what came before is right by rule 3 as well. If not,
+    1. An offset table, as long as codestreams do not contradict it. If they do, or it misses the
+       fragments, it is dropped with a note: what came before is right by rule 2 as well. If not,
        that is an :class:`ImageError`.
-    3. Codestreams with a signature: a frame starts where one begins, or one has ended.
-    4. No signature: a single frame takes all fragments, several frames take one each.
+    2. Codestreams with a signature: a frame starts where one begins, or one has ended, which their
+       markers tell. What follows the end of the last frame belongs to it: codecs pass over it.
+    3. No signature: a single frame takes all fragments, several frames take one each. An empty
+       fragment starts none.
 
     Parameters
     ----------
     syntax : PixelSyntax
-    frames : int
-        Number of Frames. There will be as many, or :class:`ImageError`.
+    image : Image
+        There will be as many frames as it says, or :class:`ImageError`.
     tables : iterable of OffsetTable
         The one to be trusted most first; those with faults are not used.
 
@@ -73,11 +76,12 @@ class FrameBoundaries:
         What was wrong and put up with.
     """
 
-    def __init__(self, syntax: PixelSyntax, frames: int, tables: Iterable[OffsetTable]) -> None:
+    def __init__(self, syntax: PixelSyntax, image: Image, tables: Iterable[OffsetTable]) -> None:
         self.notes: list[str] = []
         self._syntax = syntax
-        self._frames = frames
-        self._signatures = syntax.starts
+        self._frames = image.frames
+        self._signatures = _signatures(syntax, image)
+        self._walk = syntax.walk() if syntax.walk else None
         self._seen_first = False
         self._table = self._choose(tables)
         self._table_decided = False
@@ -86,15 +90,17 @@ class FrameBoundaries:
     @property
     def head_size(self) -> int:
         """Bytes of a fragment that are needed to judge it."""
-        return max(map(len, self._syntax.starts), default=0)
+        return max(map(len, self._signatures), default=0)
 
-    def starts_frame(self, offset: int, head: bytes, before: bytearray) -> bool:
+    def starts_frame(self, offset: int, length: int, head: bytes, before: bytearray) -> bool:
         """Decide about the next fragment.
 
         Parameters
         ----------
         offset : int
             Of its item, counted as in an offset table.
+        length : int
+            Of the fragment.
         head : bytes
             Its first `head_size` bytes, or all of it if that is less.
         before : bytearray
@@ -107,9 +113,10 @@ class FrameBoundaries:
         """
         if head and not self._seen_first:
             self._see_first(head)
-        if self._started and not self._decide(offset, head, before):
+        if self._started and not self._decide(offset, length, head, before):
             return False
         self._started += 1
+        self._walk = self._syntax.walk() if self._syntax.walk else None
         if self._started > self._frames:
             raise ImageError(
                 f"the fragment at offset {offset} starts frame {self._started}, but "
@@ -144,9 +151,9 @@ class FrameBoundaries:
             self._signatures = ()
             self.notes.append(f"Pixel Data begins with {head[:4].hex()}, as no codestream does")
 
-    def _decide(self, offset: int, head: bytes, before: bytearray) -> bool:
+    def _decide(self, offset: int, length: int, head: bytes, before: bytearray) -> bool:
         verdict = self._judge(head, before)
-        guess = self._guess(verdict, head, before)
+        guess = self._guess(verdict, length, head, before)
         if self._table is None:
             return guess
         by_table = self._by_table(self._table, offset)
@@ -157,14 +164,13 @@ class FrameBoundaries:
         return by_table
 
     def _judge(self, head: bytes, before: bytearray) -> Verdict:
-        if self._syntax.one_fragment:
-            return Verdict.STARTS
         if not self._signatures or not head:
             return Verdict.UNSURE
-        end = self._syntax.end
-        # Padding after the end is one zero, or more where a writer aligns to more than 2 bytes.
-        has_ended = bool(end) and before[-_TAIL:].rstrip(b"\0").endswith(end)
-        if has_ended is self._is_signed(head):
+        is_signed = self._is_signed(head)
+        if self._syntax.is_run_length:
+            return Verdict.STARTS if is_signed else Verdict.UNSURE
+        has_ended = self._walk is not None and self._walk.advance(before)
+        if has_ended is is_signed:
             return Verdict.STARTS if has_ended else Verdict.CONTINUES
         return Verdict.UNSURE
 
@@ -172,12 +178,14 @@ class FrameBoundaries:
         # A fragment may be as short as two bytes, and end within the signature.
         return any(head.startswith(name[: len(head)]) for name in self._signatures)
 
-    def _guess(self, verdict: Verdict, head: bytes, before: bytearray) -> bool:
+    def _guess(self, verdict: Verdict, length: int, head: bytes, before: bytearray) -> bool:
         if verdict is not Verdict.UNSURE:
             return verdict is Verdict.STARTS
-        if self._signatures:
-            return bool(head and before)
-        return self._frames > 1
+        if not self._signatures:
+            return length > 0 and self._frames > 1
+        if self._syntax.is_run_length or not (head and before):
+            return False
+        return self._started < self._frames or self._is_signed(head)
 
     def _by_table(self, table: OffsetTable, offset: int) -> bool | None:
         """Return whether a frame starts at an offset; None if the table missed a fragment."""
@@ -192,3 +200,12 @@ class FrameBoundaries:
             raise ImageError(f"{fault}, and codestreams do not show where frames start")
         self.notes.append(f"{fault}: not used")
         self._table = None
+
+
+def _signatures(syntax: PixelSyntax, image: Image) -> tuple[bytes, ...]:
+    """Return what codestreams begin with: in RLE, how many segments there are, and the first."""
+    if not syntax.is_run_length:
+        return syntax.starts
+    frame = image.format
+    segments = frame.samples_per_pixel * ((frame.bits_allocated + 7) // 8)
+    return (pack("<II", segments, _RLE_HEADER_LENGTH),)

@@ -55,6 +55,7 @@ class EncapsulatedFrames:
     ) -> None:
         self.done = False
         self.rest = b""
+        self._image = image
         self._frames = image.frames
         self._syntax = pixel_syntax(transfer_syntax_uid)
         self._max_frame_bytes = max_frame_bytes
@@ -135,13 +136,13 @@ class EncapsulatedFrames:
     def _parse(self) -> Generator[int, bytes, None]:
         yield from self._offset_table()
         first_item = self._position + self._skip
-        boundaries = FrameBoundaries(self._syntax, self._frames, self._tables)
+        boundaries = FrameBoundaries(self._syntax, self._image, self._tables)
         self._boundary_notes = boundaries.notes
         while (length := (yield from self._fragment_length())) is not None:
             offset = self._position - _HEADER.size - first_item
             wanted = min(length, boundaries.head_size)
             head = (yield wanted) if wanted else b""
-            if boundaries.starts_frame(offset, head, self._frame) and self._fragments:
+            if boundaries.starts_frame(offset, length, head, self._frame) and self._fragments:
                 self._emit()
             self._join(head, length)
         boundaries.finish()

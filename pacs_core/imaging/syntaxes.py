@@ -9,7 +9,10 @@ from attrs import evolve, frozen
 
 from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import encoding_of, name_of, short_name_of
+from pacs_core.imaging.codestream import MarkerWalk
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.jpeg import JpegWalk
+from pacs_core.imaging.jpeg2000 import J2kWalk
 
 
 class Kind(Enum):
@@ -63,10 +66,12 @@ class PixelSyntax:
         Defined term of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.2); empty if lossless.
     starts : tuple of bytes
         With one of these each codestream begins; empty if it has no signature.
-    end : bytes
-        With this it ends; empty if it has no such marker.
-    one_fragment : bool
-        Each frame is exactly one fragment (PS3.5 A.4.2, A.4.11, A.4.13).
+    walk : type of MarkerWalk or None
+        Finds its end, if there are markers.
+    is_run_length : bool
+        It begins as PS3.5 G.5 says.
+    as_native : bool
+        Frames are as in native Pixel Data, if also deflated (PS3.5 A.4.11, A.4.13).
     profiles : tuple of Profile
         What it may hold; empty if anything that native Pixel Data may be.
     """
@@ -74,8 +79,9 @@ class PixelSyntax:
     kind: Kind
     method: str = ""
     starts: tuple[bytes, ...] = ()
-    end: bytes = b""
-    one_fragment: bool = False
+    walk: type[MarkerWalk] | None = None
+    is_run_length: bool = False
+    as_native: bool = False
     profiles: tuple[Profile, ...] = ()
 
     @property
@@ -131,17 +137,17 @@ _J2K_IRREVERSIBLE = (
     _profile("YBR_RCT,YBR_ICT,RGB,YBR_FULL", _WIDE, 1, 38),
 )
 
-_JPEG_MARKERS = ((b"\xff\xd8\xff",), b"\xff\xd9")
-_J2K_MARKERS = ((b"\xff\x4f\xff\x51",), b"\xff\xd9")
-_JXL_MARKERS = ((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), b"")
+_JPEG_MARKERS = ((b"\xff\xd8\xff",), JpegWalk)
+_J2K_MARKERS = ((b"\xff\x4f\xff\x51",), J2kWalk)
+_JXL_MARKERS = ((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), None)
 
 _LOSSY_JPEG = PixelSyntax(Kind.LOSSY, "ISO_10918_1", *_JPEG_MARKERS)
 _JPEG = PixelSyntax(Kind.LOSSLESS, "", *_JPEG_MARKERS, profiles=_LOSSLESS_JPEG)
 _J2K = PixelSyntax(Kind.LOSSLESS, "", *_J2K_MARKERS, profiles=_J2K_REVERSIBLE)
 _LOSSY_J2K = PixelSyntax(Kind.LOSSY, "ISO_15444_1", *_J2K_MARKERS, profiles=_J2K_IRREVERSIBLE)
-_RLE = PixelSyntax(Kind.LOSSLESS, one_fragment=True, profiles=_RLE_PROFILES)
+_RLE = PixelSyntax(Kind.LOSSLESS, is_run_length=True, profiles=_RLE_PROFILES)
 _JXL = PixelSyntax(Kind.LOSSLESS, "", *_JXL_MARKERS)
-_AS_NATIVE = PixelSyntax(Kind.LOSSLESS, one_fragment=True)
+_AS_NATIVE = PixelSyntax(Kind.LOSSLESS, as_native=True)
 _UNKNOWN = PixelSyntax(Kind.LOSSY)
 """A private or later syntax: nothing is known of it, so it may have lost something."""
 
@@ -157,6 +163,9 @@ _SYNTAXES = {
         ".1.98": _AS_NATIVE,
         ".4.50": evolve(_LOSSY_JPEG, profiles=_BASELINE),
         ".4.51": evolve(_LOSSY_JPEG, profiles=_EXTENDED),
+        # Retired: processes 3 to 13, and 16 to 27 with them.
+        **{f".4.{number}": _LOSSY_JPEG for number in (52, 53, 54, 55, 56, 59, 60, 61, 62, 63, 64)},
+        **{f".4.{number}": _JPEG for number in (58, 65, 66)},
         ".4.57": _JPEG,
         ".4.70": _JPEG,
         ".4.80": evolve(_JPEG, profiles=_JPEG_LS),

@@ -2,20 +2,23 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from attrs import evolve
-from pacs_codec_imagecodecs.header import Header, check_agreement
-from pacs_codec_imagecodecs.j2k_header import read_j2k
+from pacs_codec_imagecodecs.header import check_agreement
 
 from pacs_core.contracts import CodecError, EncodeOptions
+from pacs_core.imaging import CodestreamImage, bare_j2k, read_j2k
 from pacs_core.testing.codec_contract import frame_format, pictures
 
 DAMAGE = Path(__file__).with_name("damage.py")
 JPEGS = ["50", "51", "57", "70", "80", "81"]
 WAVELETS = ["90", "91", "201", "202", "203"]
-ALL = [*JPEGS, *WAVELETS, "110", "112"]
+ENDED = [*JPEGS, *WAVELETS]
+"""With an end marker."""
+ALL = [*ENDED, "110", "112"]
 FRAME = frame_format(24, 24)
 OPTIONS = EncodeOptions()
 
@@ -43,20 +46,39 @@ def test_damage_does_no_harm(syntax) -> None:
 
 @pytest.mark.parametrize("syntax", ALL)
 def test_what_is_cut_off_is_refused(codec_of, good, syntax) -> None:
-    encoded = good(syntax)
-    whole = encoded.data.removesuffix(b"\0")
-    for length in range(len(whole)):
-        with pytest.raises(CodecError):
-            codec_of(syntax).decode(whole[:length], encoded.format)
-
-
-@pytest.mark.parametrize("padding", [b"\0", b"\xff"])
-@pytest.mark.parametrize("syntax", [*JPEGS, *WAVELETS])
-def test_padding_is_no_damage(codec_of, good, syntax, padding) -> None:
+    """The last byte may hold nothing but padding: without it, no sample is missing."""
     encoded = good(syntax)
     expected = codec_of(syntax).decode(encoded.data, encoded.format)
-    padded = encoded.data.removesuffix(b"\0") + padding
+    whole = encoded.data.removesuffix(b"\0")
+    for length in range(len(whole)):
+        if length < len(whole) - 4:
+            with pytest.raises(CodecError):
+                codec_of(syntax).decode(whole[:length], encoded.format)
+            continue
+        with suppress(CodecError):
+            assert codec_of(syntax).decode(whole[:length], encoded.format) == expected
+
+
+TRAILING = [b"\0", b"\xff", b" ", b"\xcc\xcc\xcc", bytes(500), b"\0\xff\xd9", b"\xff\xe0\0garbage"]
+
+
+@pytest.mark.parametrize("trailing", TRAILING)
+@pytest.mark.parametrize("syntax", ENDED)
+def test_what_follows_the_end_is_no_damage(codec_of, good, syntax, trailing) -> None:
+    encoded = good(syntax)
+    expected = codec_of(syntax).decode(encoded.data, encoded.format)
+    padded = encoded.data.removesuffix(b"\0") + trailing
     assert codec_of(syntax).decode(padded, encoded.format) == expected
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("syntax", ENDED)
+def test_an_end_that_was_forgotten_is_no_damage(codec_of, good, syntax, colour) -> None:
+    """Writers forget EOI and EOC; samples are all there."""
+    encoded = good(syntax, frame_format(24, 24, colour=colour))
+    expected = codec_of(syntax).decode(encoded.data, encoded.format)
+    endless = encoded.data.removesuffix(b"\0").removesuffix(b"\xff\xd9")
+    assert codec_of(syntax).decode(endless, encoded.format) == expected
 
 
 def with_sides(data, syntax, rows, columns):
@@ -110,11 +132,13 @@ def test_a_codestream_of_another_transfer_syntax_is_refused(codec_of, good) -> N
                 codec_of(syntax).decode(good(other).data, FRAME)
 
 
-def test_progressive_jpeg_is_not_of_these_processes(codec_of, good) -> None:
-    """One of many scans keeps a decoder busy for as long as it likes."""
+def test_a_jpeg_of_too_many_scans_is_refused(codec_of, good) -> None:
+    """Each keeps the decoder busy with the whole image."""
     data = good("50").data.replace(b"\xff\xc0", b"\xff\xc2", 1)
-    with pytest.raises(CodecError, match="FFC2"):
-        codec_of("50").decode(data, FRAME)
+    scan = b"\xff\xda\0\x08\1\1\0\0\0\0"
+    endless = data[: data.rindex(b"\xff\xd9")] + scan * 300 + b"\xff\xd9"
+    with pytest.raises(CodecError, match="301 scans"):
+        codec_of("50").decode(endless, FRAME)
 
 
 @pytest.mark.parametrize("syntax", WAVELETS)
@@ -123,15 +147,15 @@ def test_empty_tiles_before_the_image_are_refused(codec_of, good, syntax) -> Non
     data, far = bytearray(good(syntax).data), 0x8000
     data[8:12] = (24 + far).to_bytes(4, "big")
     data[16:20] = far.to_bytes(4, "big")
-    with pytest.raises(CodecError, match="first tile"):
+    with pytest.raises(CodecError, match="where pixels begin"):
         codec_of(syntax).decode(bytes(data), FRAME)
 
 
 @pytest.mark.parametrize("syntax", WAVELETS)
 def test_components_that_differ_are_refused(codec_of, good, syntax) -> None:
     encoded = good(syntax, frame_format(24, 24, colour=True))
-    siz = read_j2k(encoded.data.removesuffix(b"\0")).siz
-    for offset, match in ((3, "different precisions"), (4, "different precisions")):
+    siz = read_j2k(bare_j2k(encoded.data)).siz
+    for offset, match in ((3, "differ"), (4, "differ")):
         data = bytearray(encoded.data)
         data[siz + offset] += 1
         with pytest.raises(CodecError, match=match):
@@ -148,7 +172,7 @@ def test_tile_parts_that_do_not_add_up_are_refused(codec_of, good) -> None:
     part = data.index(b"\xff\x90\0\x0a")
     for length in (1, 13, len(data)):
         data[part + 6 : part + 10] = length.to_bytes(4, "big")
-        with pytest.raises(CodecError, match="tile-part"):
+        with pytest.raises(CodecError, match=r"a part of \d+ bytes of tile 0|cut off|tile-part"):
             codec_of("90").decode(bytes(data), FRAME)
 
 
@@ -177,7 +201,7 @@ def test_white_does_not_overflow_in_irreversible_htj2k(codec_of, array_of) -> No
 
 def test_a_precision_of_nothing_is_refused() -> None:
     with pytest.raises(CodecError, match="0 bits"):
-        check_agreement(Header(24, 24, 1, 0), FRAME)
+        check_agreement(CodestreamImage(24, 24, 1, 0), FRAME)
 
 
 @pytest.mark.parametrize("syntax", ALL)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from attrs import evolve
+from imagecodecs import jpeg8_encode
 
 from pacs_core.contracts import CodecError, EncodeOptions
 from pacs_core.testing.codec_contract import frame_format
@@ -99,13 +100,32 @@ def test_chroma_is_not_transformed_again_for_jpeg(codec_of, array_of, smooth, na
     assert np.abs(array_of(decoded).astype(int) - pixels[..., :1]).max() <= 4
 
 
-def test_the_dataset_says_whether_components_are_chroma(codec_of, array_of, smooth) -> None:
-    """Not the JFIF marker, which the library writes here, nor the absence of an Adobe marker."""
+def test_the_codestream_says_whether_components_are_chroma(codec_of, array_of, smooth) -> None:
+    """JFIF is always YCbCr, whatever Photometric Interpretation was left at."""
     encoded = codec_of("50").encode(smooth(COLOUR).tobytes(), COLOUR, EncodeOptions(quality=95))
     assert b"JFIF" in encoded.data[:20]
-    rgb = array_of(codec_of("50").decode(encoded.data, encoded.format))
+    expected = array_of(codec_of("50").decode(encoded.data, encoded.format))
     claimed = evolve(encoded.format, photometric_interpretation="RGB")
-    raw = array_of(codec_of("50").decode(encoded.data, claimed)).astype(int)
+    assert np.array_equal(array_of(codec_of("50").decode(encoded.data, claimed)), expected)
+
+
+def test_an_adobe_marker_says_that_components_are_rgb(codec_of, array_of, smooth) -> None:
+    pixels = smooth(COLOUR)
+    adobe = bytes(jpeg8_encode(pixels, 95, colorspace="RGB", outcolorspace="RGB"))
+    assert b"Adobe" in adobe
+    for name in ("RGB", "YBR_FULL_422", "YBR_FULL"):
+        decoded = codec_of("50").decode(adobe, evolve(COLOUR, photometric_interpretation=name))
+        assert decoded.format.photometric_interpretation == "RGB"
+        assert np.abs(array_of(decoded).astype(int) - pixels).max() <= 12
+
+
+def test_the_dataset_says_it_where_the_codestream_does_not(codec_of, array_of, smooth) -> None:
+    encoded = codec_of("50").encode(smooth(COLOUR).tobytes(), COLOUR, EncodeOptions(quality=95))
+    bare = encoded.data.replace(encoded.data[2:20], b"", 1)
+    assert b"JFIF" not in bare
+    rgb = array_of(codec_of("50").decode(bare, encoded.format))
+    claimed = evolve(encoded.format, photometric_interpretation="RGB")
+    raw = array_of(codec_of("50").decode(bare, claimed)).astype(int)
     red = raw[..., 0] + 1.402 * (raw[..., 2] - 128)
     assert np.abs(np.clip(red, 0, 255) - rgb[..., 0]).max() <= 1
 

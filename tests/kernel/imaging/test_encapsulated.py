@@ -52,11 +52,17 @@ def split(image, uid, data, **options):
 
 
 def jpeg(body):
-    return b"\xff\xd8\xff\xe0" + body + b"\xff\xd9"
+    return b"\xff\xd8\xff\xda\0\2" + body + b"\xff\xd9"
 
 
 def j2k(body):
-    return b"\xff\x4f\xff\x51" + body + b"\xff\xd9"
+    part = pack(">HHHLBB", 0xFF90, 10, 0, 14 + len(body), 0, 1) + b"\xff\x93" + body
+    return b"\xff\x4f\xff\x51\0\2" + part + b"\xff\xd9"
+
+
+def rle(body, segments=1):
+    """Return a frame of 8 bits (PS3.5 G.5)."""
+    return pack("<16I", segments, 64, *[0] * 14) + body
 
 
 # No 0xFF: entropy coded data has no markers in it (ISO 10918-1 B.1.1.5).
@@ -211,7 +217,7 @@ BAD_TABLES = [
 
 
 @pytest.mark.parametrize("bad", BAD_TABLES)
-@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k), (RLE, jpeg)])
+@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k), (RLE, rle)])
 def test_a_bad_table_is_not_used_where_codestreams_tell(image, bad, uid, make):
     expected = [make(b"one!"), make(b"two!"), make(b"six!")]
     frames, parser = split(image(frames=3), uid, value(*expected, head=bad))
@@ -239,9 +245,11 @@ def test_a_bad_table_that_had_to_be_relied_on_is_refused(image):
 
 def test_a_table_settles_what_codestreams_leave_open(image):
     # The second frame lacks its end, the third its beginning.
-    frames = [jpeg(b"11"), b"\xff\xd8\xff\xe02222", jpeg(b"33"), b"no start\xff\xd9"]
-    offsets = (0, 16, 32, 48)
-    assert split(image(frames=4), JPEG, value(*frames, head=table(*offsets)))[0] == frames
+    frames = [jpeg(b"11"), jpeg(b"2222")[:-2], jpeg(b"33"), b"no start\xff\xd9"]
+    offsets = offsets_in([[frame] for frame in frames])
+    read, parser = split(image(frames=4), JPEG, value(*frames, head=table(*offsets)))
+    assert read == frames
+    assert parser.notes == ()
     assert split(image(frames=4), JPEG, value(*frames))[0] == frames
 
 
@@ -252,10 +260,45 @@ def test_data_that_is_no_codestream_is_left_to_the_table(image):
 
 
 @pytest.mark.parametrize("uid", [RLE, DEFLATED])
-def test_each_fragment_is_a_frame_where_the_syntax_says_so(image, uid):
+def test_each_fragment_is_a_frame_where_nothing_tells_more(image, uid):
+    """PS3.5 A.4.2, A.4.13: a frame is one fragment. But what if there is one frame only?"""
     assert split(image(frames=2), uid, value(b"ab", b"cd"))[0] == [b"ab", b"cd"]
-    with pytest.raises(ImageError, match="frame 2"):
-        split(image(), uid, value(b"ab", b"cd"))
+    assert split(image(frames=2), uid, value(b"ab", b"cd", b""))[0] == [b"ab", b"cd"]
+    assert split(image(), uid, value(b"ab", b"cd", b""))[0] == [b"abcd"]
+
+
+@given(st.data(), PLACES, st.sampled_from(["right", "none"]))
+def test_run_length_frames_in_several_fragments(image, cut, data, places, offsets):
+    """PS3.5 A.4.2 wants one fragment a frame; not all writers do."""
+    frames, fragments = data.draw(fragmented(rle))
+    if data.draw(st.booleans()):
+        fragments[-1].append(b"")
+    head = table(*offsets_in(fragments)) if offsets == "right" else EMPTY_TABLE
+    parser = EncapsulatedFrames(image(frames=len(frames)), RLE)
+    written = value(*chain(*fragments), head=head)
+    read = [frame for piece in cut(written, places) for frame in parser.feed(piece)]
+    parser.finish()
+    assert read == frames
+    assert parser.notes == ()
+
+
+@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k)])
+@pytest.mark.parametrize("trailing", [b"", bytes(200), b"\xcc" * 10, b"\xff\xff", b"\0\xff\xd9\0"])
+def test_frames_are_told_apart_whatever_follows_their_ends(image, uid, make, trailing):
+    frames = [make(b"11\xff\0") + trailing, make(b"2222") + trailing, make(b"33")]
+    fragments = [part for frame in frames for part in (frame[:8], frame[8:])]
+    fragments += [b"", b"\xcc\xcc"]
+    read, parser = split(image(frames=3), uid, value(*fragments))
+    assert read == [*frames[:2], frames[2] + b"\xcc\xcc"]
+    assert parser.notes == ()
+
+
+def test_a_preview_does_not_end_its_frame(image):
+    """The JPEG within an APP1 segment has an EOI of its own."""
+    preview = b"\xff\xd8\xff\xe1\0\x08" + b"ab\xff\xd8\xff\xd9"
+    frames = [preview + jpeg(b"11")[2:], jpeg(b"22")]
+    fragments = [preview, jpeg(b"11")[2:], frames[1]]
+    assert split(image(frames=2), JPEG, value(*fragments))[0] == frames
 
 
 def test_jpeg_xl_frames_are_told_by_their_signatures(image):
@@ -267,18 +310,18 @@ def test_jpeg_xl_frames_are_told_by_their_signatures(image):
 
 
 @pytest.mark.parametrize(
-    ("frames", "fragments"),
+    ("frames", "bodies"),
     [
-        (1, [jpeg(b"11"), jpeg(b"22")]),
-        (3, [jpeg(b"11"), jpeg(b"22")]),
-        (2, [jpeg(b"11"), jpeg(b"22"), jpeg(b"33")]),
+        (1, [b"11", b"22"]),
+        (3, [b"11", b"22"]),
+        (2, [b"11", b"22", b"33"]),
         (2, []),
     ],
 )
-@pytest.mark.parametrize("uid", [JPEG, RLE])
-def test_other_frames_than_announced_are_refused(image, frames, fragments, uid):
+@pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k), (RLE, rle)])
+def test_other_frames_than_announced_are_refused(image, frames, bodies, uid, make):
     with pytest.raises(ImageError, match="NumberOfFrames"):
-        split(image(frames=frames), uid, value(*fragments))
+        split(image(frames=frames), uid, value(*map(make, bodies)))
 
 
 @pytest.mark.parametrize(
@@ -331,8 +374,10 @@ def test_empty_fragments_start_no_frame(image):
 
 @pytest.mark.parametrize("uid", [PRIVATE, RLE])
 def test_an_empty_frame_is_refused(image, uid):
-    with pytest.raises(ImageError, match="frame 2 is empty"):
+    with pytest.raises(ImageError, match="make 2 frames, but NumberOfFrames is 3"):
         split(image(frames=3), uid, value(b"ab", b"", b"cd"))
+    with pytest.raises(ImageError, match="frame 2 is empty"):
+        split(image(frames=3), uid, value(b"ab", b"", b"cd", head=table(0, 10, 18)))
 
 
 def test_a_frame_beyond_the_limit_is_refused_before_it_arrives(image):

@@ -4,34 +4,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from attrs import frozen
-
 from pacs_core.contracts import CodecError, FrameFormat
+from pacs_core.imaging import CodestreamImage
 
 MAX_SIDE: Final = 65535
 """Rows and Columns are unsigned shorts."""
-
-
-@frozen
-class Header:
-    """What a codestream says of itself.
-
-    Attributes
-    ----------
-    rows, columns : int
-        In pixels.
-    components : int
-    precision : int
-        Bits of a sample.
-    is_signed : bool
-        Samples are signed, as far as the codestream knows; JPEG-LS and JPEG do not.
-    """
-
-    rows: int
-    columns: int
-    components: int
-    precision: int
-    is_signed: bool = False
 
 
 def require_format(frame: FrameFormat, bits_allocated: Collection[int]) -> None:
@@ -67,7 +44,7 @@ def require_data(data: bytes, frame: FrameFormat) -> None:
         raise CodecError(f"{len(data)} bytes are no frame of {frame.size}")
 
 
-def require_match(header: Header, frame: FrameFormat) -> None:
+def require_match(image: CodestreamImage, frame: FrameFormat) -> None:
     """Refuse a codestream that is not the frame of which the dataset speaks.
 
     Raises
@@ -75,16 +52,16 @@ def require_match(header: Header, frame: FrameFormat) -> None:
     CodecError
         Says what the codestream holds, and what the dataset announces.
     """
-    found = (header.rows, header.columns, header.components)
+    found = (image.rows, image.columns, image.components)
     wanted = (frame.rows, frame.columns, frame.samples_per_pixel)
     if found != wanted:
         raise CodecError(
             "the codestream has {} rows, {} columns and {} components, ".format(*found)
             + "but Rows, Columns and Samples per Pixel are {}, {} and {}".format(*wanted)
         )
-    if not 1 <= header.precision <= frame.bits_allocated:
+    if not 1 <= image.precision <= frame.bits_allocated:
         raise CodecError(
-            f"samples of {header.precision} bits do not fit in {frame.bits_allocated} allocated"
+            f"samples of {image.precision} bits do not fit in {frame.bits_allocated} allocated"
         )
 
 

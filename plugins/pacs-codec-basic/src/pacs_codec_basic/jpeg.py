@@ -6,7 +6,6 @@ import _libjpeg
 from attrs import evolve
 
 from pacs_codec_basic.checks import library, require_format, require_match
-from pacs_codec_basic.jpeg_header import LOSSLESS, LOSSY, JpegHeader, read_header
 from pacs_codec_basic.samples import native, width_of
 from pacs_core.contracts import (
     Codec,
@@ -16,11 +15,19 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+from pacs_core.imaging import (
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_PROGRESSIVE,
+    JpegHeader,
+    is_ycbcr,
+    read_jpeg,
+)
 
+_LOSSY: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_PROGRESSIVE})
 _ALLOCATED: Final = (8, 16)
 _AS_THEY_ARE, _FROM_YCBCR = 0, 1
-_ADOBE_RGB: Final = 0
-_RGB_IDENTIFIERS: Final = b"RGB"
 _SUCCESS: Final = "0"
 
 
@@ -36,15 +43,15 @@ class JpegCodec(Codec):
             It is broken, or is not what the dataset says.
         """
         require_format(frame, _ALLOCATED)
-        header = read_header(codestream)
-        if header.process != LOSSLESS and header.process not in LOSSY:
+        header = read_jpeg(codestream)
+        if header.process != JPEG_LOSSLESS and header.process not in _LOSSY:
             raise CodecError(f"JPEG process 0x{header.process:02X} is not decoded")
         require_match(header.image, frame)
         if not header.is_whole:  # the library would make the rest up
             raise CodecError("the JPEG codestream is cut off: it has no end of image")
-        samples = _decoded(codestream, header, frame)
+        samples = _decoded(codestream[: header.end], header, frame)
         data = native(samples, frame, header.image.precision)
-        if frame.samples_per_pixel > 1 and header.process in LOSSY:
+        if frame.samples_per_pixel > 1 and header.process in _LOSSY:
             frame = evolve(frame, photometric_interpretation="RGB")
         return DecodedFrame(data, frame)
 
@@ -61,7 +68,8 @@ class JpegCodec(Codec):
 
 def _decoded(codestream: bytes, header: JpegHeader, frame: FrameFormat) -> bytes:
     image = header.image
-    transform = _FROM_YCBCR if _is_ycbcr(header, frame) else _AS_THEY_ARE
+    is_lossy_colour = header.process in _LOSSY and image.components == 3
+    transform = _FROM_YCBCR if is_lossy_colour and is_ycbcr(header, frame) else _AS_THEY_ARE
     with library("decode the JPEG codestream"):
         status, samples, found = _libjpeg.decode(codestream, transform, as_array=False)
         code, _, message = status.decode("utf-8", "replace").partition("::::")
@@ -71,15 +79,3 @@ def _decoded(codestream: bytes, header: JpegHeader, frame: FrameFormat) -> bytes
     if len(samples) != size:
         raise CodecError(f"the JPEG codestream contradicts itself: {found}")
     return bytes(samples)
-
-
-def _is_ycbcr(header: JpegHeader, frame: FrameFormat) -> bool:
-    """Tell what components are: the codestream says it, or else the dataset."""
-    if header.process not in LOSSY or header.image.components != 3:
-        return False
-    if header.adobe_transform is not None:
-        return header.adobe_transform != _ADOBE_RGB
-    if header.is_jfif:
-        return True
-    named_rgb = header.identifiers == _RGB_IDENTIFIERS
-    return not named_rgb and frame.photometric_interpretation != "RGB"

@@ -9,14 +9,12 @@ from openjpeg.utils import DECODING_ERRORS, encode_buffer
 
 from pacs_codec_basic import narrow
 from pacs_codec_basic.checks import (
-    Header,
     library,
     require_data,
     require_format,
     require_match,
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
-from pacs_codec_basic.j2k_header import codestream_of, read_header
 from pacs_codec_basic.samples import native, packed, precision_of, view, width_of
 from pacs_core.contracts import (
     Codec,
@@ -26,6 +24,7 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+from pacs_core.imaging import CodestreamImage, bare_j2k, read_j2k
 
 _ALLOCATED: Final = (8, 16, 32)
 MAX_PRECISION: Final = 24
@@ -65,12 +64,13 @@ class Jpeg2000Codec(Codec):
             It is broken, or is not what the dataset says.
         """
         require_format(frame, _ALLOCATED)
-        codestream = codestream_of(codestream)
-        header = read_header(codestream)
-        require_match(header, frame)
-        samples = _decoded(codestream, header)
-        data = native(samples, frame, header.precision, extended=header.is_signed)
-        if frame.photometric_interpretation in _TRANSFORMED:
+        codestream = bare_j2k(codestream)
+        header = read_j2k(codestream)
+        image = header.image
+        require_match(image, frame)
+        samples = _decoded(codestream, image)
+        data = native(samples, frame, image.precision, extended=image.is_signed)
+        if header.transforms_components or frame.photometric_interpretation in _TRANSFORMED:
             frame = evolve(frame, photometric_interpretation="RGB")
         return DecodedFrame(data, frame)
 
@@ -101,13 +101,13 @@ class Jpeg2000Codec(Codec):
         return EncodedFrame(codestream, _transformed(frame, loss))
 
 
-def _decoded(codestream: bytes, header: Header) -> bytes:
+def _decoded(codestream: bytes, image: CodestreamImage) -> bytes:
     with library("decode the JPEG 2000 codestream"):
         fault, samples = _openjpeg.decode(BytesIO(codestream), _CODESTREAM, as_array=False)
     if fault:
         reason = DECODING_ERRORS.get(fault, f"error {fault}")
         raise CodecError(f"cannot decode the JPEG 2000 codestream: {reason}")
-    size = header.rows * header.columns * header.components * width_of(header.precision)
+    size = image.rows * image.columns * image.components * width_of(image.precision)
     if len(samples) != size:
         raise CodecError(f"the codestream holds {len(samples)} bytes, not {size}")
     return bytes(samples)

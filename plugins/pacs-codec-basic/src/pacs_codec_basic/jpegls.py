@@ -12,7 +12,6 @@ from pacs_codec_basic.checks import (
     require_match,
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
-from pacs_codec_basic.jpeg_header import END, JPEG_LS, read_header
 from pacs_codec_basic.samples import interleaved, native, packed, precision_of, width_of
 from pacs_core.contracts import (
     Codec,
@@ -22,6 +21,7 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+from pacs_core.imaging import EOI, JPEG_LS, read_jpeg
 
 _ALLOCATED: Final = (8, 16)
 _MIN_PRECISION: Final = 2
@@ -54,12 +54,13 @@ class JpegLsCodec(Codec):
             It is broken, or is not what the dataset says.
         """
         require_format(frame, _ALLOCATED)
-        header = read_header(codestream)
+        header = read_jpeg(codestream)
         if header.process != JPEG_LS:
             raise CodecError(f"a JPEG codestream of process 0x{header.process:02X}, not JPEG-LS")
         require_match(header.image, frame)
+        codestream = codestream[: header.end]
         if not header.is_whole:  # the library would look for more for seconds
-            codestream += END
+            codestream += EOI
         precision = header.image.precision
         return DecodedFrame(native(_decoded(codestream, frame, precision), frame, precision), frame)
 

@@ -2,11 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from pacs_codec_imagecodecs.header import Header, check_agreement, check_format
+from pacs_codec_imagecodecs.header import check_agreement, check_format
 from pacs_codec_imagecodecs.samples import (
     Samples,
     native,
@@ -22,21 +22,34 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+from pacs_core.imaging import CodestreamImage
 
 GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
+Header = TypeVar("Header")
 Result = TypeVar("Result")
 
 
-class ImageCodec(Codec):
-    """A codec whose library is called between checks.
+@frozen
+class Codestream(Generic[Header]):
+    """A codestream that has been looked at.
 
     Attributes
     ----------
-    transformed : frozenset of str
-        Photometric interpretations that the library turns into RGB.
+    data : bytes
+        From its beginning to its end, without what a sender left around it.
+    image : CodestreamImage
+        What it announces.
+    header
+        What else it says of itself.
     """
 
-    transformed: frozenset[str] = frozenset()
+    data: bytes
+    image: CodestreamImage
+    header: Header
+
+
+class ImageCodec(Codec, Generic[Header]):
+    """A codec whose library is called between checks."""
 
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
         """Return the native frame; the header is compared with `frame` before it is decoded.
@@ -47,12 +60,16 @@ class ImageCodec(Codec):
             The codestream is broken, or is not what the dataset says.
         """
         check_format(frame)
-        header = self._read(codestream)
-        check_agreement(header, frame)
-        decoded = call(lambda: self._decoded(codestream, frame))
+        read = self._read(codestream)
+        check_agreement(read.image, frame)
+        decoded = call(lambda: self._decoded(read, frame))
         if decoded.shape != shape_of(frame):
             raise CodecError(f"decoding gave {decoded.shape} samples, not {shape_of(frame)}")
-        return DecodedFrame(native(decoded, header.precision, frame), self._as_decoded(frame))
+        samples = native(decoded, read.image.precision, frame)
+        name = frame.photometric_interpretation
+        name = "RGB" if self._makes_rgb(read, name) else name
+        form = evolve(frame, photometric_interpretation=name, planar_configuration=0)
+        return DecodedFrame(samples, form)
 
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
         """Return the codestream, of even length, and the format that the dataset must have.
@@ -71,17 +88,16 @@ class ImageCodec(Codec):
         codestream = call(lambda: self._encoded(samples, precision, frame, options))
         return EncodedFrame(codestream + bytes(len(codestream) % 2), target)
 
-    def _as_decoded(self, frame: FrameFormat) -> FrameFormat:
-        name = frame.photometric_interpretation
-        name = "RGB" if name in self.transformed else name
-        return evolve(frame, photometric_interpretation=name, planar_configuration=0)
+    def _makes_rgb(self, codestream: Codestream[Header], photometric: str) -> bool:
+        """Return whether decoding turns this photometric interpretation into RGB."""
+        return False
 
     @abstractmethod
-    def _read(self, codestream: bytes) -> Header:
-        """Return the codestream's header; raise CodecError if it has none, or a bad one."""
+    def _read(self, codestream: bytes) -> Codestream[Header]:
+        """Look at a codestream; raise CodecError if it is none, or a bad one."""
 
     @abstractmethod
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+    def _decoded(self, codestream: Codestream[Header], frame: FrameFormat) -> Samples:
         """Return the samples in the shape of the frame."""
 
     @abstractmethod

@@ -5,32 +5,12 @@ Headers are read here, before a library sees them: it allocates what they ask fo
 
 from typing import Final
 
-from attrs import frozen
-
 from pacs_core.contracts import CodecError, FrameFormat
+from pacs_core.imaging import CodestreamImage
 
 MAX_SIDE: Final = 0xFFFF
 """Rows and Columns are unsigned shorts (PS3.3 C.7.6.3)."""
-PADDING: Final = b"\0\xff"
-"""What encoders append for even length; a codestream itself ends with neither of these."""
 _CONTAINERS: Final = (8, 16)
-
-
-@frozen
-class Header:
-    """The image that a codestream announces.
-
-    Attributes
-    ----------
-    rows, columns, components : int
-    precision : int
-        Bits of a sample.
-    """
-
-    rows: int
-    columns: int
-    components: int
-    precision: int
 
 
 def check_format(frame: FrameFormat) -> None:
@@ -51,7 +31,7 @@ def check_format(frame: FrameFormat) -> None:
         raise CodecError(f"{frame.bits_stored} of {frame.bits_allocated} bits stored")
 
 
-def check_agreement(header: Header, frame: FrameFormat) -> None:
+def check_agreement(header: CodestreamImage, frame: FrameFormat) -> None:
     """Refuse a codestream that is not the frame which the dataset describes.
 
     Raises

@@ -11,10 +11,11 @@ from typing import Final
 
 from imagecodecs import htj2k_decode, htj2k_encode, jpeg2k_decode
 
-from pacs_codec_imagecodecs.j2k_header import QCD, bare, is_reversible, read_j2k
+from pacs_codec_imagecodecs.base import Codestream
 from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec, decibels
 from pacs_codec_imagecodecs.samples import Samples, narrowed
 from pacs_core.contracts import CodecError, FrameFormat
+from pacs_core.imaging import QCD, J2kHeader, read_j2k
 
 _THUMBNAIL: Final = 64
 """PS3.5 §10.18: RPCL codestreams have a resolution that is no larger."""
@@ -28,13 +29,12 @@ class Htj2kCodec(WaveletCodec):
     header (TLM), and as many decompositions as a thumbnail needs.
     """
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
-        codestream = bare(codestream)
-        if not is_reversible(read_j2k(codestream)):
+    def _decoded(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
+        if not codestream.header.is_reversible:
             # OpenJPH lets what it rounds up from white overflow: it comes out black.
-            return jpeg2k_decode(codestream)
+            return jpeg2k_decode(codestream.data)
         with _errors_noticed():
-            return htj2k_decode(codestream, planar=False)
+            return htj2k_decode(codestream.data, planar=False)
 
     def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         return _encode(samples, precision, frame, step=None)
@@ -96,7 +96,7 @@ def _corrected(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
         return codestream
     header = read_j2k(codestream)
     patched = bytearray(codestream)
-    for at in range(header.siz, header.siz + 3 * header.header.components, 3):
+    for at in range(header.siz, header.siz + 3 * header.image.components, 3):
         patched[at] -= spare
     if irreversible:
         for content, start in header.find(QCD):

@@ -1,18 +1,33 @@
 """JPEG: baseline, extended and lossless (PS3.5 §8.2.1), with libjpeg-turbo."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
+import numpy as np
 from attrs import evolve
 from imagecodecs import jpeg8_decode, jpeg8_encode
 
-from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
-from pacs_codec_imagecodecs.header import Header
-from pacs_codec_imagecodecs.jpeg_header import BASELINE, EXTENDED, LOSSLESS, read_jpeg
+from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples, patterns
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
+from pacs_core.imaging import (
+    EOI,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_PROGRESSIVE,
+    JpegHeader,
+    is_ycbcr,
+    read_jpeg,
+)
 
 YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
+_LOSSY: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_PROGRESSIVE})
+_MAX_SCANS: Final = 256
+"""Each scan of a progressive codestream goes over the whole image; encoders make about ten."""
+_TAILS: Final = (bytes(64), b"\xaa" * 64)
 _BLOCK, _BITS_PER_BLOCK = 8, 2
 _AS_IS: Final = "RGB"
 """Equal spaces on both sides: components are not transformed, whatever they are."""
@@ -26,24 +41,56 @@ def _check_length(codestream: bytes, bits: int) -> None:
         )
 
 
-def read_lossy_jpeg(codestream: bytes, processes: frozenset[int]) -> Header:
-    """Return the header of a sequential DCT codestream.
+def _read(codestream: bytes, processes: frozenset[int]) -> Codestream[JpegHeader]:
+    header = read_jpeg(codestream)
+    if header.process not in processes:
+        raise CodecError(f"frame marker FF{header.process:02X} is not of this transfer syntax")
+    if header.scans > _MAX_SCANS:
+        raise CodecError(f"{header.scans} scans; at most {_MAX_SCANS} are decoded")
+    return Codestream(codestream[: header.end], header.image, header)
+
+
+def read_lossy_jpeg(codestream: bytes, processes: frozenset[int]) -> Codestream[JpegHeader]:
+    """Look at a codestream of the DCT.
 
     Raises
     ------
     CodecError
         It is damaged, of another process, or too short for its pixels.
     """
-    header = read_jpeg(codestream, processes).header
-    blocks = -(-header.rows // _BLOCK) * -(-header.columns // _BLOCK)
-    _check_length(codestream, _BITS_PER_BLOCK * blocks)
-    return header
+    read = _read(codestream, processes)
+    blocks = -(-read.image.rows // _BLOCK) * -(-read.image.columns // _BLOCK)
+    # All coefficients of a progressive codestream may be in runs of bands without any.
+    bits = 0 if read.header.process == JPEG_PROGRESSIVE else _BITS_PER_BLOCK
+    _check_length(read.data, bits * blocks)
+    return read
 
 
-class LossyJpegCodec(ImageCodec):
-    """Processes 1, 2 and 4: DCT, 8 or 12 bit, sequential.
+def _decode_whole(
+    codestream: Codestream[JpegHeader], decode: Callable[[bytes], Samples]
+) -> Samples:
+    """Decode a codestream; one without EOI only if all samples are there.
 
-    Whether components are YCbCr is what the dataset says, not what JFIF or Adobe markers suggest.
+    The library would make up those that are missing of what comes after the last scan. So they are
+    all there if it makes no difference what does.
+
+    Raises
+    ------
+    CodecError
+        It was cut off.
+    """
+    if codestream.header.is_whole:
+        return decode(codestream.data)
+    samples, others = (decode(codestream.data + tail + EOI) for tail in _TAILS)
+    if not np.array_equal(samples, others):
+        raise CodecError("the JPEG codestream was cut off: it has no end of image (EOI)")
+    return samples
+
+
+class LossyJpegCodec(ImageCodec[JpegHeader]):
+    """DCT with Huffman coding, 8 or 12 bit: encoded sequentially, decoded progressively as well.
+
+    Processes 1, 2 and 4, and of the retired ones 6, 8, 10 and 12 (PS3.5 §A.4.1).
 
     Parameters
     ----------
@@ -51,22 +98,25 @@ class LossyJpegCodec(ImageCodec):
         Sample precisions that the transfer syntax allows.
     """
 
-    transformed = YBR
-
     def __init__(self, precisions: tuple[int, ...]) -> None:
         self._precisions = precisions
 
-    def _read(self, codestream: bytes) -> Header:
-        header = read_lossy_jpeg(codestream, frozenset({BASELINE, EXTENDED}))
-        if header.precision not in self._precisions:
-            raise CodecError(f"samples of {header.precision} bits, not of {self._precisions}")
-        return header
+    def _read(self, codestream: bytes) -> Codestream[JpegHeader]:
+        read = read_lossy_jpeg(codestream, _LOSSY)
+        if read.image.precision not in self._precisions:
+            raise CodecError(f"samples of {read.image.precision} bits, not of {self._precisions}")
+        return read
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:
-            return jpeg8_decode(codestream)
-        space = "YCBCR" if frame.photometric_interpretation in YBR else _AS_IS
-        return jpeg8_decode(codestream, colorspace=space, outcolorspace="RGB")
+            return _decode_whole(codestream, jpeg8_decode)
+        space = "YCBCR" if is_ycbcr(codestream.header, frame) else _AS_IS
+        return _decode_whole(
+            codestream, partial(jpeg8_decode, colorspace=space, outcolorspace="RGB")
+        )
+
+    def _makes_rgb(self, codestream: Codestream[JpegHeader], photometric: str) -> bool:
+        return photometric in YBR
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         """Chroma is halved horizontally, which Table 8.2.1-1 names YBR_FULL_422.
@@ -100,7 +150,7 @@ class LossyJpegCodec(ImageCodec):
         )
 
 
-class LosslessJpegCodec(ImageCodec):
+class LosslessJpegCodec(ImageCodec[JpegHeader]):
     """Process 14: prediction and Huffman codes.
 
     Parameters
@@ -112,18 +162,20 @@ class LosslessJpegCodec(ImageCodec):
     def __init__(self, predictor: int) -> None:
         self._predictor = predictor
 
-    def _read(self, codestream: bytes) -> Header:
-        frame = read_jpeg(codestream, frozenset({LOSSLESS}))
-        if set(frame.sampling) - {0x11}:
+    def _read(self, codestream: bytes) -> Codestream[JpegHeader]:
+        read = _read(codestream, frozenset({JPEG_LOSSLESS}))
+        if read.header.is_subsampled:
             raise CodecError("components of a lossless codestream are subsampled")
-        header = frame.header
-        _check_length(codestream, header.rows * header.columns * header.components)
-        return header
+        image = read.image
+        _check_length(read.data, image.rows * image.columns * image.components)
+        return read
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
+    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:
-            return jpeg8_decode(codestream)
-        return jpeg8_decode(codestream, colorspace=_AS_IS, outcolorspace=_AS_IS)
+            return _decode_whole(codestream, jpeg8_decode)
+        return _decode_whole(
+            codestream, partial(jpeg8_decode, colorspace=_AS_IS, outcolorspace=_AS_IS)
+        )
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         return frame

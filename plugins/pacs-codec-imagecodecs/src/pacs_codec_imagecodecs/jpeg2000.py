@@ -6,18 +6,17 @@ from typing import Any, Final
 from attrs import evolve
 from imagecodecs import jpeg2k_decode, jpeg2k_encode
 
-from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
-from pacs_codec_imagecodecs.header import Header
-from pacs_codec_imagecodecs.j2k_header import bare, read_j2k
+from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy, is_best
 from pacs_codec_imagecodecs.samples import Samples, narrowed
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
+from pacs_core.imaging import J2kHeader, bare_j2k, read_j2k
 
 _TRANSFORMS: Final = {True: "YBR_RCT", False: "YBR_ICT"}
 """What becomes of RGB, by whether the wavelet is reversible."""
 
 
-class WaveletCodec(ImageCodec):
+class WaveletCodec(ImageCodec[J2kHeader]):
     """What JPEG 2000 and High-Throughput JPEG 2000 have in common.
 
     Parameters
@@ -27,13 +26,16 @@ class WaveletCodec(ImageCodec):
         is reversible as well.
     """
 
-    transformed = frozenset(_TRANSFORMS.values())
-
     def __init__(self, is_lossless: bool) -> None:
         self._is_lossless = is_lossless
 
-    def _read(self, codestream: bytes) -> Header:
-        return read_j2k(bare(codestream)).header
+    def _read(self, codestream: bytes) -> Codestream[J2kHeader]:
+        data = bare_j2k(codestream)
+        header = read_j2k(data)
+        return Codestream(data, header.image, header)
+
+    def _makes_rgb(self, codestream: Codestream[J2kHeader], photometric: str) -> bool:
+        return codestream.header.transforms_components or photometric in _TRANSFORMS.values()
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         name = frame.photometric_interpretation
@@ -76,8 +78,8 @@ def decibels(quality: float) -> float:
 class Jpeg2000Codec(WaveletCodec):
     """JPEG 2000 Part 1."""
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
-        return jpeg2k_decode(bare(codestream))
+    def _decoded(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
+        return jpeg2k_decode(codestream.data)
 
     def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         return _encode(samples, precision, frame, reversible=True)

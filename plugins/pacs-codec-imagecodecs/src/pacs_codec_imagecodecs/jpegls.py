@@ -4,17 +4,16 @@ from typing import Final
 
 from imagecodecs import jpegls_decode, jpegls_encode
 
-from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
-from pacs_codec_imagecodecs.header import Header
-from pacs_codec_imagecodecs.jpeg_header import JPEG_LS, read_jpeg
+from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
+from pacs_core.imaging import EOI, JPEG_LS, JpegHeader, read_jpeg
 
 _MAX_NEAR: Final = 255
 
 
-class JpegLsCodec(ImageCodec):
+class JpegLsCodec(ImageCodec[JpegHeader]):
     """Codestreams are written with the precision of Bits Allocated: the library offers no other.
 
     So signed samples keep their sign extension, and decoders which know nothing of signs return
@@ -29,14 +28,18 @@ class JpegLsCodec(ImageCodec):
     def __init__(self, is_lossless: bool) -> None:
         self._is_lossless = is_lossless
 
-    def _read(self, codestream: bytes) -> Header:
-        frame = read_jpeg(codestream, frozenset({JPEG_LS}))
-        if set(frame.sampling) - {0x11}:
+    def _read(self, codestream: bytes) -> Codestream[JpegHeader]:
+        header = read_jpeg(codestream)
+        if header.process != JPEG_LS:
+            raise CodecError(f"frame marker FF{header.process:02X} is not of this transfer syntax")
+        if header.is_subsampled:
             raise CodecError("components of a JPEG-LS codestream are subsampled")
-        return frame.header
+        # The library notices where samples are missing.
+        data = codestream[: header.end] + (b"" if header.is_whole else EOI)
+        return Codestream(data, header.image, header)
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
-        return jpegls_decode(codestream)
+    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
+        return jpegls_decode(codestream.data)
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         lossy = not self._is_lossless

@@ -5,9 +5,8 @@ from typing import Final
 from attrs import evolve
 from imagecodecs import jpegxl_decode, jpegxl_encode
 
-from pacs_codec_imagecodecs.base import GREY, ImageCodec, refuse
-from pacs_codec_imagecodecs.header import Header
-from pacs_codec_imagecodecs.jxl_header import read_jxl
+from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
+from pacs_codec_imagecodecs.jxl_header import JxlHeader, read_jxl
 from pacs_codec_imagecodecs.rate import encode_lossy, is_best
 from pacs_codec_imagecodecs.samples import Samples, patterns
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
@@ -20,7 +19,7 @@ images of runs, speckle and colours (libjxl issues 2281 and 4026; still so in 0.
 """
 
 
-class JpegXlCodec(ImageCodec):
+class JpegXlCodec(ImageCodec[JxlHeader]):
     """JPEG XL from native frames.
 
     Parameters
@@ -30,16 +29,18 @@ class JpegXlCodec(ImageCodec):
         is lossless as well.
     """
 
-    transformed = frozenset({"XYB"})
-
     def __init__(self, is_lossless: bool) -> None:
         self._is_lossless = is_lossless
 
-    def _read(self, codestream: bytes) -> Header:
-        return read_jxl(codestream).header
+    def _read(self, codestream: bytes) -> Codestream[JxlHeader]:
+        header = read_jxl(codestream)
+        return Codestream(codestream, header.image, header)
 
-    def _decoded(self, codestream: bytes, frame: FrameFormat) -> Samples:
-        return jpegxl_decode(codestream, numthreads=1)
+    def _decoded(self, codestream: Codestream[JxlHeader], frame: FrameFormat) -> Samples:
+        return jpegxl_decode(codestream.data, numthreads=1)
+
+    def _makes_rgb(self, codestream: Codestream[JxlHeader], photometric: str) -> bool:
+        return photometric == "XYB"
 
     def _loses_nothing(self, options: EncodeOptions) -> bool:
         return self._is_lossless or is_best(options)

@@ -5,8 +5,8 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_codec_imagecodecs.header import Header
 from pacs_core.contracts import CodecError
+from pacs_core.imaging import CodestreamImage
 
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -27,14 +27,14 @@ class JxlHeader:
 
     Attributes
     ----------
-    header : Header
+    image : CodestreamImage
     is_xyb : bool
         Colours are those of XYB; they are decoded as RGB.
     holds_jpeg : bool
         There is what it takes to restore a JPEG, bit by bit.
     """
 
-    header: Header
+    image: CodestreamImage
     is_xyb: bool
     holds_jpeg: bool
 
@@ -79,7 +79,7 @@ def read_jxl(data: bytes) -> JxlHeader:
     rows, columns = _size(bits)
     precision, is_xyb, components = (8, True, 3) if bits.take(1) else _metadata(bits)
     holds_jpeg = any(kind == b"jbrd" for kind, _ in boxes)
-    return JxlHeader(Header(rows, columns, components, precision), is_xyb, holds_jpeg)
+    return JxlHeader(CodestreamImage(rows, columns, components, precision), is_xyb, holds_jpeg)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

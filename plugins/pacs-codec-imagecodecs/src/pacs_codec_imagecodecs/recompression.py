@@ -6,7 +6,6 @@ from imagecodecs import jpegxl_decode_jpeg, jpegxl_encode_jpeg
 from pacs_codec_imagecodecs.base import GREY, call, refuse
 from pacs_codec_imagecodecs.header import check_agreement
 from pacs_codec_imagecodecs.jpeg import YBR, LossyJpegCodec, read_lossy_jpeg
-from pacs_codec_imagecodecs.jpeg_header import BASELINE
 from pacs_codec_imagecodecs.jpegxl import JpegXlCodec
 from pacs_codec_imagecodecs.jxl_header import read_jxl
 from pacs_core.contracts import (
@@ -17,6 +16,7 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
+from pacs_core.imaging import JPEG_BASELINE
 
 
 class RecompressedJpegCodec(Codec):
@@ -46,7 +46,7 @@ class RecompressedJpegCodec(Codec):
             decoded = JpegXlCodec(is_lossless=False).decode(codestream, frame)
             name = "RGB" if frame.samples_per_pixel == 3 else frame.photometric_interpretation
             return evolve(decoded, format=evolve(decoded.format, photometric_interpretation=name))
-        check_agreement(header.header, frame)
+        check_agreement(header.image, frame)
         return LossyJpegCodec((8,)).decode(_jpeg_within(codestream), frame)
 
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
@@ -93,7 +93,7 @@ def _recompressed(jpeg: bytes, frame: FrameFormat) -> bytes:
 
 def _restored(codestream: bytes, frame: FrameFormat) -> bytes:
     header = read_jxl(codestream)
-    check_agreement(header.header, frame)
+    check_agreement(header.image, frame)
     if not header.holds_jpeg:
         raise CodecError(
             "the JPEG XL codestream lacks what it takes to restore a JPEG (a jbrd box); it can "
@@ -105,7 +105,7 @@ def _restored(codestream: bytes, frame: FrameFormat) -> bytes:
 
 
 def _check_jpeg(jpeg: bytes, frame: FrameFormat) -> None:
-    check_agreement(read_lossy_jpeg(jpeg, frozenset({BASELINE})), frame)
+    check_agreement(read_lossy_jpeg(jpeg, frozenset({JPEG_BASELINE})).image, frame)
 
 
 def _jpeg_within(codestream: bytes) -> bytes:
