@@ -66,6 +66,12 @@ from pacs_core.contracts.instance import (
     Origin,
     StoredInstance,
 )
+from pacs_core.contracts.matching import (
+    NUMBER_VRS,
+    matches,
+    number_of,
+    wildcard_pattern,
+)
 from pacs_core.contracts.node import (
     Node,
     NodeSettings,
@@ -85,6 +91,7 @@ from pacs_core.contracts.object_store import (
 )
 from pacs_core.contracts.peer import Peer, TransferPolicy
 from pacs_core.contracts.query import (
+    AnyOf,
     Condition,
     DateTimeRange,
     Empty,
@@ -96,10 +103,8 @@ from pacs_core.contracts.query import (
     SingleValue,
     UidList,
     Wildcard,
-    comparable,
     fold_name,
     name_groups,
-    range_bounds,
 )
 from pacs_core.contracts.secret import Secret
 from pacs_core.contracts.service import (
@@ -110,6 +115,19 @@ from pacs_core.contracts.service import (
     Response,
     ServiceProvider,
     SopClassSupport,
+)
+from pacs_core.contracts.temporal import (
+    MOMENT_VRS,
+    TIMEZONE_OFFSET,
+    archive_offset,
+    comparables,
+    days_around,
+    is_within,
+    offset_text,
+    plain,
+    range_bounds,
+    split_offset,
+    timezone_of,
 )
 from pacs_core.contracts.transcoding import (
     NO_IMAGE,
@@ -122,10 +140,14 @@ from pacs_core.contracts.transcoding import (
 
 __all__ = [
     "CHUNK_SIZE",
+    "MOMENT_VRS",
     "NO_IMAGE",
+    "NUMBER_VRS",
+    "TIMEZONE_OFFSET",
     "UNCOMPRESSED",
     "AccessDescriptor",
     "Action",
+    "AnyOf",
     "Archive",
     "AssociationInfo",
     "AssociationObserver",
@@ -207,8 +229,18 @@ __all__ = [
     "TransferPolicy",
     "UidList",
     "Wildcard",
-    "comparable",
+    "archive_offset",
+    "comparables",
+    "days_around",
     "fold_name",
+    "is_within",
+    "matches",
     "name_groups",
+    "number_of",
+    "offset_text",
+    "plain",
     "range_bounds",
+    "split_offset",
+    "timezone_of",
+    "wildcard_pattern",
 ]

@@ -30,7 +30,11 @@ _DEPTHS = {level: depth for depth, level in enumerate(Level)}
 
 @frozen
 class SingleValue:
-    """Single value matching (PS3.4 C.2.2.2.1): the value, or one of several, equals `value`."""
+    """Single value matching (PS3.4 C.2.2.2.1): the value, or one of several, equals `value`.
+
+    Dates and times are equal if they mean the same, numbers of VR IS and DS if they are the same
+    number, names as :class:`PersonName` has it, and all else if it is the same text.
+    """
 
     tag: int
     value: str
@@ -57,16 +61,39 @@ class Range:
     """Range matching of dates, times or date-times (PS3.4 C.2.2.2.5.1 to .3), inclusive.
 
     An empty bound is open. Bounds are as on the wire; compare with :func:`range_bounds`.
+
+    Attributes
+    ----------
+    tag : int
+    start, end : str
+    offset : str
+        Of the zone in which bounds of VR DT without an offset from UTC are meant, ``&ZZXX``;
+        empty for the archive's.
     """
 
     tag: int
     start: str
     end: str
+    offset: str = ""
 
 
 @frozen
 class DateTimeRange:
-    """Combined date-time matching (PS3.4 C.2.2.2.5.4): one range over a date and time pair."""
+    """Matching of a date and time pair, as a whole or in another zone: :func:`is_within`.
+
+    Attributes
+    ----------
+    date_tag, time_tag : int
+    start_date, start_time, end_date, end_time : str
+        Bounds as on the wire, inclusive; empty is open.
+    combined : bool
+        One range over both (PS3.4 C.2.2.2.5.4); otherwise a range of dates, and one of times
+        within each day.
+    offset : str
+        Of the zone in which the bounds are meant, ``&ZZXX`` (PS3.4 C.2.2.2.1.3, C.2.2.2.5.2):
+        dates and times in instances are meant in the zone of their Timezone Offset From UTC,
+        else in the archive's. Empty compares with what is written.
+    """
 
     date_tag: int
     time_tag: int
@@ -74,6 +101,13 @@ class DateTimeRange:
     start_time: str
     end_date: str
     end_time: str
+    combined: bool = True
+    offset: str = ""
+
+    @property
+    def tag(self) -> int:
+        """The date's, as other conditions have one."""
+        return self.date_tag
 
 
 @frozen
@@ -111,8 +145,28 @@ class Empty:
     tag: int
 
 
+@frozen
+class AnyOf:
+    """Several values for one attribute (PS3.4 C.2.2.2.8): at least one of `conditions` holds.
+
+    All of them are about the attribute `tag`; none is an :class:`AnyOf` or a
+    :class:`DateTimeRange`.
+    """
+
+    tag: int
+    conditions: tuple["Condition", ...]
+
+
 Condition = (
-    SingleValue | UidList | Wildcard | Range | DateTimeRange | PersonName | SequenceMatch | Empty
+    SingleValue
+    | UidList
+    | Wildcard
+    | Range
+    | DateTimeRange
+    | PersonName
+    | SequenceMatch
+    | Empty
+    | AnyOf
 )
 
 
@@ -156,49 +210,3 @@ def fold_name(name: str) -> str:
 def name_groups(name: str) -> tuple[str, ...]:
     """Return the folded component groups of a person name value (PS3.5 §6.2.1.2)."""
     return tuple(fold_name(group) for group in name.split("="))
-
-
-def _expand(text: str, lowest: str, highest: str) -> tuple[str, str]:
-    return text + lowest[len(text) :], text + highest[len(text) :]
-
-
-_WIDEST = {
-    "DA": ("00000101", "99991231"),
-    "TM": ("000000.000000", "235960.999999"),
-    "DT": ("00000101000000.000000", "99991231235960.999999"),
-}
-
-
-def range_bounds(vr: str, start: str, end: str) -> tuple[str, str]:
-    """Return the inclusive bounds of a range as comparable strings.
-
-    A bound of reduced precision covers the whole interval that it names: ``1030`` as the end
-    of a time range is ``103060.999999`` (PS3.4 C.2.2.2.5). Compare them with values that went
-    through :func:`comparable`.
-
-    Parameters
-    ----------
-    vr : str
-        ``"DA"``, ``"TM"`` or ``"DT"``.
-    start, end : str
-        Bounds as on the wire; empty is open.
-    """
-    lowest, highest = _WIDEST[vr]
-    return (
-        _expand(_plain(vr, start), lowest, highest)[0],
-        _expand(_plain(vr, end), lowest, highest)[1],
-    )
-
-
-def comparable(vr: str, value: str) -> str:
-    """Return a stored DA, TM or DT value padded so that string order is order in time."""
-    return _expand(_plain(vr, value), *_WIDEST[vr])[0] if value else ""
-
-
-def _plain(vr: str, text: str) -> str:
-    # ACR-NEMA style punctuation is to be accepted on input (PS3.5 Table 6.2-1, DA and TM).
-    if vr == "DA":
-        return text.replace(".", "").strip()
-    if vr == "TM":
-        return text.replace(":", "").strip()
-    return text.strip()

@@ -34,6 +34,7 @@ from pacs_core.testing.index_harness import (
 )
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
+from pacs_core.testing.index_moments import IndexMoments
 
 _REQUIRED = {
     Level.PATIENT: "PatientID PatientName",
@@ -44,7 +45,7 @@ _REQUIRED = {
 }
 
 
-class IndexContract(IndexMatching, IndexLevels):
+class IndexContract(IndexMatching, IndexMoments, IndexLevels):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 
     ::

@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     Origin,
     Query,
     StoredInstance,
+    matches,
 )
 from pacs_core.dataset import (
     Attributes,
@@ -29,7 +30,6 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_core.dimse import is_valid_uid
-from pacs_core.testing.memory_matching import matches
 
 _PATIENT_ID: Final = tag_of("PatientID")
 _ISSUER: Final = tag_of("IssuerOfPatientID")
@@ -57,7 +57,7 @@ SEARCHABLE: Final = {
     Level.STUDY: (
         "StudyDate StudyTime AccessionNumber StudyID StudyInstanceUID StudyDescription "
         "ReferringPhysicianName ProcedureCodeSequence ModalitiesInStudy SOPClassesInStudy "
-        "NumberOfStudyRelatedSeries NumberOfStudyRelatedInstances"
+        "NumberOfStudyRelatedSeries NumberOfStudyRelatedInstances TimezoneOffsetFromUTC"
     ),
     Level.SERIES: (
         "Modality SeriesNumber SeriesInstanceUID SeriesDescription NumberOfSeriesRelatedInstances"

@@ -8,7 +8,15 @@ from attrs import evolve
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_index_sqlite.schema import STEPS
 
-from pacs_core.contracts import Durability, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.contracts import (
+    Durability,
+    InstanceRecord,
+    Level,
+    Query,
+    SingleValue,
+    StoredInstance,
+)
+from pacs_core.dataset import tag_of
 from pacs_core.testing.index_harness import found, make_record, uid_of
 
 pytestmark = pytest.mark.anyio
@@ -57,4 +65,33 @@ async def test_a_file_of_before_takes_new_instances(path: Path) -> None:
     assert await index.locate(uid_of(record)) == instance
     assert [i async for i in index.unflushed()] == [instance]
     assert await index.remove("1.2.3.1.1.1") == make_record("1.1.1").instance
+    await index.stop()
+
+
+async def test_date_times_of_before_are_found_by_what_they_mean(path: Path) -> None:
+    """They were compared as text, and series had no offset of their own."""
+    lay_out(path, 2)
+    values = {"1": "20240110230000-0500", "2": "20240110230000", "3": "2024\\20250101+0100"}
+    connection = sqlite3.connect(path)
+    for row, text in values.items():
+        connection.execute(
+            "UPDATE instance SET AcquisitionDateTime = ?1, AcquisitionDateTime_order = ?1"
+            " WHERE SOPInstanceUID = (SELECT SOPInstanceUID FROM instance ORDER BY id"
+            " LIMIT 1 OFFSET ?2)",
+            (text, int(row) - 1),
+        )
+    connection.execute("UPDATE study SET TimezoneOffsetFromUTC = '-0500'")
+    connection.commit()
+    connection.close()
+    index = SqliteIndex(path)
+    await index.start()
+    tag = tag_of("AcquisitionDateTime")
+    for key, numbers in (
+        ("20240111040000+0000", (0, 1)),
+        ("20240110230000", (1,)),
+        ("20241231230000+0000", (2,)),
+    ):
+        expected = [f"1.2.3.{STORED[number]}" for number in numbers]
+        assert await found(index, Level.IMAGE, SingleValue(tag, key)) == expected
+    assert await found(index, Level.SERIES, key="TimezoneOffsetFromUTC") == ["-0500"] * 4
     await index.stop()

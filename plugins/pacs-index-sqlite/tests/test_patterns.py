@@ -1,20 +1,24 @@
 """Patterns: the same meaning in SQL and in sequence items, and no exponential time."""
 
 import fnmatch
+import itertools
 import sqlite3
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_index_sqlite.fragments import after, like
-from pacs_index_sqlite.sequences import pattern
+
+from pacs_core.contracts import wildcard_pattern as pattern
 
 CONNECTION = sqlite3.connect(":memory:", check_same_thread=False)
 TEXT = st.text(alphabet="ab[]*?^%_\\é", max_size=8)
 
 
 def glob(text: str, wanted: str) -> bool:
-    sql = like(wanted)("content")
+    sql = like(wanted, itertools.count())("content")
+    for function_name, function in sql.functions:
+        CONNECTION.create_function(function_name, 1, function)
     statement = f"SELECT {sql.text} FROM (SELECT ? AS content)"
     # The content's parameter comes last in the text.
     return bool(CONNECTION.execute(statement, (*sql.parameters, text)).fetchone()[0])

@@ -1,6 +1,7 @@
 """A small archive, and requests to it."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
@@ -61,6 +62,19 @@ def instance(study: int, series: int, number: int, **more) -> Attributes:
         "InstanceNumber": str(number),
     }
     return attributes_of(**{**values, **more})
+
+
+@pytest.fixture
+def archive_zone(monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Have the process in a time zone, in POSIX form: ``XXX-2`` is two hours ahead of UTC."""
+
+    def enter(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield enter
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

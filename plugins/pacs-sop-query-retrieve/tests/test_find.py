@@ -5,7 +5,7 @@ from attrs import evolve
 from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
 
 from pacs_core.contracts import AuditKind, NodeSettings, Outcome, Setup
-from pacs_core.dataset import tag_of
+from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.operations import MemoryDataset, answer
 from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
 
@@ -313,9 +313,9 @@ async def test_other_commands_are_unrecognized(provider, request_of):
     [
         ({}, b"\x01", b"\x01"),
         ({}, b"\x00", b"\x00"),
-        ({}, b"\x01\x01\x01\x01\x01\x01\x01", b"\x01\x01\x00\x00\x00\x01\x00"),
+        ({}, b"\x01\x01\x01\x01\x01\x01\x01", b"\x01\x01\x00\x01\x00\x01\x01"),
         ({"fuzzy_names": True}, b"\x00\x00\x01", b"\x00\x00\x01"),
-        ({}, b"\x01" * 100, b"\x01\x01\x00\x00\x00\x01\x00"),
+        ({}, b"\x01" * 100, b"\x01\x01\x00\x01\x00\x01\x01"),
         ({}, b"", None),
     ],
 )
@@ -329,3 +329,71 @@ def test_mistakes_in_the_configuration_are_explained():
         QueryRetrieveConfig(models=("patient",))
     with pytest.raises(ValueError, match="max_results"):
         QueryRetrieveConfig(max_results=0)
+
+
+OFFSET = tag_of("TimezoneOffsetFromUTC")
+ZONE = b"\0\0\0\1"
+
+
+@pytest.fixture
+def zoned(attributes, filled_node):
+    """A study at 23:00 five hours behind UTC, which is in the archive beside others without."""
+    study = attributes(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
+        SOPInstanceUID="1.2.9.1.1",
+        StudyInstanceUID="1.2.9",
+        SeriesInstanceUID="1.2.9.1",
+        PatientID="P9",
+        StudyDate="20240110",
+        StudyTime="230000",
+        TimezoneOffsetFromUTC="-0500",
+    )
+    syntax = "1.2.840.10008.1.2.1"
+    filled_node.archive.put(encode_attributes(study, syntax), syntax)
+
+
+@pytest.mark.parametrize(
+    ("keys", "hit"),
+    [
+        ({"StudyDate": "20240111", "StudyTime": "0400", "TimezoneOffsetFromUTC": "+0000"}, True),
+        ({"StudyDate": "20240110", "StudyTime": "2300", "TimezoneOffsetFromUTC": "+0000"}, False),
+        ({"StudyDate": "20240110", "StudyTime": "2300", "TimezoneOffsetFromUTC": "-0500"}, True),
+        ({"StudyDate": "20240110", "StudyTime": "2300"}, True),
+        ({"StudyDate": "20240110", "TimezoneOffsetFromUTC": ""}, True),
+        ({"StudyDate": "20240110", "TimezoneOffsetFromUTC": "UTC"}, True),
+    ],
+)
+async def test_timezone_query_adjustment(
+    provider, request_of, responses, archive_zone, zoned, keys, hit
+):
+    """PS3.4 C.2.2.2.1.3; the offset is of the keys, and itself never matched (C.2.2.2)."""
+    archive_zone("UTC0")
+    query = request_of(
+        "FIND", options=ZONE, QueryRetrieveLevel="STUDY", StudyInstanceUID="", **keys
+    )
+    assert (await answer(provider("FIND"), query)).status == 0
+    assert [match[STUDY_UID] for match in responses(query)] == [("1.2.9",)] * hit
+    for match in responses(query):
+        assert match[OFFSET] == ("-0500",)
+        assert match[tag_of("StudyDate")] == ("20240110",)
+
+
+async def test_times_say_in_which_zone_they_are(
+    provider, request_of, responses, archive_zone, zoned
+):
+    """PS3.4 C.4.1.1.3.2: wherever there are times, asked for or not, and never of zero length."""
+    archive_zone("XXX-2")
+
+    async def offsets(**keys):
+        query = request_of("FIND", QueryRetrieveLevel="STUDY", StudyInstanceUID="", **keys)
+        assert (await answer(provider("FIND"), query)).status == 0
+        return {match[STUDY_UID][0]: match.get(OFFSET) for match in responses(query)}
+
+    unknown = {"1.2.1": None, "1.2.2": None}
+    assert await offsets(StudyDate="") == {**unknown, "1.2.9": ("-0500",)}
+    assert await offsets(TimezoneOffsetFromUTC="") == {**unknown, "1.2.9": ("-0500",)}
+    assert await offsets(PatientBirthDate="") == {**unknown, "1.2.9": None}
+    # A requestor that names a zone is told that the others are in the archive's.
+    ours = dict.fromkeys(unknown, ("+0200",))
+    zoned_query = {"StudyDate": "", "TimezoneOffsetFromUTC": "+0000"}
+    assert await offsets(**zoned_query) == {**ours, "1.2.9": ("-0500",)}

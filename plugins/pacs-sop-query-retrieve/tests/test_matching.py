@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pacs_sop_query_retrieve.matching import Matching
 
 from pacs_core.contracts import (
+    AnyOf,
     DateTimeRange,
     Empty,
     PersonName,
@@ -55,7 +56,6 @@ def condition(tag, *values, **options):
         (ID, "P*", Wildcard(ID, "P*")),
         (ID, "P?", Wildcard(ID, "P?")),
         (NUMBER, "3?", SingleValue(NUMBER, "3?")),
-        (UID, "1.2.*", SingleValue(UID, "1.2.*")),
         # C.2.2.2.5 range
         (DATE, "20200101-20200131", Range(DATE, "20200101", "20200131")),
         (DATE, "20200101-", Range(DATE, "20200101", "")),
@@ -65,10 +65,11 @@ def condition(tag, *values, **options):
         (MOMENT, "2020-2021", Range(MOMENT, "2020", "2021")),
         (MOMENT, "20200131", Range(MOMENT, "20200131", "20200131")),
         # C.2.2.2.7 empty value
-        (ID, '""', Empty(ID)),
+        (ID, '""', AnyOf(ID, (Empty(ID), SingleValue(ID, '""')))),
         (DATE, '""', Empty(DATE)),
         # Names: folded, in groups
         (NAME, "DOE^J*", PersonName(NAME, ("doe^j*",))),
+        (NAME, "a=b=c=d", PersonName(NAME, ("a", "b", "c"))),
         (NAME, "=山田*", PersonName(NAME, ("", "山田*"))),
         (NAME, "^^", None),
     ],
@@ -88,19 +89,79 @@ def test_fuzzy_names():
     assert condition(NAME, "Doe", fuzzy_names=True) == PersonName(NAME, ("doe",), fuzzy=True)
 
 
-def test_an_offset_from_utc_becomes_local_time(monkeypatch):
-    """PS3.4 C.2.2.2.5.3; without offset, times are the archive's local ones."""
-    import time
+@pytest.mark.parametrize(
+    ("value", "start", "end"),
+    [
+        ("2020+0100", "2020+0100", "2020+0100"),
+        ("202001311000-0500", "202001311000-0500", "202001311000-0500"),
+        ("2020-2021", "2020", "2021"),
+        ("2020-1300", "2020", "1300"),
+        ("2020-1200", "2020-1200", "2020-1200"),
+        ("2020-0500-2021-0500", "2020-0500", "2021-0500"),
+        (
+            "20200131100000+0000-20200131060000.5-0500",
+            "20200131100000+0000",
+            "20200131060000.5-0500",
+        ),
+        ("-2021-0500", "", "2021-0500"),
+        ("2020-0500-", "2020-0500", ""),
+    ],
+)
+def test_offsets_from_utc(value, start, end):
+    """PS3.4 C.2.2.2.5.3: of any precision; a hyphen and up to 1200 is an offset (PS3.5 6.2)."""
+    if value == "2020-1300":
+        with pytest.raises(DimseError, match="ends before it begins"):
+            condition(MOMENT, value)
+    else:
+        assert condition(MOMENT, value) == Range(MOMENT, start, end)
 
-    monkeypatch.setenv("TZ", "UTC-2")
-    time.tzset()
-    try:
-        expected = Range(MOMENT, "20200131120000", "20200131130000.5")
-        found = condition(MOMENT, "20200131100000+0000-20200131060000.5-0500")
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert found == expected
+
+def test_a_zone_of_the_request_makes_moments_of_dates_and_times():
+    """PS3.4 C.2.2.2.1.3; a date of birth is none."""
+    birth = tag_of("PatientBirthDate")
+    keys = {DATE: ("20200101",), TIME: ("10-12",), MOMENT: ("2020",), birth: ("19700101",)}
+    assert set(Matching(offset="-0500").conditions(keys, keys)) == {
+        DateTimeRange(
+            DATE, TIME, "20200101", "10", "20200101", "12", combined=False, offset="-0500"
+        ),
+        Range(MOMENT, "2020", "2020", "-0500"),
+        SingleValue(birth, "19700101"),
+    }
+    alone = Matching(offset="+0100").conditions({TIME: ("1030",)}, [TIME])
+    assert alone == (
+        DateTimeRange(DATE, TIME, "", "1030", "", "1030", combined=False, offset="+0100"),
+    )
+
+
+def test_several_values():
+    """PS3.4 C.2.2.2.8: any of them, whatever the VR; all where negotiated."""
+    doe, roe = condition(NAME, "Doe"), condition(NAME, "Roe*")
+    assert condition(NAME, "Doe", "Roe*") == AnyOf(NAME, (doe, roe))
+    assert condition(NUMBER, "1", "2") == AnyOf(
+        NUMBER, (SingleValue(NUMBER, "1"), SingleValue(NUMBER, "2"))
+    )
+    assert condition(DATE, "20200101", "2021.01.01-") == AnyOf(
+        DATE, (SingleValue(DATE, "20200101"), Range(DATE, "2021.01.01", ""))
+    )
+    assert condition(ID, "P*", "Q") == AnyOf(ID, (Wildcard(ID, "P*"), SingleValue(ID, "Q")))
+    assert condition(ID, "*", "Q") is None
+    every = Matching(multiple_values=True)
+    keys = {MODALITIES: ("CT", "PT"), UID: ("1.2", "1.3"), DATE: ("20200101", "20200102")}
+    assert set(every.conditions(keys, keys)) == {
+        SingleValue(MODALITIES, "CT"),
+        SingleValue(MODALITIES, "PT"),
+        UidList(UID, ("1.2", "1.3")),
+        AnyOf(DATE, (SingleValue(DATE, "20200101"), SingleValue(DATE, "20200102"))),
+    }
+    with pytest.raises(DimseError):
+        every.conditions({MODALITIES: ("C*", "PT")}, [MODALITIES])
+
+
+def test_two_quotation_marks():
+    """PS3.4 C.2.2.2.7: negotiated they mean what is empty, else they may be text as well."""
+    assert condition(ID, '""', empty_values=True) == Empty(ID)
+    assert condition(ID, '""') == AnyOf(ID, (Empty(ID), SingleValue(ID, '""')))
+    assert condition(DATE, '""') == Empty(DATE)
 
 
 def test_sequences_match_by_their_item():
@@ -116,13 +177,15 @@ def test_sequences_match_by_their_item():
     [
         (DATE, ("202001*",)),
         (DATE, ("yesterday",)),
-        (DATE, ("20200101", "20200102")),
+        (DATE, ("20200101-garbage",)),
+        (DATE, ("20200102-20200101",)),
         (TIME, ("1030-1100-1200",)),
-        (MOMENT, ("2020+0100",)),
+        (TIME, ("2300-0100",)),
+        (MOMENT, ("2021-2020",)),
+        (MOMENT, ("2020+1500",)),
         (MOMENT, ("20201399000000+0100",)),
-        (NAME, ("Doe", "Roe")),
-        (NAME, ("a=b=c=d",)),
-        (ID, ("P*", "Q")),
+        (UID, ("1.2.*",)),
+        (UID, ("1.2.3", "1.2.?")),
         (CODES, ({}, {})),
         (CODES, ("text",)),
         (ID, ({},)),

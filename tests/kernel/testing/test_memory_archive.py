@@ -21,10 +21,10 @@ from pacs_core.contracts import (
     SingleValue,
     UidList,
     Wildcard,
+    matches,
 )
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.memory_archive import MemoryArchive
-from pacs_core.testing.memory_matching import matches
 from pacs_core.testing.operations import MemoryDataset
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -74,7 +74,7 @@ def test_matching(condition, expected):
     assert matches(condition, ATTRIBUTES) is expected
 
 
-@given(st.text(max_size=20))
+@given(st.text(min_size=1, max_size=20))
 def test_any_text_matches_itself_and_the_wildcard_of_any(text):
     attributes = {ID: (text,)}
     assert matches(SingleValue(ID, text), attributes)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from attrs import define, field, frozen
 
-from pacs_core.contracts import Level, comparable, name_groups
+from pacs_core.contracts import MOMENT_VRS, TIMEZONE_OFFSET, Level, comparables, name_groups
 from pacs_core.dataset import Attributes, keyword_of, tag_of, vr_of
 from pacs_index_sqlite.config import FurtherAttribute
 from pacs_index_sqlite.sequences import to_json
@@ -97,7 +97,7 @@ class Attribute:
                 Match(f"{self.keyword}_{name}", _group(index))
                 for index, name in enumerate(("alphabetic", "ideographic", "phonetic"))
             )
-        if self.vr in {"DA", "TM", "DT"}:
+        if self.vr in MOMENT_VRS:
             return (Match(f"{self.keyword}_order", _moment(self.vr)),)
         if self.vr in {"IS", "US", "UL", "SS", "SL"}:
             return (Match(f"{self.keyword}_number", number),)
@@ -121,8 +121,11 @@ class Attribute:
         derived = (match.column for match in self.matches if match.column != self.keyword)
         return (self.keyword, *derived)
 
-    def row(self, values: tuple[str | Attributes, ...]) -> tuple[Stored, ...]:
-        """Return what the columns hold for the attribute's values."""
+    def row(self, values: tuple[str | Attributes, ...], offset: str = "") -> tuple[Stored, ...]:
+        """Return what the columns hold for the attribute's values.
+
+        `offset` is the Timezone Offset From UTC of the instance that they come from.
+        """
         if self.vr == "SQ":
             return (to_json(values) if values else None,)
         texts = [value for value in values if isinstance(value, str)]
@@ -131,14 +134,24 @@ class Attribute:
         joined = "\\".join(texts)
         if len(texts) > 1 and not self.single:
             return (joined, *(None,) * (len(self.columns) - 1))
+        if self.vr == "DT":
+            return joined, *(comparables("DT", joined, offset)[:1] or (None,))
         derived = self.matches if len(self.columns) > 1 else ()
         return (joined, *(match.of(joined) for match in derived))
 
-    def several(self, values: tuple[str | Attributes, ...]) -> list[tuple[str, Stored]]:
-        """Return the rows of the table `several`: the values of many, and how names sound."""
+    def several(
+        self, values: tuple[str | Attributes, ...], offset: str = ""
+    ) -> list[tuple[str, Stored]]:
+        """Return the rows of the table `several`.
+
+        They are the values of many, the further forms of date-times, and how names sound.
+        """
         texts = [value for value in values if isinstance(value, str) and value]
         rows: list[tuple[str, Stored]] = []
-        if len(values) > 1 and not self.single:
+        if self.vr == "DT":
+            forms = [form for text in texts for form in comparables("DT", text, offset)]
+            rows = [(self.matches[0].column, form) for form in forms[len(values) == 1 :]]
+        elif len(values) > 1 and not self.single:
             rows = [(m.column, m.of(text)) for text in texts for m in self.matches]
         if self.sounds_indexed:
             rows += [(self.sound, key) for text in texts for key in sounds(text.split("=")[0])]
@@ -154,7 +167,7 @@ def _group(index: int) -> Callable[[str], str | None]:
 
 
 def _moment(vr: str) -> Callable[[str], str | None]:
-    return lambda value: comparable(vr, value) or None
+    return lambda value: next(iter(comparables(vr, value)), None)
 
 
 def number(value: str) -> int | None:
@@ -180,6 +193,12 @@ class Computed:
     of: str = ""
 
 
+ZONES = {
+    level: Attribute(TIMEZONE_OFFSET, keyword_of(TIMEZONE_OFFSET), "SH", level, indexed=False)
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE)
+}
+"""Timezone Offset From UTC, of each level: studies have series of devices in other zones."""
+
 COMPUTED = tuple(
     Computed(tag_of(keyword), level, counts, of)
     for keyword, level, counts, of in (
@@ -204,7 +223,12 @@ class Catalog:
 
     def at(self, level: Level) -> tuple[Attribute, ...]:
         """Return the attributes stored at exactly this level."""
-        return tuple(a for a in self.attributes.values() if a.level is level)
+        own = tuple(a for a in self.attributes.values() if a.level is level)
+        return own if level not in ZONES or ZONES[level] in own else (*own, ZONES[level])
+
+    def stored(self, tag: int, level: Level) -> Attribute:
+        """Return an attribute as results at a level have it; each has a zone of its own."""
+        return ZONES[level] if tag == TIMEZONE_OFFSET else self.attributes[tag]
 
     def searchable(self, level: Level) -> frozenset[int]:
         """Return the tags of this level and those above."""

@@ -1,12 +1,16 @@
 """Conditions of the query model as SQL."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.contracts import (
+    MOMENT_VRS,
+    NUMBER_VRS,
+    TIMEZONE_OFFSET,
+    AnyOf,
     Condition,
     DateTimeRange,
     Empty,
@@ -18,15 +22,19 @@ from pacs_core.contracts import (
     SingleValue,
     UidList,
     Wildcard,
-    comparable,
+    days_around,
+    is_within,
     name_groups,
+    number_of,
     range_bounds,
+    timezone_of,
 )
 from pacs_core.dataset import keyword_of
 from pacs_index_sqlite.catalog import (
     IDENTITY,
     TABLES,
     UIDS,
+    ZONES,
     Attribute,
     Catalog,
     Computed,
@@ -35,7 +43,6 @@ from pacs_index_sqlite.catalog import (
 )
 from pacs_index_sqlite.fragments import (
     ALWAYS,
-    NEVER,
     Comparison,
     Sql,
     all_of,
@@ -44,10 +51,11 @@ from pacs_index_sqlite.fragments import (
     equal,
     like,
     one_of,
+    one_of_text,
     starting,
 )
 from pacs_index_sqlite.names import group_patterns, like_name, sounding
-from pacs_index_sqlite.sequences import bounds, sequence_matcher
+from pacs_index_sqlite.sequences import sequence_matcher
 
 LEVELS = tuple(Level)
 
@@ -60,6 +68,7 @@ _WEIGHTS: dict[type, int] = {
     Wildcard: 2,
     Range: 3,
     DateTimeRange: 3,
+    AnyOf: 3,
     SequenceMatch: 5,
     Empty: 6,
 }
@@ -143,10 +152,9 @@ class Translator:
         return Where(sql, min(top, self._level, key=lambda level: level.depth), first.about)
 
     def _placed(self, condition: Condition) -> _Placed:
-        tag = condition.date_tag if isinstance(condition, DateTimeRange) else condition.tag
-        if computed := self._catalog.computed.get(tag):
+        if computed := self._catalog.computed.get(condition.tag):
             return self._computed(computed, condition)
-        attribute = self._attribute(tag)
+        attribute = self._attribute(condition.tag)
         sql = _RULES[type(condition)](self, attribute, condition)
         about = min(attribute.level, self._level, key=lambda level: level.depth)
         return _Placed(attribute.level, about, sql, _weight(attribute, condition))
@@ -179,16 +187,26 @@ class Translator:
 
     def single(self, attribute: Attribute, c: SingleValue) -> Sql:
         """PS3.4 C.2.2.2.1."""
-        value: str | int | None = c.value
         if attribute.vr == "PN":
             return self.name(attribute, PersonName(c.tag, name_groups(c.value)))
-        if attribute.vr in {"DA", "TM", "DT"}:
-            value = comparable(attribute.vr, c.value)
-        elif attribute.matches and attribute.matches[0].column.endswith("_number"):
-            value = number(c.value)
-        if value is None:
-            return NEVER
-        return self._any_value(attribute, equal(value))
+        if attribute.vr in MOMENT_VRS:
+            return self.range(attribute, Range(c.tag, c.value, c.value))
+        if attribute.vr not in NUMBER_VRS:
+            return self._any_value(attribute, equal(c.value))
+        if attribute.vr != "DS" and (value := number(c.value)) is not None:
+            return self._any_value(attribute, equal(value))
+        wanted = number_of(c.value)
+        if wanted is None:
+            return one_of_text(c.value)(_column(attribute))
+        return self._tested(
+            _column(attribute), lambda text: wanted in map(number_of, text.split("\\"))
+        )
+
+    def _tested(self, sql: str, test: Callable[[str], bool]) -> Sql:
+        """Have a function of ours test a text that is not NULL."""
+        name = f"meets_{next(self._names)}"
+        text = f"({sql} IS NOT NULL AND {name}({sql}))"
+        return Sql(text, (), ((name, lambda found: test(str(found))),))
 
     def uids(self, attribute: Attribute, c: UidList) -> Sql:
         """PS3.4 C.2.2.2.2."""
@@ -201,32 +219,38 @@ class Translator:
         if attribute.vr == "PN":
             return self.name(attribute, PersonName(c.tag, name_groups(c.pattern)))
         # A pattern is about the text itself, also of numbers and times.
-        return self._any_value(_as_text(attribute), like(c.pattern))
+        return self._any_value(_as_text(attribute), like(c.pattern, self._names))
 
     def range(self, attribute: Attribute, c: Range) -> Sql:
         """PS3.4 C.2.2.2.5."""
-        _require(attribute, {"DA", "TM", "DT"})
+        _require(attribute, MOMENT_VRS)
         if not (c.start or c.end):
             return ALWAYS
-        return self._any_value(attribute, between(*range_bounds(attribute.vr, c.start, c.end)))
+        bounds = range_bounds(attribute.vr, c.start, c.end, c.offset)
+        return any_of([self._any_value(attribute, between(*each)) for each in bounds])
 
     def moments(self, attribute: Attribute, c: DateTimeRange) -> Sql:
-        """PS3.4 C.2.2.2.5.4."""
+        """PS3.4 C.2.2.2.5.4, C.2.2.2.5.2."""
         other = self._attribute(c.time_tag)
         _require(attribute, {"DA"})
         _require(other, {"TM"})
         if other.level is not attribute.level:
             raise ValueError(f"{attribute.keyword} and {other.keyword} are of different levels")
-        low, high = bounds(c)
-        date, time = (f"{a.table}.{a.matches[0].column}" for a in (attribute, other))
-        # Where the time is not known, the date decides.
-        return all_of(
-            (
-                between(low[0], high[0])(date),
-                Sql(f"({date} > ? OR coalesce({time} >= ?, 1))", low),
-                Sql(f"({date} < ? OR coalesce({time} <= ?, 1))", high),
-            )
-        )
+        columns = [_column(attribute), _column(other)]
+        if attribute.level in ZONES:
+            columns.append(_column(ZONES[attribute.level]))
+        # One text, for a function takes one value: the first values of date, time and offset.
+        joined = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
+
+        def test(text: str) -> bool:
+            date, time, offset = ([part.split("\\")[0] for part in text.split("\n")] + [""] * 3)[:3]
+            return is_within(c, date, time, timezone_of({TIMEZONE_OFFSET: (offset,)}))
+
+        exact = self._tested(f"({joined})", test)
+        if not (c.start_date or c.end_date):
+            return exact
+        days = between(*days_around(c))(f"{attribute.table}.{attribute.matches[0].column}")
+        return all_of((days, exact))
 
     def name(self, attribute: Attribute, c: PersonName) -> Sql:
         """PS3.5 §6.2.1.2, PS3.4 C.2.2.2.1."""
@@ -236,10 +260,13 @@ class Translator:
             return ALWAYS
         columns = [match.column for match in attribute.matches]
         if len(c.groups) == 1:
-            literal = compared(attribute, columns, like_name(wanted[0]))
+            literal = compared(attribute, columns, like_name(wanted[0], self._names))
         else:
             literal = all_of(
-                [compared(attribute, [columns[n]], like_name(p)) for n, p in wanted.items()]
+                [
+                    compared(attribute, [columns[n]], like_name(p, self._names))
+                    for n, p in wanted.items()
+                ]
             )
         if not (c.fuzzy and attribute.sounds_indexed and 0 in wanted):
             return literal
@@ -251,15 +278,16 @@ class Translator:
         _require(attribute, {"SQ"})
         if not c.conditions:
             return ALWAYS
-        name = f"items_match_{next(self._names)}"
-        column = _column(attribute)
-        text = f"({column} IS NOT NULL AND {name}({column}))"
-        return Sql(text, (), ((name, sequence_matcher(c.conditions)),))
+        return self._tested(_column(attribute), sequence_matcher(c.conditions))
 
     def empty(self, attribute: Attribute, _: Empty) -> Sql:
         """PS3.4 C.2.2.2.7."""
         column = _column(attribute)
         return Sql(f"({column} IS NULL OR {column} = '')")
+
+    def several(self, attribute: Attribute, c: AnyOf) -> Sql:
+        """PS3.4 C.2.2.2.8."""
+        return any_of([_RULES[type(each)](self, attribute, each) for each in c.conditions])
 
 
 _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
@@ -271,6 +299,7 @@ _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
     PersonName: Translator.name,
     SequenceMatch: Translator.sequence,
     Empty: Translator.empty,
+    AnyOf: Translator.several,
 }
 
 
@@ -286,7 +315,7 @@ def _column(attribute: Attribute) -> str:
     return f"{attribute.table}.{attribute.keyword}"
 
 
-def _require(attribute: Attribute, allowed: set[str]) -> None:
+def _require(attribute: Attribute, allowed: Set[str]) -> None:
     if attribute.vr not in allowed:
         raise ValueError(
             f"{attribute.keyword} ({attribute.vr}) cannot be matched like {'/'.join(allowed)}"
@@ -294,7 +323,7 @@ def _require(attribute: Attribute, allowed: set[str]) -> None:
 
 
 def _as_text(attribute: Attribute) -> Attribute:
-    return Attribute(attribute.tag, attribute.keyword, "LO", attribute.level, attribute.indexed)
+    return attribute if attribute.single else evolve(attribute, vr="LO")
 
 
 def compared(attribute: Attribute, columns: list[str], comparison: Comparison) -> Sql:
@@ -319,9 +348,14 @@ def _sounds(attribute: Attribute, key: str) -> Sql:
 
 
 def _counted(computed: Computed, condition: Condition) -> Sql:
-    if isinstance(condition, SingleValue) and (value := number(condition.value)) is not None:
-        return Sql(f"{count(computed)} = ?", (value,))
-    raise ValueError(f"{keyword_of(computed.tag)} can be matched with one number only")
+    """Compare a number of related entities; it is never empty."""
+    if isinstance(condition, AnyOf):
+        return any_of([_counted(computed, each) for each in condition.conditions])
+    wanted = condition.uids if isinstance(condition, UidList) else ()
+    if isinstance(condition, SingleValue):
+        wanted = (condition.value,)
+    numbers = [value for text in wanted if (value := number(text)) is not None]
+    return one_of(json_of(numbers))(count(computed))
 
 
 def below(computed: Computed) -> str:

@@ -1,13 +1,14 @@
 """Pieces of SQL with bound parameters: comparisons with a column that an index can serve."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
 
-# Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH); no value of a
-# representation that allows wild cards is near it.
+from pacs_core.contracts import wildcard_pattern
+
+# Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH).
 _LONGEST_PATTERN = 50_000
 _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
@@ -23,7 +24,6 @@ class Sql:
 
 
 ALWAYS = Sql("1")
-NEVER = Sql("0")
 
 
 def _join(word: str, parts: Sequence[Sql]) -> Sql:
@@ -91,17 +91,30 @@ def after(prefix: str) -> str | None:
     return stem[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
 
 
-def like(pattern: str) -> Comparison:
-    """Compare with a wild card pattern (PS3.4 C.2.2.2.4)."""
+def one_of_text(value: str) -> Comparison:
+    """Compare with each of several values in one text."""
+    wrapped = f"\\{value}\\"
+    return lambda column: Sql(f"instr('\\' || {column} || '\\', ?) > 0", (wrapped,))
+
+
+def like(pattern: str, names: Iterator[int]) -> Comparison:
+    """Compare with a wild card pattern (PS3.4 C.2.2.2.4); `names` numbers functions of ours."""
     pattern = re.sub(r"\*+", "*", pattern)
-    # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
-    globbed = pattern.replace("[", "[[]")
-    if len(globbed.encode(errors="surrogatepass")) > _LONGEST_PATTERN or "\0" in pattern:
-        return lambda column: NEVER
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix == pattern:
         return equal(pattern)
     begins = starting(prefix)
     if pattern == f"{prefix}*":
         return begins
-    return lambda column: all_of((begins(column), Sql(f"{column} GLOB ?", (globbed,))))
+    # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
+    globbed = pattern.replace("[", "[[]")
+    if len(globbed.encode(errors="surrogatepass")) <= _LONGEST_PATTERN and "\0" not in pattern:
+        return lambda column: all_of((begins(column), Sql(f"{column} GLOB ?", (globbed,))))
+    whole = wildcard_pattern(pattern)
+
+    def matching(column: str) -> Sql:
+        name = f"like_{next(names)}"
+        function = (name, lambda text: bool(whole.fullmatch(str(text))))
+        return all_of((begins(column), Sql(f"{name}({column})", (), (function,))))
+
+    return matching

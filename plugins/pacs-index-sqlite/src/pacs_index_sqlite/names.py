@@ -1,6 +1,7 @@
 """Person name patterns (PS3.4 C.2.2.2.1, C.2.2.2.4; PS3.5 §6.2.1.2)."""
 
 import re
+from collections.abc import Iterator
 
 from pacs_core.contracts import fold_name
 from pacs_index_sqlite.fragments import Comparison, any_of, like
@@ -13,10 +14,12 @@ def group_patterns(groups: tuple[str, ...]) -> dict[int, str]:
     return {number: pattern for number, pattern in folded.items() if pattern.strip("*")}
 
 
-def like_name(pattern: str) -> Comparison:
+def like_name(pattern: str, names: Iterator[int]) -> Comparison:
     """Compare with a folded name; trailing components that may be empty may be absent."""
     shorter = re.sub(r"\^[\^*]*$", "", pattern)
-    found = [like(pattern)] + ([like(shorter)] if shorter not in {"", pattern} else [])
+    found = [like(pattern, names)] + (
+        [like(shorter, names)] if shorter not in {"", pattern} else []
+    )
     return lambda column: any_of([comparison(column) for comparison in found])
 
 

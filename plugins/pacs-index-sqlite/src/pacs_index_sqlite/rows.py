@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import define, field
 
+from pacs_core.contracts import timezone_of
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import Attribute, Stored
 
@@ -24,13 +25,13 @@ class RowMaker:
     columns: tuple[str, ...] = field(init=False)
     _places: dict[int, tuple[int, bool, Attribute]] = field(factory=dict, init=False)
     _blank: list[Stored] = field(init=False)
-    _remembered: Callable[[int, Values], tuple[tuple[Stored, ...], Several]] = field(init=False)
+    _remembered: Callable[[int, Values, str], tuple[tuple[Stored, ...], Several]] = field(
+        init=False
+    )
 
     def __attrs_post_init__(self) -> None:
         # Most dates, times, numbers and names are in many instances.
-        self._remembered = lru_cache(maxsize=8192)(
-            lambda tag, values: _contents(self._places[tag][2], values)
-        )
+        self._remembered = lru_cache(maxsize=8192)(self._make)
         self.columns = tuple(c for a in self.attributes for c in a.columns)
         self._blank = [None] * len(self.columns)
         place = 0
@@ -38,6 +39,9 @@ class RowMaker:
             plain = attribute.vr != "SQ" and len(attribute.columns) == 1
             self._places[attribute.tag] = (place, plain, attribute)
             place += len(attribute.columns)
+
+    def _make(self, tag: int, values: Values, offset: str) -> tuple[tuple[Stored, ...], Several]:
+        return _contents(self._places[tag][2], values, offset)
 
     def row(self, values: Attributes) -> tuple[list[Stored], Several]:
         """Return the content of the columns, and rows for the table `several`."""
@@ -51,16 +55,20 @@ class RowMaker:
             if plain and isinstance(value, str):
                 row[place] = value or None
                 continue
+            offset = timezone_of(values) if attribute.vr == "DT" else ""
             short = isinstance(value, str) and len(value) <= _SHORT
-            made = self._remembered(tag, found) if short else _contents(attribute, found)
+            made = (self._remembered if short else self._make)(tag, found, offset)
             row[place : place + len(made[0])] = made[0]
             several += made[1]
         return row, several
 
 
-def _contents(attribute: Attribute, values: Values) -> tuple[tuple[Stored, ...], Several]:
-    several = attribute.several(values) if len(values) > 1 or attribute.sounds_indexed else []
-    return attribute.row(values), several
+def _contents(
+    attribute: Attribute, values: Values, offset: str
+) -> tuple[tuple[Stored, ...], Several]:
+    more = len(values) > 1 or attribute.sounds_indexed or offset
+    several = attribute.several(values, offset) if more else []
+    return attribute.row(values, offset), several
 
 
 def insertion(table: str, keys: Iterable[str], columns: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pacs_core.contracts import Level
 from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.errors import NewerSchemaError
+from pacs_index_sqlite.zones import note_zones
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def _keep_digests(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE instance ADD COLUMN digest BLOB")
 
 
-STEPS: tuple[Step, ...] = (_create, _note_unflushed, _keep_digests)
+STEPS: tuple[Step, ...] = (_create, _note_unflushed, _keep_digests, note_zones)
 """Step n takes a file from version n to n + 1. Append only."""
 
 

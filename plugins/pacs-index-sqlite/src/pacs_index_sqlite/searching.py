@@ -96,14 +96,15 @@ def columns_of(catalog: Catalog, query: Query) -> list[Column]:
     """Return the columns for the tags that a query wants and the index has at its level."""
     tags = sorted(query.returning & catalog.searchable(query.level))
     return [
-        _computed(catalog.computed[tag]) if tag in catalog.computed else _stored(catalog, tag)
+        _computed(catalog.computed[tag])
+        if tag in catalog.computed
+        else _stored(catalog.stored(tag, query.level))
         for tag in tags
     ]
 
 
-def _stored(catalog: Catalog, tag: int) -> Column:
-    attribute = catalog.attributes[tag]
-    return Column(tag, f"{attribute.table}.{attribute.keyword}", _decoder(attribute))
+def _stored(attribute: Attribute) -> Column:
+    return Column(attribute.tag, f"{attribute.table}.{attribute.keyword}", _decoder(attribute))
 
 
 def _decoder(attribute: Attribute) -> Callable[[Any], tuple[Any, ...]]:

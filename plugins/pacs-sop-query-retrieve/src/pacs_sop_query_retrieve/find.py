@@ -45,7 +45,13 @@ class Find(QueryRetrieveProvider):
 
     def _query(self, operation: Operation, identifier: Identifier, form: ResponseFormat) -> Query:
         agreed = agreed_options(operation)
-        matching = Matching(Option.COMBINED_DATE_TIME in agreed, Option.FUZZY_NAMES in agreed)
+        matching = Matching(
+            combined_date_time=Option.COMBINED_DATE_TIME in agreed,
+            fuzzy_names=Option.FUZZY_NAMES in agreed,
+            empty_values=Option.EMPTY_VALUES in agreed,
+            multiple_values=Option.MULTIPLE_VALUES in agreed,
+            offset=form.offset,
+        )
         most = self._config.max_results
         return Query(
             identifier.level,

@@ -1,13 +1,14 @@
 """Keys with values become conditions of the query model (PS3.4 C.2.2.2)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import frozen
 
 from pacs_core.contracts import (
+    NUMBER_VRS,
+    AnyOf,
     Condition,
     DateTimeRange,
     Empty,
@@ -18,24 +19,28 @@ from pacs_core.contracts import (
     UidList,
     Wildcard,
     fold_name,
+    plain,
+    range_bounds,
 )
 from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
 from pacs_sop_query_retrieve.identifier import mismatch
 
 EMPTY_VALUE: Final = '""'
 _WILD: Final = frozenset("*?")
+_MULTIPLE_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 _WILDCARD_VRS: Final = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 
-# Dates and times as PS3.5 Table 6.2-1 has them, ACR-NEMA punctuation included.
+# Dates and times as PS3.5 Table 6.2-1 has them, ACR-NEMA punctuation and 24:00 included.
 _DATE: Final = r"\d{8}|\d{4}\.\d{2}\.\d{2}"
 _TIME: Final = r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?"
-# A hyphen and four digits up to 1400 are an offset from UTC, else the hyphen is a range's.
-_DATE_TIME: Final = r"\d{4}(?:\d{2}){0,5}(?:\.\d{1,6})?(?:[+-](?:0\d|1[0-4])[0-5]\d)?"
+# A hyphen and four digits up to 1200 are an offset from UTC, else the hyphen is a range's.
+_DATE_TIME: Final = (
+    r"\d{4}(?:\d{2}){0,5}(?:\.\d{1,6})?(?:\+(?:0\d|1[0-4])[0-5]\d|-(?:0\d|1[0-2])[0-5]\d)?"
+)
 _FORMS: Final = {
-    vr: (re.compile(form), re.compile(f"({form})?-({form})?"))
+    vr: (re.compile(form, re.ASCII), re.compile(f"({form})?-({form})?", re.ASCII))
     for vr, form in {"DA": _DATE, "TM": _TIME, "DT": _DATE_TIME}.items()
 }
-_FULL_DATE_TIME_LENGTH: Final = 14
 
 _DATED: Final = (
     "Study",
@@ -43,19 +48,31 @@ _DATED: Final = (
     "Acquisition",
     "Content",
     "InstanceCreation",
-    "PatientBirth",
     "PerformedProcedureStepStart",
     "PerformedProcedureStepEnd",
 )
-_PAIRS: Final = {tag_of(what + "Date"): tag_of(what + "Time") for what in _DATED}
+DATE_AND_TIME: Final = {tag_of(what + "Date"): tag_of(what + "Time") for what in _DATED}
+"""Dates that make a moment with their time. A date of birth does not move with a zone."""
 
 
 @frozen
 class Matching:
-    """How to match where the standard leaves it to negotiation (PS3.4 C.5.1.1)."""
+    """How to match where the standard leaves it to negotiation (PS3.4 C.5.1.1).
+
+    Attributes
+    ----------
+    combined_date_time, fuzzy_names, empty_values, multiple_values : bool
+        Whether it was negotiated. Without empty values, two quotation marks match what is empty,
+        and what has just that text; without multiple values, one of several is enough.
+    offset : str
+        Of the zone in which dates and times are meant: Timezone Offset From UTC of the request.
+    """
 
     combined_date_time: bool = False
     fuzzy_names: bool = False
+    empty_values: bool = False
+    multiple_values: bool = False
+    offset: str = ""
 
     def conditions(self, keys: Attributes, tags: Iterable[int]) -> tuple[Condition, ...]:
         """Return the conditions that the values of `tags` among `keys` express.
@@ -66,117 +83,142 @@ class Matching:
             A900H, with the offending key.
         """
         found = [
-            condition
-            for tag in sorted(tags)
-            if (condition := self._condition(tag, keys.get(tag, ()))) is not None
+            condition for tag in sorted(tags) for condition in self._key(tag, keys.get(tag, ()))
         ]
-        return tuple(_combined(found) if self.combined_date_time else found)
+        paired = list(self._paired(found))
+        for condition in paired:
+            _check_order(condition)
+        return tuple(paired)
 
-    def _condition(self, tag: int, values: tuple[Value, ...]) -> Condition | None:
-        """Return the condition of one key; None is universal matching (PS3.4 C.2.2.2.3)."""
+    def _key(self, tag: int, values: tuple[Value, ...]) -> Iterable[Condition]:
+        """Return the conditions of one key; none is universal matching (PS3.4 C.2.2.2.3)."""
         vr = vr_of(tag)
         items = [value for value in values if not isinstance(value, str)]
         if bool(items) != (vr == "SQ" and bool(values)):
             raise mismatch(tag, f"{keyword_of(tag)} is of VR {vr}")
         if items:
             return self._sequence(tag, items)
-        return self._value(tag, vr, tuple(value for value in values if isinstance(value, str)))
+        return self._values(tag, vr, [text for text in values if isinstance(text, str) and text])
 
-    def _sequence(self, tag: int, items: list[Attributes]) -> Condition | None:
+    def _sequence(self, tag: int, items: list[Attributes]) -> Iterable[Condition]:
         """Match a sequence by its one item (PS3.4 C.2.2.2.6); the parser has capped the depth."""
         if len(items) > 1:
             raise mismatch(tag, f"{keyword_of(tag)} may have one item only")
         conditions = self.conditions(items[0], items[0])
-        return SequenceMatch(tag, conditions) if conditions else None
+        return (SequenceMatch(tag, conditions),) if conditions else ()
 
-    def _value(self, tag: int, vr: str, texts: tuple[str, ...]) -> Condition | None:
-        if not any(texts) or (len(texts) == 1 and not texts[0].strip("*")):
+    def _values(self, tag: int, vr: str, texts: list[str]) -> Iterable[Condition]:
+        """Match any of several values, or all where that was negotiated (PS3.4 C.2.2.2.8)."""
+        every = self.multiple_values and len(texts) > 1 and vr in _MULTIPLE_VRS
+        if every and any(_WILD & set(text) for text in texts):
+            raise mismatch(tag, f"{keyword_of(tag)}: several values take no wild card")
+        found = [self._value(tag, vr, text) for text in texts]
+        conditions = [condition for condition in found if condition is not None]
+        if every or len(conditions) == 1 == len(found):
+            return conditions
+        if not conditions or len(conditions) < len(found):
+            return ()
+        singles = [c.value for c in conditions if isinstance(c, SingleValue)]
+        if len(singles) == len(conditions) and vr not in _FORMS and vr not in NUMBER_VRS:
+            return (UidList(tag, tuple(singles)),)
+        return (AnyOf(tag, tuple(conditions)),)
+
+    def _value(self, tag: int, vr: str, text: str) -> Condition | None:
+        if not text.strip("*"):
             return None
-        if texts == (EMPTY_VALUE,):
-            return Empty(tag)
-        if vr == "UI" or len(texts) > 1:
-            return _values(tag, vr, texts)
+        if text == EMPTY_VALUE:
+            return self._empty(tag, vr)
         if vr == "PN":
-            return self._name(tag, texts[0])
-        return _MATCHERS.get(vr, SingleValue)(tag, texts[0])
+            return self._name(tag, text)
+        if vr in _FORMS:
+            return self._moment(tag, vr, text.strip())
+        if vr in _WILDCARD_VRS and _WILD & set(text):
+            return Wildcard(tag, text)
+        if vr == "UI" and _WILD & set(text):
+            raise mismatch(tag, f"{keyword_of(tag)}: a UID takes no wild card")
+        return SingleValue(tag, text)
+
+    def _empty(self, tag: int, vr: str) -> Condition:
+        """Match what is empty (PS3.4 C.2.2.2.7)."""
+        empty = Empty(tag)
+        if self.empty_values or vr not in _WILDCARD_VRS:
+            return empty
+        return AnyOf(tag, (empty, SingleValue(tag, EMPTY_VALUE)))
 
     def _name(self, tag: int, text: str) -> Condition | None:
-        """Match a name by its component groups (PS3.5 §6.2.1.2)."""
-        groups = tuple(fold_name(group) for group in text.split("="))
-        if len(groups) > 3:
-            raise mismatch(tag, f"{keyword_of(tag)} has more than three component groups")
+        """Match a name by its component groups, of which there are three (PS3.5 §6.2.1.2)."""
+        groups = tuple(fold_name(group) for group in text.split("=")[:3])
         while groups and not groups[-1]:
             groups = groups[:-1]
         return PersonName(tag, groups, self.fuzzy_names) if groups else None
 
+    def _moment(self, tag: int, vr: str, text: str) -> Condition | None:
+        """Match a date or time, or a range of them, open ones included (PS3.4 C.2.2.2.5)."""
+        offset = self.offset if vr == "DT" else ""
+        single, both = _FORMS[vr]
+        if single.fullmatch(text):
+            if vr == "DA":
+                return SingleValue(tag, plain(vr, text))
+            # Times of any precision are equal if they name the same interval.
+            return Range(tag, text, text, offset)
+        match = both.fullmatch(text)
+        if match is None:
+            raise mismatch(tag, f"{keyword_of(tag)} is neither a {vr} nor a range of them")
+        start, end = (bound or "" for bound in match.groups())
+        return Range(tag, start, end, offset) if start or end else None
 
-def _values(tag: int, vr: str, texts: tuple[str, ...]) -> Condition:
-    """Match a list of UIDs, or of other plain values (PS3.4 C.2.2.2.2, C.2.2.2.8)."""
-    if vr in _FORMS or vr == "PN" or (vr in _WILDCARD_VRS and _WILD & set("".join(texts))):
-        raise mismatch(tag, f"{keyword_of(tag)} may have one value only")
-    given = tuple(filter(None, texts))
-    return SingleValue(tag, given[0]) if len(given) == 1 else UidList(tag, given)
+    def _paired(self, conditions: list[Condition]) -> Iterator[Condition]:
+        """Match a date with its time, where that was negotiated or a zone demands it.
 
-
-def _text(tag: int, text: str) -> Condition:
-    """Match by wild card where there is one (PS3.4 C.2.2.2.4)."""
-    return Wildcard(tag, text) if _WILD & set(text) else SingleValue(tag, text)
-
-
-def _date(tag: int, text: str) -> Condition | None:
-    if _FORMS["DA"][0].fullmatch(text):
-        return SingleValue(tag, text.replace(".", ""))
-    return _range(tag, text)
-
-
-def _time(tag: int, text: str) -> Condition | None:
-    # Times of any precision are equal if they name the same interval, so both forms are ranges.
-    if _FORMS[vr_of(tag)][0].fullmatch(text):
-        moment = _local(tag, text)
-        return Range(tag, moment, moment)
-    return _range(tag, text)
-
-
-def _range(tag: int, text: str) -> Condition | None:
-    """Match a range, open ones included (PS3.4 C.2.2.2.5)."""
-    vr = vr_of(tag)
-    match = _FORMS[vr][1].fullmatch(text)
-    if match is None:
-        raise mismatch(tag, f"{keyword_of(tag)} is neither a {vr} nor a range of them")
-    start, end = (_local(tag, bound or "") for bound in match.groups())
-    return Range(tag, start, end) if start or end else None
+        PS3.4 C.2.2.2.5.4, C.2.2.2.1.3. A single date is a range of one day.
+        """
+        ranges = {c.tag: r for c in conditions if (r := _as_range(c)) is not None}
+        taken: dict[int, Condition] = {}
+        for date, time in DATE_AND_TIME.items():
+            both = date in ranges and time in ranges and self.combined_date_time
+            combined = both and all(isinstance(c, Range) for c in conditions if c.tag == date)
+            if combined or (self.offset and (date in ranges or time in ranges)):
+                d, t = (ranges.get(tag, Range(tag, "", "")) for tag in (date, time))
+                pair = DateTimeRange(
+                    date, time, d.start, t.start, d.end, t.end, combined, self.offset
+                )
+                taken.update(dict.fromkeys((date, time), pair))
+        yield from dict.fromkeys(taken.get(c.tag, c) for c in conditions)
 
 
-def _local(tag: int, text: str) -> str:
-    """Return a date-time without its offset from UTC, in the local time that lack of one means."""
-    moment, sign, offset = text.partition("+") if "+" in text else text.partition("-")
-    if not sign:
-        return text
-    whole, dot, fraction = moment.partition(".")
-    if len(whole) != _FULL_DATE_TIME_LENGTH:
-        raise mismatch(tag, f"{keyword_of(tag)} with an offset needs seconds")
-    try:
-        instant = datetime.strptime(whole + sign + offset, "%Y%m%d%H%M%S%z")
-        return instant.astimezone().strftime("%Y%m%d%H%M%S") + dot + fraction
-    except (ValueError, OverflowError) as error:
-        raise mismatch(tag, f"{keyword_of(tag)} is no date-time") from error
+def _as_range(condition: Condition) -> Range | None:
+    if isinstance(condition, Range):
+        return condition
+    if isinstance(condition, SingleValue) and vr_of(condition.tag) == "DA":
+        return Range(condition.tag, condition.value, condition.value)
+    return None
 
 
-_MATCHERS: Final[dict[str, Callable[[int, str], Condition | None]]] = {
-    **dict.fromkeys(_WILDCARD_VRS, _text),
-    "DA": _date,
-    "TM": _time,
-    "DT": _time,
-}
+def _check_order(condition: Condition) -> None:
+    """Refuse a range that ends before it begins, and bounds that are no moments.
+
+    "Less or equal" is demanded of the first (PS3.4 C.2.2.2.5.1 to .3), and times across midnight
+    are not supported. Nothing could match: the requestor had better be told.
+    """
+    if isinstance(condition, DateTimeRange):
+        tag, bounds = condition.tag, _bounds(condition)
+    elif isinstance(condition, Range):
+        tag = condition.tag
+        try:
+            bounds = range_bounds(vr_of(tag), condition.start, condition.end, condition.offset)
+        except ValueError as error:
+            raise mismatch(tag, f"{keyword_of(tag)} is no date-time") from error
+    else:
+        for each in condition.conditions if isinstance(condition, AnyOf) else ():
+            _check_order(each)
+        return
+    if any(low > high for low, high in bounds):
+        raise mismatch(tag, f"{keyword_of(tag)}: the range ends before it begins")
 
 
-def _combined(conditions: list[Condition]) -> Iterator[Condition]:
-    """Make one range of a date range and its time range (PS3.4 C.2.2.2.5.4)."""
-    ranges = {c.tag: c for c in conditions if isinstance(c, Range)}
-    pairs = {date: _PAIRS[date] for date in ranges if _PAIRS.get(date) in ranges}
-    for condition in conditions:
-        if isinstance(condition, Range) and condition.tag in pairs:
-            date, time = condition, ranges[pairs[condition.tag]]
-            yield DateTimeRange(date.tag, time.tag, date.start, time.start, date.end, time.end)
-        elif not isinstance(condition, Range) or condition.tag not in pairs.values():
-            yield condition
+def _bounds(condition: DateTimeRange) -> tuple[tuple[str, str], ...]:
+    dates = range_bounds("DA", condition.start_date, condition.end_date)[0]
+    times = range_bounds("TM", condition.start_time, condition.end_time)[0]
+    if condition.combined:
+        return ((dates[0] + times[0], dates[1] + times[1]),)
+    return dates, times

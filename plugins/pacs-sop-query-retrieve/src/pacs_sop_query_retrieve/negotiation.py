@@ -19,7 +19,13 @@ class Option(IntEnum):
     MULTIPLE_VALUES = 6
 
 
-_ALWAYS: Final = {Option.RELATIONAL, Option.COMBINED_DATE_TIME, Option.EMPTY_VALUES}
+_ALWAYS: Final = {
+    Option.RELATIONAL,
+    Option.COMBINED_DATE_TIME,
+    Option.TIMEZONE_ADJUSTMENT,
+    Option.EMPTY_VALUES,
+    Option.MULTIPLE_VALUES,
+}
 
 
 def find_options(config: QueryRetrieveConfig) -> frozenset[Option]:

@@ -3,6 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pacs_core.contracts import (
+    MOMENT_VRS,
+    TIMEZONE_OFFSET,
+    archive_offset,
+    comparables,
+    offset_text,
+    timezone_of,
+)
 from pacs_core.dataset import (
     Attributes,
     UnencodableValue,
@@ -10,21 +18,24 @@ from pacs_core.dataset import (
     best_character_set,
     encode_attributes,
     items,
+    tag_of,
     texts,
+    vr_of,
 )
 from pacs_sop_query_retrieve.identifier import Identifier
+from pacs_sop_query_retrieve.matching import DATE_AND_TIME
 from pacs_sop_query_retrieve.models import (
     INSTANCE_AVAILABILITY,
     QUERY_RETRIEVE_LEVEL,
     RETRIEVE_AE_TITLE,
     SPECIFIC_CHARACTER_SET,
-    TIMEZONE_OFFSET,
 )
 
 _OURS: Final = frozenset(
     {QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, INSTANCE_AVAILABILITY, SPECIFIC_CHARACTER_SET}
 )
 _NO_MATCHING: Final = _OURS | {TIMEZONE_OFFSET}
+_BIRTH: Final = frozenset({tag_of("PatientBirthDate"), tag_of("PatientBirthTime")})
 
 
 class ResponseFormat:
@@ -48,22 +59,27 @@ class ResponseFormat:
         transfer_syntax_uid: str,
         ae_title: str,
     ) -> None:
-        requested = identifier.keys.keys() - _OURS
-        self.returning = frozenset(requested & searchable)
-        self.matched = self.returning - _NO_MATCHING
+        requested = identifier.keys.keys() - _NO_MATCHING
+        self.matched = frozenset(requested & searchable)
         self.unsupported = frozenset(requested - searchable)
+        self.offset = timezone_of(identifier.keys)
+        zoned = TIMEZONE_OFFSET in identifier.keys or any(
+            vr_of(tag) in MOMENT_VRS for tag in self.matched - _BIRTH
+        )
+        known = searchable & {TIMEZONE_OFFSET}
+        self.returning = self.matched | known if zoned else self.matched
         self._transfer_syntax = transfer_syntax_uid
         self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET)
         self._fixed = self._fixed_attributes(identifier, ae_title)
         self._inner = {
             tag: nested[0]
-            for tag in self.returning
+            for tag in self.matched
             if (nested := items(identifier.keys, tag)) and nested[0]
         }
 
     def _fixed_attributes(self, identifier: Identifier, ae_title: str) -> Attributes:
         """Return what is the same in every response; unsupported keys are of zero length."""
-        fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(self.returning | self.unsupported, ())
+        fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(self.matched | self.unsupported, ())
         fixed[QUERY_RETRIEVE_LEVEL] = (identifier.level.value,)
         fixed[RETRIEVE_AE_TITLE] = (ae_title,)
         if INSTANCE_AVAILABILITY in identifier.keys:
@@ -73,9 +89,25 @@ class ResponseFormat:
     def encode(self, match: Attributes) -> bytes:
         """Return the identifier of the response for a match."""
         attributes = {**self._fixed, **match}
+        if TIMEZONE_OFFSET in self.returning:
+            attributes.pop(TIMEZONE_OFFSET, None)
+            attributes |= self._zone(match)
         for tag, asked in self._inner.items():
             attributes[tag] = tuple(_only(asked, item) for item in items(attributes, tag))
         return self._encode(attributes)
+
+    def _zone(self, match: Attributes) -> Attributes:
+        """Return the offset from UTC of a match's times; it is never sent empty.
+
+        To a request that names a zone, times without an offset are of the archive's zone.
+        """
+        offset = timezone_of(match)
+        dates = [(match.get(d), match.get(t)) for d, t in DATE_AND_TIME.items() if match.get(d)]
+        if not offset and self.offset and dates:
+            (date, time), noon = dates[0], ("12",)
+            forms = (*_form("DA", date), *_form("TM", time or noon))
+            offset = offset_text(archive_offset("".join(forms)))
+        return {TIMEZONE_OFFSET: (offset,)} if offset else {}
 
     def _encode(self, attributes: Attributes) -> bytes:
         character_set = best_character_set(attributes, self._character_set)
@@ -97,3 +129,7 @@ class ResponseFormat:
 def _only(asked: Attributes, item: Attributes) -> Mapping[int, tuple[Value, ...]]:
     """Return the attributes of an item that were asked for (PS3.4 C.2.2.2.6)."""
     return {tag: item.get(tag, ()) for tag in asked}
+
+
+def _form(vr: str, values: tuple[Value, ...] | None) -> tuple[str, ...]:
+    return comparables(vr, str((values or ("",))[0]))

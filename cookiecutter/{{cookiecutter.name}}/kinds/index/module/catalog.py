@@ -15,17 +15,18 @@ _KEPT: Final = {
         StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID StudyDescription
         ReferringPhysicianName NameOfPhysiciansReadingStudy ProcedureCodeSequence
         AdmittingDiagnosesDescription PatientAge PatientSize PatientWeight
+        TimezoneOffsetFromUTC
     """,
     Level.SERIES: """
         SeriesInstanceUID Modality SeriesNumber SeriesDate SeriesTime SeriesDescription
         BodyPartExamined Laterality ProtocolName OperatorsName PerformingPhysicianName
         InstitutionName StationName Manufacturer PerformedProcedureStepStartDate
-        PerformedProcedureStepStartTime RequestAttributesSequence
+        PerformedProcedureStepStartTime RequestAttributesSequence TimezoneOffsetFromUTC
     """,
     Level.IMAGE: """
         SOPInstanceUID SOPClassUID InstanceNumber AcquisitionNumber AcquisitionDateTime
         ContentDate ContentTime ImageType Rows Columns NumberOfFrames ConceptNameCodeSequence
-        CompletionFlag VerificationFlag ContentLabel ContentDescription
+        CompletionFlag VerificationFlag ContentLabel ContentDescription TimezoneOffsetFromUTC
     """,
 }
 _STUDY: Final = tag_of("StudyInstanceUID")

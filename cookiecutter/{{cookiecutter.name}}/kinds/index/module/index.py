@@ -12,9 +12,9 @@ from pacs_core.contracts import (
     Level,
     Query,
     StoredInstance,
+    matches,
 )
 from pacs_core.dataset import Attributes, Value, tag_of, texts
-from pacs_core.testing.memory_matching import matches
 
 from {{ cookiecutter.__package }}.catalog import Catalog, Leaf
 

@@ -19,13 +19,14 @@ _KEPT = {
         BodyPartExamined Laterality ProtocolName OperatorsName PerformingPhysicianName
         InstitutionName InstitutionalDepartmentName StationName Manufacturer
         ManufacturerModelName PerformedProcedureStepStartDate PerformedProcedureStepStartTime
-        RequestAttributesSequence
+        RequestAttributesSequence TimezoneOffsetFromUTC
     """,
     Level.IMAGE: """
         SOPInstanceUID SOPClassUID InstanceNumber AcquisitionNumber AcquisitionDateTime
         ContentDate ContentTime InstanceCreationDate InstanceCreationTime ImageType Rows Columns
         BitsAllocated NumberOfFrames ConceptNameCodeSequence CompletionFlag VerificationFlag
         ContentLabel ContentDescription PresentationCreationDate ReferencedSeriesSequence
+        TimezoneOffsetFromUTC
     """,
 }
 _COMPUTED = {

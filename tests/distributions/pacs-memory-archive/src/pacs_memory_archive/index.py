@@ -6,9 +6,16 @@ from itertools import islice
 from anyio.lowlevel import checkpoint
 from attrs import evolve, frozen
 
-from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.contracts import (
+    Durability,
+    Index,
+    InstanceRecord,
+    Level,
+    Query,
+    StoredInstance,
+    matches,
+)
 from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
-from pacs_core.testing.memory_matching import matches
 from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED
 
 _PATIENT_ID = tag_of("PatientID")
