@@ -34,7 +34,8 @@ def _maximum_length(item: Cursor) -> int:
 
 
 def _class_uid(item: Cursor) -> str:
-    return item.uid(item.rest())
+    # Nothing depends on it, and peers send it empty.
+    return item.optional_uid(item.rest())
 
 
 def _version_name(item: Cursor) -> str:

@@ -73,14 +73,22 @@ class Cursor:
 
     def uid(self, data: memoryview) -> str:
         """Check and return a UID (PS3.8 Annex F); trailing padding is not significant."""
+        value = self.optional_uid(data)
+        if not value:
+            raise self.malformed(f"{bytes(data[:80])!r} is not a UID")
+        return value
+
+    def optional_uid(self, data: memoryview) -> str:
+        """Return a UID like :meth:`uid`; nothing if it is empty or none."""
         value = bytes(data).rstrip(b"\0 ")
-        if not _UID.fullmatch(value):
-            raise self.malformed(f"{value[:80]!r} is not a UID")
-        return value.decode("ascii")
+        return value.decode("ascii") if _UID.fullmatch(value) else ""
 
     def ae_title(self, what: str) -> str:
-        """Check and return an AE title: leading and trailing spaces are not significant."""
-        value = bytes(self.take(AE_TITLE_LENGTH, what)).rstrip(b"\0")
+        """Check and return an AE title: leading and trailing spaces are not significant.
+
+        Some peers end it as C does: what follows a NUL is what was in the memory there before.
+        """
+        value, _, _ = bytes(self.take(AE_TITLE_LENGTH, what)).partition(b"\0")
         if not _AE_TITLE.fullmatch(value):
             raise self.malformed(f"{what} {value!r} has characters outside ISO 646 Basic G0")
         return value.decode("ascii").strip(" ")

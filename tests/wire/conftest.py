@@ -97,9 +97,10 @@ class Wire:
         application: str = "1.2.840.10008.3.1.1.1",
         called: bytes = b"PACS",
         calling: bytes = b"RAW",
+        user: bytes = b"",
     ) -> bytes:
         """A-ASSOCIATE-RQ of these items, right or wrong (PS3.8 §9.3.2)."""
-        user = cls.item(0x50, cls.item(0x51, struct.pack(">I", 16384)))
+        user = cls.item(0x50, cls.item(0x51, struct.pack(">I", 16384)) + user)
         body = struct.pack(">HH16s16s32x", version, 0, called.ljust(16), calling.ljust(16))
         body += cls.item(0x10, application.encode()) + b"".join(items) + user
         return struct.pack(">BxI", 1, len(body)) + body

@@ -122,6 +122,17 @@ TOLERATED = {
     "all version bits": lambda w: w.handmade(w.context(1), version=0xFFFF),
     "unknown items": lambda w: w.handmade(w.item(0x77, b"??"), w.context(1), w.item(0xFF, b"")),
     "called AE title of spaces": lambda w: w.handmade(w.context(1), called=b""),
+    "AE title padded with NULs": lambda w: w.handmade(
+        w.context(1), called=b"PACS".ljust(16, b"\0"), calling=b"RAW".ljust(16, b"\0")
+    ),
+    "AE title of spaces and NULs": lambda w: w.handmade(
+        w.context(1), called=b"PACS \0  \0", calling=bytes(16)
+    ),
+    "memory behind an AE title": lambda w: w.handmade(w.context(1), calling=b"RAW\0\xff\x1b[2J"),
+    "empty implementation class UID": lambda w: w.handmade(w.context(1), user=w.item(0x52, b"")),
+    "implementation class UID that is none": lambda w: w.handmade(
+        w.context(1), user=w.item(0x52, b"Acme 1.0")
+    ),
     "unsupported contexts only": lambda w: w.handmade(w.context(1, "1.2.3.4")),
     "unknown transfer syntax": lambda w: w.handmade(w.context(1, transfer="1.2.3.4")),
 }
@@ -133,6 +144,19 @@ def test_odd_request_is_accepted(wire, dial, name):
     answer = peer.read_pdu()
     assert answer is not None
     assert answer[0] == 0x02
+    peer.release()
+
+
+def test_an_ae_title_ends_at_its_first_nul(wire, dial):
+    """As C ends it; what is recorded, and what rights depend on, is what stands before it."""
+    called, calling = b"PACS\0\0\0\0", b"CT-2 \0garbage"
+    request = wire.handmade(wire.context(1), called=called, calling=calling)
+    decoded = decode(request)
+    assert (decoded.called_ae_title, decoded.calling_ae_title) == ("PACS", "CT-2")
+    peer = dial().send(request)
+    answer = peer.read_pdu()
+    # The answer repeats the title as it was understood (PS3.8 Table 9-17).
+    assert answer[10:42] == b"PACS".ljust(16) + b"CT-2".ljust(16)
     peer.release()
 
 

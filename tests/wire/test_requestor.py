@@ -42,6 +42,26 @@ async def echo(peer: Peer, **options) -> Command:
 
 # --- before the association
 
+
+@pytest.mark.parametrize("class_uid", [b"", bytes(4), b"Acme 1.0"])
+async def test_an_answer_of_an_unconventional_peer(server, wire, class_uid):
+    """Titles padded with NULs (PS3.8 Table 9-17: not tested), no implementation class UID."""
+
+    def script(peer, wire=wire):
+        peer.read_pdu()
+        accepted = wire.item(0x21, bytes([1, 0, 0, 0]) + wire.item(0x40, b"1.2.840.10008.1.2"))
+        user = wire.item(0x51, bytes([0, 0, 64, 0])) + wire.item(0x52, class_uid)
+        head = bytes([0, 1, 0, 0]) + b"SERVER".ljust(16, b"\0") * 2 + bytes(32)
+        items = wire.item(0x10, b"1.2.840.10008.3.1.1.1") + accepted + wire.item(0x50, user)
+        peer.send(wire.pdu(2, head + items))
+        peer.response()
+        peer.send(wire.echo_response())
+        peer.read_pdu()
+        peer.send(wire.RELEASE_RP)
+
+    assert (await echo(server(script))).status == 0x0000
+
+
 SILENT_OR_WRONG = {
     "says nothing": (lambda p, w: p.until_closed(), PeerTimeoutError),
     "half an AC": (lambda p, w: (p.send(b"\x02\0\0\0\0\x50"), p.until_closed()), PeerTimeoutError),
