@@ -1,7 +1,7 @@
 """The composition root: from configuration and plugins to a running node."""
 
 from pacs_core.app.archive import OpenArchive, open_archive
-from pacs_core.app.assembly import Assembly, assemble
+from pacs_core.app.assembly import Assembly, assemble, assemble_file
 from pacs_core.app.capabilities import CAPABILITIES, Capability, missing_capabilities
 from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.frames import read_frame
@@ -21,6 +21,7 @@ __all__ = [
     "StartError",
     "Supervisor",
     "assemble",
+    "assemble_file",
     "ignore_harmless_signals",
     "missing_capabilities",
     "open_archive",

@@ -1,12 +1,20 @@
 """From a configuration to registered plugins: everything before the first component exists."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from pacs_core.config import Config, ConfigError, structure_plugin_configs
+from pacs_core.config import (
+    Config,
+    ConfigError,
+    Overrides,
+    inspect_config,
+    inspect_plugin_configs,
+)
 from pacs_core.contracts import (
     AuditSinkDescriptor,
     CodecDescriptor,
@@ -15,7 +23,7 @@ from pacs_core.contracts import (
     PluginInfo,
     Setup,
 )
-from pacs_core.plugins import PluginManager, PluginRecord, PluginState, Registry
+from pacs_core.plugins import PluginError, PluginManager, PluginRecord, PluginState, Registry
 from pacs_core.transcoding import CodecChoiceError, CodecTable, codec_table
 
 logger = logging.getLogger(__name__)
@@ -113,6 +121,19 @@ class Assembly:
         if missing:
             raise ConfigError([f"audit.required: no audit sink {name!r}" for name in missing])
 
+    def problems(self) -> list[str]:
+        """Return what the configuration asks for and no plugin provides."""
+        archive = self.config.archive
+        named = {kind for kind, label in _LABELS.items() if getattr(archive, label) is not None}
+        checks: list[Callable[[], object]] = [partial(self.choose, kind) for kind in named]
+        found: list[str] = []
+        for check in (*checks, self.check_audit, self.codecs):
+            try:
+                check()
+            except ConfigError as error:
+                found += error.problems
+        return sorted(found)
+
 
 def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     """Load plugins, structure their configs, and let them register.
@@ -126,15 +147,54 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     Raises
     ------
     ConfigError
-        With every problem in every plugin's table.
+        With every problem in every plugin's table, and all that no plugin provides.
     PluginError
-        A required plugin is not available.
+        A required plugin is not available, and nothing else is wrong.
     """
     manager = manager or PluginManager(config.plugins)
-    configs = structure_plugin_configs(manager, config)
-    assembly = Assembly(config, manager, configs)
+    found = inspect_plugin_configs(manager, config)
+    # A plugin whose table is wrong registers nevertheless, to show what else is wrong.
+    assembly = Assembly(config, manager, {**found.defaults, **found.configs})
     assembly.registry.collect(manager, assembly.setup_for)
-    manager.check_required()
-    assembly.check_audit()
-    assembly.codecs()
+    problems = [*found.problems, *assembly.problems()]
+    try:
+        manager.check_required()
+    except PluginError as error:
+        if not problems:
+            raise
+        problems.append(str(error))
+    if problems:
+        raise ConfigError(problems)
+    return assembly
+
+
+def assemble_file(path: Path | None = None, overrides: Overrides | None = None) -> Assembly:
+    """Load a configuration, and assemble it.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Config file; see :func:`pacs_core.config.find_config`.
+    overrides : mapping, optional
+        As for :func:`pacs_core.config.load_config`.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the kernel's tables and the plugins', and all that no plugin provides.
+    PluginError
+        A required plugin is not available, and nothing else is wrong.
+    """
+    config, problems = inspect_config(path, overrides)
+    if any(problem.startswith(("plugins.", "plugins:")) for problem in problems):
+        raise ConfigError(problems)  # which plugins may be imported is not known
+    try:
+        assembly = assemble(config)
+    except (ConfigError, PluginError) as error:
+        if not problems:
+            raise
+        more = error.problems if isinstance(error, ConfigError) else (str(error),)
+        raise ConfigError([*problems, *more]) from error
+    if problems:
+        raise ConfigError(problems)
     return assembly

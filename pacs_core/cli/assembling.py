@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pacs_core.app import Assembly, assemble
+from pacs_core.app import Assembly, assemble_file
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LocalOptions
-from pacs_core.config import load_config
 
 Overrides = Mapping[str, Mapping[str, Any]]
 
@@ -29,8 +28,9 @@ def load_assembly(path: Path | None, overrides: Overrides | None = None) -> Asse
     Raises
     ------
     ConfigError
-        With every problem of the kernel's tables and the plugins'.
+        With every problem of the kernel's tables and the plugins', and all that no plugin
+        provides.
     PluginError
         A required plugin is not available.
     """
-    return assemble(load_config(path, overrides))
+    return assemble_file(path, overrides)

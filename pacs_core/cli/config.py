@@ -2,7 +2,7 @@
 
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.options import LOCAL, LocalOptions
-from pacs_core.config import effective_tables, to_toml
+from pacs_core.config import ConfigError, effective_tables, to_toml
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 
 
@@ -19,6 +19,12 @@ def show(*, options: LocalOptions = LOCAL) -> None:
 def check(*, options: LocalOptions = LOCAL) -> None:
     """Name every problem of the configuration; the exit code is 2 if there is any."""
     assembly = assemble_local(options)
+    problems: list[str] = []
     for kind in (ObjectStoreDescriptor, IndexDescriptor):
-        assembly.choose(kind)
+        try:
+            assembly.choose(kind)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
     print("the configuration is sound")

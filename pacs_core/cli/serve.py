@@ -10,7 +10,7 @@ from pacs_core.app import (
     Assembly,
     Place,
     Supervisor,
-    assemble,
+    assemble_file,
     ignore_harmless_signals,
     record_configuration_error,
 )
@@ -22,7 +22,7 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
-from pacs_core.config import ConfigError, Overrides, load_config
+from pacs_core.config import ConfigError, Overrides
 from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.dataset import load_dictionary
 from pacs_core.plugins import PluginError
@@ -82,7 +82,7 @@ def serve(
 def _assemble(config: Path | None, overrides: Overrides) -> Assembly:
     """Assemble the node; what keeps it from starting goes into the audit trail."""
     try:
-        return assemble(load_config(config, overrides))
+        return assemble_file(config, overrides)
     except (ConfigError, PluginError) as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         configure_logging("critical")  # the problems are reported once, by who catches this

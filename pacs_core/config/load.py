@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 
 from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
@@ -86,7 +86,7 @@ def inspect_config(
         table = tables.setdefault(name, {})
         if isinstance(table, dict):
             table.update({key: value for key, value in values.items() if value is not None})
-    known = {field.name: field.type for field in fields(Config)}
+    known = {each.name: each.type for each in fields(Config)}
     unknown = sorted(tables.keys() - known.keys())
     problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]
     config = _structure({n: t for n, t in tables.items() if n in known}, problems)
@@ -137,7 +137,7 @@ def structure_plugin_configs(manager: PluginManager, config: Config) -> dict[str
     """
     found = inspect_plugin_configs(manager, config)
     if found.problems:
-        raise ConfigError([*found.unknown, *chain.from_iterable(found.wrong.values())])
+        raise ConfigError(found.problems)
     return dict(found.configs)
 
 
@@ -153,22 +153,26 @@ class PluginConfigs:
         Problems of a plugin's table.
     unknown : list of str
         Problems of tables that belong to no plugin.
+    defaults : mapping of str to object
+        What the plugins of `wrong` would have without their tables, if they can do without.
     """
 
     configs: Mapping[str, object]
     wrong: Mapping[str, Sequence[str]]
     unknown: Sequence[str]
+    defaults: Mapping[str, object] = field(factory=dict)
 
     @property
-    def problems(self) -> bool:
-        """Whether anything is wrong."""
-        return bool(self.wrong or self.unknown)
+    def problems(self) -> list[str]:
+        """All that is wrong."""
+        return [*self.unknown, *chain.from_iterable(self.wrong.values())]
 
 
 def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConfigs:
     """Structure every loaded plugin's config, whatever is wrong with others."""
     configs: dict[str, object] = {}
     wrong: dict[str, Sequence[str]] = {}
+    defaults: dict[str, object] = {}
     schemas = {record.name: schema for record, schema in _schemas(manager)}
     for name, schema in schemas.items():
         try:
@@ -176,10 +180,12 @@ def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConf
             configs[name] = structure(table, schema, f"plugin.{name}")
         except ConfigError as error:
             wrong[name] = error.problems
+            with suppress(ConfigError):
+                defaults[name] = structure({}, schema, "")
     for record in manager.loaded:
         if config.plugin.get(record.name) and record.name not in schemas:
             wrong[record.name] = [f"plugin.{record.name}: this plugin has no configuration"]
-    return PluginConfigs(configs, wrong, _unknown_tables(manager, config))
+    return PluginConfigs(configs, wrong, _unknown_tables(manager, config), defaults)
 
 
 def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:

@@ -35,6 +35,53 @@ def test_check_finds_a_store_that_is_not_there(pacs, tmp_path: Path) -> None:
     assert "archive.store: no plugin provides 'shelf'" in result.err
 
 
+def test_all_problems_are_reported_at_once(pacs, tmp_path: Path) -> None:
+    """Of the kernel's tables, of the plugins', and what no plugin provides."""
+    (tmp_path / "pacs.toml").write_text(
+        """
+        [node]
+        port = "x"
+        [archive]
+        store = "shelf"
+        index = "cards"
+        [audit]
+        required = ["scribe"]
+        [transcoding.codecs]
+        "RLE Lossless" = "runs"
+        [plugins]
+        required = ["gone"]
+        [plugin.audit-json]
+        nonsense = 1
+        [plugin.store-filesystem]
+        nonsense = 2
+        [plugin.absent]
+        """
+    )
+    expected = (
+        "node.port: expected a whole number",
+        "archive.store: no plugin provides 'shelf'; there is filesystem",
+        "archive.index: no plugin provides 'cards'; there is sqlite",
+        "audit.required: no audit sink 'scribe'",
+        "transcoding.codecs",
+        "gone: not installed",
+        "plugin.audit-json: unknown key 'nonsense'",
+        "plugin.store-filesystem: unknown key 'nonsense'",
+        "plugin.absent: no such plugin is installed",
+    )
+    for command in (["config", "check"], ["serve"], ["import", "x"], ["index", "verify"]):
+        result = pacs(*command)
+        assert (result.code, result.out) == (2, "")
+        for problem in expected:
+            assert result.err.count(problem) == 1, (command, problem, result.err)
+        assert len(result.err.splitlines()) == len(expected)
+
+
+def test_what_uses_no_archive_needs_no_choice_of_one(pacs, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "pacs.toml").write_text('[plugins]\ndisabled = ["store-filesystem"]\n')
+    result = pacs("convert", samples / "CT_small.dcm", "out.dcm", "-t", "implicit")
+    assert (result.code, result.err) == (0, "")
+
+
 def test_a_file_that_is_not_there(pacs) -> None:
     result = pacs("config", "check", "--config", "nowhere.toml")
     assert result.code == 2
