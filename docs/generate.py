@@ -13,6 +13,7 @@ from types import ModuleType
 
 from attrs import NOTHING, Factory, fields, has
 
+from pacs_core.cli import errors
 from pacs_core.cli.commands import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
@@ -238,7 +239,9 @@ def statuses_page() -> str:
 
 def cli_page() -> str:
     """Return the reference of the command line."""
-    return _NOTE + build_app().generate_docs(output_format="markdown", recursive=True)
+    commands = build_app().generate_docs(output_format="markdown", recursive=True)
+    _, _, codes = (inspect.getdoc(errors) or "").partition("\n\n")
+    return f"{_NOTE}{commands.rstrip()}\n\n## Exit codes\n\n{codes}\n"
 
 
 PAGES = {

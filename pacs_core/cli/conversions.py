@@ -128,14 +128,19 @@ def _ae_title(text: str) -> str:
 
 
 async def convert_all(
-    assembly: Assembly, source: Path, target: Path, wanted: Wanted, started: list[WorkerProcess]
+    assembly: Assembly,
+    source: Path,
+    target: Path,
+    wanted: Wanted,
+    started: list[WorkerProcess],
+    verbose: bool,
 ) -> int:
     """Convert all that is to be converted; return the exit code."""
     files = await anyio.to_thread.run_sync(lambda: list(walk([source])))
     async with open_transcoder(assembly, started) as transcoder:
         at_once = transcoder.workers.limits.processes + 1
         with progress("converting", len(files)) as advance:
-            planner, tally = Planner(assembly.codecs()), Tally(advance)
+            planner, tally = Planner(assembly.codecs()), Tally(advance, verbose)
             conversions = Conversions(wanted, source, target, planner, transcoder, tally)
             send, receive = anyio.create_memory_object_stream[Work](at_once)
             async with task_group() as tasks, send:

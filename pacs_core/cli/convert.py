@@ -7,7 +7,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from pacs_core.cli.errors import UsageError
-from pacs_core.cli.options import ConfigOption, LogLevelOption
+from pacs_core.cli.options import ConfigOption, LogLevelOption, VerboseOption
 from pacs_core.cli.running import run_async
 from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.contracts import EncodeOptions
@@ -50,6 +50,7 @@ def convert(
     transfer_syntax: Annotated[str, Parameter(name=["--transfer-syntax", "-t"])],
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     lossy: LossyOptions = _NOTHING_LOST,
+    verbose: VerboseOption = False,
     config: ConfigOption = None,
     log_level: LogLevelOption = None,
 ) -> int:
@@ -83,7 +84,7 @@ def convert(
         assembly = load_assembly(config)
         if not (wanted.lossy or assembly.codecs().recompressible(wanted.transfer_syntax_uid)):
             _check_lossless(wanted.transfer_syntax_uid)
-        return run_async(convert_all, assembly, source, target, wanted, started)
+        return run_async(convert_all, assembly, source, target, wanted, started, verbose)
 
 
 def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:

@@ -1,4 +1,17 @@
-"""What a command says when it fails, and its exit code."""
+"""Exit codes, and what a command says when it fails.
+
+| code | meaning |
+|---|---|
+| 0 | All was done. A query that finds nothing is done, too. |
+| 1 | Something failed; standard error says what. |
+| 2 | The command line or the configuration is wrong; nothing was done. |
+| 3 | There was nothing to do: nothing matches what was to be retrieved, or no file can be sent. |
+| 4 | A query was cut at --limit: there are more matches. |
+| 130 | Interrupted. |
+| 141 | Nobody reads standard output any more. |
+
+The first of 2, 1, 4 and 3 that is true.
+"""
 
 import logging
 import os
@@ -10,6 +23,12 @@ from pacs_core.cli.output import complain
 
 FAILURE = 1
 USAGE = 2
+NOTHING = 3
+"""There was nothing to do: nothing matches, or no file could be sent."""
+
+LIMITED = 4
+"""There is more than --limit let through."""
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as of a program that the signal has ended."""

@@ -11,12 +11,13 @@ from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspected, walk
-from pacs_core.cli.options import CLIENT, ClientOptions
+from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import accepted_contexts
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.shipments import shipments
+from pacs_core.cli.tally import complain_of_nothing, name_skipped
 from pacs_core.contracts import Action, Plan, Transcoder
 from pacs_core.dataset import short_name_of
 
@@ -28,6 +29,7 @@ def explain(
     /,
     *paths: Path,
     ask: Annotated[bool, Parameter(negative=())] = False,
+    verbose: VerboseOption = False,
     options: ClientOptions = CLIENT,
 ) -> int:
     """Say for each file whether a peer would get it as it is, converted, or not at all, and why.
@@ -46,19 +48,25 @@ def explain(
     """
     if not paths:
         raise UsageError("give at least one file or folder")
-    return run_async(
-        _explain, open_session(peer, options), load_assembly(options.config), paths, ask
-    )
+    session, assembly = open_session(peer, options), load_assembly(options.config)
+    return run_async(_explain, session, assembly, paths, ask, verbose)
 
 
-async def _explain(session: Session, assembly: Assembly, paths: tuple[Path, ...], ask: bool) -> int:
-    files, code = [], 0
+async def _explain(
+    session: Session, assembly: Assembly, paths: tuple[Path, ...], ask: bool, verbose: bool
+) -> int:
+    files, skipped, code = [], 0, 0
     async for found in inspected(walk(paths)):
         if isinstance(found, Unusable):
             complain(f"{found.path}: {found.reason}")
             code = FAILURE
-        elif not isinstance(found, Skipped):
+        elif isinstance(found, Skipped):
+            name_skipped(found, verbose)
+            skipped += 1
+        else:
             files.append(found)
+    if not files and not code:
+        return complain_of_nothing(skipped, verbose)
     async with open_transcoder(assembly) as transcoder:
         answers = (
             _asked(session, transcoder, files) if ask else _assumed(session, transcoder, files)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import anyio.to_thread
 from attrs import frozen
@@ -94,9 +95,19 @@ class Unusable:
 
 @frozen
 class Skipped:
-    """A file in a folder that is no DICOM file, or a DICOMDIR."""
+    """What is in a folder and no DICOM file to send.
+
+    Attributes
+    ----------
+    path : Path
+    reason : str
+    is_odd : bool
+        Somebody should know: it may have been meant to be one.
+    """
 
     path: Path
+    reason: str
+    is_odd: bool = False
 
 
 Found = DicomFile | Unusable | Skipped
@@ -121,30 +132,52 @@ def _list(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError:
         # Shows up as a file that cannot be read, with the reason.
         return [], [folder]
-    folders = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
-    # Pipes and devices would block.
-    return folders, [Path(e.path) for e in entries if e.is_file()]
+    folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    others = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    return [*map(Path, folders)], [*map(Path, others)]
 
 
 def inspect(path: Path, named: bool) -> Found:
     """Say what a file is. Blocking."""
-    if named and path.exists() and not path.is_file():
-        return Unusable(path, "no regular file")
+    try:
+        # Pipes and devices would block.
+        if reason := _irregular(path):
+            return Unusable(path, reason) if named else Skipped(path, reason)
+    except OSError as error:
+        return _unreadable(path, error, named)
     try:
         return _inspect(path)
     except OSError as error:
         return Unusable(path, error.strerror or str(error))
     except NotPart10 as error:
-        return Unusable(path, f"not a DICOM file: {error}") if named else Skipped(path)
+        reason = f"not a DICOM file: {error}"
+        return Unusable(path, reason) if named else Skipped(path, reason)
     except (MalformedDataset, ValueError) as error:
-        return Unusable(path, str(error)) if named or _is_part10(path) else Skipped(path)
+        if named or _is_part10(path):
+            return Unusable(path, str(error))
+        return Skipped(path, f"not a DICOM file: {error}")
+
+
+def _irregular(path: Path) -> str:
+    """Return what is there, if it is no file; nothing if it is one, or cannot be told."""
+    mode = path.stat().st_mode
+    if S_ISREG(mode) or (S_ISDIR(mode) and not path.is_symlink()):
+        return ""
+    return "a link to a folder, which is not followed" if S_ISDIR(mode) else "no regular file"
+
+
+def _unreadable(path: Path, error: OSError, named: bool) -> Found:
+    reason = error.strerror or str(error)
+    if named or not path.is_symlink():
+        return Unusable(path, reason)
+    return Skipped(path, f"a link that leads nowhere: {reason}", is_odd=True)
 
 
 def _inspect(path: Path) -> Found:
     scanned = scan_file(path, {SOP_CLASS, SOP_INSTANCE})
     meta = scanned.meta
     if meta.sop_class_uid == _DIRECTORY:
-        return Skipped(path)
+        return Skipped(path, "a DICOMDIR")
     sop_class = _only(texts(scanned.attributes, SOP_CLASS)) or meta.sop_class_uid
     sop_instance = _only(texts(scanned.attributes, SOP_INSTANCE)) or meta.sop_instance_uid
     for name, uid in (("SOP Class UID", sop_class), ("SOP Instance UID", sop_instance)):

@@ -3,9 +3,9 @@
 from contextlib import aclosing
 
 from pacs_core.association import AssociationError, Proposal
-from pacs_core.cli.errors import UsageError
+from pacs_core.cli.errors import LIMITED, UsageError
 from pacs_core.cli.formats import WRITERS, Format, Writer
-from pacs_core.cli.keys import UNIQUE_KEYS, Level, Root, at_level, parse_keys
+from pacs_core.cli.keys import UNIQUE_KEYS, Level, Root, at_level, hint_above, parse_keys
 from pacs_core.cli.models import model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
 from pacs_core.cli.output import complain, count
@@ -49,7 +49,7 @@ def find(
     limit: int | None = None,
     format: Format = "table",  # noqa: A002 (the name of the option)
     options: ClientOptions = CLIENT,
-) -> None:
+) -> int:
     """Query a peer (C-FIND, PS3.4 C.4.1).
 
     JSON is an array with one object for each match, keyed by keyword: a value is a string,
@@ -64,7 +64,7 @@ def find(
     root
         Information model; study unless patients are looked for.
     limit
-        Cancel the query after so many matches.
+        Cancel the query after so many matches; the exit code is 4 if there are more.
     format
         How to print matches.
     """
@@ -72,13 +72,14 @@ def find(
         raise UsageError(f"--limit is 1 or more, not {limit}")
     identifier = _identifier(level, parse_keys(key or ()))
     columns = tuple(identifier)
-    run_async(
+    return run_async(
         _find,
         open_session(peer, options),
         model_for(root, level).find,
         at_level(level, identifier),
         limit,
         WRITERS[format](columns),
+        hint_above(level, root, identifier),
     )
 
 
@@ -90,9 +91,14 @@ def _identifier(level: Level, keys: Attributes) -> Attributes:
 
 
 async def _find(
-    session: Session, sop_class: str, identifier: Attributes, limit: int | None, writer: Writer
-) -> None:
-    found = 0
+    session: Session,
+    sop_class: str,
+    identifier: Attributes,
+    limit: int | None,
+    writer: Writer,
+    hint: str,
+) -> int:
+    found, is_cut = 0, False
     final: Command | None = None
     try:
         async with (
@@ -103,13 +109,25 @@ async def _find(
                 final = response
                 if match is None:
                     continue
+                if found == limit:
+                    is_cut = True
+                    break
                 writer.write(match)
                 found += 1
-                if found == limit:
-                    break
     except AssociationError as error:
         raise session.failure(error) from error
+    if found:
+        writer.close()
     if final is not None:
-        session.check(final, "the query")
-    writer.close()
-    complain(count(found, "match", "matches"))
+        session.check(final, "the query", hint)
+    if not found:
+        writer.close()
+    return _conclude(found, is_cut, hint)
+
+
+def _conclude(found: int, is_cut: bool, hint: str) -> int:
+    if is_cut:
+        complain(f"{count(found, 'match', 'matches')}; there are more: --limit cut them off")
+        return LIMITED
+    complain(count(found, "match", "matches") + (f"; {hint}" if hint and not found else ""))
+    return 0

@@ -73,7 +73,9 @@ class CsvWriter(Writer):
     def write(self, match: Attributes) -> None:
         """Write a row."""
         self._write_header()
-        self._csv.writerow(self.cells(match))
+        cells = self.cells(match)
+        # A file gets values as they are; a terminal would act on what a peer has put into them.
+        self._csv.writerow(map(escape, cells) if sys.stdout.isatty() else cells)
 
     def close(self) -> None:
         """Write the header if there was no row to do it."""
@@ -93,7 +95,7 @@ class JsonWriter(Writer):
     def write(self, match: Attributes) -> None:
         """Write an object."""
         shown = {tag: values for tag, values in match.items() if tag not in _UNSHOWN}
-        print(self._separator + json.dumps(_plain(shown), ensure_ascii=False), end="")
+        print(self._separator + _dumped(_plain(shown)), end="")
         self._separator = ",\n"
 
     def close(self) -> None:
@@ -116,9 +118,17 @@ def _json(values: tuple[Value, ...]) -> object:
     return [value if isinstance(value, str) else _plain(value) for value in values]
 
 
+def _dumped(value: object) -> str:
+    """Return JSON in one line, in which also those controls are escaped that JSON allows."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _text(values: tuple[Value, ...]) -> str:
     if any(not isinstance(value, str) for value in values):
-        return json.dumps(_json(values), ensure_ascii=False)
+        return _dumped(_json(values))
     return "\\".join(value for value in values if isinstance(value, str))
 
 

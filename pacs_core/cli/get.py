@@ -8,15 +8,17 @@ from cyclopts import Parameter
 
 from pacs_core.association import AssociationError, Proposal
 from pacs_core.cli.errors import FAILURE
-from pacs_core.cli.keys import Level, Root, at_level
+from pacs_core.cli.holdings import Retrieval, plan_retrievals
+from pacs_core.cli.keys import Level, Root, hint_above
 from pacs_core.cli.models import Model, model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
+from pacs_core.cli.output import complain
 from pacs_core.cli.progress import progress
 from pacs_core.cli.receiving import Receiving
 from pacs_core.cli.retrieve import SubOperations, retrieve_keys
 from pacs_core.cli.running import run_async
 from pacs_core.cli.session import Session, open_session
-from pacs_core.cli.sop_classes import storage_classes, storage_proposals
+from pacs_core.cli.sop_classes import storage_proposals
 from pacs_core.dataset import Attributes
 
 
@@ -32,7 +34,10 @@ def get(
 ) -> int:
     """Retrieve instances from a peer into a folder (C-GET, PS3.4 C.4.3).
 
-    They become OUTPUT/STUDY/SERIES/INSTANCE.dcm, datasets byte for byte as received.
+    They become OUTPUT/STUDY/SERIES/INSTANCE.dcm, datasets byte for byte as received. Links in
+    the folder are not followed. The peer is asked first which SOP classes there are; if all their
+    transfer syntaxes do not fit into one association, there are several, so that it need not
+    convert anything.
 
     Parameters
     ----------
@@ -46,26 +51,42 @@ def get(
         Information model; study unless a patient is retrieved.
     """
     level, keys = retrieve_keys(key, level)
-    session = open_session(peer, options)
-    return run_async(_get, session, model_for(root, level), level, keys, output)
+    session, hint = open_session(peer, options), hint_above(level, root, keys)
+    return run_async(_get, session, model_for(root, level), level, keys, output, hint)
 
 
-async def _get(session: Session, model: Model, level: Level, keys: Attributes, output: Path) -> int:
+async def _get(
+    session: Session, model: Model, level: Level, keys: Attributes, output: Path, hint: str
+) -> int:
     receiving = Receiving(output, keys)
     with progress("getting", None) as advance:
         operations = SubOperations(advance)
         try:
-            classes = await storage_classes(session, model, level, keys)
-            proposals = [Proposal(model.get), *storage_proposals(classes)]
-            async with (
-                session.associate(proposals) as association,
-                aclosing(
-                    association.c_get(model.get, at_level(level, keys), receiving.receive)
-                ) as responses,
-            ):
-                async for response, _ in responses:
-                    operations.note(response)
+            retrievals = await plan_retrievals(session, model, level, keys)
+            for retrieval in retrievals:
+                await _retrieve(session, model.get, retrieval, receiving, operations)
         except AssociationError as error:
             raise session.failure(error) from error
-    code = operations.summarize(session, "received", receiving.received)
+    if receiving.received and not all(retrieval.is_exact for retrieval in retrievals):
+        complain(
+            f"{session.peer} does not say which SOP classes there are, so not every transfer "
+            "syntax could be proposed for each: it may have converted what it holds compressed"
+        )
+    code = operations.summarize(session, "received", receiving.received, hint)
     return FAILURE if receiving.failed else code
+
+
+async def _retrieve(
+    session: Session,
+    sop_class: str,
+    retrieval: Retrieval,
+    receiving: Receiving,
+    operations: SubOperations,
+) -> None:
+    proposals = [Proposal(sop_class), *storage_proposals(retrieval.sop_classes)]
+    async with session.associate(proposals) as association:
+        for identifier in retrieval.identifiers:
+            responses = association.c_get(sop_class, identifier, receiving.receive)
+            async with aclosing(responses):
+                async for response, _ in responses:
+                    operations.note(response)

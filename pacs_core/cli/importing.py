@@ -12,7 +12,7 @@ from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.files import DicomFile, inspected, walk
 from pacs_core.cli.local import record, require_archive
-from pacs_core.cli.options import LOCAL, LocalOptions
+from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
 from pacs_core.cli.tally import Tally
@@ -24,6 +24,7 @@ ORIGIN = Origin("import")
 def import_files(
     *paths: Path,
     at_once: int = 8,
+    verbose: VerboseOption = False,
     options: LocalOptions = LOCAL,
 ) -> int:
     """Put files into this machine's archive, without a network.
@@ -42,15 +43,15 @@ def import_files(
         raise UsageError("give at least one file or folder to import")
     if at_once < 1:
         raise UsageError(f"--at-once is 1 or more, not {at_once}")
-    return run_async(_import, assemble_local(options), paths, at_once)
+    return run_async(_import, assemble_local(options), paths, at_once, verbose)
 
 
-async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int) -> int:
+async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int, verbose: bool) -> int:
     files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
     async with open_archive(assembly) as opened:
         require_archive(opened)
         with progress("importing", len(files)) as advance:
-            tally = Tally(advance)
+            tally = Tally(advance, verbose)
             send, receive = anyio.create_memory_object_stream[DicomFile](at_once)
             async with task_group() as tasks, send:
                 for _ in range(at_once):

@@ -76,6 +76,19 @@ def deepest_level(identifier: Attributes) -> Level | None:
     return next((level for level, tag in UNIQUE_KEYS.items() if identifier.get(tag)), None)
 
 
+def hint_above(level: Level, root: Root | None, identifier: Attributes) -> str:
+    """Return which unique keys above a level a peer may miss (PS3.4 C.4.1.2.2.1); or nothing."""
+    levels = list(UNIQUE_KEYS)
+    above = levels[levels.index(level) + 1 : None if root == "patient" else -1]
+    missing = [
+        keyword_of(UNIQUE_KEYS[each]) for each in above if not identifier.get(UNIQUE_KEYS[each])
+    ]
+    if not missing:
+        return ""
+    options = " ".join(f"-k {keyword}=..." for keyword in reversed(missing))
+    return f"many peers answer at level {level} only with {options}"
+
+
 def at_level(level: Level, identifier: Attributes) -> Attributes:
     """Return an identifier with its Query/Retrieve Level."""
     return {**identifier, QUERY_RETRIEVE_LEVEL: (level.upper(),)}

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 success, 1 failure, 2 a wrong command line or configuration, 130 interrupted.
+        Exit code, see :mod:`pacs_core.cli.errors`.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in _VERSION_FLAGS:

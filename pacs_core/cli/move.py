@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 from pacs_core.association import AssociationError, Proposal
 from pacs_core.cli.errors import UsageError
-from pacs_core.cli.keys import Level, Root, at_level
+from pacs_core.cli.keys import Level, Root, at_level, hint_above
 from pacs_core.cli.models import model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
 from pacs_core.cli.progress import progress
@@ -43,11 +43,13 @@ def move(
     except ValueError as error:
         raise UsageError(f"--to: {error}") from error
     level, keys = retrieve_keys(key, level)
-    session = open_session(peer, options)
-    return run_async(_move, session, model_for(root, level).move, at_level(level, keys), to)
+    session, hint = open_session(peer, options), hint_above(level, root, keys)
+    return run_async(_move, session, model_for(root, level).move, at_level(level, keys), to, hint)
 
 
-async def _move(session: Session, sop_class: str, identifier: Attributes, to: str) -> int:
+async def _move(
+    session: Session, sop_class: str, identifier: Attributes, to: str, hint: str
+) -> int:
     with progress("moving", None) as advance:
         operations = SubOperations(advance)
         try:
@@ -59,4 +61,4 @@ async def _move(session: Session, sop_class: str, identifier: Attributes, to: st
                     operations.note(response)
         except AssociationError as error:
             raise session.failure(error) from error
-    return operations.summarize(session, "moved")
+    return operations.summarize(session, "moved", hint=hint)

@@ -17,6 +17,10 @@ LogLevelOption = Annotated[
 ]
 DataOption = Annotated[Path | None, Parameter(help="Data directory, instead of the configured.")]
 
+VerboseOption = Annotated[
+    bool, Parameter(name=["--verbose", "-v"], negative=(), help="Name the files that are skipped.")
+]
+
 JsonOption = Annotated[bool, Parameter(name="--json", negative=())]
 
 

@@ -1,7 +1,13 @@
 """Writes instances that arrive in a C-GET as Part 10 files."""
 
+import errno
+import os
+from contextlib import ExitStack, suppress
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISLNK
 
 import anyio
 import anyio.to_thread
@@ -71,8 +77,8 @@ class Receiving:
         draft = await anyio.to_thread.run_sync(_Draft, self.output)
         try:
             attributes = await _fill(draft, meta, operation.dataset, syntax)
-            folder = self.output / self._uid(attributes, STUDY) / self._uid(attributes, SERIES)
-            await anyio.to_thread.run_sync(draft.finish, folder / f"{uid}.dcm")
+            folders = self._uid(attributes, STUDY), self._uid(attributes, SERIES)
+            await anyio.to_thread.run_sync(partial(draft.finish, *folders, name=f"{uid}.dcm"))
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(draft.discard)
@@ -105,24 +111,52 @@ async def _fill(draft: "_Draft", meta: bytes, dataset: DatasetStream, syntax: st
 
 
 class _Draft:
-    """A file that does not have its name yet. All methods block."""
+    """A file that does not have its name yet. All methods block.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f".incoming-{token_hex(8)}.part"
-        self._file = self._path.open("xb", buffering=0)
+    Folders below the output folder are opened one below the other and never through a link, which
+    somebody else may have put there.
+    """
+
+    def __init__(self, output: Path) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self._name = f".incoming-{token_hex(8)}.part"
+        with ExitStack() as stack:
+            self._output = _opened(stack, output)
+            self._file = FileIO(self._name, "xb", opener=self._create)
+            self._stack = stack.pop_all()
+
+    def _create(self, _path: str, flags: int) -> int:
+        return os.open(self._name, flags, 0o666, dir_fd=self._output)
 
     def write(self, data: bytearray) -> None:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
 
-    def finish(self, path: Path) -> None:
+    def finish(self, *folders: str, name: str) -> None:
         self._file.close()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.replace(path)
+        with ExitStack() as stack:
+            below = self._output
+            for folder in folders:
+                below = _folder_in(stack, below, folder)
+            os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
 
     def discard(self) -> None:
         """Remove what is left, if anything is."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        with self._stack, suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._output)
+
+
+def _folder_in(stack: ExitStack, parent: int, name: str) -> int:
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=parent)
+    if S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        raise OSError(errno.ELOOP, f"{name} in the output folder is a link, which is not followed")
+    return _opened(stack, name, os.O_NOFOLLOW, parent)
+
+
+def _opened(stack: ExitStack, path: Path | str, flags: int = 0, parent: int | None = None) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=parent)
+    stack.callback(os.close, descriptor)
+    return descriptor

@@ -1,8 +1,8 @@
 """What ``pacs get`` and ``pacs move`` have in common."""
 
-from attrs import define
+from attrs import define, field
 
-from pacs_core.cli.errors import FAILURE, UsageError
+from pacs_core.cli.errors import FAILURE, NOTHING, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, Level, deepest_level, parse_keys
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.progress import Advance
@@ -36,28 +36,32 @@ def retrieve_keys(typed: list[str] | None, level: Level | None) -> tuple[Level, 
 
 @define
 class SubOperations:
-    """Follows the responses of a retrieval: numbers of sub-operations (PS3.7 §9.1.3.1)."""
+    """Follows the responses of retrievals: numbers of sub-operations (PS3.7 §9.1.3.1).
+
+    Attributes
+    ----------
+    advance : callable
+    finals : list of Command
+        The final response of each.
+    """
 
     advance: Advance
-    last: Command | None = None
+    finals: list[Command] = field(factory=list)
     _done: int = 0
 
     def note(self, response: Command) -> None:
         """Take a response, pending or final."""
-        self.last = response
-        done = sum(
-            number or 0
-            for number in (
-                response.number_of_completed_suboperations,
-                response.number_of_failed_suboperations,
-                response.number_of_warning_suboperations,
-            )
-        )
+        done = _completed(response) + (response.number_of_failed_suboperations or 0)
         if done > self._done:
             self.advance(done - self._done)
             self._done = done
+        if category(response.status or 0) is not StatusCategory.PENDING:
+            self.finals.append(response)
+            self._done = 0
 
-    def summarize(self, session: Session, done: str, completed: int | None = None) -> int:
+    def summarize(
+        self, session: Session, done: str, completed: int | None = None, hint: str = ""
+    ) -> int:
         """Print the counts; return the exit code.
 
         Parameters
@@ -67,23 +71,33 @@ class SubOperations:
             What became of an instance, as in ``"moved"``.
         completed : int, optional
             As counted here; else as the peer says.
+        hint : str
+            What may be amiss, if the peer fails the operation or finds nothing.
 
         Raises
         ------
         CommandError
             The peer failed the whole operation.
         """
-        last = self.last
-        if last is None:
-            return FAILURE
-        failed = last.number_of_failed_suboperations or 0
-        if not failed and not completed:
-            session.check(last, "the retrieval")
+        failed = sum(final.number_of_failed_suboperations or 0 for final in self.finals)
         if completed is None:
-            completed = last.number_of_completed_suboperations or 0
-            completed += last.number_of_warning_suboperations or 0
+            completed = sum(map(_completed, self.finals))
+        if not failed and not completed:
+            for final in self.finals:
+                session.check(final, "the retrieval", hint)
         say(f"{completed} {done}, {failed} failed")
-        if last.status != Status.SUCCESS:
-            complain(f"{session.peer}: {meaning(last)}")
-        is_failure = category(last.status or 0) is StatusCategory.FAILURE
-        return FAILURE if failed or is_failure else 0
+        odd = [final for final in self.finals if final.status != Status.SUCCESS]
+        for text in dict.fromkeys(map(meaning, odd)):
+            complain(f"{session.peer}: {text}")
+        is_failure = any(category(each.status or 0) is StatusCategory.FAILURE for each in odd)
+        if failed or is_failure or not self.finals:
+            return FAILURE
+        if completed or odd:
+            return 0
+        complain(f"{session.peer}: nothing matches" + (f"; {hint}" if hint else ""))
+        return NOTHING
+
+
+def _completed(response: Command) -> int:
+    completed = response.number_of_completed_suboperations or 0
+    return completed + (response.number_of_warning_suboperations or 0)

@@ -44,10 +44,11 @@ class Session:
         ) as association:
             yield association
 
-    def check(self, response: Command, what: str) -> None:
-        """Raise :class:`CommandError` if a response says that `what` failed."""
+    def check(self, response: Command, what: str, hint: str = "") -> None:
+        """Raise :class:`CommandError`, with a hint, if a response says that `what` failed."""
         if category(response.status or 0) is StatusCategory.FAILURE:
-            raise CommandError(f"{self.peer}: {what} failed: {meaning(response)}")
+            more = f"; {hint}" if hint else ""
+            raise CommandError(f"{self.peer}: {what} failed: {meaning(response)}{more}")
 
     def failure(self, error: AssociationError) -> CommandError:
         """Return the error to show for a failure of an association."""

@@ -10,7 +10,7 @@ from pacs_core.association import AssociationError, task_group
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.files import DicomFile, inspected, walk
-from pacs_core.cli.options import CLIENT, ClientOptions
+from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import Sending
@@ -30,6 +30,7 @@ def store(
     associations: int = 1,
     window: int = 8,
     transcode: bool = True,
+    verbose: VerboseOption = False,
     options: ClientOptions = CLIENT,
 ) -> int:
     """Send files to a peer (C-STORE, PS3.4 Annex B).
@@ -57,7 +58,7 @@ def store(
         raise UsageError("--associations and --window are 1 or more")
     session = open_session(peer, options)
     assembly = load_assembly(options.config) if transcode else None
-    return run_async(_store, session, paths, associations, window, assembly)
+    return run_async(_store, session, paths, associations, window, assembly, verbose)
 
 
 async def _store(
@@ -66,13 +67,14 @@ async def _store(
     associations: int,
     window: int,
     assembly: Assembly | None,
+    verbose: bool,
 ) -> int:
     files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
     transcoding: AbstractAsyncContextManager[Transcoder] = nullcontext(PassThrough())
     if assembly is not None:
         transcoding = open_transcoder(assembly)
     with progress("storing", len(files)) as advance:
-        tally = Tally(advance)
+        tally = Tally(advance, verbose)
         async with transcoding as transcoder:
             await _send_all(Sending(session, tally, window, transcoder), files, associations)
     return tally.summarize("stored")

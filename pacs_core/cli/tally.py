@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from pacs_core.cli.errors import FAILURE
+from pacs_core.cli.errors import FAILURE, NOTHING
 from pacs_core.cli.files import DicomFile, Found, Skipped, Unusable
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.progress import Advance
@@ -18,11 +18,14 @@ class Tally:
     Attributes
     ----------
     advance : callable
+    verbose : bool
+        Whether files that are skipped are named.
     outcomes : Counter of str
         By outcome, as the summary names them.
     """
 
     advance: Advance
+    verbose: bool = False
     outcomes: Counter[str] = field(factory=Counter)
 
     def done(self, outcome: str) -> None:
@@ -48,6 +51,7 @@ class Tally:
             self.failed(found.path, found.reason)
         elif isinstance(found, Skipped):
             self.done("skipped")
+            name_skipped(found, self.verbose)
         return None
 
     def summarize(self, done: str) -> int:
@@ -55,4 +59,21 @@ class Tally:
         others = {name: n for name, n in sorted(self.outcomes.items()) if name != done}
         parts = [f"{count(self.outcomes[done], 'instance')} {done}"]
         say(", ".join([*parts, *(f"{n} {name}" for name, n in others.items())]))
-        return FAILURE if self.outcomes["failed"] else 0
+        if self.outcomes["failed"]:
+            return FAILURE
+        if not sum(self.outcomes.values()) - self.outcomes["skipped"]:
+            return complain_of_nothing(self.outcomes["skipped"], self.verbose)
+        return 0
+
+
+def name_skipped(found: Skipped, verbose: bool) -> None:
+    """Say that a file was skipped, and why, if that is asked for or odd."""
+    if verbose or found.is_odd:
+        complain(f"{found.path}: skipped: {found.reason}")
+
+
+def complain_of_nothing(skipped: int, verbose: bool) -> int:
+    """Say that no file is of use; return the exit code."""
+    hint = "; --verbose names what was skipped" if skipped and not verbose else ""
+    complain(f"there is nothing to do: no DICOM file was found{hint}")
+    return NOTHING

@@ -18,6 +18,7 @@ from pacs_core.app import RunningNode, assemble, run_node
 from pacs_core.config import load_config, to_toml
 from pacs_core.contracts import Peer
 from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager, PluginPolicy
+from pacs_core.testing.processes import restore_sigint
 
 T = TypeVar("T")
 Tables = Mapping[str, Mapping[str, Any]]
@@ -203,6 +204,7 @@ def node_process(
             stderr=stderr,
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            preexec_fn=restore_sigint,
         )
     try:
         yield NodeProcess(process, _await_ready(process, log), data_directory, log)

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from pacs_core.cli.main import main
 from pacs_core.dataset import read_file_meta
+from pacs_core.testing.processes import restore_sigint
 
 READY = re.compile(r"ready: dicom://([^@]+)@(\S+):(\d+) \((.+)\)\n")
 
@@ -59,6 +60,7 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
+        preexec_fn=restore_sigint,
     )
 
 

@@ -82,6 +82,20 @@ def test_ctrl_c(spawn, silent_peer) -> None:
     assert "Traceback" not in err
 
 
+def test_ctrl_c_while_the_suite_runs_in_the_background(spawn, silent_peer) -> None:
+    """A shell lets such a job ignore SIGINT; what tests start hears it all the same."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = spawn("echo", f"PACS@127.0.0.1:{silent_peer.getsockname()[1]}")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    connection, _ = silent_peer.accept()
+    with connection:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
 def test_a_pipe_that_nobody_reads() -> None:
     reading, writing = os.pipe()
     os.close(reading)

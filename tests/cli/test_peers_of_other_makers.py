@@ -1,4 +1,4 @@
-"""store and move with a peer of another make, which also misbehaves."""
+"""store, move and get with a peer of another make, which also misbehaves."""
 
 import threading
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from pynetdicom import AE, evt
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
+STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 
@@ -150,3 +151,26 @@ def test_move(pacs, serve, sink: Sink, samples: Path, tmp_path: Path) -> None:
         result = pacs("move", node.peer, "--to", "SINK", "-k", f"StudyInstanceUID={STUDY}")
     assert (result.code, result.out) == (0, "1 moved, 0 failed\n")
     assert len(sink.received) == 1
+
+
+def test_what_a_peer_may_have_converted_is_said(pacs, samples: Path, tmp_path: Path) -> None:
+    """It has no C-FIND to ask which SOP classes there are: some syntaxes share a context."""
+    entity = AE("SOURCE")
+    entity.add_supported_context(STUDY_GET)
+    entity.add_supported_context(CT, [EXPLICIT], scu_role=True, scp_role=True)
+    sent = dcmread(samples / "CT_small.dcm")
+
+    def answer(_event):
+        yield 1
+        yield 0xFF00, sent
+
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_GET, answer)]
+    )
+    try:
+        peer = f"SOURCE@127.0.0.1:{server.socket.getsockname()[1]}"
+        result = pacs("get", peer, "-k", f"StudyInstanceUID={STUDY}", "-o", tmp_path / "out")
+    finally:
+        server.shutdown()
+    assert (result.code, result.out) == (0, "1 received, 0 failed\n")
+    assert "it may have converted what it holds compressed" in result.err

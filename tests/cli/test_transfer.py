@@ -85,7 +85,8 @@ def test_a_named_pipe_does_not_block(pacs, node, tmp_path: Path) -> None:
     pipe = tmp_path / "folder" / "pipe"
     pipe.parent.mkdir()
     os.mkfifo(pipe)
-    assert pacs("store", node.peer, pipe.parent).out == "0 instances stored\n"
+    result = pacs("store", node.peer, pipe.parent)
+    assert (result.code, result.out) == (3, "0 instances stored, 1 skipped\n")
     result = pacs("store", node.peer, pipe)
     assert (result.code, result.err) == (1, f"pacs: {pipe}: no regular file\n")
 
@@ -221,6 +222,13 @@ def test_get_says_what_the_peer_says(pacs, strict, tmp_path: Path) -> None:
     result = pacs("get", strict.peer, "-k", "SeriesInstanceUID=1.2.3", "-o", tmp_path)
     assert result.code == 1
     assert "A900H" in result.err
+    assert result.err.endswith("at level series only with -k StudyInstanceUID=...\n")
+
+
+def test_to_get_nothing_is_said(pacs, peer: str, tmp_path: Path) -> None:
+    result = pacs("get", peer, "-k", "StudyInstanceUID=1.2.3", "-o", tmp_path / "out")
+    assert (result.code, result.out) == (3, "0 received, 0 failed\n")
+    assert result.err == f"pacs: {peer}: nothing matches\n"
 
 
 def test_get_where_nothing_can_be_written(pacs, peer: str, tmp_path: Path) -> None:
@@ -275,15 +283,32 @@ def test_find_at_every_level(pacs, peer: str) -> None:
 
 def test_find_stops_at_the_limit(pacs, peer: str) -> None:
     result = pacs("find", peer, "--limit", 2, "--format", "json")
-    assert result.code == 0
+    assert result.code == 4
     assert len(json.loads(result.out)) == 2
-    assert result.err == "pacs: 2 matches\n"
+    assert result.err == "pacs: 2 matches; there are more: --limit cut them off\n"
+    result = pacs("find", peer, "--limit", 1, "-k", f"StudyInstanceUID={CT_STUDY}")
+    assert (result.code, result.err) == (0, "pacs: 1 match\n")
 
 
 def test_find_says_what_the_peer_says(pacs, strict) -> None:
-    result = pacs("find", strict.peer, "--level", "series")
-    assert (result.code, result.out) == (1, "")
-    assert "the query failed: A900H" in result.err
+    for arguments, hint in (
+        (["--level", "series"], "-k StudyInstanceUID=..."),
+        (["--level", "image"], "-k StudyInstanceUID=... -k SeriesInstanceUID=..."),
+        (["--level", "image", "-k", "StudyInstanceUID=1.2"], "-k SeriesInstanceUID=..."),
+        (["--root", "patient"], "-k PatientID=..."),
+    ):
+        result = pacs("find", strict.peer, *arguments)
+        assert (result.code, result.out) == (1, "")
+        assert "the query failed: A900H" in result.err
+        assert result.err.endswith(f" only with {hint}\n")
+
+
+def test_a_query_that_finds_nothing_is_done(pacs, peer: str) -> None:
+    result = pacs("find", peer, "-k", "PatientID=nobody")
+    assert (result.code, result.out, result.err) == (0, "", "pacs: 0 matches\n")
+    result = pacs("find", peer, "--level", "series", "-k", "Modality=XC")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.endswith("at level series only with -k StudyInstanceUID=...\n")
 
 
 def test_find_without_the_keys_above(pacs, peer: str) -> None:
