@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import AsyncIterable
 from operator import itemgetter
 
+from anyio.lowlevel import checkpoint
+
 from pacs_core.archive.fixity import CREATOR_UID, FIRST, ROOM, Digest, Fixity
 from pacs_core.contracts import (
     IdentityMismatchError,
@@ -14,7 +16,7 @@ from pacs_core.contracts import (
     StoredInstance,
     StoredObject,
 )
-from pacs_core.dataset import Attributes, HeaderScanner, file_meta, keyword_of
+from pacs_core.dataset import Attributes, HeaderScanner, Oddities, file_meta, keyword_of
 from pacs_core.dimse import is_valid_uid
 
 SOP_CLASS = 0x0008_0016
@@ -28,6 +30,22 @@ MAX_HELD = 16 << 20
 """Bytes in which a dataset must have said who it is; they are held in memory until then."""
 
 Chunk = bytes | memoryview
+
+_SLICE = 4096  # of a deflated dataset; it may inflate to 4 MiB
+_STRETCH = 1 << 20
+
+
+async def scan_steadily(scanner: HeaderScanner, chunk: Chunk) -> None:
+    """Feed a scanner, and let others run in between if there is much to look at."""
+    if not scanner.inflates:
+        scanner.feed(chunk)
+        return
+    looked_at = scanner.offset
+    for start in range(0, len(chunk), _SLICE):
+        scanner.feed(chunk[start : start + _SLICE])
+        if scanner.offset - looked_at > _STRETCH:
+            looked_at = scanner.offset
+            await checkpoint()
 
 
 def _name(tag: int) -> str:
@@ -100,7 +118,7 @@ class Arrival:
         self.size = 0
         self._digest = Digest()
         self._chunks = aiter(dataset)
-        self._scanner = HeaderScanner(transfer_syntax_uid, scanned_tags)
+        self._scanner = HeaderScanner(transfer_syntax_uid, scanned_tags, thorough=True)
         self._wanted = wanted_tags
         self._held: deque[Chunk] = deque()
         self._ended = False
@@ -157,7 +175,10 @@ class Arrival:
             return None
         self.size += len(chunk)
         self._digest.update(chunk)
-        self._scanner.feed(chunk)
+        if self._scanner.inflates:
+            await scan_steadily(self._scanner, chunk)
+        else:
+            self._scanner.feed(chunk)
         return chunk
 
     def take_held(self) -> list[Chunk]:
@@ -194,6 +215,11 @@ class Arrival:
     def sealed(self, prefix: bytes, rank: int = FIRST) -> bytes:
         """Return a prefix with the digest, at the end of the dataset, and the object's rank."""
         return prefix[: -len(ROOM)] + Fixity(self.digest, rank).pack()
+
+    @property
+    def oddities(self) -> Oddities:
+        """What was put up with, and what is in the way of a conversion; all at the end."""
+        return self._scanner.oddities
 
     @property
     def attributes(self) -> Attributes:

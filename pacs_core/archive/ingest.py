@@ -10,7 +10,7 @@ import logging
 from uuid import uuid4
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.duplicates import Duplicates, matching_length
@@ -52,6 +52,8 @@ class Ingest:
     async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
         """Take an arrival whose header is read, given what the index has under its UID."""
         result = await self._take(arrival, existing)
+        if arrival.oddities.notes or arrival.oddities.obstacle:
+            result = _said(arrival, result)
         if result.outcome in _SERVED_ANEW and self.shelf.events.active:
             record = InstanceRecord(result.instance, arrival.attributes)
             await self.shelf.tell(InstanceEventKind.STORED, record, arrival.origin)
@@ -144,6 +146,18 @@ class Ingest:
                     return await self.healing.heal(writer, arrival, existing, fault)
                 return await self.duplicates.commit(writer, variant, arrival, existing)
         raise _too_slow()
+
+
+def _said(arrival: Arrival, result: IngestResult) -> IngestResult:
+    found = arrival.oddities
+    instance, sender = arrival.identity.sop_instance_uid, arrival.origin.calling_ae_title
+    if found.notes:
+        _log.warning("%s from %s is odd: %s", instance, sender, "; ".join(found.notes))
+    if found.obstacle:
+        _log.warning(
+            "%s from %s is kept, but cannot be converted: %s", instance, sender, found.obstacle
+        )
+    return evolve(result, oddities=tuple(found.notes), obstacle=found.obstacle)
 
 
 def _too_slow() -> OutOfResourcesError:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import anyio
 from attrs import evolve, frozen
 
-from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in
+from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in, scan_steadily
 from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.objects import read_meta
 from pacs_core.contracts import (
@@ -88,7 +88,7 @@ async def read_record(
         meta = await read_meta(reader)
         if not meta.transfer_syntax_uid:
             raise InvalidInstanceError("file meta information has no Transfer Syntax UID")
-        scanner = HeaderScanner(meta.transfer_syntax_uid, wanted | IDENTITY_TAGS)
+        scanner = HeaderScanner(meta.transfer_syntax_uid, wanted | IDENTITY_TAGS, thorough=True)
         try:
             await _scan(reader, meta.dataset_offset, scanner)
         except MalformedDataset as error:
@@ -134,7 +134,7 @@ async def is_torn(store: ObjectStore, key: str) -> bool:
 async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner) -> None:
     """Scan a dataset to its end, so that a truncated one is found, but read no long values."""
     while offset < reader.size and (block := await reader.read(offset, _BLOCK)):
-        scanner.feed(block)
+        await scan_steadily(scanner, block)
         offset += len(block)
         offset += scanner.pass_over(reader.size - offset)
     scanner.finish()

@@ -27,10 +27,24 @@ class IngestOutcome(Enum):
 
 @frozen
 class IngestResult:
-    """The outcome, and the instance that the archive serves under this UID from now on."""
+    """What became of an instance.
+
+    Attributes
+    ----------
+    outcome : IngestOutcome
+    instance : StoredInstance
+        What the archive serves under this UID from now on.
+    oddities : tuple of str
+        What is against PS3.5 in the dataset that came, and was put up with.
+    obstacle : str
+        Why that cannot be converted to another transfer syntax; empty if it can, as far as its
+        elements say. Its sender deserves a warning.
+    """
 
     outcome: IngestOutcome
     instance: StoredInstance
+    oddities: tuple[str, ...] = ()
+    obstacle: str = ""
 
 
 class IngestError(Exception):

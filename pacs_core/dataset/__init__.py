@@ -28,6 +28,7 @@ from pacs_core.dataset.model import (
     items,
     texts,
 )
+from pacs_core.dataset.oddities import Oddities
 from pacs_core.dataset.part10 import FileMeta, file_meta, guess_transfer_syntax, read_file_meta
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
@@ -71,6 +72,7 @@ __all__ = [
     "MutableAttributes",
     "NeedMoreData",
     "NotPart10",
+    "Oddities",
     "PixelDataElement",
     "ScannedFile",
     "TransferSyntax",

@@ -9,6 +9,12 @@ from pacs_core.dataset.errors import MalformedDataset
 _INPUT = 4096
 _OUTPUT = 65536
 
+MAX_RATIO = 250
+"""How many times its size a deflated dataset may inflate to, beyond `FREE_LENGTH`."""
+
+FREE_LENGTH = 256 << 20
+"""Bytes that may come of a dataset however small: masks of mostly zeros are real, and legal."""
+
 
 class Inflater:
     """Inflates as data arrives, never holding more than one piece of 64 KiB.
@@ -23,6 +29,7 @@ class Inflater:
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         self._max_length = max_length
         self._length = 0
+        self._taken = 0
 
     @property
     def ended(self) -> bool:
@@ -40,6 +47,7 @@ class Inflater:
         # Small inputs, because what zlib has not consumed is copied at each call.
         for start in range(0, len(data), _INPUT):
             source: bytes | memoryview = data[start : start + _INPUT]
+            self._taken += len(source)
             while not self._stream.eof and (piece := self._inflate(source)):
                 yield piece
                 source = self._stream.unconsumed_tail
@@ -52,6 +60,9 @@ class Inflater:
         self._length += len(piece)
         if self._length > self._max_length:
             what = f"the deflated dataset inflates to more than {self._max_length} bytes"
+            raise MalformedDataset(what, self._length)
+        if self._length > FREE_LENGTH and self._length > MAX_RATIO * self._taken:
+            what = f"the deflated dataset inflates to more than {MAX_RATIO} times its size"
             raise MalformedDataset(what, self._length)
         return piece
 

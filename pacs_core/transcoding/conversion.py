@@ -39,7 +39,7 @@ from pacs_core.imaging import (
     native_length,
 )
 from pacs_core.transcoding.messages import ConvertedFrame, Job
-from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
+from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset, inflated
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 
@@ -113,6 +113,9 @@ def converted(
 
 async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
     """Convert the encoding of all elements, and leave Pixel Data as native as they are."""
+    if encoding_of(source).deflated:
+        # A chunk may inflate a thousandfold: it is taken in small pieces.
+        source, chunks = EXPLICIT_VR_LITTLE_ENDIAN, inflated(chunks)
     recoder = DatasetRecoder(source, target)
     async with closing(chunks) as fed:
         async for chunk in fed:

@@ -12,6 +12,7 @@ from pacs_core.dataset import (
     parse_attributes,
     short_name_of,
 )
+from pacs_core.dataset.layout import MAX_DEPTH
 from pacs_core.imaging import Image, image_of, is_video, native_format
 from pacs_core.transcoding.conversion import FAULTS
 from pacs_core.transcoding.messages import Job
@@ -85,7 +86,7 @@ async def _frame(
     header = await source.header()
     if source.pixel_data is None or source.pixel_data.tag != _PIXEL_DATA:
         raise TranscodingError("the dataset has no Pixel Data (7FE0,0010)")
-    attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
+    attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, MAX_DEPTH, MAX_HEADER)
     image = image_of(attributes)
     if not 1 <= number <= image.frames:
         raise TranscodingError(f"there is no frame {number}: the image has {image.frames}")

@@ -51,7 +51,7 @@ class SourceDataset:
             EXPLICIT_VR_LITTLE_ENDIAN,
             stops_at_pixel_data=True,
         )
-        self._chunks = aiter(_inflated(chunks) if deflated else chunks)
+        self._chunks = aiter(inflated(chunks) if deflated else chunks)
         self._rest: Buffer = b""
         self._consumed = 0
 
@@ -157,7 +157,14 @@ def _offsets(header: bytes, tag: int) -> Sequence[int] | None:
     return None if value is None else offsets_of(value)
 
 
-async def _inflated(chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+async def inflated(chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    """Inflate a dataset, and hand it on in pieces of at most 64 KiB.
+
+    Raises
+    ------
+    MalformedDataset
+        It is no deflate stream, is cut, or inflates to much more than it should.
+    """
     inflater = Inflater()
     async for chunk in chunks:
         for piece in inflater.pieces(chunk):

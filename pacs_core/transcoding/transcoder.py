@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from pacs_core.contracts import (
     Action,
@@ -13,6 +14,7 @@ from pacs_core.contracts import (
     Transcoder,
     TranscodingError,
 )
+from pacs_core.dataset import encoding_of
 from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.planner import Planner
@@ -25,6 +27,7 @@ from pacs_core.transcoding.workers import CodecWorkers
 logger = logging.getLogger(__name__)
 
 _SMALL = 64 * 1024
+_SLICE = 4096
 
 
 class NodeTranscoder(Transcoder):
@@ -108,7 +111,18 @@ class NodeTranscoder(Transcoder):
 
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         conveyor = Conveyor(self._workers, self._tasks)
+        if encoding_of(plan.source).deflated:
+            dataset = _in_small_steps(dataset)
         return converted(plan, dataset, conveyor, *pickled_codecs(plan, self.table))
+
+
+async def _in_small_steps(dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    """Let others run between slices of a deflated dataset: each may inflate to 4 MiB."""
+    async with closing(dataset) as chunks:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), _SLICE):
+                yield chunk[start : start + _SLICE]
+                await checkpoint()
 
 
 async def _spooled(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:

@@ -37,6 +37,12 @@ STATUSES: Final[Mapping[type[IngestError], int]] = {
 """What the archive refuses, as a status (PS3.4 Table B.2-1, PS3.7 §9.1.1.1.9)."""
 
 
+_OUTCOMES: Final[Mapping[int, Outcome]] = {
+    Status.SUCCESS: Outcome.SUCCESS,
+    Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING: Outcome.WARNING,
+}
+
+
 class Storage(ServiceProvider):
     """Hands C-STORE requests to the archive.
 
@@ -57,6 +63,9 @@ class Storage(ServiceProvider):
     async def handle(self, operation: Operation) -> Response:
         """Store the instance and say 0000H, once it is durable and recorded.
 
+        What is stored but cannot be converted, for peers that need another transfer syntax, is
+        answered B007H with the reason (PS3.4 Table B.2-1).
+
         Raises
         ------
         DimseError
@@ -72,8 +81,9 @@ class Storage(ServiceProvider):
             reason = type(error).__name__
             await self._record(operation, Status.PROCESSING_FAILURE, {"reason": reason})
             raise
-        await self._record(operation, Status.SUCCESS, _stored(result))
-        return Response(Status.SUCCESS)
+        status, comment = _status_for(result)
+        await self._record(operation, status, _stored(result))
+        return Response(status, comment=comment)
 
     async def _ingest(self, operation: Operation) -> IngestResult:
         command = operation.command
@@ -93,7 +103,7 @@ class Storage(ServiceProvider):
     async def _record(
         self, operation: Operation, status: int, details: Mapping[str, AuditValue]
     ) -> None:
-        outcome = Outcome.SUCCESS if status == Status.SUCCESS else Outcome.FAILURE
+        outcome = _OUTCOMES.get(status, Outcome.FAILURE)
         event = AuditEvent(
             AuditKind.C_STORE,
             outcome,
@@ -141,6 +151,13 @@ def _status_of(error: IngestError) -> int:
     )
 
 
+def _status_for(result: IngestResult) -> tuple[int, str]:
+    if not result.obstacle:
+        return Status.SUCCESS, ""
+    comment = f"Stored, cannot be converted: {result.obstacle}"
+    return Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING, comment
+
+
 def _announced(operation: Operation) -> dict[str, AuditValue]:
     command: Command = operation.command
     return {
@@ -152,9 +169,14 @@ def _announced(operation: Operation) -> dict[str, AuditValue]:
 
 def _stored(result: IngestResult) -> dict[str, AuditValue]:
     instance = result.instance
-    return {
+    stored: dict[str, AuditValue] = {
         "result": result.outcome.value,
         "study_instance_uid": instance.identity.study_instance_uid,
         "series_instance_uid": instance.identity.series_instance_uid,
         "size": instance.size,
     }
+    if result.oddities:
+        stored["oddities"] = result.oddities
+    if result.obstacle:
+        stored["cannot_be_converted"] = result.obstacle
+    return stored
