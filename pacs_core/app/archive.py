@@ -138,6 +138,7 @@ def _archive(
         flush_interval=settings.flush_interval,
         flush_bytes=settings.flush_bytes,
         ae_title=assembly.config.node.ae_title,
+        verify_reads=settings.verify_reads,
     )
 
 

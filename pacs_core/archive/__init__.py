@@ -9,7 +9,7 @@ from pacs_core.archive.maintenance import (
     verify_index,
 )
 from pacs_core.archive.no_archive import NoArchive
-from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy
+from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
 from pacs_core.archive.survey import Difference, DifferenceKind
 from pacs_core.contracts import Durability
 
@@ -25,6 +25,7 @@ __all__ = [
     "NodeArchive",
     "NodeAuditTrail",
     "RebuildReport",
+    "VerifyReads",
     "rebuild_index",
     "verify_index",
 ]

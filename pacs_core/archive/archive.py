@@ -14,8 +14,9 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.recovery import Recovery
-from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy
+from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
 from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
     Archive,
@@ -74,6 +75,8 @@ class NodeArchive(Archive):
         Told of instances received, stored and deleted.
     ae_title : str
         Written into objects as Source Application Entity Title (0002,0016).
+    verify_reads : VerifyReads
+        Which reads are checked against the digest of what was stored.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class NodeArchive(Archive):
         flush_interval: float = FLUSH_INTERVAL,
         flush_bytes: int = FLUSH_BYTES,
         ae_title: str = "",
+        verify_reads: VerifyReads = VerifyReads.ALWAYS,
     ) -> None:
         self._store = store
         self._index = index
@@ -98,6 +102,7 @@ class NodeArchive(Archive):
         self._shelf = Shelf(store, index, events, self._behind, ae_title)
         duplicates, healing = Duplicates(self._shelf, policy, audit), Healing(self._shelf, audit)
         self._ingest = Ingest(self._shelf, duplicates, healing)
+        self._checks = ReadChecks(verify_reads, audit)
         self._wanted = index.wanted_tags
         self._scanned = self._wanted | IDENTITY_TAGS
         self._locks = KeyedLocks()
@@ -188,16 +193,21 @@ class NodeArchive(Archive):
         ------
         InstanceNotFoundError
             The object is gone.
+        DamagedObjectError
+            The object is not what was stored.
         """
         with _open_errors(instance):
-            return await self._store.open(instance.key)
+            reader = await self._store.open(instance.key)
+        return await self._checks.check(instance, reader)
 
     async def open_and_read(
         self, instance: StoredInstance, length: int
     ) -> tuple[ObjectReader, bytes]:
         """Open the object of an instance, and read the beginning of its dataset, in one step."""
         with _open_errors(instance):
-            return await self._store.open_and_read(instance.key, instance.dataset_offset, length)
+            offset = instance.dataset_offset
+            reader, head = await self._store.open_and_read(instance.key, offset, length)
+        return await self._checks.check(instance, reader, head), head
 
     async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store. Objects set aside beside it stay.

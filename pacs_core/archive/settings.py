@@ -22,3 +22,14 @@ class DuplicatePolicy(Enum):
     """The newcomer is served from now on, the former object is deleted."""
     REJECT = "reject"
     """The newcomer is refused."""
+
+
+class VerifyReads(Enum):
+    """Which reads are checked against the digest of what was stored."""
+
+    OFF = "off"
+    """None; only that the object has its size."""
+    SAMPLED = "sampled"
+    """One of sixteen, by chance."""
+    ALWAYS = "always"
+    """Each: what is damaged is not handed out."""

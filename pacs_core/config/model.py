@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
-from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability
+from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability, VerifyReads
 from pacs_core.association import NetworkSettings
 from pacs_core.contracts import EncodeOptions, NodeSettings, Peer, TransferPolicy
 from pacs_core.dataset import transfer_syntax_uids
@@ -65,6 +65,8 @@ class ArchiveConfig:
     flush_bytes : int
         Bytes of objects after which that happens at once; while there are twice as many, senders
         wait.
+    verify_reads : VerifyReads
+        Which reads of stored objects are checked against the digest of what was stored.
     """
 
     store: str | None = None
@@ -73,6 +75,7 @@ class ArchiveConfig:
     durability: Durability = Durability.COMMIT
     flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
     flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
+    verify_reads: VerifyReads = VerifyReads.ALWAYS
 
 
 @frozen

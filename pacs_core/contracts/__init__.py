@@ -81,6 +81,7 @@ from pacs_core.contracts.node import (
 )
 from pacs_core.contracts.object_store import (
     CHUNK_SIZE,
+    DamagedObjectError,
     ObjectExistsError,
     ObjectNotFoundError,
     ObjectReader,
@@ -167,6 +168,7 @@ __all__ = [
     "CodecError",
     "Component",
     "Condition",
+    "DamagedObjectError",
     "DatasetStream",
     "DateTimeRange",
     "DecodedFrame",

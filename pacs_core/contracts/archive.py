@@ -122,10 +122,15 @@ class Archive(ABC):
     async def open(self, instance: StoredInstance) -> ObjectReader:
         """Open the Part 10 object of an instance.
 
+        What the reader hands out of the dataset has been checked, if that is configured; its
+        methods raise :class:`DamagedObjectError` as well.
+
         Raises
         ------
         InstanceNotFoundError
             The object is gone.
+        DamagedObjectError
+            The object is not what was stored.
         """
 
     async def open_and_read(
@@ -137,6 +142,8 @@ class Archive(ABC):
         ------
         InstanceNotFoundError
             The object is gone.
+        DamagedObjectError
+            The object is not what was stored.
         """
         return await with_beginning(await self.open(instance), instance.dataset_offset, length)
 

@@ -31,6 +31,10 @@ class ObjectExistsError(Exception):
         self.key = key
 
 
+class DamagedObjectError(OSError):
+    """An object is not what was stored: nothing more of it is handed out."""
+
+
 class StorageFullError(OSError):
     """The store has no room for the object; the sender gets A700 (PS3.4 Table B.2-1)."""
 

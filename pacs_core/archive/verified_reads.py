@@ -1,0 +1,208 @@
+"""Reads of stored objects, checked against the digest of what was stored.
+
+What is not large is checked whole before any of it is handed out, so that a damaged instance fails
+by itself: nothing of it was sent. For large ones that would be a long wait before the first byte;
+they are checked while they stream, and their last part is withheld. What is read out of order, such
+as one frame of many, is handed out after all of it has been checked.
+"""
+
+import logging
+import random
+from typing import Final, NoReturn
+
+from anyio import CancelScope
+from attrs import frozen
+
+from pacs_core.archive.damage import OTHER_BYTES
+from pacs_core.archive.fixity import Digest, is_decay
+from pacs_core.archive.settings import VerifyReads
+from pacs_core.contracts import (
+    CHUNK_SIZE,
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
+    DamagedObjectError,
+    ObjectReader,
+    Origin,
+    Outcome,
+    StoredInstance,
+)
+
+_log = logging.getLogger(__name__)
+
+ORIGIN: Final = Origin("archive")
+AHEAD: Final = 256 << 20
+"""Bytes of an object up to which it is checked before any of it is handed out."""
+
+SAMPLE: Final = 16
+"""One read of so many is checked, on average, where reads are sampled."""
+
+
+@frozen
+class ReadChecks:
+    """Checks what is opened, as configured, and reports what is damaged.
+
+    Attributes
+    ----------
+    policy : VerifyReads
+    audit : AuditTrail
+    ahead : int
+        See :data:`AHEAD`.
+    """
+
+    policy: VerifyReads
+    audit: AuditTrail
+    ahead: int = AHEAD
+
+    def are_due(self) -> bool:
+        """Tell whether the next read is to be checked."""
+        if self.policy is VerifyReads.SAMPLED:
+            return random.randrange(SAMPLE) == 0  # noqa: S311 - nobody gains by a guess
+        return self.policy is VerifyReads.ALWAYS
+
+    async def check(
+        self, instance: StoredInstance, reader: ObjectReader, head: bytes = b""
+    ) -> ObjectReader:
+        """Return a reader that hands out nothing but what was stored.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        reader : ObjectReader
+            Of its object; closed if that is damaged.
+        head : bytes
+            What has been read of the dataset.
+
+        Raises
+        ------
+        DamagedObjectError
+            The object is not what was stored.
+        """
+        try:
+            return await self._check(instance, reader, head)
+        except BaseException:
+            with CancelScope(shield=True):
+                await reader.close()
+            raise
+
+    async def _check(
+        self, instance: StoredInstance, reader: ObjectReader, head: bytes
+    ) -> ObjectReader:
+        verified = VerifyingReader(self, instance, reader)
+        if reader.size != instance.size:
+            await verified.fail(f"it has {reader.size} of {instance.size} bytes")
+        if not instance.digest or not self.are_due():
+            return reader
+        await verified.pass_over(instance.dataset_offset, head)
+        if instance.size > self.ahead:
+            return verified
+        await verified.run_to_end()
+        return reader
+
+    async def report(self, instance: StoredInstance, reason: str) -> None:
+        """Log and record that an object is damaged."""
+        identity = instance.identity
+        _log.error(
+            "instance %s is damaged: %s (%s); store it again, or restore it from a backup",
+            identity.sop_instance_uid, reason, instance.key,
+        )  # fmt: skip
+        details = {
+            "study_instance_uid": identity.study_instance_uid,
+            "series_instance_uid": identity.series_instance_uid,
+            "sop_instance_uid": identity.sop_instance_uid,
+            "key": instance.key,
+            "reason": reason,
+        }
+        event = AuditEvent(AuditKind.INSTANCE_DAMAGED, Outcome.FAILURE, ORIGIN, details)
+        try:
+            await self.audit.record(event)
+        except AuditFailedError:
+            # Nothing is acknowledged that would have to be recorded.
+            _log.exception("the damage was not recorded")
+
+
+class VerifyingReader(ObjectReader):
+    """An open object that is checked while it is read.
+
+    Parameters
+    ----------
+    checks : ReadChecks
+        Told of damage.
+    instance : StoredInstance
+    reader : ObjectReader
+    """
+
+    def __init__(self, checks: ReadChecks, instance: StoredInstance, reader: ObjectReader) -> None:
+        self.size = reader.size
+        self._checks = checks
+        self._instance = instance
+        self._reader = reader
+        self._digest = Digest()
+        self._checked = instance.dataset_offset
+        self._failure: DamagedObjectError | None = None
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """See base.
+
+        Raises
+        ------
+        DamagedObjectError
+            The object is not what was stored; nothing of it is returned.
+        """
+        if offset > self._checked:
+            await self.run_to_end()
+        data = await self._read(offset, length)
+        await self.pass_over(offset, data)
+        return data
+
+    async def _read(self, offset: int, length: int) -> bytes:
+        try:
+            return await self._reader.read(offset, length)
+        except OSError as error:
+            if is_decay(error):
+                await self.fail(f"it cannot be read: {error.strerror}")
+            raise
+
+    async def pass_over(self, offset: int, data: bytes) -> None:
+        """Check what has been read, as far as it has not been checked, and at the end all of it.
+
+        Raises
+        ------
+        DamagedObjectError
+            The object is not what was stored.
+        """
+        # Another read, at the same time, may have found the damage.
+        if self._failure is not None:
+            raise self._failure
+        if unchecked := data[self._checked - offset :]:
+            self._digest.update(unchecked)
+            self._checked += len(unchecked)
+            if self._checked == self.size and self._digest.digest() != self._instance.digest:
+                await self.fail(OTHER_BYTES)
+
+    async def run_to_end(self) -> None:
+        """Check what has not been read yet.
+
+        Raises
+        ------
+        DamagedObjectError
+            The object is not what was stored.
+        """
+        position = self._checked
+        while position < self.size:
+            chunk = await self._read(position, CHUNK_SIZE)
+            if not chunk:
+                await self.fail(f"it ends at {position} of {self.size} bytes")
+            await self.pass_over(position, chunk)
+            position += len(chunk)
+
+    async def fail(self, reason: str) -> NoReturn:
+        """Report that the object is damaged; raises :class:`DamagedObjectError`."""
+        self._failure = DamagedObjectError(f"the object is damaged: {reason}")
+        await self._checks.report(self._instance, reason)
+        raise self._failure
+
+    async def close(self) -> None:
+        """See base."""
+        await self._reader.close()
