@@ -94,14 +94,23 @@ class Healing:
     ) -> None:
         if former.key != existing.key:
             # Another process has replaced the damaged object meanwhile.
-            try:
-                restored = await same_dataset(self.shelf.store, former, newcomer)
-            except ObjectNotFoundError:
-                return
+            restored = await self._is_served(former)
         if restored:
             await self.shelf.discard(former.key)
         else:
             _log.warning("object %s is set aside; %s is served", former.key, newcomer.key)
+
+    async def _is_served(self, former: StoredInstance) -> bool:
+        """Tell whether what is served now has the dataset of what was served before."""
+        served: StoredInstance | None = None
+        while served != (now := await self.shelf.index.locate(former.identity.sop_instance_uid)):
+            served = now
+            try:
+                return now is not None and await same_dataset(self.shelf.store, former, now)
+            except ObjectNotFoundError:
+                # The one served now may itself have been replaced.
+                continue
+        return False
 
     async def _record(
         self,

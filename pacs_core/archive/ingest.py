@@ -60,15 +60,22 @@ class Ingest:
         return result
 
     async def _take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
-        if existing is None:
-            return await self._admit(arrival, lost=False)
-        try:
-            reader = await self.shelf.store.open(existing.key)
-        except ObjectNotFoundError:
-            _log.error("object %s is lost: the newcomer takes its place", existing.key)
-            return await self._admit(arrival, lost=True)
-        async with reader:
-            return await self._join(arrival, existing, reader)
+        while existing is not None:
+            try:
+                reader = await self.shelf.store.open(existing.key)
+            except ObjectNotFoundError:
+                # Another process may have replaced it since it was located.
+                former, existing = existing, await self._located(arrival)
+                if existing != former:
+                    continue
+                _log.error("object %s is lost: the newcomer takes its place", existing.key)
+                return await self._admit(arrival, lost=True)
+            async with reader:
+                return await self._join(arrival, existing, reader)
+        return await self._admit(arrival, lost=False)
+
+    async def _located(self, arrival: Arrival) -> StoredInstance | None:
+        return await self.shelf.index.locate(arrival.identity.sop_instance_uid)
 
     async def _admit(self, arrival: Arrival, *, lost: bool) -> IngestResult:
         behind = self.shelf.behind
