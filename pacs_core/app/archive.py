@@ -1,5 +1,6 @@
 """Opens the configured archive: store, index, audit trail, event handlers."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +13,13 @@ from attrs import frozen
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.lifespan import Lifespan, StartError
 from pacs_core.app.transcoding import open_transcoder
-from pacs_core.archive import EventDispatcher, NoArchive, NodeArchive, NodeAuditTrail
+from pacs_core.archive import (
+    EventDispatcher,
+    NoArchive,
+    NodeArchive,
+    NodeAuditTrail,
+    find_gap,
+)
 from pacs_core.association import task_group
 from pacs_core.contracts import (
     Archive,
@@ -28,6 +35,8 @@ from pacs_core.contracts import (
     ObjectStoreDescriptor,
 )
 from pacs_core.plugins import Fault, PluginRecord, PluginState
+
+logger = logging.getLogger(__name__)
 
 
 @frozen
@@ -80,8 +89,15 @@ async def open_sinks(assembly: Assembly) -> AsyncIterator[NodeAuditTrail]:
 
 
 @asynccontextmanager
-async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
+async def open_archive(assembly: Assembly, *, repair: bool = False) -> AsyncIterator[OpenArchive]:
     """Open the archive for the length of an ``async with`` block.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    repair : bool
+        Whether to go on with an index that does not start, as one that is damaged: it is there,
+        not started, and the archive refuses everything.
 
     Raises
     ------
@@ -95,10 +111,10 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
     async with open_transcoder(assembly) as transcoder, task_group() as tasks:
         try:
             store = await _start_chosen(assembly, lifespan, ObjectStoreDescriptor)
-            index = await _start_chosen(assembly, lifespan, IndexDescriptor)
+            index, started = await _start_index(assembly, lifespan, repair=repair)
             audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeouts.plugin)
             events = EventDispatcher(timeout=timeouts.plugin)
-            archive = _archive(assembly, store, index, audit, events)
+            archive = _archive(assembly, store, index if started else None, audit, events)
             node = Node(assembly.config.settings, archive, audit, transcoder)
             await _start_handlers(assembly, lifespan, node, events)
             await audit.start(tasks)
@@ -106,6 +122,8 @@ async def open_archive(assembly: Assembly) -> AsyncIterator[OpenArchive]:
             try:
                 if isinstance(archive, NodeArchive):
                     await _start_archive(archive, tasks, node.settings)
+                    if store is not None and index is not None:
+                        await _warn_of_gap(store, index)
                 yield OpenArchive(node, store, index, lifespan)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -158,6 +176,25 @@ async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any])
         f"{descriptor.name} ({record.source})",
         lambda: descriptor.create(assembly.setup_for(record)),
     )
+
+
+async def _start_index(
+    assembly: Assembly, lifespan: Lifespan, *, repair: bool
+) -> tuple[Index | None, bool]:
+    """Return the index, and whether it runs."""
+    try:
+        return await _start_chosen(assembly, lifespan, IndexDescriptor), True
+    except StartError as error:
+        chosen = assembly.choose(IndexDescriptor)
+        if not repair or chosen is None:
+            raise
+        logger.error("%s", error)  # noqa: TRY400 the message says all
+        return chosen[1].create(assembly.setup_for(chosen[0])), False
+
+
+async def _warn_of_gap(store: ObjectStore, index: Index) -> None:
+    if await find_gap(store, index):
+        logger.warning("the index may lack instances: run `pacs index rebuild`")
 
 
 async def start_optional(

@@ -103,6 +103,7 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
         watched_loop(owners, assembly.config.log.slow_loop),
         open_archive(assembly) as opened,
     ):
+        await _check_index(assembly, opened)
         services = await _services(assembly, opened)
         place = place or Place(tuple(bind_sockets(settings.host, settings.port)), Occupancy())
         listener = Listener(
@@ -123,6 +124,15 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
                     await listener.drain(assembly.config.network.timeouts.shutdown)
                     await _record(opened, AuditKind.NODE_STOPPED, Outcome.SUCCESS, {})
                 tasks.cancel_scope.cancel()
+
+
+async def _check_index(assembly: Assembly, opened: OpenArchive) -> None:
+    if assembly.config.archive.incomplete_index == "refuse" and (
+        reason := await opened.archive.gap()
+    ):
+        raise StartError(
+            f'{reason}; or serve what it has, with [archive] incomplete_index = "serve"'
+        )
 
 
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:

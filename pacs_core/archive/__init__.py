@@ -5,6 +5,7 @@ from pacs_core.archive.audit_trail import NodeAuditTrail
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.maintenance import (
     RebuildReport,
+    find_gap,
     rebuild_index,
     verify_index,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "NodeAuditTrail",
     "RebuildReport",
     "VerifyReads",
+    "find_gap",
     "rebuild_index",
     "verify_index",
 ]

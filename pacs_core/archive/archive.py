@@ -182,6 +182,11 @@ class NodeArchive(Archive):
         """Tags that a query at `level` may match on or return."""
         return self._index.searchable_tags(level)
 
+    async def gap(self) -> str:
+        """Return why the index may lack instances, and what to do; empty if it should not."""
+        reason = await self._index.gap()
+        return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
+
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Return the instance with this UID, or None."""
         return await self._index.locate(sop_instance_uid)

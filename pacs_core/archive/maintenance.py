@@ -5,7 +5,7 @@ stays bounded however large the archive is.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from attrs import define, evolve, field, frozen
@@ -70,6 +70,10 @@ class RebuildReport:
         if difference is None:
             self.indexed += 1
             return
+        self.name(difference)
+
+    def name(self, difference: Difference) -> None:
+        """Count and log what there is to say about an object."""
         _log.warning("index rebuild: %s", difference)
         self.set_aside += difference.kind is DifferenceKind.SET_ASIDE
         self.unreadable += difference.kind is DifferenceKind.UNREADABLE
@@ -110,6 +114,19 @@ class _Rebuild:
             rank = Fixity.read(await read_meta(reader)).rank
         return -rank, len(instance.key), instance.key
 
+    async def follow(self, uid: str, served: StoredInstance | None) -> Difference | None:
+        """Do what was done to the index that answers while this one was filled."""
+        if served is None:
+            await self.index.remove(uid)
+            return None
+        stored = StoredObject(served.key, served.size)
+        record = await try_record(self.store, stored, self.index.wanted_tags)
+        if not isinstance(record, InstanceRecord):
+            await self.index.remove(uid)
+            return record
+        await self.index.replace(evolve(record, instance=served))
+        return None
+
 
 def _set_aside(other: StoredInstance, served: StoredInstance) -> Difference:
     uid = other.identity.sop_instance_uid
@@ -124,12 +141,12 @@ async def rebuild_index(
 ) -> RebuildReport:
     """Make the index again from the store alone.
 
-    The index is cleared first; a rebuild that was interrupted is simply run again. Of several
-    objects with one SOP Instance UID the one is served that took the place of others last; else the
-    one with the shortest key, the first in alphabetical order among those: in every store this is
-    the key without a variant, hence the instance that arrived first. The others are reported as
-    set aside. Digests are those that objects have of themselves; for one that has none, it is taken
-    of what is there.
+    Meanwhile the node may be at work, see :meth:`Index.rebuilding`; a rebuild that was interrupted
+    is simply run again. Of several objects with one SOP Instance UID the one is served that took
+    the place of others last; else the one with the shortest key, the first in alphabetical order
+    among those: in every store this is the key without a variant, hence the instance that arrived
+    first. The others are reported as set aside. Digests are those that objects have of themselves;
+    for one that has none, it is taken of what is there.
 
     Parameters
     ----------
@@ -142,16 +159,20 @@ async def rebuild_index(
     -------
     RebuildReport
     """
-    await index.clear()
     report = RebuildReport()
-    rebuild = _Rebuild(store, index)
-    async with aclosing(mapped(rebuild.take, store.objects())) as taken:
-        async for difference in taken:
-            report.note(difference)
-            if progress is not None and report.objects % AT_ONCE == 0:
-                progress(report)
-    if progress is not None:
-        progress(report)
+    async with index.rebuilding() as building:
+        rebuild = _Rebuild(store, building.index)
+        async with aclosing(mapped(rebuild.take, store.objects())) as taken:
+            async for difference in taken:
+                report.note(difference)
+                if progress is not None and report.objects % AT_ONCE == 0:
+                    progress(report)
+        if progress is not None:
+            progress(report)
+        async with aclosing(building.changes()) as changes:
+            async for uid, served in changes:
+                if (difference := await rebuild.follow(uid, served)) is not None:
+                    report.name(difference)
     return report
 
 
@@ -242,13 +263,44 @@ def _shown(attributes: Attributes, tag: int) -> str:
     return repr("\\".join(str(value) for value in attributes.get(tag, ())))[:80]
 
 
+async def find_gap(store: ObjectStore, index: Index) -> str:
+    """Return why an index that was just started may lack instances; empty if it should not.
+
+    An index without any instance, beside a store with objects, was lost or never made: this is
+    noted in the index, so that what comes later does not make it look like a whole one.
+    """
+    reason = await index.gap()
+    if not reason and await index.is_empty() and await _has_objects(store):
+        reason = "it was empty or missing while the object store had objects"
+        await index.note_gap(reason)
+    return reason
+
+
+async def _has_objects(store: ObjectStore) -> bool:
+    objects = store.objects()
+    try:
+        async for _ in objects:
+            return True
+    finally:
+        if isinstance(objects, AsyncGenerator):
+            await objects.aclose()
+    return False
+
+
 async def verify_index(store: ObjectStore, index: Index) -> AsyncIterator[Difference]:
     """Name every difference between store and index.
 
     Attributes are compared where they belong to the instance itself: those of series, study and
     patient may lawfully come from another instance. On a node that is at work, instances that
-    come or go meanwhile may show up as differences.
+    come or go meanwhile may show up as differences. What the index itself says of its state comes
+    first; where it is damaged, the rest is not looked at.
     """
+    if reason := await index.gap():
+        yield Difference(DifferenceKind.GAP, "index", detail=reason)
+    if damage := await index.damage():
+        for detail in damage:
+            yield Difference(DifferenceKind.DAMAGE, "index", detail=detail)
+        return
     own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
     verification = _Verification(store, index, own & index.wanted_tags)
     async with aclosing(mapped(verification.of_object, store.objects())) as compared:

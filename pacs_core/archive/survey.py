@@ -43,6 +43,10 @@ class DifferenceKind(Enum):
     """The index says other things about an object than the object does."""
     UNREADABLE = "unreadable"
     """The object is no valid instance, or cannot be read."""
+    GAP = "gap"
+    """The index knows that it may lack instances."""
+    DAMAGE = "damage"
+    """What the index has stored is damaged."""
 
 
 @frozen
@@ -53,7 +57,7 @@ class Difference:
     ----------
     kind : DifferenceKind
     key : str
-        Of the object.
+        Of the object; ``index`` for what concerns the index alone.
     sop_instance_uid : str
         Empty where it is not known.
     detail : str

@@ -17,6 +17,7 @@ _NO_FAULT = {DifferenceKind.SET_ASIDE}
 def rebuild(*, options: LocalOptions = LOCAL) -> int:
     """Make the index again from the object store alone.
 
+    A node that runs goes on with the index that it has, and uses the new one once it is whole.
     Objects that are not valid instances are named, and make the exit code 1.
     """
     # The report names what a rebuild logs as a warning.
@@ -24,7 +25,7 @@ def rebuild(*, options: LocalOptions = LOCAL) -> int:
 
 
 async def _rebuild(assembly: Assembly) -> int:
-    async with open_archive(assembly) as opened:
+    async with open_archive(assembly, repair=True) as opened:
         store, index = require_archive(opened)
         with progress("rebuilding", None) as advance:
             report = await rebuild_index(store, index, progress=_Steps(advance))

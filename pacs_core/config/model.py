@@ -67,6 +67,10 @@ class ArchiveConfig:
         wait.
     verify_reads : VerifyReads
         Which reads of stored objects are checked against the digest of what was stored.
+    incomplete_index : str
+        What `pacs serve` does when the index is missing, empty or half built while the store has
+        objects: ``"refuse"`` to start, or ``"serve"`` what it has. Then every answer to a query
+        or retrieval says that it may be incomplete, by its status.
     """
 
     store: str | None = None
@@ -76,6 +80,7 @@ class ArchiveConfig:
     flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
     flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
     verify_reads: VerifyReads = VerifyReads.ALWAYS
+    incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
 
 
 @frozen

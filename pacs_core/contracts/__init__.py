@@ -59,6 +59,7 @@ from pacs_core.contracts.events import (
 )
 from pacs_core.contracts.index import (
     Index,
+    IndexRebuild,
 )
 from pacs_core.contracts.instance import (
     InstanceIdentity,
@@ -184,6 +185,7 @@ __all__ = [
     "IdentityMismatchError",
     "Index",
     "IndexDescriptor",
+    "IndexRebuild",
     "IngestError",
     "IngestOutcome",
     "IngestResult",

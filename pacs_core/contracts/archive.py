@@ -114,6 +114,14 @@ class Archive(ABC):
     def searchable_tags(self, level: Level) -> frozenset[int]:
         """Tags that a query at `level` may match on or return."""
 
+    async def gap(self) -> str:
+        """Return why :meth:`search` and :meth:`instances` may miss instances that are stored.
+
+        Empty if there is no reason to think so; else whoever answers with what they find must say
+        that it may be incomplete.
+        """
+        return ""
+
     @abstractmethod
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Return the instance with this UID, or None."""

@@ -1,7 +1,10 @@
 """The contract of an index: what lies in the archive, and how to find it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from attrs import frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.durability import Durability
@@ -116,4 +119,76 @@ class Index(Component, ABC):
 
     @abstractmethod
     async def clear(self) -> None:
-        """Remove everything, before a rebuild."""
+        """Remove everything, before a rebuild. What :meth:`note_gap` noted stays."""
+
+    async def is_empty(self) -> bool:
+        """Tell whether there is no instance."""
+        return not [found async for found in self.instances(Query(Level.IMAGE, limit=1))]
+
+    # --- what an index knows of its own state
+
+    async def gap(self) -> str:
+        """Return why the index may lack instances that the object store has.
+
+        Empty if there is no reason to think so. Asked with every query, so it must cost no more
+        than a point look-up. An index that outlives the process keeps what was noted where it
+        keeps its instances; this default keeps it in memory.
+        """
+        return self._gap
+
+    async def note_gap(self, reason: str) -> None:
+        """Note why instances may be lacking, durably; empty takes the note back."""
+        self._gap = reason
+
+    _gap: str = ""
+
+    async def damage(self) -> Sequence[str]:
+        """Look for damage in what the index itself has stored, and name it; may take minutes."""
+        return ()
+
+    @asynccontextmanager
+    async def rebuilding(self) -> "AsyncIterator[IndexRebuild]":
+        """Build the index anew for the length of an ``async with`` block.
+
+        An index that can builds another beside this one, which takes its place at the end of the
+        block, at once and for every process that uses it; until then this one answers. If the
+        block raises, or its process dies, nothing has changed. Such an index need not have been
+        started: a damaged one does not start.
+
+        This default empties the index itself, and notes a :meth:`gap` until the block has ended.
+
+        Yields
+        ------
+        IndexRebuild
+        """
+        await self.note_gap("it is being built again, or that was cut short")
+        await self.clear()
+        yield IndexRebuild(self)
+        await self.note_gap("")
+
+
+@frozen
+class IndexRebuild:
+    """An index that is being built.
+
+    Attributes
+    ----------
+    index : Index
+        To be filled from the object store; empty at first.
+    """
+
+    index: Index
+
+    async def changes(self) -> AsyncGenerator[tuple[str, StoredInstance | None], None]:
+        """Iterate over what has changed meanwhile in the index that still answers.
+
+        Called once the new index is filled. When the iterator has ended, nothing changes any more
+        until the new one has taken its place.
+
+        Yields
+        ------
+        (str, StoredInstance or None)
+            A SOP Instance UID, and what is served under it now; None if it was removed.
+        """
+        return
+        yield

@@ -18,8 +18,7 @@ OFF, NORMAL, FULL = range(3)
 
 
 def level(index: SqliteIndex) -> int:
-    assert index._writing is not None
-    found: int = index._writing.execute("PRAGMA synchronous").fetchone()[0]
+    found: int = index._opened.connections.writing.execute("PRAGMA synchronous").fetchone()[0]
     return found
 
 

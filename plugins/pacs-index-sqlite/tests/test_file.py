@@ -99,8 +99,7 @@ async def test_damage_is_named(index: SqliteIndex, path: Path) -> None:
 
 async def test_full_disk(index: SqliteIndex) -> None:
     await index.add(make_record("1.1.1"))
-    connection = index._writing
-    assert connection is not None
+    connection = index._opened.connections.writing
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     big = make_record("2.1.1", StudyDescription="x" * 1_000_000)

@@ -125,6 +125,20 @@ class Changes:
             (json_of(sop_instance_uids),),
         )
 
+    def note_unflushed(self, sop_instance_uids: Sequence[str]) -> None:
+        """Note that the objects of those instances that are here may not be on disk."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO unflushed SELECT SOPInstanceUID FROM instance "
+            "WHERE SOPInstanceUID IN (SELECT value FROM json_each(?))",
+            (json_of(sop_instance_uids),),
+        )
+
+    def note_gap(self, reason: str) -> None:
+        """Note why instances may be lacking; empty takes the note back."""
+        self._connection.execute("DELETE FROM gap")
+        if reason:
+            self._connection.execute("INSERT INTO gap VALUES (?)", (reason,))
+
     def _add(self, record: InstanceRecord) -> StoredInstance | None:
         uid = record.instance.identity.series_instance_uid
         seen = tuple(map(record.attributes.get, self._upper))

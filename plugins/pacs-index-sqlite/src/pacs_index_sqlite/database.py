@@ -1,5 +1,6 @@
 """Connections: how a file is opened, and how searches share a few of them."""
 
+import os
 import sqlite3
 import time
 from collections import deque
@@ -15,15 +16,20 @@ from pacs_index_sqlite.errors import translating
 
 Result = TypeVar("Result")
 
+FILE_MODE = 0o640
 _CHECKPOINT_PAGES = 4000
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 65536
 
 
 def connect(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
-    """Open a connection that any one thread at a time may use; transactions are explicit."""
+    """Open a connection to a file, which must exist.
+
+    Any one thread at a time may use it; transactions are explicit.
+    """
     connection = sqlite3.connect(
-        path,
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
         timeout=config.busy_timeout,
         isolation_level=None,
         check_same_thread=False,
@@ -35,7 +41,8 @@ def connect(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
 
 
 def connect_writer(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
-    """Open the connection that writes, and turn the write-ahead log on."""
+    """Open the connection that writes, make the file if need be, and turn its log on."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     connection = connect(path, config)
     _write_ahead(connection, config.busy_timeout)
     connection.execute(f"PRAGMA synchronous = {config.synchronous}")

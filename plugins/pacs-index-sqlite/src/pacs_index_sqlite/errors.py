@@ -24,15 +24,36 @@ class BusyIndexError(SqliteIndexError):
     """Another process has kept the file locked for too long."""
 
 
+class ReplacedIndexError(SqliteIndexError):
+    """Another index has taken the place of the one that is open: nothing was done."""
+
+
+class GoneIndexError(SqliteIndexError):
+    """A file of the index was deleted while it was open: nothing was done."""
+
+    @classmethod
+    def of(cls, path: Path | str) -> "GoneIndexError":
+        """Return the error for a file."""
+        return cls(
+            f"{path} was deleted while the index was in use: run `pacs index rebuild`; a node that "
+            "runs uses the new index at once"
+        )
+
+
 _CAUSES: dict[int, tuple[type[Exception], str]] = {
     sqlite3.SQLITE_FULL: (StorageFullError, "no room left for the index {path}"),
     sqlite3.SQLITE_CORRUPT: (
         CorruptIndexError,
-        "the index {path} is damaged ({error}): move it away and run `pacs index rebuild`",
+        "the index {path} is damaged ({error}): run `pacs index rebuild`",
     ),
     sqlite3.SQLITE_NOTADB: (
         CorruptIndexError,
-        "{path} is not an SQLite database: move it away and run `pacs index rebuild`",
+        "{path} is not an SQLite database: run `pacs index rebuild`, which replaces it",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        SqliteIndexError,
+        "cannot read or write the index {path} ({error}): check the disk, and whether the files "
+        "beside it that end in -wal and -shm were deleted; then run `pacs index rebuild`",
     ),
     sqlite3.SQLITE_BUSY: (
         BusyIndexError,
@@ -41,11 +62,13 @@ _CAUSES: dict[int, tuple[type[Exception], str]] = {
     ),
     sqlite3.SQLITE_CANTOPEN: (
         SqliteIndexError,
-        "cannot open the index {path} ({error}): check that its folder exists and is writable",
+        "cannot open the index {path} ({error}): check that its folder exists and is writable, and "
+        "the owner and permissions of the file and of those beside it that end in -wal and -shm",
     ),
     sqlite3.SQLITE_READONLY: (
         SqliteIndexError,
-        "cannot write the index {path} ({error}): check its owner and permissions",
+        "cannot write the index {path} ({error}): check the owner and permissions of the file, of "
+        "those beside it that end in -wal and -shm, and of their folder",
     ),
 }
 

@@ -1,21 +1,37 @@
 """The index."""
 
-import sqlite3
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anyio import to_thread
+from anyio import Lock, to_thread
+from attrs import evolve
 
-from pacs_core.contracts import Durability, Index, InstanceRecord, Level, Query, StoredInstance
+from pacs_core.contracts import (
+    Durability,
+    Index,
+    IndexRebuild,
+    InstanceRecord,
+    Level,
+    Query,
+    StoredInstance,
+)
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
 from pacs_index_sqlite.changes import BATCH, Changes, unflushed_after
 from pacs_index_sqlite.config import SqliteIndexConfig
-from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
-from pacs_index_sqlite.errors import SqliteIndexError, translated, translating
-from pacs_index_sqlite.schema import prepare
+from pacs_index_sqlite.errors import (
+    CorruptIndexError,
+    ReplacedIndexError,
+    SqliteIndexError,
+    translating,
+)
+from pacs_index_sqlite.opened import OpenIndex, open_connections
+from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
     Fetch,
     Matching,
@@ -25,7 +41,8 @@ from pacs_index_sqlite.searching import (
     matching,
     matching_instances,
 )
-from pacs_index_sqlite.writer import Writer
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -51,48 +68,51 @@ class SqliteIndex(Index):
         self._config = config or SqliteIndexConfig()
         self._catalog = build_catalog(self._config.attributes)
         self._wanted = frozenset(self._catalog.attributes)
-        self._writing: sqlite3.Connection | None = None
-        self._locating: sqlite3.Connection | None = None
-        self._writer: Writer | None = None
-        self._readers: ReaderPool | None = None
+        self._in_use: OpenIndex | None = None
+        self._opening = Lock()
 
     async def start(self) -> None:
         """Open or create the file, and bring it to the present schema."""
-        await to_thread.run_sync(self._open)
-        if self._writing is not None and self._locating is not None:
-            changes = Changes(self._writing, self._catalog, self._config.known_series)
-            config = self._config
-            self._writer = Writer(
-                self._path,
-                self._writing,
-                self._locating,
-                changes,
-                config.batch,
-                config.synchronous,
-                config.busy_timeout,
-            )
-        self._readers = ReaderPool(self._path, self._config)
+        self._in_use = await self._open()
 
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with translating(self._path):
-            self._writing = connect_writer(self._path, self._config)
-            prepare(self._writing, self._catalog, self._path)
-            self._locating = connect(self._path, self._config)
+    async def _open(self) -> OpenIndex:
+        connections = await to_thread.run_sync(
+            open_connections, self._path, self._config, self._catalog
+        )
+        return OpenIndex.begin(connections, self._config, self._catalog)
 
     async def stop(self) -> None:
         """Commit what is queued, and close the file."""
-        await to_thread.run_sync(self._close)
+        opened, self._in_use = self._in_use, None
+        if opened is not None:
+            await opened.close()
 
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        if self._readers is not None:
-            self._readers.close()
-        for connection in (self._locating, self._writing):
-            if connection is not None:
-                connection.close()
-        self._writer = self._readers = self._locating = self._writing = None
+    @property
+    def _opened(self) -> OpenIndex:
+        if self._in_use is None:
+            raise SqliteIndexError(f"the index {self._path} is not running: call start() first")
+        return self._in_use
+
+    async def _current(self) -> OpenIndex:
+        """Return what is open, once it is what lies at the path."""
+        while True:
+            opened = self._opened
+            try:
+                opened.connections.files.check()
+            except ReplacedIndexError:
+                await self._open_again(opened)
+            else:
+                return opened
+
+    async def _open_again(self, replaced: OpenIndex) -> None:
+        async with self._opening:
+            if self._in_use is not replaced:
+                return
+            self._in_use = anew = await self._open()
+            log.warning("the index %s was replaced by another; it is opened again", self._path)
+            await replaced.close()
+            if anew.connections.fresh:
+                await self.note_gap("a new, empty file took its place while the node was running")
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -113,15 +133,14 @@ class SqliteIndex(Index):
 
     async def unflushed(self) -> AsyncIterator[StoredInstance]:
         """Iterate over what is not settled, see :meth:`Index.unflushed`."""
-        if self._readers is None:
-            raise self._not_running()
-        found: list[StoredInstance] | None = None
-        # Only a full page has another after it: what is added meanwhile is not run after.
-        while found is None or len(found) == BATCH:
-            after = found[-1].identity.sop_instance_uid if found else ""
-            found = await self._readers.run(partial(unflushed_after, after))
-            for instance in found:
-                yield instance
+        with await self._current() as opened:
+            found: list[StoredInstance] | None = None
+            # Only a full page has another after it: what is added meanwhile is not run after.
+            while found is None or len(found) == BATCH:
+                after = found[-1].identity.sop_instance_uid if found else ""
+                found = await opened.readers.run(partial(unflushed_after, after))
+                for instance in found:
+                    yield instance
 
     async def settle(self, sop_instance_uids: Sequence[str]) -> None:
         """Forget that objects were not on disk, see :meth:`Index.settle`."""
@@ -139,24 +158,77 @@ class SqliteIndex(Index):
         """Remove everything."""
         await self._change(Changes.clear)
 
+    async def is_empty(self) -> bool:
+        """Tell whether there is no instance."""
+        return not await self._read("SELECT 1 FROM instance LIMIT 1")
+
+    async def _read(self, statement: str) -> list[Any]:
+        """Return all rows of a statement."""
+        opened = await self._current()
+        return await opened.readers.run(lambda found: found.execute(statement).fetchall())
+
+    async def gap(self) -> str:
+        """Return why instances may be lacking, see :meth:`Index.gap`; read in this thread."""
+        opened = await self._current()
+        with translating(self._path):
+            return opened.gap()
+
+    async def note_gap(self, reason: str) -> None:
+        """Note why instances may be lacking, see :meth:`Index.note_gap`."""
+        await self._change(lambda changes: changes.note_gap(reason))
+
+    async def damage(self) -> Sequence[str]:
+        """Check the file's structure, and that its tables and their indexes agree."""
+        checks = ("PRAGMA integrity_check(100)", "PRAGMA foreign_key_check")
+        try:
+            whole, orphans = [await self._read(check) for check in checks]
+        except CorruptIndexError as error:
+            return [str(error)]
+        found = [f"the index {self._path}: {text}" for (text,) in whole if text != "ok"]
+        tables = Counter((child, parent) for child, _, parent, _ in orphans)
+        for (child, parent), rows in tables.items():
+            found.append(f"the index {self._path}: {rows} of {child} belong to no {parent}")
+        return found
+
+    @asynccontextmanager
+    async def rebuilding(self) -> AsyncIterator[IndexRebuild]:
+        """Build another file beside this one, see :meth:`Index.rebuilding`."""
+        with alone(self._path) as actual, translating(self._path):
+            patience = self._config.busy_timeout
+            before = await to_thread.run_sync(Predecessor.open, self._path, patience)
+            # Nothing of it is needed after a crash; it is flushed before it is put in place.
+            config = evolve(self._config, synchronous="off")
+            building = SqliteRebuild(SqliteIndex(actual, config), self._path, actual, before)
+            try:
+                await building.index.start()
+                try:
+                    yield building
+                finally:
+                    await building.index.stop()
+                await to_thread.run_sync(building.put_in_place)
+            finally:
+                if before is not None:
+                    await to_thread.run_sync(before.close)
+
+    async def note_unflushed(self, sop_instance_uids: Sequence[str]) -> None:
+        """Note that the objects of these instances, as far as they are here, may not be on disk."""
+        await self._change(lambda changes: changes.note_unflushed(sop_instance_uids))
+
     async def _change(
         self, work: Callable[[Changes], Result], durability: Durability = Durability.COMMIT
     ) -> Result:
-        if self._writer is None:
-            raise self._not_running()
-        return await self._writer.run(work, durability)
-
-    def _not_running(self) -> SqliteIndexError:
-        return SqliteIndexError(f"the index {self._path} is not running: call start() first")
+        while True:
+            opened = self._opened
+            try:
+                return await opened.writer.run(work, durability)
+            except ReplacedIndexError:
+                await self._open_again(opened)
 
     async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
         """Look an instance up, in this thread."""
-        if self._writer is None:
-            raise self._not_running()
-        try:
-            return self._writer.locate(sop_instance_uid)
-        except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+        opened = await self._current()
+        with translating(self._path):
+            return opened.writer.locate(sop_instance_uid)
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""
@@ -169,9 +241,8 @@ class SqliteIndex(Index):
         return self._batches(query, matching_instances(self._catalog, query), fetch_instances())
 
     async def _batches(self, query: Query, found: Matching, fetch: Fetch) -> AsyncIterator[Any]:
-        if self._readers is None:
-            raise self._not_running()
         search = Search(found, fetch, query.limit, query.offset)
-        while not search.is_exhausted:
-            for result in await self._readers.run(search.batch):
-                yield result
+        with await self._current() as opened:  # to the end in one file, though it be replaced
+            while not search.is_exhausted:
+                for result in await opened.readers.run(search.batch):
+                    yield result

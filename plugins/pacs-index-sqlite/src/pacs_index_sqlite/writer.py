@@ -5,7 +5,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -13,7 +12,13 @@ from attrs import define, field, frozen
 
 from pacs_core.contracts import Durability, StoredInstance
 from pacs_index_sqlite.changes import Changes, located
-from pacs_index_sqlite.errors import SqliteIndexError, translated
+from pacs_index_sqlite.errors import (
+    GoneIndexError,
+    ReplacedIndexError,
+    SqliteIndexError,
+    translated,
+)
+from pacs_index_sqlite.files import IndexFiles
 
 Result = TypeVar("Result")
 
@@ -50,7 +55,7 @@ class Writer:
     thread: it waits for nothing, and the hop to the writer and back would cost twice as much.
     """
 
-    _path: Path
+    _files: IndexFiles
     _connection: sqlite3.Connection
     _locating: sqlite3.Connection
     _changes: Changes
@@ -79,7 +84,7 @@ class Writer:
         A caller that is cancelled before the change was begun has not made it.
         """
         if self._closed:
-            raise SqliteIndexError(f"the index {self._path} is stopped")
+            raise SqliteIndexError(f"the index {self._files.path} is stopped")
         if durability is Durability.NONE and not self._queued:
             made, result = self._at_once(work)
             if made:
@@ -111,6 +116,7 @@ class Writer:
         except sqlite3.Error:
             return False, None
         try:
+            self._files.check()
             result = work(self._changes)
             self._connection.execute("COMMIT")
         except Exception:
@@ -168,14 +174,14 @@ class Writer:
             except Exception as error:
                 failure = error
                 self._undo()
-                if _is_busy(error):
+                if _is_busy(error) or isinstance(error, ReplacedIndexError | GoneIndexError):
                     break
             else:
                 return outcomes
         return [_Outcome(job, error=failure) for job in jobs]
 
     def _begin(self) -> None:
-        """Begin to write, once no other process does."""
+        """Begin to write, once no other process does, if the file is still the index."""
         deadline, pause = time.monotonic() + self._patience, _PAUSE
         while True:
             try:
@@ -186,6 +192,7 @@ class Writer:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
+                self._files.check()
                 return
 
     def _synchronize(self, needed: int) -> None:
@@ -225,7 +232,7 @@ class Writer:
         """Return what a change returned, or raise why it was not made."""
         error = outcome.error
         if isinstance(error, sqlite3.Error):
-            raise translated(error, self._path) from error
+            raise translated(error, self._files.path) from error
         if error is not None:
             raise error
         return outcome.result

@@ -68,11 +68,17 @@ _RETRIEVE: Final[Mapping[int, str]] = {
     Status.PENDING: "sub-operations are continuing",
     Status.OUT_OF_RESOURCES_MATCHES: "more instances match than max_suboperations",
     Status.OUT_OF_RESOURCES_SUBOPERATIONS: "all sub-operations failed",
-    Status.SUBOPERATIONS_COMPLETE_WITH_FAILURES: "some sub-operations failed or had warnings",
+    Status.SUBOPERATIONS_COMPLETE_WITH_FAILURES: (
+        "some sub-operations failed or had warnings, or the index may lack instances"
+    ),
 }
 STATUSES: Final[Mapping[Service, Mapping[int, str]]] = {
     Service.FIND: {
         **_ALL,
+        Status.UNABLE_TO_PROCESS: (
+            "the identifier is malformed; or, after all matches that there are, the index may lack "
+            "instances"
+        ),
         Status.OUT_OF_RESOURCES: "more matches than max_results",
         Status.PENDING_WITH_WARNINGS: "more follows; some optional keys are not supported",
     },

@@ -23,6 +23,7 @@ class Find(QueryRetrieveProvider):
 
     command: ClassVar[CommandField] = CommandField.C_FIND_RQ
     audit_kind: ClassVar[AuditKind] = AuditKind.C_FIND
+    incomplete: ClassVar[Status] = Status.UNABLE_TO_PROCESS
 
     def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
         super().__init__(node, config)

@@ -4,6 +4,8 @@ import logging
 from abc import abstractmethod
 from typing import ClassVar, Final
 
+from attrs import evolve
+
 from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_query_retrieve.auditing import Details, audited
@@ -14,6 +16,7 @@ from pacs_sop_query_retrieve.negotiation import Option, agreed_options, answer_o
 
 logger = logging.getLogger(__name__)
 
+_INCOMPLETE: Final = "Incomplete: the archive's index has a gap"
 _MOST_PEERS: Final = 1000
 
 
@@ -28,6 +31,8 @@ class QueryRetrieveProvider(ServiceProvider):
 
     command: ClassVar[CommandField]
     audit_kind: ClassVar[AuditKind]
+    incomplete: ClassVar[Status]
+    """What ends an answer that would end with 0000H if the index did not lack instances."""
     options: frozenset[Option]
     """What can be agreed on in SOP class extended negotiation."""
 
@@ -54,7 +59,11 @@ class QueryRetrieveProvider(ServiceProvider):
         details["model"] = model.name
         identifier = await read_identifier(operation, model)
         details["level"] = identifier.level.value
-        return await self._perform(operation, model, identifier, details)
+        response = await self._perform(operation, model, identifier, details)
+        if response.status == Status.SUCCESS and (gap := await self._node.archive.gap()):
+            details["incomplete"] = gap
+            return evolve(response, status=self.incomplete, comment=_INCOMPLETE)
+        return response
 
     def _is_relational(self, operation: Operation, model: Model, identifier: Identifier) -> bool:
         """Return whether unique keys of upper levels may be left out (PS3.4 C.4.1.2.2.2)."""

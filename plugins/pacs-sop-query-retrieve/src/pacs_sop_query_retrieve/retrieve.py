@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from operator import attrgetter
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import define, field
 
@@ -115,6 +115,8 @@ class Matches:
 
 class RetrieveProvider(QueryRetrieveProvider):
     """Sends what matches to a destination, as it is stored or converted."""
+
+    incomplete: ClassVar[Status] = Status.SUBOPERATIONS_COMPLETE_WITH_FAILURES
 
     def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
         super().__init__(node, config)
