@@ -1,39 +1,48 @@
 """Specific Character Set (0008,0005): bytes to text and back (PS3.3 C.12.1.1.2, PS3.5 §6.1).
 
-Nothing here raises on what came from outside: bytes that mean nothing become U+FFFD. High bytes
-in a dataset that names no character set, to which the standard gives no meaning, are read as
-Latin-1, as other archives do.
+Reading is lenient, and never raises on what came from outside. Datasets that name no set, or one
+that does not exist, have high bytes all the same, and some are in another set than they name. What
+the named sets do not explain is read as UTF-8 if it is valid UTF-8, else in a default set if one is
+configured, else as Latin-1 where no set is named; bytes that mean nothing become U+FFFD.
+
+Writing is strict: `best_character_set` chooses sets that express every value exactly, so that what
+is read back is what was written, and says them in the standard's terms.
 """
 
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pacs_core.dataset.iso2022 import CODE_EXTENSIONS, ESCAPE, Iso2022
+from pacs_core.dataset.dictionary import vr_of
+from pacs_core.dataset.iso2022 import CODE_EXTENSIONS, ESCAPE, MULTI_BYTE, Iso2022
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes
 
 CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 UTF_8 = "ISO_IR 192"
 
 _SINGLE_BYTE = {
-    "": "latin_1",
-    "ISOIR6": "latin_1",
-    "ISOIR13": "shift_jis",
-    "ISOIR100": "latin_1",
-    "ISOIR101": "iso8859_2",
-    "ISOIR109": "iso8859_3",
-    "ISOIR110": "iso8859_4",
-    "ISOIR126": "iso8859_7",
-    "ISOIR127": "iso8859_6",
-    "ISOIR138": "iso8859_8",
-    "ISOIR144": "iso8859_5",
-    "ISOIR148": "iso8859_9",
-    "ISOIR166": "tis_620",
-    "ISOIR203": "iso8859_15",
+    "13": "shift_jis",
+    "100": "latin_1",
+    "101": "iso8859_2",
+    "109": "iso8859_3",
+    "110": "iso8859_4",
+    "126": "iso8859_7",
+    "127": "iso8859_6",
+    "138": "iso8859_8",
+    "144": "iso8859_5",
+    "148": "iso8859_9",
+    "166": "tis_620",
+    "203": "iso8859_15",
 }
-_STAND_ALONE = {"ISOIR192": "utf_8", "UTF8": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
+_STAND_ALONE = {
+    "192": ("ISO_IR 192", "utf_8"),
+    "UTF8": ("ISO_IR 192", "utf_8"),
+    "GB18030": ("GB18030", "gb18030"),
+    "GBK": ("GBK", "gbk"),
+}
+_DEFAULT_REPERTOIRE = ("", "6")
 SPECIFIC_CHARACTER_SETS = (
-    *(f"ISO_IR {key.removeprefix('ISOIR')}" for key in _SINGLE_BYTE if key not in ("", "ISOIR6")),
+    *(f"ISO_IR {number}" for number in _SINGLE_BYTE),
     *(f"ISO 2022 IR {number}" for number in CODE_EXTENSIONS),
     "ISO_IR 192",
     "GB18030",
@@ -42,17 +51,71 @@ SPECIFIC_CHARACTER_SETS = (
 """Defined terms of Specific Character Set that are read and written (PS3.3 C.12.1.1.2)."""
 
 _NO_PUNCTUATION = re.compile("[^A-Z0-9]")
+_MARK = "\\"
+_ESCAPE_BYTE = ESCAPE.encode()
+_ESCAPES_ONLY = Iso2022(("",))
+"""For escape sequences in datasets that name no set: some writers designate, but do not declare."""
+_JIS_X_0201 = re.compile("[\x00-\x5b\\]-}\x7f\uff61-\uff9f]*")
 
 
-@lru_cache(maxsize=64)
-def _repertoire(character_sets: tuple[str, ...]) -> "str | Iso2022":
-    """Return the codec's name, or the code extensions when several sets or ISO 2022 are named."""
-    terms = tuple(_NO_PUNCTUATION.sub("", term.upper()) for term in character_sets) or ("",)
-    if stand_alone := _STAND_ALONE.get(terms[0]):
-        return stand_alone
-    if len(terms) == 1 and not terms[0].startswith("ISO2022"):
-        return _SINGLE_BYTE.get(terms[0], "latin_1")
-    return Iso2022(tuple(term.replace("ISO2022IR", "").replace("ISOIR", "") for term in terms))
+def with_default(declared: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+    """Return sets for decoding: those of a dataset, and one for what they do not explain.
+
+    Parameters
+    ----------
+    declared : tuple of str
+        The values of Specific Character Set; empty if it has none.
+    default : tuple of str
+        Such values as are configured for what does not say, or lies; empty for Latin-1.
+    """
+    # No value of Specific Character Set is a backslash: it separates values.
+    return (*declared, _MARK, *default) if default else declared
+
+
+def are_character_sets(terms: tuple[str, ...]) -> bool:
+    """Tell whether terms are defined ones, or near enough to them, and go together."""
+    return not terms or bool(_defined(terms)) or _numbers(terms) in {("",), ("6",)}
+
+
+@lru_cache(maxsize=256)
+def _numbers(terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return registration numbers, or names of sets without one, however they are punctuated."""
+    plain = (_NO_PUNCTUATION.sub("", term.upper()) for term in terms)
+    return tuple(
+        text.removeprefix("ISO2022IR").removeprefix("ISOIR").removeprefix("ISO2022")
+        for text in plain
+    ) or ("",)
+
+
+@lru_cache(maxsize=256)
+def _defined(terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return terms as PS3.3 C.12.1.1.2 defines them; none if they name nothing to write in."""
+    numbers = _numbers(terms)
+    if numbers[0] in _STAND_ALONE:
+        return (_STAND_ALONE[numbers[0]][0],)
+    if any(number not in (*_SINGLE_BYTE, *MULTI_BYTE, *_DEFAULT_REPERTOIRE) for number in numbers):
+        return ()
+    if len(numbers) == 1 and numbers[0] in _SINGLE_BYTE:
+        return (f"ISO_IR {numbers[0]}",)
+    if numbers[0] in MULTI_BYTE:
+        # They extend another set, so value 1 is empty (PS3.3 C.12.1.1.2).
+        numbers = ("", *numbers)
+    if len(numbers) == 1:
+        return ()
+    return tuple(number and f"ISO 2022 IR {number}" for number in numbers)
+
+
+@lru_cache(maxsize=256)
+def _repertoire(terms: tuple[str, ...]) -> "str | Iso2022 | None":
+    """Return the codec's name, or the code extensions; None if nothing is said of high bytes."""
+    numbers = _numbers(terms)
+    if numbers[0] in _STAND_ALONE:
+        return _STAND_ALONE[numbers[0]][1]
+    if len(numbers) == 1 and numbers[0] not in MULTI_BYTE:
+        by_escape = terms[:1] and "2022" in terms[0]
+        codec = _SINGLE_BYTE.get(numbers[0])
+        return Iso2022(numbers) if by_escape and codec else codec
+    return Iso2022(numbers)
 
 
 def decode_text(raw: bytes | memoryview, vr: str, character_sets: tuple[str, ...]) -> str:
@@ -65,7 +128,7 @@ def decode_text(raw: bytes | memoryview, vr: str, character_sets: tuple[str, ...
     vr : str
         Its value representation. Only LO, LT, PN, SH, ST, UC and UT heed the character set.
     character_sets : tuple of str
-        The values of Specific Character Set; empty for the default repertoire.
+        The values of Specific Character Set, empty if there are none; or `with_default`.
     """
     try:
         text = str(raw, "ascii")
@@ -79,10 +142,28 @@ def decode_text(raw: bytes | memoryview, vr: str, character_sets: tuple[str, ...
 
 
 def _decode(raw: bytes, vr: str, character_sets: tuple[str, ...]) -> str:
-    repertoire = _repertoire(character_sets)
+    place = character_sets.index(_MARK) if _MARK in character_sets else len(character_sets)
+    default = character_sets[place + 1 :]
+    named = _repertoire(character_sets[:place])
+    configured = _repertoire(default) if default else None
+    if named is None and _ESCAPE_BYTE in raw:
+        named = _ESCAPES_ONLY
+    for repertoire in (named, None if raw.isascii() else "utf_8", configured):
+        if repertoire and (text := _explain(raw, vr, repertoire)) is not None:
+            return text
+    # Nothing explains all of it: what the dataset says comes nearest.
+    last = named or configured or "latin_1"
+    return last.decode(raw, vr) if isinstance(last, Iso2022) else raw.decode(last, "replace")
+
+
+def _explain(raw: bytes, vr: str, repertoire: "str | Iso2022") -> str | None:
+    """Return the text if all bytes have a meaning."""
     if isinstance(repertoire, Iso2022):
-        return repertoire.decode(raw, vr)
-    return raw.decode(repertoire, "replace")
+        return repertoire.explain(raw, vr)
+    try:
+        return raw.decode(repertoire)
+    except UnicodeDecodeError:
+        return None
 
 
 def encode_text(text: str, vr: str, character_sets: tuple[str, ...]) -> bytes:
@@ -103,12 +184,16 @@ def encode_text(text: str, vr: str, character_sets: tuple[str, ...]) -> bytes:
 
 
 def _encode(text: str, vr: str, character_sets: tuple[str, ...], errors: str) -> bytes:
-    if vr not in CHARACTER_SET_VRS or not any(character_sets):
-        return text.encode("ascii", errors)
-    repertoire = _repertoire(character_sets)
+    terms = _defined(character_sets) if vr in CHARACTER_SET_VRS else ()
+    repertoire = _repertoire(terms) if terms else None
     if isinstance(repertoire, Iso2022):
         return repertoire.encode(text, vr, errors)
-    return text.encode(repertoire, errors)
+    if repertoire == "shift_jis":
+        # Its characters of two bytes are not in JIS X 0201, and may hold a backslash's byte.
+        return b"".join(
+            c.encode("shift_jis" if _JIS_X_0201.fullmatch(c) else "ascii", errors) for c in text
+        )
+    return text.encode(repertoire or "ascii", errors)
 
 
 def best_character_set(attributes: Attributes, requested: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -119,34 +204,43 @@ def best_character_set(attributes: Attributes, requested: tuple[str, ...] = ()) 
     attributes : Attributes
         What is to be sent.
     requested : tuple of str
-        The set that the peer used or asked for.
+        The sets that the peer used or asked for, however it spells them.
 
     Returns
     -------
     tuple of str
-        None for text in the default repertoire; the requested set where it can express
-        everything; else ``ISO_IR 192``.
+        None for text in the default repertoire; the requested sets, in defined terms, where they
+        express everything; else ``ISO_IR 192``.
     """
-    texts = [text for text in _all_texts(attributes) if not text.isascii()]
-    if not texts:
+    values = list(_texts(attributes))
+    if all(text.isascii() for _, text in values):
         return ()
-    return requested if all(_expresses(requested, text) for text in texts) else (UTF_8,)
+    terms = _defined(requested)
+    return terms if terms and all(_expresses(terms, vr, t) for vr, t in values) else (UTF_8,)
 
 
-def _expresses(character_sets: tuple[str, ...], text: str) -> bool:
+def _expresses(terms: tuple[str, ...], vr: str, text: str) -> bool:
+    if _numbers(terms)[0] == "13" and ("~" in text or "\\" in text):
+        # In JIS X 0201 these two bytes are an overline and a yen sign (PS3.5 §6.1.2.5.3 note).
+        return False
+    if text.isascii() and ESCAPE not in text:
+        return True
     try:
-        _encode(text, "PN", character_sets, "strict")
+        raw = _encode(text, vr, terms, "strict")
     except UnicodeEncodeError:
         return False
-    return True
+    return _decode(raw, vr, terms) == text
 
 
-def _all_texts(attributes: Attributes) -> Iterator[str]:
+def _texts(attributes: Attributes) -> Iterator[tuple[str, str]]:
+    """Iterate over the values that the character set is for, with their representations."""
     pending = [attributes]
     while pending:
         for tag, values in pending.pop().items():
+            vr = vr_of(tag)
+            vr = "LO" if vr == "UN" else vr
             for value in values if tag != SPECIFIC_CHARACTER_SET else ():
-                if isinstance(value, str):
-                    yield value
-                else:
+                if not isinstance(value, str):
                     pending.append(value)
+                elif vr in CHARACTER_SET_VRS:
+                    yield vr, value

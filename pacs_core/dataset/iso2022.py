@@ -2,7 +2,8 @@
 
 Bytes below 0x80 are read with the set designated as G0, the others with the set designated as G1.
 Escape sequences designate; control characters and the delimiters of a value restore what value 1
-of Specific Character Set designates.
+of Specific Character Set designates. Many writers forget to designate again after a delimiter: high
+bytes that no sequence precedes are read in the first set that is named and has some.
 """
 
 import re
@@ -50,10 +51,12 @@ class CodeElement:
         return raw if self._holds(raw) else None
 
     def _holds(self, raw: bytes) -> bool:
-        # Shift JIS also has two-byte characters, which are not in JIS X 0201.
-        return raw[0] >= 0x80 and (self.codec != "shift_jis" or len(raw) == 1)
+        # Shift JIS also has two-byte characters, which are not in JIS X 0201, and Python composes
+        # syllables that KS X 1001 lacks of eight bytes.
+        return raw[0] >= 0x80 and len(raw) == (2 if self.codec in _TWO_BYTES else 1)
 
 
+_TWO_BYTES = frozenset({"euc_kr", "gb2312"})
 _ASCII = CodeElement(_ESC + b"(B", "ascii", high=False)
 _ROMAJI = CodeElement(_ESC + b"(J", "ascii", high=False)
 _KATAKANA = CodeElement(_ESC + b")I", "shift_jis")
@@ -81,6 +84,8 @@ _TERMS: dict[str, tuple[CodeElement, ...]] = {
 }
 CODE_EXTENSIONS = tuple(number for number in _TERMS if number)
 """Registration numbers of the sets that escape sequences may designate."""
+MULTI_BYTE = ("87", "159", "149", "58")
+"""Those that extend another set, and cannot be the first."""
 
 _BY_ESCAPE = {element.escape: element for elements in _TERMS.values() for element in elements}
 
@@ -90,6 +95,7 @@ _DELIMITERS = {
     vr: re.compile(rb"([\t\n\f\r\\^=])" if vr == "PN" else rb"([\t\n\f\r\\])")
     for vr in ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 }
+_CONTROLS = re.compile(rb"([\t\n\f\r])")
 _TEXT_DELIMITERS = {"PN": re.compile(r"([\t\n\f\r\\^=])")}
 _TEXT_DELIMITER = re.compile(r"([\t\n\f\r\\])")
 
@@ -109,22 +115,33 @@ class Iso2022:
         # A two-byte set cannot be the initial one, though datasets do name it first.
         self._g0 = next((e for e in first if not e.high and not e.wide), _ASCII)
         self._g1 = next((e for e in first if e.high), _UNDECLARED)
+        named = (e for e in (*first, *self._elements) if e.high)
+        self._assumed = next(named, _UNDECLARED)
 
     def decode(self, raw: bytes, vr: str) -> str:
         """Decode a value with its escape sequences; never raises."""
-        return "".join(self._runs(raw, _DELIMITERS[vr]))
+        return "".join(text for _, text in self._runs(raw, _DELIMITERS[vr]))
 
-    def _runs(self, raw: bytes, delimiter: re.Pattern[bytes]) -> Iterator[str]:
-        g0, g1 = self._g0, self._g1
+    def explain(self, raw: bytes, vr: str) -> str | None:
+        """Decode a value; None if it has bytes to which the named sets give no meaning."""
+        runs = list(self._runs(raw, _DELIMITERS[vr]))
+        if any(element is _UNDECLARED or "\ufffd" in text for element, text in runs):
+            return None
+        return "".join(text for _, text in runs)
+
+    def _runs(self, raw: bytes, delimiter: re.Pattern[bytes]) -> Iterator[tuple[CodeElement, str]]:
+        g0, g1 = self._g0, self._assumed
         for part in _ESCAPED.split(raw):
             if designated := _BY_ESCAPE.get(part):
                 g0, g1 = (g0, designated) if designated.high else (designated, g1)
                 continue
-            for run in (part,) if g0.wide else delimiter.split(part):
-                if len(run) == 1 and delimiter.match(run):
-                    g0, g1 = self._g0, self._g1
+            # Within two bytes a character there are no delimiters, but control characters.
+            for run in (_CONTROLS if g0.wide else delimiter).split(part):
+                if _CONTROLS.fullmatch(run) or (not g0.wide and delimiter.fullmatch(run)):
+                    g0, g1 = self._g0, self._assumed
                 for half in _HALVES.findall(run):
-                    yield (g1 if half[0] >= 0x80 else g0).decode(half)
+                    element = g1 if half[0] >= 0x80 else g0
+                    yield element, element.decode(half)
 
     def encode(self, text: str, vr: str, errors: str) -> bytes:
         """Encode a value, with escape sequences where they are needed.
