@@ -157,6 +157,7 @@ def _archive(
         flush_bytes=settings.flush_bytes,
         ae_title=assembly.config.node.ae_title,
         verify_reads=settings.verify_reads,
+        character_set_of=assembly.config.settings.character_set_of,
     )
 
 

@@ -14,7 +14,14 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.recovery import Recovery
-from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
+from pacs_core.archive.settings import (
+    FLUSH_BYTES,
+    FLUSH_INTERVAL,
+    CharacterSetOf,
+    DuplicatePolicy,
+    VerifyReads,
+    no_character_set,
+)
 from pacs_core.archive.shelf import Shelf
 from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind
@@ -77,6 +84,8 @@ class NodeArchive(Archive):
         Written into objects as Source Application Entity Title (0002,0016).
     verify_reads : VerifyReads
         Which reads are checked against the digest of what was stored.
+    character_set_of : CharacterSetOf
+        Gives the character set of what a calling AE title sends, where that does not say.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class NodeArchive(Archive):
         flush_bytes: int = FLUSH_BYTES,
         ae_title: str = "",
         verify_reads: VerifyReads = VerifyReads.ALWAYS,
+        character_set_of: CharacterSetOf = no_character_set,
     ) -> None:
         self._store = store
         self._index = index
@@ -106,6 +116,7 @@ class NodeArchive(Archive):
         self._wanted = index.wanted_tags
         self._scanned = self._wanted | IDENTITY_TAGS
         self._locks = KeyedLocks()
+        self._character_set_of = character_set_of
 
     async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
         """Settle what was not flushed when the archive last ended, and begin to flush.
@@ -160,6 +171,7 @@ class NodeArchive(Archive):
                 origin,
                 scanned_tags=self._scanned,
                 wanted_tags=self._wanted,
+                character_set=self._character_set_of(origin.calling_ae_title),
             )
             async with self._locks.hold(sop_instance_uid):
                 existing = await self._index.locate(sop_instance_uid)

@@ -99,6 +99,8 @@ class Arrival:
     origin : Origin
     scanned_tags, wanted_tags : frozenset of int
         What to look for, the identity included, and what of it the index wants.
+    character_set : tuple of str
+        Specific Character Set where the dataset names none, or lies.
     """
 
     identity: InstanceIdentity
@@ -112,13 +114,19 @@ class Arrival:
         *,
         scanned_tags: frozenset[int],
         wanted_tags: frozenset[int],
+        character_set: tuple[str, ...] = (),
     ) -> None:
         self.transfer_syntax_uid = transfer_syntax_uid
         self.origin = origin
         self.size = 0
         self._digest = Digest()
         self._chunks = aiter(dataset)
-        self._scanner = HeaderScanner(transfer_syntax_uid, scanned_tags, thorough=True)
+        self._scanner = HeaderScanner(
+            transfer_syntax_uid,
+            scanned_tags,
+            thorough=True,
+            default_character_set=character_set,
+        )
         self._wanted = wanted_tags
         self._held: deque[Chunk] = deque()
         self._ended = False

@@ -14,6 +14,7 @@ from pacs_core.archive.arrival import SOP_INSTANCE
 from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.objects import read_meta, same_dataset
+from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.archive.survey import (
     AT_ONCE,
     Difference,
@@ -85,10 +86,11 @@ class RebuildReport:
 class _Rebuild:
     store: ObjectStore
     index: Index
+    character_set_of: CharacterSetOf
     locks: KeyedLocks = field(factory=KeyedLocks)
 
     async def take(self, stored: StoredObject) -> Difference | None:
-        record = await try_record(self.store, stored, self.index.wanted_tags)
+        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
         if not isinstance(record, InstanceRecord):
             return record
         if not record.instance.digest:
@@ -120,7 +122,7 @@ class _Rebuild:
             await self.index.remove(uid)
             return None
         stored = StoredObject(served.key, served.size)
-        record = await try_record(self.store, stored, self.index.wanted_tags)
+        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
         if not isinstance(record, InstanceRecord):
             await self.index.remove(uid)
             return record
@@ -138,6 +140,7 @@ async def rebuild_index(
     index: Index,
     *,
     progress: Callable[[RebuildReport], None] | None = None,
+    character_set_of: CharacterSetOf = no_character_set,
 ) -> RebuildReport:
     """Make the index again from the store alone.
 
@@ -154,6 +157,8 @@ async def rebuild_index(
     index : Index
     progress : callable, optional
         Called now and then with the report so far.
+    character_set_of : CharacterSetOf
+        As the archive has it when it ingests: objects name their sender.
 
     Returns
     -------
@@ -161,7 +166,7 @@ async def rebuild_index(
     """
     report = RebuildReport()
     async with index.rebuilding() as building:
-        rebuild = _Rebuild(store, building.index)
+        rebuild = _Rebuild(store, building.index, character_set_of)
         async with aclosing(mapped(rebuild.take, store.objects())) as taken:
             async for difference in taken:
                 report.note(difference)
@@ -181,10 +186,11 @@ class _Verification:
     store: ObjectStore
     index: Index
     compared: frozenset[int]
+    character_set_of: CharacterSetOf
 
     async def of_object(self, stored: StoredObject) -> list[Difference]:
         """Compare an object with what the index says."""
-        record = await try_record(self.store, stored, self.index.wanted_tags)
+        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
         if record is None:
             return []
         if isinstance(record, Difference):
@@ -287,7 +293,9 @@ async def _has_objects(store: ObjectStore) -> bool:
     return False
 
 
-async def verify_index(store: ObjectStore, index: Index) -> AsyncIterator[Difference]:
+async def verify_index(
+    store: ObjectStore, index: Index, character_set_of: CharacterSetOf = no_character_set
+) -> AsyncIterator[Difference]:
     """Name every difference between store and index.
 
     Attributes are compared where they belong to the instance itself: those of series, study and
@@ -302,7 +310,7 @@ async def verify_index(store: ObjectStore, index: Index) -> AsyncIterator[Differ
             yield Difference(DifferenceKind.DAMAGE, "index", detail=detail)
         return
     own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
-    verification = _Verification(store, index, own & index.wanted_tags)
+    verification = _Verification(store, index, own & index.wanted_tags, character_set_of)
     async with aclosing(mapped(verification.of_object, store.objects())) as compared:
         async for differences in compared:
             for difference in differences:

@@ -1,6 +1,17 @@
 """What a site may choose about its archive."""
 
+from collections.abc import Callable
 from enum import Enum
+from typing import TypeAlias
+
+CharacterSetOf: TypeAlias = Callable[[str], tuple[str, ...]]
+"""The Specific Character Set that is assumed of datasets of an AE title, where they do not say."""
+
+
+def no_character_set(_ae_title: str) -> tuple[str, ...]:
+    """Assume nothing."""
+    return ()
+
 
 FLUSH_INTERVAL = 1.0
 """Seconds between two flushes of what is written behind."""

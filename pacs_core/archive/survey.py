@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in, scan_steadily
 from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.objects import read_meta
+from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     InstanceRecord,
     InvalidInstanceError,
@@ -75,7 +76,10 @@ class Difference:
 
 
 async def read_record(
-    store: ObjectStore, stored: StoredObject, wanted: frozenset[int]
+    store: ObjectStore,
+    stored: StoredObject,
+    wanted: frozenset[int],
+    character_set_of: CharacterSetOf = no_character_set,
 ) -> InstanceRecord:
     """Read the record of an object: file meta information, header, and that it ends well.
 
@@ -92,7 +96,12 @@ async def read_record(
         meta = await read_meta(reader)
         if not meta.transfer_syntax_uid:
             raise InvalidInstanceError("file meta information has no Transfer Syntax UID")
-        scanner = HeaderScanner(meta.transfer_syntax_uid, wanted | IDENTITY_TAGS, thorough=True)
+        scanner = HeaderScanner(
+            meta.transfer_syntax_uid,
+            wanted | IDENTITY_TAGS,
+            thorough=True,
+            default_character_set=character_set_of(meta.sending_ae_title),
+        )
         try:
             await _scan(reader, meta.dataset_offset, scanner)
         except MalformedDataset as error:
@@ -145,11 +154,14 @@ async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner) -> No
 
 
 async def try_record(
-    store: ObjectStore, stored: StoredObject, wanted: frozenset[int]
+    store: ObjectStore,
+    stored: StoredObject,
+    wanted: frozenset[int],
+    character_set_of: CharacterSetOf,
 ) -> InstanceRecord | Difference | None:
     """Read a record, or say why it cannot be read; None if the object has gone."""
     try:
-        return await read_record(store, stored, wanted)
+        return await read_record(store, stored, wanted, character_set_of)
     except ObjectNotFoundError:
         return None
     except (InvalidInstanceError, OSError) as error:

@@ -12,7 +12,12 @@ from pacs_core.association.performances import Serve
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, Response
-from pacs_core.dataset import Attributes, encode_attributes, parse_attributes
+from pacs_core.dataset import (
+    Attributes,
+    best_character_set,
+    encode_attributes,
+    parse_attributes,
+)
 from pacs_core.dimse import (
     Command,
     CommandField,
@@ -54,8 +59,11 @@ class Association:
 
     engine: Engine
 
-    def __init__(self, info: AssociationInfo, serve: Serve) -> None:
+    def __init__(
+        self, info: AssociationInfo, serve: Serve, character_set: tuple[str, ...] = ()
+    ) -> None:
         self.info = info
+        self._character_set = character_set
         self._serve_others = serve
         self._receive: Receive | None = None
 
@@ -314,9 +322,9 @@ class Association:
         self, sop_class_uid: str, command: Command, attributes: Attributes | None
     ) -> tuple[Command, Attributes | None]:
         context = self.context(sop_class_uid)
-        dataset = None if attributes is None else _encode(attributes, context)
+        dataset = None if attributes is None else self._encode(attributes, context)
         response, answer = await self._call(context, command, dataset)
-        return response, _decode(answer, context)
+        return response, self._decode(answer, context)
 
     async def _call(
         self, context: AcceptedContext, command: Command, dataset: DatasetSource | None = None
@@ -328,14 +336,14 @@ class Association:
         self, command: Command, identifier: Attributes
     ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
         context = self.context(command.affected_sop_class_uid or "")
-        dataset = _encode(identifier, context)
+        dataset = self._encode(identifier, context)
         invocation = await self.engine.invoke(context.id, command, dataset)
         final = False
         try:
             while not final:
                 response, answer = await invocation.response()
                 final = category(response.status or 0) is not StatusCategory.PENDING
-                yield response, _decode(answer, context)
+                yield response, self._decode(answer, context)
         finally:
             if not final and not self.engine.end_reason:
                 await self._cancel(invocation)
@@ -349,10 +357,14 @@ class Association:
         with suppress(AssociationError), anyio.move_on_after(_CANCEL_GRACE, shield=True):
             await self.engine.cancel(invocation)
 
+    def _encode(self, attributes: Attributes, context: AcceptedContext) -> bytes:
+        wanted = self._character_set or ("ISO_IR 192",)
+        character_set = best_character_set(attributes, wanted) or wanted
+        return encode_attributes(attributes, context.transfer_syntax, character_set)
 
-def _encode(attributes: Attributes, context: AcceptedContext) -> bytes:
-    return encode_attributes(attributes, context.transfer_syntax, ("ISO_IR 192",))
-
-
-def _decode(dataset: bytes | None, context: AcceptedContext) -> Attributes | None:
-    return None if dataset is None else parse_attributes(dataset, context.transfer_syntax)
+    def _decode(self, dataset: bytes | None, context: AcceptedContext) -> Attributes | None:
+        if dataset is None:
+            return None
+        return parse_attributes(
+            dataset, context.transfer_syntax, default_character_set=self._character_set
+        )

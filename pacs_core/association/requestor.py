@@ -276,7 +276,7 @@ def _association(
         extended={item.sop_class_uid: item.application_information for item in extended},
         maximum_length=response.user_information.maximum_length,
     )
-    association = Association(info, serve or refuse_requests)
+    association = Association(info, serve or refuse_requests, peer.default_character_set)
     window = agreed_asynchronous_operations(request, response)
     association.engine = Engine(
         channel, info, window, association.serve, ByteBudget(_MEMORY_BUDGET)

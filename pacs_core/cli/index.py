@@ -28,7 +28,12 @@ async def _rebuild(assembly: Assembly) -> int:
     async with open_archive(assembly, repair=True) as opened:
         store, index = require_archive(opened)
         with progress("rebuilding", None) as advance:
-            report = await rebuild_index(store, index, progress=_Steps(advance))
+            report = await rebuild_index(
+                store,
+                index,
+                progress=_Steps(advance),
+                character_set_of=assembly.config.settings.character_set_of,
+            )
         counts = {"indexed": report.indexed, "set-aside": report.set_aside}
         counts["failed"] = report.unreadable
         await record(opened, AuditKind.INDEX_REBUILD, Origin("rebuild"), counts)
@@ -65,7 +70,8 @@ async def _verify(assembly: Assembly) -> int:
     faults = duplicates = 0
     async with open_archive(assembly) as opened:
         store, index = require_archive(opened)
-        async for difference in verify_index(store, index):
+        character_set_of = assembly.config.settings.character_set_of
+        async for difference in verify_index(store, index, character_set_of):
             say(str(difference))
             faults += difference.kind not in _NO_FAULT
             duplicates += difference.kind in _NO_FAULT

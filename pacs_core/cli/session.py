@@ -79,7 +79,9 @@ def open_session(peer: str, options: ClientOptions) -> Session:
     except ValueError as error:
         raise UsageError(f"--ae-title: {error}") from error
     timeouts = _timeouts(config.network.timeouts, options.timeout)
-    return Session(parse_peer(peer, config.settings.peers), ae_title, timeouts)
+    found = parse_peer(peer, config.settings.peers)
+    character_set = found.default_character_set or config.node.default_character_set
+    return Session(evolve(found, default_character_set=character_set), ae_title, timeouts)
 
 
 def _timeouts(configured: Timeouts, seconds: float | None) -> Timeouts:

@@ -11,7 +11,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability, VerifyReads
 from pacs_core.association import NetworkSettings
 from pacs_core.contracts import EncodeOptions, NodeSettings, Peer, TransferPolicy
-from pacs_core.dataset import transfer_syntax_uids
+from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
 from pacs_core.plugins import PluginPolicy
 from pacs_core.transcoding import TranscodingSettings, are_transfer_syntaxes
 
@@ -20,6 +20,14 @@ _port = and_(ge(0), le(65535))
 
 def _is_ae_title(_instance: object, _attribute: object, value: str) -> None:
     check_ae_title(value)
+
+
+def _are_character_sets(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if not are_character_sets(value):
+        raise ValueError(
+            f"{list(value)} are no values of Specific Character Set (PS3.3 C.12.1.1.2), "
+            f"which are {', '.join(SPECIFIC_CHARACTER_SETS)}"
+        )
 
 
 @frozen
@@ -38,6 +46,9 @@ class NodeConfig:
         Where plugins keep their files by default.
     workers : int
         Processes that share the port; one for each core is a good number.
+    default_character_set : tuple of str
+        Specific Character Set of datasets and queries that name none, or lie, where it is not
+        UTF-8; empty for Latin-1.
     """
 
     ae_title: str = field(default="PACS", validator=_is_ae_title)
@@ -45,6 +56,7 @@ class NodeConfig:
     port: int = field(default=11112, validator=_port)
     data_directory: Path = Path("pacs-data")
     workers: int = field(default=1, validator=ge(1))
+    default_character_set: tuple[str, ...] = field(default=(), validator=_are_character_sets)
 
 
 @frozen
@@ -109,6 +121,9 @@ class PeerConfig:
         Whether what is compressed lossily on its way gets a SOP Instance UID of its own.
     receives : tuple of str
         Transfer syntaxes to choose, the best first, of those that it proposes to this node.
+    default_character_set : tuple of str
+        Specific Character Set of what it sends without naming one, or naming a wrong one; empty
+        for that of ``[node]``.
     """
 
     ae_title: str = field(validator=_is_ae_title)
@@ -121,6 +136,7 @@ class PeerConfig:
     ratio: float | None = field(default=None, validator=optional(and_(gt(1), lt(math.inf))))
     new_uid: bool = False
     receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    default_character_set: tuple[str, ...] = field(default=(), validator=_are_character_sets)
 
     def __attrs_post_init__(self) -> None:
         if self.lossy and self.quality is None and self.ratio is None:
@@ -202,10 +218,18 @@ class Config:
             port=self.node.port,
             data_directory=self.node.data_directory,
             peers={
-                name: Peer(peer.ae_title, peer.host, peer.port, name, peer.transfer)
+                name: Peer(
+                    peer.ae_title,
+                    peer.host,
+                    peer.port,
+                    name,
+                    peer.transfer,
+                    peer.default_character_set,
+                )
                 for name, peer in self.peers.items()
             },
             timeouts=self.network.timeouts,
+            default_character_set=self.node.default_character_set,
         )
 
 

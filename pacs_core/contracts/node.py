@@ -70,6 +70,9 @@ class NodeSettings:
     peers : mapping of str to Peer
         By name of the peer's table.
     timeouts : Timeouts
+    default_character_set : tuple of str
+        Specific Character Set that is assumed of datasets that name none, or lie, unless their
+        sender has one of its own; empty for Latin-1.
     """
 
     ae_title: str = "PACS"
@@ -78,10 +81,16 @@ class NodeSettings:
     data_directory: Path = Path("pacs-data")
     peers: Mapping[str, Peer] = field(factory=dict)
     timeouts: Timeouts = field(factory=Timeouts)
+    default_character_set: tuple[str, ...] = ()
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer with this AE title, or None."""
         return next((p for p in self.peers.values() if p.ae_title == ae_title), None)
+
+    def character_set_of(self, ae_title: str) -> tuple[str, ...]:
+        """Return the Specific Character Set to assume of datasets of an AE title."""
+        peer = self.peer(ae_title)
+        return (peer and peer.default_character_set) or self.default_character_set
 
 
 @frozen

@@ -42,6 +42,9 @@ class Peer:
     name : str
         Of its ``[peers.NAME]`` table; empty for a peer given by address.
     transfer : TransferPolicy
+    default_character_set : tuple of str
+        Specific Character Set that is assumed of what it sends, where that names none, or lies;
+        empty for the node's.
     """
 
     ae_title: str
@@ -49,6 +52,7 @@ class Peer:
     port: int
     name: str = ""
     transfer: TransferPolicy = field(factory=TransferPolicy)
+    default_character_set: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"

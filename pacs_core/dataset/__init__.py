@@ -2,6 +2,7 @@
 
 from pacs_core.dataset.charset import (
     SPECIFIC_CHARACTER_SETS,
+    are_character_sets,
     best_character_set,
     decode_text,
     encode_text,
@@ -79,6 +80,7 @@ __all__ = [
     "UnencodableValue",
     "UnknownAttribute",
     "Value",
+    "are_character_sets",
     "best_character_set",
     "decode_text",
     "edit_header",

@@ -72,9 +72,16 @@ def with_default(declared: tuple[str, ...], default: tuple[str, ...]) -> tuple[s
     return (*declared, _MARK, *default) if default else declared
 
 
+def declare(character_sets: tuple[str, ...], declared: tuple[str, ...]) -> tuple[str, ...]:
+    """Return sets for decoding what follows a Specific Character Set: the default stays."""
+    if _MARK not in character_sets:
+        return declared
+    return (*declared, *character_sets[character_sets.index(_MARK) :])
+
+
 def are_character_sets(terms: tuple[str, ...]) -> bool:
-    """Tell whether terms are defined ones, or near enough to them, and go together."""
-    return not terms or bool(_defined(terms)) or _numbers(terms) in {("",), ("6",)}
+    """Tell whether terms are values of Specific Character Set that can be written, or none."""
+    return terms == _defined(terms)
 
 
 @lru_cache(maxsize=256)

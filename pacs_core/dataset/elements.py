@@ -1,5 +1,6 @@
 """Whole small datasets: identifiers and attribute lists, from bytes and to bytes (PS3.5 §7)."""
 
+from pacs_core.dataset.charset import with_default
 from pacs_core.dataset.encoder import DatasetEncoder
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import deflate, inflate
@@ -16,6 +17,7 @@ def parse_attributes(
     transfer_syntax_uid: str,
     max_depth: int = MAX_DEPTH,
     max_length: int = MAX_LENGTH,
+    default_character_set: tuple[str, ...] = (),
 ) -> MutableAttributes:
     """Parse a small dataset completely.
 
@@ -29,6 +31,8 @@ def parse_attributes(
         How deeply sequences may nest.
     max_length : int
         Bytes that the (inflated) dataset may have.
+    default_character_set : tuple of str
+        Specific Character Set of what names none, or lies; empty for Latin-1.
 
     Returns
     -------
@@ -45,7 +49,8 @@ def parse_attributes(
         raise MalformedDataset(f"longer than the {max_length} bytes allowed here", max_length)
     if encoding.deflated:
         data = inflate(data, max_length)
-    return Parser(data, 0, max_depth).dataset(layout_of(encoding), ())
+    character_sets = with_default((), default_character_set)
+    return Parser(data, 0, max_depth).dataset(layout_of(encoding), character_sets)
 
 
 def encode_attributes(

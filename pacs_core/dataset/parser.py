@@ -2,6 +2,7 @@
 
 from attrs import define
 
+from pacs_core.dataset.charset import declare
 from pacs_core.dataset.dictionary import vr_of
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.layout import (
@@ -124,7 +125,7 @@ class Parser:
                 value = decode_value(vr, raw, layout.little_endian, top.character_sets)
                 top.attributes[tag] = value
                 if tag == SPECIFIC_CHARACTER_SET:
-                    top.character_sets = value
+                    top.character_sets = declare(top.character_sets, value)
         self._position = position
         return None
 

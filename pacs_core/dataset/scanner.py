@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
+from pacs_core.dataset.charset import declare, with_default
 from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Inflater
@@ -90,6 +91,8 @@ class HeaderScanner:
     thorough : bool
         Look into everything that a conversion would have to walk, and inflate a deflated dataset
         to its end: without it, a fault beyond the header is not noticed there.
+    default_character_set : tuple of str
+        Specific Character Set of what names none, or lies; empty for Latin-1.
 
     Attributes
     ----------
@@ -115,6 +118,7 @@ class HeaderScanner:
         max_value: int = MAX_VALUE,
         *,
         thorough: bool = False,
+        default_character_set: tuple[str, ...] = (),
     ) -> None:
         encoding = encoding_of(transfer_syntax_uid)
         self.attributes: MutableAttributes = {}
@@ -132,7 +136,7 @@ class HeaderScanner:
         self._encapsulated = encoding.encapsulated
         self._sequences = sequence_tags()
         self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
-        self._character_sets: tuple[str, ...] = ()
+        self._character_sets = with_default((), default_character_set)
         self._last_tag = _FIRST - 1
         self._ascending = True
         self._pending = b""
@@ -423,4 +427,4 @@ class HeaderScanner:
             values = decode(vr, bytes(raw), layout.little_endian, self._character_sets)
             self.attributes[tag] = values
             if tag == SPECIFIC_CHARACTER_SET:
-                self._character_sets = values
+                self._character_sets = declare(self._character_sets, values)

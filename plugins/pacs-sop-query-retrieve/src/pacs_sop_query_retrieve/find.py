@@ -35,11 +35,13 @@ class Find(QueryRetrieveProvider):
         details["keys"] = [keyword_of(tag) for tag in sorted(identifier.keys)]
         if not self._is_relational(operation, model, identifier):
             check_upper_keys(identifier, model)
+        peer = self._node.settings.peer(operation.association.origin.calling_ae_title)
         form = ResponseFormat(
             identifier,
             self._node.archive.searchable_tags(identifier.level),
             operation.context.transfer_syntax,
             self._node.settings.ae_title,
+            peer.default_character_set if peer else (),
         )
         query = self._query(operation, identifier, form)
         return await self._respond(operation, query, form, details)

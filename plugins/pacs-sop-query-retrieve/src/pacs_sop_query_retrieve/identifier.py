@@ -27,8 +27,10 @@ class Identifier:
     keys: Attributes
 
 
-async def read_identifier(operation: Operation, model: Model) -> Identifier:
-    """Read the identifier of a request.
+async def read_identifier(
+    operation: Operation, model: Model, character_set: tuple[str, ...] = ()
+) -> Identifier:
+    """Read the identifier of a request; `character_set` is assumed where it names none, or lies.
 
     Raises
     ------
@@ -38,7 +40,9 @@ async def read_identifier(operation: Operation, model: Model) -> Identifier:
     """
     data = await operation.dataset.read(MAX_LENGTH)
     try:
-        attributes = parse_attributes(data, operation.context.transfer_syntax)
+        attributes = parse_attributes(
+            data, operation.context.transfer_syntax, default_character_set=character_set
+        )
     except MalformedDataset as error:
         raise DimseError(Status.UNABLE_TO_PROCESS, f"Identifier: {error}") from error
     keys = {tag: values for tag, values in attributes.items() if tag & 0xFFFF != _GROUP_LENGTH}

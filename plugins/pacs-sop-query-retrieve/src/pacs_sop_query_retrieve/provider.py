@@ -57,7 +57,9 @@ class QueryRetrieveProvider(ServiceProvider):
     async def _work(self, operation: Operation, details: Details) -> Response:
         model, _service = SOP_CLASSES[operation.context.abstract_syntax]
         details["model"] = model.name
-        identifier = await read_identifier(operation, model)
+        sender = operation.association.origin.calling_ae_title
+        character_set = self._node.settings.character_set_of(sender)
+        identifier = await read_identifier(operation, model, character_set)
         details["level"] = identifier.level.value
         response = await self._perform(operation, model, identifier, details)
         if response.status == Status.SUCCESS and (gap := await self._node.archive.gap()):

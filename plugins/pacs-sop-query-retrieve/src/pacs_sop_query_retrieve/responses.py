@@ -50,6 +50,8 @@ class ResponseFormat:
     transfer_syntax_uid : str
     ae_title : str
         From which the matches can be retrieved.
+    character_set : tuple of str
+        In which to answer if the request names none, where that expresses a match.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class ResponseFormat:
         searchable: frozenset[int],
         transfer_syntax_uid: str,
         ae_title: str,
+        character_set: tuple[str, ...] = (),
     ) -> None:
         requested = identifier.keys.keys() - _NO_MATCHING
         self.matched = frozenset(requested & searchable)
@@ -69,7 +72,7 @@ class ResponseFormat:
         known = searchable & {TIMEZONE_OFFSET}
         self.returning = self.matched | known if zoned else self.matched
         self._transfer_syntax = transfer_syntax_uid
-        self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET)
+        self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET) or character_set
         self._fixed = self._fixed_attributes(identifier, ae_title)
         self._inner = {
             tag: nested[0]
