@@ -22,11 +22,13 @@ from pacs_core.contracts import (
     access,
     archive,
     audit,
+    capability,
     codec,
     component,
     descriptors,
     durability,
     events,
+    hooks,
     index,
     instance,
     node,
@@ -35,6 +37,7 @@ from pacs_core.contracts import (
     query,
     secret,
     service,
+    service_provider,
     transcoding,
 )
 from pacs_core.dimse import Status, describe
@@ -109,7 +112,10 @@ def _fenced(block: list[str]) -> list[str]:
 
 
 _CONTRACTS = (
-    ("Service providers", service),
+    ("Service providers", service_provider),
+    ("Services", service),
+    ("Capabilities", capability),
+    ("Hooks of plugins", hooks),
     ("Object stores", object_store),
     ("Indexes", index),
     ("The query model", query),

@@ -1,17 +1,18 @@
 """Opens the configured archive: store, index, audit trail, event handlers."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import anyio
 from anyio.abc import TaskGroup
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.app.components import create_with_required, start_capabilities, start_optional
+from pacs_core.app.hooks import NodeHooks
+from pacs_core.app.lifespan import Lifespan, StartError, open_lifespan, running
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
@@ -20,12 +21,11 @@ from pacs_core.archive import (
     NodeAuditTrail,
     find_gap,
 )
-from pacs_core.association import task_group
+from pacs_core.association import cancelled_task_group
 from pacs_core.contracts import (
     Archive,
     AuditSink,
     AuditSinkDescriptor,
-    Component,
     EventHandlerDescriptor,
     Index,
     IndexDescriptor,
@@ -33,8 +33,8 @@ from pacs_core.contracts import (
     NodeSettings,
     ObjectStore,
     ObjectStoreDescriptor,
+    WorkerInfo,
 )
-from pacs_core.plugins import Fault, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
 
@@ -74,27 +74,33 @@ async def open_sinks(assembly: Assembly) -> AsyncIterator[NodeAuditTrail]:
         A required sink did not start.
     """
     timeout = assembly.config.network.timeouts.plugin
-    lifespan = Lifespan(timeout)
-    async with task_group() as tasks:
-        try:
-            audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeout)
-            await audit.start(tasks)
-            try:
-                yield audit
-            finally:
-                await audit.stop(timeout)
-        finally:
-            await lifespan.stop_all()
-            tasks.cancel_scope.cancel()
+    async with cancelled_task_group() as tasks, open_lifespan(timeout) as sinks:
+        audit = NodeAuditTrail(await _start_sinks(assembly, sinks), timeout=timeout)
+        async with running(partial(audit.start, tasks), partial(audit.stop, timeout)):
+            yield audit
 
 
 @asynccontextmanager
-async def open_archive(assembly: Assembly, *, repair: bool = False) -> AsyncIterator[OpenArchive]:
+async def open_archive(
+    assembly: Assembly,
+    *,
+    requires: Iterable[type] = (),
+    worker: WorkerInfo | None = None,
+    repair: bool = False,
+) -> AsyncIterator[OpenArchive]:
     """Open the archive for the length of an ``async with`` block.
+
+    What starts last stops first, so that a part may use on its way out what was there before it:
+    store, index and audit sinks; audit trail; capabilities and event handlers; events; archive;
+    and whatever the caller starts in :attr:`OpenArchive.lifespan`.
 
     Parameters
     ----------
     assembly : Assembly
+    requires : iterable of type
+        Interfaces of capabilities to start, besides those that event handlers require.
+    worker : WorkerInfo, optional
+        Which process of the node this is.
     repair : bool
         Whether to go on with an index that does not start, as one that is damaged: it is there,
         not started, and the archive refuses everything.
@@ -106,34 +112,34 @@ async def open_archive(assembly: Assembly, *, repair: bool = False) -> AsyncIter
     StartError
         The store, the index, or a required part did not start.
     """
-    timeouts = assembly.config.network.timeouts
-    lifespan = Lifespan(timeouts.plugin)
-    async with open_transcoder(assembly) as transcoder, task_group() as tasks:
-        try:
-            store = await _start_chosen(assembly, lifespan, ObjectStoreDescriptor)
-            index, started = await _start_index(assembly, lifespan, repair=repair)
-            audit = NodeAuditTrail(await _start_sinks(assembly, lifespan), timeout=timeouts.plugin)
-            events = EventDispatcher(timeout=timeouts.plugin)
-            archive = _archive(assembly, store, index if started else None, audit, events)
-            node = Node(assembly.config.settings, archive, audit, transcoder)
-            await _start_handlers(assembly, lifespan, node, events)
-            await audit.start(tasks)
-            await events.start(tasks)
-            try:
-                if isinstance(archive, NodeArchive):
-                    await _start_archive(archive, tasks, node.settings)
-                    if store is not None and index is not None:
-                        await _warn_of_gap(store, index)
-                yield OpenArchive(node, store, index, lifespan)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    if isinstance(archive, NodeArchive):
-                        await archive.stop()
-                    await events.stop(timeouts.plugin)
-                    await audit.stop(timeouts.plugin)
-        finally:
-            await lifespan.stop_all()
-            tasks.cancel_scope.cancel()
+    timeout = assembly.config.network.timeouts.plugin
+    async with (
+        open_transcoder(assembly) as transcoder,
+        cancelled_task_group() as tasks,
+        open_lifespan(timeout) as foundation,
+    ):
+        store = await _start_chosen(assembly, foundation, ObjectStoreDescriptor)
+        index, started = await _start_index(assembly, foundation, repair=repair)
+        audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
+        events = EventDispatcher(timeout=timeout)
+        archive = _archive(assembly, store, index if started else None, audit, events)
+        hooks = NodeHooks(assembly)
+        node = Node(assembly.config.settings, archive, audit, transcoder, hooks)
+        node = evolve(node, worker=worker or node.worker)
+        async with (
+            running(partial(audit.start, tasks), partial(audit.stop, timeout)),
+            open_lifespan(timeout) as observers,
+        ):
+            await start_capabilities(assembly, observers, node, requires)
+            await _start_handlers(assembly, observers, node, events)
+            async with (
+                running(partial(events.start, tasks), partial(events.stop, timeout)),
+                _running_archive(archive, tasks, node.settings),
+                open_lifespan(timeout) as parts,
+            ):
+                if store is not None and index is not None and started:
+                    await _warn_of_gap(store, index)
+                yield OpenArchive(node, store, index, parts)
 
 
 def _archive(
@@ -159,6 +165,17 @@ def _archive(
         verify_reads=settings.verify_reads,
         character_set_of=assembly.config.settings.character_set_of,
     )
+
+
+@asynccontextmanager
+async def _running_archive(
+    archive: Archive, tasks: TaskGroup, settings: NodeSettings
+) -> AsyncIterator[None]:
+    if not isinstance(archive, NodeArchive):
+        yield
+        return
+    async with running(partial(_start_archive, archive, tasks, settings), archive.stop):
+        yield
 
 
 async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeSettings) -> None:
@@ -198,35 +215,6 @@ async def _warn_of_gap(store: ObjectStore, index: Index) -> None:
         logger.warning("the index may lack instances: run `pacs index rebuild`")
 
 
-async def start_optional(
-    assembly: Assembly,
-    lifespan: Lifespan,
-    record: PluginRecord,
-    name: str,
-    create: Callable[[], Component],
-) -> Any:
-    """Start a component that the node can do without; quarantine its plugin if it fails.
-
-    Returns
-    -------
-    Component or None
-        None if it does not run, or if its plugin was quarantined before.
-
-    Raises
-    ------
-    PluginError
-        The node was configured not to do without it.
-    """
-    if record.state is not PluginState.LOADED:
-        return None
-    try:
-        return await lifespan.start(f"{name} ({record.source})", create)
-    except StartError as error:
-        assembly.manager.quarantine(record, Fault.START, str(error), error.__cause__)
-        assembly.manager.check_required()
-        return None
-
-
 async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str, AuditSink, bool]]:
     sinks = []
     for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
@@ -244,7 +232,8 @@ async def _start_handlers(
     assembly: Assembly, lifespan: Lifespan, node: Node, events: EventDispatcher
 ) -> None:
     for record, descriptor in assembly.registry.entries(EventHandlerDescriptor):
-        create = partial(descriptor.create, node)
+        await start_capabilities(assembly, lifespan, node, descriptor.requires)
+        create = partial(create_with_required, descriptor, node)
         handler = await start_optional(assembly, lifespan, record, descriptor.name, create)
         if handler is not None:
             events.add(descriptor.name, handler)

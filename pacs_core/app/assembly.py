@@ -1,7 +1,7 @@
 """From a configuration to registered plugins: everything before the first component exists."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,14 @@ class Assembly:
         except CodecChoiceError as error:
             raise ConfigError([f"transcoding.{what}" for what in error.problems]) from error
 
+    def plugin_problems(self) -> list[str]:
+        """Return what plugins find wrong, each problem with the table of its plugin."""
+        return [
+            f"plugin.{record.name}: {sentence}"
+            for record, result in self.manager.call("pacs_check", self.setup_for)
+            for sentence in _sentences(result)
+        ]
+
     def check_audit(self) -> None:
         """Refuse a configuration that requires an audit sink that is not there.
 
@@ -122,7 +130,7 @@ class Assembly:
             raise ConfigError([f"audit.required: no audit sink {name!r}" for name in missing])
 
     def problems(self) -> list[str]:
-        """Return what the configuration asks for and no plugin provides."""
+        """Return what the configuration asks for and no plugin provides, and what plugins find."""
         archive = self.config.archive
         named = {kind for kind, label in _LABELS.items() if getattr(archive, label) is not None}
         checks: list[Callable[[], object]] = [partial(self.choose, kind) for kind in named]
@@ -132,7 +140,13 @@ class Assembly:
                 check()
             except ConfigError as error:
                 found += error.problems
-        return sorted(found)
+        return sorted([*found, *self.plugin_problems()])
+
+
+def _sentences(result: object) -> list[str]:
+    if isinstance(result, str) or not isinstance(result, Sequence):
+        return [f"pacs_check returned {result!r:.100}, not a list of sentences"]
+    return [str(each) for each in result]
 
 
 def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:

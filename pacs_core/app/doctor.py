@@ -7,8 +7,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.capabilities import missing_capabilities
 from pacs_core.app.examination import examine
+from pacs_core.app.missing_parts import missing_parts
 from pacs_core.app.remedies import remedy_for
 from pacs_core.config import (
     Config,
@@ -122,7 +122,7 @@ def _of_the_node(assembly: Assembly) -> list[Problem]:
         assembly.manager.check_required()
     except PluginError as error:
         problems.append(Problem(str(error), "repair or install them, or require them no longer"))
-    missing = missing_capabilities(assembly)
+    missing = missing_parts(assembly)
     return problems + [Problem(each.what, each.remedy) for each in missing]
 
 

@@ -1,7 +1,8 @@
 """Starts components in order, stops them in reverse, and keeps the failures of each apart."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import anyio
@@ -15,6 +16,29 @@ logger = logging.getLogger(__name__)
 
 class StartError(Exception):
     """A component did not start."""
+
+
+@asynccontextmanager
+async def open_lifespan(timeout: float) -> AsyncIterator["Lifespan"]:
+    """Stop, after an ``async with`` block, the components that were started in it."""
+    lifespan = Lifespan(timeout)
+    try:
+        yield lifespan
+    finally:
+        await lifespan.stop_all()
+
+
+@asynccontextmanager
+async def running(
+    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Call `start` before an ``async with`` block and `stop`, shielded, after it."""
+    await start()
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stop()
 
 
 class Lifespan:

@@ -9,13 +9,15 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
-from pacs_core.app.archive import OpenArchive, open_archive, start_optional
+from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.capabilities import missing_capabilities
+from pacs_core.app.components import create_with_required, start_capabilities, start_optional
 from pacs_core.app.leaks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
+from pacs_core.app.missing_parts import missing_parts
+from pacs_core.app.services import ServiceRunner, Sockets, bind_services
 from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
@@ -35,6 +37,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     ServiceProviderDescriptor,
+    WorkerInfo,
 )
 from pacs_core.dataset import transfer_syntax_uids
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
@@ -50,10 +53,13 @@ class RunningNode:
     ----------
     opened : OpenArchive
     listener : Listener
+    service_sockets : mapping of str to tuple of socket
+        What services listen on, by name.
     """
 
     opened: OpenArchive
     listener: Listener
+    service_sockets: Sockets = field(factory=dict)
 
     @property
     def port(self) -> int:
@@ -72,11 +78,14 @@ class Place:
     occupancy : Occupancy
     restarted : str
         Why this worker takes the place of another; empty if it does not.
+    service_sockets : mapping of str to tuple of socket
+        What services listen on, by name.
     """
 
     sockets: tuple[socket.socket, ...]
     occupancy: Occupancy
     restarted: str = ""
+    service_sockets: Sockets = field(factory=dict)
 
 
 @asynccontextmanager
@@ -101,11 +110,11 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
     async with (
         no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
         watched_loop(owners, assembly.config.log.slow_loop),
-        open_archive(assembly) as opened,
+        open_archive(assembly, worker=_worker(place)) as opened,
     ):
         await _check_index(assembly, opened)
         services = await _services(assembly, opened)
-        place = place or Place(tuple(bind_sockets(settings.host, settings.port)), Occupancy())
+        place = place or _bind(assembly)
         listener = Listener(
             settings.ae_title,
             assembly.config.network,
@@ -114,14 +123,18 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
             place.occupancy,
         )
         await listener.listen(place.sockets)
-        await _announce(assembly, opened, services, place.restarted)
+        runner = ServiceRunner(assembly, opened, place.service_sockets)
         async with task_group() as tasks:
-            tasks.start_soon(listener.serve)
             try:
-                yield RunningNode(opened, listener)
+                await runner.start(tasks)
+                await _announce(assembly, opened, services, place.restarted)
+                tasks.start_soon(listener.serve)
+                yield RunningNode(opened, listener, place.service_sockets)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await listener.drain(assembly.config.network.timeouts.shutdown)
+                    async with anyio.create_task_group() as ending:
+                        ending.start_soon(runner.stop)
+                        ending.start_soon(listener.drain, assembly.config.network.timeouts.shutdown)
                     await _record(opened, AuditKind.NODE_STOPPED, Outcome.SUCCESS, {})
                 tasks.cancel_scope.cancel()
 
@@ -135,10 +148,21 @@ async def _check_index(assembly: Assembly, opened: OpenArchive) -> None:
         )
 
 
+def _worker(place: Place | None) -> WorkerInfo:
+    return WorkerInfo(place.occupancy.worker, place.occupancy.workers) if place else WorkerInfo()
+
+
+def _bind(assembly: Assembly) -> Place:
+    settings = assembly.config.node
+    sockets = tuple(bind_sockets(settings.host, settings.port))
+    return Place(sockets, Occupancy(), service_sockets=bind_services(assembly))
+
+
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
     offers: dict[str, Offer] = {}
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
-        create = partial(descriptor.create, opened.node)
+        await start_capabilities(assembly, opened.lifespan, opened.node, descriptor.requires)
+        create = partial(create_with_required, descriptor, opened.node)
         provider = await start_optional(assembly, opened.lifespan, record, descriptor.name, create)
         if provider is not None:
             offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
@@ -192,7 +216,7 @@ async def _start_access(
 async def _announce(
     assembly: Assembly, opened: OpenArchive, services: Services, restarted: str
 ) -> None:
-    for missing in missing_capabilities(assembly):
+    for missing in missing_parts(assembly):
         logger.warning("%s", missing)
     log_codecs(assembly.codecs())
     for record in assembly.manager.records:

@@ -28,6 +28,7 @@ _REMEDIES: Final[Mapping[Fault, str]] = {
         'choose one of the two: [plugins] disabled = ["{record.name}"] keeps the other; to keep '
         "this one, disable the other or name this one first in [plugins] order"
     ),
+    Fault.REQUIREMENT: f"install a plugin that provides it, {_DISABLE}",
     Fault.START: f"see its log entries and its table, {_DISABLE}",
 }
 

@@ -25,6 +25,7 @@ from attrs import define, evolve, field
 
 from pacs_core.app.node import Place
 from pacs_core.app.serve import SIGNALS
+from pacs_core.app.services import Sockets
 from pacs_core.association import Occupancy
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,18 @@ class Supervisor:
         Number of workers.
     work : callable
         What a worker does.
+    service_sockets : mapping of str to tuple of socket
+        What services listen on, by name; shared as well.
     """
 
-    def __init__(self, sockets: Sequence[socket], count: int, work: Work) -> None:
-        self._place = Place(tuple(sockets), Occupancy(count))
+    def __init__(
+        self,
+        sockets: Sequence[socket],
+        count: int,
+        work: Work,
+        service_sockets: Sockets | None = None,
+    ) -> None:
+        self._place = Place(tuple(sockets), Occupancy(count), service_sockets=service_sockets or {})
         self._count = count
         self._work = work
         self._workers: dict[int, _Worker] = {}

@@ -15,7 +15,7 @@ from pacs_core.association.performer import PerformedOperation
 from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
 from pacs_core.association.services import Offer, Preferences, Services
 from pacs_core.association.settings import NetworkSettings
-from pacs_core.association.tasks import task_group
+from pacs_core.association.tasks import cancelled_task_group, task_group
 
 __all__ = [
     "MAX_CONTEXTS",
@@ -37,6 +37,7 @@ __all__ = [
     "Receive",
     "Services",
     "bind_sockets",
+    "cancelled_task_group",
     "connect",
     "task_group",
 ]

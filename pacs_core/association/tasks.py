@@ -20,3 +20,13 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         lone = group.exceptions[0]
     if lone is not None:  # raised out here, it keeps its own cause and context
         raise lone
+
+
+@asynccontextmanager
+async def cancelled_task_group() -> AsyncIterator[TaskGroup]:
+    """Run a task group whose tasks are cancelled when the block ends."""
+    async with task_group() as tasks:
+        try:
+            yield tasks
+        finally:
+            tasks.cancel_scope.cancel()

@@ -9,8 +9,11 @@ from pathlib import Path
 from pacs_core.app import (
     Assembly,
     Place,
+    Sockets,
     Supervisor,
     assemble_file,
+    bind_services,
+    describe_addresses,
     ignore_harmless_signals,
     record_configuration_error,
 )
@@ -70,7 +73,9 @@ def serve(
     if assembly.config.node.workers > 1 or os.getpid() == 1:
         return _serve_with_workers(assembly)
     try:
-        run_async(serve_node, assembly, lambda running: _announce(assembly, running.port))
+        run_async(
+            serve_node, assembly, lambda node: _announce(assembly, node.port, node.service_sockets)
+        )
     except BrokenPipeError:
         # Nobody reads standard output any more: no matter of the network.
         raise
@@ -109,7 +114,9 @@ def _serve_with_workers(assembly: Assembly) -> int:
             sys.exit(report(error))
 
     port = sockets[0].getsockname()[1]
-    return Supervisor(sockets, settings.workers, work).run(lambda: _announce(assembly, port))
+    services = bind_services(assembly)
+    supervisor = Supervisor(sockets, settings.workers, work, services)
+    return supervisor.run(lambda: _announce(assembly, port, services))
 
 
 def _check_shared(assembly: Assembly) -> None:
@@ -120,7 +127,7 @@ def _check_shared(assembly: Assembly) -> None:
             raise CommandError(f"{chosen[1].name} cannot be shared by workers: use --workers 1")
 
 
-def _announce(assembly: Assembly, port: int) -> None:
+def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
     settings = assembly.config.node
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
@@ -132,6 +139,8 @@ def _announce(assembly: Assembly, port: int) -> None:
         facts.insert(0, f"{settings.workers} workers")
     where = _address(settings.host, port)
     say(f"ready: dicom://{settings.ae_title}@{where} ({', '.join(facts)})")
+    for line in describe_addresses(assembly, services):
+        say(line)
     sys.stdout.flush()
 
 

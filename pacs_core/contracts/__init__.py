@@ -27,6 +27,7 @@ from pacs_core.contracts.audit import (
     AuditValue,
     Outcome,
 )
+from pacs_core.contracts.capability import Capabilities, Interface, interface_name
 from pacs_core.contracts.codec import (
     Codec,
     CodecError,
@@ -41,12 +42,14 @@ from pacs_core.contracts.component import (
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
     AuditSinkDescriptor,
+    CapabilityDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
+    ServiceDescriptor,
     ServiceProviderDescriptor,
 )
 from pacs_core.contracts.durability import (
@@ -57,6 +60,7 @@ from pacs_core.contracts.events import (
     InstanceEvent,
     InstanceEventKind,
 )
+from pacs_core.contracts.hooks import Contribution, Hooks
 from pacs_core.contracts.index import (
     Index,
     IndexRebuild,
@@ -79,6 +83,7 @@ from pacs_core.contracts.node import (
     PluginInfo,
     Setup,
     Timeouts,
+    WorkerInfo,
 )
 from pacs_core.contracts.object_store import (
     CHUNK_SIZE,
@@ -109,7 +114,8 @@ from pacs_core.contracts.query import (
     name_groups,
 )
 from pacs_core.contracts.secret import Secret
-from pacs_core.contracts.service import (
+from pacs_core.contracts.service import Service, Started
+from pacs_core.contracts.service_provider import (
     UNCOMPRESSED,
     AssociationInfo,
     DatasetStream,
@@ -163,12 +169,15 @@ __all__ = [
     "Authenticated",
     "Authenticator",
     "Authorizer",
+    "Capabilities",
+    "CapabilityDescriptor",
     "CliCommandDescriptor",
     "Codec",
     "CodecDescriptor",
     "CodecError",
     "Component",
     "Condition",
+    "Contribution",
     "DamagedObjectError",
     "DatasetStream",
     "DateTimeRange",
@@ -182,6 +191,7 @@ __all__ = [
     "EventHandler",
     "EventHandlerDescriptor",
     "FrameFormat",
+    "Hooks",
     "IdentityMismatchError",
     "Index",
     "IndexDescriptor",
@@ -194,6 +204,7 @@ __all__ = [
     "InstanceIdentity",
     "InstanceNotFoundError",
     "InstanceRecord",
+    "Interface",
     "InvalidInstanceError",
     "Level",
     "Node",
@@ -219,11 +230,14 @@ __all__ = [
     "Response",
     "Secret",
     "SequenceMatch",
+    "Service",
+    "ServiceDescriptor",
     "ServiceProvider",
     "ServiceProviderDescriptor",
     "Setup",
     "SingleValue",
     "SopClassSupport",
+    "Started",
     "StorageFullError",
     "StoredInstance",
     "StoredObject",
@@ -233,10 +247,12 @@ __all__ = [
     "TransferPolicy",
     "UidList",
     "Wildcard",
+    "WorkerInfo",
     "archive_offset",
     "comparables",
     "days_around",
     "fold_name",
+    "interface_name",
     "is_within",
     "matches",
     "name_groups",

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
-from pacs_core.contracts.service import AssociationInfo
+from pacs_core.contracts.service_provider import AssociationInfo
 from pacs_core.dimse import Command
 from pacs_core.upper_layer import AssociateRJ, AssociateRQ
 

@@ -21,6 +21,7 @@ class AuditKind(Enum):
     WORKER_RESTARTED = "worker-restarted"
     CONFIGURATION_ERROR = "configuration-error"
     PLUGIN_QUARANTINED = "plugin-quarantined"
+    SERVICE_FAILED = "service-failed"
     ASSOCIATION_ACCEPTED = "association-accepted"
     ASSOCIATION_REFUSED = "association-refused"
     ASSOCIATION_RELEASED = "association-released"

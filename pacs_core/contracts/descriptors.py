@@ -6,17 +6,22 @@ into :meth:`Component.start`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from attrs import field, frozen
 
 from pacs_core.contracts.access import AssociationObserver, Authenticator, Authorizer
 from pacs_core.contracts.audit import AuditSink
 from pacs_core.contracts.codec import Codec
+from pacs_core.contracts.component import Component
 from pacs_core.contracts.events import EventHandler
 from pacs_core.contracts.index import Index
 from pacs_core.contracts.node import Node, Setup
 from pacs_core.contracts.object_store import ObjectStore
-from pacs_core.contracts.service import ServiceProvider, SopClassSupport
+from pacs_core.contracts.service import Service
+from pacs_core.contracts.service_provider import ServiceProvider, SopClassSupport
+
+Interfaces = tuple[type, ...]
 
 
 @frozen
@@ -38,6 +43,8 @@ class ServiceProviderDescriptor:
         service class application information, from 1.
     initiates : str
         Why, with whom and for what it opens associations; empty if it never does.
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
     """
 
     name: str
@@ -47,6 +54,59 @@ class ServiceProviderDescriptor:
     statuses: Mapping[int, str] = field(factory=dict)
     extended_negotiation: Mapping[int, str] = field(factory=dict)
     initiates: str = ""
+    requires: Interfaces = ()
+
+
+@frozen
+class ServiceDescriptor:
+    """A service that runs beside the DICOM listener.
+
+    Attributes
+    ----------
+    name : str
+    create : callable
+    scope : ``"worker"`` or ``"node"``
+        Whether each worker process runs one, or one worker for all: when that one dies, another
+        takes over. Nodes that share a data directory count as one.
+    after : tuple of str
+        Names of services that must have started before.
+    bind : (str, int) or None
+        Host and port to listen on; port 0 takes a free one. The kernel binds before the first
+        worker exists, and refuses the service if the port is taken.
+    describe_address : callable or None
+        Returns what to print below the node's ``ready:`` line, such as
+        ``"web: http://127.0.0.1:8042/"``, for the host and port that were bound.
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
+    """
+
+    name: str
+    create: Callable[[Node], Service]
+    scope: Literal["worker", "node"] = "worker"
+    after: tuple[str, ...] = ()
+    bind: tuple[str, int] | None = None
+    describe_address: Callable[[str, int], str] | None = None
+    requires: Interfaces = ()
+
+
+@frozen
+class CapabilityDescriptor:
+    """Something that a plugin offers to others, under an interface that they know.
+
+    Attributes
+    ----------
+    name : str
+    interface : type
+        A class; what is created must be an instance of it, and a :class:`Component`.
+    create : callable
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without; they are started first.
+    """
+
+    name: str
+    interface: type
+    create: Callable[[Node], Component]
+    requires: Interfaces = ()
 
 
 @frozen
@@ -118,10 +178,19 @@ class AuditSinkDescriptor:
 
 @frozen
 class EventHandlerDescriptor:
-    """An observer of instance events."""
+    """An observer of instance events.
+
+    Attributes
+    ----------
+    name : str
+    create : callable
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
+    """
 
     name: str
     create: Callable[[Node], EventHandler]
+    requires: Interfaces = ()
 
 
 @frozen
@@ -157,6 +226,8 @@ class CliCommandDescriptor:
 
 Descriptor = (
     ServiceProviderDescriptor
+    | ServiceDescriptor
+    | CapabilityDescriptor
     | ObjectStoreDescriptor
     | IndexDescriptor
     | CodecDescriptor

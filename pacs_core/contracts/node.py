@@ -10,10 +10,13 @@ from attrs.validators import and_, gt, lt
 
 from pacs_core.contracts.archive import Archive
 from pacs_core.contracts.audit import AuditTrail
+from pacs_core.contracts.capability import Capabilities, Interface
+from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.peer import Peer
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
+T = TypeVar("T")
 
 
 def _seconds(default: float) -> Any:
@@ -147,6 +150,22 @@ class Setup:
 
 
 @frozen
+class WorkerInfo:
+    """One of the processes of a node.
+
+    Attributes
+    ----------
+    slot : int
+        From 0; the process that takes the place of one that died has the same.
+    count : int
+        How many there are.
+    """
+
+    slot: int = 0
+    count: int = 1
+
+
+@frozen
 class Node:
     """What components receive when they are created.
 
@@ -158,9 +177,33 @@ class Node:
     audit : AuditTrail
     transcoder : Transcoder
         By which those who send instances choose their form.
+    hooks : Hooks
+        By which a plugin calls the hooks that it publishes.
+    capabilities : Capabilities
+        What plugins offer each other; see :meth:`find`.
+    worker : WorkerInfo
+        Which of the node's processes this is.
     """
 
     settings: NodeSettings
     archive: Archive
     audit: AuditTrail
     transcoder: Transcoder = field(factory=PassThrough)
+    hooks: Hooks = field(factory=Hooks)
+    capabilities: Capabilities = field(factory=Capabilities)
+    worker: WorkerInfo = WorkerInfo()
+
+    def find(self, interface: Interface[T]) -> T:
+        """Return what another plugin provides under an interface.
+
+        Parameters
+        ----------
+        interface : type
+            Named in `requires` of the descriptor, so that it is there.
+
+        Raises
+        ------
+        LookupError
+            No plugin provides it.
+        """
+        return self.capabilities.find(interface)

@@ -2,7 +2,8 @@
 
 All hooks are synchronous and return descriptors, or nothing; behaviour lives in the objects that
 a descriptor creates. Hooks are called once, in plugin order, while the node is assembled: after
-all configuration was checked, before a port is bound. A hook that raises, or returns anything but
+all configuration was checked, before a port is bound. (:func:`pacs_hookspecs` and
+:func:`pacs_config` come before that.) A hook that raises, or returns anything but
 what it promises, quarantines its plugin: nothing of that plugin is used, and the node goes on
 without it unless ``[plugins] required`` names it.
 
@@ -15,15 +16,61 @@ from collections.abc import Sequence
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
+    CapabilityDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
+    ServiceDescriptor,
     ServiceProviderDescriptor,
     Setup,
 )
 from pacs_core.plugins.markers import hookspec
+
+
+@hookspec
+def pacs_hookspecs() -> object:
+    """Return a module, or class, with the specifications of hooks that this plugin publishes.
+
+    Called first of all, once every plugin is imported; then it is checked that plugins implement
+    no hook that nobody specifies. A hook whose name is taken quarantines its later publisher. The
+    publisher calls its hooks by :attr:`Node.hooks`, when it likes. A plugin that also works where
+    the publisher is not installed marks its implementation ``@hookimpl(optionalhook=True)``.
+
+    Example
+    -------
+    ::
+
+        from collections.abc import Sequence
+
+        from pacs_core.contracts import EventHandler, EventHandlerDescriptor, Node, Setup
+        from pacs_core.plugins import hookimpl, hookspec
+
+        class Hooks:
+            @staticmethod
+            @hookspec
+            def acme_greetings(setup: Setup) -> Sequence[str]:
+                "Return what to say when the node starts."
+
+        class Greeter(EventHandler):
+            def __init__(self, node: Node) -> None:
+                self.node = node
+
+            async def start(self) -> None:
+                for contribution in self.node.hooks.call("acme_greetings"):
+                    if not isinstance(contribution.result, Sequence):
+                        self.node.hooks.refuse(contribution, "acme_greetings: return a list")
+
+        @hookimpl
+        def pacs_hookspecs() -> object:
+            return Hooks
+
+        @hookimpl
+        def pacs_event_handlers(setup: Setup) -> list[EventHandlerDescriptor]:
+            return [EventHandlerDescriptor("greeter", Greeter)]
+    """
+    raise NotImplementedError
 
 
 @hookspec
@@ -77,6 +124,103 @@ def pacs_service_providers(setup: Setup) -> Sequence[ServiceProviderDescriptor]:
         def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             sop_classes = {"1.2.840.10008.1.1": SopClassSupport()}
             return [ServiceProviderDescriptor("echo", sop_classes, lambda node: Echo())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_services(setup: Setup) -> Sequence[ServiceDescriptor]:
+    """Return services: what runs beside the DICOM listener as long as ``pacs serve`` does.
+
+    Example
+    -------
+    ::
+
+        import anyio
+
+        from pacs_core.contracts import Node, Service, ServiceDescriptor, Setup, Started
+        from pacs_core.plugins import hookimpl
+
+        class Heartbeat(Service):
+            beats = 0
+
+            def __init__(self, node: Node) -> None:
+                self.node = node
+
+            async def run(self, started: Started) -> None:
+                started()
+                while True:
+                    self.beats += 1
+                    await anyio.sleep(60)
+
+        @hookimpl
+        def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+            return [ServiceDescriptor("heartbeat", Heartbeat, scope="node")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_capabilities(setup: Setup) -> Sequence[CapabilityDescriptor]:
+    """Return what this plugin offers to others, under interfaces that they know.
+
+    Of several plugins that provide one interface, the first in plugin order is used. Whoever needs
+    one names it in `requires` of its descriptor and gets it by :meth:`Node.find`; where nobody
+    provides it, that plugin is quarantined.
+
+    Example
+    -------
+    ::
+
+        from abc import abstractmethod
+
+        from pacs_core.contracts import CapabilityDescriptor, Component, Node, Setup
+        from pacs_core.plugins import hookimpl
+
+        class Clock(Component):
+            @abstractmethod
+            def now(self) -> str: ...
+
+        class Stopped(Clock):
+            def now(self) -> str:
+                return "12:00"
+
+        @hookimpl
+        def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+            return [CapabilityDescriptor("stopped-clock", Clock, lambda node: Stopped())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_check(setup: Setup) -> Sequence[str]:
+    """Return what is wrong with the plugin's configuration and its surroundings, in sentences.
+
+    Called once all plugins have registered, by everything that assembles a node: ``pacs serve``
+    refuses to start, ``pacs config check`` counts the problems, each prefixed with
+    ``plugin.NAME``, together with those of all other tables. Do nothing slow, and change nothing.
+
+    Example
+    -------
+    ::
+
+        from attrs import frozen
+        from pacs_core.contracts import Setup
+        from pacs_core.plugins import hookimpl
+
+        @frozen
+        class Rota:
+            opens: int = 8
+            closes: int = 20
+
+        @hookimpl
+        def pacs_config() -> type:
+            return Rota
+
+        @hookimpl
+        def pacs_check(setup: Setup) -> list[str]:
+            rota = setup.config(Rota)
+            return [] if rota.opens < rota.closes else ["opens: later than it closes"]
     """
     raise NotImplementedError
 

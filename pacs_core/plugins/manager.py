@@ -21,12 +21,18 @@ from pacs_core.plugins.records import Fault, PluginError, PluginPolicy, PluginRe
 
 logger = logging.getLogger(__name__)
 
+PUBLISHING_HOOK = "pacs_hookspecs"
+"""Is called before any other, while plugins are loaded: it says which hooks there are."""
 
 Implementation = Callable[[Mapping[str, object]], object]
 
 
 class UnknownHookError(PluginError):
     """A plugin implements a hook that this node does not have."""
+
+
+class TakenHookError(PluginError):
+    """A plugin publishes a hook whose name is taken."""
 
 
 class ApiVersionError(PluginError):
@@ -61,6 +67,12 @@ class PluginManager:
         self._renamed = renamed
         points = entry_points(group=ENTRY_POINT_GROUP) if found is None else found
         self.records = [self._load(name, points) for name, points in self._by_name(points)]
+        # All are imported before the first is checked: a plugin may implement a hook that
+        # another, later in the order, publishes.
+        for record in self.loaded:
+            self._guard(record, self._publish)
+        for record in self.loaded:
+            self._guard(record, self._register)
 
     def _by_name(self, points: Iterable[EntryPoint]) -> list[tuple[str, list[EntryPoint]]]:
         groups: dict[str, list[EntryPoint]] = defaultdict(list)
@@ -79,30 +91,51 @@ class PluginManager:
             reason = f"the name {name!r} is taken twice, by {sources}; uninstall one"
             record.quarantine(Fault.NAME_TAKEN, reason)
         else:
-            self._import(record, points[0])
+            self._guard(record, lambda record: _import(record, points[0]))
         return record
 
-    def _import(self, record: PluginRecord, point: EntryPoint) -> None:
+    def _guard(self, record: PluginRecord, step: Callable[[PluginRecord], None]) -> None:
+        """Take a step of loading a plugin; quarantine it if the step fails in any way."""
         try:
-            record.plugin = point.load()
-            _check_api(record.plugin)
-            self._pluggy.register(record.plugin, name=record.name)
-            self._check_hooks(record)
+            step(record)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             reason = f"loading {record.target} failed: {_summary(error)}"
             self.quarantine(record, _fault_of(error), reason, error)
 
-    def _check_hooks(self, record: PluginRecord) -> None:
+    def _publish(self, record: PluginRecord) -> None:
+        """Add the specifications of hooks that a plugin publishes."""
+        if self._pluggy.parse_hookimpl_opts(record.plugin, PUBLISHING_HOOK) is None:
+            return
+        specifications = getattr(record.plugin, PUBLISHING_HOOK)()
+        names = [
+            name
+            for name in dir(specifications)
+            if self._pluggy.parse_hookspec_opts(specifications, name) is not None
+        ]
+        if not names:
+            raise PluginError(f"{PUBLISHING_HOOK} returned {specifications!r:.200}, without hooks")
+        if taken := set(names) & {*self._hook_names(), *self._renamed}:
+            raise TakenHookError(f"hooks of this name exist already: {', '.join(sorted(taken))}")
+        self._pluggy.add_hookspecs(specifications)
+
+    def _register(self, record: PluginRecord) -> None:
+        self._pluggy.register(record.plugin, name=record.name)
         callers = self._pluggy.get_hookcallers(record.plugin) or []
-        unknown = [c.name for c in callers if c.spec is None and c.name not in self._renamed]
+        unknown = [c.name for c in callers if not (self._knows(c) or _is_optional(c, record))]
         if unknown:
             known = ", ".join(self._hook_names())
-            raise UnknownHookError(f"unknown hooks {', '.join(unknown)}; this node knows {known}")
-        implemented = {self._current_name(caller.name) for caller in callers}
-        record.hooks = tuple(sorted(implemented))
+            raise UnknownHookError(
+                f"unknown hooks {', '.join(unknown)}; this node knows {known}. Install the plugin "
+                "that publishes them, or mark them optionalhook=True"
+            )
+        callers = [caller for caller in callers if self._knows(caller)]
+        record.hooks = tuple(sorted({self._current_name(caller.name) for caller in callers}))
         self._note_deprecated(record, callers)
+
+    def _knows(self, caller: pluggy.HookCaller) -> bool:
+        return caller.spec is not None or caller.name in self._renamed
 
     def _note_deprecated(self, record: PluginRecord, callers: Iterable[pluggy.HookCaller]) -> None:
         notes = [note for caller in callers for note in self._deprecated(record, caller)]
@@ -130,7 +163,15 @@ class PluginManager:
         return rename.name if rename else hook
 
     def _hook_names(self) -> list[str]:
-        return sorted(name for name in vars(self._pluggy.hook) if name.startswith("pacs_"))
+        return sorted(
+            name
+            for name, caller in vars(self._pluggy.hook).items()
+            if isinstance(caller, pluggy.HookCaller) and caller.spec is not None
+        )
+
+    def publishes(self, hook: str) -> bool:
+        """Tell whether the kernel or a plugin has specified a hook."""
+        return hook in self._hook_names()
 
     @property
     def loaded(self) -> list[PluginRecord]:
@@ -243,6 +284,19 @@ def _summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _import(record: PluginRecord, point: EntryPoint) -> None:
+    record.plugin = point.load()
+    _check_api(record.plugin)
+
+
+def _is_optional(caller: pluggy.HookCaller, record: PluginRecord) -> bool:
+    return any(
+        implementation.optionalhook
+        for implementation in caller.get_hookimpls()
+        if implementation.plugin_name == record.name
+    )
+
+
 def _bound(implementation: pluggy.HookImpl, adapt: Adapter | None) -> Implementation:
     def call(arguments: Mapping[str, object]) -> object:
         result = implementation.function(*(arguments[name] for name in implementation.argnames))
@@ -255,6 +309,7 @@ _FAULTS: dict[type[BaseException], Fault] = {
     ModuleNotFoundError: Fault.MISSING_MODULE,
     ApiVersionError: Fault.API_VERSION,
     UnknownHookError: Fault.UNKNOWN_HOOK,
+    TakenHookError: Fault.CONFLICT,
     pluggy.PluginValidationError: Fault.UNKNOWN_HOOK,
 }
 

@@ -31,6 +31,7 @@ class Fault(Enum):
     HOOK_RAISED = "hook raised"
     WRONG_RESULT = "wrong result"
     CONFLICT = "conflict"
+    REQUIREMENT = "requirement"
     START = "does not start"
 
 

@@ -9,17 +9,20 @@ from attrs import define, field, frozen
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
+    CapabilityDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
+    ServiceDescriptor,
     ServiceProviderDescriptor,
     Setup,
+    interface_name,
 )
 from pacs_core.plugins.manager import PluginManager
-from pacs_core.plugins.records import Fault, PluginRecord
+from pacs_core.plugins.records import Fault, PluginRecord, PluginState
 
 
 @frozen
@@ -33,6 +36,8 @@ class Kind:
 
 KINDS = (
     Kind("service provider", "pacs_service_providers", ServiceProviderDescriptor),
+    Kind("service", "pacs_services", ServiceDescriptor),
+    Kind("capability", "pacs_capabilities", CapabilityDescriptor),
     Kind("object store", "pacs_object_stores", ObjectStoreDescriptor),
     Kind("index", "pacs_indexes", IndexDescriptor),
     Kind("codec", "pacs_codecs", CodecDescriptor),
@@ -93,6 +98,58 @@ class Registry:
             except Exception as error:
                 reason = f"its descriptors cannot be read: {type(error).__name__}: {error}"
                 manager.quarantine(record, Fault.WRONG_RESULT, reason, error)
+        self._refuse_unmet(manager)
+
+    def _refuse_unmet(self, manager: PluginManager) -> None:
+        """Quarantine plugins that require what nobody provides; each may leave others without."""
+        while unmet := self._unmet():
+            for record, reason in unmet:
+                manager.quarantine(record, Fault.REQUIREMENT, reason)
+
+    def _unmet(self) -> list[tuple[PluginRecord, str]]:
+        unmet = []
+        for kind in (k for k in KINDS if hasattr(k.descriptor, "requires")):
+            for record, descriptor in self.active(kind.descriptor):
+                try:
+                    for interface in descriptor.requires:
+                        self.providers(interface)
+                except LookupError as error:
+                    unmet.append((record, f"{kind.label} {descriptor.name!r}: {error}"))
+        return unmet
+
+    def providers(self, interface: type) -> list[tuple[PluginRecord, CapabilityDescriptor]]:
+        """Return what provides an interface, after all that this requires in turn.
+
+        Raises
+        ------
+        LookupError
+            No plugin provides it, or something that it requires, or it requires itself.
+        """
+        ordered: dict[type, tuple[PluginRecord, CapabilityDescriptor]] = {}
+        self._add_provider(interface, ordered, ())
+        return list(ordered.values())
+
+    def _add_provider(
+        self,
+        interface: type,
+        ordered: dict[type, tuple[PluginRecord, CapabilityDescriptor]],
+        above: tuple[type, ...],
+    ) -> None:
+        if interface in ordered:
+            return
+        if interface in above:
+            circle = " requires ".join(map(interface_name, [*above, interface]))
+            raise LookupError(f"{circle}: break the circle")
+        for record, descriptor in self.active(CapabilityDescriptor):
+            if descriptor.interface is interface:
+                for required in descriptor.requires:
+                    self._add_provider(required, ordered, (*above, interface))
+                ordered[interface] = (record, descriptor)
+                return
+        raise LookupError(
+            f"it requires {interface_name(interface)}, and no plugin provides that: "
+            "install one that does"
+        )
 
     def _register(self, record: PluginRecord, offers: list[tuple[Kind, object]]) -> None:
         accepted = [(kind, each) for kind, result in offers for each in _checked(kind, result)]
@@ -112,6 +169,10 @@ class Registry:
         """Return the plugin and descriptor of everything of a descriptor type, in order."""
         label = next(k.label for k in KINDS if k.descriptor is kind)
         return list(self._entries.get(label, {}).values())
+
+    def active(self, kind: type[Any]) -> list[tuple[PluginRecord, Any]]:
+        """Return the entries of a descriptor type whose plugins are not quarantined since."""
+        return [entry for entry in self.entries(kind) if entry[0].state is PluginState.LOADED]
 
     def named(self, kind: type[Any], name: str) -> tuple[PluginRecord, Any] | None:
         """Return the plugin and descriptor with this name, or None."""

@@ -6,24 +6,29 @@ import sys
 import textwrap
 from pathlib import Path
 
+import anyio
 import pytest
 from importlib_metadata import EntryPoint
 
 from pacs_core.app import assemble
+from pacs_core.app.hooks import NodeHooks
 from pacs_core.archive import NoArchive
-from pacs_core.config import structure
+from pacs_core.config import ConfigError, structure
 from pacs_core.config.model import Config
 from pacs_core.contracts import (
     AuditTrail,
+    CapabilityDescriptor,
     CliCommandDescriptor,
     Codec,
     CodecDescriptor,
     Component,
     EncodeOptions,
+    EventHandlerDescriptor,
     FrameFormat,
     IndexDescriptor,
     Node,
     ObjectStoreDescriptor,
+    ServiceDescriptor,
 )
 from pacs_core.plugins import KINDS, PluginManager, PluginState, hookspecs
 
@@ -85,7 +90,7 @@ class _Silent(AuditTrail):
 
 
 def test_there_are_hooks():
-    assert {"pacs_config", *KIND_OF} == set(HOOKS)
+    assert {"pacs_hookspecs", "pacs_config", "pacs_check", *KIND_OF} == set(HOOKS)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -102,7 +107,8 @@ def test_an_example_loads_and_registers(assembled, hook):
     (record,) = assembly.manager.records
     assert record.state is PluginState.LOADED, record.traceback or record.reason
     assert hook in record.hooks
-    assert record.kinds == ({KIND_OF[hook].label} if hook in KIND_OF else set())
+    if hook in KIND_OF:
+        assert record.kinds == {KIND_OF[hook].label}
 
 
 @pytest.mark.parametrize("hook", KIND_OF)
@@ -119,6 +125,39 @@ def test_the_config_example_is_structured(assembled):
     assembly = assembled("pacs_config", greeting="good morning")
     (config,) = assembly.plugin_configs.values()
     assert config.greeting == "good morning"
+
+
+def test_the_check_example_finds_what_is_wrong(assembled):
+    with pytest.raises(ConfigError, match=r"plugin\.example: opens: later than it closes"):
+        assembled("pacs_check", opens=21)
+
+
+def test_the_example_of_a_published_hook_calls_it(assembled):
+    assembly = assembled("pacs_hookspecs")
+    ((_record, descriptor),) = assembly.registry.entries(EventHandlerDescriptor)
+    node = Node(assembly.config.settings, NoArchive(), _Silent(), hooks=NodeHooks(assembly))
+    anyio.run(descriptor.create(node).start)
+
+
+def test_the_capability_example_is_found(assembled):
+    assembly = assembled("pacs_capabilities")
+    ((_record, descriptor),) = assembly.registry.entries(CapabilityDescriptor)
+    node = Node(assembly.config.settings, NoArchive(), _Silent())
+    node.capabilities.provide(descriptor.interface, descriptor.create(node))
+    assert node.find(descriptor.interface).now() == "12:00"
+
+
+def test_the_service_example_runs(assembled):
+    assembly = assembled("pacs_services")
+    ((_record, descriptor),) = assembly.registry.entries(ServiceDescriptor)
+
+    async def run():
+        service = descriptor.create(Node(assembly.config.settings, NoArchive(), _Silent()))
+        with anyio.move_on_after(5) as scope:
+            await service.run(scope.cancel)
+        assert service.beats == 1
+
+    anyio.run(run)
 
 
 def test_the_store_example_is_configured(assembled):

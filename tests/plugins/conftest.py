@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ class Site:
         """Of all distributions that are installed here."""
         found = distributions(path=[str(self.folder)])
         return [point for each in found for point in each.entry_points]
+
+    def link(self, distribution: Path) -> None:
+        """Install a distribution from its source folder."""
+        project = tomllib.loads((distribution / "pyproject.toml").read_text())["project"]
+        info = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info.mkdir(parents=True)
+        heading = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (info / "METADATA").write_text(heading, encoding="utf-8")
+        points = project["entry-points"]["pacs_core.plugins"].items()
+        lines = ["[pacs_core.plugins]", *(f"{name} = {target}" for name, target in points)]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        for package in (distribution / "src").iterdir():
+            (self.folder / package.name).symlink_to(package)
 
     def install(self, name: str, source: str, *, version: str = "1.0", metadata: str = "") -> str:
         """Install a distribution `dist-NAME` with one plugin; return its module's name."""

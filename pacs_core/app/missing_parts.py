@@ -15,7 +15,7 @@ from pacs_core.plugins import KINDS, PluginManager, PluginState
 
 
 @frozen
-class Capability:
+class Part:
     """Something that an archive needs and a plugin provides.
 
     Attributes
@@ -41,15 +41,15 @@ class Capability:
         return f"pip install {' '.join(self.distributions)}"
 
 
-CAPABILITIES: Final = (
-    Capability(
+ESSENTIAL_PARTS: Final = (
+    Part(
         "object store",
         ObjectStoreDescriptor,
         "this node archives nothing",
         ("pacs-store-filesystem",),
     ),
-    Capability("index", IndexDescriptor, "this node archives nothing", ("pacs-index-sqlite",)),
-    Capability(
+    Part("index", IndexDescriptor, "this node archives nothing", ("pacs-index-sqlite",)),
+    Part(
         "SOP class",
         ServiceProviderDescriptor,
         "every presentation context will be refused",
@@ -60,37 +60,37 @@ CAPABILITIES: Final = (
 
 @frozen
 class Missing:
-    """A capability that the node does not have, and the plugins that were to provide it."""
+    """A part that the node does not have, and the plugins that were to provide it."""
 
-    capability: Capability
+    part: Part
     quarantined: tuple[str, ...] = ()
 
     @property
     def what(self) -> str:
         """What is missing, and what follows."""
-        return f"no {self.capability.what}: {self.capability.consequence}"
+        return f"no {self.part.what}: {self.part.consequence}"
 
     @property
     def remedy(self) -> str:
         """What to do."""
         if self.quarantined:
             return f"repair {', '.join(self.quarantined)}, see pacs plugins doctor"
-        return self.capability.remedy
+        return self.part.remedy
 
     def __str__(self) -> str:
         return f"{self.what} ({self.remedy})"
 
 
-def missing_capabilities(assembly: Assembly) -> Iterator[Missing]:
+def missing_parts(assembly: Assembly) -> Iterator[Missing]:
     """Iterate over what the plugins of a node leave unprovided."""
-    for capability in CAPABILITIES:
-        entries = assembly.registry.entries(capability.descriptor)
+    for part in ESSENTIAL_PARTS:
+        entries = assembly.registry.entries(part.descriptor)
         if not any(record.state is PluginState.LOADED for record, _ in entries):
-            yield Missing(capability, tuple(_would_provide(assembly.manager, capability)))
+            yield Missing(part, tuple(_would_provide(assembly.manager, part)))
 
 
-def _would_provide(manager: PluginManager, capability: Capability) -> Iterator[str]:
-    hook = next(kind.hook for kind in KINDS if kind.descriptor is capability.descriptor)
+def _would_provide(manager: PluginManager, part: Part) -> Iterator[str]:
+    hook = next(kind.hook for kind in KINDS if kind.descriptor is part.descriptor)
     for record in manager.records:
         if record.state is PluginState.QUARANTINED and hook in record.hooks:
             yield record.name

@@ -1,0 +1,37 @@
+"""Hooks that plugins publish, called for them: what one does wrong reaches no other."""
+
+from collections.abc import Iterator
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.contracts import Contribution, Hooks
+from pacs_core.plugins import Fault
+
+
+class NodeHooks(Hooks):
+    """The hooks of an assembled node.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    """
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    def call(self, hook: str, **arguments: object) -> Iterator[Contribution]:
+        """See base."""
+        if not self._assembly.manager.publishes(hook):
+            raise LookupError(f"no plugin publishes the hook {hook}: return it in pacs_hookspecs")
+        return self._contributions(hook, arguments)
+
+    def _contributions(self, hook: str, arguments: dict[str, object]) -> Iterator[Contribution]:
+        setups = self._assembly.setup_for
+        for record, result in self._assembly.manager.call(hook, setups, **arguments):
+            yield Contribution(record.name, record.source, result)
+
+    def refuse(self, contribution: Contribution, reason: str) -> None:
+        """See base."""
+        manager = self._assembly.manager
+        for record in manager.loaded:
+            if record.name == contribution.plugin:
+                manager.quarantine(record, Fault.WRONG_RESULT, reason)

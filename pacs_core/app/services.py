@@ -1,0 +1,295 @@
+"""Services in the node's event loop: started in order, made anew when they fail, ended in reverse.
+
+Each service has a task of its own, which outlives its failures: it creates the service, starts it,
+runs it, stops it, and begins again after a pause. What keeps a service with the scope of a node
+to one process is a lock on a file, which the operating system releases with the process that
+held it, however that ends; the others look again every moment.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+from pathlib import Path
+from socket import socket
+from urllib.parse import quote
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from pacs_core.app.archive import OpenArchive
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.components import create_with_required, start_capabilities
+from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.association import bind_sockets
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    Origin,
+    Outcome,
+    Service,
+    ServiceDescriptor,
+    Timeouts,
+)
+from pacs_core.plugins import Fault, PluginRecord
+
+logger = logging.getLogger(__name__)
+
+Sockets = Mapping[str, tuple[socket, ...]]
+"""Listening sockets by the name of the service."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds before a service that failed is made anew; doubled with each failure."""
+_STEADY = 60.0  # seconds; who ran for longer begins again with the first pause
+_LOOK_AGAIN = 0.5  # seconds between attempts to become the process that runs a service
+
+
+def bind_services(assembly: Assembly) -> Sockets:
+    """Bind the ports of all services; a plugin whose port cannot be had is quarantined.
+
+    Raises
+    ------
+    PluginError
+        The node was configured not to do without it.
+    """
+    bound: dict[str, tuple[socket, ...]] = {}
+    for record, descriptor in assembly.registry.active(ServiceDescriptor):
+        if descriptor.bind is None:
+            continue
+        host, port = descriptor.bind
+        try:
+            bound[descriptor.name] = tuple(bind_sockets(host, port))
+        except OSError as error:
+            reason = (
+                f"service {descriptor.name} cannot listen on {host}:{port}: "
+                f"{error.strerror or error}; give it another port in [plugin.{record.name}]"
+            )
+            assembly.manager.quarantine(record, Fault.START, reason, error)
+    assembly.manager.check_required()
+    return bound
+
+
+def describe_addresses(assembly: Assembly, sockets: Sockets) -> Iterator[str]:
+    """Iterate over what services print below the ``ready:`` line."""
+    for _, descriptor in assembly.registry.active(ServiceDescriptor):
+        if descriptor.name in sockets and descriptor.describe_address is not None:
+            host, port = sockets[descriptor.name][0].getsockname()[:2]
+            yield descriptor.describe_address(host, port)
+
+
+@define(eq=False)
+class _Task:
+    """The task of one service."""
+
+    record: PluginRecord
+    descriptor: ServiceDescriptor
+    sockets: tuple[socket, ...]
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    settled: anyio.Event = field(factory=anyio.Event)
+    ended: anyio.Event = field(factory=anyio.Event)
+    failure: BaseException | None = None
+    started: bool = False
+
+    def note_started(self) -> None:
+        self.started = True
+        self.settled.set()
+
+
+@define
+class ServiceRunner:
+    """The services of a running node.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    opened : OpenArchive
+    sockets : mapping of str to tuple of socket
+        What :func:`bind_services` has bound.
+    """
+
+    assembly: Assembly
+    opened: OpenArchive
+    sockets: Sockets
+    _running: list[_Task] = field(factory=list)
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Start every service in order, and wait until each is ready.
+
+        Raises
+        ------
+        PluginError
+            One did not start that the node was configured not to do without.
+        """
+        for record, descriptor in self._in_order():
+            sockets = self.sockets.get(descriptor.name, ())
+            await start_capabilities(
+                self.assembly, self.opened.lifespan, self.opened.node, descriptor.requires
+            )
+            task = _Task(record, descriptor, sockets)
+            self._running.append(task)
+            tasks.start_soon(self._supervise, task)
+            with anyio.move_on_after(self._timeouts.plugin):
+                await task.settled.wait()
+            if not task.started:
+                await self._give_up(task)
+        self.assembly.manager.check_required()
+
+    async def stop(self) -> None:
+        """End the services, last started first."""
+        for task in reversed(self._running):
+            task.scope.cancel()
+            with anyio.move_on_after(self._timeouts.shutdown + self._timeouts.plugin):
+                await task.ended.wait()
+            if not task.ended.is_set():
+                logger.error("service %s does not end", task.descriptor.name)
+        for each in chain.from_iterable(self.sockets.values()):
+            each.close()
+
+    @property
+    def _timeouts(self) -> Timeouts:
+        return self.assembly.config.network.timeouts
+
+    def _in_order(self) -> list[tuple[PluginRecord, ServiceDescriptor]]:
+        """Return the services that take part, each after those that it names."""
+        entries = {d.name: (r, d) for r, d in self.assembly.registry.active(ServiceDescriptor)}
+        graph = {name: set(d.after) & entries.keys() for name, (_, d) in entries.items()}
+        while True:
+            try:
+                return [entries[name] for name in TopologicalSorter(graph).static_order()]
+            except CycleError as error:
+                circle = error.args[1]
+                record, _ = entries[circle[0]]
+                reason = f"services wait for each other: {' after '.join(circle[::-1])}"
+                self.assembly.manager.quarantine(record, Fault.CONFLICT, reason)
+                for name in [n for n, (r, _) in entries.items() if r is record]:
+                    del entries[name], graph[name]
+                graph = {name: after & entries.keys() for name, after in graph.items()}
+
+    async def _give_up(self, task: _Task) -> None:
+        name = f"{task.descriptor.name} ({task.record.source})"
+        failure: BaseException = task.failure or StartError(
+            f"{name} did not start within {self._timeouts.plugin:g} s"
+        )
+        task.scope.cancel()
+        self.assembly.manager.quarantine(task.record, Fault.START, str(failure), failure.__cause__)
+
+    async def _supervise(self, task: _Task) -> None:
+        try:
+            with task.scope:
+                async with _NodeLock(self._lock_path(task.descriptor)) as lock:
+                    if task.descriptor.scope == "node" and not lock.try_acquire():
+                        task.note_started()  # as far as this process is concerned
+                        await lock.acquire()
+                    await self._run_again_and_again(task)
+        except OSError as error:
+            task.failure = error
+            logger.exception("service %s cannot be kept to one process", task.descriptor.name)
+        finally:
+            task.settled.set()
+            task.ended.set()
+
+    def _lock_path(self, descriptor: ServiceDescriptor) -> Path:
+        folder = self.assembly.config.settings.data_directory / "services"
+        return folder / f"{quote(descriptor.name, safe='')}.lock"
+
+    async def _run_again_and_again(self, task: _Task) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            failure = await self._run(task)
+            if failure is None or not task.started:
+                task.failure = failure
+                return
+            if time.monotonic() - began > _STEADY:
+                pause = FIRST_PAUSE
+            await self._record_failure(task, failure, pause)
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _run(self, task: _Task) -> BaseException | None:
+        """Run a service once; return what it failed with, None if it is done."""
+        lifespan = Lifespan(self._timeouts.plugin)
+        name = f"{task.descriptor.name} ({task.record.source})"
+        try:
+            service = await lifespan.start(name, partial(self._create, task))
+            await service.run(task.note_started)
+            task.note_started()
+        except (Exception, SystemExit) as error:
+            cause = _lone(error)
+            if isinstance(cause, StartError) or task.started:
+                return cause
+            failure = StartError(f"{name} did not start: {_summary(cause)}")
+            failure.__cause__ = cause
+            return failure
+        finally:
+            await lifespan.stop_all()
+        return None
+
+    def _create(self, task: _Task) -> Service:
+        service = create_with_required(task.descriptor, self.opened.node)
+        if not isinstance(service, Service):
+            raise TypeError(f"it is no Service: {service!r:.100}")
+        service.sockets = task.sockets
+        return service
+
+    async def _record_failure(self, task: _Task, failure: BaseException, pause: float) -> None:
+        name = task.descriptor.name
+        logger.error(
+            "service %s of plugin %s (%s) failed; it is started again in %g s",
+            name, task.record.name, task.record.source, pause, exc_info=failure,
+        )  # fmt: skip
+        settings = self.opened.node.settings
+        origin = Origin("node", called_ae_title=settings.ae_title, host=settings.host)
+        details = {"service": name, "plugin": task.record.name, "reason": _summary(failure)}
+        event = AuditEvent(AuditKind.SERVICE_FAILED, Outcome.FAILURE, origin, details)
+        with suppress(AuditFailedError):  # logged by the trail; nothing here waits for it
+            await self.opened.node.audit.record(event)
+
+
+def _lone(error: BaseException) -> BaseException:
+    """Return the one exception in a group, for a message that says something."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _summary(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+class _NodeLock:
+    """A lock of which one process on this machine holds at most one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+
+    async def __aenter__(self) -> "_NodeLock":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
+        if self._file < 0:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def acquire(self) -> None:
+        """Take the lock once it is free."""
+        while not self.try_acquire():  # noqa: ASYNC110 another process releases it
+            await anyio.sleep(_LOOK_AGAIN)

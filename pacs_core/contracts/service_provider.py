@@ -1,0 +1,199 @@
+"""The contract of service providers: what a SOP class does with a request."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+
+from attrs import field, frozen
+
+from pacs_core.contracts.component import Component
+from pacs_core.contracts.instance import Origin
+from pacs_core.dimse import Command
+from pacs_core.upper_layer import AcceptedContext, AssociateRQ
+
+UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+"""Explicit VR little endian, implicit VR little endian, explicit VR big endian."""
+
+
+@frozen
+class SopClassSupport:
+    """What a provider offers for one SOP class.
+
+    Attributes
+    ----------
+    transfer_syntaxes : tuple of str
+        Accepted ones; which is chosen follows the proposer's order.
+    scp : bool
+        The node may act as SCP, the requestor as SCU: the usual case.
+    scu : bool
+        The node may act as SCU on an association that it accepted, after SCP/SCU role selection
+        (PS3.7 D.3.3.4), as Storage does for C-GET.
+    name : str
+        Of the SOP class, for ``pacs conformance``.
+    preferred : tuple of str
+        Transfer syntaxes that are chosen before all others, the best first, whatever the
+        proposer's order.
+    """
+
+    transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
+    scp: bool = True
+    scu: bool = False
+    name: str = ""
+    preferred: tuple[str, ...] = ()
+
+
+@frozen
+class Response:
+    """The final response to a request. Fields that are None are left out of the command set.
+
+    Attributes
+    ----------
+    status : int
+        PS3.7 Annex C, and the service's section of PS3.4.
+    dataset : bytes or None
+        Encoded in the context's transfer syntax.
+    comment : str
+        Error Comment (0000,0902).
+    offending_element : tuple of int
+        Offending Element (0000,0901).
+    remaining, completed, failed, warning : int or None
+        Numbers of sub-operations (PS3.7 §9.1.3.1, §9.1.4.1).
+    affected_sop_instance_uid : str or None
+        If it is not the request's.
+    error_id, event_type_id, action_type_id : int or None
+        Of DIMSE-N responses.
+    attribute_identifier_list : tuple of int
+        Of DIMSE-N responses.
+    """
+
+    status: int
+    dataset: bytes | None = None
+    comment: str = ""
+    offending_element: tuple[int, ...] = ()
+    remaining: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+    affected_sop_instance_uid: str | None = None
+    error_id: int | None = None
+    event_type_id: int | None = None
+    action_type_id: int | None = None
+    attribute_identifier_list: tuple[int, ...] = ()
+
+
+class DatasetStream(ABC):
+    """The dataset of a request while it arrives. Reading is what makes room for more."""
+
+    @abstractmethod
+    def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        """Iterate over the fragments, once. Raises if the association ends before the dataset."""
+
+    @abstractmethod
+    async def read(self, limit: int) -> bytes:
+        """Return the whole dataset, which may have at most `limit` bytes.
+
+        Raises
+        ------
+        DimseError
+            It is larger.
+        """
+
+
+@frozen
+class AssociationInfo:
+    """What a provider may know about the association that a request came on.
+
+    Attributes
+    ----------
+    id : str
+        Identifier in logs and audit events.
+    origin : Origin
+        Who, and from where.
+    request : AssociateRQ
+        As received.
+    contexts : mapping of int to AcceptedContext
+        Accepted presentation contexts by identifier.
+    extended : mapping of str to bytes
+        SOP class extended negotiation as answered (PS3.7 D.3.3.5).
+    maximum_length : int
+        Largest PDU that the peer takes; 0 is unlimited.
+    """
+
+    id: str
+    origin: Origin
+    request: AssociateRQ
+    contexts: Mapping[int, AcceptedContext]
+    extended: Mapping[str, bytes] = field(factory=dict)
+    maximum_length: int = 0
+
+
+class Operation(ABC):
+    """One request, and the means to work on it."""
+
+    command: Command
+    context: AcceptedContext
+    association: AssociationInfo
+    dataset: DatasetStream
+    """Empty if the request has no dataset."""
+
+    @property
+    @abstractmethod
+    def cancelled(self) -> bool:
+        """Whether the requestor has sent C-CANCEL for this request (PS3.7 §9.3.2.3)."""
+
+    @abstractmethod
+    async def send_pending(
+        self,
+        dataset: bytes | None = None,
+        *,
+        status: int = 0xFF00,
+        remaining: int | None = None,
+        completed: int | None = None,
+        failed: int | None = None,
+        warning: int | None = None,
+    ) -> None:
+        """Send a pending response; waits while the peer does not read (back-pressure)."""
+
+    @abstractmethod
+    async def c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: bytes | memoryview | AsyncIterable[bytes | memoryview],
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> int:
+        """Store an instance at the requestor, on this association: a C-GET sub-operation.
+
+        Parameters
+        ----------
+        context_id : int
+            An accepted context in which the requestor has the SCP role.
+        sop_class_uid, sop_instance_uid : str
+        dataset : bytes-like or async iterable of bytes-like
+            Encoded in the context's transfer syntax.
+        move_originator : (str, int) or None
+            AE title and message ID of the C-MOVE behind this, if any.
+
+        Returns
+        -------
+        int
+            Status of the C-STORE response.
+        """
+
+
+class ServiceProvider(Component, ABC):
+    """Answers requests for the SOP classes of its descriptor.
+
+    One provider object serves all associations at once. What :meth:`handle` raises becomes the
+    response: :class:`~pacs_core.dimse.DimseError` its status, anything else 0110H Processing
+    failure with a log entry. A dataset that was not read to its end is discarded.
+    """
+
+    @abstractmethod
+    async def handle(self, operation: Operation) -> Response:
+        """Work on a request; called in a task of its own, cancelled when the association ends."""
+
+    def negotiate(self, sop_class_uid: str, application_information: bytes) -> bytes | None:
+        """Answer SOP class extended negotiation (PS3.7 D.3.3.5); None leaves it unanswered."""
+        return None
