@@ -79,12 +79,13 @@ class Assembly:
             raise ConfigError([f"archive.{label}: choose one of {available}"])
         return preferred or (entries[0] if entries else None)
 
-    def setup_for(self, record: PluginRecord) -> Setup:
-        """Return what a plugin's hooks, and what it registers, are created with."""
+    def setup_for(self, plugin: PluginRecord | str) -> Setup:
+        """Return what the hooks of a plugin, given by record or name, receive."""
+        name = plugin if isinstance(plugin, str) else plugin.name
         settings = self.config.settings
-        own = [self.plugin_configs[record.name]] if record.name in self.plugin_configs else []
-        plugin = PluginInfo(record.name, settings.data_directory / record.name)
-        return Setup(settings, {type(each): each for each in own}, plugin)
+        own = [self.plugin_configs[name]] if name in self.plugin_configs else []
+        info = PluginInfo(name, settings.data_directory / name)
+        return Setup(settings, {type(each): each for each in own}, info)
 
     def codecs(self) -> CodecTable:
         """Return which codec decodes and which encodes each transfer syntax.

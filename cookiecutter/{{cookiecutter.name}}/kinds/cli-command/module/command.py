@@ -22,7 +22,8 @@ def modalities(*, config: Path | None = None) -> None:
     """
     assembly = assemble(load_config(config))
     found = anyio.run(_counted, assembly)
-    for modality, count in _ordered(found, assembly.setup.config(Config)):
+    own = assembly.setup_for("{{ cookiecutter.name }}").config(Config)
+    for modality, count in _ordered(found, own):
         print(f"{modality:<8}{count:>8}")
 
 
