@@ -2,6 +2,8 @@
 
 from pacs_core.archive.archive import NodeArchive
 from pacs_core.archive.audit_trail import NodeAuditTrail
+from pacs_core.archive.content_check import ContentCheck
+from pacs_core.archive.damage import object_damage
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.maintenance import (
     RebuildReport,
@@ -17,6 +19,7 @@ from pacs_core.contracts import Durability
 __all__ = [
     "FLUSH_BYTES",
     "FLUSH_INTERVAL",
+    "ContentCheck",
     "Difference",
     "DifferenceKind",
     "DuplicatePolicy",
@@ -28,6 +31,7 @@ __all__ = [
     "RebuildReport",
     "VerifyReads",
     "find_gap",
+    "object_damage",
     "rebuild_index",
     "verify_index",
 ]

@@ -1,23 +1,33 @@
 """Damage to an object: what lies in the store is not what was stored."""
 
+import logging
+
 from attrs import evolve
 
-from pacs_core.archive.fixity import Fixity, digest_of
+from pacs_core.archive.fixity import Fixity, Pace, digest_of
 from pacs_core.archive.objects import read_meta
 from pacs_core.archive.survey import read_record
 from pacs_core.contracts import (
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
     InvalidInstanceError,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
+    Origin,
+    Outcome,
     StoredInstance,
     StoredObject,
 )
 
+_log = logging.getLogger(__name__)
+
 OTHER_BYTES = "its bytes are not those that were stored"
 
 
-async def damage(store: ObjectStore, instance: StoredInstance) -> str:
+async def damage(store: ObjectStore, instance: StoredInstance, pace: Pace | None = None) -> str:
     """Say what is wrong with what is served of an instance; nothing if it is whole.
 
     Where no digest is known, its header is read, and that it ends well.
@@ -32,7 +42,7 @@ async def damage(store: ObjectStore, instance: StoredInstance) -> str:
             if reader.size != instance.size:
                 return f"its object has {reader.size} of {instance.size} bytes"
             if instance.digest:
-                found = await digest_of(reader, instance.dataset_offset)
+                found = await digest_of(reader, instance.dataset_offset, pace)
                 return "" if found == instance.digest else OTHER_BYTES
         return await _flaw(store, instance)
     except ObjectNotFoundError:
@@ -66,3 +76,47 @@ async def meta_damage(reader: ObjectReader, instance: StoredInstance) -> str:
     if said != known or Fixity.read(meta).digest not in (b"", instance.digest):
         return "its file meta information is another one's, or damaged"
     return ""
+
+
+async def object_damage(store: ObjectStore, key: str) -> str:
+    """Say what is wrong with an object by the digest that it has of itself.
+
+    Raises
+    ------
+    ObjectNotFoundError
+        There is none.
+    OSError
+        It cannot be read.
+    """
+    async with await store.open(key) as reader:
+        try:
+            meta = await read_meta(reader)
+        except InvalidInstanceError as error:
+            return f"its file meta information is damaged: {error}"
+        said = Fixity.read(meta).digest
+        whole = not said or await digest_of(reader, meta.dataset_offset) == said
+    return "" if whole else OTHER_BYTES
+
+
+async def report_damage(
+    audit: AuditTrail, instance: StoredInstance, reason: str, origin: Origin
+) -> None:
+    """Log and record that what is served of an instance is damaged."""
+    identity = instance.identity
+    _log.error(
+        "instance %s is damaged: %s (%s); store it again, or restore it from a backup",
+        identity.sop_instance_uid, reason, instance.key,
+    )  # fmt: skip
+    details = {
+        "study_instance_uid": identity.study_instance_uid,
+        "series_instance_uid": identity.series_instance_uid,
+        "sop_instance_uid": identity.sop_instance_uid,
+        "key": instance.key,
+        "reason": reason,
+    }
+    event = AuditEvent(AuditKind.INSTANCE_DAMAGED, Outcome.FAILURE, origin, details)
+    try:
+        await audit.record(event)
+    except AuditFailedError:
+        # Nothing is acknowledged that would have to be recorded.
+        _log.exception("the damage was not recorded")

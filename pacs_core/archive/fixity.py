@@ -10,6 +10,7 @@ change its digest as well.
 """
 
 import errno
+from collections.abc import Awaitable, Callable
 from struct import Struct
 from time import time_ns
 from typing import Final
@@ -34,6 +35,8 @@ _DECAY: Final = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 Digest = xxh3_128
 """Made like those of hashlib."""
+
+Pace = Callable[[int], Awaitable[None]]
 
 
 def later_rank() -> int:
@@ -69,11 +72,21 @@ class Fixity:
         return cls(*_LAYOUT.unpack(room))
 
 
-async def digest_of(reader: ObjectReader, offset: int) -> bytes:
-    """Return the digest of what an object has from an offset on."""
+async def digest_of(reader: ObjectReader, offset: int, pace: Pace | None = None) -> bytes:
+    """Return the digest of what an object has from an offset on.
+
+    Parameters
+    ----------
+    reader : ObjectReader
+    offset : int
+    pace : callable, optional
+        Waited for with the size of each chunk.
+    """
     digest = Digest()
     async for chunk in reader.chunks(offset):
         digest.update(chunk)
+        if pace is not None:
+            await pace(len(chunk))
     return digest.digest()
 
 

@@ -42,6 +42,8 @@ class DifferenceKind(Enum):
     """The object's SOP Instance UID is served from another object: no fault, a duplicate."""
     DIFFERS = "differs"
     """The index says other things about an object than the object does."""
+    DAMAGED = "damaged"
+    """The object's bytes are not those that were stored."""
     UNREADABLE = "unreadable"
     """The object is no valid instance, or cannot be read."""
     GAP = "gap"

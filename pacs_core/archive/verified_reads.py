@@ -6,30 +6,23 @@ they are checked while they stream, and their last part is withheld. What is rea
 as one frame of many, is handed out after all of it has been checked.
 """
 
-import logging
 import random
 from typing import Final, NoReturn
 
 from anyio import CancelScope
 from attrs import frozen
 
-from pacs_core.archive.damage import OTHER_BYTES
+from pacs_core.archive.damage import OTHER_BYTES, report_damage
 from pacs_core.archive.fixity import Digest, is_decay
 from pacs_core.archive.settings import VerifyReads
 from pacs_core.contracts import (
     CHUNK_SIZE,
-    AuditEvent,
-    AuditFailedError,
-    AuditKind,
     AuditTrail,
     DamagedObjectError,
     ObjectReader,
     Origin,
-    Outcome,
     StoredInstance,
 )
-
-_log = logging.getLogger(__name__)
 
 ORIGIN: Final = Origin("archive")
 AHEAD: Final = 256 << 20
@@ -89,7 +82,7 @@ class ReadChecks:
     async def _check(
         self, instance: StoredInstance, reader: ObjectReader, head: bytes
     ) -> ObjectReader:
-        verified = VerifyingReader(self, instance, reader)
+        verified = VerifyingReader(self.audit, instance, reader)
         if reader.size != instance.size:
             await verified.fail(f"it has {reader.size} of {instance.size} bytes")
         if not instance.digest or not self.are_due():
@@ -100,42 +93,21 @@ class ReadChecks:
         await verified.run_to_end()
         return reader
 
-    async def report(self, instance: StoredInstance, reason: str) -> None:
-        """Log and record that an object is damaged."""
-        identity = instance.identity
-        _log.error(
-            "instance %s is damaged: %s (%s); store it again, or restore it from a backup",
-            identity.sop_instance_uid, reason, instance.key,
-        )  # fmt: skip
-        details = {
-            "study_instance_uid": identity.study_instance_uid,
-            "series_instance_uid": identity.series_instance_uid,
-            "sop_instance_uid": identity.sop_instance_uid,
-            "key": instance.key,
-            "reason": reason,
-        }
-        event = AuditEvent(AuditKind.INSTANCE_DAMAGED, Outcome.FAILURE, ORIGIN, details)
-        try:
-            await self.audit.record(event)
-        except AuditFailedError:
-            # Nothing is acknowledged that would have to be recorded.
-            _log.exception("the damage was not recorded")
-
 
 class VerifyingReader(ObjectReader):
     """An open object that is checked while it is read.
 
     Parameters
     ----------
-    checks : ReadChecks
+    audit : AuditTrail
         Told of damage.
     instance : StoredInstance
     reader : ObjectReader
     """
 
-    def __init__(self, checks: ReadChecks, instance: StoredInstance, reader: ObjectReader) -> None:
+    def __init__(self, audit: AuditTrail, instance: StoredInstance, reader: ObjectReader) -> None:
         self.size = reader.size
-        self._checks = checks
+        self._audit = audit
         self._instance = instance
         self._reader = reader
         self._digest = Digest()
@@ -200,7 +172,7 @@ class VerifyingReader(ObjectReader):
     async def fail(self, reason: str) -> NoReturn:
         """Report that the object is damaged; raises :class:`DamagedObjectError`."""
         self._failure = DamagedObjectError(f"the object is damaged: {reason}")
-        await self._checks.report(self._instance, reason)
+        await report_damage(self._audit, self._instance, reason, ORIGIN)
         raise self._failure
 
     async def close(self) -> None:

@@ -1,17 +1,39 @@
 """``pacs index``."""
 
-from pacs_core.app import Assembly, open_archive
-from pacs_core.archive import DifferenceKind, RebuildReport, rebuild_index, verify_index
+import math
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+from attrs import evolve, frozen
+from cyclopts import Parameter
+
+from pacs_core.app import Assembly, OpenArchive, open_archive
+from pacs_core.archive import (
+    ContentCheck,
+    Difference,
+    DifferenceKind,
+    RebuildReport,
+    object_damage,
+    rebuild_index,
+    verify_index,
+)
 from pacs_core.cli.assembling import assemble_local
-from pacs_core.cli.errors import FAILURE
+from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.local import record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, say
 from pacs_core.cli.progress import Advance, progress
 from pacs_core.cli.running import run_async
-from pacs_core.contracts import AuditKind, Origin
+from pacs_core.contracts import AuditKind, ObjectNotFoundError, ObjectStore, Origin
 
 _NO_FAULT = {DifferenceKind.SET_ASIDE}
+_UNSERVED = {DifferenceKind.SET_ASIDE, DifferenceKind.ORPHAN}
+
+
+def content_state(opened: OpenArchive) -> Path:
+    """Return the file in which it is kept how far the datasets have been read."""
+    return opened.node.settings.data_directory / "verify-content.json"
 
 
 def rebuild(*, options: LocalOptions = LOCAL) -> int:
@@ -27,6 +49,8 @@ def rebuild(*, options: LocalOptions = LOCAL) -> int:
 async def _rebuild(assembly: Assembly) -> int:
     async with open_archive(assembly, repair=True) as opened:
         store, index = require_archive(opened)
+        # A new index hands out instances in another order.
+        content_state(opened).unlink(missing_ok=True)
         with progress("rebuilding", None) as advance:
             report = await rebuild_index(
                 store,
@@ -58,22 +82,89 @@ class _Steps:
         self._seen = report.objects
 
 
-def verify(*, options: LocalOptions = LOCAL) -> int:
+def verify(
+    *,
+    content: Annotated[bool, Parameter(negative=())] = False,
+    rate: float = 100.0,
+    restart: Annotated[bool, Parameter(negative=())] = False,
+    options: LocalOptions = LOCAL,
+) -> int:
     """Name every difference between index and object store.
 
     The exit code is 1 if any is a fault; objects that were set aside as duplicates are none.
+
+    Parameters
+    ----------
+    content
+        Read all datasets first, and name those that are not what was stored. Interrupted, it goes
+        on where it was when it is run again.
+    rate
+        Megabytes that are read in a second at most; 0 for no limit.
+    restart
+        Read all datasets again, also those that were read before an interruption.
     """
-    return run_async(_verify, assemble_local(options))
+    if not 0 <= rate < math.inf:
+        raise UsageError("--rate is a number of megabytes per second")
+    wanted = _Content(rate * 1e6, restart) if content else None
+    # What is damaged is named here, and need not be logged as well.
+    level = "critical" if content else "warning"
+    return run_async(_verify, assemble_local(options, level), wanted)
 
 
-async def _verify(assembly: Assembly) -> int:
+@frozen
+class _Content:
+    """How datasets are to be read."""
+
+    rate: float
+    restart: bool
+
+
+async def _verify(assembly: Assembly, content: _Content | None) -> int:
     faults = duplicates = 0
     async with open_archive(assembly) as opened:
         store, index = require_archive(opened)
+        if content is not None:
+            faults += await _verify_content(opened, content)
         character_set_of = assembly.config.settings.character_set_of
         async for difference in verify_index(store, index, character_set_of):
             say(str(difference))
             faults += difference.kind not in _NO_FAULT
             duplicates += difference.kind in _NO_FAULT
+            if content is not None and difference.kind in _UNSERVED:
+                faults += await _verify_unserved(store, difference)
     say(f"{count(faults, 'fault')}, {duplicates} set aside")
     return FAILURE if faults else 0
+
+
+async def _verify_content(opened: OpenArchive, content: _Content) -> int:
+    """Read all that is served; return how much of it is damaged."""
+    store, index = require_archive(opened)
+    check = ContentCheck(store, index, opened.node.audit, content_state(opened), content.rate)
+    if not content.restart and check.resume():
+        before = check.progress
+        say(f"going on after {count(before.checked, 'instance')}, {len(before.damaged)} damaged")
+        for key in before.damaged:
+            say(f"damaged  {key}  found before")
+    unreadable = 0
+    with progress("reading", None) as advance:
+        async with aclosing(check.run(advance)) as differences:
+            async for difference in differences:
+                say(str(difference))
+                unreadable += difference.kind is DifferenceKind.UNREADABLE
+    done = check.progress
+    say(
+        f"{count(done.checked, 'instance')} read ({done.size / 1e6:.1f} MB), "
+        f"{len(done.damaged)} damaged, {done.unchecked} without a digest"
+    )
+    return len(done.damaged) + unreadable
+
+
+async def _verify_unserved(store: ObjectStore, difference: Difference) -> int:
+    """Read an object that is not served, and compare it with what it says about itself."""
+    try:
+        reason = await object_damage(store, difference.key)
+    except (ObjectNotFoundError, OSError):
+        return 0
+    if reason:
+        say(str(evolve(difference, kind=DifferenceKind.DAMAGED, detail=reason)))
+    return bool(reason)

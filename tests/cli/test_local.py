@@ -1,6 +1,8 @@
 """import, index and delete on an archive without a node."""
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,64 @@ def test_without_an_archive(pacs, tmp_path: Path, files: list[Path]) -> None:
         result = pacs(*command)
         assert result.code == 1
         assert "pip install pacs-store-filesystem pacs-index-sqlite" in result.err
+
+
+def damage(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+
+
+def test_verify_content_names_what_is_damaged(pacs, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    sound = pacs("index", "verify", "--content", "--data", data)
+    assert sound.code == 0
+    assert sound.out.startswith("3 instances read (")
+    assert sound.out.endswith("0 damaged, 0 without a digest\n0 faults, 0 set aside\n")
+    damage(objects(data)[1])
+    # Structure alone does not show it.
+    assert pacs("index", "verify", "--data", data).code == 0
+    found = pacs("index", "verify", "--content", "--rate", "0", "--data", data)
+    assert found.code == 1
+    assert found.out.splitlines()[0].startswith(
+        f"damaged  {objects(data)[1].relative_to(data / 'objects')}"
+    )
+    assert found.out.splitlines()[-1] == "1 fault, 0 set aside"
+    audit = (data / "audit" / "audit.jsonl").read_text()
+    assert "instance-damaged" in audit
+
+
+def test_verify_content_reads_what_was_set_aside(pacs, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    other = data.parent / "other.dcm"
+    other.write_bytes(files[0].read_bytes().replace(b"CompressedSamples", b"CompressedSamplez"))
+    assert "1 set-aside" in pacs("import", "--data", data, other).out
+    (aside,) = [path for path in objects(data) if "-" in path.stem]
+    assert pacs("index", "verify", "--content", "--data", data).code == 0
+    damage(aside)
+    found = pacs("index", "verify", "--content", "--data", data)
+    assert found.code == 1
+    assert any(line.startswith("damaged") for line in found.out.splitlines())
+
+
+def test_verify_content_goes_on_where_it_was(pacs, spawn, data: Path, files: list[Path]) -> None:
+    pacs("import", "--data", data, *files)
+    command = ["index", "verify", "--content", "--data", str(data)]
+    # So slow that it will not end.
+    process = spawn(*command, "--rate", "0.01")
+    state = data / "verify-content.json"
+    deadline = time.monotonic() + 30
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    going_on = pacs(*command)
+    assert going_on.code == 0
+    assert going_on.out.startswith("going on after 1 instance, 0 damaged\n3 instances read")
+    assert not state.exists()
+    assert "going on" not in pacs(*command, "--restart").out
+
+
+def test_verify_content_wants_a_rate_that_is_one(pacs, data: Path) -> None:
+    for rate in ("-1", "nan", "inf"):
+        assert pacs("index", "verify", "--content", "--rate", rate, "--data", data).code == 2
