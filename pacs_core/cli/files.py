@@ -12,7 +12,14 @@ from attrs import frozen
 
 from pacs_core.concurrency import Threads
 from pacs_core.contracts import FrameFormat
-from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file, texts
+from pacs_core.dataset import (
+    FileMeta,
+    MalformedDataset,
+    NotPart10,
+    begins_with_file_meta,
+    scan_file,
+    texts,
+)
 from pacs_core.dimse import is_valid_uid
 from pacs_core.transcoding import file_chunks, image_in
 
@@ -194,7 +201,7 @@ def _only(values: tuple[str, ...]) -> str:
 
 def _is_part10(path: Path) -> bool:
     with suppress(OSError), path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        return begins_with_file_meta(file.read(132))
     return False
 
 

@@ -30,7 +30,13 @@ from pacs_core.dataset.model import (
     texts,
 )
 from pacs_core.dataset.oddities import Oddities
-from pacs_core.dataset.part10 import FileMeta, file_meta, guess_transfer_syntax, read_file_meta
+from pacs_core.dataset.part10 import (
+    FileMeta,
+    begins_with_file_meta,
+    file_meta,
+    guess_transfer_syntax,
+    read_file_meta,
+)
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
 from pacs_core.dataset.scanner import HeaderScanner
@@ -81,6 +87,7 @@ __all__ = [
     "UnknownAttribute",
     "Value",
     "are_character_sets",
+    "begins_with_file_meta",
     "best_character_set",
     "decode_text",
     "edit_header",

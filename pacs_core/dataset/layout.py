@@ -161,6 +161,11 @@ def read_foreign(layout: Layout, buffer: Buffer, position: int, header: Header) 
     return header
 
 
+def begins_with_vr(dataset: Buffer) -> bool:
+    """Tell whether the first element has a VR of the standard where explicit encodings have it."""
+    return bytes(dataset[4:6]) in _FORMS
+
+
 def begins_with_item(layout: Layout, buffer: Buffer, start: int) -> bool:
     """Tell whether a value, of which eight bytes are there, can be that of a sequence."""
     tag, length = layout.read_item(buffer, start)

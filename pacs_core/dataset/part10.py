@@ -150,6 +150,8 @@ _FIELDS = {
     0x0002_0100: "private_creator_uid",
 }
 _PRIVATE_INFORMATION = 0x0002_0102
+_FIRST_TAGS = frozenset({b"\2\0\0\0", b"\2\0\1\0", b"\2\0\2\0"})
+"""Group length, version, and SOP class: with one of these the group begins."""
 _REQUIRED = {"sop_class_uid": "", "sop_instance_uid": "", "transfer_syntax_uid": ""}
 
 
@@ -157,6 +159,7 @@ def read_file_meta(prefix: bytes | memoryview) -> FileMeta:
     """Read the File Meta Information at the start of a file.
 
     The group is read element by element: its length (0002,0000), where present, is not trusted.
+    Files exist that begin with it, or with "DICM", and have no preamble: they are read as well.
 
     Raises
     ------
@@ -166,15 +169,27 @@ def read_file_meta(prefix: bytes | memoryview) -> FileMeta:
         If the file does not start with a preamble and "DICM", or group 0002 is damaged or longer
         than 64 KiB. `guess_transfer_syntax` may still make sense of it.
     """
-    if len(prefix) < len(PREFIX):
-        raise NeedMoreData(len(PREFIX))
-    if prefix[128:132] != b"DICM":
-        raise NotPart10('no "DICM" after the 128 bytes of the preamble')
     found: dict[str, Any] = dict(_REQUIRED)
-    position = len(PREFIX)
+    position = _find_group(prefix)
     while _group_continues(prefix, position):
         position = _read_element(prefix, position, found)
     return FileMeta(dataset_offset=position, **found)
+
+
+def begins_with_file_meta(prefix: bytes | memoryview) -> bool:
+    """Tell whether a file whose first 132 bytes, or all, are given has File Meta Information."""
+    start = bytes(prefix[:4])
+    return prefix[128:132] == b"DICM" or start == b"DICM" or start in _FIRST_TAGS
+
+
+def _find_group(prefix: bytes | memoryview) -> int:
+    if len(prefix) < len(PREFIX):
+        raise NeedMoreData(len(PREFIX))
+    if prefix[128:132] == b"DICM":
+        return len(PREFIX)
+    if not begins_with_file_meta(prefix):
+        raise NotPart10('no "DICM" after the 128 bytes of the preamble')
+    return 4 if prefix[:4] == b"DICM" else 0
 
 
 def _group_continues(prefix: bytes | memoryview, position: int) -> bool:

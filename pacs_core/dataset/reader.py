@@ -7,9 +7,16 @@ from typing import BinaryIO
 from attrs import evolve, frozen
 
 from pacs_core.dataset.errors import NeedMoreData
+from pacs_core.dataset.layout import begins_with_vr
 from pacs_core.dataset.model import Attributes
-from pacs_core.dataset.part10 import FileMeta, guess_transfer_syntax, read_file_meta
+from pacs_core.dataset.part10 import (
+    FileMeta,
+    begins_with_file_meta,
+    guess_transfer_syntax,
+    read_file_meta,
+)
 from pacs_core.dataset.scanner import MAX_HEADER, HeaderScanner
+from pacs_core.dataset.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
 
 _BLOCK = 16384
 _BARE = FileMeta("", "", "", 0)
@@ -85,12 +92,17 @@ def _meta(readable: BinaryIO) -> tuple[FileMeta, bytes]:
     """Return the File Meta Information and what was read of the dataset."""
     prefix = readable.read(_BLOCK)
     meta = _BARE
-    if prefix[128:132] == b"DICM":
+    if begins_with_file_meta(prefix):
         meta, prefix = _read_meta(prefix, readable)
     dataset = prefix[meta.dataset_offset :]
-    if not meta.transfer_syntax_uid:
+    if not meta.transfer_syntax_uid or _is_explicit_in_truth(meta, dataset):
         meta = evolve(meta, transfer_syntax_uid=guess_transfer_syntax(dataset))
     return meta, dataset
+
+
+def _is_explicit_in_truth(meta: FileMeta, dataset: bytes) -> bool:
+    """Tell whether a file that is said to be in implicit VR begins with a VR."""
+    return meta.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN and begins_with_vr(dataset)
 
 
 def _read_meta(prefix: bytes, readable: BinaryIO) -> tuple[FileMeta, bytes]:
