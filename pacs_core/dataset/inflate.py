@@ -62,7 +62,7 @@ class Inflater:
             what = f"the deflated dataset inflates to more than {self._max_length} bytes"
             raise MalformedDataset(what, self._length)
         if self._length > FREE_LENGTH and self._length > MAX_RATIO * self._taken:
-            what = f"the deflated dataset inflates to more than {MAX_RATIO} times its size"
+            what = f"it inflates to over {MAX_RATIO} times its size"
             raise MalformedDataset(what, self._length)
         return piece
 
