@@ -35,6 +35,7 @@ from pacs_core.contracts import (
     IngestResult,
     InstanceEventKind,
     InstanceNotFoundError,
+    InstancePath,
     InstanceRecord,
     InvalidInstanceError,
     Level,
@@ -174,8 +175,8 @@ class NodeArchive(Archive):
                 character_set=self._character_set_of(origin.calling_ae_title),
             )
             async with self._locks.hold(sop_instance_uid):
-                existing = await self._index.locate(sop_instance_uid)
                 await arrival.read_header(sop_class_uid, sop_instance_uid)
+                existing = await self._index.locate(arrival.identity.path)
                 return await self._ingest.take(arrival, existing)
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
@@ -199,9 +200,9 @@ class NodeArchive(Archive):
         reason = await self._index.gap()
         return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return the instance with this UID, or None."""
-        return await self._index.locate(sop_instance_uid)
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path, or None."""
+        return await self._index.locate(path)
 
     async def open(self, instance: StoredInstance) -> ObjectReader:
         """Open the Part 10 object of an instance.
@@ -226,7 +227,7 @@ class NodeArchive(Archive):
             reader, head = await self._store.open_and_read(instance.key, offset, length)
         return await self._checks.check(instance, reader, head), head
 
-    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store. Objects set aside beside it stay.
 
         Raises
@@ -236,10 +237,13 @@ class NodeArchive(Archive):
         AuditFailedError
             The deletion could not be recorded, and was not carried out.
         """
-        async with self._locks.hold(sop_instance_uid):
-            existing = await self._index.locate(sop_instance_uid)
+        async with self._locks.hold(path.sop_instance_uid):
+            existing = await self._index.locate(path)
             if existing is None:
-                raise InstanceNotFoundError(f"there is no instance {sop_instance_uid}")
+                raise InstanceNotFoundError(
+                    f"there is no instance {path.sop_instance_uid} in study "
+                    f"{path.study_instance_uid}"
+                )
             await self._record_deletion(existing, origin, Outcome.SUCCESS)
             with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                 await self._remove(existing, origin)
@@ -250,8 +254,8 @@ class NodeArchive(Archive):
     async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
         # The row goes first: a crash in between leaves an orphan, never a row without object.
         try:
-            await self._behind.forget(existing.identity.sop_instance_uid)
-            removed = await self._index.remove(existing.identity.sop_instance_uid)
+            await self._behind.forget(existing.identity.path)
+            removed = await self._index.remove(existing.identity.path)
             with suppress(ObjectNotFoundError):
                 await self._store.delete((removed or existing).key)
         except Exception as error:

@@ -204,7 +204,7 @@ class ContentCheck:
 
     async def _is_there(self, instance: StoredInstance) -> bool:
         """Tell whether an instance is still served from this object, and that is still there."""
-        if await self.index.locate(instance.identity.sop_instance_uid) != instance:
+        if await self.index.locate(instance.identity.path) != instance:
             return False
         try:
             async with await self.store.open(instance.key):

@@ -13,6 +13,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival, Chunk
+from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.fixity import SET_ASIDE, Digest, digest_of, is_decay, later_rank
 from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.objects import read_meta, same_dataset
@@ -24,6 +25,7 @@ from pacs_core.contracts import (
     AuditKind,
     AuditTrail,
     DuplicateInstanceError,
+    IndexResult,
     IngestOutcome,
     IngestResult,
     InstanceRecord,
@@ -203,11 +205,17 @@ class Duplicates:
     ) -> IngestResult:
         # Recorded first: what cannot be recorded must not happen.
         await self._record("replaced", newcomer.instance.key, existing, origin)
-        await self.shelf.behind.forget(existing.identity.sop_instance_uid)
-        former = await self.shelf.index.replace(newcomer)
+        await self.shelf.behind.forget(existing.identity.path)
+        result = await self.shelf.index.replace(newcomer)
+        former = result.existing
         if former is not None and former.key != newcomer.instance.key:
             await self.shelf.discard(former.key)
+        await self.report(result, newcomer.instance, origin)
         return IngestResult(IngestOutcome.REPLACED, newcomer.instance)
+
+    async def report(self, result: IndexResult, instance: StoredInstance, origin: Origin) -> None:
+        """Report what an instance that is in the index now contradicts."""
+        await report_conflicts(self.audit, result.conflicts, instance.identity, origin)
 
     async def _reject(self, existing: StoredInstance, origin: Origin) -> NoReturn:
         await self._record("rejected", None, existing, origin)

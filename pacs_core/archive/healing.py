@@ -15,6 +15,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from pacs_core.archive.arrival import Arrival
+from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.damage import OTHER_BYTES, damage, meta_damage
 from pacs_core.archive.fixity import is_decay, later_rank
 from pacs_core.archive.instance_writer import InstanceWriter
@@ -78,10 +79,12 @@ class Healing:
             restored = _is_same(newcomer, existing)
             # Recorded first: what cannot be recorded must not happen.
             await self._record(arrival, newcomer, existing, fault, restored=restored)
-            await self.shelf.behind.forget(newcomer.identity.sop_instance_uid)
-            former = await self.shelf.index.replace(record)
+            await self.shelf.behind.forget(newcomer.identity.path)
+            result = await self.shelf.index.replace(record)
+            former = result.existing
             if former is not None and former.key != newcomer.key:
                 await self._clear_away(former, existing, newcomer, restored=restored)
+            await report_conflicts(self.audit, result.conflicts, newcomer.identity, arrival.origin)
         return IngestResult(IngestOutcome.REPLACED, newcomer)
 
     async def _clear_away(
@@ -103,7 +106,7 @@ class Healing:
     async def _is_served(self, former: StoredInstance) -> bool:
         """Tell whether what is served now has the dataset of what was served before."""
         served: StoredInstance | None = None
-        while served != (now := await self.shelf.index.locate(former.identity.sop_instance_uid)):
+        while served != (now := await self.shelf.index.locate(former.identity.path)):
             served = now
             try:
                 return now is not None and await same_dataset(self.shelf.store, former, now)

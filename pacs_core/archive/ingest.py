@@ -12,7 +12,7 @@ from uuid import uuid4
 import anyio
 from attrs import evolve, frozen
 
-from pacs_core.archive.arrival import Arrival
+from pacs_core.archive.arrival import SOP_INSTANCE, Arrival
 from pacs_core.archive.duplicates import Duplicates, matching_length
 from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
@@ -22,14 +22,18 @@ from pacs_core.archive.shelf import Shelf
 from pacs_core.archive.survey import is_torn
 from pacs_core.contracts import (
     Durability,
+    IndexResult,
     IngestOutcome,
     IngestResult,
     InstanceEventKind,
     InstanceRecord,
+    Level,
     ObjectExistsError,
     ObjectNotFoundError,
     ObjectReader,
     OutOfResourcesError,
+    Query,
+    SingleValue,
     StoredInstance,
 )
 
@@ -43,14 +47,17 @@ _SERVED_ANEW = (IngestOutcome.STORED, IngestOutcome.REPLACED)
 
 @frozen
 class Ingest:
-    """Takes arrivals; the caller lets in but one at a time of each SOP Instance UID."""
+    """Takes arrivals; the caller lets in but one at a time of each SOP Instance UID.
+
+    That is more than the index asks, which tells studies apart: but the names of objects need not.
+    """
 
     shelf: Shelf
     duplicates: Duplicates
     healing: Healing
 
     async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
-        """Take an arrival whose header is read, given what the index has under its UID."""
+        """Take an arrival whose header is read, given what the index has under its path."""
         result = await self._take(arrival, existing)
         if arrival.oddities.notes or arrival.oddities.obstacle:
             result = _said(arrival, result)
@@ -75,7 +82,7 @@ class Ingest:
         return await self._admit(arrival, lost=False)
 
     async def _located(self, arrival: Arrival) -> StoredInstance | None:
-        return await self.shelf.index.locate(arrival.identity.sop_instance_uid)
+        return await self.shelf.index.locate(arrival.identity.path)
 
     async def _admit(self, arrival: Arrival, *, lost: bool) -> IngestResult:
         behind = self.shelf.behind
@@ -100,37 +107,48 @@ class Ingest:
             stored = await writer.commit(uuid4().hex, rank)
         record = arrival.record(stored)
         async with self.shelf.withdrawing(record.instance):
-            first = await self._index(record, lost, durability)
-            if first is not None and first.key != stored.key:
+            result = await self._index(record, lost, durability)
+            first = result.existing
+            if not lost and first is not None and first.key != stored.key:
                 return await self.duplicates.compare(record, first, arrival.origin)
         if durability is Durability.WRITE_BEHIND:
             await self.shelf.behind.note(record.instance)
         if orphan:
             await self._clear_away(orphan, record.instance)
+        if result.conflicts:
+            await self.duplicates.report(result, record.instance, arrival.origin)
         return IngestResult(IngestOutcome.STORED, record.instance)
 
     async def _index(
         self, record: InstanceRecord, lost: bool, durability: Durability
-    ) -> StoredInstance | None:
+    ) -> IndexResult:
         if not lost:
             return await self.shelf.index.add(record, durability=durability)
-        await self.shelf.behind.forget(record.instance.identity.sop_instance_uid)
-        await self.shelf.index.replace(record)
-        return None
+        await self.shelf.behind.forget(record.instance.identity.path)
+        return await self.shelf.index.replace(record)
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
         """Delete what a crash left before it was indexed, if the same has now been indexed.
 
-        In a shared store the orphan may be another process's, on its way into the index: that one
-        is whole. Only a power failure cuts an object short.
+        Where the store's names do not tell studies apart, it may also be the object of another
+        study's instance with this SOP Instance UID, which is served. In a shared store it may be
+        another process's, on its way into the index: that one is whole. Only a power failure cuts
+        an object short.
         """
         store = self.shelf.store
+        if await self._is_served(orphan, instance.identity.sop_instance_uid):
+            return
         if await is_torn(store, orphan) or (
             not store.shared and await holds_dataset(store, orphan, instance)
         ):
             await self.shelf.discard(orphan)
         else:
             _log.warning("object %s is an orphan; %s is served", orphan, instance.key)
+
+    async def _is_served(self, key: str, sop_instance_uid: str) -> bool:
+        query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, sop_instance_uid),))
+        keys = [instance.key async for instance in self.shelf.index.instances(query)]
+        return key in keys
 
     async def _join(
         self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.archive.arrival import SOP_INSTANCE
+from pacs_core.archive.arrival import SOP_INSTANCE, STUDY
 from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.objects import read_meta, same_dataset
@@ -25,6 +25,7 @@ from pacs_core.archive.survey import (
 )
 from pacs_core.contracts import (
     Index,
+    InstancePath,
     InstanceRecord,
     Level,
     ObjectNotFoundError,
@@ -100,7 +101,7 @@ class _Rebuild:
 
     async def _add(self, record: InstanceRecord) -> Difference | None:
         newcomer = record.instance
-        existing = await self.index.add(record)
+        existing = (await self.index.add(record)).existing
         if existing is None or existing.key == newcomer.key:
             return None
         served, other = existing, newcomer
@@ -116,15 +117,15 @@ class _Rebuild:
             rank = Fixity.read(await read_meta(reader)).rank
         return -rank, len(instance.key), instance.key
 
-    async def follow(self, uid: str, served: StoredInstance | None) -> Difference | None:
+    async def follow(self, path: InstancePath, served: StoredInstance | None) -> Difference | None:
         """Do what was done to the index that answers while this one was filled."""
         if served is None:
-            await self.index.remove(uid)
+            await self.index.remove(path)
             return None
         stored = StoredObject(served.key, served.size)
         record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
         if not isinstance(record, InstanceRecord):
-            await self.index.remove(uid)
+            await self.index.remove(path)
             return record
         await self.index.replace(evolve(record, instance=served))
         return None
@@ -175,8 +176,8 @@ async def rebuild_index(
         if progress is not None:
             progress(report)
         async with aclosing(building.changes()) as changes:
-            async for uid, served in changes:
-                if (difference := await rebuild.follow(uid, served)) is not None:
+            async for path, served in changes:
+                if (difference := await rebuild.follow(path, served)) is not None:
                     report.name(difference)
     return report
 
@@ -197,7 +198,7 @@ class _Verification:
             return [record]
         instance = record.instance
         uid = instance.identity.sop_instance_uid
-        indexed = await self.index.locate(uid)
+        indexed = await self.index.locate(instance.identity.path)
         if indexed is None:
             return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
         if indexed.key != stored.key:
@@ -225,8 +226,9 @@ class _Verification:
         ]
 
     async def _indexed_attributes(self, instance: StoredInstance) -> Attributes:
-        uid = instance.identity.sop_instance_uid
-        query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, uid),), self.compared, limit=1)
+        path = instance.identity.path
+        names = (SingleValue(STUDY, path[0]), SingleValue(SOP_INSTANCE, path[1]))
+        query = Query(Level.IMAGE, names, self.compared, limit=1)
         found: Attributes = {}
         async for result in self.index.search(query):
             found = result

@@ -6,6 +6,7 @@ from typing import NoReturn
 from pacs_core.contracts import (
     Archive,
     IngestResult,
+    InstancePath,
     Level,
     ObjectReader,
     Origin,
@@ -50,7 +51,7 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Refuse."""
         _refuse()
 
@@ -58,6 +59,6 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
-    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Refuse."""
         _refuse()

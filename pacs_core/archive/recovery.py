@@ -89,17 +89,17 @@ class Recovery:
     async def _settle(self, instances: Sequence[StoredInstance]) -> None:
         if instances:
             await self.store.flush([instance.key for instance in instances])
-            await self.index.settle([i.identity.sop_instance_uid for i in instances])
+            await self.index.settle([i.identity.path for i in instances])
             _log.info("%d instances that had not been flushed are whole", len(instances))
 
     async def _withdraw(self, instance: StoredInstance) -> int:
-        uid = instance.identity.sop_instance_uid
+        path = instance.identity.path
         # A living process may have removed or replaced it since.
-        if await self.index.locate(uid) != instance or not (reason := await self._fault(instance)):
+        if await self.index.locate(path) != instance or not (reason := await self._fault(instance)):
             return 0
-        _log.error("instance %s is lost: %s (%s)", uid, reason, instance.key)
+        _log.error("instance %s is lost: %s (%s)", path.sop_instance_uid, reason, instance.key)
         await self._record(instance, reason)
-        await self.index.remove(uid)
+        await self.index.remove(path)
         with suppress(ObjectNotFoundError):
             await self.store.delete(instance.key)
         return 1

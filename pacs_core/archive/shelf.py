@@ -75,7 +75,7 @@ class Shelf:
         """Remove an object unless the index points to it."""
         with anyio.move_on_after(CLEANUP_TIMEOUT, shield=True) as scope:
             try:
-                current = await self.index.locate(instance.identity.sop_instance_uid)
+                current = await self.index.locate(instance.identity.path)
             except Exception:
                 _log.exception("object %s may be left without an index row", instance.key)
                 return

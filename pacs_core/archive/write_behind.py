@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     AuditValue,
     Durability,
     Index,
+    InstancePath,
     ObjectStore,
     Origin,
     Outcome,
@@ -66,8 +67,8 @@ class WriteBehind:
         self._durability = durability
         self._interval = interval
         self._capacity = capacity
-        self._pending: dict[str, StoredInstance] = {}
-        self._in_flight: dict[str, StoredInstance] = {}
+        self._pending: dict[InstancePath, StoredInstance] = {}
+        self._in_flight: dict[InstancePath, StoredInstance] = {}
         self._bytes = 0
         self._failing = False
         self._stopping = False
@@ -95,21 +96,21 @@ class WriteBehind:
 
     async def note(self, instance: StoredInstance) -> None:
         """Flush an instance with the next; waits while too much is not flushed."""
-        self._pending[instance.identity.sop_instance_uid] = instance
+        self._pending[instance.identity.path] = instance
         self._bytes += instance.size
         if self._bytes >= self._capacity:
             self._urgent.set()
         while self._bytes >= 2 * self._capacity and self.durability is Durability.WRITE_BEHIND:
             await self._flushed.wait()
 
-    async def forget(self, sop_instance_uid: str) -> None:
+    async def forget(self, path: InstancePath) -> None:
         """Do not flush an instance that is to be removed; waits while it is being flushed.
 
         Else the flush of what was removed could settle what came after it.
         """
-        while sop_instance_uid in self._in_flight:
+        while path in self._in_flight:
             await self._flushed.wait()
-        if (instance := self._pending.pop(sop_instance_uid, None)) is not None:
+        if (instance := self._pending.pop(path, None)) is not None:
             self._bytes -= instance.size
 
     async def secure(self, instance: StoredInstance) -> None:
@@ -119,8 +120,8 @@ class WriteBehind:
 
     async def confirm(self, instance: StoredInstance) -> None:
         """Let an instance be acknowledged again: while flushing fails, not before it is on disk."""
-        uid = instance.identity.sop_instance_uid
-        if self._failing and (uid in self._pending or uid in self._in_flight):
+        path = instance.identity.path
+        if self._failing and (path in self._pending or path in self._in_flight):
             await self._store.flush([instance.key])
 
     def start(self, task_group: TaskGroup) -> None:
@@ -164,7 +165,7 @@ class WriteBehind:
 
     async def _write(self, instances: Sequence[StoredInstance]) -> None:
         await self._store.flush([instance.key for instance in instances])
-        await self._index.settle([instance.identity.sop_instance_uid for instance in instances])
+        await self._index.settle([instance.identity.path for instance in instances])
         self._in_flight = {}
 
     async def _failed(self, error: Exception) -> None:

@@ -60,14 +60,14 @@ def delete(
 async def _delete(assembly: Assembly, queries: list[Query], yes: bool) -> None:
     async with open_archive(assembly) as opened:
         require_archive(opened)
-        uids = {
-            instance.identity.sop_instance_uid
+        paths = {
+            instance.identity.path
             for query in queries
             async for instance in opened.archive.instances(query)
         }
-        if not uids:
+        if not paths:
             raise CommandError("the archive holds nothing of that")
-        for uid in sorted(uids) if yes else ():
-            await opened.archive.delete(uid, ORIGIN)
+        for path in sorted(paths) if yes else ():
+            await opened.archive.delete(path, ORIGIN)
     deleted = "deleted" if yes else "would be deleted; add --yes to do it"
-    say(f"{count(len(uids), 'instance')} {deleted}")
+    say(f"{count(len(paths), 'instance')} {deleted}")

@@ -39,6 +39,11 @@ from pacs_core.contracts.codec import (
 from pacs_core.contracts.component import (
     Component,
 )
+from pacs_core.contracts.conflicts import (
+    Conflict,
+    ConflictKind,
+    patient_name_of,
+)
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
     AuditSinkDescriptor,
@@ -60,13 +65,20 @@ from pacs_core.contracts.events import (
     InstanceEvent,
     InstanceEventKind,
 )
+from pacs_core.contracts.headers import (
+    CONSIDERED,
+    merge,
+    precedence,
+)
 from pacs_core.contracts.hooks import Contribution, Hooks
 from pacs_core.contracts.index import (
     Index,
     IndexRebuild,
+    IndexResult,
 )
 from pacs_core.contracts.instance import (
     InstanceIdentity,
+    InstancePath,
     InstanceRecord,
     Origin,
     StoredInstance,
@@ -148,6 +160,7 @@ from pacs_core.contracts.transcoding import (
 
 __all__ = [
     "CHUNK_SIZE",
+    "CONSIDERED",
     "MOMENT_VRS",
     "NO_IMAGE",
     "NUMBER_VRS",
@@ -177,6 +190,8 @@ __all__ = [
     "CodecError",
     "Component",
     "Condition",
+    "Conflict",
+    "ConflictKind",
     "Contribution",
     "DamagedObjectError",
     "DatasetStream",
@@ -196,6 +211,7 @@ __all__ = [
     "Index",
     "IndexDescriptor",
     "IndexRebuild",
+    "IndexResult",
     "IngestError",
     "IngestOutcome",
     "IngestResult",
@@ -203,6 +219,7 @@ __all__ = [
     "InstanceEventKind",
     "InstanceIdentity",
     "InstanceNotFoundError",
+    "InstancePath",
     "InstanceRecord",
     "Interface",
     "InvalidInstanceError",
@@ -255,10 +272,13 @@ __all__ = [
     "interface_name",
     "is_within",
     "matches",
+    "merge",
     "name_groups",
     "number_of",
     "offset_text",
+    "patient_name_of",
     "plain",
+    "precedence",
     "range_bounds",
     "split_offset",
     "timezone_of",

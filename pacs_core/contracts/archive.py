@@ -6,7 +6,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from pacs_core.contracts.instance import Origin, StoredInstance
+from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.object_store import ObjectReader, with_beginning
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
@@ -68,7 +68,7 @@ class OutOfResourcesError(IngestError):
 
 
 class InstanceNotFoundError(LookupError):
-    """The archive holds no instance with this SOP Instance UID."""
+    """The archive holds no such instance."""
 
 
 class Archive(ABC):
@@ -123,8 +123,11 @@ class Archive(ABC):
         return ""
 
     @abstractmethod
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return the instance with this UID, or None."""
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path, or None.
+
+        Whoever knows a SOP Instance UID only asks :meth:`instances`: several studies may have it.
+        """
 
     @abstractmethod
     async def open(self, instance: StoredInstance) -> ObjectReader:
@@ -156,7 +159,7 @@ class Archive(ABC):
         return await with_beginning(await self.open(instance), instance.dataset_offset, length)
 
     @abstractmethod
-    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store.
 
         Raises

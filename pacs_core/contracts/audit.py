@@ -33,6 +33,7 @@ class AuditKind(Enum):
     C_GET = "c-get"
     N_SERVICE = "n-service"
     DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
     DELETE = "delete"
     IMPORT = "import"
     INDEX_REBUILD = "index-rebuild"

@@ -7,22 +7,55 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.conflicts import Conflict
 from pacs_core.contracts.durability import Durability
-from pacs_core.contracts.instance import InstanceRecord, StoredInstance
+from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
 
 
+@frozen
+class IndexResult:
+    """What became of a record.
+
+    Attributes
+    ----------
+    existing : StoredInstance or None
+        The instance that has, or had, the same path.
+    conflicts : tuple of Conflict
+        Those that there were not before.
+    """
+
+    existing: StoredInstance | None = None
+    conflicts: tuple[Conflict, ...] = ()
+
+
 class Index(Component, ABC):
-    """Knows every stored instance, by UID and by the attributes of its hierarchy.
+    """Knows every stored instance, by its path and by the attributes of its hierarchy.
 
     - What :meth:`add`, :meth:`replace` and :meth:`remove` have done when they return is as
       durable as the descriptor promises, and every later call sees it.
     - Every method may be called concurrently; none blocks the event loop for longer than a
       point look-up takes.
-    - Patients are told apart by Patient ID and Issuer of Patient ID together; a series belongs
-      to the study under which it arrived first.
     - The index never reads objects; it can be built again from the store alone.
+
+    Entities are kept by their whole path. Patients are told apart by Patient ID and Issuer of
+    Patient ID together; without a Patient ID each study has a patient of its own. A study is one
+    entity for each patient of whom it has instances, a series one for each study. An instance is
+    known by its study and SOP Instance UID; nothing else is ever found in its place.
+
+    Answers are a function of the records alone, not of the order in which they came, or of what
+    was there before:
+
+    - An attribute of a study, or of a series, has the value of that of its instances which comes
+      first by :func:`precedence`, and has a value. An index may leave out instances beyond the
+      first :data:`CONSIDERED` different headers.
+    - A study has the attributes of its patient as its own instances have them. A patient has
+      those of the latest study, by Study Date, Study Time and Study Instance UID, that has a
+      value.
+    - Each different value finds the entity: a condition on an attribute of a study or series
+      holds if it holds for any of its instances, and on one of a patient for any of the studies.
+      A condition that the value be empty is about the value that is returned.
     """
 
     shared: bool = False
@@ -45,7 +78,7 @@ class Index(Component, ABC):
     @abstractmethod
     async def add(
         self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
-    ) -> StoredInstance | None:
+    ) -> IndexResult:
         """Add an instance, with its series, study and patient.
 
         Parameters
@@ -57,9 +90,8 @@ class Index(Component, ABC):
 
         Returns
         -------
-        StoredInstance or None
-            None if it was added. Otherwise the instance that already has this SOP Instance
-            UID, and nothing was changed.
+        IndexResult
+            With an existing instance, nothing was changed.
         """
 
     @abstractmethod
@@ -70,25 +102,25 @@ class Index(Component, ABC):
         """
 
     @abstractmethod
-    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+    async def settle(self, paths: Sequence[InstancePath]) -> None:
         """Forget that the objects of instances were not on disk: now they are.
 
-        When this returns, these rows and all that were added before are durable. UIDs that are
+        When this returns, these rows and all that were added before are durable. Paths that are
         unknown, or settled, are passed over.
         """
 
     @abstractmethod
-    async def replace(self, record: InstanceRecord) -> StoredInstance | None:
-        """Add an instance in place of the one with its SOP Instance UID, at once.
+    async def replace(self, record: InstanceRecord) -> IndexResult:
+        """Add an instance in place of the one with its path, at once.
 
         Returns
         -------
-        StoredInstance or None
-            What was replaced, None if there was nothing.
+        IndexResult
+            The existing instance, if any, is the one that was replaced.
         """
 
     @abstractmethod
-    async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance, and the series, study and patient that it leaves empty.
 
         Returns
@@ -98,8 +130,8 @@ class Index(Component, ABC):
         """
 
     @abstractmethod
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return the instance with this UID, or None. On the hot path of every C-STORE."""
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path, or None. On the hot path of every C-STORE."""
 
     @abstractmethod
     def search(self, query: Query) -> AsyncIterator[Attributes]:
@@ -115,6 +147,14 @@ class Index(Component, ABC):
         """Iterate over the instances at or below the entities that match, for retrieval.
 
         Ordered by study, series and Instance Number. Batched like :meth:`search`.
+        """
+
+    @abstractmethod
+    def conflicts(self) -> AsyncIterator[Conflict]:
+        """Iterate over all conflicts, in bounded memory but for the values of each.
+
+        Whatever of it :meth:`add` or :meth:`replace` brings about they report, once; a conflict
+        between studies of a patient at least when the second of them arrives.
         """
 
     @abstractmethod
@@ -179,7 +219,7 @@ class IndexRebuild:
 
     index: Index
 
-    async def changes(self) -> AsyncGenerator[tuple[str, StoredInstance | None], None]:
+    async def changes(self) -> AsyncGenerator[tuple[InstancePath, StoredInstance | None], None]:
         """Iterate over what has changed meanwhile in the index that still answers.
 
         Called once the new index is filled. When the iterator has ended, nothing changes any more
@@ -187,8 +227,8 @@ class IndexRebuild:
 
         Yields
         ------
-        (str, StoredInstance or None)
-            A SOP Instance UID, and what is served under it now; None if it was removed.
+        (InstancePath, StoredInstance or None)
+            A path, and what is served under it now; None if it was removed.
         """
         return
         yield

@@ -1,8 +1,21 @@
 """Composite SOP instances as the archive knows them: identity, whereabouts, origin."""
 
+from typing import NamedTuple
+
 from attrs import field, frozen
 
 from pacs_core.dataset import Attributes
+
+
+class InstancePath(NamedTuple):
+    """The name under which an archive keeps an instance.
+
+    A SOP Instance UID should be unique (PS3.5 §9), but is not always: two studies, even of two
+    patients, may have instances with the same one. Within its study it names one instance.
+    """
+
+    study_instance_uid: str
+    sop_instance_uid: str
 
 
 @frozen
@@ -17,6 +30,11 @@ class InstanceIdentity:
     series_instance_uid: str
     sop_instance_uid: str
     sop_class_uid: str
+
+    @property
+    def path(self) -> InstancePath:
+        """The name under which an archive keeps the instance."""
+        return InstancePath(self.study_instance_uid, self.sop_instance_uid)
 
 
 @frozen

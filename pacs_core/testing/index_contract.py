@@ -16,6 +16,8 @@ from pacs_core.contracts import (
     Condition,
     Durability,
     Index,
+    IndexResult,
+    InstancePath,
     InstanceRecord,
     Level,
     Query,
@@ -24,14 +26,19 @@ from pacs_core.contracts import (
     UidList,
 )
 from pacs_core.dataset import tag_of
+from pacs_core.testing.index_conflicts import IndexConflicts
 from pacs_core.testing.index_harness import (
     MR,
     attributes_of,
     found,
     make_record,
+    path,
+    path_of,
     populate,
     uid_of,
 )
+from pacs_core.testing.index_headers import IndexHeaders
+from pacs_core.testing.index_identity import IndexIdentity
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
 from pacs_core.testing.index_moments import IndexMoments
@@ -45,7 +52,9 @@ _REQUIRED = {
 }
 
 
-class IndexContract(IndexMatching, IndexMoments, IndexLevels):
+class IndexContract(
+    IndexMatching, IndexMoments, IndexLevels, IndexIdentity, IndexHeaders, IndexConflicts
+):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 
     ::
@@ -94,31 +103,31 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
 
     async def test_added_instance_is_located(self, index: Index) -> None:
         record = make_record()
-        assert await index.locate(uid_of(record)) is None
-        assert await index.add(record) is None
-        assert await index.locate(uid_of(record)) == record.instance
+        assert await index.locate(path_of(record)) is None
+        assert (await index.add(record)).existing is None
+        assert await index.locate(path_of(record)) == record.instance
 
     async def test_duplicate_changes_nothing(self, index: Index) -> None:
         first = make_record(StudyDate="20200101")
-        again = make_record(StudyDate="20210101", StudyTime="1200", StudyInstanceUID="1.2.3.9")
+        again = make_record(StudyDate="20210101", StudyTime="1200", SeriesInstanceUID="1.2.3.9")
         await index.add(first)
-        assert await index.add(again) == first.instance
-        assert await index.locate(uid_of(first)) == first.instance
+        assert (await index.add(again)).existing == first.instance
+        assert await index.locate(path_of(first)) == first.instance
         assert await found(index, Level.STUDY, key="StudyDate") == ["20200101"]
         assert await found(index, Level.STUDY, key="StudyTime") == [""]
 
     async def test_replace_puts_the_new_in_the_place_of_the_old(self, index: Index) -> None:
         old, new = make_record(), make_record(InstanceNumber="5", SOPClassUID=MR)
-        assert await index.replace(old) is None
-        assert await index.replace(new) == old.instance
-        assert await index.locate(uid_of(new)) == new.instance
+        assert (await index.replace(old)).existing is None
+        assert (await index.replace(new)).existing == old.instance
+        assert await index.locate(path_of(new)) == new.instance
         assert await found(index, Level.IMAGE, key="InstanceNumber") == ["5"]
 
-    async def test_replace_moves_to_another_study(self, index: Index) -> None:
+    async def test_replace_moves_to_another_series(self, index: Index) -> None:
         uid = "1.2.3.99"
         await index.add(make_record("1.1.1", SOPInstanceUID=uid))
-        await index.replace(make_record("2.1.1", SOPInstanceUID=uid, PatientID="P2"))
-        assert await found(index, Level.STUDY) == ["1.2.3.2"]
+        await index.replace(make_record("1.2.1", SOPInstanceUID=uid, PatientID="P2"))
+        assert await found(index, Level.SERIES) == ["1.2.3.1.2"]
         assert await found(index, Level.PATIENT) == ["P2"]
 
     async def test_digest_is_kept(self, index: Index) -> None:
@@ -129,13 +138,13 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         await index.add(first, durability=Durability.WRITE_BEHIND)
         await index.add(second, durability=Durability.WRITE_BEHIND)
         known = [first.instance, second.instance]
-        assert [await index.locate(uid_of(record)) for record in (first, second)] == known
+        assert [await index.locate(path_of(record)) for record in (first, second)] == known
         assert [i async for i in index.instances(Query(Level.STUDY))] == known
         assert [i async for i in index.unflushed()] == known
-        assert await index.add(second) == second.instance
+        assert (await index.add(second)).existing == second.instance
         anew = digested(second, b"other")
-        assert await index.replace(anew) == second.instance
-        assert await index.remove(uid_of(anew)) == anew.instance
+        assert (await index.replace(anew)).existing == second.instance
+        assert await index.remove(path_of(anew)) == anew.instance
 
     async def test_remove_takes_what_becomes_empty(self, index: Index) -> None:
         records = [make_record(n) for n in ("1.1.1", "1.1.2", "1.2.1", "2.1.1")]
@@ -143,18 +152,18 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
             await index.add(record)
         counts = []
         for record in records:
-            assert await index.remove(uid_of(record)) == record.instance
-            assert await index.locate(uid_of(record)) is None
+            assert await index.remove(path_of(record)) == record.instance
+            assert await index.locate(path_of(record)) is None
             counts.append([len(await found(index, level)) for level in Level])
         assert counts == [[1, 2, 3, 3], [1, 2, 2, 2], [1, 1, 1, 1], [0, 0, 0, 0]]
 
     async def test_remove_of_nothing(self, index: Index) -> None:
-        assert await index.remove("1.2.3") is None
+        assert await index.remove(path("1")) is None
 
     async def test_series_can_return_after_removal(self, index: Index) -> None:
         record = make_record(SeriesDescription="first")
         await index.add(record)
-        await index.remove(uid_of(record))
+        await index.remove(path_of(record))
         await index.add(make_record(SeriesDescription="second"))
         assert await found(index, Level.SERIES, key="SeriesDescription") == ["second"]
 
@@ -163,7 +172,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
             await index.add(make_record(f"{n}.1.1"))
         await index.clear()
         assert [await found(index, level) for level in Level] == [[], [], [], []]
-        assert await index.add(make_record("1.1.1")) is None
+        assert (await index.add(make_record("1.1.1"))).existing is None
 
     # The hierarchy
 
@@ -173,14 +182,6 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         await index.add(make_record("3.1.1", IssuerOfPatientID="A"))
         issuers = await found(index, Level.PATIENT, key="IssuerOfPatientID")
         assert sorted(issuers) == ["A", "B"]
-
-    async def test_series_stays_in_the_study_where_it_arrived_first(self, index: Index) -> None:
-        await index.add(make_record("1.1.1"))
-        await index.add(make_record("2.1.2", SeriesInstanceUID="1.2.3.1.1"))
-        assert await found(index, Level.STUDY) == ["1.2.3.1"]
-        located = await index.locate("1.2.3.2.1.2")
-        assert located is not None
-        assert located.identity.series_instance_uid == "1.2.3.1.1"
 
     # Results
 
@@ -224,7 +225,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
             async with aclosing(index.instances(Query(Level.STUDY))) as stored:  # type: ignore[type-var]
                 async for _instance in stored:
                     break
-        assert await index.remove("1.2.3.1.1.1") is not None
+        assert await index.remove(path("1")) is not None
         assert len(await found(index, Level.IMAGE)) == 99
 
     async def test_index_may_change_during_a_search(self, index: Index) -> None:
@@ -235,7 +236,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         async for result in index.search(Query(Level.IMAGE, (), wanted)):
             (uid,) = result[tag_of("SOPInstanceUID")]
             seen.add(uid)
-            await index.remove(str(uid))
+            await index.remove(InstancePath("1.2.3.1", str(uid)))
         assert len(seen) == 100
         assert await found(index, Level.IMAGE) == []
 
@@ -272,8 +273,8 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
 
     async def test_what_is_written_behind_is_found_at_once(self, index: Index) -> None:
         record = make_record()
-        assert await index.add(record, durability=Durability.WRITE_BEHIND) is None
-        assert await index.locate(uid_of(record)) == record.instance
+        assert (await index.add(record, durability=Durability.WRITE_BEHIND)).existing is None
+        assert await index.locate(path_of(record)) == record.instance
         assert await found(index, Level.STUDY) == ["1.2.3.1"]
 
     async def test_what_is_written_behind_is_noted_until_it_is_settled(self, index: Index) -> None:
@@ -284,20 +285,20 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         await index.add(make_record("5"), durability=Durability.NONE)
         noted = {uid_of(InstanceRecord(i)): i async for i in index.unflushed()}
         assert noted == {uid_of(record): record.instance for record in records}
-        await index.settle([uid_of(records[0]), uid_of(records[2]), "1.2.3.999"])
+        await index.settle([path("1"), path("3"), path("999")])
         assert [i async for i in index.unflushed()] == [records[1].instance]
         assert len(await found(index, Level.IMAGE)) == 5
 
     async def test_a_duplicate_that_is_written_behind_is_not_noted(self, index: Index) -> None:
         await index.add(make_record())
         again = await index.add(make_record(), durability=Durability.WRITE_BEHIND)
-        assert again == make_record().instance
+        assert again == IndexResult(make_record().instance)
         assert [i async for i in index.unflushed()] == []
 
     async def test_what_is_removed_or_replaced_is_noted_no_longer(self, index: Index) -> None:
         for n in "123":
             await index.add(make_record(n), durability=Durability.WRITE_BEHIND)
-        await index.remove("1.2.3.1.1.1")
+        await index.remove(path("1"))
         await index.replace(make_record("2"))
         assert [i async for i in index.unflushed()] == [make_record("3").instance]
         await index.clear()
@@ -311,7 +312,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         seen = set()
         async for instance in index.unflushed():
             seen.add(instance.identity.sop_instance_uid)
-            await index.settle([instance.identity.sop_instance_uid])
+            await index.settle([instance.identity.path])
         assert len(seen) == 520
         assert [i async for i in index.unflushed()] == []
 
@@ -332,7 +333,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         assert await index.is_empty()
         await index.add(make_record())
         assert not await index.is_empty()
-        await index.remove(uid_of(make_record()))
+        await index.remove(path_of(make_record()))
         assert await index.is_empty()
 
     async def test_what_is_sound_is_not_called_damaged(self, index: Index) -> None:
@@ -348,9 +349,9 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
                 await building.index.add(make_record(n))
             assert [change async for change in building.changes()] == []
         assert await found(index, Level.IMAGE) == ["1.2.3.1.1.2", "1.2.3.1.1.3"]
-        assert await index.locate(uid_of(make_record("1"))) is None
+        assert await index.locate(path_of(make_record("1"))) is None
         assert await index.gap() == ""
-        assert await index.add(make_record("4")) is None
+        assert (await index.add(make_record("4"))).existing is None
 
     async def test_a_rebuild_that_fails_is_no_secret(self, index: Index) -> None:
         async def fail_half_way() -> None:
@@ -371,15 +372,15 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
             if building.index is index:
                 pytest.skip("this index is not built beside another")
             anew = make_record("2", SeriesDescription="anew")
-            await index.remove(uid_of(make_record("1")))
+            await index.remove(path_of(make_record("1")))
             await index.replace(anew)
             await index.add(make_record("4"))
             assert sorted(await found(index, Level.IMAGE, key="InstanceNumber")) == ["2", "3", "4"]
-            told = {uid: served async for uid, served in building.changes()}
+            told = {path: served async for path, served in building.changes()}
         assert told == {
-            uid_of(make_record("1")): None,
-            uid_of(anew): anew.instance,
-            uid_of(make_record("4")): make_record("4").instance,
+            path_of(make_record("1")): None,
+            path_of(anew): anew.instance,
+            path_of(make_record("4")): make_record("4").instance,
         }
 
     # Many at once
@@ -389,8 +390,8 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         added: list[StoredInstance | None] = []
 
         async def add(record: InstanceRecord) -> None:
-            added.append(await index.add(record))
-            assert await index.locate(uid_of(record)) == record.instance
+            added.append((await index.add(record)).existing)
+            assert await index.locate(path_of(record)) == record.instance
 
         async with anyio.create_task_group() as group:
             for record in records:
@@ -402,7 +403,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         results: list[StoredInstance | None] = []
 
         async def add() -> None:
-            results.append(await index.add(make_record()))
+            results.append((await index.add(make_record())).existing)
 
         async with anyio.create_task_group() as group:
             for _ in range(50):
@@ -414,7 +415,7 @@ class IndexContract(IndexMatching, IndexMoments, IndexLevels):
         async def come_and_go(n: int) -> None:
             for _ in range(5):
                 await index.add(make_record(f"1.1.{n}"))
-                await index.remove(f"1.2.3.1.1.{n}")
+                await index.remove(path(f"1.1.{n}"))
 
         async with anyio.create_task_group() as group:
             for n in range(20):

@@ -7,6 +7,7 @@ from pacs_core.contracts import (
     Condition,
     Index,
     InstanceIdentity,
+    InstancePath,
     InstanceRecord,
     Level,
     PersonName,
@@ -70,6 +71,16 @@ def make_record(instance: str = "1", /, **values: Given) -> InstanceRecord:
 def uid_of(record: InstanceRecord) -> str:
     """Return the SOP Instance UID of a record."""
     return record.instance.identity.sop_instance_uid
+
+
+def path_of(record: InstanceRecord) -> InstancePath:
+    """Return the path of a record."""
+    return record.instance.identity.path
+
+
+def path(instance: str) -> InstancePath:
+    """Return the path of an instance that :func:`make_record` names like this."""
+    return path_of(make_record(instance))
 
 
 async def found(

@@ -13,6 +13,7 @@ from pacs_core.contracts import (
     IngestResult,
     InstanceIdentity,
     InstanceNotFoundError,
+    InstancePath,
     InvalidInstanceError,
     Level,
     ObjectReader,
@@ -44,8 +45,8 @@ _MAX_LENGTH: Final = 1 << 30
 _KEYS: Final = {
     Level.PATIENT: (_PATIENT_ID, _ISSUER),
     Level.STUDY: (_STUDY,),
-    Level.SERIES: (_SERIES,),
-    Level.IMAGE: (_INSTANCE,),
+    Level.SERIES: (_STUDY, _SERIES),
+    Level.IMAGE: (_STUDY, _INSTANCE),
 }
 
 SEARCHABLE: Final = {
@@ -100,7 +101,7 @@ class MemoryReader(ObjectReader):
 class MemoryArchive(Archive):
     """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
 
-    _held: dict[str, _Held] = field(factory=dict)
+    _held: dict[InstancePath, _Held] = field(factory=dict)
 
     def put(self, dataset: bytes, transfer_syntax_uid: str) -> StoredInstance:
         """Hold a dataset; raises :class:`IngestError` as :meth:`ingest` does."""
@@ -112,11 +113,12 @@ class MemoryArchive(Archive):
             transfer_syntax_uid=transfer_syntax_uid,
         )
         data = prefix + dataset
-        uid = identity.sop_instance_uid
-        instance = StoredInstance(identity, transfer_syntax_uid, uid, len(data), len(prefix))
-        held = self._held.setdefault(uid, _Held(instance, attributes, data))
+        path = identity.path
+        key = "/".join(path)
+        instance = StoredInstance(identity, transfer_syntax_uid, key, len(data), len(prefix))
+        held = self._held.setdefault(path, _Held(instance, attributes, data))
         if held.data != data:
-            raise DuplicateInstanceError(f"another object {uid} is stored already")
+            raise DuplicateInstanceError(f"another object {path[1]} is stored already")
         return held.instance
 
     async def ingest(
@@ -134,7 +136,7 @@ class MemoryArchive(Archive):
         identity = _identity(_parsed(data, transfer_syntax_uid))
         if announced != (identity.sop_class_uid, identity.sop_instance_uid):
             raise IdentityMismatchError("the data set is not the SOP instance announced")
-        known = sop_instance_uid in self._held
+        known = identity.path in self._held
         instance = self.put(data, transfer_syntax_uid)
         return IngestResult(IngestOutcome.IDENTICAL if known else IngestOutcome.STORED, instance)
 
@@ -155,34 +157,37 @@ class MemoryArchive(Archive):
         words = " ".join(text for above, text in SEARCHABLE.items() if above.depth <= level.depth)
         return frozenset(tag_of(word) for word in words.split())
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return the instance with this UID, or None."""
-        held = self._held.get(sop_instance_uid)
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path, or None."""
+        held = self._held.get(path)
         return held.instance if held else None
 
     async def open(self, instance: StoredInstance) -> ObjectReader:
         """Open the object of an instance."""
-        return MemoryReader(self._get(instance.key).data)
+        held = self._get(instance.identity.path)
+        if held.instance.key != instance.key or not held.data:
+            raise InstanceNotFoundError(f"there is no object {instance.key!r}")
+        return MemoryReader(held.data)
 
-    async def delete(self, sop_instance_uid: str, origin: Origin) -> StoredInstance:
+    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Forget an instance."""
-        instance = self._get(sop_instance_uid).instance
-        del self._held[sop_instance_uid]
+        instance = self._get(path).instance
+        del self._held[path]
         return instance
 
-    def lose(self, sop_instance_uid: str) -> None:
+    def lose(self, path: InstancePath) -> None:
         """Let the object vanish while the index still knows it."""
-        held = self._get(sop_instance_uid)
+        held = self._get(path)
         gone = StoredInstance(
             held.instance.identity, held.instance.transfer_syntax_uid, "lost", 0, 0
         )
-        self._held[sop_instance_uid] = _Held(gone, held.attributes, b"")
+        self._held[path] = _Held(gone, held.attributes, b"")
 
-    def _get(self, key: str) -> _Held:
+    def _get(self, path: InstancePath) -> _Held:
         try:
-            return self._held[key]
+            return self._held[path]
         except KeyError:
-            raise InstanceNotFoundError(f"there is no object {key!r}") from None
+            raise InstanceNotFoundError(f"there is no instance {path}") from None
 
     def _select(self, query: Query) -> list[tuple[Attributes, list[_Held]]]:
         entities: dict[tuple[tuple[str, ...], ...], list[_Held]] = {}

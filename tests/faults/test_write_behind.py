@@ -19,6 +19,7 @@ from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.contracts import (
     AuditEvent,
     AuditTrail,
+    InstancePath,
     Level,
     Origin,
     Query,
@@ -111,7 +112,7 @@ class Opened:
 
     async def content(self, number: int) -> bytes | None:
         """Return the dataset of an instance, None if it is not in the archive."""
-        instance = await self.index.locate(make(number)[0])
+        instance = await self.index.locate(InstancePath(f"{ROOT}.1", make(number)[0]))
         if instance is None:
             return None
         async with await self.store.open(instance.key) as reader:

@@ -3,13 +3,15 @@
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from threading import Thread
 
 import pytest
 
 from pacs_core.association import Proposal, connect
-from pacs_core.contracts import Origin
+from pacs_core.contracts import Archive, Level, Origin, Query, UidList
+from pacs_core.dataset import tag_of
 from pacs_core.dimse import Command, CommandField
 from pacs_core.upper_layer import RoleSelection
 
@@ -150,6 +152,12 @@ def test_pdu_that_dribbles_in(wire, dial, recorded):
 # --- peers that do not read
 
 
+async def _delete(archive: Archive, uids: Iterable[str]) -> None:
+    query = Query(Level.IMAGE, (UidList(tag_of("SOPInstanceUID"), tuple(uids)),))
+    for path in [instance.identity.path async for instance in archive.instances(query)]:
+        await archive.delete(path, Origin("test"))
+
+
 def _keep(node, wire, instances: dict[str, bytes]):
     """Store instances; they are gone again before the next test."""
 
@@ -159,8 +167,7 @@ def _keep(node, wire, instances: dict[str, bytes]):
                 assert (await association.c_store(wire.CT, uid, dataset)).status == 0x0000
 
     async def delete() -> None:
-        for uid in instances:
-            await node.node.opened.archive.delete(uid, Origin("test"))
+        await _delete(node.node.opened.archive, instances)
 
     node.call(store)
     yield
@@ -270,8 +277,7 @@ def forgotten(shared_node):
     yield uids
 
     async def delete() -> None:
-        for uid in uids:
-            await shared_node.node.opened.archive.delete(uid, Origin("test"))
+        await _delete(shared_node.node.opened.archive, uids)
 
     shared_node.call(delete)
 

@@ -9,7 +9,7 @@ import pytest
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.index import SqliteIndex
 
-from pacs_core.contracts import Durability, InstanceRecord
+from pacs_core.contracts import Durability, InstancePath, InstanceRecord
 from pacs_core.testing.index_harness import make_record, uid_of
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def levels(path: Path, synchronous: Literal["full", "normal", "off"]) -> l
     for number, durability in enumerate(Durability):
         await index.add(make_record(str(number)), durability=durability)
         found.append(level(index))
-    await index.settle(["1.2.3"])
+    await index.settle([InstancePath("1.2", "1.2.3")])
     found.append(level(index))
     await index.stop()
     return found

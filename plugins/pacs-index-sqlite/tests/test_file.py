@@ -13,7 +13,7 @@ from pacs_index_sqlite.schema import STEPS, prepare
 
 from pacs_core.contracts import Level, NodeSettings, Setup, SingleValue, StorageFullError
 from pacs_core.dataset import tag_of
-from pacs_core.testing.index_harness import found, make_record, uid_of
+from pacs_core.testing.index_harness import found, make_record, path_of
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +106,7 @@ async def test_full_disk(index: SqliteIndex) -> None:
     with pytest.raises(StorageFullError, match="no room left"):
         await index.add(big)
     connection.execute("PRAGMA max_page_count = 1000000")
-    assert await index.add(big) is None
+    assert (await index.add(big)).existing is None
     assert await found(index, Level.STUDY) == ["1.2.3.1", "1.2.3.2"]
 
 
@@ -152,6 +152,6 @@ async def test_default_place_is_the_data_directory(tmp_path: Path) -> None:
     await index.stop()
     again = create(Setup(settings, {SqliteIndexConfig: SqliteIndexConfig()}))
     await again.start()
-    assert await again.locate(uid_of(make_record())) == make_record().instance
+    assert await again.locate(path_of(make_record())) == make_record().instance
     await again.stop()
     assert (tmp_path / "data" / "index.sqlite").exists()

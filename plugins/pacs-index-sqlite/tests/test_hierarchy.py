@@ -1,6 +1,5 @@
 """Attributes that differ from one instance to the next, names that sound alike, bad changes."""
 
-import logging
 from typing import Any
 
 import anyio
@@ -8,41 +7,49 @@ import pytest
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_index_sqlite.sound import sounds
 
-from pacs_core.contracts import InstanceRecord, Level, SingleValue
+from pacs_core.contracts import InstancePath, InstanceRecord, Level, SingleValue
 from pacs_core.dataset import tag_of
-from pacs_core.testing.index_harness import found, make_record, name
+from pacs_core.testing.index_harness import found, make_record, name, path_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_first_wins_and_missing_values_are_filled(index: SqliteIndex) -> None:
-    await index.add(make_record("1.1.1", StudyID="A", PatientName=""))
-    await index.add(make_record("1.1.2", StudyID="B", StudyDate="20200101", PatientName="X^Y"))
-    assert await found(index, Level.STUDY, key="StudyID") == ["A"]
-    assert await found(index, Level.STUDY, SingleValue(tag_of("StudyDate"), "20200101"))
-    assert await found(index, Level.PATIENT, name("x*")) == ["P1"]
+async def test_sounds_of_any_name_find_the_study(index: SqliteIndex) -> None:
+    await index.add(make_record("1.1.1", PatientName="SMITH^JOHN"))
+    await index.add(make_record("1.1.2", PatientName="MEYER^ANN"))
+    for pattern in ("smyth", "maier"):
+        assert await found(index, Level.STUDY, name(pattern, fuzzy=True)) == ["1.2.3.1"]
+    await index.remove(path_of(make_record("1.1.2")))
+    assert await found(index, Level.STUDY, name("maier", fuzzy=True)) == []
+    assert await found(index, Level.STUDY, name("smyth", fuzzy=True)) == ["1.2.3.1"]
 
 
-async def test_study_stays_with_its_first_patient(
-    index: SqliteIndex, caplog: pytest.LogCaptureFixture
-) -> None:
-    await index.add(make_record("1.1.1", PatientID="P1"))
-    with caplog.at_level(logging.WARNING):
-        await index.add(make_record("1.1.2", PatientID="P2", PatientName="OTHER"))
-    assert "1.2.3.1 came with another Patient ID" in caplog.text
-    assert await found(index, Level.PATIENT) == ["P1"]
-    assert await found(index, Level.PATIENT, key="PatientName") == [""]
-
-
-async def test_patients_without_id_are_not_thrown_together(index: SqliteIndex) -> None:
-    await index.add(make_record("1.1.1", PatientID="", PatientName="A"))
-    await index.add(make_record("2.1.1", PatientID="", PatientName="B"))
-    assert await found(index, Level.STUDY, name("b")) == ["1.2.3.2"]
+async def test_nothing_is_left_behind(index: SqliteIndex) -> None:
+    names = [f"{study}.{n % 2}.{n}" for study in (1, 2) for n in range(8)]
+    for n, instance in enumerate(names):
+        record = make_record(
+            instance,
+            StudyID=str(n % 3),
+            SeriesDescription=str(n % 4),
+            PatientName=f"N{n % 3}",
+            OperatorsName=["A", f"B{n}"],
+            SOPInstanceUID=f"9.{n % 8}",
+        )
+        await index.add(record)
+    for study in ("1.2.3.1", "1.2.3.2"):
+        for n in range(8):
+            assert await index.remove(InstancePath(study, f"9.{n}")) is not None
+    connection = index._opened.connections.writing
+    tables = [
+        t for (t,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    ]
+    filled = [t for t in tables if connection.execute(f"SELECT 1 FROM {t} LIMIT 1").fetchone()]
+    assert filled == ["sqlite_sequence"]
 
 
 async def test_removal_takes_the_several_values_along(index: SqliteIndex) -> None:
     await index.add(make_record("1.1.1", OtherPatientIDs=["X", "Y"], PatientName="A^B"))
-    await index.remove("1.2.3.1.1.1")
+    await index.remove(path_of(make_record("1.1.1")))
     await index.add(make_record("1.1.1", PatientID="P2"))
     assert await found(index, Level.PATIENT, SingleValue(tag_of("OtherPatientIDs"), "X")) == []
     assert await found(index, Level.PATIENT, name("a^b", fuzzy=True)) == []
@@ -94,4 +101,4 @@ async def test_cancelled_caller_harms_nobody(index: SqliteIndex) -> None:
             group.start_soon(index.add, make_record(str(n)))
         await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
-    assert await index.add(make_record("1000")) is None
+    assert (await index.add(make_record("1000"))).existing is None

@@ -9,6 +9,7 @@ from pacs_index_sqlite.index import SqliteIndex
 from pacs_index_sqlite.schema import STEPS
 
 from pacs_core.contracts import (
+    ConflictKind,
     Durability,
     InstanceRecord,
     Level,
@@ -17,7 +18,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import tag_of
-from pacs_core.testing.index_harness import found, make_record, uid_of
+from pacs_core.testing.index_harness import found, make_record, name, path_of
 
 pytestmark = pytest.mark.anyio
 
@@ -55,16 +56,53 @@ async def test_a_file_of_before_keeps_its_instances(path: Path, version: int) ->
     connection.close()
 
 
+async def test_a_file_of_before_finds_what_it_found(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lay_out(path, 2)
+    index = SqliteIndex(path)
+    await index.start()
+    assert "`pacs index rebuild`" in caplog.text
+    # The patient had one name for both studies: what the file does not know it cannot tell.
+    assert await found(index, Level.STUDY, name("smith^*")) == ["1.2.3.1", "1.2.3.2"]
+    assert await found(index, Level.STUDY, name("smyth", fuzzy=True)) == ["1.2.3.1", "1.2.3.2"]
+    assert await found(index, Level.PATIENT, key="PatientBirthDate") == ["19500101", ""]
+    other = SingleValue(tag_of("OtherPatientIDs"), "X2")
+    assert await found(index, Level.PATIENT, other) == ["P1"]
+    assert await found(index, Level.SERIES, name("two*", keyword="OperatorsName")) == ["1.2.3.1.2"]
+    assert [conflict async for conflict in index.conflicts()] == []
+    for number in STORED:
+        assert await index.remove(path_of(make_record(number))) is not None
+    assert await found(index, Level.PATIENT) == []
+    await index.stop()
+
+
+async def test_a_file_of_before_tells_studies_apart_from_now_on(path: Path) -> None:
+    lay_out(path, 2)
+    index = SqliteIndex(path)
+    await index.start()
+    uids = {"SeriesInstanceUID": "1.2.3.1.1", "SOPInstanceUID": "1.2.3.1.1.1"}
+    twin = make_record("7.1.1", PatientID="P7", PatientName="JONES^MARY", **uids)
+    conflicts = (await index.add(twin)).conflicts
+    assert [c.kind for c in conflicts] == [ConflictKind.SERIES, ConflictKind.INSTANCE]
+    assert await index.locate(path_of(twin)) == twin.instance
+    own = make_record("2.1.2", PatientName="JONES^MARY", StudyDate="20210101")
+    (conflict,) = (await index.add(own)).conflicts
+    assert conflict.kind is ConflictKind.STUDY_ATTRIBUTE
+    assert await found(index, Level.STUDY, name("jones*")) == ["1.2.3.2", "1.2.3.7"]
+    await index.stop()
+
+
 async def test_a_file_of_before_takes_new_instances(path: Path) -> None:
     lay_out(path, 1)
     index = SqliteIndex(path)
     await index.start()
     instance = evolve(make_record("1.1.3").instance, digest=b"\1\2")
     record = InstanceRecord(instance, make_record("1.1.3").attributes)
-    assert await index.add(record, durability=Durability.WRITE_BEHIND) is None
-    assert await index.locate(uid_of(record)) == instance
+    assert (await index.add(record, durability=Durability.WRITE_BEHIND)).existing is None
+    assert await index.locate(path_of(record)) == instance
     assert [i async for i in index.unflushed()] == [instance]
-    assert await index.remove("1.2.3.1.1.1") == make_record("1.1.1").instance
+    assert await index.remove(path_of(make_record("1.1.1"))) == make_record("1.1.1").instance
     await index.stop()
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pacs_index_sqlite.index import SqliteIndex
 
-from pacs_core.contracts import Level
-from pacs_core.testing.index_harness import found, make_record, uid_of
+from pacs_core.contracts import Level, SingleValue
+from pacs_core.dataset import tag_of
+from pacs_core.testing.index_harness import found, make_record, path_of
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ async def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
     index = SqliteIndex(path)
     await index.start()
     for line in acknowledged:
-        assert await index.locate(f"1.2.3.1.1.{int(line)}") is not None
+        assert await index.locate(path_of(make_record(str(int(line))))) is not None
     await index.stop()
 
 
@@ -66,10 +67,29 @@ async def test_series_that_another_process_removed_is_made_again(path: Path) -> 
     await one.start()
     await other.start()
     await one.add(make_record("1.1.1"))
-    await other.remove(uid_of(make_record("1.1.1")))
+    await other.remove(path_of(make_record("1.1.1")))
     await other.add(make_record("9.9.9"))
-    assert await one.add(make_record("1.1.2")) is None
+    assert (await one.add(make_record("1.1.2"))).existing is None
     assert await found(other, Level.IMAGE) == ["1.2.3.9.9.9", "1.2.3.1.1.2"]
     assert await found(other, Level.SERIES) == ["1.2.3.9.9", "1.2.3.1.1"]
+    await one.stop()
+    await other.stop()
+
+
+async def test_header_that_another_process_removed_is_made_again(path: Path) -> None:
+    one, other = SqliteIndex(path), SqliteIndex(path)
+    await one.start()
+    await other.start()
+    await one.add(make_record("1.1.1", SeriesDescription="A"))
+    await one.add(make_record("1.1.2", SeriesDescription="B"))
+    await other.remove(path_of(make_record("1.1.2")))
+    await other.add(make_record("1.1.3", SeriesDescription="C"))
+    await one.add(make_record("1.1.4", SeriesDescription="B"))
+    for word in "ABC":
+        condition = SingleValue(tag_of("SeriesDescription"), word)
+        assert await found(other, Level.SERIES, condition) == ["1.2.3.1.1"]
+    for n in ("1", "3", "4"):
+        assert await other.remove(path_of(make_record(n))) is not None
+    assert await found(other, Level.PATIENT) == []
     await one.stop()
     await other.stop()

@@ -3,7 +3,7 @@
 import pytest
 from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
 
-from pacs_core.contracts import AuditKind, NodeSettings, Outcome, Setup
+from pacs_core.contracts import AuditKind, InstancePath, NodeSettings, Outcome, Setup
 from pacs_core.dataset import parse_attributes, tag_of
 from pacs_core.testing.operations import accepted_context, answer
 from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
@@ -50,7 +50,7 @@ async def test_instances_are_sent_as_stored_and_counted(provider, request_of, no
     for sent in operation.stores:
         assert (sent.context_id, sent.sop_class_uid) == (3, CT)
         assert sent.move_originator is None
-        stored = await node.archive.locate(sent.sop_instance_uid)
+        stored = await node.archive.locate(InstancePath("1.2.1", sent.sop_instance_uid))
         reader = await node.archive.open(stored)
         assert sent.dataset == await reader.read(stored.dataset_offset, 1 << 20)
 
@@ -96,7 +96,7 @@ async def test_the_final_status_sums_up(provider, request_of, statuses, final, c
 
 
 async def test_an_object_that_is_gone_fails_alone(provider, request_of, node):
-    node.archive.lose("1.2.1.1.1")
+    node.archive.lose(InstancePath("1.2.1", "1.2.1.1.1"))
     operation = request_of("GET", contexts=AS_SCP, **STUDY)
     response = await answer(provider("GET"), operation)
     assert response.status == 0xB000

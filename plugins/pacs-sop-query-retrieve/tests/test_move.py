@@ -6,7 +6,7 @@ from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
-from pacs_core.contracts import AuditKind, NodeSettings, Peer, Setup
+from pacs_core.contracts import AuditKind, InstancePath, NodeSettings, Peer, Setup
 from pacs_core.dataset import encode_attributes, parse_attributes, tag_of
 from pacs_core.testing.operations import answer, memory_node
 from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
@@ -115,7 +115,7 @@ async def test_instances_arrive_as_stored(provider, request_of, viewer, node):
     assert [(p.remaining, p.completed) for p in operation.pending] == [(2, 1), (1, 2), (0, 3)]
     assert viewer.uids == ALL
     assert viewer.associations == 1
-    stored = await node.archive.locate(ALL[0])
+    stored = await node.archive.locate(InstancePath("1.2.1", ALL[0]))
     reader = await node.archive.open(stored)
     expected = await reader.read(stored.dataset_offset, 1 << 20)
     assert viewer.received[0].request.DataSet.getvalue() == expected

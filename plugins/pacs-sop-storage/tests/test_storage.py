@@ -10,6 +10,7 @@ from pacs_core.contracts import (
     DuplicateInstanceError,
     IdentityMismatchError,
     IngestError,
+    InstancePath,
     InvalidInstanceError,
     NodeSettings,
     Outcome,
@@ -86,7 +87,7 @@ async def test_an_instance_is_stored_byte_for_byte(provider, archive, ct_dataset
     dataset = MemoryDataset(ct_dataset, fragment=7)
     response = await answer(provider, MemoryOperation(store(), dataset=dataset))
     assert response.status == 0x0000
-    instance = await archive.locate("1.2.3.4")
+    instance = await archive.locate(InstancePath("1.2.3", "1.2.3.4"))
     reader = await archive.open(instance)
     assert await reader.read(instance.dataset_offset, 1 << 20) == ct_dataset
 

@@ -145,7 +145,8 @@ class Bench:
 
     async def served(self, uid="1.2.3.4"):
         """Return the dataset that is served under a UID."""
-        instance = await self.index.locate(uid)
+        rows = (await self.rows()).values()
+        (instance,) = [row for row in rows if row.identity.sop_instance_uid == uid]
         async with await self.store.open(instance.key) as reader:
             assert reader.size == instance.size
             return await reader.read(instance.dataset_offset, instance.size)
@@ -161,7 +162,7 @@ class Bench:
 
     async def add(self, instance):
         """Add a row past the archive."""
-        return await self.index.add(InstanceRecord(instance))
+        return (await self.index.add(InstanceRecord(instance))).existing
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pacs_core.contracts import (
     AuditFailedError,
     DuplicateInstanceError,
     IngestOutcome,
+    InstancePath,
     InvalidInstanceError,
 )
 
@@ -38,7 +39,7 @@ DIFFERENCES = {
     "shorter": lambda d: d(pixels=LONG[:-2]),
     "header": lambda d: d(pixels=LONG, PatientName="Roe^Richard"),
     "appended element": lambda d: d(pixels=LONG) + b"\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0",
-    "another study": lambda d: d(pixels=LONG, study="1.9", series="1.9.1"),
+    "another series": lambda d: d(pixels=LONG, series="1.9.1"),
 }
 
 
@@ -236,4 +237,6 @@ async def test_received_is_told_of_duplicates_and_stored_of_what_is_served_anew(
             await bench.send(archive, dataset(pixels=pixels))
     kinds = [event.kind.value for event in listener.events]
     assert kinds == ["received", "stored", "received", "received", "stored"]
-    assert listener.events[-1].instance == await bench.index.locate("1.2.3.4")
+    assert listener.events[-1].instance == await bench.index.locate(
+        InstancePath("1.2.3", "1.2.3.4")
+    )

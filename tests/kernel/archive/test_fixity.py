@@ -9,7 +9,7 @@ from xxhash import xxh3_128_digest
 
 from pacs_core.archive import DuplicatePolicy, rebuild_index, verify_index
 from pacs_core.archive.fixity import CREATOR_UID, ROOM, Fixity
-from pacs_core.contracts import InstanceRecord
+from pacs_core.contracts import InstancePath, InstanceRecord
 from pacs_core.dataset import file_meta, read_file_meta
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,9 @@ async def test_row_and_object_have_the_digest_of_what_arrived(bench, dataset, si
     data = dataset(pixels=bytes(range(256)) * 20)
     result = await bench.send(bench.archive(), data, size=size)
     assert result.instance.digest == xxh3_128_digest(data)
-    assert (await bench.index.locate("1.2.3.4")).digest == xxh3_128_digest(data)
+    assert (await bench.index.locate(InstancePath("1.2.3", "1.2.3.4"))).digest == xxh3_128_digest(
+        data
+    )
     (stored,) = (await bench.objects()).values()
     assert Fixity.read(read_file_meta(stored)) == Fixity(xxh3_128_digest(data))
     assert stored[result.instance.dataset_offset :] == data

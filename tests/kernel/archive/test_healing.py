@@ -11,6 +11,7 @@ from pacs_core.contracts import (
     AuditFailedError,
     DuplicateInstanceError,
     IngestOutcome,
+    InstancePath,
     InvalidInstanceError,
     ObjectReader,
 )
@@ -226,7 +227,11 @@ async def test_two_workers_heal_at_once(bench, dataset, decay, policy, pauses):
         group.start_soon(send, one, data, 0)
         group.start_soon(send, two, data, pauses)
     assert await bench.served() == data
-    decay(bench, (await bench.index.locate("1.2.3.4")).key, DECAY["zeroed block"])
+    decay(
+        bench,
+        (await bench.index.locate(InstancePath("1.2.3", "1.2.3.4"))).key,
+        DECAY["zeroed block"],
+    )
     async with anyio.create_task_group() as group:
         group.start_soon(send, one, data, 0)
         group.start_soon(send, two, other, pauses)

@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     IdentityMismatchError,
     IngestOutcome,
     InstanceNotFoundError,
+    InstancePath,
     InvalidInstanceError,
     OutOfResourcesError,
     StorageFullError,
@@ -82,7 +83,7 @@ async def test_writes_a_part_10_object_and_indexes_it(bench, dataset):
     assert meta.sop_instance_uid == "1.2.3.4"
     assert (meta.source_ae_title, meta.sending_ae_title) == ("PACS", "MODALITY")
     assert meta.receiving_ae_title == "PACS"
-    assert await bench.index.locate("1.2.3.4") == result.instance
+    assert await bench.index.locate(InstancePath("1.2.3", "1.2.3.4")) == result.instance
     assert result.instance.dataset_offset == meta.dataset_offset
     assert result.instance.size == len(stored)
 
@@ -281,9 +282,9 @@ async def test_delete_takes_row_and_object_and_is_recorded(bench, dataset, origi
     archive = bench.archive()
     async with bench.listening() as listener:
         result = await bench.send(archive, dataset())
-        assert await archive.delete("1.2.3.4", origin) == result.instance
+        assert await archive.delete(InstancePath("1.2.3", "1.2.3.4"), origin) == result.instance
     assert not await bench.objects()
-    assert await archive.locate("1.2.3.4") is None
+    assert await archive.locate(InstancePath("1.2.3", "1.2.3.4")) is None
     (event,) = bench.trail.events
     assert (event.kind.value, event.outcome.value) == ("delete", "success")
     assert event.details["sop_instance_uid"] == "1.2.3.4"
@@ -295,21 +296,21 @@ async def test_what_cannot_be_recorded_is_not_deleted(bench, dataset, origin):
     await bench.send(archive, dataset())
     bench.trail.failure = RuntimeError("no audit")
     with pytest.raises(RuntimeError):
-        await archive.delete("1.2.3.4", origin)
+        await archive.delete(InstancePath("1.2.3", "1.2.3.4"), origin)
     assert await bench.served() == dataset()
 
 
 async def test_delete_of_nothing(bench, origin):
     with pytest.raises(InstanceNotFoundError, match=r"1\.2\.3\.4"):
-        await bench.archive().delete("1.2.3.4", origin)
+        await bench.archive().delete(InstancePath("1.2.3", "1.2.3.4"), origin)
 
 
 async def test_delete_of_a_row_whose_object_is_gone(bench, dataset, origin):
     archive = bench.archive()
     result = await bench.send(archive, dataset())
     await bench.store.delete(result.instance.key)
-    await archive.delete("1.2.3.4", origin)
-    assert await archive.locate("1.2.3.4") is None
+    await archive.delete(InstancePath("1.2.3", "1.2.3.4"), origin)
+    assert await archive.locate(InstancePath("1.2.3", "1.2.3.4")) is None
 
 
 async def test_open_gives_the_object_or_says_that_it_is_gone(bench, dataset):

@@ -5,7 +5,7 @@ from attrs import evolve
 
 from pacs_core.archive import DifferenceKind, rebuild_index, verify_index
 from pacs_core.archive.survey import AT_ONCE
-from pacs_core.contracts import InstanceIdentity, InstanceRecord, Level, Query
+from pacs_core.contracts import InstanceIdentity, InstancePath, InstanceRecord, Level, Query
 from pacs_core.dataset import tag_of
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +105,7 @@ async def test_store_and_index_in_step_have_no_differences(bench, dataset):
 
 async def test_verification_names_what_is_missing_and_what_is_too_much(bench, dataset):
     await _fill(bench, dataset)
-    lost = await bench.index.locate("1.2.3.7")
+    lost = await bench.index.locate(InstancePath("1.2.1", "1.2.3.7"))
     await bench.store.delete(lost.key)
     orphan = await bench.put(dataset("1.2.3.999"), "1.2.3.999")
     found = {(d.kind, d.key, d.sop_instance_uid) for d in await _differences(bench)}

@@ -3,7 +3,7 @@
 import pytest
 
 from pacs_core.archive import NoArchive
-from pacs_core.contracts import Level, Query
+from pacs_core.contracts import InstancePath, Level, Query
 
 pytestmark = pytest.mark.anyio
 
@@ -21,6 +21,10 @@ async def test_says_what_to_install(origin):
     ):
         with pytest.raises(LookupError, match="no archive"):
             call()
-    for coroutine in (archive.locate("1"), archive.open(None), archive.delete("1", origin)):
+    for coroutine in (
+        archive.locate(InstancePath("1.2.3", "1")),
+        archive.open(None),
+        archive.delete(InstancePath("1.2.3", "1"), origin),
+    ):
         with pytest.raises(LookupError, match="no archive"):
             await coroutine

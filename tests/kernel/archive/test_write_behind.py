@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from pacs_memory_archive import MemoryStore
 
 from pacs_core.archive import DuplicatePolicy, Durability
-from pacs_core.contracts import IngestOutcome, Outcome
+from pacs_core.contracts import IngestOutcome, InstancePath, Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -131,9 +131,9 @@ async def test_a_row_is_settled_after_its_object_is_flushed(bench, dataset, disk
         await bench.send(archive, dataset(f"1.2.{number}"), f"1.2.{number}")
     settle = bench.index.settle
 
-    async def checked(uids):
-        assert disk.durable >= {f"1.2.3/1.2.3.1/{uid}.dcm" for uid in uids}
-        await settle(uids)
+    async def checked(paths):
+        assert disk.durable >= {f"1.2.3/1.2.3.1/{path[1]}.dcm" for path in paths}
+        await settle(paths)
 
     bench.index.settle = checked
     await archive.stop()
@@ -143,7 +143,7 @@ async def test_a_row_is_settled_after_its_object_is_flushed(bench, dataset, disk
 async def test_a_removed_instance_is_not_flushed(bench, dataset, disk, origin):
     archive = bench.archive(**NEVER)
     await bench.send(archive, dataset())
-    await archive.delete("1.2.3.4", origin)
+    await archive.delete(InstancePath("1.2.3", "1.2.3.4"), origin)
     await archive.stop()
     assert disk.durable == set()
 
@@ -156,11 +156,11 @@ async def test_a_removal_waits_for_the_flush(bench, dataset, disk, origin):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(archive.stop)
         await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(archive.delete, "1.2.3.4", origin)
+        tasks.start_soon(archive.delete, InstancePath("1.2.3", "1.2.3.4"), origin)
         await anyio.wait_all_tasks_blocked()
-        assert await bench.index.locate("1.2.3.4") is not None
+        assert await bench.index.locate(InstancePath("1.2.3", "1.2.3.4")) is not None
         disk.gate.set()
-    assert await bench.index.locate("1.2.3.4") is None
+    assert await bench.index.locate(InstancePath("1.2.3", "1.2.3.4")) is None
 
 
 @pytest.mark.parametrize("policy", [DuplicatePolicy.KEEP_FIRST, DuplicatePolicy.REPLACE])

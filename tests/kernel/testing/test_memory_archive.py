@@ -116,8 +116,8 @@ async def test_what_was_ingested_is_found_opened_and_deleted():
     assert [i async for i in archive.instances(Query(Level.PATIENT))] == [result.instance]
     async with await archive.open(result.instance) as reader:
         assert await reader.read(result.instance.dataset_offset, 1 << 16) == dataset()
-    await archive.delete("1.2.3.4", ORIGIN)
-    assert await archive.locate("1.2.3.4") is None
+    await archive.delete(result.instance.identity.path, ORIGIN)
+    assert await archive.locate(result.instance.identity.path) is None
     with pytest.raises(InstanceNotFoundError):
         await archive.open(result.instance)
 

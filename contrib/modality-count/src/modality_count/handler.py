@@ -31,7 +31,8 @@ class ModalityCounter(EventHandler):
 
     async def handle(self, event: InstanceEvent) -> None:
         """See base."""
-        uid = event.instance.identity.sop_instance_uid
+        # Two studies may have instances with one SOP Instance UID: the archive keeps them apart.
+        uid = "/".join(event.instance.identity.path)
         if event.kind is InstanceEventKind.STORED:
             await to_thread.run_sync(self._counts.add, uid, self._modality(event))
         elif event.kind is InstanceEventKind.DELETED:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.contracts import MOMENT_VRS, TIMEZONE_OFFSET, Level, comparables, name_groups
-from pacs_core.dataset import Attributes, keyword_of, tag_of, vr_of
+from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
 from pacs_index_sqlite.config import FurtherAttribute
-from pacs_index_sqlite.sequences import to_json
+from pacs_index_sqlite.sequences import from_json, to_json
 from pacs_index_sqlite.sound import sounds
 
 TABLES = {
@@ -23,8 +23,11 @@ UIDS = {
     Level.SERIES: "SeriesInstanceUID",
     Level.IMAGE: "SOPInstanceUID",
 }
-IDENTITY = frozenset({*UIDS.values(), "SOPClassUID", "PatientID", "IssuerOfPatientID"})
-"""Columns that make up rows of their own; they never change and never need filling."""
+VARYING = (Level.STUDY, Level.SERIES)
+"""Levels of which the instances say what they are like, not always the same."""
+PATIENT_KEYS = frozenset({"PatientID", "IssuerOfPatientID"})
+IDENTITY = frozenset({*UIDS.values(), "SOPClassUID", *PATIENT_KEYS})
+"""Columns that make up rows of their own; they never change."""
 
 # The required, unique and commonest optional keys of PS3.4 Tables C.6-1 to C.6-4.
 # An asterisk marks those with an index of their own.
@@ -71,6 +74,8 @@ class Attribute:
 
     Its text as received is in a column named after its keyword, several values joined by a
     backslash. `matches` are the columns to compare with: that same column, or derived ones.
+
+    `varying` is the attribute as the table of variants has it, see :mod:`.headers`.
     """
 
     tag: int
@@ -78,11 +83,25 @@ class Attribute:
     vr: str
     level: Level
     indexed: bool
+    is_variant: bool = False
 
-    @property
+    @cached_property
+    def kept(self) -> Level:
+        """The level of the table that holds it: each study has its patient's attributes."""
+        of_patient = self.level is Level.PATIENT and self.keyword not in PATIENT_KEYS
+        return Level.STUDY if of_patient else self.level
+
+    @cached_property
     def table(self) -> str:
         """Name of the table that holds it."""
-        return TABLES[self.level]
+        return f"{TABLES[self.kept]}{'_variant' if self.is_variant else ''}"
+
+    @cached_property
+    def varying(self) -> "Attribute | None":
+        """The attribute in the table of variants; None if it cannot differ."""
+        if self.kept not in VARYING or self.keyword in IDENTITY:
+            return None
+        return evolve(self, is_variant=True)
 
     @cached_property
     def single(self) -> bool:
@@ -120,6 +139,12 @@ class Attribute:
         """Every column of the attribute, its text first."""
         derived = (match.column for match in self.matches if match.column != self.keyword)
         return (self.keyword, *derived)
+
+    def values(self, text: str) -> tuple[Value, ...]:
+        """Return the values whose text is in the attribute's column."""
+        if self.vr == "SQ":
+            return from_json(text)
+        return (text,) if self.single else tuple(text.split("\\"))
 
     def row(self, values: tuple[str | Attributes, ...], offset: str = "") -> tuple[Stored, ...]:
         """Return what the columns hold for the attribute's values.
@@ -222,9 +247,13 @@ class Catalog:
     computed: Mapping[int, Computed] = field(factory=lambda: {c.tag: c for c in COMPUTED})
 
     def at(self, level: Level) -> tuple[Attribute, ...]:
-        """Return the attributes stored at exactly this level."""
-        own = tuple(a for a in self.attributes.values() if a.level is level)
+        """Return the attributes kept at exactly this level."""
+        own = tuple(a for a in self.attributes.values() if a.kept is level)
         return own if level not in ZONES or ZONES[level] in own else (*own, ZONES[level])
+
+    def described(self, level: Level) -> tuple[Attribute, ...]:
+        """Return those of them that are not keys."""
+        return tuple(a for a in self.at(level) if a.keyword not in IDENTITY)
 
     def stored(self, tag: int, level: Level) -> Attribute:
         """Return an attribute as results at a level have it; each has a zone of its own."""

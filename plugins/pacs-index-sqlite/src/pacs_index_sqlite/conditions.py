@@ -155,9 +155,35 @@ class Translator:
         if computed := self._catalog.computed.get(condition.tag):
             return self._computed(computed, condition)
         attribute = self._attribute(condition.tag)
-        sql = _RULES[type(condition)](self, attribute, condition)
-        about = min(attribute.level, self._level, key=lambda level: level.depth)
-        return _Placed(attribute.level, about, sql, _weight(attribute, condition))
+        about = min(attribute.kept, self._level, key=lambda level: level.depth)
+        if (
+            isinstance(condition, Empty)
+            and attribute.level.depth <= about.depth < attribute.kept.depth
+        ):
+            return self._without(attribute, about)
+        sql = self._in_any(attribute, condition)
+        return _Placed(attribute.kept, about, sql, _weight(attribute, condition))
+
+    def _without(self, attribute: Attribute, about: Level) -> _Placed:
+        """Whether nothing below has a value."""
+        sql = Sql(f"{_column(attribute)} IS NOT NULL")
+        return _Placed(attribute.kept, about, sql, _NO_INDEX_WEIGHT, negated=True)
+
+    def _in_any(self, attribute: Attribute, condition: Condition) -> Sql:
+        """Compare with what an entity shows, and with what else its instances have."""
+        rule = _RULES[type(condition)]
+        sql = rule(self, attribute, condition)
+        varying = attribute.varying
+        if varying is None or sql == ALWAYS or isinstance(condition, Empty):
+            return sql
+        found = rule(self, varying, condition)
+        table, others = attribute.table, f"SELECT parent FROM {varying.table} WHERE {found.text}"  # noqa: S608
+        if isinstance(condition, PersonName) and len(group_patterns(condition.groups)) > 1:
+            # SQLite finds no index for alternatives within what are alternatives themselves.
+            text = f"{table}.id IN (SELECT id FROM {table} WHERE {sql.text} UNION ALL {others})"  # noqa: S608
+            return Sql(text, (*sql.parameters, *found.parameters), sql.functions + found.functions)
+        text = f"{table}.id IN ({others})"
+        return any_of((sql, Sql(text, found.parameters, found.functions)))
 
     def _computed(self, computed: Computed, condition: Condition) -> _Placed:
         about = min(computed.level, self._level, key=lambda level: level.depth)
@@ -166,10 +192,9 @@ class Translator:
             return _Placed(computed.level, about, sql, _NO_INDEX_WEIGHT)
         attribute = self._catalog.keyword(computed.of)
         if isinstance(condition, Empty):
-            sql = Sql(f"{_column(attribute)} IS NOT NULL")
-            return _Placed(attribute.level, about, sql, _NO_INDEX_WEIGHT, negated=True)
-        sql = _RULES[type(condition)](self, attribute, condition)
-        return _Placed(attribute.level, about, sql, _weight(attribute, condition))
+            return self._without(attribute, about)
+        sql = self._in_any(attribute, condition)
+        return _Placed(attribute.kept, about, sql, _weight(attribute, condition))
 
     def _attribute(self, tag: int) -> Attribute:
         try:
@@ -236,9 +261,9 @@ class Translator:
         _require(other, {"TM"})
         if other.level is not attribute.level:
             raise ValueError(f"{attribute.keyword} and {other.keyword} are of different levels")
-        columns = [_column(attribute), _column(other)]
-        if attribute.level in ZONES:
-            columns.append(_column(ZONES[attribute.level]))
+        zone = ZONES.get(attribute.level)
+        others = [evolve(each, is_variant=attribute.is_variant) for each in (other, zone) if each]
+        columns = [_column(each) for each in (attribute, *others)]
         # One text, for a function takes one value: the first values of date, time and offset.
         joined = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
 
@@ -338,6 +363,7 @@ def compared(attribute: Attribute, columns: list[str], comparison: Comparison) -
 
 def _in_several(attribute: Attribute, match: str, comparison: Comparison) -> Sql:
     found = comparison("value")
+    match = f"{attribute.table}.{match}" if attribute.is_variant else match
     text = f"{attribute.table}.id IN (SELECT owner FROM several WHERE match = ? AND {found.text})"  # noqa: S608
     return Sql(text, (match, *found.parameters))
 

@@ -12,9 +12,12 @@ from anyio import Lock, to_thread
 from attrs import evolve
 
 from pacs_core.contracts import (
+    Conflict,
     Durability,
     Index,
     IndexRebuild,
+    IndexResult,
+    InstancePath,
     InstanceRecord,
     Level,
     Query,
@@ -22,7 +25,8 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
-from pacs_index_sqlite.changes import BATCH, Changes, unflushed_after
+from pacs_index_sqlite.changes import Changes
+from pacs_index_sqlite.clashes import is_full, listings
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.errors import (
     CorruptIndexError,
@@ -30,6 +34,7 @@ from pacs_index_sqlite.errors import (
     SqliteIndexError,
     translating,
 )
+from pacs_index_sqlite.locations import BATCH, unflushed_after
 from pacs_index_sqlite.opened import OpenIndex, open_connections
 from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
@@ -125,34 +130,49 @@ class SqliteIndex(Index):
 
     async def add(
         self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
-    ) -> StoredInstance | None:
+    ) -> IndexResult:
         """Add an instance, see :meth:`Index.add`."""
         if durability is Durability.WRITE_BEHIND:
-            return await self._change(lambda changes: changes.add_unflushed(record), durability)
+            return await self._change(
+                lambda changes: changes.add(record, unflushed=True), durability
+            )
         return await self._change(lambda changes: changes.add(record), durability)
 
     async def unflushed(self) -> AsyncIterator[StoredInstance]:
         """Iterate over what is not settled, see :meth:`Index.unflushed`."""
         with await self._current() as opened:
-            found: list[StoredInstance] | None = None
+            last, more = 0, True
             # Only a full page has another after it: what is added meanwhile is not run after.
-            while found is None or len(found) == BATCH:
-                after = found[-1].identity.sop_instance_uid if found else ""
-                found = await opened.readers.run(partial(unflushed_after, after))
-                for instance in found:
+            while more:
+                found = await opened.readers.run(partial(unflushed_after, last))
+                more = len(found) == BATCH
+                for row, instance in found:
+                    last = row
                     yield instance
 
-    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+    async def settle(self, paths: Sequence[InstancePath]) -> None:
         """Forget that objects were not on disk, see :meth:`Index.settle`."""
-        await self._change(lambda changes: changes.settle(sop_instance_uids))
+        await self._change(lambda changes: changes.settle(paths))
 
-    async def replace(self, record: InstanceRecord) -> StoredInstance | None:
+    async def replace(self, record: InstanceRecord) -> IndexResult:
         """Put an instance in the place of another, see :meth:`Index.replace`."""
         return await self._change(lambda changes: changes.replace(record))
 
-    async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance, see :meth:`Index.remove`."""
-        return await self._change(lambda changes: changes.remove(sop_instance_uid))
+        return await self._change(lambda changes: changes.remove(path))
+
+    async def conflicts(self) -> AsyncIterator[Conflict]:
+        """Iterate over all conflicts, see :meth:`Index.conflicts`."""
+        with await self._current() as opened:
+            for listing in listings(self._catalog):
+                last, more = listing.first, True
+                while more:
+                    found = await opened.readers.run(partial(listing.page, last))
+                    more = is_full(found)
+                    for key, conflict in found:
+                        last = key
+                        yield conflict
 
     async def clear(self) -> None:
         """Remove everything."""
@@ -210,9 +230,9 @@ class SqliteIndex(Index):
                 if before is not None:
                     await to_thread.run_sync(before.close)
 
-    async def note_unflushed(self, sop_instance_uids: Sequence[str]) -> None:
+    async def note_unflushed(self, paths: Sequence[InstancePath]) -> None:
         """Note that the objects of these instances, as far as they are here, may not be on disk."""
-        await self._change(lambda changes: changes.note_unflushed(sop_instance_uids))
+        await self._change(lambda changes: changes.note_unflushed(paths))
 
     async def _change(
         self, work: Callable[[Changes], Result], durability: Durability = Durability.COMMIT
@@ -224,11 +244,11 @@ class SqliteIndex(Index):
             except ReplacedIndexError:
                 await self._open_again(opened)
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Look an instance up, in this thread."""
         opened = await self._current()
         with translating(self._path):
-            return opened.writer.locate(sop_instance_uid)
+            return opened.writer.locate(path)
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""

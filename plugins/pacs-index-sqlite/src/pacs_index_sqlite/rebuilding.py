@@ -1,6 +1,6 @@
 """An index built anew beside the one in use, which goes on answering and changing meanwhile.
 
-Triggers in the old index note the UIDs of what changes, whichever process changes it. When the new
+Triggers in the old index note the paths of what changes, whichever process changes it. When the new
 index is filled, what was noted is done to it as well: first while others go on writing, then,
 when little is left, under the lock for writing, which is held until the new index is in place. So
 no change is in one of them only. What is left of a rebuild that was cut short is removed by the
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final
 from anyio import to_thread
 from attrs import define, field
 
-from pacs_core.contracts import IndexRebuild, StoredInstance
-from pacs_index_sqlite.changes import located
+from pacs_core.contracts import IndexRebuild, InstancePath, StoredInstance
 from pacs_index_sqlite.errors import SqliteIndexError
 from pacs_index_sqlite.files import ACCOMPANYING, sync_directory
+from pacs_index_sqlite.locations import ABOVE, locate
 
 if TYPE_CHECKING:
     from pacs_index_sqlite.index import SqliteIndex
@@ -52,11 +52,16 @@ def _forget_changes(connection: sqlite3.Connection) -> None:
 def _note_changes(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     _forget_changes(connection)
-    connection.execute("CREATE TABLE rebuild_changed (uid TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.execute(
+        "CREATE TABLE rebuild_changed (study TEXT, uid TEXT, PRIMARY KEY (study, uid)) "
+        "WITHOUT ROWID"
+    )
     for event, row in _TRIGGERS.items():
         connection.execute(
             f"CREATE TRIGGER rebuild_{event} AFTER {event} ON instance BEGIN "  # noqa: S608
-            f"INSERT OR IGNORE INTO rebuild_changed VALUES ({row}.SOPInstanceUID); END"
+            "INSERT OR IGNORE INTO rebuild_changed "
+            f"SELECT StudyInstanceUID, {row}.SOPInstanceUID FROM series "
+            f"JOIN study ON study.id = series.parent WHERE series.id = {row}.parent; END"
         )
     connection.execute("COMMIT")
 
@@ -96,25 +101,29 @@ class Predecessor:
             return None
         return cls(connection)
 
-    def changed(self) -> list[tuple[str, StoredInstance | None]]:
+    def changed(self) -> list[tuple[InstancePath, StoredInstance | None]]:
         """Return some of what has changed; takes the lock once there is little."""
         if not self._locked:
             self._connection.execute("BEGIN IMMEDIATE")
             self._locked = True
-        rows = self._connection.execute("SELECT uid FROM rebuild_changed LIMIT ?", (_BATCH,))
-        uids = [uid for (uid,) in rows.fetchall()]
+        rows = self._connection.execute("SELECT study, uid FROM rebuild_changed LIMIT ?", (_BATCH,))
+        paths = [InstancePath(*row) for row in rows.fetchall()]
         self._connection.executemany(
-            "DELETE FROM rebuild_changed WHERE uid = ?", [(uid,) for uid in uids]
+            "DELETE FROM rebuild_changed WHERE study = ? AND uid = ?", paths
         )
-        found = [(uid, located(self._connection, uid)) for uid in uids]
+        found = [(path, locate(self._connection, path)) for path in paths]
         if len(found) > _FEW:
             self._connection.execute("COMMIT")
             self._locked = False
         return found
 
-    def unflushed(self) -> list[str]:
-        """Return the UIDs of instances whose objects may not be on disk yet."""
-        return [uid for (uid,) in self._connection.execute("SELECT SOPInstanceUID FROM unflushed")]
+    def unflushed(self) -> list[InstancePath]:
+        """Return the paths of instances whose objects may not be on disk yet."""
+        found = self._connection.execute(
+            "SELECT StudyInstanceUID, SOPInstanceUID FROM unflushed "  # noqa: S608
+            f"CROSS JOIN instance ON instance.id = unflushed.instance {ABOVE}"
+        )
+        return [InstancePath(*row) for row in found]
 
     def close(self) -> None:
         """Let others write again. If this stays the index in use, it notes nothing any more."""
@@ -145,7 +154,7 @@ class SqliteRebuild(IndexRebuild):
     actual: Path
     predecessor: Predecessor | None
 
-    async def changes(self) -> AsyncGenerator[tuple[str, StoredInstance | None], None]:
+    async def changes(self) -> AsyncGenerator[tuple[InstancePath, StoredInstance | None], None]:
         """Iterate over what changed in the index in use, see base."""
         if self.predecessor is None:
             return

@@ -7,12 +7,13 @@ that the file lacks, so that a further attribute needs no step.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pacs_core.contracts import Level
 from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
+from pacs_index_sqlite.clashes import DEMOGRAPHICS
 from pacs_index_sqlite.errors import NewerSchemaError
+from pacs_index_sqlite.migration import keep_whole_paths
 from pacs_index_sqlite.zones import note_zones
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,13 @@ def _keep_digests(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE instance ADD COLUMN digest BLOB")
 
 
-STEPS: tuple[Step, ...] = (_create, _note_unflushed, _keep_digests, note_zones)
+STEPS: tuple[Step, ...] = (
+    _create,
+    _note_unflushed,
+    _keep_digests,
+    note_zones,
+    keep_whole_paths,
+)
 """Step n takes a file from version n to n + 1. Append only."""
 
 
@@ -79,6 +86,9 @@ def prepare(
     NewerSchemaError
         The file's version is later than this code knows.
     """
+    (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
+    # Tables are made anew in steps: within a transaction this cannot be turned off.
+    connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate(connection, path, steps)
@@ -87,6 +97,8 @@ def prepare(
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {enforced}")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> None:
@@ -106,18 +118,33 @@ def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) 
 
 def _follow(connection: sqlite3.Connection, catalog: Catalog) -> None:
     for level, table in TABLES.items():
-        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        fresh = not connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]  # noqa: S608
-        for attribute in catalog.at(level):
-            missing = [c for c in attribute.columns if c not in present]
-            for column in missing:
-                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {_type(column)}")
-            if missing and not fresh:
-                log.warning(
-                    "instances in the index lack %s: run `pacs index rebuild`", attribute.keyword
-                )
-            if attribute.indexed:
+        kept = catalog.at(level)
+        lacking = _add_columns(connection, table, kept)
+        varying = [attribute.varying for attribute in kept if attribute.varying is not None]
+        if varying:
+            _add_columns(connection, varying[0].table, varying)
+        for attribute in (*kept, *varying):
+            if attribute.indexed and attribute.keyword not in IDENTITY:
                 _index(connection, attribute)
+        if lacking and connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:  # noqa: S608
+            log.warning(
+                "instances in the index lack %s: run `pacs index rebuild`", ", ".join(lacking)
+            )
+    for column in DEMOGRAPHICS.values():
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS study_parent_{column} ON study (parent, {column})"
+        )
+
+
+def _add_columns(
+    connection: sqlite3.Connection, table: str, attributes: Iterable[Attribute]
+) -> list[str]:
+    """Add the columns that a table lacks; return the keywords of their attributes."""
+    present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    lacking = {a.keyword: [c for c in a.columns if c not in present] for a in attributes}
+    for column in (column for columns in lacking.values() for column in columns):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {_type(column)}")
+    return [keyword for keyword, columns in lacking.items() if columns]
 
 
 def _type(column: str) -> str:
@@ -125,12 +152,9 @@ def _type(column: str) -> str:
 
 
 def _index(connection: sqlite3.Connection, attribute: Attribute) -> None:
-    if attribute.keyword in IDENTITY:
-        return
     # The parent makes the index cover look-ups from the level above.
-    parent = "" if attribute.level is Level.PATIENT else ", parent"
     for match in attribute.matches:
         connection.execute(
             f"CREATE INDEX IF NOT EXISTS {attribute.table}_{match.column} ON {attribute.table} "
-            f"({match.column}{parent}) WHERE {match.column} IS NOT NULL"
+            f"({match.column}, parent) WHERE {match.column} IS NOT NULL"
         )

@@ -16,10 +16,9 @@ from attrs import define, field, frozen
 from pacs_core.contracts import Level, Query, StoredInstance
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
-from pacs_index_sqlite.changes import LOCATION, stored_instance
 from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count
 from pacs_index_sqlite.fragments import Sql
-from pacs_index_sqlite.sequences import from_json
+from pacs_index_sqlite.locations import LOCATION, stored_instance
 from pacs_index_sqlite.unicode import representable
 
 PAGE = 65_536
@@ -98,21 +97,24 @@ def columns_of(catalog: Catalog, query: Query) -> list[Column]:
     return [
         _computed(catalog.computed[tag])
         if tag in catalog.computed
-        else _stored(catalog.stored(tag, query.level))
+        else _stored(catalog.stored(tag, query.level), query.level)
         for tag in tags
     ]
 
 
-def _stored(attribute: Attribute) -> Column:
-    return Column(attribute.tag, f"{attribute.table}.{attribute.keyword}", _decoder(attribute))
+def _stored(attribute: Attribute, level: Level) -> Column:
+    return Column(attribute.tag, _shown(attribute, level), attribute.values)
 
 
-def _decoder(attribute: Attribute) -> Callable[[Any], tuple[Any, ...]]:
-    if attribute.vr == "SQ":
-        return from_json
-    if attribute.single:
-        return lambda text: (text,)
-    return lambda text: tuple(text.split("\\"))
+def _shown(attribute: Attribute, level: Level) -> str:
+    column = f"{attribute.table}.{attribute.keyword}"
+    if attribute.kept.depth <= level.depth:
+        return column
+    # Of a patient, that of the latest study.
+    return (
+        f"(SELECT {column} FROM study WHERE study.parent = patient.id AND {column} IS NOT NULL "  # noqa: S608
+        "ORDER BY StudyDate_order DESC, StudyTime_order DESC, StudyInstanceUID DESC LIMIT 1)"
+    )
 
 
 def _computed(computed: Computed) -> Column:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar, cast
 
 from attrs import define, field, frozen
 
-from pacs_core.contracts import Durability, StoredInstance
-from pacs_index_sqlite.changes import Changes, located
+from pacs_core.contracts import Durability, InstancePath, StoredInstance
+from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.errors import (
     GoneIndexError,
     ReplacedIndexError,
@@ -19,6 +19,7 @@ from pacs_index_sqlite.errors import (
     translated,
 )
 from pacs_index_sqlite.files import IndexFiles
+from pacs_index_sqlite.locations import locate
 
 Result = TypeVar("Result")
 
@@ -124,15 +125,15 @@ class Writer:
             return False, None
         return True, result
 
-    def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+    def locate(self, path: InstancePath) -> StoredInstance | None:
         """Look an instance up where it costs least; waits for nothing.
 
         The connection that writes has the latest pages at hand, which another would have to read.
         """
         if not self._connected.acquire(blocking=False):
-            return located(self._locating, sop_instance_uid)
+            return locate(self._locating, path)
         try:
-            return located(self._connection, sop_instance_uid)
+            return locate(self._connection, path)
         finally:
             self._connected.release()
 

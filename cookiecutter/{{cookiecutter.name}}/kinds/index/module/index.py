@@ -1,31 +1,29 @@
 """An index that keeps records in a dictionary, and looks at all of them for every query."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
 
 from anyio.lowlevel import checkpoint
 from attrs import evolve
 from pacs_core.contracts import (
+    Conflict,
     Durability,
     Index,
+    IndexResult,
+    InstancePath,
     InstanceRecord,
     Level,
     Query,
     StoredInstance,
-    matches,
 )
-from pacs_core.dataset import Attributes, Value, tag_of, texts
+from pacs_core.dataset import Attributes, Value
+from pacs_core.testing.memory_entities import Entities, Path, header_of
 
-from {{ cookiecutter.__package }}.catalog import Catalog, Leaf
-
-_PATIENT: Final = (tag_of("PatientID"), tag_of("IssuerOfPatientID"))
-_NUMBER: Final = tag_of("InstanceNumber")
+from {{ cookiecutter.__package }}.catalog import Catalog
 
 
 class MemoryIndex(Index):
     """Knows instances as long as it lives.
-
-    Patient, study and series have the attributes of the instance that came first.
 
     Parameters
     ----------
@@ -35,8 +33,10 @@ class MemoryIndex(Index):
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._records: dict[str, tuple[Leaf, InstanceRecord]] = {}
-        self._unflushed: dict[str, StoredInstance] = {}
+        self._records: dict[InstancePath, InstanceRecord] = {}
+        self._headers: Counter[Path] = Counter()
+        self._uids: Counter[str] = Counter()
+        self._unflushed: set[InstancePath] = set()
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -49,130 +49,112 @@ class MemoryIndex(Index):
 
     async def add(
         self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
-    ) -> StoredInstance | None:
+    ) -> IndexResult:
         """See base."""
         await checkpoint()
-        uid = record.instance.identity.sop_instance_uid
-        if uid in self._records:
-            return self._records[uid][1].instance
-        self._put(uid, record)
+        path = record.instance.identity.path
+        if path in self._records:
+            return IndexResult(self._records[path].instance)
+        conflicts = self._put(record)
         if durability is Durability.WRITE_BEHIND:
-            self._unflushed[uid] = record.instance
-        return None
+            self._unflushed.add(path)
+        return IndexResult(None, conflicts)
 
-    async def replace(self, record: InstanceRecord) -> StoredInstance | None:
+    async def unflushed(self) -> AsyncIterator[StoredInstance]:
+        """See base."""
+        for path in sorted(self._unflushed):
+            await checkpoint()
+            if path in self._unflushed:
+                yield self._records[path].instance
+
+    async def settle(self, paths: Sequence[InstancePath]) -> None:
         """See base."""
         await checkpoint()
-        uid = record.instance.identity.sop_instance_uid
-        former = self._take(uid)
-        self._put(uid, record)
-        return former
+        self._unflushed.difference_update(paths)
 
-    async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def replace(self, record: InstanceRecord) -> IndexResult:
         """See base."""
         await checkpoint()
-        return self._take(sop_instance_uid)
+        former = self._take(record.instance.identity.path)
+        return IndexResult(former, self._put(record))
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def remove(self, path: InstancePath) -> StoredInstance | None:
         """See base."""
         await checkpoint()
-        found = self._records.get(sop_instance_uid)
-        return found[1].instance if found else None
+        return self._take(path)
+
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """See base."""
+        await checkpoint()
+        record = self._records.get(path)
+        return record.instance if record else None
+
+    async def conflicts(self) -> AsyncIterator[Conflict]:
+        """See base."""
+        for conflict in self._entities().conflicts():
+            await checkpoint()
+            yield conflict
 
     async def clear(self) -> None:
         """See base."""
         await checkpoint()
-        self._records.clear()
-        self._unflushed.clear()
-
-    async def unflushed(self) -> AsyncIterator[StoredInstance]:
-        """See base."""
-        for instance in list(self._unflushed.values()):
-            await checkpoint()
-            yield instance
-
-    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
-        """See base."""
-        await checkpoint()
-        for uid in sop_instance_uids:
-            self._unflushed.pop(uid, None)
+        for held in (self._records, self._headers, self._uids, self._unflushed):
+            held.clear()
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """See base."""
-        returning = query.returning & self.searchable_tags(query.level)
-        for attributes in self._found(query).values():
+        known = query.returning & self.searchable_tags(query.level)
+        for attributes in self._entities().find(query).values():
             await checkpoint()
-            yield {tag: attributes.get(tag, ()) for tag in returning}
+            yield {tag: attributes.get(tag, ()) for tag in known}
 
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """See base."""
-        found = self._found(query)
-        depth = query.level.depth + 1
-        held = [each for each in self._records.values() if each[0][:depth] in found]
-        for _, record in sorted(held, key=_retrieval_order):
+        for instance in self._entities().instances(query):
             await checkpoint()
-            yield record.instance
+            yield instance
 
-    def _put(self, uid: str, record: InstanceRecord) -> None:
+    def _entities(self) -> Entities:
+        return Entities(list(self._records.values()), self._catalog.kept)
+
+    def _put(self, record: InstanceRecord) -> tuple[Conflict, ...]:
         record = evolve(record, attributes=_encodable(record.attributes))
-        self._records[uid] = (self._leaf(record), record)
+        path, header = record.instance.identity.path, header_of(record, self._catalog.kept)
+        # Nothing new can be said by an instance that says what others do.
+        known = self._headers[header] and not self._uids[path.sop_instance_uid]
+        before = frozenset() if known else _conflicts_named(self._entities())
+        self._records[path] = record
+        self._headers[header] += 1
+        self._uids[path.sop_instance_uid] += 1
+        if known:
+            return ()
+        found = self._entities().conflicts()
+        return tuple(conflict for conflict in found if _name(conflict) not in before)
 
-    def _take(self, uid: str) -> StoredInstance | None:
-        self._unflushed.pop(uid, None)
-        found = self._records.pop(uid, None)
-        return found[1].instance if found else None
+    def _take(self, path: InstancePath) -> StoredInstance | None:
+        self._unflushed.discard(path)
+        record = self._records.pop(path, None)
+        if record is None:
+            return None
+        self._headers[header_of(record, self._catalog.kept)] -= 1
+        self._uids[path.sop_instance_uid] -= 1
+        return record.instance
 
-    def _leaf(self, record: InstanceRecord) -> Leaf:
-        """Return where an instance belongs: a known series stays in its study."""
-        identity = record.instance.identity
-        patient = "\\".join("".join(texts(record.attributes, tag)[:1]) for tag in _PATIENT)
-        study, series = identity.study_instance_uid, identity.series_instance_uid
-        for leaf, _ in self._records.values():
-            if leaf[2] == series:
-                return (*leaf[:3], identity.sop_instance_uid)
-            if leaf[1] == study:
-                patient = leaf[0]
-        return (patient, study, series, identity.sop_instance_uid)
 
-    def _found(self, query: Query) -> dict[Leaf, Attributes]:
-        """Return the entities that match, with their attributes, in the order of their arrival."""
-        described, depth = self._described(), query.level.depth + 1
-        views: dict[Leaf, list[Attributes]] = {}
-        for leaf, _ in self._records.values():
-            views.setdefault(leaf[:depth], []).append(described[leaf])
-        found = [
-            path
-            for path, below in views.items()
-            if all(any(matches(each, view) for view in below) for each in query.conditions)
-        ]
-        end = None if query.limit is None else query.offset + query.limit
-        return {path: described[path] for path in found[query.offset : end]}
+def _name(conflict: Conflict) -> tuple[object, ...]:
+    return conflict.kind, conflict.uid, conflict.attribute, conflict.study_instance_uid
 
-    def _described(self) -> dict[Leaf, Attributes]:
-        """Return the attributes of every entity, those of all that it belongs to included."""
-        described: dict[Leaf, Attributes] = {(): {}}
-        for level in Level:
-            members: dict[Leaf, list[tuple[Leaf, InstanceRecord]]] = {}
-            for leaf, record in self._records.values():
-                members.setdefault(leaf[: level.depth + 1], []).append((leaf, record))
-            for path, below in members.items():
-                own = self._catalog.describe(level, path, below)
-                described[path] = {**described[path[:-1]], **own}
-        return described
+
+def _conflicts_named(entities: Entities) -> frozenset[tuple[object, ...]]:
+    return frozenset(map(_name, entities.conflicts()))
 
 
 def _encodable(attributes: Attributes) -> Attributes:
     """Return attributes without lone surrogates, which no answer could carry."""
-    return {tag: tuple(map(_clean, values)) for tag, values in attributes.items()}
+    return {tag: tuple(_clean(value) for value in values) for tag, values in attributes.items()}
 
 
 def _clean(value: Value) -> Value:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return _encodable(value)
-
-
-def _retrieval_order(held: tuple[Leaf, InstanceRecord]) -> tuple[str, str, int, str]:
-    (_, study, series, instance), record = held
-    number = "".join(texts(record.attributes, _NUMBER)[:1])
-    return study, series, int(number) if number.isdecimal() else 0, instance

@@ -5,11 +5,14 @@ from typing import Final
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
+    Level,
     Node,
     Operation,
     Outcome,
+    Query,
     Response,
     ServiceProvider,
+    SingleValue,
     StoredInstance,
 )
 from pacs_core.dataset import Attributes, encode_attributes, tag_of
@@ -47,11 +50,15 @@ class Availability(ServiceProvider):
         if command.field is not CommandField.N_GET_RQ:
             raise DimseError(Status.UNRECOGNIZED_OPERATION, "this SOP class knows N-GET only")
         uid = command.requested_sop_instance_uid or ""
-        instance = await self._node.archive.locate(uid)
-        await self._record(operation, uid, found=instance is not None)
-        if instance is None:
+        # Studies are kept apart even if they have instances with one UID.
+        query = Query(Level.IMAGE, (SingleValue(tag_of("SOPInstanceUID"), uid),), limit=2)
+        found = [instance async for instance in self._node.archive.instances(query)]
+        await self._record(operation, uid, found=bool(found))
+        if not found:
             raise DimseError(Status.NO_SUCH_SOP_INSTANCE, f"there is no instance {uid}")
-        return self._answer(operation, self._describe(instance))
+        if len(found) > 1:
+            raise DimseError(Status.PROCESSING_FAILURE, f"several studies have {uid}")
+        return self._answer(operation, self._describe(found[0]))
 
     def _describe(self, instance: StoredInstance) -> Attributes:
         identity = instance.identity

@@ -1,49 +1,35 @@
 """An index that is a dictionary, and looks at everything for every query."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 from anyio.lowlevel import checkpoint
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pacs_core.contracts import (
+    Conflict,
     Durability,
     Index,
+    IndexResult,
+    InstancePath,
     InstanceRecord,
     Level,
     Query,
     StoredInstance,
-    matches,
 )
-from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
-from pacs_memory_archive.attributes import COMPUTED, KEPT, SEARCHABLE, WANTED
-
-_PATIENT_ID = tag_of("PatientID")
-_ISSUER = tag_of("IssuerOfPatientID")
-_STUDY = tag_of("StudyInstanceUID")
-_MODALITY = tag_of("Modality")
-_SOP_CLASS = tag_of("SOPClassUID")
-_INSTANCE_NUMBER = tag_of("InstanceNumber")
-
-Path = tuple[str, ...]
-"""Identifies an entity: patient, study, series and instance, as far as its level goes."""
-
-
-@frozen
-class _Row:
-    record: InstanceRecord
-    path: Path
+from pacs_core.dataset import Attributes, Value
+from pacs_core.testing.memory_entities import Entities, Path, header_of
+from pacs_memory_archive.attributes import KEPT, SEARCHABLE, WANTED
 
 
 class MemoryIndex(Index):
-    """Keeps records in a dictionary by SOP Instance UID.
-
-    The attributes of patient, study and series are those of their first instance.
-    """
+    """Keeps records in a dictionary by path, and works everything else out from them."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
-        self._unflushed: set[str] = set()
+        self._records: dict[InstancePath, InstanceRecord] = {}
+        self._headers: Counter[Path] = Counter()
+        self._uids: Counter[str] = Counter()
+        self._unflushed: set[InstancePath] = set()
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -56,116 +42,104 @@ class MemoryIndex(Index):
 
     async def add(
         self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT
-    ) -> StoredInstance | None:
-        """Add an instance unless its UID is taken."""
+    ) -> IndexResult:
+        """Add an instance unless its path is taken."""
         await checkpoint()
-        record = evolve(record, attributes=_encodable(record.attributes))
-        uid = record.instance.identity.sop_instance_uid
-        if uid in self._rows:
-            return self._rows[uid].record.instance
-        self._rows[uid] = self._row(record)
+        path = record.instance.identity.path
+        if path in self._records:
+            return IndexResult(self._records[path].instance)
+        conflicts = self._put(record)
         if durability is Durability.WRITE_BEHIND:
-            self._unflushed.add(uid)
-        return None
+            self._unflushed.add(path)
+        return IndexResult(None, conflicts)
 
     async def unflushed(self) -> AsyncIterator[StoredInstance]:
         """Iterate over what is not settled, as it was at the start."""
-        for uid in sorted(self._unflushed):
+        for path in sorted(self._unflushed):
             await checkpoint()
-            if uid in self._unflushed:
-                yield self._rows[uid].record.instance
+            if path in self._unflushed:
+                yield self._records[path].instance
 
-    async def settle(self, sop_instance_uids: Sequence[str]) -> None:
+    async def settle(self, paths: Sequence[InstancePath]) -> None:
         """Forget that objects were not on disk."""
         await checkpoint()
-        self._unflushed.difference_update(sop_instance_uids)
+        self._unflushed.difference_update(paths)
 
-    def _row(self, record: InstanceRecord) -> _Row:
-        identity = record.instance.identity
-        series = identity.series_instance_uid
-        for row in self._rows.values():
-            if row.path[2] == series:
-                return _Row(record, (*row.path[:3], identity.sop_instance_uid))
-        patient = "\\".join(
-            "".join(texts(record.attributes, tag)[:1]) for tag in (_PATIENT_ID, _ISSUER)
-        )
-        study = identity.study_instance_uid
-        for row in self._rows.values():
-            if row.path[1] == study:
-                patient = row.path[0]
-        return _Row(record, (patient, study, series, identity.sop_instance_uid))
-
-    async def replace(self, record: InstanceRecord) -> StoredInstance | None:
+    async def replace(self, record: InstanceRecord) -> IndexResult:
         """Add an instance, in place of another if need be."""
         await checkpoint()
-        record = evolve(record, attributes=_encodable(record.attributes))
-        uid = record.instance.identity.sop_instance_uid
-        former = self._rows.pop(uid, None)
-        self._unflushed.discard(uid)
-        self._rows[uid] = self._row(record)
-        return former.record.instance if former else None
+        former = self._take(record.instance.identity.path)
+        return IndexResult(former, self._put(record))
 
-    async def remove(self, sop_instance_uid: str) -> StoredInstance | None:
+    async def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance."""
         await checkpoint()
-        row = self._rows.pop(sop_instance_uid, None)
-        self._unflushed.discard(sop_instance_uid)
-        return row.record.instance if row else None
+        return self._take(path)
 
-    async def locate(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return the instance with this UID."""
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path."""
         await checkpoint()
-        row = self._rows.get(sop_instance_uid)
-        return row.record.instance if row else None
+        record = self._records.get(path)
+        return record.instance if record else None
+
+    async def conflicts(self) -> AsyncIterator[Conflict]:
+        """Iterate over all conflicts."""
+        for conflict in self._entities().conflicts():
+            await checkpoint()
+            yield conflict
 
     async def clear(self) -> None:
         """Remove everything."""
         await checkpoint()
-        self._rows.clear()
-        self._unflushed.clear()
+        for held in (self._records, self._headers, self._uids, self._unflushed):
+            held.clear()
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over matching entities, in the order in which they arrived."""
         known = query.returning & SEARCHABLE[query.level]
-        for _path, attributes in self._page(query):
+        for attributes in self._entities().find(query).values():
             await checkpoint()
             yield {tag: attributes.get(tag, ()) for tag in known}
 
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over the instances below matching entities."""
-        found = {path for path, _ in self._page(query)}
-        rows = [row for row in self._rows.values() if row.path[: query.level.depth + 1] in found]
-        for row in sorted(rows, key=_retrieval_order):
+        for instance in self._entities().instances(query):
             await checkpoint()
-            yield row.record.instance
+            yield instance
 
-    def _page(self, query: Query) -> Sequence[tuple[Path, Attributes]]:
-        stop = None if query.limit is None else query.offset + query.limit
-        return list(islice(self._matching(query), query.offset, stop))
+    def _entities(self) -> Entities:
+        return Entities(list(self._records.values()), KEPT)
 
-    def _matching(self, query: Query) -> Iterator[tuple[Path, Attributes]]:
-        described = self._described()
-        for path, rows in self._entities(query.level).items():
-            views = [described[row.path] for row in rows]
-            if all(any(matches(c, view) for view in views) for c in query.conditions):
-                yield path, views[0]
+    def _put(self, record: InstanceRecord) -> tuple[Conflict, ...]:
+        record = evolve(record, attributes=_encodable(record.attributes))
+        path, header = record.instance.identity.path, header_of(record, KEPT)
+        # Nothing new can be said by an instance that says what others do.
+        known = self._headers[header] and not self._uids[path.sop_instance_uid]
+        before = frozenset() if known else _conflicts_named(self._entities())
+        self._records[path] = record
+        self._headers[header] += 1
+        self._uids[path.sop_instance_uid] += 1
+        if known:
+            return ()
+        found = self._entities().conflicts()
+        return tuple(conflict for conflict in found if _name(conflict) not in before)
 
-    def _entities(self, level: Level) -> dict[Path, list[_Row]]:
-        entities: dict[Path, list[_Row]] = {}
-        for row in self._rows.values():
-            entities.setdefault(row.path[: level.depth + 1], []).append(row)
-        return entities
+    def _take(self, path: InstancePath) -> StoredInstance | None:
+        self._unflushed.discard(path)
+        record = self._records.pop(path, None)
+        if record is None:
+            return None
+        self._headers[header_of(record, KEPT)] -= 1
+        self._uids[path.sop_instance_uid] -= 1
+        return record.instance
 
-    def _described(self) -> dict[Path, Attributes]:
-        """Return the attributes of every entity, those of all that it belongs to included."""
-        described: dict[Path, Attributes] = {(): {}}
-        for level in Level:
-            for path, rows in self._entities(level).items():
-                own = _only(KEPT[level], rows[0].record.attributes)
-                computed = _only(COMPUTED[level], _computed(rows)) if COMPUTED[level] else {}
-                study = {_STUDY: path[1:2]} if level is Level.STUDY else {}
-                described[path] = {**described[path[:-1]], **own, **computed, **study}
-        return described
+
+def _name(conflict: Conflict) -> tuple[object, ...]:
+    return conflict.kind, conflict.uid, conflict.attribute, conflict.study_instance_uid
+
+
+def _conflicts_named(entities: Entities) -> frozenset[tuple[object, ...]]:
+    return frozenset(map(_name, entities.conflicts()))
 
 
 def _encodable(attributes: Attributes) -> Attributes:
@@ -177,36 +151,3 @@ def _clean(value: Value) -> Value:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return _encodable(value)
-
-
-def _only(tags: Collection[int], attributes: Attributes) -> Attributes:
-    return {tag: attributes[tag] for tag in tags if tag in attributes}
-
-
-def _retrieval_order(row: _Row) -> tuple[str, str, int, str]:
-    number = "".join(texts(row.record.attributes, _INSTANCE_NUMBER)[:1])
-    _patient, study, series, instance = row.path
-    return study, series, int(number) if number.lstrip("+-").isdigit() else 0, instance
-
-
-def _computed(rows: Sequence[_Row]) -> Attributes:
-    """Return what follows from the instances of a patient, a study or a series (PS3.4 C.3.4)."""
-    studies = str(len({row.path[:2] for row in rows}))
-    series = str(len({row.path[:3] for row in rows}))
-    instances = str(len(rows))
-    counts = {
-        "NumberOfPatientRelatedStudies": studies,
-        "NumberOfPatientRelatedSeries": series,
-        "NumberOfPatientRelatedInstances": instances,
-        "NumberOfStudyRelatedSeries": series,
-        "NumberOfStudyRelatedInstances": instances,
-        "NumberOfSeriesRelatedInstances": instances,
-    }
-    computed: MutableAttributes = {tag_of(name): (count,) for name, count in counts.items()}
-    computed[tag_of("ModalitiesInStudy")] = _distinct(rows, _MODALITY)
-    computed[tag_of("SOPClassesInStudy")] = _distinct(rows, _SOP_CLASS)
-    return computed
-
-
-def _distinct(rows: Iterable[_Row], tag: int) -> tuple[str, ...]:
-    return tuple(sorted({value for row in rows for value in texts(row.record.attributes, tag)}))

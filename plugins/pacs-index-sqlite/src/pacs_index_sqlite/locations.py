@@ -1,0 +1,41 @@
+"""Where instances lie: the columns that say it, and look-ups by path."""
+
+import sqlite3
+from typing import Any, Final
+
+from pacs_core.contracts import InstanceIdentity, InstancePath, StoredInstance
+
+_KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
+LOCATION: Final = (
+    f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, x'')"
+)
+ABOVE: Final = (
+    "CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent"
+)
+"""Joins an instance with its series and study."""
+BATCH: Final = 512
+
+_LOCATE: Final = f"""
+    SELECT {LOCATION} FROM instance {ABOVE}
+    WHERE SOPInstanceUID = ? AND StudyInstanceUID = ?"""  # noqa: S608
+_UNFLUSHED: Final = f"""
+    SELECT unflushed.instance, {LOCATION}
+    FROM unflushed CROSS JOIN instance ON instance.id = unflushed.instance {ABOVE}
+    WHERE unflushed.instance > ? ORDER BY unflushed.instance LIMIT {BATCH}"""  # noqa: S608
+
+
+def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
+    """Return what the columns of `LOCATION` say."""
+    return StoredInstance(InstanceIdentity(*row[:4]), *row[4:])
+
+
+def locate(connection: sqlite3.Connection, path: InstancePath) -> StoredInstance | None:
+    """Return the instance with this path."""
+    row = connection.execute(_LOCATE, (path[1], path[0])).fetchone()
+    return stored_instance(row) if row else None
+
+
+def unflushed_after(last: int, connection: sqlite3.Connection) -> list[tuple[int, StoredInstance]]:
+    """Return some of the instances whose objects are not on disk yet, by the ids of their rows."""
+    found = connection.execute(_UNFLUSHED, (last,)).fetchall()
+    return [(row[0], stored_instance(row[1:])) for row in found]
