@@ -88,6 +88,41 @@ def test_what_is_refused(extract, samples: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "cut.dcm", "void.dcm"}
 
 
+def test_what_is_skipped_is_said(extract, write, ramp) -> None:
+    path = write(ramp, 12, WindowCenter=[0, 1024], WindowWidth=[0, 2048])
+    result = extract(path, "-o", "shown.png")
+    assert (result.code, result.out) == (0, "shown.png\n")
+    assert result.err == (
+        f"pacs: {path}: window 1 is skipped: its width is 0, but a LINEAR window is at least 1 "
+        "wide\n"
+    )
+    assert extract(path, "-o", "typed.png", "--window", "1024,2048").err == ""
+    with Image.open("shown.png") as shown, Image.open("typed.png") as typed:
+        assert (np.asarray(shown) == np.asarray(typed)).all()
+
+
+def test_overlays_are_burnt_in_if_asked(extract, samples: Path) -> None:
+    source = samples / "examples_overlay.dcm"
+    dataset = pydicom.dcmread(source)
+    points = dataset.overlay_array(0x6000).astype(bool)
+    assert extract(source, "-o", "plain.png").code == 0
+    assert extract(source, "-o", "burnt.png", "--overlays").code == 0
+    with Image.open("plain.png") as plain, Image.open("burnt.png") as burnt:
+        before, after = np.asarray(plain), np.asarray(burnt)
+    assert points.any()
+    assert (after[points] == 255).all()
+    assert (after[~points] == before[~points]).all()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--format", "npy", "--overlays"], ["-o", "a.npy", "--window", "auto"]]
+)
+def test_values_are_not_shown(extract, samples: Path, arguments: list[str]) -> None:
+    result = extract(samples / "CT_small.dcm", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "are for pictures" in result.err
+
+
 @pytest.mark.parametrize(
     "arguments", [["-o", "a.bmp"], ["--quality", "0"], ["--rescale"], ["--format", "gif"]]
 )

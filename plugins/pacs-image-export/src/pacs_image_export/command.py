@@ -12,12 +12,18 @@ from PIL import Image
 
 from pacs_core.app import assemble, read_frame
 from pacs_core.cli.errors import CommandError, UsageError
+from pacs_core.cli.output import complain
 from pacs_core.config import load_config
 from pacs_core.contracts import TranscodingError
 from pacs_core.transcoding import StoredFrame
 from pacs_image_export.errors import RenderError
-from pacs_image_export.render import modality_values, rendered, stored_values
-from pacs_image_export.samples import Array
+from pacs_image_export.render import (
+    Picture,
+    RenderOptions,
+    modality_values,
+    render,
+    stored_values,
+)
 
 Format = Literal["png", "jpeg", "tiff", "npy"]
 _SUFFIXES: dict[str, Format] = {
@@ -38,6 +44,7 @@ def extract(
     format: Format | None = None,  # noqa: A002 the name of the option
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     window: str = "",
+    overlays: Annotated[bool, Parameter(negative=())] = False,
     rescale: Annotated[bool, Parameter(negative=())] = False,
     quality: int = 90,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
@@ -45,8 +52,9 @@ def extract(
 ) -> int:
     """Write a frame of a DICOM image as a PNG, JPEG or TIFF file, as it is shown; or its values.
 
-    Grey images are shown through the first window of the dataset, or its VOI LUT; without either,
-    from their lowest to their highest value.
+    Grey images are shown through the VOI LUT of the dataset, or its first window; without either,
+    from their lowest to their highest value. What the standard forbids, such as a window without a
+    width, is skipped with a warning.
 
     Parameters
     ----------
@@ -61,6 +69,8 @@ def extract(
     window
         CENTRE,WIDTH; auto (lowest to highest value); none (all of Bits Stored); or a window of
         the dataset by its number, from 1, or its name.
+    overlays
+        Burn overlays in, in white.
     rescale
         For npy: the values after the Modality LUT or rescaling, such as Hounsfield units.
     quality
@@ -75,6 +85,8 @@ def extract(
         raise UsageError(f"say with --format what to write to {output}: png, jpeg, tiff or npy")
     if not 1 <= quality <= 95:
         raise UsageError(f"--quality is from 1 to 95, not {quality}")
+    if kind == "npy" and (overlays or window):
+        raise UsageError("--overlays and --window are for pictures, not for --format npy")
     if rescale and kind != "npy":
         raise UsageError("--rescale is for --format npy")
     target = output or Path(f"{file.stem}.{frame}.{kind}")
@@ -82,29 +94,36 @@ def extract(
         raise CommandError(f"{target} exists; replace it with --overwrite")
     try:
         read = anyio.run(partial(read_frame, assemble(load_config(config)), file, frame))
-        content = _content(read, kind, window, rescale, quality)
+        made = _made(read, kind, RenderOptions(window, overlays), rescale)
+        content = _content(made, kind, quality)
     except (TranscodingError, RenderError) as error:
         raise CommandError(f"{file}: {error}") from error
+    except MemoryError as error:
+        raise CommandError(f"{file}: the frame is too large for the memory there is") from error
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror or error}") from error
+    for warning in made.warnings:
+        complain(f"{file}: {warning}")
     _write(target, content, overwrite)
     print(target)
     return 0
 
 
-def _content(frame: StoredFrame, kind: Format, window: str, rescale: bool, quality: int) -> bytes:
+def _made(frame: StoredFrame, kind: Format, options: RenderOptions, rescale: bool) -> Picture:
+    if kind != "npy":
+        return render(frame, options)
+    return modality_values(frame) if rescale else Picture(stored_values(frame))
+
+
+def _content(picture: Picture, kind: Format, quality: int) -> bytes:
     out = BytesIO()
     if kind == "npy":
-        np.save(out, modality_values(frame) if rescale else stored_values(frame))
+        np.save(out, picture.pixels)
     else:
         options = {"quality": quality} if kind == "jpeg" else {}
-        image(rendered(frame, window)).save(out, kind, **options)
+        image = Image.fromarray(np.ascontiguousarray(picture.pixels))
+        image.save(out, kind, **options)
     return out.getvalue()
-
-
-def image(shown: Array) -> Image.Image:
-    """Return what is shown as an image that Pillow can save."""
-    return Image.fromarray(np.ascontiguousarray(shown))
 
 
 def _write(target: Path, content: bytes, overwrite: bool) -> None:

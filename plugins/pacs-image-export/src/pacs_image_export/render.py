@@ -1,19 +1,86 @@
-"""From stored values to what is shown (PS3.4 N.2): modality, values of interest, 8 bits."""
+"""The renderer: a frame, what its dataset says of it, and options, to a picture.
 
-from collections.abc import Callable
+Nothing is read or written here, so that any door may use it. What a grey value becomes is computed
+once for each value, not for each pixel.
+"""
 
-import numpy as np
+from attrs import frozen
 
-from pacs_core.dataset import items, tag_of
 from pacs_core.transcoding import StoredFrame
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.colours import painted, rgb_of
-from pacs_image_export.errors import RenderError
-from pacs_image_export.samples import Array, array_of
-from pacs_image_export.tables import Table, dataset_of, palette_of, table_of
-from pacs_image_export.windows import Window, spanning, windows_of
+from pacs_image_export.grey import modality_of, render_grey
+from pacs_image_export.overlays import burn_in
+from pacs_image_export.samples import Array, array_of, levels_of
+from pacs_image_export.tables import palette_of
 
-Voi = Callable[[Array], Array]
+
+@frozen
+class RenderOptions:
+    """How to show a frame.
+
+    Attributes
+    ----------
+    window : str
+        For grey images: "CENTRE,WIDTH"; "auto" from the lowest to the highest value, padding left
+        out; "none" for the whole range of Bits Stored; the number of a window of the dataset, from
+        1, or what it is called. Empty for the VOI LUT, or else the first window that is one, or
+        else auto.
+    overlays : bool
+        Whether overlays are burnt in, in white.
+    """
+
+    window: str = ""
+    overlays: bool = False
+
+
+@frozen(eq=False)
+class Picture:
+    """A frame as it is shown.
+
+    Attributes
+    ----------
+    pixels : array
+        In 8 bits: rows and columns of grey, or a third axis for red, green and blue.
+    warnings : tuple of str
+        What in the dataset was impossible, and what was done instead.
+    """
+
+    pixels: Array
+    warnings: tuple[str, ...] = ()
+
+
+def render(frame: StoredFrame, options: RenderOptions | None = None) -> Picture:
+    """Return a frame as it is shown.
+
+    Parameters
+    ----------
+    frame : StoredFrame
+    options : RenderOptions, optional
+
+    Raises
+    ------
+    RenderError
+        It cannot be shown, or has no such window.
+    """
+    options = options or RenderOptions()
+    attributes = FrameAttributes(frame)
+    pixels = _pixels(frame, attributes, options.window)
+    if options.overlays:
+        pixels = burn_in(pixels, frame, attributes)
+    return Picture(pixels, tuple(attributes.warnings))
+
+
+def _pixels(frame: StoredFrame, attributes: FrameAttributes, window: str) -> Array:
+    is_palette = frame.format.photometric_interpretation == "PALETTE COLOR"
+    if not is_palette and frame.format.samples_per_pixel == 1:
+        return render_grey(frame, attributes, window)
+    if window:
+        attributes.warn("windows are for grey images: this one is in colour")
+    samples = array_of(frame.data, frame.format)
+    if is_palette:
+        return painted(samples, palette_of(attributes, is_signed=frame.format.is_signed))
+    return rgb_of(samples, frame.format)
 
 
 def stored_values(frame: StoredFrame) -> Array:
@@ -27,103 +94,18 @@ def stored_values(frame: StoredFrame) -> Array:
     return array_of(frame.data, frame.format)
 
 
-def modality_values(frame: StoredFrame) -> Array:
-    """Return the values after the Modality LUT or rescaling (PS3.3 C.11.1).
+def modality_values(frame: StoredFrame) -> Picture:
+    """Return the values after the Modality LUT or rescaling (PS3.3 C.11.1), and warnings.
 
     Raises
     ------
     RenderError
-        The table or the numbers make no sense.
+        There are no such arrays.
     """
     samples = stored_values(frame)
-    if table := _table(frame, "ModalityLUTSequence"):
-        return table.look_up(samples)
-    attributes = FrameAttributes(frame.attributes, frame.number)
-    slope = attributes.numbers("RescaleSlope")[:1] or (1.0,)
-    intercept = attributes.numbers("RescaleIntercept")[:1] or (0.0,)
-    if (slope, intercept) == ((1.0,), (0.0,)):
-        return samples
-    return samples * slope[0] + intercept[0]
-
-
-def rendered(frame: StoredFrame, window: str = "") -> Array:
-    """Return a frame as it is shown, in 8 bits: grey, or red, green and blue.
-
-    Parameters
-    ----------
-    frame : StoredFrame
-    window : str
-        For grey images: "CENTRE,WIDTH"; "auto" from the lowest to the highest value; "none" for
-        the whole range of Bits Stored; the number of a window of the dataset, from 1, or what it
-        is called; empty for the first one, or the VOI LUT, or else auto.
-
-    Raises
-    ------
-    RenderError
-        It cannot be shown, or has no such window.
-    """
-    name = frame.format.photometric_interpretation
-    if name == "PALETTE COLOR":
-        return painted(stored_values(frame), palette_of(dataset_of(frame.header)))
-    if frame.format.samples_per_pixel == 3:
-        return rgb_of(stored_values(frame), frame.format)
-    if window == "none":
-        shown = _whole_range(frame)(stored_values(frame))
-    else:
-        values = modality_values(frame)
-        shown = _voi(frame, window, values)(values)
-    if name == "MONOCHROME1":
-        shown = 1 - shown
-    grey: Array = np.rint(shown * 255).astype("u1")
-    return grey
-
-
-def _voi(frame: StoredFrame, wanted: str, values: Array) -> Voi:
-    attributes = FrameAttributes(frame.attributes, frame.number)
-    if not wanted:
-        windows = windows_of(attributes)
-        return _table_of_interest(frame) or (windows[0][0] if windows else spanning(values)).apply
-    if wanted == "auto":
-        return spanning(values).apply
-    if "," in wanted:
-        return _typed(wanted).apply
-    return _named(wanted, windows_of(attributes)).apply
-
-
-def _typed(text: str) -> Window:
-    try:
-        centre, width = map(float, text.split(","))
-    except ValueError:
-        raise RenderError(f"a window is CENTRE,WIDTH, as in 40,400, not {text!r}") from None
-    return Window(centre, width)
-
-
-def _named(wanted: str, windows: list[tuple[Window, str]]) -> Window:
-    for number, (window, name) in enumerate(windows, 1):
-        if wanted in (str(number), name):
-            return window
-    listed = ", ".join(
-        f"{number} ({name or 'without a name'}: {window.centre:g},{window.width:g})"
-        for number, (window, name) in enumerate(windows, 1)
-    )
-    raise RenderError(f"there is no window {wanted!r}; the image has {listed or 'none'}")
-
-
-def _table_of_interest(frame: StoredFrame) -> Voi | None:
-    table = _table(frame, "VOILUTSequence")
-    if table is None:
-        return None
-    highest = (1 << table.bits) - 1
-    return lambda values: np.minimum(table.look_up(values) / highest, 1)
-
-
-def _table(frame: StoredFrame, sequence: str) -> Table | None:
-    if not items(frame.attributes, tag_of(sequence)):
-        return None
-    return table_of(dataset_of(frame.header), sequence, frame.format)
-
-
-def _whole_range(frame: StoredFrame) -> Voi:
-    bits = frame.format.bits_stored
-    low = -(1 << (bits - 1)) if frame.format.is_signed else 0
-    return lambda values: (values.astype("f8") - low) / ((1 << bits) - 1)
+    if frame.format.samples_per_pixel != 1:
+        return Picture(samples)
+    attributes = FrameAttributes(frame)
+    levels = levels_of(samples, frame.format)
+    values = levels.of(modality_of(attributes, frame.format)(levels.values))
+    return Picture(values, tuple(attributes.warnings))

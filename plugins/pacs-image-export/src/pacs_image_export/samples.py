@@ -3,11 +3,12 @@
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import frozen
 
 from pacs_core.contracts import FrameFormat
 from pacs_image_export.errors import RenderError
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 def array_of(data: bytes, frame: FrameFormat) -> Array:
@@ -20,6 +21,22 @@ def array_of(data: bytes, frame: FrameFormat) -> Array:
     RenderError
         Samples have a number of bits that arrays do not have.
     """
+    if frame.bits_allocated == 1:
+        return cells_of(data, frame)
+    cells = cells_of(data, frame)
+    above = frame.bits_allocated - frame.bits_stored
+    # The second shift repeats the sign where there is one.
+    return (cells << above) >> above if above else cells
+
+
+def cells_of(data: bytes, frame: FrameFormat) -> Array:
+    """Return the samples with all bits that are allocated to them.
+
+    Raises
+    ------
+    RenderError
+        That is a number of bits that arrays do not have.
+    """
     shape = (frame.rows, frame.columns) + (3,) * (frame.samples_per_pixel == 3)
     if frame.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")
@@ -27,7 +44,49 @@ def array_of(data: bytes, frame: FrameFormat) -> Array:
     if frame.bits_allocated not in (8, 16, 32, 64):
         raise RenderError(f"{frame.bits_allocated} bits allocated: 1, 8, 16, 32 or 64 can be read")
     kind = "i" if frame.is_signed else "u"
-    samples = np.frombuffer(data, f"<{kind}{frame.bits_allocated // 8}").reshape(shape)
-    above = frame.bits_allocated - frame.bits_stored
-    # The second shift repeats the sign where there is one.
-    return (samples << above) >> above if above else samples
+    return np.frombuffer(data, f"<{kind}{frame.bits_allocated // 8}").reshape(shape)
+
+
+@frozen(eq=False)
+class Levels:
+    """The different values of a frame: what is done to each is done once.
+
+    Attributes
+    ----------
+    values : array
+        Ascending; all that Bits Stored allows if that are few, else those that occur.
+    positions : array
+        Of each sample's value among them.
+    low, high : int
+        The lowest and the highest value that Bits Stored allows.
+    """
+
+    values: Array
+    positions: Array
+    low: int
+    high: int
+
+    def of(self, results: Array) -> Array:
+        """Return what has become of the values, for each sample."""
+        found: Array = results[self.positions]
+        return found
+
+    def occur(self) -> Array:
+        """Return for each of the values whether a sample has it."""
+        found = np.zeros(len(self.values), bool)
+        found[self.positions] = True
+        return found
+
+
+_FEW_BITS = 16
+
+
+def levels_of(samples: Array, frame: FrameFormat) -> Levels:
+    """Return the values of a frame with one sample for each pixel."""
+    low = -(1 << (frame.bits_stored - 1)) if frame.is_signed else 0
+    high = low + (1 << frame.bits_stored) - 1
+    if frame.bits_stored > _FEW_BITS:
+        values, positions = np.unique(samples, return_inverse=True)
+        return Levels(values, positions.reshape(samples.shape), low, high)
+    positions = (samples.astype("i4") - low).astype("u2")
+    return Levels(np.arange(low, high + 1), positions, low, high)

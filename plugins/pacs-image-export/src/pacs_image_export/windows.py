@@ -1,11 +1,23 @@
 """Windows: which values become black, which white, and how those between (PS3.3 C.11.2.1)."""
 
+from collections.abc import Iterator
+from itertools import zip_longest
+
 import numpy as np
 from attrs import frozen
 
-from pacs_image_export.attributes import FrameAttributes
+from pacs_image_export.attributes import FrameAttributes, number_of
 from pacs_image_export.errors import RenderError
 from pacs_image_export.samples import Array
+
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+def refusal(width: float, function: str) -> str:
+    """Return why a window cannot have a width; nothing if it can (PS3.3 C.11.2.1.2, .3)."""
+    if function == "LINEAR":
+        return "" if width >= 1 else "a LINEAR window is at least 1 wide"
+    return "" if width > 0 else f"a {function} window is wider than 0"
 
 
 @frozen
@@ -15,8 +27,9 @@ class Window:
     Attributes
     ----------
     centre, width : float
+        In units of the modality's output, such as Hounsfield units.
     function : str
-        LINEAR, LINEAR_EXACT or SIGMOID.
+        One of `FUNCTIONS`.
 
     Raises
     ------
@@ -29,44 +42,83 @@ class Window:
     function: str = "LINEAR"
 
     def __attrs_post_init__(self) -> None:
-        narrowest = 1 if self.function == "LINEAR" else 0
-        if not np.isfinite([self.centre, self.width]).all() or not (
-            self.width >= narrowest and self.width > 0
-        ):
-            raise RenderError(f"a {self.function} window cannot be {self.width:g} wide")
-        if self.function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-            raise RenderError(f"VOI LUT Function {self.function[:32]!r} is unknown")
+        if reason := refusal(self.width, self.function):
+            raise RenderError(f"a window cannot be {self.width:g} wide: {reason}")
 
     def apply(self, values: Array) -> Array:
         """Return values from 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
-        if self.function == "SIGMOID":
-            with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
+            if self.function == "SIGMOID":
                 return 1 / (1 + np.exp(-4 * (values - self.centre) / self.width))
-        if self.function == "LINEAR_EXACT":
-            return np.clip((values - self.centre) / self.width + 0.5, 0, 1)
-        if self.width == 1:
-            return (values > self.centre - 0.5).astype("f8")
-        return np.clip((values - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
+            if self.function == "LINEAR_EXACT":
+                return np.clip((values - self.centre) / self.width + 0.5, 0, 1)
+            if self.width == 1:
+                return (values > self.centre - 0.5).astype("f8")
+            return np.clip((values - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
 
 
-def windows_of(attributes: FrameAttributes) -> list[tuple[Window, str]]:
-    """Return the windows of a frame and what each is called, in their order.
+@frozen
+class NamedWindow:
+    """A window of a dataset, as far as it is one.
 
-    Raises
-    ------
-    RenderError
-        Centre or width is no number, or a width is impossible.
+    Attributes
+    ----------
+    number : int
+        From 1.
+    name : str
+        Its explanation; perhaps empty.
+    window : Window or None
+    reason : str
+        Why it is none.
     """
-    function = next(iter(attributes.texts("VOILUTFunction")), "LINEAR")
-    names = attributes.texts("WindowCenterWidthExplanation")
-    pairs = zip(attributes.numbers("WindowCenter"), attributes.numbers("WindowWidth"), strict=False)
-    return [
-        (Window(centre, width, function), names[number] if number < len(names) else "")
-        for number, (centre, width) in enumerate(pairs)
-    ]
+
+    number: int
+    name: str
+    window: Window | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """Return how it is listed."""
+        if self.window is None:
+            return f"{self.number} ({self.reason})"
+        shown = f"{self.window.centre:g},{self.window.width:g}"
+        return f"{self.number} ({self.name or 'without a name'}: {shown})"
 
 
-def spanning(values: Array) -> Window:
-    """Return the window from the lowest to the highest value."""
-    low, high = float(values.min()), float(values.max())
-    return Window((low + high) / 2, max(high - low, 1e-9), "LINEAR_EXACT")
+def windows_of(attributes: FrameAttributes) -> list[NamedWindow]:
+    """Return the windows of a frame in their order, impossible ones with the reason."""
+    centres, widths, names, functions = attributes.values_together(
+        "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"
+    )
+    function = _function(attributes, functions)
+    return list(_windows(centres, widths, names, function))
+
+
+def _windows(
+    centres: tuple[str, ...], widths: tuple[str, ...], names: tuple[str, ...], function: str
+) -> Iterator[NamedWindow]:
+    pairs = zip_longest(centres, widths, fillvalue="")
+    for number, (centre_text, width_text) in enumerate(pairs, 1):
+        name = names[number - 1] if number <= len(names) else ""
+        centre, width = number_of(centre_text), number_of(width_text)
+        if centre is None or width is None:
+            what, text = ("width", width_text) if width is None else ("centre", centre_text)
+            reason = f"its {what} is {text[:32]!r}" if text else f"it has no {what}"
+            yield NamedWindow(number, name, None, reason)
+        elif reason := refusal(width, function):
+            yield NamedWindow(number, name, None, f"its width is {width:g}, but {reason}")
+        else:
+            yield NamedWindow(number, name, Window(centre, width, function))
+
+
+def _function(attributes: FrameAttributes, values: tuple[str, ...]) -> str:
+    function = values[0].upper() if values else "LINEAR"
+    if function in FUNCTIONS:
+        return function
+    attributes.warn(f"VOI LUT Function {function[:32]!r} is unknown: LINEAR is used instead")
+    return "LINEAR"
+
+
+def spanning(low: float, high: float) -> Window:
+    """Return the window from one value to another, which is higher."""
+    return Window((low + high) / 2, high - low, "LINEAR_EXACT")
