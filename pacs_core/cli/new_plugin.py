@@ -12,7 +12,14 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.output import say
 
 Kind = Literal[
-    "sop-class", "object-store", "index", "codec", "audit-sink", "event-handler", "cli-command"
+    "sop-class",
+    "object-store",
+    "index",
+    "codec",
+    "audit-sink",
+    "event-handler",
+    "service",
+    "cli-command",
 ]
 
 

@@ -11,6 +11,7 @@ KINDS = [
     "codec",
     "audit-sink",
     "event-handler",
+    "service",
     "cli-command",
 ]
 
