@@ -1,6 +1,7 @@
 """The contract of a codec: frames of one transfer syntax, in and out."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from attrs import frozen
 
@@ -89,7 +90,16 @@ class Codec(ABC):
     Lossless means every bit: samples come back as they were, and so do bits above Bits Stored
     (overlays were once kept there). A codec that would lose those encodes all the bits that are
     allocated instead, or raises :class:`CodecError`.
+
+    Attributes
+    ----------
+    takes_packed_bits : bool
+        Frames with Bits Allocated of 1 go in and out as they are natively, eight pixels to a byte.
+        Otherwise each pixel is a byte, 0 or 1, and Bits Allocated 8 as far as the codec knows:
+        that is a composite pixel code of RLE (PS3.5 G.2), and a sample of JPEG 2000.
     """
+
+    takes_packed_bits: ClassVar[bool] = False
 
     @abstractmethod
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
@@ -108,6 +118,7 @@ class Codec(ABC):
             Of the size that its format says. The format is `frame` but for the photometric
             interpretation: components that the syntax itself transformed come back as RGB
             (YBR_RCT, YBR_ICT; YBR_FULL_422 and YBR_FULL of lossy JPEG), and all others as they are.
+            There are three samples for each pixel: what still says YBR_FULL_422 is YBR_FULL.
 
         Raises
         ------

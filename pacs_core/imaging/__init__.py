@@ -1,6 +1,7 @@
 """Images without input or output: Pixel Data to frames and back (PS3.5 §8, PS3.3 C.7.6.3)."""
 
 from pacs_core.imaging.codestream import CodestreamImage
+from pacs_core.imaging.codestreams import announced_image
 from pacs_core.imaging.conversion import (
     CONVERSION_TAGS,
     Edits,
@@ -42,11 +43,13 @@ from pacs_core.imaging.jpeg import (
     JPEG_LS,
     JPEG_PROGRESSIVE,
     JpegHeader,
+    ended_jpegs,
     is_ycbcr,
     read_jpeg,
 )
 from pacs_core.imaging.jpeg2000 import COD, QCD, J2kHeader, bare_j2k, read_j2k
 from pacs_core.imaging.native import NativeFrames, NativeWriter
+from pacs_core.imaging.samples import aligned, bits_of_bytes, bytes_of_bits
 from pacs_core.imaging.syntaxes import (
     Kind,
     PixelSyntax,
@@ -88,11 +91,16 @@ __all__ = [
     "NativeWriter",
     "PixelSyntax",
     "Profile",
+    "aligned",
+    "announced_image",
     "bare_j2k",
+    "bits_of_bytes",
+    "bytes_of_bits",
     "check_format",
     "conversion_edits",
     "encapsulate",
     "encapsulated_length",
+    "ended_jpegs",
     "extended_offset_table",
     "frame_item",
     "image_of",

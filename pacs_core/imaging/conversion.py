@@ -25,6 +25,7 @@ from pacs_core.imaging.syntaxes import pixel_syntax
 Edits: TypeAlias = dict[int, tuple[str, bytes] | None]
 """By tag: VR and little endian value of what is set, None for what is removed."""
 
+_HIGH_BIT = tag_of("HighBit")
 _IMAGE_TYPE = tag_of("ImageType")
 _SOP_CLASS_UID = tag_of("SOPClassUID")
 _SOP_INSTANCE_UID = tag_of("SOPInstanceUID")
@@ -121,10 +122,13 @@ def _format_changes(
     }
     if target.samples_per_pixel > 1:
         described["PlanarConfiguration"] = str(target.planar_configuration)
-    if _bits(source) != _bits(target):
+    changes = _bits(source) != _bits(target)
+    if changes or texts(attributes, _HIGH_BIT):
+        # If it was another, samples have been moved, or it was wrong (PS3.5 §8.1.1).
+        described["HighBit"] = str(target.bits_stored - 1)
+    if changes:
         described["BitsAllocated"] = str(target.bits_allocated)
         described["BitsStored"] = str(target.bits_stored)
-        described["HighBit"] = str(target.bits_stored - 1)
         described["PixelRepresentation"] = str(int(target.is_signed))
     by_tag = {tag_of(keyword): value for keyword, value in described.items()}
     return {tag: (value,) for tag, value in by_tag.items() if texts(attributes, tag) != (value,)}

@@ -166,6 +166,9 @@ class EncapsulatedFrames:
     def _fragment_length(self) -> Generator[int, bytes, int | None]:
         """Read the next item's header; None is the end of them."""
         group, element, length = _HEADER.unpack((yield _HEADER.size))
+        while not (group or element or length):
+            self._note("there are zeros between the fragments")
+            group, element, length = _HEADER.unpack((yield _HEADER.size))
         if (group, element) == _SEQUENCE_DELIMITATION and length == 0:
             return None
         if (group, element) != _ITEM or length == _UNDEFINED_LENGTH:

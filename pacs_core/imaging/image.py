@@ -57,12 +57,16 @@ class Image:
         Of each frame, as the dataset says; also its Planar Configuration.
     frames : int
         Number of Frames; 1 if it is absent.
+    low_bits : int
+        Bits below each sample in its container: High Bit + 1 - Bits Stored. Not 0 in images from
+        before High Bit had to be Bits Stored - 1 (PS3.5 §8.1.1). Frames come out without them.
     notes : tuple of str
         What is odd about the attributes and was put up with, for the log.
     """
 
     format: FrameFormat
     frames: int = 1
+    low_bits: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +82,7 @@ def image_of(attributes: Attributes) -> Image:
     ------
     ImageError
         An attribute is absent, or says what no image can be. Put up with, and noted, are what old
-        images have: a High Bit other than Bits Stored minus 1 (PS3.5 §8.1.1), and 0 frames for 1.
+        images have: a High Bit that cannot be (PS3.5 §8.1.1), and 0 frames for 1.
     """
     number = {keyword: _number(attributes, keyword) for keyword in _NUMBERS}
     samples = number["SamplesPerPixel"]
@@ -94,7 +98,11 @@ def image_of(attributes: Attributes) -> Image:
     )
     _check_bits(frame)
     frames, high_bit = number["NumberOfFrames"], number["HighBit"]
-    return Image(frame, frames or 1, tuple(_oddities(frame, frames, high_bit)))
+    low_bits = max(0, high_bit + 1 - frame.bits_stored)
+    if low_bits + frame.bits_stored > frame.bits_allocated:
+        low_bits = 0
+    notes = tuple(_oddities(frame, frames, high_bit, low_bits))
+    return Image(frame, frames or 1, low_bits, notes)
 
 
 def _number(attributes: Attributes, keyword: str) -> int:
@@ -131,8 +139,8 @@ def _check_bits(frame: FrameFormat) -> None:
         raise ImageError("BitsAllocated is 1 in a colour image")
 
 
-def _oddities(frame: FrameFormat, frames: int, high_bit: int) -> Iterator[str]:
-    if high_bit not in {-1, frame.bits_stored - 1}:
+def _oddities(frame: FrameFormat, frames: int, high_bit: int, low_bits: int) -> Iterator[str]:
+    if high_bit not in {-1, frame.bits_stored - 1 + low_bits}:
         yield f"HighBit is {high_bit}, not BitsStored ({frame.bits_stored}) - 1: ignored"
     if not frames:
         yield "NumberOfFrames is 0: taken as 1"

@@ -135,6 +135,17 @@ def is_ycbcr(header: JpegHeader, frame: FrameFormat) -> bool:
     return header.identifiers != b"RGB" and frame.photometric_interpretation != "RGB"
 
 
+def ended_jpegs(codestream: bytes, header: JpegHeader) -> tuple[bytes, ...]:
+    """Return a codestream from SOI to EOI; if the writer forgot that, what it may have been.
+
+    The first is to be tried before the second, which has one byte less: it may be padding.
+    """
+    data = codestream[: header.end]
+    if header.is_whole:
+        return (data,)
+    return (data + EOI, data[:-1] + EOI) if data.endswith(b"\0") else (data + EOI,)
+
+
 class JpegWalk(MarkerWalk):
     """Finds EOI: segments by their lengths, scans by what may follow FF in them.
 

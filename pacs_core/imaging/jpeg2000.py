@@ -83,8 +83,8 @@ def bare_j2k(data: bytes) -> bytes:
     walk = J2kWalk()
     if walk.advance(codestream):
         return codestream[: walk.position]
-    if walk.position == len(codestream) and walk.is_between_parts:
-        return codestream + EOC
+    if walk.parts_end and not any(codestream[walk.parts_end :]):
+        return codestream[: walk.parts_end] + EOC
     raise CodecError(
         f"the JPEG 2000 codestream was cut off: there is no end of codestream (EOC) in its "
         f"{len(codestream)} bytes"
@@ -117,17 +117,18 @@ class J2kWalk(MarkerWalk):
 
     A tile-part of unknown length, or of a wrong one, ends at the first EOC: data of packets hold
     no FF that is followed by more than 8F (B.10.1, D.4.1).
+
+    Attributes
+    ----------
+    parts_end : int
+        Where tile-parts end of which the lengths are right, as far as the walk has come.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.parts_end = 0
         self._searches = False
         self._tile_data = 0
-
-    @property
-    def is_between_parts(self) -> bool:
-        """Whether the walk stands at the end of a tile-part, of which the length is right."""
-        return bool(self._tile_data) and not self._searches
 
     def _step(self, data: bytes | bytearray) -> bool:
         if self._searches:
@@ -160,6 +161,8 @@ class J2kWalk(MarkerWalk):
         if length < _TILE_PART.size + _SOD_LENGTH:
             return self._search_from(self._tile_data)
         self.position += length
+        if self.position <= len(data):
+            self.parts_end = self.position
         return True
 
     def _search_from(self, position: int) -> bool:

@@ -18,6 +18,7 @@ from pacs_core.imaging.samples import (
     BitPacker,
     Buffer,
     WordSwapper,
+    aligned,
     by_pixel,
     by_plane,
     shifted,
@@ -35,7 +36,9 @@ class NativeFrames:
     ----------
     image : Image
     length : int
-        Of the value, as its header says.
+        Of the value, as its header says. There may be more than all frames take: old applications
+        padded in excess (PS3.5 §8.1.1, note); it is left out. YBR_FULL_422 with as many samples
+        as YBR_FULL has is that.
     little_endian : bool
         Byte order of the transfer syntax.
     vr : str
@@ -46,19 +49,25 @@ class NativeFrames:
     ----------
     format : FrameFormat
         Of the frames that come out: what codecs take (`native_format`).
+    notes : tuple of str
+        What was wrong and put up with.
 
     Raises
     ------
     ImageError
-        The length is not that of all frames, but for one byte of padding; or native Pixel Data
-        cannot be so.
+        The value is too short for all frames, or native Pixel Data cannot be so.
     """
 
     def __init__(
         self, image: Image, length: int, little_endian: bool = True, vr: str = "OW"
     ) -> None:
-        _check_native(image, length, little_endian or vr == "OW")
         self.format = native_format(image)
+        self.notes: tuple[str, ...] = ()
+        image = self._without_false_chroma(image, length)
+        _check_native(image, length, little_endian or vr == "OW")
+        surplus = length - native_length(image)
+        if surplus > 1:
+            self.notes += (f"Pixel Data has {surplus} bytes more than its frames: left out",)
         self._image = image
         self._length = length
         self._swapper = None if little_endian or vr != "OW" else WordSwapper()
@@ -67,6 +76,15 @@ class NativeFrames:
         self._held = bytearray()
         self._received = 0
         self._frames = 0
+
+    def _without_false_chroma(self, image: Image, length: int) -> Image:
+        full = Image(self.format, image.frames, image.low_bits)
+        if not is_subsampled(image) or length < native_length(full):
+            return image
+        name = image.format.photometric_interpretation
+        self.notes += (f"{name} has chroma for each pixel: taken as YBR_FULL",)
+        planar = image.format.planar_configuration
+        return evolve(full, format=evolve(self.format, planar_configuration=planar))
 
     def feed(self, data: Buffer) -> list[bytes]:
         """Take the next bytes of the value; return the frames that are complete now.
@@ -79,6 +97,8 @@ class NativeFrames:
         self._received += len(data)
         if self._received > self._length:
             raise ImageError(f"Pixel Data goes on after the {self._length} bytes announced")
+        if self._frames == self._image.frames:
+            return []
         self._held += self._swapper.feed(data) if self._swapper else data
         frames = []
         while self._frames < self._image.frames and self._is_whole():
@@ -119,6 +139,12 @@ class NativeFrames:
             return shifted(stored, self._start, self._bits)
         if is_subsampled(self._image):
             return with_all_chroma(stored)
+        if self._image.low_bits:
+            return self._by_pixel(aligned(stored, frame, self._image.low_bits))
+        return self._by_pixel(stored)
+
+    def _by_pixel(self, stored: Buffer) -> bytes:
+        frame = self._image.format
         if frame.planar_configuration:
             return by_pixel(stored, frame.bits_allocated // 8)
         return bytes(stored)
@@ -138,7 +164,7 @@ def _check_native(image: Image, length: int, byte_order_is_clear: bool) -> None:
         raise ImageError(
             f"samples of {frame.bits_allocated} bits are OW, not OB, in big endian (PS3.5 A.3)"
         )
-    if not expected <= length <= expected + expected % 2:
+    if length < expected:
         raise ImageError(
             f"Pixel Data has {length} bytes, but {image.frames} frames of {frame.columns} x "
             f"{frame.rows} pixels with {frame.samples_per_pixel} x {frame.bits_allocated} bits "

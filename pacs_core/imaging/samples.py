@@ -1,7 +1,13 @@
-"""Rearranges samples: by plane or by pixel, byte order, chroma of two pixels, single bits."""
+"""Rearranges samples: by plane or by pixel, byte order, chroma of two pixels, single bits.
+
+Numbers of any length do in one step what a loop over samples would do in a million.
+"""
 
 from array import array
 from typing import TypeAlias
+
+from pacs_core.contracts import FrameFormat
+from pacs_core.imaging.errors import ImageError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -75,6 +81,59 @@ def shifted(packed: Buffer, shift: int, bits: int) -> bytes:
     """Return `bits` bits from bit `shift` on, the least significant bit first (PS3.5 §8.1.1)."""
     number = int.from_bytes(packed, "little") >> shift & (1 << bits) - 1
     return number.to_bytes((bits + 7) // 8, "little")
+
+
+def aligned(frame: Buffer, form: FrameFormat, low_bits: int) -> bytes:
+    """Return samples that begin at bit `low_bits` of their containers from bit 0 on.
+
+    Parameters
+    ----------
+    frame : bytes-like
+        Native, little endian.
+    form : FrameFormat
+        Of the frame.
+    low_bits : int
+        Bits below each sample: High Bit + 1 - Bits Stored (PS3.5 §8.1.1).
+
+    Raises
+    ------
+    ImageError
+        Bits outside of the samples are in use: as overlays once were, which would be lost.
+    """
+    allocated, stored = form.bits_allocated, form.bits_stored
+    ones = int.from_bytes(
+        (1).to_bytes(allocated // 8, "little") * (8 * len(frame) // allocated), "little"
+    )
+    words = int.from_bytes(frame, "little")
+    samples = words >> low_bits & ones * ((1 << stored) - 1)
+    spare = allocated - stored - low_bits
+    above = words >> low_bits + stored & ones * ((1 << spare) - 1)
+    signs = (samples >> stored - 1 & ones) if form.is_signed else 0
+    if words & ones * ((1 << low_bits) - 1) or above not in (0, signs * ((1 << spare) - 1)):
+        high_bit = low_bits + stored - 1
+        raise ImageError(
+            f"HighBit is {high_bit} with {stored} of {allocated} bits stored, but bits outside of "
+            "the samples are in use (by an overlay, or HighBit is wrong)"
+        )
+    samples |= signs * ((1 << allocated) - (1 << stored))
+    return samples.to_bytes(len(frame), "little")
+
+
+_TO_DIGITS = bytes.maketrans(b"\0\1", b"01")
+_TO_BYTES = bytes.maketrans(b"01", b"\0\1")
+_TO_BITS = bytes([0]) + bytes([1]) * 255
+
+
+def bytes_of_bits(frame: Buffer, count: int) -> bytes:
+    """Return single bits, the least significant of each byte first, as a byte each: 0 or 1."""
+    number = int.from_bytes(frame, "little") & (1 << count) - 1
+    return f"{number:0{count}b}".encode().translate(_TO_BYTES)[::-1]
+
+
+def bits_of_bytes(frame: Buffer) -> bytes:
+    """Return bytes as a bit each, 1 for all but 0; undoes :func:`bytes_of_bits`."""
+    digits = bytes(frame).translate(_TO_BITS).translate(_TO_DIGITS)[::-1]
+    return int(b"0" + digits, 2).to_bytes((len(frame) + 7) // 8, "little")
 
 
 class BitPacker:

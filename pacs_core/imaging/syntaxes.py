@@ -102,6 +102,7 @@ _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"})
 _BYTES = (8, 16)
 _WIDE = (8, 16, 24, 32, 40)
 _PALETTE = _profile("PALETTE COLOR", _BYTES, 1, 16)
+_SINGLE_BIT = _profile(_GREY, (1,), 1, 1)
 
 # Table 8.2.1-1: lossy JPEG
 _BASELINE = (_profile(f"{_GREY},YBR_FULL_422,RGB", (8,), 8, 8),)
@@ -114,6 +115,7 @@ _LOSSLESS_JPEG = (
 )
 # Table 8.2.2-1
 _RLE_PROFILES = (
+    _SINGLE_BIT,
     _profile(_GREY, _BYTES, 1, 16, signed=True),
     _PALETTE,
     _profile("YBR_FULL", (8,), 1, 8),
@@ -136,6 +138,8 @@ _J2K_IRREVERSIBLE = (
     _profile(_GREY, _WIDE, 1, 38, signed=True),
     _profile("YBR_RCT,YBR_ICT,RGB,YBR_FULL", _WIDE, 1, 38),
 )
+_J2K_SINGLE_BIT = (_SINGLE_BIT, *_J2K_REVERSIBLE)
+_LOSSY_J2K_SINGLE_BIT = (_SINGLE_BIT, *_J2K_IRREVERSIBLE)
 
 _JPEG_MARKERS = ((b"\xff\xd8\xff",), JpegWalk)
 _J2K_MARKERS = ((b"\xff\x4f\xff\x51",), J2kWalk)
@@ -170,8 +174,8 @@ _SYNTAXES = {
         ".4.70": _JPEG,
         ".4.80": evolve(_JPEG, profiles=_JPEG_LS),
         ".4.81": evolve(_LOSSY_JPEG, method="ISO_14495_1", profiles=_NEAR_LOSSLESS),
-        ".4.90": _J2K,
-        ".4.91": _LOSSY_J2K,
+        ".4.90": evolve(_J2K, profiles=_J2K_SINGLE_BIT),
+        ".4.91": evolve(_LOSSY_J2K, profiles=_LOSSY_J2K_SINGLE_BIT),
         ".4.92": evolve(_J2K, profiles=()),
         ".4.93": evolve(_LOSSY_J2K, method="ISO_15444_2", profiles=()),
         ".4.110": _JXL,
@@ -223,10 +227,11 @@ def misfit(frame: FrameFormat, transfer_syntax_uid: str) -> str:
     Meant for what is to be encoded: an encoder may transform colours, so of three samples it does
     not matter what they are.
     """
-    profiles = pixel_syntax(transfer_syntax_uid).profiles
+    syntax = pixel_syntax(transfer_syntax_uid)
+    name, profiles = short_name_of(transfer_syntax_uid), syntax.profiles
     if not profiles:
-        return ""
-    name = short_name_of(transfer_syntax_uid)
+        bits = frame.bits_allocated == 1 and not syntax.as_native
+        return f"{name} does not hold 1 bit allocated" if bits else ""
     profiles = tuple(profile for profile in profiles if _has_colours_of(frame, profile))
     if not profiles:
         return f"{name} does not hold {frame.photometric_interpretation}"

@@ -184,7 +184,9 @@ class ImageConversion:
     async def _converted(self, header: bytes, image: Image) -> AsyncIterator[ConvertedFrame]:
         plan = self.plan
         target = plan.target if plan.recompress else ""
-        job = Job(self._given(image), self.decoder, self.encoder, plan.options, target)
+        decoder = b"" if self._is_native else self.decoder
+        low_bits = image.low_bits if decoder else 0
+        job = Job(self._given(image), decoder, self.encoder, plan.options, target, low_bits)
         try:
             async with closing(self.source.frames(image, header)) as frames:
                 async for frame in frames:
@@ -197,9 +199,15 @@ class ImageConversion:
             self.conveyor.cancel()
 
     def _given(self, image: Image) -> FrameFormat:
-        if self.decoder or self.plan.recompress:
-            return evolve(image.format, planar_configuration=0)
-        return native_format(image)
+        if self._is_native:
+            return native_format(image)
+        return evolve(image.format, planar_configuration=0)
+
+    @property
+    def _is_native(self) -> bool:
+        """Whether frames are as the pixels are, whatever the transfer syntax (PS3.5 A.4)."""
+        element = self.source.pixel_data
+        return element is not None and element.length is not None
 
     async def _native(
         self, header: bytes, attributes: Attributes, image: Image

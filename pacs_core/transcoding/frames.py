@@ -90,7 +90,7 @@ async def _frame(
     image = image_of(attributes)
     if not 1 <= number <= image.frames:
         raise TranscodingError(f"there is no frame {number}: the image has {image.frames}")
-    job = _job(transcoder, uid, image)
+    job = None if source.pixel_data.length is not None else _job(transcoder, uid, image)
     frame = await _nth(source, image, header, number)
     if job is None:
         return StoredFrame(frame, native_format(image), number, attributes, header)
@@ -103,13 +103,14 @@ async def _frame(
 
 def _job(transcoder: NodeTranscoder, uid: str, image: Image) -> Job | None:
     if not encoding_of(uid).encapsulated:
-        return None
+        return None  # reading will refuse it
     if is_video(uid):
         raise TranscodingError(f"{short_name_of(uid)} is a video, which is not taken apart")
     decoder = transcoder.table.decoder(uid)
     if decoder is None:
         raise TranscodingError(f"no installed codec decodes {short_name_of(uid)}{remedy(uid)}")
-    return Job(evolve(image.format, planar_configuration=0), pickled(decoder))
+    form = evolve(image.format, planar_configuration=0)
+    return Job(form, pickled(decoder), low_bits=image.low_bits)
 
 
 async def _nth(source: SourceDataset, image: Image, header: bytes, number: int) -> bytes:

@@ -52,6 +52,8 @@ class Job:
     recompress_to : str
         Transfer syntax UID to which the encoder recompresses a codestream; empty if it encodes a
         native frame.
+    low_bits : int
+        Bits below the samples, if codestreams hold them as well: see `Image`.
     """
 
     format: FrameFormat
@@ -59,6 +61,7 @@ class Job:
     encoder: bytes = b""
     options: EncodeOptions = field(factory=EncodeOptions)
     recompress_to: str = ""
+    low_bits: int = 0
 
     what: ClassVar[str] = "a frame"
 

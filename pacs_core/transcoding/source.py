@@ -11,6 +11,7 @@ from pacs_core.dataset import (
     PixelDataElement,
     element_value,
     encoding_of,
+    short_name_of,
 )
 from pacs_core.dataset.inflate import Inflater
 from pacs_core.imaging import (
@@ -19,6 +20,7 @@ from pacs_core.imaging import (
     MAX_FRAME_BYTES,
     EncapsulatedFrames,
     Image,
+    ImageError,
     NativeFrames,
     offsets_of,
 )
@@ -100,6 +102,11 @@ class SourceDataset:
         if element is None:
             return
         if element.length is None:
+            if not self._encoding.encapsulated:
+                raise ImageError(
+                    "Pixel Data is encapsulated, but its transfer syntax, "
+                    f"{short_name_of(self._uid)}, is a native one (PS3.5 A.1, A.4)"
+                )
             reading = self._encapsulated(image, header)
         else:
             reading = self._native(image, element, element.length)

@@ -9,18 +9,18 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from pacs_core.contracts.codec import Codec, CodecError, FrameFormat
+from pacs_core.contracts.codec import CodecError
 from pacs_core.transcoding.file_work import convert_file
+from pacs_core.transcoding.frame_work import Codecs, convert
 from pacs_core.transcoding.messages import (
     REQUEST,
     Buffer,
     FileJob,
-    Job,
     Request,
     Status,
     pack_frame,
@@ -99,21 +99,6 @@ def _send(channel: socket.socket, parts: Sequence[Buffer]) -> None:
         channel.sendall(part)
 
 
-class Codecs:
-    """The codecs that have been asked for, by the pickled function that creates them."""
-
-    def __init__(self) -> None:
-        self._created: dict[bytes, Codec] = {}
-
-    def get(self, pickled: bytes) -> Codec:
-        """Return a codec, created when it is first asked for."""
-        codec = self._created.get(pickled)
-        if codec is None:
-            create: Callable[[], Codec] = pickle.loads(pickled)  # noqa: S301 from the node
-            codec = self._created[pickled] = create()
-        return codec
-
-
 def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
     """Do a job, and return what to say of it."""
     try:
@@ -126,26 +111,3 @@ def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
         return pack_status(Status.MEMORY)
     except Exception as error:
         return pack_status(Status.REFUSED, f"the codec failed: {type(error).__name__}: {error}")
-
-
-def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
-    """Decode a frame, encode it again, or both; or recompress it.
-
-    Raises
-    ------
-    CodecError
-        As a codec says, or a codec's answer is not of the size that it says.
-    """
-    form = job.format
-    if job.recompress_to:
-        encoded = codecs.get(job.encoder).recompress(frame, form, job.recompress_to)
-        return encoded.data, encoded.format
-    if job.decoder:
-        decoded = codecs.get(job.decoder).decode(frame, form)
-        frame, form = decoded.data, decoded.format
-    if len(frame) != form.size:
-        raise CodecError(f"a native frame of {len(frame)} bytes, {form.size} expected")
-    if job.encoder:
-        encoded = codecs.get(job.encoder).encode(frame, form, job.options)
-        frame, form = encoded.data, encoded.format
-    return frame, form

@@ -293,6 +293,13 @@ def test_frames_are_told_apart_whatever_follows_their_ends(image, uid, make, tra
     assert parser.notes == ()
 
 
+def test_zeros_between_fragments_are_passed_over(image):
+    data = EMPTY_TABLE + bytes(16) + item(b"ab") + bytes(8) + item(b"cd") + bytes(64) + SEQUENCE_END
+    read, parser = split(image(), PRIVATE, data)
+    assert read == [b"abcd"]
+    assert parser.notes == ("there are zeros between the fragments",)
+
+
 def test_a_preview_does_not_end_its_frame(image):
     """The JPEG within an APP1 segment has an EOI of its own."""
     preview = b"\xff\xd8\xff\xe1\0\x08" + b"ab\xff\xd8\xff\xd9"

@@ -92,9 +92,20 @@ def test_a_colour_image_of_single_bits_is_refused():
         )
 
 
-def test_an_odd_high_bit_is_noted():
-    (note,) = image_of(attributes({"HighBit": "15"})).notes
-    assert "HighBit is 15" in note
+def test_a_high_bit_that_cannot_be_is_noted():
+    for high_bit in ("16", "3"):
+        made = image_of(attributes({"BitsStored": "12", "HighBit": high_bit}))
+        assert made.low_bits == 0
+        (note,) = made.notes
+        assert f"HighBit is {high_bit}" in note
+
+
+@pytest.mark.parametrize(("high_bit", "low_bits"), [("11", 0), ("12", 1), ("15", 4)])
+def test_high_bit_says_where_samples_are(high_bit, low_bits):
+    """PS3.5 §8.1.1: it is Bits Stored - 1; it was not always."""
+    made = image_of(attributes({"BitsStored": "12", "HighBit": high_bit}))
+    assert made.low_bits == low_bits
+    assert made.notes == ()
 
 
 def test_no_frames_are_taken_as_one_and_noted():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -11,9 +12,13 @@ from pacs_core.dataset import (
     encoding_of,
 )
 from pacs_core.imaging import (
+    Image,
     ImageError,
     NativeFrames,
     NativeWriter,
+    aligned,
+    bits_of_bytes,
+    bytes_of_bits,
     native_format,
     native_frame_bits,
     native_frame_size,
@@ -170,14 +175,13 @@ def test_the_value_may_have_one_byte_of_padding(image, rows, columns, frames, le
 @pytest.mark.parametrize(
     ("rows", "columns", "frames", "length"),
     [
-        (3, 3, 1, 11),
         (3, 3, 1, 8),
-        (2, 3, 1, 7),
-        (3, 3, 2, 20),
+        (3, 3, 2, 17),
+        (3, 3, 2, 0),
         (65535, 65535, 0x7FFF_FFFF, 0xFFFF_FFFE),
     ],
 )
-def test_any_other_length_is_refused(image, rows, columns, frames, length):
+def test_a_length_that_does_not_suffice_is_refused(image, rows, columns, frames, length):
     made = image(frames, rows=rows, columns=columns)
     with pytest.raises(ImageError, match=f"{length} bytes"):
         NativeFrames(made, length)
@@ -235,3 +239,81 @@ def test_what_native_pixel_data_cannot_hold_is_not_begun(image):
     subsampled = image(samples_per_pixel=3, photometric_interpretation="YBR_FULL_422")
     with pytest.raises(ImageError, match="upsample"):
         NativeWriter(subsampled.format, 1, explicit)
+
+
+@pytest.mark.parametrize("surplus", [2, 3, 100, 5000])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_padding_in_excess_is_left_out(image, frames, surplus):
+    """PS3.5 §8.1.1: applications should be prepared to accept it, and may delete it."""
+    made = image(frames, rows=2, columns=3)
+    data = bytes(range(6 * frames)) + b"\xaa" * surplus
+    reader = NativeFrames(made, len(data))
+    read = [frame for at in range(0, len(data), 5) for frame in reader.feed(data[at : at + 5])]
+    reader.finish()
+    assert b"".join(read) == data[: 6 * frames]
+    assert f"{surplus} bytes more" in reader.notes[0]
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_chroma_for_each_pixel_is_seen_by_the_length(image, planar, padding):
+    """Labelled as subsampled, as it was before it was decompressed."""
+    name = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
+    made = image(2, rows=2, columns=2, planar_configuration=planar, **name)
+    data = bytes(range(24))
+    reader = NativeFrames(made, 24 + padding)
+    first, second = reader.feed(data + bytes(padding))
+    reader.finish()
+    assert reader.format.photometric_interpretation == "YBR_FULL"
+    if planar:
+        assert first == bytes([0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11])
+    else:
+        assert first + second == data
+    assert "taken as YBR_FULL" in reader.notes[0]
+
+
+WORDS = st.tuples(st.sampled_from([8, 16, 32]), st.integers(1, 31), st.integers(0, 31)).filter(
+    lambda word: word[1] + word[2] <= word[0]
+)
+
+
+@given(WORDS, st.booleans(), st.data(), st.booleans())
+def test_samples_come_out_from_wherever_they_are(word, is_signed, data, extended):
+    """PS3.5 §8.1.1: Bits Stored up to High Bit; what is above may extend the sign."""
+    allocated, stored, low_bits = word
+    low = -(1 << stored - 1) if is_signed else 0
+    values = data.draw(st.lists(st.integers(low, low + (1 << stored) - 1), min_size=1, max_size=9))
+    kept = low_bits + stored if not extended else allocated
+    mask, width = (1 << kept) - 1, allocated // 8
+    raw = b"".join((value << low_bits & mask).to_bytes(width, "little") for value in values)
+    form = FrameFormat(1, len(values), 1, allocated, stored, is_signed, "MONOCHROME2")
+    found = aligned(raw, form, low_bits)
+    assert [
+        int.from_bytes(found[at : at + width], "little", signed=is_signed)
+        for at in range(0, len(found), width)
+    ] == values
+
+
+@pytest.mark.parametrize("stray", [0x0001, 0x0008, 0x8000])
+def test_samples_are_not_taken_out_of_what_else_is_there(stray):
+    """An overlay in unused bits would be lost; or High Bit is wrong, and samples would be."""
+    form = FrameFormat(1, 2, 1, 16, 8, False, "MONOCHROME2")
+    with pytest.raises(ImageError, match="HighBit is 11 with 8 of 16 bits"):
+        aligned((0x0120 | stray).to_bytes(2, "little") * 2, form, 4)
+
+
+def test_left_aligned_frames_by_plane(image):
+    made = image(rows=1, columns=2, bits_stored=4, planar_configuration=1, **RGB)
+    moved = Image(made.format, 1, low_bits=4)
+    reader = NativeFrames(moved, 6)
+    assert reader.feed(bytes([0x10, 0x20, 0x30, 0x40, 0x50, 0x60])) == [bytes([1, 3, 5, 2, 4, 6])]
+
+
+@given(st.binary(min_size=1, max_size=40), st.integers(0, 7))
+def test_single_bits_and_bytes(raw, spare):
+    count = 8 * len(raw) - spare
+    number = int.from_bytes(raw, "little") & (1 << count) - 1
+    by_byte = bytes_of_bits(raw, count)
+    assert list(by_byte) == [number >> at & 1 for at in range(count)]
+    assert bits_of_bytes(by_byte) == number.to_bytes((count + 7) // 8, "little")
+    assert bits_of_bytes(by_byte.replace(b"\1", b"\xff")) == bits_of_bytes(by_byte)

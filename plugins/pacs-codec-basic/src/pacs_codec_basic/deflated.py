@@ -23,6 +23,8 @@ _MAX_EXPANSION: Final = 1032
 class DeflateCodec(Codec):
     """Deflates bytes, whatever pixels they hold: no attribute of the image matters."""
 
+    takes_packed_bits = True
+
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
         """Inflate a frame; never more than the frame's size is held.
 
@@ -61,6 +63,8 @@ class DeflateCodec(Codec):
 
 class UncompressedCodec(Codec):
     """Encapsulated Uncompressed Explicit VR Little Endian: one native frame in its fragments."""
+
+    takes_packed_bits = True
 
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
         """Return the frame without the byte that may pad it.

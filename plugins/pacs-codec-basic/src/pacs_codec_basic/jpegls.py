@@ -1,6 +1,8 @@
 """JPEG-LS, lossless and near-lossless (PS3.5 §A.4.3)."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import _CharLS
@@ -21,7 +23,7 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
-from pacs_core.imaging import EOI, JPEG_LS, read_jpeg
+from pacs_core.imaging import JPEG_LS, ended_jpegs, read_jpeg
 
 _ALLOCATED: Final = (8, 16)
 _MIN_PRECISION: Final = 2
@@ -58,11 +60,9 @@ class JpegLsCodec(Codec):
         if header.process != JPEG_LS:
             raise CodecError(f"a JPEG codestream of process 0x{header.process:02X}, not JPEG-LS")
         require_match(header.image, frame)
-        codestream = codestream[: header.end]
-        if not header.is_whole:  # the library would look for more for seconds
-            codestream += EOI
         precision = header.image.precision
-        return DecodedFrame(native(_decoded(codestream, frame, precision), frame, precision), frame)
+        samples = _decoded_first(ended_jpegs(codestream, header), frame, precision)
+        return DecodedFrame(native(samples, frame, precision), frame)
 
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
         """Encode a frame, without loss unless options ask for less; colours are not transformed.
@@ -128,6 +128,17 @@ def _encoded(samples: bytes, frame: FrameFormat, precision: int, near: int) -> b
             roomy = samples + bytes(2 * len(samples) + _SPARE)
             codestream = _CharLS._encode(roomy, near, interleaving, *arguments)
     return bytes(codestream) + bytes(len(codestream) % 2)
+
+
+def _decoded_first(
+    codestreams: Sequence[bytes], frame: FrameFormat, precision: int
+) -> bytes | bytearray:
+    """Decode the first codestream that can be. Each has an end: the library would search for it."""
+    *others, last = codestreams
+    for codestream in others:
+        with suppress(CodecError):
+            return _decoded(codestream, frame, precision)
+    return _decoded(last, frame, precision)
 
 
 def _decoded(codestream: bytes, frame: FrameFormat, precision: int) -> bytes | bytearray:

@@ -1,14 +1,15 @@
 """JPEG-LS, lossless and near-lossless (PS3.5 §8.2.3), with CharLS."""
 
+from contextlib import suppress
 from typing import Final
 
-from imagecodecs import jpegls_decode, jpegls_encode
+from imagecodecs import JpeglsError, jpegls_decode, jpegls_encode
 
 from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
-from pacs_core.imaging import EOI, JPEG_LS, JpegHeader, read_jpeg
+from pacs_core.imaging import JPEG_LS, JpegHeader, ended_jpegs, read_jpeg
 
 _MAX_NEAR: Final = 255
 
@@ -34,12 +35,14 @@ class JpegLsCodec(ImageCodec[JpegHeader]):
             raise CodecError(f"frame marker FF{header.process:02X} is not of this transfer syntax")
         if header.is_subsampled:
             raise CodecError("components of a JPEG-LS codestream are subsampled")
-        # The library notices where samples are missing.
-        data = codestream[: header.end] + (b"" if header.is_whole else EOI)
-        return Codestream(data, header.image, header)
+        return Codestream(codestream, header.image, header)
 
     def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
-        return jpegls_decode(codestream.data)
+        *others, last = ended_jpegs(codestream.data, codestream.header)
+        for possible in others:
+            with suppress(JpeglsError):
+                return jpegls_decode(possible)
+        return jpegls_decode(last)
 
     def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         lossy = not self._is_lossless

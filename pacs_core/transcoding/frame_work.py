@@ -1,0 +1,93 @@
+"""Frames through codecs, in the worker process.
+
+Codecs know samples of whole bytes that begin with bit 0. What else there is, single bits and
+samples further up in their containers, is settled here, before and after them.
+"""
+
+import pickle
+from collections.abc import Callable
+
+from attrs import evolve
+
+from pacs_core.contracts import Codec, CodecError, EncodeOptions, FrameFormat
+from pacs_core.imaging import ImageError, aligned, announced_image, bits_of_bytes, bytes_of_bits
+from pacs_core.transcoding.messages import Job
+
+
+class Codecs:
+    """The codecs that have been asked for, by the pickled function that creates them."""
+
+    def __init__(self) -> None:
+        self._created: dict[bytes, Codec] = {}
+
+    def get(self, pickled: bytes) -> Codec:
+        """Return a codec, created when it is first asked for."""
+        codec = self._created.get(pickled)
+        if codec is None:
+            create: Callable[[], Codec] = pickle.loads(pickled)  # noqa: S301 from the node
+            codec = self._created[pickled] = create()
+        return codec
+
+
+def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
+    """Decode a frame, encode it again, or both; or recompress it.
+
+    Raises
+    ------
+    CodecError
+        As a codec says, or a codec's answer is not of the size that it says.
+    """
+    form = job.format
+    if job.recompress_to:
+        encoded = codecs.get(job.encoder).recompress(frame, form, job.recompress_to)
+        return encoded.data, encoded.format
+    if job.decoder:
+        codestream = frame
+        frame, form = _decoded(codecs.get(job.decoder), codestream, form)
+        if job.low_bits:
+            frame = _aligned(frame, form, job.low_bits, codestream)
+    if len(frame) != form.size:
+        raise CodecError(f"a native frame of {len(frame)} bytes, {form.size} expected")
+    if job.encoder:
+        return _encoded(codecs.get(job.encoder), frame, form, job.options)
+    return frame, form
+
+
+def _decoded(codec: Codec, codestream: bytes, form: FrameFormat) -> tuple[bytes, FrameFormat]:
+    by_byte = form.bits_allocated == 1 and not codec.takes_packed_bits
+    if by_byte and (announced := announced_image(codestream)) and announced.precision > 1:
+        raise CodecError(f"samples of {announced.precision} bits do not fit in 1 allocated")
+    given = evolve(form, bits_allocated=8) if by_byte else form
+    decoded = codec.decode(codestream, given)
+    data, form = decoded.data, decoded.format
+    name = form.photometric_interpretation
+    if name == "YBR_FULL_422":  # each pixel has three samples now, and perhaps always had
+        form = evolve(form, photometric_interpretation="YBR_FULL")
+    elif name.startswith("YBR_PARTIAL"):
+        raise CodecError(f"the retired {name} is not converted")
+    if by_byte:
+        return bits_of_bytes(data), evolve(form, bits_allocated=1, bits_stored=1)
+    return data, form
+
+
+def _encoded(
+    codec: Codec, frame: bytes, form: FrameFormat, options: EncodeOptions
+) -> tuple[bytes, FrameFormat]:
+    by_byte = form.bits_allocated == 1 and not codec.takes_packed_bits
+    if by_byte:
+        frame = bytes_of_bits(frame, form.rows * form.columns)
+        form = evolve(form, bits_allocated=8)
+    encoded = codec.encode(frame, form, options)
+    form = encoded.format
+    return encoded.data, evolve(form, bits_allocated=1) if by_byte else form
+
+
+def _aligned(frame: bytes, form: FrameFormat, low_bits: int, codestream: bytes) -> bytes:
+    """Move samples to bit 0, unless they are there: the codestream has only the bits stored."""
+    announced = announced_image(codestream)
+    if announced is not None and announced.precision < form.bits_stored + low_bits:
+        return frame
+    try:
+        return aligned(frame, form, low_bits)
+    except ImageError as error:
+        raise CodecError(str(error)) from error
