@@ -226,7 +226,7 @@ ENDLESS = {
     "a fragment of undefined length": lambda data: (
         data[:-8] + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + data[-8:]
     ),
-    "no item": lambda data: data[:-8] + bytes(64) + data[-8:],
+    "no item": lambda data: data[:-8] + b"\xcc" * 64 + data[-8:],
 }
 
 
