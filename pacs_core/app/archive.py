@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from anyio.abc import TaskGroup
@@ -19,13 +20,17 @@ from pacs_core.archive import (
     NoArchive,
     NodeArchive,
     NodeAuditTrail,
+    SpaceWatch,
     find_gap,
+    release_reserve,
 )
 from pacs_core.association import cancelled_task_group
 from pacs_core.contracts import (
     Archive,
     AuditSink,
     AuditSinkDescriptor,
+    AuditTrail,
+    Component,
     EventHandlerDescriptor,
     Index,
     IndexDescriptor,
@@ -51,12 +56,15 @@ class OpenArchive:
     index : Index or None
     lifespan : Lifespan
         Starts further components, which are stopped before these.
+    space : SpaceWatch
+        Watches the disks of store and index; who serves for long lets it.
     """
 
     node: Node
     store: ObjectStore | None
     index: Index | None
     lifespan: Lifespan
+    space: SpaceWatch
 
     @property
     def archive(self) -> Archive:
@@ -118,11 +126,13 @@ async def open_archive(
         cancelled_task_group() as tasks,
         open_lifespan(timeout) as foundation,
     ):
+        release_reserve(assembly.config.node.data_directory, if_full=True)
         store = await _start_chosen(assembly, foundation, ObjectStoreDescriptor)
         index, started = await _start_index(assembly, foundation, repair=repair)
         audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
         events = EventDispatcher(timeout=timeout)
-        archive = _archive(assembly, store, index if started else None, audit, events)
+        space = _space(assembly, audit, store, index)
+        archive = _archive(assembly, store, index if started else None, audit, events, space)
         hooks = NodeHooks(assembly)
         node = Node(assembly.config.settings, archive, audit, transcoder, hooks)
         node = evolve(node, worker=worker or node.worker)
@@ -139,7 +149,7 @@ async def open_archive(
             ):
                 if store is not None and index is not None and started:
                     await _warn_of_gap(store, index)
-                yield OpenArchive(node, store, index, parts)
+                yield OpenArchive(node, store, index, parts, space)
 
 
 def _archive(
@@ -148,6 +158,7 @@ def _archive(
     index: Index | None,
     audit: NodeAuditTrail,
     events: EventDispatcher,
+    space: SpaceWatch,
 ) -> Archive:
     if store is None or index is None:
         return NoArchive()
@@ -164,6 +175,7 @@ def _archive(
         ae_title=assembly.config.node.ae_title,
         verify_reads=settings.verify_reads,
         character_set_of=assembly.config.settings.character_set_of,
+        space=space,
     )
 
 
@@ -176,6 +188,14 @@ async def _running_archive(
         return
     async with running(partial(_start_archive, archive, tasks, settings), archive.stop):
         yield
+
+
+def _space(assembly: Assembly, audit: AuditTrail, *components: Component | None) -> SpaceWatch:
+    kept = [component.directory for component in components if component is not None]
+    directories = [directory for directory in kept if directory is not None]
+    if directories:
+        directories.insert(0, assembly.config.node.data_directory)
+    return SpaceWatch(directories, assembly.config.archive.space, audit)
 
 
 async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeSettings) -> None:
@@ -192,8 +212,16 @@ async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any])
     record, descriptor = chosen
     return await lifespan.start(
         f"{descriptor.name} ({record.source})",
-        lambda: descriptor.create(assembly.setup_for(record)),
+        lambda: _with_room(descriptor.create(assembly.setup_for(record))),
     )
+
+
+def _with_room(component: Component) -> Component:
+    """Make room on a full disk for a component to start: whoever wants to delete must open it."""
+    directory = getattr(component, "directory", None)  # what it is, is checked later
+    if isinstance(directory, Path):
+        release_reserve(directory, if_full=True)
+    return component
 
 
 async def _start_index(

@@ -125,6 +125,7 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
         await listener.listen(place.sockets)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         async with task_group() as tasks:
+            tasks.start_soon(partial(opened.space.watch, keep_reserve=True))
             try:
                 await runner.start(tasks)
                 await _announce(assembly, opened, services, place.restarted)

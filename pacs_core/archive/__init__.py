@@ -13,6 +13,7 @@ from pacs_core.archive.maintenance import (
 )
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
+from pacs_core.archive.space import SpaceSettings, SpaceWatch, release_reserve
 from pacs_core.archive.survey import Difference, DifferenceKind
 from pacs_core.contracts import Durability
 
@@ -29,9 +30,12 @@ __all__ = [
     "NodeArchive",
     "NodeAuditTrail",
     "RebuildReport",
+    "SpaceSettings",
+    "SpaceWatch",
     "VerifyReads",
     "find_gap",
     "object_damage",
     "rebuild_index",
+    "release_reserve",
     "verify_index",
 ]

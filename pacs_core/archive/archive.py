@@ -23,11 +23,13 @@ from pacs_core.archive.settings import (
     no_character_set,
 )
 from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.space import SpaceSettings, SpaceWatch
 from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
     Archive,
     AuditEvent,
+    AuditFailedError,
     AuditKind,
     AuditTrail,
     Durability,
@@ -87,6 +89,8 @@ class NodeArchive(Archive):
         Which reads are checked against the digest of what was stored.
     character_set_of : CharacterSetOf
         Gives the character set of what a calling AE title sends, where that does not say.
+    space : SpaceWatch, optional
+        Watches the disks of store and index.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class NodeArchive(Archive):
         ae_title: str = "",
         verify_reads: VerifyReads = VerifyReads.ALWAYS,
         character_set_of: CharacterSetOf = no_character_set,
+        space: SpaceWatch | None = None,
     ) -> None:
         self._store = store
         self._index = index
@@ -118,6 +123,7 @@ class NodeArchive(Archive):
         self._scanned = self._wanted | IDENTITY_TAGS
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
+        self._space = space or SpaceWatch((), SpaceSettings(), audit)
 
     async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
         """Settle what was not flushed when the archive last ended, and begin to flush.
@@ -165,6 +171,7 @@ class NodeArchive(Archive):
         for uid in (sop_instance_uid, transfer_syntax_uid):
             if not is_valid_uid(uid):
                 raise InvalidInstanceError(f"{uid[:80]!r} was announced, which is not a UID")
+        await self._space.admit()
         try:
             arrival = Arrival(
                 dataset,
@@ -177,7 +184,9 @@ class NodeArchive(Archive):
             async with self._locks.hold(sop_instance_uid):
                 await arrival.read_header(sop_class_uid, sop_instance_uid)
                 existing = await self._index.locate(arrival.identity.path)
-                return await self._ingest.take(arrival, existing)
+                result = await self._ingest.take(arrival, existing)
+                self._space.spend(result.instance.size)
+                return result
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
         except StorageFullError as error:
@@ -230,6 +239,8 @@ class NodeArchive(Archive):
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store. Objects set aside beside it stay.
 
+        On a full disk this takes the reserve, see :class:`SpaceSettings`.
+
         Raises
         ------
         InstanceNotFoundError
@@ -237,6 +248,14 @@ class NodeArchive(Archive):
         AuditFailedError
             The deletion could not be recorded, and was not carried out.
         """
+        try:
+            return await self._delete(path, origin)
+        except (StorageFullError, AuditFailedError):
+            if not self._space.release_reserve():
+                raise
+        return await self._delete(path, origin)
+
+    async def _delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         async with self._locks.hold(path.sop_instance_uid):
             existing = await self._index.locate(path)
             if existing is None:

@@ -8,7 +8,14 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
-from pacs_core.archive import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, Durability, VerifyReads
+from pacs_core.archive import (
+    FLUSH_BYTES,
+    FLUSH_INTERVAL,
+    DuplicatePolicy,
+    Durability,
+    SpaceSettings,
+    VerifyReads,
+)
 from pacs_core.association import NetworkSettings
 from pacs_core.contracts import EncodeOptions, NodeSettings, Peer, TransferPolicy
 from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
@@ -79,6 +86,8 @@ class ArchiveConfig:
         wait.
     verify_reads : VerifyReads
         Which reads of stored objects are checked against the digest of what was stored.
+    space : SpaceSettings
+        How much room the disks of store and index must have.
     incomplete_index : str
         What `pacs serve` does when the index is missing, empty or half built while the store has
         objects: ``"refuse"`` to start, or ``"serve"`` what it has. Then every answer to a query
@@ -92,6 +101,7 @@ class ArchiveConfig:
     flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
     flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
     verify_reads: VerifyReads = VerifyReads.ALWAYS
+    space: SpaceSettings = field(factory=SpaceSettings)
     incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
 
 

@@ -41,6 +41,7 @@ class AuditKind(Enum):
     INSTANCE_DAMAGED = "instance-damaged"
     INSTANCE_HEALED = "instance-healed"
     FLUSH = "flush"
+    SPACE = "space"
 
 
 class Outcome(Enum):

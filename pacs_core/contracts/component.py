@@ -1,5 +1,7 @@
 """What every long-lived part of a node has in common: it is started and stopped."""
 
+from pathlib import Path
+
 
 class Component:
     """Base of everything that a descriptor creates and that lives as long as the node.
@@ -7,6 +9,12 @@ class Component:
     The kernel calls :meth:`start` before the first port is bound and :meth:`stop` after the
     last association has ended, in the reverse order of starting. Both run in the node's event
     loop, under a timeout from the configuration.
+    """
+
+    directory: Path | None = None
+    """The local directory in which it keeps files, if any, known before it starts.
+
+    The kernel watches the free space there.
     """
 
     async def start(self) -> None:

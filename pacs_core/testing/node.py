@@ -65,6 +65,7 @@ def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
         "node": {"port": 0, "data_directory": str(data_directory)},
         "network": {"timeouts": {"shutdown": 1.0}},
         "log": {"level": "debug"},
+        "archive": {"space": {"reserve": 0}},
     }
     for name, table in tables.items():
         merged[name] = merged.get(name, {}) | dict(table)

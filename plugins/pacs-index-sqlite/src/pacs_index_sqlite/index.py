@@ -70,6 +70,7 @@ class SqliteIndex(Index):
 
     def __init__(self, path: Path, config: SqliteIndexConfig | None = None) -> None:
         self._path = path
+        self.directory = path.parent
         self._config = config or SqliteIndexConfig()
         self._catalog = build_catalog(self._config.attributes)
         self._wanted = frozenset(self._catalog.attributes)

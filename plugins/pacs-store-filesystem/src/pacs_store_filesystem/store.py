@@ -52,7 +52,7 @@ class FilesystemStore(ObjectStore):
         threads: int = 16,
         nameless: bool = True,
     ) -> None:
-        self._root = root
+        self._root = self.directory = root
         self._layout = Layout.parse(layout)
         self._threads = Threads(threads, "object-store")
         self._nameless = nameless
