@@ -26,6 +26,7 @@ from pacs_core.dataset.layout import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
+    ITEM_TAGS,
     MAX_DEPTH,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
@@ -36,6 +37,7 @@ from pacs_core.dataset.layout import (
     is_padding,
     layout_of,
     read_foreign,
+    read_last_header,
     shown,
 )
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, PixelDataElement
@@ -174,11 +176,15 @@ class ElementWalk:
         return after
 
     def _read_element(self, buffer: memoryview, position: int, top: _Open) -> int | None:
-        header = top.layout.read_header(buffer, position, self.offset)
+        left = top.bound - self.offset - position
+        if left < 12:
+            header = read_last_header(top.layout, buffer, position, left)
+        else:
+            header = top.layout.read_header(buffer, position, self.offset)
         if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
             header = read_foreign(top.layout, buffer, position, header)
         if header is None:
-            if top.bound - self.offset - position < 12:
+            if left < 12:
                 raise self._malformed("truncated: an element's header is incomplete", position)
             return None
         tag, vr, start, length = header
@@ -366,9 +372,9 @@ class ElementWalk:
         tag, _, after, _ = header
         top = self._stack[-1]
         here = self.offset + position
+        if tag not in ITEM_TAGS or (tag == ITEM and len(self._stack) == 1):
+            raise self._malformed(f"unexpected {shown(tag)}", position)
         if len(self._stack) == 1:
-            if tag == ITEM:
-                raise self._malformed(f"unexpected {shown(tag)}", position)
             return self._leave_out(buffer, position, (tag, "", after, 0))
         if top.end != _DELIMITED or here == self._sequence_end:
             return after  # a delimiter too many, where a length has said all

@@ -24,6 +24,7 @@ UNDEFINED_LENGTH = 0xFFFF_FFFF
 ITEM = 0xFFFE_E000
 ITEM_DELIMITATION = 0xFFFE_E00D
 SEQUENCE_DELIMITATION = 0xFFFE_E0DD
+ITEM_TAGS = frozenset({ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION})
 FOREIGN_GROUPS = frozenset({0x0000, 0x0002})
 """Groups of command sets and File Meta Information: never in a dataset, and skipped there."""
 
@@ -161,6 +162,22 @@ def read_foreign(layout: Layout, buffer: Buffer, position: int, header: Header) 
     return header
 
 
+def read_last_header(layout: Layout, buffer: Buffer, position: int, left: int) -> Header | None:
+    """Return the header of an element of which fewer than 12 bytes can be there; None if cut.
+
+    What follows is not looked at, as it is of something else: an end, as far as this knows.
+    """
+    alone = bytes(buffer[position : position + 8]) + _AFTER
+    header = layout.read_header(alone, 0, 0)
+    if header is None or header[2] > left:
+        return None
+    tag, vr, start, length = header
+    return tag, vr, position + start, length
+
+
+_AFTER = b"\xfe\xff\xdd\xe0"
+
+
 def begins_with_vr(dataset: Buffer) -> bool:
     """Tell whether the first element has a VR of the standard where explicit encodings have it."""
     return bytes(dataset[4:6]) in _FORMS
@@ -169,10 +186,7 @@ def begins_with_vr(dataset: Buffer) -> bool:
 def begins_with_item(layout: Layout, buffer: Buffer, start: int) -> bool:
     """Tell whether a value, of which eight bytes are there, can be that of a sequence."""
     tag, length = layout.read_item(buffer, start)
-    return tag in _ITEM_TAGS or not (tag or length)
-
-
-_ITEM_TAGS = frozenset({ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION})
+    return tag in ITEM_TAGS or not (tag or length)
 
 
 def is_padding(rest: Buffer, after_pixel_data: bool) -> bool:

@@ -55,9 +55,14 @@ _DELIMITERS = ITEM & 0xFFFF_0000
 
 
 @lru_cache(maxsize=64)
-def _targets(wanted: frozenset[int]) -> tuple[frozenset[int], int]:
-    """Return what to look at and the last tag to look at: nothing follows Pixel Data."""
-    return wanted | {SPECIFIC_CHARACTER_SET}, min(max(wanted, default=0), min(PIXEL_DATA_TAGS) - 1)
+def _targets(wanted: frozenset[int]) -> tuple[frozenset[int], frozenset[int], int]:
+    """Return what to collect, that and all sequences, and the last tag to collect.
+
+    Nothing follows Pixel Data.
+    """
+    collected = wanted | {SPECIFIC_CHARACTER_SET}
+    last = min(max(wanted, default=0), min(PIXEL_DATA_TAGS) - 1)
+    return collected, collected | sequence_tags(), last
 
 
 class _Wanted(NamedTuple):
@@ -127,13 +132,12 @@ class HeaderScanner:
         self.oversized: set[int] = set()
         self.oddities = Oddities()
         self.offset = 0
-        self._wanted, self._last_wanted = _targets(frozenset(wanted))
+        self._wanted, self._remarkable, self._last_wanted = _targets(frozenset(wanted))
         self._layout: Layout = layout_of(encoding)
         self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
         self._max_value = max_value
         self._thorough = thorough
-        self._encapsulated = encoding.encapsulated
         self._sequences = sequence_tags()
         self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
         self._character_sets = with_default((), default_character_set)
@@ -257,13 +261,14 @@ class HeaderScanner:
         # Once for each element of each dataset: what is the same for all is looked up before.
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
         last_wanted, limit, little = self._last_wanted, self._limit, self._layout.little_endian
-        plain, character_set, sequences = NARROW_VRS, SPECIFIC_CHARACTER_SET, self._sequences
+        plain, character_set, remarkable = NARROW_VRS, SPECIFIC_CHARACTER_SET, self._remarkable
         while end - position >= 8:
             header = read_header(buffer, position, base)
             if header is None:
                 break
             tag, vr, start, length = header
-            if not self._last_tag < tag < _LATE:
+            last_tag = self._last_tag
+            if not last_tag < tag < _LATE:
                 if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
                     after = self._pass_foreign(buffer, position, end, header)
                     if after == position:
@@ -280,13 +285,24 @@ class HeaderScanner:
             if length == UNDEFINED_LENGTH:
                 if not self.done and tag in wanted:
                     self._begin(tag, vr, start, "SQ")
+                if vr == "UN":
+                    note_vr(self.oddities, tag, vr, length, buffer, position)
                 self._nested.open(tag, vr, base + position, None)
                 return start
-            if vr in _NOTABLE or tag in sequences:
+            if tag not in remarkable and vr not in _NOTABLE:
+                position = start + length
+                if base + position > limit and not self.done:
+                    self.done = self.incomplete = True
+                if position > end:
+                    self._skip = position - end
+                    return end
+                continue
+            if vr in _NOTABLE or tag in self._sequences:
                 if vr not in _SEQUENCE:
                     note_vr(self.oddities, tag, vr, length, buffer, position)
                 elif length and self._thorough:
                     if length >= 8 > end - start:
+                        self._last_tag = last_tag
                         break
                     if self._enter_defined(buffer, header):
                         return start

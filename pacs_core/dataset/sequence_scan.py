@@ -4,9 +4,13 @@ It follows the same rules as `ElementWalk`, which converts: what passes here can
 stack of offsets takes the place of recursion. Its even places are sequences, its odd ones items;
 each has the offset at which it ends, `_DELIMITED` where a delimitation item says so, and the
 nearest offset at which it or what it is in ends (its bound).
+
+What is usual, known VRs and defined lengths in a buffer that has all of it, is passed over by
+`_read_quickly`; it stops where anything else comes, for the other methods to judge.
 """
 
 import sys
+from struct import Struct
 
 from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.errors import MalformedDataset
@@ -15,13 +19,17 @@ from pacs_core.dataset.layout import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
+    ITEM_TAGS,
     MAX_DEPTH,
+    NARROW_VRS,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
+    WIDE_VRS,
     Buffer,
     Layout,
     begins_with_item,
     read_foreign,
+    read_last_header,
     shown,
 )
 from pacs_core.dataset.oddities import Oddities
@@ -29,6 +37,11 @@ from pacs_core.dataset.vr_resolution import resolve_vr
 
 _DELIMITED = sys.maxsize
 _SEQUENCE = frozenset({"", "SQ"})
+_NARROW_CODES = frozenset(vr.encode() for vr in NARROW_VRS)
+_WIDE_CODES = frozenset(vr.encode() for vr in WIDE_VRS - {"SQ", "UN"})
+_DEEPEST = 2 * MAX_DEPTH
+_DELIMITERS = ITEM >> 16
+_ITEM = (ITEM & 0xFFFF, _DELIMITERS)
 _UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
 
 
@@ -62,6 +75,10 @@ class SequenceScan:
         self._unknown = 0
         self._fragments = False
         self._sequence_end = -1
+        order = "<" if layout.little_endian else ">"
+        self._unpack_header = Struct(order + ("HH2sH" if layout.explicit else "HHI")).unpack_from
+        self._unpack_item = Struct(order + "HHI").unpack_from
+        self._unpack_length = Struct(order + "I").unpack_from
 
     @property
     def outer_end(self) -> int | None:
@@ -95,6 +112,10 @@ class SequenceScan:
         """
         bounds = self._bounds
         while bounds and position <= size:
+            if not (self._unknown or self._fragments):
+                position = self._read_quickly(buffer, position, size, base)
+                if not bounds:
+                    break
             left = bounds[-1] - base - position
             if left < 8:
                 if left and not self._is_padding(buffer, position, size, left, base):
@@ -110,6 +131,84 @@ class SequenceScan:
                 return position
             position = after
         return position
+
+    def _read_quickly(self, buffer: Buffer, position: int, size: int, base: int) -> int:
+        bounds, read = self._bounds, self._unpack_item
+        read_elements = self._pass_explicit if self._layout.explicit else self._pass_implicit
+        while bounds:
+            limit = bounds[-1] - base
+            if position == limit:
+                self._close(base + position)
+            elif self.depth % 2:
+                if min(limit, size) - position < 8:
+                    break
+                group, element, length = read(buffer, position)
+                end = position + 8 + length
+                if (element, group) != _ITEM or length == UNDEFINED_LENGTH or end > limit:
+                    break
+                if self.depth >= _DEEPEST:
+                    break
+                position += 8
+                self._enter(base + end)
+            else:
+                before = position, self.depth
+                position = read_elements(buffer, position, min(limit, size), base)
+                if before == (position, self.depth):
+                    break
+        return position
+
+    def _enter(self, end: int) -> None:
+        self._ends.append(end)
+        self._bounds.append(end)
+        self.depth += 1
+
+    def _pass_explicit(self, buffer: Buffer, position: int, stop: int, base: int) -> int:
+        """Pass over the next elements of an item; enter a sequence of defined length."""
+        read, read_length, sequences = self._unpack_header, self._unpack_length, self._sequences
+        narrow, wide = _NARROW_CODES, _WIDE_CODES
+        while stop - position >= 8:
+            group, element, code, length = read(buffer, position)
+            if code in narrow:
+                after = position + 8 + length
+                if group < 3 or after > stop or group << 16 | element in sequences:
+                    break
+            else:
+                start = position + 12
+                if (code not in wide and code != b"SQ") or group < 3 or start > stop:
+                    break
+                (length,) = read_length(buffer, position + 8)
+                after = start + length
+                if after > stop or (code != b"SQ" and group << 16 | element in sequences):
+                    break
+                if code == b"SQ" and length:
+                    return self._enter_quickly(buffer, position, start, after, base)
+            position = after
+        return position
+
+    def _pass_implicit(self, buffer: Buffer, position: int, stop: int, base: int) -> int:
+        read, sequences = self._unpack_header, self._sequences
+        while stop - position >= 8:
+            group, element, length = read(buffer, position)
+            start = position + 8
+            after = start + length
+            if group < 3 or after > stop or group == _DELIMITERS:
+                break
+            if length and group << 16 | element in sequences:
+                return self._enter_quickly(buffer, position, start, after, base)
+            position = after
+        return position
+
+    def _enter_quickly(
+        self, buffer: Buffer, position: int, start: int, after: int, base: int
+    ) -> int:
+        """Enter a sequence that begins with an item, all of which is in the buffer."""
+        if after - start < 8 or self.depth >= _DEEPEST:
+            return position
+        group, element, _ = self._unpack_item(buffer, start)
+        if (element, group) != _ITEM:
+            return position
+        self._enter(base + after)
+        return start
 
     def _is_padding(self, buffer: Buffer, position: int, size: int, left: int, base: int) -> bool:
         """Tell whether `left` bytes, too few for a header, are zero; False if they are not here."""
@@ -151,11 +250,15 @@ class SequenceScan:
 
     def _read_element(self, buffer: Buffer, position: int, size: int, base: int) -> int | None:
         layout = IMPLICIT if self._unknown else self._layout
-        header = layout.read_header(buffer, position, base)
+        left = self._bounds[-1] - base - position
+        if left < 12:
+            header = read_last_header(layout, buffer, position, left)
+        else:
+            header = layout.read_header(buffer, position, base)
         if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
             header = read_foreign(layout, buffer, position, header)
         if header is None:
-            if self._bounds[-1] - base - position < 12:
+            if left < 12:
                 what = "truncated: an element's header is incomplete"
                 raise MalformedDataset(what, base + position)
             return None
@@ -192,6 +295,8 @@ class SequenceScan:
         return start
 
     def _end_item(self, tag: int, position: int, start: int, base: int) -> int:
+        if tag not in ITEM_TAGS:
+            raise MalformedDataset(f"unexpected {shown(tag)}", base + position)
         if self._ends[-1] != _DELIMITED or base + position == self._sequence_end:
             return start  # a delimiter too many, where a length has said all
         self._pop()
@@ -219,7 +324,7 @@ class SequenceScan:
             self._unknown = self.depth
 
     def _push(self, end: int, offset: int) -> None:
-        if self.depth >= 2 * MAX_DEPTH:
+        if self.depth >= _DEEPEST:
             raise MalformedDataset(f"sequences nest deeper than {MAX_DEPTH}", offset)
         bound = end if end != _DELIMITED or not self._bounds else self._bounds[-1]
         self._ends.append(end)
