@@ -8,7 +8,7 @@ from pacs_core.cli.errors import USAGE, report
 from pacs_core.cli.output import complain
 
 _GROUPS = {
-    "index": "Rebuild or verify the index.",
+    "index": "Rebuild or verify the index, and show what contradicts.",
     "config": "Show or check the configuration.",
 }
 _COMMANDS = {
@@ -24,6 +24,7 @@ _COMMANDS = {
     "import": ("importing:import_files", "Put files into this machine's archive."),
     "delete": ("delete:delete", "Delete from this machine's archive."),
     "index rebuild": ("index:rebuild", "Make the index again from the object store."),
+    "index conflicts": ("conflicts:conflicts", "Show what instances contradict, and settle it."),
     "index verify": ("index:verify", "Name every difference between index and object store."),
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),

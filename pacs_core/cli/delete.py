@@ -1,5 +1,6 @@
 """``pacs delete``."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -7,13 +8,22 @@ from cyclopts import Parameter
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError, UsageError
-from pacs_core.cli.keys import UNIQUE_KEYS
+from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.keys import Level as LevelName
-from pacs_core.cli.local import require_archive
+from pacs_core.cli.local import require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, say
 from pacs_core.cli.running import run_async
-from pacs_core.contracts import Level, Origin, Query, UidList
+from pacs_core.contracts import (
+    Condition,
+    InstanceIdentity,
+    InstancePath,
+    Level,
+    Origin,
+    Query,
+    SingleValue,
+    UidList,
+)
 from pacs_core.dimse import is_valid_uid
 
 ORIGIN = Origin("delete")
@@ -26,6 +36,8 @@ def delete(
     study: Uids = None,
     series: Uids = None,
     instance: Uids = None,
+    in_study: str | None = None,
+    of_patient: str | None = None,
     yes: Annotated[bool, Parameter(negative=())] = False,
     options: LocalOptions = LOCAL,
 ) -> None:
@@ -37,6 +49,12 @@ def delete(
     ----------
     study, series, instance
         UIDs of what is to be deleted.
+    in_study
+        Only what is in the study with this UID, where others have the same Series or SOP Instance
+        UID.
+    of_patient
+        Only what has this Patient ID, with ^^^ and its issuer behind it if it has one; may be
+        empty.
     yes
         Do it.
     """
@@ -49,25 +67,49 @@ def delete(
         raise UsageError("give UIDs with --study, --series or --instance")
     if invalid := [uid for uids in wanted.values() for uid in uids if not is_valid_uid(uid)]:
         raise UsageError(f"{invalid[0]!r} is not a UID")
-    queries = [
-        Query(Level.IMAGE, (UidList(UNIQUE_KEYS[level], tuple(uids)),))
+    narrowing = tuple(_narrowing(in_study, of_patient))
+    queries = {
+        level: Query(Level.IMAGE, (UidList(UNIQUE_KEYS[level], tuple(uids)), *narrowing))
         for level, uids in wanted.items()
         if uids
-    ]
+    }
     run_async(_delete, assemble_local(options), queries, yes)
 
 
-async def _delete(assembly: Assembly, queries: list[Query], yes: bool) -> None:
+def _narrowing(in_study: str | None, of_patient: str | None) -> Iterator[Condition]:
+    """Yield the conditions that keep one side of a conflict."""
+    if in_study is not None:
+        yield SingleValue(UNIQUE_KEYS["study"], in_study)
+    if of_patient is not None:
+        yield from patient_conditions(of_patient)
+
+
+async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool) -> None:
+    require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         require_archive(opened)
-        paths = {
-            instance.identity.path
-            for query in queries
-            async for instance in opened.archive.instances(query)
-        }
+        paths: set[InstancePath] = set()
+        for level, query in queries.items():
+            identities = [i.identity async for i in opened.archive.instances(query)]
+            _require_one_study(level, identities)
+            paths.update(identity.path for identity in identities)
         if not paths:
             raise CommandError("the archive holds nothing of that")
         for path in sorted(paths) if yes else ():
             await opened.archive.delete(path, ORIGIN)
     deleted = "deleted" if yes else "would be deleted; add --yes to do it"
     say(f"{count(len(paths), 'instance')} {deleted}")
+
+
+def _require_one_study(level: LevelName, identities: Iterable[InstanceIdentity]) -> None:
+    """Refuse to delete by a UID that names things in several studies."""
+    studies: dict[str, set[str]] = {}
+    for identity in identities:
+        uids = {"series": identity.series_instance_uid, "image": identity.sop_instance_uid}
+        studies.setdefault(uids.get(level, ""), set()).add(identity.study_instance_uid)
+    for uid, found in studies.items():
+        if uid and len(found) > 1:
+            raise CommandError(
+                f"{uid} is in {len(found)} studies: name one of {', '.join(sorted(found))} with "
+                "--in-study"
+            )

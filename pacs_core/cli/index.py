@@ -19,8 +19,9 @@ from pacs_core.archive import (
     verify_index,
 )
 from pacs_core.cli.assembling import assemble_local
+from pacs_core.cli.conflicts import list_conflicts
 from pacs_core.cli.errors import FAILURE, UsageError
-from pacs_core.cli.local import record, require_archive
+from pacs_core.cli.local import record, require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, say
 from pacs_core.cli.progress import Advance, progress
@@ -87,6 +88,7 @@ def verify(
     content: Annotated[bool, Parameter(negative=())] = False,
     rate: float = 100.0,
     restart: Annotated[bool, Parameter(negative=())] = False,
+    consistency: Annotated[bool, Parameter(negative=())] = False,
     options: LocalOptions = LOCAL,
 ) -> int:
     """Name every difference between index and object store.
@@ -102,13 +104,16 @@ def verify(
         Megabytes that are read in a second at most; 0 for no limit.
     restart
         Read all datasets again, also those that were read before an interruption.
+    consistency
+        List also what instances contradict, as ``pacs index conflicts`` does. What was accepted
+        there is no fault.
     """
     if not 0 <= rate < math.inf:
         raise UsageError("--rate is a number of megabytes per second")
     wanted = _Content(rate * 1e6, restart) if content else None
     # What is damaged is named here, and need not be logged as well.
     level = "critical" if content else "warning"
-    return run_async(_verify, assemble_local(options, level), wanted)
+    return run_async(_verify, assemble_local(options, level), wanted, consistency)
 
 
 @frozen
@@ -119,7 +124,8 @@ class _Content:
     restart: bool
 
 
-async def _verify(assembly: Assembly, content: _Content | None) -> int:
+async def _verify(assembly: Assembly, content: _Content | None, consistency: bool) -> int:
+    require_data_directory(assembly)
     faults = duplicates = 0
     async with open_archive(assembly) as opened:
         store, index = require_archive(opened)
@@ -132,8 +138,10 @@ async def _verify(assembly: Assembly, content: _Content | None) -> int:
             duplicates += difference.kind in _NO_FAULT
             if content is not None and difference.kind in _UNSERVED:
                 faults += await _verify_unserved(store, difference)
-    say(f"{count(faults, 'fault')}, {duplicates} set aside")
-    return FAILURE if faults else 0
+        conflicts = await list_conflicts(opened) if consistency else 0
+    found = f", {count(conflicts, 'conflict')}" if consistency else ""
+    say(f"{count(faults, 'fault')}, {duplicates} set aside{found}")
+    return FAILURE if faults or conflicts else 0
 
 
 async def _verify_content(opened: OpenArchive, content: _Content) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pacs_core.cli.errors import UsageError
+from pacs_core.contracts import Condition, Empty, SingleValue
 from pacs_core.dataset import (
     Attributes,
     MutableAttributes,
@@ -17,6 +18,7 @@ Level = Literal["patient", "study", "series", "image"]
 Root = Literal["patient", "study"]
 
 QUERY_RETRIEVE_LEVEL = 0x0008_0052
+_ISSUER = 0x0010_0021
 UNIQUE_KEYS: dict[Level, int] = {
     "image": 0x0008_0018,
     "series": 0x0020_000E,
@@ -24,6 +26,13 @@ UNIQUE_KEYS: dict[Level, int] = {
     "patient": 0x0010_0020,
 }
 """The unique key of each level, the deepest first (PS3.4 C.6.1.1)."""
+
+
+def patient_conditions(name: str) -> tuple[Condition, ...]:
+    """Return the conditions for a patient as conflicts name one: ``ID``, or ``ID^^^ISSUER``."""
+    patient_id, _, issuer = name.partition("^^^")
+    keys = ((UNIQUE_KEYS["patient"], patient_id), (_ISSUER, issuer))
+    return tuple(SingleValue(tag, text) if text else Empty(tag) for tag, text in keys)
 
 
 def parse_keys(typed: Iterable[str]) -> Attributes:

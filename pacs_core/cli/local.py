@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pacs_core.app import OpenArchive
+from pacs_core.app import Assembly, OpenArchive
 from pacs_core.cli.errors import CommandError
-from pacs_core.contracts import AuditEvent, AuditKind, Index, ObjectStore, Origin, Outcome
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    Index,
+    IndexDescriptor,
+    ObjectStore,
+    ObjectStoreDescriptor,
+    Origin,
+    Outcome,
+)
 
 
 def require_archive(opened: OpenArchive) -> tuple[ObjectStore, Index]:
@@ -22,6 +31,23 @@ def require_archive(opened: OpenArchive) -> tuple[ObjectStore, Index]:
             "(pip install pacs-store-filesystem pacs-index-sqlite)"
         )
     return opened.store, opened.index
+
+
+def require_data_directory(assembly: Assembly) -> None:
+    """Look whether there is anything to work on, so that nothing is made by looking.
+
+    Raises
+    ------
+    CommandError
+        The data directory does not exist.
+    """
+    kinds = (ObjectStoreDescriptor, IndexDescriptor)
+    path = assembly.config.settings.data_directory
+    if not path.is_dir() and all(assembly.choose(kind) for kind in kinds):
+        raise CommandError(
+            f"there is no data directory {path}: name that of the node with --data, or with "
+            "data_directory in [node]"
+        )
 
 
 async def record(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pacs_core.archive import ContentCheck, DifferenceKind
 from pacs_core.archive.content_check import Pace
+from pacs_core.contracts import InstancePath
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +78,7 @@ async def test_what_it_had_come_to_may_be_deleted(bench, dataset, decay, origin,
     keys = [row.key async for row in check(bench, path)._instances()]
     path.write_text(json.dumps({"checked": 6, "marks": keys[2:6]}))
     for uid in UIDS[4:6]:
-        await archive.delete(uid, origin)
+        await archive.delete(InstancePath("1.2.3", uid), origin)
     again = check(bench, path)
     assert again.resume()
     assert (await run(again))[1] == len(UIDS) - 6
