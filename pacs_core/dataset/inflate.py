@@ -56,7 +56,8 @@ class Inflater:
         try:
             piece = self._stream.decompress(source, _OUTPUT)
         except zlib.error as error:
-            raise MalformedDataset(f"no deflate stream: {error}", self._length) from error
+            reason = str(error).removeprefix("Error -3 while decompressing data: ")
+            raise MalformedDataset(f"no deflate stream: {reason}", self._length) from error
         self._length += len(piece)
         if self._length > self._max_length:
             what = f"the deflated dataset inflates to more than {self._max_length} bytes"

@@ -43,9 +43,11 @@ def peer(stored) -> str:
 
 @pytest.fixture(scope="module")
 def strict(serve, tmp_path_factory):
-    """A node that refuses queries without the unique keys above, as many peers do."""
+    """A node that refuses queries without the unique keys above, and many matches, as peers do."""
     folder = tmp_path_factory.mktemp("strict")
-    (folder / "pacs.toml").write_text('[plugin.sop-query-retrieve]\nrelational = "strict"\n')
+    (folder / "pacs.toml").write_text(
+        '[plugin.sop-query-retrieve]\nrelational = "strict"\nmax_results = 1\n'
+    )
     arguments = ("--data", str(folder / "data"), "--config", str(folder / "pacs.toml"))
     with serve(*arguments) as server:
         yield server
@@ -309,6 +311,19 @@ def test_a_query_that_finds_nothing_is_done(pacs, peer: str) -> None:
     result = pacs("find", peer, "--level", "series", "-k", "Modality=XC")
     assert (result.code, result.out) == (0, "")
     assert result.err.endswith("at level series only with -k StudyInstanceUID=...\n")
+
+
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+def test_matches_before_a_failure_are_printed(pacs, strict, samples: Path, kind: str) -> None:
+    """PS3.4 Table C.4-1, A700H: there are more than the peer returns."""
+    assert pacs("store", strict.peer, samples / "CT_small.dcm", samples / "rtplan.dcm").code == 0
+    result = pacs("find", strict.peer, "-k", "PatientID", "--format", kind)
+    assert result.code == 1
+    assert "the query failed: A700H" in result.err
+    if kind == "json":
+        assert len(json.loads(result.out)) == 1
+    else:
+        assert len(result.out.splitlines()) == 2
 
 
 def test_find_without_the_keys_above(pacs, peer: str) -> None:

@@ -16,8 +16,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.pixels import apply_color_lut
 
-from pacs_core.dataset import parse_attributes
-from pacs_core.imaging import image_of, native_format
+from pacs_core.dataset import MalformedDataset, parse_attributes
+from pacs_core.imaging import ImageError, image_of, native_format
 from pacs_core.transcoding import StoredFrame
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -567,6 +567,44 @@ def test_whatever_attributes_say_there_is_a_picture_or_a_reason(values, tables, 
     with suppress(RenderError):
         pixels = render(frame, RenderOptions(window)).pixels
         assert (pixels.shape, pixels.dtype) == ((1, 4), np.dtype("u1"))
+
+
+def _everything() -> tuple[StoredFrame, ...]:
+    """Return a grey frame and one with a palette, with all that the renderer looks at."""
+    macro, group = Dataset(), Dataset()
+    macro.VOILUTSequence, macro.WindowCenter = [lut(0, np.arange(16), 8)], [3, 4]
+    macro.WindowWidth, macro.VOILUTFunction = [5, 6], "SIGMOID"
+    group.FrameVOILUTSequence = [macro]
+    more = {f"0x{tag}": value for tag, value in overlay(CROSS, frames=1).items()}
+    grey = frame_of(
+        GREY,
+        ModalityLUTSequence=[lut(0, np.arange(256), 8)],
+        PerFrameFunctionalGroupsSequence=[group],
+        PixelPaddingValue=("US", 100),
+        PresentationLUTShape="INVERSE",
+        **more,
+    )
+    segments = np.array([0, 2, 0, 9, 1, 60, 200, 2, 1, 0, 0])
+    colours = palette(16, 0, [segments] * 3, segmented=True)
+    return grey, frame_of(GREY, **colours)
+
+
+_EVERYTHING = _everything()
+
+
+@given(
+    st.sampled_from(_EVERYTHING),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6),
+    st.sampled_from(["", "auto", "1"]),
+)
+def test_a_damaged_header_gives_a_picture_or_a_reason(frame, damage, window) -> None:
+    header = bytearray(frame.header)
+    for place, value in damage:
+        header[place % len(header)] = value
+    with suppress(MalformedDataset, ImageError, RenderError):
+        attributes = parse_attributes(bytes(header), EXPLICIT)
+        damaged = StoredFrame(frame.data, frame.format, 1, attributes, bytes(header))
+        assert render(damaged, RenderOptions(window, overlays=True)).pixels.dtype == np.dtype("u1")
 
 
 def _text_element(element: int, text: str) -> bytes:

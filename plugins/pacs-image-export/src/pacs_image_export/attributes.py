@@ -134,7 +134,7 @@ class FrameAttributes:
 def raw_value(dataset: Dataset, tag: int) -> bytes:
     """Return the bytes of a value, whatever its VR; none if it is absent or a sequence."""
     # Conversion by VR would fail for values that do not fit it.
-    element = dataset.get_item(tag) if tag in dataset else None
+    element = dataset.get_item(tag, keep_deferred=True)
     value = None if element is None else element.value
     return value if isinstance(value, bytes) else b""
 
