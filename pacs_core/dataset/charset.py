@@ -51,6 +51,7 @@ SPECIFIC_CHARACTER_SETS = (
 """Defined terms of Specific Character Set that are read and written (PS3.3 C.12.1.1.2)."""
 
 _NO_PUNCTUATION = re.compile("[^A-Z0-9]")
+_C1 = re.compile("[\x80-\x9f]")
 _MARK = "\\"
 _ESCAPE_BYTE = ESCAPE.encode()
 _ESCAPES_ONLY = Iso2022(("",))
@@ -168,9 +169,11 @@ def _explain(raw: bytes, vr: str, repertoire: "str | Iso2022") -> str | None:
     if isinstance(repertoire, Iso2022):
         return repertoire.explain(raw, vr)
     try:
-        return raw.decode(repertoire)
+        text = raw.decode(repertoire)
     except UnicodeDecodeError:
         return None
+    # Single-byte sets have no characters from 80H to 9FH (PS3.5 §6.1.2.1), though codecs do.
+    return None if repertoire != "utf_8" and _C1.search(text) else text
 
 
 def encode_text(text: str, vr: str, character_sets: tuple[str, ...]) -> bytes:

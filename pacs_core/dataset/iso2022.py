@@ -124,16 +124,21 @@ class Iso2022:
 
     def explain(self, raw: bytes, vr: str) -> str | None:
         """Decode a value; None if it has bytes to which the named sets give no meaning."""
-        runs = list(self._runs(raw, _DELIMITERS[vr]))
-        if any(element is _UNDECLARED or "\ufffd" in text for element, text in runs):
-            return None
-        return "".join(text for _, text in runs)
+        for loose in (False, True):
+            runs = list(self._runs(raw, _DELIMITERS[vr], loose))
+            if not any(element is _UNDECLARED or "\ufffd" in text for element, text in runs):
+                return "".join(text for _, text in runs)
+        return None
 
-    def _runs(self, raw: bytes, delimiter: re.Pattern[bytes]) -> Iterator[tuple[CodeElement, str]]:
+    def _runs(
+        self, raw: bytes, delimiter: re.Pattern[bytes], loose: bool = False
+    ) -> Iterator[tuple[CodeElement, str]]:
+        """Split a value into runs of one set; if `loose`, any sequence ends two-byte sets."""
         g0, g1 = self._g0, self._assumed
         for part in _ESCAPED.split(raw):
             if designated := _BY_ESCAPE.get(part):
                 g0, g1 = (g0, designated) if designated.high else (designated, g1)
+                g0 = self._g0 if loose and designated.high and g0.wide else g0
                 continue
             # Within two bytes a character there are no delimiters, but control characters.
             for run in (_CONTROLS if g0.wide else delimiter).split(part):
@@ -162,6 +167,10 @@ class Iso2022:
         g0, g1 = self._g0, self._g1
         for character in text:
             element, raw = self._encode_character(character, g1, errors)
+            if element.high and g0.wide:
+                # Many readers have but one set at a time.
+                g0 = self._g0
+                out += g0.escape
             if element.high and element is not g1:
                 g1 = element
                 out += element.escape

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PersonName
 
-from pacs_core.dataset import best_character_set, decode_text, encode_text
+from pacs_core.dataset import (
+    SPECIFIC_CHARACTER_SETS,
+    are_character_sets,
+    best_character_set,
+    decode_text,
+    encode_text,
+)
+from pacs_core.dataset.charset import declare, with_default
 
 JAPANESE = ("", "ISO 2022 IR 87")
 JAPANESE_KATAKANA = ("ISO 2022 IR 13", "ISO 2022 IR 87")
@@ -158,3 +165,88 @@ def test_the_best_set_is_none_then_the_requested_then_utf_8():
     assert best_character_set(japanese, ("ISO_IR 100",)) == ("ISO_IR 192",)
     assert best_character_set(japanese, JAPANESE) == JAPANESE
     assert best_character_set({0x0008_1110: (latin,)}) == ("ISO_IR 192",)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sets", "text"),
+    [
+        # None named: UTF-8 if it is that, else Latin-1, and escape sequences count.
+        ("Müller".encode(), (), "Müller"),
+        ("Müller".encode(), ("ISO_IR 6",), "Müller"),
+        ("Müller".encode(), ("LATIN1",), "Müller"),
+        (b"M\xfcller", ("ISO_IR 6",), "Müller"),
+        (b"\x1b$B;3ED\x1b(B", (), "山田"),
+        # Named, and not what the bytes are.
+        ("山田".encode(), JAPANESE, "山田"),
+        ("山田".encode(), ("ISO_IR 126",), "山田"),
+        # The set is not designated again after a delimiter.
+        (b"\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7", KOREAN, "洪^吉洞"),
+        (b"\xfb\xf3^\xd1\xce", KOREAN, "洪^吉"),
+        # A control character ends two-byte characters (PS3.5 6.1.2.5.3).
+        (b"\x1b$B;3\r\nabc", JAPANESE, "山\r\nabc"),
+        # An escape sequence of G1 where that of G0 was due, as pydicom writes it.
+        (b"\x1b$B;3\x1b-A^\x1b$BED\x1b-A", ("ISO 2022 IR 100", "ISO 2022 IR 87"), "山^田"),
+        # Set and terms spelled in other ways.
+        (b"\x1b$B;3ED\x1b(B", ("ISO 2022 IR 87",), "山田"),
+        (b"\xb3\xdf", ("ISO 2022 IR 13",), "ｳﾟ"),
+    ],
+)
+def test_what_lies_about_its_set_is_read(raw, sets, text):
+    assert decode_text(raw, "PN", sets) == text
+
+
+@pytest.mark.parametrize(
+    ("declared", "raw", "text"),
+    [
+        ((), b"\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"),
+        (("ISO_IR 6",), b"\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"),
+        ((), "ヤマダ".encode(), "ヤマダ"),
+        (("ISO_IR 192",), b"\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"),
+        (("ISO_IR 100",), b"\xd4\xcf\xc0\xde", "ÔÏÀÞ"),
+        (JAPANESE, b"\x8eR\x93c", "山田"),
+    ],
+)
+def test_a_default_explains_what_the_named_sets_do_not(declared, raw, text):
+    """Where none is named, or bytes have no meaning in those that are; UTF-8 comes first."""
+    assert decode_text(raw, "PN", with_default(declared, ("ISO_IR 13",))) == text
+    assert declare(with_default((), ("ISO_IR 13",)), declared) == with_default(
+        declared, ("ISO_IR 13",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("requested", "text", "used"),
+    [
+        (("ISO_IR 6",), "Müller", ("ISO_IR 192",)),
+        (("ISO_IR 999",), "Müller", ("ISO_IR 192",)),
+        (("LATIN1",), "Müller", ("ISO_IR 192",)),
+        (("ISO 2022 IR 6",), "Müller", ("ISO_IR 192",)),
+        (("iso-ir 100",), "Müller", ("ISO_IR 100",)),
+        (("ISO 2022 IR 100",), "Müller", ("ISO_IR 100",)),
+        (("ISO_IR 100", "ISO_IR 87"), "山", ("ISO 2022 IR 100", "ISO 2022 IR 87")),
+        (("ISO 2022 IR 87",), "山", ("", "ISO 2022 IR 87")),
+        (("ISO_IR 13",), "ﾔﾏﾀﾞ", ("ISO_IR 13",)),
+        (("ISO_IR 13",), "表", ("ISO_IR 192",)),
+        (("ISO_IR 13",), "¥ﾔ", ("ISO_IR 192",)),
+        (("ISO_IR 13",), "~ﾔ", ("ISO_IR 192",)),
+        (("", "ISO 2022 IR 149"), "뢔", ("ISO_IR 192",)),
+        (("", "ISO 2022 IR 100"), "\x1b$Bé", ("ISO_IR 192",)),
+        (("GBK",), "€é誠", ("ISO_IR 192",)),
+    ],
+)
+def test_a_set_is_used_that_expresses_the_text_and_named_in_its_defined_term(requested, text, used):
+    assert best_character_set({0x0010_0010: (text,)}, requested) == used
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.sampled_from([(term,) for term in SPECIFIC_CHARACTER_SETS]),
+    st.lists(st.sampled_from(SPECIFIC_CHARACTER_SETS), max_size=3),
+    st.sampled_from(["PN", "LO", "UT"]),
+)
+def test_what_is_written_is_read_back(text, first, more, vr):
+    """Whatever is asked for: strict writing, lenient reading, and the label between them."""
+    tag = {"PN": 0x0010_0010, "LO": 0x0008_1030, "UT": 0x0040_A160}[vr]
+    terms = best_character_set({tag: (text,)}, (*first, *more))
+    assert not terms or are_character_sets(terms)
+    assert decode_text(encode_text(text, vr, terms), vr, terms) == text or text.isascii()
