@@ -161,6 +161,7 @@ def test_two_quotation_marks():
     """PS3.4 C.2.2.2.7: negotiated they mean what is empty, else they may be text as well."""
     assert condition(ID, '""', empty_values=True) == Empty(ID)
     assert condition(ID, '""') == AnyOf(ID, (Empty(ID), SingleValue(ID, '""')))
+    assert condition(NAME, '""') == AnyOf(NAME, (Empty(NAME), SingleValue(NAME, '""')))
     assert condition(DATE, '""') == Empty(DATE)
 
 

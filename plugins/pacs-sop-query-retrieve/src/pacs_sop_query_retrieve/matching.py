@@ -141,7 +141,7 @@ class Matching:
     def _empty(self, tag: int, vr: str) -> Condition:
         """Match what is empty (PS3.4 C.2.2.2.7)."""
         empty = Empty(tag)
-        if self.empty_values or vr not in _WILDCARD_VRS:
+        if self.empty_values or vr not in _WILDCARD_VRS | {"PN"}:
             return empty
         return AnyOf(tag, (empty, SingleValue(tag, EMPTY_VALUE)))
 
