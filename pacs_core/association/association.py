@@ -4,20 +4,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import anyio
+from attrs import evolve
 
 from pacs_core.association.engine import Engine
-from pacs_core.association.errors import AssociationError, NoContextError
+from pacs_core.association.errors import AssociationError
+from pacs_core.association.exchange import decode, encode, event_report, exchange, find_context
 from pacs_core.association.invocations import Invocation
 from pacs_core.association.performances import Serve
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, Response
-from pacs_core.dataset import (
-    Attributes,
-    best_character_set,
-    encode_attributes,
-    parse_attributes,
-)
+from pacs_core.dataset import Attributes
 from pacs_core.dimse import (
     Command,
     CommandField,
@@ -45,11 +42,14 @@ async def refuse_requests(operation: PerformedOperation) -> Response:
 
 
 class Association:
-    """What :func:`connect` gives. Methods may be called from many tasks at once.
+    """An association from :func:`connect`. Methods may be called from many tasks at once.
 
     Every method that talks to the peer raises :class:`AssociationError` if the association
     ends before the answer is there, and :class:`NoContextError` if no presentation context was
     accepted for the SOP class. A DIMSE status that means failure is no exception: look at it.
+
+    The methods of DIMSE-N use the presentation context of their SOP class, or of `negotiated_as`: a
+    Meta SOP Class (PS3.4 H.3.2), or another of the same service.
 
     Attributes
     ----------
@@ -73,32 +73,42 @@ class Association:
         return self.info.contexts
 
     def context(
-        self, sop_class_uid: str, transfer_syntax_uid: str | None = None
+        self, sop_class_uid: str, transfer_syntax_uid: str | None = None, *, scp: bool = False
     ) -> AcceptedContext:
-        """Return an accepted context in which this side is SCU of a SOP class.
+        """Return an accepted context in which this side is SCU of a SOP class, or else its SCP.
+
+        Parameters
+        ----------
+        sop_class_uid : str
+        transfer_syntax_uid : str, optional
+            Any by default.
+        scp : bool
+            Whether this side is to be the SCP (PS3.7 D.3.3.4).
 
         Raises
         ------
         NoContextError
             There is none.
         """
-        for context in self.contexts.values():
-            if (
-                context.abstract_syntax == sop_class_uid
-                and context.scu
-                and transfer_syntax_uid in (None, context.transfer_syntax)
-            ):
-                return context
-        syntax = f" in transfer syntax {transfer_syntax_uid}" if transfer_syntax_uid else ""
-        raise NoContextError(
-            f"the peer accepted no presentation context for {sop_class_uid}{syntax}"
+        return find_context(
+            self.contexts,
+            sop_class_uid,
+            requestor_is_scu=not scp,
+            transfer_syntax_uid=transfer_syntax_uid,
         )
 
     async def serve(self, operation: PerformedOperation) -> Response:
         """Answer a request of the peer; the engine calls this."""
-        is_store = operation.command.field is CommandField.C_STORE_RQ
-        if is_store and self._receive is not None and operation.context.scp:
+        field, context = operation.command.field, operation.context
+        if field is CommandField.C_STORE_RQ and self._receive is not None and context.scp:
             return Response(await self._receive(operation))
+        has_role = context.scu if field.is_sent_by_scp else context.scp
+        if not has_role and self._serve_others is not refuse_requests:
+            role = "SCU" if field.is_sent_by_scp else "SCP"
+            raise DimseError(
+                Status.UNRECOGNIZED_OPERATION,
+                f"the requestor is not {role} of {context.abstract_syntax} (PS3.7 D.3.3.4)",
+            )
         return await self._serve_others(operation)
 
     async def abort(self, reason: str = "requested") -> None:
@@ -219,46 +229,53 @@ class Association:
         sop_instance_uid: str,
         event_type_id: int,
         information: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
     ) -> tuple[Command, Attributes | None]:
-        """Report an event about a SOP instance (PS3.7 §10.1.1)."""
-        return await self._affect(
-            CommandField.N_EVENT_REPORT_RQ,
-            sop_class_uid,
-            sop_instance_uid,
-            information,
-            event_type_id=event_type_id,
-        )
+        """Report an event about a SOP instance of which this side is SCP (PS3.7 §10.1.1)."""
+        command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
+        return await self._exchange(command, information, negotiated_as or sop_class_uid)
 
     async def n_create(
         self,
         sop_class_uid: str,
         sop_instance_uid: str | None = None,
         attributes: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
     ) -> tuple[Command, Attributes | None]:
         """Create a SOP instance (PS3.7 §10.1.5)."""
-        return await self._affect(
-            CommandField.N_CREATE_RQ, sop_class_uid, sop_instance_uid, attributes
+        command = Command(
+            field=CommandField.N_CREATE_RQ,
+            affected_sop_class_uid=sop_class_uid,
+            affected_sop_instance_uid=sop_instance_uid,
         )
+        return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
 
     async def n_get(
-        self, sop_class_uid: str, sop_instance_uid: str, tags: tuple[int, ...] = ()
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        tags: tuple[int, ...] = (),
+        *,
+        negotiated_as: str | None = None,
     ) -> tuple[Command, Attributes | None]:
         """Get attributes of a SOP instance; all of them without `tags` (PS3.7 §10.1.2)."""
-        return await self._request(
-            CommandField.N_GET_RQ,
-            sop_class_uid,
-            sop_instance_uid,
-            None,
-            attribute_identifier_list=tags,
-        )
+        request = _request(CommandField.N_GET_RQ, sop_class_uid, sop_instance_uid)
+        command = evolve(request, attribute_identifier_list=tags)
+        return await self._exchange(command, None, negotiated_as or sop_class_uid)
 
     async def n_set(
-        self, sop_class_uid: str, sop_instance_uid: str, attributes: Attributes
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        attributes: Attributes,
+        *,
+        negotiated_as: str | None = None,
     ) -> tuple[Command, Attributes | None]:
         """Set attributes of a SOP instance (PS3.7 §10.1.3)."""
-        return await self._request(
-            CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid, attributes
-        )
+        command = _request(CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid)
+        return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
 
     async def n_action(
         self,
@@ -266,65 +283,28 @@ class Association:
         sop_instance_uid: str,
         action_type_id: int,
         information: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
     ) -> tuple[Command, Attributes | None]:
         """Request an action on a SOP instance (PS3.7 §10.1.4)."""
-        return await self._request(
-            CommandField.N_ACTION_RQ,
-            sop_class_uid,
-            sop_instance_uid,
-            information,
-            action_type_id=action_type_id,
-        )
+        request = _request(CommandField.N_ACTION_RQ, sop_class_uid, sop_instance_uid)
+        command = evolve(request, action_type_id=action_type_id)
+        return await self._exchange(command, information, negotiated_as or sop_class_uid)
 
     async def n_delete(
-        self, sop_class_uid: str, sop_instance_uid: str
+        self, sop_class_uid: str, sop_instance_uid: str, *, negotiated_as: str | None = None
     ) -> tuple[Command, Attributes | None]:
         """Delete a SOP instance (PS3.7 §10.1.6)."""
-        return await self._request(CommandField.N_DELETE_RQ, sop_class_uid, sop_instance_uid, None)
+        command = _request(CommandField.N_DELETE_RQ, sop_class_uid, sop_instance_uid)
+        return await self._exchange(command, None, negotiated_as or sop_class_uid)
 
     # --- common to all
 
-    async def _affect(
-        self,
-        field: CommandField,
-        sop_class_uid: str,
-        sop_instance_uid: str | None,
-        attributes: Attributes | None,
-        **arguments: int,
-    ) -> tuple[Command, Attributes | None]:
-        command = Command(
-            field=field,
-            affected_sop_class_uid=sop_class_uid,
-            affected_sop_instance_uid=sop_instance_uid,
-            has_dataset=attributes is not None,
-            **arguments,  # type: ignore[arg-type]
-        )
-        return await self._exchange(sop_class_uid, command, attributes)
-
-    async def _request(
-        self,
-        field: CommandField,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        attributes: Attributes | None,
-        **arguments: int | tuple[int, ...],
-    ) -> tuple[Command, Attributes | None]:
-        command = Command(
-            field=field,
-            requested_sop_class_uid=sop_class_uid,
-            requested_sop_instance_uid=sop_instance_uid,
-            has_dataset=attributes is not None,
-            **arguments,  # type: ignore[arg-type]
-        )
-        return await self._exchange(sop_class_uid, command, attributes)
-
     async def _exchange(
-        self, sop_class_uid: str, command: Command, attributes: Attributes | None
+        self, command: Command, attributes: Attributes | None, abstract_syntax: str
     ) -> tuple[Command, Attributes | None]:
-        context = self.context(sop_class_uid)
-        dataset = None if attributes is None else self._encode(attributes, context)
-        response, answer = await self._call(context, command, dataset)
-        return response, self._decode(answer, context)
+        context = self.context(abstract_syntax, scp=command.field.is_sent_by_scp)
+        return await exchange(self.engine, context, command, attributes, self._character_set)
 
     async def _call(
         self, context: AcceptedContext, command: Command, dataset: DatasetSource | None = None
@@ -336,14 +316,14 @@ class Association:
         self, command: Command, identifier: Attributes
     ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
         context = self.context(command.affected_sop_class_uid or "")
-        dataset = self._encode(identifier, context)
+        dataset = encode(identifier, context, self._character_set)
         invocation = await self.engine.invoke(context.id, command, dataset)
         final = False
         try:
             while not final:
                 response, answer = await invocation.response()
                 final = category(response.status or 0) is not StatusCategory.PENDING
-                yield response, self._decode(answer, context)
+                yield response, decode(answer, context, self._character_set)
         finally:
             if not final and not self.engine.end_reason:
                 await self._cancel(invocation)
@@ -357,14 +337,10 @@ class Association:
         with suppress(AssociationError), anyio.move_on_after(_CANCEL_GRACE, shield=True):
             await self.engine.cancel(invocation)
 
-    def _encode(self, attributes: Attributes, context: AcceptedContext) -> bytes:
-        wanted = self._character_set or ("ISO_IR 192",)
-        character_set = best_character_set(attributes, wanted) or wanted
-        return encode_attributes(attributes, context.transfer_syntax, character_set)
 
-    def _decode(self, dataset: bytes | None, context: AcceptedContext) -> Attributes | None:
-        if dataset is None:
-            return None
-        return parse_attributes(
-            dataset, context.transfer_syntax, default_character_set=self._character_set
-        )
+def _request(field: CommandField, sop_class_uid: str, sop_instance_uid: str) -> Command:
+    return Command(
+        field=field,
+        requested_sop_class_uid=sop_class_uid,
+        requested_sop_instance_uid=sop_instance_uid,
+    )

@@ -2,16 +2,17 @@
 
 from typing import Protocol
 
+from pacs_core.association.exchange import MessageSender, event_report, exchange, find_context
 from pacs_core.association.incoming import IncomingDataset
-from pacs_core.association.invocations import Invocation
 from pacs_core.association.sender import DatasetSource
-from pacs_core.contracts import AssociationInfo, Operation, Response
+from pacs_core.contracts import AssociationInfo, Link, Operation, Response
+from pacs_core.dataset import Attributes
 from pacs_core.dimse import Command, CommandField, Priority
 from pacs_core.upper_layer import AcceptedContext
 
 
-class Messenger(Protocol):
-    """What an operation needs of its association."""
+class Messenger(MessageSender, Protocol):
+    """The engine of an association, as an operation sees it."""
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer asked for the operation to be cancelled."""
@@ -19,10 +20,40 @@ class Messenger(Protocol):
     async def send_response(self, context_id: int, request: Command, response: Response) -> None:
         """Send a response."""
 
-    async def invoke(
-        self, context_id: int, command: Command, dataset: DatasetSource | None
-    ) -> Invocation:
-        """Send a request of our own."""
+
+class RequestorLink(Link):
+    """The way back to the requestor.
+
+    Parameters
+    ----------
+    association : AssociationInfo
+    sender : MessageSender
+    """
+
+    def __init__(self, association: AssociationInfo, sender: MessageSender) -> None:
+        self.association = association
+        self._sender = sender
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the association is over."""
+        return bool(self._sender.end_reason)
+
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """See base."""
+        context = find_context(
+            self.association.contexts, negotiated_as or sop_class_uid, requestor_is_scu=True
+        )
+        command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
+        return await exchange(self._sender, context, command, information)
 
 
 class PerformedOperation(Operation):
@@ -43,6 +74,11 @@ class PerformedOperation(Operation):
         self.association = association
         self.dataset = dataset
         self._messenger = messenger
+
+    @property
+    def link(self) -> Link:
+        """The association, for messages to the requestor."""
+        return RequestorLink(self.association, self._messenger)
 
     @property
     def cancelled(self) -> bool:

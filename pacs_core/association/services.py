@@ -127,10 +127,12 @@ class Services:
     async def serve(self, operation: Operation) -> Response:
         """Perform a request that came in: check the roles, ask authorizers, then the provider."""
         offer = self.offers[operation.context.abstract_syntax]
-        if not operation.context.scu:
+        context, by_scp = operation.context, operation.command.field.is_sent_by_scp
+        if not (context.scp if by_scp else context.scu):
             raise DimseError(
                 Status.UNRECOGNIZED_OPERATION,
-                "by role selection the requestor is not SCU of this SOP class",
+                "by role selection the requestor is not "
+                f"{'SCP' if by_scp else 'SCU'} of this SOP class",
             )
         if self.authorizers:
             await self._authorize(operation)
@@ -169,7 +171,13 @@ class Services:
                 logger.exception("observer %s failed", type(observer).__qualname__)
 
     async def tell_ended(self, association: AssociationInfo, reason: str) -> None:
-        """Tell observers of an association that has ended."""
+        """Tell observers, and providers whose SOP classes were accepted, that it has ended."""
+        uids = {context.abstract_syntax for context in association.contexts.values()}
+        for provider in {self.offers[uid].provider for uid in uids if uid in self.offers}:
+            try:
+                await provider.association_ended(association, reason)
+            except Exception:
+                logger.exception("%s.association_ended failed", type(provider).__qualname__)
         for observer in self.observers:
             try:
                 await observer.ended(association, reason)

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
+from pacs_core.dataset import Attributes
 from pacs_core.dimse import Command
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
 
@@ -126,6 +127,56 @@ class AssociationInfo:
     maximum_length: int = 0
 
 
+class Link(ABC):
+    """The association that a request came on, for messages towards its requestor.
+
+    A provider may keep it when it has answered: Storage Commitment, for one, reports on the same
+    association as long as the requestor holds it open (PS3.4 J.3.3). Its methods raise once the
+    association has ended; :meth:`ServiceProvider.association_ended` tells when that is.
+    """
+
+    association: AssociationInfo
+
+    @property
+    @abstractmethod
+    def has_ended(self) -> bool:
+        """Whether the association is over."""
+
+    @abstractmethod
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """Report an event about a SOP instance to the requestor (PS3.7 §10.1.1).
+
+        Parameters
+        ----------
+        sop_class_uid, sop_instance_uid : str
+        event_type_id : int
+        information : Attributes, optional
+            Event Information, to be encoded in the context's transfer syntax.
+        negotiated_as : str, optional
+            UID of the SOP class whose presentation context is used, if that is another: a Meta
+            SOP Class (PS3.4 H.3.2), or one of the UPS SOP Classes.
+
+        Returns
+        -------
+        (Command, Attributes or None)
+            The response, and its Event Reply.
+
+        Raises
+        ------
+        AssociationError
+            Of ``pacs_core.association``: the association has ended, or ends before the answer; or
+            no presentation context was accepted in which the requestor is SCU of the SOP class.
+        """
+
+
 class Operation(ABC):
     """One request, and the means to work on it."""
 
@@ -134,6 +185,11 @@ class Operation(ABC):
     association: AssociationInfo
     dataset: DatasetStream
     """Empty if the request has no dataset."""
+
+    @property
+    @abstractmethod
+    def link(self) -> Link:
+        """The association, for messages to the requestor, also after the final response."""
 
     @property
     @abstractmethod
@@ -193,6 +249,19 @@ class ServiceProvider(Component, ABC):
     @abstractmethod
     async def handle(self, operation: Operation) -> Response:
         """Work on a request; called in a task of its own, cancelled when the association ends."""
+
+    async def association_ended(self, association: AssociationInfo, reason: str) -> None:
+        """Take note that an association on which this provider may have served is over.
+
+        Called once, after the last operation was cancelled, if a presentation context for one of
+        the provider's SOP classes was accepted.
+
+        Parameters
+        ----------
+        association : AssociationInfo
+        reason : str
+            For logs.
+        """
 
     def negotiate(self, sop_class_uid: str, application_information: bytes) -> bytes | None:
         """Answer SOP class extended negotiation (PS3.7 D.3.3.5); None leaves it unanswered."""

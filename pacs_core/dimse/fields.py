@@ -33,6 +33,11 @@ class CommandField(IntEnum):
     N_DELETE_RQ = 0x0150
     N_DELETE_RSP = 0x8150
 
+    @property
+    def is_sent_by_scp(self) -> bool:
+        """Whether the SCP sends this request: N-EVENT-REPORT alone does (PS3.7 §7.5.2)."""
+        return self is CommandField.N_EVENT_REPORT_RQ
+
 
 class Priority(IntEnum):
     """Values of Priority (0000,0700) (PS3.7 §E.1)."""

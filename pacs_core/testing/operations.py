@@ -18,12 +18,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from pacs_core.association import AssociationAbortedError
 from pacs_core.contracts import (
     AssociationInfo,
     AuditEvent,
     AuditFailedError,
     AuditTrail,
     DatasetStream,
+    Link,
     Node,
     NodeSettings,
     Operation,
@@ -31,7 +33,8 @@ from pacs_core.contracts import (
     Response,
     ServiceProvider,
 )
-from pacs_core.dimse import Command, DimseError, Status
+from pacs_core.dataset import Attributes
+from pacs_core.dimse import Command, CommandField, DimseError, Status
 from pacs_core.testing.memory_archive import MemoryArchive
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
 
@@ -120,6 +123,56 @@ class SentStore:
     move_originator: tuple[str, int] | None
 
 
+@frozen
+class SentReport:
+    """An N-EVENT-REPORT that a provider sent."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    event_type_id: int
+    information: Attributes | None
+    negotiated_as: str | None
+
+
+@define
+class MemoryLink(Link):
+    """Collects what is reported to the requestor, which answers 0000H.
+
+    Attributes
+    ----------
+    association : AssociationInfo
+    reports : list of SentReport
+    ended : bool
+        Whether the association is over.
+    """
+
+    association: AssociationInfo
+    reports: list[SentReport] = field(factory=list)
+    ended: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the association is over."""
+        return self.ended
+
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Attributes | None = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> tuple[Command, Attributes | None]:
+        """Note a report."""
+        if self.ended:
+            raise AssociationAbortedError("the association has ended")
+        self.reports.append(
+            SentReport(sop_class_uid, sop_instance_uid, event_type_id, information, negotiated_as)
+        )
+        return Command(field=CommandField.N_EVENT_REPORT_RSP, status=0), None
+
+
 @define
 class MemoryOperation(Operation):
     """A request and everything that is answered to it.
@@ -138,6 +191,7 @@ class MemoryOperation(Operation):
         How the requestor answers C-STORE sub-operations; by SOP Instance UID, else 0000H.
     pending, stores : list
         What was sent.
+    link : MemoryLink
     """
 
     command: Command
@@ -148,6 +202,11 @@ class MemoryOperation(Operation):
     store_status: int | Mapping[str, int] = 0
     pending: list[SentPending] = field(factory=list)
     stores: list[SentStore] = field(factory=list)
+    link: MemoryLink = field()
+
+    @link.default
+    def _own_link(self) -> MemoryLink:
+        return MemoryLink(self.association)
 
     @context.default
     def _own_context(self) -> AcceptedContext:
