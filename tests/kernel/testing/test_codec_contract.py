@@ -38,6 +38,11 @@ class DropsABit(Sound):
         return evolve(encoded, data=zlib.compress(bytes([data[0] & 0xFE]) + data[1:]))
 
 
+class DropsLowBits(Sound):
+    def encode(self, data, frame, options):
+        return super().encode(bytes(byte & 0xFE for byte in data), frame, options)
+
+
 class SwapsSigned(Sound):
     def decode(self, codestream, frame):
         return evolve(super().decode(codestream, frame), format=evolve(frame, is_signed=False))
@@ -141,7 +146,7 @@ class TestLossy(CodecContract):
         (LevelsAnOddPixel, "test_frames_with_structure_come_back"),
         (RemembersAFrame, "test_frames_with_structure_come_back"),
         (CutsWhatIsLarge, "test_frames_of_odd_sizes_come_back"),
-        (DropsABit, "test_ultrasound_comes_back"),
+        (DropsLowBits, "test_ultrasound_comes_back"),
         (FormatByContent, "test_the_format_is_not_touched_by_a_uniform_frame"),
     ],
 )
