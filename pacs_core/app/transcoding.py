@@ -43,7 +43,8 @@ async def open_transcoder(
         The configuration names codecs that are not there.
     """
     settings = assembly.config.transcoding
-    planner = Planner(assembly.codecs(), TransferPolicy(preferred=settings.preferred_uids))
+    default = TransferPolicy(preferred=settings.preferred_uids)
+    planner = Planner(assembly.codecs(), default, settings.verify)
     workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers), started)
     async with task_group() as tasks:
         await workers.start(tasks)

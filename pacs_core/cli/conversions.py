@@ -9,12 +9,13 @@ from attrs import frozen
 
 from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import task_group
+from pacs_core.cli.errors import NOT_LOSSLESS
 from pacs_core.cli.files import DicomFile, Found, inspected, walk
 from pacs_core.cli.progress import progress
 from pacs_core.cli.tally import Tally
 from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.config import check_ae_title
-from pacs_core.contracts import Action, Plan, TranscodingError
+from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError
 from pacs_core.dataset import file_meta, short_name_of
 from pacs_core.transcoding import (
     FileConversion,
@@ -69,6 +70,7 @@ class Conversions:
             self.wanted.transfer_syntax_uid,
             self.wanted.options,
             new_uid=self.wanted.new_uid,
+            verify=self.wanted.verify,
         )
         if plan.action is Action.REFUSE:
             to = short_name_of(self.wanted.transfer_syntax_uid)
@@ -94,6 +96,8 @@ class Conversions:
         try:
             work.target.parent.mkdir(parents=True, exist_ok=True)
             await convert_file(self.transcoder, self._conversion(work))
+        except VerificationError as error:
+            self.tally.failed(work.file.path, str(error), NOT_LOSSLESS)
         except TranscodingError as error:
             self.tally.failed(work.file.path, str(error))
         except OSError as error:

@@ -49,6 +49,7 @@ def convert(
     *,
     transfer_syntax: Annotated[str, Parameter(name=["--transfer-syntax", "-t"])],
     overwrite: Annotated[bool, Parameter(negative=())] = False,
+    verify: Annotated[bool, Parameter(negative="--no-verify")] = True,
     lossy: LossyOptions = _NOTHING_LOST,
     verbose: VerboseOption = False,
     config: ConfigOption = None,
@@ -72,8 +73,11 @@ def convert(
         Its UID, its name in PS3.6, or a short name: "JPEG 2000 Lossless", rle, explicit.
     overwrite
         Replace files that exist; also the source itself.
+    verify
+        Decode again what was encoded without loss, by another library where there is one, and
+        compare all samples. A file that is not the same is not written; the exit code is then 5.
     """
-    wanted = _wanted(transfer_syntax, lossy, overwrite)
+    wanted = _wanted(transfer_syntax, lossy, overwrite, verify)
     with started_early(_EARLY if source.is_dir() else 1) as started:
         # All that these need takes so long to import that the codec processes start meanwhile.
         from pacs_core.cli.assembling import load_assembly
@@ -87,7 +91,7 @@ def convert(
         return run_async(convert_all, assembly, source, target, wanted, started, verbose)
 
 
-def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
+def _wanted(name: str, lossy: LossyOptions, overwrite: bool, verify: bool) -> Wanted:
     try:
         uid = transfer_syntax_uid(name)
     except ValueError as error:
@@ -102,7 +106,7 @@ def _wanted(name: str, lossy: LossyOptions, overwrite: bool) -> Wanted:
             f"{short_name_of(uid)} is lossless: --quality, --ratio and --lossy are for lossy ones"
         )
     options = EncodeOptions(lossy.quality, lossy.ratio)
-    return Wanted(uid, options, lossy.new_uid, overwrite, asked)
+    return Wanted(uid, options, lossy.new_uid, overwrite, asked, verify)
 
 
 def _check_lossless(uid: str) -> None:

@@ -7,10 +7,11 @@
 | 2 | The command line or the configuration is wrong; nothing was done. |
 | 3 | There was nothing to do: nothing matches what was to be retrieved, or no file can be sent. |
 | 4 | A query was cut at --limit: there are more matches. |
+| 5 | A conversion would have lost something: that file was not written, whatever else failed. |
 | 130 | Interrupted. |
 | 141 | Nobody reads standard output any more. |
 
-The first of 2, 1, 4 and 3 that is true.
+The first of 2, 5, 1, 4 and 3 that is true.
 """
 
 import logging
@@ -28,6 +29,9 @@ NOTHING = 3
 
 LIMITED = 4
 """There is more than --limit let through."""
+
+NOT_LOSSLESS = 5
+"""A conversion would have lost something, and what it made was not kept."""
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -22,20 +22,24 @@ class Tally:
         Whether files that are skipped are named.
     outcomes : Counter of str
         By outcome, as the summary names them.
+    exit_code : int
+        That of the worst failure.
     """
 
     advance: Advance
     verbose: bool = False
     outcomes: Counter[str] = field(factory=Counter)
+    exit_code: int = 0
 
     def done(self, outcome: str) -> None:
         """Count a file."""
         self.outcomes[outcome] += 1
         self.advance(1)
 
-    def failed(self, path: Path, reason: str) -> None:
+    def failed(self, path: Path, reason: str, exit_code: int = FAILURE) -> None:
         """Count a file and say why it failed."""
         self.done("failed")
+        self.exit_code = max(self.exit_code, exit_code)
         complain(f"{path}: {reason}")
 
     def warned(self, path: Path, outcome: str, warning: str) -> None:
@@ -59,8 +63,8 @@ class Tally:
         others = {name: n for name, n in sorted(self.outcomes.items()) if name != done}
         parts = [f"{count(self.outcomes[done], 'instance')} {done}"]
         say(", ".join([*parts, *(f"{n} {name}" for name, n in others.items())]))
-        if self.outcomes["failed"]:
-            return FAILURE
+        if self.exit_code:
+            return self.exit_code
         if not sum(self.outcomes.values()) - self.outcomes["skipped"]:
             return complain_of_nothing(self.outcomes["skipped"], self.verbose)
         return 0

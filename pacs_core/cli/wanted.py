@@ -20,6 +20,8 @@ class Wanted:
     overwrite : bool
     lossy : bool
         Whether anything may be lost.
+    verify : bool
+        Whether it is proven that nothing is lost, where nothing should be.
     """
 
     transfer_syntax_uid: str
@@ -27,6 +29,7 @@ class Wanted:
     new_uid: bool
     overwrite: bool
     lossy: bool
+    verify: bool = True
 
 
 def loss(uid: str) -> str:

@@ -157,6 +157,7 @@ from pacs_core.contracts.transcoding import (
     Plan,
     Transcoder,
     TranscodingError,
+    VerificationError,
 )
 
 __all__ = [
@@ -265,6 +266,7 @@ __all__ = [
     "TranscodingError",
     "TransferPolicy",
     "UidList",
+    "VerificationError",
     "Wildcard",
     "WorkerInfo",
     "archive_offset",

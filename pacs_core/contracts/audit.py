@@ -42,6 +42,8 @@ class AuditKind(Enum):
     INSTANCE_HEALED = "instance-healed"
     FLUSH = "flush"
     SPACE = "space"
+    COMPRESSION_REJECTED = "compression-rejected"
+    """What was compressed to be stored did not come back the same: it is stored as it came."""
 
 
 class Outcome(Enum):

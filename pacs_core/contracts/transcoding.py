@@ -22,6 +22,10 @@ class TranscodingError(Exception):
     """A dataset cannot be converted; the message says where and why. Nothing may be sent of it."""
 
 
+class VerificationError(TranscodingError):
+    """What was encoded without loss, as it should be, is not what comes back of it."""
+
+
 class Action(Enum):
     """What becomes of an instance on its way to a peer."""
 
@@ -54,6 +58,9 @@ class Plan:
     recompress : bool
         The encoder takes codestreams as they are stored, and no pixel changes: see
         :meth:`Codec.recompress`.
+    verify : bool
+        It is proven that nothing was lost, by decoding again what is encoded. Only for what is
+        lossless; set it on a plan with `attrs.evolve`.
     """
 
     action: Action
@@ -65,6 +72,7 @@ class Plan:
     options: EncodeOptions = field(factory=EncodeOptions)
     new_uid: bool = False
     recompress: bool = False
+    verify: bool = False
 
     def sop_instance_uid(self, stored: str) -> str:
         """Return the SOP Instance UID under which an instance goes out.
@@ -125,6 +133,9 @@ class Transcoder(ABC):
 
         Raises
         ------
+        VerificationError
+            Before the first chunk of an image: it was to be verified that nothing is lost, and
+            that failed.
         TranscodingError
             On iteration, where possible before the first chunk.
         """

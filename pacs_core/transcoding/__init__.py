@@ -2,6 +2,7 @@
 
 from pacs_core.transcoding.errors import (
     CodecCrashedError,
+    CodecKilledError,
     CodecMemoryError,
     CodecTimeoutError,
 )
@@ -23,6 +24,7 @@ from pacs_core.transcoding.workers import CodecWorkers
 __all__ = [
     "CodecChoiceError",
     "CodecCrashedError",
+    "CodecKilledError",
     "CodecMemoryError",
     "CodecTable",
     "CodecTimeoutError",

@@ -38,7 +38,8 @@ from pacs_core.imaging import (
     native_format,
     native_length,
 )
-from pacs_core.transcoding.messages import ConvertedFrame, Job
+from pacs_core.transcoding.deflation import verified_deflation
+from pacs_core.transcoding.messages import Coders, ConvertedFrame, Job
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset, inflated
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
@@ -82,8 +83,7 @@ def converted(
     plan: Plan,
     dataset: AsyncIterable[Buffer],
     conveyor: FrameConverter,
-    decoder: bytes,
-    encoder: bytes,
+    coders: Coders,
     *,
     max_in_memory: int = MAX_IN_MEMORY,
 ) -> AsyncIterator[Buffer]:
@@ -95,20 +95,26 @@ def converted(
         To transcode.
     dataset : async iterable of bytes-like
     conveyor : FrameConverter
-    decoder, encoder : bytes
-        As a `Job` has them.
+    coders : Coders
     max_in_memory : int
         Bytes of codestreams after which further ones wait in a temporary file.
     """
     source, target = encoding_of(plan.source), encoding_of(plan.target)
     if not (source.encapsulated or target.encapsulated):
-        return recoded(plan.source, plan.target, dataset)
+        return _recoded(plan, plan.source, dataset)
     read = SourceDataset(plan.source, dataset)
-    conversion = ImageConversion(plan, read, conveyor, decoder, encoder, max_in_memory)
+    conversion = ImageConversion(plan, read, conveyor, coders, max_in_memory)
     pieces = conversion.chunks()
     if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
         return pieces
-    return recoded(EXPLICIT_VR_LITTLE_ENDIAN, plan.target, pieces)
+    return _recoded(plan, EXPLICIT_VR_LITTLE_ENDIAN, pieces)
+
+
+def _recoded(plan: Plan, source: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    """Convert the encoding of all elements, and verify what is deflated if that is planned."""
+    if not (plan.verify and encoding_of(plan.target).deflated):
+        return recoded(source, plan.target, chunks)
+    return verified_deflation(recoded(source, EXPLICIT_VR_LITTLE_ENDIAN, chunks))
 
 
 async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
@@ -136,8 +142,7 @@ class ImageConversion:
     plan : Plan
     source : SourceDataset
     conveyor : FrameConverter
-    decoder, encoder : bytes
-        As a `Job` has them.
+    coders : Coders
     max_in_memory : int
         As `converted` has it.
     """
@@ -145,8 +150,7 @@ class ImageConversion:
     plan: Plan
     source: SourceDataset
     conveyor: FrameConverter
-    decoder: bytes
-    encoder: bytes
+    coders: Coders
     max_in_memory: int = MAX_IN_MEMORY
 
     async def chunks(self) -> AsyncIterator[Buffer]:
@@ -162,7 +166,7 @@ class ImageConversion:
             return
         scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, CONVERSION_TAGS, MAX_HEADER, MAX_HEADER)
         scanner.feed(header)
-        write = self._encapsulated if self.encoder else self._native
+        write = self._encapsulated if self.coders.encoder else self._native
         written = write(header, scanner.attributes, image_of(scanner.attributes))
         async with closing(written) as pieces:
             async for piece in pieces:
@@ -171,7 +175,7 @@ class ImageConversion:
             yield piece
 
     async def _floats(self, header: bytes, element: PixelDataElement) -> AsyncIterator[Buffer]:
-        if self.encoder or element.length is None:
+        if self.coders.encoder or element.length is None:
             raise TranscodingError(
                 f"pixels are floating point numbers ({element.tag >> 16:04X},"
                 f"{element.tag & 0xFFFF:04X}), which are not compressed (PS3.5 A.4)"
@@ -182,11 +186,18 @@ class ImageConversion:
             yield piece
 
     async def _converted(self, header: bytes, image: Image) -> AsyncIterator[ConvertedFrame]:
-        plan = self.plan
-        target = plan.target if plan.recompress else ""
-        decoder = b"" if self._is_native else self.decoder
-        low_bits = image.low_bits if decoder else 0
-        job = Job(self._given(image), decoder, self.encoder, plan.options, target, low_bits)
+        plan, coders = self.plan, self.coders
+        decoder = b"" if self._is_native else coders.decoder
+        job = Job(
+            self._given(image),
+            decoder,
+            coders.encoder,
+            plan.options,
+            plan.target if plan.recompress else "",
+            image.low_bits if decoder else 0,
+            coders.proof,
+            plan.source if plan.recompress else "",
+        )
         try:
             async with closing(self.source.frames(image, header)) as frames:
                 async for frame in frames:

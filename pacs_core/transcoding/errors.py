@@ -7,6 +7,10 @@ class CodecCrashedError(TranscodingError):
     """The process in which a codec ran has died."""
 
 
+class CodecKilledError(CodecCrashedError):
+    """The process in which a codec ran was killed from outside: the frame may be good."""
+
+
 class CodecTimeoutError(TranscodingError):
     """A codec took longer than it may, and was killed."""
 

@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
-from pacs_core.contracts import Action, CodecError, FrameFormat, TranscodingError
+from pacs_core.contracts import (
+    Action,
+    CodecError,
+    FrameFormat,
+    TranscodingError,
+    VerificationError,
+)
 from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.file_draft import FileDraft
 from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job, Status
@@ -59,8 +65,8 @@ class Bench:
             raise _TooLargeError
         try:
             data, form = self._convert(job, bytes(frame))
-        except CodecError as error:
-            raise CodecError(f"frame {self._number}: {error}") from error
+        except (CodecError, VerificationError) as error:
+            raise type(error)(f"frame {self._number}: {error}") from error
         self.is_full = True
         self._done.append(ConvertedFrame(memoryview(data), form))
 
@@ -81,6 +87,8 @@ def convert_file(job: FileJob, convert: Convert) -> Status:
     ------
     CodecError
         It cannot be converted, read or written; the message says why.
+    VerificationError
+        As of :func:`pacs_core.transcoding.worker.convert`.
     """
     try:
         with Path(job.source).open("rb", buffering=0) as source:
@@ -92,6 +100,8 @@ def convert_file(job: FileJob, convert: Convert) -> Status:
         raise CodecError(f"{job.target} exists") from None
     except OSError as error:
         raise CodecError(f"{error.filename or job.target}: {error.strerror or error}") from error
+    except VerificationError as error:
+        raise VerificationError(f"{way(job.plan)}: {error}") from error
     except (*FAULTS, TranscodingError) as error:
         raise CodecError(f"{way(job.plan)}: {error}") from error
     return Status.DONE
@@ -113,9 +123,7 @@ def _pieces(job: FileJob, source: IO[bytes], convert: Convert) -> Iterator[Buffe
     if job.plan.action is Action.PASS_THROUGH:
         return _drained(chunks)
     bench = Bench(convert)
-    return _drained(
-        converted(job.plan, chunks, bench, job.decoder, job.encoder, max_in_memory=_MAX_ENCODED)
-    )
+    return _drained(converted(job.plan, chunks, bench, job.coders, max_in_memory=_MAX_ENCODED))
 
 
 async def _chunks(source: IO[bytes], length: int) -> AsyncIterator[bytes]:

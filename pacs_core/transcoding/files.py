@@ -85,7 +85,6 @@ async def convert_file(transcoder: NodeTranscoder, conversion: FileConversion) -
 
 async def _by_worker(transcoder: NodeTranscoder, conversion: FileConversion) -> bool:
     draft = draft_path(conversion.target)
-    decoder, encoder = pickled_codecs(conversion.plan, transcoder.table)
     job = FileJob(
         conversion.plan,
         str(conversion.source.absolute()),
@@ -95,8 +94,7 @@ async def _by_worker(transcoder: NodeTranscoder, conversion: FileConversion) -> 
         conversion.head,
         str(draft.absolute()),
         conversion.overwrite,
-        decoder,
-        encoder,
+        pickled_codecs(conversion.plan, transcoder.table),
     )
     finished = False
     try:

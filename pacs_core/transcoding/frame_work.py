@@ -5,13 +5,23 @@ samples further up in their containers, is settled here, before and after them.
 """
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 
 from attrs import evolve
 
-from pacs_core.contracts import Codec, CodecError, EncodeOptions, FrameFormat
+from pacs_core.contracts import (
+    Codec,
+    CodecError,
+    EncodedFrame,
+    EncodeOptions,
+    FrameFormat,
+    VerificationError,
+)
 from pacs_core.imaging import ImageError, aligned, announced_image, bits_of_bytes, bytes_of_bits
-from pacs_core.transcoding.messages import Job
+from pacs_core.transcoding.messages import Job, Proof
+from pacs_core.transcoding.verification import Decode, is_same_codestream, verify
 
 
 class Codecs:
@@ -28,6 +38,10 @@ class Codecs:
             codec = self._created[pickled] = create()
         return codec
 
+    def proving(self, proof: Proof) -> Iterator[tuple[str, Decode]]:
+        """Iterate over the decoders of a proof, each created when it is its turn."""
+        return ((name, partial(_decoded, self.get(pickled))) for name, pickled in proof.decoders)
+
 
 def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
     """Decode a frame, encode it again, or both; or recompress it.
@@ -36,10 +50,14 @@ def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]
     ------
     CodecError
         As a codec says, or a codec's answer is not of the size that it says.
+    VerificationError
+        It was to be verified that nothing is lost, and that failed.
     """
     form = job.format
     if job.recompress_to:
         encoded = codecs.get(job.encoder).recompress(frame, form, job.recompress_to)
+        if job.proof is not None:
+            _verify_recompressed(job, job.proof, frame, encoded, codecs)
         return encoded.data, encoded.format
     if job.decoder:
         codestream = frame
@@ -49,7 +67,10 @@ def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]
     if len(frame) != form.size:
         raise CodecError(f"a native frame of {len(frame)} bytes, {form.size} expected")
     if job.encoder:
-        return _encoded(codecs.get(job.encoder), frame, form, job.options)
+        encoded = _encoded(codecs.get(job.encoder), frame, form, job.options)
+        if job.proof is not None:
+            verify(encoded, frame, form, codecs.proving(job.proof))
+        return encoded.data, encoded.format
     return frame, form
 
 
@@ -70,16 +91,35 @@ def _decoded(codec: Codec, codestream: bytes, form: FrameFormat) -> tuple[bytes,
     return data, form
 
 
-def _encoded(
-    codec: Codec, frame: bytes, form: FrameFormat, options: EncodeOptions
-) -> tuple[bytes, FrameFormat]:
+def _encoded(codec: Codec, frame: bytes, form: FrameFormat, options: EncodeOptions) -> EncodedFrame:
     by_byte = form.bits_allocated == 1 and not codec.takes_packed_bits
     if by_byte:
         frame = bytes_of_bits(frame, form.rows * form.columns)
         form = evolve(form, bits_allocated=8)
     encoded = codec.encode(frame, form, options)
-    form = encoded.format
-    return encoded.data, evolve(form, bits_allocated=1) if by_byte else form
+    if not by_byte:
+        return encoded
+    return evolve(encoded, format=evolve(encoded.format, bits_allocated=1))
+
+
+def _verify_recompressed(
+    job: Job, proof: Proof, codestream: bytes, encoded: EncodedFrame, codecs: Codecs
+) -> None:
+    """Recompress it the other way; if that is not the same, compare the pixels.
+
+    Of what can be restored from several codestreams, such as a JPEG, one way leads to another
+    codestream than the one that was stored, and the pixels are the same nevertheless.
+    """
+    if proof.reverser:
+        reverser = codecs.get(proof.reverser)
+        with suppress(CodecError):
+            restored = reverser.recompress(encoded.data, encoded.format, job.recompress_from)
+            if is_same_codestream(restored.data, codestream):
+                return
+    if not job.decoder:
+        raise VerificationError("it is not restored bit by bit, and no codec decodes the original")
+    data, form = _decoded(codecs.get(job.decoder), codestream, job.format)
+    verify(encoded, data, form, codecs.proving(proof))
 
 
 def _aligned(frame: bytes, form: FrameFormat, low_bits: int, codestream: bytes) -> bytes:

@@ -35,6 +35,42 @@ class Status(IntEnum):
     MEMORY = 2
     TOO_LARGE = 3
     """A file that is better converted frame by frame, by many workers."""
+    NOT_LOSSLESS = 4
+    """What was encoded is not what comes back of it: the text says how."""
+
+
+@frozen
+class Proof:
+    """What proves that nothing was lost, see `pacs_core.transcoding.verification`.
+
+    Attributes
+    ----------
+    decoders : tuple of (str, bytes)
+        Names of codecs, and the pickled functions that create them, in the order to ask them.
+    reverser : bytes
+        The pickled function that creates what recompresses the other way; empty if nothing does.
+    """
+
+    decoders: tuple[tuple[str, bytes], ...]
+    reverser: bytes = b""
+
+
+@frozen
+class Coders:
+    """The codecs of a conversion, as workers are sent them.
+
+    Attributes
+    ----------
+    decoder, encoder : bytes
+        The pickled function that creates the codec; empty where there is nothing to do: then the
+        frame is native before, or after.
+    proof : Proof or None
+        With what each encoded frame is verified; None if it is not.
+    """
+
+    decoder: bytes = b""
+    encoder: bytes = b""
+    proof: Proof | None = None
 
 
 @frozen
@@ -46,14 +82,17 @@ class Job:
     format : FrameFormat
         What the dataset says of the frame.
     decoder, encoder : bytes
-        The pickled function that creates the codec; empty where there is nothing to do: then the
-        frame is native before, or after.
+        As of `Coders`.
     options : EncodeOptions
     recompress_to : str
         Transfer syntax UID to which the encoder recompresses a codestream; empty if it encodes a
-        native frame.
+        native frame. The decoder is then only for the proof.
     low_bits : int
         Bits below the samples, if codestreams hold them as well: see `Image`.
+    proof : Proof or None
+        As of `Coders`.
+    recompress_from : str
+        Transfer syntax UID of the codestream that is recompressed.
     """
 
     format: FrameFormat
@@ -62,6 +101,8 @@ class Job:
     options: EncodeOptions = field(factory=EncodeOptions)
     recompress_to: str = ""
     low_bits: int = 0
+    proof: Proof | None = None
+    recompress_from: str = ""
 
     what: ClassVar[str] = "a frame"
 
@@ -90,8 +131,7 @@ class FileJob:
         Path of the file until it is complete, in the same folder.
     overwrite : bool
         Whether to replace what is at `target`.
-    decoder, encoder : bytes
-        As of a `Job`.
+    coders : Coders
     """
 
     plan: Plan
@@ -102,8 +142,7 @@ class FileJob:
     head: bytes
     draft: str
     overwrite: bool = False
-    decoder: bytes = b""
-    encoder: bytes = b""
+    coders: Coders = field(factory=Coders)
 
     what: ClassVar[str] = "a file"
 

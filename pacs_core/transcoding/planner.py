@@ -48,10 +48,13 @@ class Planner:
     table : CodecTable
     default : TransferPolicy
         For peers without preferences of their own.
+    verify : bool
+        Whether it is proven of what is sent that nothing was lost, where nothing should be.
     """
 
     table: CodecTable = field(factory=CodecTable)
     default: TransferPolicy = field(factory=TransferPolicy)
+    verify: bool = False
 
     def proposals(self, transfer_syntax_uid: str, peer: Peer | None = None) -> tuple[str, ...]:
         """Return what is worth proposing for an instance, see :meth:`Transcoder.proposals`."""
@@ -79,8 +82,10 @@ class Planner:
         if target == source:
             return Plan(Action.PASS_THROUGH, source, target, reason)
         if image == NO_IMAGE:
-            return self._conversion(source, target, reason, _NO_OPTIONS, new_uid=False)
-        return self._conversion(source, target, reason, policy.options, policy.new_uid)
+            plan = self._conversion(source, target, reason, _NO_OPTIONS, new_uid=False)
+        else:
+            plan = self._conversion(source, target, reason, policy.options, policy.new_uid)
+        return self._verifying(plan) if self.verify else plan
 
     def conversion(
         self,
@@ -89,6 +94,7 @@ class Planner:
         options: EncodeOptions = _NO_OPTIONS,
         *,
         new_uid: bool = False,
+        verify: bool = False,
     ) -> Plan:
         """Plan a conversion that was asked for, whatever peers prefer.
 
@@ -100,13 +106,16 @@ class Planner:
             How lossy, if the target is.
         new_uid : bool
             Whether what is compressed lossily gets a SOP Instance UID of its own.
+        verify : bool
+            Whether it is proven that nothing was lost, if nothing should be.
         """
         if source == target:
             reason = f"it is in {short_name_of(target)}"
             return Plan(Action.PASS_THROUGH, source, target, reason)
         if obstacle := self._impossible(source, target):
             return Plan(Action.REFUSE, source, reason=obstacle)
-        return self._conversion(source, target, "it was asked for", options, new_uid)
+        plan = self._conversion(source, target, "it was asked for", options, new_uid)
+        return self._verifying(plan) if verify else plan
 
     def _policy(self, peer: Peer | None) -> TransferPolicy:
         if peer is None:
@@ -206,6 +215,9 @@ class Planner:
             options if lossy else EncodeOptions(),
             lossy and new_uid,
         )
+
+    def _verifying(self, plan: Plan) -> Plan:
+        return evolve(plan, verify=not self._loses(plan.source, plan.target))
 
     def _refusal(
         self,

@@ -13,9 +13,10 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from pacs_core.contracts import CodecError, TranscodingError
+from pacs_core.contracts import CodecError, TranscodingError, VerificationError
 from pacs_core.transcoding.errors import (
     CodecCrashedError,
+    CodecKilledError,
     CodecMemoryError,
     CodecTimeoutError,
 )
@@ -44,6 +45,8 @@ _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC
 # The processes themselves are what runs in parallel: threads of libraries would only take memory.
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _SOCKET_BUFFER: Final = 1 << 20
+_DYING: Final = 2.0
+"""Seconds that a process may take to be gone after its socket."""
 
 
 class WorkerProcess:
@@ -129,12 +132,14 @@ class WorkerProcess:
         except ValueError as error:
             raise _nonsense(error) from error
         except (EOFError, OSError):
-            raise self._post_mortem(await self.end()) from None
+            raise self._post_mortem(await self._died()) from None
         if answer.status is Status.MEMORY:
             memory = self._limits.memory >> 20
             raise CodecMemoryError(
                 f"the codec needs more than {memory} MiB of memory for {job.what}"
             )
+        if answer.status is Status.NOT_LOSSLESS:
+            raise VerificationError(text)
         if answer.status is Status.REFUSED:
             raise CodecError(text)
         return answer, text, data
@@ -168,10 +173,27 @@ class WorkerProcess:
             rest = rest[count:]
         return data
 
-    def _post_mortem(self, code: int) -> TranscodingError:
+    async def _died(self) -> int | None:
+        """Return the exit code of a process that answers no more; None if it still ran."""
+        with anyio.CancelScope(shield=True):
+            code = await anyio.to_thread.run_sync(self._wait)
+            await self.end()
+        return code
+
+    def _wait(self) -> int | None:
+        try:
+            return self._process.wait(_DYING)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _post_mortem(self, code: int | None) -> TranscodingError:
+        if code is None:
+            return CodecCrashedError("the codec's process closed its socket amid this frame")
         if code == -signal.SIGXCPU:
             seconds = self._limits.cpu_time
             return CodecTimeoutError(f"the codec took more than {seconds:g} s of processor time")
+        if code == -signal.SIGKILL:
+            return CodecKilledError("the codec's process was killed from outside (SIGKILL)")
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return CodecCrashedError(f"the codec's process died of this frame ({cause})")
 

@@ -34,11 +34,15 @@ class TranscodingSettings:
     codecs : mapping of str to str
         Name of the codec to use for a transfer syntax, instead of the first in the order of
         plugins that is configured, or else the one that is said to be faster.
+    verify : bool
+        Whether what is compressed without loss for a peer is decoded again, and compared, before
+        anything of it is sent. What the node compresses to keep always is.
     limits : WorkerLimits
     """
 
     preferred: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     codecs: Mapping[str, str] = field(factory=dict, validator=are_transfer_syntaxes)
+    verify: bool = False
     limits: WorkerLimits = field(factory=WorkerLimits)
 
     @property

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from pacs_core.contracts import CodecDescriptor, Plan
+from pacs_core.contracts import CodecDescriptor, Plan, TranscodingError
 from pacs_core.dataset import short_name_of
+from pacs_core.transcoding.messages import Coders, Proof
+from pacs_core.transcoding.remedies import remedy
 
 
 class CodecChoiceError(ValueError):
@@ -33,11 +35,14 @@ class CodecTable:
         By transfer syntax UID.
     recompressors : mapping of (str, str) to CodecDescriptor
         By transfer syntax UIDs of source and target.
+    able : mapping of str to tuple of CodecDescriptor
+        All that decode a transfer syntax, by its UID; the one in `decoders` is the first.
     """
 
     decoders: Mapping[str, CodecDescriptor] = field(factory=dict)
     encoders: Mapping[str, CodecDescriptor] = field(factory=dict)
     recompressors: Mapping[tuple[str, str], CodecDescriptor] = field(factory=dict)
+    able: Mapping[str, tuple[CodecDescriptor, ...]] = field(factory=dict)
 
     def decoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
         """Return what decodes a transfer syntax, or None."""
@@ -46,6 +51,16 @@ class CodecTable:
     def encoder(self, transfer_syntax_uid: str) -> CodecDescriptor | None:
         """Return what encodes a transfer syntax, or None."""
         return self.encoders.get(transfer_syntax_uid)
+
+    def verifiers(self, transfer_syntax_uid: str) -> tuple[CodecDescriptor, ...]:
+        """Return what proves that a codestream is right: decoders, in the order to ask them.
+
+        The first is one on another library than the encoder, if there is one; the last is what
+        the node itself decodes the transfer syntax with.
+        """
+        encoder, able = self.encoder(transfer_syntax_uid), self.able.get(transfer_syntax_uid, ())
+        others = [each for each in able if encoder is None or each.library != encoder.library]
+        return (*others[:1], *(each for each in able[:1] if each not in others[:1]))
 
     def recompressor(self, source: str, target: str) -> CodecDescriptor | None:
         """Return what converts codestreams without decoding them, or None."""
@@ -60,13 +75,33 @@ class CodecTable:
         return tuple(source for source, each in self.recompressors if each == target)
 
 
-def pickled_codecs(plan: Plan, table: CodecTable) -> tuple[bytes, bytes]:
-    """Return the decoder and the encoder of a plan, as a `Job` has them."""
+def pickled_codecs(plan: Plan, table: CodecTable) -> Coders:
+    """Return the codecs of a plan, as workers are sent them.
+
+    Raises
+    ------
+    TranscodingError
+        What is encoded is to be verified, and nothing decodes it.
+    """
     decoder = table.decoder(plan.source) if plan.decoder else None
     encoder = table.encoder(plan.target) if plan.encoder else None
     if plan.recompress:
         encoder = table.recompressor(plan.source, plan.target)
-    return pickled(decoder), pickled(encoder)
+        decoder = table.decoder(plan.source) if plan.verify else None
+    proof = _proof(plan, table) if plan.verify and encoder else None
+    return Coders(pickled(decoder), pickled(encoder), proof)
+
+
+def _proof(plan: Plan, table: CodecTable) -> Proof:
+    verifiers = table.verifiers(plan.target)
+    reverser = table.recompressor(plan.target, plan.source) if plan.recompress else None
+    if not (verifiers or reverser):
+        name = short_name_of(plan.target)
+        raise TranscodingError(
+            f"no installed codec decodes {name}, so nothing proves that none of it is lost"
+            f"{remedy(plan.target)}"
+        )
+    return Proof(tuple((each.name, pickled(each)) for each in verifiers), pickled(reverser))
 
 
 def pickled(descriptor: CodecDescriptor | None) -> bytes:
@@ -96,18 +131,23 @@ def codec_table(
     chosen, problems = _chosen(known, choices or {})
     if problems:
         raise CodecChoiceError(problems)
-    decoders: dict[str, CodecDescriptor] = {}
+    decoders: dict[str, list[CodecDescriptor]] = {}
     encoders: dict[str, CodecDescriptor] = {}
     recompressors: dict[tuple[str, str], CodecDescriptor] = {}
     for uid, descriptor in [*chosen, *((u, d) for d in known for u in d.transfer_syntaxes)]:
         if uid in descriptor.decodes:
-            decoders.setdefault(uid, descriptor)
+            decoders.setdefault(uid, []).append(descriptor)
         if uid in descriptor.encodes:
             encoders.setdefault(uid, descriptor)
         for pair in sorted(descriptor.recompresses):
             if pair[1] == uid:
                 recompressors.setdefault(pair, descriptor)
-    return CodecTable(decoders, encoders, recompressors)
+    return CodecTable(
+        {uid: able[0] for uid, able in decoders.items()},
+        encoders,
+        recompressors,
+        {uid: tuple(able) for uid, able in decoders.items()},
+    )
 
 
 def _chosen(

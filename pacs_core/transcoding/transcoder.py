@@ -113,7 +113,7 @@ class NodeTranscoder(Transcoder):
         conveyor = Conveyor(self._workers, self._tasks)
         if encoding_of(plan.source).deflated:
             dataset = _in_small_steps(dataset)
-        return converted(plan, dataset, conveyor, *pickled_codecs(plan, self.table))
+        return converted(plan, dataset, conveyor, pickled_codecs(plan, self.table))
 
 
 async def _in_small_steps(dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:

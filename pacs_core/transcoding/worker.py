@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from pacs_core.contracts.codec import CodecError
+from pacs_core.contracts.transcoding import VerificationError
 from pacs_core.transcoding.file_work import convert_file
 from pacs_core.transcoding.frame_work import Codecs, convert
 from pacs_core.transcoding.messages import (
@@ -105,6 +106,8 @@ def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
         if isinstance(job, FileJob):
             return pack_status(convert_file(job, partial(convert, codecs=codecs)))
         return pack_frame(*convert(job, frame, codecs))
+    except VerificationError as error:
+        return pack_status(Status.NOT_LOSSLESS, str(error))
     except CodecError as error:
         return pack_status(Status.REFUSED, str(error))
     except MemoryError:

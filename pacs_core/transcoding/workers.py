@@ -5,19 +5,26 @@ hostile frame may have taken over, runs the program's main module in each, has n
 memory and processor time, and ends with the first Ctrl-C, while associations still drain.
 """
 
+import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from pacs_core.contracts import CodecError
-from pacs_core.transcoding.errors import CodecCrashedError
+from pacs_core.transcoding.errors import CodecCrashedError, CodecKilledError
 from pacs_core.transcoding.limits import WorkerLimits
 from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job
 from pacs_core.transcoding.process import WorkerProcess
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class CodecWorkers:
@@ -61,6 +68,9 @@ class CodecWorkers:
     async def run(self, job: Job, frame: Buffer) -> ConvertedFrame:
         """Have a frame converted; cancelling this kills the process that does it.
 
+        If the process is killed by somebody else, as the system does when memory is short, the
+        frame is tried once more, in another process.
+
         Parameters
         ----------
         job : Job
@@ -74,8 +84,12 @@ class CodecWorkers:
         TranscodingError
             The codec crashed, or took more time or memory than it may.
         """
-        async with self._worker() as worker:
-            return await worker.do(job, frame)
+
+        async def once() -> ConvertedFrame:
+            async with self._worker() as worker:
+                return await worker.do(job, frame)
+
+        return await _tried(once)
 
     async def run_file(self, job: FileJob) -> bool:
         """Have a whole file converted, and written; as `run`.
@@ -85,8 +99,16 @@ class CodecWorkers:
         bool
             False if it is too large for that, and nothing was written.
         """
-        async with self._worker() as worker:
-            return await worker.do_file(job)
+
+        async def once() -> bool:
+            try:
+                async with self._worker() as worker:
+                    return await worker.do_file(job)
+            except CodecKilledError:  # what it has written is in the way of a second try
+                await anyio.to_thread.run_sync(partial(Path(job.draft).unlink, missing_ok=True))
+                raise
+
+        return await _tried(once)
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[WorkerProcess]:
@@ -131,3 +153,15 @@ class CodecWorkers:
             due = anyio.current_time() - self.limits.idle
             while self._idle and self._idle[0].idle_since <= due:
                 await self._end(self._idle.popleft())
+
+
+async def _tried(work: Callable[[], Awaitable[T]]) -> T:
+    """Do a job, and once more if its process was killed from outside: it may not be at fault."""
+    try:
+        return await work()
+    except CodecKilledError as error:
+        logger.warning("%s; its job is tried once more", error)
+    try:
+        return await work()
+    except CodecKilledError as error:
+        raise CodecKilledError(f"{error}, as was that of a first try") from error

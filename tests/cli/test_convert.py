@@ -270,3 +270,69 @@ def test_dcmtk_reads_the_jpeg_that_came_back(pacs, jpeg: Path, tmp_path: Path) -
         subprocess.run([program, path, tmp_path / "native.dcm"], check=True)
         decoded.append(pydicom.dcmread(tmp_path / "native.dcm").PixelData)
     assert decoded[0] == decoded[1]
+
+
+WRONG = """
+from pacs_codec_basic.run_length import RunLengthCodec
+from pacs_core.contracts import CodecDescriptor
+from pacs_core.plugins import hookimpl
+
+class Wrong(RunLengthCodec):
+    def encode(self, data, frame, options):
+        changed = data[:-2] + bytes([data[-2] ^ 1, data[-1]]) if any(data) else data
+        return super().encode(changed, frame, options)
+
+@hookimpl
+def pacs_codecs():
+    rle = frozenset({"1.2.840.10008.1.2.5"})
+    return [CodecDescriptor("wrong", frozenset(), rle, Wrong, preference=100)]
+"""
+
+
+@pytest.fixture
+def wrong_codec(plugin, monkeypatch) -> None:
+    """RLE is encoded by a codec that changes a sample of some images."""
+    monkeypatch.syspath_prepend(plugin("wrong", WRONG))
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_conversion_that_is_not_lossless_fails(
+    pacs, folder: Path, tmp_path: Path, wrong_codec, monkeypatch, size: str
+) -> None:
+    """Before anything is written or replaced; the exit code says what happened."""
+    if size == "large":
+        monkeypatch.setattr("pacs_core.transcoding.files.MAX_FILE", 0)
+    shutil.rmtree(folder / "below")
+    other = pydicom.dcmread(folder / "ct.dcm")
+    other.PixelData = bytes(len(other.PixelData))
+    other.save_as(folder / "black.dcm")
+    before = (folder / "ct.dcm").read_bytes()
+    result = pacs("convert", folder, folder, "-t", "rle", "--overwrite")
+    assert (result.code, result.out) == (5, "1 instance converted, 1 failed, 1 skipped\n")
+    found = "frame 1: it is not lossless: decoded again by basic-rle, 1 of 16384 samples differ"
+    way = "cannot convert Explicit VR Little Endian to RLE Lossless"
+    assert result.err == f"pacs: {folder / 'ct.dcm'}: {way}: {found}\n"
+    assert (folder / "ct.dcm").read_bytes() == before
+    assert names(folder) == ["black.dcm", "ct.dcm", "notes.txt"]
+    unverified = pacs(
+        "convert", folder / "ct.dcm", tmp_path / "out.dcm", "-t", "rle", "--no-verify"
+    )
+    assert (unverified.code, unverified.out) == (0, "1 instance converted\n")
+
+
+def test_a_worse_failure_decides_the_exit_code(pacs, folder: Path, tmp_path, wrong_codec) -> None:
+    (folder / "cut.dcm").write_bytes((folder / "ct.dcm").read_bytes()[:-1000])
+    (folder / "zut.dcm").write_bytes((folder / "ct.dcm").read_bytes()[:-1000])
+    assert pacs("convert", folder, tmp_path / "out", "-t", "rle").code == 5
+
+
+@pytest.mark.parametrize(
+    "target", ["deflated", "JPEG XL Lossless", "HTJ2K Lossless", "JPEG Lossless SV1", "RLE"]
+)
+def test_what_is_verified_is_converted(pacs, samples: Path, tmp_path: Path, target: str) -> None:
+    """The same as without, with each of the decoders that there are."""
+    for number, verify in enumerate(("--verify", "--no-verify")):
+        out = tmp_path / f"{number}.dcm"
+        result = pacs("convert", samples / "examples_ybr_color.dcm", out, "-t", target, verify)
+        assert (result.code, result.err) == (0, "")
+    assert (tmp_path / "0.dcm").read_bytes() == (tmp_path / "1.dcm").read_bytes()

@@ -1,9 +1,11 @@
 """Compression on ingest, and the order in which transfer syntaxes are chosen, on a whole node."""
 
+import json
 from io import BytesIO
 
 import pytest
 from attrs import evolve
+from importlib_metadata import EntryPoint, entry_points
 from pacs_sop_storage import StorageConfig
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
@@ -11,6 +13,7 @@ from pydicom.data import get_testdata_file
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Level, Query
 from pacs_core.dataset import read_file_meta, transfer_syntax_uid
+from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager
 from pacs_core.testing.node import node_thread
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +75,46 @@ async def test_what_is_no_image_or_cannot_be_compressed_is_stored_as_it_came(tmp
     with node_thread(tmp_path, compressing()) as node:
         assert await store(node, meta, dataset) == 0
         assert stored(node)[:2] == (meta.transfer_syntax_uid, dataset)
+
+
+WRONG = """
+from pacs_codec_basic.jpegls import JpegLsCodec
+from pacs_core.contracts import CodecDescriptor
+from pacs_core.plugins import hookimpl
+
+class Wrong(JpegLsCodec):
+    def __init__(self):
+        super().__init__(lossy=False)
+
+    def encode(self, data, frame, options):
+        return super().encode(data[:-2] + bytes([data[-2] ^ 1, data[-1]]), frame, options)
+
+@hookimpl
+def pacs_codecs():
+    return [CodecDescriptor("wrong", frozenset(), frozenset({"1.2.840.10008.1.2.4.80"}), Wrong)]
+"""
+
+
+async def test_what_does_not_come_back_is_stored_as_it_came(tmp_path, monkeypatch, caplog):
+    """The only copy is not replaced by what was not proven to be the same."""
+    (tmp_path / "wrong_codec.py").write_text(WRONG)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("wrong", "wrong_codec", ENTRY_POINT_GROUP)
+    manager = PluginManager(found=[*entry_points(group=ENTRY_POINT_GROUP), point])
+    tables = {**compressing(), "transcoding": {"codecs": {"JPEG-LS Lossless": "wrong"}}}
+    meta, dataset = sample("CT_small.dcm")
+    with node_thread(tmp_path / "node", tables, manager) as node:
+        assert await store(node, meta, dataset) == 0
+        assert stored(node)[:2] == (meta.transfer_syntax_uid, dataset)
+    what = "1 of 16384 samples differ"
+    assert f"{meta.sop_instance_uid} is stored as it came" in caplog.text
+    assert what in caplog.text
+    trail = (tmp_path / "node" / "audit" / "audit.jsonl").read_text().splitlines()
+    events = [each for each in map(json.loads, trail) if each["event"] == "compression-rejected"]
+    ((outcome, details),) = [(each["outcome"], each["details"]) for each in events]
+    assert outcome == "warning"
+    assert details["sop_instance_uid"] == meta.sop_instance_uid
+    assert what in details["reason"]
 
 
 async def test_a_malformed_image_is_refused_as_ever(tmp_path):

@@ -24,6 +24,7 @@ from pacs_core.transcoding import (
     files,
     started_early,
 )
+from pacs_core.transcoding.messages import Coders
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +186,7 @@ def test_a_worker_says_that_a_file_is_too_large(odd_codecs, conversion, tmp_path
     draft = tmp_path / "draft"
     job = file_work.FileJob(
         wanted.plan, str(wanted.source), 6, wanted.length, str(wanted.target), HEAD, str(draft),
-        decoder=b"odd",
+        coders=Coders(b"odd"),
     )  # fmt: skip
     copied = lambda job, frame: (frame[: job.format.size], job.format)  # noqa: E731
     assert file_work.convert_file(job, copied) is file_work.Status.TOO_LARGE

@@ -6,7 +6,7 @@ from struct import pack
 
 import anyio
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.contracts import (
     Action,
@@ -16,6 +16,7 @@ from pacs_core.contracts import (
     Plan,
     TranscodingError,
     TransferPolicy,
+    VerificationError,
 )
 from pacs_core.dataset import (
     Deflater,
@@ -447,6 +448,35 @@ async def test_codestreams_are_recompressed_without_another_loss(recompressing):
     assert read(HTJ2K_LOSSY, outcome).attributes == read(J2K_LOSSY, data).attributes
     assert outcome.endswith(b"abcd")
     assert back == data
+
+
+async def test_a_conversion_that_is_not_lossless_fails_before_anything_comes_out(
+    running_transcoder,
+):
+    """And leaves the transcoder as it was; unverified, it would not be noticed."""
+    import plain_codecs
+
+    wrong = CodecDescriptor("wrong", {J2K}, {J2K}, plain_codecs.WrongOnce)
+    frames = [*FRAMES[:2], b"\x77\x77" + FRAMES[2][2:]]
+    data = dataset(EXPLICIT, frames)
+    async with running_transcoder([wrong]) as running:
+        plan = running.plan(EXPLICIT, {J2K})
+        assert await first_chunk(running, plan, data)
+        with pytest.raises(VerificationError, match=r"frame 3: .* by wrong, 1 of 35 samples"):
+            await first_chunk(running, evolve(plan, verify=True), data)
+        assert await first_chunk(running, evolve(plan, verify=True), dataset(EXPLICIT, FRAMES))
+
+
+@pytest.mark.parametrize("target", [HTJ2K, DEFLATED])
+async def test_what_is_verified_is_the_same_as_what_is_not(running_transcoder, target):
+    data = dataset(J2K, FRAMES)
+    async with running_transcoder() as running:
+        plan = running.plan(J2K, {target})
+        plain, verified = [
+            b"".join([bytes(each) async for each in running.transcode(each_plan, chunked(data))])
+            for each_plan in (plan, evolve(plan, verify=True))
+        ]
+    assert plain == verified
 
 
 async def test_a_codestream_that_cannot_be_recompressed_is_refused(recompressing):

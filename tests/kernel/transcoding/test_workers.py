@@ -13,6 +13,7 @@ from pacs_core.contracts import CodecError, FrameFormat
 from pacs_core.testing.waiting import until
 from pacs_core.transcoding import (
     CodecCrashedError,
+    CodecKilledError,
     CodecMemoryError,
     CodecTimeoutError,
     CodecWorkers,
@@ -90,7 +91,7 @@ async def test_there_are_no_more_processes_than_configured(running_workers, job)
     [
         ("crash", CodecCrashedError, r"died of this frame \(SIGSEGV\)"),
         ("exit", CodecCrashedError, r"died of this frame \(exit code 3\)"),
-        ("hang", CodecTimeoutError, "more than 2 s for a frame"),
+        ("hang", CodecTimeoutError, "more than 5 s for a frame"),
         ("spin", CodecTimeoutError, "processor time"),
         ("eat", CodecMemoryError, "more than 512 MiB of memory"),
         ("babble", CodecCrashedError, "answered nonsense"),
@@ -98,7 +99,7 @@ async def test_there_are_no_more_processes_than_configured(running_workers, job)
     ],
 )
 async def test_a_fault_costs_one_frame_and_its_process(running_workers, job, what, error, message):
-    limits = {"timeout": 2.0 if what == "hang" else 30.0, "cpu_time": 0.1, "memory": 512 << 20}
+    limits = {"timeout": 5.0 if what == "hang" else 30.0, "cpu_time": 0.1, "memory": 512 << 20}
     async with running_workers(**limits) as workers:
         before = await pid_of(workers, job)
         with pytest.raises(error, match=message):
@@ -106,6 +107,34 @@ async def test_a_fault_costs_one_frame_and_its_process(running_workers, job, wha
         assert is_gone(before)
         assert (await workers.run(job, bytes(range(64)))).data == bytes(range(64))
         assert before not in workers.pids
+
+
+async def test_a_frame_whose_process_is_killed_is_tried_once_more(
+    running_workers, odd_codecs, tmp_path, caplog
+):
+    form = FrameFormat(16, 16, 1, 8, 8, False, "MONOCHROME2")
+    job = Job(form, pickle.dumps(odd_codecs.Odd))
+    frame = (word("once", 16) + str(tmp_path / "mark").encode()).ljust(256, b"\0")
+    async with running_workers() as workers:
+        before = await pid_of(workers, job)
+        assert (await workers.run(job, frame)).data == frame
+        assert before not in workers.pids
+    assert "killed from outside (SIGKILL); its job is tried once more" in caplog.text
+
+
+async def test_a_frame_whose_process_is_killed_twice_is_refused(running_workers, job, caplog):
+    async with running_workers() as workers:
+        with pytest.raises(CodecKilledError, match=r"\(SIGKILL\), as was that of a first try"):
+            await workers.run(job, word("killed"))
+        assert (await workers.run(job, bytes(range(64)))).data == bytes(range(64))
+    assert caplog.text.count("tried once more") == 1
+
+
+async def test_a_process_that_hangs_up_is_not_taken_for_killed(running_workers, job, caplog):
+    async with running_workers() as workers:
+        with pytest.raises(CodecCrashedError, match="closed its socket"):
+            await workers.run(job, word("close"))
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(

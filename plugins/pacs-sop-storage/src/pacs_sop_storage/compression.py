@@ -3,15 +3,22 @@
 import logging
 from collections.abc import AsyncIterable
 
+from attrs import evolve
+
 from pacs_core.contracts import (
     NO_IMAGE,
     Action,
     Archive,
+    AuditEvent,
+    AuditKind,
+    AuditTrail,
     FrameFormat,
     IngestResult,
     Origin,
+    Outcome,
     Transcoder,
     TranscodingError,
+    VerificationError,
 )
 from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of
 from pacs_core.imaging import IMAGE_TAGS
@@ -24,19 +31,24 @@ class Compression:
     """Stands between the Storage provider and the archive.
 
     A dataset is kept in memory, or in a temporary file, until it is stored: if anything fails in
-    its conversion, it is stored as it came.
+    its conversion, it is stored as it came. What is stored in its place is the only copy, so it
+    is always verified that nothing was lost, before anything is stored.
 
     Parameters
     ----------
     archive : Archive
     transcoder : Transcoder
+    audit : AuditTrail
     target : str
         Transfer syntax UID.
     """
 
-    def __init__(self, archive: Archive, transcoder: Transcoder, target: str) -> None:
+    def __init__(
+        self, archive: Archive, transcoder: Transcoder, audit: AuditTrail, target: str
+    ) -> None:
         self._archive = archive
         self._transcoder = transcoder
+        self._audit = audit
         self._target = target
 
     async def ingest(
@@ -68,14 +80,30 @@ class Compression:
             image = await _filled(spool, dataset, transfer_syntax_uid)
             if image != NO_IMAGE:
                 plan = self._transcoder.plan(transfer_syntax_uid, (self._target,), image=image)
+                plan = evolve(plan, verify=plan.action is Action.TRANSCODE)
                 try:
                     async with begun(self._transcoder.transcode(plan, spool.chunks())) as converted:
                         return await ingest(converted, plan.target)
                 except TranscodingError as error:
                     logger.warning("%s is stored as it came: %s", sop_instance_uid, error)
+                    if isinstance(error, VerificationError):
+                        await self._record(sop_class_uid, sop_instance_uid, origin, error)
             return await ingest(spool.chunks(), transfer_syntax_uid)
         finally:
             spool.close()
+
+    async def _record(
+        self, sop_class_uid: str, sop_instance_uid: str, origin: Origin, error: VerificationError
+    ) -> None:
+        details = {
+            "sop_class_uid": sop_class_uid,
+            "sop_instance_uid": sop_instance_uid,
+            "target_transfer_syntax_uid": self._target,
+            "reason": str(error),
+        }
+        await self._audit.record(
+            AuditEvent(AuditKind.COMPRESSION_REJECTED, Outcome.WARNING, origin, details)
+        )
 
 
 async def _filled(

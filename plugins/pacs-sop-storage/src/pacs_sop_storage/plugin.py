@@ -48,7 +48,9 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
 
     def create(node: Node) -> Storage:
         target = config.compress_uid
-        compression = Compression(node.archive, node.transcoder, target) if target else None
+        if not target:
+            return Storage(node.archive, node.audit)
+        compression = Compression(node.archive, node.transcoder, node.audit, target)
         return Storage(node.archive, node.audit, compression)
 
     return [

@@ -39,6 +39,22 @@ class Odd(Copy):
     def do_crash(self, codestream, frame):
         os.kill(os.getpid(), signal.SIGSEGV)
 
+    def do_killed(self, codestream, frame):
+        """Be killed by somebody, as by the system when memory is short."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def do_once(self, codestream, frame):
+        """Be killed, and not if it has happened before: a file beside the frame says so."""
+        path = codestream[16:].rstrip(b"\0").decode()
+        if not os.path.exists(path):
+            open(path, "x").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return DecodedFrame(codestream[: frame.size], frame)
+
+    def do_close(self, codestream, frame):
+        os.closerange(3, 64)
+        time.sleep(1000)
+
     def do_exit(self, codestream, frame):
         os._exit(3)
 

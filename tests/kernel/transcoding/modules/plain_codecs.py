@@ -47,6 +47,14 @@ class Lossy(Backwards):
         return EncodedFrame(MARKER + data[: len(data) // 10], frame)
 
 
+class WrongOnce(Backwards):
+    """Changes a sample of frames that begin with 7777."""
+
+    def encode(self, data, frame, options):
+        wrong = data.startswith(b"\x77\x77")
+        return super().encode(data[:-1] + bytes([data[-1] ^ 1]) if wrong else data, frame, options)
+
+
 class Fickle(Backwards):
     """Says something else of each other frame."""
 
