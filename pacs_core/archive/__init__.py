@@ -1,7 +1,9 @@
 """The archive: ingest, find, open, delete; audit trail and events; maintenance of the index."""
 
 from pacs_core.archive.archive import NodeArchive
+from pacs_core.archive.aside import Aside, NotSetAsideError, SetAside
 from pacs_core.archive.audit_trail import NodeAuditTrail
+from pacs_core.archive.comparison import compare
 from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.damage import object_damage
 from pacs_core.archive.events import EventDispatcher
@@ -20,6 +22,7 @@ from pacs_core.contracts import Durability
 __all__ = [
     "FLUSH_BYTES",
     "FLUSH_INTERVAL",
+    "Aside",
     "ContentCheck",
     "Difference",
     "DifferenceKind",
@@ -29,10 +32,13 @@ __all__ = [
     "NoArchive",
     "NodeArchive",
     "NodeAuditTrail",
+    "NotSetAsideError",
     "RebuildReport",
+    "SetAside",
     "SpaceSettings",
     "SpaceWatch",
     "VerifyReads",
+    "compare",
     "find_gap",
     "object_damage",
     "rebuild_index",

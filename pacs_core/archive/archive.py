@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
+from pacs_core.archive.aside import Aside
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.healing import Healing
@@ -124,6 +125,11 @@ class NodeArchive(Archive):
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
+
+    @property
+    def aside(self) -> Aside:
+        """What was set aside, because another object is served under its SOP Instance UID."""
+        return Aside(self._shelf, self._audit, self._locks, self._character_set_of)
 
     async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
         """Settle what was not flushed when the archive last ended, and begin to flush.

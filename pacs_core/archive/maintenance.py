@@ -113,8 +113,12 @@ class _Rebuild:
 
     async def _position(self, instance: StoredInstance) -> tuple[int, int, str]:
         """Order objects of one UID by rank; a key without a variant is the shortest."""
-        async with await self.store.open(instance.key) as reader:
-            rank = Fixity.read(await read_meta(reader)).rank
+        try:
+            async with await self.store.open(instance.key) as reader:
+                rank = Fixity.read(await read_meta(reader)).rank
+        except ObjectNotFoundError:
+            # A node at work has replaced it meanwhile.
+            rank = -1
         return -rank, len(instance.key), instance.key
 
     async def follow(self, path: InstancePath, served: StoredInstance | None) -> Difference | None:

@@ -8,6 +8,8 @@ from pacs_core.cli.errors import USAGE, report
 from pacs_core.cli.output import complain
 
 _GROUPS = {
+    "archive": "Look after what this machine's archive has set aside.",
+    "archive aside": "List, show, promote or discard what was set aside as a duplicate.",
     "index": "Rebuild or verify the index, and show what contradicts.",
     "config": "Show or check the configuration.",
 }
@@ -23,6 +25,10 @@ _COMMANDS = {
     "convert": ("convert:convert", "Convert files to another transfer syntax."),
     "import": ("importing:import_files", "Put files into this machine's archive."),
     "delete": ("delete:delete", "Delete from this machine's archive."),
+    "archive aside list": ("aside:list_all", "List what was set aside."),
+    "archive aside show": ("aside:show", "Show how an object that was set aside differs."),
+    "archive aside promote": ("aside:promote", "Serve an object that was set aside."),
+    "archive aside discard": ("aside:discard", "Delete an object that was set aside."),
     "index rebuild": ("index:rebuild", "Make the index again from the object store."),
     "index conflicts": ("conflicts:conflicts", "Show what instances contradict, and settle it."),
     "index verify": ("index:verify", "Name every difference between index and object store."),
@@ -68,15 +74,16 @@ def build_app() -> App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
-    groups = {name: App(name=name, help=text) for name, text in _GROUPS.items()}
+    groups = {name: App(name=name.rpartition(" ")[2], help=text) for name, text in _GROUPS.items()}
     for name, (target, text) in _COMMANDS.items():
         group, _, leaf = name.rpartition(" ")
         parent = groups[group] if group else app
         parent.command(f"pacs_core.cli.{target}", name=leaf, help=text)
-    for group_app in groups.values():
-        app.command(group_app)
+    for name, group_app in groups.items():
+        parent = groups.get(name.rpartition(" ")[0], app)
+        parent.command(group_app)
     return app
 
 
 def _is_builtin(arguments: list[str]) -> bool:
-    return " ".join(arguments[:1]) in _COMMANDS or " ".join(arguments[:2]) in _COMMANDS
+    return any(" ".join(arguments[:words]) in _COMMANDS for words in (1, 2, 3))
