@@ -14,6 +14,7 @@ from pynetdicom.sop_class import (
 )
 
 from pacs_core.association import AssociationRefusedError, Proposal, connect
+from pacs_core.cli.main import main
 from pacs_core.contracts import Peer
 from pacs_core.dataset import tag_of
 
@@ -126,6 +127,31 @@ AETable END
     yield dcmqrscp
     for server in servers:
         server.__exit__(None, None, None)
+
+
+IMAGES = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1", "2", "4", "6.1", "7", "20", "128"))
+
+
+@pytest.mark.peer
+def test_a_study_of_many_sop_classes_comes_from_dcmqrscp(
+    dcmqrscp, make_ct, write_files, tmp_path, capsys
+):
+    """What does not fit 128 contexts is got in parts: lists of series, one of mixed instances."""
+    instances = []
+    for number, sop_class in enumerate(IMAGES):
+        for series in (number, 99):
+            uid = f"{UID}.5.{series}.{number}"
+            ct = make_ct(uid, StudyInstanceUID=f"{UID}.5", PatientID="MANY", PatientName="A")
+            ct.SOPClassUID = ct.file_meta.MediaStorageSOPClassUID = sop_class
+            ct.SeriesInstanceUID, ct.StudyID = f"{UID}.5.{series}", "1"
+            instances.append(ct)
+    folder = write_files(tmp_path / "many", instances)
+    peer = str(dcmqrscp(1)).partition(" ")[0]
+    assert main(["store", peer, str(folder)]) == 0
+    got = tmp_path / "got"
+    assert main(["get", peer, "-k", f"StudyInstanceUID={UID}.5", "-o", str(got)]) == 0
+    assert f"{len(instances)} received, 0 failed" in capsys.readouterr().out
+    assert {path.stem for path in got.rglob("*.dcm")} == {ct.SOPInstanceUID for ct in instances}
 
 
 @pytest.mark.peer

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_image_export.attributes import FrameAttributes, number_of
@@ -175,15 +176,17 @@ def test_impossible_windows_are_skipped(centres: str, widths: str, reason: str) 
 
 def raw_window(centres: str, widths: str, **more: object) -> StoredFrame:
     """Return a ramp with windows that pydicom would not write."""
-    frame = frame_of(RAMP12, 12, **more)
-    window = b""
-    for element, text in ((0x1050, centres), (0x1051, widths)):
+    return raw_elements(frame_of(RAMP12, 12, **more), (0x1050, centres), (0x1051, widths))
+
+
+def raw_elements(frame: StoredFrame, *elements: tuple[int, str]) -> StoredFrame:
+    """Return a frame with further DS elements of group 0028, right or wrong."""
+    header = frame.header
+    for element, text in elements:
         raw = text.encode() + b" " * (len(text) % 2)
-        window += b"\x28\0" + element.to_bytes(2, "little") + b"DS"
-        window += len(raw).to_bytes(2, "little") + raw
-    header = frame.header + window
-    attributes = parse_attributes(header, EXPLICIT)
-    return StoredFrame(frame.data, frame.format, 1, attributes, header)
+        header += b"\x28\0" + element.to_bytes(2, "little") + b"DS"
+        header += len(raw).to_bytes(2, "little") + raw
+    return evolve(frame, attributes=parse_attributes(header, EXPLICIT), header=header)
 
 
 @pytest.mark.parametrize("second", ["0", "", "-1", "x"])
@@ -253,6 +256,40 @@ def test_a_window_of_one_value_per_frame() -> None:
         assert abs(white[0] - edge) <= 6
     frame = frame_of(RAMP12, 12, 2, PerFrameFunctionalGroupsSequence=groups, **more)
     with_warning(frame, "window 1 is skipped")
+
+
+def test_rescaling_per_frame() -> None:
+    """PS3.3 C.7.6.16.2.9: slope and intercept of one functional group belong together."""
+    groups = []
+    for values in ({"RescaleSlope": 2}, {"RescaleSlope": 1, "RescaleIntercept": -1000}):
+        transformation, group = Dataset(), Dataset()
+        for keyword, value in values.items():
+            setattr(transformation, keyword, value)
+        group.PixelValueTransformationSequence = [transformation]
+        groups.append(group)
+    more = {
+        "NumberOfFrames": 2,
+        "PerFrameFunctionalGroupsSequence": groups,
+        "RescaleIntercept": 7777,
+        "WindowCenter": 500,
+        "WindowWidth": 2,
+    }
+    for number, edge in ((1, 250), (2, 1500)):
+        white = np.flatnonzero(shown(frame_of(RAMP12, 12, number, **more)).ravel() == 255)
+        assert abs(white[0] - edge) <= 1
+
+
+def test_a_rescaling_that_is_none() -> None:
+    for slope, reason in (("0", "RescaleSlope is 0"), ("x", "RescaleSlope is 'x'")):
+        frame = raw_elements(frame_of(RAMP12, 12), (0x1053, slope))
+        assert (with_warning(frame, reason) == shown(frame_of(RAMP12, 12))).all()
+
+
+def test_single_bits_have_no_sign() -> None:
+    frame = frame_of(np.zeros((2, 8), "u1"), 1, PixelRepresentation=1)
+    single = evolve(frame.format, bits_allocated=1)
+    found = shown(evolve(frame, format=single, data=b"\x0f\xf0"), "none")
+    assert found.tolist() == [[255] * 4 + [0] * 4, [0] * 4 + [255] * 4]
 
 
 def test_a_voi_lut_of_a_functional_group() -> None:

@@ -86,9 +86,8 @@ class FrameAttributes:
                 return found
         return tuple(() for _ in keywords)
 
-    def number(self, keyword: str, default: float) -> float:
+    def number(self, keyword: str, values: tuple[str, ...], default: float) -> float:
         """Return the first value of an attribute as a number, `default` if it is none."""
-        values = self.texts(keyword)
         if not values:
             return default
         number = number_of(values[0])

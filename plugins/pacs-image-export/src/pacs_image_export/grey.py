@@ -37,8 +37,9 @@ def modality_of(
         table = first_table(attributes, "ModalityLUTSequence", is_signed=frame.is_signed)
         if table is not None:
             return table.look_up
-    slope = attributes.number("RescaleSlope", 1.0)
-    intercept = attributes.number("RescaleIntercept", 0.0)
+    slopes, intercepts = attributes.values_together("RescaleSlope", "RescaleIntercept")
+    slope = attributes.number("RescaleSlope", slopes, 1.0)
+    intercept = attributes.number("RescaleIntercept", intercepts, 0.0)
     if slope == 0:
         attributes.warn("RescaleSlope is 0: taken as 1")
         slope = 1.0

@@ -83,7 +83,9 @@ _FEW_BITS = 16
 
 def levels_of(samples: Array, frame: FrameFormat) -> Levels:
     """Return the values of a frame with one sample for each pixel."""
-    low = -(1 << (frame.bits_stored - 1)) if frame.is_signed else 0
+    # A single bit has no sign, whatever Pixel Representation says.
+    is_signed = frame.is_signed and frame.bits_allocated > 1
+    low = -(1 << (frame.bits_stored - 1)) if is_signed else 0
     high = low + (1 << frame.bits_stored) - 1
     if frame.bits_stored > _FEW_BITS:
         values, positions = np.unique(samples, return_inverse=True)
