@@ -1,7 +1,7 @@
 """The acceptor's side of an association: from the first byte to the last."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import anyio
@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
+from pacs_core.association.hosts import Hosts, host_of
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
@@ -65,6 +66,9 @@ class Acceptance:
         Memory for datasets that arrive.
     has_room : callable
         Whether the node may serve one more association.
+    hosts : Hosts
+    established : callable
+        Counts the associations of a host.
     """
 
     ae_title: str
@@ -73,6 +77,29 @@ class Acceptance:
     audit: AuditTrail
     budget: ByteBudget
     has_room: Callable[[], bool]
+    hosts: Hosts
+    established: Callable[[str], int]
+
+    async def record_refusal(self, origin: Origin, reason: str, **details: str | int) -> None:
+        """Write down that an association was refused, unless too many of its host were."""
+        if not self.hosts.reports(host_of(origin.host)):
+            return
+        who = origin.association or "listener"
+        logger.warning("%s: refused %s:%s: %s", who, origin.host, origin.port, reason)
+        await self._record(origin, reason, details)
+
+    async def record_suppressed(self, *, everything: bool = False) -> None:
+        """Write down how many refusals were not written down one by one."""
+        for host, count in self.hosts.suppressed(everything=everything):
+            reason = "too many refusals to record each"
+            logger.warning("%s: %d more associations were refused: %s", host, count, reason)
+            await self._record(Origin("DIMSE", host=host), reason, {"suppressed": count})
+
+    async def _record(self, origin: Origin, reason: str, details: Mapping[str, str | int]) -> None:
+        what = {"reason": reason, **details}
+        await self.audit.record(
+            AuditEvent(AuditKind.ASSOCIATION_REFUSED, Outcome.FAILURE, origin, what)
+        )
 
 
 class Acceptor:
@@ -91,7 +118,11 @@ class Acceptor:
         self.origin = Origin("DIMSE", host=host, port=port, association=name)
         self.name = name
         self.engine: Engine | None = None
+        self.host = host_of(host)
         self._shared = shared
+        self._held = 0
+        self._displaced = ""
+        self._refused = False
         settings = shared.settings
         self._channel = Channel(transport, Role.ACCEPTOR, settings.limits, settings.timeouts)
 
@@ -103,11 +134,37 @@ class Acceptor:
     async def run(self) -> None:
         """Negotiate, then serve until the association ends; the transport is closed then."""
         try:
-            request = await self._await_request()
-            if request is not None:
+            try:
+                request = await self._await_request()
+            finally:
+                self._hold(0)
+            if self._displaced:
+                if not self._refused:
+                    await self._record_refusal(self._displaced)
+            elif request is not None:
                 await self._answer(request)
         finally:
             await self._channel.farewell()
+
+    @property
+    def is_displaced(self) -> bool:
+        """Whether it is about to end for another."""
+        return bool(self._displaced)
+
+    def displace(self, reason: str) -> None:
+        """Close the transport, which has no association yet, for another connection."""
+        self._displaced = reason
+        self._channel.close()
+
+    def _hold(self, size: int) -> bool:
+        """Have so much of the node's memory budget for a request that arrives; tell if it has."""
+        budget, more = self._shared.budget, size - self._held
+        if more > 0 and not budget.try_take(more):
+            return False
+        if more < 0:
+            budget.give(-more)
+        self._held = size
+        return True
 
     async def abort(self, reason: str) -> None:
         """End the association now."""
@@ -128,6 +185,9 @@ class Acceptor:
                     if isinstance(event, AssociationRequested):
                         request = event.request
                     await self._note(event)
+                if not self._hold(machine.bytes_held):
+                    await self._record_refusal("no memory is left for its A-ASSOCIATE-RQ")
+                    return None
                 # What came along with it may have ended the association before it began.
                 if request is not None and machine.state is State.Sta3:
                     return request
@@ -138,19 +198,16 @@ class Acceptor:
         return None
 
     async def _note(self, event: Event) -> None:
-        if isinstance(event, Aborted):
+        if isinstance(event, Aborted) and not self._displaced:
             by = "the peer" if event.by_peer else "this node"
             await self._record_refusal(f"aborted by {by} before negotiation: {event.detail}")
         elif isinstance(event, AssociationRefused):
             reason = f"{event.rejection.meaning}: {event.detail}"
             await self._record_refusal(reason)
 
-    async def _record_refusal(self, reason: str, **details: str) -> None:
-        origin = self.origin
-        logger.warning("%s: refused %s:%s: %s", self.name, origin.host, origin.port, reason)
-        await self._record(
-            AuditKind.ASSOCIATION_REFUSED, Outcome.FAILURE, {"reason": reason, **details}
-        )
+    async def _record_refusal(self, reason: str) -> None:
+        self._refused = True
+        await self._shared.record_refusal(self.origin, reason)
 
     async def _record(
         self, kind: AuditKind, outcome: Outcome, details: dict[str, str | int]
@@ -175,7 +232,12 @@ class Acceptor:
         window = agreed_asynchronous_operations(request, response)
         own_window = AsynchronousOperations(window.max_performed, window.max_invoked)
         self.engine = Engine(
-            self._channel, info, own_window, self._shared.services.serve, self._shared.budget
+            self._channel,
+            info,
+            own_window,
+            self._shared.services.serve,
+            self._shared.budget,
+            self._shared.hosts.pace(self.host),
         )
         try:
             await self._record_accepted(request, info)
@@ -190,6 +252,8 @@ class Acceptor:
         settings = self._shared.settings
         if not self._shared.has_room():
             reason = f"{settings.max_associations} associations are open already"
+            return Refused(_LOCAL_LIMIT_EXCEEDED, reason)
+        if reason := self._shared.hosts.refusal(self.host, self._shared.established(self.host)):
             return Refused(_LOCAL_LIMIT_EXCEEDED, reason)
         if settings.check_called_ae_title and request.called_ae_title != self._shared.ae_title:
             reason = f"called AE title {request.called_ae_title!r} is not this node's"

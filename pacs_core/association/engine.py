@@ -19,6 +19,7 @@ from pacs_core.association.errors import (
     AssociationError,
     PeerTimeoutError,
 )
+from pacs_core.association.hosts import Pace
 from pacs_core.association.invocations import Invocation, Invocations
 from pacs_core.association.performances import Feed, Performances, Serve, discard
 from pacs_core.association.sender import DatasetSource, Sender, response_command
@@ -66,6 +67,8 @@ class Engine:
         Performs a request and returns the response.
     budget : ByteBudget
         Memory for datasets that arrive.
+    pace : Pace, optional
+        At which requests are read; shared by the associations of a host.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Engine:
         window: AsynchronousOperations,
         serve: Serve,
         budget: ByteBudget,
+        pace: Pace | None = None,
     ) -> None:
         self.info = info
         self.end_reason = ""
@@ -97,6 +101,8 @@ class Engine:
         )
         self._invocations = Invocations(window.max_invoked)
         self._feed: Feed = discard
+        self._pace = pace
+        self._requests = 0
         self._conversation = anyio.CancelScope()
 
     # --- the life of the association
@@ -172,6 +178,11 @@ class Engine:
         if self._invocations.is_full:
             self._deadlines.clear("read")
             await self._invocations.wait_for_room()
+        if self._pace is not None and self._requests:
+            wait, self._requests = self._pace.take(self._requests), 0
+            if wait:
+                self._deadlines.clear("read")
+                await anyio.sleep(wait)
         while self._is_overtaxed:
             self._deadlines.clear("read")
             await self._performances.wait_for_slot()
@@ -257,6 +268,7 @@ class Engine:
         elif part.command.field is CommandField.C_CANCEL_RQ:
             self._performances.cancel(part.command)
         else:
+            self._requests += 1
             self._feed = self._performances.begin(part.context_id, part.command)
 
     def _on_settled(self) -> None:

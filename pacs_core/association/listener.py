@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 
 import anyio
@@ -15,18 +16,19 @@ from anyio.abc import TaskGroup
 
 from pacs_core.association.acceptor import Acceptance, Acceptor
 from pacs_core.association.budget import ByteBudget
+from pacs_core.association.hosts import PERIOD, Hosts
 from pacs_core.association.incoming import ALLOTMENT
 from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
-from pacs_core.contracts import AuditTrail
+from pacs_core.contracts import AuditFailedError, AuditTrail, Origin
 
 logger = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds without accepting after an error such as EMFILE
 _COURTESY = 0.005  # seconds for a worker with fewer connections to take the next
-_SURPLUS = 64  # connections beyond the limit that are still answered with a rejection
+_SURPLUS = 512  # connections beyond all limits, which are about to end
 
 _BACKLOG = 1024
 
@@ -78,6 +80,14 @@ def _bind(family: int, address: str, port: int) -> socket.socket:
     return bound
 
 
+def _name_of(connection: socket.socket) -> tuple[str, int]:
+    try:
+        host, port, *_ = connection.getpeername()
+    except OSError:  # it has gone
+        return "", 0
+    return str(host), int(port)
+
+
 class Listener:
     """The listening side of a node.
 
@@ -101,12 +111,24 @@ class Listener:
     ) -> None:
         self._occupancy = occupancy or Occupancy()
         budget = ByteBudget(max(settings.memory_budget // self._occupancy.workers, ALLOTMENT))
-        self._shared = Acceptance(ae_title, settings, services, audit, budget, self._has_room)
-        self._acceptors: set[Acceptor] = set()
+        self._hosts = Hosts(settings, self._occupancy.workers)
+        self._shared = Acceptance(
+            ae_title,
+            settings,
+            services,
+            audit,
+            budget,
+            self._has_room,
+            self._hosts,
+            self._established_from,
+        )
+        self._acceptors: dict[Acceptor, None] = {}
+        """The oldest first."""
         self._sockets: tuple[socket.socket, ...] = ()
         self._accepting = anyio.CancelScope()
         self._empty: anyio.Event | None = None
         self._numbers = count(1)
+        self._quiet_until = 0.0
         self.port = 0
 
     async def bind(self, host: str, port: int) -> None:
@@ -130,6 +152,7 @@ class Listener:
             async with anyio.create_task_group() as connections:
                 with self._accepting:
                     async with anyio.create_task_group() as accepting:
+                        accepting.start_soon(self._sum_up_refusals)
                         for each in self._sockets:
                             accepting.start_soon(self._accept, each, connections)
                 self._close()
@@ -139,6 +162,12 @@ class Listener:
     def _close(self) -> None:
         for each in self._sockets:
             each.close()
+
+    async def _sum_up_refusals(self) -> None:
+        while True:
+            await anyio.sleep(PERIOD / 4)
+            with suppress(AuditFailedError):
+                await self._shared.record_suppressed()
 
     async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
         while True:
@@ -150,11 +179,17 @@ class Listener:
             except BlockingIOError:  # or another worker has it
                 await anyio.wait_readable(listening)
             except OSError as error:
-                logger.error("cannot accept connections for a moment: %s", error)  # noqa: TRY400
+                self._log_failure(error)
                 await anyio.sleep(_PAUSE)
             else:
                 self._occupancy.connect(1)
                 connections.start_soon(self._serve, connection)
+
+    def _log_failure(self, error: OSError) -> None:
+        now = anyio.current_time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + PERIOD
+            logger.error("cannot accept connections for now: %s", error)
 
     async def _serve(self, connection: socket.socket) -> None:
         try:
@@ -165,21 +200,26 @@ class Listener:
     async def _answer(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        surplus = len(self._acceptors) - self._shared.settings.max_associations
-        if surplus > _SURPLUS:
+        settings = self._shared.settings
+        if len(self._acceptors) > settings.max_associations + settings.max_half_open + _SURPLUS:
+            host, port = _name_of(connection)
             connection.close()
+            reason = f"{len(self._acceptors)} connections are open already"
+            with suppress(AuditFailedError):
+                await self._shared.record_refusal(Origin("DIMSE", host=host, port=port), reason)
             return
         _, transport = await loop.connect_accepted_socket(Transport, connection)
         acceptor = Acceptor(
             transport, f"{self._occupancy.prefix}{next(self._numbers)}", self._shared
         )
-        self._acceptors.add(acceptor)
+        self._acceptors[acceptor] = None
+        self._hosts.make_room(each for each in self._acceptors if not each.is_displaced)
         try:
             await acceptor.run()
         except Exception:
             logger.exception("%s: the association failed unexpectedly", acceptor.name)
         finally:
-            self._acceptors.discard(acceptor)
+            self._acceptors.pop(acceptor, None)
             self._occupancy.publish(self._established)
             if self._empty is not None and not self._acceptors:
                 self._empty.set()
@@ -189,6 +229,9 @@ class Listener:
         room = self._shared.settings.max_associations - self._occupancy.elsewhere - established
         self._occupancy.publish(established + (room > 0))
         return room > 0
+
+    def _established_from(self, host: str) -> int:
+        return sum(each.is_established and each.host == host for each in self._acceptors)
 
     @property
     def _established(self) -> int:
@@ -212,6 +255,8 @@ class Listener:
                 self._empty = anyio.Event()
                 await self._empty.wait()
         await self.abort()
+        with suppress(AuditFailedError):
+            await self._shared.record_suppressed(everything=True)
 
     async def abort(self) -> None:
         """Accept nothing more, and abort every association at once."""

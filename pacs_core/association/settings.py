@@ -1,7 +1,9 @@
 """The table ``[network]``: how this node behaves as an acceptor of associations."""
 
+import math
+
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, lt, optional
 
 from pacs_core.contracts import Timeouts
 from pacs_core.transcoding import are_transfer_syntaxes
@@ -16,6 +18,18 @@ class NetworkSettings:
     ----------
     max_associations : int
         Associations at once; one more is rejected with 2,3,2 (PS3.8 Table 9-21).
+    max_associations_per_host : int or None
+        Associations that one host may have at once. None leaves a quarter of the node's for
+        others, if the node has 16 or more.
+    max_half_open, max_half_open_per_host : int
+        Connections without an association yet, of all hosts and of one; a further one takes the
+        place of the oldest of its host, or of the host that has most.
+    associations_per_second : float
+        Associations that one host may ask for in a second; more are rejected with 2,3,2. 0 sets no
+        limit.
+    requests_per_second : float
+        DIMSE requests of one host that are read in a second, over all its associations; more have
+        to wait. 0 sets no limit.
     max_pdu_length : int
         Largest P-DATA-TF PDU that peers may send, in bytes.
     check_called_ae_title : bool
@@ -31,12 +45,18 @@ class NetworkSettings:
         Operations that a peer may have outstanding on one association, if it asks for more than
         one (PS3.7 D.3.3.3).
     memory_budget : int
-        Bytes that datasets under way may hold in memory, over all associations and workers. A
+        Bytes that datasets under way, and A-ASSOCIATE-RQs that have not arrived whole, may hold
+        in memory, over all associations and workers. A
         sender that gets none waits, and after ``timeouts.memory`` is answered A700H.
     timeouts : Timeouts
     """
 
     max_associations: int = field(default=256, validator=ge(1))
+    max_associations_per_host: int | None = field(default=None, validator=optional(ge(1)))
+    max_half_open: int = field(default=128, validator=ge(1))
+    max_half_open_per_host: int = field(default=32, validator=ge(1))
+    associations_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
+    requests_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
     max_pdu_length: int = field(default=131072, validator=ge(4096))
     check_called_ae_title: bool = False
     calling_ae_titles: tuple[str, ...] = ()
@@ -45,6 +65,13 @@ class NetworkSettings:
     operations_window: int = field(default=8, validator=ge(1))
     memory_budget: int = field(default=512 * 1024 * 1024, validator=ge(16 * 1024 * 1024))
     timeouts: Timeouts = field(factory=Timeouts)
+
+    @property
+    def associations_per_host(self) -> int:
+        """How many associations one host may have at once."""
+        if self.max_associations_per_host is not None:
+            return self.max_associations_per_host
+        return self.max_associations - (self.max_associations // 4) * (self.max_associations >= 16)
 
     @property
     def limits(self) -> Limits:

@@ -41,6 +41,11 @@ class Framer:
         self._have = 0
         self._need = HEADER_LENGTH
 
+    @property
+    def held(self) -> int:
+        """Bytes of an incomplete PDU that are kept."""
+        return self._have
+
     def feed(self, data: bytes) -> Iterator[tuple[int, memoryview]]:
         """Yield type and body of each PDU that `data` completes; to be exhausted before the next.
 

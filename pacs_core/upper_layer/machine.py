@@ -146,6 +146,11 @@ class UpperLayer:
             self._confirm_transport()
         self._transport_open = True
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes received of a PDU that is not whole yet."""
+        return self._framer.held
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """Take bytes from the peer, cut anywhere, and return what they mean.
 
