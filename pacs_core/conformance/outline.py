@@ -137,9 +137,11 @@ def _character_sets(statement: Statement) -> Section:
         "6",
         "Support of Character Sets",
         (
-            "Objects are kept in the character set in which they arrive. These are decoded for "
-            "matching, and encoded in responses; a response that the requested set cannot express "
-            "is in ISO_IR 192:",
+            "Objects are kept in the character set in which they arrive. The sets below are "
+            "decoded for matching, and encoded in responses; a response that the requested set "
+            "cannot express, or to a request in a set that is not listed, is in ISO_IR 192. Bytes "
+            "that the named set does not explain are taken for UTF-8 if they are valid, else for "
+            "the set that default_character_set names, else for ISO_IR 100:",
             Table(("Specific Character Set",), terms),
         ),
     )

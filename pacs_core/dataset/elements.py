@@ -18,6 +18,7 @@ def parse_attributes(
     max_depth: int = MAX_DEPTH,
     max_length: int = MAX_LENGTH,
     default_character_set: tuple[str, ...] = (),
+    name_bulk: bool = False,
 ) -> MutableAttributes:
     """Parse a small dataset completely.
 
@@ -33,11 +34,13 @@ def parse_attributes(
         Bytes that the (inflated) dataset may have.
     default_character_set : tuple of str
         Specific Character Set of what names none, or lies; empty for Latin-1.
+    name_bulk : bool
+        Keep bulk data and unknown values as attributes without a value.
 
     Returns
     -------
     dict
-        The attributes; bulk data and unknown values are left out.
+        The attributes; bulk data and unknown values are left out, or have no value.
 
     Raises
     ------
@@ -50,7 +53,8 @@ def parse_attributes(
     if encoding.deflated:
         data = inflate(data, max_length)
     character_sets = with_default((), default_character_set)
-    return Parser(data, 0, max_depth).dataset(layout_of(encoding), character_sets)
+    parser = Parser(data, 0, max_depth, name_bulk=name_bulk)
+    return parser.dataset(layout_of(encoding), character_sets)
 
 
 def encode_attributes(

@@ -49,7 +49,10 @@ class _Open:
 class Parser:
     """Walks a buffer with a stack of its own: nesting on the wire never nests calls."""
 
-    def __init__(self, buffer: Buffer, base: int, max_depth: int) -> None:
+    def __init__(
+        self, buffer: Buffer, base: int, max_depth: int, *, name_bulk: bool = False
+    ) -> None:
+        self._name_bulk = name_bulk
         self._buffer = buffer
         self._base = base
         self._position = 0
@@ -126,6 +129,8 @@ class Parser:
                 top.attributes[tag] = value
                 if tag == SPECIFIC_CHARACTER_SET:
                     top.character_sets = declare(top.character_sets, value)
+            elif self._name_bulk:
+                top.attributes[tag] = ()
         self._position = position
         return None
 

@@ -108,12 +108,12 @@ def held(index, data):
     record = InstanceRecord(
         evolve(record.instance, key=f"key/{number}"), {**record.attributes, **scanner.attributes}
     )
-    assert portal.call(found.add, record) is None
+    assert portal.call(found.add, record).existing is None
     uid = record.instance.identity.sop_instance_uid
     try:
         yield uid
     finally:
-        portal.call(found.remove, uid)
+        assert portal.call(found.remove, record.instance.identity.path)
 
 
 def search(index, attribute, uid, conditions=()):

@@ -11,7 +11,17 @@ from pacs_index_sqlite.database import connect_writer
 from pacs_index_sqlite.schema import prepare
 from pacs_index_sqlite.searching import matching, matching_instances
 
-from pacs_core.contracts import Condition, Level, Query, Range, SingleValue, UidList, Wildcard
+from pacs_core.contracts import (
+    AnyOf,
+    Condition,
+    DateTimeRange,
+    Level,
+    Query,
+    Range,
+    SingleValue,
+    UidList,
+    Wildcard,
+)
 from pacs_core.dataset import tag_of
 from pacs_core.testing.index_harness import name
 
@@ -37,6 +47,8 @@ def scans(connection: sqlite3.Connection, catalog: Catalog, query: Query) -> lis
     """Return the steps of a query's plans that read a whole table of ours."""
     steps: list[str] = []
     for found in (matching(catalog, query), matching_instances(catalog, query)):
+        for called, function in found.where.functions:
+            connection.create_function(called, 1, function)
         text, parameters = found.statement((), 100, 0)
         steps += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]
     assert steps
@@ -47,6 +59,14 @@ CONDITIONS: list[Condition] = [
     *(SingleValue(a.tag, "1") for a in INDEXED),
     *(Wildcard(a.tag, "A*") for a in TEXTS),
     *(Range(a.tag, "20200101", "20200131") for a in DATES),
+    *(
+        DateTimeRange(
+            a.tag, tag_of(a.keyword[:-4] + "Time"), "20200101", "", "20200131", "", False, "+0100"
+        )
+        for a in DATES
+        if a.keyword != "PatientBirthDate"
+    ),
+    *(AnyOf(a.tag, (SingleValue(a.tag, "20200101"), Range(a.tag, "20200105", ""))) for a in DATES),
     *(UidList(a.tag, tuple(f"1.2.{n}" for n in range(5000))) for a in UIDS),
     *(name(p, keyword=keyword) for keyword in NAMES for p in ("a", "a*", "a*=b*", "=b")),
     *(name("smith^jo*", keyword=keyword, fuzzy=True) for keyword in NAMES),

@@ -331,6 +331,20 @@ def test_mistakes_in_the_configuration_are_explained():
         QueryRetrieveConfig(max_results=0)
 
 
+async def test_keys_of_bulk_data_are_empty_and_warned_about(provider, request_of, responses):
+    """PS3.4 C.4.1.1.3.2: an optional key that is not supported comes back, without a value."""
+    operation = request_of("FIND", QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.1")
+    private, icc = 0x0029_1010, tag_of("ICCProfile")
+    keys = b"\x28\x00\x00\x20OB\0\0\x02\0\0\0ab" + b"\x29\x00\x10\x10UN\0\0\0\0\0\0"
+    operation.dataset = MemoryDataset(operation.dataset.data + keys)
+    assert (await answer(provider("FIND"), operation)).status == 0
+    assert [sent.status for sent in operation.pending] == [0xFF01]
+    assert responses(operation)[0][private] == ()
+    # Bulk data are left out where attributes are parsed, so look for the element itself.
+    assert b"\x28\x00\x00\x20OB\0\0\0\0\0\0" in operation.pending[0].dataset
+    assert icc == 0x0028_2000
+
+
 OFFSET = tag_of("TimezoneOffsetFromUTC")
 ZONE = b"\0\0\0\1"
 

@@ -21,7 +21,15 @@ OPTIONS: Final[Mapping[Option, str]] = {
 DESCRIPTIONS: Final[Mapping[Service, str]] = {
     Service.FIND: (
         "Answers queries by C-FIND (PS3.4 C.4.1) with single value, list of UID, wild card, range, "
-        "sequence and universal matching; keys that the index does not know are returned empty."
+        "sequence and universal matching; keys that the index does not know are returned empty. "
+        "Dates, times and numbers match by what they mean. Person names match whatever their case, "
+        "width and composition of characters, one component group any of the three; wild cards "
+        "likewise. A DT value with an offset from UTC is a moment. Keys are in the zone of "
+        "Timezone Offset From UTC of the request, else DA and TM are compared as they are "
+        "written, and DT without an offset is in the zone of the node. Of several values of a "
+        "key one has to match, unless multiple value matching was negotiated. A wild card in a "
+        "UID, several items in a sequence, and a range that ends before it begins are refused with "
+        "A900H."
     ),
     Service.MOVE: (
         "Sends what matches a C-MOVE (PS3.4 C.4.2) to a configured peer, in the transfer syntax in "

@@ -41,7 +41,11 @@ async def read_identifier(
     data = await operation.dataset.read(MAX_LENGTH)
     try:
         attributes = parse_attributes(
-            data, operation.context.transfer_syntax, default_character_set=character_set
+            data,
+            operation.context.transfer_syntax,
+            default_character_set=character_set,
+            # Such a key is not matched, but answered (PS3.4 C.4.1.1.3.2).
+            name_bulk=True,
         )
     except MalformedDataset as error:
         raise DimseError(Status.UNABLE_TO_PROCESS, f"Identifier: {error}") from error
