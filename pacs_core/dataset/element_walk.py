@@ -130,6 +130,8 @@ class ElementWalk:
         """Go on after Pixel Data of which the caller has consumed `passed` bytes."""
         self.stopped = False
         self.offset += passed
+        # What goes out from here on is seen by nobody who would decode an icon in it.
+        self._takes_fragments = self._takes_fragments and self._source == self._target
 
     def take_pending(self) -> bytes:
         """Take back what was fed and not consumed."""

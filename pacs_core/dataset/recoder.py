@@ -23,7 +23,8 @@ class DatasetRecoder:
     stops_at_pixel_data : bool
         Consume no more once the header of top-level Pixel Data, Float Pixel Data or Double Float
         Pixel Data has been read. What comes out is then what precedes this element, without a
-        group length for it, and never deflated, so that it can be edited: use `Deflater`.
+        group length for it, and never deflated, so that it can be edited: use `Deflater`. There may
+        be encapsulated Pixel Data in its sequences, which are for the caller to convert.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class DatasetRecoder:
             source,
             target,
             stops_at_pixel_data=stops_at_pixel_data,
-            takes_fragments=same or (target.encapsulated and not stops_at_pixel_data),
+            takes_fragments=same
+            or (source.encapsulated if stops_at_pixel_data else target.encapsulated),
         )
         self._inflater = Inflater() if source.deflated else None
         self._deflater = Deflater() if target.deflated and not stops_at_pixel_data else None

@@ -1,11 +1,12 @@
 """One dataset from one transfer syntax to another, frame by frame."""
 
+import logging
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final, Protocol
 
 from attrs import define, evolve
 
-from pacs_core.contracts import CodecError, FrameFormat, Plan, TranscodingError
+from pacs_core.contracts import Action, CodecError, FrameFormat, Plan, TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
@@ -16,6 +17,7 @@ from pacs_core.dataset import (
     UnencodableValue,
     edit_header,
     element_header,
+    element_value,
     encoding_of,
     short_name_of,
     tag_of,
@@ -40,9 +42,12 @@ from pacs_core.imaging import (
 )
 from pacs_core.transcoding.deflation import verified_deflation
 from pacs_core.transcoding.messages import Coders, ConvertedFrame, Job
+from pacs_core.transcoding.nested import may_hold_nested_pixels, replace_nested_pixels
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset, inflated
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
+
+_log = logging.getLogger(__name__)
 
 _PIXEL_DATA: Final = 0x7FE0_0010
 _SOP_INSTANCE_UID: Final = tag_of("SOPInstanceUID")
@@ -69,6 +74,9 @@ class FrameConverter(Protocol):
 
     async def take(self) -> ConvertedFrame:
         """Wait for the frame that went in first."""
+
+    def require_log(self) -> None:
+        """Say that something may have to be logged, which not all processes can."""
 
     def cancel(self) -> None:
         """Give up all frames that are on their way."""
@@ -155,7 +163,7 @@ class ImageConversion:
 
     async def chunks(self) -> AsyncIterator[Buffer]:
         """Iterate over the converted dataset."""
-        header = await self.source.header()
+        header = await self._without_nested_pixels(await self.source.header())
         element = self.source.pixel_data
         if element is None:
             yield header
@@ -173,6 +181,43 @@ class ImageConversion:
                 yield piece
         async for piece in self.source.trailing():
             yield piece
+
+    async def _without_nested_pixels(self, header: bytes) -> bytes:
+        """Return what precedes Pixel Data with native icons in the place of encapsulated ones."""
+        if not may_hold_nested_pixels(header):
+            return header
+        self.conveyor.require_log()
+        found: dict[bytes, int] = {}
+
+        def find(item: bytes, sequence: int) -> bytes:
+            found[item] = sequence
+            return item
+
+        replace_nested_pixels(header, find)
+        uid = bytes(element_value(header, EXPLICIT_VR_LITTLE_ENDIAN, _SOP_INSTANCE_UID) or b"?")
+        name = uid.rstrip(b" \0").decode("ascii", "replace")
+        items = {item: await self._native_item(item, tag, name) for item, tag in found.items()}
+        return replace_nested_pixels(header, lambda item, _: items.get(item))
+
+    async def _native_item(self, item: bytes, sequence: int, instance: str) -> bytes | None:
+        """Return an item with native Pixel Data; None if it cannot be had."""
+        uid = self.plan.source
+        plan = Plan(Action.TRANSCODE, uid, EXPLICIT_VR_LITTLE_ENDIAN)
+        source = SourceDataset(uid, _once(item))
+        conversion = ImageConversion(plan, source, self.conveyor, Coders(self.coders.decoder))
+        try:
+            async with closing(conversion.chunks()) as pieces:
+                return b"".join([bytes(piece) async for piece in pieces])
+        except (*FAULTS, TranscodingError) as error:
+            _log.warning(
+                "%s is converted without its sequence (%04X,%04X): of the %s image in it, %s",
+                instance,
+                sequence >> 16,
+                sequence & 0xFFFF,
+                short_name_of(uid),
+                error,
+            )
+            return None
 
     async def _floats(self, header: bytes, element: PixelDataElement) -> AsyncIterator[Buffer]:
         if self.coders.encoder or element.length is None:
@@ -284,6 +329,10 @@ class ImageConversion:
         )
         tables = extended_offset_table(lengths) if lengths else {}
         return edit_header(header, EXPLICIT_VR_LITTLE_ENDIAN, {**edits, **tables})
+
+
+async def _once(data: bytes) -> AsyncIterator[Buffer]:
+    yield data
 
 
 def _check_same(form: FrameFormat, first: FrameFormat) -> None:

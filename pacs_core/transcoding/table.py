@@ -85,9 +85,9 @@ def pickled_codecs(plan: Plan, table: CodecTable) -> Coders:
     """
     decoder = table.decoder(plan.source) if plan.decoder else None
     encoder = table.encoder(plan.target) if plan.encoder else None
-    if plan.recompress:
+    if plan.recompress:  # icons are decoded all the same
+        decoder = table.decoder(plan.source)
         encoder = table.recompressor(plan.source, plan.target)
-        decoder = table.decoder(plan.source) if plan.verify else None
     proof = _proof(plan, table) if plan.verify and encoder else None
     return Coders(pickled(decoder), pickled(encoder), proof)
 

@@ -53,6 +53,8 @@ class Odd:
     pixel_data: bytes
     changes: dict = field(factory=dict)
     photometric: str = ""
+    before: bytes = b""
+    """Further elements, just before Pixel Data."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,12 @@ def encode(node):
         return [codec.encode(one.tobytes(), frame, EncodeOptions()).data for one in samples]
 
     return encoded
+
+
+def long(tag, vr, value, length=None):
+    """Return an element with a length of 32 bits; that it has, unless given."""
+    size = len(value) if length is None else length
+    return struct.pack("<HH2s2xI", tag >> 16, tag & 0xFFFF, vr, size) + value
 
 
 def item(value):
@@ -100,7 +108,7 @@ def dataset_of(odd, uid, study):
     raw.is_little_endian, raw.is_implicit_VR = True, False
     write_dataset(raw, data)
     length = 0xFFFFFFFF if odd.pixel_data.startswith(b"\xfe\xff\x00\xe0") else len(odd.pixel_data)
-    return raw.getvalue() + struct.pack("<HH2s2xI", 0x7FE0, 0x10, b"OW", length) + odd.pixel_data
+    return raw.getvalue() + odd.before + long(0x7FE00010, b"OW", odd.pixel_data, length)
 
 
 async def store(node, odd):
@@ -322,3 +330,82 @@ async def test_encapsulated_pixel_data_in_a_native_transfer_syntax(node, caplog)
         assert not received
         assert final.number_of_failed_suboperations == 1
     assert "encapsulated" in caplog.text
+
+
+ICON = FrameFormat(8, 8, 1, 8, 8, False, "MONOCHROME2")
+UNDEFINED = 0xFFFFFFFF
+
+
+def sequence(tag, *items, defined=True):
+    if defined:
+        return long(tag, b"SQ", b"".join(map(item, items)))
+    ends = [struct.pack("<HHI", 0xFFFE, element, 0) for element in (0xE00D, 0xE0DD)]
+    start = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
+    whole = b"".join(start + content + ends[0] for content in items) + ends[1]
+    return long(tag, b"SQ", whole, UNDEFINED)
+
+
+def icon_of(codestream, frame=ICON):
+    """Return an item of an Icon Image Sequence (PS3.3 Table C.7.6.1.1.6)."""
+    described = Dataset()
+    described.SamplesPerPixel, described.PhotometricInterpretation = 1, "MONOCHROME2"
+    described.Rows, described.Columns = frame.rows, frame.columns
+    described.BitsAllocated = described.BitsStored = 8
+    described.HighBit, described.PixelRepresentation = 7, 0
+    raw = DicomBytesIO()
+    raw.is_little_endian, raw.is_implicit_VR = True, False
+    write_dataset(raw, described)
+    return raw.getvalue() + long(0x7FE00010, b"OB", fragments(codestream), UNDEFINED)
+
+
+def within(tag, inner, depth, defined):
+    for _ in range(depth):
+        inner = sequence(tag, inner, defined=defined)
+    return inner
+
+
+@pytest.mark.parametrize("defined", [True, False])
+@pytest.mark.parametrize("syntax", [JLS, J2K, RLE])
+async def test_icons_are_converted_along(node, encode, syntax, defined):
+    """Wherever there is a sequence: it is the transfer syntax of all Pixel Data that changes."""
+    samples, shown = samples_of(GREY), samples_of(ICON)
+    (codestream,) = encode(syntax, ICON, shown)
+    icon = icon_of(codestream)
+    before = sequence(0x00880200, icon, defined=defined)
+    private = struct.pack("<HH2sH", 0x0099, 0x0010, b"LO", 4) + b"ACME"
+    deep = within(0x00991001, sequence(0x00880200, icon), 5, defined)
+    odd = Odd(syntax, GREY, samples, fragments(*encode(syntax, GREY, samples)))
+    odd = evolve(odd, before=before + private + deep)
+    study, uid, response = await store(node, odd)
+    assert response.status == 0x0000, response.error_comment
+    for target in (IMPLICIT, EXPLICIT, JLS if syntax != JLS else RLE):
+        (data,), final = await get(node, study, target)
+        assert final.status == 0x0000, final.error_comment
+        image = dcmread(BytesIO(file_meta(CT, uid, target) + data))
+        assert np.array_equal(pixel_array(image, raw=True)[None], samples)
+        found = image.IconImageSequence[0]
+        assert found.PixelData == shown.tobytes()
+        if target != IMPLICIT:  # where nobody knows that a private element is a sequence
+            inner = image
+            for _ in range(5):
+                inner = inner[0x00991001].value[0]
+            assert inner.IconImageSequence[0].PixelData == shown.tobytes()
+        assert b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" not in data[:-2000]
+    (data,), _ = await get(node, study, syntax)
+    assert data == dataset_of(odd, uid, study)
+
+
+async def test_an_icon_that_cannot_be_decoded_is_left_out(node, encode, caplog):
+    samples = samples_of(GREY)
+    broken = sequence(0x00880200, icon_of(b"no codestream at all"))
+    odd = Odd(JLS, GREY, samples, fragments(*encode(JLS, GREY, samples)), before=broken)
+    study, uid, _ = await store(node, odd)
+    for target in (IMPLICIT, EXPLICIT, RLE):
+        (data,), final = await get(node, study, target)
+        assert final.status == 0x0000, final.error_comment
+        image = dcmread(BytesIO(file_meta(CT, uid, target) + data))
+        assert "IconImageSequence" not in image
+        assert np.array_equal(image.pixel_array[None], samples)
+    assert f"{uid} is converted without its sequence (0088,0200)" in caplog.text
+    (data,), _ = await get(node, study, JLS)
+    assert data == dataset_of(odd, uid, study)

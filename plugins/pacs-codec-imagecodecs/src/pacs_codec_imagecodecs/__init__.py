@@ -42,6 +42,9 @@ _FAST: Final = frozenset({_TURBO, _OPENJPH, _PACKBITS})
 _ENTRIES: Final = (
     _Entry("jpeg-baseline", "4.50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
     _Entry("jpeg-extended", "4.51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
+    # Retired, and decoded only: spectral selection, full progression.
+    _Entry("jpeg-spectral", "4.53", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
+    _Entry("jpeg-progressive", "4.55", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
     # Any predictor is allowed in Process 14; with this one, CT and MR became the smallest.
     _Entry("jpeg-lossless", "4.57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
     _Entry("jpeg-lossless-sv1", "4.70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
