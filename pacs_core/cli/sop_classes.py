@@ -30,7 +30,11 @@ _FIRST = ("1", "", "4.70", "4.90", "4.50", "5", "4.80", "4.91", "4.81", "4.51", 
 def _ranked_syntaxes() -> tuple[str, ...]:
     root = "1.2.840.10008.1.2"
     first = [f"{root}.{end}" if end else root for end in _FIRST]
-    everything = [syntax.uid for syntax in ALL_TRANSFER_SYNTAXES if "JPIP" not in syntax.name]
+    everything = [
+        syntax.uid
+        for syntax in ALL_TRANSFER_SYNTAXES
+        if "JPIP" not in syntax.name and not (syntax.retired and syntax.encoding.encapsulated)
+    ]
     return tuple(dict.fromkeys([*first, *everything]))
 
 

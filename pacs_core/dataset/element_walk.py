@@ -126,12 +126,11 @@ class ElementWalk:
         pieces, self._out = self._out, []
         return pieces
 
-    def resume(self, passed: int) -> None:
+    def resume(self, passed: int, takes_fragments: bool) -> None:
         """Go on after Pixel Data of which the caller has consumed `passed` bytes."""
         self.stopped = False
         self.offset += passed
-        # What goes out from here on is seen by nobody who would decode an icon in it.
-        self._takes_fragments = self._takes_fragments and self._source == self._target
+        self._takes_fragments = takes_fragments
 
     def take_pending(self) -> bytes:
         """Take back what was fed and not consumed."""

@@ -36,12 +36,12 @@ class DatasetRecoder:
     ) -> None:
         source = encoding_of(source_transfer_syntax_uid)
         target = encoding_of(target_transfer_syntax_uid)
-        same = source_transfer_syntax_uid == target_transfer_syntax_uid
+        self._is_same = source_transfer_syntax_uid == target_transfer_syntax_uid
         self._walk = ElementWalk(
             source,
             target,
             stops_at_pixel_data=stops_at_pixel_data,
-            takes_fragments=same
+            takes_fragments=self._is_same
             or (source.encapsulated if stops_at_pixel_data else target.encapsulated),
         )
         self._inflater = Inflater() if source.deflated else None
@@ -89,7 +89,8 @@ class DatasetRecoder:
         passed : int
             Bytes of the Pixel Data that the caller consumed, for the offsets in errors.
         """
-        self._walk.resume(passed)
+        # What comes from here on is seen by nobody who would convert an icon in it.
+        self._walk.resume(passed, takes_fragments=self._is_same)
 
     def finish(self) -> list[bytes]:
         """Say that the dataset ends here; return the last pieces.

@@ -124,11 +124,29 @@ _TABLE = (
     (".8.1", "Deflated Image Frame Compression"),
 )
 
+_RETIRED_JPEG = (
+    (".4.52", "JPEG Extended (Process 3 and 5)"),
+    (".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)"),
+    (".4.54", "JPEG Spectral Selection, Non-Hierarchical (Process 7 and 9)"),
+    (".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)"),
+    (".4.56", "JPEG Full Progression, Non-Hierarchical (Process 11 and 13)"),
+    (".4.58", "JPEG Lossless, Non-Hierarchical (Process 15)"),
+    (".4.59", "JPEG Extended, Hierarchical (Process 16 and 18)"),
+    (".4.60", "JPEG Extended, Hierarchical (Process 17 and 19)"),
+    (".4.61", "JPEG Spectral Selection, Hierarchical (Process 20 and 22)"),
+    (".4.62", "JPEG Spectral Selection, Hierarchical (Process 21 and 23)"),
+    (".4.63", "JPEG Full Progression, Hierarchical (Process 24 and 26)"),
+    (".4.64", "JPEG Full Progression, Hierarchical (Process 25 and 27)"),
+    (".4.65", "JPEG Lossless, Hierarchical (Process 28)"),
+    (".4.66", "JPEG Lossless, Hierarchical (Process 29)"),
+)
+
 ALL_TRANSFER_SYNTAXES = (
     *(TransferSyntax(_ROOT + suffix, name) for suffix, name in _TABLE),
     TransferSyntax(EXPLICIT_VR_BIG_ENDIAN, "Explicit VR Big Endian", retired=True),
+    *(TransferSyntax(_ROOT + suffix, name, retired=True) for suffix, name in _RETIRED_JPEG),
 )
-"""The transfer syntaxes of PS3.6 Table A-1, without SMPTE ST 2110 and those long retired."""
+"""The transfer syntaxes of PS3.6 Table A-1, without SMPTE ST 2110 and those retired before use."""
 
 _NAMES = {syntax.uid: syntax.name for syntax in ALL_TRANSFER_SYNTAXES}
 

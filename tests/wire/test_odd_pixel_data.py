@@ -409,3 +409,18 @@ async def test_an_icon_that_cannot_be_decoded_is_left_out(node, encode, caplog):
     assert f"{uid} is converted without its sequence (0088,0200)" in caplog.text
     (data,), _ = await get(node, study, JLS)
     assert data == dataset_of(odd, uid, study)
+
+
+async def test_retired_jpeg_that_nothing_decodes_is_kept_and_passed_through(node, caplog):
+    """Process 15, arithmetic coding: 1.2.840.10008.1.2.4.58."""
+    retired, samples = ROOT + ".4.58", samples_of(GREY)
+    odd = Odd(retired, GREY, samples, fragments(b"\xff\xd8\xff\xcb\xff\xd9"))
+    study, uid, response = await store(node, odd)
+    assert response.status == 0x0000, response.error_comment
+    (data,), final = await get(node, study, retired)
+    assert final.status == 0x0000
+    assert data == dataset_of(odd, uid, study)
+    received, final = await get(node, study, EXPLICIT)
+    assert not received
+    assert final.number_of_failed_suboperations == 1
+    assert "no installed codec decodes JPEG Lossless, Non-Hierarchical (Process 15)" in caplog.text
