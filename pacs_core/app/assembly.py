@@ -1,7 +1,7 @@
 """From a configuration to registered plugins: everything before the first component exists."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,14 @@ from pacs_core.contracts import (
     PluginInfo,
     Setup,
 )
-from pacs_core.plugins import PluginError, PluginManager, PluginRecord, PluginState, Registry
+from pacs_core.plugins import (
+    PluginError,
+    PluginManager,
+    PluginRecord,
+    PluginState,
+    Registry,
+    single_file_plugin,
+)
 from pacs_core.transcoding import CodecChoiceError, CodecTable, codec_table
 
 logger = logging.getLogger(__name__)
@@ -183,7 +190,12 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     return assembly
 
 
-def assemble_file(path: Path | None = None, overrides: Overrides | None = None) -> Assembly:
+def assemble_file(
+    path: Path | None = None,
+    overrides: Overrides | None = None,
+    *,
+    plugin_files: Iterable[Path] = (),
+) -> Assembly:
     """Load a configuration, and assemble it.
 
     Parameters
@@ -192,6 +204,8 @@ def assemble_file(path: Path | None = None, overrides: Overrides | None = None) 
         Config file; see :func:`pacs_core.config.find_config`.
     overrides : mapping, optional
         As for :func:`pacs_core.config.load_config`.
+    plugin_files : iterable of Path
+        Files with a plugin each, besides those that are installed.
 
     Raises
     ------
@@ -204,7 +218,8 @@ def assemble_file(path: Path | None = None, overrides: Overrides | None = None) 
     if any(problem.startswith(("plugins.", "plugins:")) for problem in problems):
         raise ConfigError(problems)  # which plugins may be imported is not known
     try:
-        assembly = assemble(config)
+        further = [single_file_plugin(each) for each in plugin_files]
+        assembly = assemble(config, PluginManager(config.plugins, further=further))
     except (ConfigError, PluginError) as error:
         if not problems:
             raise

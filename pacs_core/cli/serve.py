@@ -39,6 +39,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
+    plugin: tuple[Path, ...] = (),
     log_level: LogLevelOption = None,
 ) -> int:
     """Run the archive until SIGINT or SIGTERM.
@@ -56,6 +57,8 @@ def serve(
         Port to listen on; 0 for any that is free.
     workers
         Processes that share the port; one for each core is a good number.
+    plugin
+        A Python file with a plugin that is not installed; may be given several times.
     """
     node = {
         "data_directory": text(data),
@@ -66,7 +69,7 @@ def serve(
     }
     ignore_harmless_signals()
     configure_logging(log_level or "info")
-    assembly = _assemble(config, {"node": node})
+    assembly = _assemble(config, {"node": node}, plugin)
     configure_logging(log_level or assembly.config.log.level)
     load_dictionary()
     # Process 1 of a container inherits orphans, which the supervisor reaps.
@@ -84,10 +87,12 @@ def serve(
     return os.EX_OK
 
 
-def _assemble(config: Path | None, overrides: Overrides) -> Assembly:
+def _assemble(
+    config: Path | None, overrides: Overrides, plugin_files: tuple[Path, ...]
+) -> Assembly:
     """Assemble the node; what keeps it from starting goes into the audit trail."""
     try:
-        return assemble_file(config, overrides)
+        return assemble_file(config, overrides, plugin_files=plugin_files)
     except (ConfigError, PluginError) as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         configure_logging("critical")  # the problems are reported once, by who catches this

@@ -13,6 +13,7 @@ from pacs_core.plugins.records import (
     PluginState,
 )
 from pacs_core.plugins.registry import KINDS, ConflictError, Kind, RegistrationError, Registry
+from pacs_core.plugins.single_file import single_file_plugin
 
 __all__ = [
     "API_VERSION",
@@ -35,4 +36,5 @@ __all__ = [
     "frame_of",
     "hookimpl",
     "hookspec",
+    "single_file_plugin",
 ]

@@ -47,6 +47,8 @@ class PluginManager:
     policy : PluginPolicy
     found : iterable of EntryPoint or None
         Instead of those of the environment.
+    further : iterable of EntryPoint
+        Besides those.
     specifications : module or object
         Holds the hook specifications.
     renamed : mapping of str to RenamedHook
@@ -58,6 +60,7 @@ class PluginManager:
         policy: PluginPolicy | None = None,
         found: Iterable[EntryPoint] | None = None,
         *,
+        further: Iterable[EntryPoint] = (),
         specifications: ModuleType | type = hookspecs,
         renamed: Mapping[str, RenamedHook] = RENAMED_HOOKS,
     ) -> None:
@@ -65,7 +68,7 @@ class PluginManager:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(specifications)
         self._renamed = renamed
-        points = entry_points(group=ENTRY_POINT_GROUP) if found is None else found
+        points = [*(entry_points(group=ENTRY_POINT_GROUP) if found is None else found), *further]
         self.records = [self._load(name, points) for name, points in self._by_name(points)]
         # All are imported before the first is checked: a plugin may implement a hook that
         # another, later in the order, publishes.
