@@ -21,13 +21,14 @@ _AIR, _TISSUE, _BONE, _NOISE = 24, 1040, 2200, 14
 def write_images(folder: Path, count: int, bits: int) -> None:
     """Write images of 12 of 16 bits, or of 8, as Part 10 files."""
     folder.mkdir(parents=True)
-    pixels = [picture.tobytes() for picture in _pictures(min(count, _DIFFERENT), bits)]
+    pixels = [picture.tobytes() for picture in pictures(min(count, _DIFFERENT), bits)]
     for number in range(count):
         dataset = _dataset(number, bits, pixels[number % len(pixels)])
         dataset.save_as(folder / f"{number:06d}.dcm", enforce_file_format=True)
 
 
-def _pictures(count: int, bits: int) -> Iterator[NDArray[np.integer]]:
+def pictures(count: int, bits: int) -> Iterator[NDArray[np.integer]]:
+    """Iterate over different images, as samples."""
     row, column = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     noise = np.random.default_rng(1)
     for number in range(count):

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import transfer_syntax_uid
+from pacs_core.imaging import misfit
 
 RLE, J2K, HTJ2K, JPEG, BASELINE = map(
     transfer_syntax_uid,
@@ -29,8 +31,22 @@ def test_one_codec_decodes_and_one_encodes(pacs) -> None:
     (rle,) = [codec for codec in entries[RLE]["codecs"] if codec["codec"] == "basic-rle"]
     assert rle["library"] == "pylibjpeg-rle"
     assert rle["licence"] == "MIT"
-    assert rle["bits"] == [1, 32]
+    assert rle["bits"] == [1, 16]
     assert not any("1.2.840.10008.1.2.4.10" + last in entries for last in "0123456")
+
+
+def test_no_codec_promises_bits_that_its_transfer_syntax_has_not(pacs) -> None:
+    """What `pacs codecs` says is what `pacs convert` does (PS3.5 §8.2)."""
+    for uid, entry in listed(pacs).items():
+        for codec in entry["codecs"]:
+            for stored in codec["bits"] if codec["encodes"] else ():
+                forms = [
+                    FrameFormat(8, 8, samples, allocated, stored, False, name)
+                    for allocated in (1, 8, 16, 32)
+                    for samples, name in ((1, "MONOCHROME2"), (3, "RGB"))
+                    if allocated >= stored
+                ]
+                assert not all(misfit(form, uid) for form in forms), (codec, uid, stored)
 
 
 def test_what_is_recompressed_is_listed(pacs) -> None:
@@ -86,6 +102,6 @@ def test_the_table(pacs) -> None:
         "basic-rle",
         "yes",
         "spare",
-        "1-32",
+        "1-16",
         "pylibjpeg-rle",
     ]

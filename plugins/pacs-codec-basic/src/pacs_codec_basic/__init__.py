@@ -117,8 +117,8 @@ def _jpegs(*numbers: int) -> frozenset[str]:
 
 
 _OPENJPEG: Final = _Library("pylibjpeg-openjpeg", "MIT", (1, 24))
-_CHARLS: Final = _Library("pyjpegls", "MIT", (1, 16))
-_PYLIBJPEG_RLE: Final = _Library("pylibjpeg-rle", "MIT", (1, 32))
+_CHARLS: Final = _Library("pyjpegls", "MIT", (2, 16))  # PS3.5 Table 8.2.3-1
+_PYLIBJPEG_RLE: Final = _Library("pylibjpeg-rle", "MIT", (1, 16))  # PS3.5 Table 8.2.2-1
 _ZLIB: Final = _Zlib("zlib", "Zlib", (1, 32))
 _PLAIN: Final = _Library("pacs-codec-basic", "MIT", (1, 32))
 _LIBJPEG: Final = _Library("pylibjpeg-libjpeg", "GPL-3.0", (2, 16), module="_libjpeg")

@@ -68,8 +68,9 @@ _ENTRIES: Final = (
         recompresses=frozenset({(_JPEG, _JPEG_XL), (_JPEG_XL, _JPEG)}),
     ),
     _Entry("jpegxl", "4.112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
-    # Its decoder of RLE crashes on damaged frames, and is hardly faster than others.
-    _Entry("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 32), decodes=False),
+    # Its decoder of RLE crashes on damaged frames, and is hardly faster than others. It encodes 32
+    # bits, which an RLE image has not (PS3.5 Table 8.2.2-1).
+    _Entry("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 16), decodes=False),
 )
 
 
