@@ -12,7 +12,10 @@ from itertools import count
 import anyio
 import pytest
 from attrs import evolve
+from pydicom import dcmread
+from xxhash import xxh3_128_digest
 
+from pacs_core.archive.fixity import CREATOR_UID
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.cli.main import main
 from pacs_core.contracts import Timeouts
@@ -246,6 +249,27 @@ async def test_a_rebuilt_index_still_knows_what_was_stored(tmp_path):
     assert await pacs("index", "rebuild", "--data", tmp_path) == 0
     with node_thread(tmp_path) as node:
         assert (await get(node.peer))[2] == DATASETS
+
+
+async def test_a_file_put_back_from_a_backup_is_served(tmp_path):
+    with node_thread(tmp_path) as node:
+        await store(node.peer, DATASETS)
+        backup = path_of(tmp_path, UIDS[0]).read_bytes()
+        decay(tmp_path, UIDS[0], DECAY["cut short"])
+        assert (await get(node.peer))[1] == {UIDS[0]}
+        path_of(tmp_path, UIDS[0]).write_bytes(backup)
+        assert (await get(node.peer))[2] == DATASETS
+
+
+async def test_other_readers_can_read_the_objects(tmp_path):
+    """PS3.10 §7.1: they pass over Private Information (0002,0102) that is not theirs."""
+    with node_thread(tmp_path) as node:
+        await store(node.peer, DATASETS)
+    for uid, data in DATASETS.items():
+        read = dcmread(path_of(tmp_path, uid))
+        assert read.SOPInstanceUID == uid
+        assert read.file_meta.PrivateInformationCreatorUID == CREATOR_UID
+        assert read.file_meta.PrivateInformation[:16] == xxh3_128_digest(data)
 
 
 async def test_off_delivers_what_is_there(tmp_path):
