@@ -20,9 +20,8 @@ from attrs import define, field
 from pacs_core.association.settings import NetworkSettings
 
 _MOST_HOSTS: Final = 4096
-_REPORTED: Final = 20
-"""Refusals of a host that are logged and audited one by one, in each period."""
 PERIOD: Final = 60.0
+"""Seconds after which refusals of a host are written down one by one again."""
 
 
 def host_of(address: str) -> str:
@@ -160,7 +159,7 @@ class Hosts:
                 host = "other hosts"
             known = self._refusals.setdefault(host, _Refusals(monotonic()))
         known.count += 1
-        if known.count <= _REPORTED:
+        if known.count <= self._settings.refusals_recorded:
             return True
         known.suppressed += 1
         return False

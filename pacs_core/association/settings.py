@@ -30,6 +30,9 @@ class NetworkSettings:
     requests_per_second : float
         DIMSE requests of one host that are read in a second, over all its associations; more have
         to wait. 0 sets no limit.
+    refusals_recorded : int
+        Refusals of one host that are logged and audited one by one in a minute; of more, the
+        number is.
     max_pdu_length : int
         Largest P-DATA-TF PDU that peers may send, in bytes.
     check_called_ae_title : bool
@@ -57,6 +60,7 @@ class NetworkSettings:
     max_half_open_per_host: int = field(default=32, validator=ge(1))
     associations_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
     requests_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
+    refusals_recorded: int = field(default=20, validator=ge(1))
     max_pdu_length: int = field(default=131072, validator=ge(4096))
     check_called_ae_title: bool = False
     calling_ae_titles: tuple[str, ...] = ()

@@ -63,7 +63,7 @@ class NodeThread:
 def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {
         "node": {"port": 0, "data_directory": str(data_directory)},
-        "network": {"timeouts": {"shutdown": 1.0}},
+        "network": {"timeouts": {"shutdown": 1.0}, "refusals_recorded": 1_000_000},
         "log": {"level": "debug"},
         "archive": {"space": {"reserve": 0}},
     }

@@ -152,7 +152,7 @@ async def outcome(peer):
 
 
 def test_log_and_audit_of_a_flood_are_short_and_say_how_much_is_left_out(pacs_process):
-    node = pacs_process()
+    node = pacs_process({"network": {"refusals_recorded": 20}})
     with ExitStack() as stack:
         for peer in flood(stack, node.port, 120, b"GET / HTTP/1.0\r\n\r\n"):
             peer.settimeout(20)
