@@ -175,10 +175,13 @@ class ImageConversion:
         scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, CONVERSION_TAGS, MAX_HEADER, MAX_HEADER)
         scanner.feed(header)
         write = self._encapsulated if self.coders.encoder else self._native
-        written = write(header, scanner.attributes, image_of(scanner.attributes))
+        image = image_of(scanner.attributes)
+        written = write(header, scanner.attributes, image)
         async with closing(written) as pieces:
             async for piece in pieces:
                 yield piece
+        if notes := (*image.notes, *self.source.notes):
+            _log.warning("%s has odd Pixel Data: %s", _instance_in(header), "; ".join(notes))
         async for piece in self.source.trailing():
             yield piece
 
@@ -194,8 +197,7 @@ class ImageConversion:
             return item
 
         replace_nested_pixels(header, find)
-        uid = bytes(element_value(header, EXPLICIT_VR_LITTLE_ENDIAN, _SOP_INSTANCE_UID) or b"?")
-        name = uid.rstrip(b" \0").decode("ascii", "replace")
+        name = _instance_in(header)
         items = {item: await self._native_item(item, tag, name) for item, tag in found.items()}
         return replace_nested_pixels(header, lambda item, _: items.get(item))
 
@@ -329,6 +331,11 @@ class ImageConversion:
         )
         tables = extended_offset_table(lengths) if lengths else {}
         return edit_header(header, EXPLICIT_VR_LITTLE_ENDIAN, {**edits, **tables})
+
+
+def _instance_in(header: bytes) -> str:
+    uid = bytes(element_value(header, EXPLICIT_VR_LITTLE_ENDIAN, _SOP_INSTANCE_UID) or b"?")
+    return repr(uid.rstrip(b" \0").decode("ascii", "replace")).strip("'")
 
 
 async def _once(data: bytes) -> AsyncIterator[Buffer]:

@@ -42,6 +42,11 @@ class SourceDataset:
     ----------
     transfer_syntax_uid : str
     chunks : async iterable of bytes-like
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What was wrong with Pixel Data and put up with, once their frames have been read.
     """
 
     def __init__(self, transfer_syntax_uid: str, chunks: AsyncIterable[Buffer]) -> None:
@@ -56,6 +61,7 @@ class SourceDataset:
         self._chunks = aiter(inflated(chunks) if deflated else chunks)
         self._rest: Buffer = b""
         self._consumed = 0
+        self.notes: tuple[str, ...] = ()
 
     @property
     def pixel_data(self) -> PixelDataElement | None:
@@ -125,6 +131,7 @@ class SourceDataset:
             for frame in parser.feed(own):
                 yield frame
         parser.finish()
+        self.notes = parser.notes
 
     async def _encapsulated(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
         offsets = _offsets(header, EXTENDED_OFFSET_TABLE)
@@ -136,6 +143,7 @@ class SourceDataset:
             for frame in parser.feed(part):
                 yield frame
         parser.finish()
+        self.notes = parser.notes
         self._rest = parser.rest
         self._consumed -= len(parser.rest)
 
