@@ -85,6 +85,7 @@ from pacs_core.contracts.instance import (
 )
 from pacs_core.contracts.matching import (
     NUMBER_VRS,
+    item_matches,
     matches,
     number_of,
     wildcard_pattern,
@@ -275,6 +276,7 @@ __all__ = [
     "fold_name",
     "interface_name",
     "is_within",
+    "item_matches",
     "matches",
     "merge",
     "name_groups",

@@ -6,7 +6,7 @@ same results: `pacs_core.testing.index_matching` holds it to that.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -27,6 +27,7 @@ from pacs_core.contracts.query import (
 )
 from pacs_core.contracts.temporal import (
     MOMENT_VRS,
+    TIMEZONE_OFFSET,
     comparables,
     is_within,
     range_bounds,
@@ -137,10 +138,25 @@ def _group_matches(pattern: str, group: str) -> bool:
 
 
 def _sequence(condition: SequenceMatch, attributes: Attributes) -> bool:
+    found = items(attributes, condition.tag)
     return not condition.conditions or any(
-        all(matches(inner, item) for inner in condition.conditions)
-        for item in items(attributes, condition.tag)
+        item_matches(condition.conditions, item, timezone_of(attributes)) for item in found
     )
+
+
+def item_matches(conditions: Sequence[Condition], item: Attributes, offset: str) -> bool:
+    """Tell whether an item meets all `conditions`.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+    item : Attributes
+    offset : str
+        Timezone Offset From UTC of the instance, which holds within its sequences (PS3.3
+        C.12.1.1.8); nothing if it has none.
+    """
+    zoned = {TIMEZONE_OFFSET: (offset,), **item} if offset else item
+    return all(matches(condition, zoned) for condition in conditions)
 
 
 def _empty(condition: Empty, attributes: Attributes) -> bool:

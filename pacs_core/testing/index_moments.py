@@ -8,7 +8,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from pacs_core.contracts import AnyOf, DateTimeRange, Index, Level, Range, SingleValue, Wildcard
+from pacs_core.contracts import (
+    AnyOf,
+    DateTimeRange,
+    Index,
+    Level,
+    Range,
+    SequenceMatch,
+    SingleValue,
+    Wildcard,
+)
 from pacs_core.dataset import tag_of
 from pacs_core.testing.index_harness import found, make_record, name
 
@@ -151,6 +160,44 @@ class IndexMoments:
             for date, hit in (("20240109", True), ("20240110", False)):
                 condition = _pair("Study", date, "", combined=False, offset="+0000")
                 assert await found(index, Level.STUDY, condition) == ["1.2.3.1"] * hit
+
+    @pytest.mark.parametrize(
+        ("date", "offset", "hit"),
+        [
+            ("20240110", "", True),
+            ("20240110", "-0500", True),
+            ("20240111", "+0000", True),
+            ("20240110", "+0000", False),
+        ],
+    )
+    async def test_the_offset_holds_in_sequences(
+        self, index: Index, date: str, offset: str, hit: bool
+    ) -> None:
+        step = {
+            "ScheduledProcedureStepStartDate": "20240110",
+            "ScheduledProcedureStepStartTime": "2300",
+        }
+        await index.add(
+            make_record(TimezoneOffsetFromUTC="-0500", RequestAttributesSequence=[step])
+        )
+        inner = _pair("ScheduledProcedureStepStart", date, "", combined=False, offset=offset)
+        condition = SequenceMatch(tag_of("RequestAttributesSequence"), (inner,))
+        assert await found(index, Level.SERIES, condition) == ["1.2.3.1.1"] * hit
+
+    @pytest.mark.parametrize("offset", ["[", "\n", "+0", "UTC\n[{", "x" * 1000, "-0500\\+0100"])
+    async def test_an_offset_that_is_none_hides_nothing(self, index: Index, offset: str) -> None:
+        values = {"SeriesDate": "20240110", "SeriesTime": "230000", "AcquisitionDateTime": "2024"}
+        step = {"ScheduledProcedureStepID": "S\n1"}
+        await index.add(
+            make_record(TimezoneOffsetFromUTC=offset, RequestAttributesSequence=[step], **values)
+        )
+        inner = SingleValue(tag_of("ScheduledProcedureStepID"), "S\n1")
+        for condition in (
+            SequenceMatch(tag_of("RequestAttributesSequence"), (inner,)),
+            _pair("Series", "20240109-20240111", "", combined=False, offset="+0000"),
+            Range(MOMENT, "2024", "2024"),
+        ):
+            assert await found(index, Level.IMAGE, condition) == FOUND
 
     async def test_each_level_has_its_own_offset(self, index: Index) -> None:
         """A study may have series from devices in different zones."""

@@ -303,7 +303,9 @@ class Translator:
         _require(attribute, {"SQ"})
         if not c.conditions:
             return ALWAYS
-        return self._tested(_column(attribute), sequence_matcher(c.conditions))
+        zone = _column(ZONES[attribute.level]) if attribute.level in ZONES else "NULL"
+        text = f"(coalesce({zone}, '') || char(10) || {_column(attribute)})"
+        return self._tested(text, sequence_matcher(c.conditions))
 
     def empty(self, attribute: Attribute, _: Empty) -> Sql:
         """PS3.4 C.2.2.2.7."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pacs_core.contracts import Condition, matches
+from pacs_core.contracts import TIMEZONE_OFFSET, Condition, item_matches, timezone_of
 from pacs_core.dataset import Attributes
 
 MAX_DEPTH = 8
@@ -38,12 +38,16 @@ def _item(item: dict[str, list[Any]]) -> Attributes:
     }
 
 
-def sequence_matcher(conditions: Sequence[Condition]) -> Callable[[str | None], bool]:
-    """Return an SQL function that tells whether some item in JSON text meets all `conditions`."""
+def sequence_matcher(conditions: Sequence[Condition]) -> Callable[[str], bool]:
+    """Return a test whether some item in JSON text meets all `conditions`.
 
-    def meets(text: str | None) -> bool:
-        return text is not None and any(
-            all(matches(condition, item) for condition in conditions) for item in from_json(text)
-        )
+    In a line before it comes the Timezone Offset From UTC of what the sequence is in. That may be
+    anything; but JSON text has no line feeds.
+    """
+
+    def meets(text: str) -> bool:
+        zone, _, found = text.rpartition("\n")
+        offset = timezone_of({TIMEZONE_OFFSET: (zone,)})
+        return any(item_matches(conditions, item, offset) for item in from_json(found))
 
     return meets

@@ -48,6 +48,7 @@ _DATED: Final = (
     "Acquisition",
     "Content",
     "InstanceCreation",
+    "ScheduledProcedureStepStart",
     "PerformedProcedureStepStart",
     "PerformedProcedureStepEnd",
 )
