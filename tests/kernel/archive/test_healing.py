@@ -5,10 +5,13 @@ from contextlib import suppress
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pacs_core.archive import DuplicatePolicy
 from pacs_core.contracts import (
     AuditFailedError,
+    DamagedObjectError,
     DuplicateInstanceError,
     IngestOutcome,
     InstancePath,
@@ -238,3 +241,51 @@ async def test_two_workers_heal_at_once(bench, dataset, decay, policy, pauses):
     assert await bench.served() in (data, other)
     if policy is KEEP:
         assert {data, other} <= set((await bench.datasets()).values())
+
+
+@st.composite
+def decays(draw, size):
+    """What may have become of a dataset of so many bytes."""
+    start = draw(st.integers(0, size - 1))
+    length = draw(st.integers(1, size - start))
+    how = draw(st.sampled_from(["flip", "zero", "cut", "append", "drop", "double"]))
+    bit = 1 << draw(st.integers(0, 7))
+
+    def change(data):
+        before, block, after = data[:start], data[start : start + length], data[start + length :]
+        return {
+            "flip": before + bytes([block[0] ^ bit]) + block[1:] + after,
+            "zero": before + bytes(length) + after,
+            "cut": before,
+            "append": data + block,
+            "drop": before + after,
+            "double": before + block + block + after,
+        }[how]
+
+    return change
+
+
+@settings(max_examples=150)
+@given(data=st.data(), policy=st.sampled_from(DuplicatePolicy), size=st.integers(1, 4000))
+def test_whatever_has_become_of_it_the_original_heals_it(make_bench, dataset, data, policy, size):
+    content = dataset(pixels=LONG[:200])
+    change = data.draw(decays(len(content)))
+
+    async def main():
+        bench = make_bench()
+        archive = bench.archive(policy=policy)
+        stored = (await bench.send(archive, content, size=size)).instance
+        sound = bench.store._objects[stored.key]
+        offset = stored.dataset_offset
+        bench.store._objects[stored.key] = decayed = sound[:offset] + change(sound[offset:])
+        if decayed != sound:
+            with pytest.raises(DamagedObjectError):
+                await archive.open(stored)
+        again = await bench.send(archive, content, size=size)
+        expected = IngestOutcome.IDENTICAL if decayed == sound else IngestOutcome.REPLACED
+        assert again.outcome is expected
+        assert list((await bench.datasets()).values()) == [content]
+        async with await archive.open(again.instance) as reader:
+            assert await reader.read(again.instance.dataset_offset, 10**6) == content
+
+    anyio.run(main)
