@@ -6,6 +6,7 @@ from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import Place, RunningNode, run_node
+from pacs_core.app.process import raise_file_limit, restrict_files
 from pacs_core.app.serve import ignore_harmless_signals, serve
 from pacs_core.app.services import Sockets, bind_services, describe_addresses
 from pacs_core.app.transcoding import open_transcoder
@@ -26,8 +27,10 @@ __all__ = [
     "ignore_harmless_signals",
     "open_archive",
     "open_transcoder",
+    "raise_file_limit",
     "read_frame",
     "record_configuration_error",
+    "restrict_files",
     "run_node",
     "serve",
 ]

@@ -124,7 +124,7 @@ async def exclusively(path: Path | None) -> AsyncIterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         while not _locked(fd):  # noqa: ASYNC110 - the other one is another process
             await anyio.sleep(_LOCK_POLL)

@@ -106,7 +106,7 @@ def release_reserve(directory: Path, *, if_full: bool = False) -> bool:
 
 def _keep_reserve(directory: Path, size: int) -> None:
     """Make the reserve, of blocks that really are its own."""
-    fd = os.open(directory / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(directory / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         if os.fstat(fd).st_size < size:
             os.posix_fallocate(fd, 0, size)

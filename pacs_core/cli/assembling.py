@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pacs_core.app import Assembly, assemble_file
+from pacs_core.app import Assembly, assemble_file, restrict_files
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LocalOptions
 
@@ -14,7 +14,9 @@ Overrides = Mapping[str, Mapping[str, Any]]
 def assemble_local(options: LocalOptions, level: str = "warning") -> Assembly:
     """Return the assembly of this machine's archive; log at `level` unless an option says else."""
     configure_logging(options.log_level or level)
-    return load_assembly(options.config, {"node": {"data_directory": text(options.data)}})
+    assembly = load_assembly(options.config, {"node": {"data_directory": text(options.data)}})
+    restrict_files(assembly)
+    return assembly
 
 
 def text(path: Path | None) -> str | None:

@@ -15,7 +15,9 @@ from pacs_core.app import (
     bind_services,
     describe_addresses,
     ignore_harmless_signals,
+    raise_file_limit,
     record_configuration_error,
+    restrict_files,
 )
 from pacs_core.app import serve as serve_node
 from pacs_core.association import bind_sockets
@@ -71,6 +73,8 @@ def serve(
     configure_logging(log_level or "info")
     assembly = _assemble(config, {"node": node}, plugin)
     configure_logging(log_level or assembly.config.log.level)
+    restrict_files(assembly)
+    raise_file_limit(assembly)
     load_dictionary()
     # Process 1 of a container inherits orphans, which the supervisor reaps.
     if assembly.config.node.workers > 1 or os.getpid() == 1:

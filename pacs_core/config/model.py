@@ -53,6 +53,9 @@ class NodeConfig:
         Where plugins keep their files by default.
     workers : int
         Processes that share the port; one for each core is a good number.
+    file_mode : str
+        Of the files of store, index and audit trail: ``"0600"``, ``"0640"`` for a group that may
+        read, ``"0660"`` for one that may write. Directories have the same with the right to enter.
     default_character_set : tuple of str
         Specific Character Set of datasets and queries that name none, or lie, where it is not
         UTF-8; empty for Latin-1.
@@ -62,6 +65,7 @@ class NodeConfig:
     host: str = "127.0.0.1"
     port: int = field(default=11112, validator=_port)
     data_directory: Path = Path("pacs-data")
+    file_mode: str = field(default="0600", validator=in_(("0600", "0640", "0660")))
     workers: int = field(default=1, validator=ge(1))
     default_character_set: tuple[str, ...] = field(default=(), validator=_are_character_sets)
 

@@ -12,9 +12,13 @@ from pacs_core import connect
 from pacs_core.association import AssociationRefusedError, Proposal
 from pacs_core.association.hosts import host_of
 from pacs_core.contracts import Timeouts
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
+from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.waiting import until
 from pacs_core.upper_layer import AssociateRQ, ProposedContext, encode
 
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ECHO = [Proposal("1.2.840.10008.1.1")]
 PARTIAL = b"\x01\x00\x00\x10\x00\x00" + bytes(900_000)  # of an A-ASSOCIATE-RQ of 1 MiB
 
@@ -169,6 +173,52 @@ def test_log_and_audit_of_a_flood_are_short_and_say_how_much_is_left_out(pacs_pr
     assert int(left_out) == 100
     assert audit.count('"event":"association-refused"') == 21
     assert '"suppressed":100' in audit
+
+
+def test_moves_to_one_destination_take_turns(pacs_process, tmp_path):
+    """The destination takes a single association: more at once would be rejected."""
+    viewer = pacs_process(
+        {"node": {"ae_title": "VIEWER"}, "network": {"max_associations": 1}},
+        data_directory=tmp_path / "viewer",
+    )
+    node = pacs_process(
+        {
+            "peers": {"viewer": {"ae_title": "VIEWER", "host": "127.0.0.1", "port": viewer.port}},
+            "plugin": {"sop-query-retrieve": {"associations_per_destination": 1}},
+        }
+    )
+    keys = {
+        tag_of("QueryRetrieveLevel"): ("STUDY",),
+        tag_of("StudyInstanceUID"): ("1.2.826.0.12",),
+    }
+
+    async def move(statuses):
+        async with connect(node.peer, [Proposal(MOVE)]) as association:
+            async for response, _ in association.c_move(MOVE, keys, "VIEWER"):
+                last = response
+            statuses.append((last.status, last.number_of_completed_suboperations))
+
+    async def store_and_move():
+        statuses = []
+        async with connect(node.peer, [Proposal(CT_IMAGE, (EXPLICIT,))]) as association:
+            assert (await association.c_store(CT_IMAGE, "1.2.826.0.12.3", dataset())).status == 0
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(move, statuses)
+        return statuses
+
+    assert anyio.run(store_and_move) == [(0x0000, 1)] * 8
+
+
+def dataset():
+    values = {
+        "SOPClassUID": CT_IMAGE,
+        "SOPInstanceUID": "1.2.826.0.12.3",
+        "StudyInstanceUID": "1.2.826.0.12",
+        "SeriesInstanceUID": "1.2.826.0.12.2",
+        "PatientID": "TURNS",
+    }
+    return encode_attributes({tag_of(name): (text,) for name, text in values.items()}, EXPLICIT)
 
 
 def test_hosts_of_addresses():

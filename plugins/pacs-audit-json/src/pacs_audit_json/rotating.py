@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-FILE_MODE: Final = 0o640
-DIRECTORY_MODE: Final = 0o750
+FILE_MODE: Final = 0o660
+DIRECTORY_MODE: Final = 0o770
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _CLOSED: Final = -1
 

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from pacs_index_sqlite.errors import translating
 
 Result = TypeVar("Result")
 
-FILE_MODE = 0o640
+FILE_MODE = 0o660
 _CHECKPOINT_PAGES = 4000
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 65536
@@ -42,7 +43,8 @@ def connect(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
 
 def connect_writer(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
     """Open the connection that writes, make the file if need be, and turn its log on."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    with suppress(OSError):  # SQLite says what is wrong, in the operator's words
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     connection = connect(path, config)
     _write_ahead(connection, config.busy_timeout)
     connection.execute(f"PRAGMA synchronous = {config.synchronous}")

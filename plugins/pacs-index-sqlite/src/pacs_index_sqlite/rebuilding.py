@@ -204,7 +204,7 @@ def alone(path: Path) -> Iterator[Path]:
         Another process builds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(f"{path}.rebuild", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    lock = os.open(f"{path}.rebuild", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar
 
+import anyio
+
 from pacs_core.association import (
     MAX_CONTEXTS,
     Association,
@@ -23,6 +25,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import CommandField, DimseError, Priority, Status
 from pacs_sop_query_retrieve.auditing import Details
+from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.forms import Forms, Pair
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import Model
@@ -99,6 +102,10 @@ class Move(RetrieveProvider):
     command: ClassVar[CommandField] = CommandField.C_MOVE_RQ
     audit_kind: ClassVar[AuditKind] = AuditKind.C_MOVE
 
+    def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
+        super().__init__(node, config)
+        self._turns: dict[str, anyio.Semaphore] = {}
+
     async def _perform(
         self, operation: Operation, model: Model, identifier: Identifier, details: Details
     ) -> Response:
@@ -140,7 +147,9 @@ class Move(RetrieveProvider):
     async def _destination(
         self, operation: Operation, pairs: frozenset[Pair]
     ) -> AsyncIterator[Destination]:
-        async with AsyncExitStack() as stack:
+        title, most = self._peer(operation).ae_title, self._config.associations_per_destination
+        turn = self._turns.setdefault(title, anyio.Semaphore(most))
+        async with turn, AsyncExitStack() as stack:
             yield await self._connect(stack, operation, pairs)
 
     async def _connect(

@@ -4,7 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EIO
+from errno import EIO, EMFILE, ENFILE
 from itertools import accumulate
 from threading import Condition, Lock
 from typing import Final, TypeVar
@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 MAX_OPEN: Final = 128
-DIRECTORY_MODE: Final = 0o750
+DIRECTORY_MODE: Final = 0o770
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ATTEMPTS: Final = 100
 
@@ -144,6 +144,16 @@ class Directories:
             return action(directory)
         except FileNotFoundError:
             return self.within(path, action)
+
+    def with_handles(self, action: Callable[[], T]) -> T:
+        """Do something that opens a file; if no descriptor is left, give up those kept open."""
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in (EMFILE, ENFILE):
+                raise
+            self.forget_all()
+            return action()
 
     def prune(self, path: str) -> None:
         """Remove a directory, and those above it, that are empty."""

@@ -91,7 +91,8 @@ class Draft:
 
     def _write(self, key: str) -> StagedFile:
         if self._file is None:
-            self._file = self.directories.near(_parent(key), self.stage)
+            stage = partial(self.directories.near, _parent(key), self.stage)
+            self._file = self.directories.with_handles(stage)
         for start in range(0, len(self.pending), MAX_CHUNKS):
             self._size += _write_all(self._file.fd, self.pending[start : start + MAX_CHUNKS])
         self.pending.clear()
@@ -107,7 +108,8 @@ class Draft:
         _overwrite(file.fd, beginning)
         if self.durable:
             os.fsync(file.fd)
-        directory = self.directories.within(_parent(key), partial(self._link, file, key))
+        link = partial(self.directories.within, _parent(key), partial(self._link, file, key))
+        directory = self.directories.with_handles(link)
         if self.durable:
             self._settle(directory, _name(key))
 

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from pacs_store_filesystem.staging import (
     supports_nameless,
 )
 
+_UNUSABLE: Final = {EACCES, EPERM, EROFS, EEXIST, ENOTDIR}
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -40,7 +42,9 @@ def open_root(root: Path, *, nameless: bool) -> Opened:
     with RoomExpected(root):
         try:
             return _open_root(root, nameless=nameless)
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
             raise _unusable(
                 root, error, "it must be a directory that the node may write"
             ) from error

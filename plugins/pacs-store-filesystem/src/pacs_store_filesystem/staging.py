@@ -12,7 +12,7 @@ from typing import Final
 from pacs_store_filesystem.directories import Directory
 
 INCOMING: Final = ".incoming"
-FILE_MODE: Final = 0o640
+FILE_MODE: Final = 0o660
 _WRITE: Final = os.O_WRONLY | os.O_CLOEXEC
 
 

@@ -96,13 +96,15 @@ class FilesystemStore(ObjectStore):
     async def open(self, key: str) -> ObjectReader:
         """See base."""
         directories = self._directories_for(key)
-        file: OpenFile = await self._threads.run(open_object, directories, key)
+        action = partial(open_object, directories, key)
+        file: OpenFile = await self._threads.run(directories.with_handles, action)
         return FilesystemReader(file, self._threads)
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
         """See base; a single hop to a thread."""
         directories = self._directories_for(key)
-        file, data = await self._threads.run(read_object, directories, key, offset, length)
+        action = partial(read_object, directories, key, offset, length)
+        file, data = await self._threads.run(directories.with_handles, action)
         return FilesystemReader(file, self._threads), data
 
     async def delete(self, key: str) -> None:
