@@ -91,7 +91,6 @@ def plain(value: Any) -> str:
 
 async def compare(index: SqliteIndex, records: list[InstanceRecord]) -> None:
     reference = Entities(records, KEPT)
-    assert [c async for c in index.conflicts()] != None
     listed: list[Conflict] = [conflict async for conflict in index.conflicts()]
     assert set(listed) == reference.conflicts()
     for level in Level:
