@@ -45,8 +45,8 @@ _FIND: Final = f"""
     WHERE SOPInstanceUID = ? AND StudyInstanceUID = ?"""  # noqa: S608
 _ROWS_OF_PATHS: Final = f"""
     SELECT instance.id FROM json_each(?) AS path
-    CROSS JOIN instance ON instance.SOPInstanceUID = path.value ->> 1 {ABOVE}
-    WHERE StudyInstanceUID = path.value ->> 0"""  # noqa: S608
+    CROSS JOIN instance ON instance.SOPInstanceUID = json_extract(path.value, '$[1]') {ABOVE}
+    WHERE StudyInstanceUID = json_extract(path.value, '$[0]')"""  # noqa: S608
 _SETTLE: Final = f"DELETE FROM unflushed WHERE instance IN ({_ROWS_OF_PATHS})"  # noqa: S608
 _CLOSE_RANKS: Final = """
     UPDATE instance SET twin = ?1 WHERE SOPInstanceUID = ?2
