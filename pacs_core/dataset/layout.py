@@ -38,6 +38,9 @@ WIDE_VRS = BULK_VRS | {"SQ", "SV", "UC", "UR", "UT", "UV"}
 NARROW_VRS = frozenset(
     "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()  # noqa: SIM905
 )
+NARROW_CODES = {vr.encode(): vr for vr in NARROW_VRS}
+"""Those with a 16-bit length field, by what the wire has."""
+
 _FORMS = {vr.encode(): (vr, vr in WIDE_VRS) for vr in WIDE_VRS | NARROW_VRS}
 
 
@@ -57,12 +60,16 @@ class Layout:
         all there. At least 8 must be. `base` is the buffer's offset in the dataset, for errors.
     read_item : callable
         ``(buffer, position)`` to tag and length of an item or delimitation item.
+    unpack_explicit : callable or None
+        ``(buffer, position)`` to group, element, code of the VR, and length if that has 16 bits;
+        None in the implicit encoding.
     """
 
     explicit: bool
     little_endian: bool
     read_header: Callable[[Buffer, int, int], Header | None]
     read_item: Callable[[Buffer, int], tuple[int, int]]
+    unpack_explicit: Callable[[Buffer, int], tuple[int, int, bytes, int]] | None
 
 
 def layout_of(encoding: Encoding) -> Layout:
@@ -74,7 +81,8 @@ def layout_of(encoding: Encoding) -> Layout:
 def _layout(explicit: bool, little_endian: bool) -> Layout:
     order = "<" if little_endian else ">"
     header = _explicit_header(order) if explicit else _implicit_header(order)
-    return Layout(explicit, little_endian, header, _item_reader(order))
+    unpack = Struct(order + "HH2sH").unpack_from if explicit else None
+    return Layout(explicit, little_endian, header, _item_reader(order), unpack)
 
 
 def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:

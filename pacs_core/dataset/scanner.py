@@ -22,6 +22,7 @@ from pacs_core.dataset.layout import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
+    NARROW_CODES,
     NARROW_VRS,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
@@ -134,6 +135,7 @@ class HeaderScanner:
         self.offset = 0
         self._wanted, self._remarkable, self._last_wanted = _targets(frozenset(wanted))
         self._layout: Layout = layout_of(encoding)
+        self._unpack = self._layout.unpack_explicit
         self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
         self._max_value = max_value
@@ -261,16 +263,24 @@ class HeaderScanner:
         # Once for each element of each dataset: what is the same for all is looked up before.
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
         last_wanted, limit, little = self._last_wanted, self._limit, self._layout.little_endian
+        done, unpack, narrow_vr = self.done, self._unpack, NARROW_CODES.get
+        vr: str | None
         plain, character_set, remarkable = NARROW_VRS, SPECIFIC_CHARACTER_SET, self._remarkable
         while end - position >= 8:
-            header = read_header(buffer, position, base)
-            if header is None:
-                break
-            tag, vr, start, length = header
+            vr = None
+            if unpack is not None:
+                # Most elements have a VR with a short length: no call is needed for these.
+                group, element, code, length = unpack(buffer, position)
+                tag, start, vr = group << 16 | element, position + 8, narrow_vr(code)
+            if vr is None:
+                header = read_header(buffer, position, base)
+                if header is None:
+                    break
+                tag, vr, start, length = header
             last_tag = self._last_tag
             if not last_tag < tag < _LATE:
                 if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
-                    after = self._pass_foreign(buffer, position, end, header)
+                    after = self._pass_foreign(buffer, position, end, (tag, vr, start, length))
                     if after == position:
                         break
                     position = after
@@ -280,10 +290,11 @@ class HeaderScanner:
                     continue
                 self._look_at_late(tag, length)
             self._last_tag = tag
-            if not self.done and (tag > last_wanted or base + start > limit):
+            if not done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
+                done = self.done
             if length == UNDEFINED_LENGTH:
-                if not self.done and tag in wanted:
+                if not done and tag in wanted:
                     self._begin(tag, vr, start, "SQ")
                 if vr == "UN":
                     note_vr(self.oddities, tag, vr, length, buffer, position)
@@ -291,10 +302,10 @@ class HeaderScanner:
                 return start
             if tag not in remarkable and vr not in _NOTABLE:
                 position = start + length
-                if base + position > limit and not self.done:
-                    self.done = self.incomplete = True
                 if position > end:
                     self._skip = position - end
+                    if base + position > limit and not done:
+                        self.done = self.incomplete = True
                     return end
                 continue
             if vr in _NOTABLE or tag in self._sequences:
@@ -304,10 +315,15 @@ class HeaderScanner:
                     if length >= 8 > end - start:
                         self._last_tag = last_tag
                         break
-                    if self._enter_defined(buffer, header):
-                        return start
+                    if self._enter_defined(buffer, (tag, vr, start, length)):
+                        if start + length > end or self._target is not None:
+                            return start
+                        position = self._nested.read_quickly(buffer, start, end, base)
+                        if self._nested.depth:
+                            return position
+                        continue
             position = start + length
-            if self.done:
+            if done:
                 pass
             elif tag in wanted:
                 if (
@@ -321,7 +337,7 @@ class HeaderScanner:
                 else:
                     self._take(tag, vr, buffer, start, length)
             elif base + position > limit:
-                self.done = self.incomplete = True
+                done = self.done = self.incomplete = True
             if position > end:
                 self._skip = position - end
                 return end

@@ -6,7 +6,7 @@ each has the offset at which it ends, `_DELIMITED` where a delimitation item say
 nearest offset at which it or what it is in ends (its bound).
 
 What is usual, known VRs and defined lengths in a buffer that has all of it, is passed over by
-`_read_quickly`; it stops where anything else comes, for the other methods to judge.
+`read_quickly`; it stops where anything else comes, for the other methods to judge.
 """
 
 import sys
@@ -21,7 +21,7 @@ from pacs_core.dataset.layout import (
     ITEM_DELIMITATION,
     ITEM_TAGS,
     MAX_DEPTH,
-    NARROW_VRS,
+    NARROW_CODES,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     WIDE_VRS,
@@ -37,7 +37,6 @@ from pacs_core.dataset.vr_resolution import resolve_vr
 
 _DELIMITED = sys.maxsize
 _SEQUENCE = frozenset({"", "SQ"})
-_NARROW_CODES = frozenset(vr.encode() for vr in NARROW_VRS)
 _WIDE_CODES = frozenset(vr.encode() for vr in WIDE_VRS - {"SQ", "UN"})
 _DEEPEST = 2 * MAX_DEPTH
 _DELIMITERS = ITEM >> 16
@@ -90,7 +89,7 @@ class SequenceScan:
         if end is None:
             self._open_delimited(tag, vr, offset)
         else:
-            self._push(end, offset)
+            self._enter(end)
 
     def abandon(self) -> None:
         """Forget what is open."""
@@ -113,7 +112,7 @@ class SequenceScan:
         bounds = self._bounds
         while bounds and position <= size:
             if not (self._unknown or self._fragments):
-                position = self._read_quickly(buffer, position, size, base)
+                position = self.read_quickly(buffer, position, size, base)
                 if not bounds:
                     break
             left = bounds[-1] - base - position
@@ -132,7 +131,8 @@ class SequenceScan:
             position = after
         return position
 
-    def _read_quickly(self, buffer: Buffer, position: int, size: int, base: int) -> int:
+    def read_quickly(self, buffer: Buffer, position: int, size: int, base: int) -> int:
+        """Do what `walk` does, as far as all is usual; outside of UN and of fragments."""
         bounds, read = self._bounds, self._unpack_item
         read_elements = self._pass_explicit if self._layout.explicit else self._pass_implicit
         while bounds:
@@ -165,7 +165,7 @@ class SequenceScan:
     def _pass_explicit(self, buffer: Buffer, position: int, stop: int, base: int) -> int:
         """Pass over the next elements of an item; enter a sequence of defined length."""
         read, read_length, sequences = self._unpack_header, self._unpack_length, self._sequences
-        narrow, wide = _NARROW_CODES, _WIDE_CODES
+        narrow, wide = NARROW_CODES, _WIDE_CODES
         while stop - position >= 8:
             group, element, code, length = read(buffer, position)
             if code in narrow:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterable
 
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from pacs_core.contracts import (
@@ -25,6 +26,8 @@ from pacs_core.imaging import IMAGE_TAGS
 from pacs_core.transcoding import Spool, begun, scanned_image
 
 logger = logging.getLogger(__name__)
+
+_SLICE = 4096
 
 
 class Compression:
@@ -109,15 +112,30 @@ class Compression:
 async def _filled(
     spool: Spool, dataset: AsyncIterable[bytes | memoryview], transfer_syntax_uid: str
 ) -> FrameFormat | None:
-    """Read a dataset into the spool, and return the image that it is, as `image_in` does."""
-    scanner = HeaderScanner(transfer_syntax_uid, IMAGE_TAGS)
+    """Read a dataset into the spool, and return the image that it is, as `image_in` does.
+
+    What is odd or malformed is none: a conversion would leave out what is odd in it, and the
+    archive shall say so of what came.
+    """
+    scanner = HeaderScanner(transfer_syntax_uid, IMAGE_TAGS, thorough=True)
     malformed = False
     async for chunk in dataset:
         data = bytes(chunk)
         await spool.add(data)
-        if not (scanner.done or malformed):
+        if not malformed:
             try:
-                scanner.feed(data)
+                await _scan(scanner, data)
             except MalformedDataset:
-                malformed = True  # for the archive to say
-    return NO_IMAGE if malformed else scanned_image(scanner)
+                malformed = True
+    if malformed or scanner.oddities.notes or scanner.oddities.obstacle:
+        return NO_IMAGE
+    return scanned_image(scanner)
+
+
+async def _scan(scanner: HeaderScanner, data: bytes) -> None:
+    """Scan a chunk; one that may inflate a thousandfold in steps, between which others run."""
+    step = _SLICE if scanner.inflates else max(len(data), 1)
+    for start in range(0, len(data), step):
+        scanner.feed(data[start : start + step])
+        if scanner.inflates:
+            await checkpoint()
