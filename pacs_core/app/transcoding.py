@@ -9,6 +9,7 @@ from attrs import evolve
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.association import task_group
+from pacs_core.association.budget import ByteBudget
 from pacs_core.contracts import CodecDescriptor, TransferPolicy
 from pacs_core.dataset import short_name_of
 from pacs_core.transcoding import (
@@ -46,10 +47,11 @@ async def open_transcoder(
     default = TransferPolicy(preferred=settings.preferred_uids)
     planner = Planner(assembly.codecs(), default, settings.verify)
     workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers), started)
+    room = ByteBudget(assembly.config.network.memory_budget // assembly.config.node.workers)
     async with task_group() as tasks:
         await workers.start(tasks)
         try:
-            yield NodeTranscoder(planner, workers, tasks)
+            yield NodeTranscoder(planner, workers, tasks, room)
         finally:
             await workers.stop()
             tasks.cancel_scope.cancel()

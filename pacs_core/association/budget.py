@@ -20,6 +20,11 @@ class ByteBudget:
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
 
     @property
+    def limit(self) -> int:
+        """Bytes that there are."""
+        return self._limit
+
+    @property
     def free(self) -> int:
         """Bytes that nobody holds."""
         return self._free

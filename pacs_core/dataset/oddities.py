@@ -4,6 +4,10 @@ from attrs import define, field
 
 _MOST = 8
 
+MAX_BEFORE_PIXELS = 64 * 1024 * 1024
+"""Bytes that may precede Pixel Data of an image whose frames are to be converted: functional groups
+of many frames can be long."""
+
 
 @define
 class Oddities:

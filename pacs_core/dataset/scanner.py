@@ -40,7 +40,7 @@ from pacs_core.dataset.model import (
     SPECIFIC_CHARACTER_SET,
     MutableAttributes,
 )
-from pacs_core.dataset.oddities import Oddities
+from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS, Oddities
 from pacs_core.dataset.parser import MAX_DEPTH, Parser, actual_vr
 from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
@@ -140,6 +140,7 @@ class HeaderScanner:
         self._limit = max_header
         self._max_value = max_value
         self._thorough = thorough
+        self._encapsulated = encoding.encapsulated
         self._sequences = sequence_tags()
         self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
         self._character_sets = with_default((), default_character_set)
@@ -213,6 +214,8 @@ class HeaderScanner:
             raise MalformedDataset("truncated: the dataset ends inside an element", self.offset)
         if self._pending:
             self._note_zeros()
+        if not self._has_pixel_data:
+            self._judge_length(self.offset)
         self.done = True
 
     def _consume(self, data: bytes | memoryview) -> None:
@@ -288,7 +291,7 @@ class HeaderScanner:
                         self._skip = position - end
                         return end
                     continue
-                self._look_at_late(tag, length)
+                self._look_at_late(tag, base + position)
             self._last_tag = tag
             if not done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
@@ -371,7 +374,7 @@ class HeaderScanner:
     def _note_zeros(self) -> None:
         self.oddities.note("there are zeros between or after the elements")
 
-    def _look_at_late(self, tag: int, length: int) -> None:
+    def _look_at_late(self, tag: int, offset: int) -> None:
         """Look at an element of or after Pixel Data, or one whose tag does not ascend."""
         self._ascending = self._ascending and tag > self._last_tag
         if tag not in PIXEL_DATA_TAGS:
@@ -379,6 +382,12 @@ class HeaderScanner:
         if self._has_pixel_data:
             self.oddities.obstruct(f"{shown(tag)} is a second Pixel Data element")
         self._has_pixel_data = True
+        self._judge_length(offset)
+
+    def _judge_length(self, before_pixels: int) -> None:
+        if self._encapsulated and before_pixels > MAX_BEFORE_PIXELS:
+            most = MAX_BEFORE_PIXELS >> 20
+            self.oddities.obstruct(f"more than {most} MiB come before any Pixel Data")
 
     def _enter_defined(self, buffer: Buffer, header: Header) -> bool:
         """Enter a sequence of defined length to check it; False if it is none."""

@@ -43,7 +43,13 @@ from pacs_core.imaging import (
 from pacs_core.transcoding.deflation import verified_deflation
 from pacs_core.transcoding.messages import Coders, ConvertedFrame, Job
 from pacs_core.transcoding.nested import may_hold_nested_pixels, replace_nested_pixels
-from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset, inflated
+from pacs_core.transcoding.source import (
+    MAX_HEADER,
+    Buffer,
+    MemoryRoom,
+    SourceDataset,
+    inflated,
+)
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 
@@ -94,6 +100,7 @@ def converted(
     coders: Coders,
     *,
     max_in_memory: int = MAX_IN_MEMORY,
+    room: MemoryRoom | None = None,
 ) -> AsyncIterator[Buffer]:
     """Iterate over a dataset in the form that was planned.
 
@@ -106,11 +113,13 @@ def converted(
     coders : Coders
     max_in_memory : int
         Bytes of codestreams after which further ones wait in a temporary file.
+    room : MemoryRoom, optional
+        Where a long header gets its memory from.
     """
     source, target = encoding_of(plan.source), encoding_of(plan.target)
     if not (source.encapsulated or target.encapsulated):
         return _recoded(plan, plan.source, dataset)
-    read = SourceDataset(plan.source, dataset)
+    read = SourceDataset(plan.source, dataset, room)
     conversion = ImageConversion(plan, read, conveyor, coders, max_in_memory)
     pieces = conversion.chunks()
     if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
@@ -163,6 +172,14 @@ class ImageConversion:
 
     async def chunks(self) -> AsyncIterator[Buffer]:
         """Iterate over the converted dataset."""
+        try:
+            async with closing(self._chunks()) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self.source.release()
+
+    async def _chunks(self) -> AsyncIterator[Buffer]:
         header = await self._without_nested_pixels(await self.source.header())
         element = self.source.pixel_data
         if element is None:

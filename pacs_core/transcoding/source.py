@@ -1,7 +1,9 @@
 """A dataset as it is read: its header, its frames, and what follows them."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from typing import Final
+from typing import Final, Protocol
+
+import anyio
 
 from pacs_core.contracts import TranscodingError
 from pacs_core.dataset import (
@@ -14,6 +16,7 @@ from pacs_core.dataset import (
     short_name_of,
 )
 from pacs_core.dataset.inflate import Inflater
+from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS
 from pacs_core.imaging import (
     EXTENDED_OFFSET_TABLE,
     EXTENDED_OFFSET_TABLE_LENGTHS,
@@ -28,11 +31,33 @@ from pacs_core.transcoding.streams import closing
 
 Buffer = bytes | memoryview
 
-MAX_HEADER: Final = 64 * 1024 * 1024
-"""Bytes that may precede Pixel Data: functional groups of many frames can be long."""
+MAX_HEADER: Final = MAX_BEFORE_PIXELS
+
+LONG_HEADER: Final = 1024 * 1024
+"""Bytes beyond which a header asks for room."""
+
+ROOM_TIMEOUT: Final = 30.0
+"""Seconds to wait for it."""
+
+HEADER_ROOM: Final = 3 * MAX_HEADER
+"""What a long header takes, at once: it is gathered, copied, and copied again when edited."""
 
 MAX_OVERHEAD: Final = 16 * 1024 * 1024
 """Bytes of a codestream beyond twice those of its pixels: profiles and comments can be long."""
+
+
+class MemoryRoom(Protocol):
+    """Memory that what is under way shares."""
+
+    @property
+    def limit(self) -> int:
+        """Bytes that there are."""
+
+    async def take(self, size: int) -> None:
+        """Take bytes, waiting for them."""
+
+    def give(self, size: int) -> None:
+        """Give bytes back."""
 
 
 class SourceDataset:
@@ -42,6 +67,8 @@ class SourceDataset:
     ----------
     transfer_syntax_uid : str
     chunks : async iterable of bytes-like
+    room : MemoryRoom, optional
+        Where a long header gets its memory from; call `release` in the end.
 
     Attributes
     ----------
@@ -49,7 +76,14 @@ class SourceDataset:
         What was wrong with Pixel Data and put up with, once their frames have been read.
     """
 
-    def __init__(self, transfer_syntax_uid: str, chunks: AsyncIterable[Buffer]) -> None:
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        chunks: AsyncIterable[Buffer],
+        room: MemoryRoom | None = None,
+    ) -> None:
+        self._room = room
+        self._held = 0
         self._uid = transfer_syntax_uid
         self._encoding = encoding_of(transfer_syntax_uid)
         deflated = self._encoding.deflated
@@ -82,7 +116,10 @@ class SourceDataset:
         while self.pixel_data is None and (chunk := await anext(self._chunks, None)) is not None:
             for piece in self._recoder.feed(chunk):
                 header += piece
+            if self._room is not None and not self._held and len(header) > LONG_HEADER:
+                await self._take_room(self._room)
             if len(header) > MAX_HEADER:
+                header.clear()  # what is raised here keeps it alive
                 raise TranscodingError(
                     f"more than {MAX_HEADER >> 20} MiB come before any Pixel Data"
                 )
@@ -90,6 +127,21 @@ class SourceDataset:
             self._recoder.finish()
         self._rest = self._recoder.take_rest()
         return bytes(header)
+
+    async def _take_room(self, room: MemoryRoom) -> None:
+        # Who holds room may wait for who waits for it: for a while only.
+        claim = min(HEADER_ROOM, room.limit)
+        with anyio.move_on_after(ROOM_TIMEOUT):
+            await room.take(claim)
+            self._held = claim
+            return
+        raise TranscodingError("the node has no memory to spare for its header")
+
+    def release(self) -> None:
+        """Give back the memory of a long header."""
+        if self._room is not None:
+            self._room.give(self._held)
+            self._held = 0
 
     async def value(self) -> AsyncIterator[Buffer]:
         """Iterate over all that follows the header of Pixel Data, as it is."""

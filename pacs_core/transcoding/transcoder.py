@@ -18,7 +18,7 @@ from pacs_core.dataset import encoding_of
 from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.conveyor import Conveyor
 from pacs_core.transcoding.planner import Planner
-from pacs_core.transcoding.source import Buffer
+from pacs_core.transcoding.source import Buffer, MemoryRoom
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import CodecTable, pickled_codecs
@@ -40,9 +40,18 @@ class NodeTranscoder(Transcoder):
         Running.
     tasks : TaskGroup
         In which frames are waited for.
+    room : MemoryRoom, optional
+        Where long headers get their memory from; they do not ask without it.
     """
 
-    def __init__(self, planner: Planner, workers: CodecWorkers, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        workers: CodecWorkers,
+        tasks: TaskGroup,
+        room: MemoryRoom | None = None,
+    ) -> None:
+        self._room = room
         self._planner = planner
         self._workers = workers
         self._tasks = tasks
@@ -113,7 +122,8 @@ class NodeTranscoder(Transcoder):
         conveyor = Conveyor(self._workers, self._tasks)
         if encoding_of(plan.source).deflated:
             dataset = _in_small_steps(dataset)
-        return converted(plan, dataset, conveyor, pickled_codecs(plan, self.table))
+        codecs = pickled_codecs(plan, self.table)
+        return converted(plan, dataset, conveyor, codecs, room=self._room)
 
 
 async def _in_small_steps(dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:

@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 from itertools import chain
 
 import pydicom
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs_core.dataset import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -360,3 +362,39 @@ def test_damage_is_noticed_in_the_scan_or_does_not_matter(recode, data, position
     found = found_in(data, LITTLE)
     if not (isinstance(found, str) or found[1]):
         recode(data, LITTLE, IMPLICIT)
+
+
+JPEG, DEFLATED = "1.2.840.10008.1.2.4.50", DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+
+@pytest.mark.parametrize("syntax", [JPEG, LITTLE])
+@pytest.mark.parametrize("pixels", [b"", wide(0x7FE0_0010, b"OW", b"ab")])
+def test_a_header_too_long_to_be_converted_is_an_obstacle(monkeypatch, syntax, pixels):
+    """Where frames have to be decoded; elsewhere all streams."""
+    monkeypatch.setattr("pacs_core.dataset.scanner.MAX_BEFORE_PIXELS", 1 << 20)
+    for length, obstacles in ((1 << 19, 0), (1 << 21, syntax == JPEG)):
+        data = CLASS + wide(PRIVATE, b"OB", bytes(length)) + ID + pixels
+        assert ("1 MiB" in look_at(data, syntax, 4096)[1]) == bool(obstacles)
+
+
+def deflate(data):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def test_what_inflates_beyond_reason_is_malformed(monkeypatch):
+    """PS3.5 A.5 has no bound; a dataset of zeros deflates a thousandfold."""
+    data = CLASS + ID + wide(0x7FE0_0010, b"OW", bytes(1 << 21))
+    assert look_at(deflate(data), DEFLATED)[:2] == ([], "")
+    monkeypatch.setattr("pacs_core.dataset.inflate.FREE_LENGTH", 1 << 20)
+    with pytest.raises(MalformedDataset, match="inflates to over 250 times"):
+        look_at(deflate(data), DEFLATED)
+
+
+def test_a_fault_after_the_header_of_a_deflated_dataset_is_found():
+    data = CLASS + ID + sequence(item(UID)) + wide(0x7FE0_0010, b"OW", bytes(5000))
+    assert look_at(deflate(data), DEFLATED, 7)[:2] == ([], "")
+    with pytest.raises(MalformedDataset, match="truncated"):
+        look_at(deflate(data[:-1000]), DEFLATED)
+    with pytest.raises(MalformedDataset, match="truncated"):
+        look_at(deflate(data)[:-4], DEFLATED)
