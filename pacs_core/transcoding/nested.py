@@ -12,7 +12,13 @@ from typing import Final
 
 from attrs import define, field
 
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, MalformedDataset, element_header
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    MalformedDataset,
+    element_header,
+    encoding_of,
+)
+from pacs_core.dataset.layout import IMPLICIT, layout_of
 
 Replace = Callable[[bytes, int], bytes | None]
 """Takes the elements of an item, and the tag of its sequence; returns what takes their place."""
@@ -24,8 +30,8 @@ _PIXEL_DATA: Final = 0x7FE0_0010
 _SIGNS: Final = tuple(b"\xe0\x7f\x10\0" + vr + b"\0\0\xff\xff\xff\xff" for vr in (b"OB", b"OW"))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED: Final = 0xFFFF_FFFF
-_SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_TAG, _LENGTH16, _LENGTH32 = Struct("<HH"), Struct("<H"), Struct("<I")
+_EXPLICIT: Final = layout_of(encoding_of(EXPLICIT_VR_LITTLE_ENDIAN))
+_TAG, _LENGTH32 = Struct("<HH"), Struct("<I")
 
 
 def may_hold_nested_pixels(data: bytes) -> bool:
@@ -128,15 +134,11 @@ class _Rewriter:
 
     def _header(self, position: int) -> tuple[int, bytes, int, int]:
         """Return tag, VR, where the value begins, and its length (PS3.5 §7.1)."""
-        tag, length = self._item(position)
-        if self.implicit or tag >> 16 == 0xFFFE:
-            return tag, b"", position + 8, length
-        vr = self.data[position + 4 : position + 6]
-        if vr in _SHORT:
-            return tag, vr, position + 8, _LENGTH16.unpack_from(self.data, position + 6)[0]
-        if len(self.data) < position + 12:
+        header = (IMPLICIT if self.implicit else _EXPLICIT).read_header(self.data, position, 0)
+        if header is None:
             raise MalformedDataset("truncated: an element's header is incomplete", position)
-        return tag, vr, position + 12, _LENGTH32.unpack_from(self.data, position + 8)[0]
+        tag, vr, start, length = header
+        return tag, vr.encode(), start, length
 
 
 def _written(tag: int, items: list[bytes]) -> bytes:

@@ -98,3 +98,21 @@ def test_a_depth_that_nobody_needs_is_refused(defined):
         header = sequence(PRIVATE, header, defined=defined)
     with pytest.raises(MalformedDataset, match="nest deeper than"):
         replaced(header)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        struct.pack("<HH2sH", 0x28, 0x09, b"??", 2) + b"ab",
+        struct.pack("<HH2sH", 0x28, 0x09, b"UK", 2) + b"ab",
+        long(0x00280009, b"ZZ", b"ab"),
+        tagged(0x00280009, 2) + b"ab",
+        bytes(16),
+    ],
+)
+@pytest.mark.parametrize("defined", [True, False])
+def test_odd_elements_beside_an_icon_are_passed_over(odd, defined):
+    """VRs that PS3.5 does not have are read as everywhere else."""
+    result, seen = replaced(sequence(ICONS, odd + ITEM, defined=defined) + ROWS)
+    assert seen == [(odd + ITEM, ICONS)]
+    assert result == sequence(ICONS, NATIVE) + ROWS
