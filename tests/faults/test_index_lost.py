@@ -302,7 +302,7 @@ def test_damage_that_no_start_comes_across_is_named(pacs_process, tmp_path):
     verified = pacs(tmp_path, "index", "verify")
     assert verified.returncode == 1
     assert "damage  index" in verified.stdout
-    assert "2 of instance belong to no series" in verified.stdout
+    assert "belong to no series" in verified.stdout
 
 
 def test_two_rebuilds_at_once_are_one_too_many(lost):
