@@ -80,9 +80,18 @@ class Accepted:
 
     @classmethod
     def read(cls, opened: OpenArchive) -> "Accepted":
-        """Read what has been accepted."""
+        """Read what has been accepted.
+
+        Raises
+        ------
+        CommandError
+            The file is not what this command has written.
+        """
         path = opened.node.settings.data_directory / "accepted-conflicts.json"
-        return cls(path, set(json.loads(path.read_text())) if path.exists() else set())
+        try:
+            return cls(path, set(json.loads(path.read_text())) if path.exists() else set())
+        except (ValueError, TypeError) as error:
+            raise CommandError(f"{path} is damaged ({error}): move it away") from error
 
     def add(self, conflicts: Iterable[Conflict]) -> None:
         """Accept more."""

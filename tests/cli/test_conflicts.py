@@ -151,3 +151,11 @@ def test_demographics_and_attributes(pacs, data: Path, keep) -> None:
     assert all(name in shown for name in ("DOE^JANE", "ROE^ANN"))
     nothing = pacs("index", "conflicts", "1.2.99", "--data", data)
     assert (nothing.code, nothing.err) == (1, "pacs: nothing contradicts about 1.2.99\n")
+
+
+def test_a_damaged_list_of_what_was_accepted_is_named(pacs, data: Path, keep) -> None:
+    keep(*TWINS)
+    (data / "accepted-conflicts.json").write_text("[")
+    result = pacs("index", "conflicts", "--data", data)
+    assert result.code == 1
+    assert "accepted-conflicts.json is damaged" in result.err

@@ -245,3 +245,46 @@ def test_collisions_are_audited_once(viewer):
         ("series", SERIES),
         ("instance", INSTANCE),
     ]
+
+
+VARIED = [
+    image("P1", "1.2.1", "1.2.8.1", "1.2.9.1", StudyDate="20240102", StudyDescription="HEAD"),
+    image("P1", "1.2.1", "1.2.8.1", "1.2.9.2", StudyDate="20240101", SeriesDescription="A"),
+    image("P1", "1.2.1", "1.2.8.2", "1.2.9.3", PatientName="OTHER", StudyDescription="CHEST"),
+    image("P1", "1.2.2", "1.2.8.1", "1.2.9.1", PatientName="THIRD", PatientBirthDate="19500101"),
+    image("P2", "1.2.1", "1.2.8.2", "1.2.9.4", SeriesDescription="B"),
+]
+ANSWERED = (
+    *("PatientID", "PatientName", "PatientBirthDate"),
+    *("StudyInstanceUID", "StudyDate", "StudyDescription", "NumberOfStudyRelatedInstances"),
+)
+
+
+def answers(viewer):
+    """Return what the node answers to universal queries of each level."""
+    return [
+        viewer.find(PATIENT_FIND, "PATIENT", *ANSWERED[:3]),
+        viewer.find(FIND, "STUDY", *ANSWERED),
+        viewer.find(FIND, "SERIES", *ANSWERED, "SeriesInstanceUID", "SeriesDescription"),
+        viewer.find(FIND, "IMAGE", *ANSWERED, "SeriesInstanceUID", "SOPInstanceUID"),
+        *(viewer.find(FIND, "STUDY", *ANSWERED, PatientName=n) for n in ("OTHER", "NAME*")),
+        viewer.find(FIND, "STUDY", *ANSWERED, StudyDate="20240102"),
+    ]
+
+
+def test_neither_order_nor_rebuild_changes_an_answer(viewer):
+    archive = viewer.node.node.opened.archive
+    opened = viewer.node.node.opened
+    seen = []
+    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]):
+        images = [VARIED[n] for n in order]
+        assert viewer.store(*images) == [0x0000] * len(VARIED)
+        seen.append(answers(viewer))
+        viewer.node.call(rebuild_index, opened.store, opened.index)
+        seen.append(answers(viewer))
+        for each in images:
+            path = InstancePath(each.StudyInstanceUID, each.SOPInstanceUID)
+            viewer.node.call(archive.delete, path, Origin("test"))
+        assert viewer.find(FIND, "STUDY", "StudyInstanceUID") == []
+    assert all(each == seen[0] for each in seen)
+    assert len(seen[0][1]) == 3
