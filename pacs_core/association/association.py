@@ -2,19 +2,35 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 from attrs import evolve
 
 from pacs_core.association.engine import Engine
-from pacs_core.association.errors import AssociationError
-from pacs_core.association.exchange import decode, encode, event_report, exchange, find_context
+from pacs_core.association.errors import AssociationError, NoContextError
+from pacs_core.association.exchange import (
+    AttributesOrDataset,
+    decode,
+    encode,
+    event_report,
+    exchange,
+    find_context,
+)
 from pacs_core.association.invocations import Invocation
 from pacs_core.association.performances import Serve
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, Response
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import (
+    Attributes,
+    DatasetT,
+    encode_dataset,
+    encoding_of,
+    has_encapsulated_pixels,
+    is_pydicom_dataset,
+    transfer_syntax_of,
+)
 from pacs_core.dimse import (
     Command,
     CommandField,
@@ -25,6 +41,9 @@ from pacs_core.dimse import (
     category,
 )
 from pacs_core.upper_layer import AcceptedContext
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -50,6 +69,10 @@ class Association:
 
     The methods of DIMSE-N use the presentation context of their SOP class, or of `negotiated_as`: a
     Meta SOP Class (PS3.4 H.3.2), or another of the same service.
+
+    Whatever takes attributes takes a Dataset of pydicom as well, and then answers with one; what
+    takes none does so with `as_dataset`. An empty Dataset is not sent. One that cannot be encoded
+    raises :class:`~pacs_core.dataset.UnencodableValue` before anything is sent.
 
     Attributes
     ----------
@@ -127,7 +150,7 @@ class Association:
         self,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: DatasetSource,
+        dataset: "DatasetSource | Dataset",
         *,
         context_id: int | None = None,
         transfer_syntax_uid: str | None = None,
@@ -139,21 +162,25 @@ class Association:
         Parameters
         ----------
         sop_class_uid, sop_instance_uid : str
-        dataset : bytes-like or async iterable of bytes-like
-            Encoded in the context's transfer syntax, without file meta information.
+        dataset : bytes-like, async iterable of bytes-like, or pydicom.Dataset
+            Bytes are encoded in the context's transfer syntax, without file meta information.
         context_id : int, optional
             Presentation context to use; by default one that fits the transfer syntax.
         transfer_syntax_uid : str, optional
-            In which the dataset is encoded.
+            In which bytes are encoded, or a Dataset shall be. That is by default what the File Meta
+            Information of a Dataset says, or else any in which its Pixel Data can stay as they are.
         priority : int
         move_originator : (str, int), optional
             AE title and message ID of the C-MOVE-RQ behind this (PS3.7 §9.1.1.1).
         """
-        context = (
-            self.contexts[context_id]
-            if context_id is not None
-            else self.context(sop_class_uid, transfer_syntax_uid)
-        )
+        if context_id is not None:
+            context = self.contexts[context_id]
+        elif is_pydicom_dataset(dataset) and transfer_syntax_uid is None:
+            context = self._context_for(sop_class_uid, dataset)
+        else:
+            context = self.context(sop_class_uid, transfer_syntax_uid)
+        if is_pydicom_dataset(dataset):
+            dataset = encode_dataset(dataset, context.transfer_syntax)
         command = store_request(
             sop_class_uid, sop_instance_uid, priority=priority, move_originator=move_originator
         )
@@ -161,8 +188,8 @@ class Association:
         return response
 
     def c_find(
-        self, sop_class_uid: str, identifier: Attributes, *, priority: int = Priority.MEDIUM
-    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        self, sop_class_uid: str, identifier: DatasetT, *, priority: int = Priority.MEDIUM
+    ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
         """Query the peer (PS3.4 C.4.1); yields each response and its identifier.
 
         Closing the iterator before the final response cancels the query.
@@ -178,11 +205,11 @@ class Association:
     def c_move(
         self,
         sop_class_uid: str,
-        identifier: Attributes,
+        identifier: DatasetT,
         destination: str,
         *,
         priority: int = Priority.MEDIUM,
-    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+    ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
         """Let the peer send instances to an AE title (PS3.4 C.4.2); yields each response."""
         command = Command(
             field=CommandField.C_MOVE_RQ,
@@ -196,17 +223,17 @@ class Association:
     def c_get(
         self,
         sop_class_uid: str,
-        identifier: Attributes,
+        identifier: DatasetT,
         receive: Receive,
         *,
         priority: int = Priority.MEDIUM,
-    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+    ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
         """Retrieve instances on this association (PS3.4 C.4.3); yields each C-GET response.
 
         Parameters
         ----------
         sop_class_uid : str
-        identifier : Attributes
+        identifier : Attributes or pydicom.Dataset
         receive : callable
             Takes each instance that the peer stores; propose the Storage SOP classes with
             ``scp=True``.
@@ -228,10 +255,10 @@ class Association:
         sop_class_uid: str,
         sop_instance_uid: str,
         event_type_id: int,
-        information: Attributes | None = None,
+        information: DatasetT | None = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, DatasetT | None]:
         """Report an event about a SOP instance of which this side is SCP (PS3.7 §10.1.1)."""
         command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
         return await self._exchange(command, information, negotiated_as or sop_class_uid)
@@ -240,10 +267,10 @@ class Association:
         self,
         sop_class_uid: str,
         sop_instance_uid: str | None = None,
-        attributes: Attributes | None = None,
+        attributes: DatasetT | None = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, DatasetT | None]:
         """Create a SOP instance (PS3.7 §10.1.5)."""
         command = Command(
             field=CommandField.N_CREATE_RQ,
@@ -252,6 +279,7 @@ class Association:
         )
         return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
 
+    @overload
     async def n_get(
         self,
         sop_class_uid: str,
@@ -259,20 +287,44 @@ class Association:
         tags: tuple[int, ...] = (),
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+        as_dataset: Literal[False] = False,
+    ) -> tuple[Command, Attributes | None]: ...
+
+    @overload
+    async def n_get(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        tags: tuple[int, ...] = (),
+        *,
+        negotiated_as: str | None = None,
+        as_dataset: Literal[True],
+    ) -> "tuple[Command, Dataset | None]": ...
+
+    async def n_get(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        tags: tuple[int, ...] = (),
+        *,
+        negotiated_as: str | None = None,
+        as_dataset: bool = False,
+    ) -> tuple[Command, AttributesOrDataset | None]:
         """Get attributes of a SOP instance; all of them without `tags` (PS3.7 §10.1.2)."""
         request = _request(CommandField.N_GET_RQ, sop_class_uid, sop_instance_uid)
         command = evolve(request, attribute_identifier_list=tags)
-        return await self._exchange(command, None, negotiated_as or sop_class_uid)
+        return await self._exchange(
+            command, None, negotiated_as or sop_class_uid, as_dataset=as_dataset
+        )
 
     async def n_set(
         self,
         sop_class_uid: str,
         sop_instance_uid: str,
-        attributes: Attributes,
+        attributes: DatasetT,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, DatasetT | None]:
         """Set attributes of a SOP instance (PS3.7 §10.1.3)."""
         command = _request(CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid)
         return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
@@ -282,10 +334,10 @@ class Association:
         sop_class_uid: str,
         sop_instance_uid: str,
         action_type_id: int,
-        information: Attributes | None = None,
+        information: DatasetT | None = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, DatasetT | None]:
         """Request an action on a SOP instance (PS3.7 §10.1.4)."""
         request = _request(CommandField.N_ACTION_RQ, sop_class_uid, sop_instance_uid)
         command = evolve(request, action_type_id=action_type_id)
@@ -300,11 +352,32 @@ class Association:
 
     # --- common to all
 
+    def _context_for(self, sop_class_uid: str, dataset: "Dataset") -> AcceptedContext:
+        """Return a context in which a dataset can be sent as it is."""
+        own = transfer_syntax_of(dataset)
+        if own is None and "PixelData" not in dataset:
+            return self.context(sop_class_uid)
+        with suppress(NoContextError):
+            return self.context(sop_class_uid, own)
+        if not has_encapsulated_pixels(dataset):
+            for context in self.contexts.values():
+                is_native = not encoding_of(context.transfer_syntax).encapsulated
+                if context.abstract_syntax == sop_class_uid and context.scu and is_native:
+                    return context
+        return self.context(sop_class_uid, own)
+
     async def _exchange(
-        self, command: Command, attributes: Attributes | None, abstract_syntax: str
-    ) -> tuple[Command, Attributes | None]:
+        self,
+        command: Command,
+        attributes: AttributesOrDataset | None,
+        abstract_syntax: str,
+        *,
+        as_dataset: bool = False,
+    ) -> tuple[Command, Any]:
         context = self.context(abstract_syntax, scp=command.field.is_sent_by_scp)
-        return await exchange(self.engine, context, command, attributes, self._character_set)
+        return await exchange(
+            self.engine, context, command, attributes, self._character_set, as_dataset=as_dataset
+        )
 
     async def _call(
         self, context: AcceptedContext, command: Command, dataset: DatasetSource | None = None
@@ -313,17 +386,19 @@ class Association:
         return await invocation.response()
 
     async def _converse(
-        self, command: Command, identifier: Attributes
-    ) -> AsyncGenerator[tuple[Command, Attributes | None], None]:
+        self, command: Command, identifier: DatasetT
+    ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
         context = self.context(command.affected_sop_class_uid or "")
         dataset = encode(identifier, context, self._character_set)
+        as_dataset = is_pydicom_dataset(identifier)
         invocation = await self.engine.invoke(context.id, command, dataset)
         final = False
         try:
             while not final:
                 response, answer = await invocation.response()
                 final = category(response.status or 0) is not StatusCategory.PENDING
-                yield response, decode(answer, context, self._character_set)
+                decoded: Any = decode(answer, context, self._character_set, as_dataset=as_dataset)
+                yield response, decoded
         finally:
             if not final and not self.engine.end_reason:
                 await self._cancel(invocation)

@@ -24,6 +24,7 @@ from pacs_core.association.invocations import Invocation, Invocations
 from pacs_core.association.performances import Feed, Performances, Serve, discard
 from pacs_core.association.sender import DatasetSource, Sender, response_command
 from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.dataset import encode_dataset
 from pacs_core.dimse import (
     Command,
     CommandField,
@@ -282,10 +283,22 @@ class Engine:
     # --- sending
 
     async def send_response(self, context_id: int, request: Command, response: Response) -> None:
-        """Send a pending or final response to a request."""
+        """Send a pending or final response to a request.
+
+        Raises
+        ------
+        AssociationError
+            The association has ended.
+        ValueError
+            The command or the dataset cannot be encoded; nothing was sent.
+        """
         pending = category(response.status) is StatusCategory.PENDING
-        command = response_command(request, response)
-        await self.send(context_id, command, response.dataset, more_follows=pending)
+        dataset = response.dataset
+        if not (dataset is None or isinstance(dataset, bytes)):
+            syntax = self.info.contexts[context_id].transfer_syntax
+            dataset = encode_dataset(dataset, syntax) or None  # an empty one is none
+        command = response_command(request, response, has_dataset=dataset is not None)
+        await self.send(context_id, command, dataset, more_follows=pending)
 
     async def send(
         self,

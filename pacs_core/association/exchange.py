@@ -1,16 +1,29 @@
 """One request and its response, with attributes instead of bytes: for both roles."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 from attrs import evolve
 
 from pacs_core.association.errors import NoContextError
 from pacs_core.association.invocations import Invocation
 from pacs_core.association.sender import DatasetSource
-from pacs_core.dataset import Attributes, best_character_set, encode_attributes, parse_attributes
+from pacs_core.dataset import (
+    Attributes,
+    best_character_set,
+    decode_dataset,
+    encode_attributes,
+    encode_dataset,
+    is_pydicom_dataset,
+    parse_attributes,
+)
 from pacs_core.dimse import Command, CommandField
 from pacs_core.upper_layer import AcceptedContext
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+AttributesOrDataset: TypeAlias = Union[Attributes, "Dataset"]
 
 
 class MessageSender(Protocol):
@@ -69,30 +82,58 @@ async def exchange(
     sender: MessageSender,
     context: AcceptedContext,
     command: Command,
-    attributes: Attributes | None,
+    attributes: AttributesOrDataset | None,
     character_set: tuple[str, ...] = (),
-) -> tuple[Command, Attributes | None]:
-    """Send a request of DIMSE-N, and return the response and its attributes."""
-    dataset = None if attributes is None else encode(attributes, context, character_set)
+    *,
+    as_dataset: bool = False,
+) -> tuple[Command, AttributesOrDataset | None]:
+    """Send a request of DIMSE-N, and return the response and what it carries.
+
+    That is a Dataset of pydicom if one was given, or if it shall be.
+    """
+    dataset = None if attributes is None else encode(attributes, context, character_set) or None
     command = evolve(command, has_dataset=dataset is not None)
     invocation = await sender.invoke(context.id, command, dataset)
     response, answer = await invocation.response()
-    return response, decode(answer, context, character_set)
+    as_dataset = as_dataset or is_pydicom_dataset(attributes)
+    return response, decode(answer, context, character_set, as_dataset=as_dataset)
 
 
 def encode(
-    attributes: Attributes, context: AcceptedContext, character_set: tuple[str, ...] = ()
+    attributes: AttributesOrDataset,
+    context: AcceptedContext,
+    character_set: tuple[str, ...] = (),
 ) -> bytes:
-    """Encode attributes for a context, in a character set that can express them."""
+    """Encode attributes for a context, in a character set that can express them.
+
+    Raises
+    ------
+    UnencodableValue
+        A value cannot be written.
+    """
+    if is_pydicom_dataset(attributes):
+        return encode_dataset(attributes, context.transfer_syntax)
     wanted = character_set or ("ISO_IR 192",)
     chosen = best_character_set(attributes, wanted) or wanted
     return encode_attributes(attributes, context.transfer_syntax, chosen)
 
 
 def decode(
-    dataset: bytes | None, context: AcceptedContext, character_set: tuple[str, ...] = ()
-) -> Attributes | None:
-    """Decode what a response carries; None if that is nothing."""
+    dataset: bytes | None,
+    context: AcceptedContext,
+    character_set: tuple[str, ...] = (),
+    *,
+    as_dataset: bool = False,
+) -> AttributesOrDataset | None:
+    """Decode what a response carries, if `as_dataset` with pydicom; None if that is nothing.
+
+    Raises
+    ------
+    MalformedDataset
+        It is no dataset in the context's transfer syntax.
+    """
     if dataset is None:
         return None
+    if as_dataset:
+        return decode_dataset(dataset, context.transfer_syntax)
     return parse_attributes(dataset, context.transfer_syntax, default_character_set=character_set)

@@ -1,14 +1,17 @@
 """One request that this side performs, as its service provider sees it."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pacs_core.association.exchange import MessageSender, event_report, exchange, find_context
 from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, Link, Operation, Response
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
 from pacs_core.dimse import Command, CommandField, Priority
 from pacs_core.upper_layer import AcceptedContext
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 class Messenger(MessageSender, Protocol):
@@ -44,10 +47,10 @@ class RequestorLink(Link):
         sop_class_uid: str,
         sop_instance_uid: str,
         event_type_id: int,
-        information: Attributes | None = None,
+        information: "Attributes | Dataset | None" = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, Any]:
         """See base."""
         context = find_context(
             self.association.contexts, negotiated_as or sop_class_uid, requestor_is_scu=True
@@ -87,7 +90,7 @@ class PerformedOperation(Operation):
 
     async def send_pending(
         self,
-        dataset: bytes | None = None,
+        dataset: "bytes | Dataset | None" = None,
         *,
         status: int = 0xFF00,
         remaining: int | None = None,
@@ -111,11 +114,14 @@ class PerformedOperation(Operation):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: DatasetSource,
+        dataset: "DatasetSource | Dataset",
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
         """Store an instance at the requestor; return the status."""
+        if is_pydicom_dataset(dataset):
+            syntax = self.association.contexts[context_id].transfer_syntax
+            dataset = encode_dataset(dataset, syntax)
         request = store_request(sop_class_uid, sop_instance_uid, move_originator=move_originator)
         invocation = await self._messenger.invoke(context_id, request, dataset)
         response, _ = await invocation.response()

@@ -99,7 +99,7 @@ class Sender:
             raise AssociationAbortedError("the transport connection was lost") from error
 
 
-def response_command(request: Command, response: Response) -> Command:
+def response_command(request: Command, response: Response, *, has_dataset: bool) -> Command:
     """Return the command set of a response (PS3.7 §9.3, §10.3)."""
     return Command(
         field=request.response_field,
@@ -117,5 +117,5 @@ def response_command(request: Command, response: Response) -> Command:
         number_of_completed_suboperations=response.completed,
         number_of_failed_suboperations=response.failed,
         number_of_warning_suboperations=response.warning,
-        has_dataset=response.dataset is not None,
+        has_dataset=has_dataset,
     )

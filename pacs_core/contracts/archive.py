@@ -3,13 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
-from pacs_core.contracts.object_store import ObjectReader, with_beginning
+from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
+from pacs_core.contracts.pydicom_decoding import finish_decoding
 from pacs_core.contracts.query import Level, Query
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import Attributes, DatasetDecoder, decode_file_meta
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_BEGINNING: Final = 64 * 1024  # bytes that most datasets have at most before Pixel Data
 
 
 class IngestOutcome(Enum):
@@ -157,6 +164,55 @@ class Archive(ABC):
             The object is not what was stored.
         """
         return await with_beginning(await self.open(instance), instance.dataset_offset, length)
+
+    async def read_dataset(
+        self, instance: StoredInstance, *, stop_before_pixels: bool = True, limit: int = 64 << 20
+    ) -> "Dataset":
+        """Read the dataset of an instance, and decode it with pydicom.
+
+        The object is read piece by piece, and no further than needed; at most `limit` bytes of the
+        dataset are held. To look at instances without reading their objects, :meth:`search`.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        stop_before_pixels : bool
+            Leave out Pixel Data, Float Pixel Data or Double Float Pixel Data, and what follows.
+        limit : int
+            Bytes that the dataset may have, inflated, as far as it is read.
+
+        Returns
+        -------
+        pydicom.Dataset
+            With ``file_meta``, whose Transfer Syntax UID is that of the Dataset: the stored one, or
+            Explicit VR Little Endian of what is stored deflated or in big endian. A value is
+            converted when it is looked at.
+
+        Raises
+        ------
+        DatasetTooLarge
+            Of ``pacs_core.dataset``: it is longer than `limit`; :meth:`open` reads what is larger.
+        MalformedDataset
+            Of ``pacs_core.dataset``: it can be stored, but not read.
+        InstanceNotFoundError
+            The object is gone.
+        DamagedObjectError
+            The object is not what was stored.
+        """
+        decoder = DatasetDecoder(
+            instance.transfer_syntax_uid, stop_before_pixels=stop_before_pixels, max_length=limit
+        )
+        reader, beginning = await self.open_and_read(instance, _BEGINNING)
+        async with reader:
+            decoder.feed(beginning)
+            offset = instance.dataset_offset + len(beginning)
+            while not decoder.has_stopped and (chunk := await reader.read(offset, CHUNK_SIZE)):
+                decoder.feed(chunk)
+                offset += len(chunk)
+            meta = await reader.read(0, instance.dataset_offset)
+        dataset = await finish_decoding(decoder)
+        dataset.file_meta = decode_file_meta(meta, decoder.transfer_syntax_uid)
+        return dataset
 
     @abstractmethod
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:

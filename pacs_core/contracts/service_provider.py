@@ -2,14 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Final, overload
 
 from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
-from pacs_core.dataset import Attributes
-from pacs_core.dimse import Command
+from pacs_core.contracts.pydicom_decoding import finish_decoding
+from pacs_core.dataset import Attributes, DatasetDecoder, DatasetTooLarge, MalformedDataset
+from pacs_core.dimse import Command, CommandField, DimseError, Status
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
 """Explicit VR little endian, implicit VR little endian, explicit VR big endian."""
@@ -50,8 +55,8 @@ class Response:
     ----------
     status : int
         PS3.7 Annex C, and the service's section of PS3.4.
-    dataset : bytes or None
-        Encoded in the context's transfer syntax.
+    dataset : bytes, pydicom.Dataset or None
+        Bytes are encoded in the context's transfer syntax; a Dataset is encoded so when it is sent.
     comment : str
         Error Comment (0000,0902).
     offending_element : tuple of int
@@ -67,7 +72,7 @@ class Response:
     """
 
     status: int
-    dataset: bytes | None = None
+    dataset: "bytes | Dataset | None" = None
     comment: str = ""
     offending_element: tuple[int, ...] = ()
     remaining: int | None = None
@@ -142,7 +147,18 @@ class Link(ABC):
     def has_ended(self) -> bool:
         """Whether the association is over."""
 
-    @abstractmethod
+    @overload
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: "Dataset",
+        *,
+        negotiated_as: str | None = None,
+    ) -> "tuple[Command, Dataset | None]": ...
+
+    @overload
     async def n_event_report(
         self,
         sop_class_uid: str,
@@ -151,14 +167,25 @@ class Link(ABC):
         information: Attributes | None = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, Attributes | None]: ...
+
+    @abstractmethod
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: "Attributes | Dataset | None" = None,
+        *,
+        negotiated_as: str | None = None,
+    ) -> "tuple[Command, Attributes | Dataset | None]":
         """Report an event about a SOP instance to the requestor (PS3.7 §10.1.1).
 
         Parameters
         ----------
         sop_class_uid, sop_instance_uid : str
         event_type_id : int
-        information : Attributes, optional
+        information : Attributes or pydicom.Dataset, optional
             Event Information, to be encoded in the context's transfer syntax.
         negotiated_as : str, optional
             UID of the SOP class whose presentation context is used, if that is another: a Meta
@@ -166,8 +193,8 @@ class Link(ABC):
 
         Returns
         -------
-        (Command, Attributes or None)
-            The response, and its Event Reply.
+        (Command, Attributes or pydicom.Dataset or None)
+            The response, and its Event Reply: a Dataset if one was given.
 
         Raises
         ------
@@ -175,6 +202,22 @@ class Link(ABC):
             Of ``pacs_core.association``: the association has ended, or ends before the answer; or
             no presentation context was accepted in which the requestor is SCU of the SOP class.
         """
+
+
+_MALFORMED: Final = {
+    CommandField.C_STORE_RQ: Status.CANNOT_UNDERSTAND,
+    CommandField.C_FIND_RQ: Status.UNABLE_TO_PROCESS,
+    CommandField.C_GET_RQ: Status.UNABLE_TO_PROCESS,
+    CommandField.C_MOVE_RQ: Status.UNABLE_TO_PROCESS,
+    CommandField.N_EVENT_REPORT_RQ: Status.INVALID_ARGUMENT_VALUE,
+    CommandField.N_ACTION_RQ: Status.INVALID_ARGUMENT_VALUE,
+}
+"""What a dataset that cannot be read is answered with; PS3.7 §10.1.3 and §10.1.5 leave N-SET and
+N-CREATE 0110H, because 0106H is for a value of a certain attribute."""
+
+
+def _out_of_resources(field: CommandField) -> Status:
+    return Status.RESOURCE_LIMITATION if field.is_normalized else Status.OUT_OF_RESOURCES
 
 
 class Operation(ABC):
@@ -199,7 +242,7 @@ class Operation(ABC):
     @abstractmethod
     async def send_pending(
         self,
-        dataset: bytes | None = None,
+        dataset: "bytes | Dataset | None" = None,
         *,
         status: int = 0xFF00,
         remaining: int | None = None,
@@ -207,7 +250,53 @@ class Operation(ABC):
         failed: int | None = None,
         warning: int | None = None,
     ) -> None:
-        """Send a pending response; waits while the peer does not read (back-pressure)."""
+        """Send a pending response; waits while the peer does not read (back-pressure).
+
+        Raises
+        ------
+        UnencodableValue
+            Of ``pacs_core.dataset``: a Dataset of pydicom cannot be encoded; nothing was sent.
+        """
+
+    async def read_dataset(self, limit: int = 1 << 20) -> "Dataset":
+        """Read the request's dataset to its end, and decode it with pydicom.
+
+        Parameters
+        ----------
+        limit : int
+            Bytes that it may have, as sent and inflated. The default suits identifiers and
+            attribute lists.
+
+        Returns
+        -------
+        pydicom.Dataset
+            In little endian, and without File Meta Information. Its structure is sound; a value is
+            converted when it is looked at, where pydicom raises :class:`ValueError` for one that it
+            cannot convert.
+
+        Raises
+        ------
+        DimseError
+            It is too large: A700H, of DIMSE-N 0213H. It is no dataset in the context's transfer
+            syntax: what the standard has for the request (PS3.4 Table B.2-1, C.4.1.1.4; PS3.7
+            §10.1).
+        """
+        field = self.command.field
+        try:
+            data = await self.dataset.read(limit)
+            decoder = DatasetDecoder(self.context.transfer_syntax, max_length=limit)
+            decoder.feed(data)
+            return await finish_decoding(decoder)
+        except DimseError as error:
+            is_too_large = error.status in (Status.OUT_OF_RESOURCES, Status.RESOURCE_LIMITATION)
+            if not is_too_large:
+                raise
+            raise DimseError(_out_of_resources(field), error.comment) from error
+        except DatasetTooLarge as error:
+            raise DimseError(_out_of_resources(field), str(error)) from error
+        except MalformedDataset as error:
+            status = _MALFORMED.get(field, Status.PROCESSING_FAILURE)
+            raise DimseError(status, str(error)) from error
 
     @abstractmethod
     async def c_store(
@@ -215,7 +304,7 @@ class Operation(ABC):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: bytes | memoryview | AsyncIterable[bytes | memoryview],
+        dataset: "bytes | memoryview | AsyncIterable[bytes | memoryview] | Dataset",
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
@@ -226,8 +315,8 @@ class Operation(ABC):
         context_id : int
             An accepted context in which the requestor has the SCP role.
         sop_class_uid, sop_instance_uid : str
-        dataset : bytes-like or async iterable of bytes-like
-            Encoded in the context's transfer syntax.
+        dataset : bytes-like, async iterable of bytes-like, or pydicom.Dataset
+            Bytes are encoded in the context's transfer syntax.
         move_originator : (str, int) or None
             AE title and message ID of the C-MOVE behind this, if any.
 

@@ -12,6 +12,7 @@ from pacs_core.dataset.dictionary import load as load_dictionary
 from pacs_core.dataset.element_headers import element_header
 from pacs_core.dataset.elements import encode_attributes, parse_attributes
 from pacs_core.dataset.errors import (
+    DatasetTooLarge,
     MalformedDataset,
     NeedMoreData,
     NotPart10,
@@ -36,6 +37,16 @@ from pacs_core.dataset.part10 import (
     file_meta,
     guess_transfer_syntax,
     read_file_meta,
+)
+from pacs_core.dataset.pydicom_datasets import (
+    DatasetDecoder,
+    DatasetT,
+    decode_dataset,
+    decode_file_meta,
+    encode_dataset,
+    has_encapsulated_pixels,
+    is_pydicom_dataset,
+    transfer_syntax_of,
 )
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
@@ -69,7 +80,10 @@ __all__ = [
     "SHORT_NAMES",
     "SPECIFIC_CHARACTER_SETS",
     "Attributes",
+    "DatasetDecoder",
     "DatasetRecoder",
+    "DatasetT",
+    "DatasetTooLarge",
     "Deflater",
     "Edit",
     "Encoding",
@@ -89,16 +103,21 @@ __all__ = [
     "are_character_sets",
     "begins_with_file_meta",
     "best_character_set",
+    "decode_dataset",
+    "decode_file_meta",
     "decode_text",
     "edit_header",
     "element_header",
     "element_value",
     "encode_attributes",
+    "encode_dataset",
     "encode_edit",
     "encode_text",
     "encoding_of",
     "file_meta",
     "guess_transfer_syntax",
+    "has_encapsulated_pixels",
+    "is_pydicom_dataset",
     "items",
     "keyword_of",
     "load_dictionary",
@@ -110,6 +129,7 @@ __all__ = [
     "short_name_of",
     "tag_of",
     "texts",
+    "transfer_syntax_of",
     "transfer_syntax_uid",
     "transfer_syntax_uids",
     "vm_of",

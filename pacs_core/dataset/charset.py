@@ -82,7 +82,7 @@ def declare(character_sets: tuple[str, ...], declared: tuple[str, ...]) -> tuple
 
 def are_character_sets(terms: tuple[str, ...]) -> bool:
     """Tell whether terms are values of Specific Character Set that can be written, or none."""
-    return terms == _defined(terms)
+    return terms == defined_terms(terms)
 
 
 @lru_cache(maxsize=256)
@@ -96,7 +96,7 @@ def _numbers(terms: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _defined(terms: tuple[str, ...]) -> tuple[str, ...]:
+def defined_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
     """Return terms as PS3.3 C.12.1.1.2 defines them; none if they name nothing to write in."""
     numbers = _numbers(terms)
     if numbers[0] in _STAND_ALONE:
@@ -194,7 +194,7 @@ def encode_text(text: str, vr: str, character_sets: tuple[str, ...]) -> bytes:
 
 
 def _encode(text: str, vr: str, character_sets: tuple[str, ...], errors: str) -> bytes:
-    terms = _defined(character_sets) if vr in CHARACTER_SET_VRS else ()
+    terms = defined_terms(character_sets) if vr in CHARACTER_SET_VRS else ()
     repertoire = _repertoire(terms) if terms else None
     if isinstance(repertoire, Iso2022):
         return repertoire.encode(text, vr, errors)
@@ -225,11 +225,12 @@ def best_character_set(attributes: Attributes, requested: tuple[str, ...] = ()) 
     values = list(_texts(attributes))
     if all(text.isascii() for _, text in values):
         return ()
-    terms = _defined(requested)
-    return terms if terms and all(_expresses(terms, vr, t) for vr, t in values) else (UTF_8,)
+    terms = defined_terms(requested)
+    return terms if terms and all(expresses(terms, vr, t) for vr, t in values) else (UTF_8,)
 
 
-def _expresses(terms: tuple[str, ...], vr: str, text: str) -> bool:
+def expresses(terms: tuple[str, ...], vr: str, text: str) -> bool:
+    """Whether a text survives being written in these character sets, given as defined terms."""
     if _numbers(terms)[0] == "13" and ("~" in text or "\\" in text):
         # In JIS X 0201 these two bytes are an overline and a yen sign (PS3.5 §6.1.2.5.3 note).
         return False

@@ -21,6 +21,21 @@ class MalformedDataset(ValueError):  # noqa: N818
         return f"malformed dataset: {self.what} (at byte {self.offset})"
 
 
+class DatasetTooLarge(MalformedDataset):
+    """A dataset has more bytes than whoever wants to read it has room for.
+
+    Parameters
+    ----------
+    limit : int
+        How many it may have, inflated.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"longer than the {limit} bytes allowed here", limit)
+        self.args = (limit,)
+        self.limit = limit
+
+
 class UnencodableValue(ValueError):  # noqa: N818
     """A value cannot be written with the value representation of its attribute."""
 

@@ -38,6 +38,11 @@ class CommandField(IntEnum):
         """Whether the SCP sends this request: N-EVENT-REPORT alone does (PS3.7 §7.5.2)."""
         return self is CommandField.N_EVENT_REPORT_RQ
 
+    @property
+    def is_normalized(self) -> bool:
+        """Whether it belongs to a DIMSE-N service (PS3.7 §7.5.2)."""
+        return self & 0x0F00 == 0x0100
+
 
 class Priority(IntEnum):
     """Values of Priority (0000,0700) (PS3.7 §E.1)."""

@@ -15,8 +15,9 @@ Example
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.association import AssociationAbortedError
 from pacs_core.contracts import (
@@ -33,10 +34,13 @@ from pacs_core.contracts import (
     Response,
     ServiceProvider,
 )
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
 from pacs_core.testing.memory_archive import MemoryArchive
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
@@ -130,7 +134,7 @@ class SentReport:
     sop_class_uid: str
     sop_instance_uid: str
     event_type_id: int
-    information: Attributes | None
+    information: "Attributes | Dataset | None"
     negotiated_as: str | None
 
 
@@ -160,10 +164,10 @@ class MemoryLink(Link):
         sop_class_uid: str,
         sop_instance_uid: str,
         event_type_id: int,
-        information: Attributes | None = None,
+        information: "Attributes | Dataset | None" = None,
         *,
         negotiated_as: str | None = None,
-    ) -> tuple[Command, Attributes | None]:
+    ) -> tuple[Command, Any]:
         """Note a report."""
         if self.ended:
             raise AssociationAbortedError("the association has ended")
@@ -223,7 +227,7 @@ class MemoryOperation(Operation):
 
     async def send_pending(
         self,
-        dataset: bytes | None = None,
+        dataset: "bytes | Dataset | None" = None,
         *,
         status: int = 0xFF00,
         remaining: int | None = None,
@@ -231,7 +235,9 @@ class MemoryOperation(Operation):
         failed: int | None = None,
         warning: int | None = None,
     ) -> None:
-        """Note a pending response."""
+        """Note a pending response; a Dataset as it would be sent."""
+        if is_pydicom_dataset(dataset):
+            dataset = encode_dataset(dataset, self.context.transfer_syntax) or None
         self.pending.append(SentPending(status, dataset, remaining, completed, failed, warning))
 
     async def c_store(
@@ -239,15 +245,19 @@ class MemoryOperation(Operation):
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        dataset: bytes | memoryview | AsyncIterable[bytes | memoryview],
+        dataset: "bytes | memoryview | AsyncIterable[bytes | memoryview] | Dataset",
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
         """Read the dataset, note the sub-operation, and answer as `store_status` says."""
         if isinstance(dataset, bytes | memoryview):
             data = bytes(dataset)
+        elif is_pydicom_dataset(dataset):
+            syntax = self.association.contexts[context_id].transfer_syntax
+            data = encode_dataset(dataset, syntax)
         else:
-            data = b"".join([bytes(chunk) async for chunk in dataset])
+            chunks = cast("AsyncIterable[bytes | memoryview]", dataset)
+            data = b"".join([bytes(chunk) async for chunk in chunks])
         self.stores.append(
             SentStore(context_id, sop_class_uid, sop_instance_uid, data, move_originator)
         )
@@ -272,9 +282,16 @@ def memory_node(settings: NodeSettings | None = None, datasets: Sequence[bytes] 
 
 
 async def answer(provider: ServiceProvider, operation: Operation) -> Response:
-    """Return the final response, as the kernel does: a :class:`DimseError` is one as well."""
+    """Return the final response, as the kernel does.
+
+    A :class:`DimseError` is one as well, and a Dataset of pydicom in it is encoded.
+    """
     try:
-        return await provider.handle(operation)
+        response = await provider.handle(operation)
+        if not is_pydicom_dataset(response.dataset):
+            return response
+        encoded = encode_dataset(response.dataset, operation.context.transfer_syntax)
+        return evolve(response, dataset=encoded or None)
     except DimseError as error:
         return Response(
             error.status, comment=error.comment, offending_element=error.offending_element

@@ -15,8 +15,9 @@ from pacs_core.contracts import (
     SingleValue,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, encode_attributes, tag_of
+from pacs_core.dataset import tag_of
 from pacs_core.dimse import CommandField, DimseError, Status
+from pydicom import Dataset
 
 from {{ cookiecutter.__package }}.config import Config
 
@@ -58,25 +59,26 @@ class Availability(ServiceProvider):
             raise DimseError(Status.NO_SUCH_SOP_INSTANCE, f"there is no instance {uid}")
         if len(found) > 1:
             raise DimseError(Status.PROCESSING_FAILURE, f"several studies have {uid}")
-        return self._answer(operation, self._describe(found[0]))
+        return self._answer(operation, await self._describe(found[0]))
 
-    def _describe(self, instance: StoredInstance) -> Attributes:
-        identity = instance.identity
-        return {
-            tag_of("InstanceAvailability"): (self._config.availability,),
-            tag_of("AvailableTransferSyntaxUID"): (instance.transfer_syntax_uid,),
-            tag_of("StudyInstanceUID"): (identity.study_instance_uid,),
-            tag_of("SeriesInstanceUID"): (identity.series_instance_uid,),
-        }
+    async def _describe(self, instance: StoredInstance) -> Dataset:
+        stored = await self._node.archive.read_dataset(instance)
+        known = Dataset()
+        known.InstanceAvailability = self._config.availability
+        known.AvailableTransferSyntaxUID = instance.transfer_syntax_uid
+        known.PatientName = stored.get("PatientName", "")
+        known.StudyInstanceUID = stored.StudyInstanceUID
+        known.SeriesInstanceUID = stored.SeriesInstanceUID
+        return known
 
-    def _answer(self, operation: Operation, known: Attributes) -> Response:
+    def _answer(self, operation: Operation, known: Dataset) -> Response:
         # No list asks for everything (PS3.7 10.1.2.1.5).
-        wanted = operation.command.attribute_identifier_list or tuple(known)
+        wanted = operation.command.attribute_identifier_list or tuple(known.keys())
         unknown = tuple(tag for tag in wanted if tag not in known)
-        found = {tag: known[tag] for tag in wanted if tag in known}
+        found = Dataset({tag: known[tag] for tag in wanted if tag in known})
         return Response(
             Status.ATTRIBUTE_LIST_ERROR if unknown else Status.SUCCESS,
-            encode_attributes(found, operation.context.transfer_syntax),
+            found,
             attribute_identifier_list=unknown,
         )
 

@@ -46,21 +46,26 @@ async def stored(
 async def test_a_stored_instance_is_available(
     association: Association, stored: SampleDataset
 ) -> None:
-    response, found = await association.n_get(AVAILABILITY, stored.sop_instance_uid)
+    response, found = await association.n_get(
+        AVAILABILITY, stored.sop_instance_uid, as_dataset=True
+    )
     assert response.status == 0x0000
     assert found is not None
-    assert found[tag_of("InstanceAvailability")] == ("NEARLINE",)
-    assert found[tag_of("StudyInstanceUID")] == (stored.values["StudyInstanceUID"],)
+    assert found.InstanceAvailability == "NEARLINE"
+    assert found.StudyInstanceUID == stored.values["StudyInstanceUID"]
 
 
 async def test_attributes_can_be_chosen(association: Association, stored: SampleDataset) -> None:
-    wanted, unknown = tag_of("InstanceAvailability"), tag_of("PatientName")
+    wanted, unknown = tag_of("InstanceAvailability"), tag_of("PatientAge")
     response, found = await association.n_get(
-        AVAILABILITY, stored.sop_instance_uid, (wanted, unknown)
+        AVAILABILITY, stored.sop_instance_uid, (wanted, unknown), as_dataset=True
     )
     assert response.status == 0x0107
     assert response.attribute_identifier_list == (unknown,)
-    assert found == {wanted: ("NEARLINE",)}
+    assert found is not None
+    assert [(element.keyword, element.value) for element in found] == [
+        ("InstanceAvailability", "NEARLINE")
+    ]
 
 
 async def test_what_is_not_there(association: Association) -> None:
