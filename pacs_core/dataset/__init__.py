@@ -7,9 +7,12 @@ from pacs_core.dataset.charset import (
     decode_text,
     encode_text,
 )
+from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
 from pacs_core.dataset.dictionary import load as load_dictionary
+from pacs_core.dataset.element_encoder import encode_elements
 from pacs_core.dataset.element_headers import element_header
+from pacs_core.dataset.element_reader import ElementReader, ReadLimits, read_elements
 from pacs_core.dataset.elements import encode_attributes, parse_attributes
 from pacs_core.dataset.errors import (
     DatasetTooLarge,
@@ -30,6 +33,7 @@ from pacs_core.dataset.model import (
     items,
     texts,
 )
+from pacs_core.dataset.model_values import MalformedModel, ModelOptions
 from pacs_core.dataset.oddities import Oddities
 from pacs_core.dataset.part10 import (
     FileMeta,
@@ -80,21 +84,29 @@ __all__ = [
     "SHORT_NAMES",
     "SPECIFIC_CHARACTER_SETS",
     "Attributes",
+    "BulkData",
+    "DataElement",
     "DatasetDecoder",
     "DatasetRecoder",
     "DatasetT",
     "DatasetTooLarge",
     "Deflater",
     "Edit",
+    "ElementPath",
+    "ElementReader",
+    "ElementSet",
     "Encoding",
     "FileMeta",
     "HeaderScanner",
     "MalformedDataset",
+    "MalformedModel",
+    "ModelOptions",
     "MutableAttributes",
     "NeedMoreData",
     "NotPart10",
     "Oddities",
     "PixelDataElement",
+    "ReadLimits",
     "ScannedFile",
     "TransferSyntax",
     "UnencodableValue",
@@ -112,6 +124,7 @@ __all__ = [
     "encode_attributes",
     "encode_dataset",
     "encode_edit",
+    "encode_elements",
     "encode_text",
     "encoding_of",
     "file_meta",
@@ -123,6 +136,7 @@ __all__ = [
     "load_dictionary",
     "name_of",
     "parse_attributes",
+    "read_elements",
     "read_file_meta",
     "scan_file",
     "scan_stream",

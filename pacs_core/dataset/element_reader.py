@@ -1,0 +1,373 @@
+"""Reads the elements of a dataset that lies in an object, without reading its long values.
+
+How it works: the reader asks for ranges of bytes and is given them (a generator of `(offset,
+length)`), so that it can be driven by files, object stores and buffers alike. It takes a window of
+the dataset at a time and walks from header to header with a stack of its own; what is long is not
+asked for. Of encapsulated Pixel Data it reads nothing but the headers of the fragments, to find
+what follows them.
+
+It puts up with the same oddities as `ElementWalk`: what has been stored can be read.
+"""
+
+import sys
+from collections.abc import Generator
+from typing import Final, TypeAlias
+
+from attrs import define, field, frozen
+
+from pacs_core.dataset.byte_order import swapped, word_size
+from pacs_core.dataset.charset import declare, with_default
+from pacs_core.dataset.data_elements import BulkData, DataElement, ElementSet
+from pacs_core.dataset.errors import MalformedDataset
+from pacs_core.dataset.layout import (
+    BULK_VRS,
+    FOREIGN_GROUPS,
+    IMPLICIT,
+    ITEM,
+    ITEM_DELIMITATION,
+    ITEM_TAGS,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    Buffer,
+    Header,
+    Layout,
+    begins_with_item,
+    layout_of,
+    read_foreign,
+    read_last_header,
+    shown,
+)
+from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, PixelDataElement
+from pacs_core.dataset.transfer_syntax import encoding_of
+from pacs_core.dataset.values import decode_value
+from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
+
+Reading: TypeAlias = Generator[tuple[int, int], Buffer, None]
+"""Asks for `length` bytes at `offset` of the dataset; is sent them, or fewer at its end."""
+
+WINDOW: Final = 16 * 1024
+_DELIMITED: Final = -1
+_FRAGMENTED: Final = frozenset({"OB", "OW"})
+
+
+@frozen
+class ReadLimits:
+    """How much of a dataset is read, whatever is in it.
+
+    Attributes
+    ----------
+    bulk : int
+        Bytes up to which a value of VR OB, OD, OF, OL, OV, OW or UN is read.
+    value : int
+        Bytes up to which any other value is read.
+    total : int
+        Bytes of all values together; what goes beyond it is left where it is.
+    elements : int
+        Number of elements.
+    depth : int
+        How deeply sequences may nest.
+    """
+
+    bulk: int = 1024
+    value: int = 256 * 1024
+    total: int = 64 << 20
+    elements: int = 500_000
+    depth: int = 100
+
+
+@define
+class _Open:
+    """A dataset, item or sequence being read; `items` is None unless it is a sequence."""
+
+    layout: Layout
+    character_sets: tuple[str, ...]
+    end: int
+    bound: int
+    context: VrContext
+    tag: int = 0
+    elements: dict[int, DataElement] = field(factory=dict)
+    items: list[ElementSet] | None = None
+
+
+class ElementReader:
+    """Reads one dataset: drive :meth:`run`, then take :attr:`elements`.
+
+    Parameters
+    ----------
+    transfer_syntax_uid : str
+        Offsets are those of the inflated dataset, if it is a deflated one: inflate it first.
+    size : int, optional
+        Bytes of the dataset, if they are known.
+    limits : ReadLimits
+    until_pixel_data : bool
+        Read no further than the header of top-level Pixel Data.
+    default_character_set : tuple of str
+        Specific Character Set of what names none, or lies; empty for Latin-1.
+
+    Attributes
+    ----------
+    pixel_data : PixelDataElement or None
+        The header of top-level Pixel Data, Float or Double Float Pixel Data.
+    pixel_data_offset : int
+        Where its value begins.
+    end : int
+        Where reading has ended.
+    """
+
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        size: int | None = None,
+        *,
+        limits: ReadLimits | None = None,
+        until_pixel_data: bool = False,
+        default_character_set: tuple[str, ...] = (),
+    ) -> None:
+        self.pixel_data: PixelDataElement | None = None
+        self.pixel_data_offset = 0
+        self._limits = limits or ReadLimits()
+        self._until_pixel_data = until_pixel_data
+        layout = layout_of(encoding_of(transfer_syntax_uid))
+        end = sys.maxsize if size is None else size
+        sets = with_default((), default_character_set)
+        self._root = _Open(layout, sets, end, end, NOTHING_KNOWN)
+        self._stack = [self._root]
+        self._buffer: memoryview = memoryview(b"")
+        self._base = 0
+        self.end = 0
+        self._sequence_end = -1
+        self._spent = 0
+        self._count = 0
+        self._stopped = False
+
+    @property
+    def elements(self) -> ElementSet:
+        """What has been read."""
+        return ElementSet(self._root.elements, self._root.character_sets)
+
+    def run(self) -> Reading:
+        """Read the dataset.
+
+        Raises
+        ------
+        MalformedDataset
+            It is none in that transfer syntax, or exceeds the limits.
+        """
+        while not self._stopped:
+            top = self._stack[-1]
+            if self.end in (top.end, top.bound):
+                if top is self._root:
+                    return
+                self._close()
+                continue
+            if self.end + 12 > self._base + len(self._buffer):
+                yield from self._load(12)
+            left = top.bound - self.end
+            if left < 8:
+                yield from self._pass_padding(left)
+            elif top.items is not None:
+                self._read_item(top)
+            else:
+                yield from self._read_element(top)
+
+    def _load(self, length: int, ahead: int = WINDOW) -> Reading:
+        """Have `length` bytes at the position in the window, or all there are."""
+        if self.end >= self._base and self.end + length <= self._base + len(self._buffer):
+            return
+        wanted = min(max(length, ahead), self._root.bound - self.end)
+        self._buffer = memoryview((yield self.end, wanted))
+        self._base = self.end
+        if len(self._buffer) < wanted:
+            # The dataset ends here, and so does whatever has not ended.
+            end = self._base + len(self._buffer)
+            for opened in self._stack:
+                opened.bound = min(opened.bound, end)
+
+    def _malformed(self, what: str) -> MalformedDataset:
+        return MalformedDataset(what, self.end)
+
+    def _pass_padding(self, left: int) -> Reading:
+        yield from self._load(left)
+        start = self.end - self._base
+        if any(self._buffer[start : start + left]):
+            raise self._malformed("truncated: an element's header was expected")
+        self.end += left
+
+    def _read_element(self, top: _Open) -> Reading:
+        position = self.end - self._base
+        left = top.bound - self.end
+        if left < 12:
+            header = read_last_header(top.layout, self._buffer, position, left)
+        else:
+            header = top.layout.read_header(self._buffer, position, self._base)
+        if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
+            header = read_foreign(top.layout, self._buffer, position, header)
+        if header is None:
+            raise self._malformed("truncated: an element's header is incomplete")
+        tag, vr, start, length = header
+        start += self._base
+        if tag >= ITEM:
+            self._end_item(top, tag, start)
+            return
+        if length != UNDEFINED_LENGTH and start + length > top.bound:
+            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many")
+        self._count += 1
+        if self._count > self._limits.elements:
+            raise self._malformed(f"there are more than {self._limits.elements} elements")
+        if length != UNDEFINED_LENGTH and (tag >> 16 in FOREIGN_GROUPS or not tag & 0xFFFF):
+            self.end = start + length
+            return
+        yield from self._read_value(top, (tag, vr, start, length))
+
+    def _read_value(self, top: _Open, header: Header) -> Reading:
+        tag, sent, start, length = header
+        layout = IMPLICIT if sent == "UN" else top.layout
+        vr = sent if sent and sent != "UN" else resolve_vr(tag, top.context)
+        if tag in PIXEL_DATA_TAGS and top is self._root:
+            self._see_pixel_data(tag, vr, start, length)
+            if self._stopped:
+                return
+        if length == UNDEFINED_LENGTH:
+            yield from self._open_delimited(top, layout, (tag, sent, start, length), vr)
+            return
+        self.end = start
+        if vr == "SQ":
+            if not 0 < length < 8:
+                yield from self._load(min(length, 8))
+                where = start - self._base
+                if not length or begins_with_item(layout, self._buffer, where):
+                    self._push(_Open(layout, (), start + length, start + length, top.context, tag))
+                    return
+            vr = "UN"
+        yield from self._take_value(top, layout, tag, vr, length)
+
+    def _take_value(self, top: _Open, layout: Layout, tag: int, vr: str, length: int) -> Reading:
+        start, limits = self.end, self._limits
+        word = 1 if layout.little_endian else word_size(vr)
+        most = min(limits.bulk if vr in BULK_VRS else limits.value, limits.total - self._spent)
+        if length > most or (length and tag in PIXEL_DATA_TAGS):
+            top.elements[tag] = DataElement(tag, vr, BulkData(start, length, word))
+            self.end = start + length
+            return
+        yield from self._load(length)
+        where = start - self._base
+        value = bytes(swapped(self._buffer[where : where + length], word))
+        if len(value) < length:
+            raise self._malformed(f"truncated: {shown(tag)} claims {length} bytes")
+        self._spent += length
+        self.end = start + length
+        top.elements[tag] = DataElement(tag, vr, value)
+        if tag == SPECIFIC_CHARACTER_SET:
+            declared = decode_value("CS", value, True, ())
+            top.character_sets = declare(top.character_sets, declared)
+        elif tag in DECISIVE_TAGS and length == 2:
+            top.context = top.context.learned(tag, int.from_bytes(value, "little"))
+
+    def _see_pixel_data(self, tag: int, vr: str, start: int, length: int) -> None:
+        known = None if length == UNDEFINED_LENGTH else length
+        self.pixel_data = PixelDataElement(tag, vr, known)
+        self.pixel_data_offset = start
+        if self._until_pixel_data:
+            self._stopped = True
+
+    def _open_delimited(self, top: _Open, layout: Layout, header: Header, vr: str) -> Reading:
+        tag, sent, start, _ = header
+        if sent not in {"", "SQ", "UN", "OB", "OW"}:
+            raise self._malformed(f"VR {sent} cannot have undefined length")
+        self.end = start
+        if vr in _FRAGMENTED:
+            yield from self._pass_fragments(top)
+            top.elements[tag] = DataElement(tag, vr, BulkData(start, None))
+            return
+        # Nothing else has undefined length but sequences, private ones included (PS3.5 §6.2.2).
+        self._push(_Open(layout, (), _DELIMITED, top.bound, top.context, tag))
+
+    def _pass_fragments(self, top: _Open) -> Reading:
+        """Go behind encapsulated Pixel Data, from one fragment's header to the next."""
+        while True:
+            yield from self._load(8, ahead=256)
+            where = self.end - self._base
+            if len(self._buffer) - where < 8:
+                raise self._malformed("truncated: encapsulated Pixel Data do not end")
+            tag, length = top.layout.read_item(self._buffer, where)
+            if tag not in {ITEM, SEQUENCE_DELIMITATION} and (tag or length):
+                raise self._malformed(f"{shown(tag)} where a fragment was due")
+            if length == UNDEFINED_LENGTH or self.end + 8 + length > top.bound:
+                raise self._malformed(f"a fragment claims {length} bytes, too many")
+            self.end += 8 + length
+            if tag == SEQUENCE_DELIMITATION:
+                return
+
+    def _push(self, opened: _Open) -> None:
+        if len(self._stack) > 2 * self._limits.depth:
+            raise self._malformed(f"sequences nest deeper than {self._limits.depth}")
+        top = self._stack[-1]
+        opened.character_sets = top.character_sets
+        if opened.tag:
+            opened.items = []
+        self._stack.append(opened)
+
+    def _read_item(self, top: _Open) -> None:
+        tag, length = top.layout.read_item(self._buffer, self.end - self._base)
+        if tag == SEQUENCE_DELIMITATION:
+            self.end += 8
+            if top.end == _DELIMITED:
+                self._close()
+            return
+        if tag == ITEM_DELIMITATION or not (tag or length):
+            self.end += 8
+            return
+        if tag != ITEM:
+            raise self._malformed(f"{shown(tag)} where an item was due")
+        start = self.end + 8
+        end = _DELIMITED if length == UNDEFINED_LENGTH else start + length
+        if end > top.bound:
+            if top.end == _DELIMITED:
+                raise self._malformed(f"an item claims {length} bytes, too many")
+            end = top.bound
+        self.end = start
+        bound = top.bound if end == _DELIMITED else end
+        self._push(_Open(top.layout, (), end, bound, top.context))
+
+    def _end_item(self, top: _Open, tag: int, after: int) -> None:
+        if tag not in ITEM_TAGS or (tag == ITEM and top is self._root):
+            raise self._malformed(f"unexpected {shown(tag)}")
+        if top is self._root or top.end != _DELIMITED or self.end == self._sequence_end:
+            self.end = after  # a delimiter too many, where a length has said all
+        elif tag == ITEM_DELIMITATION:
+            self.end = after
+            self._close()
+        else:
+            # The item's delimiter is missing: its sequence ends, or the next item begins.
+            self._close()
+
+    def _close(self) -> None:
+        closed = self._stack.pop()
+        parent = self._stack[-1]
+        if closed.items is None:
+            if parent.items is not None:
+                parent.items.append(ElementSet(closed.elements, closed.character_sets))
+            return
+        if closed.end != _DELIMITED:
+            self._sequence_end = self.end
+        parent.elements[closed.tag] = DataElement(closed.tag, "SQ", tuple(closed.items))
+
+
+def read_elements(
+    dataset: Buffer, transfer_syntax_uid: str, limits: ReadLimits | None = None
+) -> ElementSet:
+    """Read the elements of a dataset that is in memory, and not deflated.
+
+    Raises
+    ------
+    MalformedDataset
+        It is none in that transfer syntax, or exceeds the limits.
+    """
+    reader = ElementReader(transfer_syntax_uid, len(dataset), limits=limits)
+    reading = reader.run()
+    try:
+        offset, length = next(reading)
+        while True:
+            offset, length = reading.send(dataset[offset : offset + length])
+    except StopIteration:
+        return reader.elements
