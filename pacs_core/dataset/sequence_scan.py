@@ -180,8 +180,10 @@ class SequenceScan:
                 after = start + length
                 if after > stop or (code != b"SQ" and group << 16 | element in sequences):
                     break
-                if code == b"SQ" and length:
-                    return self._enter_quickly(buffer, position, start, after, base)
+                if code == b"SQ":
+                    if length:
+                        return self._enter_quickly(buffer, position, start, after, base)
+                    self._sequence_end = base + after
             position = after
         return position
 
@@ -193,8 +195,10 @@ class SequenceScan:
             after = start + length
             if group < 3 or after > stop or group == _DELIMITERS:
                 break
-            if length and group << 16 | element in sequences:
-                return self._enter_quickly(buffer, position, start, after, base)
+            if group << 16 | element in sequences:
+                if length:
+                    return self._enter_quickly(buffer, position, start, after, base)
+                self._sequence_end = base + after
             position = after
         return position
 
@@ -278,8 +282,11 @@ class SequenceScan:
             what = f"{shown(tag)} claims {length} bytes, too many"
             raise MalformedDataset(what, base + position)
         nests = vr == "SQ" or (not vr and tag in self._sequences)
-        if self._unknown or not length or not nests:
+        if self._unknown or not nests:
             return start + length
+        if not length:
+            self._sequence_end = base + start  # as of one with items: a delimiter may follow
+            return start
         return self._open_defined(buffer, header, size, base)
 
     def _open_defined(

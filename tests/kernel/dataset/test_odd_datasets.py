@@ -8,7 +8,7 @@ from itertools import chain
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pacs_core.dataset import (
@@ -339,7 +339,14 @@ def _nested(value, defined, plain, end):
 datasets = st.lists(st.recursive(leaves, nest, max_leaves=12), max_size=6).map(b"".join)
 
 
+EMPTY_THEN_DELIMITED = wide(
+    SEQUENCE, b"SQ", item(item(wide(SEQUENCE, b"SQ", b"") + SEQUENCE_END, UNDEFINED), UNDEFINED),
+    UNDEFINED,
+)  # fmt: skip
+
+
 @settings(max_examples=400)
+@example(EMPTY_THEN_DELIMITED, LITTLE, 1)
 @given(datasets, st.sampled_from([LITTLE, IMPLICIT]), st.integers(1, 30))
 def test_what_passes_the_scan_can_be_converted(recode, data, source, size):
     found = found_in(data, source)
