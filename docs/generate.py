@@ -18,6 +18,7 @@ from pacs_core.cli.commands import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import (
+    ERRORS,
     Timeouts,
     access,
     archive,
@@ -236,11 +237,27 @@ def _default(default: object) -> str:
 
 
 def statuses_page() -> str:
-    """Return the reference of DIMSE statuses."""
+    """Return the reference of statuses, and of the errors that become them."""
     rows = sorted({int(status): describe(int(status)) for status in Status}.items())
     lines = [f"| `{code:04X}H` | {text.partition(' ')[2]} |\n" for code, text in rows]
-    head = "# DIMSE statuses\n\nPS3.7 Annex C, and PS3.4 Annexes B and C.\n\n"
-    return "".join([_NOTE, head, "| status | meaning |\n|---|---|\n", *lines])
+    head = "# Statuses\n\n## DIMSE\n\nPS3.7 Annex C, and PS3.4 Annexes B and C.\n\n"
+    table = ["| status | meaning |\n|---|---|\n", *lines]
+    return "".join([_NOTE, head, *table, "\n", *_errors_table()])
+
+
+def _errors_table() -> Iterator[str]:
+    yield (
+        "## What errors become\n\n"
+        "Whatever service an error leaves by, this table says what the peer is answered "
+        "(`pacs_core.contracts.ERRORS`). What is not in it is an internal error: 0110H, or 500.\n\n"
+        "| error | C-STORE | C-FIND | C-MOVE, C-GET | DIMSE-N | HTTP | what it means |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    for error, row in ERRORS.items():
+        codes = (row.store, row.find, row.retrieve, row.normalized)
+        cells = " | ".join(f"`{code:04X}H`" for code in codes)
+        meaning = _doc(error).partition("\n\n")[0].replace("\n", " ").replace(":class:", "")
+        yield f"| `{error.__name__}` | {cells} | {row.http} | {meaning} |\n"
 
 
 def cli_page() -> str:

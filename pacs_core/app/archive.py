@@ -5,13 +5,18 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from anyio.abc import TaskGroup
 from attrs import evolve, frozen
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import create_with_required, start_capabilities, start_optional
+from pacs_core.app.components import (
+    create_with_required,
+    start_capabilities,
+    start_guard,
+    start_optional,
+)
 from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.lifespan import Lifespan, StartError, open_lifespan, running
 from pacs_core.app.transcoding import open_transcoder
@@ -24,12 +29,14 @@ from pacs_core.archive import (
     find_gap,
     release_reserve,
 )
-from pacs_core.association import cancelled_task_group
+from pacs_core.association import AccessControl, cancelled_task_group
 from pacs_core.contracts import (
+    AccessDescriptor,
     Archive,
     AuditSink,
     AuditSinkDescriptor,
     AuditTrail,
+    Authorizer,
     Component,
     EventHandlerDescriptor,
     Index,
@@ -40,6 +47,7 @@ from pacs_core.contracts import (
     ObjectStoreDescriptor,
     WorkerInfo,
 )
+from pacs_core.plugins import PluginRecord
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +64,8 @@ class OpenArchive:
     index : Index or None
     lifespan : Lifespan
         Starts further components, which are stopped before these.
+    access : AccessControl
+        The authorizers.
     space : SpaceWatch
         Watches the disks of store and index; who serves for long lets it.
     """
@@ -64,6 +74,7 @@ class OpenArchive:
     store: ObjectStore | None
     index: Index | None
     lifespan: Lifespan
+    access: AccessControl
     space: SpaceWatch
 
     @property
@@ -95,6 +106,7 @@ async def open_archive(
     requires: Iterable[type] = (),
     worker: WorkerInfo | None = None,
     repair: bool = False,
+    serving: bool = False,
 ) -> AsyncIterator[OpenArchive]:
     """Open the archive for the length of an ``async with`` block.
 
@@ -112,6 +124,9 @@ async def open_archive(
     repair : bool
         Whether to go on with an index that does not start, as one that is damaged: it is there,
         not started, and the archive refuses everything.
+    serving : bool
+        Whether an authorizer that does not start is a reason not to go on. Else all is denied on
+        whose behalf the archive is used, and the archive itself can be repaired.
 
     Raises
     ------
@@ -132,7 +147,10 @@ async def open_archive(
         audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
         events = EventDispatcher(timeout=timeout)
         space = _space(assembly, audit, store, index)
-        archive = _archive(assembly, store, index if started else None, audit, events, space)
+        guards = _authorizers(assembly)
+        access = AccessControl(audit, expected=bool(guards))
+        usable = index if started else None
+        archive = _archive(assembly, store, usable, audit, events, space, access)
         hooks = NodeHooks(assembly)
         node = Node(assembly.config.settings, archive, audit, transcoder, hooks)
         node = evolve(node, worker=worker or node.worker)
@@ -149,7 +167,8 @@ async def open_archive(
             ):
                 if store is not None and index is not None and started:
                     await _warn_of_gap(store, index)
-                yield OpenArchive(node, store, index, parts, space)
+                await _start_authorizers(parts, node, guards, access, serving=serving)
+                yield OpenArchive(node, store, index, parts, access, space)
 
 
 def _archive(
@@ -159,6 +178,7 @@ def _archive(
     audit: NodeAuditTrail,
     events: EventDispatcher,
     space: SpaceWatch,
+    access: AccessControl,
 ) -> Archive:
     if store is None or index is None:
         return NoArchive()
@@ -176,6 +196,7 @@ def _archive(
         verify_reads=settings.verify_reads,
         character_set_of=assembly.config.settings.character_set_of,
         space=space,
+        access=access,
     )
 
 
@@ -254,6 +275,33 @@ async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str
         elif required:
             raise StartError(f"the required audit sink {descriptor.name!r}: {record.reason}")
     return sinks
+
+
+def _authorizers(assembly: Assembly) -> list[tuple[PluginRecord, AccessDescriptor]]:
+    entries = assembly.registry.entries(AccessDescriptor)
+    return [entry for entry in entries if entry[1].authorizer is not None]
+
+
+async def _start_authorizers(
+    lifespan: Lifespan,
+    node: Node,
+    guards: list[tuple[PluginRecord, AccessDescriptor]],
+    access: AccessControl,
+    *,
+    serving: bool,
+) -> None:
+    found: list[Authorizer] = []
+    try:
+        for record, descriptor in guards:
+            create = partial(cast(Any, descriptor.authorizer), node)
+            name = f"authorizer {descriptor.name}"
+            found.append(await start_guard(lifespan, record, name, create))
+    except StartError as error:
+        if serving:
+            raise
+        logger.error("%s", error)  # noqa: TRY400 the message says all
+    else:
+        access.install(tuple(found))
 
 
 async def _start_handlers(

@@ -51,6 +51,22 @@ async def start_optional(
         return None
 
 
+async def start_guard(
+    lifespan: Lifespan, record: PluginRecord, name: str, create: Callable[[], Component]
+) -> Any:
+    """Start what guards access: it must not leave the door open if it does not start.
+
+    Raises
+    ------
+    StartError
+        It does not run.
+    """
+    label = f"{name} ({record.source})"
+    if record.state is not PluginState.LOADED:
+        raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
+    return await lifespan.start(label, create)
+
+
 def create_with_required(descriptor: RequiringDescriptor, node: Node) -> Component:
     """Create what a descriptor describes, once the capabilities that it requires are there.
 

@@ -13,7 +13,12 @@ from attrs import field, frozen
 
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import create_with_required, start_capabilities, start_optional
+from pacs_core.app.components import (
+    create_with_required,
+    start_capabilities,
+    start_guard,
+    start_optional,
+)
 from pacs_core.app.leaks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.missing_parts import missing_parts
@@ -110,7 +115,7 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
     async with (
         no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
         watched_loop(owners, assembly.config.log.slow_loop),
-        open_archive(assembly, worker=_worker(place)) as opened,
+        open_archive(assembly, worker=_worker(place), serving=True) as opened,
     ):
         await _check_index(assembly, opened)
         services = await _services(assembly, opened)
@@ -169,7 +174,7 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
             offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
     guarding: dict[str, Any] = {f"{part}s": tuple(guards[part]) for part in _PARTS}
-    return Services(offers, **guarding, preferences=_preferences(assembly))
+    return Services(offers, access=opened.access, **guarding, preferences=_preferences(assembly))
 
 
 def _preferences(assembly: Assembly) -> Preferences:
@@ -178,7 +183,7 @@ def _preferences(assembly: Assembly) -> Preferences:
     return Preferences(transfer_syntax_uids(config.network.receives), peers)
 
 
-_PARTS = ("authenticator", "authorizer", "observer")
+_PARTS = ("authenticator", "observer")
 
 
 async def _access(assembly: Assembly, opened: OpenArchive) -> dict[str, list[Component]]:
@@ -188,7 +193,7 @@ async def _access(assembly: Assembly, opened: OpenArchive) -> dict[str, list[Com
             create = getattr(descriptor, part)
             if create is None:
                 continue
-            create = partial(create, assembly.setup_for(record))
+            create = partial(create, opened.node)
             component = await _start_access(assembly, opened, record, descriptor.name, part, create)
             parts[part] += [component] if component else []
     return parts
@@ -207,11 +212,8 @@ async def _start_access(
             assembly, opened.lifespan, record, name, create
         )
         return observer
-    # A guard that does not start must not leave the door open: this one is fatal.
-    label = f"{part} {name} ({record.source})"
-    if record.state is not PluginState.LOADED:
-        raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
-    return await opened.lifespan.start(label, create)
+    guard: Component = await start_guard(opened.lifespan, record, f"{part} {name}", create)
+    return guard
 
 
 async def _announce(

@@ -11,6 +11,7 @@ from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
 from pacs_core.archive.aside import Aside
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.locks import KeyedLocks
@@ -27,7 +28,10 @@ from pacs_core.archive.shelf import Shelf
 from pacs_core.archive.space import SpaceSettings, SpaceWatch
 from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind
+from pacs_core.association import AccessControl
 from pacs_core.contracts import (
+    AccessAction,
+    AccessTarget,
     Archive,
     AuditEvent,
     AuditFailedError,
@@ -92,6 +96,8 @@ class NodeArchive(Archive):
         Gives the character set of what a calling AE title sends, where that does not say.
     space : SpaceWatch, optional
         Watches the disks of store and index.
+    access : AccessControl, optional
+        Asked on behalf of whom the archive is used.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class NodeArchive(Archive):
         verify_reads: VerifyReads = VerifyReads.ALWAYS,
         character_set_of: CharacterSetOf = no_character_set,
         space: SpaceWatch | None = None,
+        access: AccessControl | None = None,
     ) -> None:
         self._store = store
         self._index = index
@@ -125,6 +132,20 @@ class NodeArchive(Archive):
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
+        self._access = access or AccessControl()
+
+    def on_behalf_of(
+        self,
+        origin: Origin,
+        *,
+        reading: str = AccessAction.RETRIEVE,
+        what: AccessTarget | None = None,
+    ) -> Archive:
+        """Return the archive as `origin` may use it; itself if there are no authorizers."""
+        access = self._access
+        if access.is_open:
+            return self
+        return GuardedArchive(self, access, origin, reading, what, self._character_set_of)
 
     @property
     def aside(self) -> Aside:

@@ -1,5 +1,6 @@
 """Association drivers for both roles: listener and acceptor, and the requestor API."""
 
+from pacs_core.association.access_control import AccessControl
 from pacs_core.association.association import Association, Receive
 from pacs_core.association.errors import (
     AssociationAbortedError,
@@ -19,6 +20,7 @@ from pacs_core.association.tasks import cancelled_task_group, task_group
 
 __all__ = [
     "MAX_CONTEXTS",
+    "AccessControl",
     "Association",
     "AssociationAbortedError",
     "AssociationError",

@@ -226,7 +226,7 @@ class Acceptor:
         if isinstance(verdict, Refused):
             await self._refuse(verdict)
             return
-        self.origin = evolve(self.origin, user=verdict.user)
+        self.origin = evolve(self.origin, principal=verdict.principal)
         response = self._response(request, verdict)
         info = self._info(request, response)
         window = agreed_asynchronous_operations(request, response)

@@ -12,7 +12,7 @@ from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.performer import Messenger, PerformedOperation
 from pacs_core.concurrency import Signal
-from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.contracts import AssociationInfo, Response, dimse_error_of
 from pacs_core.dimse import (
     Command,
     DimseError,
@@ -183,6 +183,10 @@ class Performances:
             logger.debug("%s: %s failed: %s", self._info.id, what, error)
             return _internal_error(error)
         except Exception as error:
+            known = dimse_error_of(error, operation.command.field)
+            if known is not None:
+                self._complain(operation.command, known)
+                return _failure_response(known)
             logger.exception("%s: %s failed, the peer gets 0110H", self._info.id, what)
             return _internal_error(error)
 

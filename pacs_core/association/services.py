@@ -6,12 +6,13 @@ from time import monotonic
 
 from attrs import field, frozen
 
+from pacs_core.association.access_control import AccessControl, access_of
 from pacs_core.contracts import (
+    AccessDeniedError,
     AssociationInfo,
     AssociationObserver,
     Authenticated,
     Authenticator,
-    Authorizer,
     Operation,
     Origin,
     Refused,
@@ -77,14 +78,16 @@ class Services:
     ----------
     offers : mapping of str to Offer
         By SOP class UID.
-    authenticators, authorizers, observers
+    authenticators, observers
         In plugin order.
+    access : AccessControl
+        Asked before each request is performed.
     preferences : Preferences
     """
 
     offers: Mapping[str, Offer] = field(factory=dict)
     authenticators: tuple[Authenticator, ...] = ()
-    authorizers: tuple[Authorizer, ...] = ()
+    access: AccessControl = field(factory=AccessControl)
     observers: tuple[AssociationObserver, ...] = ()
     preferences: Preferences = field(factory=Preferences)
 
@@ -112,7 +115,7 @@ class Services:
 
     async def authenticate(self, request: AssociateRQ, origin: Origin) -> Authenticated | Refused:
         """Ask all authenticators; the first that refuses ends it."""
-        verdict = Authenticated()
+        principal, response = None, None
         for authenticator in self.authenticators:
             try:
                 answer = await authenticator.authenticate(request, origin)
@@ -121,8 +124,10 @@ class Services:
                 return Refused(_NO_REASON, f"the authenticator failed: {type(error).__name__}")
             if isinstance(answer, Refused):
                 return answer
-            verdict = answer or verdict
-        return verdict
+            if answer is not None:
+                principal = answer.principal or principal
+                response = response if answer.server_response is None else answer.server_response
+        return Authenticated(principal, response)
 
     async def serve(self, operation: Operation) -> Response:
         """Perform a request that came in: check the roles, ask authorizers, then the provider."""
@@ -134,8 +139,8 @@ class Services:
                 "by role selection the requestor is not "
                 f"{'SCP' if by_scp else 'SCU'} of this SOP class",
             )
-        if self.authorizers:
-            await self._authorize(operation)
+        if not self.access.is_open:
+            await self._authorize(operation, offer.provider)
         started = monotonic()
         response = await offer.provider.handle(operation)
         if not isinstance(response, Response):
@@ -152,15 +157,14 @@ class Services:
         )
         return response
 
-    async def _authorize(self, operation: Operation) -> None:
-        for authorizer in self.authorizers:
-            try:
-                reason = await authorizer.authorize(operation.command, operation.association)
-            except Exception as error:
-                logger.exception("authorizer %s failed", type(authorizer).__qualname__)
-                reason = f"the authorizer failed: {type(error).__name__}"
-            if reason is not None:
-                raise DimseError(Status.NOT_AUTHORIZED, reason)
+    async def _authorize(self, operation: Operation, provider: ServiceProvider) -> None:
+        access = access_of(operation)
+        try:
+            if await self.access.require(access) and not provider.applies_restrictions:
+                name = type(provider).__qualname__
+                await self.access.deny(access, f"{name} cannot restrict what it gives")
+        except AccessDeniedError as error:
+            raise DimseError(Status.NOT_AUTHORIZED, str(error)) from error
 
     async def tell_accepted(self, association: AssociationInfo) -> None:
         """Tell observers of an association that was accepted."""

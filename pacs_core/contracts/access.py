@@ -1,11 +1,13 @@
 """The contracts of access control and of association observers."""
 
 from abc import ABC, abstractmethod
+from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
-from pacs_core.contracts.instance import Origin
+from pacs_core.contracts.instance import Origin, Principal
+from pacs_core.contracts.query import Restriction
 from pacs_core.contracts.service_provider import AssociationInfo
 from pacs_core.dimse import Command
 from pacs_core.upper_layer import AssociateRJ, AssociateRQ
@@ -17,13 +19,13 @@ class Authenticated:
 
     Attributes
     ----------
-    user : str
-        Name of the authenticated user for audit and authorization; empty if there is none.
+    principal : Principal or None
+        Who it is, for authorization and audit; None leaves that to other authenticators.
     server_response : bytes or None
         For the User Identity sub-item of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2), if asked for.
     """
 
-    user: str = ""
+    principal: Principal | None = None
     server_response: bytes | None = None
 
 
@@ -36,10 +38,10 @@ class Refused:
 
 
 class Authenticator(Component, ABC):
-    """Decides whether a peer may associate.
+    """Decides whether a peer may associate, and who it is.
 
     All authenticators are asked in plugin order, after AE titles were checked and before
-    presentation contexts are negotiated. The first that refuses ends it; the last user name
+    presentation contexts are negotiated. The first that refuses ends it; the last principal
     given counts. One that raises refuses.
     """
 
@@ -50,17 +52,98 @@ class Authenticator(Component, ABC):
         """Judge a request, its user identity included; None has no opinion."""
 
 
-class Authorizer(Component, ABC):
-    """Decides whether a request may be carried out.
+class AccessAction(StrEnum):
+    """What somebody wants to do. Plugins may name further actions, with a dot in them."""
 
-    All authorizers are asked in plugin order, before the provider is. The first that gives a
-    reason ends it: the response is 0124H Refused: not authorized (PS3.7 Annex C). One that raises
-    refuses.
+    ECHO = "echo"
+    STORE = "store"
+    """C-STORE, STOW-RS, import."""
+    QUERY = "query"
+    """C-FIND, QIDO-RS."""
+    RETRIEVE = "retrieve"
+    """C-GET, WADO-RS: to whoever asks."""
+    MOVE = "move"
+    """C-MOVE: to a third party, :attr:`AccessTarget.destination`."""
+    DELETE = "delete"
+    WORKFLOW = "workflow"
+    """The DIMSE-N services: worklist, MPPS, storage commitment, UPS, print."""
+
+
+@frozen
+class AccessTarget:
+    """What an access is about, as far as that is known before it is carried out.
+
+    Attributes
+    ----------
+    sop_class_uid : str
+        Of the presentation context, or of the instance.
+    destination : str
+        AE title to which instances are to be moved.
+    command : Command or None
+        The DIMSE request.
+    """
+
+    sop_class_uid: str = ""
+    destination: str = ""
+    command: Command | None = None
+
+
+@frozen
+class Access:
+    """Something that somebody wants to do.
+
+    Attributes
+    ----------
+    action : str
+        An :class:`AccessAction`, or an action of a plugin.
+    origin : Origin
+        Who, and from where.
+    what : AccessTarget
+    """
+
+    action: str
+    origin: Origin
+    what: AccessTarget = field(factory=AccessTarget)
+
+
+@frozen
+class Allow:
+    """It may be done."""
+
+
+@frozen
+class Deny:
+    """It may not be done. The reason goes to the peer and into log and audit."""
+
+    reason: str
+
+
+@frozen
+class Restrict:
+    """It may be done as far as instances meet all `conditions`; no others exist for it."""
+
+    conditions: tuple[Restriction, ...]
+
+
+Verdict = Allow | Deny | Restrict
+
+
+class AccessDeniedError(Exception):
+    """An authorizer denied an access; it has been logged and audited."""
+
+
+class Authorizer(Component, ABC):
+    """Decides what may be done, at every door.
+
+    All authorizers are asked in plugin order: with each DIMSE request before its provider is, and
+    again by the archive, on whose behalf the provider asks it (:meth:`Archive.on_behalf_of`). The
+    first that denies ends it, and the answer is 0124H Refused: not authorized (PS3.7 Annex C) or
+    HTTP 403. Restrictions add up. One that raises denies.
     """
 
     @abstractmethod
-    async def authorize(self, command: Command, association: AssociationInfo) -> str | None:
-        """Return None to let the request pass, or the reason why not."""
+    async def authorize(self, access: Access) -> Verdict:
+        """Judge an access; called often, and at the same time for many."""
 
 
 class AssociationObserver(Component):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from pacs_core.contracts.access import AccessAction, AccessTarget
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
 from pacs_core.contracts.pydicom_decoding import finish_decoding
@@ -79,7 +80,41 @@ class InstanceNotFoundError(LookupError):
 
 
 class Archive(ABC):
-    """Ingest, find, open and delete over whichever store and index are configured."""
+    """Ingest, find, open and delete over whichever store and index are configured.
+
+    This is the archive itself, which asks nobody. Whoever acts for somebody else asks for the
+    archive as that one may use it: :meth:`on_behalf_of`.
+    """
+
+    def on_behalf_of(
+        self,
+        origin: Origin,
+        *,
+        reading: str = AccessAction.RETRIEVE,
+        what: AccessTarget | None = None,
+    ) -> "Archive":
+        """Return the archive as the authorizers let it be for `origin`.
+
+        Its methods ask them the first time that they are called: :meth:`search` for ``query``;
+        :meth:`instances`, :meth:`locate` and :meth:`open` for `reading`; :meth:`ingest` for
+        ``store`` and :meth:`delete` for ``delete``. What they say holds as long as the object is
+        used, so ask for one with each request.
+
+        - Where they deny, a method raises :class:`AccessDeniedError`.
+        - Where they restrict, instances that do not meet the conditions are not there: they are
+          neither found, counted, opened nor deleted, and none is stored.
+
+        Without authorizers it is the archive itself. This default has none.
+
+        Parameters
+        ----------
+        origin : Origin
+        reading : str
+            For what instances are read.
+        what : AccessTarget, optional
+            What the authorizers are told besides.
+        """
+        return self
 
     @abstractmethod
     async def ingest(

@@ -42,6 +42,8 @@ class AuditKind(Enum):
     INSTANCE_HEALED = "instance-healed"
     FLUSH = "flush"
     SPACE = "space"
+    ACCESS_DENIED = "access-denied"
+    """An authorizer denied it (PS3.15 A.5.3.11, Security Alert)."""
     COMPRESSION_REJECTED = "compression-rejected"
     """What was compressed to be stored did not come back the same: it is stored as it came."""
 

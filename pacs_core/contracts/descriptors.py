@@ -195,12 +195,19 @@ class EventHandlerDescriptor:
 
 @frozen
 class AccessDescriptor:
-    """Parts that guard or watch associations; None for those that a plugin does not have."""
+    """Parts that guard or watch associations; None for those that a plugin does not have.
+
+    Attributes
+    ----------
+    name : str
+    authenticator, authorizer, observer : callable or None
+        One that does not start keeps the node from starting, but for the observer.
+    """
 
     name: str
-    authenticator: Callable[[Setup], Authenticator] | None = None
-    authorizer: Callable[[Setup], Authorizer] | None = None
-    observer: Callable[[Setup], AssociationObserver] | None = None
+    authenticator: Callable[[Node], Authenticator] | None = None
+    authorizer: Callable[[Node], Authorizer] | None = None
+    observer: Callable[[Node], AssociationObserver] | None = None
 
 
 @frozen

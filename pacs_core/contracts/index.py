@@ -56,6 +56,11 @@ class Index(Component, ABC):
     - Each different value finds the entity: a condition on an attribute of a study or series
       holds if it holds for any of its instances, and on one of a patient for any of the studies.
       A condition that the value be empty is about the value that is returned.
+
+    A query may be restricted (:attr:`Query.restrictions`): then they are a function of those
+    records alone which meet the restrictions, as :func:`admits` tells from their attributes. A
+    restriction on an attribute that is not in :attr:`wanted_tags` raises :class:`ValueError`,
+    when the query is made or when its first result is asked for.
     """
 
     shared: bool = False

@@ -1,5 +1,6 @@
 """Composite SOP instances as the archive knows them: identity, whereabouts, origin."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from attrs import field, frozen
@@ -38,6 +39,30 @@ class InstanceIdentity:
 
 
 @frozen
+class Principal:
+    """Who acts, and how the node knows that.
+
+    Attributes
+    ----------
+    name : str
+        Unique among the principals of the node; for rules, logs and audit events.
+    roles : frozenset of str
+        Roles or groups, for rules.
+    method : str
+        How the name was authenticated: ``"passcode"``, ``"jwt"``, ``"tls"``, ``"ae-title"``,
+        ``"local"``, or what the authenticator calls it.
+    claims : mapping of str to str
+        What else the authenticator vouches for, such as an issuer or an organization. Never a
+        secret.
+    """
+
+    name: str
+    roles: frozenset[str] = frozenset()
+    method: str = ""
+    claims: Mapping[str, str] = field(factory=dict, hash=False)
+
+
+@frozen
 class Origin:
     """Who handed something to the node, and from where.
 
@@ -51,8 +76,8 @@ class Origin:
         Address of the peer; empty for local origins.
     port : int
         TCP port of the peer.
-    user : str
-        The authenticated user; empty when no authentication took place.
+    principal : Principal or None
+        Who was authenticated; None when nobody was.
     association : str
         Identifier of the association in logs and audit events.
     """
@@ -62,8 +87,13 @@ class Origin:
     called_ae_title: str = ""
     host: str = ""
     port: int = 0
-    user: str = ""
+    principal: Principal | None = None
     association: str = ""
+
+    @property
+    def user(self) -> str:
+        """Name of the principal; empty if there is none."""
+        return self.principal.name if self.principal else ""
 
 
 @frozen

@@ -12,12 +12,16 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pacs_core.contracts.query import (
+    AllOf,
     AnyOf,
     Condition,
     DateTimeRange,
+    Either,
     Empty,
+    Not,
     PersonName,
     Range,
+    Restriction,
     SequenceMatch,
     SingleValue,
     UidList,
@@ -44,6 +48,17 @@ _NUMBER: Final = re.compile(r"[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\
 def matches(condition: Condition, attributes: Attributes) -> bool:
     """Tell whether a condition holds for attributes."""
     return _MATCHERS[type(condition)](condition, attributes)
+
+
+def admits(restriction: Restriction, attributes: Attributes) -> bool:
+    """Tell whether a restriction lets an instance with these attributes exist for a query."""
+    if isinstance(restriction, AllOf):
+        return all(admits(each, attributes) for each in restriction.restrictions)
+    if isinstance(restriction, Either):
+        return any(admits(each, attributes) for each in restriction.restrictions)
+    if isinstance(restriction, Not):
+        return not admits(restriction.restriction, attributes)
+    return matches(restriction, attributes)
 
 
 @lru_cache(maxsize=256)

@@ -171,6 +171,46 @@ Condition = (
 
 
 @frozen
+class AllOf:
+    """A restriction: all of `restrictions` hold for the instance; true if there are none."""
+
+    restrictions: tuple["Restriction", ...]
+
+
+@frozen
+class Either:
+    """A restriction: at least one of `restrictions` holds; false if there are none."""
+
+    restrictions: tuple["Restriction", ...]
+
+
+@frozen
+class Not:
+    """A restriction: `restriction` does not hold for the instance."""
+
+    restriction: "Restriction"
+
+
+Restriction = Condition | AllOf | Either | Not
+"""What must hold for an instance to exist for a query, see :attr:`Query.restrictions`."""
+
+
+def restricted_tags(restrictions: "tuple[Restriction, ...]") -> frozenset[int]:
+    """Return the tags that restrictions are about."""
+    found: set[int] = set()
+    for each in restrictions:
+        if isinstance(each, AllOf | Either):
+            found |= restricted_tags(each.restrictions)
+        elif isinstance(each, Not):
+            found |= restricted_tags((each.restriction,))
+        elif isinstance(each, DateTimeRange):
+            found |= {each.date_tag, each.time_tag}
+        else:
+            found.add(each.tag)
+    return frozenset(found)
+
+
+@frozen
 class Query:
     """What to look for, and what to return of it.
 
@@ -188,6 +228,10 @@ class Query:
         At most so many results.
     offset : int
         Results to skip; the order is stable as long as the index does not change.
+    restrictions : tuple of Restriction
+        What instances exist for this query: those whose own attributes meet all of them. The
+        answer is the same as if the index held no others, conditions, numbers, values of
+        entities and all. They are about attributes in :attr:`Index.wanted_tags`, of any level.
     """
 
     level: Level
@@ -195,6 +239,7 @@ class Query:
     returning: frozenset[int] = field(factory=frozenset)
     limit: int | None = None
     offset: int = 0
+    restrictions: tuple[Restriction, ...] = ()
 
 
 def fold_name(name: str) -> str:

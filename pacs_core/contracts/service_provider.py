@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, ClassVar, Final, overload
 
 from attrs import field, frozen
 
@@ -331,8 +331,18 @@ class ServiceProvider(Component, ABC):
     """Answers requests for the SOP classes of its descriptor.
 
     One provider object serves all associations at once. What :meth:`handle` raises becomes the
-    response: :class:`~pacs_core.dimse.DimseError` its status, anything else 0110H Processing
+    response: :class:`~pacs_core.dimse.DimseError` its status, an error in
+    :data:`~pacs_core.contracts.errors.ERRORS` the one there, anything else 0110H Processing
     failure with a log entry. A dataset that was not read to its end is discarded.
+
+    A provider uses the archive on behalf of who asks:
+    ``node.archive.on_behalf_of(operation.association.origin)``.
+    """
+
+    applies_restrictions: ClassVar[bool] = False
+    """Whether it does so wherever it uses the archive.
+
+    Where authorizers restrict a request, one that does not is not asked: that would be 0124H.
     """
 
     @abstractmethod

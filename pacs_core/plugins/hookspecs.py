@@ -349,17 +349,24 @@ def pacs_access(setup: Setup) -> Sequence[AccessDescriptor]:
     -------
     ::
 
-        from pacs_core.contracts import AccessDescriptor, AssociationInfo, Authorizer, Setup
-        from pacs_core.dimse import Command, CommandField
+        from pacs_core.contracts import (
+            Access, AccessAction, AccessDescriptor, Allow, Authorizer, Deny, Restrict, Setup,
+            SingleValue, Verdict,
+        )
+        from pacs_core.dataset import tag_of
         from pacs_core.plugins import hookimpl
 
         class ReadOnly(Authorizer):
-            async def authorize(self, command: Command, association: AssociationInfo) -> str | None:
-                return "read only" if command.field is CommandField.C_STORE_RQ else None
+            async def authorize(self, access: Access) -> Verdict:
+                if access.action in {AccessAction.STORE, AccessAction.DELETE}:
+                    return Deny("read only")
+                if access.origin.calling_ae_title == "CTVIEWER":
+                    return Restrict((SingleValue(tag_of("Modality"), "CT"),))
+                return Allow()
 
         @hookimpl
         def pacs_access(setup: Setup) -> list[AccessDescriptor]:
-            return [AccessDescriptor("read-only", authorizer=lambda setup: ReadOnly())]
+            return [AccessDescriptor("read-only", authorizer=lambda node: ReadOnly())]
     """
     raise NotImplementedError
 

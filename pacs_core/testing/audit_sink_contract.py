@@ -23,7 +23,15 @@ from typing import Final
 import anyio
 import pytest
 
-from pacs_core.contracts import AuditEvent, AuditKind, AuditSink, AuditValue, Origin, Outcome
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    AuditSink,
+    AuditValue,
+    Origin,
+    Outcome,
+    Principal,
+)
 
 ORIGIN: Final = Origin(
     interface="DIMSE",
@@ -31,7 +39,7 @@ ORIGIN: Final = Origin(
     called_ae_title="PACS",
     host="192.0.2.7",
     port=50123,
-    user="ward",
+    principal=Principal("ward"),
     association="a1",
 )
 
@@ -143,7 +151,10 @@ class AuditSinkContract(ABC):
 
     async def test_hostile_origins_stay_origins(self, tmp_path: Path) -> None:
         origin = Origin(
-            "DIMSE", called_ae_title='A\n{"x', host="192.0.2.7", user="a\r\nb\x00\udcff"
+            "DIMSE",
+            called_ae_title='A\n{"x',
+            host="192.0.2.7",
+            principal=Principal("a\r\nb\x00\udcff"),
         )
         events = [AuditEvent(AuditKind.C_ECHO, Outcome.FAILURE, origin, {}, event().time), event()]
         async with self.running(tmp_path) as sink:

@@ -34,7 +34,7 @@ from pacs_core.testing.datasets import MODALITIES, SampleStudy
 from pacs_core.testing.operations import memory_node
 from pacs_core.testing.sample_values import Values
 
-ORIGIN: Final = Origin("DIMSE", "MODALITY", "PACS", "192.0.2.7", 50123, "", "a1")
+ORIGIN: Final = Origin("DIMSE", "MODALITY", "PACS", "192.0.2.7", 50123, None, "a1")
 
 HOSTILE_VALUES: Final[Values] = {
     "newline": "a\nb\r\nc",

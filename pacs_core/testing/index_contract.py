@@ -42,6 +42,7 @@ from pacs_core.testing.index_identity import IndexIdentity
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
 from pacs_core.testing.index_moments import IndexMoments
+from pacs_core.testing.index_restrictions import IndexRestrictions
 
 _REQUIRED = {
     Level.PATIENT: "PatientID PatientName",
@@ -53,7 +54,13 @@ _REQUIRED = {
 
 
 class IndexContract(
-    IndexMatching, IndexMoments, IndexLevels, IndexIdentity, IndexHeaders, IndexConflicts
+    IndexMatching,
+    IndexMoments,
+    IndexLevels,
+    IndexIdentity,
+    IndexHeaders,
+    IndexConflicts,
+    IndexRestrictions,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 

@@ -20,6 +20,7 @@ from pacs_core.contracts import (
     Origin,
     Query,
     StoredInstance,
+    admits,
     matches,
 )
 from pacs_core.dataset import (
@@ -192,6 +193,8 @@ class MemoryArchive(Archive):
     def _select(self, query: Query) -> list[tuple[Attributes, list[_Held]]]:
         entities: dict[tuple[tuple[str, ...], ...], list[_Held]] = {}
         for held in self._held.values():
+            if not all(admits(each, held.attributes) for each in query.restrictions):
+                continue
             key = tuple(texts(held.attributes, tag) for tag in _KEYS[query.level])
             entities.setdefault(key, []).append(held)
         found = [

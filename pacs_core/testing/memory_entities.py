@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pacs_core.contracts import (
     MOMENT_VRS,
@@ -20,12 +20,15 @@ from pacs_core.contracts import (
     InstanceRecord,
     Level,
     Query,
+    Restriction,
     StoredInstance,
+    admits,
     comparables,
     matches,
     merge,
     name_groups,
     patient_name_of,
+    restricted_tags,
 )
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of, texts, vr_of
 
@@ -150,8 +153,28 @@ class Entities:
 
     # Queries
 
+    def permit(self, restrictions: Sequence[Restriction]) -> "Entities":
+        """Return what there is of the entities where no other records exist.
+
+        Raises
+        ------
+        ValueError
+            A restriction is about an attribute that is not kept.
+        """
+        kept = frozenset().union(*self.kept.values())
+        if unknown := restricted_tags(tuple(restrictions)) - kept:
+            raise ValueError(f"the index does not keep {', '.join(map(keyword_of, unknown))}")
+        records = [
+            record
+            for record in self.records
+            if all(admits(each, record.attributes) for each in restrictions)
+        ]
+        return Entities(records, self.kept)
+
     def find(self, query: Query) -> dict[Path, Attributes]:
         """Return the entities that match, with their attributes."""
+        if query.restrictions:
+            return self.permit(query.restrictions).find(evolve(query, restrictions=()))
         found = (
             path
             for path in self.paths(query.level)
@@ -162,6 +185,8 @@ class Entities:
 
     def instances(self, query: Query) -> list[StoredInstance]:
         """Return the instances at or below what matches, in the order of retrieval."""
+        if query.restrictions:
+            return self.permit(query.restrictions).instances(evolve(query, restrictions=()))
         depth = query.level.depth + 1
         found = self.find(query)
         held = [r for r in self.records if path_in_hierarchy(r)[:depth] in found]

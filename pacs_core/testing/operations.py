@@ -33,6 +33,7 @@ from pacs_core.contracts import (
     Origin,
     Response,
     ServiceProvider,
+    dimse_error_of,
 )
 from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
@@ -84,7 +85,7 @@ def memory_association(
     """Return an association from SCU to PACS with these accepted contexts."""
     return AssociationInfo(
         id="memory-1",
-        origin=Origin("DIMSE", "SCU", "PACS", "127.0.0.1", 50000, "", "memory-1"),
+        origin=Origin("DIMSE", "SCU", "PACS", "127.0.0.1", 50000, None, "memory-1"),
         request=AssociateRQ("PACS", "SCU", ()),
         contexts={context.id: context for context in contexts},
         extended=extended or {},
@@ -284,7 +285,7 @@ def memory_node(settings: NodeSettings | None = None, datasets: Sequence[bytes] 
 async def answer(provider: ServiceProvider, operation: Operation) -> Response:
     """Return the final response, as the kernel does.
 
-    A :class:`DimseError` is one as well, and a Dataset of pydicom in it is encoded.
+    An error that has a status is one as well, and a Dataset of pydicom in it is encoded.
     """
     try:
         response = await provider.handle(operation)
@@ -292,7 +293,10 @@ async def answer(provider: ServiceProvider, operation: Operation) -> Response:
             return response
         encoded = encode_dataset(response.dataset, operation.context.transfer_syntax)
         return evolve(response, dataset=encoded or None)
-    except DimseError as error:
+    except Exception as error:
+        known = dimse_error_of(error, operation.command.field)
+        if known is None:
+            raise
         return Response(
-            error.status, comment=error.comment, offending_element=error.offending_element
+            known.status, comment=known.comment, offending_element=known.offending_element
         )

@@ -9,18 +9,21 @@ from importlib_metadata import EntryPoint
 
 from pacs_core.association import AssociationRefusedError, Options, Proposal, connect
 from pacs_core.contracts import (
+    AccessAction,
     AccessDescriptor,
+    Allow,
     AssociationObserver,
     Authenticated,
     Authenticator,
     Authorizer,
+    Deny,
+    Principal,
     Refused,
     Response,
     ServiceProvider,
     ServiceProviderDescriptor,
     SopClassSupport,
 )
-from pacs_core.dimse import CommandField
 from pacs_core.plugins import PluginManager, hookimpl
 from pacs_core.testing.node import node_thread
 from pacs_core.upper_layer import (
@@ -51,16 +54,18 @@ class Passcodes(Authenticator):
             raise RuntimeError("no database")
         if (identity.primary, identity.secondary) not in ((b"ward", b"s3cret"), (b"guest", b"")):
             return Refused(AssociateRJ(1, 1, 1), "wrong passcode")
-        return Authenticated(identity.primary.decode(), b"welcome")
+        return Authenticated(Principal(identity.primary.decode()), b"welcome")
 
 
 class GuestsRead(Authorizer):
-    async def authorize(self, command, association):
-        if command.field is CommandField.C_ECHO_RQ:
-            return None
-        if association.origin.calling_ae_title == "CRASH":
+    async def authorize(self, access):
+        if access.action == AccessAction.ECHO:
+            return Allow()
+        if access.origin.calling_ae_title == "CRASH":
             raise RuntimeError("no database")
-        return "guests only read" if association.origin.user == "guest" else None
+        if access.origin.calling_ae_title == "MUTE":
+            return None
+        return Deny("guests only read") if access.origin.user == "guest" else Allow()
 
 
 class Watch(AssociationObserver):
@@ -121,9 +126,9 @@ def _plugin():
         return [
             AccessDescriptor(
                 "guard",
-                authenticator=lambda setup: Passcodes(),
-                authorizer=lambda setup: GuestsRead(),
-                observer=lambda setup: Watch(),
+                authenticator=lambda node: Passcodes(),
+                authorizer=lambda node: GuestsRead(),
+                observer=lambda node: Watch(),
             )
         ]
 
@@ -203,13 +208,15 @@ async def test_user_by_the_requestor(node):
 # --- authorization
 
 
-def test_guest_may_not_store(wire, dial):
+def test_guest_may_not_store(wire, dial, recorded):
     """0124H Refused: not authorized (PS3.7 §C.4.2), for this request only."""
     peer = dial(wire.request(user_identity=identity(b"guest")))
     response, _ = peer.message(wire.STORE, wire.store("1.2.3"), wire.instance("1.2.3")).response()
     assert (response.status, response.error_comment) == (0x0124, "guests only read")
     assert peer.message(wire.ECHO, wire.echo()).response()[0].status == 0x0000
+    port = peer.port
     peer.release()
+    recorded(port, "access-denied", "guests only read")
 
 
 # --- negotiation beside contexts
@@ -313,9 +320,12 @@ async def test_authenticator_that_fails_refuses(calm_node):
             pass
 
 
-async def test_authorizer_that_fails_refuses_and_observer_that_fails_does_not(wire, calm_node):
+@pytest.mark.parametrize("title", ["CRASH", "MUTE"])
+async def test_authorizer_that_fails_refuses_and_observer_that_fails_does_not(
+    wire, calm_node, title
+):
     proposals = [Proposal(wire.CT, EXPLICIT), Proposal("1.2.840.10008.1.1")]
-    async with connect(calm_node.peer, proposals, calling_ae_title="CRASH") as association:
+    async with connect(calm_node.peer, proposals, calling_ae_title=title) as association:
         response = await association.c_store(wire.CT, "1.2.3", wire.instance("1.2.3"))
         assert response.status == 0x0124
         assert (await association.c_echo()).status == 0x0000

@@ -15,11 +15,19 @@ from pacs_audit_json import AuditJsonConfig, pacs_audit_sinks, pacs_config
 from pacs_audit_json.lines import line
 from pacs_audit_json.sink import create
 
-from pacs_core.contracts import AuditEvent, AuditKind, NodeSettings, Origin, Outcome, Setup
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditKind,
+    NodeSettings,
+    Origin,
+    Outcome,
+    Principal,
+    Setup,
+)
 
 pytestmark = pytest.mark.anyio
 
-ORIGIN = Origin("DIMSE", "CT1", "PACS", "192.0.2.7", 50123, "ward", "a1")
+ORIGIN = Origin("DIMSE", "CT1", "PACS", "192.0.2.7", 50123, Principal("ward"), "a1")
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
 

@@ -31,13 +31,13 @@ def pacs_service_providers(setup):
 OBSERVER = """
 class Part(AssociationObserver): pass
 @hookimpl
-def pacs_access(setup): return [AccessDescriptor("part", observer=lambda setup: Part())]
+def pacs_access(setup): return [AccessDescriptor("part", observer=lambda node: Part())]
 """
 GUARD = """
 class Part(Authorizer):
-    async def authorize(self, command, association): return None
+    async def authorize(self, access): return Allow()
 @hookimpl
-def pacs_access(setup): return [AccessDescriptor("part", authorizer=lambda setup: Part())]
+def pacs_access(setup): return [AccessDescriptor("part", authorizer=lambda node: Part())]
 """
 OPTIONAL = {"sink": SINK, "handler": HANDLER, "provider": PROVIDER, "observer": OBSERVER}
 FAULTS = {

@@ -133,15 +133,19 @@ class Translator:
     _catalog: Catalog
     _level: Level
     _names: Iterator[int] = field(factory=itertools.count)
+    _restricted: bool = field(default=False, init=False)
 
     def where(self, query: Query) -> Where:
         """Return the WHERE clause.
+
+        Under restrictions it is about the tables of :mod:`.restrictions`.
 
         Raises
         ------
         ValueError
             A condition is about an attribute that the index does not have, or does not fit it.
         """
+        self._restricted = bool(query.restrictions)
         found = [self._placed(condition) for condition in dict.fromkeys(query.conditions)]
         placed = [p for p in found if p.sql != ALWAYS]
         if not placed:
@@ -164,9 +168,32 @@ class Translator:
         sql = self._in_any(attribute, condition)
         return _Placed(attribute.kept, about, sql, _weight(attribute, condition))
 
+    def holds(self, condition: Condition) -> Sql:
+        """Return whether a condition holds for a row of `instance` and those above it.
+
+        It is about the attributes of this one instance: where the instances of a study or series
+        differ, those are in the table of variants, under the number of its header.
+
+        Raises
+        ------
+        ValueError
+            It is about an attribute that the index does not store.
+        """
+        attribute, rule = self._attribute(condition.tag), _RULES[type(condition)]
+        sql, varying = rule(self, attribute, condition), attribute.varying
+        if varying is None:
+            return sql
+        own, header = rule(self, varying, condition), header_of(attribute.kept)
+        variant = f"main.{varying.table} AS {varying.table} WHERE {varying.table}.id = {header}"
+        text = (
+            f"CASE WHEN EXISTS (SELECT 1 FROM {variant}) "  # noqa: S608
+            f"THEN EXISTS (SELECT 1 FROM {variant} AND {own.text}) ELSE {sql.text} END"
+        )
+        return Sql(text, own.parameters + sql.parameters, own.functions + sql.functions)
+
     def _without(self, attribute: Attribute, about: Level) -> _Placed:
         """Whether nothing below has a value."""
-        sql = Sql(f"{_column(attribute)} IS NOT NULL")
+        sql = Sql(f"{shown(attribute, restricted=self._restricted)} IS NOT NULL")
         return _Placed(attribute.kept, about, sql, _NO_INDEX_WEIGHT, negated=True)
 
     def _in_any(self, attribute: Attribute, condition: Condition) -> Sql:
@@ -174,9 +201,17 @@ class Translator:
         rule = _RULES[type(condition)]
         sql = rule(self, attribute, condition)
         varying = attribute.varying
-        if varying is None or sql == ALWAYS or isinstance(condition, Empty):
+        if varying is None or sql == ALWAYS:
             return sql
+        if isinstance(condition, Empty) and not self._restricted:
+            return sql
+        if isinstance(condition, Empty):
+            value = shown(attribute, restricted=self._restricted)
+            return Sql(f"coalesce({value}, '') = ''")
         found = rule(self, varying, condition)
+        if self._restricted:
+            # What an entity shows may be what an instance has that does not exist.
+            sql = all_of((sql, Sql(f"NOT {varies(attribute)}")))
         table, others = attribute.table, f"SELECT parent FROM {varying.table} WHERE {found.text}"  # noqa: S608
         if isinstance(condition, PersonName) and len(group_patterns(condition.groups)) > 1:
             # SQLite finds no index for alternatives within what are alternatives themselves.
@@ -231,7 +266,8 @@ class Translator:
         """Have a function of ours test a text that is not NULL."""
         name = f"meets_{next(self._names)}"
         text = f"({sql} IS NOT NULL AND {name}({sql}))"
-        return Sql(text, (), ((name, lambda found: test(str(found))),))
+        # SQLite may call it first: the order of what is joined by AND is its own.
+        return Sql(text, (), ((name, lambda found: found is not None and test(str(found))),))
 
     def uids(self, attribute: Attribute, c: UidList) -> Sql:
         """PS3.4 C.2.2.2.2."""
@@ -328,6 +364,32 @@ _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
     Empty: Translator.empty,
     AnyOf: Translator.several,
 }
+
+
+def varies(attribute: Attribute) -> str:
+    """Return whether the instances of a row's entity differ, or have differed."""
+    table = TABLES[attribute.kept]
+    return f"EXISTS (SELECT 1 FROM main.{table}_variant AS v WHERE v.parent = {table}.id)"  # noqa: S608
+
+
+def header_of(level: Level) -> str:
+    """Return the number of the header that a row of `instance` has at a level."""
+    if level is Level.SERIES:
+        return "instance.header"
+    return "(SELECT above FROM main.series_header WHERE id = instance.header)"
+
+
+def shown(attribute: Attribute, *, restricted: bool) -> str:
+    """Return the value that an entity shows, which depends on the instances that exist."""
+    varying = attribute.varying
+    if varying is None or not restricted:
+        return _column(attribute)
+    value = f"{varying.table}.{attribute.keyword}"
+    return (
+        f"CASE WHEN {varies(attribute)} THEN (SELECT {value} FROM {varying.table} "  # noqa: S608
+        f"WHERE {varying.table}.parent = {attribute.table}.id AND {value} IS NOT NULL "
+        f"ORDER BY {varying.table}.rank LIMIT 1) ELSE {_column(attribute)} END"
+    )
 
 
 def _weight(attribute: Attribute, condition: Condition) -> int:

@@ -24,6 +24,7 @@ class Sql:
 
 
 ALWAYS = Sql("1")
+NOTHING = Sql("")
 
 
 def _join(word: str, parts: Sequence[Sql]) -> Sql:

@@ -16,9 +16,10 @@ from attrs import define, field, frozen
 from pacs_core.contracts import Level, Query, StoredInstance
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
-from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count
-from pacs_index_sqlite.fragments import Sql
+from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count, shown
+from pacs_index_sqlite.fragments import NOTHING, Sql
 from pacs_index_sqlite.locations import LOCATION, stored_instance
+from pacs_index_sqlite.restrictions import scope_of
 from pacs_index_sqlite.unicode import representable
 
 PAGE = 65_536
@@ -42,10 +43,11 @@ class Matching:
     where: Sql
     tables: str
     order: tuple[str, ...]
+    scope: Sql = NOTHING
 
     def page(self, connection: sqlite3.Connection, after: Key, size: int, skip: int) -> list[Key]:
         """Return up to `size` keys that follow `after`, without the first `skip`."""
-        for name, function in self.where.functions:
+        for name, function in (*self.scope.functions, *self.where.functions):
             connection.create_function(name, 1, function)
         statement, parameters = self.statement(after, size, skip)
         try:
@@ -62,24 +64,26 @@ class Matching:
         columns = ", ".join(order)
         following = f" AND ({columns}) > ({', '.join('?' * len(after))})" if after else ""
         text = (
-            f"SELECT {', '.join(self.order)} FROM {self.tables} "  # noqa: S608
+            f"{self.scope.text}SELECT {', '.join(self.order)} FROM {self.tables} "  # noqa: S608
             f"WHERE {self.where.text}{following} ORDER BY {columns} LIMIT ? OFFSET ?"
         )
-        return text, (*self.where.parameters, *after, size, skip)
+        return text, (*self.scope.parameters, *self.where.parameters, *after, size, skip)
 
 
 def matching(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the entities that match."""
-    where = Translator(catalog, query.level).where(query)
+    translator = Translator(catalog, query.level)
+    where, scope = translator.where(query), scope_of(translator, query)
     tables = chain(query.level, where.top, where.first)
-    return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",))
+    return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",), scope)
 
 
 def matching_instances(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the instances at or below the entities that match."""
-    where = Translator(catalog, query.level).where(query)
+    translator = Translator(catalog, query.level)
+    where, scope = translator.where(query), scope_of(translator, query)
     top = min(where.top, Level.STUDY, key=lambda level: level.depth)
-    return Matching(where.sql, chain(Level.IMAGE, top, where.first), _INSTANCE_ORDER)
+    return Matching(where.sql, chain(Level.IMAGE, top, where.first), _INSTANCE_ORDER, scope)
 
 
 @frozen
@@ -94,20 +98,21 @@ class Column:
 def columns_of(catalog: Catalog, query: Query) -> list[Column]:
     """Return the columns for the tags that a query wants and the index has at its level."""
     tags = sorted(query.returning & catalog.searchable(query.level))
+    restricted = bool(query.restrictions)
     return [
-        _computed(catalog.computed[tag])
+        _computed(catalog, catalog.computed[tag], restricted=restricted)
         if tag in catalog.computed
-        else _stored(catalog.stored(tag, query.level), query.level)
+        else _stored(catalog.stored(tag, query.level), query.level, restricted=restricted)
         for tag in tags
     ]
 
 
-def _stored(attribute: Attribute, level: Level) -> Column:
-    return Column(attribute.tag, _shown(attribute, level), attribute.values)
+def _stored(attribute: Attribute, level: Level, *, restricted: bool) -> Column:
+    column = shown(attribute, restricted=restricted)
+    return Column(attribute.tag, _on_row(attribute, level, column), attribute.values)
 
 
-def _shown(attribute: Attribute, level: Level) -> str:
-    column = f"{attribute.table}.{attribute.keyword}"
+def _on_row(attribute: Attribute, level: Level, column: str) -> str:
     if attribute.kept.depth <= level.depth:
         return column
     # Of a patient, that of the latest study.
@@ -117,9 +122,9 @@ def _shown(attribute: Attribute, level: Level) -> str:
     )
 
 
-def _computed(computed: Computed) -> Column:
+def _computed(catalog: Catalog, computed: Computed, *, restricted: bool) -> Column:
     if computed.of:
-        column = f"{TABLES[computed.counts]}.{computed.of}"
+        column = shown(catalog.keyword(computed.of), restricted=restricted)
         return Column(
             computed.tag,
             f"(SELECT json_group_array(DISTINCT {column}) {below(computed)} AND {column} NOT NULL)",
@@ -145,10 +150,15 @@ class Fetch:
 
     _statement: str
     _convert: Callable[[tuple[Any, ...]], Any]
+    _scope: Sql = NOTHING
 
     def read(self, connection: sqlite3.Connection, ids: list[int]) -> list[Any]:
         """Return what is still there of the ids."""
-        return [self._convert(row) for row in connection.execute(self._statement, (json_of(ids),))]
+        for name, function in self._scope.functions:
+            connection.create_function(name, 1, function)
+        parameters = (*self._scope.parameters, json_of(ids))
+        rows = connection.execute(self._scope.text + self._statement, parameters)
+        return [self._convert(row) for row in rows]
 
 
 def fetch_attributes(catalog: Catalog, query: Query) -> Fetch:
@@ -164,7 +174,8 @@ def fetch_attributes(catalog: Catalog, query: Query) -> Fetch:
 
     tables = chain(query.level, LEVELS[0], query.level)
     selected = ", ".join(column.sql for column in columns) or "1"
-    return Fetch(_rows(tables, TABLES[query.level], selected), convert)
+    scope = scope_of(Translator(catalog, query.level), query)
+    return Fetch(_rows(tables, TABLES[query.level], selected), convert, scope)
 
 
 def fetch_instances() -> Fetch:

@@ -11,8 +11,9 @@ from pacs_core.contracts import (
     Operation,
     Outcome,
     Response,
+    dimse_error_of,
 )
-from pacs_core.dimse import DimseError, Status, StatusCategory, category
+from pacs_core.dimse import Status, StatusCategory, category
 
 Details = dict[str, AuditValue]
 Work = Callable[[Operation, Details], Awaitable[Response]]
@@ -31,21 +32,22 @@ async def audited(audit: AuditTrail, kind: AuditKind, operation: Operation, work
     Raises
     ------
     Exception
-        As the work did; :class:`DimseError` with a status of its own, all else is 0110H.
+        As the work did; :class:`DimseError` if there is a status for it, all else is 0110H.
     AuditFailedError
         It could not be recorded, so must not be acknowledged.
     """
     details: Details = {}
     try:
         response = await work(operation, details)
-    except DimseError as error:
-        details["reason"] = error.comment
-        await _record(audit, kind, operation, error.status, details)
-        raise
     except Exception as error:
-        details["reason"] = type(error).__name__
-        await _record(audit, kind, operation, Status.PROCESSING_FAILURE, details)
-        raise
+        known = dimse_error_of(error, operation.command.field)
+        if known is None:
+            details["reason"] = type(error).__name__
+            await _record(audit, kind, operation, Status.PROCESSING_FAILURE, details)
+            raise
+        details["reason"] = known.comment
+        await _record(audit, kind, operation, known.status, details)
+        raise known from error
     await _record(audit, kind, operation, response.status, details)
     return response
 

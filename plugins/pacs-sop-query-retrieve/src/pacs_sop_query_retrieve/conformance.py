@@ -64,6 +64,7 @@ INITIATES: Final = (
 _ALL: Final[Mapping[int, str]] = {
     Status.SUCCESS: "all has been returned",
     Status.PROCESSING_FAILURE: "an error of the node",
+    Status.NOT_AUTHORIZED: "an authorizer denied it",
     Status.UNRECOGNIZED_OPERATION: "the request is not of this service",
     Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS: "the level or a unique key is missing or wrong",
     Status.UNABLE_TO_PROCESS: "the identifier is malformed",

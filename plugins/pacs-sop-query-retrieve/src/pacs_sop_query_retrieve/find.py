@@ -68,7 +68,8 @@ class Find(QueryRetrieveProvider):
     ) -> Response:
         status, most = _PENDING[bool(form.unsupported)], self._config.max_results
         count = details["matches"] = 0
-        async with closing(self._node.archive.search(query)) as matches:
+        archive = self._node.archive.on_behalf_of(operation.association.origin)
+        async with closing(archive.search(query)) as matches:
             async for match in matches:
                 if operation.cancelled:
                     return Response(Status.CANCEL)

@@ -15,6 +15,9 @@ from pacs_core.association import (
     connect,
 )
 from pacs_core.contracts import (
+    AccessAction,
+    AccessTarget,
+    Archive,
     AuditKind,
     Node,
     Operation,
@@ -112,6 +115,13 @@ class Move(RetrieveProvider):
         details["destination"] = operation.command.move_destination
         self._peer(operation)
         return await super()._perform(operation, model, identifier, details)
+
+    def _archive(self, operation: Operation) -> Archive:
+        return self._node.archive.on_behalf_of(
+            operation.association.origin,
+            reading=AccessAction.MOVE,
+            what=AccessTarget(destination=operation.command.move_destination or ""),
+        )
 
     def _peer(self, operation: Operation) -> Peer:
         title = operation.command.move_destination or ""

@@ -29,6 +29,7 @@ class QueryRetrieveProvider(ServiceProvider):
     config : QueryRetrieveConfig
     """
 
+    applies_restrictions: ClassVar[bool] = True
     command: ClassVar[CommandField]
     audit_kind: ClassVar[AuditKind]
     incomplete: ClassVar[Status]

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from attrs import define, field
 
 from pacs_core.contracts import (
+    Archive,
     InstanceIdentity,
     Level,
     Node,
@@ -138,14 +139,15 @@ class RetrieveProvider(QueryRetrieveProvider):
         details["study_instance_uids"] = texts(identifier.keys, STUDY_INSTANCE_UID)
         relational = self._is_relational(operation, model, identifier)
         query = retrieve_query(identifier, model, relational=relational)
-        matches = await self._count(operation, query, Studies(identifier))
+        archive = self._archive(operation)
+        matches = await self._count(archive, operation, query, Studies(identifier))
         progress = Progress(matches.count)
         reporter = Reporter(operation, progress, self._config.pending_interval)
         for pairs in self._batches(operation, matches.pairs):
             if operation.cancelled:
                 break
             async with self._destination(operation, pairs) as destination:
-                await self._send(query, pairs, destination, reporter)
+                await self._send(archive, query, pairs, destination, reporter)
         details.update(
             completed=progress.completed,
             failed=progress.failed,
@@ -154,10 +156,16 @@ class RetrieveProvider(QueryRetrieveProvider):
         )
         return progress.response(operation.context.transfer_syntax, cancelled=operation.cancelled)
 
-    async def _count(self, operation: Operation, query: Query, studies: Studies) -> Matches:
+    def _archive(self, operation: Operation) -> Archive:
+        """Return the archive as the requestor may read it."""
+        return self._node.archive.on_behalf_of(operation.association.origin)
+
+    async def _count(
+        self, archive: Archive, operation: Operation, query: Query, studies: Studies
+    ) -> Matches:
         """Count the sub-operations before the first begins; memory stays bounded."""
         matches, most = Matches(), self._config.max_suboperations
-        async with closing(self._node.archive.instances(query)) as instances:
+        async with closing(archive.instances(query)) as instances:
             async for instance in instances:
                 studies.check(instance.identity)
                 matches.count += 1
@@ -171,11 +179,16 @@ class RetrieveProvider(QueryRetrieveProvider):
         return matches
 
     async def _send(
-        self, query: Query, pairs: frozenset[Pair], destination: Destination, reporter: Reporter
+        self,
+        archive: Archive,
+        query: Query,
+        pairs: frozenset[Pair],
+        destination: Destination,
+        reporter: Reporter,
     ) -> None:
         progress = reporter.progress
         async with outgoing(
-            self._node.archive,
+            archive,
             query,
             lambda instance: pair_of(instance) in pairs,
             destination.refusal,

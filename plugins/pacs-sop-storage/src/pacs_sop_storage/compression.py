@@ -39,23 +39,20 @@ class Compression:
 
     Parameters
     ----------
-    archive : Archive
     transcoder : Transcoder
     audit : AuditTrail
     target : str
         Transfer syntax UID.
     """
 
-    def __init__(
-        self, archive: Archive, transcoder: Transcoder, audit: AuditTrail, target: str
-    ) -> None:
-        self._archive = archive
+    def __init__(self, transcoder: Transcoder, audit: AuditTrail, target: str) -> None:
         self._transcoder = transcoder
         self._audit = audit
         self._target = target
 
     async def ingest(
         self,
+        archive: Archive,
         dataset: AsyncIterable[bytes | memoryview],
         *,
         transfer_syntax_uid: str,
@@ -63,10 +60,10 @@ class Compression:
         sop_instance_uid: str,
         origin: Origin,
     ) -> IngestResult:
-        """Ingest as :meth:`Archive.ingest` does, compressed if that is possible."""
+        """Have the archive ingest a dataset, compressed if that is possible."""
 
         async def ingest(data: AsyncIterable[bytes | memoryview], syntax: str) -> IngestResult:
-            return await self._archive.ingest(
+            return await archive.ingest(
                 data,
                 transfer_syntax_uid=syntax,
                 sop_class_uid=sop_class_uid,

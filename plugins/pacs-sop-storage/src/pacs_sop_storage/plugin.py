@@ -15,6 +15,7 @@ _NAMES: Final = {row.uid: row.name for row in SOP_CLASSES}
 _STATUSES: Final[Mapping[int, str]] = {
     Status.SUCCESS: "stored as durably as configured, indexed and recorded, or stored already",
     Status.PROCESSING_FAILURE: "could not be stored, or not be recorded by a required audit sink",
+    Status.NOT_AUTHORIZED: "an authorizer denied it, or does not allow such instances",
     Status.DUPLICATE_SOP_INSTANCE: "other content has this UID, and the policy is to reject it",
     Status.INVALID_SOP_INSTANCE: "the Affected SOP Instance UID is not a UID",
     Status.SOP_CLASS_NOT_SUPPORTED: "the SOP class is not that of the presentation context",
@@ -50,7 +51,7 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
         target = config.compress_uid
         if not target:
             return Storage(node.archive, node.audit)
-        compression = Compression(node.archive, node.transcoder, node.audit, target)
+        compression = Compression(node.transcoder, node.audit, target)
         return Storage(node.archive, node.audit, compression)
 
     return [

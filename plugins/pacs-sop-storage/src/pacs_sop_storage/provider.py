@@ -1,25 +1,21 @@
 """The Storage service class as SCP (PS3.4 Annex B)."""
 
 from collections.abc import Mapping
-from typing import Final
+from functools import partial
+from typing import ClassVar, Final
 
 from pacs_core.contracts import (
     Archive,
     AuditEvent,
-    AuditFailedError,
     AuditKind,
     AuditTrail,
     AuditValue,
-    DuplicateInstanceError,
-    IdentityMismatchError,
-    IngestError,
     IngestResult,
-    InvalidInstanceError,
     Operation,
     Outcome,
-    OutOfResourcesError,
     Response,
     ServiceProvider,
+    dimse_error_of,
 )
 from pacs_core.dimse import Command, CommandField, DimseError, Status, is_valid_uid
 from pacs_sop_storage.compression import Compression
@@ -27,15 +23,6 @@ from pacs_sop_storage.compression import Compression
 _AFFECTED_SOP_CLASS_UID: Final = 0x0000_0002
 _DATASET_TYPE: Final = 0x0000_0800
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x0000_1000
-
-STATUSES: Final[Mapping[type[IngestError], int]] = {
-    InvalidInstanceError: Status.CANNOT_UNDERSTAND,
-    IdentityMismatchError: Status.DATASET_DOES_NOT_MATCH_SOP_CLASS,
-    DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
-    OutOfResourcesError: Status.OUT_OF_RESOURCES,
-}
-"""What the archive refuses, as a status (PS3.4 Table B.2-1, PS3.7 §9.1.1.1.9)."""
-
 
 _OUTCOMES: Final[Mapping[int, Outcome]] = {
     Status.SUCCESS: Outcome.SUCCESS,
@@ -51,13 +38,16 @@ class Storage(ServiceProvider):
     archive : Archive
     audit : AuditTrail
     compression : Compression, optional
-        Ingests in the archive's stead.
+        Stands before the archive.
     """
+
+    applies_restrictions: ClassVar[bool] = True
 
     def __init__(
         self, archive: Archive, audit: AuditTrail, compression: Compression | None = None
     ) -> None:
-        self._ingest_into = (compression or archive).ingest
+        self._archive = archive
+        self._compression = compression
         self._audit = audit
 
     async def handle(self, operation: Operation) -> Response:
@@ -69,36 +59,37 @@ class Storage(ServiceProvider):
         Raises
         ------
         DimseError
-            It was not stored, or could not be recorded.
+            It was not stored.
+        AuditFailedError
+            It could not be recorded.
         """
         try:
             _check(operation)
             result = await self._ingest(operation)
-        except DimseError as error:
-            await self._record(operation, error.status, {"reason": error.comment})
-            raise
         except Exception as error:
-            reason = type(error).__name__
-            await self._record(operation, Status.PROCESSING_FAILURE, {"reason": reason})
-            raise
+            known = dimse_error_of(error, operation.command.field)
+            if known is None:
+                reason = type(error).__name__
+                await self._record(operation, Status.PROCESSING_FAILURE, {"reason": reason})
+                raise
+            await self._record(operation, known.status, {"reason": known.comment})
+            raise known from error
         status, comment = _status_for(result)
         await self._record(operation, status, _stored(result))
         return Response(status, comment=comment)
 
     async def _ingest(self, operation: Operation) -> IngestResult:
-        command = operation.command
-        try:
-            return await self._ingest_into(
-                operation.dataset,
-                transfer_syntax_uid=operation.context.transfer_syntax,
-                sop_class_uid=command.affected_sop_class_uid or "",
-                sop_instance_uid=command.affected_sop_instance_uid or "",
-                origin=operation.association.origin,
-            )
-        except IngestError as error:
-            raise DimseError(_status_of(error), str(error)) from error
-        except AuditFailedError as error:
-            raise DimseError(Status.PROCESSING_FAILURE, "Cannot be audited") from error
+        command, origin = operation.command, operation.association.origin
+        archive = self._archive.on_behalf_of(origin)
+        compression = self._compression
+        ingest = partial(compression.ingest, archive) if compression else archive.ingest
+        return await ingest(
+            operation.dataset,
+            transfer_syntax_uid=operation.context.transfer_syntax,
+            sop_class_uid=command.affected_sop_class_uid or "",
+            sop_instance_uid=command.affected_sop_instance_uid or "",
+            origin=origin,
+        )
 
     async def _record(
         self, operation: Operation, status: int, details: Mapping[str, AuditValue]
@@ -110,10 +101,7 @@ class Storage(ServiceProvider):
             operation.association.origin,
             {**_announced(operation), **details, "status": f"{status:04X}"},
         )
-        try:
-            await self._audit.record(event)
-        except AuditFailedError as error:
-            raise DimseError(Status.PROCESSING_FAILURE, "Cannot be audited") from error
+        await self._audit.record(event)
 
 
 def _check(operation: Operation) -> None:
@@ -142,13 +130,6 @@ def _check(operation: Operation) -> None:
         raise DimseError(
             Status.CANNOT_UNDERSTAND, "C-STORE came without a data set", (_DATASET_TYPE,)
         )
-
-
-def _status_of(error: IngestError) -> int:
-    return next(
-        (status for kind, status in STATUSES.items() if isinstance(error, kind)),
-        Status.PROCESSING_FAILURE,
-    )
 
 
 def _status_for(result: IngestResult) -> tuple[int, str]:

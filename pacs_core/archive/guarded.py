@@ -1,0 +1,201 @@
+"""The archive as somebody may use it: every method asks the authorizers first.
+
+Restrictions become part of each query, so that the index itself leaves out what does not exist
+for this one. What is ingested is looked at while it passes: a dataset that does not meet them
+breaks off before its end, and the archive keeps nothing of it.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+from attrs import evolve
+
+from pacs_core.archive.arrival import scan_steadily
+from pacs_core.archive.settings import CharacterSetOf, no_character_set
+from pacs_core.association import AccessControl
+from pacs_core.contracts import (
+    Access,
+    AccessAction,
+    AccessTarget,
+    Archive,
+    IngestResult,
+    InstanceNotFoundError,
+    InstancePath,
+    Level,
+    ObjectReader,
+    Origin,
+    Query,
+    Restriction,
+    SingleValue,
+    StoredInstance,
+    admits,
+    restricted_tags,
+)
+from pacs_core.dataset import Attributes, HeaderScanner, tag_of
+
+_STUDY = tag_of("StudyInstanceUID")
+_INSTANCE = tag_of("SOPInstanceUID")
+
+
+class GuardedArchive(Archive):
+    """An archive on behalf of somebody, see :meth:`Archive.on_behalf_of`.
+
+    Parameters
+    ----------
+    archive : Archive
+    access : AccessControl
+    origin : Origin
+    reading : str
+        The action for which instances are read.
+    what : AccessTarget or None
+    character_set_of : CharacterSetOf
+        As the archive itself takes what is ingested.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        access: AccessControl,
+        origin: Origin,
+        reading: str,
+        what: AccessTarget | None,
+        character_set_of: CharacterSetOf = no_character_set,
+    ) -> None:
+        self._archive = archive
+        self._access = access
+        self._origin = origin
+        self._reading = reading
+        self._what = what or AccessTarget()
+        self._character_set_of = character_set_of
+        self._granted: dict[str, tuple[Restriction, ...]] = {}
+
+    def on_behalf_of(
+        self,
+        origin: Origin,
+        *,
+        reading: str = AccessAction.RETRIEVE,
+        what: AccessTarget | None = None,
+    ) -> Archive:
+        """Return the archive for another, who gets no more than this one."""
+        access, character_set_of = self._access, self._character_set_of
+        return GuardedArchive(self, access, origin, reading, what, character_set_of)
+
+    async def _require(self, action: str) -> tuple[Restriction, ...]:
+        if action not in self._granted:
+            self._granted[action] = await self._access.require(self._asking(action))
+        return self._granted[action]
+
+    def _asking(self, action: str) -> Access:
+        return Access(action, self._origin, self._what)
+
+    async def _restricted(self, query: Query, action: str) -> Query:
+        restrictions = await self._require(action)
+        return evolve(query, restrictions=query.restrictions + restrictions)
+
+    async def ingest(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        *,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        origin: Origin,
+    ) -> IngestResult:
+        """Store a dataset if that is allowed, see :meth:`Archive.ingest`."""
+        restrictions = await self._require(AccessAction.STORE)
+        if restrictions:
+            dataset = self._check(dataset, transfer_syntax_uid, restrictions)
+        return await self._archive.ingest(
+            dataset,
+            transfer_syntax_uid=transfer_syntax_uid,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            origin=origin,
+        )
+
+    async def _check(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        transfer_syntax_uid: str,
+        restrictions: tuple[Restriction, ...],
+    ) -> AsyncIterator[bytes | memoryview]:
+        """Hand on a dataset; raise at its end if it does not meet the restrictions."""
+        scanner = HeaderScanner(
+            transfer_syntax_uid,
+            restricted_tags(restrictions),
+            default_character_set=self._character_set_of(self._origin.calling_ae_title),
+        )
+        async for chunk in dataset:
+            if not scanner.done:
+                await scan_steadily(scanner, chunk)
+            yield chunk
+        if not scanner.done:
+            scanner.finish()
+        known = not (scanner.incomplete or scanner.oversized)
+        if not known or not all(admits(each, scanner.attributes) for each in restrictions):
+            reason = "the instance is not one that may be stored"
+            await self._access.deny(self._asking(AccessAction.STORE), reason)
+
+    async def search(self, query: Query) -> AsyncIterator[Attributes]:
+        """Iterate over what matches and may be seen."""
+        found = self._archive.search(await self._restricted(query, AccessAction.QUERY))
+        async with aclosing(cast(Any, found)):
+            async for result in found:
+                yield result
+
+    async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
+        """Iterate over matching instances that may be read."""
+        found = self._archive.instances(await self._restricted(query, self._reading))
+        async with aclosing(cast(Any, found)):
+            async for instance in found:
+                yield instance
+
+    def searchable_tags(self, level: Level) -> frozenset[int]:
+        """Tags that a query at `level` may match on or return."""
+        return self._archive.searchable_tags(level)
+
+    async def gap(self) -> str:
+        """Return why searches may miss instances that are stored."""
+        return await self._archive.gap()
+
+    async def locate(self, path: InstancePath) -> StoredInstance | None:
+        """Return the instance with this path, if it may be read."""
+        return await self._locate(path, self._reading)
+
+    async def _locate(self, path: InstancePath, action: str) -> StoredInstance | None:
+        restrictions = await self._require(action)
+        if not restrictions:
+            return await self._archive.locate(path)
+        keys = SingleValue(_STUDY, path[0]), SingleValue(_INSTANCE, path[1])
+        query = Query(Level.IMAGE, keys, restrictions=restrictions)
+        found = self._archive.instances(query)
+        async with aclosing(cast(Any, found)):
+            return await anext(found, None)
+
+    async def _find(self, instance: StoredInstance) -> None:
+        if not await self._require(self._reading):
+            return
+        located = await self._locate(instance.identity.path, self._reading)
+        if located is None or located.key != instance.key:
+            raise InstanceNotFoundError(f"there is no object {instance.key!r}")
+
+    async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Open the object of an instance that may be read."""
+        await self._find(instance)
+        return await self._archive.open(instance)
+
+    async def open_and_read(
+        self, instance: StoredInstance, length: int
+    ) -> tuple[ObjectReader, bytes]:
+        """Open the object of an instance that may be read, and read its beginning."""
+        await self._find(instance)
+        return await self._archive.open_and_read(instance, length)
+
+    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+        """Delete an instance that may be deleted; others are not there."""
+        if await self._locate(path, AccessAction.DELETE) is None:
+            raise InstanceNotFoundError(
+                f"there is no instance {path.sop_instance_uid} in study {path.study_instance_uid}"
+            )
+        return await self._archive.delete(path, origin)

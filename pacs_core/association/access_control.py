@@ -1,0 +1,139 @@
+"""Asks the authorizers of a node, and writes down what they deny."""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from pacs_core.contracts import (
+    Access,
+    AccessAction,
+    AccessDeniedError,
+    AccessTarget,
+    Allow,
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
+    AuditValue,
+    Authorizer,
+    Deny,
+    Operation,
+    Outcome,
+    Restrict,
+    Restriction,
+    Verdict,
+)
+from pacs_core.dimse import CommandField
+
+logger = logging.getLogger(__name__)
+
+_ACTIONS: Final[Mapping[CommandField, AccessAction]] = {
+    CommandField.C_ECHO_RQ: AccessAction.ECHO,
+    CommandField.C_STORE_RQ: AccessAction.STORE,
+    CommandField.C_FIND_RQ: AccessAction.QUERY,
+    CommandField.C_GET_RQ: AccessAction.RETRIEVE,
+    CommandField.C_MOVE_RQ: AccessAction.MOVE,
+}
+
+
+def access_of(operation: Operation) -> Access:
+    """Return what a DIMSE request asks for."""
+    command = operation.command
+    action = _ACTIONS.get(command.field, AccessAction.WORKFLOW)
+    what = AccessTarget(
+        sop_class_uid=operation.context.abstract_syntax,
+        destination=command.move_destination or "",
+        command=command,
+    )
+    return Access(action, operation.association.origin, what)
+
+
+class AccessControl:
+    """The authorizers of a node.
+
+    Parameters
+    ----------
+    audit : AuditTrail, optional
+        Told of denials.
+    authorizers : tuple of Authorizer
+        In plugin order.
+    expected : bool
+        Whether there are some that have not started: until :meth:`install`, all is denied.
+    """
+
+    def __init__(
+        self,
+        audit: AuditTrail | None = None,
+        authorizers: tuple[Authorizer, ...] = (),
+        *,
+        expected: bool = False,
+    ) -> None:
+        self._audit = audit
+        self._authorizers = authorizers
+        self._expected = expected
+
+    def install(self, authorizers: tuple[Authorizer, ...]) -> None:
+        """Ask these from now on."""
+        self._authorizers = authorizers
+        self._expected = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is nobody to ask, so that all is allowed."""
+        return not (self._authorizers or self._expected)
+
+    async def require(self, access: Access) -> tuple[Restriction, ...]:
+        """Return the restrictions under which an access is allowed.
+
+        Raises
+        ------
+        AccessDeniedError
+            It is denied; that has been logged and recorded.
+        """
+        if self._expected:
+            await self.deny(access, "the authorizers have not started yet")
+        restrictions: list[Restriction] = []
+        for authorizer in self._authorizers:
+            verdict = await _ask(authorizer, access)
+            if isinstance(verdict, Deny):
+                await self.deny(access, verdict.reason)
+            elif isinstance(verdict, Restrict):
+                restrictions += verdict.conditions
+        return tuple(restrictions)
+
+    async def deny(self, access: Access, reason: str) -> None:
+        """Log and record a denial.
+
+        Raises
+        ------
+        AccessDeniedError
+            Always.
+        """
+        origin, what = access.origin, access.what
+        who = origin.user or origin.calling_ae_title or origin.interface
+        logger.warning("%s: %r may not %s: %s", origin.association, who, access.action, reason)
+        details: dict[str, AuditValue] = {"action": str(access.action), "reason": reason}
+        if what.sop_class_uid:
+            details["sop_class_uid"] = what.sop_class_uid
+        if what.destination:
+            details["destination"] = what.destination
+        if self._audit is not None:
+            event = AuditEvent(AuditKind.ACCESS_DENIED, Outcome.FAILURE, origin, details)
+            try:
+                await self._audit.record(event)
+            except AuditFailedError:
+                logger.exception("%s: a denial could not be recorded", origin.association)
+        raise AccessDeniedError(reason)
+
+
+async def _ask(authorizer: Authorizer, access: Access) -> Verdict:
+    name = type(authorizer).__qualname__
+    try:
+        verdict = await authorizer.authorize(access)
+    except Exception as error:
+        logger.exception("authorizer %s failed", name)
+        return Deny(f"the authorizer failed: {type(error).__name__}")
+    if not isinstance(verdict, Allow | Deny | Restrict):
+        logger.error("authorizer %s returned %r, which is no verdict", name, verdict)
+        return Deny("the authorizer failed: it gave no verdict")
+    return verdict
