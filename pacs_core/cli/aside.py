@@ -9,7 +9,7 @@ from pacs_core.app import Assembly, OpenArchive, open_archive
 from pacs_core.archive import Aside, NodeArchive, NotSetAsideError, SetAside, compare
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError
-from pacs_core.cli.local import require_archive
+from pacs_core.cli.local import require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.progress import progress
@@ -30,6 +30,7 @@ def list_all(*, options: LocalOptions = LOCAL) -> None:
 
 
 async def _list(assembly: Assembly) -> None:
+    require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         found = []
         with progress("looking", None) as advance:
@@ -67,6 +68,7 @@ def show(key: str, /, *, options: LocalOptions = LOCAL) -> None:
 
 
 async def _show(assembly: Assembly, key: str) -> None:
+    require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         store, index = require_archive(opened)
         item = await _find(opened, key)
@@ -107,6 +109,7 @@ def promote(key: str, /, *, yes: Yes = False, options: LocalOptions = LOCAL) -> 
 
 
 async def _promote(assembly: Assembly, key: str, yes: bool) -> None:
+    require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         item = await _find(opened, key)
         if not yes:
@@ -132,6 +135,7 @@ def discard(key: str, /, *, yes: Yes = False, options: LocalOptions = LOCAL) -> 
 
 
 async def _discard(assembly: Assembly, key: str, yes: bool) -> None:
+    require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         item = await _find(opened, key)
         if yes:

@@ -48,6 +48,7 @@ def rebuild(*, options: LocalOptions = LOCAL) -> int:
 
 
 async def _rebuild(assembly: Assembly) -> int:
+    require_data_directory(assembly)
     async with open_archive(assembly, repair=True) as opened:
         store, index = require_archive(opened)
         # A new index hands out instances in another order.

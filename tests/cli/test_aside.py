@@ -32,6 +32,7 @@ def served(pacs, data: Path) -> list[bytes]:
 
 
 def test_nothing_is_set_aside(pacs, data: Path) -> None:
+    data.mkdir()
     listed = pacs("archive", "aside", "list", "--data", data)
     assert (listed.code, listed.out) == (0, "nothing is set aside\n")
 

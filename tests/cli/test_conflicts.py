@@ -61,12 +61,21 @@ def audited(data: Path) -> list[dict[str, object]]:
     return [event["details"] for event in events if "conflict" in event.values()]
 
 
-def test_verify_of_a_directory_that_is_not_there(pacs, data: Path) -> None:
-    for command in (["verify"], ["verify", "--consistency"], ["conflicts"]):
-        result = pacs("index", *command, "--data", data)
+def test_a_directory_that_is_not_there_is_not_made_by_looking(pacs, data: Path) -> None:
+    for command in (
+        ["index", "verify"],
+        ["index", "verify", "--consistency"],
+        ["index", "conflicts"],
+        ["index", "rebuild"],
+        ["archive", "aside", "list"],
+        ["archive", "aside", "show", "1.dcm"],
+        ["archive", "aside", "promote", "1.dcm", "--yes"],
+        ["archive", "aside", "discard", "1.dcm", "--yes"],
+        ["delete", "--study", "1.2"],
+    ):
+        result = pacs(*command, "--data", data)
         assert (result.code, result.out) == (1, "")
         assert f"there is no data directory {data}" in result.err
-    assert pacs("delete", "--data", data, "--study", "1.2").code == 1
     assert not data.exists()
 
 
