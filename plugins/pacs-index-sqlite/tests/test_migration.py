@@ -56,6 +56,39 @@ async def test_a_file_of_before_keeps_its_instances(path: Path, version: int) ->
     connection.close()
 
 
+async def test_a_file_of_before_is_not_trusted_until_it_is_built_again(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has put one patient's images under another where UIDs are equal, and does not know."""
+    lay_out(path, 2)
+    for logged in (True, False):
+        caplog.clear()
+        index = SqliteIndex(path)
+        await index.start()
+        assert "images of one patient may be under another" in await index.gap()
+        assert ("`pacs index rebuild`" in caplog.text) is logged
+        await index.stop()
+    index = SqliteIndex(path)
+    await index.start()
+    async with index.rebuilding() as rebuild:
+        await rebuild.index.add(make_record("1.1.1"))
+    assert await index.gap() == ""
+    await index.stop()
+
+
+async def test_an_empty_file_of_before_is_as_good_as_a_new_one(path: Path) -> None:
+    lay_out(path, 2)
+    connection = sqlite3.connect(path)
+    for table in ("unflushed", "several", "instance", "series", "study", "patient"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.commit()
+    connection.close()
+    index = SqliteIndex(path)
+    await index.start()
+    assert await index.gap() == ""
+    await index.stop()
+
+
 async def test_a_file_of_before_finds_what_it_found(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -64,6 +64,14 @@ _UNFLUSHED: Final = (
     "INSERT INTO unflushed SELECT id FROM former_unflushed JOIN instance USING (SOPInstanceUID)",
     "DROP TABLE former_unflushed",
 )
+GAP: Final = "CREATE TABLE IF NOT EXISTS gap (reason TEXT NOT NULL)"
+"""The table of why the index may lack instances; see :meth:`Index.gap`."""
+
+_MIXED: Final = (
+    "it was made by an earlier version, which put studies, series and instances with one UID "
+    "together, so that images of one patient may be under another, and kept but one value where "
+    "instances differ"
+)
 _HEADERS: Final = (
     "INSERT INTO study_header (parent, above) SELECT id, 0 FROM study",
     """INSERT INTO series_header (parent, above)
@@ -86,11 +94,12 @@ def keep_whole_paths(connection: sqlite3.Connection) -> None:
     for statement in (*_UNFLUSHED, *_INDEXES):
         connection.execute(statement)
     if connection.execute("SELECT EXISTS (SELECT 1 FROM instance)").fetchone()[0]:
-        log.warning(
-            "the index was made by an earlier version, which kept but one value where instances "
-            "of a patient, a study or a series differ, and put series and instances with one UID "
-            "together: `pacs index rebuild` finds the rest"
-        )
+        # Nothing in the file tells which instances were put under another patient: only their
+        # objects do. Until a rebuild has read them, the node must not hand out what it finds here.
+        connection.execute(GAP)
+        connection.execute("DELETE FROM gap")
+        connection.execute("INSERT INTO gap VALUES (?)", (_MIXED,))
+        log.warning("%s: run `pacs index rebuild`", _MIXED)
 
 
 def _give_to_studies(connection: sqlite3.Connection) -> None:

@@ -12,12 +12,12 @@ from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
 from pacs_index_sqlite.errors import SqliteIndexError, translating
 from pacs_index_sqlite.files import IndexFiles
+from pacs_index_sqlite.migration import GAP
 from pacs_index_sqlite.rebuilding import end_interrupted
 from pacs_index_sqlite.schema import prepare
 from pacs_index_sqlite.writer import Writer
 
 _ATTEMPTS = 10
-_GAP = "CREATE TABLE IF NOT EXISTS gap (reason TEXT NOT NULL)"
 
 
 @define
@@ -62,7 +62,7 @@ def _connect(path: Path, config: SqliteIndexConfig, catalog: Catalog) -> Connect
     try:
         fresh = writing.execute("PRAGMA user_version").fetchone() == (0,)
         prepare(writing, catalog, path)
-        writing.execute(_GAP)
+        writing.execute(GAP)
         end_interrupted(path, writing)
         locating = connect(actual, config)
     except BaseException:
