@@ -104,4 +104,6 @@ def _created(name: str, create: Callable[[], ComponentT]) -> ComponentT:
 
 
 def _summary(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}"

@@ -9,6 +9,8 @@
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -182,8 +184,12 @@ async def _open(peer: Peer, timeouts: Timeouts) -> Transport:
         raise ConnectError(f"{peer}: {_reason(error)}; is the peer running?") from error
 
 
-def _reason(error: BaseException) -> str:
-    return str(error)
+def _reason(error: OSError) -> str:
+    # asyncio names the call that failed, with the address as a tuple, and has no number if it
+    # tried several addresses. Numbers of name resolution are not those of the system.
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno) if error.errno else "none of its addresses answers"
 
 
 async def _negotiate(channel: Channel, request: AssociateRQ, timeouts: Timeouts) -> AssociateAC:

@@ -90,8 +90,12 @@ def _report_one(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, StartError | AssociationError | OSError):
+    if isinstance(error, StartError | AssociationError):
         complain(str(error))
+        return FAILURE
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        complain(f"{error.filename}: {reason}" if error.filename else reason)
         return FAILURE
     complain(
         f"internal error: {type(error).__name__}: {error}; "

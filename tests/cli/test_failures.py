@@ -29,6 +29,22 @@ def test_a_peer_that_is_not_there(pacs) -> None:
         assert f"{peer}: " in pacs("echo", peer).err
 
 
+def test_what_the_system_refuses_is_said_in_its_words(pacs, tmp_path) -> None:
+    """No exception's name, errno or tuple of Python reaches a user."""
+    (tmp_path / "file").touch()
+    for data in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = pacs("serve", "--port", "0", "--data", data)
+        assert result.code == 1
+        assert f"{data}" in result.err
+        assert "Not a directory" in result.err
+        assert "Errno" not in result.err
+        assert "Error:" not in result.err
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        err = pacs("echo", f"PACS@127.0.0.1:{closed.getsockname()[1]}").err
+        assert err.endswith(": Connection refused; is the peer running?\n")
+
+
 def test_a_peer_that_does_not_answer(pacs, silent_peer) -> None:
     port = silent_peer.getsockname()[1]
     result = pacs("echo", f"PACS@127.0.0.1:{port}", "--timeout", "0.2")

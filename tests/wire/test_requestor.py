@@ -104,7 +104,7 @@ async def test_rejection_is_told(server, wire):
 async def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ConnectError, match="is the peer running"):
+    with pytest.raises(ConnectError, match=": Connection refused; is the peer running"):
         await echo(Peer("SERVER", "127.0.0.1", port))
 
 
