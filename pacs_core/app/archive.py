@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from anyio.abc import TaskGroup
-from attrs import evolve, frozen
+from attrs import frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.components import (
@@ -29,7 +29,7 @@ from pacs_core.archive import (
     find_gap,
     release_reserve,
 )
-from pacs_core.association import AccessControl, cancelled_task_group
+from pacs_core.association import AccessControl, NodeConnector, cancelled_task_group
 from pacs_core.contracts import (
     AccessDescriptor,
     Archive,
@@ -48,6 +48,7 @@ from pacs_core.contracts import (
     WorkerInfo,
 )
 from pacs_core.plugins import PluginRecord
+from pacs_core.sending import NodeSender
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class OpenArchive:
         The authorizers.
     space : SpaceWatch
         Watches the disks of store and index; who serves for long lets it.
+    connector : NodeConnector
+        Requests the node's associations.
     """
 
     node: Node
@@ -76,6 +79,7 @@ class OpenArchive:
     lifespan: Lifespan
     access: AccessControl
     space: SpaceWatch
+    connector: NodeConnector
 
     @property
     def archive(self) -> Archive:
@@ -152,8 +156,19 @@ async def open_archive(
         usable = index if started else None
         archive = _archive(assembly, store, usable, audit, events, space, access)
         hooks = NodeHooks(assembly)
-        node = Node(assembly.config.settings, archive, audit, transcoder, hooks)
-        node = evolve(node, worker=worker or node.worker)
+        settings, worker = assembly.config.settings, worker or WorkerInfo()
+        connector = NodeConnector(settings.ae_title, assembly.config.network, audit, worker)
+        sender = NodeSender(settings, archive, transcoder, connector, audit)
+        node = Node(
+            settings,
+            archive,
+            audit,
+            transcoder,
+            hooks,
+            worker=worker,
+            connector=connector,
+            sender=sender,
+        )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),
             open_lifespan(timeout) as observers,
@@ -168,7 +183,7 @@ async def open_archive(
                 if store is not None and index is not None and started:
                     await _warn_of_gap(store, index)
                 await _start_authorizers(parts, node, guards, access, serving=serving)
-                yield OpenArchive(node, store, index, parts, access, space)
+                yield OpenArchive(node, store, index, parts, access, space, connector)
 
 
 def _archive(

@@ -119,6 +119,7 @@ async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncItera
     ):
         await _check_index(assembly, opened)
         services = await _services(assembly, opened)
+        opened.connector.observers = services.observers
         place = place or _bind(assembly)
         listener = Listener(
             settings.ae_title,

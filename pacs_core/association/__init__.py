@@ -2,6 +2,7 @@
 
 from pacs_core.association.access_control import AccessControl
 from pacs_core.association.association import Association, Receive
+from pacs_core.association.connector import NodeConnector
 from pacs_core.association.errors import (
     AssociationAbortedError,
     AssociationError,
@@ -13,10 +14,11 @@ from pacs_core.association.errors import (
 from pacs_core.association.listener import Listener, bind_sockets
 from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.performer import PerformedOperation
-from pacs_core.association.requestor import MAX_CONTEXTS, Options, Proposal, connect
+from pacs_core.association.requestor import connect
 from pacs_core.association.services import Offer, Preferences, Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.tasks import cancelled_task_group, task_group
+from pacs_core.contracts import MAX_CONTEXTS, AssociationOptions, Proposal
 
 __all__ = [
     "MAX_CONTEXTS",
@@ -24,14 +26,15 @@ __all__ = [
     "Association",
     "AssociationAbortedError",
     "AssociationError",
+    "AssociationOptions",
     "AssociationRefusedError",
     "ConnectError",
     "Listener",
     "NetworkSettings",
     "NoContextError",
+    "NodeConnector",
     "Occupancy",
     "Offer",
-    "Options",
     "PeerTimeoutError",
     "PerformedOperation",
     "Preferences",

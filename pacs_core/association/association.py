@@ -21,7 +21,7 @@ from pacs_core.association.invocations import Invocation
 from pacs_core.association.performances import Serve
 from pacs_core.association.performer import PerformedOperation, store_request
 from pacs_core.association.sender import DatasetSource
-from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.contracts import AssociationInfo, RequestedAssociation, Response
 from pacs_core.dataset import (
     Attributes,
     DatasetT,
@@ -60,7 +60,7 @@ async def refuse_requests(operation: PerformedOperation) -> Response:
     )
 
 
-class Association:
+class Association(RequestedAssociation):
     """An association from :func:`connect`. Methods may be called from many tasks at once.
 
     Every method that talks to the peer raises :class:`AssociationError` if the association

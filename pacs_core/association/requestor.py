@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import anyio
-from attrs import field, frozen
 
 from pacs_core.association.association import Association, Receive, refuse_requests
 from pacs_core.association.budget import ByteBudget
@@ -31,7 +30,15 @@ from pacs_core.association.errors import (
 from pacs_core.association.performances import Serve
 from pacs_core.association.tasks import task_group
 from pacs_core.association.transport import Transport
-from pacs_core.contracts import UNCOMPRESSED, AssociationInfo, Origin, Peer, Timeouts
+from pacs_core.contracts import (
+    MAX_CONTEXTS,
+    AssociationInfo,
+    AssociationOptions,
+    Origin,
+    Peer,
+    Proposal,
+    Timeouts,
+)
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
     Aborted,
@@ -39,14 +46,10 @@ from pacs_core.upper_layer import (
     AssociateRQ,
     AssociationAccepted,
     AssociationRejected,
-    AsynchronousOperations,
     ConnectionClosed,
-    ExtendedNegotiation,
-    Limits,
     ProposedContext,
     Role,
     RoleSelection,
-    UserIdentity,
     UserInformation,
     accepted_contexts,
     agreed_asynchronous_operations,
@@ -54,54 +57,9 @@ from pacs_core.upper_layer import (
 
 __all__ = ["Association", "Proposal", "Receive", "connect"]
 
-MAX_CONTEXTS = 128
-"""Presentation contexts that one association can have (PS3.8 §7.1.1.13)."""
-
 _MEMORY_BUDGET = 64 * 1024 * 1024  # bytes, for what a peer sends in the course of a C-GET
 
 _numbers = count(1)
-
-
-@frozen
-class Proposal:
-    """A presentation context to propose.
-
-    Attributes
-    ----------
-    abstract_syntax : str
-        SOP class UID.
-    transfer_syntaxes : tuple of str
-        In order of preference.
-    scu, scp : bool
-        Roles of this side (PS3.7 D.3.3.4); the default needs no negotiation.
-    """
-
-    abstract_syntax: str
-    transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
-    scu: bool = True
-    scp: bool = False
-
-
-@frozen(kw_only=True)
-class Options:
-    """What else can be negotiated.
-
-    Attributes
-    ----------
-    limits : Limits
-        What the peer may send.
-    extended : tuple of ExtendedNegotiation
-        SOP class extended negotiation (PS3.7 D.3.3.5).
-    user_identity : UserIdentity or None
-        PS3.7 D.3.3.7.
-    operations : AsynchronousOperations or None
-        Window to propose, from this side's point of view (PS3.7 D.3.3.3).
-    """
-
-    limits: Limits = field(factory=Limits)
-    extended: tuple[ExtendedNegotiation, ...] = ()
-    user_identity: UserIdentity | None = None
-    operations: AsynchronousOperations | None = None
 
 
 @asynccontextmanager
@@ -111,7 +69,7 @@ async def connect(
     *,
     calling_ae_title: str = "PACS",
     timeouts: Timeouts | None = None,
-    options: Options | None = None,
+    options: AssociationOptions | None = None,
     serve: Serve | None = None,
 ) -> AsyncIterator[Association]:
     """Associate with a peer for the length of an ``async with`` block.
@@ -126,7 +84,7 @@ async def connect(
         1 to 128 presentation contexts.
     calling_ae_title : str
     timeouts : Timeouts, optional
-    options : Options, optional
+    options : AssociationOptions, optional
     serve : callable, optional
         Performs requests of the peer (C-STORE sub-operations of C-GET are served by the
         `receive` function given there); by default all are refused.
@@ -149,9 +107,9 @@ async def connect(
         Not 1 to 128 proposals.
     """
     timeouts = timeouts or Timeouts()
-    request = _request(peer, proposals, calling_ae_title, options or Options())
+    request = _request(peer, proposals, calling_ae_title, options or AssociationOptions())
     transport = await _open(peer, timeouts)
-    limits = (options or Options()).limits
+    limits = (options or AssociationOptions()).limits
     channel = Channel(transport, Role.REQUESTOR, limits, timeouts)
     try:
         response = await _negotiate(channel, request, timeouts)
@@ -226,7 +184,7 @@ async def _await_answer(channel: Channel) -> AssociateAC:
 
 
 def _request(
-    peer: Peer, proposals: Sequence[Proposal], calling_ae_title: str, options: Options
+    peer: Peer, proposals: Sequence[Proposal], calling_ae_title: str, options: AssociationOptions
 ) -> AssociateRQ:
     if not 1 <= len(proposals) <= MAX_CONTEXTS:
         raise ValueError(
@@ -268,19 +226,22 @@ def _association(
     serve: Serve | None,
 ) -> Association:
     extended = response.user_information.extended
+    name = f"R{next(_numbers)}"
     info = AssociationInfo(
-        id=f"R{next(_numbers)}",
+        id=name,
         origin=Origin(
             "DIMSE",
             calling_ae_title=request.calling_ae_title,
             called_ae_title=peer.ae_title,
             host=peer.host,
             port=peer.port,
+            association=name,
         ),
         request=request,
         contexts=accepted_contexts(request, response),
         extended={item.sop_class_uid: item.application_information for item in extended},
         maximum_length=response.user_information.maximum_length,
+        is_requestor=True,
     )
     association = Association(info, serve or refuse_requests, peer.default_character_set)
     window = agreed_asynchronous_operations(request, response)

@@ -21,6 +21,9 @@ class NetworkSettings:
     max_associations_per_host : int or None
         Associations that one host may have at once. None leaves a quarter of the node's for
         others, if the node has 16 or more.
+    max_associations_per_peer : int
+        Associations that this node has with one peer at once, as their requestor; one more waits
+        until another has ended, for at most ``timeouts.idle``.
     max_half_open, max_half_open_per_host : int
         Connections without an association yet, of all hosts and of one; a further one takes the
         place of the oldest of its host, or of the host that has most.
@@ -56,6 +59,7 @@ class NetworkSettings:
 
     max_associations: int = field(default=256, validator=ge(1))
     max_associations_per_host: int | None = field(default=None, validator=optional(ge(1)))
+    max_associations_per_peer: int = field(default=16, validator=ge(1))
     max_half_open: int = field(default=128, validator=ge(1))
     max_half_open_per_host: int = field(default=32, validator=ge(1))
     associations_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])

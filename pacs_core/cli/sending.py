@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 from attrs import define, field
 
-from pacs_core.association import Association, AssociationError, Options
+from pacs_core.association import Association, AssociationError, AssociationOptions
 from pacs_core.association.sender import DatasetSource
 from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
@@ -76,7 +76,7 @@ class Sending:
         operations = AsynchronousOperations(window, 1) if window > 1 else None
         try:
             async with self.session.associate(
-                shipment.proposals, Options(operations=operations)
+                shipment.proposals, AssociationOptions(operations=operations)
             ) as association:
                 self._was_connected = True
                 await run.send_all(association, window)

@@ -8,8 +8,8 @@ from attrs import evolve, frozen
 from pacs_core.association import (
     Association,
     AssociationError,
+    AssociationOptions,
     ConnectError,
-    Options,
     Proposal,
     connect,
 )
@@ -32,7 +32,7 @@ class Session:
 
     @asynccontextmanager
     async def associate(
-        self, proposals: Sequence[Proposal], options: Options | None = None
+        self, proposals: Sequence[Proposal], options: AssociationOptions | None = None
     ) -> AsyncIterator[Association]:
         """Associate with the peer for the length of an ``async with`` block."""
         async with connect(

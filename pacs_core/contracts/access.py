@@ -147,10 +147,14 @@ class Authorizer(Component, ABC):
 
 
 class AssociationObserver(Component):
-    """Is told of associations as they come and go. What it raises is logged and counted."""
+    """Is told of associations as they come and go. What it raises is logged and counted.
+
+    Of associations that peers requested, and of those that the node did
+    (:attr:`AssociationInfo.is_requestor`).
+    """
 
     async def accepted(self, association: AssociationInfo) -> None:
-        """An association was accepted."""
+        """An association was accepted, by the node or by its peer."""
 
     async def ended(self, association: AssociationInfo, reason: str) -> None:
         """It was released or aborted, or the transport was lost; `reason` says which."""

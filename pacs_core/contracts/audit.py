@@ -1,14 +1,28 @@
-"""The contract of audit sinks: where security-relevant events are recorded."""
+"""The contract of audit sinks: where security-relevant events are recorded.
 
+Who records what is one rule, so that nothing is recorded twice, or never:
+
+- The kernel records associations, of either direction; which instances :attr:`Node.sender` sent;
+  what it denied; and whatever becomes of what the archive holds.
+- Who performs an operation for somebody else, that is a service provider or whatever another door
+  has in its place, records it once, with its outcome and before it is acknowledged.
+- Who acts of its own accord, such as a service, an event handler or a command, records that with a
+  kind of its own (:class:`PluginAuditKind`), as far as the kernel has not done so.
+"""
+
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Final
 
 from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
+
+_QUALIFIED: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 AuditValue = str | int | float | bool | None | Sequence[str]
 
@@ -44,8 +58,145 @@ class AuditKind(Enum):
     SPACE = "space"
     ACCESS_DENIED = "access-denied"
     """An authorizer denied it (PS3.15 A.5.3.11, Security Alert)."""
+    INSTANCES_SENT = "instances-sent"
+    """Instances were sent to a peer, on one association (PS3.15 A.5.3.7)."""
     COMPRESSION_REJECTED = "compression-rejected"
     """What was compressed to be stored did not come back the same: it is stored as it came."""
+
+
+@frozen
+class AuditCode:
+    """A coded concept, as audit messages have it (PS3.15 A.5.1).
+
+    Attributes
+    ----------
+    value, scheme, meaning : str
+        Such as ``AuditCode("110107", "DCM", "Import")``.
+    """
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+def _is_qualified(instance: object, attribute: object, value: str) -> None:
+    if not _QUALIFIED.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is no kind of a plugin: name it like routing.forwarded, the plugin first"
+        )
+
+
+@frozen
+class PluginAuditKind:
+    """A kind of event that a plugin has of its own.
+
+    Attributes
+    ----------
+    value : str
+        Name of the plugin and of the kind, with a dot between: ``"routing.forwarded"``.
+    event_id : AuditCode or None
+        Event ID of the audit message (PS3.15 A.5.3), if one of the standard's fits.
+    event_type : AuditCode or None
+        Event Type Code.
+
+    Raises
+    ------
+    ValueError
+        The name has no dot, or other characters than lower case letters, digits and hyphens.
+    """
+
+    value: str = field(validator=_is_qualified)
+    event_id: AuditCode | None = None
+    event_type: AuditCode | None = None
+
+
+class EventAction(Enum):
+    """Event Action Code (PS3.15 Table A.5.2-1)."""
+
+    CREATE = "C"
+    READ = "R"
+    UPDATE = "U"
+    DELETE = "D"
+    EXECUTE = "E"
+
+
+class ParticipantRole(Enum):
+    """Role ID Code of an active participant (PS3.16 CID 402), by its code in DCM."""
+
+    APPLICATION = "110150"
+    APPLICATION_LAUNCHER = "110151"
+    DESTINATION = "110152"
+    SOURCE = "110153"
+    DESTINATION_MEDIA = "110154"
+    SOURCE_MEDIA = "110155"
+
+
+@frozen
+class Participant:
+    """Somebody or something that took part: an Active Participant (PS3.15 A.5.2.3).
+
+    Attributes
+    ----------
+    user_id : str
+        User, process, or AE title.
+    role : ParticipantRole or None
+    is_requestor : bool
+        Whether it is who began.
+    host : str
+        Address; empty if it is not known.
+    name : str
+        For people to read.
+    """
+
+    user_id: str
+    role: ParticipantRole | None = None
+    is_requestor: bool = False
+    host: str = ""
+    name: str = ""
+
+
+class AuditObjectKind(Enum):
+    """What an audited object is, and so what its ID means (PS3.15 A.5.2.4)."""
+
+    PATIENT = "patient"
+    """Patient ID."""
+    STUDY = "study"
+    """Study Instance UID."""
+    QUERY = "query"
+    """SOP Class UID of the query; the query itself is in `details`."""
+    USER = "user"
+    """Name or ID of somebody whose rights were concerned."""
+    NODE = "node"
+    """Node ID: a machine or an application entity."""
+    URI = "uri"
+    """A file, or another resource."""
+
+
+@frozen
+class AuditObject:
+    """What an event is about: a Participant Object (PS3.15 A.5.2.4).
+
+    Attributes
+    ----------
+    kind : AuditObjectKind
+    id : str
+        See the kind.
+    name : str
+        For people to read: a patient's name.
+    sop_classes : mapping of str to int
+        Of a study: how many instances of each SOP class UID were touched.
+    accession_numbers : tuple of str
+        Of a study.
+    details : mapping of str to plain values
+        Further ParticipantObjectDetail, or the query.
+    """
+
+    kind: AuditObjectKind
+    id: str
+    name: str = ""
+    sop_classes: Mapping[str, int] = field(factory=dict)
+    accession_numbers: tuple[str, ...] = ()
+    details: Mapping[str, AuditValue] = field(factory=dict)
 
 
 class Outcome(Enum):
@@ -66,7 +217,7 @@ class AuditEvent:
 
     Attributes
     ----------
-    kind : AuditKind
+    kind : AuditKind or PluginAuditKind
     outcome : Outcome
     origin : Origin
         Who, and from where.
@@ -74,13 +225,34 @@ class AuditEvent:
         What: UIDs, counts, DIMSE status, reasons. Never pixel data, never secrets.
     time : datetime
         With time zone.
+    action : EventAction or None
+        None for what only reports how things are.
+    participants : tuple of Participant
+        Who took part, where `origin` does not say it all; see :attr:`active_participants`.
+    objects : tuple of AuditObject
+        Which patients, studies or queries it was about, as far as that is known.
     """
 
-    kind: AuditKind
+    kind: AuditKind | PluginAuditKind
     outcome: Outcome
     origin: Origin
     details: Mapping[str, AuditValue] = field(factory=dict)
     time: datetime = field(factory=_now)
+    action: EventAction | None = None
+    participants: tuple[Participant, ...] = ()
+    objects: tuple[AuditObject, ...] = ()
+
+    @property
+    def active_participants(self) -> tuple[Participant, ...]:
+        """Who took part: `participants`, or else the two ends that `origin` knows."""
+        if self.participants:
+            return self.participants
+        origin = self.origin
+        caller = origin.user or origin.calling_ae_title or origin.interface
+        ends = [Participant(caller, None, True, origin.host, origin.calling_ae_title)]
+        if origin.called_ae_title:
+            ends.append(Participant(origin.called_ae_title))
+        return tuple(ends)
 
 
 class AuditSink(Component, ABC):

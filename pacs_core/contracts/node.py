@@ -1,7 +1,8 @@
 """What a node tells the components that plugins create: settings, peers, archive, audit."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -9,10 +10,19 @@ from attrs import field, frozen
 from attrs.validators import and_, gt, lt
 
 from pacs_core.contracts.archive import Archive
+from pacs_core.contracts.association import (
+    AssociationOptions,
+    Connector,
+    NoConnector,
+    Proposal,
+    RequestedAssociation,
+    ServeRequests,
+)
 from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
 from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.peer import Peer
+from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
@@ -183,6 +193,10 @@ class Node:
         What plugins offer each other; see :meth:`find`.
     worker : WorkerInfo
         Which of the node's processes this is.
+    connector : Connector
+        Requests associations; see :meth:`connect`.
+    sender : Sender
+        Sends stored instances to peers.
     """
 
     settings: NodeSettings
@@ -192,6 +206,19 @@ class Node:
     hooks: Hooks = field(factory=Hooks)
     capabilities: Capabilities = field(factory=Capabilities)
     worker: WorkerInfo = WorkerInfo()
+    connector: Connector = field(factory=NoConnector)
+    sender: Sender = field(factory=NoSender)
+
+    def connect(
+        self,
+        peer: Peer,
+        proposals: Sequence[Proposal],
+        *,
+        options: AssociationOptions | None = None,
+        serve: ServeRequests | None = None,
+    ) -> AbstractAsyncContextManager[RequestedAssociation]:
+        """Associate with a peer for an ``async with`` block: see :meth:`Connector.connect`."""
+        return self.connector.connect(peer, proposals, options=options, serve=serve)
 
     def find(self, interface: Interface[T]) -> T:
         """Return what another plugin provides under an interface.

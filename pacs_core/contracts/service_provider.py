@@ -122,6 +122,8 @@ class AssociationInfo:
         SOP class extended negotiation as answered (PS3.7 D.3.3.5).
     maximum_length : int
         Largest PDU that the peer takes; 0 is unlimited.
+    is_requestor : bool
+        Whether this node requested the association.
     """
 
     id: str
@@ -130,6 +132,7 @@ class AssociationInfo:
     contexts: Mapping[int, AcceptedContext]
     extended: Mapping[str, bytes] = field(factory=dict)
     maximum_length: int = 0
+    is_requestor: bool = False
 
 
 class Link(ABC):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.association import AssociationAbortedError
+from pacs_core.association import AssociationAbortedError, NetworkSettings, NodeConnector
 from pacs_core.contracts import (
     AssociationInfo,
     AuditEvent,
@@ -31,12 +31,15 @@ from pacs_core.contracts import (
     NodeSettings,
     Operation,
     Origin,
+    PassThrough,
     Response,
+    Sender,
     ServiceProvider,
     dimse_error_of,
 )
 from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
+from pacs_core.sending import NodeSender
 from pacs_core.testing.memory_archive import MemoryArchive
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
 
@@ -267,19 +270,31 @@ class MemoryOperation(Operation):
         return self.store_status.get(sop_instance_uid, 0)
 
 
-def memory_node(settings: NodeSettings | None = None, datasets: Sequence[bytes] = ()) -> Node:
+def memory_node(
+    settings: NodeSettings | None = None,
+    datasets: Sequence[bytes] = (),
+    *,
+    sender: Sender | None = None,
+) -> Node:
     """Return a node with an archive and an audit trail in memory.
+
+    It connects and sends to peers over the network as every node does, unless it is given a
+    :class:`~pacs_core.testing.memory_sender.MemorySender`.
 
     Parameters
     ----------
     settings : NodeSettings, optional
     datasets : sequence of bytes
         Encoded in explicit VR little endian; the archive holds them from the start.
+    sender : Sender, optional
     """
-    archive = MemoryArchive()
+    archive, audit, settings = MemoryArchive(), MemoryAuditTrail(), settings or NodeSettings()
     for dataset in datasets:
         archive.put(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
-    return Node(settings or NodeSettings(), archive, MemoryAuditTrail())
+    network = NetworkSettings(timeouts=settings.timeouts)
+    connector = NodeConnector(settings.ae_title, network, audit)
+    sender = sender or NodeSender(settings, archive, PassThrough(), connector, audit)
+    return Node(settings, archive, audit, connector=connector, sender=sender)
 
 
 async def answer(provider: ServiceProvider, operation: Operation) -> Response:

@@ -16,7 +16,7 @@ from pacs_core.transcoding.process import WorkerProcess, started_early
 from pacs_core.transcoding.remedies import distributions_for
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.spool import Spool
-from pacs_core.transcoding.streams import begun
+from pacs_core.transcoding.streams import begun, closing
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers import CodecWorkers
@@ -41,6 +41,7 @@ __all__ = [
     "WorkerProcess",
     "are_transfer_syntaxes",
     "begun",
+    "closing",
     "codec_table",
     "convert_file",
     "decoded_frame",

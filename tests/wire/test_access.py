@@ -7,7 +7,7 @@ import anyio
 import pytest
 from importlib_metadata import EntryPoint
 
-from pacs_core.association import AssociationRefusedError, Options, Proposal, connect
+from pacs_core.association import AssociationOptions, AssociationRefusedError, Proposal, connect
 from pacs_core.contracts import (
     AccessAction,
     AccessDescriptor,
@@ -199,7 +199,7 @@ def test_passcodes_are_not_written_down(wire, dial, node, caplog, recorded):
 
 
 async def test_user_by_the_requestor(node):
-    options = Options(user_identity=identity(b"ward", b"wrong"))
+    options = AssociationOptions(user_identity=identity(b"ward", b"wrong"))
     with pytest.raises(AssociationRefusedError):
         async with connect(node.peer, [Proposal("1.2.840.10008.1.1")], options=options):
             pass
@@ -224,7 +224,7 @@ def test_guest_may_not_store(wire, dial, recorded):
 
 async def test_extended_negotiation(node):
     """PS3.7 §D.3.3.5: the provider answers; one that fails, and none at all, do not."""
-    options = Options(
+    options = AssociationOptions(
         extended=tuple(ExtendedNegotiation(u, b"\1\2\3") for u in (PRIVATE, "1.2.3.4"))
     )
     proposals = [Proposal(PRIVATE, EXPLICIT)]
@@ -251,7 +251,7 @@ async def _store_four(node, options) -> tuple[list[int], int]:
 
 async def test_overlapping_requests_are_answered_in_any_order(node):
     """PS3.7 §D.3.3.3: four at once, the last is answered first."""
-    options = Options(operations=AsynchronousOperations(16, 16))
+    options = AssociationOptions(operations=AsynchronousOperations(16, 16))
     with anyio.fail_after(10):
         order, _ = await _store_four(node, options)
     assert order == [3, 2, 1, 0]
@@ -314,7 +314,7 @@ def calm_node(shared_node):
 
 
 async def test_authenticator_that_fails_refuses(calm_node):
-    options = Options(user_identity=identity(b"crash"))
+    options = AssociationOptions(user_identity=identity(b"crash"))
     with pytest.raises(AssociationRefusedError, match=r"1,1,1"):
         async with connect(calm_node.peer, [Proposal("1.2.840.10008.1.1")], options=options):
             pass
@@ -332,7 +332,7 @@ async def test_authorizer_that_fails_refuses_and_observer_that_fails_does_not(
 
 
 async def test_provider_that_fails_to_negotiate(calm_node):
-    options = Options(extended=(ExtendedNegotiation(BROKEN, b"\1"),))
+    options = AssociationOptions(extended=(ExtendedNegotiation(BROKEN, b"\1"),))
     proposals = [Proposal(BROKEN, EXPLICIT)]
     async with connect(calm_node.peer, proposals, options=options) as association:
         assert association.info.extended == {}

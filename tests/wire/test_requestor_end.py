@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from pacs_core.association import (
-    Options,
+    AssociationOptions,
     Proposal,
     connect,
 )
@@ -146,7 +146,7 @@ async def test_cancelled_request_leaves_the_association_usable(server, wire):
 
 @pytest.mark.parametrize("window", [1, 8])
 async def test_cancelled_before_it_is_sent(pacs_node, window):
-    options = Options(operations=AsynchronousOperations(window, window))
+    options = AssociationOptions(operations=AsynchronousOperations(window, window))
     async with connect(pacs_node().peer, ECHO, options=options) as association:
         for _ in range(20):
             with anyio.CancelScope() as scope:
@@ -182,7 +182,7 @@ async def test_dataset_that_fails_aborts(pacs_node, wire):
 async def test_one_cancelled_sender_does_not_harm_another(pacs_node, wire):
     """While one dataset is on its way, another request gives up waiting for its turn."""
     proposals = [Proposal(wire.CT, (wire.EXPLICIT,)), *ECHO]
-    options = Options(operations=AsynchronousOperations(4, 4))
+    options = AssociationOptions(operations=AsynchronousOperations(4, 4))
     statuses, resume, started = [], anyio.Event(), anyio.Event()
 
     async def slow():

@@ -244,7 +244,9 @@ async def test_pending_responses_can_be_rarer(provider, request_of):
 async def test_retrievals_are_recorded(provider, request_of, node):
     operation = request_of("GET", contexts=AS_SCP, store_status={"1.2.1.1.2": 0xA700}, **STUDY)
     await answer(provider("GET"), operation)
-    [event] = node.audit.events
+    sent, event = node.audit.events
+    assert (sent.kind, sent.outcome) == (AuditKind.INSTANCES_SENT, Outcome.WARNING)
+    assert [(each.id, each.sop_classes) for each in sent.objects] == [("1.2.1", {CT: 2})]
     assert (event.kind, event.outcome) == (AuditKind.C_GET, Outcome.WARNING)
     assert event.details == {
         "model": "study-root",

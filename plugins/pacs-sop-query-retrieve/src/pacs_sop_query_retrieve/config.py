@@ -44,9 +44,6 @@ class QueryRetrieveConfig:
         Whether fuzzy matching of person names may be negotiated; the index must know how.
     max_results : int or None
         A C-FIND with more matches ends with A700 after so many; None for no limit.
-    associations_per_destination : int
-        Associations at once with one destination of C-MOVE, of one worker; a C-MOVE that finds
-        none free waits for its turn.
     max_suboperations : int or None
         A C-MOVE or C-GET of more instances is refused with A701; None for no limit.
     pending_interval : float
@@ -58,6 +55,5 @@ class QueryRetrieveConfig:
     relational: Relational = field(default=Relational.AUTO, converter=Relational)
     fuzzy_names: bool = False
     max_results: int | None = field(default=None, validator=optional(ge(1)))
-    associations_per_destination: int = field(default=8, validator=ge(1))
     max_suboperations: int | None = field(default=None, validator=optional(ge(1)))
     pending_interval: float = field(default=0.1, validator=ge(0))

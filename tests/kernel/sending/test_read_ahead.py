@@ -1,40 +1,34 @@
 """Objects on their way out: read ahead, in bounded memory, and always closed."""
 
+from contextlib import asynccontextmanager
+
 import anyio
 import anyio.lowlevel
 import pytest
 from attrs import define
-from pacs_sop_query_retrieve.outgoing import (
+
+from pacs_core.association import cancelled_task_group
+from pacs_core.contracts import (
+    Action,
+    InstanceIdentity,
+    ObjectReader,
+    Plan,
+    StoredInstance,
+    TranscodingError,
+)
+from pacs_core.sending.read_ahead import (
     PREFETCH,
     Conversion,
     Missing,
     TruncatedObjectError,
     UnsendableError,
-    outgoing,
+    read_ahead,
 )
-from pacs_sop_query_retrieve.progress import Progress
-
-from pacs_core.contracts import (
-    Action,
-    InstanceIdentity,
-    Level,
-    ObjectReader,
-    Plan,
-    Query,
-    StoredInstance,
-    TranscodingError,
-)
-from pacs_core.dataset import parse_attributes, tag_of
 
 pytestmark = pytest.mark.anyio
 
-QUERY = Query(Level.STUDY)
 OFFSET = 10
 PLAN = Plan(Action.TRANSCODE, "1.2.840.10008.1.2", "1.2.840.10008.1.2.5")
-
-
-def always(instance):
-    return True
 
 
 def sendable(instance):
@@ -45,8 +39,14 @@ def refused(instance):
     return "no form that both know"
 
 
-def never(instance):
-    return False
+def as_stored(item):
+    return None
+
+
+@asynccontextmanager
+async def outgoing(archive, refusal, prepare=as_stored):
+    async with cancelled_task_group() as tasks:
+        yield read_ahead(tasks, archive, archive.instances(), refusal, prepare)
 
 
 @define
@@ -65,23 +65,18 @@ class CountingReader(ObjectReader):
 
 @define
 class ManyObjects:
-    """Just what `outgoing` uses of an archive, and a count of open readers."""
+    """Just what `read_ahead` uses of an archive, and a count of open readers."""
 
     sizes: list[int]
     missing_bytes: int = 0
     opened: int = 0
     most_opened: int = 0
     largest_read: int = 0
-    iterating: bool = False
 
-    async def instances(self, query):
-        self.iterating = True
-        try:
-            for number, size in enumerate(self.sizes):
-                identity = InstanceIdentity("1", "1", f"1.{number}", "1.2")
-                yield StoredInstance(identity, "1.2.840.10008.1.2", str(number), size, OFFSET)
-        finally:
-            self.iterating = False
+    def instances(self):
+        for number, size in enumerate(self.sizes):
+            identity = InstanceIdentity("1", "1", f"1.{number}", "1.2")
+            yield StoredInstance(identity, "1.2.840.10008.1.2", str(number), size, OFFSET)
 
     async def open(self, instance):
         self.opened += 1
@@ -100,7 +95,7 @@ async def drain(item):
 async def test_objects_of_any_size_arrive_whole_and_in_order():
     sizes = [OFFSET, OFFSET + 1, PREFETCH, PREFETCH + OFFSET, PREFETCH + OFFSET + 1, 5 * PREFETCH]
     archive = ManyObjects(sizes)
-    async with outgoing(archive, QUERY, always, sendable) as items:
+    async with outgoing(archive, sendable) as items:
         lengths = []
         async for item in items:
             lengths.append(await drain(item))
@@ -112,27 +107,26 @@ async def test_objects_of_any_size_arrive_whole_and_in_order():
 
 
 async def test_small_objects_are_given_as_bytes():
-    async with outgoing(ManyObjects([100]), QUERY, always, sendable) as items:
+    async with outgoing(ManyObjects([100]), sendable) as items:
         item = await anext(items)
-    assert item.whole == bytes(100 - OFFSET)
+    assert await item.dataset() == bytes(100 - OFFSET)
 
 
 async def test_leaving_early_closes_everything():
     archive = ManyObjects([2 * PREFETCH] * 10)
-    async with outgoing(archive, QUERY, always, sendable) as items:
+    async with outgoing(archive, sendable) as items:
         item = await anext(items)
         while archive.opened < 2:
             await anyio.lowlevel.checkpoint()
         await item.close()
     assert archive.opened == 0
-    assert not archive.iterating
 
 
 async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
     archive = ManyObjects([2 * PREFETCH] * 10)
 
     async def fail():
-        async with outgoing(archive, QUERY, always, sendable) as items:
+        async with outgoing(archive, sendable) as items:
             item = await anext(items)
             await item.close()
             raise ZeroDivisionError
@@ -144,42 +138,23 @@ async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
 
 async def test_what_is_not_sendable_is_not_opened():
     archive = ManyObjects([100, 100])
-    async with outgoing(archive, QUERY, always, refused) as items:
+    async with outgoing(archive, refused) as items:
         assert [type(item) async for item in items] == [Missing, Missing]
     assert archive.most_opened == 0
 
 
-async def test_what_is_not_wanted_is_left_out():
-    async with outgoing(ManyObjects([100, 100]), QUERY, never, sendable) as items:
-        assert [item async for item in items] == []
-
-
 async def test_an_object_cut_short_is_never_sent_as_a_whole_one():
     small = ManyObjects([100], missing_bytes=1)
-    async with outgoing(small, QUERY, always, sendable) as items:
+    async with outgoing(small, sendable) as items:
         assert isinstance(await anext(items), Missing)
     assert small.opened == 0
     large = ManyObjects([3 * PREFETCH], missing_bytes=1)
-    async with outgoing(large, QUERY, always, sendable) as items:
+    async with outgoing(large, sendable) as items:
         item = await anext(items)
         with pytest.raises(TruncatedObjectError):
             await drain(item)
         await item.close()
     assert large.opened == 0
-
-
-def test_the_list_of_failures_fits_its_element():
-    """PS3.5 §7.1.2: a UI element has at most 65534 bytes in explicit VR."""
-    progress = Progress(5000)
-    for number in range(5000):
-        progress.record(f"1.2.3.4.5.6.7.8.9.{number:040}", 0xA700)
-    response = progress.response("1.2.840.10008.1.2.1", cancelled=False)
-    uids = parse_attributes(response.dataset, "1.2.840.10008.1.2.1")[
-        tag_of("FailedSOPInstanceUIDList")
-    ]
-    assert response.failed == 5000
-    assert 1000 < len(uids) < 5000
-    assert response.status == 0xA702
 
 
 class Slow:
@@ -209,7 +184,7 @@ async def test_the_next_is_converted_while_one_waits():
     def prepare(item):
         return Conversion(PLAN, item, slow.chunks())
 
-    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+    async with outgoing(archive, sendable, prepare) as items:
         first = await anext(items)
         while slow.at_work < 2:
             await anyio.lowlevel.checkpoint()
@@ -227,7 +202,7 @@ async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
     slow.go.set()
     error = TranscodingError("frame 1: oops")
     prepare = lambda item: Conversion(PLAN, item, slow.chunks(error))  # noqa: E731
-    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+    async with outgoing(archive, sendable, prepare) as items:
         item = await anext(items)
         with pytest.raises(UnsendableError, match="frame 1: oops"):
             await item.dataset()
@@ -238,7 +213,7 @@ async def test_a_conversion_that_fails_says_so_when_its_turn_comes():
 async def test_conversions_that_are_given_up_end():
     archive, slow = ManyObjects([2 * PREFETCH] * 5), Slow()
     prepare = lambda item: Conversion(PLAN, item, slow.chunks())  # noqa: E731
-    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+    async with outgoing(archive, sendable, prepare) as items:
         item = await anext(items)
         while slow.at_work < 2:
             await anyio.lowlevel.checkpoint()
@@ -249,6 +224,6 @@ async def test_conversions_that_are_given_up_end():
 async def test_what_its_beginning_shows_cannot_be_sent_is_missing_and_closed():
     archive = ManyObjects([2 * PREFETCH] * 2)
     prepare = lambda item: Missing(item.instance, "does not fit")  # noqa: E731
-    async with outgoing(archive, QUERY, always, sendable, prepare) as items:
+    async with outgoing(archive, sendable, prepare) as items:
         assert [item.reason async for item in items] == ["does not fit"] * 2
     assert archive.opened == 0

@@ -1,7 +1,6 @@
 """Stored objects on their way out: opened and converted one ahead, read in chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Final
 
 import anyio
@@ -15,18 +14,15 @@ from pacs_core.contracts import (
     InstanceNotFoundError,
     ObjectReader,
     Plan,
-    Query,
     StoredInstance,
     TranscodingError,
 )
-from pacs_sop_query_retrieve.streams import closing
 
 PREFETCH: Final = 4 * CHUNK_SIZE
 """Bytes of an object that are read before its turn comes; two objects are in memory at most."""
 
 Chunk = bytes | memoryview
 Stream = AsyncIterable[Chunk]
-Choice = Callable[[StoredInstance], bool]
 Refusal = Callable[[StoredInstance], str]
 
 
@@ -53,8 +49,12 @@ class Outgoing(AsyncIterable[bytes]):
         return self.instance.identity.sop_instance_uid
 
     @property
-    def whole(self) -> bytes | AsyncIterable[bytes]:
-        """The dataset, as bytes if it has been read already."""
+    def size(self) -> int:
+        """Bytes of the dataset."""
+        return self.instance.size - self.instance.dataset_offset
+
+    async def dataset(self) -> bytes | Stream:
+        """Return the dataset, as bytes if it has been read already."""
         return self.head if self.reader is None else self
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -122,6 +122,11 @@ class Conversion:
         As it is stored.
     chunks : async iterator of bytes-like
         What becomes of it.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that have been taken.
     """
 
     def __init__(self, plan: Plan, item: Outgoing, chunks: AsyncIterator[Chunk]) -> None:
@@ -131,6 +136,7 @@ class Conversion:
         self._scope = anyio.CancelScope()
         self._begun = anyio.Event()
         self._first: Chunk = b""
+        self.size = 0
         self._failure: Exception | None = None
 
     @property
@@ -158,7 +164,7 @@ class Conversion:
         finally:
             self._begun.set()
 
-    async def dataset(self) -> Stream:
+    async def dataset(self) -> bytes | Stream:
         """Wait for the first chunk, and return the dataset.
 
         Raises
@@ -172,8 +178,10 @@ class Conversion:
         return self._all()
 
     async def _all(self) -> AsyncIterator[Chunk]:
+        self.size = len(self._first)
         yield self._first
         async for chunk in self._chunks:
+            self.size += len(chunk)
             yield chunk
 
     async def close(self) -> None:
@@ -190,69 +198,52 @@ Item = Outgoing | Missing | Conversion
 Prepare = Callable[[Outgoing], Conversion | Missing | None]
 
 
-def as_stored(_item: Outgoing) -> None:
-    """Convert nothing."""
-
-
 async def _produce(
     archive: Archive,
-    query: Query,
-    is_wanted: Choice,
+    instances: Iterable[StoredInstance],
     refusal: Refusal,
     prepare: Prepare,
     tasks: TaskGroup,
     relay: Relay[Item],
 ) -> None:
-    async with closing(archive.instances(query)) as instances:
-        async for instance in instances:
-            if not is_wanted(instance):
-                continue
-            reason = refusal(instance)
-            item: Item = Missing(instance, reason) if reason else await _load(archive, instance)
-            if isinstance(item, Outgoing) and (prepared := prepare(item)) is not None:
-                if isinstance(prepared, Conversion):
-                    tasks.start_soon(prepared.begin)
-                else:
-                    await item.close()
-                item = prepared
-            try:
-                await relay.give(item)
-            except BaseException:
+    for instance in instances:
+        reason = refusal(instance)
+        item: Item = Missing(instance, reason) if reason else await _load(archive, instance)
+        if isinstance(item, Outgoing) and (prepared := prepare(item)) is not None:
+            if isinstance(prepared, Conversion):
+                tasks.start_soon(prepared.begin)
+            else:
                 await item.close()
-                raise
+            item = prepared
+        try:
+            await relay.give(item)
+        except BaseException:
+            await item.close()
+            raise
     relay.close()
 
 
-@asynccontextmanager
-async def outgoing(
+def read_ahead(
+    tasks: TaskGroup,
     archive: Archive,
-    query: Query,
-    is_wanted: Choice,
+    instances: Iterable[StoredInstance],
     refusal: Refusal,
-    prepare: Prepare = as_stored,
-) -> AsyncIterator[Relay[Item]]:
-    """Open what matches, one object ahead of whoever takes the items and closes them.
+    prepare: Prepare,
+) -> Relay[Item]:
+    """Open instances, one object ahead of whoever takes the items and closes them.
 
     Parameters
     ----------
+    tasks : TaskGroup
+        Where that is done; once it is cancelled, only what was taken is open.
     archive : Archive
-    query : Query
-    is_wanted : callable
-        Whether an instance is one of them.
+    instances : iterable of StoredInstance
     refusal : callable
-        Why its object shall not be opened, if so; asked when its turn to be opened comes.
+        Why an object shall not be opened, if so; asked when its turn to be opened comes.
     prepare : callable
         What converts it, if it is not to be sent as it is stored; that is begun at once. Or why
         it cannot be sent, which its beginning shows.
     """
     relay: Relay[Item] = Relay()
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_produce, archive, query, is_wanted, refusal, prepare, tasks, relay)
-            yield relay
-            tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # The task group is a detail of ours: callers look for the error itself.
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
-        raise
+    tasks.start_soon(_produce, archive, instances, refusal, prepare, tasks, relay)
+    return relay

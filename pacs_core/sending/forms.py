@@ -6,6 +6,7 @@ from typing import Final
 
 from pacs_core.contracts import (
     Action,
+    Form,
     FrameFormat,
     Peer,
     Plan,
@@ -13,23 +14,14 @@ from pacs_core.contracts import (
     Transcoder,
 )
 from pacs_core.dataset import short_name_of
+from pacs_core.sending.read_ahead import Conversion, Missing, Outgoing
 from pacs_core.transcoding import image_in
 from pacs_core.upper_layer import AcceptedContext
-from pacs_sop_query_retrieve.outgoing import (
-    Conversion,
-    Missing,
-    Outgoing,
-    Stream,
-    UnsendableError,
-)
 
 logger = logging.getLogger(__name__)
 
-Pair = tuple[str, str]
-"""SOP class and transfer syntax: what a presentation context must offer."""
 
-
-def pair_of(instance: StoredInstance) -> Pair:
+def form_of(instance: StoredInstance) -> Form:
     """Return the form in which an instance is stored."""
     return instance.identity.sop_class_uid, instance.transfer_syntax_uid
 
@@ -58,9 +50,9 @@ class Forms:
         self._transcoder = transcoder
         self._peer = peer
         self._destination = destination
-        self._contexts: dict[Pair, int] = {}
+        self._contexts: dict[Form, int] = {}
         self._accepted: dict[str, list[str]] = {}
-        self._plans: dict[Pair, Plan] = {}
+        self._plans: dict[Form, Plan] = {}
         self._logged: set[tuple[str, Plan]] = set()
         for context in contexts:
             self._contexts[context.abstract_syntax, context.transfer_syntax] = context.id
@@ -68,10 +60,10 @@ class Forms:
 
     def plan(self, instance: StoredInstance) -> Plan:
         """Return what becomes of an instance."""
-        pair = pair_of(instance)
-        plan = self._plans.get(pair)
+        form = form_of(instance)
+        plan = self._plans.get(form)
         if plan is None:
-            plan = self._plans[pair] = self._planned(*pair)
+            plan = self._plans[form] = self._planned(*form)
         return plan
 
     def refusal(self, instance: StoredInstance) -> str:
@@ -88,27 +80,12 @@ class Forms:
         plan = self.plan(item.instance)
         if plan.encoder:
             image = image_in(item.head, item.transfer_syntax_uid)
-            plan = self._planned(*pair_of(item.instance), image)
+            plan = self._planned(*form_of(item.instance), image)
         if plan.action is Action.PASS_THROUGH:
             return None
         if plan.action is Action.REFUSE:
             return Missing(item.instance, plan.reason)
         return Conversion(plan, item, self._transcoder.transcode(plan, item))
-
-    async def dataset(self, conversion: Conversion) -> Stream:
-        """Return the dataset of an instance that is being converted.
-
-        Raises
-        ------
-        UnsendableError
-            It cannot be converted.
-        """
-        try:
-            return await conversion.dataset()
-        except UnsendableError as error:
-            uid = conversion.instance.identity.sop_instance_uid
-            logger.warning("%s is not sent to %s: %s", uid, self._destination, error)
-            raise
 
     def _planned(
         self, sop_class_uid: str, transfer_syntax_uid: str, image: FrameFormat | None = None

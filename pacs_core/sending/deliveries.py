@@ -1,0 +1,208 @@
+"""Reads ahead, plans, associates, stores one by one.
+
+Two tasks work ahead of the caller who takes the results: one reads the instances in portions, one
+opens objects and has them converted. A third holds the association. The C-STORE itself is done in
+the caller's task, when it asks for the next result: nothing is sent that nobody asked for, and
+results follow each other as fast as the caller takes them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Collection, Iterable
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import frozen
+
+from pacs_core.concurrency import Relay
+from pacs_core.contracts import (
+    Archive,
+    AssociationError,
+    AuditTrail,
+    Connector,
+    Form,
+    Instances,
+    NodeSettings,
+    Operation,
+    Origin,
+    Participant,
+    ParticipantRole,
+    Peer,
+    Sent,
+    Transcoder,
+)
+from pacs_core.sending.batches import Batch, ContextPlan, Portion, read_portions
+from pacs_core.sending.destinations import (
+    Destination,
+    NothingAllowed,
+    Remote,
+    Requestor,
+    Unreachable,
+)
+from pacs_core.sending.held_association import HeldAssociation
+from pacs_core.sending.read_ahead import read_ahead
+from pacs_core.sending.transfers import Transfers
+
+
+@frozen
+class Means:
+    """What a node sends with."""
+
+    settings: NodeSettings
+    archive: Archive
+    transcoder: Transcoder
+    connector: Connector
+    audit: AuditTrail
+
+
+class Delivery(ABC):
+    """One call of a sender.
+
+    Parameters
+    ----------
+    means : Means
+    tasks : TaskGroup
+        For what is done ahead; cancelled after :meth:`close`.
+    instances : iterable or async iterable of StoredInstance
+    """
+
+    def __init__(self, means: Means, tasks: TaskGroup, instances: Instances) -> None:
+        self._means = means
+        self._tasks = tasks
+        self._instances = instances
+        self._transfers: Transfers | None = None
+
+    async def results(self) -> AsyncGenerator[Sent, None]:
+        """Send instances, each when its result is asked for."""
+        portions: Relay[Portion] = Relay()
+        self._tasks.start_soon(read_portions, self._instances, portions)
+        async for portion in portions:
+            for batch in self._divide(portion):
+                destination = await self._destination(batch)
+                items = read_ahead(
+                    self._tasks,
+                    self._means.archive,
+                    batch.instances,
+                    destination.refusal,
+                    destination.conversion,
+                )
+                async for item in items:
+                    sent = await destination.store(item)
+                    if self._transfers is not None:
+                        await self._transfers.add(sent)
+                    yield sent
+
+    @abstractmethod
+    def _divide(self, portion: Portion) -> Iterable[Batch]:
+        """Divide instances into what one destination takes."""
+
+    @abstractmethod
+    async def _destination(self, batch: Batch) -> Destination:
+        """Return where instances are sent."""
+
+    async def close(self) -> None:
+        """Record what was sent."""
+        transfers, self._transfers = self._transfers, None
+        if transfers is not None:
+            with anyio.CancelScope(shield=True):
+                await transfers.record()
+
+    def _own_part(self, *, is_requestor: bool) -> Participant:
+        settings = self._means.settings
+        return Participant(
+            settings.ae_title, ParticipantRole.SOURCE, is_requestor, host=settings.host
+        )
+
+
+class RequestorDelivery(Delivery):
+    """Sends to the requestor of an operation, on its association."""
+
+    def __init__(
+        self, means: Means, tasks: TaskGroup, instances: Instances, operation: Operation
+    ) -> None:
+        super().__init__(means, tasks, instances)
+        origin = operation.association.origin
+        title = origin.calling_ae_title
+        self._requestor = Requestor(operation, means.transcoder, means.settings.peer(title))
+        receiver = Participant(title, ParticipantRole.DESTINATION, True, host=origin.host)
+        participants = (self._own_part(is_requestor=False), receiver)
+        self._transfers = Transfers(means.audit, origin, participants)
+
+    def _divide(self, portion: Portion) -> Iterable[Batch]:
+        return [Batch(portion, frozenset())]
+
+    async def _destination(self, batch: Batch) -> Destination:
+        return self._requestor
+
+
+class PeerDelivery(Delivery):
+    """Sends to a peer, on associations of its own."""
+
+    def __init__(
+        self,
+        means: Means,
+        tasks: TaskGroup,
+        instances: Instances,
+        peer: Peer,
+        *,
+        forms: Collection[Form],
+        priority: int,
+        move_originator: tuple[str, int] | None,
+    ) -> None:
+        super().__init__(means, tasks, instances)
+        self._peer = peer
+        self._plan = ContextPlan(means.transcoder, peer, forms)
+        self._priority = priority
+        self._move_originator = move_originator
+        self._held: HeldAssociation | None = None
+        self._proposed: frozenset[Form] = frozenset()
+        self._current: Destination = NothingAllowed(peer)
+
+    def _divide(self, portion: Portion) -> Iterable[Batch]:
+        return self._plan.divide(portion, self._proposed)
+
+    async def _destination(self, batch: Batch) -> Destination:
+        """Return the destination at hand if it does, or another."""
+        if batch.contexts <= self._proposed or self._current.reason:
+            return self._current
+        await self.close()
+        proposals = self._plan.proposals(batch.contexts)
+        self._held = HeldAssociation()
+        connection = self._means.connector.connect(self._peer, proposals)
+        self._tasks.start_soon(self._held.hold, connection)
+        try:
+            association = await self._held.opened()
+        except AssociationError as error:
+            self._current = Unreachable(str(self._peer), str(error))
+            self._begin_account(self._origin())
+            return self._current
+        self._proposed = frozenset((p.abstract_syntax, p.transfer_syntaxes[0]) for p in proposals)
+        self._current = Remote(
+            association,
+            self._means.transcoder,
+            self._peer,
+            self._priority,
+            self._move_originator,
+        )
+        self._begin_account(association.info.origin)
+        return self._current
+
+    def _origin(self) -> Origin:
+        peer = self._peer
+        return Origin(
+            "DIMSE", self._means.settings.ae_title, peer.ae_title, host=peer.host, port=peer.port
+        )
+
+    def _begin_account(self, origin: Origin) -> None:
+        peer = self._peer
+        receiver = Participant(peer.ae_title, ParticipantRole.DESTINATION, host=peer.host)
+        participants = (self._own_part(is_requestor=True), receiver)
+        self._transfers = Transfers(self._means.audit, origin, participants)
+
+    async def close(self) -> None:
+        """Release the association, and record what was sent on it."""
+        held, self._held = self._held, None
+        try:
+            if held is not None:
+                await held.leave()
+        finally:
+            await super().close()

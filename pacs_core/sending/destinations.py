@@ -1,0 +1,180 @@
+"""Where instances go: a peer on an association of this node's, or a requestor on its own."""
+
+import logging
+from abc import ABC, abstractmethod
+
+from pacs_core.contracts import (
+    AssociationError,
+    Operation,
+    Peer,
+    RequestedAssociation,
+    Sent,
+    StoredInstance,
+    Transcoder,
+    TranscodingError,
+)
+from pacs_core.dimse import Priority, Status, StatusCategory, category, describe
+from pacs_core.sending.forms import Forms
+from pacs_core.sending.read_ahead import Conversion, Item, Missing, Outgoing, UnsendableError
+
+logger = logging.getLogger(__name__)
+
+
+class Destination(ABC):
+    """Takes instances one by one.
+
+    Attributes
+    ----------
+    name : str
+        For logs.
+    forms : Forms
+        In which it takes them.
+    reason : str
+        Why it takes nothing more; empty if it does.
+    """
+
+    name: str
+    forms: Forms
+    reason: str = ""
+
+    def refusal(self, instance: StoredInstance) -> str:
+        """Return why an instance cannot be sent; nothing if it can."""
+        return self.reason or self.forms.refusal(instance)
+
+    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+        """Return what becomes of an instance; None if it is sent as it is stored."""
+        return self.forms.conversion(item)
+
+    async def store(self, item: Item) -> Sent:
+        """Send what was read ahead, and release it; return what became of it."""
+        try:
+            if isinstance(item, Missing):
+                return self._failed(item.instance, item.reason)
+            return await self._store(item)
+        except UnsendableError as error:
+            uid = item.instance.identity.sop_instance_uid
+            logger.warning("%s is not sent to %s: %s", uid, self.name, error)
+            return self._failed(item.instance, _cause(error))
+        finally:
+            await item.close()
+
+    def _failed(self, instance: StoredInstance, reason: str) -> Sent:
+        lost = bool(self.reason)
+        return Sent(instance, Status.PROCESSING_FAILURE, self.reason or reason, peer_failed=lost)
+
+    async def _store(self, item: Outgoing | Conversion) -> Sent:
+        answer = await self._c_store(item)
+        if answer is None:
+            return self._failed(item.instance, "")
+        status, comment = answer
+        reason = ""
+        if category(status) is not StatusCategory.SUCCESS:
+            reason = f"C-STORE was answered {describe(status)}" + (comment and f" ({comment})")
+        uid, syntax = item.sop_instance_uid, item.transfer_syntax_uid
+        return Sent(item.instance, status, reason, uid, syntax, item.size)
+
+    @abstractmethod
+    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str] | None:
+        """Send an instance and return status and comment; None if :attr:`reason` says why not.
+
+        Raises
+        ------
+        UnsendableError
+            It cannot be converted; nothing of it was sent.
+        """
+
+
+class Requestor(Destination):
+    """The requestor of an operation, on its own association.
+
+    Sub-operations go into contexts in which it took the SCP role (PS3.4 C.4.3.2.1).
+    """
+
+    def __init__(self, operation: Operation, transcoder: Transcoder, peer: Peer | None) -> None:
+        self.name = operation.association.origin.calling_ae_title
+        contexts = [each for each in operation.association.contexts.values() if each.scp]
+        self.forms = Forms(transcoder, contexts, peer, self.name)
+        self._operation = operation
+
+    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str]:
+        dataset = await item.dataset()
+        status = await self._operation.c_store(
+            self.forms.context_id(item),
+            item.instance.identity.sop_class_uid,
+            item.sop_instance_uid,
+            dataset,
+        )
+        return status, ""
+
+
+class Remote(Destination):
+    """A peer, on an association of this node's.
+
+    Once the association has ended nothing more is taken.
+    """
+
+    def __init__(
+        self,
+        association: RequestedAssociation,
+        transcoder: Transcoder,
+        peer: Peer,
+        priority: int = Priority.MEDIUM,
+        move_originator: tuple[str, int] | None = None,
+    ) -> None:
+        self.name = str(peer)
+        self.association = association
+        contexts = [context for context in association.contexts.values() if context.scu]
+        self.forms = Forms(transcoder, contexts, peer, self.name)
+        self._priority = priority
+        self._originator = move_originator
+
+    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str] | None:
+        dataset = await item.dataset()
+        identity = item.instance.identity
+        try:
+            response = await self.association.c_store(
+                identity.sop_class_uid,
+                item.sop_instance_uid,
+                dataset,
+                context_id=self.forms.context_id(item),
+                priority=self._priority,
+                move_originator=self._originator,
+            )
+        except (AssociationError, OSError, TranscodingError) as error:
+            # A dataset that breaks off takes its association with it.
+            self.reason = str(error)
+            logger.warning("%s was not sent to %s: %s", identity.sop_instance_uid, self.name, error)
+            return None
+        status = Status.PROCESSING_FAILURE if response.status is None else response.status
+        return status, response.error_comment or ""
+
+
+class Unreachable(Destination):
+    """A peer that no association can be made with: every instance fails."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+
+    async def _c_store(self, item: Outgoing | Conversion) -> None:
+        """Fail."""
+
+
+class NothingAllowed(Destination):
+    """A peer of which the configuration says that it is sent no form of these instances."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.name = str(peer)
+
+    def refusal(self, instance: StoredInstance) -> str:
+        """Take nothing."""
+        return f"the configuration of {self.name} excludes every form there is"
+
+    async def _c_store(self, item: Outgoing | Conversion) -> None:
+        """Fail."""
+
+
+def _cause(error: UnsendableError) -> str:
+    """Return the cause without what it foiled: Error Comment has room for 64 characters."""
+    failure = error.__cause__ or error
+    return str(failure.__cause__ or failure)
