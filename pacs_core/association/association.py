@@ -249,8 +249,9 @@ class Association(RequestedAssociation):
         return self._converse(command, identifier)
 
     # --- DIMSE-N (PS3.7 §10)
+    # (mypy takes an optional constrained type variable for another than itself.)
 
-    async def n_event_report(
+    async def n_event_report(  # type: ignore[override]
         self,
         sop_class_uid: str,
         sop_instance_uid: str,
@@ -263,7 +264,7 @@ class Association(RequestedAssociation):
         command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
         return await self._exchange(command, information, negotiated_as or sop_class_uid)
 
-    async def n_create(
+    async def n_create(  # type: ignore[override]
         self,
         sop_class_uid: str,
         sop_instance_uid: str | None = None,
@@ -329,7 +330,7 @@ class Association(RequestedAssociation):
         command = _request(CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid)
         return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
 
-    async def n_action(
+    async def n_action(  # type: ignore[override]
         self,
         sop_class_uid: str,
         sop_instance_uid: str,

@@ -184,7 +184,7 @@ def test_moves_to_one_destination_take_turns(pacs_process, tmp_path):
     node = pacs_process(
         {
             "peers": {"viewer": {"ae_title": "VIEWER", "host": "127.0.0.1", "port": viewer.port}},
-            "plugin": {"sop-query-retrieve": {"associations_per_destination": 1}},
+            "network": {"max_associations_per_peer": 1},
         }
     )
     keys = {
