@@ -8,6 +8,7 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.lifespan import Lifespan, StartError
 from pacs_core.contracts import (
     CapabilityDescriptor,
+    ChangeConsumerDescriptor,
     Component,
     EventHandlerDescriptor,
     Node,
@@ -18,7 +19,11 @@ from pacs_core.contracts import (
 from pacs_core.plugins import Fault, PluginRecord, PluginState
 
 RequiringDescriptor = (
-    CapabilityDescriptor | EventHandlerDescriptor | ServiceDescriptor | ServiceProviderDescriptor
+    CapabilityDescriptor
+    | ChangeConsumerDescriptor
+    | EventHandlerDescriptor
+    | ServiceDescriptor
+    | ServiceProviderDescriptor
 )
 
 

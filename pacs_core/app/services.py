@@ -26,6 +26,7 @@ from attrs import define, field
 from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.components import create_with_required, start_capabilities
+from pacs_core.app.consumers import consumer_services, warn_of_unknown_consumers
 from pacs_core.app.lifespan import Lifespan, StartError
 from pacs_core.association import bind_sockets
 from pacs_core.contracts import (
@@ -127,6 +128,7 @@ class ServiceRunner:
         PluginError
             One did not start that the node was configured not to do without.
         """
+        await warn_of_unknown_consumers(self.assembly, self.opened)
         for record, descriptor in self._in_order():
             sockets = self.sockets.get(descriptor.name, ())
             await start_capabilities(
@@ -158,7 +160,9 @@ class ServiceRunner:
 
     def _in_order(self) -> list[tuple[PluginRecord, ServiceDescriptor]]:
         """Return the services that take part, each after those that it names."""
-        entries = {d.name: (r, d) for r, d in self.assembly.registry.active(ServiceDescriptor)}
+        services = self.assembly.registry.active(ServiceDescriptor)
+        consumers = consumer_services(self.assembly, self.opened)
+        entries = {d.name: (r, d) for r, d in chain(services, consumers)}
         graph = {name: set(d.after) & entries.keys() for name, (_, d) in entries.items()}
         while True:
             try:

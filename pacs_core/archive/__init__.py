@@ -4,6 +4,7 @@ from pacs_core.archive.archive import NodeArchive
 from pacs_core.archive.aside import Aside, NotSetAsideError, SetAside
 from pacs_core.archive.audit_trail import NodeAuditTrail
 from pacs_core.archive.comparison import compare
+from pacs_core.archive.consumers import ConsumerService
 from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.damage import object_damage
 from pacs_core.archive.events import EventDispatcher
@@ -16,13 +17,17 @@ from pacs_core.archive.maintenance import (
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
 from pacs_core.archive.space import SpaceSettings, SpaceWatch, release_reserve
+from pacs_core.archive.study_watch import STUDY_QUIET_TIME, STUDY_WATCH, StudyWatch
 from pacs_core.archive.survey import Difference, DifferenceKind
 from pacs_core.contracts import Durability
 
 __all__ = [
     "FLUSH_BYTES",
     "FLUSH_INTERVAL",
+    "STUDY_QUIET_TIME",
+    "STUDY_WATCH",
     "Aside",
+    "ConsumerService",
     "ContentCheck",
     "Difference",
     "DifferenceKind",
@@ -37,6 +42,7 @@ __all__ = [
     "SetAside",
     "SpaceSettings",
     "SpaceWatch",
+    "StudyWatch",
     "VerifyReads",
     "compare",
     "find_gap",

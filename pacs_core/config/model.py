@@ -11,6 +11,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 from pacs_core.archive import (
     FLUSH_BYTES,
     FLUSH_INTERVAL,
+    STUDY_QUIET_TIME,
     DuplicatePolicy,
     Durability,
     SpaceSettings,
@@ -96,6 +97,9 @@ class ArchiveConfig:
         What `pacs serve` does when the index is missing, empty or half built while the store has
         objects: ``"refuse"`` to start, or ``"serve"`` what it has. Then every answer to a query
         or retrieval says that it may be incomplete, by its status.
+    study_quiet_time : float
+        Seconds without a change after which a study counts as complete, for plugins that consume
+        changes of studies.
     """
 
     store: str | None = None
@@ -107,6 +111,7 @@ class ArchiveConfig:
     verify_reads: VerifyReads = VerifyReads.ALWAYS
     space: SpaceSettings = field(factory=SpaceSettings)
     incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
+    study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
 
 
 @frozen

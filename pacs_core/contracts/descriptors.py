@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from pacs_core.contracts.access import AssociationObserver, Authenticator, Authorizer
 from pacs_core.contracts.audit import AuditSink
+from pacs_core.contracts.changes import INSTANCE_CHANGES, ChangeConsumer, ChangeKind
 from pacs_core.contracts.codec import Codec
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.events import EventHandler
@@ -194,6 +195,34 @@ class EventHandlerDescriptor:
 
 
 @frozen
+class ChangeConsumerDescriptor:
+    """A consumer of the changes that the index keeps.
+
+    Attributes
+    ----------
+    name : str
+        Its cursor is kept under this name: do not change it.
+    create : callable
+    kinds : frozenset of ChangeKind
+        What it is told of.
+    begin : ``"now"`` or ``"all"``
+        What a consumer is told that the index does not know yet: what changes from now on, or
+        first of every instance that is there, as ``ADDED``, ordered by study.
+    batch : int
+        At most so many changes are handed over together; as many may come again after a crash.
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
+    """
+
+    name: str
+    create: Callable[[Node], ChangeConsumer]
+    kinds: frozenset[ChangeKind] = INSTANCE_CHANGES
+    begin: Literal["now", "all"] = "now"
+    batch: int = 64
+    requires: Interfaces = ()
+
+
+@frozen
 class AccessDescriptor:
     """Parts that guard or watch associations; None for those that a plugin does not have.
 
@@ -240,6 +269,7 @@ Descriptor = (
     | CodecDescriptor
     | AuditSinkDescriptor
     | EventHandlerDescriptor
+    | ChangeConsumerDescriptor
     | AccessDescriptor
     | CliCommandDescriptor
 )

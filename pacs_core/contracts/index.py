@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from attrs import frozen
 
+from pacs_core.contracts.changes import ChangeLog
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.conflicts import Conflict
 from pacs_core.contracts.durability import Durability
@@ -65,6 +66,14 @@ class Index(Component, ABC):
 
     shared: bool = False
     """Whether many processes may use the same index at once."""
+
+    @property
+    def change_log(self) -> ChangeLog | None:
+        """The changes that this index keeps; None if it keeps none.
+
+        Then no change consumer runs with it: each is refused with its plugin.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
     CapabilityDescriptor,
+    ChangeConsumerDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
     EventHandlerDescriptor,
@@ -337,6 +338,38 @@ def pacs_event_handlers(setup: Setup) -> Sequence[EventHandlerDescriptor]:
         @hookimpl
         def pacs_event_handlers(setup: Setup) -> list[EventHandlerDescriptor]:
             return [EventHandlerDescriptor("counter", lambda node: Counter())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_change_consumers(setup: Setup) -> Sequence[ChangeConsumerDescriptor]:
+    """Return change consumers: who must hear of every change, whatever is killed when.
+
+    Example
+    -------
+    ::
+
+        from collections.abc import Sequence
+
+        from pacs_core.contracts import (
+            Change, ChangeConsumer, ChangeConsumerDescriptor, ChangeKind, Node, Setup,
+        )
+        from pacs_core.plugins import hookimpl
+
+        class Forwarder(ChangeConsumer):
+            def __init__(self, node: Node) -> None:
+                self.node = node
+                self.forwarded: list[str] = []
+
+            async def handle(self, changes: Sequence[Change]) -> None:
+                for change in changes:
+                    if change.instance and change.kind is not ChangeKind.REMOVED:
+                        self.forwarded.append(change.instance.key)
+
+        @hookimpl
+        def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
+            return [ChangeConsumerDescriptor("forwarder", Forwarder)]
     """
     raise NotImplementedError
 

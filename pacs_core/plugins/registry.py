@@ -10,6 +10,7 @@ from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
     CapabilityDescriptor,
+    ChangeConsumerDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
     Descriptor,
@@ -43,6 +44,7 @@ KINDS = (
     Kind("codec", "pacs_codecs", CodecDescriptor),
     Kind("audit sink", "pacs_audit_sinks", AuditSinkDescriptor),
     Kind("event handler", "pacs_event_handlers", EventHandlerDescriptor),
+    Kind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
     Kind("access", "pacs_access", AccessDescriptor),
     Kind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
 )

@@ -26,6 +26,7 @@ from pacs_core.contracts import (
     UidList,
 )
 from pacs_core.dataset import tag_of
+from pacs_core.testing.index_changes import IndexChanges
 from pacs_core.testing.index_conflicts import IndexConflicts
 from pacs_core.testing.index_harness import (
     MR,
@@ -61,6 +62,7 @@ class IndexContract(
     IndexHeaders,
     IndexConflicts,
     IndexRestrictions,
+    IndexChanges,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import define, field
 
 from pacs_core.contracts import (
+    ChangeKind,
     Conflict,
     ConflictKind,
     IndexResult,
@@ -21,6 +22,7 @@ from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
 from pacs_index_sqlite.clashes import Clashes
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
 from pacs_index_sqlite.locations import ABOVE, locate
+from pacs_index_sqlite.outbox import Outbox
 from pacs_index_sqlite.rows import RowMaker, insertion
 from pacs_index_sqlite.unicode import representable_record
 
@@ -68,6 +70,7 @@ class Changes:
     _known: OrderedDict[tuple[str, str], tuple[Place, tuple[object, ...]]] = field(
         factory=OrderedDict
     )
+    outbox: Outbox = field(init=False)
     _clashes: Clashes = field(init=False)
     _studies: Headers = field(init=False)
     _series: Headers = field(init=False)
@@ -77,6 +80,7 @@ class Changes:
     _insert_instance: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.outbox = Outbox(self._connection)
         self._clashes = Clashes(self._connection)
         self._studies = headers_of(self._connection, self._catalog, Level.STUDY)
         self._series = headers_of(self._connection, self._catalog, Level.SERIES)
@@ -101,6 +105,12 @@ class Changes:
 
         With `unflushed`, note that its object is not on disk yet.
         """
+        result = self._add_representable(record, unflushed)
+        if self.outbox.active and result.existing is None:
+            self.outbox.note(ChangeKind.ADDED, record.instance)
+        return result
+
+    def _add_representable(self, record: InstanceRecord, unflushed: bool = False) -> IndexResult:
         try:
             return self._add(record, unflushed)
         except UnicodeEncodeError:
@@ -247,6 +257,12 @@ class Changes:
 
     def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance, and what it leaves empty."""
+        found = self._remove(path)
+        if self.outbox.active and found is not None:
+            self.outbox.note(ChangeKind.REMOVED, found)
+        return found
+
+    def _remove(self, path: InstancePath) -> StoredInstance | None:
         found = locate(self._connection, path)
         if found is None:
             return None
@@ -281,8 +297,11 @@ class Changes:
 
     def replace(self, record: InstanceRecord) -> IndexResult:
         """Put an instance in the place of the one that has its path."""
-        replaced = self.remove(record.instance.identity.path)
-        conflicts = self.add(record).conflicts
+        replaced = self._remove(record.instance.identity.path)
+        conflicts = self._add_representable(record).conflicts
+        if self.outbox.active:
+            kind = ChangeKind.ADDED if replaced is None else ChangeKind.REPLACED
+            self.outbox.note(kind, record.instance)
         if replaced is not None:
             series = replaced.identity.series_instance_uid
             conflicts = tuple(

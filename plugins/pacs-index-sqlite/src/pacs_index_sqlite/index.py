@@ -1,6 +1,7 @@
 """The index."""
 
 import logging
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from pacs_index_sqlite.errors import (
 )
 from pacs_index_sqlite.locations import BATCH, unflushed_after
 from pacs_index_sqlite.opened import OpenIndex, open_connections
+from pacs_index_sqlite.outbox import Outbox, Row, SqliteChangeLog
 from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
     Fetch,
@@ -76,6 +78,7 @@ class SqliteIndex(Index):
         self._wanted = frozenset(self._catalog.attributes)
         self._in_use: OpenIndex | None = None
         self._opening = Lock()
+        self._change_log = SqliteChangeLog(self._write_outbox, self._read)
 
     async def start(self) -> None:
         """Open or create the file, and bring it to the present schema."""
@@ -181,12 +184,28 @@ class SqliteIndex(Index):
 
     async def is_empty(self) -> bool:
         """Tell whether there is no instance."""
-        return not await self._read("SELECT 1 FROM instance LIMIT 1")
+        return not await self._read_all("SELECT 1 FROM instance LIMIT 1")
 
-    async def _read(self, statement: str) -> list[Any]:
+    async def _read_all(self, statement: str) -> list[Any]:
         """Return all rows of a statement."""
+        return await self._read(lambda connection: connection.execute(statement).fetchall())
+
+    async def _read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         opened = await self._current()
-        return await opened.readers.run(lambda found: found.execute(statement).fetchall())
+        return await opened.readers.run(work)
+
+    @property
+    def change_log(self) -> SqliteChangeLog:
+        """The changes kept for consumers."""
+        return self._change_log
+
+    async def _write_outbox(self, work: Callable[[Outbox], Result]) -> Result:
+        # What a power failure takes of this is done again.
+        return await self._change(lambda changes: work(changes.outbox), Durability.WRITE_BEHIND)
+
+    async def take_over(self, table: str, rows: list[Row]) -> None:
+        """Put rows of the index before this one into a table that is kept for consumers."""
+        await self._change(lambda changes: changes.outbox.take_over(table, rows))
 
     async def gap(self) -> str:
         """Return why instances may be lacking, see :meth:`Index.gap`; read in this thread."""
@@ -202,7 +221,7 @@ class SqliteIndex(Index):
         """Check the file's structure, and that its tables and their indexes agree."""
         checks = ("PRAGMA integrity_check(100)", "PRAGMA foreign_key_check")
         try:
-            whole, orphans = [await self._read(check) for check in checks]
+            whole, orphans = [await self._read_all(check) for check in checks]
         except CorruptIndexError as error:
             return [str(error)]
         found = [f"the index {self._path}: {text}" for (text,) in whole if text != "ok"]

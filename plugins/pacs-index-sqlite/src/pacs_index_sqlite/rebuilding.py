@@ -25,6 +25,7 @@ from pacs_core.contracts import IndexRebuild, InstancePath, StoredInstance
 from pacs_index_sqlite.errors import SqliteIndexError
 from pacs_index_sqlite.files import ACCOMPANYING, sync_directory
 from pacs_index_sqlite.locations import ABOVE, locate
+from pacs_index_sqlite.outbox import Row, kept
 
 if TYPE_CHECKING:
     from pacs_index_sqlite.index import SqliteIndex
@@ -125,6 +126,10 @@ class Predecessor:
         )
         return [InstancePath(*row) for row in found]
 
+    def kept(self) -> Iterator[tuple[str, list[Row]]]:
+        """Iterate over what is kept for consumers: tables, and some of their rows."""
+        yield from kept(self._connection)
+
     def close(self) -> None:
         """Let others write again. If this stays the index in use, it notes nothing any more."""
         with suppress(sqlite3.Error):
@@ -167,6 +172,8 @@ class SqliteRebuild(IndexRebuild):
                 if len(found) <= _FEW:
                     break
             await self.index.note_unflushed(self.predecessor.unflushed())
+            for table, rows in self.predecessor.kept():
+                await self.index.take_over(table, rows)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in _NO_DAMAGE:
                 raise

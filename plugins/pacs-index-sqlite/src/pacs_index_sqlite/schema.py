@@ -14,6 +14,7 @@ from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.clashes import DEMOGRAPHICS
 from pacs_index_sqlite.errors import NewerSchemaError
 from pacs_index_sqlite.migration import keep_whole_paths
+from pacs_index_sqlite.outbox import create_tables as keep_changes
 from pacs_index_sqlite.zones import note_zones
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ STEPS: tuple[Step, ...] = (
     _keep_digests,
     note_zones,
     keep_whole_paths,
+    keep_changes,
 )
 """Step n takes a file from version n to n + 1. Append only."""
 

@@ -118,6 +118,7 @@ class Writer:
             return False, None
         try:
             self._files.check()
+            self._changes.outbox.begin()
             result = work(self._changes)
             self._connection.execute("COMMIT")
         except Exception:
@@ -194,6 +195,7 @@ class Writer:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 self._files.check()
+                self._changes.outbox.begin()
                 return
 
     def _synchronize(self, needed: int) -> None:

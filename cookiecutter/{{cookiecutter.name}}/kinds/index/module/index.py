@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from anyio.lowlevel import checkpoint
 from attrs import evolve
 from pacs_core.contracts import (
+    ChangeKind,
     Conflict,
     Durability,
     Index,
@@ -17,6 +18,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import Attributes, Value
+from pacs_core.testing.memory_changes import MemoryChangeLog
 from pacs_core.testing.memory_entities import Entities, Path, header_of
 
 from {{ cookiecutter.__package }}.catalog import Catalog
@@ -37,6 +39,15 @@ class MemoryIndex(Index):
         self._headers: Counter[Path] = Counter()
         self._uids: Counter[str] = Counter()
         self._unflushed: set[InstancePath] = set()
+        self._change_log = MemoryChangeLog(self._has_study)
+
+    @property
+    def change_log(self) -> MemoryChangeLog:
+        """See base."""
+        return self._change_log
+
+    def _has_study(self, study_instance_uid: str) -> bool:
+        return any(path.study_instance_uid == study_instance_uid for path in self._records)
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -56,6 +67,7 @@ class MemoryIndex(Index):
         if path in self._records:
             return IndexResult(self._records[path].instance)
         conflicts = self._put(record)
+        self._change_log.note_instance(ChangeKind.ADDED, record.instance)
         if durability is Durability.WRITE_BEHIND:
             self._unflushed.add(path)
         return IndexResult(None, conflicts)
@@ -76,12 +88,18 @@ class MemoryIndex(Index):
         """See base."""
         await checkpoint()
         former = self._take(record.instance.identity.path)
-        return IndexResult(former, self._put(record))
+        conflicts = self._put(record)
+        kind = ChangeKind.REPLACED if former else ChangeKind.ADDED
+        self._change_log.note_instance(kind, record.instance)
+        return IndexResult(former, conflicts)
 
     async def remove(self, path: InstancePath) -> StoredInstance | None:
         """See base."""
         await checkpoint()
-        return self._take(path)
+        removed = self._take(path)
+        if removed is not None:
+            self._change_log.note_instance(ChangeKind.REMOVED, removed)
+        return removed
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """See base."""

@@ -7,6 +7,7 @@ from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from pacs_core.contracts import (
+    ChangeKind,
     Conflict,
     Durability,
     Index,
@@ -18,6 +19,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import Attributes, Value
+from pacs_core.testing.memory_changes import MemoryChangeLog
 from pacs_core.testing.memory_entities import Entities, Path, header_of
 from pacs_memory_archive.attributes import KEPT, SEARCHABLE, WANTED
 
@@ -30,6 +32,15 @@ class MemoryIndex(Index):
         self._headers: Counter[Path] = Counter()
         self._uids: Counter[str] = Counter()
         self._unflushed: set[InstancePath] = set()
+        self._change_log = MemoryChangeLog(self._has_study)
+
+    @property
+    def change_log(self) -> MemoryChangeLog:
+        """See base."""
+        return self._change_log
+
+    def _has_study(self, study_instance_uid: str) -> bool:
+        return any(path.study_instance_uid == study_instance_uid for path in self._records)
 
     @property
     def wanted_tags(self) -> frozenset[int]:
@@ -49,6 +60,7 @@ class MemoryIndex(Index):
         if path in self._records:
             return IndexResult(self._records[path].instance)
         conflicts = self._put(record)
+        self._change_log.note_instance(ChangeKind.ADDED, record.instance)
         if durability is Durability.WRITE_BEHIND:
             self._unflushed.add(path)
         return IndexResult(None, conflicts)
@@ -69,12 +81,18 @@ class MemoryIndex(Index):
         """Add an instance, in place of another if need be."""
         await checkpoint()
         former = self._take(record.instance.identity.path)
-        return IndexResult(former, self._put(record))
+        conflicts = self._put(record)
+        kind = ChangeKind.REPLACED if former else ChangeKind.ADDED
+        self._change_log.note_instance(kind, record.instance)
+        return IndexResult(former, conflicts)
 
     async def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance."""
         await checkpoint()
-        return self._take(path)
+        removed = self._take(path)
+        if removed is not None:
+            self._change_log.note_instance(ChangeKind.REMOVED, removed)
+        return removed
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path."""

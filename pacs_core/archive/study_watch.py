@@ -1,0 +1,81 @@
+"""Studies that are complete: no instance has come or gone for some time.
+
+The watch reads changes like any consumer, and writes what it derives into the same log, where it
+is in order with the changes of instances. Its cursor stays before the last change of every
+study that is not quiet yet; so after a crash it reads those again, and knows as much as before.
+What it writes twice the index does not: a study is complete as of a certain change, once.
+"""
+
+import time
+from collections import OrderedDict
+from typing import Final
+
+import anyio
+
+from pacs_core.archive.consumers import LOOK_AGAIN
+from pacs_core.contracts import STUDY_CHANGES, Change, ChangeKind, ChangeLog, Service, Started
+
+STUDY_WATCH: Final = "pacs-core-study-watch"
+"""The name of its cursor."""
+STUDY_QUIET_TIME: Final = 60.0
+"""Seconds without a change after which a study is complete."""
+_BATCH: Final = 512
+
+
+class StudyWatch(Service):
+    """Writes into the log of changes which studies are complete, and which are no more.
+
+    Parameters
+    ----------
+    changes : ChangeLog
+    quiet_time : float
+        Seconds without a change after which a study is complete.
+    """
+
+    def __init__(self, changes: ChangeLog, quiet_time: float) -> None:
+        self._changes = changes
+        self._quiet_time = quiet_time
+        # The last change of each study that is not quiet, the earliest first.
+        self._busy: OrderedDict[str, Change] = OrderedDict()
+
+    async def start(self) -> None:
+        """Take the cursor."""
+        self._cursor = await self._changes.follow(STUDY_WATCH)
+
+    async def run(self, started: Started) -> None:
+        """Watch until cancelled."""
+        started()
+        done = read = self._cursor.sequence
+        while True:
+            found = await self._changes.changes(read, _BATCH)
+            for change in found:
+                await self._take(change)
+                read = change.sequence
+            if len(found) < _BATCH:  # or else there may be later changes of a study
+                await self._complete()
+            first = next(iter(self._busy.values()), None)
+            safe = first.sequence - 1 if first else read
+            if safe > done:
+                await self._changes.advance(STUDY_WATCH, safe)
+                done = safe
+            if len(found) < _BATCH:
+                await anyio.sleep(LOOK_AGAIN)
+
+    async def _take(self, change: Change) -> None:
+        if change.kind in STUDY_CHANGES:
+            return
+        study = change.study_instance_uid
+        if change.kind is not ChangeKind.REMOVED and study not in self._busy:
+            await self._changes.note_reopened(study, change.sequence)
+        self._busy[study] = change
+        self._busy.move_to_end(study)
+
+    async def _complete(self) -> None:
+        now = time.time()
+        while self._busy:
+            study, last = next(iter(self._busy.items()))
+            # A clock that was set back must not keep a study open for long.
+            if 0 <= now - last.time < self._quiet_time:
+                return
+            await self._changes.note_complete(study, last.sequence)
+            del self._busy[study]
