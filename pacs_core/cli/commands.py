@@ -32,6 +32,7 @@ _COMMANDS = {
     "index rebuild": ("index:rebuild", "Make the index again from the object store."),
     "index conflicts": ("conflicts:conflicts", "Show what instances contradict, and settle it."),
     "index verify": ("index:verify", "Name every difference between index and object store."),
+    "consumers": ("consumers:consumers", "Show who consumes changes, and how far they are."),
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),

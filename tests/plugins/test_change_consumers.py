@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -90,6 +92,12 @@ def heard(folder: Path) -> list[dict]:
     """What the consumer has written, but for a line that a kill has cut short."""
     file = folder / "outbox" / "changes.jsonl"
     return [json.loads(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []
+
+
+def pacs(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    config = str(folder / "pacs.toml")
+    command = [sys.executable, "-m", "pacs_core.cli.main", *arguments, "--config", config]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def processes(folder: Path) -> list[int]:
@@ -244,6 +252,29 @@ async def test_changes_kept_for_a_consumer_that_is_gone_are_named(tmp_path):
         assert "no plugin has the change consumer outbox" in node.log.read_text()
         await ledger.send(node.peer, "1.2.826.0.1.1", 2)
         node.stop()
+    listed = pacs(tmp_path, "consumers").stdout.split()
+    assert listed[-6:] == ["outbox", "0", "2", "pacs-core-study-watch", "0", "2"]
     with node_process(tmp_path, tables()) as node:
         until(lambda: all_heard(tmp_path, ledger))
         node.stop()
+
+
+async def test_a_consumer_can_be_forgotten(tmp_path):
+    ledger = Ledger()
+    with node_process(tmp_path, tables()) as node:
+        node.stop()
+    assert pacs(tmp_path, "consumers", "--forget", "outbox").returncode == 0
+    assert pacs(tmp_path, "consumers", "--forget", "pacs-core-study-watch").returncode == 0
+    assert "for nobody" in pacs(tmp_path, "consumers").stdout
+    refused = pacs(tmp_path, "consumers", "--forget", "outbox")
+    assert refused.returncode != 0
+    assert "knows no consumer outbox" in refused.stderr
+    without = tables() | {"plugins": {"disabled": ["outbox"]}, "plugin": {}}
+    with node_process(tmp_path, without) as node:
+        await ledger.send(node.peer, "1.2.826.0.1.1", 2)
+        node.stop()
+    with node_process(tmp_path, tables()) as node:
+        await ledger.send(node.peer, "1.2.826.0.1.2", 2)
+        until(lambda: heard(tmp_path))
+        node.stop()
+    assert {line["study"] for line in heard(tmp_path)} == {"1.2.826.0.1.2"}

@@ -35,7 +35,7 @@ class Config:
 
     seconds: float = 0.0
     begin: Literal["now", "all"] = "now"
-    fail_at: int = 0
+    fail_at: int = -1
 
 
 class Outbox(ChangeConsumer):
