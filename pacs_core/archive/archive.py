@@ -1,6 +1,6 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
+from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
@@ -38,9 +39,11 @@ from pacs_core.contracts import (
     AuditKind,
     AuditTrail,
     Durability,
+    Frame,
     Index,
     IngestResult,
     InstanceEventKind,
+    InstanceHeader,
     InstanceNotFoundError,
     InstancePath,
     InstanceRecord,
@@ -56,7 +59,7 @@ from pacs_core.contracts import (
     StorageFullError,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, MalformedDataset
+from pacs_core.dataset import Attributes, BulkData, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
 
 
@@ -262,6 +265,33 @@ class NodeArchive(Archive):
             offset = instance.dataset_offset
             reader, head = await self._store.open_and_read(instance.key, offset, length)
         return await self._checks.check(instance, reader, head), head
+
+    async def _open_ranges(self, instance: StoredInstance) -> ObjectReader:
+        """Open an object of which only parts are read; of the checks there is only the size."""
+        with _open_errors(instance):
+            reader = await self._store.open(instance.key)
+        return await self._checks.check_size(instance, reader)
+
+    async def header(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Read the elements of an instance, see :meth:`Archive.header`."""
+        async with await self._open_ranges(instance) as reader:
+            return await read_header(reader, instance, limits)
+
+    async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
+        """Iterate over the bytes of a value, see :meth:`Archive.bulk_data`."""
+        async with await self._open_ranges(instance) as reader:
+            async for chunk in read_bulk_data(reader, instance, value):
+                yield chunk
+
+    async def frames(
+        self, instance: StoredInstance, numbers: Sequence[int]
+    ) -> AsyncIterator[Frame]:
+        """Iterate over frames, see :meth:`Archive.frames`."""
+        async with await self._open_ranges(instance) as reader:
+            async for frame in read_frames(reader, instance, numbers):
+                yield frame
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store. Objects set aside beside it stay.

@@ -5,7 +5,7 @@ for this one. What is ingested is looked at while it passes: a dataset that does
 breaks off before its end, and the archive keeps nothing of it.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -19,7 +19,9 @@ from pacs_core.contracts import (
     AccessAction,
     AccessTarget,
     Archive,
+    Frame,
     IngestResult,
+    InstanceHeader,
     InstanceNotFoundError,
     InstancePath,
     Level,
@@ -32,7 +34,7 @@ from pacs_core.contracts import (
     admits,
     restricted_tags,
 )
-from pacs_core.dataset import Attributes, HeaderScanner, tag_of
+from pacs_core.dataset import Attributes, BulkData, HeaderScanner, ReadLimits, tag_of
 
 _STUDY = tag_of("StudyInstanceUID")
 _INSTANCE = tag_of("SOPInstanceUID")
@@ -191,6 +193,29 @@ class GuardedArchive(Archive):
         """Open the object of an instance that may be read, and read its beginning."""
         await self._find(instance)
         return await self._archive.open_and_read(instance, length)
+
+    async def header(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Read the elements of an instance that may be read."""
+        await self._find(instance)
+        return await self._archive.header(instance, limits)
+
+    async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
+        """Iterate over the bytes of a value of an instance that may be read."""
+        await self._find(instance)
+        async with aclosing(cast(Any, self._archive.bulk_data(instance, value))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def frames(
+        self, instance: StoredInstance, numbers: Sequence[int]
+    ) -> AsyncIterator[Frame]:
+        """Iterate over frames of an instance that may be read."""
+        await self._find(instance)
+        async with aclosing(cast(Any, self._archive.frames(instance, numbers))) as frames:
+            async for frame in frames:
+                yield frame
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance that may be deleted; others are not there."""

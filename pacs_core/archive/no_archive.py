@@ -1,11 +1,13 @@
 """The archive of a node that has none, such as a bare echo responder."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import NoReturn
 
 from pacs_core.contracts import (
     Archive,
+    Frame,
     IngestResult,
+    InstanceHeader,
     InstancePath,
     Level,
     ObjectReader,
@@ -13,7 +15,7 @@ from pacs_core.contracts import (
     Query,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import Attributes, BulkData, ReadLimits
 
 
 def _refuse() -> NoReturn:
@@ -56,6 +58,20 @@ class NoArchive(Archive):
         _refuse()
 
     async def open(self, instance: StoredInstance) -> ObjectReader:
+        """Refuse."""
+        _refuse()
+
+    async def header(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Refuse."""
+        _refuse()
+
+    def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
+        """Refuse."""
+        _refuse()
+
+    def frames(self, instance: StoredInstance, numbers: Sequence[int]) -> AsyncIterator[Frame]:
         """Refuse."""
         _refuse()
 

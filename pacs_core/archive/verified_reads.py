@@ -2,8 +2,12 @@
 
 What is not large is checked whole before any of it is handed out, so that a damaged instance fails
 by itself: nothing of it was sent. For large ones that would be a long wait before the first byte;
-they are checked while they stream, and their last part is withheld. What is read out of order, such
-as one frame of many, is handed out after all of it has been checked.
+they are checked while they stream, and their last part is withheld. What is read out of order is
+handed out after all of it has been checked.
+
+Headers and single frames (`Archive.header`, `Archive.frames`) are not checked so: that would take
+reading the whole object for one frame. Of these only the size of the object is checked; what is
+wrong within is found by whatever reads it whole, and by `pacs index verify`.
 """
 
 import random
@@ -79,12 +83,32 @@ class ReadChecks:
                 await reader.close()
             raise
 
+    async def check_size(self, instance: StoredInstance, reader: ObjectReader) -> ObjectReader:
+        """Return the reader of an object of which only ranges are read, if it has the right size.
+
+        Raises
+        ------
+        DamagedObjectError
+            It has another; the reader is closed.
+        """
+        if reader.size != instance.size:
+            try:
+                await self._fail_size(instance, reader)
+            finally:
+                with CancelScope(shield=True):
+                    await reader.close()
+        return reader
+
+    async def _fail_size(self, instance: StoredInstance, reader: ObjectReader) -> NoReturn:
+        verified = VerifyingReader(self.audit, instance, reader)
+        await verified.fail(f"it has {reader.size} of {instance.size} bytes")
+
     async def _check(
         self, instance: StoredInstance, reader: ObjectReader, head: bytes
     ) -> ObjectReader:
         verified = VerifyingReader(self.audit, instance, reader)
         if reader.size != instance.size:
-            await verified.fail(f"it has {reader.size} of {instance.size} bytes")
+            await self._fail_size(instance, reader)
         if not instance.digest or not self.are_due():
             return reader
         await verified.pass_over(instance.dataset_offset, head)

@@ -113,6 +113,12 @@ from pacs_core.contracts.events import (
     InstanceEvent,
     InstanceEventKind,
 )
+from pacs_core.contracts.frames import (
+    Frame,
+    FrameNotFoundError,
+    InstanceHeader,
+    UnreadableFramesError,
+)
 from pacs_core.contracts.headers import (
     CONSIDERED,
     merge,
@@ -295,7 +301,9 @@ __all__ = [
     "EventHandler",
     "EventHandlerDescriptor",
     "Form",
+    "Frame",
     "FrameFormat",
+    "FrameNotFoundError",
     "Hooks",
     "IdentityMismatchError",
     "Index",
@@ -307,6 +315,7 @@ __all__ = [
     "IngestResult",
     "InstanceEvent",
     "InstanceEventKind",
+    "InstanceHeader",
     "InstanceIdentity",
     "InstanceNotFoundError",
     "InstancePath",
@@ -372,6 +381,7 @@ __all__ = [
     "TranscodingError",
     "TransferPolicy",
     "UidList",
+    "UnreadableFramesError",
     "Verdict",
     "VerificationError",
     "Wildcard",

@@ -1,18 +1,25 @@
 """The archive as plugins see it: the one door to stored instances."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
+from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
 from pacs_core.contracts.pydicom_decoding import finish_decoding
 from pacs_core.contracts.query import Level, Query
-from pacs_core.dataset import Attributes, DatasetDecoder, decode_file_meta
+from pacs_core.dataset import (
+    Attributes,
+    BulkData,
+    DatasetDecoder,
+    ReadLimits,
+    decode_file_meta,
+)
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -248,6 +255,76 @@ class Archive(ABC):
         dataset = await finish_decoding(decoder)
         dataset.file_meta = decode_file_meta(meta, decoder.transfer_syntax_uid)
         return dataset
+
+    @abstractmethod
+    async def header(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Read the elements of an instance, with their VR, but no long values.
+
+        Read by ranges: what is long is passed over, and of encapsulated Pixel Data nothing is read
+        but the headers of the fragments. A deflated dataset is inflated, piece by piece.
+
+        Ranges are not checked against the digest of the object, which only all of it could be;
+        only its size is. :meth:`open` checks.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        limits : ReadLimits, optional
+            What is a long value, and how much is read at most.
+
+        Raises
+        ------
+        MalformedDataset
+            Of ``pacs_core.dataset``: it can be stored, but not read, or exceeds the limits.
+        InstanceNotFoundError
+            The object is gone.
+        DamagedObjectError
+            The object has not the size of what was stored.
+        """
+
+    @abstractmethod
+    def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
+        """Iterate over the bytes of a value that :meth:`header` has left where it is.
+
+        Little endian; in pieces, without padding being removed.
+
+        Raises
+        ------
+        UnreadableFramesError
+            The value is encapsulated Pixel Data: ask for :meth:`frames`.
+        InstanceNotFoundError, DamagedObjectError
+            As of :meth:`header`.
+        """
+
+    @abstractmethod
+    def frames(self, instance: StoredInstance, numbers: Sequence[int]) -> AsyncIterator[Frame]:
+        """Iterate over frames, as they are stored, in the order in which they are asked for.
+
+        Each is read by its range: of native Pixel Data that is arithmetic; of encapsulated ones it
+        is in the Extended or Basic Offset Table, as long as fragments do not contradict these,
+        else the headers of all fragments are read. Only where these do not tell which fragments
+        make a frame, all that comes before it is read as well. A deflated dataset is inflated as
+        far as needed. Nothing is decoded: :meth:`Transcoder.frames` does that.
+
+        As of :meth:`header`, the size of the object is checked, its digest is not.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        numbers : sequence of int
+            Of the frames, from 1.
+
+        Raises
+        ------
+        FrameNotFoundError
+            Before the first frame: one of the numbers is out of range.
+        UnreadableFramesError
+            Pixel Data are not what their header says, or are a video.
+        MalformedDataset, InstanceNotFoundError, DamagedObjectError
+            As of :meth:`header`.
+        """
 
     @abstractmethod
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from attrs import field, frozen
 
 from pacs_core.contracts.codec import EncodeOptions, FrameFormat
+from pacs_core.contracts.frames import Frame
 from pacs_core.contracts.peer import Peer
 from pacs_core.dataset import short_name_of
 
@@ -140,6 +141,38 @@ class Transcoder(ABC):
             On iteration, where possible before the first chunk.
         """
 
+    @abstractmethod
+    def frames(
+        self, frames: AsyncIterable[Frame], accepted: Collection[str], peer: Peer | None = None
+    ) -> AsyncIterator[Frame]:
+        """Iterate over frames, each in a transfer syntax that is accepted.
+
+        They pass as they are where they can; else they are decoded, encoded, or both, in codec
+        processes, several at once and no more than that ahead of what is taken. Closing the
+        iterator gives up those that are under way, and closes `frames`.
+
+        Parameters
+        ----------
+        frames : async iterable of Frame
+            Of one instance, as :meth:`Archive.frames` gives them.
+        accepted : collection of str
+            Transfer syntax UIDs. Any native one stands for native pixels, which come in little
+            endian.
+        peer : Peer, optional
+            Whose preferences decide among several.
+
+        Yields
+        ------
+        Frame
+            In their order; what was decoded has its samples by pixel (Planar Configuration 0), and
+            a format that may differ from the instance's in its Photometric Interpretation.
+
+        Raises
+        ------
+        TranscodingError
+            On iteration: a frame cannot be had so, and why.
+        """
+
 
 class PassThrough(Transcoder):
     """Converts nothing: an instance goes out as it is stored, or not at all."""
@@ -173,3 +206,13 @@ class PassThrough(Transcoder):
             raise TranscodingError(plan.reason or "nothing is transcoded")
         async for chunk in dataset:
             yield chunk
+
+    async def frames(
+        self, frames: AsyncIterable[Frame], accepted: Collection[str], peer: Peer | None = None
+    ) -> AsyncIterator[Frame]:
+        """Hand on frames that are accepted."""
+        async for frame in frames:
+            plan = self.plan(frame.transfer_syntax_uid, accepted, peer)
+            if plan.action is not Action.PASS_THROUGH:
+                raise TranscodingError(f"frame {frame.number}: {plan.reason}")
+            yield frame

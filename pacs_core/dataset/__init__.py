@@ -1,5 +1,6 @@
 """Datasets without input or output: scan, parse, encode, and the Part 10 header (PS3.5, PS3.10)."""
 
+from pacs_core.dataset.byte_order import swapped as swap_words
 from pacs_core.dataset.charset import (
     SPECIFIC_CHARACTER_SETS,
     are_character_sets,
@@ -141,6 +142,7 @@ __all__ = [
     "scan_file",
     "scan_stream",
     "short_name_of",
+    "swap_words",
     "tag_of",
     "texts",
     "transfer_syntax_of",

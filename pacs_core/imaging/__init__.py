@@ -26,6 +26,7 @@ from pacs_core.imaging.encapsulation import (
     needs_extended_offset_table,
 )
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame_ranges import FrameRanges
 from pacs_core.imaging.image import (
     IMAGE_TAGS,
     Image,
@@ -48,7 +49,7 @@ from pacs_core.imaging.jpeg import (
     read_jpeg,
 )
 from pacs_core.imaging.jpeg2000 import COD, QCD, J2kHeader, bare_j2k, read_j2k
-from pacs_core.imaging.native import NativeFrames, NativeWriter
+from pacs_core.imaging.native import NativeFrames, NativeWriter, arrange_native
 from pacs_core.imaging.samples import aligned, bits_of_bytes, bytes_of_bits
 from pacs_core.imaging.syntaxes import (
     Kind,
@@ -81,6 +82,7 @@ __all__ = [
     "CodestreamImage",
     "Edits",
     "EncapsulatedFrames",
+    "FrameRanges",
     "Image",
     "ImageError",
     "J2kHeader",
@@ -93,6 +95,7 @@ __all__ = [
     "Profile",
     "aligned",
     "announced_image",
+    "arrange_native",
     "bare_j2k",
     "bits_of_bytes",
     "bytes_of_bits",

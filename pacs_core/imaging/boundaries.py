@@ -80,7 +80,7 @@ class FrameBoundaries:
         self.notes: list[str] = []
         self._syntax = syntax
         self._frames = image.frames
-        self._signatures = _signatures(syntax, image)
+        self._signatures = signatures_of(syntax, image)
         self._walk = syntax.walk() if syntax.walk else None
         self._seen_first = False
         self._table = self._choose(tables)
@@ -202,7 +202,7 @@ class FrameBoundaries:
         self._table = None
 
 
-def _signatures(syntax: PixelSyntax, image: Image) -> tuple[bytes, ...]:
+def signatures_of(syntax: PixelSyntax, image: Image) -> tuple[bytes, ...]:
     """Return what codestreams begin with: in RLE, how many segments there are, and the first."""
     if not syntax.is_run_length:
         return syntax.starts

@@ -120,6 +120,43 @@ class NativeFrames:
                 f"in frame {self._frames + 1} of {self._image.frames}"
             )
 
+    def range_of(self, number: int) -> tuple[int, int]:
+        """Return offset and length, in the value, of what `take` needs of a frame, from 1."""
+        start = (number - 1) * self._bits
+        first, last = start // 8, (start + self._bits + 7) // 8
+        if self._swapper:  # whole words
+            first, last = first & ~1, min(last + (last & 1), self._length)
+        return first, last - first
+
+    def take(self, number: int, data: Buffer) -> bytes:
+        """Return one frame as it is stored, but in little endian and from the first bit on.
+
+        Parameters
+        ----------
+        number : int
+            From 1.
+        data : bytes-like
+            What lies at `range_of` it.
+
+        Raises
+        ------
+        ImageError
+            The value ends within it.
+        """
+        offset, length = self.range_of(number)
+        if len(data) < length:
+            raise ImageError(f"Pixel Data ends within frame {number} of {self._image.frames}")
+        start = (number - 1) * self._bits - 8 * offset
+        stored = WordSwapper().feed(data) if self._swapper else data
+        if self._image.format.bits_allocated == 1:
+            return shifted(stored, start, self._bits)
+        return bytes(stored[start // 8 : (start + self._bits) // 8])
+
+    @property
+    def image(self) -> Image:
+        """What describes the frames that `take` returns."""
+        return self._image
+
     def _is_whole(self) -> bool:
         return 8 * len(self._held) >= self._start + self._bits
 
@@ -127,27 +164,41 @@ class NativeFrames:
         end, bits_over = divmod(self._start + self._bits, 8)
         with memoryview(self._held) as view:
             stored = view[: end + bool(bits_over)]
-            frame = self._arranged(stored)
+            if self._image.format.bits_allocated == 1:
+                frame = shifted(stored, self._start, self._bits)
+            else:
+                frame = arrange_native(stored, self._image)
             stored.release()
         del self._held[:end]
         self._start = bits_over
         return frame
 
-    def _arranged(self, stored: memoryview) -> bytes:
-        frame = self._image.format
-        if frame.bits_allocated == 1:
-            return shifted(stored, self._start, self._bits)
-        if is_subsampled(self._image):
-            return with_all_chroma(stored)
-        if self._image.low_bits:
-            return self._by_pixel(aligned(stored, frame, self._image.low_bits))
-        return self._by_pixel(stored)
 
-    def _by_pixel(self, stored: Buffer) -> bytes:
-        frame = self._image.format
-        if frame.planar_configuration:
-            return by_pixel(stored, frame.bits_allocated // 8)
+def arrange_native(stored: Buffer, image: Image) -> bytes:
+    """Return a frame of native Pixel Data as codecs take it: in `native_format`.
+
+    Parameters
+    ----------
+    stored : bytes-like
+        The frame as it is stored, in little endian, from its first bit on.
+    image : Image
+        What describes it.
+
+    Raises
+    ------
+    ImageError
+        Bits outside of the samples are in use.
+    """
+    frame = image.format
+    if frame.bits_allocated == 1:
         return bytes(stored)
+    if is_subsampled(image):
+        return with_all_chroma(stored)
+    if image.low_bits:
+        stored = aligned(stored, frame, image.low_bits)
+    return (
+        by_pixel(stored, frame.bits_allocated // 8) if frame.planar_configuration else bytes(stored)
+    )
 
 
 def _check_native(image: Image, length: int, byte_order_is_clear: bool) -> None:

@@ -1,16 +1,19 @@
 """An archive that keeps everything in memory: the contract in its simplest form."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
 
+from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.contracts import (
     Archive,
     DuplicateInstanceError,
+    Frame,
     IdentityMismatchError,
     IngestOutcome,
     IngestResult,
+    InstanceHeader,
     InstanceIdentity,
     InstanceNotFoundError,
     InstancePath,
@@ -25,7 +28,9 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import (
     Attributes,
+    BulkData,
     MalformedDataset,
+    ReadLimits,
     file_meta,
     parse_attributes,
     tag_of,
@@ -169,6 +174,27 @@ class MemoryArchive(Archive):
         if held.instance.key != instance.key or not held.data:
             raise InstanceNotFoundError(f"there is no object {instance.key!r}")
         return MemoryReader(held.data)
+
+    async def header(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Read the elements of an instance."""
+        async with await self.open(instance) as reader:
+            return await read_header(reader, instance, limits)
+
+    async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
+        """Iterate over the bytes of a value."""
+        async with await self.open(instance) as reader:
+            async for chunk in read_bulk_data(reader, instance, value):
+                yield chunk
+
+    async def frames(
+        self, instance: StoredInstance, numbers: Sequence[int]
+    ) -> AsyncIterator[Frame]:
+        """Iterate over frames."""
+        async with await self.open(instance) as reader:
+            async for frame in read_frames(reader, instance, numbers):
+                yield frame
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Forget an instance."""

@@ -8,6 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from pacs_core.contracts import (
     Action,
+    Frame,
     FrameFormat,
     Peer,
     Plan,
@@ -17,6 +18,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import encoding_of
 from pacs_core.transcoding.conversion import FAULTS, converted, way
 from pacs_core.transcoding.conveyor import Conveyor
+from pacs_core.transcoding.frame_conversion import FrameConversion
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.source import Buffer, MemoryRoom
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
@@ -117,6 +119,15 @@ class NodeTranscoder(Transcoder):
             raise TranscodingError(f"{way(plan)}: {error}") from error
         except TranscodingError as error:
             raise type(error)(f"{way(plan)}: {error}") from error
+
+    async def frames(
+        self, frames: AsyncIterable[Frame], accepted: Collection[str], peer: Peer | None = None
+    ) -> AsyncIterator[Frame]:
+        """Iterate over frames, each in a transfer syntax that is accepted."""
+        conversion = FrameConversion(self._planner, Conveyor(self._workers, self._tasks))
+        async with closing(conversion.frames(frames, accepted, peer)) as converted:
+            async for frame in converted:
+                yield frame
 
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         conveyor = Conveyor(self._workers, self._tasks)

@@ -12,6 +12,8 @@ from pacs_core.contracts import (
     Action,
     CodecDescriptor,
     EncodeOptions,
+    Frame,
+    PassThrough,
     Peer,
     Plan,
     TranscodingError,
@@ -495,3 +497,88 @@ async def test_a_codec_that_does_not_recompress_says_so(running_transcoder):
     async with running_transcoder([codec]) as running:
         with pytest.raises(TranscodingError, match=r"does not recompress to .*\.203"):
             await converted(running, J2K_LOSSY, HTJ2K_LOSSY, dataset(J2K_LOSSY, FRAMES))
+
+
+async def stored_frames(uid, frames, **changes):
+    """Give frames as the archive does, and close when the reader has had enough."""
+    image = image_of(attributes(len(frames), **changes))
+    encapsulated = encoding_of(uid).encapsulated
+    for number, frame in enumerate(frames, 1):
+        data = MARKER + frame[::-1] if encapsulated else frame
+        await anyio.lowlevel.checkpoint()
+        yield Frame(number, data, uid, image.format, image.low_bits)
+
+
+@pytest.mark.parametrize("target", [*NATIVE, J2K])
+@pytest.mark.parametrize("source", [EXPLICIT, J2K, HTJ2K])
+async def test_single_frames_come_in_an_accepted_syntax(running_transcoder, source, target):
+    async with running_transcoder() as running:
+        found = [f async for f in running.frames(stored_frames(source, FRAMES), {target})]
+    assert [frame.number for frame in found] == [1, 2, 3]
+    wanted = EXPLICIT if target in NATIVE else target
+    assert {frame.transfer_syntax_uid for frame in found} == {wanted}
+    codestreams = [MARKER + frame[::-1] for frame in FRAMES]
+    assert [frame.data for frame in found] == (FRAMES if target in NATIVE else codestreams)
+
+
+async def test_frames_pass_as_they_are_where_they_may(running_transcoder):
+    async with running_transcoder() as running:
+        stored = [frame async for frame in stored_frames(J2K, FRAMES)]
+        found = [f async for f in running.frames(stored_frames(J2K, FRAMES), {EXPLICIT, J2K})]
+    assert found == stored
+
+
+async def test_planes_become_pixels_before_they_are_encoded(running_transcoder):
+    frames = [bytes(range(105))]
+    colour = {
+        "SamplesPerPixel": "3",
+        "PhotometricInterpretation": "RGB",
+        "BitsAllocated": "8",
+        "BitsStored": "8",
+        "HighBit": "7",
+        "PlanarConfiguration": "1",
+    }
+    async with running_transcoder() as running:
+        stored = stored_frames(EXPLICIT, frames, **colour)
+        (found,) = [f async for f in running.frames(stored, {J2K})]
+    by_pixel = bytes(plane + n for n in range(35) for plane in (0, 35, 70))
+    assert found.data == MARKER + by_pixel[::-1]
+    assert found.format.planar_configuration == 0
+
+
+async def test_a_frame_that_cannot_be_had_is_named(running_transcoder):
+    async with running_transcoder() as running:
+        with pytest.raises(TranscodingError, match=r"frame 1: .*lossy"):
+            _ = [f async for f in running.frames(stored_frames(J2K, FRAMES), {J2K_LOSSY})]
+
+        async def broken():
+            async for frame in stored_frames(HTJ2K, FRAMES):
+                yield evolve(frame, number=frame.number + 40, data=b"none")
+
+        with pytest.raises(TranscodingError, match="frame 41: "):
+            _ = [f async for f in running.frames(broken(), {EXPLICIT})]
+
+
+async def test_who_leaves_gives_up_what_is_under_way(running_transcoder):
+    closed = []
+
+    async def endless():
+        try:
+            while True:
+                async for frame in stored_frames(J2K, FRAMES):
+                    yield frame
+        finally:
+            closed.append(True)
+
+    async with running_transcoder() as running:
+        frames = running.frames(endless(), {EXPLICIT})
+        assert (await anext(frames)).data == FRAMES[0]
+        await frames.aclose()
+        assert closed == [True]
+
+
+async def test_without_codecs_frames_pass_or_do_not():
+    through = PassThrough()
+    assert [f.number async for f in through.frames(stored_frames(J2K, FRAMES), {J2K})] == [1, 2, 3]
+    with pytest.raises(TranscodingError, match="frame 1: the peer does not accept"):
+        _ = [f async for f in through.frames(stored_frames(J2K, FRAMES), {EXPLICIT})]

@@ -1,0 +1,78 @@
+"""Headers and single frames of stored instances, as the archive hands them out."""
+
+from attrs import frozen
+
+from pacs_core.contracts.codec import FrameFormat
+from pacs_core.dataset import ElementSet, PixelDataElement
+
+
+class FrameNotFoundError(LookupError):
+    """An instance has no frame of this number, or none at all.
+
+    Attributes
+    ----------
+    number : int
+        The first of those asked for that is not there.
+    frames : int
+        How many there are.
+    """
+
+    def __init__(self, number: int, frames: int) -> None:
+        has = f"the instance has {frames}" if frames else "the instance has no pixels"
+        super().__init__(f"there is no frame {number}: {has}")
+        self.number = number
+        self.frames = frames
+
+
+class UnreadableFramesError(ValueError):
+    """Pixel Data are not what their header says, or are not made of frames, as a video."""
+
+
+@frozen
+class InstanceHeader:
+    """The elements of an instance, long values left where they are.
+
+    Attributes
+    ----------
+    transfer_syntax_uid : str
+        In which it is stored.
+    elements : ElementSet
+        Also those behind Pixel Data. Bulk data are given as :class:`BulkData`, with offsets from
+        the beginning of the dataset: :meth:`Archive.bulk_data` reads them.
+    pixel_data : PixelDataElement or None
+        The header of Pixel Data, Float Pixel Data or Double Float Pixel Data.
+    pixel_data_offset : int
+        Where their value begins, in the dataset.
+    """
+
+    transfer_syntax_uid: str
+    elements: ElementSet
+    pixel_data: PixelDataElement | None = None
+    pixel_data_offset: int = 0
+
+
+@frozen
+class Frame:
+    """One frame.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    data : bytes
+        A codestream, its fragments joined, perhaps with a byte of padding at its end; or native
+        pixels in little endian, as `format` says, that begin with the first bit (PS3.5 §8.1.1).
+    transfer_syntax_uid : str
+        Of the codestream; Explicit VR Little Endian if the pixels are native.
+    format : FrameFormat
+        What describes it.
+    low_bits : int
+        Bits below each sample in its container, as :attr:`FrameFormat.bits_stored` does not say:
+        High Bit + 1 - Bits Stored. Not 0 in some old images only.
+    """
+
+    number: int
+    data: bytes
+    transfer_syntax_uid: str
+    format: FrameFormat
+    low_bits: int = 0

@@ -1,0 +1,385 @@
+"""Headers and single frames of stored instances, of the node's archive and of the one in memory."""
+
+from struct import pack
+
+import anyio
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pacs_core.archive import NoArchive
+from pacs_core.archive.guarded import GuardedArchive
+from pacs_core.archive.instance_reading import read_frames
+from pacs_core.association import AccessControl
+from pacs_core.contracts import (
+    DamagedObjectError,
+    FrameNotFoundError,
+    InstanceNotFoundError,
+    Origin,
+    SingleValue,
+    UnreadableFramesError,
+)
+from pacs_core.dataset import (
+    BulkData,
+    Deflater,
+    ReadLimits,
+    element_header,
+    encode_attributes,
+    parse_attributes,
+    tag_of,
+    transfer_syntax_uid,
+)
+from pacs_core.imaging import SEQUENCE_END, image_of
+from pacs_core.testing.memory_archive import MemoryArchive, MemoryReader
+from pacs_core.transcoding.source import SourceDataset
+
+pytestmark = pytest.mark.anyio
+
+IMPLICIT, EXPLICIT, BIG, DEFLATED, RLE, J2K, JPEG = map(
+    transfer_syntax_uid,
+    ("implicit", "explicit", "big endian", "deflated", "RLE", "JPEG 2000", "JPEG Baseline"),
+)
+VIDEO = "1.2.840.10008.1.2.4.100"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+PIXEL_DATA = 0x7FE0_0010
+RLE_START = pack("<II", 2, 64)
+
+
+def header(frames: int = 1, uid: str = EXPLICIT, **more: str | None) -> bytes:
+    named = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": "1.2.3.4",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.1",
+        "SamplesPerPixel": "1",
+        "PhotometricInterpretation": "MONOCHROME2",
+        "NumberOfFrames": str(frames),
+        "Rows": "2",
+        "Columns": "3",
+        "BitsAllocated": "16",
+        "BitsStored": "12",
+        "HighBit": "11",
+        "PixelRepresentation": "0",
+    } | more
+    return encode_attributes({tag_of(k): (v,) for k, v in named.items() if v is not None}, uid)
+
+
+def native(frames: int, data: bytes, uid: str = EXPLICIT, vr: str = "OW", **more: str) -> bytes:
+    data += b"\0" * (len(data) % 2)
+    return header(frames, uid, **more) + element_header(PIXEL_DATA, vr, len(data), uid) + data
+
+
+def item(data: bytes) -> bytes:
+    return pack("<HHI", 0xFFFE, 0xE000, len(data)) + data
+
+
+def encapsulated(frames: int, fragments: list[bytes], table: bytes = b"", **more: str) -> bytes:
+    value = b"".join(map(item, [table, *fragments])) + SEQUENCE_END
+    return header(frames, **more) + element_header(PIXEL_DATA, "OB", 0xFFFFFFFF, EXPLICIT) + value
+
+
+def offsets(fragments: list[bytes]) -> list[int]:
+    found, position = [], 0
+    for fragment in fragments:
+        found.append(position)
+        position += 8 + len(fragment)
+    return found
+
+
+class CountingArchive(MemoryArchive):
+    """Counts the bytes that are read of objects."""
+
+    read = 0
+
+    async def open(self, instance):
+        reader = await super().open(instance)
+        archive = self
+
+        class Counting(type(reader)):
+            async def read(self, offset, length):
+                data = await super().read(offset, length)
+                archive.read += len(data)
+                return data
+
+        return Counting(reader.data)
+
+
+async def frames_of(data: bytes, uid: str, numbers, archive=None):
+    archive = archive or MemoryArchive()
+    instance = archive.put(data, uid)
+    return [frame async for frame in archive.frames(instance, numbers)]
+
+
+PIXELS = bytes(range(60))
+
+
+@pytest.mark.parametrize("uid", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
+async def test_native_frames_are_found_by_arithmetic_and_come_in_little_endian(uid):
+    words = b"".join(pack(">H" if uid == BIG else "<H", n) for n in range(30))
+    data = native(5, words, EXPLICIT if uid == DEFLATED else uid)
+    if uid == DEFLATED:
+        deflater = Deflater()
+        data = deflater.feed(data) + deflater.finish()
+    frames = await frames_of(data, uid, [4, 1, 4])
+    assert [frame.number for frame in frames] == [4, 1, 4]
+    assert frames[0].data == pack("<6H", *range(18, 24)) == frames[2].data
+    assert frames[1].data == pack("<6H", *range(6))
+    assert {frame.transfer_syntax_uid for frame in frames} == {EXPLICIT}
+    assert (frames[0].format.rows, frames[0].format.bits_stored) == (2, 12)
+
+
+async def test_bytes_in_big_endian_words_are_swapped_wherever_a_frame_begins():
+    """PS3.5 §8.1.1, A.3: 8-bit pixels of OW in big endian."""
+    pixels = bytes(range(18))  # two frames of 9 bytes
+    stored = b"".join(pixels[n : n + 2][::-1] for n in range(0, 18, 2))
+    more = {"Rows": "3", "BitsAllocated": "8", "BitsStored": "8", "HighBit": "7"}
+    frames = await frames_of(native(2, stored, BIG, **more), BIG, [1, 2])
+    assert [frame.data for frame in frames] == [pixels[:9], pixels[9:]]
+
+
+async def test_frames_of_single_bits_begin_with_their_first_bit():
+    more = {"Columns": "5", "BitsAllocated": "1", "BitsStored": "1", "HighBit": "0"}
+    bits = [0b1100110011, 0b1111100000, 0b0000011111]
+    value = (bits[0] | bits[1] << 10 | bits[2] << 20).to_bytes(4, "little")
+    frames = await frames_of(native(3, value, **more), EXPLICIT, [1, 2, 3])
+    assert [int.from_bytes(frame.data, "little") for frame in frames] == bits
+
+
+async def test_planes_stay_planes_as_the_header_says_so():
+    more = {
+        "SamplesPerPixel": "3",
+        "PhotometricInterpretation": "RGB",
+        "PlanarConfiguration": "1",
+        "BitsAllocated": "8",
+        "BitsStored": "8",
+        "HighBit": "7",
+    }
+    frames = await frames_of(native(2, PIXELS[:36], **more), EXPLICIT, [2])
+    assert frames[0].data == PIXELS[18:36]
+    assert frames[0].format.planar_configuration == 1
+
+
+async def test_float_pixels_have_frames_too():
+    data = header(2, BitsStored=None, HighBit=None, PixelRepresentation=None, BitsAllocated="32")
+    value = pack("<12f", *range(12))
+    data += element_header(0x7FE0_0008, "OF", len(value), EXPLICIT) + value
+    (frame,) = await frames_of(data, EXPLICIT, [2])
+    assert frame.data == value[24:]
+    assert frame.format.bits_stored == 32
+
+
+FRAGMENTS = [RLE_START + bytes([n]) * (200 + 2 * n) for n in range(200)]
+
+
+@pytest.mark.parametrize("table", ["basic", "extended", "none", "false"])
+async def test_one_frame_reads_no_other_frame(table):
+    fragments = [fragment + bytes(20_000) for fragment in FRAGMENTS]
+    basic, more = b"", {}
+    if table in {"basic", "false"}:
+        found = offsets(fragments)
+        found = found if table == "basic" else [0, *(offset + 2 for offset in found[1:])]
+        basic = pack("<200I", *found)
+    data = encapsulated(200, fragments, basic, **more)
+    if table == "extended":
+        start = data.index(element_header(PIXEL_DATA, "OB", 0xFFFFFFFF, EXPLICIT))
+        tables = [offsets(fragments), [len(fragment) - 1 for fragment in fragments]]
+        data = (
+            data[:start]
+            + b"".join(
+                element_header(tag, "OV", 1600, EXPLICIT) + pack("<200Q", *numbers)
+                for tag, numbers in zip((0x7FE0_0001, 0x7FE0_0002), tables, strict=True)
+            )
+            + data[start:]
+        )
+    archive = CountingArchive()
+    for number in (1, 137, 200):
+        archive.read = 0
+        (frame,) = await frames_of(data, RLE, [number], archive)
+        wanted = fragments[number - 1]
+        assert frame.data == (wanted[:-1] if table == "extended" else wanted)
+        assert frame.transfer_syntax_uid == RLE
+        assert archive.read < 60_000
+
+
+@st.composite
+def _images(draw):
+    """Draw frames in fragments, and a table that may be false."""
+    frames = draw(st.integers(1, 4))
+    fragments = []
+    starts = []
+    for _ in range(frames):
+        starts.append(len(fragments))
+        body = b"\xff\xd8\xff\xda\0\2" + draw(st.binary(max_size=10)).hex().encode() + b"\xff\xd9"
+        body += b"\0" * (len(body) % 2)
+        cut = draw(st.sampled_from([len(body), 4, 6]))
+        fragments += [part for part in (body[:cut], body[cut:]) if part]
+    at = offsets(fragments)
+    table = [at[start] for start in starts]
+    kind = draw(st.sampled_from(["true", "none", "shifted"]))
+    if kind == "shifted":
+        table = [0, *(offset + 2 for offset in table[1:])]
+    basic = b"" if kind == "none" else pack(f"<{frames}I", *table)
+    return frames, encapsulated(frames, fragments, basic)
+
+
+@given(_images())
+def test_frames_are_those_of_reading_from_the_beginning(example):
+    count, data = example
+
+    async def check():
+        source = SourceDataset(JPEG, _once(data))
+        head = await source.header()
+        image = image_of(parse_attributes(head, EXPLICIT))
+        expected = [frame async for frame in source.frames(image, head)]
+        found = await frames_of(data, JPEG, range(1, count + 1))
+        assert [frame.data for frame in found] == expected
+
+    anyio.run(check)
+
+
+async def _once(data):
+    yield data
+
+
+async def test_a_jpeg_in_fragments_without_table_is_told_apart_by_its_markers():
+    frame = b"\xff\xd8\xff\xe0\0\4ab" + b"\xff\xda\0\2" + b"x" * 20 + b"\xff\xd9"
+    # The second fragment of the first frame begins as a frame does.
+    parts = [frame[:10], b"\xff\xd8" + bytes(8), b"\xff\xd9", frame]
+    data = encapsulated(2, parts, BitsAllocated="8", BitsStored="8", HighBit="7")
+    with_all = [f.data for f in await frames_of(data, JPEG, [1, 2])]
+    assert b"".join(with_all) == b"".join(parts)
+
+
+@pytest.mark.parametrize("numbers", [[0], [1, 4], [-1], [3, 2, 10**9]])
+async def test_numbers_out_of_range_fail_before_the_first_frame(numbers):
+    archive = MemoryArchive()
+    instance = archive.put(native(3, bytes(36)), EXPLICIT)
+    came = []
+    with pytest.raises(FrameNotFoundError, match="the instance has 3") as caught:
+        came.extend([frame async for frame in archive.frames(instance, numbers)])
+    assert not came
+    assert caught.value.frames == 3
+
+
+async def test_what_has_no_pixels_has_no_frames():
+    with pytest.raises(FrameNotFoundError, match="no pixels"):
+        await frames_of(header(), EXPLICIT, [1])
+
+
+@pytest.mark.parametrize(
+    ("data", "uid", "what"),
+    [
+        (native(3, bytes(20)), EXPLICIT, "20 bytes|Pixel Data"),
+        (encapsulated(1, [b"ab"]), EXPLICIT, "native one"),
+        (encapsulated(1, [b"ab"]), VIDEO, "a video"),
+        (encapsulated(3, []), RLE, "frame"),
+        (native(1, bytes(12), Rows="0"), EXPLICIT, "Rows"),
+    ],
+)
+async def test_pixel_data_that_are_not_what_they_say_are_refused(data, uid, what):
+    with pytest.raises(UnreadableFramesError, match=what):
+        await frames_of(data, uid, [1])
+
+
+@given(st.binary(max_size=120), st.sampled_from([RLE, J2K]), st.integers(1, 3))
+def test_noise_for_fragments_is_refused_or_read(value, uid, frames):
+    data = header(frames) + element_header(PIXEL_DATA, "OB", 0xFFFFFFFF, EXPLICIT)
+
+    async def check():
+        archive = MemoryArchive()
+        instance = archive.put(header(frames), EXPLICIT)
+        reader = MemoryReader(data + value)
+        stored = evolve(instance, transfer_syntax_uid=uid, dataset_offset=0)
+        try:
+            found = [f async for f in read_frames(reader, stored, range(1, frames + 1))]
+        except UnreadableFramesError:
+            return
+        assert len(found) == frames
+
+    anyio.run(check)
+
+
+async def test_the_header_gives_bulk_data_as_ranges_that_can_be_read():
+    document = bytes(range(256)) * 40
+    data = header() + element_header(0x0042_0011, "OB", len(document), EXPLICIT) + document
+    archive = MemoryArchive()
+    instance = archive.put(data, EXPLICIT)
+    found = await archive.header(instance)
+    value = found.elements.elements[0x0042_0011].value
+    assert value == BulkData(len(data) - len(document), len(document))
+    pieces = [piece async for piece in archive.bulk_data(instance, value)]
+    assert b"".join(pieces) == document
+    inline = await archive.header(instance, ReadLimits(bulk=1 << 20))
+    assert inline.elements.elements[0x0042_0011].value == document
+
+
+@pytest.mark.parametrize("uid", [BIG, DEFLATED])
+async def test_bulk_data_come_inflated_and_in_little_endian(uid):
+    words = pack(">2000H" if uid == BIG else "<2000H", *range(2000))
+    source = BIG if uid == BIG else EXPLICIT
+    data = header(uid=source) + element_header(0x7001_1001, "OW", len(words), source) + words
+    if uid == DEFLATED:
+        deflater = Deflater()
+        data = deflater.feed(data) + deflater.finish()
+    archive = MemoryArchive()
+    instance = archive.put(data, uid)
+    value = (await archive.header(instance)).elements.elements[0x7001_1001].value
+    pieces = [piece async for piece in archive.bulk_data(instance, value)]
+    assert b"".join(pieces) == pack("<2000H", *range(2000))
+
+
+async def test_encapsulated_pixel_data_are_no_bulk_data():
+    archive = MemoryArchive()
+    instance = archive.put(encapsulated(1, [RLE_START]), RLE)
+    found = await archive.header(instance)
+    assert found.pixel_data.length is None
+    with pytest.raises(UnreadableFramesError, match="frame by frame"):
+        async for _ in archive.bulk_data(instance, found.elements.elements[PIXEL_DATA].value):
+            pass
+
+
+async def test_the_archive_of_a_node_does_the_same_and_checks_the_size(bench, decay):
+    archive = bench.archive()
+    data = native(5, PIXELS)
+    result = await bench.send(archive, data)
+    instance = result.instance
+    (frame,) = [frame async for frame in archive.frames(instance, [2])]
+    assert frame.data == PIXELS[12:24]
+    found = await archive.header(instance)
+    assert found.elements.texts(tag_of("Rows")) == ("2",)
+    value = found.elements.elements[PIXEL_DATA].value
+    assert b"".join([piece async for piece in archive.bulk_data(instance, value)]) == PIXELS
+    decay(bench, instance.key, lambda before: before[:-1])
+    with pytest.raises(DamagedObjectError, match="bytes"):
+        await archive.header(instance)
+    with pytest.raises(DamagedObjectError, match="bytes"):
+        _ = [frame async for frame in archive.frames(instance, [1])]
+
+
+async def test_a_node_without_archive_says_so():
+    with pytest.raises(LookupError, match="no archive"):
+        NoArchive().frames(None, [1])
+    with pytest.raises(LookupError, match="no archive"):
+        await NoArchive().header(None)
+
+
+async def test_who_may_not_read_an_instance_gets_nothing_of_it():
+    class Nobody(AccessControl):
+        async def require(self, access):
+            return (SingleValue(tag_of("PatientID"), "nobody"),)
+
+    archive = MemoryArchive()
+    instance = archive.put(native(1, bytes(12)), EXPLICIT)
+    guarded = GuardedArchive(archive, Nobody(), Origin("test"), "retrieve", None)
+    with pytest.raises(InstanceNotFoundError):
+        await guarded.header(instance)
+    with pytest.raises(InstanceNotFoundError):
+        _ = [frame async for frame in guarded.frames(instance, [1])]
+    with pytest.raises(InstanceNotFoundError):
+        _ = [piece async for piece in guarded.bulk_data(instance, BulkData(0, 1))]
+    everybody = GuardedArchive(archive, AccessControl(), Origin("test"), "retrieve", None)
+    assert await everybody.header(instance) == await archive.header(instance)
+    assert [f.data async for f in everybody.frames(instance, [1])] == [bytes(12)]
+    value = BulkData(0, 4)
+    assert [p async for p in everybody.bulk_data(instance, value)] == [header()[:4]]
