@@ -14,7 +14,7 @@ from types import ModuleType
 from attrs import NOTHING, Factory, fields, has
 
 from pacs_core.cli import errors
-from pacs_core.cli.commands import build_app
+from pacs_core.cli.application import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import (

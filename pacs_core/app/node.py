@@ -19,7 +19,7 @@ from pacs_core.app.components import (
     start_guard,
     start_optional,
 )
-from pacs_core.app.leaks import no_leaked_tasks
+from pacs_core.app.leaked_tasks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.missing_parts import missing_parts
 from pacs_core.app.services import ServiceRunner, Sockets, bind_services
@@ -27,10 +27,10 @@ from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
     Listener,
-    Occupancy,
-    Offer,
     Preferences,
     Services,
+    SupportedService,
+    WorkerLoad,
     bind_sockets,
     task_group,
 )
@@ -73,14 +73,14 @@ class RunningNode:
 
 
 @frozen
-class Place:
+class WorkerSlot:
     """Where a node listens if it is one of many workers.
 
     Attributes
     ----------
     sockets : tuple of socket
         Bound already, and shared by all workers.
-    occupancy : Occupancy
+    occupancy : WorkerLoad
     restarted : str
         Why this worker takes the place of another; empty if it does not.
     service_sockets : mapping of str to tuple of socket
@@ -88,19 +88,21 @@ class Place:
     """
 
     sockets: tuple[socket.socket, ...]
-    occupancy: Occupancy
+    occupancy: WorkerLoad
     restarted: str = ""
     service_sockets: Sockets = field(factory=dict)
 
 
 @asynccontextmanager
-async def run_node(assembly: Assembly, place: Place | None = None) -> AsyncIterator[RunningNode]:
+async def run_node(
+    assembly: Assembly, place: WorkerSlot | None = None
+) -> AsyncIterator[RunningNode]:
     """Run a node for the length of an ``async with`` block; it drains at the end.
 
     Parameters
     ----------
     assembly : Assembly
-    place : Place, optional
+    place : WorkerSlot, optional
         Where to listen if not on a port of its own.
 
     Raises
@@ -155,24 +157,24 @@ async def _check_index(assembly: Assembly, opened: OpenArchive) -> None:
         )
 
 
-def _worker(place: Place | None) -> WorkerInfo:
+def _worker(place: WorkerSlot | None) -> WorkerInfo:
     return WorkerInfo(place.occupancy.worker, place.occupancy.workers) if place else WorkerInfo()
 
 
-def _bind(assembly: Assembly) -> Place:
+def _bind(assembly: Assembly) -> WorkerSlot:
     settings = assembly.config.node
     sockets = tuple(bind_sockets(settings.host, settings.port))
-    return Place(sockets, Occupancy(), service_sockets=bind_services(assembly))
+    return WorkerSlot(sockets, WorkerLoad(), service_sockets=bind_services(assembly))
 
 
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
-    offers: dict[str, Offer] = {}
+    offers: dict[str, SupportedService] = {}
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
         await start_capabilities(assembly, opened.lifespan, opened.node, descriptor.requires)
         create = partial(create_with_required, descriptor, opened.node)
         provider = await start_optional(assembly, opened.lifespan, record, descriptor.name, create)
         if provider is not None:
-            offers |= {u: Offer(s, provider) for u, s in descriptor.sop_classes.items()}
+            offers |= {u: SupportedService(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
     guarding: dict[str, Any] = {f"{part}s": tuple(guards[part]) for part in _PARTS}
     return Services(offers, access=opened.access, **guarding, preferences=_preferences(assembly))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.node import Place, RunningNode, run_node
+from pacs_core.app.node import RunningNode, WorkerSlot, run_node
 from pacs_core.association import task_group
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def ignore_harmless_signals() -> None:
 
 
 async def serve(
-    assembly: Assembly, ready: Callable[[RunningNode], None], place: Place | None = None
+    assembly: Assembly, ready: Callable[[RunningNode], None], place: WorkerSlot | None = None
 ) -> None:
     """Run a node until SIGINT or SIGTERM.
 
@@ -40,7 +40,7 @@ async def serve(
     assembly : Assembly
     ready : callable
         Called once the node listens.
-    place : Place, optional
+    place : WorkerSlot, optional
         Where to listen if the node is one of many workers.
     """
     with anyio.open_signal_receiver(*SIGNALS) as signals:

@@ -23,14 +23,14 @@ from typing import NoReturn
 
 from attrs import define, evolve, field
 
-from pacs_core.app.node import Place
+from pacs_core.app.node import WorkerSlot
 from pacs_core.app.serve import SIGNALS
 from pacs_core.app.services import Sockets
-from pacs_core.association import Occupancy
+from pacs_core.association import WorkerLoad
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[Place, Callable[[], None]], None]
+Work = Callable[[WorkerSlot, Callable[[], None]], None]
 """Runs a worker at a place, and calls the function once it is ready."""
 
 FAILED_TO_START = 70
@@ -70,7 +70,9 @@ class Supervisor:
         work: Work,
         service_sockets: Sockets | None = None,
     ) -> None:
-        self._place = Place(tuple(sockets), Occupancy(count), service_sockets=service_sockets or {})
+        self._place = WorkerSlot(
+            tuple(sockets), WorkerLoad(count), service_sockets=service_sockets or {}
+        )
         self._count = count
         self._work = work
         self._workers: dict[int, _Worker] = {}

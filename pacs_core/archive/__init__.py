@@ -15,10 +15,10 @@ from pacs_core.archive.maintenance import (
     verify_index,
 )
 from pacs_core.archive.no_archive import NoArchive
+from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
 from pacs_core.archive.space import SpaceSettings, SpaceWatch, release_reserve
 from pacs_core.archive.study_watch import STUDY_QUIET_TIME, STUDY_WATCH, StudyWatch
-from pacs_core.archive.survey import Difference, DifferenceKind
 from pacs_core.contracts import Durability
 
 __all__ = [

@@ -7,12 +7,12 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from pacs_core.archive.arrival import IDENTITY_TAGS, Arrival
 from pacs_core.archive.aside import Aside
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
+from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
@@ -25,8 +25,8 @@ from pacs_core.archive.settings import (
     VerifyReads,
     no_character_set,
 )
-from pacs_core.archive.shelf import Shelf
 from pacs_core.archive.space import SpaceSettings, SpaceWatch
+from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.association import AccessControl
@@ -126,7 +126,7 @@ class NodeArchive(Archive):
         self._behind = WriteBehind(
             store, index, audit, durability, interval=flush_interval, capacity=flush_bytes
         )
-        self._shelf = Shelf(store, index, events, self._behind, ae_title)
+        self._shelf = ArchiveStorage(store, index, events, self._behind, ae_title)
         duplicates, healing = Duplicates(self._shelf, policy, audit), Healing(self._shelf, audit)
         self._ingest = Ingest(self._shelf, duplicates, healing)
         self._checks = ReadChecks(verify_reads, audit)
@@ -203,7 +203,7 @@ class NodeArchive(Archive):
                 raise InvalidInstanceError(f"{uid[:80]!r} was announced, which is not a UID")
         await self._space.admit()
         try:
-            arrival = Arrival(
+            incoming = IncomingInstance(
                 dataset,
                 transfer_syntax_uid,
                 origin,
@@ -212,9 +212,9 @@ class NodeArchive(Archive):
                 character_set=self._character_set_of(origin.calling_ae_title),
             )
             async with self._locks.hold(sop_instance_uid):
-                await arrival.read_header(sop_class_uid, sop_instance_uid)
-                existing = await self._index.locate(arrival.identity.path)
-                result = await self._ingest.take(arrival, existing)
+                await incoming.read_header(sop_class_uid, sop_instance_uid)
+                existing = await self._index.locate(incoming.identity.path)
+                result = await self._ingest.take(incoming, existing)
                 self._space.spend(result.instance.size)
                 return result
         except MalformedDataset as error:

@@ -21,10 +21,10 @@ from pacs_core.archive.damage import OTHER_BYTES
 from pacs_core.archive.fixity import CREATOR_UID, Digest, Fixity, later_rank
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.object_scan import map_concurrently, read_record, try_record
 from pacs_core.archive.objects import read_meta
 from pacs_core.archive.settings import CharacterSetOf
-from pacs_core.archive.shelf import Shelf
-from pacs_core.archive.survey import mapped, read_record, try_record
+from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
@@ -74,31 +74,31 @@ class Aside:
 
     Attributes
     ----------
-    shelf : Shelf
+    storage : ArchiveStorage
     audit : AuditTrail
     locks : KeyedLocks
         Those of the archive, by SOP Instance UID.
     character_set_of : CharacterSetOf
     """
 
-    shelf: Shelf
+    storage: ArchiveStorage
     audit: AuditTrail
     locks: KeyedLocks
     character_set_of: CharacterSetOf
 
     async def find_all(self) -> AsyncGenerator[SetAside, None]:
         """Iterate over all that is set aside, and can be read."""
-        async with aclosing(mapped(self._look, self.shelf.store.objects())) as found:
+        async with aclosing(map_concurrently(self._look, self.storage.store.objects())) as found:
             async for item in found:
                 if item is not None:
                     yield item
 
     async def _look(self, stored: StoredObject) -> SetAside | None:
-        store, wanted = self.shelf.store, self.shelf.index.wanted_tags
+        store, wanted = self.storage.store, self.storage.index.wanted_tags
         record = await try_record(store, stored, wanted, self.character_set_of)
         if not isinstance(record, InstanceRecord):
             return None
-        served = await self.shelf.index.locate(record.instance.identity.path)
+        served = await self.storage.index.locate(record.instance.identity.path)
         other = served is not None and served.key != stored.key
         return SetAside(record, served) if served is not None and other else None
 
@@ -112,7 +112,7 @@ class Aside:
         OSError
             It cannot be read.
         """
-        store, wanted = self.shelf.store, self.shelf.index.wanted_tags
+        store, wanted = self.storage.store, self.storage.index.wanted_tags
         try:
             stored = StoredObject(key, 0)
             record = await read_record(store, stored, wanted, self.character_set_of)
@@ -120,7 +120,7 @@ class Aside:
             raise NotSetAsideError(f"the store has no object {key}") from None
         except InvalidInstanceError as error:
             raise NotSetAsideError(f"{key} is no valid instance: {error}") from error
-        served = await self.shelf.index.locate(record.instance.identity.path)
+        served = await self.storage.index.locate(record.instance.identity.path)
         if served is None:
             raise NotSetAsideError(
                 f"the index does not know the instance of {key}; pacs index rebuild adopts it"
@@ -145,20 +145,20 @@ class Aside:
         async with self.locks.hold(item.instance.identity.sop_instance_uid):
             item = await self.find(key)
             record = await self._copy(item)
-            async with self.shelf.withdrawing(record.instance):
+            async with self.storage.withdrawing(record.instance):
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                     await self._record("promoted", item, origin)
-                    await self.shelf.behind.forget(item.instance.identity.path)
-                    result = await self.shelf.index.replace(record)
-                    await self.shelf.discard(key)
+                    await self.storage.behind.forget(item.instance.identity.path)
+                    result = await self.storage.index.replace(record)
+                    await self.storage.discard(key)
             identity = record.instance.identity
             await report_conflicts(self.audit, result.conflicts, identity, origin)
-            await self.shelf.tell(InstanceEventKind.STORED, record, origin)
+            await self.storage.tell(InstanceEventKind.STORED, record, origin)
         return record.instance
 
     async def _copy(self, item: SetAside) -> InstanceRecord:
         """Write an object again, with a rank above that of all others of its instance."""
-        store, instance = self.shelf.store, item.instance
+        store, instance = self.storage.store, item.instance
         async with (
             await store.open(instance.key) as reader,
             store.writer(instance.identity) as writer,
@@ -197,7 +197,7 @@ class Aside:
             item = await self.find(key)
             await self._record("discarded", item, origin)
             with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                await self.shelf.store.delete(key)
+                await self.storage.store.delete(key)
 
     async def _record(self, what: str, item: SetAside, origin: Origin) -> None:
         identity = item.instance.identity

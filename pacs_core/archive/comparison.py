@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from pacs_core.archive.damage import object_damage
-from pacs_core.archive.survey import read_record
+from pacs_core.archive.object_scan import read_record
 from pacs_core.contracts import InvalidInstanceError, ObjectStore, StoredInstance, StoredObject
 from pacs_core.dataset import Attributes
 

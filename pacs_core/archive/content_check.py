@@ -17,7 +17,7 @@ import anyio
 from attrs import asdict, define, field
 
 from pacs_core.archive.damage import damage, report_damage
-from pacs_core.archive.survey import Difference, DifferenceKind
+from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.contracts import (
     AuditTrail,
     Index,

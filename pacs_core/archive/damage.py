@@ -5,8 +5,8 @@ import logging
 from attrs import evolve
 
 from pacs_core.archive.fixity import Fixity, Pace, digest_of
+from pacs_core.archive.object_scan import read_record
 from pacs_core.archive.objects import read_meta
-from pacs_core.archive.survey import read_record
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,

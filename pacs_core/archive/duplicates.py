@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from attrs import frozen
 
-from pacs_core.archive.arrival import Arrival, Chunk
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.fixity import SET_ASIDE, Digest, digest_of, is_decay, later_rank
+from pacs_core.archive.incoming_instance import Chunk, IncomingInstance
 from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.objects import read_meta, same_dataset
 from pacs_core.archive.settings import DuplicatePolicy
-from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
     CHUNK_SIZE,
     AuditEvent,
@@ -44,25 +44,25 @@ _DIGEST_LENGTH = 32
 
 
 async def matching_length(
-    arrival: Arrival, existing: StoredInstance, reader: ObjectReader
+    incoming: IncomingInstance, existing: StoredInstance, reader: ObjectReader
 ) -> int | None:
-    """Compare an arrival with what is stored as it arrives, until they differ.
+    """Compare an incoming instance with what is stored as it arrives, until they differ.
 
     Returns
     -------
     int or None
-        How many bytes were taken from the arrival and are the same; None if all are, and the
-        transfer syntax as well.
+        How many bytes were taken from the incoming instance and are the same; None if all are,
+        and the transfer syntax as well.
     """
-    if arrival.transfer_syntax_uid != existing.transfer_syntax_uid:
+    if incoming.transfer_syntax_uid != existing.transfer_syntax_uid:
         return 0
     offset = existing.dataset_offset
     window, position = memoryview(b""), offset
-    while (chunk := await arrival.next()) is not None:
+    while (chunk := await incoming.next()) is not None:
         if len(window) < len(chunk):
             window = memoryview(await _readable(reader, position, max(len(chunk), CHUNK_SIZE)))
         if window[: len(chunk)] != chunk:
-            arrival.put_back(chunk)
+            incoming.put_back(chunk)
             return position - offset
         window = window[len(chunk) :]
         position += len(chunk)
@@ -88,7 +88,7 @@ async def _span(reader: ObjectReader, offset: int, length: int) -> AsyncIterator
 class Duplicates:
     """Deals with newcomers by policy."""
 
-    shelf: Shelf
+    storage: ArchiveStorage
     policy: DuplicatePolicy
     audit: AuditTrail
 
@@ -106,12 +106,12 @@ class Duplicates:
     async def write(
         self,
         writer: InstanceWriter,
-        arrival: Arrival,
+        incoming: IncomingInstance,
         existing: StoredInstance,
         reader: ObjectReader,
         matching: int,
     ) -> str:
-        """Write an arrival of which the first bytes must be fetched from what is stored.
+        """Write an incoming instance of which the first bytes must be fetched from what is stored.
 
         Returns
         -------
@@ -123,38 +123,50 @@ class Duplicates:
         OSError
             What is stored was read twice, and was not the same.
         """
-        name = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
+        name = hashlib.sha256(incoming.transfer_syntax_uid.encode() + b"\0")
         written = Digest()
         await writer.begin()
-        async for piece in self._whole(arrival, existing, reader, matching):
+        async for piece in self._whole(incoming, existing, reader, matching):
             name.update(piece)
             written.update(piece)
             await writer.write([piece])
-        if written.digest() != arrival.digest:
+        if written.digest() != incoming.digest:
             raise OSError(f"object {existing.key} reads differently each time")
         return name.hexdigest()[:_DIGEST_LENGTH]
 
     async def _whole(
-        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader, matching: int
+        self,
+        incoming: IncomingInstance,
+        existing: StoredInstance,
+        reader: ObjectReader,
+        matching: int,
     ) -> AsyncIterator[Chunk]:
         async for piece in _span(reader, existing.dataset_offset, matching):
             yield piece
-        while (chunk := await arrival.next()) is not None:
+        while (chunk := await incoming.next()) is not None:
             yield chunk
 
     async def commit(
-        self, writer: InstanceWriter, name: str, arrival: Arrival, existing: StoredInstance
+        self,
+        writer: InstanceWriter,
+        name: str,
+        incoming: IncomingInstance,
+        existing: StoredInstance,
     ) -> IngestResult:
         """Commit a written newcomer beside what is stored, and settle which one is served."""
         if self.policy is DuplicatePolicy.KEEP_FIRST:
-            key = await self._keep(writer, name, arrival, existing)
-            return await self._set_aside(key, existing, arrival.origin)
-        record = arrival.record(await writer.commit(uuid4().hex, later_rank()))
-        async with self.shelf.withdrawing(record.instance):
-            return await self._settle(record, existing, arrival.origin)
+            key = await self._keep(writer, name, incoming, existing)
+            return await self._set_aside(key, existing, incoming.origin)
+        record = incoming.record(await writer.commit(uuid4().hex, later_rank()))
+        async with self.storage.withdrawing(record.instance):
+            return await self._settle(record, existing, incoming.origin)
 
     async def _keep(
-        self, writer: InstanceWriter, name: str, arrival: Arrival, existing: StoredInstance
+        self,
+        writer: InstanceWriter,
+        name: str,
+        incoming: IncomingInstance,
+        existing: StoredInstance,
     ) -> str:
         """Commit what is set aside: sent again it meets its own key, and does not pile up.
 
@@ -163,17 +175,17 @@ class Duplicates:
         try:
             return (await writer.commit(name, SET_ASIDE)).key
         except ObjectExistsError as taken:
-            if taken.key != existing.key and await self._is_kept(taken.key, arrival):
+            if taken.key != existing.key and await self._is_kept(taken.key, incoming):
                 return taken.key
             # What lies there has the newcomer's name but not its bytes: it has decayed.
             return (await writer.commit(uuid4().hex, SET_ASIDE)).key
 
-    async def _is_kept(self, key: str, arrival: Arrival) -> bool:
+    async def _is_kept(self, key: str, incoming: IncomingInstance) -> bool:
         """Tell whether an object, set aside before, still is what it was."""
         try:
-            async with await self.shelf.store.open(key) as reader:
+            async with await self.storage.store.open(key) as reader:
                 meta = await read_meta(reader)
-                return await digest_of(reader, meta.dataset_offset) == arrival.digest
+                return await digest_of(reader, meta.dataset_offset) == incoming.digest
         except (ObjectNotFoundError, InvalidInstanceError, OSError):
             return False
 
@@ -181,10 +193,10 @@ class Duplicates:
         self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
     ) -> IngestResult:
         """Deal with a stored newcomer that was not the first to get into the index."""
-        if await same_dataset(self.shelf.store, newcomer.instance, existing):
-            await self.shelf.discard(newcomer.instance.key)
+        if await same_dataset(self.storage.store, newcomer.instance, existing):
+            await self.storage.discard(newcomer.instance.key)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
-        await self.shelf.behind.secure(newcomer.instance)
+        await self.storage.behind.secure(newcomer.instance)
         return await self._settle(newcomer, existing, origin)
 
     async def _settle(
@@ -205,11 +217,11 @@ class Duplicates:
     ) -> IngestResult:
         # Recorded first: what cannot be recorded must not happen.
         await self._record("replaced", newcomer.instance.key, existing, origin)
-        await self.shelf.behind.forget(existing.identity.path)
-        result = await self.shelf.index.replace(newcomer)
+        await self.storage.behind.forget(existing.identity.path)
+        result = await self.storage.index.replace(newcomer)
         former = result.existing
         if former is not None and former.key != newcomer.instance.key:
-            await self.shelf.discard(former.key)
+            await self.storage.discard(former.key)
         await self.report(result, newcomer.instance, origin)
         return IngestResult(IngestOutcome.REPLACED, newcomer.instance)
 

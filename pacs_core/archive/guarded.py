@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attrs import evolve
 
-from pacs_core.archive.arrival import scan_steadily
+from pacs_core.archive.incoming_instance import scan_steadily
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.association import AccessControl
 from pacs_core.contracts import (

@@ -14,13 +14,13 @@ from uuid import uuid4
 
 from attrs import frozen
 
-from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.damage import OTHER_BYTES, damage, meta_damage
 from pacs_core.archive.fixity import is_decay, later_rank
+from pacs_core.archive.incoming_instance import IncomingInstance
 from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.objects import same_dataset
-from pacs_core.archive.shelf import Shelf
+from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
@@ -41,12 +41,12 @@ _log = logging.getLogger(__name__)
 class Healing:
     """Finds out whether a held object is damaged, and puts newcomers in its place."""
 
-    shelf: Shelf
+    storage: ArchiveStorage
     audit: AuditTrail
 
     async def fault(
         self,
-        arrival: Arrival,
+        incoming: IncomingInstance,
         existing: StoredInstance,
         reader: ObjectReader,
         matching: int | None,
@@ -60,8 +60,8 @@ class Healing:
         """
         try:
             if matching is not None:
-                return await damage(self.shelf.store, existing)
-            if existing.digest not in (b"", arrival.digest):
+                return await damage(self.storage.store, existing)
+            if existing.digest not in (b"", incoming.digest):
                 return OTHER_BYTES
             return await meta_damage(reader, existing)
         except OSError as error:
@@ -70,21 +70,25 @@ class Healing:
             raise
 
     async def heal(
-        self, writer: InstanceWriter, arrival: Arrival, existing: StoredInstance, fault: str
+        self,
+        writer: InstanceWriter,
+        incoming: IncomingInstance,
+        existing: StoredInstance,
+        fault: str,
     ) -> IngestResult:
         """Commit a written newcomer, and serve it in place of a damaged object."""
-        record = arrival.record(await writer.commit(uuid4().hex, later_rank()))
+        record = incoming.record(await writer.commit(uuid4().hex, later_rank()))
         newcomer = record.instance
-        async with self.shelf.withdrawing(newcomer):
+        async with self.storage.withdrawing(newcomer):
             restored = _is_same(newcomer, existing)
             # Recorded first: what cannot be recorded must not happen.
-            await self._record(arrival, newcomer, existing, fault, restored=restored)
-            await self.shelf.behind.forget(newcomer.identity.path)
-            result = await self.shelf.index.replace(record)
+            await self._record(incoming, newcomer, existing, fault, restored=restored)
+            await self.storage.behind.forget(newcomer.identity.path)
+            result = await self.storage.index.replace(record)
             former = result.existing
             if former is not None and former.key != newcomer.key:
                 await self._clear_away(former, existing, newcomer, restored=restored)
-            await report_conflicts(self.audit, result.conflicts, newcomer.identity, arrival.origin)
+            await report_conflicts(self.audit, result.conflicts, newcomer.identity, incoming.origin)
         return IngestResult(IngestOutcome.REPLACED, newcomer)
 
     async def _clear_away(
@@ -99,17 +103,17 @@ class Healing:
             # Another process has replaced the damaged object meanwhile.
             restored = await self._is_served(former)
         if restored:
-            await self.shelf.discard(former.key)
+            await self.storage.discard(former.key)
         else:
             _log.warning("object %s is set aside; %s is served", former.key, newcomer.key)
 
     async def _is_served(self, former: StoredInstance) -> bool:
         """Tell whether what is served now has the dataset of what was served before."""
         served: StoredInstance | None = None
-        while served != (now := await self.shelf.index.locate(former.identity.path)):
+        while served != (now := await self.storage.index.locate(former.identity.path)):
             served = now
             try:
-                return now is not None and await same_dataset(self.shelf.store, former, now)
+                return now is not None and await same_dataset(self.storage.store, former, now)
             except ObjectNotFoundError:
                 # The one served now may itself have been replaced.
                 continue
@@ -117,14 +121,14 @@ class Healing:
 
     async def _record(
         self,
-        arrival: Arrival,
+        incoming: IncomingInstance,
         newcomer: StoredInstance,
         existing: StoredInstance,
         fault: str,
         *,
         restored: bool,
     ) -> None:
-        uid, origin = existing.identity.sop_instance_uid, arrival.origin
+        uid, origin = existing.identity.sop_instance_uid, incoming.origin
         _log.error(
             "instance %s is damaged: %s (%s); %s from %s takes its place (%s)",
             uid, fault, existing.key, "the same" if restored else "what came",

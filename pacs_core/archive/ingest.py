@@ -12,14 +12,14 @@ from uuid import uuid4
 import anyio
 from attrs import evolve, frozen
 
-from pacs_core.archive.arrival import SOP_INSTANCE, Arrival
 from pacs_core.archive.duplicates import Duplicates, matching_length
 from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
+from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
 from pacs_core.archive.instance_writer import InstanceWriter
+from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
-from pacs_core.archive.shelf import Shelf
-from pacs_core.archive.survey import is_torn
+from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
     Durability,
     IndexResult,
@@ -52,52 +52,56 @@ class Ingest:
     That is more than the index asks, which tells studies apart: but the names of objects need not.
     """
 
-    shelf: Shelf
+    storage: ArchiveStorage
     duplicates: Duplicates
     healing: Healing
 
-    async def take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
-        """Take an arrival whose header is read, given what the index has under its path."""
-        result = await self._take(arrival, existing)
-        if arrival.oddities.notes or arrival.oddities.obstacle:
-            result = _said(arrival, result)
-        if result.outcome in _SERVED_ANEW and self.shelf.events.active:
-            record = InstanceRecord(result.instance, arrival.attributes)
-            await self.shelf.tell(InstanceEventKind.STORED, record, arrival.origin)
+    async def take(
+        self, incoming: IncomingInstance, existing: StoredInstance | None
+    ) -> IngestResult:
+        """Take an instance whose header is read, given what the index has under its path."""
+        result = await self._take(incoming, existing)
+        if incoming.oddities.notes or incoming.oddities.obstacle:
+            result = _said(incoming, result)
+        if result.outcome in _SERVED_ANEW and self.storage.events.active:
+            record = InstanceRecord(result.instance, incoming.attributes)
+            await self.storage.tell(InstanceEventKind.STORED, record, incoming.origin)
         return result
 
-    async def _take(self, arrival: Arrival, existing: StoredInstance | None) -> IngestResult:
+    async def _take(
+        self, incoming: IncomingInstance, existing: StoredInstance | None
+    ) -> IngestResult:
         while existing is not None:
             try:
-                reader = await self.shelf.store.open(existing.key)
+                reader = await self.storage.store.open(existing.key)
             except ObjectNotFoundError:
                 # Another process may have replaced it since it was located.
-                former, existing = existing, await self._located(arrival)
+                former, existing = existing, await self._located(incoming)
                 if existing != former:
                     continue
                 _log.error("object %s is lost: the newcomer takes its place", existing.key)
-                return await self._admit(arrival, lost=True)
+                return await self._admit(incoming, lost=True)
             async with reader:
-                return await self._join(arrival, existing, reader)
-        return await self._admit(arrival, lost=False)
+                return await self._join(incoming, existing, reader)
+        return await self._admit(incoming, lost=False)
 
-    async def _located(self, arrival: Arrival) -> StoredInstance | None:
-        return await self.shelf.index.locate(arrival.identity.path)
+    async def _located(self, incoming: IncomingInstance) -> StoredInstance | None:
+        return await self.storage.index.locate(incoming.identity.path)
 
-    async def _admit(self, arrival: Arrival, *, lost: bool) -> IngestResult:
-        behind = self.shelf.behind
-        durability = behind.careful if lost else behind.durability
-        async with self.shelf.writer(arrival, durability) as writer:
-            await writer.begin(*arrival.take_held())
-            while (chunk := await arrival.next()) is not None:
+    async def _admit(self, incoming: IncomingInstance, *, lost: bool) -> IngestResult:
+        behind = self.storage.behind
+        durability = behind.durable_at_least if lost else behind.durability
+        async with self.storage.writer(incoming, durability) as writer:
+            await writer.begin(*incoming.take_held())
+            while (chunk := await incoming.next()) is not None:
                 await writer.write([chunk])
-            await self.shelf.tell_received(arrival)
+            await self.storage.tell_received(incoming)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                return await self._commit(writer, arrival, lost, durability)
+                return await self._commit(writer, incoming, lost, durability)
         raise _too_slow()
 
     async def _commit(
-        self, writer: InstanceWriter, arrival: Arrival, lost: bool, durability: Durability
+        self, writer: InstanceWriter, incoming: IncomingInstance, lost: bool, durability: Durability
     ) -> IngestResult:
         orphan, rank = "", later_rank() if lost else FIRST
         try:
@@ -105,27 +109,27 @@ class Ingest:
         except ObjectExistsError as taken:
             orphan = taken.key
             stored = await writer.commit(uuid4().hex, rank)
-        record = arrival.record(stored)
-        async with self.shelf.withdrawing(record.instance):
+        record = incoming.record(stored)
+        async with self.storage.withdrawing(record.instance):
             result = await self._index(record, lost, durability)
             first = result.existing
             if not lost and first is not None and first.key != stored.key:
-                return await self.duplicates.compare(record, first, arrival.origin)
+                return await self.duplicates.compare(record, first, incoming.origin)
         if durability is Durability.WRITE_BEHIND:
-            await self.shelf.behind.note(record.instance)
+            await self.storage.behind.note(record.instance)
         if orphan:
             await self._clear_away(orphan, record.instance)
         if result.conflicts:
-            await self.duplicates.report(result, record.instance, arrival.origin)
+            await self.duplicates.report(result, record.instance, incoming.origin)
         return IngestResult(IngestOutcome.STORED, record.instance)
 
     async def _index(
         self, record: InstanceRecord, lost: bool, durability: Durability
     ) -> IndexResult:
         if not lost:
-            return await self.shelf.index.add(record, durability=durability)
-        await self.shelf.behind.forget(record.instance.identity.path)
-        return await self.shelf.index.replace(record)
+            return await self.storage.index.add(record, durability=durability)
+        await self.storage.behind.forget(record.instance.identity.path)
+        return await self.storage.index.replace(record)
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
         """Delete what a crash left before it was indexed, if the same has now been indexed.
@@ -135,47 +139,47 @@ class Ingest:
         another process's, on its way into the index: that one is whole. Only a power failure cuts
         an object short.
         """
-        store = self.shelf.store
+        store = self.storage.store
         if await self._is_served(orphan, instance.identity.sop_instance_uid):
             return
         if await is_torn(store, orphan) or (
             not store.shared and await holds_dataset(store, orphan, instance)
         ):
-            await self.shelf.discard(orphan)
+            await self.storage.discard(orphan)
         else:
             _log.warning("object %s is an orphan; %s is served", orphan, instance.key)
 
     async def _is_served(self, key: str, sop_instance_uid: str) -> bool:
         query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, sop_instance_uid),))
-        keys = [instance.key async for instance in self.shelf.index.instances(query)]
+        keys = [instance.key async for instance in self.storage.index.instances(query)]
         return key in keys
 
     async def _join(
-        self, arrival: Arrival, existing: StoredInstance, reader: ObjectReader
+        self, incoming: IncomingInstance, existing: StoredInstance, reader: ObjectReader
     ) -> IngestResult:
-        matching = await matching_length(arrival, existing, reader)
-        fault = await self.healing.fault(arrival, existing, reader, matching)
+        matching = await matching_length(incoming, existing, reader)
+        fault = await self.healing.fault(incoming, existing, reader, matching)
         if matching is None:
             if not fault:
-                await self.shelf.behind.confirm(existing)
-                await self.shelf.tell_received(arrival)
+                await self.storage.behind.confirm(existing)
+                await self.storage.tell_received(incoming)
                 return IngestResult(IngestOutcome.IDENTICAL, existing)
-            matching = arrival.size
+            matching = incoming.size
         if not fault:
-            await self.duplicates.consider(existing, arrival.origin)
-        async with self.shelf.writer(arrival, self.shelf.behind.careful) as writer:
-            variant = await self.duplicates.write(writer, arrival, existing, reader, matching)
-            await self.shelf.tell_received(arrival)
+            await self.duplicates.consider(existing, incoming.origin)
+        async with self.storage.writer(incoming, self.storage.behind.durable_at_least) as writer:
+            variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
+            await self.storage.tell_received(incoming)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
                 if fault:
-                    return await self.healing.heal(writer, arrival, existing, fault)
-                return await self.duplicates.commit(writer, variant, arrival, existing)
+                    return await self.healing.heal(writer, incoming, existing, fault)
+                return await self.duplicates.commit(writer, variant, incoming, existing)
         raise _too_slow()
 
 
-def _said(arrival: Arrival, result: IngestResult) -> IngestResult:
-    found = arrival.oddities
-    instance, sender = arrival.identity.sop_instance_uid, arrival.origin.calling_ae_title
+def _said(incoming: IncomingInstance, result: IngestResult) -> IngestResult:
+    found = incoming.oddities
+    instance, sender = incoming.identity.sop_instance_uid, incoming.origin.calling_ae_title
     if found.notes:
         _log.warning("%s from %s is odd: %s", instance, sender, "; ".join(found.notes))
     if found.obstacle:

@@ -1,10 +1,10 @@
-"""The object of an arrival on its way into the store."""
+"""The object of an incoming instance on its way into the store."""
 
 from types import TracebackType
 from typing import Self
 
-from pacs_core.archive.arrival import Arrival, Chunk
 from pacs_core.archive.fixity import FIRST
+from pacs_core.archive.incoming_instance import Chunk, IncomingInstance
 from pacs_core.contracts import ObjectWriter, StoredObject
 
 
@@ -16,15 +16,15 @@ class InstanceWriter:
     Parameters
     ----------
     writer : ObjectWriter
-    arrival : Arrival
+    incoming : IncomingInstance
     ae_title : str
         Of the node that writes.
     """
 
-    def __init__(self, writer: ObjectWriter, arrival: Arrival, ae_title: str) -> None:
+    def __init__(self, writer: ObjectWriter, incoming: IncomingInstance, ae_title: str) -> None:
         self._writer = writer
-        self._arrival = arrival
-        self._prefix = arrival.prefix(ae_title)
+        self._arrival = incoming
+        self._prefix = incoming.prefix(ae_title)
         self.write = writer.write
 
     async def begin(self, *chunks: Chunk) -> None:

@@ -10,19 +10,19 @@ from contextlib import aclosing
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.archive.arrival import SOP_INSTANCE, STUDY
 from pacs_core.archive.fixity import Fixity
+from pacs_core.archive.incoming_instance import SOP_INSTANCE, STUDY
 from pacs_core.archive.locks import KeyedLocks
-from pacs_core.archive.objects import read_meta, same_dataset
-from pacs_core.archive.settings import CharacterSetOf, no_character_set
-from pacs_core.archive.survey import (
+from pacs_core.archive.object_scan import (
     AT_ONCE,
     Difference,
     DifferenceKind,
-    mapped,
+    map_concurrently,
     try_record,
     with_digest,
 )
+from pacs_core.archive.objects import read_meta, same_dataset
+from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     Index,
     InstancePath,
@@ -172,7 +172,7 @@ async def rebuild_index(
     report = RebuildReport()
     async with index.rebuilding() as building:
         rebuild = _Rebuild(store, building.index, character_set_of)
-        async with aclosing(mapped(rebuild.take, store.objects())) as taken:
+        async with aclosing(map_concurrently(rebuild.take, store.objects())) as taken:
             async for difference in taken:
                 report.note(difference)
                 if progress is not None and report.objects % AT_ONCE == 0:
@@ -317,12 +317,12 @@ async def verify_index(
         return
     own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
     verification = _Verification(store, index, own & index.wanted_tags, character_set_of)
-    async with aclosing(mapped(verification.of_object, store.objects())) as compared:
+    async with aclosing(map_concurrently(verification.of_object, store.objects())) as compared:
         async for differences in compared:
             for difference in differences:
                 yield difference
     rows = index.instances(Query(Level.IMAGE))
-    async with aclosing(mapped(verification.of_row, rows)) as looked_for:
+    async with aclosing(map_concurrently(verification.of_row, rows)) as looked_for:
         async for missing in looked_for:
             if missing is not None:
                 yield missing

@@ -15,7 +15,7 @@ import anyio
 from attrs import frozen
 
 from pacs_core.archive.damage import damage, meta_damage
-from pacs_core.archive.survey import AT_ONCE, mapped
+from pacs_core.archive.object_scan import AT_ONCE, map_concurrently
 from pacs_core.archive.write_behind import ORIGIN
 from pacs_core.contracts import (
     AuditEvent,
@@ -59,7 +59,9 @@ class Recovery:
         lost = 0
         async with exclusively(lock):
             whole: list[StoredInstance] = []
-            async with aclosing(mapped(self._verdict, self.index.unflushed())) as verdicts:
+            async with aclosing(
+                map_concurrently(self._verdict, self.index.unflushed())
+            ) as verdicts:
                 async for instance, reason in verdicts:
                     if reason is None:
                         continue

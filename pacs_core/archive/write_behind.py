@@ -84,7 +84,7 @@ class WriteBehind:
         return self._durability
 
     @property
-    def careful(self) -> Durability:
+    def durable_at_least(self) -> Durability:
         """What instances are stored with that take the place of others."""
         none = self._durability is Durability.NONE
         return Durability.NONE if none else Durability.COMMIT

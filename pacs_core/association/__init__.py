@@ -12,12 +12,12 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
 )
 from pacs_core.association.listener import Listener, bind_sockets
-from pacs_core.association.occupancy import Occupancy
-from pacs_core.association.performer import PerformedOperation
+from pacs_core.association.operation import PeerOperation
 from pacs_core.association.requestor import connect
-from pacs_core.association.services import Offer, Preferences, Services
+from pacs_core.association.services import Preferences, Services, SupportedService
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.tasks import cancelled_task_group, task_group
+from pacs_core.association.worker_load import WorkerLoad
 from pacs_core.contracts import MAX_CONTEXTS, AssociationOptions, Proposal
 
 __all__ = [
@@ -33,14 +33,14 @@ __all__ = [
     "NetworkSettings",
     "NoContextError",
     "NodeConnector",
-    "Occupancy",
-    "Offer",
+    "PeerOperation",
     "PeerTimeoutError",
-    "PerformedOperation",
     "Preferences",
     "Proposal",
     "Receive",
     "Services",
+    "SupportedService",
+    "WorkerLoad",
     "bind_sockets",
     "cancelled_task_group",
     "connect",

@@ -144,7 +144,7 @@ class Acceptor:
             elif request is not None:
                 await self._answer(request)
         finally:
-            await self._channel.farewell()
+            await self._channel.close_gracefully()
 
     @property
     def is_displaced(self) -> bool:

@@ -17,9 +17,9 @@ from pacs_core.association.exchange import (
     exchange,
     find_context,
 )
-from pacs_core.association.invocations import Invocation
-from pacs_core.association.performances import Serve
-from pacs_core.association.performer import PerformedOperation, store_request
+from pacs_core.association.invoker import Invocation
+from pacs_core.association.operation import PeerOperation, store_request
+from pacs_core.association.performer import Serve
 from pacs_core.association.sender import DatasetSource
 from pacs_core.contracts import AssociationInfo, RequestedAssociation, Response
 from pacs_core.dataset import (
@@ -49,11 +49,11 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 _CANCEL_GRACE = 1.0  # seconds for a C-CANCEL-RQ to leave when the peer may not be reading
 
-Receive = Callable[[PerformedOperation], Awaitable[int]]
+Receive = Callable[[PeerOperation], Awaitable[int]]
 """Takes a C-STORE sub-operation of a C-GET: reads ``operation.dataset``, returns a status."""
 
 
-async def refuse_requests(operation: PerformedOperation) -> Response:
+async def refuse_requests(operation: PeerOperation) -> Response:
     """Refuse whatever the peer requests: this side offers no service."""
     raise DimseError(
         Status.SOP_CLASS_NOT_SUPPORTED, f"no service for {operation.context.abstract_syntax}"
@@ -120,7 +120,7 @@ class Association(RequestedAssociation):
             transfer_syntax_uid=transfer_syntax_uid,
         )
 
-    async def serve(self, operation: PerformedOperation) -> Response:
+    async def serve(self, operation: PeerOperation) -> Response:
         """Answer a request of the peer; the engine calls this."""
         field, context = operation.command.field, operation.context
         if field is CommandField.C_STORE_RQ and self._receive is not None and context.scp:

@@ -95,7 +95,7 @@ class Channel:
         if not self._sending.is_held and self._transport.is_writable:
             self._transport.write(self.machine.buffers_to_send())
 
-    async def farewell(self, *, close: bool = True) -> None:
+    async def close_gracefully(self, *, close: bool = True) -> None:
         """Send what is left, if the peer takes it soon, and close; never raises."""
         with anyio.move_on_after(_ABORT_GRACE, shield=True) as scope:
             try:

@@ -20,8 +20,8 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
 )
 from pacs_core.association.hosts import Pace
-from pacs_core.association.invocations import Invocation, Invocations
-from pacs_core.association.performances import Feed, Performances, Serve, discard
+from pacs_core.association.invoker import Invocation, Invoker
+from pacs_core.association.performer import Feed, Performer, Serve, discard
 from pacs_core.association.sender import DatasetSource, Sender, response_command
 from pacs_core.contracts import AssociationInfo, Response
 from pacs_core.dataset import encode_dataset
@@ -97,10 +97,10 @@ class Engine:
         self._deadlines = channel.deadlines
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
-        self._performances = Performances(
+        self._performances = Performer(
             info, window.max_performed, serve, budget, self, self._on_settled
         )
-        self._invocations = Invocations(window.max_invoked)
+        self._invocations = Invoker(window.max_invoked)
         self._feed: Feed = discard
         self._pace = pace
         self._requests = 0
@@ -124,7 +124,7 @@ class Engine:
             self._end("torn down by this node")
             with suppress(LocalProtocolError):  # where nobody is left to be told
                 self._machine.abort()
-            await self._channel.farewell()
+            await self._channel.close_gracefully()
             self.ended.set()
 
     async def _converse(self) -> None:
@@ -391,4 +391,4 @@ class Engine:
         self._end(f"aborted by this node: {reason}", failure)
         with suppress(LocalProtocolError):
             self._machine.abort(source, code)
-        await self._channel.farewell(close=not linger)
+        await self._channel.close_gracefully(close=not linger)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 from attrs import evolve
 
 from pacs_core.association.errors import NoContextError
-from pacs_core.association.invocations import Invocation
+from pacs_core.association.invoker import Invocation
 from pacs_core.association.sender import DatasetSource
 from pacs_core.dataset import (
     Attributes,

@@ -18,10 +18,10 @@ from pacs_core.association.acceptor import Acceptance, Acceptor
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.hosts import PERIOD, Hosts
 from pacs_core.association.incoming import ALLOTMENT
-from pacs_core.association.occupancy import Occupancy
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
+from pacs_core.association.worker_load import WorkerLoad
 from pacs_core.contracts import AuditFailedError, AuditTrail, Origin
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Listener:
     settings : NetworkSettings
     services : Services
     audit : AuditTrail
-    occupancy : Occupancy, optional
+    occupancy : WorkerLoad, optional
         Counts the associations of the other workers of the node.
     """
 
@@ -107,9 +107,9 @@ class Listener:
         settings: NetworkSettings,
         services: Services,
         audit: AuditTrail,
-        occupancy: Occupancy | None = None,
+        occupancy: WorkerLoad | None = None,
     ) -> None:
-        self._occupancy = occupancy or Occupancy()
+        self._occupancy = occupancy or WorkerLoad()
         budget = ByteBudget(max(settings.memory_budget // self._occupancy.workers, ALLOTMENT))
         self._hosts = Hosts(settings, self._occupancy.workers)
         self._shared = Acceptance(

@@ -1,148 +1,224 @@
-"""One request that this side performs, as its service provider sees it."""
+"""The requests of the peer that this side works on, each in a task of its own."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from pacs_core.association.exchange import MessageSender, event_report, exchange, find_context
+from anyio.abc import TaskGroup
+
+from pacs_core.association.budget import ByteBudget
+from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
-from pacs_core.association.sender import DatasetSource
-from pacs_core.contracts import AssociationInfo, Link, Operation, Response
-from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
-from pacs_core.dimse import Command, CommandField, Priority
-from pacs_core.upper_layer import AcceptedContext
+from pacs_core.association.operation import Messenger, PeerOperation
+from pacs_core.concurrency import Signal
+from pacs_core.contracts import AssociationInfo, Response, dimse_error_of
+from pacs_core.dimse import (
+    Command,
+    DimseError,
+    DimseProtocolViolation,
+    RequestedOperations,
+    Status,
+)
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
+logger = logging.getLogger(__name__)
+
+Serve = Callable[[PeerOperation], Awaitable[Response]]
+Feed = Callable[[bytes | memoryview, bool], None]
+
+_PATIENCE = 16  # requests beyond the window that are tolerated before it counts as an attack
+_UNLIMITED = 256  # operations at once where the window is unlimited
 
 
-class Messenger(MessageSender, Protocol):
-    """The engine of an association, as an operation sees it."""
-
-    def is_cancelled(self, message_id: int) -> bool:
-        """Whether the peer asked for the operation to be cancelled."""
-
-    async def send_response(self, context_id: int, request: Command, response: Response) -> None:
-        """Send a response."""
-
-
-class RequestorLink(Link):
-    """The way back to the requestor.
+class Performer:
+    """Performs requests, and sees that each gets one final response.
 
     Parameters
     ----------
-    association : AssociationInfo
-    sender : MessageSender
+    info : AssociationInfo
+    window : int
+        Requests to perform at once; 0 for no limit (PS3.7 D.3.3.3).
+    serve : callable
+        Performs a request and returns the response.
+    budget : ByteBudget
+        Memory for datasets that arrive.
+    messenger : Messenger
+        Sends the responses.
+    settled : callable
+        Called whenever a request has been answered.
+
+    Attributes
+    ----------
+    tasks : TaskGroup
+        Where requests are performed; to be set before the first one.
+    incoming : IncomingDataset or None
+        The dataset of the latest request.
     """
 
-    def __init__(self, association: AssociationInfo, sender: MessageSender) -> None:
-        self.association = association
-        self._sender = sender
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the association is over."""
-        return bool(self._sender.end_reason)
-
-    async def n_event_report(
-        self,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        event_type_id: int,
-        information: "Attributes | Dataset | None" = None,
-        *,
-        negotiated_as: str | None = None,
-    ) -> tuple[Command, Any]:
-        """See base."""
-        context = find_context(
-            self.association.contexts, negotiated_as or sop_class_uid, requestor_is_scu=True
-        )
-        command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
-        return await exchange(self._sender, context, command, information)
-
-
-class PerformedOperation(Operation):
-    """A request that arrived on an association."""
-
-    dataset: IncomingDataset
+    tasks: TaskGroup
 
     def __init__(
         self,
-        command: Command,
-        context: AcceptedContext,
-        association: AssociationInfo,
-        dataset: IncomingDataset,
+        info: AssociationInfo,
+        window: int,
+        serve: Serve,
+        budget: ByteBudget,
         messenger: Messenger,
+        settled: Callable[[], None],
     ) -> None:
-        self.command = command
-        self.context = context
-        self.association = association
-        self.dataset = dataset
+        self.incoming: IncomingDataset | None = None
+        self._info = info
+        self._window = window or _UNLIMITED
+        self._serve = serve
+        self._budget = budget
         self._messenger = messenger
+        self._settled = settled
+        self._account = RequestedOperations(0)
+        self._refusals = self._failures = 0
+        self._slot = Signal()
+        self._idle: list[asyncio.Future[PeerOperation]] = []
 
-    @property
-    def link(self) -> Link:
-        """The association, for messages to the requestor."""
-        return RequestorLink(self.association, self._messenger)
+    def __len__(self) -> int:
+        return len(self._account)
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether C-CANCEL has arrived."""
-        return self._messenger.is_cancelled(self.command.message_id or 0)
+    # --- what arrives
 
-    async def send_pending(
-        self,
-        dataset: "bytes | Dataset | None" = None,
-        *,
-        status: int = 0xFF00,
-        remaining: int | None = None,
-        completed: int | None = None,
-        failed: int | None = None,
-        warning: int | None = None,
-    ) -> None:
-        """Send a pending response."""
-        response = Response(
-            status,
-            dataset,
-            remaining=remaining,
-            completed=completed,
-            failed=failed,
-            warning=warning,
-        )
-        await self._messenger.send_response(self.context.id, self.command, response)
+    def begin(self, context_id: int, command: Command) -> Feed:
+        """Begin to perform a request; return what takes its dataset.
 
-    async def c_store(
-        self,
-        context_id: int,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        dataset: "DatasetSource | Dataset",
-        *,
-        move_originator: tuple[str, int] | None = None,
-    ) -> int:
-        """Store an instance at the requestor; return the status."""
-        if is_pydicom_dataset(dataset):
-            syntax = self.association.contexts[context_id].transfer_syntax
-            dataset = encode_dataset(dataset, syntax)
-        request = store_request(sop_class_uid, sop_instance_uid, move_originator=move_originator)
-        invocation = await self._messenger.invoke(context_id, request, dataset)
-        response, _ = await invocation.response()
-        return response.status or 0
+        Raises
+        ------
+        DimseProtocolViolation
+            The peer asks for far more at once than was negotiated.
+        """
+        if len(self._account) >= self._window + _PATIENCE:
+            raise DimseProtocolViolation(
+                f"{len(self._account)} operations at once, {self._window} were negotiated"
+            )
+        try:
+            self._account.begin(command)
+        except DimseError as error:
+            return self.refuse(context_id, command, error)
+        context = self._info.contexts[context_id]
+
+        def perform(dataset: IncomingDataset) -> None:
+            self._assign(PeerOperation(command, context, self._info, dataset, self._messenger))
+
+        dataset = self.incoming = IncomingDataset(self._budget, perform)
+        if not command.has_dataset:
+            dataset.complete()
+        return dataset.feed
+
+    def end(self) -> None:
+        """Give up the dataset that the association has ended in, if there is one."""
+        if self.incoming is not None:
+            self.incoming.abandon()
+
+    def refuse(self, context_id: int, command: Command, error: DimseError) -> Feed:
+        """Answer a request that is not performed; return what drops its dataset."""
+        self._complain(command, error)
+        self._refusals += 1
+        self.tasks.start_soon(self._send_refusal, context_id, command, error)
+        return discard
+
+    def cancel(self, request: Command) -> None:
+        """Take note of a C-CANCEL; one that comes too late means nothing (PS3.7 §9.3.2.3)."""
+        self._account.cancel(request)
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer asked for an operation to be cancelled."""
+        return self._account.is_cancelled(message_id)
+
+    # --- holding back
+
+    def is_overtaxed(self, *, between_messages: bool) -> bool:
+        """Whether the peer asks for more at once than it may."""
+        operations = len(self._account) > self._window and between_messages
+        return operations or self._refusals > _PATIENCE
+
+    async def wait_for_slot(self) -> None:
+        """Wait until something was answered, or :meth:`wake` was called."""
+        await self._slot.wait()
+
+    def wake(self) -> None:
+        """Let who waits for a slot look again."""
+        self._slot.set()
+
+    # --- performing
+
+    def _assign(self, operation: PeerOperation) -> None:
+        """Let a task that is idle perform an operation: a new one would cost more."""
+        if self._idle:
+            self._idle.pop().set_result(operation)
+        else:
+            self.tasks.start_soon(self._work, operation)
+
+    async def _work(self, operation: PeerOperation) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._perform(operation)
+            self._idle.append(loop.create_future())
+            operation = await self._idle[-1]
+
+    async def _perform(self, operation: PeerOperation) -> None:
+        try:
+            response = await self._outcome(operation)
+            await operation.dataset.discard()
+            await self._respond(operation.context.id, operation.command, response)
+        finally:
+            operation.dataset.release_budget()
+            self._account.finish(operation.command.message_id or 0)
+            self._slot.set()
+            self._settled()
+
+    async def _outcome(self, operation: PeerOperation) -> Response:
+        what = operation.command.field.name
+        try:
+            return await self._serve(operation)
+        except DimseError as error:
+            self._complain(operation.command, error)
+            return _failure_response(error)
+        except AssociationError as error:
+            # The end of this association is no fault of the provider; that of another may be.
+            logger.debug("%s: %s failed: %s", self._info.id, what, error)
+            return _internal_error(error)
+        except Exception as error:
+            known = dimse_error_of(error, operation.command.field)
+            if known is not None:
+                self._complain(operation.command, known)
+                return _failure_response(known)
+            logger.exception("%s: %s failed, the peer gets 0110H", self._info.id, what)
+            return _internal_error(error)
+
+    async def _respond(self, context_id: int, command: Command, response: Response) -> None:
+        with suppress(AssociationError):
+            try:
+                await self._messenger.send_response(context_id, command, response)
+            except ValueError as error:
+                what = command.field.name
+                logger.exception("%s: no valid answer to %s, it is 0110H", self._info.id, what)
+                await self._messenger.send_response(context_id, command, _internal_error(error))
+
+    async def _send_refusal(self, context_id: int, command: Command, error: DimseError) -> None:
+        await self._respond(context_id, command, _failure_response(error))
+        self._refusals -= 1
+        self._slot.set()
+
+    def _complain(self, command: Command, error: DimseError) -> None:
+        """Log a failure; a peer that makes many does not get to fill the log."""
+        self._failures += 1
+        level = logging.WARNING if self._failures <= _PATIENCE else logging.DEBUG
+        logger.log(level, "%s: %s: %s", self._info.id, command.field.name, error)
 
 
-def store_request(
-    sop_class_uid: str,
-    sop_instance_uid: str,
-    *,
-    priority: int = Priority.MEDIUM,
-    move_originator: tuple[str, int] | None = None,
-) -> Command:
-    """Return a C-STORE-RQ; its message ID is filled in when it is sent."""
-    ae_title, message_id = move_originator or (None, None)
-    return Command(
-        field=CommandField.C_STORE_RQ,
-        affected_sop_class_uid=sop_class_uid,
-        affected_sop_instance_uid=sop_instance_uid,
-        priority=priority,
-        move_originator_application_entity_title=ae_title,
-        move_originator_message_id=message_id,
-        has_dataset=True,
-    )
+def _failure_response(error: DimseError) -> Response:
+    return Response(error.status, comment=error.comment, offending_element=error.offending_element)
+
+
+def _internal_error(error: Exception) -> Response:
+    comment = f"internal error, see the log: {type(error).__name__}"
+    return Response(Status.PROCESSING_FAILURE, comment=comment)
+
+
+def discard(_data: bytes | memoryview, _is_last: bool) -> None:
+    """Drop a fragment of a dataset that nobody wants."""

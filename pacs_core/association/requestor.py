@@ -27,7 +27,7 @@ from pacs_core.association.errors import (
     ConnectError,
     PeerTimeoutError,
 )
-from pacs_core.association.performances import Serve
+from pacs_core.association.performer import Serve
 from pacs_core.association.tasks import task_group
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import (
@@ -114,7 +114,7 @@ async def connect(
     try:
         response = await _negotiate(channel, request, timeouts)
     except BaseException:
-        await channel.farewell()
+        await channel.close_gracefully()
         raise
     association = _association(channel, peer, request, response, serve)
     async with task_group() as tasks:

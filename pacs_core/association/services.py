@@ -54,7 +54,7 @@ class Preferences:
 
 
 @frozen
-class Offer:
+class SupportedService:
     """A SOP class that the node supports, and who answers for it."""
 
     support: SopClassSupport
@@ -76,7 +76,7 @@ class Services:
 
     Attributes
     ----------
-    offers : mapping of str to Offer
+    offers : mapping of str to SupportedService
         By SOP class UID.
     authenticators, observers
         In plugin order.
@@ -85,7 +85,7 @@ class Services:
     preferences : Preferences
     """
 
-    offers: Mapping[str, Offer] = field(factory=dict)
+    offers: Mapping[str, SupportedService] = field(factory=dict)
     authenticators: tuple[Authenticator, ...] = ()
     access: AccessControl = field(factory=AccessControl)
     observers: tuple[AssociationObserver, ...] = ()

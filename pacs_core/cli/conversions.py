@@ -9,11 +9,11 @@ from attrs import frozen
 
 from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import task_group
+from pacs_core.cli.conversion_request import Wanted, describe_loss
 from pacs_core.cli.errors import NOT_LOSSLESS
+from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile, Found, inspected, walk
 from pacs_core.cli.progress import progress
-from pacs_core.cli.tally import Tally
-from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.config import check_ae_title
 from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError
 from pacs_core.dataset import file_meta, short_name_of
@@ -58,7 +58,7 @@ class Conversions:
 
     def prepare(self, found: Found) -> Work | None:
         """Return what to do with a file; count what is done with already."""
-        file = self.tally.sift(found)
+        file = self.tally.take_usable(found)
         if file is None:
             return None
         target = self._target(file.path)
@@ -84,7 +84,7 @@ class Conversions:
     def _loss(self, plan: Plan) -> str:
         """Return what has not been asked for; nothing if there is no such thing."""
         encodes = plan.action is Action.TRANSCODE and not plan.recompress
-        return loss(plan.target) if encodes and not self.wanted.lossy else ""
+        return describe_loss(plan.target) if encodes and not self.wanted.lossy else ""
 
     def _target(self, path: Path) -> Path:
         if path != self.source:

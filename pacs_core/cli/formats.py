@@ -88,7 +88,7 @@ class CsvWriter(Writer):
 
 
 class JsonWriter(Writer):
-    """An array of objects; see :func:`pacs_core.cli.find.find`."""
+    """An array of objects; see :func:`pacs_core.cli.commands.find.find`."""
 
     _separator = "[\n"
 

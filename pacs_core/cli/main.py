@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in _VERSION_FLAGS:
         return _print_version()
-    from pacs_core.cli.commands import run
+    from pacs_core.cli.application import run
 
     return run(list(arguments))
 

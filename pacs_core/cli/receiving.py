@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 from attrs import define
 
-from pacs_core.association import PerformedOperation
+from pacs_core.association import PeerOperation
 from pacs_core.cli.output import complain
 from pacs_core.contracts import DatasetStream
 from pacs_core.dataset import (
@@ -45,7 +45,7 @@ class Receiving:
     received: int = 0
     failed: int = 0
 
-    async def receive(self, operation: PerformedOperation) -> int:
+    async def receive(self, operation: PeerOperation) -> int:
         """Write an instance; return the status for the peer.
 
         The file appears under its name when it is complete.
@@ -70,7 +70,7 @@ class Receiving:
         complain(f"instance {uid[:80]}: {reason}")
         return DimseError(status, reason)
 
-    async def _write(self, operation: PerformedOperation, uid: str) -> None:
+    async def _write(self, operation: PeerOperation, uid: str) -> None:
         syntax = operation.context.transfer_syntax
         # Raises for a UID that is none, and so keeps it out of the name.
         meta = file_meta(operation.context.abstract_syntax, uid, syntax)

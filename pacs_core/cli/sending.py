@@ -9,13 +9,13 @@ from attrs import define, field
 
 from pacs_core.association import Association, AssociationError, AssociationOptions
 from pacs_core.association.sender import DatasetSource
+from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
-from pacs_core.cli.shipments import Shipment
-from pacs_core.cli.tally import Tally
+from pacs_core.cli.store_batches import Shipment
 from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, TranscodingError
 from pacs_core.dimse import Command, StatusCategory, category
-from pacs_core.transcoding import begun
+from pacs_core.transcoding import begin_iteration
 from pacs_core.upper_layer import AsynchronousOperations
 
 _TRIES = 2
@@ -157,7 +157,9 @@ class _Run:
         if plan.action is Action.PASS_THROUGH:
             yield await file.dataset()
             return
-        async with begun(self.sending.transcoder.transcode(plan, file.chunks())) as converted:
+        async with begin_iteration(
+            self.sending.transcoder.transcode(plan, file.chunks())
+        ) as converted:
             yield converted
 
     def _way(self, association: Association, file: DicomFile) -> tuple[Plan, Mapping[str, int]]:

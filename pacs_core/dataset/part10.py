@@ -15,8 +15,8 @@ from pacs_core.dataset.transfer_syntax import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Encoding,
 )
+from pacs_core.dataset.uid import is_valid_uid
 from pacs_core.dataset.values import decode_value
-from pacs_core.dimse.uid import is_valid_uid
 
 PREFIX = bytes(128) + b"DICM"
 MAX_FILE_META = 1 << 16

@@ -4,6 +4,7 @@ Command sets to bytes and back, PDVs to messages and back, the meaning of status
 account of outstanding operations.
 """
 
+from pacs_core.dataset.uid import MAX_UID_LENGTH, is_valid_uid
 from pacs_core.dimse.assembler import (
     DEFAULT_MAX_COMMAND_LENGTH,
     CommandInvalid,
@@ -21,9 +22,8 @@ from pacs_core.dimse.errors import (
 )
 from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, Layout, Priority
 from pacs_core.dimse.messages import encode_message
-from pacs_core.dimse.operations import InvokedOperations, PerformedOperations
+from pacs_core.dimse.operations import InvokedOperations, RequestedOperations
 from pacs_core.dimse.status import Status, StatusCategory, category, describe
-from pacs_core.dimse.uid import MAX_UID_LENGTH, is_valid_uid
 
 __all__ = [
     "DEFAULT_MAX_COMMAND_LENGTH",
@@ -43,8 +43,8 @@ __all__ = [
     "Layout",
     "MalformedCommand",
     "MessageAssembler",
-    "PerformedOperations",
     "Priority",
+    "RequestedOperations",
     "Status",
     "StatusCategory",
     "category",

@@ -98,7 +98,7 @@ class InvokedOperations:
         return True
 
 
-class PerformedOperations:
+class RequestedOperations:
     """Operations the peer has asked for and that this side has not finished.
 
     Parameters

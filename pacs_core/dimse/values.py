@@ -10,7 +10,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
-from pacs_core.dimse.uid import MAX_UID_LENGTH, is_valid_uid
+from pacs_core.dataset.uid import MAX_UID_LENGTH, is_valid_uid
 
 MAX_AE_LENGTH: Final = 16
 MAX_COMMENT_LENGTH: Final = 64

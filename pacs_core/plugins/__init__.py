@@ -1,10 +1,10 @@
 """The plugin layer: markers, hook specifications, manager, and the registry of descriptors."""
 
 from pacs_core.plugins.code import CodeFrame, frame_of
+from pacs_core.plugins.code_owners import CodeMap
 from pacs_core.plugins.deprecation import RENAMED_HOOKS, RenamedHook
 from pacs_core.plugins.manager import PluginManager
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, hookimpl, hookspec
-from pacs_core.plugins.owners import CodeMap
 from pacs_core.plugins.records import (
     Fault,
     PluginError,

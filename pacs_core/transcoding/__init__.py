@@ -9,17 +9,17 @@ from pacs_core.transcoding.errors import (
 from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
 from pacs_core.transcoding.frames import StoredFrame, decoded_frame
 from pacs_core.transcoding.images import image_in, scanned_image
-from pacs_core.transcoding.limits import WorkerLimits
-from pacs_core.transcoding.messages import ConvertedFrame, Job
 from pacs_core.transcoding.planner import Planner
-from pacs_core.transcoding.process import WorkerProcess, started_early
 from pacs_core.transcoding.remedies import distributions_for
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.spool import Spool
-from pacs_core.transcoding.streams import begun, closing
+from pacs_core.transcoding.streams import begin_iteration, closing
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
-from pacs_core.transcoding.workers import CodecWorkers
+from pacs_core.transcoding.workers.limits import WorkerLimits
+from pacs_core.transcoding.workers.pool import CodecWorkers
+from pacs_core.transcoding.workers.process import WorkerProcess, started_early
+from pacs_core.transcoding.workers.protocol import ConvertedFrame, Job
 
 __all__ = [
     "CodecChoiceError",
@@ -40,7 +40,7 @@ __all__ = [
     "WorkerLimits",
     "WorkerProcess",
     "are_transfer_syntaxes",
-    "begun",
+    "begin_iteration",
     "closing",
     "codec_table",
     "convert_file",

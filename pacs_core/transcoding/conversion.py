@@ -41,7 +41,6 @@ from pacs_core.imaging import (
     native_length,
 )
 from pacs_core.transcoding.deflation import verified_deflation
-from pacs_core.transcoding.messages import Coders, ConvertedFrame, Job
 from pacs_core.transcoding.nested import may_hold_nested_pixels, replace_nested_pixels
 from pacs_core.transcoding.source import (
     MAX_HEADER,
@@ -52,6 +51,7 @@ from pacs_core.transcoding.source import (
 )
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
+from pacs_core.transcoding.workers.protocol import Coders, ConvertedFrame, Job
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class FrameConverter(Protocol):
         """Give up all frames that are on their way."""
 
 
-def way(plan: Plan) -> str:
+def describe_way(plan: Plan) -> str:
     """Return what could not be done, for errors."""
     return f"cannot convert {short_name_of(plan.source)} to {short_name_of(plan.target)}"
 

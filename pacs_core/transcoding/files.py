@@ -9,11 +9,11 @@ from attrs import frozen
 
 from pacs_core.contracts import CodecError, Plan, TranscodingError
 from pacs_core.transcoding.file_draft import Buffer, FileDraft, draft_path
-from pacs_core.transcoding.file_work import MAX_FILE
-from pacs_core.transcoding.messages import FileJob
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled_codecs
 from pacs_core.transcoding.transcoder import NodeTranscoder
+from pacs_core.transcoding.workers.protocol import FileJob
+from pacs_core.transcoding.workers.whole_file import MAX_FILE
 
 _CHUNK = 1024 * 1024
 

@@ -15,11 +15,11 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from pacs_core.imaging import Image, ImageError, arrange_native, native_format
-from pacs_core.transcoding.conveyor import Conveyor
-from pacs_core.transcoding.messages import Buffer, Job
+from pacs_core.transcoding.frame_queue import Conveyor
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled_codecs
+from pacs_core.transcoding.workers.protocol import Buffer, Job
 
 _NATIVE = frozenset(
     syntax.uid for syntax in ALL_TRANSFER_SYNTAXES if not encoding_of(syntax.uid).encapsulated

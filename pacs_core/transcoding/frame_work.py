@@ -20,8 +20,8 @@ from pacs_core.contracts import (
     VerificationError,
 )
 from pacs_core.imaging import ImageError, aligned, announced_image, bits_of_bytes, bytes_of_bits
-from pacs_core.transcoding.messages import Job, Proof
 from pacs_core.transcoding.verification import Decode, is_same_codestream, verify
+from pacs_core.transcoding.workers.protocol import Job, Proof
 
 
 class Codecs:

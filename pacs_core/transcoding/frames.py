@@ -15,12 +15,12 @@ from pacs_core.dataset import (
 from pacs_core.dataset.layout import MAX_DEPTH
 from pacs_core.imaging import Image, image_of, is_video, native_format
 from pacs_core.transcoding.conversion import FAULTS
-from pacs_core.transcoding.messages import Job
 from pacs_core.transcoding.remedies import remedy
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled
 from pacs_core.transcoding.transcoder import NodeTranscoder
+from pacs_core.transcoding.workers.protocol import Job
 
 _PIXEL_DATA = 0x7FE0_0010
 

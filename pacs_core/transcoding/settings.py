@@ -6,7 +6,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from pacs_core.dataset import transfer_syntax_uid, transfer_syntax_uids
-from pacs_core.transcoding.limits import WorkerLimits
+from pacs_core.transcoding.workers.limits import WorkerLimits
 
 
 def are_transfer_syntaxes(

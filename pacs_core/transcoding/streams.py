@@ -19,7 +19,7 @@ async def closing(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
 
 
 @asynccontextmanager
-async def begun(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def begin_iteration(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     """Have the first item at hand, so that what fails until then fails before anything is sent.
 
     Closes the iterator on leaving.

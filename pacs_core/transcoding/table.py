@@ -7,8 +7,8 @@ from attrs import field, frozen
 
 from pacs_core.contracts import CodecDescriptor, Plan, TranscodingError
 from pacs_core.dataset import short_name_of
-from pacs_core.transcoding.messages import Coders, Proof
 from pacs_core.transcoding.remedies import remedy
+from pacs_core.transcoding.workers.protocol import Coders, Proof
 
 
 class CodecChoiceError(ValueError):

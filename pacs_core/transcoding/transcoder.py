@@ -16,15 +16,15 @@ from pacs_core.contracts import (
     TranscodingError,
 )
 from pacs_core.dataset import encoding_of
-from pacs_core.transcoding.conversion import FAULTS, converted, way
-from pacs_core.transcoding.conveyor import Conveyor
+from pacs_core.transcoding.conversion import FAULTS, converted, describe_way
 from pacs_core.transcoding.frame_conversion import FrameConversion
+from pacs_core.transcoding.frame_queue import Conveyor
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.source import Buffer, MemoryRoom
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import CodecTable, pickled_codecs
-from pacs_core.transcoding.workers import CodecWorkers
+from pacs_core.transcoding.workers.pool import CodecWorkers
 
 logger = logging.getLogger(__name__)
 
@@ -116,9 +116,9 @@ class NodeTranscoder(Transcoder):
                 async for chunk in chunks:
                     yield chunk
         except FAULTS as error:
-            raise TranscodingError(f"{way(plan)}: {error}") from error
+            raise TranscodingError(f"{describe_way(plan)}: {error}") from error
         except TranscodingError as error:
-            raise type(error)(f"{way(plan)}: {error}") from error
+            raise type(error)(f"{describe_way(plan)}: {error}") from error
 
     async def frames(
         self, frames: AsyncIterable[Frame], accepted: Collection[str], peer: Peer | None = None

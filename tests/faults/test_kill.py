@@ -16,7 +16,7 @@ from attrs import define, field
 from importlib_metadata import entry_points
 
 from pacs_core.archive import Difference, DifferenceKind, verify_index
-from pacs_core.association import AssociationError, PerformedOperation, Proposal, connect
+from pacs_core.association import AssociationError, PeerOperation, Proposal, connect
 from pacs_core.cli.main import main
 from pacs_core.contracts import Peer
 from pacs_core.dataset import encode_attributes, tag_of
@@ -85,7 +85,7 @@ async def retrieve(peer: Peer, study: str) -> dict[str, bytes]:
     """Return the digests of all instances of a study, as a C-GET brings them."""
     received: dict[str, bytes] = {}
 
-    async def receive(operation: PerformedOperation) -> int:
+    async def receive(operation: PeerOperation) -> int:
         dataset = await operation.dataset.read(1 << 20)
         received[operation.command.affected_sop_instance_uid or ""] = sha256(dataset).digest()
         return 0x0000
@@ -125,7 +125,9 @@ def served(data_directory: Path, port: int) -> Iterator[tuple[Peer, Callable[[],
     """
     context = multiprocessing.get_context("forkserver")
     plugins = [point.module for point in entry_points(group="pacs_core.plugins")]
-    context.set_forkserver_preload(["pacs_core.cli.serve", "anyio._backends._asyncio", *plugins])
+    context.set_forkserver_preload(
+        ["pacs_core.cli.commands.serve", "anyio._backends._asyncio", *plugins]
+    )
     config = write_config(data_directory, {"node": {"port": port}, "log": {"level": "error"}})
     process = context.Process(target=main, args=(["serve", "--config", str(config)],))
     process.start()

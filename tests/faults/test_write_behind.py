@@ -26,7 +26,7 @@ from pacs_core.contracts import (
     StorageFullError,
 )
 from pacs_core.dataset import encode_attributes, tag_of
-from pacs_core.testing.cradle import Victim, cradle
+from pacs_core.testing.killable_node import Victim, cradle
 from pacs_core.testing.node import node_process
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

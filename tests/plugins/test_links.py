@@ -154,7 +154,7 @@ async def test_a_provider_hears_of_an_association_that_is_aborted(node, log):
 async def test_a_link_says_that_its_association_has_ended(node):
     """What is sent afterwards fails at once, and harms nobody."""
     from pacs_core.association import AssociationError
-    from pacs_core.association.performer import RequestorLink
+    from pacs_core.association.operation import RequestorLink
 
     async with connect(node.peer, [Proposal(COMMITMENT)]) as association:
         link = RequestorLink(association.info, association.engine)

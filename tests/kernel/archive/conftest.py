@@ -88,7 +88,7 @@ async def in_chunks(data, size=64, pauses=0):
 
 
 @define(eq=False)
-class Bench:
+class WholeFileConversion:
     """Store, index, and archives over them."""
 
     store: MemoryStore = field(factory=MemoryStore)
@@ -167,13 +167,13 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    return Bench()
+    return WholeFileConversion()
 
 
 @pytest.fixture(scope="session")
 def make_bench():
     """Make a bench, also with a store or index of one's own."""
-    return Bench
+    return WholeFileConversion
 
 
 @pytest.fixture(scope="session")

@@ -204,7 +204,7 @@ async def test_attributes_after_the_identity_are_indexed_all_the_same(bench, dat
 
 
 async def test_who_does_not_say_early_who_it_is_is_refused(bench, dataset, monkeypatch):
-    monkeypatch.setattr("pacs_core.archive.arrival.MAX_HELD", 5000)
+    monkeypatch.setattr("pacs_core.archive.incoming_instance.MAX_HELD", 5000)
     whole = dataset()
     cut = whole.index(b"\x20\0\x0d\0")
     for length, refused in ((4000, False), (6000, True)):

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from pacs_core.archive import DifferenceKind, rebuild_index, verify_index
-from pacs_core.archive.survey import AT_ONCE
+from pacs_core.archive.object_scan import AT_ONCE
 from pacs_core.contracts import InstanceIdentity, InstancePath, InstanceRecord, Level, Query
 from pacs_core.dataset import tag_of
 

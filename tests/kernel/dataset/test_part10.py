@@ -22,7 +22,7 @@ from pacs_core.dataset import (
     read_file_meta,
     scan_file,
 )
-from pacs_core.dimse.uid import is_valid_uid
+from pacs_core.dataset.uid import is_valid_uid
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -8,7 +8,7 @@ from pacs_core.dimse import (
     DimseError,
     DimseProtocolViolation,
     InvokedOperations,
-    PerformedOperations,
+    RequestedOperations,
     Status,
 )
 
@@ -87,7 +87,7 @@ def test_a_second_final_response_is_a_violation():
 
 
 def test_a_message_id_in_use_is_a_duplicate_invocation():
-    performed = PerformedOperations(window=2)
+    performed = RequestedOperations(window=2)
     performed.begin(store(7))
     with pytest.raises(DimseError) as caught:
         performed.begin(store(7))
@@ -97,7 +97,7 @@ def test_a_message_id_in_use_is_a_duplicate_invocation():
 
 
 def test_more_than_the_window_is_a_violation():
-    performed = PerformedOperations(window=1)
+    performed = RequestedOperations(window=1)
     performed.begin(store(1))
     with pytest.raises(DimseProtocolViolation, match="window of 1"):
         performed.begin(store(2))
@@ -107,7 +107,7 @@ def test_more_than_the_window_is_a_violation():
 
 
 def test_cancelling():
-    performed = PerformedOperations(window=0)
+    performed = RequestedOperations(window=0)
     performed.begin(store(1))
     performed.begin(store(2))
     assert performed.cancel(cancel(2))
@@ -117,7 +117,7 @@ def test_cancelling():
 
 def test_a_late_cancel_is_ignored():
     """The operation may have finished while the request was under way (PS3.7 §9.3.2.3)."""
-    performed = PerformedOperations()
+    performed = RequestedOperations()
     performed.begin(store(1))
     performed.finish(1)
     assert not performed.cancel(cancel(1))
@@ -127,4 +127,4 @@ def test_a_late_cancel_is_ignored():
 
 def test_finishing_what_never_began_is_an_error():
     with pytest.raises(KeyError):
-        PerformedOperations().finish(1)
+        RequestedOperations().finish(1)

@@ -20,11 +20,11 @@ from pacs_core.transcoding import (
     codec_table,
     convert_file,
     decoded_frame,
-    file_work,
     files,
     started_early,
 )
-from pacs_core.transcoding.messages import Coders
+from pacs_core.transcoding.workers import whole_file
+from pacs_core.transcoding.workers.protocol import Coders
 
 pytestmark = pytest.mark.anyio
 
@@ -181,18 +181,18 @@ async def test_many_frames_are_shared_by_workers(running, conversion, tmp_path, 
 
 
 def test_a_worker_says_that_a_file_is_too_large(odd_codecs, conversion, tmp_path, monkeypatch):
-    monkeypatch.setattr(file_work, "_MAX_NATIVE", 2 * 64)
+    monkeypatch.setattr(whole_file, "_MAX_NATIVE", 2 * 64)
     wanted = conversion(dataset())
     draft = tmp_path / "draft"
-    job = file_work.FileJob(
+    job = whole_file.FileJob(
         wanted.plan, str(wanted.source), 6, wanted.length, str(wanted.target), HEAD, str(draft),
         coders=Coders(b"odd"),
     )  # fmt: skip
     copied = lambda job, frame: (frame[: job.format.size], job.format)  # noqa: E731
-    assert file_work.convert_file(job, copied) is file_work.Status.TOO_LARGE
+    assert whole_file.convert_file(job, copied) is whole_file.Status.TOO_LARGE
     assert names(tmp_path) == ["in.dcm"]
-    monkeypatch.setattr(file_work, "_MAX_NATIVE", 3 * 64)
-    assert file_work.convert_file(job, copied) is file_work.Status.DONE
+    monkeypatch.setattr(whole_file, "_MAX_NATIVE", 3 * 64)
+    assert whole_file.convert_file(job, copied) is whole_file.Status.DONE
     assert names(tmp_path) == ["in.dcm", "out.dcm"]
 
 

@@ -24,9 +24,9 @@ from pacs_core.dataset import MalformedDataset, transfer_syntax_uid
 from pacs_core.dataset.inflate import inflate
 from pacs_core.transcoding import Job, Planner, codec_table, deflation
 from pacs_core.transcoding.frame_work import Codecs, convert
-from pacs_core.transcoding.messages import Proof
 from pacs_core.transcoding.table import pickled_codecs
 from pacs_core.transcoding.verification import is_same_codestream, verify
+from pacs_core.transcoding.workers.protocol import Proof
 
 pytestmark = pytest.mark.anyio
 

@@ -56,7 +56,7 @@ _CLOSE_RANKS: Final = """
 _PATIENT_ID, _ISSUER = 0x0010_0020, 0x0010_0021
 _ADDED: Final = IndexResult()
 
-Place = tuple[int, int]
+WorkerSlot = tuple[int, int]
 """Where an instance belongs: its series, and the header of that."""
 
 
@@ -67,7 +67,7 @@ class Changes:
     _connection: sqlite3.Connection
     _catalog: Catalog
     _capacity: int
-    _known: OrderedDict[tuple[str, str], tuple[Place, tuple[object, ...]]] = field(
+    _known: OrderedDict[tuple[str, str], tuple[WorkerSlot, tuple[object, ...]]] = field(
         factory=OrderedDict
     )
     outbox: Outbox = field(init=False)
@@ -151,7 +151,7 @@ class Changes:
         self._remember(key, place, seen)
         return self._add_to(place, record, unflushed, tuple(conflicts))
 
-    def _remember(self, key: tuple[str, str], place: Place, seen: tuple[object, ...]) -> None:
+    def _remember(self, key: tuple[str, str], place: WorkerSlot, seen: tuple[object, ...]) -> None:
         self._known[key] = (place, seen)
         self._known.move_to_end(key)
         if len(self._known) > self._capacity:
@@ -159,7 +159,7 @@ class Changes:
 
     def _add_to(
         self,
-        place: Place,
+        place: WorkerSlot,
         record: InstanceRecord,
         unflushed: bool,
         conflicts: tuple[Conflict, ...] = (),
@@ -192,7 +192,7 @@ class Changes:
 
     def _add_twin(
         self,
-        place: Place,
+        place: WorkerSlot,
         record: InstanceRecord,
         unflushed: bool,
         conflicts: tuple[Conflict, ...],
@@ -208,7 +208,7 @@ class Changes:
             conflicts = (*conflicts, conflict)
         return self._add_to(place, record, unflushed, conflicts, len(studies))
 
-    def _place(self, record: InstanceRecord) -> tuple[Place, list[Conflict]]:
+    def _place(self, record: InstanceRecord) -> tuple[WorkerSlot, list[Conflict]]:
         """Return the place of a record, made if there was none, and what it contradicts."""
         identity = record.instance.identity
         study_uid, series_uid = identity.study_instance_uid, identity.series_instance_uid

@@ -23,7 +23,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of
 from pacs_core.imaging import IMAGE_TAGS
-from pacs_core.transcoding import Spool, begun, scanned_image
+from pacs_core.transcoding import Spool, begin_iteration, scanned_image
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,9 @@ class Compression:
                 plan = self._transcoder.plan(transfer_syntax_uid, (self._target,), image=image)
                 plan = evolve(plan, verify=plan.action is Action.TRANSCODE)
                 try:
-                    async with begun(self._transcoder.transcode(plan, spool.chunks())) as converted:
+                    async with begin_iteration(
+                        self._transcoder.transcode(plan, spool.chunks())
+                    ) as converted:
                         return await ingest(converted, plan.target)
                 except TranscodingError as error:
                     logger.warning("%s is stored as it came: %s", sop_instance_uid, error)

@@ -71,7 +71,7 @@ class Invocation:
             await self._taken.wait()
 
 
-class Invocations:
+class Invoker:
     """All outstanding requests of one side of an association.
 
     Parameters

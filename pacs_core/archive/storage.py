@@ -11,8 +11,8 @@ from types import TracebackType
 import anyio
 from attrs import frozen
 
-from pacs_core.archive.arrival import Arrival
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.incoming_instance import IncomingInstance
 from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
@@ -35,7 +35,7 @@ CLEANUP_TIMEOUT = 30.0
 
 
 @frozen
-class Shelf:
+class ArchiveStorage:
     """Store, index, and who is told of changes."""
 
     store: ObjectStore
@@ -44,11 +44,11 @@ class Shelf:
     behind: WriteBehind
     ae_title: str
 
-    def writer(self, arrival: Arrival, durability: Durability) -> InstanceWriter:
-        """Begin the object of an arrival."""
+    def writer(self, incoming: IncomingInstance, durability: Durability) -> InstanceWriter:
+        """Begin the object of an incoming instance."""
         durable = durability is Durability.COMMIT
-        writer = self.store.writer(arrival.identity, durable=durable)
-        return InstanceWriter(writer, arrival, self.ae_title)
+        writer = self.store.writer(incoming.identity, durable=durable)
+        return InstanceWriter(writer, incoming, self.ae_title)
 
     async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:
         """Publish an event, if anyone listens."""
@@ -56,12 +56,12 @@ class Shelf:
             event = InstanceEvent(kind, record.instance, origin, record.attributes)
             await self.events.publish(event)
 
-    async def tell_received(self, arrival: Arrival) -> None:
+    async def tell_received(self, incoming: IncomingInstance) -> None:
         """Publish that an instance has arrived whole; it has no key yet."""
         if self.events.active:
-            size = arrival.size + len(arrival.prefix(self.ae_title))
-            record = arrival.record(StoredObject("", size))
-            await self.tell(InstanceEventKind.RECEIVED, record, arrival.origin)
+            size = incoming.size + len(incoming.prefix(self.ae_title))
+            record = incoming.record(StoredObject("", size))
+            await self.tell(InstanceEventKind.RECEIVED, record, incoming.origin)
 
     def withdrawing(self, instance: StoredInstance) -> "Withdrawing":
         """Remove the object that was just committed if it does not get into the index.
@@ -97,9 +97,9 @@ class Shelf:
 
 @frozen
 class Withdrawing:
-    """See :meth:`Shelf.withdrawing`."""
+    """See :meth:`ArchiveStorage.withdrawing`."""
 
-    shelf: Shelf
+    storage: ArchiveStorage
     instance: StoredInstance
 
     async def __aenter__(self) -> None:
@@ -113,6 +113,6 @@ class Withdrawing:
     ) -> None:
         """Remove the object if something failed."""
         if isinstance(exc, Exception):
-            await self.shelf.withdraw(self.instance)
+            await self.storage.withdraw(self.instance)
         elif exc is not None:
             _log.error("object %s is left without an index row", self.instance.key)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from pacs_core.contracts import FrameFormat
-from pacs_core.transcoding import Job, conveyor
+from pacs_core.transcoding import Job, frame_queue
 
 pytestmark = pytest.mark.anyio
 
@@ -32,9 +32,9 @@ async def test_memory_and_workers_limit_the_frames_under_way(
     running_workers, copying, monkeypatch, room, frames
 ):
     """A frame that is larger than the room is on its way alone."""
-    monkeypatch.setattr(conveyor, "MAX_IN_FLIGHT", room)
+    monkeypatch.setattr(frame_queue, "MAX_IN_FLIGHT", room)
     async with running_workers(workers=2) as workers, anyio.create_task_group() as tasks:
-        line = conveyor.Conveyor(workers, tasks)
+        line = frame_queue.Conveyor(workers, tasks)
         assert put_all(line, copying) == frames
         await line.take()
         assert put_all(line, copying) == 1

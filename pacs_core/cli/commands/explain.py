@@ -10,14 +10,14 @@ from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import FAILURE, UsageError
+from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
 from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspected, walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import accepted_contexts
 from pacs_core.cli.session import Session, open_session
-from pacs_core.cli.shipments import shipments
-from pacs_core.cli.tally import complain_of_nothing, name_skipped
+from pacs_core.cli.store_batches import shipments
 from pacs_core.contracts import Action, Plan, Transcoder
 from pacs_core.dataset import short_name_of
 

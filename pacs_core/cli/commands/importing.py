@@ -10,12 +10,12 @@ from pacs_core.app import Assembly, open_archive
 from pacs_core.association import task_group
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
+from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile, inspected, walk
 from pacs_core.cli.local import record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
-from pacs_core.cli.tally import Tally
 from pacs_core.contracts import Archive, AuditFailedError, AuditKind, IngestError, Origin
 
 ORIGIN = Origin("import")
@@ -58,7 +58,7 @@ async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int, ver
                     tasks.start_soon(_work, opened.archive, receive.clone(), tally)
                 receive.close()
                 async for found in inspected(files):
-                    if file := tally.sift(found):
+                    if file := tally.take_usable(found):
                         await send.send(file)
         await record(opened, AuditKind.IMPORT, ORIGIN, dict(tally.outcomes))
     return tally.summarize("stored")

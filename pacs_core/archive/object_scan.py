@@ -7,8 +7,8 @@ from typing import TypeVar
 import anyio
 from attrs import evolve, frozen
 
-from pacs_core.archive.arrival import IDENTITY_TAGS, identity_in, scan_steadily
 from pacs_core.archive.fixity import Fixity, digest_of
+from pacs_core.archive.incoming_instance import IDENTITY_TAGS, identity_in, scan_steadily
 from pacs_core.archive.objects import read_meta
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
@@ -170,7 +170,7 @@ async def try_record(
         return Difference(DifferenceKind.UNREADABLE, stored.key, detail=str(error))
 
 
-async def mapped(
+async def map_concurrently(
     function: Callable[[InT], Awaitable[OutT]], items: AsyncIterator[InT]
 ) -> AsyncGenerator[OutT, None]:
     """Apply a function to items, some at a time; yields in no task group of its own."""

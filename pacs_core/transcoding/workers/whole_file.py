@@ -15,9 +15,9 @@ from pacs_core.contracts import (
     TranscodingError,
     VerificationError,
 )
-from pacs_core.transcoding.conversion import FAULTS, converted, way
+from pacs_core.transcoding.conversion import FAULTS, converted, describe_way
 from pacs_core.transcoding.file_draft import FileDraft
-from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job, Status
+from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job, Status
 
 MAX_FILE: Final = 8 * 1024 * 1024
 """Bytes of a dataset that one worker converts alone."""
@@ -35,7 +35,7 @@ class _TooLargeError(Exception):
     """The frames are so many that several workers had better share them."""
 
 
-class Bench:
+class WholeFileConversion:
     """Converts frames at once, in this process: a `FrameConverter`.
 
     Parameters
@@ -92,7 +92,7 @@ def convert_file(job: FileJob, convert: Convert) -> Status:
     CodecError
         It cannot be converted, read or written; the message says why.
     VerificationError
-        As of :func:`pacs_core.transcoding.worker.convert`.
+        As of :func:`pacs_core.transcoding.workers.main.convert`.
     """
     try:
         with Path(job.source).open("rb", buffering=0) as source:
@@ -105,9 +105,9 @@ def convert_file(job: FileJob, convert: Convert) -> Status:
     except OSError as error:
         raise CodecError(f"{error.filename or job.target}: {error.strerror or error}") from error
     except VerificationError as error:
-        raise VerificationError(f"{way(job.plan)}: {error}") from error
+        raise VerificationError(f"{describe_way(job.plan)}: {error}") from error
     except (*FAULTS, TranscodingError) as error:
-        raise CodecError(f"{way(job.plan)}: {error}") from error
+        raise CodecError(f"{describe_way(job.plan)}: {error}") from error
     return Status.DONE
 
 
@@ -126,7 +126,7 @@ def _pieces(job: FileJob, source: IO[bytes], convert: Convert) -> Iterator[Buffe
     chunks = _chunks(source, job.length)
     if job.plan.action is Action.PASS_THROUGH:
         return _drained(chunks)
-    bench = Bench(convert)
+    bench = WholeFileConversion(convert)
     return _drained(converted(job.plan, chunks, bench, job.coders, max_in_memory=_MAX_ENCODED))
 
 

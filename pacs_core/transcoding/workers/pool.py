@@ -19,9 +19,9 @@ from anyio.abc import TaskGroup
 
 from pacs_core.contracts import CodecError
 from pacs_core.transcoding.errors import CodecCrashedError, CodecKilledError
-from pacs_core.transcoding.limits import WorkerLimits
-from pacs_core.transcoding.messages import Buffer, ConvertedFrame, FileJob, Job
-from pacs_core.transcoding.process import WorkerProcess
+from pacs_core.transcoding.workers.limits import WorkerLimits
+from pacs_core.transcoding.workers.process import WorkerProcess
+from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

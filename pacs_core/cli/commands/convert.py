@@ -6,10 +6,10 @@ from typing import Annotated
 from attrs import frozen
 from cyclopts import Parameter
 
+from pacs_core.cli.conversion_request import Wanted, describe_loss
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.options import ConfigOption, LogLevelOption, VerboseOption
 from pacs_core.cli.running import run_async
-from pacs_core.cli.wanted import Wanted, loss
 from pacs_core.contracts import EncodeOptions
 from pacs_core.dataset import short_name_of, transfer_syntax_uid
 from pacs_core.imaging import is_lossless
@@ -110,5 +110,5 @@ def _wanted(name: str, lossy: LossyOptions, overwrite: bool, verify: bool) -> Wa
 
 
 def _check_lossless(uid: str) -> None:
-    if obstacle := loss(uid):
+    if obstacle := describe_loss(uid):
         raise UsageError(obstacle)

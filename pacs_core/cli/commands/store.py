@@ -9,14 +9,14 @@ from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError, task_group
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
+from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile, inspected, walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import Sending
 from pacs_core.cli.session import Session, open_session
-from pacs_core.cli.shipments import shipments
-from pacs_core.cli.tally import Tally
+from pacs_core.cli.store_batches import shipments
 from pacs_core.contracts import PassThrough, Transcoder
 
 _BATCH = 2000
@@ -84,7 +84,7 @@ async def _send_all(sending: Sending, files: list[tuple[Path, bool]], associatio
     try:
         for start in range(0, len(files), _BATCH):
             found = inspected(files[start : start + _BATCH])
-            usable = [file async for each in found if (file := sending.tally.sift(each))]
+            usable = [file async for each in found if (file := sending.tally.take_usable(each))]
             await _send(sending, usable, associations)
     except AssociationError as error:
         raise sending.session.failure(error) from error

@@ -47,7 +47,7 @@ class Tally:
         self.done(outcome)
         complain(f"{path}: {outcome}, with a warning: {warning}")
 
-    def sift(self, found: Found) -> DicomFile | None:
+    def take_usable(self, found: Found) -> DicomFile | None:
         """Return a file that is of use; count any other."""
         if isinstance(found, DicomFile):
             return found

@@ -8,8 +8,8 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from pacs_core.contracts import CodecError, TranscodingError
-from pacs_core.transcoding.messages import Buffer, ConvertedFrame, Job
-from pacs_core.transcoding.workers import CodecWorkers
+from pacs_core.transcoding.workers.pool import CodecWorkers
+from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, Job
 
 MAX_IN_FLIGHT: Final = 64 * 1024 * 1024
 """Native bytes of frames that are under way at once; a larger frame is on its way alone."""

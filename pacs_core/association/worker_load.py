@@ -5,7 +5,7 @@ import mmap
 _WIDTH = 4  # bytes of a native unsigned int
 
 
-class Occupancy:
+class WorkerLoad:
     """Counts for each worker of a node, in memory that they share after a fork.
 
     Each worker writes its own counts only, so no lock is needed; between reading and writing

@@ -79,7 +79,7 @@ def build_app() -> App:
     for name, (target, text) in _COMMANDS.items():
         group, _, leaf = name.rpartition(" ")
         parent = groups[group] if group else app
-        parent.command(f"pacs_core.cli.{target}", name=leaf, help=text)
+        parent.command(f"pacs_core.cli.commands.{target}", name=leaf, help=text)
     for name, group_app in groups.items():
         parent = groups.get(name.rpartition(" ")[0], app)
         parent.command(group_app)

@@ -16,11 +16,13 @@ _HEADER = ("NAME", "VERSION", "DISTRIBUTION", "STATE", "PROVIDES", "HOOKS", "REA
 
 app = App(name="plugins", help="List, examine or begin plugins.", version_flags=[])
 app.command(
-    "pacs_core.cli.doctor:doctor",
+    "pacs_core.cli.commands.doctor:doctor",
     name="doctor",
     help="Say what is wrong with plugins, and what to do.",
 )
-app.command("pacs_core.cli.new_plugin:new", name="new", help="Begin a plugin from the template.")
+app.command(
+    "pacs_core.cli.commands.new_plugin:new", name="new", help="Begin a plugin from the template."
+)
 
 
 @app.default

@@ -16,9 +16,8 @@ from typing import Final
 
 from pacs_core.contracts.codec import CodecError
 from pacs_core.contracts.transcoding import VerificationError
-from pacs_core.transcoding.file_work import convert_file
 from pacs_core.transcoding.frame_work import Codecs, convert
-from pacs_core.transcoding.messages import (
+from pacs_core.transcoding.workers.protocol import (
     REQUEST,
     Buffer,
     FileJob,
@@ -27,6 +26,7 @@ from pacs_core.transcoding.messages import (
     pack_frame,
     pack_status,
 )
+from pacs_core.transcoding.workers.whole_file import convert_file
 
 # A signal to the node's process group is for the node, which still needs its workers to drain.
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -32,7 +32,7 @@ class Wanted:
     verify: bool = True
 
 
-def loss(uid: str) -> str:
+def describe_loss(uid: str) -> str:
     """Return why a transfer syntax must be asked for; nothing if it is lossless."""
     if is_lossless(uid):
         return ""

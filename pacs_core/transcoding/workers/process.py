@@ -20,8 +20,8 @@ from pacs_core.transcoding.errors import (
     CodecMemoryError,
     CodecTimeoutError,
 )
-from pacs_core.transcoding.limits import WorkerLimits
-from pacs_core.transcoding.messages import (
+from pacs_core.transcoding.workers.limits import WorkerLimits
+from pacs_core.transcoding.workers.protocol import (
     ANSWER,
     Answer,
     Buffer,
@@ -38,7 +38,7 @@ from pacs_core.transcoding.messages import (
 
 _BOOTSTRAP: Final = (
     "import json, sys; path, *arguments = json.loads(sys.argv[1]); sys.path[:] = path; "
-    "from pacs_core.transcoding.worker import main; main(*arguments)"
+    "from pacs_core.transcoding.workers.main import main; main(*arguments)"
 )
 # Whoever takes over a worker shall not find the node's secrets in its environment.
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")

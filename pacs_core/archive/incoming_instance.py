@@ -89,7 +89,7 @@ def _ae_title(text: str) -> str:
     return text.strip() if text.isascii() and text.isprintable() else ""
 
 
-class Arrival:
+class IncomingInstance:
     """The stream of one dataset. Every byte is scanned once, and held until it is taken.
 
     Parameters

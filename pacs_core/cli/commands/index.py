@@ -19,7 +19,7 @@ from pacs_core.archive import (
     verify_index,
 )
 from pacs_core.cli.assembling import assemble_local
-from pacs_core.cli.conflicts import list_conflicts
+from pacs_core.cli.commands.conflicts import list_conflicts
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.local import record, require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions

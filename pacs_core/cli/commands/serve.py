@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pacs_core.app import (
     Assembly,
-    Place,
     Sockets,
     Supervisor,
+    WorkerSlot,
     assemble_file,
     bind_services,
     describe_addresses,
@@ -116,7 +116,7 @@ def _serve_with_workers(assembly: Assembly) -> int:
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
 
-    def work(place: Place, ready: Callable[[], None]) -> None:
+    def work(place: WorkerSlot, ready: Callable[[], None]) -> None:
         try:
             run_async(serve_node, assembly, lambda _: ready(), place)
         except Exception as error:

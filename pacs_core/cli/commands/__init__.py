@@ -1,0 +1,1 @@
+"""The commands of ``pacs``, one module each."""

@@ -1,0 +1,1 @@
+"""Codec processes: killable, limited, one pool for the node."""
