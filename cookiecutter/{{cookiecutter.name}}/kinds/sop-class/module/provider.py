@@ -75,7 +75,10 @@ class Availability(ServiceProvider):
         # No list asks for everything (PS3.7 10.1.2.1.5).
         wanted = operation.command.attribute_identifier_list or tuple(known.keys())
         unknown = tuple(tag for tag in wanted if tag not in known)
-        found = Dataset({tag: known[tag] for tag in wanted if tag in known})
+        found = Dataset()
+        for tag in wanted:
+            if tag in known:
+                found.add(known[tag])
         return Response(
             Status.ATTRIBUTE_LIST_ERROR if unknown else Status.SUCCESS,
             found,
