@@ -292,6 +292,7 @@ class HeaderScanner:
                         return end
                     continue
                 self._look_at_late(tag, base + position)
+                wanted = self._wanted
             self._last_tag = tag
             if not done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
@@ -377,6 +378,11 @@ class HeaderScanner:
     def _look_at_late(self, tag: int, offset: int) -> None:
         """Look at an element of or after Pixel Data, or one whose tag does not ascend."""
         self._ascending = self._ascending and tag > self._last_tag
+        if tag in self.attributes or tag in self.oversized:
+            # Each may be there once (PS3.5 §7.1). DCMTK goes by the first as well; if it were the
+            # last, it would depend on what lies between whether it is looked at.
+            self.oddities.note(f"{shown(tag)} is there more than once: the first counts")
+            self._wanted = self._wanted - {tag}
         if tag not in PIXEL_DATA_TAGS:
             return
         if self._has_pixel_data:

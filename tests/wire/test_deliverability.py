@@ -159,6 +159,7 @@ CASES = {
     "?? without a value": Odd(middle=explicit(PRIVATE, b"??", b""), said="'??'"),
     "two spaces": Odd(middle=explicit(PRIVATE, b"  ", b"abcd"), said="'  '"),
     "no VR": Odd(middle=implicit(PRIVATE, b"abcd"), said="no VR"),
+    "a second Patient ID": Odd(late=explicit(0x0010_0020, b"LO", b"SOMEBODY"), said="the first"),
     "odd length": Odd(middle=explicit(0x0008_0070, b"LO", b"ABC")),
     "text in a sequence's place": Odd(
         late=explicit(0x0012_0064, b"LO", ANONYMIZER), said="(0012,0064)"

@@ -361,3 +361,30 @@ def test_a_known_attribute_sent_as_un_takes_its_vr_from_the_dictionary():
 def test_other_encodings(uid):
     attributes = {0x0010_0010: ("Doe^Jane",), 0x0028_0010: ("512",)}
     assert scan(encode_attributes(attributes, uid), uid, set(attributes)).attributes == attributes
+
+
+PATIENT_ID = 0x0010_0020
+
+
+@pytest.mark.parametrize("between", [b"", explicit(0x0028_0010, b"US", b"\1\0")])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_first_of_repeated_elements_counts(between, size):
+    """PS3.5 §7.1 has each element once: who it is may not depend on what lies between."""
+    first, second = explicit(PATIENT_ID, b"LO", b"JANE"), explicit(PATIENT_ID, b"LO", b"OTTO")
+    dataset = first + between + second + explicit(0x7FE0_0010, b"OW", b"\0\0")
+    scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, frozenset({PATIENT_ID, 0x0020_000D}))
+    for start in range(0, len(dataset), size):
+        scanner.feed(dataset[start : start + size])
+    scanner.finish()
+    assert scanner.attributes == {PATIENT_ID: ("JANE",)}
+    assert list(scanner.oddities.notes) == ["(0010,0020) is there more than once: the first counts"]
+
+
+def test_a_sequence_that_is_repeated_counts_once():
+    other = NESTED.replace(b"1.23", b"1.99")
+    scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, WANTED)
+    scanner.feed(NESTED + other + NAME)
+    scanner.finish()
+    assert scanner.attributes[0x0008_1110] == ({0x0008_1155: ("1.23",)},)
+    assert scanner.attributes[0x0010_0010] == ("Doe^Jane",)
+    assert len(scanner.oddities.notes) == 1
