@@ -11,6 +11,7 @@ KINDS = [
     "codec",
     "audit-sink",
     "event-handler",
+    "change-consumer",
     "service",
     "cli-command",
 ]

@@ -18,6 +18,7 @@ Kind = Literal[
     "codec",
     "audit-sink",
     "event-handler",
+    "change-consumer",
     "service",
     "cli-command",
 ]
