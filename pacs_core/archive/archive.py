@@ -226,6 +226,10 @@ class NodeArchive(Archive):
         """Iterate over what matches, see :meth:`Index.search`."""
         return self._index.search(query)
 
+    async def count(self, query: Query) -> int:
+        """Return how many entities match."""
+        return await self._index.count(query)
+
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""
         return self._index.instances(query)

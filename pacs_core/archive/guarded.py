@@ -146,6 +146,11 @@ class GuardedArchive(Archive):
             async for result in found:
                 yield result
 
+    async def count(self, query: Query) -> int:
+        """Return how many entities match."""
+        restricted = await self._restricted(query, AccessAction.QUERY)
+        return await self._archive.count(restricted)
+
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances that may be read."""
         found = self._archive.instances(await self._restricted(query, self._reading))

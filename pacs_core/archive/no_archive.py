@@ -45,6 +45,10 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
+    async def count(self, query: Query) -> int:
+        """Refuse."""
+        _refuse()
+
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Refuse."""
         _refuse()

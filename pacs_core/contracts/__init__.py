@@ -165,6 +165,7 @@ from pacs_core.contracts.object_store import (
     StorageFullError,
     StoredObject,
 )
+from pacs_core.contracts.ordering import sort_key
 from pacs_core.contracts.peer import Peer, TransferPolicy
 from pacs_core.contracts.query import (
     AllOf,
@@ -175,6 +176,7 @@ from pacs_core.contracts.query import (
     Empty,
     Level,
     Not,
+    Order,
     PersonName,
     Query,
     Range,
@@ -186,6 +188,11 @@ from pacs_core.contracts.query import (
     fold_name,
     name_groups,
     restricted_tags,
+)
+from pacs_core.contracts.query_keys import (
+    DATE_AND_TIME,
+    InvalidKeyError,
+    KeyMatching,
 )
 from pacs_core.contracts.secret import Secret
 from pacs_core.contracts.sending import Form, Instances, NoSender, Sender, Sending, Sent
@@ -226,6 +233,7 @@ from pacs_core.contracts.transcoding import (
 __all__ = [
     "CHUNK_SIZE",
     "CONSIDERED",
+    "DATE_AND_TIME",
     "ERRORS",
     "INSTANCE_CHANGES",
     "MAX_CONTEXTS",
@@ -323,6 +331,8 @@ __all__ = [
     "Instances",
     "Interface",
     "InvalidInstanceError",
+    "InvalidKeyError",
+    "KeyMatching",
     "Level",
     "Link",
     "NoConnector",
@@ -338,6 +348,7 @@ __all__ = [
     "ObjectStoreDescriptor",
     "ObjectWriter",
     "Operation",
+    "Order",
     "Origin",
     "OutOfResourcesError",
     "Outcome",
@@ -407,6 +418,7 @@ __all__ = [
     "precedence",
     "range_bounds",
     "restricted_tags",
+    "sort_key",
     "split_offset",
     "timezone_of",
     "wildcard_pattern",

@@ -156,6 +156,10 @@ class Archive(ABC):
         """Iterate over what matches, see :meth:`Index.search`."""
 
     @abstractmethod
+    async def count(self, query: Query) -> int:
+        """Return how many entities match, see :meth:`Index.count`."""
+
+    @abstractmethod
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""
 

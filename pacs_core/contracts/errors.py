@@ -20,11 +20,13 @@ from pacs_core.contracts.archive import (
     OutOfResourcesError,
 )
 from pacs_core.contracts.audit import AuditFailedError
+from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.object_store import (
     DamagedObjectError,
     ObjectNotFoundError,
     StorageFullError,
 )
+from pacs_core.contracts.query_keys import InvalidKeyError
 from pacs_core.contracts.transcoding import TranscodingError
 from pacs_core.dimse import CommandField, DimseError, Status
 
@@ -90,6 +92,11 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         ),
         InstanceNotFoundError: _failure(_FAILURE, 404, normalized=Status.NO_SUCH_SOP_INSTANCE),
         ObjectNotFoundError: _failure(_FAILURE, 404, normalized=Status.NO_SUCH_SOP_INSTANCE),
+        FrameNotFoundError: _failure(_FAILURE, 404),
+        UnreadableFramesError: _failure(_FAILURE, 406),
+        InvalidKeyError: _failure(
+            Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, 400, normalized=_FAILURE
+        ),
         DamagedObjectError: _failure(_FAILURE, 500),
         TranscodingError: _failure(_FAILURE, 406),
         AuditFailedError: _failure(_FAILURE, 503, "Cannot be audited"),

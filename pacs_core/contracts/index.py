@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.contracts.changes import ChangeLog
 from pacs_core.contracts.component import Component
@@ -154,7 +154,21 @@ class Index(Component, ABC):
         Each result has the tags of ``query.returning`` that the index knows; a tag whose value
         is unknown or empty is ``()``. Results are fetched in batches: memory is bounded, and a
         caller that stops early leaves nothing running once it closes the iterator.
+
+        Raises
+        ------
+        ValueError
+            On iteration: the index cannot sort by an attribute of ``query.order``.
         """
+
+    async def count(self, query: Query) -> int:
+        """Return how many entities of the query's level match.
+
+        ``limit``, ``offset``, ``order`` and ``returning`` do not matter. Override it where counting
+        costs less than finding.
+        """
+        anything = evolve(query, limit=None, offset=0, order=(), returning=frozenset())
+        return len([None async for _ in self.search(anything)])
 
     @abstractmethod
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:

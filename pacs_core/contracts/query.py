@@ -211,6 +211,23 @@ def restricted_tags(restrictions: "tuple[Restriction, ...]") -> frozenset[int]:
 
 
 @frozen
+class Order:
+    """Results are sorted by the value of an attribute, compared by :func:`sort_key`.
+
+    What has no value, or none that can be compared, comes last either way.
+
+    Attributes
+    ----------
+    tag : int
+        Of an attribute of the query's level or one above, neither computed nor a sequence.
+    descending : bool
+    """
+
+    tag: int
+    descending: bool = False
+
+
+@frozen
 class Query:
     """What to look for, and what to return of it.
 
@@ -232,6 +249,9 @@ class Query:
         What instances exist for this query: those whose own attributes meet all of them. The
         answer is the same as if the index held no others, conditions, numbers, values of
         entities and all. They are about attributes in :attr:`Index.wanted_tags`, of any level.
+    order : tuple of Order
+        How results of a search are sorted, the most significant first; what is equal comes in the
+        order of an index without it. Retrieval (:meth:`Index.instances`) does not heed it.
     """
 
     level: Level
@@ -240,6 +260,7 @@ class Query:
     limit: int | None = None
     offset: int = 0
     restrictions: tuple[Restriction, ...] = ()
+    order: tuple[Order, ...] = ()
 
 
 def fold_name(name: str) -> str:

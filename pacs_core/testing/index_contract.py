@@ -43,6 +43,7 @@ from pacs_core.testing.index_identity import IndexIdentity
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
 from pacs_core.testing.index_moments import IndexMoments
+from pacs_core.testing.index_order import IndexOrder
 from pacs_core.testing.index_restrictions import IndexRestrictions
 
 _REQUIRED = {
@@ -57,6 +58,7 @@ _REQUIRED = {
 class IndexContract(
     IndexMatching,
     IndexMoments,
+    IndexOrder,
     IndexLevels,
     IndexIdentity,
     IndexHeaders,

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.contracts import (
@@ -37,6 +37,7 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_core.dimse import is_valid_uid
+from pacs_core.testing.memory_order import sort_results
 
 _PATIENT_ID: Final = tag_of("PatientID")
 _ISSUER: Final = tag_of("IssuerOfPatientID")
@@ -152,6 +153,10 @@ class MemoryArchive(Archive):
         for described, _ in self._select(query):
             yield {tag: described.get(tag, ()) for tag in sorted(returning)}
 
+    async def count(self, query: Query) -> int:
+        """Return how many entities match."""
+        return len(self._select(evolve(query, limit=None, offset=0, order=())))
+
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over the instances at or below what matches."""
         for _, members in self._select(query):
@@ -232,6 +237,8 @@ class MemoryArchive(Archive):
                 for c in query.conditions
             )
         ]
+        for order in reversed(query.order):
+            found = sort_results(found, order, lambda each: each[0])
         end = None if query.limit is None else query.offset + query.limit
         return found[query.offset : end]
 

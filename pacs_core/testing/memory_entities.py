@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     Empty,
     InstanceRecord,
     Level,
+    Order,
     Query,
     Restriction,
     StoredInstance,
@@ -31,6 +32,7 @@ from pacs_core.contracts import (
     restricted_tags,
 )
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of, texts, vr_of
+from pacs_core.testing.memory_order import sort_results
 
 Path: TypeAlias = tuple[str, ...]
 """Names an entity: patient, study, series and instance, as far as its level goes."""
@@ -175,20 +177,28 @@ class Entities:
         """Return the entities that match, with their attributes."""
         if query.restrictions:
             return self.permit(query.restrictions).find(evolve(query, restrictions=()))
-        found = (
+        found: Iterable[Path] = (
             path
             for path in self.paths(query.level)
             if all(self._holds(condition, path) for condition in query.conditions)
         )
+        for order in reversed(query.order):
+            self._check_order(order, query.level)
+            found = sort_results(found, order, self.describe)
         stop = None if query.limit is None else query.offset + query.limit
         return {path: self.describe(path) for path in islice(found, query.offset, stop)}
+
+    def _check_order(self, order: Order, level: Level) -> None:
+        levels = [each for each in Level if each.depth <= level.depth]
+        if not any(order.tag in self.kept[each] for each in levels):
+            raise ValueError(f"the index does not sort {level.value} by {keyword_of(order.tag)}")
 
     def instances(self, query: Query) -> list[StoredInstance]:
         """Return the instances at or below what matches, in the order of retrieval."""
         if query.restrictions:
             return self.permit(query.restrictions).instances(evolve(query, restrictions=()))
         depth = query.level.depth + 1
-        found = self.find(query)
+        found = self.find(evolve(query, order=()))
         held = [r for r in self.records if path_in_hierarchy(r)[:depth] in found]
         return [record.instance for record in sorted(held, key=_retrieval_order)]
 

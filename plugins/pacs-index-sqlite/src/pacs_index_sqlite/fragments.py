@@ -20,7 +20,7 @@ class Sql:
 
     text: str
     parameters: tuple[Any, ...] = ()
-    functions: tuple[tuple[str, Callable[[Any], bool]], ...] = ()
+    functions: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
 
 
 ALWAYS = Sql("1")

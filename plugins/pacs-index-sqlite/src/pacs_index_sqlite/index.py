@@ -43,6 +43,7 @@ from pacs_index_sqlite.searching import (
     Fetch,
     Matching,
     Search,
+    count_of,
     fetch_attributes,
     fetch_instances,
     matching,
@@ -275,6 +276,12 @@ class SqliteIndex(Index):
         return self._batches(
             query, matching(self._catalog, query), fetch_attributes(self._catalog, query)
         )
+
+    async def count(self, query: Query) -> int:
+        """Count what matches, see :meth:`Index.count`."""
+        counted = count_of(self._catalog, query)
+        opened = await self._current()
+        return await opened.readers.run(counted)
 
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""

@@ -9,12 +9,13 @@ What is removed in between is left out. Each result is consistent in itself.
 import json
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from pacs_core.contracts import Level, Query, StoredInstance
-from pacs_core.dataset import Attributes
+from pacs_core.contracts import Level, Query, StoredInstance, sort_key
+from pacs_core.dataset import Attributes, keyword_of
 from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
 from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count, shown
 from pacs_index_sqlite.fragments import NOTHING, Sql
@@ -38,18 +39,35 @@ Key = tuple[int, ...]
 
 @frozen
 class Matching:
-    """The ordered keys of what matches a query; the last part of a key is the row's id."""
+    """The ordered keys of what matches a query; the last part of a key is the row's id.
+
+    `sorting` comes before that order, if results are to be sorted: pages are then not continued
+    after a key, but by their number.
+    """
 
     where: Sql
     tables: str
     order: tuple[str, ...]
     scope: Sql = NOTHING
+    sorting: Sql = NOTHING
 
     def page(self, connection: sqlite3.Connection, after: Key, size: int, skip: int) -> list[Key]:
         """Return up to `size` keys that follow `after`, without the first `skip`."""
-        for name, function in (*self.scope.functions, *self.where.functions):
+        return self._run(connection, *self.statement(after, size, skip))
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many rows match."""
+        text = f"{self.scope.text}SELECT count(*) FROM {self.tables} WHERE {self.where.text}"  # noqa: S608
+        parameters = (*self.scope.parameters, *self.where.parameters)
+        ((number,),) = self._run(connection, text, parameters)
+        return int(number)
+
+    def _run(
+        self, connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...]
+    ) -> list[Any]:
+        sources = self.scope, self.where, self.sorting
+        for name, function in (each for source in sources for each in source.functions):
             connection.create_function(name, 1, function)
-        statement, parameters = self.statement(after, size, skip)
         try:
             return connection.execute(statement, parameters).fetchall()
         except UnicodeEncodeError:
@@ -63,6 +81,7 @@ class Matching:
         order = self.order if free else tuple(f"+{column}" for column in self.order)
         columns = ", ".join(order)
         following = f" AND ({columns}) > ({', '.join('?' * len(after))})" if after else ""
+        columns = f"{self.sorting.text}{columns}"
         text = (
             f"{self.scope.text}SELECT {', '.join(self.order)} FROM {self.tables} "  # noqa: S608
             f"WHERE {self.where.text}{following} ORDER BY {columns} LIMIT ? OFFSET ?"
@@ -74,8 +93,47 @@ def matching(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the entities that match."""
     translator = Translator(catalog, query.level)
     where, scope = translator.where(query), scope_of(translator, query)
-    tables = chain(query.level, where.top, where.first)
-    return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",), scope)
+    top, sorting = _sorting(catalog, query)
+    top = min(where.top, top, key=lambda level: level.depth)
+    tables = chain(query.level, top, where.first)
+    return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",), scope, sorting)
+
+
+def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], int]:
+    """Return what counts the entities that match."""
+    return matching(catalog, evolve(query, order=())).count
+
+
+def _sorting(catalog: Catalog, query: Query) -> tuple[Level, Sql]:
+    """Return the topmost level of what results are sorted by, and how.
+
+    Values are compared by a function of ours, so that they are as everywhere else.
+
+    Raises
+    ------
+    ValueError
+        An attribute is not stored at the level or above, or is a sequence.
+    """
+    top, terms, functions = query.level, [], []
+    for number, order in enumerate(query.order):
+        known = order.tag in catalog.attributes and order.tag in catalog.searchable(query.level)
+        attribute = catalog.stored(order.tag, query.level) if known else None
+        if attribute is None or attribute.vr == "SQ":
+            name = keyword_of(order.tag)
+            raise ValueError(f"the index does not sort {query.level.value} by {name}")
+        column = _stored(attribute, query.level, restricted=bool(query.restrictions)).sql
+        terms.append(
+            f"sort_{number}({column}) {'DESC' if order.descending else 'ASC'} NULLS LAST, "
+        )
+        functions.append((f"sort_{number}", partial(_sort_key, attribute)))
+        if attribute.kept.depth <= query.level.depth:
+            top = min(top, attribute.kept, key=lambda level: level.depth)
+    return top, Sql("".join(terms), (), tuple(functions))
+
+
+def _sort_key(attribute: Attribute, text: str | None) -> str | float | None:
+    values = attribute.values(text) if text else ()
+    return sort_key(attribute.vr, [value for value in values if isinstance(value, str)])
 
 
 def matching_instances(catalog: Catalog, query: Query) -> Matching:
@@ -219,8 +277,10 @@ class Search:
     def _next_page(self, connection: sqlite3.Connection) -> None:
         size = PAGE if self._limit is None else min(PAGE, self._limit)
         self._keys = self._matching.page(connection, self._after, size, self._skip)
-        self._taken, self._skip = 0, 0
+        self._taken = 0
+        is_sorted = bool(self._matching.sorting.text)
+        self._skip = self._skip + len(self._keys) if is_sorted else 0
         if self._limit is not None:
             self._limit -= len(self._keys)
         self._complete = len(self._keys) < size or self._limit == 0
-        self._after = self._keys[-1] if self._keys else ()
+        self._after = self._keys[-1] if self._keys and not is_sorted else ()

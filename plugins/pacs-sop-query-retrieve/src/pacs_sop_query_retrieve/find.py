@@ -2,13 +2,21 @@
 
 from typing import ClassVar, Final
 
-from pacs_core.contracts import AuditKind, Node, Operation, Query, Response
+from pacs_core.contracts import (
+    AuditKind,
+    Condition,
+    InvalidKeyError,
+    KeyMatching,
+    Node,
+    Operation,
+    Query,
+    Response,
+)
 from pacs_core.dataset import keyword_of
 from pacs_core.dimse import CommandField, Status
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
-from pacs_sop_query_retrieve.identifier import Identifier, check_upper_keys
-from pacs_sop_query_retrieve.matching import Matching
+from pacs_sop_query_retrieve.identifier import Identifier, check_upper_keys, mismatch
 from pacs_sop_query_retrieve.models import Model
 from pacs_sop_query_retrieve.negotiation import Option, agreed_options, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
@@ -48,7 +56,7 @@ class Find(QueryRetrieveProvider):
 
     def _query(self, operation: Operation, identifier: Identifier, form: ResponseFormat) -> Query:
         agreed = agreed_options(operation)
-        matching = Matching(
+        matching = KeyMatching(
             combined_date_time=Option.COMBINED_DATE_TIME in agreed,
             fuzzy_names=Option.FUZZY_NAMES in agreed,
             empty_values=Option.EMPTY_VALUES in agreed,
@@ -58,7 +66,7 @@ class Find(QueryRetrieveProvider):
         most = self._config.max_results
         return Query(
             identifier.level,
-            matching.conditions(identifier.keys, form.matched),
+            _conditions(matching, identifier, form),
             form.returning,
             limit=None if most is None else most + 1,
         )
@@ -79,3 +87,12 @@ class Find(QueryRetrieveProvider):
                 count += 1
                 details["matches"] = count
         return Response(Status.CANCEL if operation.cancelled else Status.SUCCESS)
+
+
+def _conditions(
+    matching: KeyMatching, identifier: Identifier, form: ResponseFormat
+) -> tuple[Condition, ...]:
+    try:
+        return matching.conditions(identifier.keys, form.matched)
+    except InvalidKeyError as error:
+        raise mismatch(error.tag, error.comment) from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pacs_core.contracts import (
+    DATE_AND_TIME,
     MOMENT_VRS,
     TIMEZONE_OFFSET,
     archive_offset,
@@ -23,7 +24,6 @@ from pacs_core.dataset import (
     vr_of,
 )
 from pacs_sop_query_retrieve.identifier import Identifier
-from pacs_sop_query_retrieve.matching import DATE_AND_TIME
 from pacs_sop_query_retrieve.models import (
     INSTANCE_AVAILABILITY,
     QUERY_RETRIEVE_LEVEL,

@@ -1,4 +1,9 @@
-"""Keys with values become conditions of the query model (PS3.4 C.2.2.2)."""
+"""Keys with values become conditions of the query model (PS3.4 C.2.2.2).
+
+Whatever asks in the terms of the standard, be it a C-FIND identifier, the parameters of QIDO-RS,
+or the keys of a worklist, is read by the same rules: :class:`KeyMatching` makes conditions of it,
+which an index answers, or :func:`matches` where there is none.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,8 +11,8 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.contracts import (
-    NUMBER_VRS,
+from pacs_core.contracts.matching import NUMBER_VRS
+from pacs_core.contracts.query import (
     AnyOf,
     Condition,
     DateTimeRange,
@@ -19,11 +24,9 @@ from pacs_core.contracts import (
     UidList,
     Wildcard,
     fold_name,
-    plain,
-    range_bounds,
 )
+from pacs_core.contracts.temporal import plain, range_bounds
 from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
-from pacs_sop_query_retrieve.identifier import mismatch
 
 EMPTY_VALUE: Final = '""'
 _WILD: Final = frozenset("*?")
@@ -56,9 +59,26 @@ DATE_AND_TIME: Final = {tag_of(what + "Date"): tag_of(what + "Time") for what in
 """Dates that make a moment with their time. A date of birth does not move with a zone."""
 
 
+class InvalidKeyError(ValueError):
+    """A key has a value that no attribute of its VR could match.
+
+    Attributes
+    ----------
+    tag : int
+        Of the key.
+    comment : str
+        What is wrong, in at most 64 characters as error comments have (PS3.7 Annex C).
+    """
+
+    def __init__(self, tag: int, comment: str) -> None:
+        super().__init__(comment)
+        self.tag = tag
+        self.comment = comment
+
+
 @frozen
-class Matching:
-    """How to match where the standard leaves it to negotiation (PS3.4 C.5.1.1).
+class KeyMatching:
+    """Makes conditions of keys; how, where the standard leaves it to negotiation (PS3.4 C.5.1.1).
 
     Attributes
     ----------
@@ -78,10 +98,18 @@ class Matching:
     def conditions(self, keys: Attributes, tags: Iterable[int]) -> tuple[Condition, ...]:
         """Return the conditions that the values of `tags` among `keys` express.
 
+        Parameters
+        ----------
+        keys : Attributes
+            Keys with their values, sequences with one item at most; a key without a value, or
+            with ``*``, matches universally (PS3.4 C.2.2.2.3) and expresses nothing.
+        tags : iterable of int
+            Those to be matched: of an index, its :meth:`Index.searchable_tags`.
+
         Raises
         ------
-        DimseError
-            A900H, with the offending key.
+        InvalidKeyError
+            With the offending key: C-FIND answers it with A900H, QIDO-RS with 400.
         """
         found = [
             condition for tag in sorted(tags) for condition in self._key(tag, keys.get(tag, ()))
@@ -96,7 +124,7 @@ class Matching:
         vr = vr_of(tag)
         items = [value for value in values if not isinstance(value, str)]
         if bool(items) != (vr == "SQ" and bool(values)):
-            raise mismatch(tag, f"{keyword_of(tag)} is of VR {vr}")
+            raise InvalidKeyError(tag, f"{keyword_of(tag)} is of VR {vr}")
         if items:
             return self._sequence(tag, items)
         return self._values(tag, vr, [text for text in values if isinstance(text, str) and text])
@@ -104,7 +132,7 @@ class Matching:
     def _sequence(self, tag: int, items: list[Attributes]) -> Iterable[Condition]:
         """Match a sequence by its one item (PS3.4 C.2.2.2.6); the parser has capped the depth."""
         if len(items) > 1:
-            raise mismatch(tag, f"{keyword_of(tag)} may have one item only")
+            raise InvalidKeyError(tag, f"{keyword_of(tag)} may have one item only")
         conditions = self.conditions(items[0], items[0])
         return (SequenceMatch(tag, conditions),) if conditions else ()
 
@@ -112,7 +140,7 @@ class Matching:
         """Match any of several values, or all where that was negotiated (PS3.4 C.2.2.2.8)."""
         every = self.multiple_values and len(texts) > 1 and vr in _MULTIPLE_VRS
         if every and any(_WILD & set(text) for text in texts):
-            raise mismatch(tag, f"{keyword_of(tag)}: several values take no wild card")
+            raise InvalidKeyError(tag, f"{keyword_of(tag)}: several values take no wild card")
         found = [self._value(tag, vr, text) for text in texts]
         conditions = [condition for condition in found if condition is not None]
         if every or len(conditions) == 1 == len(found):
@@ -136,7 +164,7 @@ class Matching:
         if vr in _WILDCARD_VRS and _WILD & set(text):
             return Wildcard(tag, text)
         if vr == "UI" and _WILD & set(text):
-            raise mismatch(tag, f"{keyword_of(tag)}: a UID takes no wild card")
+            raise InvalidKeyError(tag, f"{keyword_of(tag)}: a UID takes no wild card")
         return SingleValue(tag, text)
 
     def _empty(self, tag: int, vr: str) -> Condition:
@@ -164,7 +192,7 @@ class Matching:
             return Range(tag, text, text, offset)
         match = both.fullmatch(text)
         if match is None:
-            raise mismatch(tag, f"{keyword_of(tag)} is neither a {vr} nor a range of them")
+            raise InvalidKeyError(tag, f"{keyword_of(tag)} is neither a {vr} nor a range of them")
         start, end = (bound or "" for bound in match.groups())
         return Range(tag, start, end, offset) if start or end else None
 
@@ -208,13 +236,13 @@ def _check_order(condition: Condition) -> None:
         try:
             bounds = range_bounds(vr_of(tag), condition.start, condition.end, condition.offset)
         except ValueError as error:
-            raise mismatch(tag, f"{keyword_of(tag)} is no date-time") from error
+            raise InvalidKeyError(tag, f"{keyword_of(tag)} is no date-time") from error
     else:
         for each in condition.conditions if isinstance(condition, AnyOf) else ():
             _check_order(each)
         return
     if any(low > high for low, high in bounds):
-        raise mismatch(tag, f"{keyword_of(tag)}: the range ends before it begins")
+        raise InvalidKeyError(tag, f"{keyword_of(tag)}: the range ends before it begins")
 
 
 def _bounds(condition: DateTimeRange) -> tuple[tuple[str, str], ...]:
