@@ -13,6 +13,8 @@ from types import ModuleType
 
 from attrs import NOTHING, Factory, fields, has
 
+from pacs_core import api
+from pacs_core.api import commands, conversion, images, threads
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.config import Config
@@ -152,6 +154,24 @@ def contracts_page() -> str:
     return "".join(parts)
 
 
+def tools_page() -> str:
+    """Return the reference of what plugins may use beyond contracts."""
+    parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
+    for module in (commands, images, conversion, threads):
+        parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
+        things = {name: getattr(module, name) for name in module.__all__}
+        if constants := [name for name, thing in things.items() if not callable(thing)]:
+            parts += ["\nConstants: ", ", ".join(f"`{name}`" for name in constants), ".\n"]
+        for name, thing in things.items():
+            if inspect.isclass(thing):
+                parts.append(_class_section(thing))
+            elif callable(thing):
+                kind = "async " if inspect.iscoroutinefunction(thing) else ""
+                signature = f"{inspect.signature(thing)}".replace("collections.abc.", "")
+                parts += [f"\n### `{kind}{name}{_short(signature)}`\n\n", _prose(_doc(thing))]
+    return "".join(parts)
+
+
 def _is_own(thing: object, module: ModuleType) -> bool:
     return (
         inspect.isclass(thing)
@@ -276,6 +296,7 @@ def cli_page() -> str:
 PAGES = {
     "cli.md": cli_page,
     "contracts.md": contracts_page,
+    "tools.md": tools_page,
     "hooks.md": hooks_page,
     "configuration.md": configuration_page,
     "statuses.md": statuses_page,

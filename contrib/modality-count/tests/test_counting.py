@@ -5,8 +5,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pacs_core.api.commands import main
 from pacs_core.association import Proposal, connect
-from pacs_core.cli.main import main
 from pacs_core.contracts import InstanceEventKind
 from pacs_core.testing.datasets import SampleDataset, SampleStudy
 from pacs_core.testing.event_handler_contract import instance_event

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pacs_core.config import load_config
+from pacs_core.api.commands import load_config
 
 from modality_count.counts import Counts
 

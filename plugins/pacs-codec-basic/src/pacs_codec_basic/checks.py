@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from pacs_core.api.images import CodestreamImage
 from pacs_core.contracts import CodecError, FrameFormat
-from pacs_core.imaging import CodestreamImage
 
 MAX_SIDE: Final = 65535
 """Rows and Columns are unsigned shorts."""

@@ -7,15 +7,7 @@ from attrs import evolve
 
 from pacs_codec_basic.checks import library, require_format, require_match
 from pacs_codec_basic.samples import native, width_of
-from pacs_core.contracts import (
-    Codec,
-    CodecError,
-    DecodedFrame,
-    EncodedFrame,
-    EncodeOptions,
-    FrameFormat,
-)
-from pacs_core.imaging import (
+from pacs_core.api.images import (
     JPEG_BASELINE,
     JPEG_EXTENDED,
     JPEG_LOSSLESS,
@@ -23,6 +15,14 @@ from pacs_core.imaging import (
     JpegHeader,
     is_ycbcr,
     read_jpeg,
+)
+from pacs_core.contracts import (
+    Codec,
+    CodecError,
+    DecodedFrame,
+    EncodedFrame,
+    EncodeOptions,
+    FrameFormat,
 )
 
 _LOSSY: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_PROGRESSIVE})

@@ -16,6 +16,7 @@ from pacs_codec_basic.checks import (
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
 from pacs_codec_basic.samples import native, packed, precision_of, view, width_of
+from pacs_core.api.images import CodestreamImage, bare_j2k, read_j2k
 from pacs_core.contracts import (
     Codec,
     CodecError,
@@ -24,7 +25,6 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
-from pacs_core.imaging import CodestreamImage, bare_j2k, read_j2k
 
 _ALLOCATED: Final = (8, 16, 32)
 MAX_PRECISION: Final = 24

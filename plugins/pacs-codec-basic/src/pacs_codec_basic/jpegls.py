@@ -15,6 +15,7 @@ from pacs_codec_basic.checks import (
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
 from pacs_codec_basic.samples import interleaved, native, packed, precision_of, width_of
+from pacs_core.api.images import JPEG_LS, ended_jpegs, read_jpeg
 from pacs_core.contracts import (
     Codec,
     CodecError,
@@ -23,7 +24,6 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
-from pacs_core.imaging import JPEG_LS, ended_jpegs, read_jpeg
 
 _ALLOCATED: Final = (8, 16)
 _MIN_PRECISION: Final = 2

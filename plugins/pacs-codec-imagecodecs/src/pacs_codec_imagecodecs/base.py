@@ -14,6 +14,7 @@ from pacs_codec_imagecodecs.samples import (
     samples_of,
     shape_of,
 )
+from pacs_core.api.images import CodestreamImage
 from pacs_core.contracts import (
     Codec,
     CodecError,
@@ -22,7 +23,6 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
-from pacs_core.imaging import CodestreamImage
 
 GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
 Header = TypeVar("Header")

@@ -5,8 +5,8 @@ Headers are read here, before a library sees them: it allocates what they ask fo
 
 from typing import Final
 
+from pacs_core.api.images import CodestreamImage
 from pacs_core.contracts import CodecError, FrameFormat
-from pacs_core.imaging import CodestreamImage
 
 MAX_SIDE: Final = 0xFFFF
 """Rows and Columns are unsigned shorts (PS3.3 C.7.6.3)."""

@@ -14,8 +14,8 @@ from imagecodecs import htj2k_decode, htj2k_encode, jpeg2k_decode
 from pacs_codec_imagecodecs.base import Codestream
 from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec, decibels
 from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_core.api.images import QCD, J2kHeader, read_j2k
 from pacs_core.contracts import CodecError, FrameFormat
-from pacs_core.imaging import QCD, J2kHeader, read_j2k
 
 _THUMBNAIL: Final = 64
 """PS3.5 §10.18: RPCL codestreams have a resolution that is no larger."""

@@ -11,8 +11,7 @@ from imagecodecs import jpeg8_decode, jpeg8_encode
 from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples, patterns
-from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
-from pacs_core.imaging import (
+from pacs_core.api.images import (
     EOI,
     JPEG_BASELINE,
     JPEG_EXTENDED,
@@ -22,6 +21,7 @@ from pacs_core.imaging import (
     is_ycbcr,
     read_jpeg,
 )
+from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
 YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
 _LOSSY: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_PROGRESSIVE})

@@ -9,8 +9,8 @@ from imagecodecs import jpeg2k_decode, jpeg2k_encode
 from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy, is_best
 from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_core.api.images import J2kHeader, bare_j2k, read_j2k
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
-from pacs_core.imaging import J2kHeader, bare_j2k, read_j2k
 
 _TRANSFORMS: Final = {True: "YBR_RCT", False: "YBR_ICT"}
 """What becomes of RGB, by whether the wavelet is reversible."""

@@ -8,8 +8,8 @@ from imagecodecs import JpeglsError, jpegls_decode, jpegls_encode
 from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy
 from pacs_codec_imagecodecs.samples import Samples
+from pacs_core.api.images import JPEG_LS, JpegHeader, ended_jpegs, read_jpeg
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
-from pacs_core.imaging import JPEG_LS, JpegHeader, ended_jpegs, read_jpeg
 
 _MAX_NEAR: Final = 255
 

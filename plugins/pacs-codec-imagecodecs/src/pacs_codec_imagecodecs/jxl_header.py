@@ -5,8 +5,8 @@ from typing import Final
 
 from attrs import frozen
 
+from pacs_core.api.images import CodestreamImage
 from pacs_core.contracts import CodecError
-from pacs_core.imaging import CodestreamImage
 
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"

@@ -8,6 +8,7 @@ from pacs_codec_imagecodecs.header import check_agreement
 from pacs_codec_imagecodecs.jpeg import YBR, LossyJpegCodec, read_lossy_jpeg
 from pacs_codec_imagecodecs.jpegxl import JpegXlCodec
 from pacs_codec_imagecodecs.jxl_header import read_jxl
+from pacs_core.api.images import JPEG_BASELINE
 from pacs_core.contracts import (
     Codec,
     CodecError,
@@ -16,7 +17,6 @@ from pacs_core.contracts import (
     EncodeOptions,
     FrameFormat,
 )
-from pacs_core.imaging import JPEG_BASELINE
 
 
 class RecompressedJpegCodec(Codec):

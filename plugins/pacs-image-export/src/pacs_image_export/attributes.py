@@ -8,8 +8,8 @@ from attrs import frozen
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pacs_core.api.conversion import StoredFrame
 from pacs_core.dataset import Attributes, items, tag_of, texts
-from pacs_core.transcoding import StoredFrame
 from pacs_image_export.errors import RenderError
 
 _PER_FRAME = tag_of("PerFrameFunctionalGroupsSequence")

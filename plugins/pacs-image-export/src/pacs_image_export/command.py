@@ -10,12 +10,16 @@ import numpy as np
 from cyclopts import Parameter
 from PIL import Image
 
-from pacs_core.app import assemble, read_frame
-from pacs_core.cli.errors import CommandError, UsageError
-from pacs_core.cli.output import complain
-from pacs_core.config import load_config
+from pacs_core.api.commands import (
+    CommandError,
+    UsageError,
+    assemble,
+    complain,
+    load_config,
+    read_frame,
+)
+from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import TranscodingError
-from pacs_core.transcoding import StoredFrame
 from pacs_image_export.errors import RenderError
 from pacs_image_export.render import (
     Picture,

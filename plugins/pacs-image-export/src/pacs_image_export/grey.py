@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import FrameFormat
-from pacs_core.transcoding import StoredFrame
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.errors import RenderError
 from pacs_image_export.samples import Array, Levels, array_of, levels_of

@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from pydicom.dataset import Dataset
 
-from pacs_core.transcoding import StoredFrame
+from pacs_core.api.conversion import StoredFrame
 from pacs_image_export.attributes import FrameAttributes, raw_value
 from pacs_image_export.samples import Array, cells_of
 

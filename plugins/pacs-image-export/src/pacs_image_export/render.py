@@ -6,7 +6,7 @@ once for each value, not for each pixel.
 
 from attrs import frozen
 
-from pacs_core.transcoding import StoredFrame
+from pacs_core.api.conversion import StoredFrame
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.colours import painted, rgb_of
 from pacs_image_export.grey import modality_of, render_grey

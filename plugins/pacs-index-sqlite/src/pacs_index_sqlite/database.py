@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from pacs_core.concurrency import Threads
+from pacs_core.api.threads import Threads
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.errors import translating
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable
 from anyio.lowlevel import checkpoint
 from attrs import evolve
 
+from pacs_core.api.conversion import Spool, begin_iteration, scanned_image
+from pacs_core.api.images import IMAGE_TAGS
 from pacs_core.contracts import (
     NO_IMAGE,
     Action,
@@ -22,8 +24,6 @@ from pacs_core.contracts import (
     VerificationError,
 )
 from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of
-from pacs_core.imaging import IMAGE_TAGS
-from pacs_core.transcoding import Spool, begin_iteration, scanned_image
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
+from pacs_core.api.images import is_lossless
 from pacs_core.dataset import (
     ALL_TRANSFER_SYNTAXES,
     encoding_of,
@@ -13,7 +14,6 @@ from pacs_core.dataset import (
     transfer_syntax_uids,
 )
 from pacs_core.dimse import is_valid_uid
-from pacs_core.imaging import is_lossless
 from pacs_sop_storage.sop_classes import GROUPS, SOP_CLASSES
 
 _STANDARD_SYNTAXES = tuple(syntax.uid for syntax in ALL_TRANSFER_SYNTAXES)

@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 from attrs import define, field
 
-from pacs_core.concurrency import Threads
+from pacs_core.api.threads import Threads
 from pacs_store_filesystem.directories import Directories, Directory
 from pacs_store_filesystem.errors import RoomExpected
 

@@ -8,7 +8,7 @@ from typing import Final, Self
 from attrs import field, frozen
 
 from pacs_core.contracts import InstanceIdentity
-from pacs_core.dataset.uid import MAX_UID_LENGTH, is_valid_uid
+from pacs_core.dimse import MAX_UID_LENGTH, is_valid_uid
 
 DEFAULT_LAYOUT: Final = "{study}/{series}/{instance}.dcm"
 MAX_VARIANT_LENGTH: Final = 64

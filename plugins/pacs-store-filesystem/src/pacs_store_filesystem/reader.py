@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.concurrency import Threads
+from pacs_core.api.threads import Threads
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader
 from pacs_store_filesystem.directories import Directories
 

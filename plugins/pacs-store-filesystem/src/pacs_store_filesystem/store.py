@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyio import CancelScope
 
-from pacs_core.concurrency import Threads
+from pacs_core.api.threads import Threads
 from pacs_core.contracts import (
     InstanceIdentity,
     ObjectNotFoundError,

@@ -5,7 +5,7 @@ from typing import Final
 
 from anyio import CancelScope
 
-from pacs_core.concurrency import Threads
+from pacs_core.api.threads import Threads
 from pacs_core.contracts import ObjectWriter, StoredObject
 from pacs_store_filesystem.draft import MAX_CHUNKS, Draft
 

@@ -1,0 +1,23 @@
+"""The node as a command of a plugin needs it: its config, its archive, its messages.
+
+Import it in the module of the command, not in that of the hooks: it brings most of the kernel.
+`main` is ``pacs`` itself, for tests: it takes the arguments, and returns the exit code.
+"""
+
+from pacs_core.app import Assembly, assemble, open_archive, read_frame
+from pacs_core.cli.errors import CommandError, UsageError
+from pacs_core.cli.main import main
+from pacs_core.cli.output import complain
+from pacs_core.config import load_config
+
+__all__ = [
+    "Assembly",
+    "CommandError",
+    "UsageError",
+    "assemble",
+    "complain",
+    "load_config",
+    "main",
+    "open_archive",
+    "read_frame",
+]

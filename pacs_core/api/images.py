@@ -1,0 +1,41 @@
+"""Images and codestreams, for codecs and for who judges images: no input or output (PS3.5 §8)."""
+
+from pacs_core.imaging import (
+    EOI,
+    IMAGE_TAGS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    JPEG_PROGRESSIVE,
+    QCD,
+    CodestreamImage,
+    J2kHeader,
+    JpegHeader,
+    bare_j2k,
+    ended_jpegs,
+    is_lossless,
+    is_ycbcr,
+    read_j2k,
+    read_jpeg,
+)
+
+__all__ = [
+    "EOI",
+    "IMAGE_TAGS",
+    "JPEG_BASELINE",
+    "JPEG_EXTENDED",
+    "JPEG_LOSSLESS",
+    "JPEG_LS",
+    "JPEG_PROGRESSIVE",
+    "QCD",
+    "CodestreamImage",
+    "J2kHeader",
+    "JpegHeader",
+    "bare_j2k",
+    "ended_jpegs",
+    "is_lossless",
+    "is_ycbcr",
+    "read_j2k",
+    "read_jpeg",
+]
