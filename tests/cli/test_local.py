@@ -2,7 +2,9 @@
 
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,25 @@ def test_delete(pacs, data: Path, files: list[Path]) -> None:
     gone = pacs("delete", "--data", data, "--study", study, "--yes")
     assert gone.code == 1
     assert "the archive holds nothing of that" in gone.err
+
+
+def test_nothing_is_deleted_by_an_index_that_is_not_whole(
+    pacs, data: Path, files: list[Path]
+) -> None:
+    """What it lacks would come back with the rebuild; one of a former version may hold others'."""
+    pacs("import", "--data", data, *files)
+    study = texts(scan_file(files[0], {0x0020_000D}).attributes, 0x0020_000D)[0]
+    with closing(sqlite3.connect(data / "index.sqlite")) as connection:
+        connection.execute("INSERT INTO gap VALUES ('it mixes up patients')")
+        connection.commit()
+    refused = pacs("delete", "--data", data, "--study", study, "--yes")
+    assert (refused.code, refused.out) == (1, "")
+    assert "nothing is deleted by an index that is not whole" in refused.err
+    assert "it mixes up patients; run `pacs index rebuild`" in refused.err
+    assert len(objects(data)) == 3
+    assert pacs("index", "rebuild", "--data", data).code == 0
+    assert pacs("delete", "--data", data, "--study", study, "--yes").code == 0
+    assert len(objects(data)) == 2
 
 
 def test_without_an_archive(pacs, tmp_path: Path, files: list[Path]) -> None:

@@ -88,6 +88,9 @@ async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool
     require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         require_archive(opened)
+        if reason := await opened.archive.gap():
+            # It may leave behind what the rebuild would bring back, or take another patient's.
+            raise CommandError(f"nothing is deleted by an index that is not whole: {reason}")
         paths: set[InstancePath] = set()
         for level, query in queries.items():
             identities = [i.identity async for i in opened.archive.instances(query)]
