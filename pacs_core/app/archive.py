@@ -45,8 +45,10 @@ from pacs_core.contracts import (
     NodeSettings,
     ObjectStore,
     ObjectStoreDescriptor,
+    OperationObservers,
     WorkerInfo,
 )
+from pacs_core.metering import NodeMeter
 from pacs_core.plugins import PluginRecord
 from pacs_core.sending import NodeSender
 
@@ -109,6 +111,7 @@ async def open_archive(
     *,
     requires: Iterable[type] = (),
     worker: WorkerInfo | None = None,
+    meter: NodeMeter | None = None,
     repair: bool = False,
     serving: bool = False,
 ) -> AsyncIterator[OpenArchive]:
@@ -125,6 +128,8 @@ async def open_archive(
         Interfaces of capabilities to start, besides those that event handlers require.
     worker : WorkerInfo, optional
         Which process of the node this is.
+    meter : NodeMeter, optional
+        With the memory that the workers of the node share.
     repair : bool
         Whether to go on with an index that does not start, as one that is damaged: it is there,
         not started, and the archive refuses everything.
@@ -157,7 +162,10 @@ async def open_archive(
         archive = _archive(assembly, store, usable, audit, events, space, access)
         hooks = NodeHooks(assembly)
         settings, worker = assembly.config.settings, worker or WorkerInfo()
-        connector = NodeConnector(settings.ae_title, assembly.config.network, audit, worker)
+        operations = OperationObservers()
+        connector = NodeConnector(
+            settings.ae_title, assembly.config.network, audit, worker, operations
+        )
         sender = NodeSender(settings, archive, transcoder, connector, audit)
         node = Node(
             settings,
@@ -168,6 +176,8 @@ async def open_archive(
             worker=worker,
             connector=connector,
             sender=sender,
+            operations=operations,
+            meter=meter or NodeMeter(),
         )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),

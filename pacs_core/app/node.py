@@ -45,6 +45,7 @@ from pacs_core.contracts import (
     WorkerInfo,
 )
 from pacs_core.dataset import transfer_syntax_uids
+from pacs_core.metering import MeterMemory, NodeMeter
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
 logger = logging.getLogger(__name__)
@@ -85,12 +86,15 @@ class WorkerSlot:
         Why this worker takes the place of another; empty if it does not.
     service_sockets : mapping of str to tuple of socket
         What services listen on, by name.
+    meter : MeterMemory
+        Numbers of all workers.
     """
 
     sockets: tuple[socket.socket, ...]
     occupancy: WorkerLoad
     restarted: str = ""
     service_sockets: Sockets = field(factory=dict)
+    meter: MeterMemory = field(factory=MeterMemory)
 
 
 @asynccontextmanager
@@ -117,7 +121,7 @@ async def run_node(
     async with (
         no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
         watched_loop(owners, assembly.config.log.slow_loop),
-        open_archive(assembly, worker=_worker(place), serving=True) as opened,
+        open_archive(assembly, worker=_worker(place), meter=_meter(place), serving=True) as opened,
     ):
         await _check_index(assembly, opened)
         services = await _services(assembly, opened)
@@ -161,6 +165,10 @@ def _worker(place: WorkerSlot | None) -> WorkerInfo:
     return WorkerInfo(place.occupancy.worker, place.occupancy.workers) if place else WorkerInfo()
 
 
+def _meter(place: WorkerSlot | None) -> NodeMeter | None:
+    return NodeMeter(place.meter, place.occupancy.worker) if place else None
+
+
 def _bind(assembly: Assembly) -> WorkerSlot:
     settings = assembly.config.node
     sockets = tuple(bind_sockets(settings.host, settings.port))
@@ -177,7 +185,13 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
             offers |= {u: SupportedService(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
     guarding: dict[str, Any] = {f"{part}s": tuple(guards[part]) for part in _PARTS}
-    return Services(offers, access=opened.access, **guarding, preferences=_preferences(assembly))
+    return Services(
+        offers,
+        access=opened.access,
+        **guarding,
+        preferences=_preferences(assembly),
+        operation_observers=opened.node.operations,
+    )
 
 
 def _preferences(assembly: Assembly) -> Preferences:

@@ -27,6 +27,7 @@ from pacs_core.app.node import WorkerSlot
 from pacs_core.app.serve import SIGNALS
 from pacs_core.app.services import Sockets
 from pacs_core.association import WorkerLoad
+from pacs_core.metering import MeterMemory
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,10 @@ class Supervisor:
         service_sockets: Sockets | None = None,
     ) -> None:
         self._place = WorkerSlot(
-            tuple(sockets), WorkerLoad(count), service_sockets=service_sockets or {}
+            tuple(sockets),
+            WorkerLoad(count),
+            service_sockets=service_sockets or {},
+            meter=MeterMemory(count),
         )
         self._count = count
         self._work = work

@@ -238,6 +238,7 @@ class Acceptor:
             self._shared.services.serve,
             self._shared.budget,
             self._shared.hosts.pace(self.host),
+            self._shared.services.operation_observers,
         )
         try:
             await self._record_accepted(request, info)

@@ -22,6 +22,7 @@ from pacs_core.contracts import (
     AuditTrail,
     AuditValue,
     Connector,
+    OperationObservers,
     Origin,
     Outcome,
     Peer,
@@ -55,6 +56,8 @@ class NodeConnector(Connector):
     audit : AuditTrail
     worker : WorkerInfo
         Of several workers, each grants its part of the associations with a peer.
+    operations : OperationObservers
+        Are told of operations.
     observers : tuple of AssociationObserver
         Are told of associations; known once the node's plugins have started.
     """
@@ -63,6 +66,7 @@ class NodeConnector(Connector):
     settings: NetworkSettings
     audit: AuditTrail
     worker: WorkerInfo = field(factory=WorkerInfo)
+    operations: OperationObservers = field(factory=OperationObservers)
     observers: tuple[AssociationObserver, ...] = ()
     _turns: dict[tuple[str, str, int], _Turn] = field(factory=dict)
 
@@ -86,6 +90,7 @@ class NodeConnector(Connector):
                     timeouts=self.settings.timeouts,
                     options=options or AssociationOptions(limits=self.settings.limits),
                     serve=serve,
+                    observers=self.operations,
                 ) as association:
                     await self._tell_accepted(association.info)
                     established = association

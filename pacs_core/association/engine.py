@@ -21,9 +21,10 @@ from pacs_core.association.errors import (
 )
 from pacs_core.association.hosts import Pace
 from pacs_core.association.invoker import Invocation, Invoker
+from pacs_core.association.observation import begin_observation
 from pacs_core.association.performer import Feed, Performer, Serve, discard
 from pacs_core.association.sender import DatasetSource, Sender, response_command
-from pacs_core.contracts import AssociationInfo, Response
+from pacs_core.contracts import AssociationInfo, OperationObservers, Response
 from pacs_core.dataset import encode_dataset
 from pacs_core.dimse import (
     Command,
@@ -70,6 +71,8 @@ class Engine:
         Memory for datasets that arrive.
     pace : Pace, optional
         At which requests are read; shared by the associations of a host.
+    observers : OperationObservers, optional
+        Are told of operations.
 
     Attributes
     ----------
@@ -87,6 +90,7 @@ class Engine:
         serve: Serve,
         budget: ByteBudget,
         pace: Pace | None = None,
+        observers: OperationObservers | None = None,
     ) -> None:
         self.info = info
         self.end_reason = ""
@@ -98,8 +102,9 @@ class Engine:
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
         self._performances = Performer(
-            info, window.max_performed, serve, budget, self, self._on_settled
+            info, window.max_performed, serve, budget, self, self._on_settled, observers
         )
+        self._observers = observers or OperationObservers()
         self._invocations = Invoker(window.max_invoked)
         self._feed: Feed = discard
         self._pace = pace
@@ -298,6 +303,8 @@ class Engine:
             syntax = self.info.contexts[context_id].transfer_syntax
             dataset = encode_dataset(dataset, syntax) or None  # an empty one is none
         command = response_command(request, response, has_dataset=dataset is not None)
+        if dataset is not None:
+            self._performances.count_sent(request, dataset)
         await self.send(context_id, command, dataset, more_follows=pending)
 
     async def send(
@@ -339,8 +346,14 @@ class Engine:
         invocation = await self._invocations.begin(command.field, context_id)
         self._performances.wake()
         self._deadlines.clear("read")
+        command = evolve(command, message_id=invocation.message_id)
+        if self._observers:
+            invocation.observation = begin_observation(
+                self._observers, self.info, command, is_invoked_here=True
+            )
+            dataset = invocation.observation.count(dataset)
         try:
-            await self.send(context_id, evolve(command, message_id=invocation.message_id), dataset)
+            await self.send(context_id, command, dataset)
         except BaseException:
             self._invocations.withdraw(invocation)
             raise

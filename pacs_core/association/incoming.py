@@ -75,6 +75,11 @@ class IncomingDataset(DatasetStream):
         self._arrived.set()
 
     @property
+    def received(self) -> int:
+        """Bytes that have arrived."""
+        return self._received
+
+    @property
     def is_full(self) -> bool:
         """Whether the reader should wait for room."""
         return self._waiting > HIGH_WATER

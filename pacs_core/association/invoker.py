@@ -6,6 +6,7 @@ import anyio
 from attrs import define, field
 
 from pacs_core.association.errors import AssociationError
+from pacs_core.association.observation import Observation
 from pacs_core.concurrency import Signal
 from pacs_core.dimse import Command, CommandField, DimseProtocolViolation, InvokedOperations
 
@@ -22,6 +23,7 @@ class Invocation:
 
     message_id: int
     context_id: int
+    observation: Observation | None = None
     _responses: deque[tuple[Command, bytes | None]] = field(factory=deque)
     _abandoned: bool = False
     _failure: AssociationError | None = None
@@ -30,6 +32,8 @@ class Invocation:
 
     def add(self, command: Command, dataset: bytes | None) -> None:
         """Queue a response."""
+        if self.observation is not None:
+            self.observation.respond(command, dataset)
         if not self._abandoned:
             self._responses.append((command, dataset))
             self._arrived.set()
@@ -42,6 +46,8 @@ class Invocation:
 
     def fail(self, failure: AssociationError) -> None:
         """No response will come any more."""
+        if self.observation is not None:
+            self.observation.end(None)
         self._failure = failure
         self._arrived.set()
 
@@ -104,6 +110,8 @@ class Invoker:
     def withdraw(self, invocation: Invocation) -> None:
         """Give back the place and the message ID of a request that was not sent."""
         self._account.withdraw(invocation.message_id)
+        if invocation.observation is not None:
+            invocation.observation.end(None)
         self._open.pop(invocation.message_id, None)
         self._make_room()
 

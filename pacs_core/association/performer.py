@@ -10,9 +10,10 @@ from anyio.abc import TaskGroup
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
+from pacs_core.association.observation import Observation, begin_observation
 from pacs_core.association.operation import Messenger, PeerOperation
 from pacs_core.concurrency import Signal
-from pacs_core.contracts import AssociationInfo, Response, dimse_error_of
+from pacs_core.contracts import AssociationInfo, OperationObservers, Response, dimse_error_of
 from pacs_core.dimse import (
     Command,
     DimseError,
@@ -46,6 +47,8 @@ class Performer:
         Sends the responses.
     settled : callable
         Called whenever a request has been answered.
+    observers : OperationObservers, optional
+        Are told of requests.
 
     Attributes
     ----------
@@ -65,6 +68,7 @@ class Performer:
         budget: ByteBudget,
         messenger: Messenger,
         settled: Callable[[], None],
+        observers: OperationObservers | None = None,
     ) -> None:
         self.incoming: IncomingDataset | None = None
         self._info = info
@@ -161,15 +165,39 @@ class Performer:
             operation = await self._idle[-1]
 
     async def _perform(self, operation: PeerOperation) -> None:
+        status, observation = None, self._observe(operation)
         try:
             response = await self._outcome(operation)
             await operation.dataset.discard()
             await self._respond(operation.context.id, operation.command, response)
+            status = response.status
         finally:
+            if observation is not None:
+                self._end(observation, operation, status)
             operation.dataset.release_budget()
             self._account.finish(operation.command.message_id or 0)
             self._slot.set()
             self._settled()
+
+    def _observe(self, operation: PeerOperation) -> Observation | None:
+        if not self._observers:
+            return None
+        command = operation.command
+        observation = begin_observation(self._observers, self._info, command, is_invoked_here=False)
+        self._observations[command.message_id or 0] = observation
+        return observation
+
+    def _end(self, observation: Observation, operation: PeerOperation, status: int | None) -> None:
+        self._observations.pop(operation.command.message_id or 0, None)
+        observation.received = operation.dataset.received
+        observation.end(status)
+
+    def count_sent(self, request: Command, dataset: bytes) -> None:
+        """Take account of a response's dataset, if the request is observed."""
+        if self._observations:
+            observation = self._observations.get(request.message_id or 0)
+            if observation is not None:
+                observation.sent += len(dataset)
 
     async def _outcome(self, operation: PeerOperation) -> Response:
         what = operation.command.field.name

@@ -34,6 +34,7 @@ from pacs_core.contracts import (
     MAX_CONTEXTS,
     AssociationInfo,
     AssociationOptions,
+    OperationObservers,
     Origin,
     Peer,
     Proposal,
@@ -71,6 +72,7 @@ async def connect(
     timeouts: Timeouts | None = None,
     options: AssociationOptions | None = None,
     serve: Serve | None = None,
+    observers: OperationObservers | None = None,
 ) -> AsyncIterator[Association]:
     """Associate with a peer for the length of an ``async with`` block.
 
@@ -88,6 +90,8 @@ async def connect(
     serve : callable, optional
         Performs requests of the peer (C-STORE sub-operations of C-GET are served by the
         `receive` function given there); by default all are refused.
+    observers : OperationObservers, optional
+        Are told of operations.
 
     Yields
     ------
@@ -116,7 +120,7 @@ async def connect(
     except BaseException:
         await channel.close_gracefully()
         raise
-    association = _association(channel, peer, request, response, serve)
+    association = _association(channel, peer, request, response, serve, observers)
     async with task_group() as tasks:
         tasks.start_soon(association.engine.run)
         try:
@@ -224,6 +228,7 @@ def _association(
     request: AssociateRQ,
     response: AssociateAC,
     serve: Serve | None,
+    observers: OperationObservers | None,
 ) -> Association:
     extended = response.user_information.extended
     name = f"R{next(_numbers)}"
@@ -246,6 +251,11 @@ def _association(
     association = Association(info, serve or refuse_requests, peer.default_character_set)
     window = agreed_asynchronous_operations(request, response)
     association.engine = Engine(
-        channel, info, window, association.serve, ByteBudget(_MEMORY_BUDGET)
+        channel,
+        info,
+        window,
+        association.serve,
+        ByteBudget(_MEMORY_BUDGET),
+        observers=observers,
     )
     return association

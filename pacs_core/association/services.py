@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     Authenticated,
     Authenticator,
     Operation,
+    OperationObservers,
     Origin,
     Refused,
     Response,
@@ -83,6 +84,8 @@ class Services:
     access : AccessControl
         Asked before each request is performed.
     preferences : Preferences
+    operation_observers : OperationObservers
+        Are told of every operation.
     """
 
     offers: Mapping[str, SupportedService] = field(factory=dict)
@@ -90,6 +93,7 @@ class Services:
     access: AccessControl = field(factory=AccessControl)
     observers: tuple[AssociationObserver, ...] = ()
     preferences: Preferences = field(factory=Preferences)
+    operation_observers: OperationObservers = field(factory=OperationObservers)
 
     def supported(self, sop_class_uid: str, calling_ae_title: str = "") -> SupportedSopClass | None:
         """Return how the node supports a SOP class for a peer, or None."""

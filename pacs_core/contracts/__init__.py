@@ -146,6 +146,17 @@ from pacs_core.contracts.matching import (
     number_of,
     wildcard_pattern,
 )
+from pacs_core.contracts.metering import (
+    SECONDS,
+    Counter,
+    Gauge,
+    Histogram,
+    Meter,
+    Metric,
+    MetricKind,
+    NoMeter,
+    Sample,
+)
 from pacs_core.contracts.node import (
     Node,
     NodeSettings,
@@ -164,6 +175,12 @@ from pacs_core.contracts.object_store import (
     ObjectWriter,
     StorageFullError,
     StoredObject,
+)
+from pacs_core.contracts.observing import (
+    ObservedOperation,
+    OperationEnd,
+    OperationObserver,
+    OperationObservers,
 )
 from pacs_core.contracts.ordering import sort_key
 from pacs_core.contracts.peer import Peer, TransferPolicy
@@ -240,6 +257,7 @@ __all__ = [
     "MOMENT_VRS",
     "NO_IMAGE",
     "NUMBER_VRS",
+    "SECONDS",
     "STUDY_CHANGES",
     "TIMEZONE_OFFSET",
     "UNCOMPRESSED",
@@ -291,6 +309,7 @@ __all__ = [
     "ConnectError",
     "Connector",
     "Contribution",
+    "Counter",
     "Cursor",
     "DamagedObjectError",
     "DatasetStream",
@@ -312,6 +331,8 @@ __all__ = [
     "Frame",
     "FrameFormat",
     "FrameNotFoundError",
+    "Gauge",
+    "Histogram",
     "Hooks",
     "IdentityMismatchError",
     "Index",
@@ -335,8 +356,12 @@ __all__ = [
     "KeyMatching",
     "Level",
     "Link",
+    "Meter",
+    "Metric",
+    "MetricKind",
     "NoConnector",
     "NoContextError",
+    "NoMeter",
     "NoSender",
     "Node",
     "NodeSettings",
@@ -347,7 +372,11 @@ __all__ = [
     "ObjectStore",
     "ObjectStoreDescriptor",
     "ObjectWriter",
+    "ObservedOperation",
     "Operation",
+    "OperationEnd",
+    "OperationObserver",
+    "OperationObservers",
     "Order",
     "Origin",
     "OutOfResourcesError",
@@ -370,6 +399,7 @@ __all__ = [
     "Response",
     "Restrict",
     "Restriction",
+    "Sample",
     "Secret",
     "Sender",
     "Sending",

@@ -21,6 +21,8 @@ from pacs_core.contracts.association import (
 from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
 from pacs_core.contracts.hooks import Hooks
+from pacs_core.contracts.metering import Meter, NoMeter
+from pacs_core.contracts.observing import OperationObservers
 from pacs_core.contracts.peer import Peer
 from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
@@ -197,6 +199,10 @@ class Node:
         Requests associations; see :meth:`connect`.
     sender : Sender
         Sends stored instances to peers.
+    operations : OperationObservers
+        Whoever wants to be told of operations adds itself here.
+    meter : Meter
+        For numbers that plugins keep, and others collect.
     """
 
     settings: NodeSettings
@@ -208,6 +214,8 @@ class Node:
     worker: WorkerInfo = WorkerInfo()
     connector: Connector = field(factory=NoConnector)
     sender: Sender = field(factory=NoSender)
+    operations: OperationObservers = field(factory=OperationObservers)
+    meter: Meter = field(factory=NoMeter)
 
     def connect(
         self,

@@ -39,6 +39,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, encode_dataset, is_pydicom_dataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
+from pacs_core.metering import NodeMeter
 from pacs_core.sending import NodeSender
 from pacs_core.testing.memory_archive import MemoryArchive
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
@@ -294,7 +295,15 @@ def memory_node(
     network = NetworkSettings(timeouts=settings.timeouts)
     connector = NodeConnector(settings.ae_title, network, audit)
     sender = sender or NodeSender(settings, archive, PassThrough(), connector, audit)
-    return Node(settings, archive, audit, connector=connector, sender=sender)
+    return Node(
+        settings,
+        archive,
+        audit,
+        connector=connector,
+        sender=sender,
+        operations=connector.operations,
+        meter=NodeMeter(),
+    )
 
 
 async def answer(provider: ServiceProvider, operation: Operation) -> Response:

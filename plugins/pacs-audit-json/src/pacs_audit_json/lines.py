@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from math import isfinite
 
-from pacs_core.contracts import AuditEvent, AuditValue
+from pacs_core.contracts import AuditEvent, AuditObject, AuditValue, Participant
 
 
 def line(event: AuditEvent) -> bytes:
     """Return the event as one line of ASCII; whatever its values are, they stay within it."""
     origin = event.origin
-    record = {
+    record: dict[str, object] = {
         "time": event.time.astimezone(UTC).isoformat(timespec="microseconds"),
         "event": event.kind.value,
         "outcome": event.outcome.value,
@@ -24,7 +24,37 @@ def line(event: AuditEvent) -> bytes:
         "association": origin.association,
         "details": _plain_mapping(event.details),
     }
+    if event.action is not None:
+        record["action"] = event.action.value
+    if event.participants:
+        record["participants"] = [_participant(each) for each in event.participants]
+    if event.objects:
+        record["objects"] = [_object(each) for each in event.objects]
     return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _participant(participant: Participant) -> dict[str, object]:
+    role = participant.role.name.lower() if participant.role else ""
+    return {
+        "user": participant.user_id,
+        "role": role,
+        "requestor": participant.is_requestor,
+        "host": participant.host,
+        "name": participant.name,
+    }
+
+
+def _object(item: AuditObject) -> dict[str, object]:
+    """Return what is known of an object; what is not is left out."""
+    values = {
+        "kind": item.kind.value,
+        "id": item.id,
+        "name": item.name,
+        "sop_classes": dict(item.sop_classes),
+        "accession_numbers": list(item.accession_numbers),
+        "details": _plain_mapping(item.details),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _plain_mapping(details: Mapping[str, AuditValue]) -> dict[str, object]:
