@@ -104,7 +104,7 @@ class Engine:
         self._performances = Performer(
             info, window.max_performed, serve, budget, self, self._on_settled, observers
         )
-        self._observers = observers or OperationObservers()
+        self._observers = OperationObservers() if observers is None else observers
         self._invocations = Invoker(window.max_invoked)
         self._feed: Feed = discard
         self._pace = pace

@@ -77,6 +77,8 @@ class Performer:
         self._budget = budget
         self._messenger = messenger
         self._settled = settled
+        self._observers = OperationObservers() if observers is None else observers
+        self._observations: dict[int, Observation] = {}
         self._account = RequestedOperations(0)
         self._refusals = self._failures = 0
         self._slot = Signal()

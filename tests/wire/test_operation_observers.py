@@ -136,3 +136,14 @@ async def test_an_association_that_ends_ends_its_operations_without_a_status(nod
         while notes.running:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     assert all(end.status is None for _, _, end in notes.ends)
+
+
+async def test_an_observer_that_comes_late_is_told_of_what_begins_from_then_on(node):
+    notes, operations = Notes(), node.node.opened.node.operations
+    async with connect(node.peer, [Proposal(CT, (EXPLICIT,))]) as association:
+        await store(association, 1)
+        node.call(operations.add, notes)
+        await store(association, 1)
+        node.call(operations.remove, notes)
+        await store(association, 1)
+    assert len(notes.ends) == 1
