@@ -5,7 +5,7 @@ import json
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
-from pacs_core.association import MAX_CONTEXTS, Options, Proposal, connect
+from pacs_core.association import MAX_CONTEXTS, AssociationOptions, Proposal, connect
 from pacs_core.cli.main import main
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES
 from pacs_core.testing.node import node_thread
@@ -95,7 +95,9 @@ async def test_what_is_agreed_in_extended_negotiation_is_what_is_listed(stated):
     answers = {uid: set() for uid in uids}
     for start in range(0, len(uids), MAX_CONTEXTS):
         batch = uids[start : start + MAX_CONTEXTS]
-        options = Options(extended=tuple(ExtendedNegotiation(uid, b"\1" * 7) for uid in batch))
+        options = AssociationOptions(
+            extended=tuple(ExtendedNegotiation(uid, b"\1" * 7) for uid in batch)
+        )
         proposals = [Proposal(uid, tuple(SYNTAXES[:60])) for uid in batch]
         async with connect(node.peer, proposals, options=options) as association:
             for uid, answer in association.info.extended.items():
