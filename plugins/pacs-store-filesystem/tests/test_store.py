@@ -51,6 +51,32 @@ async def test_a_store_that_does_not_run_says_so(tmp_path: Path) -> None:
 # The root
 
 
+@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_a_root_that_is_moved_away_takes_nothing(
+    tmp_path: Path, nameless: bool, replaced: bool
+) -> None:
+    """What went there would be acknowledged, and found by nobody after a restart."""
+    root, away = tmp_path / "objects", tmp_path / "away"
+    store = await started(root, nameless=nameless)
+    kept = await put(store, b"kept", identity())
+    root.rename(away)
+    if replaced:
+        root.mkdir()
+    before = files(away)
+    for data in (b"lost", bytes(2 * MEBIBYTE)):
+        with pytest.raises(OSError, match="moved, deleted or replaced while") as caught:
+            await put(store, data, identity(2))
+        assert caught.value.filename == str(root)
+    assert files(away) == before
+    if replaced:
+        root.rmdir()
+    away.rename(root)
+    await put(store, b"again", identity(2))
+    assert (root / kept.key).read_bytes() == b"kept"
+    await store.stop()
+
+
 async def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "file", tmp_path / "file" / "objects"):
