@@ -9,11 +9,12 @@ what follows them.
 It puts up with the same oddities as `ElementWalk`: what has been stored can be read.
 """
 
+import struct
 import sys
 from collections.abc import Generator
 from typing import Final, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.dataset.byte_order import swapped, word_size
 from pacs_core.dataset.charset import declare, with_default
@@ -38,7 +39,7 @@ from pacs_core.dataset.layout import (
     shown,
 )
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, PixelDataElement
-from pacs_core.dataset.transfer_syntax import encoding_of
+from pacs_core.dataset.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from pacs_core.dataset.values import decode_value
 from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
 
@@ -231,6 +232,10 @@ class ElementReader:
             yield from self._open_delimited(top, layout, (tag, sent, start, length), vr)
             return
         self.end = start
+        if vr == "SQ" and sent == "UN":
+            yield from self._take_value(top, layout, tag, "UN", length)
+            self._look_into(top, tag)
+            return
         if vr == "SQ":
             if not 0 < length < 8:
                 yield from self._load(min(length, 8))
@@ -262,6 +267,27 @@ class ElementReader:
             top.character_sets = declare(top.character_sets, declared)
         elif tag in DECISIVE_TAGS and length == 2:
             top.context = top.context.learned(tag, int.from_bytes(value, "little"))
+
+    def _look_into(self, top: _Open, tag: int) -> None:
+        """Make a sequence of a value that was sent as UN, if it is one (PS3.5 §6.2.2, note 2).
+
+        Some writers use the encoding of the dataset where it should be implicit: then it stays UN.
+        """
+        value = top.elements[tag].value
+        if not isinstance(value, bytes):
+            return
+        header = struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value))
+        size = len(header) + len(value)
+        limits = evolve(self._limits, bulk=size, value=size, total=size)
+        within = ElementReader(IMPLICIT_VR_LITTLE_ENDIAN, size, limits=limits)
+        within._root.character_sets = top.character_sets
+        try:
+            found = _read(within, header + value).elements[tag]
+        except MalformedDataset:
+            return
+        self._count += within._count
+        if found.vr == "SQ":
+            top.elements[tag] = found
 
     def _see_pixel_data(self, tag: int, vr: str, start: int, length: int) -> None:
         known = None if length == UNDEFINED_LENGTH else length
@@ -363,7 +389,10 @@ def read_elements(
     MalformedDataset
         It is none in that transfer syntax, or exceeds the limits.
     """
-    reader = ElementReader(transfer_syntax_uid, len(dataset), limits=limits)
+    return _read(ElementReader(transfer_syntax_uid, len(dataset), limits=limits), dataset)
+
+
+def _read(reader: ElementReader, dataset: Buffer) -> ElementSet:
     reading = reader.run()
     try:
         offset, length = next(reading)

@@ -161,3 +161,18 @@ def test_noise_is_read_or_refused(data, uid):
     for start in (b"", pack("<HH2sxxI", 0x40, 0xA730, b"SQ", 0xFFFFFFFF)):
         with suppress(MalformedDataset):
             read_elements(start + data, uid)
+
+
+def test_a_sequence_sent_as_unknown_is_one_if_its_items_are_implicit():
+    """PS3.5 §6.2.2, note 2; what holds something else stays as it is."""
+    item = Dataset()
+    item.CodeValue = "T-1"
+    for explicit in (False, True):
+        content = encoded(item, explicit=explicit)
+        value = pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+        dataset = pack("<HH2sxxI", 0x0008, 0x1032, b"UN", len(value)) + value
+        found = read_elements(dataset, EXPLICIT_VR_LITTLE_ENDIAN).elements[0x0008_1032]
+        if explicit:
+            assert found == DataElement(0x0008_1032, "UN", value)
+        else:
+            assert found.items[0].texts(tag_of("CodeValue")) == ("T-1",)

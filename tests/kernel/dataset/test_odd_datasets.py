@@ -18,6 +18,7 @@ from pacs_core.dataset import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     HeaderScanner,
     MalformedDataset,
+    read_elements,
 )
 
 IMPLICIT, LITTLE, BIG = (
@@ -229,6 +230,11 @@ def test_what_is_odd_is_put_up_with_said_and_converted(recode, name, size):
         assert str(read[0x0010_0020].value) == "4711"
 
 
+@pytest.mark.parametrize("name", EXPLICIT_CASES)
+def test_what_is_odd_is_read_with_all_its_elements(name):
+    assert read_elements(EXPLICIT_CASES[name][0], LITTLE).texts(0x0010_0020) == ("4711",)
+
+
 IMPLICIT_CASES = {
     "text where a sequence is due": implicit(0x0012_0064, b"Header Anonymizer "),
     "explicit meta": META,
@@ -248,6 +254,7 @@ IMPLICIT_CASES = {
 def test_what_is_odd_in_implicit_vr_is_strict_afterwards(recode, name, target):
     data = implicit(0x0008_0016, b"1.2\0") + IMPLICIT_ID + IMPLICIT_CASES[name]
     assert look_at(data, IMPLICIT)[1] == ""
+    assert read_elements(data, IMPLICIT).texts(0x0010_0020) == ("4711",)
     converted = recode(data, IMPLICIT, target)
     notes, obstacle, attributes = look_at(converted, target)
     assert attributes == {0x0010_0020: ("4711",)}
