@@ -159,7 +159,11 @@ class DatasetDecoder:
             self._keep(self._recoder.finish())
         try:
             is_implicit = not encoding_of(self.transfer_syntax_uid).explicit
-            dataset = read_dataset(BytesIO(b"".join(self._parts)), is_implicit, True)
+            stream = BytesIO(b"".join(self._parts))
+            dataset = read_dataset(stream, is_implicit, True)
+            # A delimiter too many ends pydicom's reading, but not the dataset.
+            while stream.tell() < self._length:
+                dataset.update(read_dataset(stream, is_implicit, True))
         except Exception as error:  # of many kinds, RecursionError among them
             what = f"pydicom cannot read it: {type(error).__name__}: {error}"
             raise MalformedDataset(what, 0) from error

@@ -116,6 +116,17 @@ def test_a_dataset_that_breaks_off_is_malformed(syntax):
         decode_dataset(encoded[:-30], syntax)
 
 
+@pytest.mark.parametrize("syntax", NATIVE[:2])
+def test_a_delimiter_too_many_ends_nothing(syntax):
+    delimiter = b"\xfe\xff\x0d\xe0" + bytes(4)
+    first, second = Dataset(), Dataset()
+    first.SpecificCharacterSet, first.PatientName = "ISO_IR 192", "Müller"
+    second.SpecificCharacterSet, second.ImageComments = "ISO_IR 192", "Grüße"
+    data = encode_dataset(first, syntax) + delimiter * 2 + encode_dataset(second, syntax)
+    decoded = decode_dataset(data + bytes(16), syntax)
+    assert (decoded.PatientName, decoded.ImageComments) == ("Müller", "Grüße")
+
+
 def test_a_dataset_has_a_bound_also_inflated():
     encoded = encode_dataset(image(ImageComments="x" * 9000), DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
     assert len(encoded) < 1000
