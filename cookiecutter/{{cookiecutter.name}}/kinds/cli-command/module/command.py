@@ -4,8 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import anyio
-from pacs_core.api.commands import Assembly, assemble, open_archive
-from pacs_core.api.commands import load_config
+from pacs_core.api.commands import Assembly, assemble, load_config, open_archive
 from pacs_core.contracts import Archive, Level, Query
 from pacs_core.dataset import tag_of, texts
 

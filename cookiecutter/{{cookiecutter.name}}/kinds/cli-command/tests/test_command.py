@@ -5,8 +5,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from pacs_core.association import Proposal, connect
 from pacs_core.api.commands import main
+from pacs_core.association import Proposal, connect
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import NodeThread, node_thread
 
