@@ -248,6 +248,7 @@ async def test_retrievals_are_recorded(provider, request_of, node):
     assert (sent.kind, sent.outcome) == (AuditKind.INSTANCES_SENT, Outcome.WARNING)
     assert [(each.id, each.sop_classes) for each in sent.objects] == [("1.2.1", {CT: 2})]
     assert (event.kind, event.outcome) == (AuditKind.C_GET, Outcome.WARNING)
+    assert [each.id for each in event.objects] == [operation.context.abstract_syntax]
     assert event.details == {
         "model": "study-root",
         "level": "STUDY",

@@ -6,8 +6,11 @@ from typing import Final
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
+    AuditObject,
+    AuditObjectKind,
     AuditTrail,
     AuditValue,
+    EventAction,
     Operation,
     Outcome,
     Response,
@@ -57,4 +60,13 @@ async def _record(
 ) -> None:
     details["status"] = f"{status:04X}"
     origin = operation.association.origin
-    await audit.record(AuditEvent(kind, _OUTCOMES[category(status)], origin, details))
+    await audit.record(
+        AuditEvent(
+            kind,
+            _OUTCOMES[category(status)],
+            origin,
+            details,
+            action=EventAction.EXECUTE,
+            objects=(AuditObject(AuditObjectKind.QUERY, operation.context.abstract_syntax),),
+        )
+    )
