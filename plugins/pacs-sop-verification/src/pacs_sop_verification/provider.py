@@ -1,6 +1,6 @@
 """The Verification service class (PS3.4 Annex A)."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from pacs_core.contracts import (
     AuditEvent,
@@ -25,6 +25,8 @@ class Verification(ServiceProvider):
     audit : AuditTrail
         Where each C-ECHO is recorded.
     """
+
+    applies_restrictions: ClassVar[bool] = True
 
     def __init__(self, audit: AuditTrail) -> None:
         self._audit = audit
