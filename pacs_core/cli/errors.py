@@ -76,6 +76,7 @@ def _report_one(error: BaseException) -> int:
     from pacs_core.app import StartError
     from pacs_core.association import AssociationError
     from pacs_core.config import ConfigError
+    from pacs_core.contracts import AccessDeniedError
     from pacs_core.plugins import PluginError
 
     if isinstance(error, ConfigError):
@@ -90,7 +91,7 @@ def _report_one(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, StartError | AssociationError):
+    if isinstance(error, StartError | AssociationError | AccessDeniedError):
         complain(str(error))
         return FAILURE
     if isinstance(error, OSError):

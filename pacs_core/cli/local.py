@@ -1,5 +1,7 @@
 """What commands on this machine's archive have in common."""
 
+import getpass
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +16,17 @@ from pacs_core.contracts import (
     ObjectStoreDescriptor,
     Origin,
     Outcome,
+    Principal,
 )
+
+
+def local_origin(interface: str) -> Origin:
+    """Return who runs a command on this machine: the user of the operating system."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = str(os.getuid())
+    return Origin(interface, principal=Principal(name, method="local"))
 
 
 def require_archive(opened: OpenArchive) -> tuple[ObjectStore, Index]:

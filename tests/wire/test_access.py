@@ -20,8 +20,10 @@ from pacs_core.contracts import (
     Principal,
     Refused,
     Response,
+    Restrict,
     ServiceProvider,
     ServiceProviderDescriptor,
+    SingleValue,
     SopClassSupport,
 )
 from pacs_core.plugins import PluginManager, hookimpl
@@ -45,6 +47,9 @@ BROKEN = "2.25.1002"
 EXPLICIT = ("1.2.840.10008.1.2.1",)
 
 
+_USERS = ((b"ward", b"s3cret"), (b"guest", b""), (b"student", b""))
+
+
 class Passcodes(Authenticator):
     async def authenticate(self, request, origin):
         identity = request.user_information.user_identity
@@ -52,7 +57,7 @@ class Passcodes(Authenticator):
             return None
         if identity.primary == b"crash":
             raise RuntimeError("no database")
-        if (identity.primary, identity.secondary) not in ((b"ward", b"s3cret"), (b"guest", b"")):
+        if (identity.primary, identity.secondary) not in _USERS:
             return Refused(AssociateRJ(1, 1, 1), "wrong passcode")
         return Authenticated(Principal(identity.primary.decode()), b"welcome")
 
@@ -65,6 +70,8 @@ class GuestsRead(Authorizer):
             raise RuntimeError("no database")
         if access.origin.calling_ae_title == "MUTE":
             return None
+        if access.origin.user == "student":
+            return Restrict((SingleValue(0x0008_0060, "CT"),))
         return Deny("guests only read") if access.origin.user == "guest" else Allow()
 
 
@@ -217,6 +224,19 @@ def test_guest_may_not_store(wire, dial, recorded):
     port = peer.port
     peer.release()
     recorded(port, "access-denied", "guests only read")
+
+
+async def test_a_provider_that_cannot_restrict_is_not_asked(node):
+    """Who may only see some instances gets nothing of a provider that would show all: 0124H."""
+    options = AssociationOptions(user_identity=identity(b"student"))
+    proposals = [Proposal(PRIVATE, EXPLICIT), Proposal("1.2.840.10008.1.1")]
+    async with connect(node.peer, proposals, options=options) as association:
+        response = await association.c_store(PRIVATE, "1.2.3", b"")
+        assert (response.status, response.error_comment) == (
+            0x0124,
+            "Reversed cannot restrict what it gives",
+        )
+        assert (await association.c_echo()).status == 0x0000
 
 
 # --- negotiation beside contexts

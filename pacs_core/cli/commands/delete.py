@@ -10,23 +10,21 @@ from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.keys import Level as LevelName
-from pacs_core.cli.local import require_archive, require_data_directory
+from pacs_core.cli.local import local_origin, require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, say
 from pacs_core.cli.running import run_async
 from pacs_core.contracts import (
+    AccessAction,
     Condition,
     InstanceIdentity,
     InstancePath,
     Level,
-    Origin,
     Query,
     SingleValue,
     UidList,
 )
 from pacs_core.dimse import is_valid_uid
-
-ORIGIN = Origin("delete")
 
 Uids = Annotated[list[str] | None, Parameter(negative=())]
 
@@ -91,15 +89,17 @@ async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool
         if reason := await opened.archive.gap():
             # It may leave behind what the rebuild would bring back, or take another patient's.
             raise CommandError(f"nothing is deleted by an index that is not whole: {reason}")
+        origin = local_origin("delete")
+        archive = opened.archive.on_behalf_of(origin, reading=AccessAction.DELETE)
         paths: set[InstancePath] = set()
         for level, query in queries.items():
-            identities = [i.identity async for i in opened.archive.instances(query)]
+            identities = [i.identity async for i in archive.instances(query)]
             _require_one_study(level, identities)
             paths.update(identity.path for identity in identities)
         if not paths:
             raise CommandError("the archive holds nothing of that")
         for path in sorted(paths) if yes else ():
-            await opened.archive.delete(path, ORIGIN)
+            await archive.delete(path, origin)
     deleted = "deleted" if yes else "would be deleted; add --yes to do it"
     say(f"{count(len(paths), 'instance')} {deleted}")
 

@@ -12,13 +12,18 @@ from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile, inspected, walk
-from pacs_core.cli.local import record, require_archive
+from pacs_core.cli.local import local_origin, record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
-from pacs_core.contracts import Archive, AuditFailedError, AuditKind, IngestError, Origin
-
-ORIGIN = Origin("import")
+from pacs_core.contracts import (
+    AccessDeniedError,
+    Archive,
+    AuditFailedError,
+    AuditKind,
+    IngestError,
+    Origin,
+)
 
 
 def import_files(
@@ -50,36 +55,40 @@ async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int, ver
     files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
     async with open_archive(assembly) as opened:
         require_archive(opened)
+        origin = local_origin("import")
+        archive = opened.archive.on_behalf_of(origin)
         with progress("importing", len(files)) as advance:
             tally = Tally(advance, verbose)
             send, receive = anyio.create_memory_object_stream[DicomFile](at_once)
             async with task_group() as tasks, send:
                 for _ in range(at_once):
-                    tasks.start_soon(_work, opened.archive, receive.clone(), tally)
+                    tasks.start_soon(_work, archive, origin, receive.clone(), tally)
                 receive.close()
                 async for found in inspected(files):
                     if file := tally.take_usable(found):
                         await send.send(file)
-        await record(opened, AuditKind.IMPORT, ORIGIN, dict(tally.outcomes))
+        await record(opened, AuditKind.IMPORT, origin, dict(tally.outcomes))
     return tally.summarize("stored")
 
 
-async def _work(archive: Archive, files: ObjectReceiveStream[DicomFile], tally: Tally) -> None:
+async def _work(
+    archive: Archive, origin: Origin, files: ObjectReceiveStream[DicomFile], tally: Tally
+) -> None:
     async with files:
         async for file in files:
-            await _ingest(archive, file, tally)
+            await _ingest(archive, origin, file, tally)
 
 
-async def _ingest(archive: Archive, file: DicomFile, tally: Tally) -> None:
+async def _ingest(archive: Archive, origin: Origin, file: DicomFile, tally: Tally) -> None:
     try:
         result = await archive.ingest(
             file.chunks(),
             transfer_syntax_uid=file.transfer_syntax_uid,
             sop_class_uid=file.sop_class_uid,
             sop_instance_uid=file.sop_instance_uid,
-            origin=ORIGIN,
+            origin=origin,
         )
-    except (IngestError, AuditFailedError, OSError) as error:
+    except (AccessDeniedError, IngestError, AuditFailedError, OSError) as error:
         tally.failed(file.path, str(error))
     else:
         tally.done(result.outcome.value)

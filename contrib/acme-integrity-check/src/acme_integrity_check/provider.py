@@ -1,6 +1,6 @@
 """The service: an N-ACTION has the objects of a study read again."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from pacs_core.contracts import (
     AuditEvent,
@@ -51,6 +51,8 @@ class IntegrityCheck(ServiceProvider):
     config : Config
     """
 
+    applies_restrictions: ClassVar[bool] = True
+
     def __init__(self, node: Node, config: Config) -> None:
         self._node = node
         self._config = config
@@ -66,7 +68,8 @@ class IntegrityCheck(ServiceProvider):
         _accept(operation)
         study = await _study(operation)
         query = Query(Level.STUDY, (SingleValue(_STUDY, study),))
-        report = await check(self._node.archive, query, self._config.max_failures)
+        archive = self._node.archive.on_behalf_of(operation.association.origin)
+        report = await check(archive, query, self._config.max_failures)
         if not report.checked:
             raise DimseError(Status.INVALID_ARGUMENT_VALUE, f"there is no study {study}")
         await self._record(operation, study, report)

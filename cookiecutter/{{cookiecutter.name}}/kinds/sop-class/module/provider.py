@@ -1,8 +1,9 @@
 """The service: an N-GET of an instance's UID tells whether and how it is available."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from pacs_core.contracts import (
+    Archive,
     AuditEvent,
     AuditKind,
     Level,
@@ -35,6 +36,8 @@ class Availability(ServiceProvider):
     config : Config
     """
 
+    applies_restrictions: ClassVar[bool] = True
+
     def __init__(self, node: Node, config: Config) -> None:
         self._node = node
         self._config = config
@@ -53,16 +56,17 @@ class Availability(ServiceProvider):
         uid = command.requested_sop_instance_uid or ""
         # Studies are kept apart even if they have instances with one UID.
         query = Query(Level.IMAGE, (SingleValue(tag_of("SOPInstanceUID"), uid),), limit=2)
-        found = [instance async for instance in self._node.archive.instances(query)]
+        archive = self._node.archive.on_behalf_of(operation.association.origin)
+        found = [instance async for instance in archive.instances(query)]
         await self._record(operation, uid, found=bool(found))
         if not found:
             raise DimseError(Status.NO_SUCH_SOP_INSTANCE, f"there is no instance {uid}")
         if len(found) > 1:
             raise DimseError(Status.PROCESSING_FAILURE, f"several studies have {uid}")
-        return self._answer(operation, await self._describe(found[0]))
+        return self._answer(operation, await self._describe(archive, found[0]))
 
-    async def _describe(self, instance: StoredInstance) -> Dataset:
-        stored = await self._node.archive.read_dataset(instance)
+    async def _describe(self, archive: Archive, instance: StoredInstance) -> Dataset:
+        stored = await archive.read_dataset(instance)
         known = Dataset()
         known.InstanceAvailability = self._config.availability
         known.AvailableTransferSyntaxUID = instance.transfer_syntax_uid
