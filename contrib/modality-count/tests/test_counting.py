@@ -35,7 +35,9 @@ async def test_only_what_is_stored_counts(counter: ModalityCounter, tmp_path: Pa
 
 async def test_what_is_deleted_counts_no_longer(counter: ModalityCounter, tmp_path: Path) -> None:
     for kind in (InstanceEventKind.STORED, InstanceEventKind.DELETED):
-        await counter.handle(instance_event(kind, values={"SOPInstanceUID": "1.2.3"}))
+        await counter.handle(
+            instance_event(kind, values={"StudyInstanceUID": "1.2", "SOPInstanceUID": "1.2.3"})
+        )
         assert Counts(tmp_path).read() == [("CT", 1)] * (kind is InstanceEventKind.STORED)
 
 
