@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from pacs_index_sqlite.catalog import IDENTITY, build_catalog
 from pacs_index_sqlite.config import FurtherAttribute, SqliteIndexConfig
 from pacs_index_sqlite.index import SqliteIndex
-from pacs_sop_query_retrieve.matching import Matching
 
-from pacs_core.contracts import InstanceRecord, Query, SingleValue
+from pacs_core.contracts import InstanceRecord, KeyMatching, Query, SingleValue
 from pacs_core.dataset import (
     SPECIFIC_CHARACTER_SETS,
     HeaderScanner,
@@ -150,7 +149,7 @@ def test_odd_values(index, attribute, offset):
             given[tag_of("TimezoneOffsetFromUTC")] = (offset,)
         data = encode_attributes(given, EXPLICIT, ("ISO_IR 192",))
         with held(index, data) as uid:
-            check_found(index, attribute, uid, (), Matching())
+            check_found(index, attribute, uid, (), KeyMatching())
 
 
 CHARACTER_SETS = st.lists(st.sampled_from(["", *SPECIFIC_CHARACTER_SETS]), max_size=3).map(tuple)
@@ -166,7 +165,7 @@ def test_any_text_in_any_set(index, attribute, text, stored_in, asked):
         given_attributes, EXPLICIT, best_character_set(given_attributes, stored_in)
     )
     with held(index, data) as uid:
-        check_found(index, attribute, uid, asked, Matching())
+        check_found(index, attribute, uid, asked, KeyMatching())
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -180,6 +179,6 @@ def test_any_bytes_whatever_they_claim_to_be(index, attribute, raw, claimed):
     reserved = b"\0\0" if attribute.vr in {"UC", "UT"} else b""
     data = header + tag + attribute.vr.encode() + reserved + length + raw
     with held(index, data) as uid:
-        check_found(index, attribute, uid, claimed, Matching())
-        conditions = Matching().conditions(parse_attributes(data, EXPLICIT), [attribute.tag])
+        check_found(index, attribute, uid, claimed, KeyMatching())
+        conditions = KeyMatching().conditions(parse_attributes(data, EXPLICIT), [attribute.tag])
         assert len(search(index, attribute, uid, conditions)) == 1
