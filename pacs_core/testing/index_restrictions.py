@@ -133,7 +133,8 @@ async def answers(index: Index, *restrictions: Restriction) -> list[object]:
             query = Query(level, conditions, _RETURNED, restrictions=restrictions)
             results = sorted([_comparable(result) async for result in index.search(query)])
             stored = sorted([i.identity.path async for i in index.instances(query)])
-            collected.append((query.level, conditions, results, stored))
+            counted = await index.count(query)
+            collected.append((query.level, conditions, results, stored, counted))
     return collected
 
 
