@@ -211,23 +211,23 @@ class Performer:
         except AssociationError as error:
             # The end of this association is no fault of the provider; that of another may be.
             logger.debug("%s: %s failed: %s", self._info.id, what, error)
-            return _internal_error(error)
+            return _internal_error()
         except Exception as error:
             known = dimse_error_of(error, operation.command.field)
             if known is not None:
                 self._complain(operation.command, known)
                 return _failure_response(known)
             logger.exception("%s: %s failed, the peer gets 0110H", self._info.id, what)
-            return _internal_error(error)
+            return _internal_error()
 
     async def _respond(self, context_id: int, command: Command, response: Response) -> None:
         with suppress(AssociationError):
             try:
                 await self._messenger.send_response(context_id, command, response)
-            except ValueError as error:
+            except ValueError:
                 what = command.field.name
                 logger.exception("%s: no valid answer to %s, it is 0110H", self._info.id, what)
-                await self._messenger.send_response(context_id, command, _internal_error(error))
+                await self._messenger.send_response(context_id, command, _internal_error())
 
     async def _send_refusal(self, context_id: int, command: Command, error: DimseError) -> None:
         await self._respond(context_id, command, _failure_response(error))
@@ -245,8 +245,9 @@ def _failure_response(error: DimseError) -> Response:
     return Response(error.status, comment=error.comment, offending_element=error.offending_element)
 
 
-def _internal_error(error: Exception) -> Response:
-    comment = f"internal error, see the log: {type(error).__name__}"
+def _internal_error() -> Response:
+    # The peer's user can do nothing with the name of an exception.
+    comment = "internal error: the log of this node has the reason"
     return Response(Status.PROCESSING_FAILURE, comment=comment)
 
 

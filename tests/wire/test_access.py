@@ -366,5 +366,6 @@ async def test_provider_whose_response_is_none(calm_node, caplog, uid):
     async with connect(calm_node.peer, proposals) as association:
         response = await association.c_store(BROKEN, uid, b"")
         assert response.status == 0x0110
+        assert "Error" not in response.error_comment
         assert (await association.c_echo()).status == 0x0000
     assert "0110H" in caplog.text
