@@ -38,6 +38,8 @@ from pacs_core.dataset.model_values import (
     texts_of,
 )
 
+__all__ = ["read_json", "write_json"]
+
 _quote: Final = partial(json.dumps, ensure_ascii=False)
 _NON_FINITE: Final = {"nan", "inf", "-inf", "infinity", "-infinity"}
 

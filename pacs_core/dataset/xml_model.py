@@ -35,6 +35,8 @@ from pacs_core.dataset.model_values import (
     texts_of,
 )
 
+__all__ = ["read_xml", "write_xml"]
+
 NAMESPACE: Final = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 _BEGIN: Final = (
     f'<?xml version="1.0" encoding="UTF-8"?>\n<NativeDicomModel xmlns="{NAMESPACE}" '

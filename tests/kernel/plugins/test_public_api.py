@@ -20,6 +20,8 @@ PUBLIC = {
     "pacs_core.association",
     "pacs_core.contracts",
     "pacs_core.dataset",
+    "pacs_core.dataset.json_model",
+    "pacs_core.dataset.xml_model",
     "pacs_core.dimse",
     "pacs_core.plugins",
     "pacs_core.upper_layer",
