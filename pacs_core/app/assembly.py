@@ -1,4 +1,4 @@
-"""From a configuration to registered plugins: everything before the first component exists."""
+"""Assembly of configuration and registered plugins, before the first component exists."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence

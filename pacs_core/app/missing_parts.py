@@ -1,4 +1,4 @@
-"""What a node cannot do for lack of a plugin, and which distributions would change that."""
+"""Parts that a node lacks, what follows, and which distributions would change that."""
 
 from collections.abc import Iterator
 from typing import Final

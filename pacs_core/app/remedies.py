@@ -1,4 +1,4 @@
-"""What to do about a quarantined plugin."""
+"""Remedies for a quarantined plugin."""
 
 from collections.abc import Mapping
 from typing import Final

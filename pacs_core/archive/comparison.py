@@ -1,4 +1,4 @@
-"""What two objects of one instance have apart."""
+"""Comparison of two objects of one instance."""
 
 from attrs import frozen
 

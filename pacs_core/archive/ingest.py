@@ -1,4 +1,4 @@
-"""How an instance gets into the archive: scanned, written, committed, indexed, in this order.
+"""Ingest of an instance: scanned, written, committed, indexed, in this order.
 
 Where processes share store and index, the index decides which of them was first: its ``add`` is
 atomic. What keeps their objects safe from each other: a process puts no other object into the

@@ -1,4 +1,4 @@
-"""What an archive does before it serves: settles what was not flushed when it ended.
+"""Recovery before an archive serves: settles what was not flushed when it ended.
 
 After the death of the processes everything is there, and has but to be flushed. After a power
 failure objects may be missing or cut short: these instances are lost, and named as such.

@@ -1,4 +1,4 @@
-"""What a site may choose about its archive."""
+"""Choices of a site about its archive."""
 
 from collections.abc import Callable
 from enum import Enum

@@ -1,4 +1,4 @@
-"""What can go wrong on an association; its users find it in the contracts."""
+"""Failures of an association; its users find them in the contracts."""
 
 from pacs_core.contracts import (
     AssociationAbortedError,

@@ -1,4 +1,4 @@
-"""Who answers for which SOP class, who guards and who watches associations."""
+"""Providers, guards and observers of associations, by SOP class."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What each of a node's worker processes has to do."""
+"""Load of each of a node's worker processes, in memory that they share."""
 
 import mmap
 

@@ -1,4 +1,4 @@
-"""What a conversion is asked to make."""
+"""Request for a conversion, as the command line states it."""
 
 from attrs import frozen
 

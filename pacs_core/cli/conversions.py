@@ -1,4 +1,4 @@
-"""Which file is converted to which, and how."""
+"""Conversions of files: which becomes which, and how."""
 
 from pathlib import Path
 

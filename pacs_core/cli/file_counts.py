@@ -1,4 +1,4 @@
-"""What became of many files: counts, and each failure as it happens."""
+"""Counts of what became of many files, and each failure as it happens."""
 
 from collections import Counter
 from pathlib import Path

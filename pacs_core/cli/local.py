@@ -1,4 +1,4 @@
-"""What commands on this machine's archive have in common."""
+"""Common ground of commands on this machine's archive."""
 
 import getpass
 import os

@@ -1,4 +1,4 @@
-"""What ``pacs get`` and ``pacs move`` have in common."""
+"""Common ground of ``pacs get`` and ``pacs move``."""
 
 from attrs import define, field
 

@@ -1,4 +1,4 @@
-"""What commands that talk to a peer have in common."""
+"""Common ground of commands that talk to a peer."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

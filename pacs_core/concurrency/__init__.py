@@ -1,4 +1,4 @@
-"""What waits on the way of every instance: threads, locks and signals, as cheap as they get.
+"""Threads, locks and signals on the way of every instance, as cheap as they get.
 
 They work for the tasks of one asyncio event loop, and heed anyio's cancellation. Elsewhere anyio's
 own are the better choice: they say more about what is wrong.

@@ -1,4 +1,4 @@
-"""From one task to another, hand to hand."""
+"""Relay of items from one task to another, hand to hand."""
 
 from typing import Generic, TypeVar
 

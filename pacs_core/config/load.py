@@ -1,4 +1,4 @@
-"""From files and the command line to one checked configuration."""
+"""Loading of files and command line into one checked configuration."""
 
 import os
 import tomllib

@@ -1,4 +1,4 @@
-"""What a node supports, as data: taken from what it negotiates, and from its configuration."""
+"""Statement of what a node supports, as data: from what it negotiates, and its configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version

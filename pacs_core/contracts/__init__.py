@@ -1,4 +1,4 @@
-"""What plugins implement, and the typed descriptors with which they register it."""
+"""Contracts that plugins implement, and the typed descriptors with which they register it."""
 
 from pacs_core.contracts.access import (
     Access,

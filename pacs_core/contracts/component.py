@@ -1,4 +1,4 @@
-"""What every long-lived part of a node has in common: it is started and stopped."""
+"""Components, the long-lived parts of a node: each is started and stopped."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an acknowledgement promises."""
+"""Durability: what an acknowledgement promises."""
 
 from enum import Enum
 

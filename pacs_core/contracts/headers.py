@@ -1,4 +1,4 @@
-"""Which instance speaks for its study or series where instances differ."""
+"""Precedence of instances that differ in what they say of their study or series."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a node tells the components that plugins create: settings, peers, archive, audit."""
+"""Node, as the components that plugins create see it: settings, peers, archive, audit."""
 
 import math
 from collections.abc import Mapping, Sequence

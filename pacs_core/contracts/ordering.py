@@ -1,4 +1,4 @@
-"""How values of attributes compare when results are sorted."""
+"""Order of attribute values when results are sorted."""
 
 import math
 from collections.abc import Sequence

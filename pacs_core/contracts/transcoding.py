@@ -1,4 +1,4 @@
-"""What the kernel offers to those who send instances: which form a peer gets, and that form."""
+"""Transcoding for those who send instances: which form a peer gets, and that form."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Collection

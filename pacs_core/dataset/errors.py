@@ -1,4 +1,4 @@
-"""What can be wrong with a dataset or with the name of an attribute."""
+"""Faults of a dataset, or of the name of an attribute."""
 
 
 class MalformedDataset(ValueError):  # noqa: N818

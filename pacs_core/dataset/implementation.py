@@ -1,4 +1,4 @@
-"""Who wrote a file or opened an association (PS3.7 D.3.3.2, PS3.10 §7.1)."""
+"""Identity of this implementation, in files and associations (PS3.7 D.3.3.2, PS3.10 §7.1)."""
 
 IMPLEMENTATION_CLASS_UID = "2.25.330927524788511592517424428691066036132"
 IMPLEMENTATION_VERSION_NAME = "PACS_CORE_010"

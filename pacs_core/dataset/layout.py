@@ -1,4 +1,4 @@
-"""How element headers are laid out on the wire (PS3.5 §7.1, §7.5).
+"""Layout of element headers on the wire (PS3.5 §7.1, §7.5).
 
 A VR that the standard does not know is read as UN. Two capital letters may be a VR of the future,
 which has a length of 32 bits after two reserved bytes (PS3.5 §6.2, note; Table 7.1-1). Where those

@@ -1,4 +1,4 @@
-"""What the JSON and XML models of a dataset share: options, paths, numbers, private blocks.
+"""Common ground of the JSON and XML models: options, paths, numbers, private blocks.
 
 Both represent values as text and numbers, bulk data by a reference, and leave out what they cannot
 express; whoever asks is told of that (PS3.18 Annex F, PS3.19 Annex A.1).

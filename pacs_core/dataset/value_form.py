@@ -1,4 +1,4 @@
-"""What becomes of a value in another encoding: its header, its byte order, its padding."""
+"""Form of a value in another encoding: its header, its byte order, its padding."""
 
 from pacs_core.dataset.byte_order import word_size
 from pacs_core.dataset.element_headers import LONGEST_NARROW, HeaderWriter

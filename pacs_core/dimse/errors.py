@@ -1,4 +1,4 @@
-"""What goes wrong in DIMSE: faults to answer with a status, and faults to abort over."""
+"""Faults in DIMSE: those to answer with a status, and those to abort over."""
 
 from typing import TYPE_CHECKING
 

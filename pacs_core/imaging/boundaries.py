@@ -1,4 +1,4 @@
-"""Where one frame ends and the next begins, among the fragments (PS3.5 A.4)."""
+"""Boundaries of frames among the fragments (PS3.5 A.4)."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum

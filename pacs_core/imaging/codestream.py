@@ -1,4 +1,4 @@
-"""What all codestreams have: an image that they announce, and an end that is told by markers."""
+"""Traits of all codestreams: an image that they announce, and an end that is told by markers."""
 
 from abc import ABC, abstractmethod
 

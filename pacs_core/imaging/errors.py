@@ -1,4 +1,4 @@
-"""What can be wrong with an image."""
+"""Faults of an image."""
 
 
 class ImageError(ValueError):

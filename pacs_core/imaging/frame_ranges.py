@@ -1,4 +1,4 @@
-"""Where a single frame lies in encapsulated Pixel Data, found without reading the others.
+"""Ranges of single frames in encapsulated Pixel Data, found without reading the others.
 
 By the first of these that applies:
 

@@ -1,4 +1,4 @@
-"""What each encapsulated transfer syntax does to pixels, and which images it may hold.
+"""Encapsulated transfer syntaxes: what each does to pixels, and which images it may hold.
 
 PS3.5 §8.2 (which attributes are valid) and Annex A.4 (fragments); PS3.3 C.7.6.1.1.5.2 (methods).
 """

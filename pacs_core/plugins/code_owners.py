@@ -1,4 +1,4 @@
-"""Whose code is it that runs."""
+"""Owners of code that runs: which plugin it belongs to."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What is known of each plugin: a broken one is a record, not an exception."""
+"""Records of plugins: a broken one is a record, not an exception."""
 
 import traceback
 from enum import Enum

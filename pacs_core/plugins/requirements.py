@@ -1,4 +1,4 @@
-"""What a plugin's distribution requires, and what of it this environment does not have."""
+"""Requirements of a plugin's distribution that this environment does not meet."""
 
 from collections.abc import Iterator, Mapping
 

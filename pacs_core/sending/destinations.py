@@ -1,4 +1,4 @@
-"""Where instances go: a peer on an association of this node's, or a requestor on its own."""
+"""Destinations of instances: a peer on an association of this node's, or a requestor on its own."""
 
 import logging
 from abc import ABC, abstractmethod

@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - the names of the tests are their documentation
-"""What contradicts is reported once, and listed: part of the contract suite of indexes."""
+"""Conflicts that every index must report once, and list: part of the contract suite of indexes."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - the names of the tests are their documentation
-"""What every index must match, and not match: part of the contract suite of indexes."""
+"""Matching that every index must do, and must not: part of the contract suite of indexes."""
 
 import pytest
 

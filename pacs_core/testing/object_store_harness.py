@@ -1,4 +1,4 @@
-"""What the tests of object stores share: making and running stores, storing and reading."""
+"""Harness of object store tests: making and running stores, storing and reading."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""What every service provider must do, as tests that plugin authors inherit.
+"""Contract of service providers, as tests that plugin authors inherit.
 
 Example
 -------

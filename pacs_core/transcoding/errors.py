@@ -1,4 +1,4 @@
-"""What can go wrong with a frame in a worker process, apart from the frame itself."""
+"""Faults of a frame in a worker process, apart from the frame itself."""
 
 from pacs_core.contracts import TranscodingError
 

@@ -1,4 +1,4 @@
-"""Which image a dataset holds, told from its beginning."""
+"""Image of a dataset, told from its beginning."""
 
 from pacs_core.contracts import NO_IMAGE, FrameFormat
 from pacs_core.dataset import HeaderScanner, MalformedDataset, tag_of

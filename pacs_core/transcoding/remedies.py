@@ -1,4 +1,4 @@
-"""Which distributions to install for a transfer syntax that nothing here can handle."""
+"""Distributions to install for a transfer syntax that nothing here can handle."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What waits until all of it is there: in memory, or in a file without a name."""
+"""Spool for what waits until all of it is there: in memory, or in a file without a name."""
 
 import tempfile
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Which codec decodes and which encodes each transfer syntax: settled once, before any image."""
+"""Table of codecs: which decodes and which encodes each transfer syntax, settled once."""
 
 import pickle
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What the upper layer tells its user: indications and confirmations (PS3.8 §7)."""
+"""Events that the upper layer tells its user: indications and confirmations (PS3.8 §7)."""
 
 from attrs import frozen
 

@@ -1,4 +1,4 @@
-"""What travels inside A-ASSOCIATE PDUs: presentation contexts and user information."""
+"""Items inside A-ASSOCIATE PDUs: presentation contexts and user information."""
 
 from enum import IntEnum
 from typing import Final

@@ -1,4 +1,4 @@
-"""What two application entities agree on (PS3.8 §7.1.1.13, PS3.7 §D.3): pure functions."""
+"""Negotiation of two application entities (PS3.8 §7.1.1.13, PS3.7 §D.3): pure functions."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias

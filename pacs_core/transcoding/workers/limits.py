@@ -1,4 +1,4 @@
-"""What codec worker processes may take."""
+"""Limits of codec worker processes."""
 
 import math
 import os

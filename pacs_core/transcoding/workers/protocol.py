@@ -1,4 +1,4 @@
-"""What the node and its codec workers say to each other.
+"""Messages between the node and its codec workers.
 
 Requests are pickled: they are ours. Answers are not, for a hostile frame may have taken over the
 worker that answers: a fixed head, a short text, and bytes, each of a length that is checked.

@@ -1,4 +1,4 @@
-"""What every codec looks at before it calls a library."""
+"""Checks of every codec before it calls a library."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

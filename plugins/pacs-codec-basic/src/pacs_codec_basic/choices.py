@@ -1,4 +1,4 @@
-"""What may be asked of lossy compression, and of which images."""
+"""Choices of lossy compression, and for which images they may be made."""
 
 from typing import Final
 

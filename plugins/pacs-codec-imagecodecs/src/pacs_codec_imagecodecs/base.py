@@ -1,4 +1,4 @@
-"""What all codecs here have in common: checks around a call of the library."""
+"""Base of all codecs here: checks around a call of the library."""
 
 from abc import abstractmethod
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a codestream says of itself, and whether the dataset agrees.
+"""Header of a codestream, and whether the dataset agrees with it.
 
 Headers are read here, before a library sees them: it allocates what they ask for.
 """

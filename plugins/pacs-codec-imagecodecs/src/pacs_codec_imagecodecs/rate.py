@@ -1,4 +1,4 @@
-"""How lossy: quality from 0 to 100, or the best quality that reaches a compression ratio."""
+"""Rate of lossy compression: quality from 0 to 100, or the best for a compression ratio."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""What keeps a frame from being shown."""
+"""Reasons for which a frame cannot be shown."""
 
 
 class RenderError(ValueError):

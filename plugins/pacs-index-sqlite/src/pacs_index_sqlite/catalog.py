@@ -1,4 +1,4 @@
-"""Which attributes the index holds, at which level, and how each is stored and matched."""
+"""Catalog of the attributes in the index: at which level, and how each is stored and matched."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What goes wrong in a database file, in the operator's words."""
+"""Faults of a database file, in the operator's words."""
 
 import sqlite3
 from collections.abc import Iterator

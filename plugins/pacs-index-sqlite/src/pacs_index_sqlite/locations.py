@@ -1,4 +1,4 @@
-"""Where instances lie: the columns that say it, and look-ups by path."""
+"""Locations of instances: the columns that say it, and look-ups by path."""
 
 import sqlite3
 from typing import Any, Final

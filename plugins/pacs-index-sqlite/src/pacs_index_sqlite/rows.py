@@ -1,4 +1,4 @@
-"""From the attributes of a record to the columns of a table, with as little work as can be."""
+"""Rows of a table, made of a record's attributes with as little work as can be."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""How names sound: Soundex for Latin letters, the letters themselves for other scripts.
+"""Sound of names: Soundex for Latin letters, the letters themselves for other scripts.
 
 The parts of a name (split at carets, spaces and hyphens) are compared one by one in any order, so
 that ``Jon Smyth`` finds ``SMITH^JOHN``. Accents do not count.

@@ -1,4 +1,4 @@
-"""What the conformance statement says of the three services (PS3.2, PS3.4 C.6)."""
+"""Conformance of the three services (PS3.2, PS3.4 C.6)."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the plugin registers."""
+"""Registration of the plugin."""
 
 from typing import Final
 

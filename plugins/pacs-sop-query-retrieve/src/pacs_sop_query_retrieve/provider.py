@@ -1,4 +1,4 @@
-"""What the three services have in common."""
+"""Common ground of the three services."""
 
 import logging
 from abc import abstractmethod

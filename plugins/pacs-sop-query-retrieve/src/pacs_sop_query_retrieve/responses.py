@@ -1,4 +1,4 @@
-"""What a C-FIND response holds, prepared once for each request (PS3.4 C.4.1.1.3.2)."""
+"""Contents of a C-FIND response, prepared once for each request (PS3.4 C.4.1.1.3.2)."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What C-MOVE and C-GET have in common: matches are counted, then sent one by one."""
+"""Common ground of C-MOVE and C-GET: matches are counted, then sent one by one."""
 
 from abc import abstractmethod
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""What the plugin registers."""
+"""Registration of the plugin."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the plugin registers."""
+"""Registration of the plugin."""
 
 from pacs_core.contracts import ServiceProviderDescriptor, Setup, SopClassSupport
 from pacs_core.dimse import Status
