@@ -39,7 +39,7 @@ from pacs_core.contracts import (
     ServiceDescriptor,
     Timeouts,
 )
-from pacs_core.plugins import Fault, PluginRecord
+from pacs_core.plugins import Fault, PluginRecord, summarize_error
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class ServiceRunner:
             cause = _lone(error)
             if isinstance(cause, StartError) or task.started:
                 return cause
-            failure = StartError(f"{name} did not start: {_summary(cause)}")
+            failure = StartError(f"{name} did not start: {summarize_error(cause)}")
             failure.__cause__ = cause
             return failure
         finally:
@@ -251,7 +251,7 @@ class ServiceRunner:
         )  # fmt: skip
         settings = self.opened.node.settings
         origin = Origin("node", called_ae_title=settings.ae_title, host=settings.host)
-        details = {"service": name, "plugin": task.record.name, "reason": _summary(failure)}
+        details = {"service": name, "plugin": task.record.name, "reason": summarize_error(failure)}
         event = AuditEvent(AuditKind.SERVICE_FAILED, Outcome.FAILURE, origin, details)
         with suppress(AuditFailedError):  # logged by the trail; nothing here waits for it
             await self.opened.node.audit.record(event)
@@ -262,10 +262,6 @@ def _lone(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _summary(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 class _NodeLock:

@@ -11,6 +11,7 @@ from pacs_core.plugins.records import (
     PluginPolicy,
     PluginRecord,
     PluginState,
+    summarize_error,
 )
 from pacs_core.plugins.registry import KINDS, ConflictError, Kind, RegistrationError, Registry
 from pacs_core.plugins.single_file import single_file_plugin
@@ -37,4 +38,5 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "single_file_plugin",
+    "summarize_error",
 ]

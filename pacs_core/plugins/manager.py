@@ -17,7 +17,14 @@ from importlib_metadata import Distribution, EntryPoint, entry_points
 from pacs_core.plugins import hookspecs
 from pacs_core.plugins.deprecation import RENAMED_HOOKS, Adapter, RenamedHook
 from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, PROJECT
-from pacs_core.plugins.records import Fault, PluginError, PluginPolicy, PluginRecord, PluginState
+from pacs_core.plugins.records import (
+    Fault,
+    PluginError,
+    PluginPolicy,
+    PluginRecord,
+    PluginState,
+    summarize_error,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +111,7 @@ class PluginManager:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            reason = f"loading {record.target} failed: {_summary(error)}"
+            reason = f"loading {record.target} failed: {summarize_error(error)}"
             self.quarantine(record, _fault_of(error), reason, error)
 
     def _publish(self, record: PluginRecord) -> None:
@@ -212,7 +219,7 @@ class PluginManager:
             try:
                 result = implementation(arguments)
             except (Exception, SystemExit) as error:
-                reason = f"{hook} raised {_summary(error)}"
+                reason = f"{hook} raised {summarize_error(error)}"
                 self.quarantine(record, Fault.HOOK_RAISED, reason, error)
             else:
                 yield record, result
@@ -281,10 +288,6 @@ def _metadata(point: EntryPoint) -> Distribution | None:
     except Exception:  # no metadata, or broken ones
         return None
     return distribution if readable else None
-
-
-def _summary(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _import(record: PluginRecord, point: EntryPoint) -> None:

@@ -39,6 +39,11 @@ class PluginError(Exception):
     """A plugin that the configuration requires, or any under ``strict``, was quarantined."""
 
 
+def summarize_error(error: BaseException) -> str:
+    """Return an exception in one line, for the reason of a quarantine."""
+    return f"{type(error).__name__}: {error}"
+
+
 @frozen
 class PluginPolicy:
     """The table ``[plugins]``: which plugins take part, and in which order.
