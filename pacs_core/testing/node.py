@@ -91,7 +91,8 @@ def _installed(wanted: set[str]) -> EntryPoints:
     if missing := wanted - installed.names:
         raise LookupError(
             f"not installed: {', '.join(sorted(missing))}; installed plugins are "
-            f"{', '.join(sorted(installed.names)) or 'none'}"
+            f"{', '.join(sorted(installed.names)) or 'none'}. What an archive needs comes with "
+            'pip install "pacs-core[archive]"'
         )
     return installed
 

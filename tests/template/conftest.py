@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,12 @@ def run_clean(clean_options: dict[str, Any]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def render(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def render(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
     """Return a function that makes a project, and touches nothing of the user's."""
     settings = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
+    monkeypatch.setattr(tempfile, "tempdir", str(settings.parent))  # hooks are left behind there
     settings.write_text(f"replay_dir: {settings.parent}\n")
 
     def make(kind: str, **answers: str) -> Path:

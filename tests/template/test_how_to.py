@@ -16,13 +16,20 @@ def test_every_kind_has_a_page(kinds):
     assert {page.stem for page in PAGES.glob("*.md")} == {*kinds, "README"}
 
 
+def test_every_page_says_how_to_begin(kinds):
+    for kind in kinds:
+        command = f"pacs plugins new acme-{kind} --kind {kind}"
+        assert command in (PAGES / f"{kind}.md").read_text(encoding="utf-8")
+
+
 def test_the_code_is_the_templates(render, kinds):
     for kind in kinds:
         project = render(kind, name=f"acme-{kind}")
         blocks = BLOCK.findall((PAGES / f"{kind}.md").read_text(encoding="utf-8"))
         assert len(blocks) >= 3, kind
         for path, code in blocks:
-            assert code in (project / path).read_text(encoding="utf-8"), (kind, path)
+            whole = "\n" + (project / path).read_text(encoding="utf-8")
+            assert f"\n{code}" in whole, (kind, path)  # whole lines
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)

@@ -1,8 +1,8 @@
 """``pacs plugins new``."""
 
+import tempfile
 from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -68,7 +68,9 @@ def _render(template: Path, answers: dict[str, str], output: Path) -> Path:
             "the template needs cookiecutter: pip install 'pacs-core[template]'"
         ) from error
     configure_logging("critical")  # what the template complains of is said once
-    with TemporaryDirectory() as folder:
+    usual = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder  # the template's hooks are copied there, and left behind
         settings = Path(folder) / "settings.yaml"
         settings.write_text(f"replay_dir: {folder}\n", encoding="utf-8")
         try:
@@ -81,6 +83,8 @@ def _render(template: Path, answers: dict[str, str], output: Path) -> Path:
             )
         except CookiecutterException as error:
             raise CommandError(f"nothing was made: {error}") from error
+        finally:
+            tempfile.tempdir = usual
     return Path(made)
 
 
