@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
@@ -12,7 +13,7 @@ from attrs import frozen
 from pacs_core.contracts import Codec, CodecDescriptor
 from pacs_core.plugins import hookimpl
 
-__all__ = ["pacs_codecs"]
+__all__ = ["create", "pacs_codecs"]
 
 PACS_API_VERSION = (1, 0)
 """The plugin API that this was written for: a node that offers less does not load it."""
@@ -20,43 +21,19 @@ PACS_API_VERSION = (1, 0)
 _JPEG: Final = "1.2.840.10008.1.2.4."
 
 
-# Libraries, and numpy with them, are imported in the worker process that needs them.
+def create(path: str, **arguments: bool) -> Codec:
+    """Make a codec, and import its library only now: in the process that uses it.
 
-
-def _jpeg_2000(*, lossy: bool) -> Codec:
-    from pacs_codec_basic.jpeg2000 import Jpeg2000Codec
-
-    return Jpeg2000Codec(lossy=lossy)
-
-
-def _jpeg_ls(*, lossy: bool) -> Codec:
-    from pacs_codec_basic.jpegls import JpegLsCodec
-
-    return JpegLsCodec(lossy=lossy)
-
-
-def _run_length() -> Codec:
-    from pacs_codec_basic.run_length import RunLengthCodec
-
-    return RunLengthCodec()
-
-
-def _deflate() -> Codec:
-    from pacs_codec_basic.deflated import DeflateCodec
-
-    return DeflateCodec()
-
-
-def _uncompressed() -> Codec:
-    from pacs_codec_basic.deflated import UncompressedCodec
-
-    return UncompressedCodec()
-
-
-def _jpeg() -> Codec:
-    from pacs_codec_basic.jpeg import JpegCodec
-
-    return JpegCodec()
+    Parameters
+    ----------
+    path : str
+        ``module.Class`` within this package.
+    arguments
+        Of the class.
+    """
+    module, _, name = path.partition(".")
+    codec: Codec = getattr(import_module(f"{__name__}.{module}"), name)(**arguments)
+    return codec
 
 
 @frozen
@@ -127,16 +104,25 @@ _DEFLATED_FRAMES: Final = frozenset({"1.2.840.10008.1.2.8.1"})
 _UNCOMPRESSED_FRAMES: Final = frozenset({"1.2.840.10008.1.2.1.98"})
 _RLE: Final = frozenset({"1.2.840.10008.1.2.5"})
 
+_LOSSLESS_2000: Final = partial(create, "jpeg2000.Jpeg2000Codec", lossy=False)
+_LOSSY_2000: Final = partial(create, "jpeg2000.Jpeg2000Codec", lossy=True)
+_LOSSLESS_LS: Final = partial(create, "jpegls.JpegLsCodec", lossy=False)
+_LOSSY_LS: Final = partial(create, "jpegls.JpegLsCodec", lossy=True)
+_RUN_LENGTH: Final = partial(create, "run_length.RunLengthCodec")
+_DEFLATE: Final = partial(create, "deflated.DeflateCodec")
+_UNCOMPRESSED: Final = partial(create, "deflated.UncompressedCodec")
+_HUFFMAN: Final = partial(create, "jpeg.JpegCodec")
+
 _CODECS: Final = (
-    _Row("jpeg-2000-lossless", _jpegs(90), True, partial(_jpeg_2000, lossy=False), _OPENJPEG),
-    _Row("jpeg-2000", _jpegs(91), True, partial(_jpeg_2000, lossy=True), _OPENJPEG),
-    _Row("htj2k", _jpegs(201, 202, 203), False, partial(_jpeg_2000, lossy=False), _OPENJPEG),
-    _Row("jpeg-ls-lossless", _jpegs(80), True, partial(_jpeg_ls, lossy=False), _CHARLS),
-    _Row("jpeg-ls", _jpegs(81), True, partial(_jpeg_ls, lossy=True), _CHARLS),
-    _Row("rle", _RLE, True, _run_length, _PYLIBJPEG_RLE),
-    _Row("deflated-frames", _DEFLATED_FRAMES, True, _deflate, _ZLIB),
-    _Row("uncompressed-frames", _UNCOMPRESSED_FRAMES, True, _uncompressed, _PLAIN),
-    _Row("jpeg", _jpegs(50, 51, 57, 70), False, _jpeg, _LIBJPEG),
+    _Row("jpeg-2000-lossless", _jpegs(90), True, _LOSSLESS_2000, _OPENJPEG),
+    _Row("jpeg-2000", _jpegs(91), True, _LOSSY_2000, _OPENJPEG),
+    _Row("htj2k", _jpegs(201, 202, 203), False, _LOSSLESS_2000, _OPENJPEG),
+    _Row("jpeg-ls-lossless", _jpegs(80), True, _LOSSLESS_LS, _CHARLS),
+    _Row("jpeg-ls", _jpegs(81), True, _LOSSY_LS, _CHARLS),
+    _Row("rle", _RLE, True, _RUN_LENGTH, _PYLIBJPEG_RLE),
+    _Row("deflated-frames", _DEFLATED_FRAMES, True, _DEFLATE, _ZLIB),
+    _Row("uncompressed-frames", _UNCOMPRESSED_FRAMES, True, _UNCOMPRESSED, _PLAIN),
+    _Row("jpeg", _jpegs(50, 51, 57, 70), False, _HUFFMAN, _LIBJPEG),
 )
 
 

@@ -66,7 +66,7 @@ def require_match(image: CodestreamImage, frame: FrameFormat) -> None:
 
 
 @contextmanager
-def library(action: str) -> Iterator[None]:
+def library_errors(action: str) -> Iterator[None]:
     """Turn whatever a library raises into a :class:`CodecError` that says what failed."""
     try:
         yield

@@ -5,8 +5,8 @@ from typing import Final
 import _libjpeg
 from attrs import evolve
 
-from pacs_codec_basic.checks import library, require_format, require_match
-from pacs_codec_basic.samples import native, width_of
+from pacs_codec_basic.checks import library_errors, require_format, require_match
+from pacs_codec_basic.samples import to_native, width_of
 from pacs_core.api.images import (
     JPEG_BASELINE,
     JPEG_EXTENDED,
@@ -49,8 +49,8 @@ class JpegCodec(Codec):
         require_match(header.image, frame)
         if not header.is_whole:  # the library would make the rest up
             raise CodecError("the JPEG codestream is cut off: it has no end of image")
-        samples = _decoded(codestream[: header.end], header, frame)
-        data = native(samples, frame, header.image.precision)
+        samples = _decode(codestream[: header.end], header, frame)
+        data = to_native(samples, frame, header.image.precision)
         if frame.samples_per_pixel > 1 and header.process in _LOSSY:
             frame = evolve(frame, photometric_interpretation="RGB")
         return DecodedFrame(data, frame)
@@ -66,11 +66,11 @@ class JpegCodec(Codec):
         raise CodecError("this library does not encode JPEG")
 
 
-def _decoded(codestream: bytes, header: JpegHeader, frame: FrameFormat) -> bytes:
+def _decode(codestream: bytes, header: JpegHeader, frame: FrameFormat) -> bytes:
     image = header.image
     is_lossy_colour = header.process in _LOSSY and image.components == 3
     transform = _FROM_YCBCR if is_lossy_colour and is_ycbcr(header, frame) else _AS_THEY_ARE
-    with library("decode the JPEG codestream"):
+    with library_errors("decode the JPEG codestream"):
         status, samples, found = _libjpeg.decode(codestream, transform, as_array=False)
         code, _, message = status.decode("utf-8", "replace").partition("::::")
     if code != _SUCCESS:

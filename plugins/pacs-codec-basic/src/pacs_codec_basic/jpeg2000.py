@@ -9,13 +9,13 @@ from openjpeg.utils import DECODING_ERRORS, encode_buffer
 
 from pacs_codec_basic import narrow
 from pacs_codec_basic.checks import (
-    library,
+    library_errors,
     require_data,
     require_format,
     require_match,
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
-from pacs_codec_basic.samples import native, packed, precision_of, view, width_of
+from pacs_codec_basic.samples import pack, precision_of, to_native, view, width_of
 from pacs_core.api.images import CodestreamImage, bare_j2k, read_j2k
 from pacs_core.contracts import (
     Codec,
@@ -68,8 +68,8 @@ class Jpeg2000Codec(Codec):
         header = read_j2k(codestream)
         image = header.image
         require_match(image, frame)
-        samples = _decoded(codestream, image)
-        data = native(samples, frame, image.precision, extended=image.is_signed)
+        samples = _decode(codestream, image)
+        data = to_native(samples, frame, image.precision, extended=image.is_signed)
         if header.transforms_components or frame.photometric_interpretation in _TRANSFORMED:
             frame = evolve(frame, photometric_interpretation="RGB")
         return DecodedFrame(data, frame)
@@ -94,15 +94,19 @@ class Jpeg2000Codec(Codec):
         precision = precision_of(data, frame)
         if precision > MAX_PRECISION:
             raise CodecError(f"samples of {precision} bits; at most {MAX_PRECISION} are encoded")
-        samples = packed(data, frame, precision)
+        samples = pack(data, frame, precision)
         if min(frame.rows, frame.columns) < narrow.MIN_SIDE:
-            return EncodedFrame(_encoded_narrow(samples, frame, precision), frame)
-        codestream = _encoded(samples, frame, precision, loss)
-        return EncodedFrame(codestream, _transformed(frame, loss))
+            return EncodedFrame(_encode_narrow(samples, frame, precision), frame)
+        codestream = _encode(samples, frame, precision, loss)
+        if _is_transformed(frame):
+            # The names tell which of the two transforms was used (PS3.3 C.7.6.3.1.2).
+            name = "YBR_RCT" if loss == _Loss() else "YBR_ICT"
+            frame = evolve(frame, photometric_interpretation=name)
+        return EncodedFrame(codestream, frame)
 
 
-def _decoded(codestream: bytes, image: CodestreamImage) -> bytes:
-    with library("decode the JPEG 2000 codestream"):
+def _decode(codestream: bytes, image: CodestreamImage) -> bytes:
+    with library_errors("decode the JPEG 2000 codestream"):
         fault, samples = _openjpeg.decode(BytesIO(codestream), _CODESTREAM, as_array=False)
     if fault:
         reason = DECODING_ERRORS.get(fault, f"error {fault}")
@@ -113,8 +117,8 @@ def _decoded(codestream: bytes, image: CodestreamImage) -> bytes:
     return bytes(samples)
 
 
-def _encoded(samples: bytes, frame: FrameFormat, precision: int, loss: _Loss) -> bytes:
-    with library("encode the frame with JPEG 2000"):
+def _encode(samples: bytes, frame: FrameFormat, precision: int, loss: _Loss) -> bytes:
+    with library_errors("encode the frame with JPEG 2000"):
         codestream = encode_buffer(
             samples,
             frame.columns,
@@ -126,15 +130,15 @@ def _encoded(samples: bytes, frame: FrameFormat, precision: int, loss: _Loss) ->
             compression_ratios=list(loss.ratios),
             signal_noise_ratios=list(loss.noise),
         )
-    return _even(bytes(codestream))
+    return _pad_to_even(bytes(codestream))
 
 
-def _encoded_narrow(samples: bytes, frame: FrameFormat, precision: int) -> bytes:
+def _encode_narrow(samples: bytes, frame: FrameFormat, precision: int) -> bytes:
     rows, columns, components = frame.rows, frame.columns, frame.samples_per_pixel
     times = narrow.doublings(rows, columns)
     image = view(samples, width_of(precision), is_signed=frame.is_signed)
-    wide = narrow.doubled(image.reshape(rows, columns, components), times)
-    with library("encode the frame with JPEG 2000"):
+    wide = narrow.double(image.reshape(rows, columns, components), times)
+    with library_errors("encode the frame with JPEG 2000"):
         codestream = encode_buffer(
             wide.tobytes(),
             columns << times,
@@ -144,19 +148,13 @@ def _encoded_narrow(samples: bytes, frame: FrameFormat, precision: int) -> bytes
             frame.is_signed,
             add_plt=True,
         )
-        return _even(narrow.cut(bytes(codestream), rows, columns, components))
+        return _pad_to_even(narrow.cut(bytes(codestream), rows, columns, components))
 
 
 def _is_transformed(frame: FrameFormat) -> bool:
     """Whether colours are: if they are unsigned (PS3.5 §8.2.4), and the sums of samples fit."""
     is_rgb = frame.photometric_interpretation == "RGB" and frame.samples_per_pixel == 3
     return is_rgb and not frame.is_signed and frame.bits_allocated <= 16
-
-
-def _transformed(frame: FrameFormat, loss: _Loss) -> FrameFormat:
-    if not _is_transformed(frame):
-        return frame
-    return evolve(frame, photometric_interpretation="YBR_ICT" if loss != _Loss() else "YBR_RCT")
 
 
 def _loss(options: EncodeOptions) -> _Loss:
@@ -170,5 +168,5 @@ def _loss(options: EncodeOptions) -> _Loss:
     return _Loss()
 
 
-def _even(codestream: bytes) -> bytes:
+def _pad_to_even(codestream: bytes) -> bytes:
     return codestream + bytes(len(codestream) % 2)

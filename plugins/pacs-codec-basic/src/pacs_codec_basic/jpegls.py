@@ -8,13 +8,13 @@ from typing import Final
 import _CharLS
 
 from pacs_codec_basic.checks import (
-    library,
+    library_errors,
     require_data,
     require_format,
     require_match,
 )
 from pacs_codec_basic.choices import require_lossy_format, require_options
-from pacs_codec_basic.samples import interleaved, native, packed, precision_of, width_of
+from pacs_codec_basic.samples import interleave, pack, precision_of, to_native, width_of
 from pacs_core.api.images import JPEG_LS, ended_jpegs, read_jpeg
 from pacs_core.contracts import (
     Codec,
@@ -61,8 +61,8 @@ class JpegLsCodec(Codec):
             raise CodecError(f"a JPEG codestream of process 0x{header.process:02X}, not JPEG-LS")
         require_match(header.image, frame)
         precision = header.image.precision
-        samples = _decoded_first(ended_jpegs(codestream, header), frame, precision)
-        return DecodedFrame(native(samples, frame, precision), frame)
+        samples = _decode_first(ended_jpegs(codestream, header), frame, precision)
+        return DecodedFrame(to_native(samples, frame, precision), frame)
 
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
         """Encode a frame, without loss unless options ask for less; colours are not transformed.
@@ -81,18 +81,15 @@ class JpegLsCodec(Codec):
             require_lossy_format(frame)
             require_options(options)
         precision = max(_MIN_PRECISION, precision_of(data, frame))
-        samples = packed(data, frame, precision, masked=True)
+        samples = pack(data, frame, precision, masked=True)
         if not self._lossy or frame.is_signed:
             options = EncodeOptions()
-        return EncodedFrame(_chosen(samples, frame, precision, options), frame)
-
-
-def _chosen(samples: bytes, frame: FrameFormat, precision: int, options: EncodeOptions) -> bytes:
-    """Return the codestream that the options ask for; a ratio counts more than a quality."""
-    if options.ratio is not None:
-        return _of_ratio(samples, frame, precision, frame.size / options.ratio)
-    near = 0 if options.quality is None else near_of(options.quality, precision)
-    return _encoded(samples, frame, precision, near)
+        if options.ratio is not None:  # counts more than a quality
+            codestream = _encode_within(samples, frame, precision, frame.size / options.ratio)
+        else:
+            near = 0 if options.quality is None else near_of(options.quality, precision)
+            codestream = _encode(samples, frame, precision, near)
+        return EncodedFrame(codestream, frame)
 
 
 def near_of(quality: float, precision: int) -> int:
@@ -106,22 +103,22 @@ def _max_near(precision: int) -> int:
     return min(_MAX_NEAR, ((1 << precision) - 1) // 2)
 
 
-def _of_ratio(samples: bytes, frame: FrameFormat, precision: int, size: float) -> bytes:
+def _encode_within(samples: bytes, frame: FrameFormat, precision: int, size: float) -> bytes:
     """Return the codestream with the least error that is no larger than `size`, or the smallest."""
     worst = _max_near(precision)
 
     def fits(near: int) -> bool:
-        return len(_encoded(samples, frame, precision, near)) <= size
+        return len(_encode(samples, frame, precision, near)) <= size
 
     near = bisect_left(range(worst), True, key=fits)
-    return _encoded(samples, frame, precision, near)
+    return _encode(samples, frame, precision, near)
 
 
-def _encoded(samples: bytes, frame: FrameFormat, precision: int, near: int) -> bytes:
+def _encode(samples: bytes, frame: FrameFormat, precision: int, near: int) -> bytes:
     """Encode; the library makes room for twice what it is given, which noise may exceed."""
     arguments = (frame.rows, frame.columns, frame.samples_per_pixel, precision)
     interleaving = _BY_PIXEL if frame.samples_per_pixel > 1 else _BY_PLANE
-    with library("encode the frame with JPEG-LS"):
+    with library_errors("encode the frame with JPEG-LS"):
         try:
             codestream = _CharLS._encode(samples + bytes(_SPARE), near, interleaving, *arguments)
         except RuntimeError:
@@ -130,21 +127,21 @@ def _encoded(samples: bytes, frame: FrameFormat, precision: int, near: int) -> b
     return bytes(codestream) + bytes(len(codestream) % 2)
 
 
-def _decoded_first(
+def _decode_first(
     codestreams: Sequence[bytes], frame: FrameFormat, precision: int
 ) -> bytes | bytearray:
     """Decode the first codestream that can be. Each has an end: the library would search for it."""
     *others, last = codestreams
     for codestream in others:
         with suppress(CodecError):
-            return _decoded(codestream, frame, precision)
-    return _decoded(last, frame, precision)
+            return _decode(codestream, frame, precision)
+    return _decode(last, frame, precision)
 
 
-def _decoded(codestream: bytes, frame: FrameFormat, precision: int) -> bytes | bytearray:
+def _decode(codestream: bytes, frame: FrameFormat, precision: int) -> bytes | bytearray:
     """Return samples by pixel, in the narrowest container."""
     expected = (frame.rows, frame.columns, frame.samples_per_pixel, precision)
-    with library("decode the JPEG-LS codestream"):
+    with library_errors("decode the JPEG-LS codestream"):
         found = _CharLS.read_header(codestream)
         names = ("height", "width", "components", "bits_per_sample")
         if tuple(found[name] for name in names) != expected:
@@ -153,5 +150,5 @@ def _decoded(codestream: bytes, frame: FrameFormat, precision: int) -> bytes | b
     if len(samples) != frame.rows * frame.columns * frame.samples_per_pixel * width_of(precision):
         raise CodecError(f"the JPEG-LS codestream holds {len(samples)} bytes")
     if frame.samples_per_pixel > 1 and found["interleave_mode"] == _BY_PLANE:
-        return interleaved(samples, frame.samples_per_pixel, width_of(precision))
+        return interleave(samples, frame.samples_per_pixel, width_of(precision))
     return samples

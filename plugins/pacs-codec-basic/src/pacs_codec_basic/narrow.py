@@ -48,7 +48,7 @@ def doublings(rows: int, columns: int) -> int:
     return times
 
 
-def doubled(image: Samples, times: int) -> Samples:
+def double(image: Samples, times: int) -> Samples:
     """Return the image of twice the size, `times` over, that one decomposition takes back.
 
     Parameters
@@ -58,11 +58,11 @@ def doubled(image: Samples, times: int) -> Samples:
     """
     wide = image.astype(np.int32)
     for _ in range(times):
-        wide = _doubled_along(_doubled_along(wide, 1), 0)
+        wide = _double_along(_double_along(wide, 1), 0)
     return wide.astype(image.dtype)
 
 
-def _doubled_along(image: Samples, axis: int) -> Samples:
+def _double_along(image: Samples, axis: int) -> Samples:
     """Put what the reversible 5-3 filter predicts (ISO/IEC 15444-1 §F.3.8) between samples."""
     lines = np.moveaxis(image, axis, 0)
     following = np.concatenate([lines[1:], lines[-1:]])

@@ -4,7 +4,7 @@ from typing import Final
 
 from rle.rle import decode_frame, encode_frame
 
-from pacs_codec_basic.checks import library, require_data, require_format
+from pacs_codec_basic.checks import library_errors, require_data, require_format
 from pacs_codec_basic.rle_header import MAX_SEGMENTS, require_plausible, segment_offsets
 from pacs_core.contracts import (
     Codec,
@@ -33,11 +33,18 @@ class RunLengthCodec(Codec):
         pixels = frame.rows * frame.columns
         offsets = segment_offsets(codestream, _segments(frame))
         require_plausible(codestream, offsets, pixels)
-        with library("expand the RLE frame"):
+        with library_errors("expand the RLE frame"):
             planes = decode_frame(codestream, pixels, frame.bits_allocated, "<")
         if len(planes) != frame.size:
             raise CodecError(f"the RLE frame holds {len(planes)} bytes, not {frame.size}")
-        return DecodedFrame(_by_pixel(planes, frame), frame)
+        if frame.samples_per_pixel == 1:
+            return DecodedFrame(bytes(planes), frame)
+        # The library returns plane after plane. NumPy is imported for colour only: grey frames,
+        # which are most, do without.
+        from pacs_codec_basic.samples import interleave
+
+        samples = interleave(planes, frame.samples_per_pixel, frame.bits_allocated // 8)
+        return DecodedFrame(samples, frame)
 
     def encode(self, data: bytes, frame: FrameFormat, options: EncodeOptions) -> EncodedFrame:
         """Return header and segments; rows do not share a run (PS3.5 §G.3.1).
@@ -50,7 +57,7 @@ class RunLengthCodec(Codec):
         require_format(frame, _ALLOCATED)
         require_data(data, frame)
         _segments(frame)
-        with library("encode the frame with RLE"):
+        with library_errors("encode the frame with RLE"):
             codestream = encode_frame(
                 data, frame.rows, frame.columns, frame.samples_per_pixel, frame.bits_allocated, "<"
             )
@@ -62,12 +69,3 @@ def _segments(frame: FrameFormat) -> int:
     if count > MAX_SEGMENTS:
         raise CodecError(f"{count} segments, and RLE has at most {MAX_SEGMENTS}")
     return count
-
-
-def _by_pixel(planes: bytearray, frame: FrameFormat) -> bytes:
-    """Interleave the planes, which is how the library returns samples."""
-    if frame.samples_per_pixel == 1:
-        return bytes(planes)
-    from pacs_codec_basic.samples import interleaved
-
-    return interleaved(planes, frame.samples_per_pixel, frame.bits_allocated // 8)

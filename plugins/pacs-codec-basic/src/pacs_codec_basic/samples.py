@@ -37,7 +37,7 @@ def precision_of(data: bytes, frame: FrameFormat) -> int:
     return stored if fits else allocated
 
 
-def packed(data: bytes, frame: FrameFormat, precision: int, *, masked: bool = False) -> bytes:
+def pack(data: bytes, frame: FrameFormat, precision: int, *, masked: bool = False) -> bytes:
     """Return native samples in the narrowest container of `precision` bits.
 
     Parameters
@@ -57,7 +57,7 @@ def packed(data: bytes, frame: FrameFormat, precision: int, *, masked: bool = Fa
     return (samples & ((1 << precision) - 1) if masked else samples).tobytes()
 
 
-def native(
+def to_native(
     data: bytes | bytearray, frame: FrameFormat, precision: int, *, extended: bool = False
 ) -> bytes:
     """Return samples of `precision` bits in containers of Bits Allocated.
@@ -90,7 +90,7 @@ def native(
     return samples.tobytes()
 
 
-def interleaved(planes: bytes | bytearray, samples_per_pixel: int, width: int) -> bytes:
+def interleave(planes: bytes | bytearray, samples_per_pixel: int, width: int) -> bytes:
     """Return samples that come plane after plane, by pixel."""
     by_plane = view(planes, width).reshape(samples_per_pixel, -1)
     pixels = np.empty((by_plane.shape[1], samples_per_pixel), by_plane.dtype)

@@ -9,10 +9,10 @@ from attrs import evolve, frozen
 from pacs_codec_imagecodecs.header import check_agreement, check_format
 from pacs_codec_imagecodecs.samples import (
     Samples,
-    native,
     precision_of,
     samples_of,
     shape_of,
+    to_native,
 )
 from pacs_core.api.images import CodestreamImage
 from pacs_core.contracts import (
@@ -62,12 +62,12 @@ class ImageCodec(Codec, Generic[Header]):
         check_format(frame)
         read = self._read(codestream)
         check_agreement(read.image, frame)
-        decoded = call(lambda: self._decoded(read, frame))
+        decoded = call(lambda: self._decode_samples(read, frame))
         if decoded.shape != shape_of(frame):
             raise CodecError(f"decoding gave {decoded.shape} samples, not {shape_of(frame)}")
-        samples = native(decoded, read.image.precision, frame)
+        samples = to_native(decoded, read.image.precision, frame)
         name = frame.photometric_interpretation
-        name = "RGB" if self._makes_rgb(read, name) else name
+        name = "RGB" if self._yields_rgb(read, name) else name
         form = evolve(frame, photometric_interpretation=name, planar_configuration=0)
         return DecodedFrame(samples, form)
 
@@ -82,13 +82,13 @@ class ImageCodec(Codec, Generic[Header]):
         check_format(frame)
         if len(data) != frame.size:
             raise CodecError(f"{len(data)} bytes are no frame of {frame.size}")
-        target = self._as_encoded(frame, options)
+        target = self._target_format(frame, options)
         samples = samples_of(data, frame)
         precision = precision_of(samples, frame)
-        codestream = call(lambda: self._encoded(samples, precision, frame, options))
+        codestream = call(lambda: self._encode_samples(samples, precision, frame, options))
         return EncodedFrame(codestream + bytes(len(codestream) % 2), target)
 
-    def _makes_rgb(self, codestream: Codestream[Header], photometric: str) -> bool:
+    def _yields_rgb(self, codestream: Codestream[Header], photometric: str) -> bool:
         """Return whether decoding turns this photometric interpretation into RGB."""
         return False
 
@@ -97,15 +97,15 @@ class ImageCodec(Codec, Generic[Header]):
         """Look at a codestream; raise CodecError if it is none, or a bad one."""
 
     @abstractmethod
-    def _decoded(self, codestream: Codestream[Header], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[Header], frame: FrameFormat) -> Samples:
         """Return the samples in the shape of the frame."""
 
     @abstractmethod
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         """Return the format after encoding; raise CodecError if it cannot be encoded."""
 
     @abstractmethod
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         """Return the codestream of samples that need `precision` bits."""

@@ -13,7 +13,7 @@ from imagecodecs import htj2k_decode, htj2k_encode, jpeg2k_decode
 
 from pacs_codec_imagecodecs.base import Codestream
 from pacs_codec_imagecodecs.jpeg2000 import WaveletCodec, decibels
-from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_codec_imagecodecs.samples import Samples, narrow
 from pacs_core.api.images import QCD, J2kHeader, read_j2k
 from pacs_core.contracts import CodecError, FrameFormat
 
@@ -29,17 +29,17 @@ class Htj2kCodec(WaveletCodec):
     header (TLM), and as many decompositions as a thumbnail needs.
     """
 
-    def _decoded(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
         if not codestream.header.is_reversible:
             # OpenJPH lets what it rounds up from white overflow: it comes out black.
             return jpeg2k_decode(codestream.data)
-        with _errors_noticed():
+        with _raise_reported_errors():
             return htj2k_decode(codestream.data, planar=False)
 
-    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+    def _encode_reversibly(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         return _encode(samples, precision, frame, step=None)
 
-    def _irreversible(
+    def _encode_irreversibly(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
         """Quality has about the signal-to-noise ratio that it has in JPEG 2000."""
@@ -47,7 +47,7 @@ class Htj2kCodec(WaveletCodec):
 
 
 @contextmanager
-def _errors_noticed() -> Iterator[None]:
+def _raise_reported_errors() -> Iterator[None]:
     """Raise what the library reports as unraisable: it returns a frame that is filled in part."""
     reported: list[object] = []
     before = sys.unraisablehook, sys.excepthook
@@ -60,32 +60,28 @@ def _errors_noticed() -> Iterator[None]:
         raise CodecError("the codestream is damaged: the library stopped amid the frame")
 
 
-def _decompositions(frame: FrameFormat) -> int:
-    longest = max(frame.rows, frame.columns)
-    return max(_FEWEST, (-(-longest // _THUMBNAIL) - 1).bit_length())
-
-
 def _encode(samples: Samples, precision: int, frame: FrameFormat, *, step: float | None) -> bytes:
-    samples = narrowed(samples, precision)
+    samples = narrow(samples, precision)
     spare = 8 * samples.itemsize - precision
     if spare and samples.dtype.kind == "u":
         # The encoder subtracts half the range of its precision, the decoder adds that of ours.
         samples = samples + samples.dtype.type(
             (1 << (precision + spare - 1)) - (1 << (precision - 1))
         )
+    longest = max(frame.rows, frame.columns)
     codestream = htj2k_encode(
         samples,
         None if step is None else step / 2**spare,
         rgb=frame.photometric_interpretation == "RGB",
         planar=False,
-        resolutions=_decompositions(frame),
+        resolutions=max(_FEWEST, (-(-longest // _THUMBNAIL) - 1).bit_length()),
         reversible=step is None,
         tlm=True,
     )
-    return _corrected(bytes(codestream), spare, irreversible=step is not None)
+    return _correct_precision(bytes(codestream), spare, irreversible=step is not None)
 
 
-def _corrected(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
+def _correct_precision(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
     """Return a codestream whose samples have `spare` fewer bits, and the same coefficients.
 
     Precisions in SIZ (ISO/IEC 15444-1 A.5.1) become smaller. Steps of irreversible wavelets are
@@ -100,13 +96,12 @@ def _corrected(codestream: bytes, spare: int, *, irreversible: bool) -> bytes:
         patched[at] -= spare
     if irreversible:
         for content, start in header.find(QCD):
-            _requantize(patched, start, len(content), spare)
+            # Sqcd has the guard bits in its upper 3 bits, each SPqcd the exponent in its upper 5.
+            exponents = range(start + 1, start + len(content), 2)
+            fewest = min(patched[at] for at in exponents) >> 3
+            if patched[start] >> 5 > 7 - spare or fewest < spare:
+                raise CodecError("the quantization steps cannot be expressed at this precision")
+            patched[start] += spare << 5
+            for at in exponents:
+                patched[at] -= spare << 3
     return bytes(patched)
-
-
-def _requantize(patched: bytearray, start: int, length: int, spare: int) -> None:
-    if patched[start] >> 5 > 7 - spare or min(patched[start + 1 : start + length : 2]) >> 3 < spare:
-        raise CodecError("the quantization steps cannot be expressed at this precision")
-    patched[start] += spare << 5
-    for at in range(start + 1, start + length, 2):
-        patched[at] -= spare << 3

@@ -107,7 +107,7 @@ class LossyJpegCodec(ImageCodec[JpegHeader]):
             raise CodecError(f"samples of {read.image.precision} bits, not of {self._precisions}")
         return read
 
-    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:
             return _decode_whole(codestream, jpeg8_decode)
         space = "YCBCR" if is_ycbcr(codestream.header, frame) else _AS_IS
@@ -115,10 +115,10 @@ class LossyJpegCodec(ImageCodec[JpegHeader]):
             codestream, partial(jpeg8_decode, colorspace=space, outcolorspace="RGB")
         )
 
-    def _makes_rgb(self, codestream: Codestream[JpegHeader], photometric: str) -> bool:
+    def _yields_rgb(self, codestream: Codestream[JpegHeader], photometric: str) -> bool:
         return photometric in YBR
 
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         """Chroma is halved horizontally, which Table 8.2.1-1 names YBR_FULL_422.
 
         Signed samples would be torn at zero, and other Bits Stored exceeded by rounding.
@@ -133,7 +133,7 @@ class LossyJpegCodec(ImageCodec[JpegHeader]):
             raise refuse(frame, "lossy JPEG")
         return evolve(frame, photometric_interpretation="YBR_FULL_422")
 
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         if precision != frame.bits_stored:
@@ -170,17 +170,17 @@ class LosslessJpegCodec(ImageCodec[JpegHeader]):
         _check_length(read.data, image.rows * image.columns * image.components)
         return read
 
-    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
         if frame.samples_per_pixel == 1:
             return _decode_whole(codestream, jpeg8_decode)
         return _decode_whole(
             codestream, partial(jpeg8_decode, colorspace=_AS_IS, outcolorspace=_AS_IS)
         )
 
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         return frame
 
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         colour: dict[str, Any] = {"colorspace": _AS_IS, "outcolorspace": _AS_IS}

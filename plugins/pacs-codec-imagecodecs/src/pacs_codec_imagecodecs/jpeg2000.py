@@ -8,7 +8,7 @@ from imagecodecs import jpeg2k_decode, jpeg2k_encode
 
 from pacs_codec_imagecodecs.base import GREY, Codestream, ImageCodec, refuse
 from pacs_codec_imagecodecs.rate import encode_lossy, is_best
-from pacs_codec_imagecodecs.samples import Samples, narrowed
+from pacs_codec_imagecodecs.samples import Samples, narrow
 from pacs_core.api.images import J2kHeader, bare_j2k, read_j2k
 from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
 
@@ -34,10 +34,10 @@ class WaveletCodec(ImageCodec[J2kHeader]):
         header = read_j2k(data)
         return Codestream(data, header.image, header)
 
-    def _makes_rgb(self, codestream: Codestream[J2kHeader], photometric: str) -> bool:
+    def _yields_rgb(self, codestream: Codestream[J2kHeader], photometric: str) -> bool:
         return codestream.header.transforms_components or photometric in _TRANSFORMS.values()
 
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         name = frame.photometric_interpretation
         reversible = self._is_reversible(options)
         if not reversible and name not in {*GREY, "RGB", "YBR_FULL"}:
@@ -48,23 +48,25 @@ class WaveletCodec(ImageCodec[J2kHeader]):
     def _is_reversible(self, options: EncodeOptions) -> bool:
         return self._is_lossless or is_best(options)
 
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         if self._is_reversible(options):
-            return self._reversible(samples, precision, frame)
+            return self._encode_reversibly(samples, precision, frame)
         if precision != frame.bits_stored:
             raise CodecError(f"samples exceed their {frame.bits_stored} bits stored")
         return encode_lossy(
-            lambda quality: self._irreversible(samples, precision, frame, quality), frame, options
+            lambda quality: self._encode_irreversibly(samples, precision, frame, quality),
+            frame,
+            options,
         )
 
     @abstractmethod
-    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+    def _encode_reversibly(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         """Return a lossless codestream."""
 
     @abstractmethod
-    def _irreversible(
+    def _encode_irreversibly(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
         """Return a lossy codestream."""
@@ -78,13 +80,13 @@ def decibels(quality: float) -> float:
 class Jpeg2000Codec(WaveletCodec):
     """JPEG 2000 Part 1."""
 
-    def _decoded(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[J2kHeader], frame: FrameFormat) -> Samples:
         return jpeg2k_decode(codestream.data)
 
-    def _reversible(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
+    def _encode_reversibly(self, samples: Samples, precision: int, frame: FrameFormat) -> bytes:
         return _encode(samples, precision, frame, reversible=True)
 
-    def _irreversible(
+    def _encode_irreversibly(
         self, samples: Samples, precision: int, frame: FrameFormat, quality: float
     ) -> bytes:
         return _encode(samples, precision, frame, reversible=False, level=decibels(quality))
@@ -95,7 +97,7 @@ def _encode(
 ) -> bytes:
     return bytes(
         jpeg2k_encode(
-            narrowed(samples, precision),
+            narrow(samples, precision),
             level,
             codecformat="j2k",
             bitspersample=precision,

@@ -37,20 +37,22 @@ class JpegLsCodec(ImageCodec[JpegHeader]):
             raise CodecError("components of a JPEG-LS codestream are subsampled")
         return Codestream(codestream, header.image, header)
 
-    def _decoded(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[JpegHeader], frame: FrameFormat) -> Samples:
+        # Where a writer forgot the end of image, a zero byte before it is data or padding: only
+        # decoding tells. The last guess is made without a net, so that its error is reported.
         *others, last = ended_jpegs(codestream.data, codestream.header)
         for possible in others:
             with suppress(JpeglsError):
                 return jpegls_decode(possible)
         return jpegls_decode(last)
 
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         lossy = not self._is_lossless
         if lossy and frame.photometric_interpretation not in {*GREY, "RGB", "YBR_FULL"}:
             raise refuse(frame, "near-lossless JPEG-LS")
         return frame
 
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         if self._is_lossless:
@@ -60,7 +62,7 @@ class JpegLsCodec(ImageCodec[JpegHeader]):
         most = min(_MAX_NEAR, (1 << precision) // 8)
         return encode_lossy(
             lambda quality: _encode(
-                *_kept_within(samples, precision, (100 - quality) * most / 100)
+                *_clip_within(samples, precision, (100 - quality) * most / 100)
             ),
             frame,
             options,
@@ -71,7 +73,7 @@ def _encode(samples: Samples, near: int) -> bytes:
     return bytes(jpegls_encode(samples.view(f"<u{samples.itemsize}"), near))
 
 
-def _kept_within(samples: Samples, precision: int, error: float) -> tuple[Samples, int]:
+def _clip_within(samples: Samples, precision: int, error: float) -> tuple[Samples, int]:
     """Return samples so far from both ends that the error takes none beyond Bits Stored.
 
     At zero the decoder does that itself, and at the upper end of 8 or 16 bits.

@@ -36,16 +36,16 @@ class JpegXlCodec(ImageCodec[JxlHeader]):
         header = read_jxl(codestream)
         return Codestream(codestream, header.image, header)
 
-    def _decoded(self, codestream: Codestream[JxlHeader], frame: FrameFormat) -> Samples:
+    def _decode_samples(self, codestream: Codestream[JxlHeader], frame: FrameFormat) -> Samples:
         return jpegxl_decode(codestream.data, numthreads=1)
 
-    def _makes_rgb(self, codestream: Codestream[JxlHeader], photometric: str) -> bool:
+    def _yields_rgb(self, codestream: Codestream[JxlHeader], photometric: str) -> bool:
         return photometric == "XYB"
 
     def _loses_nothing(self, options: EncodeOptions) -> bool:
         return self._is_lossless or is_best(options)
 
-    def _as_encoded(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
+    def _target_format(self, frame: FrameFormat, options: EncodeOptions) -> FrameFormat:
         """Lossy colours become XYB. Signed samples would be torn at zero by a loss."""
         name = frame.photometric_interpretation
         if self._loses_nothing(options):
@@ -54,7 +54,7 @@ class JpegXlCodec(ImageCodec[JxlHeader]):
             raise refuse(frame, "lossy JPEG XL")
         return evolve(frame, photometric_interpretation="XYB" if name == "RGB" else name)
 
-    def _encoded(
+    def _encode_samples(
         self, samples: Samples, precision: int, frame: FrameFormat, options: EncodeOptions
     ) -> bytes:
         pixels = patterns(samples, precision)

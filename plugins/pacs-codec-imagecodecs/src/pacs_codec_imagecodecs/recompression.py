@@ -31,7 +31,7 @@ class RecompressedJpegCodec(Codec):
     """
 
     def __init__(self, jpeg: str, jpeg_xl: str) -> None:
-        self._ways = {jpeg: _restored, jpeg_xl: _recompressed}
+        self._conversions = {jpeg: _restore, jpeg_xl: _recompress}
 
     def decode(self, codestream: bytes, frame: FrameFormat) -> DecodedFrame:
         """Return what the JPEG holds; without one, what the JPEG XL image holds, as RGB.
@@ -71,7 +71,7 @@ class RecompressedJpegCodec(Codec):
             It is damaged, is not what the dataset says, holds no JPEG that could be restored, or
             one that is not of the baseline process.
         """
-        way = self._ways.get(target)
+        way = self._conversions.get(target)
         if way is None:
             return super().recompress(codestream, frame, target)
         name = frame.photometric_interpretation
@@ -83,7 +83,7 @@ class RecompressedJpegCodec(Codec):
         return EncodedFrame(way(codestream, frame), form)
 
 
-def _recompressed(jpeg: bytes, frame: FrameFormat) -> bytes:
+def _recompress(jpeg: bytes, frame: FrameFormat) -> bytes:
     _check_jpeg(jpeg, frame)
     codestream = call(lambda: bytes(jpegxl_encode_jpeg(jpeg, numthreads=1)))
     if not read_jxl(codestream).holds_jpeg or _jpeg_within(codestream) != jpeg:
@@ -91,7 +91,7 @@ def _recompressed(jpeg: bytes, frame: FrameFormat) -> bytes:
     return codestream
 
 
-def _restored(codestream: bytes, frame: FrameFormat) -> bytes:
+def _restore(codestream: bytes, frame: FrameFormat) -> bytes:
     header = read_jxl(codestream)
     check_agreement(header.image, frame)
     if not header.holds_jpeg:

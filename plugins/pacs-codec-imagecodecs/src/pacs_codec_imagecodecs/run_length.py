@@ -44,7 +44,7 @@ class RunLengthEncoder(Codec):
             raise CodecError(f"{len(data)} bytes are no frame of {frame.size}")
         samples = np.frombuffer(data, "u1").reshape(frame.rows, frame.columns, -1, size)
         segments = [
-            _segment(samples[:, :, sample, byte])
+            _encode_segment(samples[:, :, sample, byte])
             for sample in range(frame.samples_per_pixel)
             for byte in reversed(range(size))
         ]
@@ -53,7 +53,7 @@ class RunLengthEncoder(Codec):
         return EncodedFrame(b"".join([head, *segments]), frame)
 
 
-def _segment(plane: "np.ndarray[tuple[int, int], np.dtype[np.uint8]]") -> bytes:
+def _encode_segment(plane: "np.ndarray[tuple[int, int], np.dtype[np.uint8]]") -> bytes:
     # Rows of an array are packed one by one: a run does not cross them (PS3.5 §G.3.1).
     packed = call(lambda: packbits_encode(plane.copy()))
     return bytes(packed) + bytes(len(packed) % 2)

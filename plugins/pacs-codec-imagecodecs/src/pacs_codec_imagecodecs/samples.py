@@ -37,7 +37,7 @@ def precision_of(samples: Samples, frame: FrameFormat) -> int:
     return stored if samples.min() >= low and samples.max() < high else allocated
 
 
-def narrowed(samples: Samples, precision: int) -> Samples:
+def narrow(samples: Samples, precision: int) -> Samples:
     """Return the samples in as many bytes as `precision` needs."""
     kind, width = samples.dtype.kind, 1 if precision <= 8 else 2
     container: Samples = samples.astype(f"<{kind}{width}", copy=False)
@@ -46,14 +46,14 @@ def narrowed(samples: Samples, precision: int) -> Samples:
 
 def patterns(samples: Samples, precision: int) -> Samples:
     """Return the lowest `precision` bits of the samples, as unsigned samples."""
-    container = narrowed(samples, precision)
+    container = narrow(samples, precision)
     bits: Samples = container.view(f"<u{container.itemsize}")
     if samples.dtype.kind == "i" and precision < 8 * container.itemsize:
         bits = bits & bits.dtype.type((1 << precision) - 1)
     return bits
 
 
-def native(decoded: Samples, precision: int, frame: FrameFormat) -> bytes:
+def to_native(decoded: Samples, precision: int, frame: FrameFormat) -> bytes:
     """Return a decoded array as a native frame.
 
     Parameters

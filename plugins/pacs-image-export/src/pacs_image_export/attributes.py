@@ -102,7 +102,12 @@ class FrameAttributes:
         for place in self._places:
             if items(place.attributes, tag):
                 try:
-                    return list(self._at(place.path)[tag].value)
+                    # The path leads through the same sequences in the dataset that pydicom reads:
+                    # the header walk, which found the place, kept no bulk data.
+                    dataset = self.dataset()
+                    for sequence, item in place.path:
+                        dataset = dataset[sequence].value[item]
+                    return list(dataset[tag].value)
                 except Exception:
                     self.warn(f"{keyword} cannot be read and is ignored")
                     return []
@@ -122,12 +127,6 @@ class FrameAttributes:
             except Exception as error:
                 raise RenderError("what stands before Pixel Data cannot be read") from error
         return self._dataset
-
-    def _at(self, path: _Path) -> Dataset:
-        dataset = self.dataset()
-        for tag, number in path:
-            dataset = dataset[tag].value[number]
-        return dataset
 
 
 def raw_value(dataset: Dataset, tag: int) -> bytes:

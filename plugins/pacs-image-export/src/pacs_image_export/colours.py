@@ -35,6 +35,6 @@ def rgb_of(samples: Array, frame: FrameFormat) -> Array:
     return np.rint(np.stack(rgb, -1)).clip(0, 255).astype("u1")
 
 
-def painted(samples: Array, palette: list[Table]) -> Array:
+def apply_palette(samples: Array, palette: list[Table]) -> Array:
     """Return a frame of PALETTE COLOR as 8-bit RGB."""
     return np.stack([eight_bits(table.look_up(samples), table.bits) for table in palette], -1)

@@ -18,7 +18,6 @@ from pacs_core.api.commands import (
     load_config,
     read_frame,
 )
-from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import TranscodingError
 from pacs_image_export.errors import RenderError
 from pacs_image_export.render import (
@@ -98,8 +97,11 @@ def extract(
         raise CommandError(f"{target} exists; replace it with --overwrite")
     try:
         read = anyio.run(partial(read_frame, assemble(load_config(config)), file, frame))
-        made = _made(read, kind, RenderOptions(window, overlays), rescale)
-        content = _content(made, kind, quality)
+        if kind != "npy":
+            made = render(read, RenderOptions(window, overlays))
+        else:
+            made = modality_values(read) if rescale else Picture(stored_values(read))
+        content = _encode(made, kind, quality)
     except (TranscodingError, RenderError) as error:
         raise CommandError(f"{file}: {error}") from error
     except MemoryError as error:
@@ -113,13 +115,7 @@ def extract(
     return 0
 
 
-def _made(frame: StoredFrame, kind: Format, options: RenderOptions, rescale: bool) -> Picture:
-    if kind != "npy":
-        return render(frame, options)
-    return modality_values(frame) if rescale else Picture(stored_values(frame))
-
-
-def _content(picture: Picture, kind: Format, quality: int) -> bytes:
+def _encode(picture: Picture, kind: Format, quality: int) -> bytes:
     out = BytesIO()
     if kind == "npy":
         np.save(out, picture.pixels)
@@ -132,6 +128,8 @@ def _content(picture: Picture, kind: Format, quality: int) -> bytes:
 
 def _write(target: Path, content: bytes, overwrite: bool) -> None:
     with target.open("wb" if overwrite else "xb") as out:
+        # The file was made just now, or is one that may be replaced; half a picture would pass
+        # for a whole one with programs that do not look closely.
         try:
             out.write(content)
             out.flush()

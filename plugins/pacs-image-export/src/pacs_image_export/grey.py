@@ -10,7 +10,7 @@ from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.errors import RenderError
 from pacs_image_export.samples import Array, Levels, array_of, levels_of
 from pacs_image_export.tables import first_table
-from pacs_image_export.windows import NamedWindow, Window, spanning, windows_of
+from pacs_image_export.windows import NamedWindow, Window, window_between, windows_of
 
 Transformation = Callable[[Array], Array]
 
@@ -64,15 +64,18 @@ def render_grey(frame: StoredFrame, attributes: FrameAttributes, window: str) ->
     RenderError
         There is no such window.
     """
+    # The stages of PS3.4 Figure N.2-1: modality, values of interest, presentation. All act on
+    # the levels of the frame, of which a 16-bit image has 65536 at most, however many pixels.
     levels = levels_of(array_of(frame.data, frame.format), frame.format)
     if window == "none":
-        shown = spanning(levels.low, levels.high).apply(levels.values)
+        shown = window_between(levels.low, levels.high).apply(levels.values)
     else:
         modality = modality_of(attributes, frame.format, for_display=True)
+        # A negative slope turns the range of stored values around.
         ends = sorted(float(end) for end in modality(np.array([levels.low, levels.high])))
         values = modality(levels.values)
         chosen = _choose(attributes, window, is_signed=ends[0] < 0)
-        shown = (chosen or _automatic(levels, values, ends, attributes, frame))(values)
+        shown = (chosen or _window_over_values(levels, values, ends, attributes, frame))(values)
     if _is_inverted(attributes, frame.format):
         shown = 1 - shown
     return levels.of(np.rint(shown * 255).astype("u1"))
@@ -95,10 +98,10 @@ def _choose(attributes: FrameAttributes, wanted: str, *, is_signed: bool) -> Tra
     if wanted == "auto":
         return None
     if "," in wanted:
-        return _typed(wanted).apply
+        return _parse_window(wanted).apply
     windows = windows_of(attributes)
     if wanted:
-        return _named(wanted, windows).apply
+        return _find_window(wanted, windows).apply
     # The first value mapped is meant as the modality's output is (PS3.3 C.11.2.1.1).
     table = first_table(attributes, "VOILUTSequence", is_signed=is_signed)
     if table is not None:
@@ -110,7 +113,7 @@ def _choose(attributes: FrameAttributes, wanted: str, *, is_signed: bool) -> Tra
     return None
 
 
-def _typed(text: str) -> Window:
+def _parse_window(text: str) -> Window:
     try:
         centre, width = map(float, text.split(","))
     except ValueError:
@@ -120,7 +123,7 @@ def _typed(text: str) -> Window:
     return Window(centre, width)
 
 
-def _named(wanted: str, windows: list[NamedWindow]) -> Window:
+def _find_window(wanted: str, windows: list[NamedWindow]) -> Window:
     for each in windows:
         if wanted in (str(each.number), each.name):
             if each.window is None:
@@ -130,7 +133,7 @@ def _named(wanted: str, windows: list[NamedWindow]) -> Window:
     raise RenderError(f"there is no window {wanted!r}; the image has {listed or 'none'}")
 
 
-def _automatic(
+def _window_over_values(
     levels: Levels,
     values: Array,
     ends: list[float],
@@ -143,7 +146,7 @@ def _automatic(
     if low == high:
         # Nothing to tell apart: 0 is black, and the highest value there can be is white.
         low, high = ends if ends[0] < ends[1] else (ends[0], ends[0] + 1)
-    return spanning(float(low), float(high)).apply
+    return window_between(float(low), float(high)).apply
 
 
 def _padding(levels: Levels, attributes: FrameAttributes, frame: FrameFormat) -> Array:

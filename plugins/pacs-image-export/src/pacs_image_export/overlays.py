@@ -16,7 +16,7 @@ _FRAME_ORIGIN, _BIT_POSITION, _DATA = 0x0051, 0x0102, 0x3000
 _WHITE = 255
 
 
-def burn_in(picture: Array, frame: StoredFrame, attributes: FrameAttributes) -> Array:
+def burn_overlays(picture: Array, frame: StoredFrame, attributes: FrameAttributes) -> Array:
     """Return a picture with the overlays of its frame in white, G and R alike.
 
     Parameters
@@ -51,26 +51,25 @@ class _Plane:
     dataset: Dataset
 
     def burn_into(self, picture: Array, frame: StoredFrame) -> None:
-        plane = self._points(frame)
+        plane = self._points_for(frame)
         if plane is None:
             return
         # Row and column, from 1, of the overlay's first point; perhaps outside of the image.
-        top, left = (number - 1 for number in self._origin())
+        raw = self._raw(_ORIGIN)
+        origin = unpack("<hh", raw[:4]) if len(raw) >= 4 else (1, 1)
+        top, left = (number - 1 for number in origin)
         rows, columns = picture.shape[:2]
         part = plane[max(-top, 0) : max(rows - top, 0), max(-left, 0) : max(columns - left, 0)]
         place = picture[max(top, 0) :, max(left, 0) :][: part.shape[0], : part.shape[1]]
         place[part.astype(bool)] = _WHITE
 
-    def _points(self, frame: StoredFrame) -> Array | None:
+    def _points_for(self, frame: StoredFrame) -> Array | None:
         """Return the points for a frame; None if there are none for this one."""
         data = self._raw(_DATA)
-        if not data:
-            return self._embedded(frame)
-        number = self._frame(frame.number)
-        return None if number is None else self._unpacked(data, number, frame)
-
-    def _embedded(self, frame: StoredFrame) -> Array:
-        """Return the points that unused bits of Pixel Data hold (retired, PS3.5-2004 §8.1.2)."""
+        if data:
+            number = self._overlay_frame(frame.number)
+            return None if number is None else self._unpack(data, number, frame)
+        # Without data the points are in unused bits of Pixel Data (retired, PS3.5-2004 §8.1.2).
         bit = self._number(_BIT_POSITION)
         if bit is None or bit < frame.format.bits_stored or bit >= frame.format.bits_allocated:
             raise _UnusableOverlayError("it has no data, nor unused bits of Pixel Data")
@@ -78,7 +77,7 @@ class _Plane:
             raise _UnusableOverlayError("it is in the bits of a colour image")
         return (cells_of(frame.data, frame.format) >> bit) & 1
 
-    def _unpacked(self, data: bytes, number: int, frame: StoredFrame) -> Array:
+    def _unpack(self, data: bytes, number: int, frame: StoredFrame) -> Array:
         rows = self._number(_ROWS) or frame.format.rows
         columns = self._number(_COLUMNS) or frame.format.columns
         size = rows * columns
@@ -90,25 +89,19 @@ class _Plane:
         bits = np.unpackbits(covering, bitorder="little")
         return bits[start % 8 : start % 8 + size].reshape(rows, columns)
 
-    def _frame(self, number: int) -> int | None:
+    def _overlay_frame(self, number: int) -> int | None:
         """Return which frame of the overlay is for a frame of the image, from 0 (PS3.3 C.9.3)."""
-        frames, origin = self._integer(_FRAMES), self._number(_FRAME_ORIGIN)
+        text = self._raw(_FRAMES).strip(b" \0")  # an IS, unlike the numbers around it
+        frames = int(text) if text.isdigit() and len(text) < 10 else None
+        origin = self._number(_FRAME_ORIGIN)
         if frames is None and origin is None:
             return 0  # an overlay without the Multi-frame Overlay module is for all frames
         found = number - (origin or 1)
         return found if 0 <= found < (frames or 1) else None
 
-    def _origin(self) -> tuple[int, int]:
-        raw = self._raw(_ORIGIN)
-        return unpack("<hh", raw[:4]) if len(raw) >= 4 else (1, 1)
-
     def _number(self, element: int) -> int | None:
         raw = self._raw(element)
         return int.from_bytes(raw[:2], "little") if len(raw) >= 2 else None
-
-    def _integer(self, element: int) -> int | None:
-        text = self._raw(element).strip(b" \0")
-        return int(text) if text.isdigit() and len(text) < 10 else None
 
     def _raw(self, element: int) -> bytes:
         return raw_value(self.dataset, self.group << 16 | element)

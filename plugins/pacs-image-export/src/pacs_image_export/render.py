@@ -8,9 +8,9 @@ from attrs import frozen
 
 from pacs_core.api.conversion import StoredFrame
 from pacs_image_export.attributes import FrameAttributes
-from pacs_image_export.colours import painted, rgb_of
+from pacs_image_export.colours import apply_palette, rgb_of
 from pacs_image_export.grey import modality_of, render_grey
-from pacs_image_export.overlays import burn_in
+from pacs_image_export.overlays import burn_overlays
 from pacs_image_export.samples import Array, array_of, levels_of
 from pacs_image_export.tables import palette_of
 
@@ -67,7 +67,7 @@ def render(frame: StoredFrame, options: RenderOptions | None = None) -> Picture:
     attributes = FrameAttributes(frame)
     pixels = _pixels(frame, attributes, options.window)
     if options.overlays:
-        pixels = burn_in(pixels, frame, attributes)
+        pixels = burn_overlays(pixels, frame, attributes)
     return Picture(pixels, tuple(attributes.warnings))
 
 
@@ -79,7 +79,7 @@ def _pixels(frame: StoredFrame, attributes: FrameAttributes, window: str) -> Arr
         attributes.warn("windows are for grey images: this one is in colour")
     samples = array_of(frame.data, frame.format)
     if is_palette:
-        return painted(samples, palette_of(attributes, is_signed=frame.format.is_signed))
+        return apply_palette(samples, palette_of(attributes, is_signed=frame.format.is_signed))
     return rgb_of(samples, frame.format)
 
 

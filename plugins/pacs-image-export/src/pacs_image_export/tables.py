@@ -67,11 +67,10 @@ def descriptor_of(raw: bytes, *, is_signed: bool) -> Descriptor | None:
     if len(raw) < 6:
         return None
     count, first, bits = unpack("<HHH", raw[:6])
-    return Descriptor(count or 0x1_0000, _signed(first) if is_signed else first, min(bits, 16))
-
-
-def _signed(number: int) -> int:
-    return number - 0x1_0000 if number > 0x7FFF else number
+    if is_signed and first > 0x7FFF:
+        first -= 0x1_0000
+    # A count of 0 stands for 65536, which an unsigned short cannot hold.
+    return Descriptor(count or 0x1_0000, first, min(bits, 16))
 
 
 def first_table(attributes: FrameAttributes, sequence: str, *, is_signed: bool) -> Table | None:
@@ -93,11 +92,11 @@ def first_table(attributes: FrameAttributes, sequence: str, *, is_signed: bool) 
             what = "LUT Data" if descriptor else "LUT Descriptor"
             attributes.warn(f"{where} is ignored: it has no {what}")
             continue
-        return _table(descriptor, _entries(data, descriptor), where, attributes)
+        return _make_table(descriptor, _entries(data, descriptor), where, attributes)
     return None
 
 
-def _table(
+def _make_table(
     descriptor: Descriptor, entries: Array, where: str, attributes: FrameAttributes
 ) -> Table:
     if len(entries) < descriptor.count:
@@ -131,7 +130,7 @@ def palette_of(attributes: FrameAttributes, *, is_signed: bool) -> list[Table]:
         One is missing, or has no entries.
     """
     dataset = attributes.dataset()
-    tables = [_colour(dataset, colour, attributes, is_signed) for colour in _COLOURS]
+    tables = [_palette_table(dataset, colour, attributes, is_signed) for colour in _COLOURS]
     if all(table.bits > 8 and not (table.entries > 0xFF).any() for table in tables) and any(
         table.entries.any() for table in tables
     ):
@@ -140,7 +139,9 @@ def palette_of(attributes: FrameAttributes, *, is_signed: bool) -> list[Table]:
     return tables
 
 
-def _colour(dataset: Dataset, colour: str, attributes: FrameAttributes, is_signed: bool) -> Table:
+def _palette_table(
+    dataset: Dataset, colour: str, attributes: FrameAttributes, is_signed: bool
+) -> Table:
     name = f"{colour}PaletteColorLookupTable"
     raw = raw_value(dataset, tag_of(f"{name}Descriptor"))
     descriptor = descriptor_of(raw, is_signed=is_signed)
@@ -154,7 +155,7 @@ def _colour(dataset: Dataset, colour: str, attributes: FrameAttributes, is_signe
         entries = expand(segments, descriptor.count, 8 if descriptor.bits <= 8 else 16)
     else:
         raise RenderError(f"the image has a palette, but no {name}Data")
-    return _table(descriptor, entries, f"{name}Data", attributes)
+    return _make_table(descriptor, entries, f"{name}Data", attributes)
 
 
 def expand(data: bytes, count: int, bits: int) -> Array:
@@ -200,7 +201,10 @@ class _Expansion:
                 self._add(self._numbers[at : at + length])
                 at += length
             elif kind == _LINEAR and self.length:
-                self._add_line(length, int(self._numbers[at]))
+                # A line goes from the last entry there is to the number that the segment gives.
+                start, end = int(self.entries[self.length - 1]), int(self._numbers[at])
+                steps = np.arange(1, length + 1) / max(length, 1)
+                self._add(np.rint(start + (end - start) * steps))
                 at += 1
             elif kind == _INDIRECT and segments is None:
                 offset = self._numbers[at : at + self._words_of_offset].tobytes()
@@ -215,7 +219,3 @@ class _Expansion:
         room = self.entries[self.length : self.length + len(values)]
         room[:] = values[: len(room)]
         self.length += len(room)
-
-    def _add_line(self, length: int, end: int) -> None:
-        start = int(self.entries[self.length - 1])
-        self._add(np.rint(start + (end - start) * np.arange(1, length + 1) / max(length, 1)))

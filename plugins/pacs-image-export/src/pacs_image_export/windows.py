@@ -13,7 +13,7 @@ from pacs_image_export.samples import Array
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-def refusal(width: float, function: str) -> str:
+def why_refused(width: float, function: str) -> str:
     """Return why a window cannot have a width; nothing if it can (PS3.3 C.11.2.1.2, .3)."""
     if function == "LINEAR":
         return "" if width >= 1 else "a LINEAR window is at least 1 wide"
@@ -42,7 +42,7 @@ class Window:
     function: str = "LINEAR"
 
     def __attrs_post_init__(self) -> None:
-        if reason := refusal(self.width, self.function):
+        if reason := why_refused(self.width, self.function):
             raise RenderError(f"a window cannot be {self.width:g} wide: {reason}")
 
     def apply(self, values: Array) -> Array:
@@ -52,6 +52,7 @@ class Window:
                 return 1 / (1 + np.exp(-4 * (values - self.centre) / self.width))
             if self.function == "LINEAR_EXACT":
                 return np.clip((values - self.centre) / self.width + 0.5, 0, 1)
+            # The formula of LINEAR divides by the width less one: a width of 1 is a threshold.
             if self.width == 1:
                 return (values > self.centre - 0.5).astype("f8")
             return np.clip((values - (self.centre - 0.5)) / (self.width - 1) + 0.5, 0, 1)
@@ -90,7 +91,10 @@ def windows_of(attributes: FrameAttributes) -> list[NamedWindow]:
     centres, widths, names, functions = attributes.values_together(
         "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"
     )
-    function = _function(attributes, functions)
+    function = functions[0].upper() if functions else "LINEAR"
+    if function not in FUNCTIONS:
+        attributes.warn(f"VOI LUT Function {function[:32]!r} is unknown: LINEAR is used instead")
+        function = "LINEAR"
     return list(_windows(centres, widths, names, function))
 
 
@@ -105,20 +109,12 @@ def _windows(
             what, text = ("width", width_text) if width is None else ("centre", centre_text)
             reason = f"its {what} is {text[:32]!r}" if text else f"it has no {what}"
             yield NamedWindow(number, name, None, reason)
-        elif reason := refusal(width, function):
+        elif reason := why_refused(width, function):
             yield NamedWindow(number, name, None, f"its width is {width:g}, but {reason}")
         else:
             yield NamedWindow(number, name, Window(centre, width, function))
 
 
-def _function(attributes: FrameAttributes, values: tuple[str, ...]) -> str:
-    function = values[0].upper() if values else "LINEAR"
-    if function in FUNCTIONS:
-        return function
-    attributes.warn(f"VOI LUT Function {function[:32]!r} is unknown: LINEAR is used instead")
-    return "LINEAR"
-
-
-def spanning(low: float, high: float) -> Window:
+def window_between(low: float, high: float) -> Window:
     """Return the window from one value to another, which is higher."""
     return Window((low + high) / 2, high - low, "LINEAR_EXACT")
