@@ -15,7 +15,7 @@ from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
 
 from pacs_core import api
-from pacs_core.api import commands, conversion, images, threads
+from pacs_core.api import commands, conversion, images, streams, threads
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.config import Config
@@ -164,7 +164,7 @@ def contracts_page() -> str:
 def tools_page() -> str:
     """Return the reference of what plugins may use beyond contracts."""
     parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
-    for module in (commands, images, conversion, threads):
+    for module in (commands, images, conversion, streams, threads):
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         things = {name: getattr(module, name) for name in module.__all__}
         if constants := [name for name, thing in things.items() if not callable(thing)]:

@@ -1,8 +1,7 @@
 """One lock for each key that somebody holds or waits for, and none for all others."""
 
+import asyncio
 from types import TracebackType
-
-from pacs_core.concurrency import Lock
 
 
 class KeyedLocks:
@@ -23,7 +22,7 @@ class _Entry:
     __slots__ = ("lock", "users")
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = asyncio.Lock()
         self.users = 0
 
 

@@ -7,7 +7,6 @@ import anyio
 
 from pacs_core.association.deadlines import Deadlines
 from pacs_core.association.transport import Transport
-from pacs_core.concurrency import Lock
 from pacs_core.contracts import Timeouts
 from pacs_core.upper_layer import Event, Limits, Role, UpperLayer
 
@@ -35,7 +34,7 @@ class Channel:
         self.deadlines = Deadlines(min(timeouts.artim, timeouts.dimse, timeouts.write, 5.0))
         self._transport = transport
         self._unread: list[Event] = []
-        self._sending = Lock()
+        self._sending = asyncio.Lock()
         self._due = False
 
     async def receive(self) -> list[Event]:
@@ -92,7 +91,7 @@ class Channel:
     def _flush_now(self) -> None:
         self._due = False
         # Whoever is sending sends this as well.
-        if not self._sending.is_held and self._transport.is_writable:
+        if not self._sending.locked() and self._transport.is_writable:
             self._transport.write(self.machine.buffers_to_send())
 
     async def close_gracefully(self, *, close: bool = True) -> None:

@@ -1,12 +1,12 @@
 """Whole messages out: one at a time, in as few writes as possible."""
 
+import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence
 
 import anyio
 
 from pacs_core.association.channel import Channel
 from pacs_core.association.errors import AssociationAbortedError
-from pacs_core.concurrency import Lock
 from pacs_core.contracts import Response
 from pacs_core.dimse import Command, encode_message
 from pacs_core.upper_layer import PresentationDataValue, fragment
@@ -27,7 +27,7 @@ class Sender:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._lock = Lock()
+        self._lock = asyncio.Lock()
         self.is_broken = False
 
     async def send(

@@ -13,9 +13,9 @@ from pacs_core.cli.file_counts import Tally
 from pacs_core.cli.files import DicomFile
 from pacs_core.cli.session import Session, meaning
 from pacs_core.cli.store_batches import Shipment
+from pacs_core.concurrency import begin_iteration
 from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, TranscodingError
 from pacs_core.dimse import Command, StatusCategory, category
-from pacs_core.transcoding import begin_iteration
 from pacs_core.upper_layer import AsynchronousOperations
 
 _TRIES = 2

@@ -1,12 +1,12 @@
-"""Threads, locks and signals on the way of every instance, as cheap as they get.
+"""Threads, signals and streams on the way of every instance, as cheap as they get.
 
 They work for the tasks of one asyncio event loop, and heed anyio's cancellation. Elsewhere anyio's
 own are the better choice: they say more about what is wrong.
 """
 
-from pacs_core.concurrency.lock import Lock
 from pacs_core.concurrency.relay import Relay
 from pacs_core.concurrency.signal import Signal
+from pacs_core.concurrency.streams import begin_iteration, closing
 from pacs_core.concurrency.threads import Threads
 
-__all__ = ["Lock", "Relay", "Signal", "Threads"]
+__all__ = ["Relay", "Signal", "Threads", "begin_iteration", "closing"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.concurrency import Relay
+from pacs_core.concurrency import Relay, closing
 from pacs_core.contracts import (
     MAX_CONTEXTS,
     Form,
@@ -21,7 +21,6 @@ from pacs_core.contracts import (
     Transcoder,
 )
 from pacs_core.sending.forms import form_of
-from pacs_core.transcoding import closing
 
 PORTION: Final = 512
 """Instances that are looked at before the first of them is sent."""

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from attrs import define, field, frozen
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Archive,
     Form,
@@ -24,7 +25,6 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dimse import Priority, Status, StatusCategory, category, describe
-from pacs_core.transcoding import closing
 
 
 @frozen

@@ -13,7 +13,6 @@ from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.remedies import distributions_for
 from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
 from pacs_core.transcoding.spool import Spool
-from pacs_core.transcoding.streams import begin_iteration, closing
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.limits import WorkerLimits
@@ -40,8 +39,6 @@ __all__ = [
     "WorkerLimits",
     "WorkerProcess",
     "are_transfer_syntaxes",
-    "begin_iteration",
-    "closing",
     "codec_table",
     "convert_file",
     "decoded_frame",

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from attrs import define, evolve
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import Action, CodecError, FrameFormat, Plan, TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -50,7 +51,6 @@ from pacs_core.transcoding.source import (
     inflated,
 )
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
-from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.workers.protocol import Coders, ConvertedFrame, Job
 
 _log = logging.getLogger(__name__)

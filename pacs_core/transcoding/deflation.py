@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterable, AsyncIterator
 from hashlib import blake2b
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import VerificationError
 from pacs_core.dataset import Deflater, MalformedDataset
 from pacs_core.dataset.inflate import Inflater
-from pacs_core.transcoding.streams import closing
 
 Buffer = bytes | memoryview
 

@@ -7,9 +7,9 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import CodecError, Plan, TranscodingError
 from pacs_core.transcoding.file_draft import Buffer, FileDraft, draft_path
-from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled_codecs
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import FileJob

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Collection
 
 from attrs import define, evolve, field
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Action,
     Frame,
@@ -17,7 +18,6 @@ from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, EXPLICIT_VR_LITTLE_ENDIAN, 
 from pacs_core.imaging import Image, ImageError, arrange_native, native_format
 from pacs_core.transcoding.frame_queue import Conveyor
 from pacs_core.transcoding.planner import Planner
-from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled_codecs
 from pacs_core.transcoding.workers.protocol import Buffer, Job
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable
 
 from attrs import evolve, frozen
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import CodecError, FrameFormat, TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -17,7 +18,6 @@ from pacs_core.imaging import Image, image_of, is_video, native_format
 from pacs_core.transcoding.conversion import FAULTS
 from pacs_core.transcoding.remedies import remedy
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
-from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import pickled
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import Job

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 import anyio
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import TranscodingError
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -27,7 +28,6 @@ from pacs_core.imaging import (
     NativeFrames,
     offsets_of,
 )
-from pacs_core.transcoding.streams import closing
 
 Buffer = bytes | memoryview
 

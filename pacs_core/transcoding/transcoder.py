@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Collection
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Action,
     Frame,
@@ -22,7 +23,6 @@ from pacs_core.transcoding.frame_queue import Conveyor
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.source import Buffer, MemoryRoom
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
-from pacs_core.transcoding.streams import closing
 from pacs_core.transcoding.table import CodecTable, pickled_codecs
 from pacs_core.transcoding.workers.pool import CodecWorkers
 

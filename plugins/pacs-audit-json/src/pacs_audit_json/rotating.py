@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ FILE_MODE: Final = 0o660
 DIRECTORY_MODE: Final = 0o770
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _CLOSED: Final = -1
+_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
 
 
 class RotatingFile:
@@ -50,7 +52,7 @@ class RotatingFile:
             self._path.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
             lock = self._path.with_name(self._path.name + ".lock")
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-            with self._locked():
+            with self._hold_lock():
                 self._follow()
         except OSError as error:
             self.close()
@@ -74,7 +76,7 @@ class RotatingFile:
         OSError
             They could not all be written; the file ends with a whole line.
         """
-        with self._locked():
+        with self._hold_lock():
             size = self._follow()
             for block in self._blocks(lines, size):
                 self._append(block)
@@ -82,7 +84,7 @@ class RotatingFile:
                 os.fsync(self._file)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             yield
@@ -91,7 +93,14 @@ class RotatingFile:
 
     def _follow(self) -> int:
         """Have the file open that is at the path; return its size."""
-        if self._file == _CLOSED or not _is_at(self._file, self._path):
+        # Another process may have set the file aside since this one last held the lock.
+        try:
+            is_current = self._file != _CLOSED and os.path.samestat(
+                os.fstat(self._file), self._path.stat()
+            )
+        except FileNotFoundError:
+            is_current = False
+        if not is_current:
             self._reopen()
         return os.fstat(self._file).st_size
 
@@ -125,43 +134,34 @@ class RotatingFile:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:
+            # Half a line, as of a full disk, would swallow the next one.
             os.ftruncate(self._file, start)
             raise
 
     def _rotate(self) -> None:
         if self._fsync:
             os.fsync(self._file)
-        kept = self._set_aside()
+        # Numbers only grow, so nothing is renamed but the file itself: a crash in between leaves
+        # either name, and no line is lost.
+        kept = self._backup_numbers()
         number = kept[-1] + 1 if kept else 1
-        self._path.rename(self._numbered(number))
+        self._path.rename(self._backup(number))
         self._reopen()
         if self._backups:
             for old in [*kept, number][: -self._backups]:
-                self._numbered(old).unlink(missing_ok=True)
+                self._backup(old).unlink(missing_ok=True)
 
-    def _set_aside(self) -> list[int]:
+    def _backup_numbers(self) -> list[int]:
         prefix = self._path.name + "."
         suffixes = (
             name.removeprefix(prefix)
             for name in os.listdir(self._path.parent)
             if name.startswith(prefix)
         )
-        return sorted(int(suffix) for suffix in suffixes if _is_number(suffix))
+        return sorted(int(suffix) for suffix in suffixes if _NUMBER.fullmatch(suffix))
 
-    def _numbered(self, number: int) -> Path:
+    def _backup(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and not text.startswith("0") and len(text) <= 18
-
-
-def _is_at(file: int, path: Path) -> bool:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(file), found)
 
 
 def _close(file: int) -> int:

@@ -29,7 +29,9 @@ _OUTCOMES: Final = {
 }
 
 
-async def audited(audit: AuditTrail, kind: AuditKind, operation: Operation, work: Work) -> Response:
+async def audit_work(
+    audit: AuditTrail, kind: AuditKind, operation: Operation, work: Work
+) -> Response:
     """Do the work, which fills in details, and record it with its status.
 
     Raises

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Final
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditKind,
-    Condition,
     InvalidKeyError,
     KeyMatching,
     Node,
@@ -21,7 +21,6 @@ from pacs_sop_query_retrieve.models import Model
 from pacs_sop_query_retrieve.negotiation import Option, agreed_options, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 from pacs_sop_query_retrieve.responses import ResponseFormat
-from pacs_sop_query_retrieve.streams import closing
 
 _PENDING: Final = {False: Status.PENDING, True: Status.PENDING_WITH_WARNINGS}
 
@@ -63,13 +62,14 @@ class Find(QueryRetrieveProvider):
             multiple_values=Option.MULTIPLE_VALUES in agreed,
             offset=form.offset,
         )
+        try:
+            conditions = matching.conditions(identifier.keys, form.matched)
+        except InvalidKeyError as error:
+            raise mismatch(error.tag, error.comment) from error
+        # One more than may be answered tells whether there is more (A700H).
         most = self._config.max_results
-        return Query(
-            identifier.level,
-            _conditions(matching, identifier, form),
-            form.returning,
-            limit=None if most is None else most + 1,
-        )
+        limit = None if most is None else most + 1
+        return Query(identifier.level, conditions, form.returning, limit=limit)
 
     async def _respond(
         self, operation: Operation, query: Query, form: ResponseFormat, details: Details
@@ -87,12 +87,3 @@ class Find(QueryRetrieveProvider):
                 count += 1
                 details["matches"] = count
         return Response(Status.CANCEL if operation.cancelled else Status.SUCCESS)
-
-
-def _conditions(
-    matching: KeyMatching, identifier: Identifier, form: ResponseFormat
-) -> tuple[Condition, ...]:
-    try:
-        return matching.conditions(identifier.keys, form.matched)
-    except InvalidKeyError as error:
-        raise mismatch(error.tag, error.comment) from error

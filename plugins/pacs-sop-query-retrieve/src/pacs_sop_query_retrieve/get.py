@@ -13,7 +13,7 @@ class Get(RetrieveProvider):
     command: ClassVar[CommandField] = CommandField.C_GET_RQ
     audit_kind: ClassVar[AuditKind] = AuditKind.C_GET
 
-    def _sending(self, operation: Operation, matches: Matches) -> Sending:
+    def _begin_sending(self, operation: Operation, matches: Matches) -> Sending:
         archive = matches.archive
         instances = archive.instances(matches.query)
         return self._node.sender.send_back(instances, operation, archive=archive)

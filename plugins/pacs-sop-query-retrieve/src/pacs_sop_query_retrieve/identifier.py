@@ -122,11 +122,9 @@ def _unique_values(identifier: Identifier, level: Level, most: int | None) -> tu
     if not values or (most is not None and len(values) > most):
         wanted = "a single value" if most == 1 else "at least one UID"
         raise mismatch(tag, f"{keyword_of(tag)} needs {wanted} here")
-    is_name = _is_patient_id if level is Level.PATIENT else is_valid_uid
-    if not all(map(is_name, values)):
-        raise mismatch(tag, f"{keyword_of(tag)} does not name one entity")
+    for value in values:
+        # A Patient ID may hold anything but wildcards, which would name more than one patient.
+        is_patient_id = value and not set(value) & set("*?")
+        if not (is_patient_id if level is Level.PATIENT else is_valid_uid(value)):
+            raise mismatch(tag, f"{keyword_of(tag)} does not name one entity")
     return values
-
-
-def _is_patient_id(value: str) -> bool:
-    return bool(value) and not set(value) & set("*?")

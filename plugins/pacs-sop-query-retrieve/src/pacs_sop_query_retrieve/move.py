@@ -29,7 +29,7 @@ class Move(RetrieveProvider):
         self, operation: Operation, model: Model, identifier: Identifier, details: Details
     ) -> Response:
         details["destination"] = operation.command.move_destination
-        self._peer(operation)
+        self._peer(operation)  # an unknown one is refused (A801H) before anything is searched
         return await super()._perform(operation, model, identifier, details)
 
     def _archive(self, operation: Operation) -> Archive:
@@ -48,7 +48,7 @@ class Move(RetrieveProvider):
             )
         return peer
 
-    def _sending(self, operation: Operation, matches: Matches) -> Sending:
+    def _begin_sending(self, operation: Operation, matches: Matches) -> Sending:
         command = operation.command
         caller = operation.association.origin.calling_ae_title
         return self._node.sender.send(

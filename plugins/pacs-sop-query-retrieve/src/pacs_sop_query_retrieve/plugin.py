@@ -23,7 +23,7 @@ from pacs_sop_query_retrieve.find import Find
 from pacs_sop_query_retrieve.get import Get
 from pacs_sop_query_retrieve.models import SOP_CLASSES, Service
 from pacs_sop_query_retrieve.move import Move
-from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS, Option, find_options
+from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 
 _PROVIDERS: Final[dict[Service, type[QueryRetrieveProvider]]] = {
@@ -52,6 +52,7 @@ def _descriptor(
     def create(node: Node) -> ServiceProvider:
         return kind(node, config)
 
+    options = find_options(config) if service is Service.FIND else RETRIEVE_OPTIONS
     sop_classes = {
         uid: SopClassSupport(name=sop_class_name(model, service))
         for uid, (model, offered) in SOP_CLASSES.items()
@@ -63,12 +64,6 @@ def _descriptor(
         create,
         description=f"{DESCRIPTIONS[service]} {RELATIONAL[config.relational]}",
         statuses=STATUSES[service],
-        extended_negotiation={
-            option + 1: OPTIONS[option] for option in sorted(_options(config, service))
-        },
+        extended_negotiation={option + 1: OPTIONS[option] for option in sorted(options)},
         initiates=INITIATES if service is Service.MOVE else "",
     )
-
-
-def _options(config: QueryRetrieveConfig, service: Service) -> frozenset[Option]:
-    return find_options(config) if service is Service.FIND else RETRIEVE_OPTIONS

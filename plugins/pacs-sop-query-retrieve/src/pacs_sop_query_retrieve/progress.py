@@ -38,16 +38,21 @@ class Progress:
         else:
             self.failed += 1
             self.reason = reason
-            self._list(sop_instance_uid)
-
-    def _list(self, sop_instance_uid: str) -> None:
-        self._room -= len(sop_instance_uid) + 1
-        if self._room >= 0:
-            self._failed_uids.append(sop_instance_uid)
+            self._room -= len(sop_instance_uid) + 1
+            if self._room >= 0:
+                self._failed_uids.append(sop_instance_uid)
 
     def response(self, transfer_syntax_uid: str, *, cancelled: bool) -> Response:
         """Return the final response; with a list of what failed, if anything did."""
-        status = Status.CANCEL if cancelled else self._status()
+        # A702H says that nothing could be sent, B000H that something was, or came with a warning.
+        if cancelled:
+            status = Status.CANCEL
+        elif not self.failed and not self.warning:
+            status = Status.SUCCESS
+        elif not self.completed and not self.warning:
+            status = Status.OUT_OF_RESOURCES_SUBOPERATIONS
+        else:
+            status = Status.SUBOPERATIONS_COMPLETE_WITH_FAILURES
         uids = {FAILED_UIDS: tuple(self._failed_uids)}
         return Response(
             status,
@@ -58,13 +63,6 @@ class Progress:
             failed=self.failed,
             warning=self.warning,
         )
-
-    def _status(self) -> Status:
-        if not self.failed and not self.warning:
-            return Status.SUCCESS
-        if not self.completed and not self.warning:
-            return Status.OUT_OF_RESOURCES_SUBOPERATIONS
-        return Status.SUBOPERATIONS_COMPLETE_WITH_FAILURES
 
 
 @define

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider
 from pacs_core.dimse import CommandField, DimseError, Status
-from pacs_sop_query_retrieve.auditing import Details, audited
+from pacs_sop_query_retrieve.auditing import Details, audit_work
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig, Relational
 from pacs_sop_query_retrieve.identifier import Identifier, loose_keys, read_identifier
 from pacs_sop_query_retrieve.models import SOP_CLASSES, Model
@@ -40,7 +40,7 @@ class QueryRetrieveProvider(ServiceProvider):
     def __init__(self, node: Node, config: QueryRetrieveConfig) -> None:
         self._node = node
         self._config = config
-        self._relying: set[tuple[str, str]] = set()
+        self._peers_logged: set[tuple[str, str]] = set()
 
     def negotiate(self, sop_class_uid: str, application_information: bytes) -> bytes | None:
         """Answer SOP class extended negotiation (PS3.4 C.5.1.1.2, C.5.2.1.2)."""
@@ -53,7 +53,7 @@ class QueryRetrieveProvider(ServiceProvider):
                 Status.UNRECOGNIZED_OPERATION,
                 f"Expected {self.command.name}, not {operation.command.field.name}",
             )
-        return await audited(self._node.audit, self.audit_kind, operation, self._work)
+        return await audit_work(self._node.audit, self.audit_kind, operation, self._work)
 
     async def _work(self, operation: Operation, details: Details) -> Response:
         model, _service = SOP_CLASSES[operation.context.abstract_syntax]
@@ -82,9 +82,9 @@ class QueryRetrieveProvider(ServiceProvider):
         origin = operation.association.origin
         peer = origin.calling_ae_title, origin.host
         # A peer may make up titles: what is remembered of them is bounded.
-        if not loose or peer in self._relying or len(self._relying) >= _MOST_PEERS:
+        if not loose or peer in self._peers_logged or len(self._peers_logged) >= _MOST_PEERS:
             return
-        self._relying.add(peer)
+        self._peers_logged.add(peer)
         logger.info(
             "%s at %s sends %s at level %s without %s, and has not negotiated relational queries; "
             "it is answered as if it had, see relational in [plugin.sop-query-retrieve]",

@@ -1,6 +1,5 @@
 """Contents of a C-FIND response, prepared once for each request (PS3.4 C.4.1.1.3.2)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from pacs_core.contracts import (
@@ -66,6 +65,7 @@ class ResponseFormat:
         self.matched = frozenset(requested & searchable)
         self.unsupported = frozenset(requested - searchable)
         self.offset = timezone_of(identifier.keys)
+        # A birth is a date of the calendar, wherever it was: no offset moves it.
         zoned = TIMEZONE_OFFSET in identifier.keys or any(
             vr_of(tag) in MOMENT_VRS for tag in self.matched - _BIRTH
         )
@@ -73,21 +73,17 @@ class ResponseFormat:
         self.returning = self.matched | known if zoned else self.matched
         self._transfer_syntax = transfer_syntax_uid
         self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET) or character_set
-        self._fixed = self._fixed_attributes(identifier, ae_title)
+        # What is the same in every response; unsupported keys are of zero length.
+        self._fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(requested, ())
+        self._fixed[QUERY_RETRIEVE_LEVEL] = (identifier.level.value,)
+        self._fixed[RETRIEVE_AE_TITLE] = (ae_title,)
+        if INSTANCE_AVAILABILITY in identifier.keys:
+            self._fixed[INSTANCE_AVAILABILITY] = ("ONLINE",)
         self._inner = {
             tag: nested[0]
             for tag in self.matched
             if (nested := items(identifier.keys, tag)) and nested[0]
         }
-
-    def _fixed_attributes(self, identifier: Identifier, ae_title: str) -> Attributes:
-        """Return what is the same in every response; unsupported keys are of zero length."""
-        fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(self.matched | self.unsupported, ())
-        fixed[QUERY_RETRIEVE_LEVEL] = (identifier.level.value,)
-        fixed[RETRIEVE_AE_TITLE] = (ae_title,)
-        if INSTANCE_AVAILABILITY in identifier.keys:
-            fixed[INSTANCE_AVAILABILITY] = ("ONLINE",)
-        return fixed
 
     def encode(self, match: Attributes) -> bytes:
         """Return the identifier of the response for a match."""
@@ -96,7 +92,10 @@ class ResponseFormat:
             attributes.pop(TIMEZONE_OFFSET, None)
             attributes |= self._zone(match)
         for tag, asked in self._inner.items():
-            attributes[tag] = tuple(_only(asked, item) for item in items(attributes, tag))
+            # Of an item only what was asked for goes out (PS3.4 C.2.2.2.6).
+            attributes[tag] = tuple(
+                {key: item.get(key, ()) for key in asked} for item in items(attributes, tag)
+            )
         return self._encode(attributes)
 
     def _zone(self, match: Attributes) -> Attributes:
@@ -127,11 +126,6 @@ class ResponseFormat:
         except UnencodableValue:
             return ()
         return values
-
-
-def _only(asked: Attributes, item: Attributes) -> Mapping[int, tuple[Value, ...]]:
-    """Return the attributes of an item that were asked for (PS3.4 C.2.2.2.6)."""
-    return {tag: item.get(tag, ()) for tag in asked}
 
 
 def _form(vr: str, values: tuple[Value, ...] | None) -> tuple[str, ...]:

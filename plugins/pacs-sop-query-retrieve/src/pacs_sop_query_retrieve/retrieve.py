@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from attrs import define, field
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
     Form,
@@ -26,7 +27,6 @@ from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
-from pacs_sop_query_retrieve.streams import closing
 
 
 class Studies:
@@ -86,12 +86,16 @@ class RetrieveProvider(QueryRetrieveProvider):
         self.options = RETRIEVE_OPTIONS
 
     @abstractmethod
-    def _sending(self, operation: Operation, matches: Matches) -> Sending:
+    def _begin_sending(self, operation: Operation, matches: Matches) -> Sending:
         """Send what matches to where it is to go."""
 
     async def _perform(
         self, operation: Operation, model: Model, identifier: Identifier, details: Details
     ) -> Response:
+        # Matches are read twice, once to be counted and once to be sent: Number of Remaining
+        # Sub-operations stands in the first pending response (PS3.7 §9.1.4.1.5), and what is
+        # proposed to the destination depends on all forms there are. Keeping the instances of the
+        # first pass would cost memory for each.
         details["study_instance_uids"] = texts(identifier.keys, STUDY_INSTANCE_UID)
         relational = self._is_relational(operation, model, identifier)
         query = retrieve_query(identifier, model, relational=relational)
@@ -132,7 +136,7 @@ class RetrieveProvider(QueryRetrieveProvider):
         return matches
 
     async def _send(self, operation: Operation, matches: Matches, reporter: Reporter) -> None:
-        async with self._sending(operation, matches) as sending:
+        async with self._begin_sending(operation, matches) as sending:
             async for sent in sending:
                 uid = sent.instance.identity.sop_instance_uid
                 reporter.progress.record(uid, sent.status, sent.reason)

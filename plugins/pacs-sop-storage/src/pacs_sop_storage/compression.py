@@ -6,8 +6,9 @@ from collections.abc import AsyncIterable
 from anyio.lowlevel import checkpoint
 from attrs import evolve
 
-from pacs_core.api.conversion import Spool, begin_iteration, scanned_image
+from pacs_core.api.conversion import Spool, scanned_image
 from pacs_core.api.images import IMAGE_TAGS
+from pacs_core.api.streams import begin_iteration
 from pacs_core.contracts import (
     NO_IMAGE,
     Action,

@@ -9,7 +9,11 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def closing(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close an iterator on leaving, if it is one that can be closed."""
+    """Close an iterator on leaving, if it is one that can be closed.
+
+    A generator that nobody closes runs its ``finally`` when it is collected as garbage: perhaps
+    never, perhaps in another task, and with files and cursors open until then.
+    """
     iterator = aiter(items)
     try:
         yield iterator
@@ -30,10 +34,10 @@ async def begin_iteration(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterato
         except StopAsyncIteration:
             yield iterator
         else:
-            yield _continued(first, iterator)
+            yield _prepend(first, iterator)
 
 
-async def _continued(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
+async def _prepend(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
     yield first
     async for item in rest:
         yield item
