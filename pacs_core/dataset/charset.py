@@ -10,7 +10,7 @@ is read back is what was written, and says them in the standard's terms.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from pacs_core.dataset.dictionary import vr_of
@@ -251,7 +251,9 @@ def _texts(attributes: Attributes) -> Iterator[tuple[str, str]]:
             vr = vr_of(tag)
             vr = "LO" if vr == "UN" else vr
             for value in values if tag != SPECIFIC_CHARACTER_SET else ():
-                if not isinstance(value, str):
+                if isinstance(value, Mapping):
                     pending.append(value)
+                elif not isinstance(value, str):
+                    raise TypeError(f"{tag:08X} is {value!r}: values are text, numbers too")
                 elif vr in CHARACTER_SET_VRS:
                     yield vr, value

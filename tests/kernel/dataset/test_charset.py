@@ -250,3 +250,8 @@ def test_what_is_written_is_read_back(text, first, more, vr):
     terms = best_character_set({tag: (text,)}, (*first, *more))
     assert not terms or are_character_sets(terms)
     assert decode_text(encode_text(text, vr, terms), vr, terms) == text or text.isascii()
+
+
+def test_a_number_that_is_no_text_is_named():
+    with pytest.raises(TypeError, match="20000010 is 1: values are text, numbers too"):
+        best_character_set({0x2000_0010: (1,)})
