@@ -11,6 +11,7 @@ from pacs_core.dataset.charset import (
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
 from pacs_core.dataset.dictionary import load as load_dictionary
+from pacs_core.dataset.edit_scan import Changes, Span, check_changes
 from pacs_core.dataset.element_encoder import encode_elements
 from pacs_core.dataset.element_headers import element_header
 from pacs_core.dataset.element_reader import ElementReader, ReadLimits, read_elements
@@ -36,6 +37,7 @@ from pacs_core.dataset.model import (
 )
 from pacs_core.dataset.model_values import MalformedModel, ModelOptions
 from pacs_core.dataset.oddities import Oddities
+from pacs_core.dataset.original_attributes import Modification
 from pacs_core.dataset.part10 import (
     FileMeta,
     begins_with_file_meta,
@@ -55,6 +57,7 @@ from pacs_core.dataset.pydicom_datasets import (
 )
 from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
+from pacs_core.dataset.rewriting import DatasetEditor, change_attributes, plan_edit
 from pacs_core.dataset.scanner import HeaderScanner
 from pacs_core.dataset.syntax_names import (
     SHORT_NAMES,
@@ -86,8 +89,10 @@ __all__ = [
     "SPECIFIC_CHARACTER_SETS",
     "Attributes",
     "BulkData",
+    "Changes",
     "DataElement",
     "DatasetDecoder",
+    "DatasetEditor",
     "DatasetRecoder",
     "DatasetT",
     "DatasetTooLarge",
@@ -102,6 +107,7 @@ __all__ = [
     "MalformedDataset",
     "MalformedModel",
     "ModelOptions",
+    "Modification",
     "MutableAttributes",
     "NeedMoreData",
     "NotPart10",
@@ -109,6 +115,7 @@ __all__ = [
     "PixelDataElement",
     "ReadLimits",
     "ScannedFile",
+    "Span",
     "TransferSyntax",
     "UnencodableValue",
     "UnknownAttribute",
@@ -116,6 +123,8 @@ __all__ = [
     "are_character_sets",
     "begins_with_file_meta",
     "best_character_set",
+    "change_attributes",
+    "check_changes",
     "decode_dataset",
     "decode_file_meta",
     "decode_text",
@@ -137,6 +146,7 @@ __all__ = [
     "load_dictionary",
     "name_of",
     "parse_attributes",
+    "plan_edit",
     "read_elements",
     "read_file_meta",
     "scan_file",
