@@ -51,7 +51,8 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     app = build_app()
-    if not _is_builtin(arguments):
+    # Plugins are looked for only if the command is none of ours: importing them costs time.
+    if not any(" ".join(arguments[:words]) in _COMMANDS for words in (1, 2, 3)):
         from pacs_core.cli.contributed import add_contributed
 
         add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
@@ -84,7 +85,3 @@ def build_app() -> App:
         parent = groups.get(name.rpartition(" ")[0], app)
         parent.command(group_app)
     return app
-
-
-def _is_builtin(arguments: list[str]) -> bool:
-    return any(" ".join(arguments[:words]) in _COMMANDS for words in (1, 2, 3))

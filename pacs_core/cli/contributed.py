@@ -38,6 +38,8 @@ def add_contributed(
 
 
 def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliCommandDescriptor]]:
+    # Only the hook for commands is asked, with settings by default: no plugin may need a valid
+    # configuration to be listed in `pacs --help`.
     manager = PluginManager(_config(arguments).plugins)
     registry = Registry()
     kinds = [kind for kind in KINDS if kind.descriptor is CliCommandDescriptor]
@@ -54,6 +56,8 @@ def _config(arguments: list[str]) -> Config:
 
 
 def _config_option(arguments: list[str]) -> Path | None:
+    # Read by hand: cyclopts can parse the line only once it knows the commands, which the
+    # configuration decides on.
     for number, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == "--config":

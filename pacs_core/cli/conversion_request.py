@@ -8,7 +8,7 @@ from pacs_core.imaging import is_lossless, pixel_syntax
 
 
 @frozen
-class Wanted:
+class ConversionRequest:
     """What was asked for.
 
     Attributes

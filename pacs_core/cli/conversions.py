@@ -9,10 +9,10 @@ from attrs import frozen
 
 from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import task_group
-from pacs_core.cli.conversion_request import Wanted, describe_loss
+from pacs_core.cli.conversion_request import ConversionRequest, describe_loss
 from pacs_core.cli.errors import NOT_LOSSLESS
-from pacs_core.cli.file_counts import Tally
-from pacs_core.cli.files import DicomFile, Found, inspected, walk
+from pacs_core.cli.file_counts import FileCounts
+from pacs_core.cli.files import DicomFile, Found, inspect_all, walk
 from pacs_core.cli.progress import progress
 from pacs_core.config import check_ae_title
 from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError
@@ -41,50 +41,47 @@ class Conversions:
 
     Attributes
     ----------
-    wanted : Wanted
+    request : ConversionRequest
     source, target : Path
         A file and a file or folder, or two folders.
     planner : Planner
     transcoder : NodeTranscoder
-    tally : Tally
+    counts : FileCounts
     """
 
-    wanted: Wanted
+    request: ConversionRequest
     source: Path
     target: Path
     planner: Planner
     transcoder: NodeTranscoder
-    tally: Tally
+    counts: FileCounts
 
     def prepare(self, found: Found) -> Work | None:
         """Return what to do with a file; count what is done with already."""
-        file = self.tally.take_usable(found)
+        file = self.counts.take_usable(found)
         if file is None:
             return None
         target = self._target(file.path)
-        if not self.wanted.overwrite and target.exists():
-            self.tally.failed(file.path, f"{target} exists; replace it with --overwrite")
+        if not self.request.overwrite and target.exists():
+            self.counts.fail(file.path, f"{target} exists; replace it with --overwrite")
             return None
         plan = self.planner.conversion(
             file.transfer_syntax_uid,
-            self.wanted.transfer_syntax_uid,
-            self.wanted.options,
-            new_uid=self.wanted.new_uid,
-            verify=self.wanted.verify,
+            self.request.transfer_syntax_uid,
+            self.request.options,
+            new_uid=self.request.new_uid,
+            verify=self.request.verify,
         )
         if plan.action is Action.REFUSE:
-            to = short_name_of(self.wanted.transfer_syntax_uid)
-            self.tally.failed(file.path, f"cannot be converted to {to}: {plan.reason}")
+            to = short_name_of(self.request.transfer_syntax_uid)
+            self.counts.fail(file.path, f"cannot be converted to {to}: {plan.reason}")
             return None
-        if obstacle := self._loss(plan):
-            self.tally.failed(file.path, obstacle)
+        # Recompression of a JPEG restores it bit by bit: it loses nothing, whatever the syntax.
+        encodes = plan.action is Action.TRANSCODE and not plan.recompress
+        if encodes and not self.request.lossy and (obstacle := describe_loss(plan.target)):
+            self.counts.fail(file.path, obstacle)
             return None
         return Work(file, target, plan)
-
-    def _loss(self, plan: Plan) -> str:
-        """Return what has not been asked for; nothing if there is no such thing."""
-        encodes = plan.action is Action.TRANSCODE and not plan.recompress
-        return describe_loss(plan.target) if encodes and not self.wanted.lossy else ""
 
     def _target(self, path: Path) -> Path:
         if path != self.source:
@@ -97,15 +94,15 @@ class Conversions:
             work.target.parent.mkdir(parents=True, exist_ok=True)
             await convert_file(self.transcoder, self._conversion(work))
         except VerificationError as error:
-            self.tally.failed(work.file.path, str(error), NOT_LOSSLESS)
+            self.counts.fail(work.file.path, str(error), NOT_LOSSLESS)
         except TranscodingError as error:
-            self.tally.failed(work.file.path, str(error))
+            self.counts.fail(work.file.path, str(error))
         except OSError as error:
             reason = error.strerror or str(error)
-            self.tally.failed(work.file.path, f"{error.filename or work.target}: {reason}")
+            self.counts.fail(work.file.path, f"{error.filename or work.target}: {reason}")
         else:
             copied = work.plan.action is Action.PASS_THROUGH
-            self.tally.done("copied" if copied else "converted")
+            self.counts.add("copied" if copied else "converted")
 
     def _conversion(self, work: Work) -> FileConversion:
         file, plan = work.file, work.plan
@@ -118,7 +115,7 @@ class Conversions:
             _ae_title(file.meta.receiving_ae_title),
         )
         return FileConversion(
-            plan, file.path, file.offset, file.length, work.target, head, self.wanted.overwrite
+            plan, file.path, file.offset, file.length, work.target, head, self.request.overwrite
         )
 
 
@@ -135,7 +132,7 @@ async def convert_all(
     assembly: Assembly,
     source: Path,
     target: Path,
-    wanted: Wanted,
+    request: ConversionRequest,
     started: list[WorkerProcess],
     verbose: bool,
 ) -> int:
@@ -144,17 +141,17 @@ async def convert_all(
     async with open_transcoder(assembly, started) as transcoder:
         at_once = transcoder.workers.limits.processes + 1
         with progress("converting", len(files)) as advance:
-            planner, tally = Planner(assembly.codecs()), Tally(advance, verbose)
-            conversions = Conversions(wanted, source, target, planner, transcoder, tally)
+            planner, counts = Planner(assembly.codecs()), FileCounts(advance, verbose)
+            conversions = Conversions(request, source, target, planner, transcoder, counts)
             send, receive = anyio.create_memory_object_stream[Work](at_once)
             async with task_group() as tasks, send:
                 for _ in range(min(at_once, len(files))):
                     tasks.start_soon(_work, conversions, receive.clone())
                 receive.close()
-                async for found in inspected(files):
+                async for found in inspect_all(files):
                     if work := conversions.prepare(found):
                         await send.send(work)
-    return tally.summarize("converted")
+    return counts.summarize("converted")
 
 
 async def _work(conversions: Conversions, works: ObjectReceiveStream[Work]) -> None:

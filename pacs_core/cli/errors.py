@@ -55,7 +55,10 @@ def report(error: BaseException) -> int:
     # Tasks that fail together often fail for the same reason.
     leaves = {str(leaf): leaf for leaf in _leaves(error)}.values()
     if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):
-        return _silence_output()
+        # Python flushes standard output at exit, which would fail once more, and loudly.
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        return BROKEN_PIPE
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
     return max(map(_report_one, leaves))
@@ -103,10 +106,3 @@ def _report_one(error: BaseException) -> int:
         "run it again with --log-level debug for a traceback"
     )
     return FAILURE
-
-
-def _silence_output() -> int:
-    """Let nothing more be written to a pipe that nobody reads, not even at exit."""
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
-    return BROKEN_PIPE

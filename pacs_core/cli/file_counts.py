@@ -12,7 +12,7 @@ from pacs_core.cli.progress import Advance
 
 
 @define
-class Tally:
+class FileCounts:
     """Counts outcomes of files and moves the progress bar.
 
     Attributes
@@ -31,20 +31,20 @@ class Tally:
     outcomes: Counter[str] = field(factory=Counter)
     exit_code: int = 0
 
-    def done(self, outcome: str) -> None:
+    def add(self, outcome: str) -> None:
         """Count a file."""
         self.outcomes[outcome] += 1
         self.advance(1)
 
-    def failed(self, path: Path, reason: str, exit_code: int = FAILURE) -> None:
+    def fail(self, path: Path, reason: str, exit_code: int = FAILURE) -> None:
         """Count a file and say why it failed."""
-        self.done("failed")
+        self.add("failed")
         self.exit_code = max(self.exit_code, exit_code)
         complain(f"{path}: {reason}")
 
-    def warned(self, path: Path, outcome: str, warning: str) -> None:
+    def warn(self, path: Path, outcome: str, warning: str) -> None:
         """Count a file that came through, and say what the peer had to remark."""
-        self.done(outcome)
+        self.add(outcome)
         complain(f"{path}: {outcome}, with a warning: {warning}")
 
     def take_usable(self, found: Found) -> DicomFile | None:
@@ -52,9 +52,9 @@ class Tally:
         if isinstance(found, DicomFile):
             return found
         if isinstance(found, Unusable):
-            self.failed(found.path, found.reason)
+            self.fail(found.path, found.reason)
         elif isinstance(found, Skipped):
-            self.done("skipped")
+            self.add("skipped")
             name_skipped(found, self.verbose)
         return None
 

@@ -151,7 +151,10 @@ def inspect(path: Path, named: bool) -> Found:
         if reason := _irregular(path):
             return Unusable(path, reason) if named else Skipped(path, reason)
     except OSError as error:
-        return _unreadable(path, error, named)
+        reason = error.strerror or str(error)
+        if named or not path.is_symlink():
+            return Unusable(path, reason)
+        return Skipped(path, f"a link that leads nowhere: {reason}", is_odd=True)
     try:
         return _inspect(path)
     except OSError as error:
@@ -160,6 +163,7 @@ def inspect(path: Path, named: bool) -> Found:
         reason = f"not a DICOM file: {error}"
         return Unusable(path, reason) if named else Skipped(path, reason)
     except (MalformedDataset, ValueError) as error:
+        # What begins as a DICOM file is one that is damaged, and not to be passed over.
         if named or _is_part10(path):
             return Unusable(path, str(error))
         return Skipped(path, f"not a DICOM file: {error}")
@@ -171,13 +175,6 @@ def _irregular(path: Path) -> str:
     if S_ISREG(mode) or (S_ISDIR(mode) and not path.is_symlink()):
         return ""
     return "a link to a folder, which is not followed" if S_ISDIR(mode) else "no regular file"
-
-
-def _unreadable(path: Path, error: OSError, named: bool) -> Found:
-    reason = error.strerror or str(error)
-    if named or not path.is_symlink():
-        return Unusable(path, reason)
-    return Skipped(path, f"a link that leads nowhere: {reason}", is_odd=True)
 
 
 def _inspect(path: Path) -> Found:
@@ -205,13 +202,14 @@ def _is_part10(path: Path) -> bool:
     return False
 
 
-async def inspected(paths: Iterable[tuple[Path, bool]]) -> AsyncIterator[Found]:
+async def inspect_all(paths: Iterable[tuple[Path, bool]]) -> AsyncIterator[Found]:
     """Iterate over what files are, read in a thread some at a time."""
     pending = iter(paths)
-    while batch := await anyio.to_thread.run_sync(_next_batch, pending):
+
+    # The hop to a thread is paid once for many files.
+    def inspect_some() -> list[Found]:
+        return [inspect(path, named) for path, named in islice(pending, _SCANNED_AT_ONCE)]
+
+    while batch := await anyio.to_thread.run_sync(inspect_some):
         for found in batch:
             yield found
-
-
-def _next_batch(pending: Iterator[tuple[Path, bool]]) -> list[Found]:
-    return [inspect(path, named) for path, named in islice(pending, _SCANNED_AT_ONCE)]

@@ -19,7 +19,7 @@ _UNSHOWN = frozenset({0x0008_0005, 0x0008_0052, 0x0008_0054})
 """Character set, level and Retrieve AE Title: in every match, and not of it."""
 
 
-class Writer(ABC):
+class MatchWriter(ABC):
     """Writes matches to standard output.
 
     Parameters
@@ -45,7 +45,7 @@ class Writer(ABC):
         return [_text(match.get(tag, ())) for tag in self.columns]
 
 
-class TableWriter(Writer):
+class TableWriter(MatchWriter):
     """Columns that are as wide as their values."""
 
     def __init__(self, columns: Sequence[int]) -> None:
@@ -54,7 +54,7 @@ class TableWriter(Writer):
 
     def write(self, match: Attributes) -> None:
         """Keep a match: the widths depend on all."""
-        self._rows.append([_shortened(escape(cell)) for cell in self.cells(match)])
+        self._rows.append([_shorten(escape(cell)) for cell in self.cells(match)])
 
     def close(self) -> None:
         """Print the table, unless it is empty."""
@@ -62,7 +62,7 @@ class TableWriter(Writer):
             print_table(self.keywords, self._rows)
 
 
-class CsvWriter(Writer):
+class CsvWriter(MatchWriter):
     """RFC 4180, several values separated by backslashes as in DICOM."""
 
     def __init__(self, columns: Sequence[int]) -> None:
@@ -87,7 +87,7 @@ class CsvWriter(Writer):
             self._has_header = True
 
 
-class JsonWriter(Writer):
+class JsonWriter(MatchWriter):
     """An array of objects; see :func:`pacs_core.cli.commands.find.find`."""
 
     _separator = "[\n"
@@ -95,7 +95,7 @@ class JsonWriter(Writer):
     def write(self, match: Attributes) -> None:
         """Write an object."""
         shown = {tag: values for tag, values in match.items() if tag not in _UNSHOWN}
-        print(self._separator + _dumped(_plain(shown)), end="")
+        print(self._separator + _dump(_plain(shown)), end="")
         self._separator = ",\n"
 
     def close(self) -> None:
@@ -103,7 +103,11 @@ class JsonWriter(Writer):
         print("[]" if self._separator == "[\n" else "\n]")
 
 
-WRITERS: dict[Format, type[Writer]] = {"table": TableWriter, "json": JsonWriter, "csv": CsvWriter}
+WRITERS: dict[Format, type[MatchWriter]] = {
+    "table": TableWriter,
+    "json": JsonWriter,
+    "csv": CsvWriter,
+}
 
 
 def _plain(attributes: Attributes) -> dict[str, object]:
@@ -118,7 +122,7 @@ def _json(values: tuple[Value, ...]) -> object:
     return [value if isinstance(value, str) else _plain(value) for value in values]
 
 
-def _dumped(value: object) -> str:
+def _dump(value: object) -> str:
     """Return JSON in one line, in which also those controls are escaped that JSON allows."""
     text = json.dumps(value, ensure_ascii=False)
     if text.isprintable():
@@ -128,9 +132,9 @@ def _dumped(value: object) -> str:
 
 def _text(values: tuple[Value, ...]) -> str:
     if any(not isinstance(value, str) for value in values):
-        return _dumped(_json(values))
+        return _dump(_json(values))
     return "\\".join(value for value in values if isinstance(value, str))
 
 
-def _shortened(cell: str) -> str:
+def _shorten(cell: str) -> str:
     return cell if len(cell) <= _WIDEST else f"{cell[: _WIDEST - 1]}…"

@@ -30,7 +30,7 @@ _LONGEST_LIST = 500
 
 
 @frozen
-class Part:
+class RetrievalPart:
     """A study, series or instance, and the SOP classes in it.
 
     Attributes
@@ -73,7 +73,7 @@ async def plan_retrievals(
     Where the peer does not say, or it would take too long to find out, there is one retrieval that
     proposes as much as it can.
     """
-    parts: list[Part] = []
+    parts: list[RetrievalPart] = []
     is_complete = False
     try:
         async with session.associate([Proposal(model.find)]) as association:
@@ -89,14 +89,14 @@ async def plan_retrievals(
 
 
 def _retrieval(
-    parts: Iterable[Part], identifiers: tuple[Attributes, ...], *, is_complete: bool = True
+    parts: Iterable[RetrievalPart], identifiers: tuple[Attributes, ...], *, is_complete: bool = True
 ) -> Retrieval:
     classes = tuple(sorted(set().union(*(part.sop_classes for part in parts)))) or COMMON
     return Retrieval(classes, identifiers, is_complete and fit_one_association(classes))
 
 
-def _groups(parts: Iterable[Part]) -> list[list[Part]]:
-    groups: list[tuple[set[str], list[Part]]] = []
+def _groups(parts: Iterable[RetrievalPart]) -> list[list[RetrievalPart]]:
+    groups: list[tuple[set[str], list[RetrievalPart]]] = []
     for part in sorted(parts, key=lambda part: sorted(part.sop_classes)):
         for classes, members in groups:
             if fit_one_association(classes | part.sop_classes):
@@ -108,9 +108,9 @@ def _groups(parts: Iterable[Part]) -> list[list[Part]]:
     return [members for _, members in groups]
 
 
-def _identifiers(parts: Iterable[Part]) -> Iterator[Attributes]:
+def _identifiers(parts: Iterable[RetrievalPart]) -> Iterator[Attributes]:
     """Return identifiers for parts, several of one level and parent together (C.4.3.1.3.1)."""
-    together: dict[tuple[Level, tuple[tuple[int, object], ...]], list[Part]] = {}
+    together: dict[tuple[Level, tuple[tuple[int, object], ...]], list[RetrievalPart]] = {}
     for part in parts:
         above = tuple(sorted((t, v) for t, v in part.keys.items() if t != UNIQUE_KEYS[part.level]))
         together.setdefault((part.level, above), []).append(part)
@@ -131,38 +131,37 @@ class _Query:
     is_complete: bool = True
     _queries: int = 0
 
-    async def parts(self, level: Level, keys: Attributes) -> list[Part]:
+    async def parts(self, level: Level, keys: Attributes) -> list[RetrievalPart]:
         unique = UNIQUE_KEYS[level]
         named: list[Attributes] = [{**keys, unique: (uid,)} for uid in texts(keys, unique)]
         if level == "image":
-            return await self._images(named)
+            images = await self._entities("image", named, SOP_CLASS)
+            return self._note_completeness(
+                [_make_part("image", [image], SOP_CLASS) for image in images]
+            )
         if level == "series":
             return await self._series(named)
         found = []
         for study in await self._entities("study", named, SOP_CLASSES_IN_STUDY):
-            part = _part("study", [study], SOP_CLASSES_IN_STUDY)
+            part = _make_part("study", [study], SOP_CLASSES_IN_STUDY)
             if part.sop_classes and fit_one_association(part.sop_classes):
                 found.append(part)
             else:
                 found += await self._series(await self._entities("series", [part.keys]))
         return found
 
-    async def _series(self, series: Iterable[Attributes]) -> list[Part]:
+    async def _series(self, series: Iterable[Attributes]) -> list[RetrievalPart]:
         found = []
         for each in series:
             images = await self._entities("image", [each], SOP_CLASS)
-            part = _part("series", images or [each], SOP_CLASS)
+            part = _make_part("series", images or [each], SOP_CLASS)
             if fit_one_association(part.sop_classes):
                 found.append(part)
             else:
-                found += [_part("image", [image], SOP_CLASS) for image in images]
-        return self._checked(found)
+                found += [_make_part("image", [image], SOP_CLASS) for image in images]
+        return self._note_completeness(found)
 
-    async def _images(self, named: Sequence[Attributes]) -> list[Part]:
-        images = await self._entities("image", named, SOP_CLASS)
-        return self._checked([_part("image", [image], SOP_CLASS) for image in images])
-
-    def _checked(self, parts: list[Part]) -> list[Part]:
+    def _note_completeness(self, parts: list[RetrievalPart]) -> list[RetrievalPart]:
         self.is_complete &= all(part.sop_classes for part in parts)
         return parts
 
@@ -176,6 +175,7 @@ class _Query:
                 self.is_complete = False
                 break
             self._queries += 1
+            # All keys above are given: a peer need not answer relational queries (C.4.1.2.2).
             keys = {tag: parent[tag] for tag in UNIQUE_KEYS.values() if tag in parent}
             wanted = dict.fromkeys((UNIQUE_KEYS[level], *returned), ())
             matches = self._matches(at_level(level, {**wanted, **keys}))
@@ -192,10 +192,10 @@ class _Query:
                     yield match
 
 
-def _part(level: Level, entities: Sequence[Attributes], classes: int) -> Part:
+def _make_part(level: Level, entities: Sequence[Attributes], classes: int) -> RetrievalPart:
     """Return what entities are together: a study or an image itself, or the series of images."""
     levels = list(UNIQUE_KEYS)
     tags = [UNIQUE_KEYS[each] for each in levels[levels.index(level) :]]
     keys = {tag: entities[0][tag] for tag in tags if tag in entities[0]}
     uids = {uid for entity in entities for uid in texts(entity, classes)}
-    return Part(level, keys, frozenset(filter(is_valid_uid, uids)))
+    return RetrievalPart(level, keys, frozenset(filter(is_valid_uid, uids)))

@@ -21,17 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in _VERSION_FLAGS:
-        return _print_version()
+        # Imported here, and before cyclopts is: the version is asked for by scripts, and at once.
+        from importlib.metadata import version
+
+        print(f"pacs {version('pacs-core')}")
+        return 0
     from pacs_core.cli.application import run
 
     return run(list(arguments))
-
-
-def _print_version() -> int:
-    from importlib.metadata import version
-
-    print(f"pacs {version('pacs-core')}")
-    return 0
 
 
 if __name__ == "__main__":

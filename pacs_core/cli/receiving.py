@@ -29,7 +29,7 @@ _BUFFER = 1024 * 1024
 
 
 @define
-class Receiving:
+class InstanceReceiver:
     """Takes instances into a folder.
 
     Attributes
@@ -121,7 +121,7 @@ class _Draft:
         output.mkdir(parents=True, exist_ok=True)
         self._name = f".incoming-{token_hex(8)}.part"
         with ExitStack() as stack:
-            self._output = _opened(stack, output)
+            self._output = _open_folder(stack, output)
             self._file = FileIO(self._name, "xb", opener=self._create)
             self._stack = stack.pop_all()
 
@@ -138,7 +138,7 @@ class _Draft:
         with ExitStack() as stack:
             below = self._output
             for folder in folders:
-                below = _folder_in(stack, below, folder)
+                below = _open_subfolder(stack, below, folder)
             os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
 
     def discard(self) -> None:
@@ -148,15 +148,17 @@ class _Draft:
             os.unlink(self._name, dir_fd=self._output)
 
 
-def _folder_in(stack: ExitStack, parent: int, name: str) -> int:
+def _open_subfolder(stack: ExitStack, parent: int, name: str) -> int:
     with suppress(FileExistsError):
         os.mkdir(name, dir_fd=parent)
     if S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
         raise OSError(errno.ELOOP, f"{name} in the output folder is a link, which is not followed")
-    return _opened(stack, name, os.O_NOFOLLOW, parent)
+    return _open_folder(stack, name, os.O_NOFOLLOW, parent)
 
 
-def _opened(stack: ExitStack, path: Path | str, flags: int = 0, parent: int | None = None) -> int:
+def _open_folder(
+    stack: ExitStack, path: Path | str, flags: int = 0, parent: int | None = None
+) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=parent)
     stack.callback(os.close, descriptor)
     return descriptor

@@ -6,7 +6,7 @@ from pacs_core.cli.errors import FAILURE, NOTHING, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, Level, deepest_level, parse_keys
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.progress import Advance
-from pacs_core.cli.session import Session, meaning
+from pacs_core.cli.session import Session, describe_response
 from pacs_core.dataset import Attributes, keyword_of
 from pacs_core.dimse import Command, Status, StatusCategory, category
 
@@ -51,7 +51,7 @@ class SubOperations:
 
     def note(self, response: Command) -> None:
         """Take a response, pending or final."""
-        done = _completed(response) + (response.number_of_failed_suboperations or 0)
+        done = _count_completed(response) + (response.number_of_failed_suboperations or 0)
         if done > self._done:
             self.advance(done - self._done)
             self._done = done
@@ -81,13 +81,13 @@ class SubOperations:
         """
         failed = sum(final.number_of_failed_suboperations or 0 for final in self.finals)
         if completed is None:
-            completed = sum(map(_completed, self.finals))
+            completed = sum(map(_count_completed, self.finals))
         if not failed and not completed:
             for final in self.finals:
                 session.check(final, "the retrieval", hint)
         say(f"{completed} {done}, {failed} failed")
         odd = [final for final in self.finals if final.status != Status.SUCCESS]
-        for text in dict.fromkeys(map(meaning, odd)):
+        for text in dict.fromkeys(map(describe_response, odd)):
             complain(f"{session.peer}: {text}")
         is_failure = any(category(each.status or 0) is StatusCategory.FAILURE for each in odd)
         if failed or is_failure or not self.finals:
@@ -98,6 +98,6 @@ class SubOperations:
         return NOTHING
 
 
-def _completed(response: Command) -> int:
+def _count_completed(response: Command) -> int:
     completed = response.number_of_completed_suboperations or 0
     return completed + (response.number_of_warning_suboperations or 0)

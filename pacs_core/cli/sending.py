@@ -9,10 +9,10 @@ from attrs import define, field
 
 from pacs_core.association import Association, AssociationError, AssociationOptions
 from pacs_core.association.sender import DatasetSource
-from pacs_core.cli.file_counts import Tally
+from pacs_core.cli.file_counts import FileCounts
 from pacs_core.cli.files import DicomFile
-from pacs_core.cli.session import Session, meaning
-from pacs_core.cli.store_batches import Shipment
+from pacs_core.cli.session import Session, describe_response
+from pacs_core.cli.store_batches import StoreBatch
 from pacs_core.concurrency import begin_iteration
 from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, TranscodingError
 from pacs_core.dimse import Command, StatusCategory, category
@@ -34,13 +34,13 @@ class _Attempt:
 
 
 @define
-class Sending:
-    """Delivers shipments to a peer.
+class FileDelivery:
+    """Delivers batches of files to a peer.
 
     Attributes
     ----------
     session : Session
-    tally : Tally
+    counts : FileCounts
     window : int
         Stores outstanding on one association, if the peer agrees (PS3.7 D.3.3.3).
     transcoder : Transcoder
@@ -48,35 +48,35 @@ class Sending:
     """
 
     session: Session
-    tally: Tally
+    counts: FileCounts
     window: int
     transcoder: Transcoder
     _was_connected: bool = False
 
-    async def deliver(self, shipment: Shipment) -> None:
-        """Send the files of a shipment on one association; on others if it drops.
+    async def deliver(self, batch: StoreBatch) -> None:
+        """Send the files of a batch on one association; on others if it drops.
 
         Raises
         ------
         AssociationError
             No association could be made at all.
         """
-        queue = deque(_Attempt(file) for file in shipment.files)
+        queue = deque(_Attempt(file) for file in batch.files)
         window, fruitless = self.window, 0
         while queue:
-            run = _Run(self, queue)
-            reason = await self._associate(shipment, run, window)
+            run = _AssociationRun(self, queue)
+            reason = await self._associate(batch, run, window)
             fruitless = 0 if run.answered else fruitless + 1
             if fruitless == _FRUITLESS:
                 self._give_up(queue, reason)
             # One at a time from now on shows which file it is that the peer cannot stand.
             window = 1
 
-    async def _associate(self, shipment: Shipment, run: "_Run", window: int) -> str:
+    async def _associate(self, batch: StoreBatch, run: "_AssociationRun", window: int) -> str:
         operations = AsynchronousOperations(window, 1) if window > 1 else None
         try:
             async with self.session.associate(
-                shipment.proposals, AssociationOptions(operations=operations)
+                batch.proposals, AssociationOptions(operations=operations)
             ) as association:
                 self._was_connected = True
                 await run.send_all(association, window)
@@ -89,19 +89,19 @@ class Sending:
 
     def _give_up(self, queue: deque[_Attempt], reason: str) -> None:
         while queue:
-            self.tally.failed(queue.popleft().file.path, reason)
+            self.counts.fail(queue.popleft().file.path, reason)
 
 
 @define
-class _Run:
+class _AssociationRun:
     """One association's share of the work."""
 
-    sending: Sending
+    delivery: FileDelivery
     queue: deque[_Attempt]
     dropped: list[_Attempt] = field(factory=list)
     answered: int = 0
     reason: str = ""
-    _ways: dict[tuple[str, str], tuple[Plan, Mapping[str, int]]] = field(factory=dict)
+    _plans: dict[tuple[str, str], tuple[Plan, Mapping[str, int]]] = field(factory=dict)
 
     async def send_all(self, association: Association, window: int) -> None:
         """Send as many at once as the window has room for, with the next one at hand."""
@@ -120,27 +120,32 @@ class _Run:
                 self.reason = self.reason or str(error)
                 self.dropped.append(attempt)
             except OSError as error:
-                self.tally.failed(attempt.file.path, error.strerror or str(error))
+                self.counts.fail(attempt.file.path, error.strerror or str(error))
             except TranscodingError as error:
-                self.tally.failed(attempt.file.path, str(error))
+                self.counts.fail(attempt.file.path, str(error))
 
     @property
-    def tally(self) -> Tally:
-        return self.sending.tally
+    def counts(self) -> FileCounts:
+        return self.delivery.counts
 
     async def _send(
         self, association: Association, attempt: _Attempt, slots: anyio.Semaphore
     ) -> None:
         file = attempt.file
-        plan, contexts = self._way(association, file)
+        plan, contexts = self._plan_and_contexts(association, file)
         if plan.encoder:
-            plan = self._planned(file, contexts, await file.image())
+            plan = self._make_plan(file, contexts, await file.image())
         if plan.action is Action.REFUSE:
             self.answered += 1
-            self.tally.failed(file.path, _unacceptable(plan, contexts, file))
+            reason = f"{plan.reason}; it was not sent"
+            if not contexts:
+                reason = f"the peer does not accept SOP class {file.sop_class_uid}"
+            self.counts.fail(file.path, reason)
             return
+        # The dataset is read or converted before a slot is taken, so that the window is never
+        # empty while a file is on its way from the disk.
         async with self._dataset(plan, file) as dataset, slots:
-            if self.reason:
+            if self.reason:  # the association dropped meanwhile: this file was not begun
                 self.queue.appendleft(attempt)
                 return
             response = await association.c_store(
@@ -150,7 +155,7 @@ class _Run:
                 context_id=contexts[plan.target],
             )
         self.answered += 1
-        self._note(file, response)
+        self._count_response(file, response)
 
     @asynccontextmanager
     async def _dataset(self, plan: Plan, file: DicomFile) -> AsyncIterator[DatasetSource]:
@@ -158,32 +163,34 @@ class _Run:
             yield await file.dataset()
             return
         async with begin_iteration(
-            self.sending.transcoder.transcode(plan, file.chunks())
+            self.delivery.transcoder.transcode(plan, file.chunks())
         ) as converted:
             yield converted
 
-    def _way(self, association: Association, file: DicomFile) -> tuple[Plan, Mapping[str, int]]:
+    def _plan_and_contexts(
+        self, association: Association, file: DicomFile
+    ) -> tuple[Plan, Mapping[str, int]]:
         """Return how a file goes out, and in which contexts it could: once for all of its form."""
         form = file.sop_class_uid, file.transfer_syntax_uid
-        if form not in self._ways:
+        if form not in self._plans:
             contexts = accepted_contexts(association, file)
-            self._ways[form] = self._planned(file, contexts), contexts
-        return self._ways[form]
+            self._plans[form] = self._make_plan(file, contexts), contexts
+        return self._plans[form]
 
-    def _planned(
+    def _make_plan(
         self, file: DicomFile, contexts: Mapping[str, int], image: FrameFormat | None = None
     ) -> Plan:
-        transcoder, peer = self.sending.transcoder, self.sending.session.peer
+        transcoder, peer = self.delivery.transcoder, self.delivery.session.peer
         return transcoder.plan(file.transfer_syntax_uid, contexts, peer, image)
 
-    def _note(self, file: DicomFile, response: Command) -> None:
+    def _count_response(self, file: DicomFile, response: Command) -> None:
         kind = category(response.status or 0)
         if kind is StatusCategory.SUCCESS:
-            self.tally.done("stored")
+            self.counts.add("stored")
         elif kind is StatusCategory.WARNING:
-            self.tally.warned(file.path, "stored", meaning(response))
+            self.counts.warn(file.path, "stored", describe_response(response))
         else:
-            self.tally.failed(file.path, meaning(response))
+            self.counts.fail(file.path, describe_response(response))
 
     def put_back(self) -> None:
         """Queue again what was on its way, and give up on what was so too often."""
@@ -191,7 +198,7 @@ class _Run:
             if attempt.tries < _TRIES:
                 self.queue.appendleft(attempt)
             else:
-                self.tally.failed(attempt.file.path, self.reason)
+                self.counts.fail(attempt.file.path, self.reason)
 
 
 def accepted_contexts(association: Association, file: DicomFile) -> Mapping[str, int]:
@@ -201,9 +208,3 @@ def accepted_contexts(association: Association, file: DicomFile) -> Mapping[str,
         for context in association.contexts.values()
         if context.scu and context.abstract_syntax == file.sop_class_uid
     }
-
-
-def _unacceptable(plan: Plan, contexts: Mapping[str, int], file: DicomFile) -> str:
-    if not contexts:
-        return f"the peer does not accept SOP class {file.sop_class_uid}"
-    return f"{plan.reason}; it was not sent"

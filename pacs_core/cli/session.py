@@ -48,7 +48,7 @@ class Session:
         """Raise :class:`CommandError`, with a hint, if a response says that `what` failed."""
         if category(response.status or 0) is StatusCategory.FAILURE:
             more = f"; {hint}" if hint else ""
-            raise CommandError(f"{self.peer}: {what} failed: {meaning(response)}{more}")
+            raise CommandError(f"{self.peer}: {what} failed: {describe_response(response)}{more}")
 
     def failure(self, error: AssociationError) -> CommandError:
         """Return the error to show for a failure of an association."""
@@ -57,7 +57,7 @@ class Session:
         return CommandError(f"{self.peer}: {error}")
 
 
-def meaning(response: Command) -> str:
+def describe_response(response: Command) -> str:
     """Return what the status of a response means, with the peer's comment."""
     comment = f" ({response.error_comment})" if response.error_comment else ""
     return describe(response.status or 0) + comment

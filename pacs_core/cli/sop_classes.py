@@ -60,10 +60,10 @@ _ROOM = MAX_CONTEXTS - 1
 
 def fit_one_association(sop_classes: Collection[str]) -> bool:
     """Return whether each transfer syntax that instances may have gets a context of its own."""
-    return sum(map(_needed, sop_classes)) <= _ROOM
+    return sum(map(_contexts_needed, sop_classes)) <= _ROOM
 
 
-def _needed(sop_class: str) -> int:
+def _contexts_needed(sop_class: str) -> int:
     return len(_NATIVE) + 1 if sop_class.startswith(_WITHOUT_IMAGE) else len(_SYNTAXES)
 
 
@@ -76,7 +76,7 @@ def storage_proposals(sop_classes: Collection[str]) -> Iterator[Proposal]:
     chosen = list(dict.fromkeys(sop_classes))[:_ROOM]
     have_room = fit_one_association(chosen)
     for number, sop_class in enumerate(chosen):
-        share = _needed(sop_class) if have_room else (_ROOM + number) // len(chosen)
+        share = _contexts_needed(sop_class) if have_room else (_ROOM + number) // len(chosen)
         for syntax in _SYNTAXES[: share - 1]:
             yield Proposal(sop_class, (syntax,), scu=False, scp=True)
         if rest := _SYNTAXES[share - 1 :]:

@@ -14,19 +14,21 @@ _DEFAULTS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 @frozen
-class Shipment:
+class StoreBatch:
     """Files that fit into one association, and the contexts that they need."""
 
     proposals: Sequence[Proposal]
     files: Sequence[DicomFile]
 
-    def split(self, parts: int) -> Iterator["Shipment"]:
+    def split(self, parts: int) -> Iterator["StoreBatch"]:
         """Deal the files out to so many associations, or fewer if there are few files."""
         for number in range(min(parts, len(self.files))):
-            yield Shipment(self.proposals, self.files[number::parts])
+            yield StoreBatch(self.proposals, self.files[number::parts])
 
 
-def shipments(files: Iterable[DicomFile], transcoder: Transcoder, peer: Peer) -> Iterator[Shipment]:
+def store_batches(
+    files: Iterable[DicomFile], transcoder: Transcoder, peer: Peer
+) -> Iterator[StoreBatch]:
     """Group files, those of a SOP class together, into as few associations as possible."""
     by_class: dict[str, list[DicomFile]] = {}
     for file in files:
@@ -37,12 +39,12 @@ def shipments(files: Iterable[DicomFile], transcoder: Transcoder, peer: Peer) ->
         stored = sorted({file.transfer_syntax_uid for file in members})
         needed = _proposals(sop_class, [transcoder.proposals(uid, peer) for uid in stored])
         if len(proposals) + len(needed) > MAX_CONTEXTS:
-            yield Shipment(proposals, together)
+            yield StoreBatch(proposals, together)
             proposals, together = [], []
         proposals += needed
         together += members
     if together:
-        yield Shipment(proposals, together)
+        yield StoreBatch(proposals, together)
 
 
 def _proposals(sop_class: str, worthwhile: Iterable[tuple[str, ...]]) -> list[Proposal]:

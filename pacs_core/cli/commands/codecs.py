@@ -46,21 +46,19 @@ class _Row:
 
     def cells(self) -> list[str]:
         facts, (fewest, most) = self.facts(), self.codec.bits
+        encodes = _use(facts["encodes"], facts["encoder"])
+        if self.origins and not facts["encodes"]:
+            encodes = f"from {' or '.join(map(short_name_of, self.origins))}"
         return [
             short_name_of(self.syntax),
             self.codec.name,
             _use(facts["decodes"], facts["decoder"]),
-            self._encodes(facts),
+            encodes,
             f"{fewest}-{most}" if most > fewest else str(most),
             self.codec.library,
             self.codec.version,
             self.codec.licence,
         ]
-
-    def _encodes(self, facts: dict[str, object]) -> str:
-        if self.origins and not facts["encodes"]:
-            return f"from {' or '.join(map(short_name_of, self.origins))}"
-        return _use(facts["encodes"], facts["encoder"])
 
 
 _Rows = dict[str, list[_Row]]
@@ -95,7 +93,7 @@ def codecs(
         uid: [_Row(uid, codec, table) for codec in installed if uid in codec.transfer_syntaxes]
         for uid in _syntaxes(installed)
     }
-    missing = {uid: _missing(uid, able, there) for uid, able in rows.items()}
+    missing = {uid: _list_missing(uid, able, there) for uid, able in rows.items()}
     (_print_json if as_json else _print_table)(rows, missing)
     return 0
 
@@ -137,7 +135,7 @@ def _print_table(rows: _Rows, missing: _Missing) -> None:
             print(f"{short_name_of(uid)}: pip install {' or '.join(names)}")
 
 
-def _missing(uid: str, able: list[_Row], there: set[str]) -> tuple[str, ...]:
+def _list_missing(uid: str, able: list[_Row], there: set[str]) -> tuple[str, ...]:
     """Return what to install for a transfer syntax that cannot be decoded, or not be encoded."""
     decodes = any(uid in row.codec.decodes for row in able)
     encodes = any(uid in row.codec.encodes or row.origins for row in able)

@@ -160,11 +160,11 @@ async def list_conflicts(opened: OpenArchive, *, accepted: bool = False) -> int:
             is_known = conflict in known
             found += not is_known
             if accepted or not is_known:
-                say(f"{_shortened(conflict)}{'  (accepted)' if is_known else ''}")
+                say(f"{_shorten(conflict)}{'  (accepted)' if is_known else ''}")
     return found
 
 
-def _shortened(conflict: Conflict) -> str:
+def _shorten(conflict: Conflict) -> str:
     more = len(conflict.values) - _NAMED
     if more <= 0:
         return str(conflict)
@@ -194,7 +194,7 @@ async def _accept(opened: OpenArchive, wanted: list[Conflict]) -> None:
 
 
 async def _show(index: Index, conflict: Conflict) -> None:
-    say(_shortened(conflict))
+    say(_shorten(conflict))
     level, key = _SIDES[conflict.kind]
     columns = [*_COLUMNS, _NUMBERS.get(level, "InstanceNumber")]
     if conflict.attribute and conflict.attribute not in columns:

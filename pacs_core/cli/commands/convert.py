@@ -6,7 +6,7 @@ from typing import Annotated
 from attrs import frozen
 from cyclopts import Parameter
 
-from pacs_core.cli.conversion_request import Wanted, describe_loss
+from pacs_core.cli.conversion_request import ConversionRequest, describe_loss
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.options import ConfigOption, LogLevelOption, VerboseOption
 from pacs_core.cli.running import run_async
@@ -77,7 +77,7 @@ def convert(
         Decode again what was encoded without loss, by another library where there is one, and
         compare all samples. A file that is not the same is not written; the exit code is then 5.
     """
-    wanted = _wanted(transfer_syntax, lossy, overwrite, verify)
+    request = _conversion_request(transfer_syntax, lossy, overwrite, verify)
     with started_early(_EARLY if source.is_dir() else 1) as started:
         # All that these need takes so long to import that the codec processes start meanwhile.
         from pacs_core.cli.assembling import load_assembly
@@ -86,12 +86,17 @@ def convert(
 
         configure_logging(log_level or "warning")
         assembly = load_assembly(config)
-        if not (wanted.lossy or assembly.codecs().recompressible(wanted.transfer_syntax_uid)):
-            _check_lossless(wanted.transfer_syntax_uid)
-        return run_async(convert_all, assembly, source, target, wanted, started, verbose)
+        if not (request.lossy or assembly.codecs().recompressible(request.transfer_syntax_uid)):
+            # Refused before the first file, not once for each of them.
+            obstacle = describe_loss(request.transfer_syntax_uid)
+            if obstacle:
+                raise UsageError(obstacle)
+        return run_async(convert_all, assembly, source, target, request, started, verbose)
 
 
-def _wanted(name: str, lossy: LossyOptions, overwrite: bool, verify: bool) -> Wanted:
+def _conversion_request(
+    name: str, lossy: LossyOptions, overwrite: bool, verify: bool
+) -> ConversionRequest:
     try:
         uid = transfer_syntax_uid(name)
     except ValueError as error:
@@ -106,9 +111,4 @@ def _wanted(name: str, lossy: LossyOptions, overwrite: bool, verify: bool) -> Wa
             f"{short_name_of(uid)} is lossless: --quality, --ratio and --lossy are for lossy ones"
         )
     options = EncodeOptions(lossy.quality, lossy.ratio)
-    return Wanted(uid, options, lossy.new_uid, overwrite, asked, verify)
-
-
-def _check_lossless(uid: str) -> None:
-    if obstacle := describe_loss(uid):
-        raise UsageError(obstacle)
+    return ConversionRequest(uid, options, lossy.new_uid, overwrite, asked, verify)

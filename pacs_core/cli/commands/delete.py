@@ -1,6 +1,6 @@
 """``pacs delete``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -65,21 +65,18 @@ def delete(
         raise UsageError("give UIDs with --study, --series or --instance")
     if invalid := [uid for uids in wanted.values() for uid in uids if not is_valid_uid(uid)]:
         raise UsageError(f"{invalid[0]!r} is not a UID")
-    narrowing = tuple(_narrowing(in_study, of_patient))
+    # These keep one side of a conflict, where a UID names things of two patients or studies.
+    narrowing: list[Condition] = []
+    if in_study is not None:
+        narrowing.append(SingleValue(UNIQUE_KEYS["study"], in_study))
+    if of_patient is not None:
+        narrowing += patient_conditions(of_patient)
     queries = {
         level: Query(Level.IMAGE, (UidList(UNIQUE_KEYS[level], tuple(uids)), *narrowing))
         for level, uids in wanted.items()
         if uids
     }
     run_async(_delete, assemble_local(options), queries, yes)
-
-
-def _narrowing(in_study: str | None, of_patient: str | None) -> Iterator[Condition]:
-    """Yield the conditions that keep one side of a conflict."""
-    if in_study is not None:
-        yield SingleValue(UNIQUE_KEYS["study"], in_study)
-    if of_patient is not None:
-        yield from patient_conditions(of_patient)
 
 
 async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool) -> None:

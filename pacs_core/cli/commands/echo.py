@@ -10,7 +10,7 @@ from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.options import CLIENT, ClientOptions
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
-from pacs_core.cli.session import Session, meaning, open_session
+from pacs_core.cli.session import Session, describe_response, open_session
 from pacs_core.dimse import Status
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -48,7 +48,7 @@ async def _echo_once(session: Session, association: Association) -> bool:
     start = perf_counter()
     response = await association.c_echo()
     if response.status != Status.SUCCESS:
-        complain(f"{session.peer}: {meaning(response)}")
+        complain(f"{session.peer}: {describe_response(response)}")
         return True
     say(f"{session.peer} answered in {1000 * (perf_counter() - start):.1f} ms")
     return False

@@ -11,13 +11,13 @@ from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
-from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspected, walk
+from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all, walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import accepted_contexts
 from pacs_core.cli.session import Session, open_session
-from pacs_core.cli.store_batches import shipments
+from pacs_core.cli.store_batches import store_batches
 from pacs_core.contracts import Action, Plan, Transcoder
 from pacs_core.dataset import short_name_of
 
@@ -56,7 +56,7 @@ async def _explain(
     session: Session, assembly: Assembly, paths: tuple[Path, ...], ask: bool, verbose: bool
 ) -> int:
     files, skipped, code = [], 0, 0
-    async for found in inspected(walk(paths)):
+    async for found in inspect_all(walk(paths)):
         if isinstance(found, Unusable):
             complain(f"{found.path}: {found.reason}")
             code = FAILURE
@@ -69,7 +69,9 @@ async def _explain(
         return complain_of_nothing(skipped, verbose)
     async with open_transcoder(assembly) as transcoder:
         answers = (
-            _asked(session, transcoder, files) if ask else _assumed(session, transcoder, files)
+            _ask_peer(session, transcoder, files)
+            if ask
+            else _assume_offers(session, transcoder, files)
         )
         async for file, accepted in answers:
             plan = transcoder.plan(file.transfer_syntax_uid, accepted, session.peer)
@@ -81,20 +83,20 @@ async def _explain(
     return code
 
 
-async def _assumed(session: Session, transcoder: Transcoder, files: list[DicomFile]) -> Answers:
+async def _assume_offers(
+    session: Session, transcoder: Transcoder, files: list[DicomFile]
+) -> Answers:
     for file in files:
         offered = transcoder.proposals(file.transfer_syntax_uid, session.peer)
         # Where nothing can be made of it, what the peer takes shows why.
         yield file, offered or session.peer.transfer.accepted
 
 
-async def _asked(session: Session, transcoder: Transcoder, files: list[DicomFile]) -> Answers:
+async def _ask_peer(session: Session, transcoder: Transcoder, files: list[DicomFile]) -> Answers:
     try:
-        for shipment in shipments(files, transcoder, session.peer):
-            async with session.associate(shipment.proposals) as association:
-                answered = [
-                    (file, [*accepted_contexts(association, file)]) for file in shipment.files
-                ]
+        for batch in store_batches(files, transcoder, session.peer):
+            async with session.associate(batch.proposals) as association:
+                answered = [(file, [*accepted_contexts(association, file)]) for file in batch.files]
             for file, accepted in answered:
                 yield file, accepted
     except AssociationError as error:

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 from pacs_core.association import AssociationError, Proposal
 from pacs_core.cli.errors import LIMITED, UsageError
-from pacs_core.cli.formats import WRITERS, Format, Writer
+from pacs_core.cli.formats import WRITERS, Format, MatchWriter
 from pacs_core.cli.keys import UNIQUE_KEYS, Level, Root, at_level, hint_above, parse_keys
 from pacs_core.cli.models import model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
@@ -70,7 +70,11 @@ def find(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is 1 or more, not {limit}")
-    identifier = _identifier(level, parse_keys(key or ()))
+    keys = parse_keys(key or ())
+    wanted = [tag_of(keyword) for keyword in _RETURNED[level]]
+    if any(not values for values in keys.values()):
+        wanted = [UNIQUE_KEYS[level]]
+    identifier = {**keys, **{tag: () for tag in wanted if tag not in keys}}
     columns = tuple(identifier)
     return run_async(
         _find,
@@ -83,19 +87,12 @@ def find(
     )
 
 
-def _identifier(level: Level, keys: Attributes) -> Attributes:
-    wanted = [tag_of(keyword) for keyword in _RETURNED[level]]
-    if any(not values for values in keys.values()):
-        wanted = [UNIQUE_KEYS[level]]
-    return {**keys, **{tag: () for tag in wanted if tag not in keys}}
-
-
 async def _find(
     session: Session,
     sop_class: str,
     identifier: Attributes,
     limit: int | None,
-    writer: Writer,
+    writer: MatchWriter,
     hint: str,
 ) -> int:
     found, is_cut = 0, False
@@ -116,16 +113,13 @@ async def _find(
                 found += 1
     except AssociationError as error:
         raise session.failure(error) from error
+    # Matches are shown even where the query fails after them; an empty table is not.
     if found:
         writer.close()
     if final is not None:
         session.check(final, "the query", hint)
     if not found:
         writer.close()
-    return _conclude(found, is_cut, hint)
-
-
-def _conclude(found: int, is_cut: bool, hint: str) -> int:
     if is_cut:
         complain(f"{count(found, 'match', 'matches')}; there are more: --limit cut them off")
         return LIMITED

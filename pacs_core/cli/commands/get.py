@@ -14,7 +14,7 @@ from pacs_core.cli.models import Model, model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
 from pacs_core.cli.output import complain
 from pacs_core.cli.progress import progress
-from pacs_core.cli.receiving import Receiving
+from pacs_core.cli.receiving import InstanceReceiver
 from pacs_core.cli.retrieve import SubOperations, retrieve_keys
 from pacs_core.cli.running import run_async
 from pacs_core.cli.session import Session, open_session
@@ -58,35 +58,35 @@ def get(
 async def _get(
     session: Session, model: Model, level: Level, keys: Attributes, output: Path, hint: str
 ) -> int:
-    receiving = Receiving(output, keys)
+    receiver = InstanceReceiver(output, keys)
     with progress("getting", None) as advance:
         operations = SubOperations(advance)
         try:
             retrievals = await plan_retrievals(session, model, level, keys)
             for retrieval in retrievals:
-                await _retrieve(session, model.get, retrieval, receiving, operations)
+                await _retrieve(session, model.get, retrieval, receiver, operations)
         except AssociationError as error:
             raise session.failure(error) from error
-    if receiving.received and not all(retrieval.is_exact for retrieval in retrievals):
+    if receiver.received and not all(retrieval.is_exact for retrieval in retrievals):
         complain(
             f"{session.peer} does not say which SOP classes there are, so not every transfer "
             "syntax could be proposed for each: it may have converted what it holds compressed"
         )
-    code = operations.summarize(session, "received", receiving.received, hint)
-    return FAILURE if receiving.failed else code
+    code = operations.summarize(session, "received", receiver.received, hint)
+    return FAILURE if receiver.failed else code
 
 
 async def _retrieve(
     session: Session,
     sop_class: str,
     retrieval: Retrieval,
-    receiving: Receiving,
+    receiver: InstanceReceiver,
     operations: SubOperations,
 ) -> None:
     proposals = [Proposal(sop_class), *storage_proposals(retrieval.sop_classes)]
     async with session.associate(proposals) as association:
         for identifier in retrieval.identifiers:
-            responses = association.c_get(sop_class, identifier, receiving.receive)
+            responses = association.c_get(sop_class, identifier, receiver.receive)
             async with aclosing(responses):
                 async for response, _ in responses:
                     operations.note(response)

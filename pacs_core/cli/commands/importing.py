@@ -10,8 +10,8 @@ from pacs_core.app import Assembly, open_archive
 from pacs_core.association import task_group
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
-from pacs_core.cli.file_counts import Tally
-from pacs_core.cli.files import DicomFile, inspected, walk
+from pacs_core.cli.file_counts import FileCounts
+from pacs_core.cli.files import DicomFile, inspect_all, walk
 from pacs_core.cli.local import local_origin, record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress
@@ -58,28 +58,28 @@ async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int, ver
         origin = local_origin("import")
         archive = opened.archive.on_behalf_of(origin)
         with progress("importing", len(files)) as advance:
-            tally = Tally(advance, verbose)
+            counts = FileCounts(advance, verbose)
             send, receive = anyio.create_memory_object_stream[DicomFile](at_once)
             async with task_group() as tasks, send:
                 for _ in range(at_once):
-                    tasks.start_soon(_work, archive, origin, receive.clone(), tally)
+                    tasks.start_soon(_work, archive, origin, receive.clone(), counts)
                 receive.close()
-                async for found in inspected(files):
-                    if file := tally.take_usable(found):
+                async for found in inspect_all(files):
+                    if file := counts.take_usable(found):
                         await send.send(file)
-        await record(opened, AuditKind.IMPORT, origin, dict(tally.outcomes))
-    return tally.summarize("stored")
+        await record(opened, AuditKind.IMPORT, origin, dict(counts.outcomes))
+    return counts.summarize("stored")
 
 
 async def _work(
-    archive: Archive, origin: Origin, files: ObjectReceiveStream[DicomFile], tally: Tally
+    archive: Archive, origin: Origin, files: ObjectReceiveStream[DicomFile], counts: FileCounts
 ) -> None:
     async with files:
         async for file in files:
-            await _ingest(archive, origin, file, tally)
+            await _ingest(archive, origin, file, counts)
 
 
-async def _ingest(archive: Archive, origin: Origin, file: DicomFile, tally: Tally) -> None:
+async def _ingest(archive: Archive, origin: Origin, file: DicomFile, counts: FileCounts) -> None:
     try:
         result = await archive.ingest(
             file.chunks(),
@@ -89,6 +89,6 @@ async def _ingest(archive: Archive, origin: Origin, file: DicomFile, tally: Tall
             origin=origin,
         )
     except (AccessDeniedError, IngestError, AuditFailedError, OSError) as error:
-        tally.failed(file.path, str(error))
+        counts.fail(file.path, str(error))
     else:
-        tally.done(result.outcome.value)
+        counts.add(result.outcome.value)

@@ -57,7 +57,7 @@ async def _rebuild(assembly: Assembly) -> int:
             report = await rebuild_index(
                 store,
                 index,
-                progress=_Steps(advance),
+                progress=_ProgressSteps(advance),
                 character_set_of=assembly.config.settings.character_set_of,
             )
         counts = {"indexed": report.indexed, "set-aside": report.set_aside}
@@ -72,7 +72,7 @@ async def _rebuild(assembly: Assembly) -> int:
     return FAILURE if report.unreadable else 0
 
 
-class _Steps:
+class _ProgressSteps:
     """Turns reports so far into steps of a bar."""
 
     def __init__(self, advance: Advance) -> None:

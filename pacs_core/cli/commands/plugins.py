@@ -69,9 +69,8 @@ def _facts(record: PluginRecord) -> dict[str, object]:
 
 
 def _print_table(records: list[PluginRecord]) -> None:
-    rows = [[_cell(value) for value in _facts(record).values()] for record in records]
+    rows = [
+        [", ".join(fact) if isinstance(fact, list) else str(fact) for fact in _facts(each).values()]
+        for each in records
+    ]
     print_table(_HEADER, rows)
-
-
-def _cell(value: object) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -140,8 +140,8 @@ def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
     settings = assembly.config.node
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
-        f"store {_chosen(assembly, ObjectStoreDescriptor)}",
-        f"index {_chosen(assembly, IndexDescriptor)}",
+        f"store {_name_chosen(assembly, ObjectStoreDescriptor)}",
+        f"index {_name_chosen(assembly, IndexDescriptor)}",
         f"data {settings.data_directory}",
     ]
     if settings.workers > 1:
@@ -157,7 +157,7 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _chosen(assembly: Assembly, kind: type) -> str:
+def _name_chosen(assembly: Assembly, kind: type) -> str:
     chosen = assembly.choose(kind)
     return chosen[1].name if chosen else "none"
 

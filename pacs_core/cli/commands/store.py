@@ -9,14 +9,14 @@ from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError, task_group
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
-from pacs_core.cli.file_counts import Tally
-from pacs_core.cli.files import DicomFile, inspected, walk
+from pacs_core.cli.file_counts import FileCounts
+from pacs_core.cli.files import DicomFile, inspect_all, walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
-from pacs_core.cli.sending import Sending
+from pacs_core.cli.sending import FileDelivery
 from pacs_core.cli.session import Session, open_session
-from pacs_core.cli.store_batches import shipments
+from pacs_core.cli.store_batches import store_batches
 from pacs_core.contracts import PassThrough, Transcoder
 
 _BATCH = 2000
@@ -74,24 +74,26 @@ async def _store(
     if assembly is not None:
         transcoding = open_transcoder(assembly)
     with progress("storing", len(files)) as advance:
-        tally = Tally(advance, verbose)
+        counts = FileCounts(advance, verbose)
         async with transcoding as transcoder:
-            await _send_all(Sending(session, tally, window, transcoder), files, associations)
-    return tally.summarize("stored")
+            await _send_all(FileDelivery(session, counts, window, transcoder), files, associations)
+    return counts.summarize("stored")
 
 
-async def _send_all(sending: Sending, files: list[tuple[Path, bool]], associations: int) -> None:
+async def _send_all(
+    delivery: FileDelivery, files: list[tuple[Path, bool]], associations: int
+) -> None:
     try:
         for start in range(0, len(files), _BATCH):
-            found = inspected(files[start : start + _BATCH])
-            usable = [file async for each in found if (file := sending.tally.take_usable(each))]
-            await _send(sending, usable, associations)
+            found = inspect_all(files[start : start + _BATCH])
+            usable = [file async for each in found if (file := delivery.counts.take_usable(each))]
+            await _send(delivery, usable, associations)
     except AssociationError as error:
-        raise sending.session.failure(error) from error
+        raise delivery.session.failure(error) from error
 
 
-async def _send(sending: Sending, files: list[DicomFile], associations: int) -> None:
-    for shipment in shipments(files, sending.transcoder, sending.session.peer):
+async def _send(delivery: FileDelivery, files: list[DicomFile], associations: int) -> None:
+    for batch in store_batches(files, delivery.transcoder, delivery.session.peer):
         async with task_group() as tasks:
-            for part in shipment.split(associations):
-                tasks.start_soon(sending.deliver, part)
+            for part in batch.split(associations):
+                tasks.start_soon(delivery.deliver, part)
