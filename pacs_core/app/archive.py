@@ -222,6 +222,7 @@ def _archive(
         character_set_of=assembly.config.settings.character_set_of,
         space=space,
         access=access,
+        prepare_metadata=settings.prepare_metadata,
     )
 
 

@@ -28,6 +28,7 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.components import create_with_required, start_capabilities
 from pacs_core.app.consumers import consumer_services, warn_of_unknown_consumers
 from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.app.metadata import metadata_services
 from pacs_core.association import bind_sockets
 from pacs_core.contracts import (
     AuditEvent,
@@ -162,7 +163,8 @@ class ServiceRunner:
         """Return the services that take part, each after those that it names."""
         services = self.assembly.registry.active(ServiceDescriptor)
         consumers = consumer_services(self.assembly, self.opened)
-        entries = {d.name: (r, d) for r, d in chain(services, consumers)}
+        kernel = metadata_services(self.assembly, self.opened)
+        entries = {d.name: (r, d) for r, d in chain(services, consumers, kernel)}
         graph = {name: set(d.after) & entries.keys() for name, (_, d) in entries.items()}
         while True:
             try:

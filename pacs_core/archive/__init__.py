@@ -14,6 +14,7 @@ from pacs_core.archive.maintenance import (
     rebuild_index,
     verify_index,
 )
+from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
@@ -38,6 +39,7 @@ __all__ = [
     "NodeArchive",
     "NodeAuditTrail",
     "NotSetAsideError",
+    "Preparation",
     "RebuildReport",
     "SetAside",
     "SpaceSettings",

@@ -16,6 +16,7 @@ from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
@@ -101,6 +102,8 @@ class NodeArchive(Archive):
         Watches the disks of store and index.
     access : AccessControl, optional
         Asked on behalf of whom the archive is used.
+    prepare_metadata : bool
+        Whether the index is to keep metadata, if it can.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class NodeArchive(Archive):
         character_set_of: CharacterSetOf = no_character_set,
         space: SpaceWatch | None = None,
         access: AccessControl | None = None,
+        prepare_metadata: bool = True,
     ) -> None:
         self._store = store
         self._index = index
@@ -136,6 +140,9 @@ class NodeArchive(Archive):
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
         self._access = access or AccessControl()
+        prepared = index.prepared_metadata(METADATA_FORM) if prepare_metadata else None
+        self._metadata = MetadataSource(index, self.header, prepared)
+        self._ingested = 0
 
     def on_behalf_of(
         self,
@@ -154,6 +161,13 @@ class NodeArchive(Archive):
     def aside(self) -> Aside:
         """What was set aside, because another object is served under its SOP Instance UID."""
         return Aside(self._shelf, self._audit, self._locks, self._character_set_of)
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """What prepares metadata in the background; None if the index keeps none."""
+        if self._metadata.prepared is None:
+            return None
+        return Preparation(self._metadata, lambda: self._ingested)
 
     async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
         """Settle what was not flushed when the archive last ended, and begin to flush.
@@ -216,6 +230,7 @@ class NodeArchive(Archive):
                 existing = await self._index.locate(incoming.identity.path)
                 result = await self._ingest.take(incoming, existing)
                 self._space.spend(result.instance.size)
+                self._ingested += 1
                 return result
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
@@ -282,6 +297,10 @@ class NodeArchive(Archive):
         """Read the elements of an instance, see :meth:`Archive.header`."""
         async with await self._open_ranges(instance) as reader:
             return await read_header(reader, instance, limits)
+
+    def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
+        """Iterate over the metadata of instances, see :meth:`Archive.metadata`."""
+        return self._metadata.find(query)
 
     async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
         """Iterate over the bytes of a value, see :meth:`Archive.bulk_data`."""

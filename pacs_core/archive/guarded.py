@@ -206,6 +206,13 @@ class GuardedArchive(Archive):
         await self._find(instance)
         return await self._archive.header(instance, limits)
 
+    async def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
+        """Iterate over the metadata of instances that may be read."""
+        found = self._archive.metadata(await self._restricted(query, self._reading))
+        async with aclosing(cast(Any, found)):
+            async for metadata in found:
+                yield metadata
+
     async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
         """Iterate over the bytes of a value of an instance that may be read."""
         await self._find(instance)

@@ -71,6 +71,10 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
+    def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
+        """Refuse."""
+        _refuse()
+
     def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
         """Refuse."""
         _refuse()

@@ -100,6 +100,9 @@ class ArchiveConfig:
     study_quiet_time : float
         Seconds without a change after which a study counts as complete, for plugins that consume
         changes of studies.
+    prepare_metadata : bool
+        Whether the index keeps the metadata of each instance, if it can, so that those of a
+        series are had without reading its objects. They are made in the background.
     """
 
     store: str | None = None
@@ -112,6 +115,7 @@ class ArchiveConfig:
     space: SpaceSettings = field(factory=SpaceSettings)
     incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
     study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
+    prepare_metadata: bool = True
 
 
 @frozen

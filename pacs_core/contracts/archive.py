@@ -10,6 +10,7 @@ from attrs import frozen
 from pacs_core.contracts.access import AccessAction, AccessTarget
 from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
+from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
 from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
 from pacs_core.contracts.pydicom_decoding import finish_decoding
 from pacs_core.contracts.query import Level, Query
@@ -287,6 +288,24 @@ class Archive(ABC):
         DamagedObjectError
             The object has not the size of what was stored.
         """
+
+    async def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
+        """Iterate over the metadata of instances at or below the entities that match a query.
+
+        In the order of :meth:`instances`, and in bounded memory. An archive whose index keeps
+        metadata (:class:`PreparedMetadata`) gives those of most instances without opening their
+        objects; this default reads the header of each.
+
+        Yields
+        ------
+        (StoredInstance, bytes)
+            The instance, and a DICOM JSON Model object in UTF-8 (PS3.18 F.2). Values of
+            ``BulkDataURI`` are relative to the instance: :func:`resolve_bulk_data` puts a base
+            before them, and :func:`bulk_data_path` says which element one means. Of an instance
+            that cannot be read there are its UIDs only, which is logged.
+        """
+        async for instance in self.instances(query):
+            yield instance, encode_metadata(await self.header(instance, METADATA_LIMITS))
 
     @abstractmethod
     def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:

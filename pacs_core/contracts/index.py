@@ -11,6 +11,7 @@ from pacs_core.contracts.component import Component
 from pacs_core.contracts.conflicts import Conflict
 from pacs_core.contracts.durability import Durability
 from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
+from pacs_core.contracts.metadata import PreparedMetadata
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
 
@@ -72,6 +73,18 @@ class Index(Component, ABC):
         """The changes that this index keeps; None if it keeps none.
 
         Then no change consumer runs with it: each is refused with its plugin.
+        """
+        return None
+
+    def prepared_metadata(self, form: str) -> PreparedMetadata | None:
+        """Return the metadata that this index keeps; None if it keeps none.
+
+        Then metadata are made of the objects with each request.
+
+        Parameters
+        ----------
+        form : str
+            How the caller makes them. What was kept in another form counts as lacking.
         """
         return None
 

@@ -42,6 +42,7 @@ from pacs_core.testing.index_headers import IndexHeaders
 from pacs_core.testing.index_identity import IndexIdentity
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
+from pacs_core.testing.index_metadata import IndexMetadata
 from pacs_core.testing.index_moments import IndexMoments
 from pacs_core.testing.index_order import IndexOrder
 from pacs_core.testing.index_restrictions import IndexRestrictions
@@ -65,6 +66,7 @@ class IndexContract(
     IndexConflicts,
     IndexRestrictions,
     IndexChanges,
+    IndexMetadata,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 

@@ -92,20 +92,31 @@ def test_metadata_are_those_of_the_file(ask, stored):
     assert head == {"status": 200}
     found = json.loads(body)
     expected = dcmread(stored[1] / "1.2.4.dcm").to_json_dict(100, lambda element: "x")
-    assert found.pop("7FE00010") == {"vr": "OW", "BulkDataURI": str(0x7FE0_0010)}
-    assert found.pop("00091001") == {"vr": "OB", "BulkDataURI": str(0x0009_1001)}
+    assert found.pop("7FE00010") == {"vr": "OW", "BulkDataURI": "7FE00010"}
+    assert found.pop("00091001") == {"vr": "OB", "BulkDataURI": "00091001"}
     del expected["7FE00010"], expected["00091001"]
     assert found == expected
     _, body = ask(**NATIVE, xml=True)
     assert "<FamilyName>Müller</FamilyName>" in body.decode()
 
 
+def test_metadata_of_a_study_come_with_references_below_their_instance(ask):
+    (metadata,) = json.loads(ask(metadata="1.2.4")[1])
+    alone = json.loads(ask(**NATIVE)[1])
+    assert metadata["7FE00010"] == {"vr": "OW", "BulkDataURI": "1.2.4.1.1/7FE00010"}
+    reference = metadata["00091001"]["BulkDataURI"]
+    assert metadata | {"7FE00010": alone["7FE00010"], "00091001": alone["00091001"]} == alone
+    instance, _, path = reference.partition("/")
+    assert ask(study="1.2.4", instance=instance, bulkdata=path)[1] == bytes(range(256)) * 20
+    assert ask(metadata="1.2.5") == ({"status": 200}, b"[]")
+
+
 def test_bulk_data_are_found_by_their_path(ask):
-    assert ask(**RLE, bulkdata=str(0x0009_1001)) == (
+    assert ask(**RLE, bulkdata="00091001") == (
         {"status": 200, "vr": "OB"},
         bytes(range(256)) * 20,
     )
-    assert ask(**RLE, bulkdata="1/2/3")[0]["status"] == 404
+    assert ask(**RLE, bulkdata="00400555/2/00091001")[0]["status"] == 404
 
 
 @pytest.mark.parametrize("instance", [RLE, NATIVE])

@@ -166,3 +166,15 @@ async def test_date_times_of_before_are_found_by_what_they_mean(path: Path) -> N
         assert await found(index, Level.IMAGE, SingleValue(tag, key)) == expected
     assert await found(index, Level.SERIES, key="TimezoneOffsetFromUTC") == ["-0500"] * 4
     await index.stop()
+
+
+async def test_instances_of_before_lack_metadata(path: Path) -> None:
+    lay_out(path, 2)
+    index = SqliteIndex(path)
+    await index.start()
+    prepared = index.prepared_metadata("1")
+    found = await prepared.lacking(100)
+    assert list(found.instances) == [make_record(n).instance for n in STORED]
+    assert await prepared.keep([(i, b"{}") for i in found.instances], found.revision)
+    assert not (await prepared.lacking(100)).instances
+    await index.stop()

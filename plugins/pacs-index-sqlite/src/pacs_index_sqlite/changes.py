@@ -21,7 +21,8 @@ from pacs_core.dataset import texts
 from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
 from pacs_index_sqlite.clashes import Clashes
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
-from pacs_index_sqlite.locations import ABOVE, locate
+from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate
+from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
 from pacs_index_sqlite.rows import RowMaker, insertion
 from pacs_index_sqlite.unicode import representable_record
@@ -45,11 +46,7 @@ _TABLES: Final = """
 _FIND: Final = f"""
     SELECT instance.id, instance.parent, instance.header, instance.twin FROM instance {ABOVE}
     WHERE SOPInstanceUID = ? AND StudyInstanceUID = ?"""  # noqa: S608
-_ROWS_OF_PATHS: Final = f"""
-    SELECT instance.id FROM json_each(?) AS path
-    CROSS JOIN instance ON instance.SOPInstanceUID = json_extract(path.value, '$[1]') {ABOVE}
-    WHERE StudyInstanceUID = json_extract(path.value, '$[0]')"""  # noqa: S608
-_SETTLE: Final = f"DELETE FROM unflushed WHERE instance IN ({_ROWS_OF_PATHS})"  # noqa: S608
+_SETTLE: Final = f"DELETE FROM unflushed WHERE instance IN ({ROWS_OF_PATHS})"  # noqa: S608
 _CLOSE_RANKS: Final = """
     UPDATE instance SET twin = ?1 WHERE SOPInstanceUID = ?2
     AND twin = (SELECT max(twin) FROM instance WHERE SOPInstanceUID = ?2) AND twin > ?1"""
@@ -71,6 +68,7 @@ class Changes:
         factory=OrderedDict
     )
     outbox: Outbox = field(init=False)
+    metadata: Metadata = field(init=False)
     _clashes: Clashes = field(init=False)
     _studies: Headers = field(init=False)
     _series: Headers = field(init=False)
@@ -81,6 +79,7 @@ class Changes:
 
     def __attrs_post_init__(self) -> None:
         self.outbox = Outbox(self._connection)
+        self.metadata = Metadata(self._connection)
         self._clashes = Clashes(self._connection)
         self._studies = headers_of(self._connection, self._catalog, Level.STUDY)
         self._series = headers_of(self._connection, self._catalog, Level.SERIES)
@@ -123,7 +122,7 @@ class Changes:
     def note_unflushed(self, paths: Sequence[InstancePath]) -> None:
         """Note that the objects of those instances that are here may not be on disk."""
         self._connection.execute(
-            f"INSERT OR IGNORE INTO unflushed {_ROWS_OF_PATHS}",
+            f"INSERT OR IGNORE INTO unflushed {ROWS_OF_PATHS}",
             (json_of(paths),),
         )
 
@@ -284,6 +283,7 @@ class Changes:
             (row, self._instance_matches),
         )
         connection.execute("DELETE FROM unflushed WHERE instance = ?", (row,))
+        self.metadata.forget_instance(row)
         connection.execute("DELETE FROM instance WHERE id = ?", (row,))
 
     def _remove_study_header(self, header: int) -> None:
@@ -311,6 +311,7 @@ class Changes:
 
     def clear(self) -> None:
         """Remove everything."""
+        self.metadata.forget_all()
         for table in _TABLES.split():
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
         self.forget()

@@ -36,6 +36,7 @@ from pacs_index_sqlite.errors import (
     translating,
 )
 from pacs_index_sqlite.locations import BATCH, unflushed_after
+from pacs_index_sqlite.metadata import Metadata, SqliteMetadata
 from pacs_index_sqlite.opened import OpenIndex, open_connections
 from pacs_index_sqlite.outbox import Outbox, Row, SqliteChangeLog
 from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
@@ -46,6 +47,7 @@ from pacs_index_sqlite.searching import (
     count_of,
     fetch_attributes,
     fetch_instances,
+    fetch_metadata,
     matching,
     matching_instances,
 )
@@ -199,6 +201,20 @@ class SqliteIndex(Index):
     def change_log(self) -> SqliteChangeLog:
         """The changes kept for consumers."""
         return self._change_log
+
+    def prepared_metadata(self, form: str) -> SqliteMetadata:
+        """Return the metadata that are kept, see :meth:`Index.prepared_metadata`."""
+        return SqliteMetadata(form, self._write_metadata, self._read, self._find_metadata)
+
+    async def _write_metadata(self, work: Callable[[Metadata], Result]) -> Result:
+        # What a power failure takes of this is made again.
+        return await self._change(lambda changes: work(changes.metadata), Durability.WRITE_BEHIND)
+
+    def _find_metadata(
+        self, query: Query, form: str
+    ) -> AsyncIterator[tuple[StoredInstance, bytes | None]]:
+        found = matching_instances(self._catalog, query)
+        return self._batches(query, found, fetch_metadata(form))
 
     async def _write_outbox(self, work: Callable[[Outbox], Result]) -> Result:
         # What a power failure takes of this is done again.

@@ -13,6 +13,11 @@ ABOVE: Final = (
     "CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent"
 )
 """Joins an instance with its series and study."""
+ROWS_OF_PATHS: Final = f"""
+    SELECT instance.id FROM json_each(?) AS path
+    CROSS JOIN instance ON instance.SOPInstanceUID = json_extract(path.value, '$[1]') {ABOVE}
+    WHERE StudyInstanceUID = json_extract(path.value, '$[0]')"""  # noqa: S608
+"""The ids of instances by their paths, which are bound as JSON."""
 BATCH: Final = 512
 
 _LOCATE: Final = f"""

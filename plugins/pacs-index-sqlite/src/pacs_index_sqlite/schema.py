@@ -13,6 +13,7 @@ from pathlib import Path
 from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.clashes import DEMOGRAPHICS
 from pacs_index_sqlite.errors import NewerSchemaError
+from pacs_index_sqlite.metadata import create_tables as keep_metadata
 from pacs_index_sqlite.migration import keep_whole_paths
 from pacs_index_sqlite.outbox import create_tables as keep_changes
 from pacs_index_sqlite.zones import note_zones
@@ -74,6 +75,7 @@ STEPS: tuple[Step, ...] = (
     note_zones,
     keep_whole_paths,
     keep_changes,
+    keep_metadata,
 )
 """Step n takes a file from version n to n + 1. Append only."""
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.contracts import Level, Query, StoredInstance, sort_key
+from pacs_core.contracts import Level, Query, sort_key
 from pacs_core.dataset import Attributes, keyword_of
 from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
 from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count, shown
 from pacs_index_sqlite.fragments import NOTHING, Sql
 from pacs_index_sqlite.locations import LOCATION, stored_instance
+from pacs_index_sqlite.metadata import CONTENT, in_form, instance_with_metadata
 from pacs_index_sqlite.restrictions import scope_of
 from pacs_index_sqlite.unicode import representable
 
@@ -239,11 +240,15 @@ def fetch_attributes(catalog: Catalog, query: Query) -> Fetch:
 def fetch_instances() -> Fetch:
     """Return how to read the results of :meth:`Index.instances`."""
     tables = chain(Level.IMAGE, Level.STUDY, Level.IMAGE)
-    return Fetch(_rows(tables, TABLES[Level.IMAGE], LOCATION), _convert_instance)
+    return Fetch(_rows(tables, TABLES[Level.IMAGE], LOCATION), stored_instance)
 
 
-def _convert_instance(row: tuple[Any, ...]) -> StoredInstance:
-    return stored_instance(row)
+def fetch_metadata(form: str) -> Fetch:
+    """Return how to read instances with the metadata that are kept of them."""
+    tables = chain(Level.IMAGE, Level.STUDY, Level.IMAGE)
+    columns = f"{LOCATION}, {CONTENT}"
+    rows = _rows(tables, TABLES[Level.IMAGE], columns)
+    return Fetch(rows, instance_with_metadata, in_form(form))
 
 
 @define

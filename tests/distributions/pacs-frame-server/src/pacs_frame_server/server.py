@@ -24,9 +24,13 @@ from pacs_core.contracts import (
     Origin,
     Query,
     Service,
+    SingleValue,
     Started,
     StoredInstance,
+    bulk_data_path,
+    bulk_data_reference,
     http_status_of,
+    resolve_bulk_data,
 )
 from pacs_core.dataset import BulkData, ModelOptions, keyword_of, tag_of, texts
 from pacs_core.dataset.json_model import write_json
@@ -62,6 +66,8 @@ class FrameServer(Service):
     async def _answer(self, archive: Archive, request: dict[str, Any]) -> Answer:
         if "find" in request:
             return await self._find(archive, request), b""
+        if "metadata" in request:
+            return {}, await self._metadata(archive, request["metadata"])
         instance = await archive.locate(InstancePath(request["study"], request["instance"]))
         if instance is None:
             raise InstanceNotFoundError("there is no such instance")
@@ -69,14 +75,22 @@ class FrameServer(Service):
             return await self._frame(archive, instance, request)
         header = await archive.header(instance)
         if path := request.get("bulkdata"):
-            element = header.elements.find([int(part) for part in path.split("/")])
+            element = header.elements.find(bulk_data_path(path))
             if element is None or not isinstance(element.value, BulkData):
                 raise InstanceNotFoundError("there are no such bulk data")
             pieces = archive.bulk_data(instance, element.value)
             return {"vr": element.vr}, b"".join([piece async for piece in pieces])
         write = write_xml if request.get("xml") else write_json
-        options = ModelOptions(refer=lambda path, _: "/".join(map(str, path)))
+        options = ModelOptions(refer=lambda path, _: bulk_data_reference(path))
         return {}, "".join(write(header.elements, options)).encode("utf-8", "replace")
+
+    async def _metadata(self, archive: Archive, study: str) -> bytes:
+        query = Query(Level.STUDY, (SingleValue(tag_of("StudyInstanceUID"), study),))
+        found = [
+            resolve_bulk_data(metadata, f"{instance.identity.sop_instance_uid}/")
+            async for instance, metadata in archive.metadata(query)
+        ]
+        return b"[" + b",".join(found) + b"]"
 
     async def _frame(
         self, archive: Archive, instance: StoredInstance, request: dict[str, Any]

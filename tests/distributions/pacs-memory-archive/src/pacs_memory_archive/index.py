@@ -21,6 +21,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes, Value
 from pacs_core.testing.memory_changes import MemoryChangeLog
 from pacs_core.testing.memory_entities import Entities, Path, header_of
+from pacs_core.testing.memory_metadata import KeptMetadata, MemoryMetadata
 from pacs_memory_archive.attributes import KEPT, SEARCHABLE, WANTED
 
 
@@ -33,11 +34,16 @@ class MemoryIndex(Index):
         self._uids: Counter[str] = Counter()
         self._unflushed: set[InstancePath] = set()
         self._change_log = MemoryChangeLog(self._has_study)
+        self._metadata = KeptMetadata(lambda: self._records)
 
     @property
     def change_log(self) -> MemoryChangeLog:
         """See base."""
         return self._change_log
+
+    def prepared_metadata(self, form: str) -> MemoryMetadata:
+        """See base."""
+        return MemoryMetadata(self, self._metadata, form)
 
     def _has_study(self, study_instance_uid: str) -> bool:
         return any(path.study_instance_uid == study_instance_uid for path in self._records)
@@ -111,6 +117,7 @@ class MemoryIndex(Index):
         await checkpoint()
         for held in (self._records, self._headers, self._uids, self._unflushed):
             held.clear()
+        self._metadata.clear()
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over matching entities, in the order in which they arrived."""
@@ -147,6 +154,7 @@ class MemoryIndex(Index):
         record = self._records.pop(path, None)
         if record is None:
             return None
+        self._metadata.forget(path)
         self._headers[header_of(record, KEPT)] -= 1
         self._uids[path.sop_instance_uid] -= 1
         return record.instance
