@@ -37,6 +37,7 @@ from pacs_core.contracts import (
     hooks,
     index,
     instance,
+    is_reloadable,
     metering,
     node,
     object_store,
@@ -215,7 +216,9 @@ def configuration_page() -> str:
         for field in fields(schema):
             if not has(_type(field.type)):
                 meaning = meanings.get(field.name, "")
-                parts.append(f"| `{field.name}` | `{_default(field.default)}` | {meaning} |\n")
+                mark = " ↻" if path == "peers.NAME" or is_reloadable(field) else ""
+                default = f"`{_default(field.default)}`"
+                parts.append(f"| `{field.name}`{mark} | {default} | {meaning} |\n")
     return "".join(parts)
 
 
@@ -226,6 +229,8 @@ every error of every table at once; `pacs config show` prints the effective valu
 
 Tables of plugins are `[plugin.NAME]`; each plugin's README describes its own. A secret is never
 written into the file: `{ env = "NAME" }` or `{ file = "PATH" }` says where it is.
+
+A key with ↻ may change [while the node runs](../how-to/reload.md).
 """
 
 _SKIPPED = ("plugin",)

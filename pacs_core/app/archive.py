@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from anyio.abc import TaskGroup
-from attrs import frozen
+from attrs import define, frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.components import (
@@ -18,7 +18,13 @@ from pacs_core.app.components import (
     start_optional,
 )
 from pacs_core.app.hooks import NodeHooks
-from pacs_core.app.lifespan import Lifespan, StartError, open_lifespan, running
+from pacs_core.app.lifespan import (
+    Lifespan,
+    RunningComponent,
+    StartError,
+    open_lifespan,
+    running,
+)
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
@@ -30,6 +36,7 @@ from pacs_core.archive import (
     release_reserve,
 )
 from pacs_core.association import AccessControl, NodeConnector, cancelled_task_group
+from pacs_core.config import Config
 from pacs_core.contracts import (
     AccessDescriptor,
     Archive,
@@ -55,6 +62,17 @@ from pacs_core.sending import NodeSender
 logger = logging.getLogger(__name__)
 
 
+@define
+class CurrentSettings:
+    """The node's settings as they are now, for parts that are older than its `Node`."""
+
+    settings: NodeSettings
+
+    def character_set_of(self, ae_title: str) -> tuple[str, ...]:
+        """Return the Specific Character Set to assume of datasets of an AE title."""
+        return self.settings.character_set_of(ae_title)
+
+
 @frozen
 class OpenArchive:
     """An archive in use.
@@ -73,6 +91,10 @@ class OpenArchive:
         Watches the disks of store and index; who serves for long lets it.
     connector : NodeConnector
         Requests the node's associations.
+    sender : NodeSender
+    current : CurrentSettings
+    components : list of RunningComponent
+        All that run now, in the order of starting.
     """
 
     node: Node
@@ -82,11 +104,20 @@ class OpenArchive:
     access: AccessControl
     space: SpaceWatch
     connector: NodeConnector
+    sender: NodeSender
+    current: CurrentSettings
+    components: list[RunningComponent]
 
     @property
     def archive(self) -> Archive:
         """The archive itself."""
         return self.node.archive
+
+    def use(self, config: Config) -> None:
+        """Go on with another configuration, as far as that can change."""
+        settings = config.settings
+        self.node.settings = self.current.settings = self.sender.settings = settings
+        self.connector.settings = config.network
 
 
 @asynccontextmanager
@@ -145,10 +176,12 @@ async def open_archive(
         The store, the index, or a required part did not start.
     """
     timeout = assembly.config.network.timeouts.plugin
+    everything: list[RunningComponent] = []
+    current = CurrentSettings(assembly.config.settings)
     async with (
         open_transcoder(assembly) as transcoder,
         cancelled_task_group() as tasks,
-        open_lifespan(timeout) as foundation,
+        open_lifespan(timeout, everything) as foundation,
     ):
         release_reserve(assembly.config.node.data_directory, if_full=True)
         store = await _start_chosen(assembly, foundation, ObjectStoreDescriptor)
@@ -159,7 +192,7 @@ async def open_archive(
         guards = _authorizers(assembly)
         access = AccessControl(audit, expected=bool(guards))
         usable = index if started else None
-        archive = _archive(assembly, store, usable, audit, events, space, access)
+        archive = _archive(assembly, store, usable, audit, events, space, access, current)
         hooks = NodeHooks(assembly)
         settings, worker = assembly.config.settings, worker or WorkerInfo()
         operations = OperationObservers()
@@ -181,19 +214,21 @@ async def open_archive(
         )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),
-            open_lifespan(timeout) as observers,
+            open_lifespan(timeout, everything) as observers,
         ):
             await start_capabilities(assembly, observers, node, requires)
             await _start_handlers(assembly, observers, node, events)
             async with (
                 running(partial(events.start, tasks), partial(events.stop, timeout)),
                 _running_archive(archive, tasks, node.settings),
-                open_lifespan(timeout) as parts,
+                open_lifespan(timeout, everything) as parts,
             ):
                 if store is not None and index is not None and started:
                     await _warn_of_gap(store, index)
                 await _start_authorizers(parts, node, guards, access, serving=serving)
-                yield OpenArchive(node, store, index, parts, access, space, connector)
+                yield OpenArchive(
+                    node, store, index, parts, access, space, connector, sender, current, everything
+                )
 
 
 def _archive(
@@ -204,6 +239,7 @@ def _archive(
     events: EventDispatcher,
     space: SpaceWatch,
     access: AccessControl,
+    current: "CurrentSettings",
 ) -> Archive:
     if store is None or index is None:
         return NoArchive()
@@ -219,7 +255,7 @@ def _archive(
         flush_bytes=settings.flush_bytes,
         ae_title=assembly.config.node.ae_title,
         verify_reads=settings.verify_reads,
-        character_set_of=assembly.config.settings.character_set_of,
+        character_set_of=current.character_set_of,
         space=space,
         access=access,
         prepare_metadata=settings.prepare_metadata,
@@ -260,6 +296,7 @@ async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any])
     return await lifespan.start(
         f"{descriptor.name} ({record.source})",
         lambda: _with_room(descriptor.create(assembly.setup_for(record))),
+        record.name,
     )
 
 

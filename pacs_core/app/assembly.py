@@ -40,6 +40,22 @@ _LABELS = {ObjectStoreDescriptor: "store", IndexDescriptor: "index"}
 
 
 @frozen
+class ConfigSource:
+    """Where a configuration was read, so that it can be read again.
+
+    Attributes
+    ----------
+    path : Path or None
+        See :func:`pacs_core.config.find_config`.
+    overrides : mapping
+        As for :func:`pacs_core.config.load_config`.
+    """
+
+    path: Path | None = None
+    overrides: Overrides = field(factory=dict)
+
+
+@frozen
 class Assembly:
     """A checked configuration, and what the plugins have registered under it.
 
@@ -50,12 +66,15 @@ class Assembly:
     plugin_configs : mapping of str to object
         The structured config of each plugin that declares one.
     registry : Registry
+    source : ConfigSource or None
+        None if the configuration was not read from a file.
     """
 
     config: Config
     manager: PluginManager
     plugin_configs: Mapping[str, object]
     registry: Registry = field(factory=Registry)
+    source: ConfigSource | None = None
 
     def choose(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
         """Return the plugin and descriptor of the store or index to use.
@@ -157,7 +176,9 @@ def _sentences(result: object) -> list[str]:
     return [str(each) for each in result]
 
 
-def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
+def assemble(
+    config: Config, manager: PluginManager | None = None, source: ConfigSource | None = None
+) -> Assembly:
     """Load plugins, structure their configs, and let them register.
 
     Parameters
@@ -165,6 +186,8 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     config : Config
     manager : PluginManager, optional
         Instead of the plugins of this environment.
+    source : ConfigSource, optional
+        Where the configuration was read.
 
     Raises
     ------
@@ -176,7 +199,8 @@ def assemble(config: Config, manager: PluginManager | None = None) -> Assembly:
     manager = manager or PluginManager(config.plugins)
     found = inspect_plugin_configs(manager, config)
     # A plugin whose table is wrong registers nevertheless, to show what else is wrong.
-    assembly = Assembly(config, manager, {**found.defaults, **found.configs})
+    configs = {**found.defaults, **found.configs}
+    assembly = Assembly(config, manager, configs, source=source)
     assembly.registry.collect(manager, assembly.setup_for)
     problems = [*found.problems, *assembly.problems()]
     try:
@@ -219,7 +243,8 @@ def assemble_file(
         raise ConfigError(problems)  # which plugins may be imported is not known
     try:
         further = [single_file_plugin(each) for each in plugin_files]
-        assembly = assemble(config, PluginManager(config.plugins, further=further))
+        manager = PluginManager(config.plugins, further=further)
+        assembly = assemble(config, manager, ConfigSource(path, overrides or {}))
     except (ConfigError, PluginError) as error:
         if not problems:
             raise

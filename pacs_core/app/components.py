@@ -49,7 +49,7 @@ async def start_optional(
     if record.state is not PluginState.LOADED:
         return None
     try:
-        return await lifespan.start(f"{name} ({record.source})", create)
+        return await lifespan.start(f"{name} ({record.source})", create, record.name)
     except StartError as error:
         assembly.manager.quarantine(record, Fault.START, str(error), error.__cause__)
         assembly.manager.check_required()
@@ -69,7 +69,7 @@ async def start_guard(
     label = f"{name} ({record.source})"
     if record.state is not PluginState.LOADED:
         raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
-    return await lifespan.start(label, create)
+    return await lifespan.start(label, create, record.name)
 
 
 def create_with_required(descriptor: RequiringDescriptor, node: Node) -> Component:

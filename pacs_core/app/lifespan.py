@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import anyio
+from attrs import frozen
 
 from pacs_core.contracts import Component
 
@@ -18,10 +19,30 @@ class StartError(Exception):
     """A component did not start."""
 
 
+@frozen(eq=False)
+class RunningComponent:
+    """A component that has started.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    component : Component
+    plugin : str
+        Name of the plugin that it is a part of.
+    """
+
+    name: str
+    component: Component
+    plugin: str = ""
+
+
 @asynccontextmanager
-async def open_lifespan(timeout: float) -> AsyncIterator["Lifespan"]:
+async def open_lifespan(
+    timeout: float, everything: list[RunningComponent] | None = None
+) -> AsyncIterator["Lifespan"]:
     """Stop, after an ``async with`` block, the components that were started in it."""
-    lifespan = Lifespan(timeout)
+    lifespan = Lifespan(timeout, everything)
     try:
         yield lifespan
     finally:
@@ -48,14 +69,19 @@ class Lifespan:
     ----------
     timeout : float
         Seconds that a component has to start, and to stop.
+    everything : list of RunningComponent, optional
+        What runs in this and other lifespans, to be kept up to date.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, everything: list[RunningComponent] | None = None) -> None:
         self._timeout = timeout
-        self._running: list[tuple[str, Component]] = []
+        self._running: list[RunningComponent] = []
+        self._everything = [] if everything is None else everything
 
-    async def start(self, name: str, create: Callable[[], ComponentT]) -> ComponentT:
-        """Create a component and start it.
+    async def start(
+        self, name: str, create: Callable[[], ComponentT], plugin: str = ""
+    ) -> ComponentT:
+        """Create a component of a plugin, and start it.
 
         Raises
         ------
@@ -63,7 +89,8 @@ class Lifespan:
             It raised, or took too long. It was stopped again.
         """
         component = _created(name, create)
-        self._running.append((name, component))
+        running = RunningComponent(name, component, plugin)
+        self._running.append(running)
         try:
             with anyio.move_on_after(self._timeout) as scope:
                 await component.start()
@@ -73,6 +100,7 @@ class Lifespan:
         if scope.cancelled_caught:
             await self._stop_last()
             raise StartError(f"{name} did not start within {self._timeout:g} s")
+        self._everything.append(running)
         return component
 
     async def stop_all(self) -> None:
@@ -82,15 +110,17 @@ class Lifespan:
                 await self._stop_last()
 
     async def _stop_last(self) -> None:
-        name, component = self._running.pop()
+        last = self._running.pop()
+        if last in self._everything:
+            self._everything.remove(last)
         try:
             with anyio.move_on_after(self._timeout) as scope:
-                await component.stop()
+                await last.component.stop()
         except (Exception, SystemExit):
-            logger.exception("%s failed to stop", name)
+            logger.exception("%s failed to stop", last.name)
         else:
             if scope.cancelled_caught:
-                logger.error("%s did not stop within %g s", name, self._timeout)
+                logger.error("%s did not stop within %g s", last.name, self._timeout)
 
 
 def _created(name: str, create: Callable[[], ComponentT]) -> ComponentT:

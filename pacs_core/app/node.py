@@ -22,12 +22,13 @@ from pacs_core.app.components import (
 from pacs_core.app.leaked_tasks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.missing_parts import missing_parts
+from pacs_core.app.preferences import preferences_of
+from pacs_core.app.reload import Reloader
 from pacs_core.app.services import ServiceRunner, Sockets, bind_services
 from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import (
     Listener,
-    Preferences,
     Services,
     SupportedService,
     WorkerLoad,
@@ -44,7 +45,6 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     WorkerInfo,
 )
-from pacs_core.dataset import transfer_syntax_uids
 from pacs_core.metering import MeterMemory, NodeMeter
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
@@ -59,12 +59,15 @@ class RunningNode:
     ----------
     opened : OpenArchive
     listener : Listener
+    reloader : Reloader
+        Lets it take other settings.
     service_sockets : mapping of str to tuple of socket
         What services listen on, by name.
     """
 
     opened: OpenArchive
     listener: Listener
+    reloader: Reloader
     service_sockets: Sockets = field(factory=dict)
 
     @property
@@ -88,6 +91,8 @@ class WorkerSlot:
         What services listen on, by name.
     meter : MeterMemory
         Numbers of all workers.
+    control : socket or None
+        On which the supervisor says what to do.
     """
 
     sockets: tuple[socket.socket, ...]
@@ -95,11 +100,19 @@ class WorkerSlot:
     restarted: str = ""
     service_sockets: Sockets = field(factory=dict)
     meter: MeterMemory = field(factory=MeterMemory)
+    control: socket.socket | None = None
+
+
+def set_root_level(level: str) -> None:
+    """Log entries of `level` and above, wherever they go."""
+    logging.getLogger().setLevel(level.upper())
 
 
 @asynccontextmanager
 async def run_node(
-    assembly: Assembly, place: WorkerSlot | None = None
+    assembly: Assembly,
+    place: WorkerSlot | None = None,
+    set_log_level: Callable[[str], None] = set_root_level,
 ) -> AsyncIterator[RunningNode]:
     """Run a node for the length of an ``async with`` block; it drains at the end.
 
@@ -108,6 +121,8 @@ async def run_node(
     assembly : Assembly
     place : WorkerSlot, optional
         Where to listen if not on a port of its own.
+    set_log_level : callable, optional
+        Called when the log level of the configuration changes.
 
     Raises
     ------
@@ -136,13 +151,14 @@ async def run_node(
         )
         await listener.listen(place.sockets)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
+        reloader = Reloader(assembly, opened, listener, runner, set_log_level)
         async with task_group() as tasks:
             tasks.start_soon(partial(opened.space.watch, keep_reserve=True))
             try:
                 await runner.start(tasks)
                 await _announce(assembly, opened, services, place.restarted)
                 tasks.start_soon(listener.serve)
-                yield RunningNode(opened, listener, place.service_sockets)
+                yield RunningNode(opened, listener, reloader, place.service_sockets)
             finally:
                 with anyio.CancelScope(shield=True):
                     async with anyio.create_task_group() as ending:
@@ -189,15 +205,9 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
         offers,
         access=opened.access,
         **guarding,
-        preferences=_preferences(assembly),
+        preferences=preferences_of(assembly.config),
         operation_observers=opened.node.operations,
     )
-
-
-def _preferences(assembly: Assembly) -> Preferences:
-    config = assembly.config
-    peers = {peer.ae_title: transfer_syntax_uids(peer.receives) for peer in config.peers.values()}
-    return Preferences(transfer_syntax_uids(config.network.receives), peers)
 
 
 _PARTS = ("authenticator", "observer")

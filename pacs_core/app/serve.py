@@ -7,33 +7,39 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.node import RunningNode, WorkerSlot, run_node
+from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
+from pacs_core.app.worker_control import obey
 from pacs_core.association import task_group
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RELOAD = signal.SIGHUP
 _HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def ignore_harmless_signals() -> None:
     """Ignore the signals by which other programs are told to read their files again.
 
-    Their default is to kill. The configuration is read at start only, and the audit file is
-    followed wherever it is renamed, so that there is nothing to do. Processes that are started
-    from here inherit this.
+    Their default is to kill. The audit file is followed wherever it is renamed, and SIGHUP has a
+    meaning only once the node runs. Processes that are started from here inherit this.
     """
     for number in _HARMLESS:
         signal.signal(number, signal.SIG_IGN)
 
 
 async def serve(
-    assembly: Assembly, ready: Callable[[RunningNode], None], place: WorkerSlot | None = None
+    assembly: Assembly,
+    ready: Callable[[RunningNode], None],
+    place: WorkerSlot | None = None,
+    set_log_level: Callable[[str], None] = set_root_level,
 ) -> None:
-    """Run a node until SIGINT or SIGTERM.
+    """Run a node until SIGINT or SIGTERM; SIGHUP lets it read its configuration again.
 
     The first signal drains: nothing new is accepted, running associations get a grace period and
     then an A-ABORT. A second signal aborts at once.
+
+    A worker takes no notice of SIGHUP: its supervisor tells it what to do.
 
     Parameters
     ----------
@@ -42,18 +48,25 @@ async def serve(
         Called once the node listens.
     place : WorkerSlot, optional
         Where to listen if the node is one of many workers.
+    set_log_level : callable, optional
+        Called when the log level of the configuration changes.
     """
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
+    heard = SIGNALS if place else (*SIGNALS, RELOAD)
+    with anyio.open_signal_receiver(*heard) as signals:
         async with task_group() as tasks:
-            async with run_node(assembly, place) as node:
+            async with run_node(assembly, place, set_log_level) as node:
                 ready(node)
-                await anext(signals)
+                if place is not None and place.control is not None:
+                    tasks.start_soon(obey, place.control, node.reloader)
+                while await anext(signals) == RELOAD:
+                    await node.reloader.reload()
                 logger.info("draining; a second signal aborts what still runs")
                 tasks.start_soon(_abort_on_second, signals, node)
             tasks.cancel_scope.cancel()
 
 
 async def _abort_on_second(signals: AsyncIterator[signal.Signals], node: RunningNode) -> None:
-    await anext(signals)
+    while await anext(signals) == RELOAD:
+        logger.info("the configuration is not read again: the node is about to end")
     logger.warning("aborting")
     await node.listener.abort()

@@ -144,6 +144,16 @@ class ServiceRunner:
                 await self._give_up(task)
         self.assembly.manager.check_required()
 
+    def use(self, assembly: Assembly) -> None:
+        """Make services that fail anew under another configuration."""
+        self.assembly = assembly
+        known = chain(
+            assembly.registry.active(ServiceDescriptor), consumer_services(assembly, self.opened)
+        )
+        descriptors = {descriptor.name: descriptor for _, descriptor in known}
+        for task in self._running:
+            task.descriptor = descriptors.get(task.descriptor.name, task.descriptor)
+
     async def stop(self) -> None:
         """End the services, last started first."""
         for task in reversed(self._running):
@@ -221,10 +231,10 @@ class ServiceRunner:
 
     async def _run(self, task: _Task) -> BaseException | None:
         """Run a service once; return what it failed with, None if it is done."""
-        lifespan = Lifespan(self._timeouts.plugin)
+        lifespan = Lifespan(self._timeouts.plugin, self.opened.components)
         name = f"{task.descriptor.name} ({task.record.source})"
         try:
-            service = await lifespan.start(name, partial(self._create, task))
+            service = await lifespan.start(name, partial(self._create, task), task.record.name)
             await service.run(task.note_started)
             task.note_started()
         except (Exception, SystemExit) as error:

@@ -18,24 +18,26 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from socket import socket
+from socket import socket, socketpair
 from typing import NoReturn
 
 from attrs import define, evolve, field
 
+from pacs_core.app.assembly import Assembly
 from pacs_core.app.node import WorkerSlot
-from pacs_core.app.serve import SIGNALS
+from pacs_core.app.serve import RELOAD, SIGNALS
 from pacs_core.app.services import Sockets
+from pacs_core.app.worker_control import WorkerLine, reload_workers
 from pacs_core.association import WorkerLoad
 from pacs_core.metering import MeterMemory
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[WorkerSlot, Callable[[], None]], None]
+Work = Callable[[Assembly, WorkerSlot, Callable[[], None]], None]
 """Runs a worker at a place, and calls the function once it is ready."""
 
 FAILED_TO_START = 70
-_WATCHED = {*SIGNALS, signal.SIGCHLD}
+_WATCHED = {*SIGNALS, RELOAD, signal.SIGCHLD}
 _QUICK_DEATH = 5.0  # seconds; a worker that lives shorter is restarted with a delay
 _LONGEST_DELAY = 30.0
 _POLL = 0.05  # seconds between looks at workers that start
@@ -45,6 +47,7 @@ _POLL = 0.05  # seconds between looks at workers that start
 class _Worker:
     slot: int
     pid: int
+    line: WorkerLine
     started: float = field(factory=time.monotonic)
     delay: float = 0.0
 
@@ -54,6 +57,8 @@ class Supervisor:
 
     Parameters
     ----------
+    assembly : Assembly
+        What workers run.
     sockets : sequence of socket
         Listening, to be shared.
     count : int
@@ -66,11 +71,13 @@ class Supervisor:
 
     def __init__(
         self,
+        assembly: Assembly,
         sockets: Sequence[socket],
         count: int,
         work: Work,
         service_sockets: Sockets | None = None,
     ) -> None:
+        self._assembly = assembly
         self._place = WorkerSlot(
             tuple(sockets),
             WorkerLoad(count),
@@ -132,10 +139,20 @@ class Supervisor:
     def _heed(self, patience: float) -> None:
         """Wait for a signal, and pass it on to the workers if it is for them."""
         received = signal.sigtimedwait(_WATCHED, patience)
-        if received is not None and received.si_signo != signal.SIGCHLD:
+        if received is None or received.si_signo == signal.SIGCHLD:
+            return
+        if received.si_signo == RELOAD:
+            self._reload()
+        else:
             self._signals += 1
             logger.info("%s: the workers are told", signal.Signals(received.si_signo).name)
             self._forward(received.si_signo)
+
+    def _reload(self) -> None:
+        """Let all workers, and those that take their place one day, take other settings."""
+        if not self._signals:
+            lines = [worker.line for worker in self._workers.values()]
+            self._assembly = reload_workers(self._assembly, lines)
 
     def _patience(self) -> float:
         due = min((at for at, _, _ in self._due), default=time.monotonic() + 60.0)
@@ -154,6 +171,7 @@ class Supervisor:
             if pid == 0:
                 return
             if worker := self._workers.pop(pid, None):
+                worker.line.close()
                 self._bury(worker, status)
             else:
                 logger.debug("process %d, an orphan, %s", pid, _describe(status))
@@ -182,15 +200,18 @@ class Supervisor:
     def _start(self, slot: int, reason: str = "", delay: float = 0.0) -> int:
         """Fork a worker; return a pipe on which it says that it listens."""
         heard, told = os.pipe()
+        ours, theirs = socketpair()
         pid = os.fork()
         if pid == 0:
             os.close(heard)
-            self._become_worker(slot, reason, told)
+            ours.close()
+            self._become_worker(slot, reason, told, theirs)
         os.close(told)
-        self._workers[pid] = _Worker(slot, pid, delay=delay)
+        theirs.close()
+        self._workers[pid] = _Worker(slot, pid, WorkerLine(ours), delay=delay)
         return heard
 
-    def _become_worker(self, slot: int, reason: str, told: int) -> NoReturn:
+    def _become_worker(self, slot: int, reason: str, told: int, control: socket) -> NoReturn:
         code = FAILED_TO_START
         try:
             # A group of its own: Ctrl-C reaches the supervisor alone, which passes it on once.
@@ -199,7 +220,10 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             self._place.occupancy.worker = slot
             threading.Thread(target=self._follow_supervisor, daemon=True).start()
-            self._work(evolve(self._place, restarted=reason), lambda: _tell(told))
+            for other in self._workers.values():
+                other.line.close()
+            place = evolve(self._place, restarted=reason, control=control)
+            self._work(self._assembly, place, lambda: _tell(told))
             code = 0
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1

@@ -22,6 +22,7 @@ from pacs_core.contracts import (
     Level,
     Query,
     Service,
+    Setup,
     Started,
 )
 
@@ -71,6 +72,10 @@ class ConsumerService(Service):
     async def stop(self) -> None:
         """Stop the consumer."""
         await self._consumer.stop()
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Let the consumer take other settings."""
+        await self._consumer.reconfigure(setup)
 
     async def run(self, started: Started) -> None:
         """Hand over changes until cancelled."""

@@ -107,6 +107,14 @@ class Hosts:
     def _share(self, limit: int) -> int:
         return max(-(-limit // self._workers), 1)
 
+    def reconfigure(self, settings: NetworkSettings) -> None:
+        """Count under other settings from now on; what was counted stays."""
+        if settings.associations_per_second != self._settings.associations_per_second:
+            self._associating.clear()
+        if settings.requests_per_second != self._settings.requests_per_second:
+            self._requesting.clear()
+        self._settings = settings
+
     # --- half-open connections
 
     def make_room(self, connections: Iterable[Connection]) -> None:

@@ -13,12 +13,13 @@ from itertools import count
 
 import anyio
 from anyio.abc import TaskGroup
+from attrs import evolve
 
 from pacs_core.association.acceptor import Acceptance, Acceptor
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.hosts import PERIOD, Hosts
 from pacs_core.association.incoming import ALLOTMENT
-from pacs_core.association.services import Services
+from pacs_core.association.services import Preferences, Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
 from pacs_core.association.worker_load import WorkerLoad
@@ -145,6 +146,15 @@ class Listener:
         """Listen on sockets of :func:`bind_sockets`, which other workers may share."""
         self._sockets = tuple(sockets)
         self.port = self._sockets[0].getsockname()[1]
+
+    def reconfigure(self, settings: NetworkSettings, preferences: Preferences) -> None:
+        """Serve connections that come from now on under other settings.
+
+        Connections that are there keep theirs. The memory budget stays as it is.
+        """
+        services = evolve(self._shared.services, preferences=preferences)
+        self._shared = evolve(self._shared, settings=settings, services=services)
+        self._hosts.reconfigure(settings)
 
     async def serve(self) -> None:
         """Accept and serve until :meth:`drain` or cancellation."""

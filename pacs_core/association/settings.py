@@ -5,7 +5,7 @@ import math
 from attrs import field, frozen
 from attrs.validators import ge, lt, optional
 
-from pacs_core.contracts import Timeouts
+from pacs_core.contracts import RELOADABLE, Timeouts
 from pacs_core.transcoding import are_transfer_syntaxes
 from pacs_core.upper_layer import Limits
 
@@ -57,20 +57,28 @@ class NetworkSettings:
     timeouts : Timeouts
     """
 
-    max_associations: int = field(default=256, validator=ge(1))
-    max_associations_per_host: int | None = field(default=None, validator=optional(ge(1)))
-    max_associations_per_peer: int = field(default=16, validator=ge(1))
-    max_half_open: int = field(default=128, validator=ge(1))
-    max_half_open_per_host: int = field(default=32, validator=ge(1))
-    associations_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
-    requests_per_second: float = field(default=0.0, validator=[ge(0), lt(math.inf)])
-    refusals_recorded: int = field(default=20, validator=ge(1))
-    max_pdu_length: int = field(default=131072, validator=ge(4096))
-    check_called_ae_title: bool = False
-    calling_ae_titles: tuple[str, ...] = ()
-    prefer_own_order: bool = False
-    receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
-    operations_window: int = field(default=8, validator=ge(1))
+    max_associations: int = field(default=256, validator=ge(1), metadata=RELOADABLE)
+    max_associations_per_host: int | None = field(
+        default=None, validator=optional(ge(1)), metadata=RELOADABLE
+    )
+    max_associations_per_peer: int = field(default=16, validator=ge(1), metadata=RELOADABLE)
+    max_half_open: int = field(default=128, validator=ge(1), metadata=RELOADABLE)
+    max_half_open_per_host: int = field(default=32, validator=ge(1), metadata=RELOADABLE)
+    associations_per_second: float = field(
+        default=0.0, validator=[ge(0), lt(math.inf)], metadata=RELOADABLE
+    )
+    requests_per_second: float = field(
+        default=0.0, validator=[ge(0), lt(math.inf)], metadata=RELOADABLE
+    )
+    refusals_recorded: int = field(default=20, validator=ge(1), metadata=RELOADABLE)
+    max_pdu_length: int = field(default=131072, validator=ge(4096), metadata=RELOADABLE)
+    check_called_ae_title: bool = field(default=False, metadata=RELOADABLE)
+    calling_ae_titles: tuple[str, ...] = field(default=(), metadata=RELOADABLE)
+    prefer_own_order: bool = field(default=False, metadata=RELOADABLE)
+    receives: tuple[str, ...] = field(
+        default=(), validator=are_transfer_syntaxes, metadata=RELOADABLE
+    )
+    operations_window: int = field(default=8, validator=ge(1), metadata=RELOADABLE)
     memory_budget: int = field(default=512 * 1024 * 1024, validator=ge(16 * 1024 * 1024))
     timeouts: Timeouts = field(factory=Timeouts)
 

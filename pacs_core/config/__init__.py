@@ -1,5 +1,6 @@
 """Configuration: TOML tables, structured into attrs classes, checked before a port is bound."""
 
+from pacs_core.config.changes import Changes
 from pacs_core.config.load import (
     DEFAULT_FILE,
     Overrides,
@@ -27,6 +28,7 @@ __all__ = [
     "DEFAULT_FILE",
     "ArchiveConfig",
     "AuditConfig",
+    "Changes",
     "Config",
     "ConfigError",
     "LogConfig",

@@ -18,7 +18,7 @@ from pacs_core.archive import (
     VerifyReads,
 )
 from pacs_core.association import NetworkSettings
-from pacs_core.contracts import EncodeOptions, NodeSettings, Peer, TransferPolicy
+from pacs_core.contracts import RELOADABLE, EncodeOptions, NodeSettings, Peer, TransferPolicy
 from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
 from pacs_core.plugins import PluginPolicy
 from pacs_core.transcoding import TranscodingSettings, are_transfer_syntaxes
@@ -68,7 +68,9 @@ class NodeConfig:
     data_directory: Path = Path("pacs-data")
     file_mode: str = field(default="0600", validator=in_(("0600", "0640", "0660")))
     workers: int = field(default=1, validator=ge(1))
-    default_character_set: tuple[str, ...] = field(default=(), validator=_are_character_sets)
+    default_character_set: tuple[str, ...] = field(
+        default=(), validator=_are_character_sets, metadata=RELOADABLE
+    )
 
 
 @frozen
@@ -204,7 +206,9 @@ class LogConfig:
     """
 
     level: str = field(
-        default="info", validator=in_(("debug", "info", "warning", "error", "critical"))
+        default="info",
+        validator=in_(("debug", "info", "warning", "error", "critical")),
+        metadata=RELOADABLE,
     )
     slow_loop: float = field(default=1.0, validator=[ge(0), lt(math.inf)])
 
@@ -217,7 +221,7 @@ class Config:
     network: NetworkSettings = field(factory=NetworkSettings)
     archive: ArchiveConfig = field(factory=ArchiveConfig)
     plugins: PluginPolicy = field(factory=PluginPolicy)
-    peers: Mapping[str, PeerConfig] = field(factory=dict)
+    peers: Mapping[str, PeerConfig] = field(factory=dict, metadata=RELOADABLE)
     audit: AuditConfig = field(factory=AuditConfig)
     transcoding: TranscodingSettings = field(factory=TranscodingSettings)
     log: LogConfig = field(factory=LogConfig)

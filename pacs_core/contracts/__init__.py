@@ -221,6 +221,7 @@ from pacs_core.contracts.query_keys import (
     InvalidKeyError,
     KeyMatching,
 )
+from pacs_core.contracts.reloading import RELOADABLE, is_reloadable
 from pacs_core.contracts.secret import Secret
 from pacs_core.contracts.sending import Form, Instances, NoSender, Sender, Sending, Sent
 from pacs_core.contracts.service import Service, Started
@@ -268,6 +269,7 @@ __all__ = [
     "MOMENT_VRS",
     "NO_IMAGE",
     "NUMBER_VRS",
+    "RELOADABLE",
     "SECONDS",
     "STUDY_CHANGES",
     "TIMEZONE_OFFSET",
@@ -453,6 +455,7 @@ __all__ = [
     "http_status_of",
     "identity_metadata",
     "interface_name",
+    "is_reloadable",
     "is_within",
     "item_matches",
     "matches",

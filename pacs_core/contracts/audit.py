@@ -34,6 +34,9 @@ class AuditKind(Enum):
     NODE_STOPPED = "node-stopped"
     WORKER_RESTARTED = "worker-restarted"
     CONFIGURATION_ERROR = "configuration-error"
+    CONFIGURATION_CHANGED = "configuration-changed"
+    """The node runs with other settings (PS3.15 A.5.3.11, Security Alert: Network Configuration,
+    110128, or Security Configuration, 110129; `details` say which keys)."""
     PLUGIN_QUARANTINED = "plugin-quarantined"
     SERVICE_FAILED = "service-failed"
     ASSOCIATION_ACCEPTED = "association-accepted"

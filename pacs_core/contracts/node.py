@@ -6,7 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
+from attrs.setters import NO_OP
+from attrs.setters import frozen as unchangeable
 from attrs.validators import and_, gt, lt
 
 from pacs_core.contracts.archive import Archive
@@ -24,6 +26,7 @@ from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.metering import Meter, NoMeter
 from pacs_core.contracts.observing import OperationObservers
 from pacs_core.contracts.peer import Peer
+from pacs_core.contracts.reloading import RELOADABLE
 from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
@@ -31,8 +34,8 @@ ConfigT = TypeVar("ConfigT")
 T = TypeVar("T")
 
 
-def _seconds(default: float) -> Any:
-    return field(default=default, validator=and_(gt(0.0), lt(math.inf)))
+def _seconds(default: float, metadata: Mapping[str, Any] | None = RELOADABLE) -> Any:
+    return field(default=default, validator=and_(gt(0.0), lt(math.inf)), metadata=metadata)
 
 
 @frozen
@@ -65,8 +68,8 @@ class Timeouts:
     write: float = _seconds(60.0)
     connect: float = _seconds(15.0)
     memory: float = _seconds(30.0)
-    shutdown: float = _seconds(10.0)
-    plugin: float = _seconds(30.0)
+    shutdown: float = _seconds(10.0, None)
+    plugin: float = _seconds(30.0, None)
 
 
 @frozen
@@ -177,13 +180,15 @@ class WorkerInfo:
     count: int = 1
 
 
-@frozen
+@define(on_setattr=unchangeable, eq=False)
 class Node:
     """What components receive when they are created.
 
     Attributes
     ----------
     settings : NodeSettings
+        As they are now: read them when they are needed, for peers and timeouts may change while
+        the node runs. The kernel alone assigns them.
     archive : Archive
         Raises :class:`LookupError` on use if no store and index are configured.
     audit : AuditTrail
@@ -205,7 +210,7 @@ class Node:
         For numbers that plugins keep, and others collect.
     """
 
-    settings: NodeSettings
+    settings: NodeSettings = field(on_setattr=NO_OP)
     archive: Archive
     audit: AuditTrail
     transcoder: Transcoder = field(factory=PassThrough)

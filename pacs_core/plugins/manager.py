@@ -8,6 +8,8 @@ import logging
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from types import ModuleType
 from typing import cast
 
@@ -72,6 +74,7 @@ class PluginManager:
         renamed: Mapping[str, RenamedHook] = RENAMED_HOOKS,
     ) -> None:
         self.policy = policy or PluginPolicy()
+        self._on_trial = False
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(specifications)
         self._renamed = renamed
@@ -247,9 +250,29 @@ class PluginManager:
         if record.plugin is not None and self._pluggy.has_plugin(record.name):
             self._pluggy.unregister(name=record.name)
         where = f" (at {record.frames[-1]})" if record.frames else ""
-        logger.warning(
-            "plugin %s (%s) is quarantined: %s%s", record.name, record.source, reason, where
-        )
+        if not self._on_trial:
+            logger.warning(
+                "plugin %s (%s) is quarantined: %s%s", record.name, record.source, reason, where
+            )
+
+    @contextmanager
+    def trial(self) -> Iterator[list[str]]:
+        """Undo, after a ``with`` block, every quarantine in it; the list then says why they were.
+
+        So hooks can be called with settings that are not in effect, and perhaps never will be.
+        """
+        before = [(record, copy(record)) for record in self.loaded]
+        reasons: list[str] = []
+        self._on_trial = True
+        try:
+            yield reasons
+        finally:
+            self._on_trial = False
+            for record, was in before:
+                if record.state is not was.state:
+                    reasons.append(f"plugin {record.name}: {record.reason}")
+                    record.restore(was)
+                    self._pluggy.register(record.plugin, name=record.name)
 
     def check_required(self) -> None:
         """Refuse to go on without a plugin that the policy requires.

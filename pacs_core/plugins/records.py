@@ -131,3 +131,8 @@ class PluginRecord:
         if error is not None:
             self.traceback = "".join(traceback.format_exception(error))
             self.frames = own_frames(error, code_roots(self.target))
+
+    def restore(self, was: "PluginRecord") -> None:
+        """Be again as `was`, a copy that was made before a quarantine."""
+        self.state, self.reason, self.fault = was.state, was.reason, was.fault
+        self.traceback, self.frames = was.traceback, was.frames

@@ -66,6 +66,15 @@ class NodeSender(Sender):
     ) -> None:
         self._means = Means(settings, archive, transcoder, connector, audit)
 
+    @property
+    def settings(self) -> NodeSettings:
+        """Settings of what is sent from now on."""
+        return self._means.settings
+
+    @settings.setter
+    def settings(self, settings: NodeSettings) -> None:
+        self._means = evolve(self._means, settings=settings)
+
     def send(
         self,
         instances: Instances,

@@ -71,8 +71,8 @@ def serve(
     }
     ignore_harmless_signals()
     configure_logging(log_level or "info")
-    assembly = _assemble(config, {"node": node}, plugin)
-    configure_logging(log_level or assembly.config.log.level)
+    assembly = _assemble(config, {"node": node, "log": {"level": log_level}}, plugin)
+    configure_logging(assembly.config.log.level)
     restrict_files(assembly)
     raise_file_limit(assembly)
     load_dictionary()
@@ -81,7 +81,11 @@ def serve(
         return _serve_with_workers(assembly)
     try:
         run_async(
-            serve_node, assembly, lambda node: _announce(assembly, node.port, node.service_sockets)
+            serve_node,
+            assembly,
+            lambda node: _announce(assembly, node.port, node.service_sockets),
+            None,
+            configure_logging,
         )
     except BrokenPipeError:
         # Nobody reads standard output any more: no matter of the network.
@@ -116,15 +120,15 @@ def _serve_with_workers(assembly: Assembly) -> int:
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
 
-    def work(place: WorkerSlot, ready: Callable[[], None]) -> None:
+    def work(current: Assembly, place: WorkerSlot, ready: Callable[[], None]) -> None:
         try:
-            run_async(serve_node, assembly, lambda _: ready(), place)
+            run_async(serve_node, current, lambda _: ready(), place, configure_logging)
         except Exception as error:
             sys.exit(report(error))
 
     port = sockets[0].getsockname()[1]
     services = bind_services(assembly)
-    supervisor = Supervisor(sockets, settings.workers, work, services)
+    supervisor = Supervisor(assembly, sockets, settings.workers, work, services)
     return supervisor.run(lambda: _announce(assembly, port, services))
 
 

@@ -27,7 +27,7 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
     return [
         ServiceDescriptor(
             NAME,
-            StatusService,
+            lambda node: StatusService(node, config),
             bind=(config.host, config.port),
             describe_address=lambda host, port: f"{NAME}: {host}:{port}",
         )

@@ -2,14 +2,12 @@
 
 import json
 from contextlib import suppress
-from typing import Final
 
 import anyio
 from anyio.abc import SocketListener, SocketStream
-from pacs_core.contracts import Level, Node, Query, Service, Started
+from pacs_core.contracts import Level, Node, Query, Service, Setup, Started
 
-_PATIENCE: Final = 10.0
-"""Seconds for a client to take its line."""
+from {{ cookiecutter.__package }}.config import Config
 
 
 class StatusService(Service):
@@ -18,10 +16,16 @@ class StatusService(Service):
     Parameters
     ----------
     node : Node
+    config : Config
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, config: Config) -> None:
         self._node = node
+        self.config = config
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """See base: who connects from now on has other patience."""
+        self.config = setup.config(Config)
 
     async def run(self, started: Started) -> None:
         """See base."""
@@ -33,7 +37,7 @@ class StatusService(Service):
 
     async def _answer(self, stream: SocketStream) -> None:
         """Answer one client; what it does wrong ends its own connection only."""
-        with anyio.move_on_after(_PATIENCE), suppress(anyio.BrokenResourceError):
+        with anyio.move_on_after(self.config.patience), suppress(anyio.BrokenResourceError):
             async with stream:
                 status = {"worker": self._node.worker.slot, "studies": await self._count_studies()}
                 await stream.send(json.dumps(status).encode() + b"\n")
