@@ -25,6 +25,9 @@ Tables = Mapping[str, Mapping[str, Any]]
 Plugins = Collection[str | EntryPoint]
 """Names of installed plugins, and entry points of what is not installed."""
 
+WEB_SERVER = "web"
+"""Plugin that nodes of tests have only where `plugins` names it: it takes its time to import."""
+
 START_TIMEOUT = 30.0
 """Seconds that a node process has to become ready."""
 
@@ -60,6 +63,16 @@ class NodeThread:
         return self.portal.call(function, *args)
 
 
+def _with_web(tables: Tables, plugins: Plugins) -> Tables:
+    """Return tables for a node that has the web server, if it is named, on a free port."""
+    if WEB_SERVER not in [each for each in plugins if isinstance(each, str)]:
+        return tables
+    plugin = {WEB_SERVER: {"port": 0}}
+    for name, table in tables.get("plugin", {}).items():
+        plugin[name] = plugin.get(name, {}) | table
+    return {**tables, "plugin": plugin, "plugins": {"disabled": [], **tables.get("plugins", {})}}
+
+
 def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {
         "node": {"port": 0, "data_directory": str(data_directory)},
@@ -69,6 +82,9 @@ def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     }
     for name, table in tables.items():
         merged[name] = merged.get(name, {}) | dict(table)
+    if WEB_SERVER not in merged.get("plugin", {}):
+        plugins = merged.setdefault("plugins", {})
+        plugins["disabled"] = sorted({*plugins.get("disabled", ()), WEB_SERVER})
     return merged
 
 
@@ -115,14 +131,16 @@ def node_thread(
     manager : PluginManager, optional
         Instead of the plugins of this environment.
     plugins : collection of str or EntryPoint, optional
-        The node has these plugins only; by default all that are installed.
+        The node has these plugins only; by default all that are installed but ``web``, the HTTP
+        server, which listens on a free port.
 
     Raises
     ------
     LookupError
         One of `plugins` is not installed.
     """
-    config = load_config(write_config(data_directory, tables or {}))
+    tables = _with_web(tables or {}, plugins or ())
+    config = load_config(write_config(data_directory, tables))
     if plugins is not None:
         manager = chosen_plugins(plugins, config.plugins)
     with start_blocking_portal() as portal:
@@ -185,14 +203,14 @@ def node_process(
     data_directory, tables
         See :func:`node_thread`.
     plugins : collection of str, optional
-        Names of installed plugins; all others are disabled.
+        Names of installed plugins; all others are disabled. By default ``web`` only.
 
     Raises
     ------
     LookupError
         One of `plugins` is not installed.
     """
-    tables = dict(tables or {})
+    tables = dict(_with_web(tables or {}, plugins or ()))
     if plugins is not None:
         others = _installed(set(plugins)).names - set(plugins)
         tables["plugins"] = {"disabled": sorted(others), **tables.get("plugins", {})}

@@ -64,8 +64,13 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
     )
 
 
+WITHOUT_WEB = Path(__file__).with_name("without_web.toml")
+
+
 @contextmanager
 def serving(*arguments: str, **environment: str) -> Iterator[Server]:
+    if "--config" not in arguments:  # nodes in parallel would want the same port
+        environment = {"PACS_CONFIG": str(WITHOUT_WEB), **environment}
     process = start(["serve", "--port", "0", *arguments], **environment)
     try:
         assert process.stdout

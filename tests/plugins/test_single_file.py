@@ -19,6 +19,7 @@ BLOCKS = dict(
 
 
 def serve(folder, *arguments):
+    (folder / "pacs.toml").write_text('[plugins]\ndisabled = ["web"]\n')
     command = [sys.executable, "-um", "pacs_core.cli.main", "serve", "--port", "0"]
     return subprocess.Popen(
         [*command, "--data", str(folder / "data"), *arguments],

@@ -1,0 +1,46 @@
+"""HTTP server of pacs-core: routes, pages and API sections come from other plugins.
+
+What other plugins import is :mod:`pacs_web.api`, and :mod:`pacs_web.testing` in their tests.
+"""
+
+from pacs_core.contracts import Node, Service, ServiceDescriptor, Setup
+from pacs_core.plugins import hookimpl
+from pacs_web import hooks
+from pacs_web.config import WebConfig
+
+__all__ = ["WebConfig", "pacs_check", "pacs_config", "pacs_hookspecs", "pacs_services"]
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Return the class of ``[plugin.web]``."""
+    return WebConfig
+
+
+@hookimpl
+def pacs_check(setup: Setup) -> list[str]:
+    """Return what is wrong with the table beyond its types."""
+    return list(setup.config(WebConfig).problems())
+
+
+@hookimpl
+def pacs_hookspecs() -> object:
+    """Publish the hooks by which plugins add routes and authenticators."""
+    return hooks
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return the server, one for each worker on the same socket."""
+    config = setup.config(WebConfig)
+
+    def create(node: Node) -> Service:
+        from pacs_web.service import WebService
+
+        return WebService(node, config)
+
+    return [
+        ServiceDescriptor(
+            "web", create, bind=(config.host, config.port), describe_address=config.describe
+        )
+    ]

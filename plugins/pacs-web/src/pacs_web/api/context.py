@@ -1,0 +1,74 @@
+"""What routes are given: the node, and what the server knows of a request."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from attrs import define, field, frozen
+
+from pacs_core.contracts import Node, Origin
+from pacs_web.api.routes import NavigationEntry, WebRoutesDescriptor
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+ORIGIN_KEY: Final = "pacs_web.origin"
+BASE_PATH_KEY: Final = "pacs_web.base_path"
+
+
+@define
+class WebSite:
+    """Everything that plugins have added to the server.
+
+    Attributes
+    ----------
+    sections : list of WebRoutesDescriptor
+        In plugin order. Complete before the first routes are created; one whose routes cannot be
+        created is taken out again.
+    """
+
+    sections: list[WebRoutesDescriptor] = field(factory=list)
+
+    @property
+    def navigation(self) -> Sequence[NavigationEntry]:
+        """Entries of all plugins, in the order in which to show them."""
+        entries = (entry for section in self.sections for entry in section.navigation)
+        return sorted(entries, key=lambda entry: entry.order)
+
+
+@frozen
+class WebContext:
+    """What the routes of a plugin are created for.
+
+    Attributes
+    ----------
+    node : Node
+    site : WebSite
+        What the other plugins have added: navigation, sections.
+    """
+
+    node: Node
+    site: WebSite = field(factory=WebSite)
+
+    def origin_of(self, request: "HTTPConnection") -> Origin:
+        """Return who makes a request, and from where.
+
+        Give it to :meth:`Archive.on_behalf_of`, and to audit events. Behind a trusted proxy the
+        address is the client's. :attr:`Origin.association` identifies the request in the log.
+        """
+        return cast(Origin, request.scope[ORIGIN_KEY])
+
+    def base_url(self, request: "HTTPConnection") -> str:
+        """Return the absolute URL of the root of the site, as the client sees it, without a slash.
+
+        Scheme, host and base path are those that a trusted proxy says it was asked under:
+        ``f"{context.base_url(request)}/dicom-web/studies"`` is right behind it.
+        """
+        scope = request.scope
+        return f"{scope['scheme']}://{request.headers['host']}{scope[BASE_PATH_KEY]}"
+
+    def base_path(self, request: "HTTPConnection") -> str:
+        """Return the path of the root of the site, as the client sees it, without a slash.
+
+        For links within pages: ``f"{context.base_path(request)}/viewer/"``. Empty at the root.
+        """
+        return cast(str, request.scope[BASE_PATH_KEY])

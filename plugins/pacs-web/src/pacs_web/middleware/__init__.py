@@ -1,0 +1,1 @@
+"""Layers between the connection and the routes, each a plain ASGI application."""

@@ -1,0 +1,109 @@
+"""The outermost layer: what a request is, as its client made it, and a line in the access log.
+
+Everything further in sees scheme, host, address and base path of the client, whichever proxies
+were between: the headers of trusted ones are applied here, and nowhere else looked at.
+"""
+
+import logging
+from collections.abc import Callable
+from itertools import count
+from time import perf_counter
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pacs_core.contracts import Node, Origin
+from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY
+from pacs_web.config import WebConfig
+from pacs_web.proxies import Forwarded, Proxies
+
+access_logger = logging.getLogger("pacs_web.access")
+
+_SCHEMES: Final = (b"http://", b"https://")
+
+
+class Entry:
+    """Applies what proxies say, and logs each request once it is answered."""
+
+    def __init__(self, app: ASGIApp, node: Node, config: WebConfig) -> None:
+        self._app, self._config = app, config
+        self._ae_title = node.settings.ae_title
+        self._proxies = Proxies(config.trusted_proxies)
+        worker = node.worker
+        prefix = f"W{worker.slot}H" if worker.count > 1 else "H"
+        numbers = count(1)
+        self._next_id: Callable[[], str] = lambda: f"{prefix}{next(numbers)}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        _accept_absolute_form(scope)
+        self._apply_proxies(scope)
+        status = sent = 0
+
+        async def count_bytes(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        began = perf_counter()
+        try:
+            await self._app(scope, receive, count_bytes)
+        finally:
+            if self._config.access_log != "off":
+                self._log(scope, status, sent, perf_counter() - began)
+
+    def _apply_proxies(self, scope: Scope) -> None:
+        host, port = scope.get("client") or ("", 0)
+        said = Forwarded()
+        if self._proxies.trusts(host):
+            said = self._proxies.read(scope["headers"])
+        scope["scheme"] = said.scheme or scope["scheme"]
+        if said.host:
+            others = [each for each in scope["headers"] if each[0] != b"host"]
+            scope["headers"] = [(b"host", said.host.encode("ascii")), *others]
+        base = said.prefix or self._config.base_path
+        if base and not _is_below(scope["path"], base):  # the proxy has stripped it
+            scope["path"] = base + scope["path"]
+            scope["raw_path"] = base.encode() + scope["raw_path"]
+        scope["root_path"] = scope[BASE_PATH_KEY] = base
+        if said.client:
+            host, port = said.client, 0
+            scope["client"] = (host, port)
+        scope[ORIGIN_KEY] = Origin(
+            "HTTP",
+            called_ae_title=self._ae_title,
+            host=host,
+            port=port,
+            association=self._next_id(),
+        )
+
+    def _log(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+        # A target has no character but visible ASCII (RFC 9112 §3.2): the parser has seen to that.
+        target = scope["raw_path"].decode("ascii", "replace")
+        if self._config.access_log == "full" and scope["query_string"]:
+            target += "?" + scope["query_string"].decode("ascii", "replace")
+        origin: Origin = scope[ORIGIN_KEY]
+        access_logger.info(
+            '%s %s %s "%s %s" %s %d B %.0f ms',
+            origin.association, origin.host or "-", ascii(origin.user)[1:-1] or "-",
+            scope["method"], target, status or "gone", sent, 1000 * seconds,
+        )  # fmt: skip
+
+
+def _is_below(path: str, base: str) -> bool:
+    return path == base or path.startswith(base + "/")
+
+
+def _accept_absolute_form(scope: Scope) -> None:
+    """Take ``GET http://host/path``, whose host goes before the header (RFC 9112 §3.2.2)."""
+    raw: bytes = scope["raw_path"]
+    if not raw.lower().startswith(_SCHEMES):
+        return
+    authority, slash, path = raw.partition(b"://")[2].partition(b"/")
+    others = [each for each in scope["headers"] if each[0] != b"host"]
+    scope["headers"] = [(b"host", authority), *others]
+    scope["raw_path"] = slash + path or b"/"
+    scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]

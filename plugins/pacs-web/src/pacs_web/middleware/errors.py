@@ -1,0 +1,99 @@
+"""Errors as problems (RFC 9457), by the kernel's one table of errors."""
+
+import logging
+from email.utils import formatdate
+from functools import lru_cache
+from time import time
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pacs_core.contracts import Origin, find_error_status
+from pacs_web.api.context import ORIGIN_KEY
+from pacs_web.api.http import HttpError, problem_response
+
+logger = logging.getLogger("pacs_web")
+
+_DEFAULTS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of responses that do not set them: what a page may load, it has to say."""
+
+
+@lru_cache(maxsize=1)
+def _date(now: int) -> str:
+    return formatdate(now, usegmt=True)
+
+
+class Errors:
+    """Answers what routes raise, and sets headers that keep browsers from harm."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        started = False
+
+        async def set_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["date"] = _date(int(time()))
+                for name, value in _DEFAULTS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, set_headers)
+        except ClientDisconnect:
+            return
+        except Exception as raised:
+            error = _lone(raised)
+            if isinstance(error, ClientDisconnect):
+                return
+            origin: Origin = scope[ORIGIN_KEY]
+            problem = _problem_of(error)
+            _log(scope, origin, error, problem.status, started)
+            if not started:  # else the response ends here, and the server cuts it off
+                response = problem_response(problem, origin.association)
+                await response(scope, receive, set_headers)
+
+
+def _lone(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _problem_of(error: BaseException) -> HttpError:
+    if isinstance(error, HttpError):
+        return error
+    if isinstance(error, HTTPException):
+        return HttpError(error.status_code, error.detail, error.headers)
+    row = find_error_status(error)
+    if row is None:
+        return HttpError(500, "an internal error; the log of the server says more")
+    return HttpError(row.http, row.comment or str(error))
+
+
+def _log(
+    scope: Scope, origin: Origin, error: BaseException, status: int, was_started: bool
+) -> None:
+    """Write down what is our fault, or cut a response off; the rest is in the access log."""
+    if status < 500 and not was_started:
+        return
+    is_known = isinstance(error, HttpError | HTTPException) or find_error_status(error)
+    target = scope["raw_path"].decode("ascii", "replace")
+    logger.error(
+        "%s %s: %s %s%s: %s",
+        origin.association, origin.host, scope["method"], target,
+        " was cut off" if was_started else f" failed with {status}", error or type(error).__name__,
+        exc_info=None if is_known else error,
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""Requests that are refused for what they are, before anything is made of them."""
+
+import re
+import socket
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pacs_web.api.context import ORIGIN_KEY
+from pacs_web.api.http import HttpError
+from pacs_web.config import WebConfig
+from pacs_web.refusals import Refusals
+
+_CLOSE: Final = {"connection": "close"}
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_ADDRESS: Final = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])")
+
+
+class Gate:
+    """Refuses what no route should see.
+
+    - A body whose length is said in two ways, which two servers in a row may cut differently
+      (RFC 9112 §6.1, request smuggling).
+    - A target that is too long, or has control characters once it is decoded.
+    - A host that is not ours: a web page whose name was made to lead here could read everything
+      (DNS rebinding).
+    - A change that a page of another origin asks for, which a browser would make with the rights,
+      or from the network, of whoever visits the page (cross-site request forgery). Browsers say
+      where a request comes from; others do not, and may do as they like.
+    """
+
+    def __init__(self, app: ASGIApp, config: WebConfig, refusals: Refusals) -> None:
+        self._app, self._config, self._refusals = app, config, refusals
+        own = {"localhost", socket.gethostname().lower(), config.host.lower()}
+        named = {each.lower() for each in config.allowed_hosts}
+        self._names = own | {each for each in named if not each.startswith("*.")}
+        self._suffixes = tuple(each[1:] for each in named if each.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        headers = Headers(scope=scope)
+        try:
+            self._check(scope, headers)
+        except HttpError as problem:
+            self._refusals.note(scope[ORIGIN_KEY], f"{problem.status} {problem.detail}")
+            raise
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        if "transfer-encoding" in headers and (
+            "content-length" in headers or scope["http_version"] == "1.0"
+        ):
+            raise HttpError(
+                400, "Transfer-Encoding with Content-Length, or in HTTP/1.0, is refused", _CLOSE
+            )
+        if len(scope["raw_path"]) + len(scope["query_string"]) > self._config.max_target:
+            raise HttpError(
+                414, f"the path and the query have more than {self._config.max_target} bytes"
+            )
+        if _CONTROL.search(scope["path"]):
+            raise HttpError(400, "the path has control characters")
+        host = headers.get("host", "").lower()
+        if host and not self._is_ours(host):
+            raise HttpError(
+                421,
+                f"this server is not {host[:253]!a}: if it shall be, add the name to "
+                "allowed_hosts in [plugin.web]",
+                _CLOSE,
+            )
+        if not host:  # only HTTP/1.0 may come without one
+            scope["headers"] = [(b"host", _listening_address(scope)), *scope["headers"]]
+        if scope["method"] not in _SAFE and not self._is_of_our_pages(scope, headers):
+            raise HttpError(
+                403,
+                "a page of another origin may not make changes here: if it shall, add its origin "
+                "to cors_origins in [plugin.web]",
+            )
+
+    def _is_ours(self, host: str) -> bool:
+        name = host if host.endswith("]") else re.sub(r":\d*$", "", host)
+        return (
+            "*" in self._names
+            or name in self._names
+            or _ADDRESS.fullmatch(name) is not None
+            or name.endswith(self._suffixes)
+        )
+
+    def _is_of_our_pages(self, scope: Scope, headers: Headers) -> bool:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        allowed = self._config.cors_origins
+        if origin is not None and (origin in allowed or "*" in allowed):
+            return True
+        if site is not None:
+            return site in ("same-origin", "none")
+        return origin is None or origin.partition("://")[2].lower() == headers.get("host", "")
+
+
+def _listening_address(scope: Scope) -> bytes:
+    host, port = scope.get("server") or ("localhost", None)
+    host = f"[{host}]" if ":" in host else host
+    return (f"{host}:{port}" if port else host).encode("ascii")

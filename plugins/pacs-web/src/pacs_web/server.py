@@ -1,0 +1,141 @@
+"""Server of one worker: accepts connections, holds them to their limits, and drains.
+
+uvicorn's own server takes signals, wakes ten times a second, and accepts as many connections at a
+time as wait, so that the worker that is awake takes them from the others. This one accepts one at a
+time from sockets that all workers share, and ends when it is cancelled.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, cast
+
+import anyio
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from pacs_web.config import WebConfig
+from pacs_web.protocol import GuardedProtocol, refusal
+from pacs_web.proxies import Proxies
+
+logger = logging.getLogger("pacs_web")
+
+_PAUSE: Final = 0.1  # seconds without accepting after an error such as EMFILE
+_LOOK_AGAIN: Final = 0.02  # seconds between looks at what still runs while draining
+
+
+class HttpServer:
+    """Answers with an ASGI application on listening sockets.
+
+    Parameters
+    ----------
+    application : ASGI application
+    config : WebConfig
+    report : callable
+        Is told of the client's address and of why it was refused.
+    """
+
+    def __init__(
+        self, application: object, config: WebConfig, report: Callable[[str, str], None]
+    ) -> None:
+        # What it says is said by the middleware, with the address, and with what was asked.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._uvicorn = Config(
+            application,  # type: ignore[arg-type]
+            loop="none",
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=config.timeouts.idle,  # type: ignore[arg-type]
+            h11_max_incomplete_event_size=config.max_head,
+        )
+        self._uvicorn.load()
+        self._config, self._report = config, report
+        self._proxies = Proxies(config.trusted_proxies)
+        self._state = ServerState()
+        self.is_draining = False
+
+    @property
+    def _connections(self) -> tuple[GuardedProtocol, ...]:
+        return cast("tuple[GuardedProtocol, ...]", tuple(self._state.connections))
+
+    async def serve(self, sockets: Sequence[socket.socket], grace: float) -> None:
+        """Answer until cancelled; then let what is being answered finish, for `grace` seconds."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                for each in sockets:
+                    tasks.start_soon(self._accept, each)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._drain(grace)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError as error:
+                logger.warning("cannot accept connections: %s", error.strerror or error)
+                await anyio.sleep(_PAUSE)
+                continue
+            if reason := self._make_room(str(address[0])):
+                self._report(str(address[0]), f"503 {reason}")
+                _refuse(connection, reason)
+                continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # it has gone
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> GuardedProtocol:
+        return GuardedProtocol(self._uvicorn, self._state, self._config.timeouts, self._report)
+
+    def _make_room(self, host: str) -> str:
+        """Return why a host may not have one more connection; empty if it may.
+
+        Where there are too many, the oldest makes way on which nothing is being answered.
+        """
+        everyone = [each for each in self._connections if not each.transport.is_closing()]
+        own = [each for each in everyone if each.client and each.client[0] == host]
+        limit = self._config.connections_per_address
+        if len(own) >= limit and not self._proxies.trusts(host) and not _displace_one(own):
+            return f"{len(own)} connections of {host} are open already"
+        if len(everyone) >= self._config.max_connections and not _displace_one(everyone):
+            return f"{len(everyone)} connections are open already"
+        return ""
+
+    async def _drain(self, grace: float) -> None:
+        self.is_draining = True
+        for each in self._connections:
+            each.shutdown()
+        with anyio.move_on_after(grace):
+            while self._connections:  # noqa: ASYNC110 uvicorn tells nobody
+                await anyio.sleep(_LOOK_AGAIN)
+        for each in self._connections:
+            if each.transport is not None:
+                each.transport.abort()
+        for task in tuple(self._state.tasks):
+            task.cancel()
+        if self._state.tasks:
+            await asyncio.wait(tuple(self._state.tasks), timeout=grace)
+
+
+def _displace_one(connections: Iterable[GuardedProtocol]) -> bool:
+    """Let the oldest connection go on which nothing is being answered; False if there is none."""
+    quiet = [each for each in connections if not each.is_answering]
+    if quiet:
+        min(quiet, key=lambda each: each.accepted_at).close()
+    return bool(quiet)
+
+
+def _refuse(connection: socket.socket, reason: str) -> None:
+    """Answer a connection that is one too many, as far as it takes that at once."""
+    with connection, suppress(OSError):
+        connection.setblocking(False)
+        connection.send(refusal(503, reason))
+        connection.shutdown(socket.SHUT_WR)

@@ -1,0 +1,65 @@
+"""Service of the web server: one in each worker, on the sockets that the kernel has bound.
+
+The kernel binds the port before the node is ready, so that clients may connect from then on; what
+they ask is answered a moment later. Starlette, uvicorn and the routes of plugins are imported in
+that moment, which keeps them out of the way of DICOM peers: the node is as soon ready as without.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from importlib import import_module
+
+import anyio
+
+from pacs_core.contracts import Node, Service, Started
+from pacs_web.api import WebAuthenticator
+from pacs_web.config import WebConfig
+from pacs_web.contributions import collect_sections, create_authenticators
+from pacs_web.refusals import Refusals
+
+
+class WebService(Service):
+    """Answers HTTP for as long as the node serves.
+
+    Parameters
+    ----------
+    node : Node
+    config : WebConfig
+    """
+
+    def __init__(self, node: Node, config: WebConfig) -> None:
+        self._node, self._config = node, config
+
+    async def run(self, started: Started) -> None:
+        """Serve until cancelled; then let what is being answered finish."""
+        started()
+        async with AsyncExitStack() as stack:
+            authenticators = create_authenticators(self._node)
+            for _, each in authenticators:
+                stack.push_async_callback(each.stop)
+                await each.start()
+            await self._serve(authenticators)
+
+    async def _serve(self, authenticators: Sequence[tuple[str, WebAuthenticator]]) -> None:
+        # Importing takes a quarter of a second, and more on a cold disk.
+        await anyio.to_thread.run_sync(_import)
+        from pacs_web.application import build_application
+        from pacs_web.doors import own_routes
+        from pacs_web.server import HttpServer
+
+        refusals = Refusals(self._node.audit)
+        server: HttpServer | None = None
+        own = own_routes(lambda: server is not None and server.is_draining)
+        _, sections = collect_sections(self._node, own)
+        application = build_application(
+            self._node, self._config, sections, authenticators, refusals
+        )
+        server = HttpServer(application, self._config, refusals.report)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refusals.record)
+            await server.serve(self.sockets, self._node.settings.timeouts.shutdown)
+
+
+def _import() -> None:
+    for module in ("pacs_web.application", "pacs_web.server"):
+        import_module(module)
