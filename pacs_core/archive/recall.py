@@ -9,7 +9,7 @@ a broken tape do not take a thousand times as long to fail.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, cast
 
@@ -64,7 +64,7 @@ async def has_object(store: ObjectStore, key: str) -> bool:
 class _Recall:
     """A recall under way."""
 
-    waiting: set[str]
+    waiting: dict[str, None]
     progress: RecallProgress
     advanced: float = field(factory=anyio.current_time)
     ended: anyio.Event = field(factory=anyio.Event)
@@ -73,7 +73,7 @@ class _Recall:
         async with aclosing(cast(Any, store.recall(list(self.waiting)))) as recalled:
             async for key in recalled:
                 if key in self.waiting:
-                    self.waiting.remove(key)
+                    del self.waiting[key]
                     self.progress.online += 1
                     self.advanced = anyio.current_time()
         self.ended.set()
@@ -138,7 +138,7 @@ class RecallingStore(WrappingStore):
         report : callable, optional
             Told of it every moment.
         """
-        recall = _Recall(set(keys), progress)
+        recall = _Recall(dict.fromkeys(keys), progress)
         before, progress.waiting = progress.failed, len(recall.waiting)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(recall.run, self.wrapped)
@@ -151,7 +151,7 @@ class RecallingStore(WrappingStore):
             tasks.cancel_scope.cancel()
         progress.failed, progress.waiting = before + len(recall.waiting), 0
         if recall.waiting:
-            some = min(recall.waiting)
+            some = next(iter(recall.waiting))
             _log.error("%d objects did not come when recalled, as %s", len(recall.waiting), some)
             self._remember(recall.waiting)
         return progress
@@ -159,7 +159,7 @@ class RecallingStore(WrappingStore):
     def _is_stuck(self, recall: _Recall) -> bool:
         return anyio.current_time() - recall.advanced >= self._timeout
 
-    def _remember(self, keys: set[str]) -> None:
+    def _remember(self, keys: Iterable[str]) -> None:
         until = anyio.current_time() + _MEMORY
         self._given_up |= dict.fromkeys(keys, until)
         while len(self._given_up) > _REMEMBERED:

@@ -129,10 +129,10 @@ async def test_many_are_asked_for_together(bench):
 
 
 async def test_a_recall_goes_on_as_long_as_something_comes(bench):
-    bench.store.seconds = 0.06
+    bench.store.seconds = 0.4
     keys = [row.key for row in await instances(bench)]
     bench.store.broken = {keys[-1]}
-    progress = await bench.archive(recall_timeout=0.2).recall(study())
+    progress = await bench.archive(recall_timeout=1.2).recall(study())
     assert (progress.online, progress.failed) == (COUNT - 1, 1)
 
 
