@@ -106,7 +106,7 @@ async def start_store(plan: StorePlan, lifespan: Lifespan) -> ObjectStore:
             release_reserve(store.directory, if_full=True)
         return store
 
-    return await lifespan.start(plan.label, create, plan.record.name)
+    return await lifespan.start(plan.label, create, plan.record.name, plan.setup.store_name)
 
 
 @frozen
