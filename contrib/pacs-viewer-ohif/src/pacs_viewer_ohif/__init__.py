@@ -31,7 +31,11 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
         return create_routes(context, config)
 
     entry = NavigationEntry(
-        "OHIF", f"{config.path}/", icon="viewer", order=50, titles={"de": "OHIF"}
+        "OHIF",
+        f"{config.path}/",
+        icon="viewer",
+        order=50,
+        study_path=f"{config.path}/viewer?StudyInstanceUIDs={{study}}",
     )
     return [
         WebRoutesDescriptor(

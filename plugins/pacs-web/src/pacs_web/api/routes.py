@@ -27,6 +27,9 @@ class NavigationEntry:
         Entries with lower numbers come first.
     titles : mapping of str to str
         In other languages, by language tag: ``{"de": "Betrachter"}``.
+    study_path : str
+        Of a viewer: path of a study, with ``{study}`` where its Study Instance UID belongs. The
+        user interface offers it for each study.
     """
 
     title: str
@@ -34,6 +37,7 @@ class NavigationEntry:
     icon: str = ""
     order: int = 100
     titles: Mapping[str, str] = field(factory=dict)
+    study_path: str = ""
 
 
 @frozen
