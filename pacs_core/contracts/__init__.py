@@ -57,12 +57,6 @@ from pacs_core.contracts.audit import (
     ParticipantRole,
     PluginAuditKind,
 )
-from pacs_core.contracts.availability import (
-    Availability,
-    NotOnlineError,
-    RecallProgress,
-    RecallReport,
-)
 from pacs_core.contracts.capability import Capabilities, Interface, interface_name
 from pacs_core.contracts.changes import (
     INSTANCE_CHANGES,
@@ -178,7 +172,6 @@ from pacs_core.contracts.node import (
     NodeSettings,
     PluginInfo,
     Setup,
-    StoreName,
     Timeouts,
     WorkerInfo,
 )
@@ -264,7 +257,6 @@ from pacs_core.contracts.transcoding import (
     TranscodingError,
     VerificationError,
 )
-from pacs_core.contracts.wrapping import WrappingStore, WrappingWriter
 
 __all__ = [
     "CHUNK_SIZE",
@@ -311,7 +303,6 @@ __all__ = [
     "Authenticated",
     "Authenticator",
     "Authorizer",
-    "Availability",
     "Capabilities",
     "CapabilityDescriptor",
     "Change",
@@ -389,7 +380,6 @@ __all__ = [
     "Node",
     "NodeSettings",
     "Not",
-    "NotOnlineError",
     "ObjectExistsError",
     "ObjectNotFoundError",
     "ObjectReader",
@@ -419,8 +409,6 @@ __all__ = [
     "Proposal",
     "Query",
     "Range",
-    "RecallProgress",
-    "RecallReport",
     "Refused",
     "RequestedAssociation",
     "Response",
@@ -442,7 +430,6 @@ __all__ = [
     "SopClassSupport",
     "Started",
     "StorageFullError",
-    "StoreName",
     "StoredInstance",
     "StoredObject",
     "Timeouts",
@@ -455,8 +442,6 @@ __all__ = [
     "VerificationError",
     "Wildcard",
     "WorkerInfo",
-    "WrappingStore",
-    "WrappingWriter",
     "admits",
     "archive_offset",
     "bulk_data_path",

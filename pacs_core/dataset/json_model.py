@@ -13,13 +13,14 @@ import math
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.dictionary import vr_of
 from pacs_core.dataset.errors import UnencodableValue
 from pacs_core.dataset.layout import BULK_VRS
+from pacs_core.dataset.model import Attributes, Value
 from pacs_core.dataset.model_values import (
     FLOAT_VRS,
     INTEGER_VRS,
@@ -38,7 +39,7 @@ from pacs_core.dataset.model_values import (
     texts_of,
 )
 
-__all__ = ["read_json", "write_json"]
+__all__ = ["attributes_json", "read_json", "write_json"]
 
 _quote: Final = partial(json.dumps, ensure_ascii=False)
 _NON_FINITE: Final = {"nan", "inf", "-inf", "infinity", "-infinity"}
@@ -112,6 +113,41 @@ def _value(vr: str, text: str) -> str:
         groups = zip(PERSON_NAME_GROUPS, text.split("="), strict=False)
         return _quote({name: group for name, group in groups if group})
     return _quote(text)
+
+
+def attributes_json(attributes: Attributes) -> str:
+    """Return the DICOM JSON Model object of attributes, as an index or a C-FIND response has them.
+
+    Bulk data, of which `attributes` has no values, are left out.
+    """
+    parts = [
+        f"{_beginning(tag)}}}" if not any(values) else f"{_beginning(tag)},{_values(tag, values)}}}"
+        for tag, values in sorted(attributes.items())
+        if vr_of(tag) not in BULK_VRS
+    ]
+    return f"{{{','.join(parts)}}}"
+
+
+@lru_cache(maxsize=4096)
+def _beginning(tag: int) -> str:
+    return f'"{tag:08X}":{{"vr":"{vr_of(tag)}"'
+
+
+def _values(tag: int, values: tuple[Value, ...]) -> str:
+    vr = vr_of(tag)
+    shown = (
+        _shown(vr, value) if isinstance(value, str) else attributes_json(value) for value in values
+    )
+    return f'"Value":[{",".join(shown)}]'
+
+
+def _shown(vr: str, text: str) -> str:
+    """Return a value of an index, which may hold text where a number belongs."""
+    if vr in FLOAT_VRS:
+        return number_text("DS", text) or "null"
+    if vr in INTEGER_VRS:
+        return number_text(vr, text) or _quote(text)
+    return _value(vr, text)
 
 
 def read_json(

@@ -17,11 +17,12 @@ from pacs_core.dataset import (
     MalformedModel,
     ModelOptions,
     ReadLimits,
+    encode_attributes,
     encode_elements,
     read_elements,
     tag_of,
 )
-from pacs_core.dataset.json_model import read_json, write_json
+from pacs_core.dataset.json_model import attributes_json, read_json, write_json
 from tests.kernel.dataset.element_sets import content, element_set, element_sets, encoded
 
 FLOATS = 0x0018_605A  # Table of Parameter Values, FL
@@ -198,3 +199,33 @@ def test_what_is_no_dicom_json_is_refused(text, what):
 def test_its_length_is_limited():
     with pytest.raises(MalformedModel, match="longer than the 10 bytes"):
         read_json("{" + " " * 20 + "}", max_length=10)
+
+
+ATTRIBUTES = {
+    tag_of("PatientName"): ("Doe^Jane=土井", "=小^宮"),
+    tag_of("PatientID"): ('a"b',),
+    tag_of("Rows"): ("512",),
+    tag_of("InstanceNumber"): (" 7 ", "+3"),
+    tag_of("PatientWeight"): ("70.50", "heavy"),
+    tag_of("ModalitiesInStudy"): ("CT", "", "MR"),
+    tag_of("StudyDate"): (),
+    tag_of("FrameIncrementPointer"): ("00181063",),
+    tag_of("RequestAttributesSequence"): ({tag_of("RequestedProcedureID"): ("1",)}, {}),
+}
+
+
+def test_attributes_of_an_index_are_the_same_as_of_a_dataset():
+    encoded = encode_attributes(ATTRIBUTES, EXPLICIT_VR_LITTLE_ENDIAN, ("ISO_IR 192",))
+    elements = read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN)
+    expected = json.loads("".join(write_json(elements)))
+    del expected["00080005"]
+    assert json.loads(attributes_json(ATTRIBUTES)) == expected
+
+
+def test_attributes_that_are_no_numbers():
+    found = json.loads(
+        attributes_json({tag_of("Rows"): ("many",), tag_of("EventTimeOffset"): ("nan", "1.50")})
+    )
+    assert found["00280010"]["Value"] == ["many"]
+    assert found["00082134"] == {"vr": "FD", "Value": [None, 1.5]}
+    assert attributes_json({0x7FE00010: ()}) == "{}"
