@@ -75,6 +75,8 @@ class Refusals:
             self._send.send_nowait(_Refusal(origin, reason + more))
         except anyio.WouldBlock:
             logger.warning("refusals are not audited: the audit trail is too slow")
+        except anyio.ClosedResourceError:
+            logger.warning("a refusal is not audited: the server is ending")
 
     def _count(self, host: str) -> _Count:
         known = self._counts.get(host)
@@ -94,6 +96,8 @@ class Refusals:
             with anyio.CancelScope(shield=True):
                 while self._receive.statistics().current_buffer_used:
                     await self._write(self._receive.receive_nowait())
+            self._receive.close()
+            self._send.close()
 
     async def _write(self, refusal: _Refusal) -> None:
         details = {"reason": refusal.reason}
