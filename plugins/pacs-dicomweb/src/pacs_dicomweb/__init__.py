@@ -1,0 +1,43 @@
+"""DICOMweb for pacs-core (PS3.18), on the server of pacs-web."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pacs_core.contracts import Setup
+from pacs_core.plugins import hookimpl
+from pacs_dicomweb.config import DicomWebConfig
+
+if TYPE_CHECKING:
+    from pacs_web.api import WebContext, WebRoutesDescriptor
+    from starlette.routing import BaseRoute
+
+__all__ = ["DicomWebConfig", "pacs_check", "pacs_config", "pacs_web_routes"]
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Return the class of ``[plugin.dicomweb]``."""
+    return DicomWebConfig
+
+
+@hookimpl
+def pacs_check(setup: Setup) -> list[str]:
+    """Return what is wrong with the table beyond its types."""
+    return setup.config(DicomWebConfig).problems()
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return the routes."""
+    from pacs_web.api import WebRoutesDescriptor
+
+    config = setup.config(DicomWebConfig)
+
+    def create(context: "WebContext") -> "Sequence[BaseRoute]":
+        from pacs_dicomweb.routes import routes
+
+        return routes(context, config)
+
+    return [
+        WebRoutesDescriptor("dicomweb", create, prefix=config.root, title="DICOMweb", max_body=None)
+    ]

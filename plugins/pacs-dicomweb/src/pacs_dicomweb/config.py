@@ -1,0 +1,51 @@
+"""The table ``[plugin.dicomweb]``."""
+
+from typing import Literal
+
+from attrs import field, frozen
+from attrs.validators import ge
+
+
+@frozen
+class DicomWebConfig:
+    """Where DICOMweb is offered, and how much of it at once.
+
+    Attributes
+    ----------
+    root : str
+        Path below the root of the site.
+    no_results : 200 or 204
+        Status of a search that finds nothing: 200 with an empty array, or 204 without content
+        (PS3.18 Table 10.6.3-1 allows both).
+    fuzzy_names : bool
+        Whether ``fuzzymatching=true`` is heeded; the index must know how. If not, a Warning says
+        that it was not.
+    max_results : int
+        Results of a search at most; a Warning says that there are more.
+    max_parts : int
+        Instances, or parts of any kind, in one Store request.
+    max_metadata : int
+        Bytes of metadata in one Store request that has bulk data beside them.
+    max_pixels : int
+        Pixels of an image that is rendered, as it is stored and as it is asked for.
+    render_timeout : float
+        Seconds that rendering a frame may take.
+    delete : bool
+        Whether studies, series and instances can be deleted by DELETE.
+    """
+
+    root: str = "/dicom-web"
+    no_results: Literal[200, 204] = 200
+    fuzzy_names: bool = True
+    max_results: int = field(default=10_000, validator=ge(1))
+    max_parts: int = field(default=100_000, validator=ge(1))
+    max_metadata: int = field(default=64 << 20, validator=ge(1024))
+    max_pixels: int = field(default=64 << 20, validator=ge(1))
+    render_timeout: float = field(default=20.0, validator=ge(0.1))
+    delete: bool = False
+
+    def problems(self) -> list[str]:
+        """Return what is wrong beyond types."""
+        if not self.root.startswith("/") or self.root.endswith("/"):
+            return [f"root: {self.root!r}: begin with a slash, end without: /dicom-web"]
+        return []

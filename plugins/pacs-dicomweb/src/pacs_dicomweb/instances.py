@@ -1,0 +1,90 @@
+"""Instances of a resource, and what they are told apart by in caches."""
+
+import hashlib
+from collections.abc import Iterable
+
+from starlette.requests import Request
+
+from pacs_core.api.streams import closing
+from pacs_core.contracts import (
+    Archive,
+    InstanceNotFoundError,
+    InstancePath,
+    Level,
+    Query,
+    SingleValue,
+    StoredInstance,
+)
+from pacs_dicomweb.search import UIDS
+from pacs_dicomweb.service import Resource
+
+
+def query_of(resource: Resource) -> Query:
+    """Return the query for the instances of a resource."""
+    uids = (
+        (Level.STUDY, resource.study),
+        (Level.SERIES, resource.series),
+        (Level.IMAGE, resource.instance),
+    )
+    return Query(Level.IMAGE, tuple(SingleValue(UIDS[level], uid) for level, uid in uids if uid))
+
+
+async def instances_of(archive: Archive, resource: Resource) -> list[StoredInstance]:
+    """Return the instances of a resource, at least one.
+
+    Raises
+    ------
+    InstanceNotFoundError
+        There are none.
+    """
+    if resource.instance:
+        return [await instance_of(archive, resource)]
+    async with closing(archive.instances(query_of(resource))) as instances:
+        found = [instance async for instance in instances]
+    if not found:
+        raise InstanceNotFoundError(f"there is no {resource}")
+    return found
+
+
+async def instance_of(archive: Archive, resource: Resource) -> StoredInstance:
+    """Return the one instance of a resource.
+
+    Raises
+    ------
+    InstanceNotFoundError
+        There is none in this study and series.
+    """
+    found = await archive.locate(InstancePath(resource.study, resource.instance))
+    if found is None or found.identity.series_instance_uid != resource.series:
+        raise InstanceNotFoundError(f"there is no {resource}")
+    return found
+
+
+def entity_tag(instances: Iterable[StoredInstance], *form: str) -> str:
+    """Return the ETag of what is made of instances; empty if their content is not known.
+
+    Parameters
+    ----------
+    instances : iterable of StoredInstance
+    *form : str
+        What else decides the bytes of the answer, such as media type and transfer syntax.
+    """
+    digest = hashlib.blake2b("\n".join(form).encode(), digest_size=16)
+    for instance in instances:
+        if not instance.digest:
+            return ""
+        digest.update(instance.digest + instance.identity.sop_instance_uid.encode() + b"\0")
+    return f'"{digest.hexdigest()}"'
+
+
+def matches_tag(header: str, tag: str) -> bool:
+    """Tell whether an If-None-Match names an ETag, weakly compared (RFC 9110 §8.8.3)."""
+    if not header or not tag:
+        return False
+    given = {each.strip().removeprefix("W/") for each in header.split(",")}
+    return "*" in given or tag in given
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Tell whether the client has already what it asks for: 304."""
+    return matches_tag(request.headers.get("if-none-match", ""), tag)

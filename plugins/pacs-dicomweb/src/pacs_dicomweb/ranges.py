@@ -1,0 +1,56 @@
+"""Byte ranges of an answer (RFC 9110 §14): one range; several are answered with everything."""
+
+import re
+from typing import Final
+
+from attrs import frozen
+
+_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))\s*")
+
+
+class UnsatisfiableRangeError(ValueError):
+    """A range that begins behind the end: 416."""
+
+
+@frozen
+class ByteRange:
+    """Bytes of something, from `start` up to but not including `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """How many they are."""
+        return self.end - self.start
+
+
+def read_range(header: str, length: int) -> ByteRange | None:
+    """Return the range that a Range header asks for; None for everything.
+
+    Parameters
+    ----------
+    header : str
+        Empty if there is none. One that is malformed, of another unit, or asks for several
+        ranges, is passed over, as RFC 9110 §14.2 has it.
+    length : int
+        Of what there is.
+
+    Raises
+    ------
+    UnsatisfiableRangeError
+        There is nothing in the range.
+    """
+    found = _RANGE.fullmatch(header)
+    if found is None:
+        return None
+    first, last, suffix = found.groups()
+    if suffix is not None:
+        start, end = max(length - int(suffix), 0), length
+    else:
+        start, end = int(first), min(int(last) + 1, length) if last else length
+        if last and int(last) < int(first):
+            return None
+    if start >= length or not end:
+        raise UnsatisfiableRangeError(f"the range is behind the end, at {length} bytes")
+    return ByteRange(start, end)

@@ -1,0 +1,203 @@
+"""The Retrieve transaction for DICOM instances: study, series, instance (PS3.18 §10.4.1.1.1)."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Final
+
+from pacs_web.api.http import HttpError, StreamResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pacs_core.contracts import Archive, Outcome, StoredInstance
+from pacs_dicomweb.delivery import Deliveries, Delivery
+from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
+from pacs_dicomweb.media_types import Choice, Representation
+from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.ranges import ByteRange, UnsatisfiableRangeError, read_range
+from pacs_dicomweb.service import (
+    RETRIEVED,
+    DicomWeb,
+    accepted,
+    not_acceptable,
+    parameters_of,
+    resource_of,
+    resource_of_instance,
+    warning_header,
+)
+from pacs_dicomweb.zipping import write_zip
+
+DICOM: Final = Representation("application/dicom", is_multipart=True)
+FILE: Final = Representation("application/dicom")
+ZIP: Final = Representation("application/zip")
+
+Chunks = AsyncIterable[bytes | memoryview]
+
+
+class InstanceRetrieval:
+    """Answers for whole instances.
+
+    Parameters
+    ----------
+    service : DicomWeb
+    """
+
+    def __init__(self, service: DicomWeb) -> None:
+        self._service = service
+
+    async def retrieve(self, request: Request) -> Response:
+        """Answer GET of a study, a series or an instance."""
+        parameters, resource = parameters_of(request), resource_of(request)
+        offered = (DICOM, FILE, ZIP) if resource.instance else (DICOM, ZIP)
+        choices = accepted(request, parameters, offered)
+        archive = self._service.archive(request)
+        instances = await instances_of(archive, resource)
+        choice, deliveries, refused = self._chosen(choices, instances, offered)
+        syntaxes = {each.transfer_syntax_uid for each in deliveries}
+        tag = entity_tag(instances, choice.representation.content_type("-"), *sorted(syntaxes))
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        headers = {"ETag": tag} if tag else {}
+        if refused:
+            lacking = (
+                f"{len(refused)} of {len(instances)} instances cannot be had so: {refused[0][1]}"
+            )
+            headers |= warning_header(self._service.url(request), [lacking])
+        await self._record(request, [each.instance for each in deliveries])
+        status = 206 if refused else 200
+        planned = Deliveries(self._service.node.transcoder, choice.transfer_syntaxes)
+        if choice.representation is FILE:
+            return await self._file(request, archive, planned, deliveries[0], headers)
+        content: Chunks
+        if choice.representation is ZIP:
+            name = resource.instance or resource.series or resource.study
+            headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
+            headers["Content-Type"] = ZIP.name
+            content = write_zip(self._named(archive, planned, deliveries))
+        else:
+            boundary = new_boundary()
+            only = syntaxes.pop() if len(syntaxes) == 1 else ""
+            headers["Content-Type"] = DICOM.content_type(boundary, only)
+            parts = self._parts(request, archive, planned, deliveries)
+            content = write_multipart(parts, boundary)
+        return StreamResponse(content, status, headers=_weak(headers))
+
+    def _chosen(
+        self,
+        choices: Sequence[Choice],
+        instances: Sequence[StoredInstance],
+        offered: Sequence[Representation],
+    ) -> tuple[Choice, list[Delivery], list[tuple[StoredInstance, str]]]:
+        """Return the first choice in which some instance can go out."""
+        reason = ""
+        for choice in choices:
+            syntaxes = choice.transfer_syntaxes
+            # A zip archive is ours to fill: with what is stored, unless something is named.
+            named = ("*",) if choice.representation is ZIP and syntaxes == ("",) else syntaxes
+            chosen = Choice(choice.representation, named)
+            deliveries, refused = Deliveries(self._service.node.transcoder, named).divide(instances)
+            if deliveries:
+                return chosen, deliveries, refused
+            reason = refused[0][1]
+        raise not_acceptable(offered, reason)
+
+    async def _file(
+        self,
+        request: Request,
+        archive: Archive,
+        planned: Deliveries,
+        delivery: Delivery,
+        headers: dict[str, str],
+    ) -> Response:
+        """Answer with a single file, of which a range may be asked for."""
+        headers["Content-Type"] = FILE.content_type("", delivery.transfer_syntax_uid)
+        headers["Content-Location"] = (
+            f"{self._service.url(request)}{resource_of_instance(delivery.instance.identity).path}"
+        )
+        if not delivery.is_as_stored:
+            return StreamResponse(planned.file(archive, delivery), headers=_weak(headers))
+        length = delivery.instance.size
+        headers["Accept-Ranges"] = "bytes"
+        wanted = requested_range(request, length, headers.get("ETag", ""))
+        if wanted is None:
+            headers["Content-Length"] = str(length)
+            return StreamResponse(planned.file(archive, delivery), headers=headers)
+        headers |= range_headers(wanted, length)
+        return StreamResponse(_part_of(archive, delivery.instance, wanted), 206, headers=headers)
+
+    async def _parts(
+        self,
+        request: Request,
+        archive: Archive,
+        planned: Deliveries,
+        deliveries: Sequence[Delivery],
+    ) -> AsyncIterator[OutgoingPart]:
+        url = self._service.url(request)
+        for delivery in deliveries:
+            yield OutgoingPart(
+                FILE.content_type("", delivery.transfer_syntax_uid),
+                planned.file(archive, delivery),
+                location=f"{url}{resource_of_instance(delivery.instance.identity).path}",
+                length=delivery.length,
+            )
+
+    async def _named(
+        self, archive: Archive, planned: Deliveries, deliveries: Sequence[Delivery]
+    ) -> AsyncIterator[tuple[str, Chunks]]:
+        for delivery in deliveries:
+            identity = delivery.instance.identity
+            name = (
+                f"{identity.study_instance_uid}/{identity.series_instance_uid}/"
+                f"{identity.sop_instance_uid}.dcm"
+            )
+            yield name, planned.file(archive, delivery)
+
+    async def _record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
+        studies = {instance.identity.study_instance_uid for instance in instances}
+        details = {"instances": len(instances)}
+        await self._service.record(
+            request, RETRIEVED, Outcome.SUCCESS, details, tuple(sorted(studies))
+        )
+
+
+def requested_range(request: Request, length: int, tag: str) -> ByteRange | None:
+    """Return the range that a request asks for; None for everything.
+
+    Raises
+    ------
+    HttpError
+        416: there is nothing in it.
+    """
+    condition = request.headers.get("if-range", "")
+    # Strongly compared: what is only equivalent cannot be put together (RFC 9110 §13.1.5).
+    if request.method == "HEAD" or (condition and condition != tag):
+        return None
+    try:
+        return read_range(request.headers.get("range", ""), length)
+    except UnsatisfiableRangeError as error:
+        raise HttpError(416, str(error), {"Content-Range": f"bytes */{length}"}) from error
+
+
+def range_headers(wanted: ByteRange, length: int) -> dict[str, str]:
+    """Return the headers of an answer that is a range."""
+    return {
+        "Content-Range": f"bytes {wanted.start}-{wanted.end - 1}/{length}",
+        "Content-Length": str(wanted.length),
+    }
+
+
+async def _part_of(
+    archive: Archive, instance: StoredInstance, wanted: ByteRange
+) -> AsyncIterator[bytes]:
+    async with await archive.open(instance) as reader:
+        position = wanted.start
+        while position < wanted.end:
+            chunk = await reader.read(position, min(wanted.end - position, 1 << 18))
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
+
+
+def _weak(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers whose ETag is weak: a boundary, or an encoder, makes other bytes each time."""
+    tag = headers.get("ETag")
+    return {**headers, "ETag": f"W/{tag}"} if tag else headers

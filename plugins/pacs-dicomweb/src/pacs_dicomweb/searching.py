@@ -1,0 +1,108 @@
+"""The Search transaction, QIDO-RS (PS3.18 §10.6)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from attrs import evolve
+from pacs_web.api.http import HttpError, StreamResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pacs_core.api.streams import closing
+from pacs_core.contracts import Archive, Level, Outcome
+from pacs_core.dataset import Attributes, keyword_of
+from pacs_dicomweb.media_types import Representation
+from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.results import as_json, as_xml, completed
+from pacs_dicomweb.search import Search, SearchResource, count_all, plan_search
+from pacs_dicomweb.search_parameters import InvalidParameterError, SearchParameters, read_search
+from pacs_dicomweb.service import (
+    SEARCHED,
+    DicomWeb,
+    accepted,
+    parameters_of,
+    resource_of,
+    warning_header,
+)
+
+JSON: Final = Representation("application/dicom+json")
+XML: Final = Representation("application/dicom+xml", is_multipart=True)
+PLAIN_JSON: Final = Representation("application/json")
+"""What programs ask for that know no other; it is the same."""
+
+OFFERED: Final = (JSON, XML, PLAIN_JSON)
+TOTAL: Final = "X-Total-Count"
+_FUZZY: Final = (
+    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def search_handler(service: DicomWeb, level: Level) -> Handler:
+    """Return what answers searches for entities of a level."""
+
+    async def search(request: Request) -> Response:
+        parameters = parameters_of(request)
+        choice = accepted(request, parameters, OFFERED)[0]
+        archive, resource = service.archive(request), resource_of(request)
+        try:
+            wanted = _heeded(read_search(parameters), service.config.fuzzy_names)
+            where = SearchResource(level, resource.study, resource.series)
+            planned = plan_search(archive, where, wanted, service.config.max_results)
+        except InvalidParameterError as error:
+            raise HttpError(400, str(error)) from error
+        url = service.url(request)
+        found, total = await _found(archive, planned)
+        warnings = list(planned.warnings)
+        remaining = total - planned.query.offset - len(found)
+        if remaining > 0 and found:
+            warnings.append(f"There are {remaining} additional results that can be requested")
+        if gap := await archive.gap():
+            warnings.append(f"There may be more: {gap}")
+        keys = [keyword_of(tag) for tag in sorted(wanted.keys)]
+        details = {"level": level.value, "keys": keys, "matches": len(found)}
+        await service.record(request, SEARCHED, Outcome.SUCCESS, details)
+        headers = {TOTAL: str(total), **warning_header(url, warnings)}
+        results = [completed(match, level, planned.empty, url) for match in found]
+        return _response(service, choice.representation, results, headers)
+
+    return search
+
+
+def _heeded(wanted: SearchParameters, fuzzy_names: bool) -> SearchParameters:
+    if fuzzy_names or not wanted.fuzzy_names:
+        return wanted
+    return evolve(wanted, fuzzy_names=False, warnings=(*wanted.warnings, _FUZZY))
+
+
+async def _found(archive: Archive, search: Search) -> tuple[list[Attributes], int]:
+    """Return the results, and how many there are in all."""
+    async with closing(archive.search(search.query)) as matches:
+        found = [match async for match in matches]
+    offset = search.query.offset
+    if len(found) <= search.limit and (found or not offset):
+        return found, offset + len(found)
+    return found[: search.limit], await archive.count(count_all(search))
+
+
+def _response(
+    service: DicomWeb,
+    representation: Representation,
+    results: list[Any],
+    headers: dict[str, str],
+) -> Response:
+    if not results and (representation is XML or service.config.no_results == 204):
+        return Response(status_code=204, headers=headers)
+    if representation is not XML:
+        return Response(as_json(results), headers=headers, media_type=representation.name)
+    boundary = new_boundary()
+
+    async def parts() -> AsyncIterator[OutgoingPart]:
+        for result in results:
+            yield OutgoingPart(XML.name, as_xml(result))
+
+    return StreamResponse(
+        write_multipart(parts(), boundary),
+        headers={**headers, "Content-Type": XML.content_type(boundary)},
+    )

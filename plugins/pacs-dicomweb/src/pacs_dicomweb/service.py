@@ -1,0 +1,180 @@
+"""Common ground of all transactions: who asks, where, what is accepted, what is recorded."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import field, frozen
+from pacs_web.api import WebContext
+from pacs_web.api.http import HttpError
+from starlette.requests import Request
+
+from pacs_core.contracts import (
+    Archive,
+    AuditCode,
+    AuditEvent,
+    AuditObject,
+    AuditObjectKind,
+    AuditValue,
+    EventAction,
+    InstanceIdentity,
+    Node,
+    Outcome,
+    PluginAuditKind,
+)
+from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.media_types import Choice, Representation, accepted_types, choose
+from pacs_dicomweb.search_parameters import InvalidParameterError, accept_of, read_query
+
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+SEARCHED: Final = PluginAuditKind("dicomweb.searched", AuditCode("110112", "DCM", "Query"))
+RETRIEVED: Final = PluginAuditKind(
+    "dicomweb.retrieved", AuditCode("110104", "DCM", "DICOM Instances Transferred")
+)
+STORED: Final = PluginAuditKind(
+    "dicomweb.stored", AuditCode("110104", "DCM", "DICOM Instances Transferred")
+)
+
+
+@frozen
+class Resource:
+    """What a path names: a study, a series of it, an instance of that; UIDs, perhaps empty."""
+
+    study: str = ""
+    series: str = ""
+    instance: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of the resource, from the root of the service."""
+        names = (("studies", self.study), ("series", self.series), ("instances", self.instance))
+        return "".join(f"/{name}/{uid}" for name, uid in names if uid)
+
+    def __str__(self) -> str:
+        """Return how messages name it."""
+        kinds = (
+            ("instance", self.instance),
+            ("series", self.series),
+            ("study", self.study),
+        )
+        return " in ".join(f"{kind} {uid}" for kind, uid in kinds if uid)
+
+
+def resource_of_instance(identity: InstanceIdentity) -> Resource:
+    """Return the resource of an instance."""
+    return Resource(
+        identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid
+    )
+
+
+@frozen
+class DicomWeb:
+    """The service, as its transactions share it.
+
+    Attributes
+    ----------
+    context : WebContext
+    config : DicomWebConfig
+    """
+
+    context: WebContext
+    config: DicomWebConfig = field(factory=DicomWebConfig)
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+        return self.context.node
+
+    def archive(self, request: Request) -> Archive:
+        """Return the archive as whoever makes a request may use it."""
+        return self.node.archive.on_behalf_of(self.context.origin_of(request))
+
+    def url(self, request: Request) -> str:
+        """Return the absolute URL of the service, as the client sees it, without a slash."""
+        return f"{self.context.base_url(request)}{self.config.root}"
+
+    async def record(
+        self,
+        request: Request,
+        kind: PluginAuditKind,
+        outcome: Outcome,
+        details: Mapping[str, AuditValue],
+        studies: Sequence[str] = (),
+    ) -> None:
+        """Record what was done for whom.
+
+        Raises
+        ------
+        AuditFailedError
+            It could not be recorded, so must not be answered.
+        """
+        objects = tuple(AuditObject(AuditObjectKind.STUDY, uid) for uid in studies)
+        origin = self.context.origin_of(request)
+        action = EventAction.CREATE if kind is STORED else EventAction.EXECUTE
+        event = AuditEvent(kind, outcome, origin, dict(details), action=action, objects=objects)
+        await self.node.audit.record(event)
+
+
+def parameters_of(request: Request) -> list[tuple[str, str]]:
+    """Return the query parameters of a request.
+
+    Raises
+    ------
+    HttpError
+        400: they cannot be read.
+    """
+    try:
+        return read_query(request.url.query)
+    except InvalidParameterError as error:
+        raise HttpError(400, str(error)) from error
+
+
+def accepted(
+    request: Request, parameters: list[tuple[str, str]], offered: Sequence[Representation]
+) -> list[Choice]:
+    """Return the representations that a request accepts, the best first.
+
+    Raises
+    ------
+    HttpError
+        406: none.
+    """
+    header = ", ".join(request.headers.getlist("accept"))
+    choices = choose(accepted_types(header, accept_of(parameters)), offered)
+    if not choices:
+        raise not_acceptable(offered)
+    return choices
+
+
+def not_acceptable(offered: Sequence[Representation], reason: str = "") -> HttpError:
+    """Return 406, with what there is."""
+    shown = ", ".join(dict.fromkeys(each.content_type("...") for each in offered))
+    return HttpError(406, f"{reason or 'nothing of this is accepted'}; there is {shown}")
+
+
+def resource_of(request: Request) -> Resource:
+    """Return what the path of a request names.
+
+    Raises
+    ------
+    HttpError
+        400: it has what is no UID (PS3.5 §9.1).
+    """
+    found = {name: request.path_params.get(name, "") for name in ("study", "series", "instance")}
+    for name, uid in found.items():
+        if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
+            raise HttpError(400, f"{uid[:80]!r} is no UID: the {name} cannot be named so")
+    return Resource(**found)
+
+
+def warning_header(service: str, texts: Sequence[str]) -> dict[str, str]:
+    """Return the Warning header (PS3.18 §8.3.4, RFC 7234 §5.5); none without texts."""
+    if not texts:
+        return {}
+    shown = (text.encode("ascii", "replace").decode().replace('"', "'") for text in texts)
+    return {"Warning": ", ".join(f'299 {service} "{_visible(text)}"' for text in shown)}
+
+
+def _visible(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)

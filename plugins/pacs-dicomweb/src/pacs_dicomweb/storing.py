@@ -1,0 +1,218 @@
+"""The Store transaction, STOW-RS (PS3.18 §10.5).
+
+Each part goes to the archive while it arrives, and is durable before the next is looked at; the
+client is not read from any faster than that. What fails does so by itself: the parts before and
+behind it are stored.
+"""
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+from pacs_web.api.http import HttpError, stream_body
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from pacs_core.api.streams import closing
+from pacs_core.contracts import (
+    Archive,
+    AuditFailedError,
+    IngestResult,
+    Outcome,
+    find_error_status,
+)
+from pacs_core.dimse import Status
+from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
+from pacs_dicomweb.media_types import MULTIPART, MediaType, Representation, media_type
+from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
+from pacs_dicomweb.results import as_json_object, as_xml
+from pacs_dicomweb.searching import JSON, PLAIN_JSON
+from pacs_dicomweb.service import (
+    STORED,
+    DicomWeb,
+    accepted,
+    parameters_of,
+    resource_of,
+    resource_of_instance,
+    warning_header,
+)
+from pacs_dicomweb.store_report import FailedPart, StoredPart, StoreReport
+
+logger = logging.getLogger(__name__)
+
+DICOM: Final = "application/dicom"
+_DICOMDIR: Final = "1.2.840.10008.1.3.10"
+_SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
+_XML: Final = Representation("application/dicom+xml")
+_ANSWERS: Final = (JSON, _XML, PLAIN_JSON)
+_UNMARKED: Final = frozenset({DICOM, "application/octet-stream"})
+"""Media types of parts that are taken for DICOM files."""
+
+_WANTED: Final = f'{MULTIPART}; type="{DICOM}"'
+
+
+class Store:
+    """Answers requests to store instances.
+
+    Parameters
+    ----------
+    service : DicomWeb
+    """
+
+    def __init__(self, service: DicomWeb) -> None:
+        self._service = service
+
+    async def store(self, request: Request) -> Response:
+        """Answer POST of instances."""
+        choice = accepted(request, parameters_of(request), _ANSWERS)[0]
+        study = resource_of(request).study
+        content_type = media_type(request.headers.get("content-type", ""))
+        archive, report = self._service.archive(request), StoreReport()
+        try:
+            await self._take(request, archive, content_type, study, report)
+        except MalformedMultipart as error:
+            if not report.stored:
+                await self._record(request, report, Outcome.FAILURE)
+                raise HttpError(400, f"nothing was stored: {error}") from error
+            report.failed.append(FailedPart(Status.CANNOT_UNDERSTAND, str(error)))
+        if not report.stored and not report.failed:
+            raise HttpError(400, "there is no instance in the request")
+        outcome = {200: Outcome.SUCCESS, 202: Outcome.WARNING}.get(report.status, Outcome.FAILURE)
+        await self._record(request, report, outcome)
+        url = self._service.url(request)
+        module = report.attributes(url, study)
+        is_xml = choice.representation is _XML
+        return Response(
+            as_xml(module) if is_xml else as_json_object(module),
+            _status(report),
+            headers=warning_header(url, report.reasons),
+            media_type=choice.representation.name,
+        )
+
+    async def _take(
+        self,
+        request: Request,
+        archive: Archive,
+        content_type: MediaType | None,
+        study: str,
+        report: StoreReport,
+    ) -> None:
+        if content_type and content_type.name == DICOM:
+            async with closing(stream_body(request)) as body:
+                await self._store(request, archive, body, study, report)
+            return
+        if content_type is None or content_type.name != MULTIPART:
+            raise _unsupported(request.headers.get("content-type", "no media type"))
+        kind = content_type.content
+        if kind not in {DICOM, "*/*"}:
+            raise _unsupported(f"{MULTIPART} of {kind}")
+        limits = SplitterLimits(parts=self._service.config.max_parts)
+        splitter = Splitter(content_type.parameters.get("boundary", ""), limits)
+        async with (
+            closing(stream_body(request)) as body,
+            closing(split(body, splitter)) as parts,
+        ):
+            async for part in parts:
+                await self._take_part(request, archive, part, study, report)
+
+    async def _take_part(
+        self, request: Request, archive: Archive, part: Part, study: str, report: StoreReport
+    ) -> None:
+        named = media_type(part.headers.get("content-type", DICOM))
+        if named is None or named.name not in _UNMARKED:
+            shown = part.headers.get("content-type", "")[:60]
+            report.failed.append(
+                FailedPart(Status.CANNOT_UNDERSTAND, f"it is {shown!r}, not {DICOM}")
+            )
+            return
+        await self._store(request, archive, aiter(part), study, report)
+
+    async def _store(
+        self,
+        request: Request,
+        archive: Archive,
+        content: AsyncIterator[bytes],
+        study: str,
+        report: StoreReport,
+    ) -> None:
+        """Store one file; what fails is reported."""
+        file: IncomingFile | None = None
+        try:
+            file = await read_file(content, study)
+            if file.sop_class_uid == _DICOMDIR:
+                report.failed.append(_failure(file, _SOP_CLASS_NOT_SUPPORTED, "it is a DICOMDIR"))
+                return
+            result = await self._ingest(request, archive, file, file.dataset)
+        except (MalformedMultipart, ClientDisconnect, AuditFailedError, HttpError):
+            raise
+        except Exception as error:
+            report.failed.append(_failed(file, error))
+        else:
+            report.stored.append(stored_part(file, result))
+
+    async def _ingest(
+        self,
+        request: Request,
+        archive: Archive,
+        file: IncomingFile,
+        dataset: AsyncIterable[bytes | memoryview],
+    ) -> IngestResult:
+        return await archive.ingest(
+            dataset,
+            transfer_syntax_uid=file.transfer_syntax_uid,
+            sop_class_uid=file.sop_class_uid,
+            sop_instance_uid=file.sop_instance_uid,
+            origin=self._service.context.origin_of(request),
+        )
+
+    async def _record(self, request: Request, report: StoreReport, outcome: Outcome) -> None:
+        studies = tuple(sorted({part.study for part in report.stored}))
+        details = {"stored": len(report.stored), "failed": len(report.failed)}
+        await self._service.record(request, STORED, outcome, details, studies)
+
+
+def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
+    """Return what is reported of an instance that is stored; warned of as by C-STORE."""
+    identity = result.instance.identity
+    warning = Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING if result.obstacle else 0
+    reason = f"stored, but it cannot be converted: {result.obstacle}" if result.obstacle else ""
+    return StoredPart(
+        file.sop_class_uid,
+        file.sop_instance_uid,
+        identity.study_instance_uid,
+        resource_of_instance(identity).path,
+        warning,
+        reason,
+    )
+
+
+def _failed(file: IncomingFile | None, error: Exception) -> FailedPart:
+    row = find_error_status(error)
+    if isinstance(error, UnidentifiedError) or file is None:
+        logger.warning("a part of a Store request is not stored: %s", error)
+        return FailedPart(Status.CANNOT_UNDERSTAND, str(error))
+    if row is None:
+        logger.error("%s is not stored", file.sop_instance_uid, exc_info=error)
+        return _failure(file, Status.PROCESSING_FAILURE, "an internal error")
+    logger.warning("%s is not stored: %s", file.sop_instance_uid, error)
+    return _failure(file, row.store, row.comment or str(error))
+
+
+def _failure(file: IncomingFile, failure: int, reason: str) -> FailedPart:
+    return FailedPart(failure, reason, file.sop_class_uid, file.sop_instance_uid)
+
+
+def _status(report: StoreReport) -> int:
+    """Return the status; what nobody may store is 403 (PS3.18 §8.5)."""
+    if report.failed and not report.stored:
+        reasons = {part.failure for part in report.failed}
+        if reasons == {Status.NOT_AUTHORIZED}:
+            return 403
+        if reasons == {Status.OUT_OF_RESOURCES}:
+            return 507
+    return report.status
+
+
+def _unsupported(shown: str) -> HttpError:
+    accepts = {"Accept-Post": f"{_WANTED}, {DICOM}"}
+    return HttpError(415, f"{shown[:100]} cannot be stored; send {_WANTED}", accepts)

@@ -1,0 +1,249 @@
+"""STOW-RS over the wire (PS3.18 §10.5)."""
+
+import gzip
+import socket
+import time
+
+import pytest
+
+from pacs_core.dataset import IMPLICIT_VR_LITTLE_ENDIAN
+from pacs_core.testing.datasets import SampleStudy
+
+DICOM = 'multipart/related; type="application/dicom"; boundary=b'
+REFERENCED, FAILED, OTHER = "00081199", "00081198", "0008119A"
+
+
+@pytest.fixture
+def study():
+    return SampleStudy()
+
+
+def post(web, content, content_type=DICOM, path="/studies", **headers):
+    return web.client.post(path, content=content, headers={"Content-Type": content_type, **headers})
+
+
+def reasons(response, sequence=FAILED):
+    return [
+        item["00081197"]["Value"][0] for item in response.json().get(sequence, {}).get("Value", [])
+    ]
+
+
+def test_stored(shared, study):
+    ct, mr = study.make("CT"), study.make("MR")
+    response = shared.store(ct, mr)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/dicom+json"
+    answer = response.json()
+    url = f"{shared.url}/studies/{study.study_instance_uid}"
+    assert answer["00081190"]["Value"] == [url]
+    items = answer[REFERENCED]["Value"]
+    assert [item["00081155"]["Value"][0] for item in items] == [
+        ct.sop_instance_uid,
+        mr.sop_instance_uid,
+    ]
+    assert items[0]["00081150"]["Value"] == [ct.sop_class_uid]
+    series = ct.values["SeriesInstanceUID"]
+    assert items[0]["00081190"]["Value"] == [
+        f"{url}/series/{series}/instances/{ct.sop_instance_uid}"
+    ]
+    assert FAILED not in answer
+    assert shared.client.get(items[0]["00081190"]["Value"][0]).status_code == 200
+
+
+def test_stored_byte_for_byte(shared, study, wire):
+    ct = study.make("CT")
+    shared.store(wire.part10(ct))
+    found = shared.found(f"/instances?SOPInstanceUID={ct.sop_instance_uid}")
+    response = shared.client.get(
+        found[0]["00081190"]["Value"][0], headers={"Accept": "application/dicom"}
+    )
+    assert response.content.endswith(ct.encode())
+
+
+def test_single_file(shared, study, wire):
+    response = post(shared, wire.part10(study.make("CT")), "application/dicom")
+    assert response.status_code == 200
+
+
+def test_xml_answer(shared, study, wire):
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    response = post(shared, body, Accept="application/dicom+xml")
+    assert response.headers["content-type"] == "application/dicom+xml"
+    assert b'keyword="ReferencedSOPSequence"' in response.content
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'multipart/related; type="application/dicom"; boundary="b"',
+        "multipart/related; type=application/dicom; boundary=b",
+        "Multipart/Related; Boundary=b; Type=application/dicom; start=x",
+        "multipart/related; boundary=b",
+    ],
+)
+def test_ways_to_say_it(shared, study, wire, content_type):
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    assert post(shared, body, content_type).status_code == 200
+
+
+def test_preamble_and_epilogue(shared, study, wire):
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    body = b"This is a message in MIME.\r\n" + body + b"and this is its end\r\n"
+    assert post(shared, body).status_code == 200
+
+
+def test_chunked_and_compressed(shared, study, wire):
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    response = post(shared, (body[at : at + 100] for at in range(0, len(body), 100)))
+    assert response.status_code == 200
+    body = wire.multipart(("application/dicom", wire.part10(study.make("MR"))))
+    response = post(shared, gzip.compress(body), **{"Content-Encoding": "gzip"})
+    assert response.status_code == 200
+    # Not announced, it is no multipart body.
+    assert post(shared, gzip.compress(body)).status_code == 400
+
+
+def test_mixed(shared, study):
+    good, other = study.make("CT"), study.make("MR")
+    response = shared.store(good, b"no DICOM at all", other)
+    assert response.status_code == 202
+    assert len(response.json()[REFERENCED]["Value"]) == 2
+    assert reasons(response, OTHER) == [0xC000]
+    assert "no DICOM file" in response.headers["warning"]
+
+
+def test_nothing_but_failures(shared, study):
+    broken = study.make("CT", StudyInstanceUID="")
+    response = shared.store(broken)
+    assert response.status_code == 409
+    assert reasons(response) == [0xC000]
+    assert response.json()[FAILED]["Value"][0]["00081155"]["Value"] == [broken.sop_instance_uid]
+    assert response.json()["00081190"] == {"vr": "UR"}
+
+
+def test_to_a_study(shared, study):
+    mine, foreign = study.make("CT"), SampleStudy().make("CT")
+    response = shared.store(mine, foreign, study=study.study_instance_uid)
+    assert response.status_code == 202
+    assert reasons(response) == [0xA900]
+    assert "is of study" in response.headers["warning"]
+    uid = foreign.values["StudyInstanceUID"]
+    assert shared.found(f"/studies?StudyInstanceUID={uid}") == []
+    assert shared.store(foreign, study=study.study_instance_uid).status_code == 409
+
+
+def test_without_preamble_or_meta(shared, study, wire):
+    ct, mr = study.make("CT"), study.make("MR")
+    assert shared.store(wire.part10(ct)[128:]).status_code == 200
+    assert shared.store(mr.encode(IMPLICIT_VR_LITTLE_ENDIAN)).status_code == 200
+
+
+def test_again(shared, study):
+    ct = study.make("CT")
+    assert shared.store(ct).status_code == 200
+    assert shared.store(ct).status_code == 200
+    # Other content under this UID is set aside, as it is for C-STORE.
+    other = study.make("CT", SOPInstanceUID=ct.sop_instance_uid, PatientComments="other")
+    assert shared.store(other).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"", DICOM, 400),
+        (b"--b--\r\n", DICOM, 400),
+        (b"x" * 100_000, DICOM, 400),
+        (b"--b\r\nno header\r\n\r\n\r\n--b--", DICOM, 400),
+        (b"--b\r\n" + b"A: b\r\n" * 10_000, DICOM, 400),
+        (b"--b\r\n\r\nends here", DICOM, 400),
+        (b"--b--", "multipart/related; type=application/dicom", 400),
+        (b"--b--", 'multipart/related; type="application/dicom"; boundary=""', 400),
+        (b"--b--", "multipart/form-data; boundary=b", 415),
+        (b"--b--", 'multipart/related; type="image/png"; boundary=b', 415),
+        (b"{}", "application/json", 415),
+        (b"{}", "garbage", 415),
+        (b"", "application/dicom", 409),
+    ],
+)
+def test_malformed(shared, body, content_type, status):
+    number = shared.stored()
+    response = post(shared, body, content_type)
+    assert response.status_code == status, response.text
+    assert shared.stored() == number
+    assert shared.is_well()
+
+
+def test_what_was_whole_before_the_end_is_stored(shared, study, wire):
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    body = body.replace(b"--b--", b"--b") + b"Content-Type: application/dicom\r\n\r\nDI"
+    response = post(shared, body)
+    assert response.status_code == 202
+    assert len(response.json()[REFERENCED]["Value"]) == 1
+    assert reasons(response, OTHER) == [0xC000]
+
+
+def test_parts_of_another_kind(shared, study, wire):
+    body = wire.multipart(
+        ("image/jpeg", b"\xff\xd8"), ("application/dicom", wire.part10(study.make("CT")))
+    )
+    response = post(shared, body)
+    assert response.status_code == 202
+    assert reasons(response, OTHER) == [0xC000]
+
+
+def test_many_parts(door, study, wire):
+    web = door(max_parts=10)
+    body = wire.multipart(*(("application/dicom", b"") for _ in range(50)))
+    assert post(web, body).status_code == 400
+    assert web.is_well()
+
+
+def _raw(web, head: bytes, *pieces: bytes) -> socket.socket:
+    host = web.client.base_url.host, web.client.base_url.port
+    peer = socket.create_connection(host, 10)
+    peer.sendall(head)
+    for piece in pieces:
+        peer.sendall(piece)
+    return peer
+
+
+def _head(web, *lines: str) -> bytes:
+    url = web.client.base_url
+    return "\r\n".join(
+        (
+            f"POST {url.path}studies HTTP/1.1",
+            f"Host: {url.host}",
+            f"Content-Type: {DICOM}",
+            *lines,
+            "",
+            "",
+        )
+    ).encode()
+
+
+def test_a_client_who_leaves_leaves_nothing(shared, study, wire):
+    number = shared.stored()
+    body = wire.multipart(("application/dicom", wire.part10(study.make("CT"))))
+    peer = _raw(shared, _head(shared, f"Content-Length: {len(body)}"), body[: len(body) // 2])
+    peer.close()
+    time.sleep(0.3)
+    assert shared.stored() == number
+    # The same instance can be stored: nothing is held.
+    assert post(shared, body).status_code == 200
+
+
+def test_a_body_without_end(shared):
+    """An endless part is read as slowly as it is stored, and ends with the client."""
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    peer = _raw(shared, _head(shared, "Transfer-Encoding: chunked"))
+    peer.sendall(b"9\r\n--b\r\n\r\n\0\0\r\n")
+    for _ in range(100):
+        peer.sendall(chunk)
+    assert shared.is_well()
+    peer.close()
+    assert shared.is_well()
+
+
+def test_large(shared, study, wire):
+    large = study.make("CT", PixelData=bytes(16 << 20), Rows="4096", Columns="2048")
+    assert shared.store(wire.part10(large)).status_code == 200
