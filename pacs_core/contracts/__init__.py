@@ -57,6 +57,12 @@ from pacs_core.contracts.audit import (
     ParticipantRole,
     PluginAuditKind,
 )
+from pacs_core.contracts.availability import (
+    Availability,
+    NotOnlineError,
+    RecallProgress,
+    RecallReport,
+)
 from pacs_core.contracts.capability import Capabilities, Interface, interface_name
 from pacs_core.contracts.changes import (
     INSTANCE_CHANGES,
@@ -172,6 +178,7 @@ from pacs_core.contracts.node import (
     NodeSettings,
     PluginInfo,
     Setup,
+    StoreName,
     Timeouts,
     WorkerInfo,
 )
@@ -257,6 +264,7 @@ from pacs_core.contracts.transcoding import (
     TranscodingError,
     VerificationError,
 )
+from pacs_core.contracts.wrapping import WrappingStore, WrappingWriter
 
 __all__ = [
     "CHUNK_SIZE",
@@ -303,6 +311,7 @@ __all__ = [
     "Authenticated",
     "Authenticator",
     "Authorizer",
+    "Availability",
     "Capabilities",
     "CapabilityDescriptor",
     "Change",
@@ -380,6 +389,7 @@ __all__ = [
     "Node",
     "NodeSettings",
     "Not",
+    "NotOnlineError",
     "ObjectExistsError",
     "ObjectNotFoundError",
     "ObjectReader",
@@ -409,6 +419,8 @@ __all__ = [
     "Proposal",
     "Query",
     "Range",
+    "RecallProgress",
+    "RecallReport",
     "Refused",
     "RequestedAssociation",
     "Response",
@@ -430,6 +442,7 @@ __all__ = [
     "SopClassSupport",
     "Started",
     "StorageFullError",
+    "StoreName",
     "StoredInstance",
     "StoredObject",
     "Timeouts",
@@ -442,6 +455,8 @@ __all__ = [
     "VerificationError",
     "Wildcard",
     "WorkerInfo",
+    "WrappingStore",
+    "WrappingWriter",
     "admits",
     "archive_offset",
     "bulk_data_path",
