@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.examination import examine
 from pacs_core.app.missing_parts import missing_parts
+from pacs_core.app.ports import taken_ports
 from pacs_core.app.remedies import remedy_for
 from pacs_core.config import (
     Config,
@@ -137,6 +138,8 @@ def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) ->
     report.config = _effective(record.name, configs)
     if record.state is PluginState.LOADED:
         report.provides = list(_provided(assembly.registry, record))
+        action = f"give it another port in [plugin.{record.name}], or end who has this one"
+        report.problems += [Problem(each, action) for each in taken_ports(assembly, record)]
     if record.state is PluginState.QUARANTINED:
         report.problems.append(Problem(record.reason, remedy_for(record)))
     if record.state is PluginState.DISABLED:

@@ -109,7 +109,7 @@ class Dispatcher:
         scope["app"] = scope["router"] = self._router
         path = scope["path"][len(scope[BASE_PATH_KEY]) :]
         descriptor = self._descriptor(path, scope)
-        if descriptor is not None and path == descriptor.prefix:  # "/viewer" is "/viewer/"
+        if not path or (descriptor and path == descriptor.prefix):  # "/viewer" is "/viewer/"
             scope["path"] += "/"
         if descriptor is None or not descriptor.public:
             await self._authenticate(scope)

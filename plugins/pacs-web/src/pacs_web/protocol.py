@@ -115,7 +115,8 @@ class GuardedProtocol(H11Protocol):
 
     def refuse(self, status: int, detail: str) -> None:
         """Answer with a problem if there is no other answer yet, and end the connection."""
-        if self.conn.our_state in _SENDABLE and not (self.cycle and self.cycle.response_started):
+        has_begun = self.is_answering and self.cycle.response_started
+        if self.conn.our_state in _SENDABLE and not has_begun:
             self.transport.write(refusal(status, detail))
         self.conn.send_failed()
         if self.cycle is not None:  # nothing more is to come from it, or go to it

@@ -37,6 +37,8 @@ class Entry:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         _accept_absolute_form(scope)
+        if scope["path"] == "*":  # OPTIONS of the server as a whole (RFC 9110 §9.3.7)
+            scope["path"], scope["raw_path"] = "/", b"/"
         self._apply_proxies(scope)
         status = sent = 0
 

@@ -55,10 +55,15 @@ class Gate:
             raise HttpError(
                 400, "Transfer-Encoding with Content-Length, or in HTTP/1.0, is refused", _CLOSE
             )
+        if scope["http_version"] not in ("1.0", "1.1"):
+            raise HttpError(505, "this server speaks HTTP/1.1", _CLOSE)
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._config.max_target:
             raise HttpError(
                 414, f"the path and the query have more than {self._config.max_target} bytes"
             )
+        # The parser counts only what has not come in one piece.
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._config.max_head:
+            raise HttpError(431, f"the head has more than {self._config.max_head} bytes", _CLOSE)
         if _CONTROL.search(scope["path"]):
             raise HttpError(400, "the path has control characters")
         host = headers.get("host", "").lower()
