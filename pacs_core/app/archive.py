@@ -25,7 +25,6 @@ from pacs_core.app.lifespan import (
     open_lifespan,
     running,
 )
-from pacs_core.app.stores import start_store
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
@@ -34,7 +33,6 @@ from pacs_core.archive import (
     NodeAuditTrail,
     SpaceWatch,
     find_gap,
-    recalling,
     release_reserve,
 )
 from pacs_core.association import AccessControl, NodeConnector, cancelled_task_group
@@ -49,9 +47,11 @@ from pacs_core.contracts import (
     Component,
     EventHandlerDescriptor,
     Index,
+    IndexDescriptor,
     Node,
     NodeSettings,
     ObjectStore,
+    ObjectStoreDescriptor,
     OperationObservers,
     WorkerInfo,
 )
@@ -184,7 +184,7 @@ async def open_archive(
         open_lifespan(timeout, everything) as foundation,
     ):
         release_reserve(assembly.config.node.data_directory, if_full=True)
-        store = await _start_store(assembly, foundation)
+        store = await _start_chosen(assembly, foundation, ObjectStoreDescriptor)
         index, started = await _start_index(assembly, foundation, repair=repair)
         audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
         events = EventDispatcher(timeout=timeout)
@@ -255,11 +255,11 @@ def _archive(
         flush_bytes=settings.flush_bytes,
         ae_title=assembly.config.node.ae_title,
         verify_reads=settings.verify_reads,
+        original_attributes=settings.original_attributes,
         character_set_of=current.character_set_of,
         space=space,
         access=access,
         prepare_metadata=settings.prepare_metadata,
-        recall_timeout=settings.recall_timeout,
     )
 
 
@@ -274,12 +274,9 @@ async def _running_archive(
         yield
 
 
-def _space(
-    assembly: Assembly, audit: AuditTrail, store: ObjectStore | None, index: Index | None
-) -> SpaceWatch:
-    directories = list(store.directories) if store is not None else []
-    if index is not None and index.directory is not None:
-        directories.append(index.directory)
+def _space(assembly: Assembly, audit: AuditTrail, *components: Component | None) -> SpaceWatch:
+    kept = [component.directory for component in components if component is not None]
+    directories = [directory for directory in kept if directory is not None]
     if directories:
         directories.insert(0, assembly.config.node.data_directory)
     return SpaceWatch(directories, assembly.config.archive.space, audit)
@@ -292,15 +289,16 @@ async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeS
         raise StartError(f"what was not flushed cannot be settled: {error}") from error
 
 
-async def _start_store(assembly: Assembly, lifespan: Lifespan) -> ObjectStore | None:
-    plan = assembly.choose_store()
-    if plan is None:
+async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any]) -> Any:
+    chosen = assembly.choose(kind)
+    if chosen is None:
         return None
-    if plan.setup.store_name:
-        list(plan.directories())
-        for name in assembly.stores.unused(plan):
-            logger.warning("[stores.%s] is not used: the archive's store is %s", name, plan.name)
-    return recalling(await start_store(plan, lifespan), assembly.config.archive.recall_timeout)
+    record, descriptor = chosen
+    return await lifespan.start(
+        f"{descriptor.name} ({record.source})",
+        lambda: _with_room(descriptor.create(assembly.setup_for(record))),
+        record.name,
+    )
 
 
 def _with_room(component: Component) -> Component:
@@ -315,20 +313,14 @@ async def _start_index(
     assembly: Assembly, lifespan: Lifespan, *, repair: bool
 ) -> tuple[Index | None, bool]:
     """Return the index, and whether it runs."""
-    chosen = assembly.choose_index()
-    if chosen is None:
-        return None, True
-    record, descriptor = chosen
-    setup = assembly.setup_for(record)
-    name = f"{descriptor.name} ({record.source})"
     try:
-        start = lifespan.start(name, lambda: _with_room(descriptor.create(setup)), record.name)
-        return cast(Index, await start), True
+        return await _start_chosen(assembly, lifespan, IndexDescriptor), True
     except StartError as error:
-        if not repair:
+        chosen = assembly.choose(IndexDescriptor)
+        if not repair or chosen is None:
             raise
         logger.error("%s", error)  # noqa: TRY400 the message says all
-        return descriptor.create(setup), False
+        return chosen[1].create(assembly.setup_for(chosen[0])), False
 
 
 async def _warn_of_gap(store: ObjectStore, index: Index) -> None:

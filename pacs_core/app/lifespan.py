@@ -30,14 +30,11 @@ class RunningComponent:
     component : Component
     plugin : str
         Name of the plugin that it is a part of.
-    store : str
-        Of an object store, the name of its table, if it has one.
     """
 
     name: str
     component: Component
     plugin: str = ""
-    store: str = ""
 
 
 @asynccontextmanager
@@ -82,7 +79,7 @@ class Lifespan:
         self._everything = [] if everything is None else everything
 
     async def start(
-        self, name: str, create: Callable[[], ComponentT], plugin: str = "", store: str = ""
+        self, name: str, create: Callable[[], ComponentT], plugin: str = ""
     ) -> ComponentT:
         """Create a component of a plugin, and start it.
 
@@ -92,7 +89,7 @@ class Lifespan:
             It raised, or took too long. It was stopped again.
         """
         component = _created(name, create)
-        running = RunningComponent(name, component, plugin, store)
+        running = RunningComponent(name, component, plugin)
         self._running.append(running)
         try:
             with anyio.move_on_after(self._timeout) as scope:

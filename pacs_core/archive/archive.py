@@ -1,24 +1,26 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
 
-import anyio
 from anyio.abc import TaskGroup
+from attrs import evolve
 
 from pacs_core.archive.aside import Aside
+from pacs_core.archive.corrected_reader import Overlay, correct_reader
+from pacs_core.archive.correcting import Correcting, new_correction
+from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections, overlay
+from pacs_core.archive.deletion import Deletion
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
-from pacs_core.archive.ingest import COMMIT_TIMEOUT, Ingest
+from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
-from pacs_core.archive.recall import RECALL_TIMEOUT, RecallingStore, recalling
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
@@ -37,38 +39,32 @@ from pacs_core.contracts import (
     AccessAction,
     AccessTarget,
     Archive,
-    AuditEvent,
-    AuditFailedError,
-    AuditKind,
     AuditTrail,
-    Availability,
+    Correction,
+    CorrectionReport,
+    DeletionReport,
     Durability,
+    EntityPath,
     Frame,
     Index,
     IngestResult,
-    InstanceEventKind,
     InstanceHeader,
     InstanceNotFoundError,
     InstancePath,
-    InstanceRecord,
     InvalidInstanceError,
     Level,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
     Origin,
-    Outcome,
     OutOfResourcesError,
     Query,
-    RecallProgress,
-    RecallReport,
     StorageFullError,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, BulkData, MalformedDataset, ReadLimits
+from pacs_core.contracts.object_store import with_beginning
+from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
-
-_KEYS_AT_ONCE: Final = 1000
 
 
 @contextmanager
@@ -103,6 +99,8 @@ class NodeArchive(Archive):
         Written into objects as Source Application Entity Title (0002,0016).
     verify_reads : VerifyReads
         Which reads are checked against the digest of what was stored.
+    original_attributes : bool
+        Whether what was corrected says so in Original Attributes Sequence (0400,0561).
     character_set_of : CharacterSetOf
         Gives the character set of what a calling AE title sends, where that does not say.
     space : SpaceWatch, optional
@@ -111,8 +109,6 @@ class NodeArchive(Archive):
         Asked on behalf of whom the archive is used.
     prepare_metadata : bool
         Whether the index is to keep metadata, if it can.
-    recall_timeout : float
-        Seconds without one more object coming online after which others are given up.
     """
 
     def __init__(
@@ -128,13 +124,13 @@ class NodeArchive(Archive):
         flush_bytes: int = FLUSH_BYTES,
         ae_title: str = "",
         verify_reads: VerifyReads = VerifyReads.ALWAYS,
+        original_attributes: bool = True,
         character_set_of: CharacterSetOf = no_character_set,
         space: SpaceWatch | None = None,
         access: AccessControl | None = None,
         prepare_metadata: bool = True,
-        recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
-        self._store = store = recalling(store, recall_timeout)
+        self._store = store
         self._index = index
         self._audit = audit
         self._behind = WriteBehind(
@@ -143,12 +139,19 @@ class NodeArchive(Archive):
         self._shelf = ArchiveStorage(store, index, events, self._behind, ae_title)
         duplicates, healing = Duplicates(self._shelf, policy, audit), Healing(self._shelf, audit)
         self._ingest = Ingest(self._shelf, duplicates, healing)
+        self._corrections = Corrections(index.correction_log)
         self._checks = ReadChecks(verify_reads, audit)
         self._wanted = index.wanted_tags
-        self._scanned = self._wanted | IDENTITY_TAGS
+        self._scanned = self._wanted | IDENTITY_TAGS | CORRECTED_TAGS
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
+        self._deletion = Deletion(self._shelf, audit, self._locks, self._space)
+        self._correcting = Correcting(
+            self._shelf, self._corrections, audit, self._locks, character_set_of
+        )
+        self._original_attributes = original_attributes
+        self._ae_title = ae_title
         self._access = access or AccessControl()
         prepared = index.prepared_metadata(METADATA_FORM) if prepare_metadata else None
         self._metadata = MetadataSource(index, self.header, prepared)
@@ -170,7 +173,9 @@ class NodeArchive(Archive):
     @property
     def aside(self) -> Aside:
         """What was set aside, because another object is served under its SOP Instance UID."""
-        return Aside(self._shelf, self._audit, self._locks, self._character_set_of)
+        return Aside(
+            self._shelf, self._audit, self._locks, self._character_set_of, self._corrections
+        )
 
     @property
     def preparation(self) -> Preparation | None:
@@ -197,6 +202,7 @@ class NodeArchive(Archive):
         """
         await Recovery(self._store, self._index, self._audit).run(lock)
         self._behind.start(task_group)
+        await self._correcting.resume(lock and lock.with_name("corrections.lock"))
 
     async def stop(self) -> None:
         """Flush what was written behind; call it when nothing is ingested any more."""
@@ -234,11 +240,16 @@ class NodeArchive(Archive):
                 scanned_tags=self._scanned,
                 wanted_tags=self._wanted,
                 character_set=self._character_set_of(origin.calling_ae_title),
+                corrections=self._corrections,
             )
             async with self._locks.hold(sop_instance_uid):
                 await incoming.read_header(sop_class_uid, sop_instance_uid)
                 existing = await self._index.locate(incoming.identity.path)
                 result = await self._ingest.take(incoming, existing)
+                if incoming.corrected_through != self._corrections.seen:
+                    # A correction was made meanwhile, by this process or another.
+                    instance = await self._correcting.bring_up(result.instance, origin)
+                    result = evolve(result, instance=instance)
                 self._space.spend(result.instance.size)
                 self._ingested += 1
                 return result
@@ -268,47 +279,6 @@ class NodeArchive(Archive):
         reason = await self._index.gap()
         return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
 
-    async def availability(self, query: Query) -> Availability:
-        """Return how soon all instances that match can be read, see :meth:`Archive.availability`.
-
-        PS3.4 C.4.1.1.3.2: the availability of the least rapidly available one.
-        """
-        if self._store.always_online:
-            return Availability.ONLINE
-        least: Availability | None = None
-        async with aclosing(self._some_keys(query)) as batches:
-            async for keys in batches:
-                found = set(await self._store.availability(keys)) | ({least} if least else set())
-                least = max(found, key=lambda availability: availability.rank)
-                if least is Availability.UNAVAILABLE:
-                    break
-        return least or Availability.UNAVAILABLE
-
-    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
-        """Bring the instances that match online, see :meth:`Archive.recall`."""
-        progress, store = RecallProgress(), self._store
-        if not isinstance(store, RecallingStore):
-            return progress
-        async with aclosing(self._some_keys(query)) as batches:
-            async for keys in batches:
-                found = zip(keys, await store.availability(keys), strict=True)
-                away = [key for key, where in found if where is Availability.NEARLINE]
-                if away:
-                    await store.bring(away, progress, report)
-        return progress
-
-    async def _some_keys(self, query: Query) -> AsyncGenerator[list[str], None]:
-        """Iterate over the keys of the instances that match, many at a time."""
-        keys: list[str] = []
-        async with aclosing(cast(Any, self._index.instances(query))) as instances:
-            async for instance in instances:
-                keys.append(instance.key)
-                if len(keys) == _KEYS_AT_ONCE:
-                    yield keys
-                    keys = []
-        if keys:
-            yield keys
-
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, or None."""
         return await self._index.locate(path)
@@ -325,7 +295,8 @@ class NodeArchive(Archive):
         """
         with _open_errors(instance):
             reader = await self._store.open(instance.key)
-        return await self._checks.check(instance, reader)
+        reader = await self._checks.check(instance, reader)
+        return await self._correct(instance, reader) if instance.corrections else reader
 
     async def open_and_read(
         self, instance: StoredInstance, length: int
@@ -334,13 +305,27 @@ class NodeArchive(Archive):
         with _open_errors(instance):
             offset = instance.dataset_offset
             reader, head = await self._store.open_and_read(instance.key, offset, length)
-        return await self._checks.check(instance, reader, head), head
+        reader = await self._checks.check(instance, reader, head)
+        if instance.corrections:
+            return await with_beginning(await self._correct(instance, reader), offset, length)
+        return reader, head
+
+    async def _correct(self, instance: StoredInstance, reader: ObjectReader) -> ObjectReader:
+        """Return what corrections make of an open object: what every door gets of it."""
+        if not self._corrections.knows(instance.corrections):
+            await self._corrections.refresh()
+        entries = self._corrections.of(instance.corrections)
+        changes, modification = overlay(entries, self._ae_title)
+        if not self._original_attributes:
+            modification = None
+        return await correct_reader(reader, instance, Overlay(changes, modification))
 
     async def _open_ranges(self, instance: StoredInstance) -> ObjectReader:
         """Open an object of which only parts are read; of the checks there is only the size."""
         with _open_errors(instance):
             reader = await self._store.open(instance.key)
-        return await self._checks.check_size(instance, reader)
+        reader = await self._checks.check_size(instance, reader)
+        return await self._correct(instance, reader) if instance.corrections else reader
 
     async def header(
         self, instance: StoredInstance, limits: ReadLimits | None = None
@@ -379,48 +364,39 @@ class NodeArchive(Archive):
         AuditFailedError
             The deletion could not be recorded, and was not carried out.
         """
-        try:
-            return await self._delete(path, origin)
-        except (StorageFullError, AuditFailedError):
-            if not self._space.release_reserve():
-                raise
-        return await self._delete(path, origin)
+        return await self._deletion.delete(path, origin)
 
-    async def _delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
-        async with self._locks.hold(path.sop_instance_uid):
-            existing = await self._index.locate(path)
-            if existing is None:
-                raise InstanceNotFoundError(
-                    f"there is no instance {path.sop_instance_uid} in study "
-                    f"{path.study_instance_uid}"
-                )
-            await self._record_deletion(existing, origin, Outcome.SUCCESS)
-            with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                await self._remove(existing, origin)
-            record = InstanceRecord(existing)
-            await self._shelf.tell(InstanceEventKind.DELETED, record, origin)
-        return existing
+    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+        """Delete what a query finds, see :meth:`Archive.delete_all`.
 
-    async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
-        # The row goes first: a crash in between leaves an orphan, never a row without object.
-        try:
-            await self._behind.forget(existing.identity.path)
-            removed = await self._index.remove(existing.identity.path)
-            with suppress(ObjectNotFoundError):
-                await self._store.delete((removed or existing).key)
-        except Exception as error:
-            await self._record_deletion(existing, origin, Outcome.FAILURE, reason=str(error))
-            raise
+        Raises
+        ------
+        AuditFailedError
+            The deletion of a study could not be recorded, and was not carried out.
+        """
+        return await self._deletion.delete_all(query, origin)
 
-    async def _record_deletion(
-        self, instance: StoredInstance, origin: Origin, outcome: Outcome, **details: str
-    ) -> None:
-        identity = instance.identity
-        what = {
-            "study_instance_uid": identity.study_instance_uid,
-            "series_instance_uid": identity.series_instance_uid,
-            "sop_instance_uid": identity.sop_instance_uid,
-            "key": instance.key,
-            **details,
-        }
-        await self._audit.record(AuditEvent(AuditKind.DELETE, outcome, origin, what))
+    async def update(
+        self,
+        entity: EntityPath,
+        changes: Changes,
+        origin: Origin,
+        *,
+        reason: str = "CORRECT",
+        comment: str = "",
+        in_advance: bool = False,
+    ) -> CorrectionReport:
+        """Correct what is handed out, see :meth:`Archive.update`."""
+        correction = new_correction(entity, changes, origin, reason, comment)
+        return await self._correcting.update(correction, in_advance)
+
+    async def revert(self, number: int, origin: Origin, *, comment: str = "") -> CorrectionReport:
+        """Take back a correction, see :meth:`Archive.revert`."""
+        return await self._correcting.revert(number, origin, comment)
+
+    async def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
+        """Iterate over the log of corrections, see :meth:`Archive.corrections`."""
+        await self._corrections.refresh()
+        for correction in self._corrections.entries:
+            if entity is None or entity.overlaps(correction.entity):
+                yield correction

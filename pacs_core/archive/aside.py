@@ -17,6 +17,7 @@ import anyio
 from attrs import evolve, frozen
 
 from pacs_core.archive.conflicts import report_conflicts
+from pacs_core.archive.corrections import NO_CORRECTIONS, Corrections
 from pacs_core.archive.damage import OTHER_BYTES
 from pacs_core.archive.fixity import CREATOR_UID, Digest, Fixity, later_rank
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
@@ -79,15 +80,18 @@ class Aside:
     locks : KeyedLocks
         Those of the archive, by SOP Instance UID.
     character_set_of : CharacterSetOf
+    corrections : Corrections
     """
 
     storage: ArchiveStorage
     audit: AuditTrail
     locks: KeyedLocks
     character_set_of: CharacterSetOf
+    corrections: Corrections = NO_CORRECTIONS
 
     async def find_all(self) -> AsyncGenerator[SetAside, None]:
         """Iterate over all that is set aside, and can be read."""
+        await self.corrections.refresh()
         async with aclosing(map_concurrently(self._look, self.storage.store.objects())) as found:
             async for item in found:
                 if item is not None:
@@ -95,7 +99,7 @@ class Aside:
 
     async def _look(self, stored: StoredObject) -> SetAside | None:
         store, wanted = self.storage.store, self.storage.index.wanted_tags
-        record = await try_record(store, stored, wanted, self.character_set_of)
+        record = await try_record(store, stored, wanted, self.character_set_of, self.corrections)
         if not isinstance(record, InstanceRecord):
             return None
         served = await self.storage.index.locate(record.instance.identity.path)
@@ -115,7 +119,10 @@ class Aside:
         store, wanted = self.storage.store, self.storage.index.wanted_tags
         try:
             stored = StoredObject(key, 0)
-            record = await read_record(store, stored, wanted, self.character_set_of)
+            await self.corrections.refresh()
+            record = await read_record(
+                store, stored, wanted, self.character_set_of, self.corrections
+            )
         except ObjectNotFoundError:
             raise NotSetAsideError(f"the store has no object {key}") from None
         except InvalidInstanceError as error:

@@ -19,7 +19,10 @@ from pacs_core.contracts import (
     AccessAction,
     AccessTarget,
     Archive,
-    Availability,
+    Correction,
+    CorrectionReport,
+    DeletionReport,
+    EntityPath,
     Frame,
     IngestResult,
     InstanceHeader,
@@ -29,15 +32,13 @@ from pacs_core.contracts import (
     ObjectReader,
     Origin,
     Query,
-    RecallProgress,
-    RecallReport,
     Restriction,
     SingleValue,
     StoredInstance,
     admits,
     restricted_tags,
 )
-from pacs_core.dataset import Attributes, BulkData, HeaderScanner, ReadLimits, tag_of
+from pacs_core.dataset import Attributes, BulkData, Changes, HeaderScanner, ReadLimits, tag_of
 
 _STUDY = tag_of("StudyInstanceUID")
 _INSTANCE = tag_of("SOPInstanceUID")
@@ -169,16 +170,6 @@ class GuardedArchive(Archive):
         """Return why searches may miss instances that are stored."""
         return await self._archive.gap()
 
-    async def availability(self, query: Query) -> Availability:
-        """Return how soon all instances that match, and may be seen, can be read."""
-        restricted = await self._restricted(query, AccessAction.QUERY)
-        return await self._archive.availability(restricted)
-
-    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
-        """Bring the instances that match, and may be read, online."""
-        restricted = await self._restricted(query, self._reading)
-        return await self._archive.recall(restricted, report)
-
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, if it may be read."""
         return await self._locate(path, self._reading)
@@ -249,3 +240,62 @@ class GuardedArchive(Archive):
                 f"there is no instance {path.sop_instance_uid} in study {path.study_instance_uid}"
             )
         return await self._archive.delete(path, origin)
+
+    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+        """Delete what a query finds and may be deleted."""
+        restricted = await self._restricted(query, AccessAction.DELETE)
+        return await self._archive.delete_all(restricted, origin)
+
+    async def update(
+        self,
+        entity: EntityPath,
+        changes: Changes,
+        origin: Origin,
+        *,
+        reason: str = "CORRECT",
+        comment: str = "",
+        in_advance: bool = False,
+    ) -> CorrectionReport:
+        """Correct an entity, if all of it may be corrected."""
+        restrictions = await self._require(AccessAction.UPDATE)
+        if restrictions:
+            await self._require_whole(entity, restrictions)
+        return await self._archive.update(
+            entity,
+            changes,
+            origin,
+            reason=reason,
+            comment=comment,
+            in_advance=in_advance and not restrictions,
+        )
+
+    async def revert(self, number: int, origin: Origin, *, comment: str = "") -> CorrectionReport:
+        """Take back a correction, if nothing is restricted: nobody can tell what it is about."""
+        if await self._require(AccessAction.UPDATE):
+            reason = "corrections may be taken back only by who may correct everything"
+            await self._access.deny(self._asking(AccessAction.UPDATE), reason)
+        return await self._archive.revert(number, origin, comment=comment)
+
+    async def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
+        """Iterate over the log, as far as what it is about may be corrected as a whole."""
+        restrictions = await self._require(AccessAction.UPDATE)
+        async with aclosing(cast(Any, self._archive.corrections(entity))) as found:
+            async for correction in found:
+                if not restrictions or await self._is_whole(correction.entity, restrictions):
+                    yield correction
+
+    async def _is_whole(self, entity: EntityPath, restrictions: tuple[Restriction, ...]) -> bool:
+        """Tell whether there are instances in an entity, and all of them meet restrictions."""
+        query = Query(Level.IMAGE, entity.conditions)
+        permitted = await self._archive.count(evolve(query, restrictions=restrictions))
+        return 0 < permitted == await self._archive.count(query)
+
+    async def _require_whole(
+        self, entity: EntityPath, restrictions: tuple[Restriction, ...]
+    ) -> None:
+        query = Query(Level.IMAGE, entity.conditions, restrictions=restrictions)
+        if not await self._archive.count(query):
+            raise InstanceNotFoundError(f"there is no {entity}")
+        if not await self._is_whole(entity, restrictions):
+            reason = "not all of it may be corrected"
+            await self._access.deny(self._asking(AccessAction.UPDATE), reason)

@@ -6,6 +6,7 @@ from operator import itemgetter
 
 from anyio.lowlevel import checkpoint
 
+from pacs_core.archive.corrections import NO_CORRECTIONS, Corrected, Corrections
 from pacs_core.archive.fixity import CREATOR_UID, FIRST, ROOM, Digest, Fixity
 from pacs_core.contracts import (
     IdentityMismatchError,
@@ -101,6 +102,15 @@ class IncomingInstance:
         What to look for, the identity included, and what of it the index wants.
     character_set : tuple of str
         Specific Character Set where the dataset names none, or lies.
+    corrections : Corrections
+        What may apply to it.
+
+    Attributes
+    ----------
+    identity : InstanceIdentity
+        As corrections have it.
+    corrected_through : int
+        The last correction that was known when that was found out.
     """
 
     identity: InstanceIdentity
@@ -115,6 +125,7 @@ class IncomingInstance:
         scanned_tags: frozenset[int],
         wanted_tags: frozenset[int],
         character_set: tuple[str, ...] = (),
+        corrections: Corrections = NO_CORRECTIONS,
     ) -> None:
         self.transfer_syntax_uid = transfer_syntax_uid
         self.origin = origin
@@ -128,6 +139,8 @@ class IncomingInstance:
             default_character_set=character_set,
         )
         self._wanted = wanted_tags
+        self._corrections = corrections
+        self.corrected_through = corrections.number
         self._held: deque[Chunk] = deque()
         self._ended = False
 
@@ -154,6 +167,8 @@ class IncomingInstance:
         self._identified_by = _identity_values(found)
         _agree(SOP_CLASS, sop_class_uid, self.identity.sop_class_uid)
         _agree(SOP_INSTANCE, sop_instance_uid, self.identity.sop_instance_uid)
+        if self.corrected_through:
+            self.identity = self._correct().identity
 
     async def next(self) -> Chunk | None:
         """Return the next chunk of the dataset, None at its end.
@@ -232,7 +247,7 @@ class IncomingInstance:
     @property
     def attributes(self) -> Attributes:
         """What the index wants of the header; complete at the end of the dataset."""
-        found = self._scanner.attributes
+        found = self._correct().attributes if self.corrected_through else self._scanner.attributes
         if found.keys() <= self._wanted:
             return found
         return {tag: values for tag, values in found.items() if tag in self._wanted}
@@ -243,7 +258,15 @@ class IncomingInstance:
         instance = StoredInstance(
             self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset, self.digest
         )
+        self.corrected_through = self._corrections.number
+        if self.corrected_through:
+            return self._correct().record(InstanceRecord(instance), self._wanted)
         return InstanceRecord(instance, self.attributes)
+
+    def _correct(self) -> Corrected:
+        """Return what corrections make of what has been read of the header."""
+        found = self._scanner.attributes
+        return self._corrections.apply(identity_in(found), found)
 
 
 def _agree(tag: int, announced: str, found: str) -> None:

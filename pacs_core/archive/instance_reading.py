@@ -128,7 +128,7 @@ def ranges_of(reader: ObjectReader, instance: StoredInstance) -> DatasetRanges:
     return StoredRanges(reader, instance.dataset_offset, size)
 
 
-async def _drive(
+async def drive(
     asking: Generator[tuple[int, int], bytes | memoryview, T], ranges: DatasetRanges, base: int = 0
 ) -> T:
     """Give a generator the ranges that it asks for, counted from `base`."""
@@ -160,7 +160,7 @@ async def _header(
 ) -> InstanceHeader:
     uid = instance.transfer_syntax_uid
     elements = ElementReader(uid, ranges.size, limits=limits, until_pixel_data=until_pixel_data)
-    await _drive(elements.run(), ranges)
+    await drive(elements.run(), ranges)
     return InstanceHeader(uid, elements.elements, elements.pixel_data, elements.pixel_data_offset)
 
 
@@ -282,7 +282,7 @@ class EncapsulatedFrameReader:
 
     async def read(self, number: int) -> Frame:
         """Read a frame."""
-        spans = await _drive(self._found.find(number), self._ranges, self._start)
+        spans = await drive(self._found.find(number), self._ranges, self._start)
         if spans is None:
             data = await self._read_from_beginning(number)
         else:

@@ -1,33 +1,31 @@
-"""The index made again from the store, and compared with it.
+"""The index compared with the store.
 
-Both read file meta information and header of each object, some objects at a time, so that memory
+File meta information and header of each object are read, some objects at a time, so that memory
 stays bounded however large the archive is.
 """
 
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
-from pacs_core.archive.fixity import Fixity
+from pacs_core.archive.correction_objects import CORRECTION_CLASS, read_correction
+from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, STUDY
-from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import (
-    AT_ONCE,
     Difference,
     DifferenceKind,
+    describe_set_aside,
     map_concurrently,
     try_record,
-    with_digest,
 )
-from pacs_core.archive.objects import read_meta, same_dataset
-from pacs_core.archive.recall import has_object, is_online
+from pacs_core.archive.objects import same_dataset
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
+    Correction,
     Index,
-    InstancePath,
     InstanceRecord,
+    InvalidInstanceError,
     Level,
     ObjectNotFoundError,
     ObjectStore,
@@ -38,154 +36,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, keyword_of
 
-_log = logging.getLogger(__name__)
-
-NAMED = 1000
-"""Differences that a report names; it counts all of them, and all are logged."""
-
-
-@define
-class RebuildReport:
-    """What a rebuild has done so far.
-
-    Attributes
-    ----------
-    objects : int
-        Objects seen in the store.
-    indexed : int
-        Instances in the index.
-    set_aside, unreadable : int
-        Objects that are not in the index, because another is served under their UID, or because
-        they are no valid instances.
-    differences : list of Difference
-        The first of those, by name.
-    """
-
-    objects: int = 0
-    indexed: int = 0
-    set_aside: int = 0
-    unreadable: int = 0
-    differences: list[Difference] = field(factory=list)
-
-    def note(self, difference: Difference | None) -> None:
-        """Count an object, and what there is to say about it."""
-        self.objects += 1
-        if difference is None:
-            self.indexed += 1
-            return
-        self.name(difference)
-
-    def name(self, difference: Difference) -> None:
-        """Count and log what there is to say about an object."""
-        _log.warning("index rebuild: %s", difference)
-        self.set_aside += difference.kind is DifferenceKind.SET_ASIDE
-        self.unreadable += difference.kind is DifferenceKind.UNREADABLE
-        if len(self.differences) < NAMED:
-            self.differences.append(difference)
-
-
-@frozen
-class _Rebuild:
-    store: ObjectStore
-    index: Index
-    character_set_of: CharacterSetOf
-    locks: KeyedLocks = field(factory=KeyedLocks)
-
-    async def take(self, stored: StoredObject) -> Difference | None:
-        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
-        if not isinstance(record, InstanceRecord):
-            return record
-        if not record.instance.digest:
-            record = await with_digest(self.store, record)
-        async with self.locks.hold(record.instance.identity.sop_instance_uid):
-            return await self._add(record)
-
-    async def _add(self, record: InstanceRecord) -> Difference | None:
-        newcomer = record.instance
-        existing = (await self.index.add(record)).existing
-        if existing is None or existing.key == newcomer.key:
-            return None
-        served, other = existing, newcomer
-        if await self._position(newcomer) < await self._position(existing):
-            served, other = newcomer, existing
-        if served is newcomer:
-            await self.index.replace(record)
-        return _set_aside(other, served)
-
-    async def _position(self, instance: StoredInstance) -> tuple[int, int, str]:
-        """Order objects of one UID by rank; a key without a variant is the shortest."""
-        try:
-            async with await self.store.open(instance.key) as reader:
-                rank = Fixity.read(await read_meta(reader)).rank
-        except ObjectNotFoundError:
-            # A node at work has replaced it meanwhile.
-            rank = -1
-        return -rank, len(instance.key), instance.key
-
-    async def follow(self, path: InstancePath, served: StoredInstance | None) -> Difference | None:
-        """Do what was done to the index that answers while this one was filled."""
-        if served is None:
-            await self.index.remove(path)
-            return None
-        stored = StoredObject(served.key, served.size)
-        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
-        if not isinstance(record, InstanceRecord):
-            await self.index.remove(path)
-            return record
-        await self.index.replace(evolve(record, instance=served))
-        return None
-
-
-def _set_aside(other: StoredInstance, served: StoredInstance) -> Difference:
-    uid = other.identity.sop_instance_uid
-    return Difference(DifferenceKind.SET_ASIDE, other.key, uid, f"{served.key} is served")
-
-
-async def rebuild_index(
-    store: ObjectStore,
-    index: Index,
-    *,
-    progress: Callable[[RebuildReport], None] | None = None,
-    character_set_of: CharacterSetOf = no_character_set,
-) -> RebuildReport:
-    """Make the index again from the store alone.
-
-    Meanwhile the node may be at work, see :meth:`Index.rebuilding`; a rebuild that was interrupted
-    is simply run again. Of several objects with one SOP Instance UID the one is served that took
-    the place of others last; else the one with the shortest key, the first in alphabetical order
-    among those: in every store this is the key without a variant, hence the instance that arrived
-    first. The others are reported as set aside. Digests are those that objects have of themselves;
-    for one that has none, it is taken of what is there.
-
-    Parameters
-    ----------
-    store : ObjectStore
-    index : Index
-    progress : callable, optional
-        Called now and then with the report so far.
-    character_set_of : CharacterSetOf
-        As the archive has it when it ingests: objects name their sender.
-
-    Returns
-    -------
-    RebuildReport
-    """
-    report = RebuildReport()
-    async with index.rebuilding() as building:
-        rebuild = _Rebuild(store, building.index, character_set_of)
-        async with aclosing(map_concurrently(rebuild.take, store.objects())) as taken:
-            async for difference in taken:
-                report.note(difference)
-                if progress is not None and report.objects % AT_ONCE == 0:
-                    progress(report)
-        if progress is not None:
-            progress(report)
-        async with aclosing(building.changes()) as changes:
-            async for path, served in changes:
-                if (difference := await rebuild.follow(path, served)) is not None:
-                    report.name(difference)
-    return report
-
 
 @frozen
 class _Verification:
@@ -193,23 +43,28 @@ class _Verification:
     index: Index
     compared: frozenset[int]
     character_set_of: CharacterSetOf
+    corrections: Corrections
 
     async def of_object(self, stored: StoredObject) -> list[Difference]:
-        """Compare an object with what the index says; one that is not online is passed over."""
-        if not await is_online(self.store, stored.key):
-            return []
-        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
+        """Compare an object with what the index says."""
+        record = await try_record(
+            self.store, stored, self.index.wanted_tags, self.character_set_of, self.corrections
+        )
         if record is None:
             return []
         if isinstance(record, Difference):
             return [record]
         instance = record.instance
         uid = instance.identity.sop_instance_uid
+        if instance.identity.sop_class_uid == CORRECTION_CLASS:
+            known = any(entry.key == stored.key for entry in self.corrections.entries)
+            orphan = Difference(DifferenceKind.ORPHAN, stored.key, uid, "a correction")
+            return [] if known else [orphan]
         indexed = await self.index.locate(instance.identity.path)
         if indexed is None:
             return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
         if indexed.key != stored.key:
-            return [await self._described(_set_aside(instance, indexed), instance, indexed)]
+            return [await self._described(describe_set_aside(instance, indexed), instance, indexed)]
         details = [*_unlike(indexed, instance), *await self._unlike_attributes(record)]
         return [Difference(DifferenceKind.DIFFERS, stored.key, uid, text) for text in details]
 
@@ -243,10 +98,23 @@ class _Verification:
 
     async def of_row(self, instance: StoredInstance) -> Difference | None:
         """Look whether an indexed instance has its object."""
-        if await has_object(self.store, instance.key):
-            return None
-        uid = instance.identity.sop_instance_uid
-        return Difference(DifferenceKind.MISSING, instance.key, uid)
+        try:
+            async with await self.store.open(instance.key):
+                return None
+        except ObjectNotFoundError:
+            uid = instance.identity.sop_instance_uid
+            return Difference(DifferenceKind.MISSING, instance.key, uid)
+
+    async def of_correction(self, entry: Correction) -> Difference | None:
+        """Look whether an entry of the log has its object."""
+        try:
+            await read_correction(self.store, entry.key)
+        except ObjectNotFoundError:
+            what = f"correction {entry.number}"
+            return Difference(DifferenceKind.MISSING, entry.key, detail=what)
+        except (InvalidInstanceError, OSError) as error:
+            return Difference(DifferenceKind.DAMAGED, entry.key, detail=str(error))
+        return None
 
 
 def _traits(instance: StoredInstance) -> dict[str, object]:
@@ -257,6 +125,7 @@ def _traits(instance: StoredInstance) -> dict[str, object]:
         "SOP Class UID": instance.identity.sop_class_uid,
         "Study Instance UID": instance.identity.study_instance_uid,
         "Series Instance UID": instance.identity.series_instance_uid,
+        "correction": " ".join(map(str, instance.corrections)) or "none",
     }
 
 
@@ -283,7 +152,10 @@ async def find_gap(store: ObjectStore, index: Index) -> str:
     noted in the index, so that what comes later does not make it look like a whole one.
     """
     reason = await index.gap()
-    if not reason and await index.is_empty() and await _has_objects(store):
+    log = index.correction_log
+    # An archive from which all was deleted keeps its corrections.
+    is_new = await index.is_empty() and not (log is not None and await log.corrections())
+    if not reason and is_new and await _has_objects(store):
         reason = "it was empty or missing while the object store had objects"
         await index.note_gap(reason)
     return reason
@@ -308,8 +180,7 @@ async def verify_index(
     Attributes are compared where they belong to the instance itself: those of series, study and
     patient may lawfully come from another instance. On a node that is at work, instances that
     come or go meanwhile may show up as differences. What the index itself says of its state comes
-    first; where it is damaged, the rest is not looked at. Of objects that are not online it is only
-    asked whether they are there.
+    first; where it is damaged, the rest is not looked at.
     """
     if reason := await index.gap():
         yield Difference(DifferenceKind.GAP, "index", detail=reason)
@@ -318,7 +189,11 @@ async def verify_index(
             yield Difference(DifferenceKind.DAMAGE, "index", detail=detail)
         return
     own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
-    verification = _Verification(store, index, own & index.wanted_tags, character_set_of)
+    corrections = Corrections(index.correction_log)
+    await corrections.refresh()
+    verification = _Verification(
+        store, index, own & index.wanted_tags, character_set_of, corrections
+    )
     async with aclosing(map_concurrently(verification.of_object, store.objects())) as compared:
         async for differences in compared:
             for difference in differences:
@@ -328,3 +203,6 @@ async def verify_index(
         async for missing in looked_for:
             if missing is not None:
                 yield missing
+    for entry in corrections.entries:
+        if (lost := await verification.of_correction(entry)) is not None:
+            yield lost

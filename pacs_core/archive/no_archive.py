@@ -5,6 +5,10 @@ from typing import NoReturn
 
 from pacs_core.contracts import (
     Archive,
+    Correction,
+    CorrectionReport,
+    DeletionReport,
+    EntityPath,
     Frame,
     IngestResult,
     InstanceHeader,
@@ -15,7 +19,7 @@ from pacs_core.contracts import (
     Query,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, BulkData, ReadLimits
+from pacs_core.dataset import Attributes, BulkData, Changes, ReadLimits
 
 
 def _refuse() -> NoReturn:
@@ -84,5 +88,30 @@ class NoArchive(Archive):
         _refuse()
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+        """Refuse."""
+        _refuse()
+
+    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+        """Refuse."""
+        _refuse()
+
+    async def update(
+        self,
+        entity: EntityPath,
+        changes: Changes,
+        origin: Origin,
+        *,
+        reason: str = "CORRECT",
+        comment: str = "",
+        in_advance: bool = False,
+    ) -> CorrectionReport:
+        """Refuse."""
+        _refuse()
+
+    async def revert(self, number: int, origin: Origin, *, comment: str = "") -> CorrectionReport:
+        """Refuse."""
+        _refuse()
+
+    def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
         """Refuse."""
         _refuse()

@@ -7,6 +7,7 @@ from typing import TypeVar
 import anyio
 from attrs import evolve, frozen
 
+from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections
 from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, identity_in, scan_steadily
 from pacs_core.archive.objects import read_meta
@@ -77,15 +78,23 @@ class Difference:
         return "  ".join(part for part in what if part)
 
 
+def describe_set_aside(other: StoredInstance, served: StoredInstance) -> Difference:
+    """Return what there is to say of an object of an instance that is served from another."""
+    uid = other.identity.sop_instance_uid
+    return Difference(DifferenceKind.SET_ASIDE, other.key, uid, f"{served.key} is served")
+
+
 async def read_record(
     store: ObjectStore,
     stored: StoredObject,
     wanted: frozenset[int],
     character_set_of: CharacterSetOf = no_character_set,
+    corrections: Corrections | None = None,
 ) -> InstanceRecord:
     """Read the record of an object: file meta information, header, and that it ends well.
 
-    Its digest is the one that the object has of itself; nothing, if it has none.
+    Its digest is the one that the object has of itself; nothing, if it has none. With `corrections`
+    it is the record of what these make of it.
 
     Raises
     ------
@@ -100,7 +109,7 @@ async def read_record(
             raise InvalidInstanceError("file meta information has no Transfer Syntax UID")
         scanner = HeaderScanner(
             meta.transfer_syntax_uid,
-            wanted | IDENTITY_TAGS,
+            wanted | IDENTITY_TAGS | CORRECTED_TAGS,
             thorough=True,
             default_character_set=character_set_of(meta.sending_ae_title),
         )
@@ -124,6 +133,9 @@ async def read_record(
         meta.dataset_offset,
         Fixity.read(meta).digest,
     )
+    if corrections is not None:
+        corrected = corrections.apply(identity, scanner.attributes)
+        return corrected.record(InstanceRecord(instance, attributes), wanted)
     return InstanceRecord(instance, attributes)
 
 
@@ -160,10 +172,11 @@ async def try_record(
     stored: StoredObject,
     wanted: frozenset[int],
     character_set_of: CharacterSetOf,
+    corrections: Corrections | None = None,
 ) -> InstanceRecord | Difference | None:
     """Read a record, or say why it cannot be read; None if the object has gone."""
     try:
-        return await read_record(store, stored, wanted, character_set_of)
+        return await read_record(store, stored, wanted, character_set_of, corrections)
     except ObjectNotFoundError:
         return None
     except (InvalidInstanceError, OSError) as error:

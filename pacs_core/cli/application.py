@@ -10,6 +10,7 @@ from pacs_core.cli.output import complain
 _GROUPS = {
     "archive": "Look after what this machine's archive has set aside.",
     "archive aside": "List, show, promote or discard what was set aside as a duplicate.",
+    "correct": "Correct what is handed out, list corrections, or take one back.",
     "index": "Rebuild or verify the index, and show what contradicts.",
     "config": "Show or check the configuration.",
 }
@@ -25,6 +26,9 @@ _COMMANDS = {
     "convert": ("convert:convert", "Convert files to another transfer syntax."),
     "import": ("importing:import_files", "Put files into this machine's archive."),
     "delete": ("delete:delete", "Delete from this machine's archive."),
+    "correct update": ("correct:update", "Correct what the archive hands out."),
+    "correct list": ("correct:list_all", "List corrections."),
+    "correct revert": ("correct:revert", "Take back a correction."),
     "archive aside list": ("aside:list_all", "List what was set aside."),
     "archive aside show": ("aside:show", "Show how an object that was set aside differs."),
     "archive aside promote": ("aside:promote", "Serve an object that was set aside."),

@@ -65,6 +65,8 @@ class AccessAction(StrEnum):
     MOVE = "move"
     """C-MOVE: to a third party, :attr:`AccessTarget.destination`."""
     DELETE = "delete"
+    UPDATE = "update"
+    """Correct what the archive hands out: :meth:`Archive.update`, :meth:`Archive.revert`."""
     WORKFLOW = "workflow"
     """The DIMSE-N services: worklist, MPPS, storage commitment, UPS, print."""
 

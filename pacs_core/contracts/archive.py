@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
-from pacs_core.contracts.availability import Availability, RecallProgress, RecallReport
+from pacs_core.contracts.corrections import (
+    Correction,
+    CorrectionReport,
+    DeletionReport,
+    EntityPath,
+)
 from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
@@ -18,6 +23,7 @@ from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import (
     Attributes,
     BulkData,
+    Changes,
     DatasetDecoder,
     ReadLimits,
     decode_file_meta,
@@ -106,12 +112,14 @@ class Archive(ABC):
 
         Its methods ask them the first time that they are called: :meth:`search` for ``query``;
         :meth:`instances`, :meth:`locate` and :meth:`open` for `reading`; :meth:`ingest` for
-        ``store`` and :meth:`delete` for ``delete``. What they say holds as long as the object is
-        used, so ask for one with each request.
+        ``store``, :meth:`delete` and :meth:`delete_all` for ``delete``, and :meth:`update`,
+        :meth:`revert` and :meth:`corrections` for ``update``. What they say holds as long as the
+        object is used, so ask for one with each request.
 
         - Where they deny, a method raises :class:`AccessDeniedError`.
         - Where they restrict, instances that do not meet the conditions are not there: they are
-          neither found, counted, opened nor deleted, and none is stored.
+          neither found, counted, opened nor deleted, and none is stored. An entity is corrected
+          only if all its instances meet them.
 
         Without authorizers it is the archive itself. This default has none.
 
@@ -177,31 +185,6 @@ class Archive(ABC):
         """
         return ""
 
-    async def availability(self, query: Query) -> Availability:
-        """Return how soon all instances at or below what matches can be read.
-
-        That is the availability of the least available one (PS3.4 C.4.1.1.3.2); ``UNAVAILABLE``
-        if there is none. An archive whose store has all of it online does not look. This default
-        is one.
-        """
-        return Availability.ONLINE
-
-    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
-        """Bring the instances at or below what matches online, before many of them are opened.
-
-        Ends when all are online, or no more come; opening an instance says whether it did. Need
-        not be called: :meth:`open` and the other methods that read recall a single instance. This
-        default has all of it online.
-
-        Parameters
-        ----------
-        query : Query
-        report : callable, optional
-            Awaited about once a second while something is waited for, such as to tell a peer; to
-            give up, cancel the call.
-        """
-        return RecallProgress()
-
     @abstractmethod
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, or None.
@@ -214,15 +197,12 @@ class Archive(ABC):
         """Open the Part 10 object of an instance.
 
         What the reader hands out of the dataset has been checked, if that is configured; its
-        methods raise :class:`DamagedObjectError` as well. An object on slow media is recalled, and
-        waited for.
+        methods raise :class:`DamagedObjectError` as well.
 
         Raises
         ------
         InstanceNotFoundError
             The object is gone.
-        NotOnlineError
-            It is not online, and did not come within ``[archive] recall_timeout``.
         DamagedObjectError
             The object is not what was stored.
         """
@@ -386,4 +366,91 @@ class Archive(ABC):
         ------
         InstanceNotFoundError
             There is none.
+        """
+
+    @abstractmethod
+    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+        """Delete all instances at or below what matches, one after another.
+
+        Each is deleted by itself, as by :meth:`delete`, so that a large query holds up nobody, and
+        one that is cut short is simply made again. What cannot be deleted stays, and the report
+        says why. Corrections stay as well: what comes again is corrected again.
+
+        Parameters
+        ----------
+        query : Query
+            ``limit`` and ``offset`` count entities of its level, as in a search.
+        origin : Origin
+        """
+
+    # --- corrections
+
+    @abstractmethod
+    async def update(
+        self,
+        entity: EntityPath,
+        changes: Changes,
+        origin: Origin,
+        *,
+        reason: str = "CORRECT",
+        comment: str = "",
+        in_advance: bool = False,
+    ) -> CorrectionReport:
+        """Correct what is handed out of a patient, study, series or instance.
+
+        What is stored stays, byte for byte; every door applies the correction on the way out:
+        searches find and show it, and what is opened, read, sent or exported is a dataset with
+        these elements set or removed, all others byte for byte, and an item of Original Attributes
+        Sequence (0400,0561) that tells the previous values (PS3.3 C.12.1.1.9). It also applies to
+        what arrives later for that entity. When this returns it is durable, and has been applied
+        to all instances; meanwhile some go out before it, and some after.
+
+        Patient ID, Issuer of Patient ID, Study and Series Instance UID may be changed: that merges
+        patients or studies, or moves what it is about. References from other instances are not
+        followed.
+
+        Parameters
+        ----------
+        entity : EntityPath
+            What it is called now, after earlier corrections.
+        changes : Changes
+            What elements are set to, by tag, as text; None removes one.
+        origin : Origin
+        reason : str
+            ``COERCE``, ``CORRECT`` or ``ADD``: Reason for the Attribute Modification (0400,0565).
+        comment : str
+            For the log and the audit trail.
+        in_advance : bool
+            Also if there is nothing yet: for what is to come.
+
+        Raises
+        ------
+        CorrectionError
+            An element cannot be changed so, nothing would change, an instance would get the path of
+            another, or the index keeps no corrections. Nothing was changed.
+        InstanceNotFoundError
+            There is no such entity.
+        """
+
+    @abstractmethod
+    async def revert(self, number: int, origin: Origin, *, comment: str = "") -> CorrectionReport:
+        """Take back a correction, as if it had never been made; later ones stay.
+
+        Raises
+        ------
+        CorrectionNotFoundError
+            There is none with this number in force.
+        CorrectionError
+            An instance would get the path of another. Nothing was changed.
+        """
+
+    @abstractmethod
+    def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
+        """Iterate over the log of corrections, by number; those that were reverted as well.
+
+        Parameters
+        ----------
+        entity : EntityPath, optional
+            Only those that were made for what it names, or encloses, or is in, by the names that
+            each was made for.
         """

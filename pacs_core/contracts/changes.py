@@ -27,13 +27,17 @@ class ChangeKind(Enum):
     """An instance took the place of another with its path."""
     REMOVED = "removed"
     """An instance went."""
+    UPDATED = "updated"
+    """An instance goes out otherwise than before, since it was corrected or that was reverted."""
     STUDY_COMPLETE = "study-complete"
     """No instance of a study has come or gone for ``[archive] study_quiet_time``."""
     STUDY_REOPENED = "study-reopened"
     """An instance came for a study that was said to be complete."""
 
 
-INSTANCE_CHANGES: Final = frozenset({ChangeKind.ADDED, ChangeKind.REPLACED, ChangeKind.REMOVED})
+INSTANCE_CHANGES: Final = frozenset(
+    {ChangeKind.ADDED, ChangeKind.REPLACED, ChangeKind.REMOVED, ChangeKind.UPDATED}
+)
 """What happens to instances."""
 STUDY_CHANGES: Final = frozenset({ChangeKind.STUDY_COMPLETE, ChangeKind.STUDY_REOPENED})
 """What the kernel derives from that about studies."""

@@ -17,6 +17,8 @@ class InstanceEventKind(Enum):
     STORED = "stored"
     """It is durable and can be found."""
     DELETED = "deleted"
+    UPDATED = "updated"
+    """It goes out otherwise than before: it was corrected, or that was reverted."""
 
 
 @frozen

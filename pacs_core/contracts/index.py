@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from pacs_core.contracts.changes import ChangeLog
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.conflicts import Conflict
+from pacs_core.contracts.corrections import CorrectionLog
 from pacs_core.contracts.durability import Durability
 from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
 from pacs_core.contracts.metadata import PreparedMetadata
@@ -89,6 +90,14 @@ class Index(Component, ABC):
         return None
 
     @property
+    def correction_log(self) -> CorrectionLog | None:
+        """The log of corrections that this index keeps; None if it keeps none.
+
+        Then nothing can be corrected with it: :meth:`Archive.update` says so.
+        """
+        return None
+
+    @property
     @abstractmethod
     def wanted_tags(self) -> frozenset[int]:
         """Tags of the attributes that the archive must extract for a record."""
@@ -140,6 +149,9 @@ class Index(Component, ABC):
     async def replace(self, record: InstanceRecord) -> IndexResult:
         """Add an instance in place of the one with its path, at once.
 
+        Where both have the same key, it is the same object under other corrections: the change is
+        :attr:`ChangeKind.UPDATED`, and whether the object is on disk stays as it is noted.
+
         Returns
         -------
         IndexResult
@@ -189,6 +201,15 @@ class Index(Component, ABC):
 
         Ordered by study, series and Instance Number. Batched like :meth:`search`.
         """
+
+    async def corrected(self) -> AsyncIterator[StoredInstance]:
+        """Iterate over the instances to which corrections apply, in bounded memory.
+
+        Override it where these can be found without a look at all others.
+        """
+        async for instance in self.instances(Query(Level.IMAGE)):
+            if instance.corrections:
+                yield instance
 
     @abstractmethod
     def conflicts(self) -> AsyncIterator[Conflict]:

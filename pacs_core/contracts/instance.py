@@ -113,6 +113,9 @@ class StoredInstance:
         Where the dataset begins in the object, after preamble and file meta information.
     digest : bytes
         Fixity digest of the dataset's bytes as they were stored; empty if it is not known.
+    corrections : tuple of int
+        Numbers of the corrections that apply to it, in order: `identity` is what these have made
+        of it, and so is what an archive hands out. All else is about the object as it is stored.
     """
 
     identity: InstanceIdentity
@@ -121,6 +124,7 @@ class StoredInstance:
     size: int
     dataset_offset: int
     digest: bytes = b""
+    corrections: tuple[int, ...] = ()
 
 
 @frozen

@@ -37,6 +37,8 @@ class Outgoing(AsyncIterable[bytes]):
     instance: StoredInstance
     head: bytes
     reader: ObjectReader | None
+    object_size: int
+    """In bytes, after corrections."""
 
     @property
     def transfer_syntax_uid(self) -> str:
@@ -51,7 +53,7 @@ class Outgoing(AsyncIterable[bytes]):
     @property
     def size(self) -> int:
         """Bytes of the dataset."""
-        return self.instance.size - self.instance.dataset_offset
+        return self.object_size - self.instance.dataset_offset
 
     async def dataset(self) -> bytes | Stream:
         """Return the dataset, as bytes if it has been read already."""
@@ -65,7 +67,7 @@ class Outgoing(AsyncIterable[bytes]):
             async for chunk in self.reader.chunks(offset):
                 offset += len(chunk)
                 yield chunk
-            _check_size(self.instance, offset)
+            _check_size(self.object_size, offset)
 
     async def close(self) -> None:
         """Release the object."""
@@ -85,19 +87,21 @@ class Missing:
         """Release nothing."""
 
 
-def _check_size(instance: StoredInstance, end: int) -> None:
-    if end < instance.size:
-        raise TruncatedObjectError(f"object ends at {end} of {instance.size} bytes")
+def _check_size(size: int, end: int) -> None:
+    if end < size:
+        raise TruncatedObjectError(f"object ends at {end} of {size} bytes")
 
 
 async def _open(archive: Archive, instance: StoredInstance) -> Outgoing:
     reader, head = await archive.open_and_read(instance, PREFETCH)
+    # Corrections may have made it longer or shorter than what is stored.
+    size = reader.size if instance.corrections else instance.size
     end = instance.dataset_offset + len(head)
-    if len(head) == PREFETCH and end < instance.size:
-        return Outgoing(instance, head, reader)
-    await Outgoing(instance, b"", reader).close()
-    _check_size(instance, end)
-    return Outgoing(instance, head, None)
+    if len(head) == PREFETCH and end < size:
+        return Outgoing(instance, head, reader, size)
+    await Outgoing(instance, b"", reader, size).close()
+    _check_size(size, end)
+    return Outgoing(instance, head, None, size)
 
 
 async def _load(archive: Archive, instance: StoredInstance) -> Outgoing | Missing:

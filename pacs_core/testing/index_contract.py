@@ -28,6 +28,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import tag_of
 from pacs_core.testing.index_changes import IndexChanges
 from pacs_core.testing.index_conflicts import IndexConflicts
+from pacs_core.testing.index_corrections import IndexCorrections
 from pacs_core.testing.index_harness import (
     MR,
     attributes_of,
@@ -67,6 +68,7 @@ class IndexContract(
     IndexRestrictions,
     IndexChanges,
     IndexMetadata,
+    IndexCorrections,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 
@@ -312,7 +314,8 @@ class IndexContract(
         for n in "123":
             await index.add(make_record(n), durability=Durability.WRITE_BEHIND)
         await index.remove(path("1"))
-        await index.replace(make_record("2"))
+        other = make_record("2")
+        await index.replace(evolve(other, instance=evolve(other.instance, key="key/other")))
         assert [i async for i in index.unflushed()] == [make_record("3").instance]
         await index.clear()
         assert [i async for i in index.unflushed()] == []

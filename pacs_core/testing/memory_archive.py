@@ -1,14 +1,25 @@
 """An archive that keeps everything in memory: the contract in its simplest form."""
 
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import define, evolve, field, frozen
 
+from pacs_core.archive.corrected_reader import Overlay, correct_reader
+from pacs_core.archive.correcting import new_correction
+from pacs_core.archive.correction_rules import check_correction
+from pacs_core.archive.corrections import Corrections, overlay
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.contracts import (
     Archive,
+    Correction,
+    CorrectionError,
+    CorrectionNotFoundError,
+    CorrectionReport,
+    DeletionReport,
     DuplicateInstanceError,
+    EntityPath,
     Frame,
     IdentityMismatchError,
     IngestOutcome,
@@ -29,6 +40,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import (
     Attributes,
     BulkData,
+    Changes,
     MalformedDataset,
     ReadLimits,
     file_meta,
@@ -37,6 +49,7 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_core.dimse import is_valid_uid
+from pacs_core.testing.memory_corrections import MemoryCorrectionLog
 from pacs_core.testing.memory_order import sort_results
 
 _PATIENT_ID: Final = tag_of("PatientID")
@@ -80,9 +93,13 @@ SEARCHABLE: Final = {
 
 @frozen
 class _Held:
+    """An object: what it was stored as, and what corrections have made of it."""
+
+    stored: StoredInstance
+    header: Attributes
+    data: bytes
     instance: StoredInstance
     attributes: Attributes
-    data: bytes
 
 
 @frozen
@@ -109,6 +126,11 @@ class MemoryArchive(Archive):
     """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
 
     _held: dict[InstancePath, _Held] = field(factory=dict)
+    _log: MemoryCorrectionLog = field(factory=MemoryCorrectionLog, init=False)
+    _corrections: Corrections = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._corrections = Corrections(self._log)
 
     def put(self, dataset: bytes, transfer_syntax_uid: str) -> StoredInstance:
         """Hold a dataset; raises :class:`IngestError` as :meth:`ingest` does."""
@@ -120,13 +142,19 @@ class MemoryArchive(Archive):
             transfer_syntax_uid=transfer_syntax_uid,
         )
         data = prefix + dataset
-        path = identity.path
-        key = "/".join(path)
+        key = "/".join(identity.path)
         instance = StoredInstance(identity, transfer_syntax_uid, key, len(data), len(prefix))
-        held = self._held.setdefault(path, _Held(instance, attributes, data))
+        held = self._correct(_Held(instance, attributes, data, instance, attributes))
+        path = held.instance.identity.path
+        held = self._held.setdefault(path, held)
         if held.data != data:
             raise DuplicateInstanceError(f"another object {path[1]} is stored already")
         return held.instance
+
+    def _correct(self, held: _Held) -> _Held:
+        corrected = self._corrections.apply(held.stored.identity, held.header)
+        instance = evolve(held.stored, identity=corrected.identity, corrections=corrected.numbers)
+        return evolve(held, instance=instance, attributes=corrected.attributes)
 
     async def ingest(
         self,
@@ -143,9 +171,10 @@ class MemoryArchive(Archive):
         identity = _identity(_parsed(data, transfer_syntax_uid))
         if announced != (identity.sop_class_uid, identity.sop_instance_uid):
             raise IdentityMismatchError("the data set is not the SOP instance announced")
-        known = identity.path in self._held
+        known = len(self._held)
         instance = self.put(data, transfer_syntax_uid)
-        return IngestResult(IngestOutcome.IDENTICAL if known else IngestOutcome.STORED, instance)
+        is_new = len(self._held) > known
+        return IngestResult(IngestOutcome.STORED if is_new else IngestOutcome.IDENTICAL, instance)
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches."""
@@ -178,7 +207,11 @@ class MemoryArchive(Archive):
         held = self._get(instance.identity.path)
         if held.instance.key != instance.key or not held.data:
             raise InstanceNotFoundError(f"there is no object {instance.key!r}")
-        return MemoryReader(held.data)
+        reader = MemoryReader(held.data)
+        if not instance.corrections:
+            return reader
+        changes, modification = overlay(self._corrections.of(instance.corrections), "MEMORY")
+        return await correct_reader(reader, instance, Overlay(changes, modification))
 
     async def header(
         self, instance: StoredInstance, limits: ReadLimits | None = None
@@ -207,13 +240,73 @@ class MemoryArchive(Archive):
         del self._held[path]
         return instance
 
+    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+        """Forget all that a query finds."""
+        found = [instance.identity async for instance in self.instances(query)]
+        for identity in found:
+            del self._held[identity.path]
+        return DeletionReport(Counter(identity.study_instance_uid for identity in found))
+
+    async def update(
+        self,
+        entity: EntityPath,
+        changes: Changes,
+        origin: Origin,
+        *,
+        reason: str = "CORRECT",
+        comment: str = "",
+        in_advance: bool = False,
+    ) -> CorrectionReport:
+        """Correct what is handed out of an entity."""
+        check_correction(entity, changes, reason)
+        concerned = [
+            held
+            for held in self._held.values()
+            if entity.holds(held.instance.identity, held.attributes)
+        ]
+        if not (concerned or in_advance):
+            raise InstanceNotFoundError(f"there is no {entity}")
+        return await self._enter(new_correction(entity, changes, origin, reason, comment))
+
+    async def revert(self, number: int, origin: Origin, *, comment: str = "") -> CorrectionReport:
+        """Take back a correction."""
+        found = [c for c in self._corrections.entries if c.number == number and c.is_in_force]
+        if not found:
+            raise CorrectionNotFoundError(f"there is no correction {number} in force")
+        entry = new_correction(found[0].entity, {}, origin, "CORRECT", comment)
+        return await self._enter(evolve(entry, reverts=number))
+
+    async def _enter(self, correction: Correction) -> CorrectionReport:
+        """Let a correction hold, unless two instances would have one path."""
+        numbered = evolve(correction, number=self._log.seen + 1)
+        entries = (*self._corrections.entries, numbered)
+        self._corrections = Corrections(self._log)
+        for entry in entries:
+            self._corrections.take(evolve(entry, reverted_by=0))
+        held = [self._correct(each) for each in self._held.values()]
+        by_path = {each.instance.identity.path: each for each in held}
+        if len(by_path) < len(held):
+            self._corrections = Corrections(self._log)
+            await self._corrections.refresh()
+            raise CorrectionError("an instance would get the path of another")
+        changed = len([each for each in held if each not in self._held.values()])
+        self._held = by_path
+        await self._log.add(numbered)
+        return CorrectionReport(numbered, changed)
+
+    async def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
+        """Iterate over the log of corrections."""
+        for correction in self._corrections.entries:
+            if entity is None or entity.overlaps(correction.entity):
+                yield correction
+
     def lose(self, path: InstancePath) -> None:
         """Let the object vanish while the index still knows it."""
         held = self._get(path)
         gone = StoredInstance(
             held.instance.identity, held.instance.transfer_syntax_uid, "lost", 0, 0
         )
-        self._held[path] = _Held(gone, held.attributes, b"")
+        self._held[path] = _Held(gone, held.header, b"", gone, held.attributes)
 
     def _get(self, path: InstancePath) -> _Held:
         try:

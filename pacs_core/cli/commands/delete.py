@@ -7,12 +7,12 @@ from cyclopts import Parameter
 
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
-from pacs_core.cli.errors import CommandError, UsageError
+from pacs_core.cli.errors import FAILURE, CommandError, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.keys import Level as LevelName
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
-from pacs_core.cli.output import count, say
+from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
 from pacs_core.contracts import (
     AccessAction,
@@ -38,7 +38,7 @@ def delete(
     of_patient: str | None = None,
     yes: Annotated[bool, Parameter(negative=())] = False,
     options: LocalOptions = LOCAL,
-) -> None:
+) -> int:
     """Delete instances from this machine's archive.
 
     Without --yes, only counts what would be deleted.
@@ -76,10 +76,10 @@ def delete(
         for level, uids in wanted.items()
         if uids
     }
-    run_async(_delete, assemble_local(options), queries, yes)
+    return run_async(_delete, assemble_local(options), queries, yes)
 
 
-async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool) -> None:
+async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool) -> int:
     require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         require_archive(opened)
@@ -95,10 +95,15 @@ async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool
             paths.update(identity.path for identity in identities)
         if not paths:
             raise CommandError("the archive holds nothing of that")
-        for path in sorted(paths) if yes else ():
-            await archive.delete(path, origin)
-    deleted = "deleted" if yes else "would be deleted; add --yes to do it"
-    say(f"{count(len(paths), 'instance')} {deleted}")
+        if not yes:
+            say(f"{count(len(paths), 'instance')} would be deleted; add --yes to do it")
+            return 0
+        reports = [await archive.delete_all(query, origin) for query in queries.values()]
+    failures = {path: why for report in reports for path, why in report.failures.items()}
+    for path, why in failures.items():
+        complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
+    say(f"{count(sum(report.instances for report in reports), 'instance')} deleted")
+    return FAILURE if failures else 0
 
 
 def _require_one_study(level: LevelName, identities: Iterable[InstanceIdentity]) -> None:

@@ -65,9 +65,10 @@ async def _rebuild(assembly: Assembly) -> int:
         await record(opened, AuditKind.INDEX_REBUILD, Origin("rebuild"), counts)
     for difference in report.differences:
         say(str(difference))
+    corrections = f", {count(report.corrections, 'correction')}" if report.corrections else ""
     say(
         f"{count(report.objects, 'object')}: {report.indexed} indexed, "
-        f"{report.set_aside} set aside, {report.unreadable} unreadable"
+        f"{report.set_aside} set aside, {report.unreadable} unreadable{corrections}"
     )
     return FAILURE if report.unreadable else 0
 
@@ -163,7 +164,7 @@ async def _verify_content(opened: OpenArchive, content: _Content) -> int:
     done = check.progress
     say(
         f"{count(done.checked, 'instance')} read ({done.size / 1e6:.1f} MB), "
-        f"{len(done.damaged)} damaged, {done.unchecked} without a digest or not online"
+        f"{len(done.damaged)} damaged, {done.unchecked} without a digest"
     )
     return len(done.damaged) + unreadable
 

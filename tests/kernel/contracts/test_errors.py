@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     AuditFailedError,
     ChangesLostError,
     CodecError,
+    CorrectionExistsError,
     DuplicateInstanceError,
     IngestError,
     InstanceNotFoundError,
@@ -24,7 +25,13 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import CommandField, DimseError, StatusCategory, category
 
-INTERNAL = (CodecError, ObjectExistsError, ChangesLostError, AssociationError)
+INTERNAL = (
+    CodecError,
+    ObjectExistsError,
+    ChangesLostError,
+    CorrectionExistsError,
+    AssociationError,
+)
 """Errors between parts of the node, or of associations: no answers to a request."""
 
 

@@ -20,8 +20,9 @@ from pacs_core.contracts import (
 from pacs_core.dataset import texts
 from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
 from pacs_index_sqlite.clashes import Clashes
+from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
-from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate
+from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate, numbers_of
 from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
 from pacs_index_sqlite.rows import RowMaker, insertion
@@ -38,15 +39,17 @@ _FRAME: Final = (
     "size",
     "dataset_offset",
     "digest",
+    "corrections",
 )
 _TABLES: Final = """
     unflushed several instance series_variant series_header series study_variant study_header
-    study patient
+    study patient correction
 """
 _FIND: Final = f"""
     SELECT instance.id, instance.parent, instance.header, instance.twin FROM instance {ABOVE}
     WHERE SOPInstanceUID = ? AND StudyInstanceUID = ?"""  # noqa: S608
 _SETTLE: Final = f"DELETE FROM unflushed WHERE instance IN ({ROWS_OF_PATHS})"  # noqa: S608
+_UNFLUSHED: Final = f"SELECT 1 FROM unflushed WHERE instance IN ({ROWS_OF_PATHS})"  # noqa: S608
 _CLOSE_RANKS: Final = """
     UPDATE instance SET twin = ?1 WHERE SOPInstanceUID = ?2
     AND twin = (SELECT max(twin) FROM instance WHERE SOPInstanceUID = ?2) AND twin > ?1"""
@@ -64,6 +67,7 @@ class Changes:
     _connection: sqlite3.Connection
     _catalog: Catalog
     _capacity: int
+    _last_seen: LastSeen = field(factory=LastSeen)
     _known: OrderedDict[tuple[str, str], tuple[WorkerSlot, tuple[object, ...]]] = field(
         factory=OrderedDict
     )
@@ -78,7 +82,7 @@ class Changes:
     _insert_instance: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self._connection)
+        self.outbox = Outbox(self._connection, self._last_seen)
         self.metadata = Metadata(self._connection)
         self._clashes = Clashes(self._connection)
         self._studies = headers_of(self._connection, self._catalog, Level.STUDY)
@@ -176,6 +180,7 @@ class Changes:
             instance.size,
             instance.dataset_offset,
             instance.digest or None,
+            numbers_of(instance) if instance.corrections else None,
         )
         row, several = self._instances.row(record.attributes)
         cursor = self._connection.execute(self._insert_instance, (*frame, *row))
@@ -297,17 +302,30 @@ class Changes:
 
     def replace(self, record: InstanceRecord) -> IndexResult:
         """Put an instance in the place of the one that has its path."""
-        replaced = self._remove(record.instance.identity.path)
-        conflicts = self._add_representable(record).conflicts
+        path = record.instance.identity.path
+        former = locate(self._connection, path)
+        is_update = former is not None and former.key == record.instance.key
+        unflushed = is_update and self._is_unflushed(path)
+        replaced = self._remove(path)
+        conflicts = self._add_representable(record, unflushed).conflicts
         if self.outbox.active:
             kind = ChangeKind.ADDED if replaced is None else ChangeKind.REPLACED
-            self.outbox.note(kind, record.instance)
+            self.outbox.note(ChangeKind.UPDATED if is_update else kind, record.instance)
         if replaced is not None:
             series = replaced.identity.series_instance_uid
             conflicts = tuple(
                 c for c in conflicts if c.kind is not ConflictKind.INSTANCE and c.uid != series
             )
         return IndexResult(replaced, conflicts)
+
+    def _is_unflushed(self, path: InstancePath) -> bool:
+        found = self._connection.execute(_UNFLUSHED, (json_of([path]),)).fetchone()
+        return found is not None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, within its transaction."""
+        return self._connection
 
     def clear(self) -> None:
         """Remove everything."""

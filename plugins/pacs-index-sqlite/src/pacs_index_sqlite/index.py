@@ -29,13 +29,14 @@ from pacs_index_sqlite.catalog import build_catalog
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.clashes import is_full, listings
 from pacs_index_sqlite.config import SqliteIndexConfig
+from pacs_index_sqlite.correction_log import LastSeen, SqliteCorrectionLog, take_over
 from pacs_index_sqlite.errors import (
     CorruptIndexError,
     ReplacedIndexError,
     SqliteIndexError,
     translating,
 )
-from pacs_index_sqlite.locations import BATCH, unflushed_after
+from pacs_index_sqlite.locations import BATCH, corrected_after, unflushed_after
 from pacs_index_sqlite.metadata import Metadata, SqliteMetadata
 from pacs_index_sqlite.opened import OpenIndex, open_connections
 from pacs_index_sqlite.outbox import Outbox, Row, SqliteChangeLog
@@ -82,6 +83,8 @@ class SqliteIndex(Index):
         self._in_use: OpenIndex | None = None
         self._opening = Lock()
         self._change_log = SqliteChangeLog(self._write_outbox, self._read)
+        self._last_seen = LastSeen()
+        self._correction_log = SqliteCorrectionLog(self._write, self._read, self._last_seen)
 
     async def start(self) -> None:
         """Open or create the file, and bring it to the present schema."""
@@ -91,7 +94,7 @@ class SqliteIndex(Index):
         connections = await to_thread.run_sync(
             open_connections, self._path, self._config, self._catalog
         )
-        return OpenIndex.begin(connections, self._config, self._catalog)
+        return OpenIndex.begin(connections, self._config, self._catalog, self._last_seen)
 
     async def stop(self) -> None:
         """Commit what is queued, and close the file."""
@@ -147,11 +150,17 @@ class SqliteIndex(Index):
 
     async def unflushed(self) -> AsyncIterator[StoredInstance]:
         """Iterate over what is not settled, see :meth:`Index.unflushed`."""
+        async for instance in self._by_row(unflushed_after):
+            yield instance
+
+    async def _by_row(
+        self, page: Callable[[int, sqlite3.Connection], list[tuple[int, StoredInstance]]]
+    ) -> AsyncIterator[StoredInstance]:
         with await self._current() as opened:
             last, more = 0, True
             # Only a full page has another after it: what is added meanwhile is not run after.
             while more:
-                found = await opened.readers.run(partial(unflushed_after, last))
+                found = await opened.readers.run(partial(page, last))
                 more = len(found) == BATCH
                 for row, instance in found:
                     last = row
@@ -215,6 +224,23 @@ class SqliteIndex(Index):
     ) -> AsyncIterator[tuple[StoredInstance, bytes | None]]:
         found = matching_instances(self._catalog, query)
         return self._batches(query, found, fetch_metadata(form))
+
+    @property
+    def correction_log(self) -> SqliteCorrectionLog:
+        """The log of corrections."""
+        return self._correction_log
+
+    async def corrected(self) -> AsyncIterator[StoredInstance]:
+        """Iterate over what corrections apply to, see :meth:`Index.corrected`."""
+        async for instance in self._by_row(corrected_after):
+            yield instance
+
+    async def _write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        return await self._change(lambda changes: work(changes.connection))
+
+    async def take_over_corrections(self, rows: list[Row]) -> None:
+        """Put the log of the index before this one in the place of this one's."""
+        await self._write(lambda connection: take_over(connection, rows))
 
     async def _write_outbox(self, work: Callable[[Outbox], Result]) -> Result:
         # What a power failure takes of this is done again.

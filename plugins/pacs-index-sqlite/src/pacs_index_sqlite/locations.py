@@ -7,7 +7,8 @@ from pacs_core.contracts import InstanceIdentity, InstancePath, StoredInstance
 
 _KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
 LOCATION: Final = (
-    f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, x'')"
+    f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, x''), "
+    "corrections"
 )
 ABOVE: Final = (
     "CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent"
@@ -28,16 +29,35 @@ _UNFLUSHED: Final = f"""
     FROM unflushed CROSS JOIN instance ON instance.id = unflushed.instance {ABOVE}
     WHERE unflushed.instance > ? ORDER BY unflushed.instance LIMIT {BATCH}"""  # noqa: S608
 
+_CORRECTED: Final = f"""
+    SELECT instance.id, {LOCATION}
+    FROM instance INDEXED BY instance_corrected {ABOVE}
+    WHERE instance.corrections IS NOT NULL AND instance.id > ?
+    ORDER BY instance.id LIMIT {BATCH}"""  # noqa: S608
+
 
 def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
-    return StoredInstance(InstanceIdentity(*row[:4]), *row[4:])
+    numbers = tuple(map(int, row[9].split())) if row[9] else ()
+    syntax, key, size, offset, digest = row[4:9]
+    return StoredInstance(InstanceIdentity(*row[:4]), syntax, key, size, offset, digest, numbers)
+
+
+def numbers_of(instance: StoredInstance) -> str | None:
+    """Return what the column of the corrections of an instance has."""
+    return " ".join(map(str, instance.corrections)) or None
 
 
 def locate(connection: sqlite3.Connection, path: InstancePath) -> StoredInstance | None:
     """Return the instance with this path."""
     row = connection.execute(_LOCATE, (path[1], path[0])).fetchone()
     return stored_instance(row) if row else None
+
+
+def corrected_after(last: int, connection: sqlite3.Connection) -> list[tuple[int, StoredInstance]]:
+    """Return some of the instances to which corrections apply, by the ids of their rows."""
+    found = connection.execute(_CORRECTED, (last,)).fetchall()
+    return [(row[0], stored_instance(row[1:])) for row in found]
 
 
 def unflushed_after(last: int, connection: sqlite3.Connection) -> list[tuple[int, StoredInstance]]:

@@ -9,6 +9,7 @@ from attrs import define
 from pacs_index_sqlite.catalog import Catalog
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.config import SqliteIndexConfig
+from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
 from pacs_index_sqlite.errors import SqliteIndexError, translating
 from pacs_index_sqlite.files import IndexFiles
@@ -90,10 +91,14 @@ class OpenIndex:
 
     @classmethod
     def begin(
-        cls, connections: Connections, config: SqliteIndexConfig, catalog: Catalog
+        cls,
+        connections: Connections,
+        config: SqliteIndexConfig,
+        catalog: Catalog,
+        last_seen: LastSeen,
     ) -> "OpenIndex":
         """Start the threads; call it in the event loop."""
-        changes = Changes(connections.writing, catalog, config.known_series)
+        changes = Changes(connections.writing, catalog, config.known_series, last_seen)
         writer = Writer(
             connections.files,
             connections.writing,

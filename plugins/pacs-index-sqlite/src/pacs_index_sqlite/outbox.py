@@ -21,7 +21,8 @@ from pacs_core.contracts import (
     Cursor,
     StoredInstance,
 )
-from pacs_index_sqlite.locations import LOCATION, stored_instance
+from pacs_index_sqlite.correction_log import LAST, LastSeen
+from pacs_index_sqlite.locations import LOCATION, numbers_of, stored_instance
 
 Result = TypeVar("Result")
 Row = tuple[Any, ...]
@@ -40,9 +41,10 @@ TABLES: Final = (
 )
 _COLUMNS: Final = """
     kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID,
-    transfer_syntax_uid, object_key, size, dataset_offset, digest"""
-_NOTE: Final = f"INSERT INTO change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+    transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections"""
+_NOTE: Final = f"INSERT INTO change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _NOTE_STUDY: Final = "INSERT INTO change (kind, time, StudyInstanceUID) VALUES (?, ?, ?)"
+_BEGIN: Final = f"SELECT (SELECT 1 FROM consumer LIMIT 1), {LAST}"  # noqa: S608
 _LAST: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0)"
 _FOLLOW: Final = f"INSERT OR IGNORE INTO consumer VALUES (?, {_LAST}, ?)"  # noqa: S608
 _AFTER: Final = f"""
@@ -73,13 +75,18 @@ class Outbox:
     """The changes as the writer sees them, within its transactions."""
 
     _connection: sqlite3.Connection
+    _last: LastSeen
     active: bool = False
     """Whether anybody follows; known for the length of a transaction, see :meth:`begin`."""
 
     def begin(self) -> None:
-        """Look whether anybody follows: with each transaction, as other processes may say so."""
-        found = self._connection.execute("SELECT 1 FROM consumer LIMIT 1").fetchone()
-        self.active = found is not None
+        """Look whether anybody follows, and which correction was the last.
+
+        With each transaction, as other processes may follow, and correct.
+        """
+        followed, last = self._connection.execute(_BEGIN).fetchone()
+        self.active = followed is not None
+        self._last.number = last or 0
 
     def note(self, kind: ChangeKind, instance: StoredInstance) -> None:
         """Write a change."""
@@ -98,6 +105,7 @@ class Outbox:
                 instance.size,
                 instance.dataset_offset,
                 instance.digest or None,
+                numbers_of(instance),
             ),
         )
 
@@ -153,7 +161,10 @@ class Outbox:
         """Put rows into a table as they were in the index before this one."""
         if table == "sqlite_sequence":
             self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'change'")
+        width = len(self._connection.execute(f"PRAGMA table_info({table})").fetchall())
         for row in rows:
+            # An index of before may lack the last columns.
+            row = (*row, *(None,) * (width - len(row)))
             marks = ", ".join("?" * len(row))
             self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
 

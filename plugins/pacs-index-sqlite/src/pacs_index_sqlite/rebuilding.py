@@ -22,6 +22,7 @@ from anyio import to_thread
 from attrs import define, field
 
 from pacs_core.contracts import IndexRebuild, InstancePath, StoredInstance
+from pacs_index_sqlite.correction_log import rows
 from pacs_index_sqlite.errors import SqliteIndexError
 from pacs_index_sqlite.files import ACCOMPANYING, sync_directory
 from pacs_index_sqlite.locations import ABOVE, locate
@@ -126,6 +127,10 @@ class Predecessor:
         )
         return [InstancePath(*row) for row in found]
 
+    def corrections(self) -> list[Row]:
+        """Return the log of corrections."""
+        return rows(self._connection)
+
     def kept(self) -> Iterator[tuple[str, list[Row]]]:
         """Iterate over what is kept for consumers: tables, and some of their rows."""
         yield from kept(self._connection)
@@ -167,6 +172,8 @@ class SqliteRebuild(IndexRebuild):
             await to_thread.run_sync(_sync, self.actual)  # while others may write yet
             while True:
                 found = await to_thread.run_sync(self.predecessor.changed)
+                # What has been corrected meanwhile is read under the corrections it has.
+                await self.index.take_over_corrections(self.predecessor.corrections())
                 for change in found:
                     yield change
                 if len(found) <= _FEW:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.clashes import DEMOGRAPHICS
+from pacs_index_sqlite.correction_log import create_tables as keep_corrections
 from pacs_index_sqlite.errors import NewerSchemaError
 from pacs_index_sqlite.metadata import create_tables as keep_metadata
 from pacs_index_sqlite.migration import keep_whole_paths
@@ -76,6 +77,7 @@ STEPS: tuple[Step, ...] = (
     keep_whole_paths,
     keep_changes,
     keep_metadata,
+    keep_corrections,
 )
 """Step n takes a file from version n to n + 1. Append only."""
 

@@ -16,13 +16,12 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
     """Return the store ``filesystem``."""
-    return [ObjectStoreDescriptor("filesystem", _create, FilesystemConfig)]
+    return [ObjectStoreDescriptor("filesystem", _create)]
 
 
 def _create(setup: Setup) -> ObjectStore:
     from pacs_store_filesystem.store import FilesystemStore
 
     config = setup.config(FilesystemConfig)
-    default = setup.directory if setup.store_name else setup.settings.data_directory / "objects"
-    root = config.root or default
+    root = config.root or setup.settings.data_directory / "objects"
     return FilesystemStore(root, config.layout, threads=config.threads)

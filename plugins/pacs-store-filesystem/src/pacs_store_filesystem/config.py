@@ -1,4 +1,4 @@
-"""The table ``[plugin.store-filesystem]``, or ``[stores.NAME]`` of ``type = "filesystem"``."""
+"""The table ``[plugin.store-filesystem]``."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ class FilesystemConfig:
     Attributes
     ----------
     root : Path or None
-        Directory of the store, made if missing; None means ``<data_directory>/objects``, and
-        ``<data_directory>/stores/NAME`` for one of ``[stores.NAME]``.
+        Directory of the store, made if missing; None means ``<data_directory>/objects``.
     layout : str
         Template of the names below `root`, see :class:`~pacs_store_filesystem.layout.Layout`.
     threads : int

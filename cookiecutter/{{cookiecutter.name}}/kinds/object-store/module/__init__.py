@@ -21,8 +21,9 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
     """Return the object store."""
-    return [ObjectStoreDescriptor("{{ cookiecutter.name }}", _create, Config)]
+    return [ObjectStoreDescriptor("{{ cookiecutter.name }}", _create)]
 
 
 def _create(setup: Setup) -> DirectoryStore:
-    return DirectoryStore(setup.config(Config).directory or setup.directory)
+    default = setup.settings.data_directory / "{{ cookiecutter.name }}"
+    return DirectoryStore(setup.config(Config).directory or default)

@@ -1,4 +1,4 @@
-"""The table of the plugin, and of each store ``[stores.NAME]`` of its type."""
+"""The table of the plugin."""
 
 from pathlib import Path
 

@@ -42,14 +42,8 @@ def publish(draft: Path, target: Path, beginning: bytes) -> StoredObject:
         except FileExistsError:
             raise ObjectExistsError(target.name) from None
         _keep(target)
-        stored = _describe(target.name, os.fstat(file.fileno()))
     draft.unlink()
-    return stored
-
-
-def _describe(key: str, status: os.stat_result) -> StoredObject:
-    """Return what is known of an object; another file under its key has another identity."""
-    return StoredObject(key, status.st_size, f"{status.st_ino:x}-{status.st_mtime_ns:x}")
+    return StoredObject(target.name, size)
 
 
 def _keep(target: Path) -> None:
@@ -75,6 +69,6 @@ def listing(directory: Path) -> Generator[StoredObject, None, None]:
     with os.scandir(directory) as entries:
         for entry in entries:
             try:
-                yield _describe(entry.name, entry.stat())
+                yield StoredObject(entry.name, entry.stat().st_size)
             except FileNotFoundError:
                 continue

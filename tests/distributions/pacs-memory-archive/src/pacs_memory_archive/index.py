@@ -20,6 +20,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, Value
 from pacs_core.testing.memory_changes import MemoryChangeLog
+from pacs_core.testing.memory_corrections import MemoryCorrectionLog
 from pacs_core.testing.memory_entities import Entities, Path, header_of
 from pacs_core.testing.memory_metadata import KeptMetadata, MemoryMetadata
 from pacs_memory_archive.attributes import KEPT, SEARCHABLE, WANTED
@@ -35,6 +36,7 @@ class MemoryIndex(Index):
         self._unflushed: set[InstancePath] = set()
         self._change_log = MemoryChangeLog(self._has_study)
         self._metadata = KeptMetadata(lambda: self._records)
+        self._correction_log = MemoryCorrectionLog()
 
     @property
     def change_log(self) -> MemoryChangeLog:
@@ -44,6 +46,11 @@ class MemoryIndex(Index):
     def prepared_metadata(self, form: str) -> MemoryMetadata:
         """See base."""
         return MemoryMetadata(self, self._metadata, form)
+
+    @property
+    def correction_log(self) -> MemoryCorrectionLog:
+        """See base."""
+        return self._correction_log
 
     def _has_study(self, study_instance_uid: str) -> bool:
         return any(path.study_instance_uid == study_instance_uid for path in self._records)
@@ -86,9 +93,18 @@ class MemoryIndex(Index):
     async def replace(self, record: InstanceRecord) -> IndexResult:
         """Add an instance, in place of another if need be."""
         await checkpoint()
-        former = self._take(record.instance.identity.path)
+        path = record.instance.identity.path
+        unflushed = path in self._unflushed
+        former = self._take(path)
         conflicts = self._put(record)
-        kind = ChangeKind.REPLACED if former else ChangeKind.ADDED
+        if former is None:
+            kind = ChangeKind.ADDED
+        elif former.key != record.instance.key:
+            kind = ChangeKind.REPLACED
+        else:
+            kind = ChangeKind.UPDATED
+            if unflushed:
+                self._unflushed.add(path)
         self._change_log.note_instance(kind, record.instance)
         return IndexResult(former, conflicts)
 
@@ -118,6 +134,7 @@ class MemoryIndex(Index):
         for held in (self._records, self._headers, self._uids, self._unflushed):
             held.clear()
         self._metadata.clear()
+        self._correction_log.clear()
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over matching entities, in the order in which they arrived."""
