@@ -39,6 +39,7 @@ from pacs_core.contracts import (
     AccessDescriptor,
     AuditEvent,
     AuditKind,
+    CapabilityDescriptor,
     Component,
     Origin,
     Outcome,
@@ -193,6 +194,9 @@ def _bind(assembly: Assembly) -> WorkerSlot:
 
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
     offers: dict[str, SupportedService] = {}
+    capabilities = assembly.registry.entries(CapabilityDescriptor)
+    unasked = [descriptor.interface for _, descriptor in capabilities if descriptor.always]
+    await start_capabilities(assembly, opened.lifespan, opened.node, unasked)
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
         await start_capabilities(assembly, opened.lifespan, opened.node, descriptor.requires)
         create = partial(create_with_required, descriptor, opened.node)

@@ -235,6 +235,13 @@ from pacs_core.contracts.query_keys import (
     KeyMatching,
 )
 from pacs_core.contracts.reloading import RELOADABLE, is_reloadable
+from pacs_core.contracts.rendering import (
+    Renderer,
+    RenderingError,
+    RenderingOptions,
+    SourceRegion,
+    Viewport,
+)
 from pacs_core.contracts.secret import Secret
 from pacs_core.contracts.sending import Form, Instances, NoSender, Sender, Sending, Sent
 from pacs_core.contracts.service import Service, Started
@@ -433,6 +440,9 @@ __all__ = [
     "Query",
     "Range",
     "Refused",
+    "Renderer",
+    "RenderingError",
+    "RenderingOptions",
     "RequestedAssociation",
     "Response",
     "Restrict",
@@ -451,6 +461,7 @@ __all__ = [
     "Setup",
     "SingleValue",
     "SopClassSupport",
+    "SourceRegion",
     "Started",
     "StorageFullError",
     "StoredInstance",
@@ -463,6 +474,7 @@ __all__ = [
     "UnreadableFramesError",
     "Verdict",
     "VerificationError",
+    "Viewport",
     "Wildcard",
     "WorkerInfo",
     "admits",

@@ -102,12 +102,16 @@ class CapabilityDescriptor:
     create : callable
     requires : tuple of type
         Interfaces of the capabilities that it cannot do without; they are started first.
+    always : bool
+        Whether a node that serves starts it though no descriptor requires it: for those who use it
+        where it is there (:meth:`Capabilities.provides`).
     """
 
     name: str
     interface: type
     create: Callable[[Node], Component]
     requires: Interfaces = ()
+    always: bool = False
 
 
 @frozen

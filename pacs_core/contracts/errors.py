@@ -28,6 +28,7 @@ from pacs_core.contracts.object_store import (
     StorageFullError,
 )
 from pacs_core.contracts.query_keys import InvalidKeyError
+from pacs_core.contracts.rendering import RenderingError
 from pacs_core.contracts.transcoding import TranscodingError
 from pacs_core.dimse import CommandField, DimseError, Status
 
@@ -102,6 +103,7 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         CorrectionError: _failure(_FAILURE, 409),
         CorrectionNotFoundError: _failure(_FAILURE, 404),
         TranscodingError: _failure(_FAILURE, 406),
+        RenderingError: _failure(_FAILURE, 406),
         AuditFailedError: _failure(_FAILURE, 503, "Cannot be audited"),
     }
 )

@@ -48,7 +48,7 @@ def modality_of(
     return lambda values: values * slope + intercept
 
 
-def render_grey(frame: StoredFrame, attributes: FrameAttributes, window: str) -> Array:
+def render_grey(frame: StoredFrame, attributes: FrameAttributes, window: str | Window) -> Array:
     """Return a grey frame in 8 bits, black as 0.
 
     Parameters
@@ -93,8 +93,12 @@ def _is_inverted(attributes: FrameAttributes, frame: FrameFormat) -> bool:
     return frame.photometric_interpretation == "MONOCHROME1"
 
 
-def _choose(attributes: FrameAttributes, wanted: str, *, is_signed: bool) -> Transformation | None:
+def _choose(
+    attributes: FrameAttributes, wanted: str | Window, *, is_signed: bool
+) -> Transformation | None:
     """Return the VOI LUT or window to use; None for one that spans the values."""
+    if isinstance(wanted, Window):
+        return wanted.apply
     if wanted == "auto":
         return None
     if "," in wanted:

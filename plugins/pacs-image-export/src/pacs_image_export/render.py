@@ -13,6 +13,7 @@ from pacs_image_export.grey import modality_of, render_grey
 from pacs_image_export.overlays import burn_overlays
 from pacs_image_export.samples import Array, array_of, levels_of
 from pacs_image_export.tables import palette_of
+from pacs_image_export.windows import Window
 
 
 @frozen
@@ -21,7 +22,7 @@ class RenderOptions:
 
     Attributes
     ----------
-    window : str
+    window : str or Window
         For grey images: "CENTRE,WIDTH"; "auto" from the lowest to the highest value, padding left
         out; "none" for the whole range of Bits Stored; the number of a window of the dataset, from
         1, or what it is called. Empty for the VOI LUT, or else the first window that is one, or
@@ -30,7 +31,7 @@ class RenderOptions:
         Whether overlays are burnt in, in white.
     """
 
-    window: str = ""
+    window: str | Window = ""
     overlays: bool = False
 
 
@@ -71,7 +72,7 @@ def render(frame: StoredFrame, options: RenderOptions | None = None) -> Picture:
     return Picture(pixels, tuple(attributes.warnings))
 
 
-def _pixels(frame: StoredFrame, attributes: FrameAttributes, window: str) -> Array:
+def _pixels(frame: StoredFrame, attributes: FrameAttributes, window: str | Window) -> Array:
     is_palette = frame.format.photometric_interpretation == "PALETTE COLOR"
     if not is_palette and frame.format.samples_per_pixel == 1:
         return render_grey(frame, attributes, window)

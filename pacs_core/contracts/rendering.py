@@ -1,0 +1,108 @@
+"""The contract of renderers: frames as the pictures that people look at (PS3.18 §8.3.5, §8.7.4).
+
+A capability: a plugin offers it with `pacs_capabilities`, and a door that shows images asks
+``node.capabilities.provides(Renderer)``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from pacs_core.contracts.component import Component
+from pacs_core.contracts.frames import Frame
+
+PNG: Final = "image/png"
+JPEG: Final = "image/jpeg"
+GIF: Final = "image/gif"
+
+
+class RenderingError(ValueError):
+    """A frame cannot be shown, or not in this way; the message says why."""
+
+
+@frozen
+class SourceRegion:
+    """Part of an image, in its pixels; negative sizes flip it (PS3.18 §8.3.5.1.3)."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@frozen
+class Viewport:
+    """Where a picture is to fit in, keeping its proportions.
+
+    Attributes
+    ----------
+    width, height : int
+        In pixels.
+    region : SourceRegion or None
+        Of the image; None for all of it.
+    """
+
+    width: int
+    height: int
+    region: SourceRegion | None = None
+
+
+@frozen
+class RenderingOptions:
+    """How frames are shown.
+
+    Attributes
+    ----------
+    media_type : str
+        ``image/png``, ``image/jpeg``, or ``image/gif``, which may have several frames.
+    window : tuple of (float, float, str) or None
+        Centre, width, and the function: ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID``. None for the
+        image's own.
+    viewport : Viewport or None
+        None for the size of the image.
+    quality : int
+        Of JPEG, 1 to 100.
+    overlays : bool
+        Whether overlays are burnt in.
+    annotations : tuple of str
+        Lines of text that are burnt in.
+    interval : float
+        Seconds for each frame of several.
+    """
+
+    media_type: str = PNG
+    window: tuple[float, float, str] | None = None
+    viewport: Viewport | None = None
+    quality: int = 90
+    overlays: bool = False
+    annotations: tuple[str, ...] = ()
+    interval: float = field(default=0.1)
+
+
+class Renderer(Component, ABC):
+    """Makes pictures, away from the node's own process: what is hostile costs one picture only."""
+
+    @abstractmethod
+    async def render(
+        self, header: bytes, frames: Sequence[Frame], options: RenderingOptions
+    ) -> bytes:
+        """Return the picture of a frame, or a moving one of several.
+
+        Cancelling it ends the work at once.
+
+        Parameters
+        ----------
+        header : bytes
+            What precedes Pixel Data, in Explicit VR Little Endian, with all values that say how an
+            image is shown.
+        frames : sequence of Frame
+            Native, as :meth:`Transcoder.frames` gives them.
+        options : RenderingOptions
+
+        Raises
+        ------
+        RenderingError
+            They cannot be shown so.
+        """

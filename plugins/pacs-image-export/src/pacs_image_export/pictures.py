@@ -1,0 +1,111 @@
+"""Pictures as doors show them: cut out, turned, fitted, written as PNG, JPEG or GIF."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from attrs import evolve
+from PIL import Image, ImageDraw, ImageFont
+
+from pacs_core.api.conversion import StoredFrame
+from pacs_core.contracts import Frame, RenderingOptions, SourceRegion, Viewport
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, parse_attributes
+from pacs_image_export.errors import RenderError
+from pacs_image_export.render import RenderOptions, render
+from pacs_image_export.samples import cells_of
+from pacs_image_export.windows import Window
+
+MAX_HEADER = 64 << 20
+_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif"}
+_LINE = 14  # pixels of a line of annotation
+
+
+def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptions) -> bytes:
+    """Return the picture of frames, see :meth:`pacs_core.contracts.Renderer.render`.
+
+    Raises
+    ------
+    RenderError
+        They cannot be shown so.
+    """
+    if options.media_type not in _FORMATS:
+        raise RenderError(f"there are no pictures of type {options.media_type}")
+    if not frames or (len(frames) > 1 and options.media_type != "image/gif"):
+        raise RenderError(f"{options.media_type} holds one frame")
+    attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
+    images = []
+    for frame in frames:
+        aligned = _aligned(frame)
+        stored = StoredFrame(aligned.data, aligned.format, frame.number, attributes, header)
+        window = Window(*options.window) if options.window else ""
+        picture = render(stored, RenderOptions(window, options.overlays))
+        image = Image.fromarray(np.ascontiguousarray(picture.pixels))
+        image = _fitted(image, options.viewport)
+        images.append(_annotated(image, options.annotations))
+    return _written(images, options)
+
+
+def _aligned(frame: Frame) -> Frame:
+    """Return a frame as the renderer has it: by pixel, samples in the lowest bits."""
+    form = frame.format
+    if form.planar_configuration == 1 and form.samples_per_pixel == 3:
+        planes = np.frombuffer(frame.data, f"V{form.bits_allocated // 8}")
+        planes = planes[: 3 * form.rows * form.columns].reshape(3, form.rows, form.columns)
+        data = np.ascontiguousarray(np.moveaxis(planes, 0, -1)).tobytes()
+        frame = evolve(frame, data=data, format=evolve(form, planar_configuration=0))
+    if frame.low_bits and form.bits_allocated > 1:
+        cells = cells_of(frame.data, frame.format) >> frame.low_bits
+        frame = evolve(frame, data=cells.tobytes(), low_bits=0)
+    return frame
+
+
+def _fitted(image: Image.Image, viewport: Viewport | None) -> Image.Image:
+    """Return the region of an image that is to be shown, as large as it fits in."""
+    if viewport is None:
+        return image
+    if viewport.region is not None:
+        image = _cut(image, viewport.region)
+    scale = min(viewport.width / image.width, viewport.height / image.height)
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _cut(image: Image.Image, region: SourceRegion) -> Image.Image:
+    left, top = round(region.x), round(region.y)
+    right, bottom = left + max(round(abs(region.width)), 1), top + max(round(abs(region.height)), 1)
+    box = (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise RenderError("the source region is outside the image")
+    cut = image.crop(box)
+    if region.width < 0:
+        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if region.height < 0:
+        cut = cut.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return cut
+
+
+def _annotated(image: Image.Image, lines: Sequence[str]) -> Image.Image:
+    """Return an image with lines of text at its top, white with a black rim."""
+    if not lines:
+        return image
+    white = 255 if image.mode == "L" else (255, 255, 255)
+    black = 0 if image.mode == "L" else (0, 0, 0)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_LINE - 2)
+    for number, line in enumerate(lines):
+        place = (4, 4 + _LINE * number)
+        draw.text(place, line, white, font, stroke_width=1, stroke_fill=black)
+    return image
+
+
+def _written(images: list[Image.Image], options: RenderingOptions) -> bytes:
+    out, first = BytesIO(), images[0]
+    if options.media_type == "image/jpeg":
+        first.save(out, "jpeg", quality=options.quality)
+    elif options.media_type == "image/gif":
+        milliseconds = max(round(options.interval * 1000), 20)
+        more = {"append_images": images[1:], "save_all": True, "duration": milliseconds, "loop": 0}
+        first.save(out, "gif", **more if len(images) > 1 else {})
+    else:
+        first.save(out, "png", compress_level=1)
+    return out.getvalue()
