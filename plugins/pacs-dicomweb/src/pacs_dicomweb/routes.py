@@ -10,10 +10,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from pacs_core.contracts import Level
+from pacs_core.dataset import MalformedDataset
 from pacs_dicomweb.bulk_data import BulkDataRetrieval
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.metadata import MetadataRetrieval
+from pacs_dicomweb.rendered import Rendering
 from pacs_dicomweb.retrieving import InstanceRetrieval
 from pacs_dicomweb.searching import Handler, search_handler
 from pacs_dicomweb.service import DicomWeb
@@ -33,7 +35,7 @@ def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
     )
     whole, metadata = InstanceRetrieval(service).retrieve, MetadataRetrieval(service).retrieve
     frames, store = FrameRetrieval(service), Store(service).store
-    bulk_data = BulkDataRetrieval(service, frames)
+    bulk_data, pictures = BulkDataRetrieval(service, frames), Rendering(service)
     table: dict[str, Mapping[str, Handler]] = {
         "/studies": {**studies, "POST": store},
         "/series": series,
@@ -48,6 +50,14 @@ def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
         f"{_SERIES}/metadata": {"GET": metadata},
         f"{_INSTANCE}/metadata": {"GET": metadata},
         f"{_INSTANCE}/frames/{{frames}}": {"GET": frames.retrieve},
+        f"{_INSTANCE}/frames/{{frames}}/rendered": {"GET": pictures.retrieve},
+        f"{_INSTANCE}/frames/{{frames}}/thumbnail": {"GET": pictures.thumbnail},
+        f"{_INSTANCE}/rendered": {"GET": pictures.retrieve},
+        f"{_SERIES}/rendered": {"GET": pictures.retrieve_several},
+        f"{_STUDY}/rendered": {"GET": pictures.retrieve_several},
+        f"{_INSTANCE}/thumbnail": {"GET": pictures.thumbnail},
+        f"{_SERIES}/thumbnail": {"GET": pictures.thumbnail},
+        f"{_STUDY}/thumbnail": {"GET": pictures.thumbnail},
         f"{_INSTANCE}/bulkdata/{{reference:path}}": {"GET": bulk_data.retrieve},
     }
     return [Route(path, _Endpoint(handlers)) for path, handlers in table.items()]
@@ -70,7 +80,11 @@ class _Endpoint:
     async def _answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         if handler := self._handlers.get(method):
-            return await handler(request)
+            try:
+                return await handler(request)
+            except MalformedDataset as error:
+                # It has been stored, and can be had as a whole; nothing of it can.
+                raise HttpError(406, f"the dataset cannot be read: {error}") from error
         allowed = {"Allow": self._allowed}
         if method == "OPTIONS":
             return Response(status_code=204, headers=allowed)

@@ -1,0 +1,228 @@
+"""The Retrieve transaction for rendered resources and thumbnails (PS3.18 §10.4.1.1.3, .4)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
+
+from attrs import evolve
+from pacs_web.api.http import HttpError, StreamResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pacs_core.contracts import (
+    Archive,
+    FrameNotFoundError,
+    InstanceNotFoundError,
+    Outcome,
+    RenderingError,
+    RenderingOptions,
+    StoredInstance,
+    TranscodingError,
+    UnreadableFramesError,
+    Viewport,
+)
+from pacs_core.dataset import MalformedDataset, tag_of
+from pacs_dicomweb.bulk_data import media_type_of, value_of
+from pacs_dicomweb.frames import read_frame_list
+from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
+from pacs_dicomweb.media_types import Representation
+from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.pixel_media_types import VIDEOS
+from pacs_dicomweb.rendering_parameters import THUMBNAIL, read_annotations, read_rendering
+from pacs_dicomweb.search_parameters import InvalidParameterError, single
+from pacs_dicomweb.service import (
+    RETRIEVED,
+    DicomWeb,
+    accepted,
+    parameters_of,
+    resource_of,
+    resource_of_instance,
+)
+from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, show
+from pacs_dicomweb.video import video_of
+
+JPEG: Final = Representation("image/jpeg")
+PNG: Final = Representation("image/png")
+GIF: Final = Representation("image/gif")
+_SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in (JPEG, PNG, GIF))
+_DOCUMENT: Final = tag_of("EncapsulatedDocument")
+_TRIED: Final = 8
+"""Instances that are tried for a thumbnail."""
+
+_NOT_SHOWN: Final[tuple[type[Exception], ...]] = (
+    FrameNotFoundError,
+    MalformedDataset,
+    RenderingError,
+    TranscodingError,
+    UnreadableFramesError,
+)
+
+
+class Rendering:
+    """Answers with pictures.
+
+    Parameters
+    ----------
+    service : DicomWeb
+    """
+
+    def __init__(self, service: DicomWeb) -> None:
+        self._service = service
+
+    async def retrieve(self, request: Request) -> Response:
+        """Answer GET of a rendered instance, or of rendered frames of it."""
+        archive = self._service.archive(request)
+        instance = await instance_of(archive, resource_of(request))
+        shown = await look_at(archive, instance)
+        if "frames" in request.path_params:
+            numbers = read_frame_list(request.path_params["frames"])
+            offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
+            return await self._pictures(request, archive, shown, numbers, offered)
+        if instance.transfer_syntax_uid in {uid for uids in VIDEOS.values() for uid in uids}:
+            return await self._video(request, archive, shown)
+        if own := media_type_of(shown.header, (_DOCUMENT,)):
+            return await self._document(request, archive, shown, own)
+        several = range(1, shown.frames + 1)
+        offered = (GIF, JPEG, PNG, *_SEVERAL) if shown.frames > 1 else (JPEG, PNG, GIF, *_SEVERAL)
+        return await self._pictures(request, archive, shown, several, offered)
+
+    async def retrieve_several(self, request: Request) -> Response:
+        """Answer GET of a rendered study or series: the first frame of each of its images."""
+        parameters, archive = parameters_of(request), self._service.archive(request)
+        name = accepted(request, parameters, _SEVERAL[:2])[0].representation.name
+        options = self._options(single(parameters), name)
+        instances = await instances_of(archive, resource_of(request))
+        await self._record(request, instances)
+        url, boundary = self._service.url(request), new_boundary()
+
+        async def parts() -> AsyncIterator[OutgoingPart]:
+            for instance in instances:
+                try:
+                    shown = await look_at(archive, instance)
+                    content = await self._show(archive, shown, (1,), options)
+                except _NOT_SHOWN:
+                    continue  # not everything in a study is an image
+                path = resource_of_instance(instance.identity).path
+                yield OutgoingPart(name, content, location=f"{url}{path}/rendered")
+
+        content_type = Representation(name, is_multipart=True).content_type(boundary)
+        content = write_multipart(parts(), boundary)
+        return StreamResponse(content, headers={"Content-Type": content_type})
+
+    async def thumbnail(self, request: Request) -> Response:
+        """Answer GET of the thumbnail of anything: of a study or series, of one of its images."""
+        parameters, archive = parameters_of(request), self._service.archive(request)
+        representation = accepted(request, parameters, (JPEG, PNG, GIF))[0].representation
+        options = self._options(single(parameters), representation.name, THUMBNAIL)
+        resource = resource_of(request)
+        if "frames" in request.path_params:
+            numbers = read_frame_list(request.path_params["frames"])[:1]
+        else:
+            numbers = [1]
+        instances = _candidates(await instances_of(archive, resource))
+        tag = entity_tag(instances, str(options), str(numbers))
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        reason: Exception | None = None
+        for instance in instances:
+            try:
+                shown = await look_at(archive, instance)
+                content = await self._show(archive, shown, numbers, options)
+            except _NOT_SHOWN as error:
+                reason = reason or error
+                continue
+            headers = {"ETag": f"W/{tag}"} if tag else {}
+            return Response(content, headers=headers, media_type=representation.name)
+        raise reason or InstanceNotFoundError(f"there is no {resource}")
+
+    async def _pictures(
+        self,
+        request: Request,
+        archive: Archive,
+        shown: Shown,
+        numbers: Sequence[int],
+        offered: Sequence[Representation],
+    ) -> Response:
+        parameters = parameters_of(request)
+        representation = accepted(request, parameters, offered)[0].representation
+        named = single(parameters)
+        options = self._options(named, representation.name)
+        annotations = annotations_of(shown.header, read_annotations(named))
+        options = evolve(options, annotations=annotations)
+        tag = entity_tag([shown.instance], str(options), str(numbers), str(representation))
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        await self._record(request, [shown.instance])
+        headers = {"ETag": f"W/{tag}"} if tag else {}
+        if not representation.is_multipart:
+            # A picture that cannot move is of the first frame.
+            chosen = numbers if representation is GIF else numbers[:1]
+            content = await self._show(archive, shown, chosen, options)
+            return Response(content, headers=headers, media_type=representation.name)
+        location = (
+            f"{self._service.url(request)}{resource_of_instance(shown.instance.identity).path}"
+        )
+
+        async def parts() -> AsyncIterator[OutgoingPart]:
+            for number in numbers:
+                content = await self._show(archive, shown, (number,), options)
+                where = f"{location}/frames/{number}/rendered"
+                yield OutgoingPart(representation.name, content, location=where)
+
+        boundary = new_boundary()
+        headers["Content-Type"] = representation.content_type(boundary)
+        return StreamResponse(write_multipart(parts(), boundary), headers=headers)
+
+    async def _show(
+        self, archive: Archive, shown: Shown, numbers: Sequence[int], options: RenderingOptions
+    ) -> bytes:
+        config = self._service.config
+        return await show(
+            self._service.node,
+            archive,
+            shown,
+            numbers,
+            options,
+            most=config.max_pixels,
+            timeout=config.render_timeout,
+        )
+
+    def _options(
+        self, named: Mapping[str, str], media_type: str, viewport: Viewport | None = None
+    ) -> RenderingOptions:
+        try:
+            return read_rendering(named, media_type, self._service.config.max_pixels, viewport)
+        except InvalidParameterError as error:
+            raise HttpError(400, str(error)) from error
+
+    async def _document(
+        self, request: Request, archive: Archive, shown: Shown, media_type: str
+    ) -> Response:
+        """Answer with the document that an instance encapsulates."""
+        accepted(request, parameters_of(request), (Representation(media_type),))
+        element = shown.header.elements.elements.get(_DOCUMENT)
+        if element is None:
+            raise InstanceNotFoundError("the instance has no Encapsulated Document")
+        await self._record(request, [shown.instance])
+        content = value_of(archive, shown.instance, element)
+        return StreamResponse(content, headers={"Content-Type": media_type})
+
+    async def _video(self, request: Request, archive: Archive, shown: Shown) -> Response:
+        """Answer with a video as it is."""
+        syntax = shown.instance.transfer_syntax_uid
+        name = next(name for name, uids in VIDEOS.items() if syntax in uids)
+        accepted(request, parameters_of(request), (Representation(name),))
+        await self._record(request, [shown.instance])
+        content = video_of(archive, shown.instance, shown.header)
+        return StreamResponse(content, headers={"Content-Type": name})
+
+    async def _record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
+        studies = tuple(sorted({each.identity.study_instance_uid for each in instances}))
+        details = {"rendered": True, "instances": len(instances)}
+        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+
+
+def _candidates(instances: list[StoredInstance]) -> list[StoredInstance]:
+    """Return the instances that may stand for all: that in the middle, then others around it."""
+    middle = len(instances) // 2
+    order = sorted(range(len(instances)), key=lambda number: abs(number - middle))
+    return [instances[number] for number in order[:_TRIED]]

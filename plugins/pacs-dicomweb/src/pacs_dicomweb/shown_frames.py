@@ -1,0 +1,166 @@
+"""Frames of an instance as pictures: header, decoded frames, and the renderer of the node."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+from attrs import evolve, frozen
+from pacs_web.api.http import HttpError
+
+from pacs_core.api.streams import closing
+from pacs_core.contracts import (
+    Archive,
+    FrameNotFoundError,
+    InstanceHeader,
+    Node,
+    Renderer,
+    RenderingError,
+    RenderingOptions,
+    StoredInstance,
+)
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    BulkData,
+    ElementSet,
+    ReadLimits,
+    encode_elements,
+    tag_of,
+)
+
+_LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
+"""Lookup tables and palettes are bulk data that a renderer needs."""
+
+_PIXELS: Final = 0x7FE00000
+_PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_TECHNIQUE: Final = ("Modality", "StudyDate", "StudyDescription", "SeriesDescription")
+
+
+@frozen
+class Shown:
+    """An instance whose frames can be shown.
+
+    Attributes
+    ----------
+    instance : StoredInstance
+    header : InstanceHeader
+    frames : int
+        How many there are.
+    pixels : int
+        Of a frame.
+    """
+
+    instance: StoredInstance
+    header: InstanceHeader
+    frames: int
+    pixels: int
+
+
+async def look_at(archive: Archive, instance: StoredInstance) -> Shown:
+    """Read what says how an instance is shown.
+
+    Raises
+    ------
+    MalformedDataset, InstanceNotFoundError, DamagedObjectError
+        As of :meth:`Archive.header`.
+    """
+    header = await archive.header(instance, _LIMITS)
+    rows, columns = (_number(header, name) for name in ("Rows", "Columns"))
+    frames = _number(header, "NumberOfFrames") or 1
+    return Shown(instance, header, frames, rows * columns)
+
+
+def _number(header: InstanceHeader, keyword: str) -> int:
+    text = "".join(header.elements.texts(tag_of(keyword))[:1]).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
+
+
+def renderer_of(node: Node) -> Renderer:
+    """Return the renderer of the node.
+
+    Raises
+    ------
+    HttpError
+        501: there is none.
+    """
+    if not node.capabilities.provides(Renderer):
+        raise HttpError(501, "nothing here renders images; install pacs-image-export")
+    return node.find(Renderer)
+
+
+async def show(
+    node: Node,
+    archive: Archive,
+    shown: Shown,
+    numbers: Sequence[int],
+    options: RenderingOptions,
+    *,
+    most: int,
+    timeout: float,
+) -> bytes:
+    """Return frames as a picture.
+
+    Parameters
+    ----------
+    node : Node
+    archive : Archive
+        As whoever asks may use it.
+    shown : Shown
+    numbers : sequence of int
+    options : RenderingOptions
+    most : int
+        Pixels that all frames together may have.
+    timeout : float
+        Seconds.
+
+    Raises
+    ------
+    RenderingError, TranscodingError, FrameNotFoundError, UnreadableFramesError
+        They cannot be shown.
+    """
+    renderer = renderer_of(node)
+    if not shown.pixels or shown.header.pixel_data is None:
+        raise FrameNotFoundError(numbers[0], 0)
+    if len(numbers) * shown.pixels > most:
+        raise RenderingError(
+            f"{len(numbers)} frames of {shown.pixels} pixels are more than the {most} pixels that "
+            "are rendered; frames can be had as they are stored"
+        )
+    try:
+        with anyio.fail_after(timeout):
+            stored = archive.frames(shown.instance, numbers)
+            decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
+            async with closing(decoded) as iterator:
+                frames = [frame async for frame in iterator]
+            return await renderer.render(_encoded(shown.header), frames, options)
+    except TimeoutError:
+        raise RenderingError(f"it takes longer than {timeout:g} seconds to show") from None
+
+
+def _encoded(header: InstanceHeader) -> bytes:
+    """Return what precedes Pixel Data; what is too long to matter is left out."""
+    before = {tag: e for tag, e in header.elements.elements.items() if tag < _PIXELS}
+    kept = _without_bulk(ElementSet(before, header.elements.character_sets))
+    return b"".join(encode_elements(kept, EXPLICIT_VR_LITTLE_ENDIAN))
+
+
+def _without_bulk(item: ElementSet) -> ElementSet:
+    kept = {
+        tag: evolve(e, value=tuple(map(_without_bulk, e.items))) if e.items else e
+        for tag, e in item.elements.items()
+        if not isinstance(e.value, BulkData)
+    }
+    return ElementSet(kept, item.character_sets)
+
+
+def annotations_of(header: InstanceHeader, named: frozenset[str]) -> tuple[str, ...]:
+    """Return the lines that a request wants to be burnt in (PS3.18 §8.3.5.1.1)."""
+    lines = (
+        (_PATIENT if "patient" in named else ()),
+        (_TECHNIQUE if "technique" in named else ()),
+    )
+    return tuple(
+        text[:80]
+        for keywords in lines
+        for keyword in keywords
+        if (text := " ".join(header.elements.texts(tag_of(keyword))).strip())
+    )

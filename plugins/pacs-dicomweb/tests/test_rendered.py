@@ -1,0 +1,229 @@
+"""Rendered resources and thumbnails over the wire (PS3.18 §8.3.5, §10.4.1.1.3)."""
+
+import io
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pacs_dicomweb.rendering_parameters import read_rendering, read_viewport
+from pacs_dicomweb.search_parameters import InvalidParameterError
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import MPEG4HP41, JPEGLSLossless
+
+from pacs_core.contracts import SourceRegion, Viewport
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
+from pacs_core.testing.datasets import SampleStudy
+
+
+def path_of(dataset, *parts):
+    values = dataset.values
+    return (
+        f"/studies/{values['StudyInstanceUID']}/series/{values['SeriesInstanceUID']}"
+        f"/instances/{values['SOPInstanceUID']}"
+    )
+
+
+def picture(response):
+    assert response.status_code == 200, response.text
+    image = Image.open(io.BytesIO(response.content))
+    image.load()
+    return image
+
+
+def store_gradient(web, study, frames=1, syntax=None):
+    """Store an image whose left is dark and whose right is bright, 64 wide, 32 high."""
+    made = study.make("CT")
+    dataset = pydicom.dcmread(
+        io.BytesIO(
+            file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+            + made.encode()
+        )
+    )
+    row = np.arange(64, dtype="u2") * 16
+    pixels = np.stack([np.tile(row, (32, 1)) + 300 * number for number in range(frames)])
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 32, 64, frames
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation, dataset.PhotometricInterpretation = 0, "MONOCHROME2"
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "0"
+    dataset.WindowCenter, dataset.WindowWidth = "512", "1024"
+    dataset.PixelData = pixels.astype("u2").tobytes()
+    if syntax:
+        dataset.compress(syntax, generate_instance_uid=False)
+    out = io.BytesIO()
+    dataset.save_as(out)
+    assert web.store(out.getvalue()).status_code == 200
+    return made
+
+
+@pytest.fixture(scope="module")
+def gradient(shared):
+    return store_gradient(shared, SampleStudy())
+
+
+class TestRendered:
+    def test_default_is_jpeg(self, shared, gradient):
+        response = shared.get(f"{path_of(gradient)}/rendered")
+        assert response.headers["content-type"] == "image/jpeg"
+        image = picture(response)
+        assert image.size == (64, 32)
+        assert image.getpixel((2, 16)) < 20
+        assert image.getpixel((61, 16)) > 230
+
+    def test_png_window_and_viewport(self, shared, gradient):
+        path = f"{path_of(gradient)}/rendered?window=100,10,linear&viewport=640,640"
+        image = picture(shared.get(path, "image/png"))
+        assert image.format == "PNG"
+        assert image.size == (640, 320)
+        assert image.getpixel((20, 100)) == 0
+        assert image.getpixel((200, 100)) == 255
+
+    def test_region_and_flip(self, shared, gradient):
+        path = f"{path_of(gradient)}/rendered?viewport=32,32,32,0,32,32"
+        image = picture(shared.get(path, "image/png"))
+        assert image.size == (32, 32)
+        assert image.getpixel((0, 0)) > 110
+        flipped = picture(shared.get(f"{path.rsplit(',', 2)[0]},-32,32", "image/png"))
+        assert flipped.getpixel((31, 0)) == image.getpixel((0, 0))
+
+    def test_compressed(self, shared):
+        made = store_gradient(shared, SampleStudy(), 3, JPEGLSLossless)
+        image = picture(shared.get(f"{path_of(made)}/frames/2/rendered", "image/png"))
+        assert image.size == (64, 32)
+        moving = picture(shared.get(f"{path_of(made)}/rendered"))
+        assert (moving.format, moving.n_frames) == ("GIF", 3)
+        assert picture(shared.get(f"{path_of(made)}/rendered", "image/png")).size == (64, 32)
+        moving = picture(shared.get(f"{path_of(made)}/frames/1,3/rendered", "image/gif"))
+        assert moving.n_frames == 2
+
+    def test_series_and_study(self, shared, wire):
+        study = SampleStudy()
+        first, second = store_gradient(shared, study), store_gradient(shared, study)
+        shared.store(study.make("SR"))
+        path = f"/studies/{study.study_instance_uid}"
+        parts = wire.read_parts(shared.get(f"{path}/rendered"))
+        assert [headers["content-type"] for headers, _ in parts] == ["image/jpeg"] * 2
+        series = path_of(first).rpartition("/instances")[0]
+        accept = 'multipart/related; type="image/png"'
+        parts = wire.read_parts(shared.get(f"{series}/rendered", accept))
+        assert len(parts) == 2
+        assert second.sop_instance_uid in "".join(h["content-location"] for h, _ in parts)
+        assert shared.get(f"{series}/rendered", "image/png").status_code == 406
+
+    @pytest.mark.parametrize("part", ["", "/frames/1", "series", "study"])
+    def test_thumbnails(self, shared, gradient, part):
+        path = path_of(gradient)
+        path = {"series": path.rpartition("/instances")[0], "study": path.split("/series")[0]}.get(
+            part, path + part
+        )
+        response = shared.get(f"{path}/thumbnail")
+        assert response.headers["content-type"] == "image/jpeg"
+        assert max(picture(response).size) == 128
+        assert picture(shared.get(f"{path}/thumbnail?viewport=32,32")).size == (32, 16)
+        tag = response.headers["etag"]
+        again = shared.get(f"{path}/thumbnail", headers={"If-None-Match": tag})
+        assert again.status_code == 304
+
+    def test_documents(self, shared):
+        pdf, page = (
+            SampleStudy().make("PDF"),
+            SampleStudy().make("PDF", MIMETypeOfEncapsulatedDocument="text/html"),
+        )
+        shared.store(pdf, page)
+        response = shared.get(f"{path_of(pdf)}/rendered", "application/pdf")
+        assert response.headers["content-type"] == "application/pdf"
+        assert response.content.startswith(b"%PDF")
+        assert shared.get(f"{path_of(page)}/rendered").status_code == 404
+        assert shared.get(f"{path_of(pdf)}/thumbnail").status_code == 404
+
+    def test_video_comes_as_it_is(self, shared):
+        made = SampleStudy().make("CT")
+        dataset = pydicom.dcmread(
+            io.BytesIO(
+                file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+                + made.encode()
+            )
+        )
+        stream = bytes(range(256)) * 4000
+        dataset.file_meta.TransferSyntaxUID = MPEG4HP41
+        dataset.PixelData = encapsulate([stream[:500_000], stream[500_000:]], has_bot=False)
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        out = io.BytesIO()
+        dataset.save_as(out)
+        shared.store(out.getvalue())
+        response = shared.get(f"{path_of(made)}/rendered", "video/mp4")
+        assert response.headers["content-type"] == "video/mp4"
+        assert response.content == stream
+        assert shared.get(f"{path_of(made)}/frames/1").status_code == 406
+        whole = shared.get(path_of(made), 'multipart/related; type="application/dicom"')
+        assert MPEG4HP41 in whole.headers["content-type"]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "viewport=0,0",
+            "viewport=1000000000,1000000000",
+            "viewport=-1,10",
+            "viewport=10",
+            "viewport=1e3,10",
+            "viewport=10,10,1,1,0,0",
+            "viewport=10,10,nan,1,1,1",
+            "window=40,0,linear",
+            "window=40,0.5,linear",
+            "window=40,0,sigmoid",
+            "window=nan,10",
+            "window=40",
+            "window=40,400,cubic",
+            "quality=0",
+            "quality=101",
+            "quality=x",
+        ],
+    )
+    @pytest.mark.parametrize("resource", ["rendered", "thumbnail"])
+    def test_what_makes_no_sense(self, shared, gradient, resource, query):
+        response = shared.get(f"{path_of(gradient)}/{resource}?{query}")
+        assert response.status_code == 400
+        assert response.headers["content-type"] == "application/problem+json"
+
+    def test_a_region_outside(self, shared, gradient):
+        path = f"{path_of(gradient)}/rendered?viewport=10,10,1000,1000,5,5"
+        assert shared.get(path).status_code == 406
+        assert shared.is_well()
+
+    def test_bombs(self, shared):
+        """Sixty-four thousand by sixty-four thousand pixels, of which there is one."""
+        bomb = SampleStudy().make("CT", Rows="65535", Columns="65535")
+        shared.store(bomb)
+        for resource in ("rendered", "thumbnail", "frames/1/rendered"):
+            assert shared.get(f"{path_of(bomb)}/{resource}").status_code == 406
+            assert shared.is_well()
+
+    def test_annotations(self, shared, gradient):
+        path = f"{path_of(gradient)}/rendered?viewport=512,512&annotation=patient,technique"
+        plain = picture(shared.get(path.split("&")[0], "image/png"))
+        annotated = picture(shared.get(path, "image/png"))
+        assert annotated.tobytes() != plain.tobytes()
+
+    def test_no_frames(self, shared, gradient):
+        assert shared.get(f"{path_of(gradient)}/frames/2/rendered").status_code == 404
+        assert shared.get(f"{path_of(gradient)}/rendered", "text/html").status_code == 406
+
+
+def test_viewports():
+    assert read_viewport("512,256", 1 << 20) == Viewport(512, 256)
+    assert read_viewport("512,256,,,,", 1 << 20) == Viewport(512, 256)
+    assert read_viewport("8,8,1,2,-3,4", 100) == Viewport(8, 8, SourceRegion(1, 2, -3, 4))
+    assert read_viewport("8,8,,,30,40", 100) == Viewport(8, 8, SourceRegion(0, 0, 30, 40))
+
+
+@given(st.dictionaries(st.sampled_from(["viewport", "window", "quality"]), st.text(max_size=30)))
+def test_whatever_comes_makes_sense_or_is_refused(parameters):
+    try:
+        options = read_rendering(parameters, "image/png", 10_000)
+    except InvalidParameterError:
+        return
+    assert options.viewport is None or options.viewport.width * options.viewport.height <= 10_000
+    assert options.window is None or options.window[1] > 0
