@@ -247,10 +247,11 @@ class IncomingInstance:
     @property
     def attributes(self) -> Attributes:
         """What the index wants of the header; complete at the end of the dataset."""
-        found = self._correct().attributes if self.corrected_through else self._scanner.attributes
-        if found.keys() <= self._wanted:
-            return found
-        return {tag: values for tag, values in found.items() if tag in self._wanted}
+        scanned = self._scanner.attributes
+        found = dict(self._correct().attributes if self.corrected_through else scanned)
+        for tag in found.keys() - self._wanted:
+            del found[tag]
+        return found
 
     def record(self, stored: StoredObject) -> InstanceRecord:
         """Return the record of this instance, stored whole as `stored`."""

@@ -121,7 +121,7 @@ def _one_for_each_disk(directories: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found.values())
 
 
-@define(eq=False)
+@define(eq=False, on_setattr=None)  # what is counted with each instance needs no conversion
 class SpaceWatch:
     """Watches over the room for what an archive keeps.
 

@@ -60,16 +60,21 @@ class Layout:
         all there. At least 8 must be. `base` is the buffer's offset in the dataset, for errors.
     read_item : callable
         ``(buffer, position)`` to tag and length of an item or delimitation item.
-    unpack_explicit : callable or None
-        ``(buffer, position)`` to group, element, code of the VR, and length if that has 16 bits;
-        None in the implicit encoding.
+    unpack_narrow : callable
+        ``(buffer, position)`` to group, element, code of the VR, and length if that has 16 bits.
+    unpack_bare : callable
+        ``(buffer, position)`` to group, element and length of what has no VR.
+    unpack_length : callable
+        ``(buffer, position)`` to a length of 32 bits, alone in a tuple.
     """
 
     explicit: bool
     little_endian: bool
     read_header: Callable[[Buffer, int, int], Header | None]
     read_item: Callable[[Buffer, int], tuple[int, int]]
-    unpack_explicit: Callable[[Buffer, int], tuple[int, int, bytes, int]] | None
+    unpack_narrow: Callable[[Buffer, int], tuple[int, int, bytes, int]]
+    unpack_bare: Callable[[Buffer, int], tuple[int, int, int]]
+    unpack_length: Callable[[Buffer, int], tuple[int]]
 
 
 def layout_of(encoding: Encoding) -> Layout:
@@ -81,8 +86,8 @@ def layout_of(encoding: Encoding) -> Layout:
 def _layout(explicit: bool, little_endian: bool) -> Layout:
     order = "<" if little_endian else ">"
     header = _explicit_header(order) if explicit else _implicit_header(order)
-    unpack = Struct(order + "HH2sH").unpack_from if explicit else None
-    return Layout(explicit, little_endian, header, _item_reader(order), unpack)
+    unpackers = (Struct(order + form).unpack_from for form in ("HH2sH", "HHI", "I"))
+    return Layout(explicit, little_endian, header, _item_reader(order), *unpackers)
 
 
 def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:

@@ -4,6 +4,10 @@ This is the hot path of C-STORE. It looks at the header of each top-level elemen
 wanted, and passes over the rest by counting. Sequences are walked with a stack of offsets, those of
 defined length only where that is asked for: what is in them is needed for conversions alone.
 
+Most elements are plain: their tags ascend, their values are short, their VRs have a length of 16
+bits. A tight loop takes these (`_walk_plain`), and stops before whatever is otherwise, which the
+general one looks at (`_walk_top`).
+
 What can be passed over without loss of meaning is, and is noted: elements that are of no dataset,
 values with unknown VRs, delimiters too many, zeros after the last element.
 """
@@ -13,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pacs_core.dataset.charset import declare, with_default
-from pacs_core.dataset.dictionary import sequence_tags
+from pacs_core.dataset.dictionary import sequence_tags, vr_of
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Inflater
 from pacs_core.dataset.layout import (
@@ -53,17 +57,48 @@ _SEQUENCE = frozenset({"", "SQ"})
 _FIRST = 0x0004_0000  # below are the groups of what is no dataset (PS3.5 §7.1)
 _LATE = min(PIXEL_DATA_TAGS)
 _DELIMITERS = ITEM & 0xFFFF_0000
+_PASSED, _LOOKED_AT, _WIDE = "", "SQ", "UN"
+_MOST_KINDS = 4096
 
 
-@lru_cache(maxsize=64)
-def _targets(wanted: frozenset[int]) -> tuple[frozenset[int], frozenset[int], int]:
-    """Return what to collect, that and all sequences, and the last tag to collect.
+class _Targets:
+    """What to do with each tag, for a set of wanted ones.
 
-    Nothing follows Pixel Data.
+    Attributes
+    ----------
+    collected : frozenset of int
+        What is wanted, and Specific Character Set.
+    last : int
+        The last of the wanted tags: nothing follows Pixel Data.
+    kinds : dict
+        Of tags that were met before. Data that are looked at with each element are to be few: those
+        of all sequences would not be in the processor's cache when the next instance comes.
     """
-    collected = wanted | {SPECIFIC_CHARACTER_SET}
-    last = min(max(wanted, default=0), min(PIXEL_DATA_TAGS) - 1)
-    return collected, collected | sequence_tags(), last
+
+    __slots__ = ("_sequences", "_wanted", "collected", "kinds", "last")
+
+    def __init__(self, wanted: frozenset[int]) -> None:
+        self.collected = wanted | {SPECIFIC_CHARACTER_SET}
+        self.last = min(max(wanted, default=0), _LATE - 1)
+        self.kinds: dict[int, str] = {}
+        self._wanted = wanted
+        self._sequences = sequence_tags()
+
+    def kind(self, tag: int) -> str:
+        """Return `_PASSED`, `_LOOKED_AT`, or of a plain value that is wanted its VR in PS3.6."""
+        kind = _PASSED
+        if tag == SPECIFIC_CHARACTER_SET or tag in self._sequences:
+            kind = _LOOKED_AT
+        elif tag in self._wanted:
+            vr = vr_of(tag)
+            kind = vr if vr in NARROW_VRS else _WIDE
+        if len(self.kinds) >= _MOST_KINDS:
+            self.kinds.clear()
+        self.kinds[tag] = kind
+        return kind
+
+
+_targets = lru_cache(maxsize=64)(_Targets)
 
 
 class _Wanted(NamedTuple):
@@ -133,9 +168,9 @@ class HeaderScanner:
         self.oversized: set[int] = set()
         self.oddities = Oddities()
         self.offset = 0
-        self._wanted, self._remarkable, self._last_wanted = _targets(frozenset(wanted))
+        self._targets = _targets(frozenset(wanted))
+        self._wanted, self._last_wanted = self._targets.collected, self._targets.last
         self._layout: Layout = layout_of(encoding)
-        self._unpack = self._layout.unpack_explicit
         self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
         self._max_value = max_value
@@ -265,21 +300,19 @@ class HeaderScanner:
     def _walk_top(self, buffer: Buffer, position: int, end: int) -> int:
         # Once for each element of each dataset: what is the same for all is looked up before.
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
-        last_wanted, limit, little = self._last_wanted, self._limit, self._layout.little_endian
-        done, unpack, narrow_vr = self.done, self._unpack, NARROW_CODES.get
-        vr: str | None
-        plain, character_set, remarkable = NARROW_VRS, SPECIFIC_CHARACTER_SET, self._remarkable
-        while end - position >= 8:
-            vr = None
-            if unpack is not None:
-                # Most elements have a VR with a short length: no call is needed for these.
-                group, element, code, length = unpack(buffer, position)
-                tag, start, vr = group << 16 | element, position + 8, narrow_vr(code)
-            if vr is None:
-                header = read_header(buffer, position, base)
-                if header is None:
-                    break
-                tag, vr, start, length = header
+        last_wanted, limit, done = self._last_wanted, self._limit, self.done
+        walk_plain = self._walk_plain if self._layout.explicit else self._walk_plain_implicit
+        sequences = self._sequences
+        while True:
+            position = walk_plain(buffer, position, end)
+            if position > end:
+                return self._skip_to(position, end)
+            if end - position < 8:
+                break
+            header = read_header(buffer, position, base)
+            if header is None:
+                break
+            tag, vr, start, length = header
             last_tag = self._last_tag
             if not last_tag < tag < _LATE:
                 if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
@@ -293,7 +326,8 @@ class HeaderScanner:
                     continue
                 self._look_at_late(tag, base + position)
                 wanted = self._wanted
-            self._last_tag = tag
+            if last_tag < tag:
+                self._last_tag = tag
             if not done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
                 done = self.done
@@ -304,15 +338,12 @@ class HeaderScanner:
                     note_vr(self.oddities, tag, vr, length, buffer, position)
                 self._nested.open(tag, vr, base + position, None)
                 return start
-            if tag not in remarkable and vr not in _NOTABLE:
+            if vr not in _NOTABLE and tag not in wanted and tag not in sequences:
                 position = start + length
                 if position > end:
-                    self._skip = position - end
-                    if base + position > limit and not done:
-                        self.done = self.incomplete = True
-                    return end
+                    return self._skip_to(position, end)
                 continue
-            if vr in _NOTABLE or tag in self._sequences:
+            if vr in _NOTABLE or tag in sequences:
                 if vr not in _SEQUENCE:
                     note_vr(self.oddities, tag, vr, length, buffer, position)
                 elif length and self._thorough:
@@ -330,22 +361,73 @@ class HeaderScanner:
             if done:
                 pass
             elif tag in wanted:
-                if (
-                    position <= end
-                    and length <= SHORT_VALUE
-                    and vr in plain
-                    and tag != character_set
-                ):
-                    raw = bytes(buffer[start:position])
-                    self.attributes[tag] = decode_short(vr, raw, little, self._character_sets)
-                else:
-                    self._take(tag, vr, buffer, start, length)
+                self._take(tag, vr, buffer, start, length)
             elif base + position > limit:
                 done = self.done = self.incomplete = True
             if position > end:
                 self._skip = position - end
                 return end
         return position
+
+    def _walk_plain(self, buffer: Buffer, position: int, end: int) -> int:
+        """Walk plain elements with VRs; return where something else begins, or beyond the end."""
+        layout, narrow, kinds = self._layout, NARROW_CODES, self._targets.kinds
+        unpack, little = layout.unpack_narrow, layout.little_endian
+        attributes, character_sets = self.attributes, self._character_sets
+        last_tag, (late, last) = self._last_tag, self._bounds_of_plain(end)
+        while position <= last:
+            group, element, code, length = unpack(buffer, position)
+            tag = group << 16 | element
+            if code not in narrow or not last_tag < tag < late:
+                break
+            after = position + 8 + length
+            kind = kinds.get(tag)
+            if kind is None:
+                kind = self._targets.kind(tag)
+            if kind:
+                if kind == _LOOKED_AT or self.done or after > end or length > SHORT_VALUE:
+                    break
+                raw = bytes(buffer[position + 8 : after])
+                attributes[tag] = decode_short(narrow[code], raw, little, character_sets)
+            last_tag, position = tag, after
+        self._last_tag = last_tag
+        return position
+
+    def _walk_plain_implicit(self, buffer: Buffer, position: int, end: int) -> int:
+        """Do the same where elements have no VRs."""
+        unpack, kinds = self._layout.unpack_bare, self._targets.kinds
+        attributes, character_sets = self.attributes, self._character_sets
+        last_tag, (late, last) = self._last_tag, self._bounds_of_plain(end)
+        while position <= last:
+            group, element, length = unpack(buffer, position)
+            tag = group << 16 | element
+            if length == UNDEFINED_LENGTH or not last_tag < tag < late:
+                break
+            after = position + 8 + length
+            kind = kinds.get(tag)
+            if kind is None:
+                kind = self._targets.kind(tag)
+            if kind:
+                if kind in _NOTABLE or self.done or after > end or length > SHORT_VALUE:
+                    break
+                raw = bytes(buffer[position + 8 : after])
+                attributes[tag] = decode_short(kind, raw, True, character_sets)
+            last_tag, position = tag, after
+        self._last_tag = last_tag
+        return position
+
+    def _bounds_of_plain(self, end: int) -> tuple[int, int]:
+        """Return below which tag elements are plain, and where the last of them may begin."""
+        if self.done:
+            return _LATE, end - 8
+        return self._last_wanted + 1, min(end, self._limit - self.offset) - 8
+
+    def _skip_to(self, position: int, end: int) -> int:
+        """Pass over an element that goes on beyond the end of what is here."""
+        self._skip = position - end
+        if self.offset + position > self._limit and not self.done:
+            self.done = self.incomplete = True
+        return end
 
     def _consider_end(self, tag: int, offset: int) -> None:
         # Where tags have descended, a wanted one may still come: then only Pixel Data ends it.

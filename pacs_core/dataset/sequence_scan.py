@@ -10,7 +10,6 @@ What is usual, known VRs and defined lengths in a buffer that has all of it, is 
 """
 
 import sys
-from struct import Struct
 
 from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.errors import MalformedDataset
@@ -40,7 +39,8 @@ _SEQUENCE = frozenset({"", "SQ"})
 _WIDE_CODES = frozenset(vr.encode() for vr in WIDE_VRS - {"SQ", "UN"})
 _DEEPEST = 2 * MAX_DEPTH
 _DELIMITERS = ITEM >> 16
-_ITEM = (ITEM & 0xFFFF, _DELIMITERS)
+_ITEM = (_DELIMITERS, ITEM & 0xFFFF)
+_FIRST_GROUP = max(FOREIGN_GROUPS) + 1
 _UNDEFINED_ALLOWED = frozenset({"", "OB", "OW", "SQ", "UN"})
 
 
@@ -65,6 +65,9 @@ class SequenceScan:
     def __init__(self, layout: Layout, fragments_allowed: bool, oddities: Oddities) -> None:
         self.depth = 0
         self._layout = layout
+        self._read_narrow = layout.unpack_narrow
+        self._read_bare = layout.unpack_bare
+        self._read_length = layout.unpack_length
         self._sequences = sequence_tags()
         self._fragments_allowed = fragments_allowed
         self._oddities = oddities
@@ -74,10 +77,6 @@ class SequenceScan:
         self._unknown = 0
         self._fragments = False
         self._sequence_end = -1
-        order = "<" if layout.little_endian else ">"
-        self._unpack_header = Struct(order + ("HH2sH" if layout.explicit else "HHI")).unpack_from
-        self._unpack_item = Struct(order + "HHI").unpack_from
-        self._unpack_length = Struct(order + "I").unpack_from
 
     @property
     def outer_end(self) -> int | None:
@@ -133,48 +132,64 @@ class SequenceScan:
 
     def read_quickly(self, buffer: Buffer, position: int, size: int, base: int) -> int:
         """Do what `walk` does, as far as all is usual; outside of UN and of fragments."""
-        bounds, read = self._bounds, self._unpack_item
-        read_elements = self._pass_explicit if self._layout.explicit else self._pass_implicit
-        while bounds:
+        # Calls and look-ups would take longer than what they are for.
+        ends, bounds, depth, read_item = self._ends, self._bounds, self.depth, self._read_bare
+        pass_elements = self._pass_explicit if self._layout.explicit else self._pass_implicit
+        while depth:
             limit = bounds[-1] - base
             if position == limit:
-                self._close(base + position)
-            elif self.depth % 2:
-                if min(limit, size) - position < 8:
+                if depth & 1:
+                    self._sequence_end = base + position
+                ends.pop()
+                bounds.pop()
+                depth -= 1
+                continue
+            stop = min(limit, size)
+            if depth & 1:
+                if stop - position < 8:
                     break
-                group, element, length = read(buffer, position)
-                end = position + 8 + length
-                if (element, group) != _ITEM or length == UNDEFINED_LENGTH or end > limit:
+                group, element, length = read_item(buffer, position)
+                start = position + 8
+                after = start + length
+                if (group, element) != _ITEM or after > limit or length == UNDEFINED_LENGTH:
                     break
-                if self.depth >= _DEEPEST:
-                    break
-                position += 8
-                self._enter(base + end)
             else:
-                before = position, self.depth
-                position = read_elements(buffer, position, min(limit, size), base)
-                if before == (position, self.depth):
+                position, start, after = pass_elements(buffer, position, stop, base)
+                if not start:
+                    if position == limit:
+                        continue
                     break
+            if depth >= _DEEPEST:
+                break
+            ends.append(base + after)
+            bounds.append(base + after)
+            depth += 1
+            position = start
+        self.depth = depth
         return position
 
-    def _enter(self, end: int) -> None:
-        self._ends.append(end)
-        self._bounds.append(end)
-        self.depth += 1
+    def _pass_explicit(
+        self, buffer: Buffer, position: int, stop: int, base: int
+    ) -> tuple[int, int, int]:
+        """Pass over the next elements of an item.
 
-    def _pass_explicit(self, buffer: Buffer, position: int, stop: int, base: int) -> int:
-        """Pass over the next elements of an item; enter a sequence of defined length."""
-        read, read_length, sequences = self._unpack_header, self._unpack_length, self._sequences
+        Returns
+        -------
+        tuple of int
+            Where something else begins; if that is a sequence of defined length with items, where
+            these begin and end, else zeros.
+        """
+        read, read_length, sequences = self._read_narrow, self._read_length, self._sequences
         narrow, wide = NARROW_CODES, _WIDE_CODES
         while stop - position >= 8:
             group, element, code, length = read(buffer, position)
             if code in narrow:
                 after = position + 8 + length
-                if group < 3 or after > stop or group << 16 | element in sequences:
+                if group < _FIRST_GROUP or after > stop or group << 16 | element in sequences:
                     break
             else:
                 start = position + 12
-                if (code not in wide and code != b"SQ") or group < 3 or start > stop:
+                if (code not in wide and code != b"SQ") or group < _FIRST_GROUP or start > stop:
                     break
                 (length,) = read_length(buffer, position + 8)
                 after = start + length
@@ -182,37 +197,38 @@ class SequenceScan:
                     break
                 if code == b"SQ":
                     if length:
-                        return self._enter_quickly(buffer, position, start, after, base)
+                        return self._found(buffer, position, start, after)
                     self._sequence_end = base + after
             position = after
-        return position
+        return position, 0, 0
 
-    def _pass_implicit(self, buffer: Buffer, position: int, stop: int, base: int) -> int:
-        read, sequences = self._unpack_header, self._sequences
+    def _pass_implicit(
+        self, buffer: Buffer, position: int, stop: int, base: int
+    ) -> tuple[int, int, int]:
+        read, sequences = self._read_bare, self._sequences
         while stop - position >= 8:
             group, element, length = read(buffer, position)
             start = position + 8
             after = start + length
-            if group < 3 or after > stop or group == _DELIMITERS:
+            if group < _FIRST_GROUP or after > stop or group == _DELIMITERS:
                 break
             if group << 16 | element in sequences:
                 if length:
-                    return self._enter_quickly(buffer, position, start, after, base)
+                    return self._found(buffer, position, start, after)
                 self._sequence_end = base + after
             position = after
-        return position
+        return position, 0, 0
 
-    def _enter_quickly(
-        self, buffer: Buffer, position: int, start: int, after: int, base: int
-    ) -> int:
-        """Enter a sequence that begins with an item, all of which is in the buffer."""
-        if after - start < 8 or self.depth >= _DEEPEST:
-            return position
-        group, element, _ = self._unpack_item(buffer, start)
-        if (element, group) != _ITEM:
-            return position
-        self._enter(base + after)
-        return start
+    def _found(self, buffer: Buffer, position: int, start: int, after: int) -> tuple[int, int, int]:
+        """Return a sequence if it begins with an item: else it is not usual."""
+        if after - start >= 8 and self._read_bare(buffer, start)[:2] == _ITEM:
+            return position, start, after
+        return position, 0, 0
+
+    def _enter(self, end: int) -> None:
+        self._ends.append(end)
+        self._bounds.append(end)
+        self.depth += 1
 
     def _is_padding(self, buffer: Buffer, position: int, size: int, left: int, base: int) -> bool:
         """Tell whether `left` bytes, too few for a header, are zero; False if they are not here."""

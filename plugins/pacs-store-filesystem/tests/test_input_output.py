@@ -97,7 +97,7 @@ async def test_directories_come_and_go_under_the_feet_of_two_stores(tmp_path: Pa
 def test_a_directory_that_vanishes_is_made_again(
     tmp_path: Path, begin: Callable[[Directory], object]
 ) -> None:
-    directories = Directories(os.open(tmp_path, os.O_RDONLY))
+    directories = Directories(os.open(tmp_path, os.O_RDONLY), tmp_path)
     seen = []
 
     def link(directory: Directory) -> None:

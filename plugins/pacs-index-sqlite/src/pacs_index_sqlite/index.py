@@ -34,6 +34,7 @@ from pacs_index_sqlite.errors import (
     CorruptIndexError,
     ReplacedIndexError,
     SqliteIndexError,
+    translated,
     translating,
 )
 from pacs_index_sqlite.locations import BATCH, corrected_after, unflushed_after
@@ -310,8 +311,10 @@ class SqliteIndex(Index):
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Look an instance up, in this thread."""
         opened = await self._current()
-        with translating(self._path):
+        try:  # on the way of every instance: a context manager would cost more than the rest
             return opened.writer.locate(path)
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""

@@ -4,8 +4,9 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EIO, EMFILE, ENFILE
+from errno import EIO, EMFILE, ENFILE, ESTALE
 from itertools import accumulate
+from pathlib import Path
 from threading import Condition, Lock
 from typing import Final, TypeVar
 
@@ -105,10 +106,18 @@ class Directories:
     """The directories below a root, the last used of which are kept open.
 
     Paths are relative to the root, without ``.`` and ``..``; the empty path is the root.
+
+    Parameters
+    ----------
+    root : int
+        File descriptor.
+    location : Path
+        Where the root is; nothing is made in it once it is elsewhere.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, location: Path) -> None:
         self.root = Directory(root, None)
+        self._location = location
         self._open: OrderedDict[str, Directory] = OrderedDict()
         self._lock = Lock()
 
@@ -120,11 +129,29 @@ class Directories:
         FileNotFoundError
             It is missing, or was removed meanwhile.
         OSError
-            Something on the way is no directory, or a symbolic link.
+            Something on the way is no directory, or a symbolic link; or something is to be made,
+            and the root is not where it was.
         """
-        if not path:
-            return self.root
-        return self._known(path) or self._walk(path, create=create)
+        directory = self._known(path) if path else None
+        if directory is not None:
+            return directory
+        if create:
+            self._require_root()
+        return self._walk(path, create=create) if path else self.root
+
+    def _require_root(self) -> None:
+        """Look whether the root is where it was: else nobody finds an object after a restart."""
+        try:
+            status = os.stat(self._location)
+        except FileNotFoundError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self.root.identity:
+            raise OSError(
+                ESTALE,
+                "the store's root was moved, deleted or replaced while the node was running: "
+                "nothing is stored until it is back, or the node was started again",
+                str(self._location),
+            )
 
     def within(self, path: str, action: Callable[[Directory], T]) -> T:
         """Do something in a directory that is made if need be, and again if it was pruned."""
@@ -190,8 +217,9 @@ class Directories:
             if directory is None:
                 return None
             self._open.move_to_end(path)
+        # The whole path says as well whether the root is where it was.
         try:
-            status = os.stat(path, dir_fd=self.root.fd, follow_symlinks=False)
+            status = os.stat(f"{self._location}/{path}", follow_symlinks=False)
         except OSError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != directory.identity:

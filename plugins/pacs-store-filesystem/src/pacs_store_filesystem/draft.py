@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from errno import ESTALE
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -90,20 +89,6 @@ class Draft:
         if self.closed:
             raise ValueError("this object was committed or aborted, or could not be written")
 
-    def _require_root(self) -> None:
-        """Look whether the root is where it was: else nobody finds the object after a restart."""
-        try:
-            status = os.stat(self.root)
-        except FileNotFoundError:
-            status = None
-        if status is None or (status.st_dev, status.st_ino) != self.directories.root.identity:
-            raise OSError(
-                ESTALE,
-                "the store's root was moved, deleted or replaced while the node was running: "
-                "nothing is stored until it is back, or the node was started again",
-                str(self.root),
-            )
-
     def _write(self, key: str) -> StagedFile:
         if self._file is None:
             stage = partial(self.directories.near, _parent(key), self.stage)
@@ -117,7 +102,6 @@ class Draft:
         if beginning and not self._size and self.pending and len(self.pending[0]) == len(beginning):
             # Nothing is in the file yet: this saves a write.
             self.pending[0], beginning = beginning, b""
-        self._require_root()
         file = self._write(key)
         if len(beginning) > self._size:
             raise ValueError(f"a beginning of {len(beginning)} bytes in {self._size} bytes")

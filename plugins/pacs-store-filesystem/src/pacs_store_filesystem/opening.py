@@ -52,7 +52,7 @@ def open_root(root: Path, *, nameless: bool) -> Opened:
 
 def _open_root(root: Path, *, nameless: bool) -> Opened:
     _make(root)
-    directories = Directories(os.open(root, _FLAGS))
+    directories = Directories(os.open(root, _FLAGS), root)
     incoming = directories.open(INCOMING, create=True)
     _check_device(root, directories.root, incoming)
     remove_leftovers(incoming)
