@@ -25,6 +25,7 @@ from pacs_core.app.lifespan import (
     open_lifespan,
     running,
 )
+from pacs_core.app.stores import start_store
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
@@ -33,6 +34,7 @@ from pacs_core.archive import (
     NodeAuditTrail,
     SpaceWatch,
     find_gap,
+    recalling,
     release_reserve,
 )
 from pacs_core.association import AccessControl, NodeConnector, cancelled_task_group
@@ -47,11 +49,9 @@ from pacs_core.contracts import (
     Component,
     EventHandlerDescriptor,
     Index,
-    IndexDescriptor,
     Node,
     NodeSettings,
     ObjectStore,
-    ObjectStoreDescriptor,
     OperationObservers,
     WorkerInfo,
 )
@@ -184,7 +184,7 @@ async def open_archive(
         open_lifespan(timeout, everything) as foundation,
     ):
         release_reserve(assembly.config.node.data_directory, if_full=True)
-        store = await _start_chosen(assembly, foundation, ObjectStoreDescriptor)
+        store = await _start_store(assembly, foundation)
         index, started = await _start_index(assembly, foundation, repair=repair)
         audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
         events = EventDispatcher(timeout=timeout)
@@ -260,6 +260,7 @@ def _archive(
         space=space,
         access=access,
         prepare_metadata=settings.prepare_metadata,
+        recall_timeout=settings.recall_timeout,
     )
 
 
@@ -274,9 +275,12 @@ async def _running_archive(
         yield
 
 
-def _space(assembly: Assembly, audit: AuditTrail, *components: Component | None) -> SpaceWatch:
-    kept = [component.directory for component in components if component is not None]
-    directories = [directory for directory in kept if directory is not None]
+def _space(
+    assembly: Assembly, audit: AuditTrail, store: ObjectStore | None, index: Index | None
+) -> SpaceWatch:
+    directories = list(store.directories) if store is not None else []
+    if index is not None and index.directory is not None:
+        directories.append(index.directory)
     if directories:
         directories.insert(0, assembly.config.node.data_directory)
     return SpaceWatch(directories, assembly.config.archive.space, audit)
@@ -289,16 +293,15 @@ async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeS
         raise StartError(f"what was not flushed cannot be settled: {error}") from error
 
 
-async def _start_chosen(assembly: Assembly, lifespan: Lifespan, kind: type[Any]) -> Any:
-    chosen = assembly.choose(kind)
-    if chosen is None:
+async def _start_store(assembly: Assembly, lifespan: Lifespan) -> ObjectStore | None:
+    plan = assembly.choose_store()
+    if plan is None:
         return None
-    record, descriptor = chosen
-    return await lifespan.start(
-        f"{descriptor.name} ({record.source})",
-        lambda: _with_room(descriptor.create(assembly.setup_for(record))),
-        record.name,
-    )
+    if plan.setup.store_name:
+        list(plan.directories())
+        for name in assembly.stores.unused(plan):
+            logger.warning("[stores.%s] is not used: the archive's store is %s", name, plan.name)
+    return recalling(await start_store(plan, lifespan), assembly.config.archive.recall_timeout)
 
 
 def _with_room(component: Component) -> Component:
@@ -313,14 +316,20 @@ async def _start_index(
     assembly: Assembly, lifespan: Lifespan, *, repair: bool
 ) -> tuple[Index | None, bool]:
     """Return the index, and whether it runs."""
+    chosen = assembly.choose_index()
+    if chosen is None:
+        return None, True
+    record, descriptor = chosen
+    setup = assembly.setup_for(record)
+    name = f"{descriptor.name} ({record.source})"
     try:
-        return await _start_chosen(assembly, lifespan, IndexDescriptor), True
+        start = lifespan.start(name, lambda: _with_room(descriptor.create(setup)), record.name)
+        return cast(Index, await start), True
     except StartError as error:
-        chosen = assembly.choose(IndexDescriptor)
-        if not repair or chosen is None:
+        if not repair:
             raise
         logger.error("%s", error)  # noqa: TRY400 the message says all
-        return chosen[1].create(assembly.setup_for(chosen[0])), False
+        return descriptor.create(setup), False
 
 
 async def _warn_of_gap(store: ObjectStore, index: Index) -> None:

@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from pacs_core.app.stores import StorePlan, StorePlanner
 from pacs_core.config import (
     Config,
     ConfigError,
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _PREFERRED = {ObjectStoreDescriptor: "filesystem", IndexDescriptor: "sqlite"}
 _LABELS = {ObjectStoreDescriptor: "store", IndexDescriptor: "index"}
+_NEEDED = "there are tables [stores.NAME], and none is chosen: name one of {}"
 
 
 @frozen
@@ -76,33 +77,55 @@ class Assembly:
     registry: Registry = field(factory=Registry)
     source: ConfigSource | None = None
 
-    def choose(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
-        """Return the plugin and descriptor of the store or index to use.
-
-        Parameters
-        ----------
-        kind : type
-            ``ObjectStoreDescriptor`` or ``IndexDescriptor``.
+    def choose_index(self) -> tuple[PluginRecord, IndexDescriptor] | None:
+        """Return the plugin and descriptor of the index to use; None if there is none.
 
         Raises
         ------
         ConfigError
             The one that the configuration names is not there, or several are and it names none.
         """
-        label = _LABELS[kind]
-        name = getattr(self.config.archive, label)
-        entries = self.registry.entries(kind)
-        available = ", ".join(descriptor.name for _, descriptor in entries) or "none"
-        if name is not None:
-            chosen = self.registry.named(kind, name)
+        name = self.config.archive.index
+        if name is None:
+            return self._only(IndexDescriptor)
+        chosen = self.registry.named(IndexDescriptor, name)
+        if chosen is None:
+            there = ", ".join(d.name for _, d in self.registry.entries(IndexDescriptor)) or "none"
+            raise ConfigError([f"archive.index: no plugin provides {name!r}; there is {there}"])
+        return chosen
+
+    def choose_store(self) -> StorePlan | None:
+        """Return the object store to use, with those that it is made of; None if there is none.
+
+        Raises
+        ------
+        ConfigError
+            The one that the configuration names is not there, or several are and it names none;
+            or something is wrong with one that it is made of.
+        """
+        name = self.config.archive.store
+        if name is None and self.config.stores:
+            raise ConfigError([f"archive.store: {_NEEDED.format(', '.join(self.config.stores))}"])
+        if name is None:
+            chosen = self._only(ObjectStoreDescriptor)
             if chosen is None:
-                raise ConfigError(
-                    [f"archive.{label}: no plugin provides {name!r}; there is {available}"]
-                )
-            return chosen
+                return None
+            name = chosen[1].name
+        return self.stores.plan(name)
+
+    @property
+    def stores(self) -> StorePlanner:
+        """What plans the object stores."""
+        types = {d.name: (record, d) for record, d in self.registry.entries(ObjectStoreDescriptor)}
+        return StorePlanner(self.config.stores, types, self.setup_for)
+
+    def _only(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
+        """Return what is used if the configuration does not say."""
+        entries = self.registry.entries(kind)
         preferred = self.registry.named(kind, _PREFERRED[kind])
         if preferred is None and len(entries) > 1:
-            raise ConfigError([f"archive.{label}: choose one of {available}"])
+            available = ", ".join(descriptor.name for _, descriptor in entries)
+            raise ConfigError([f"archive.{_LABELS[kind]}: choose one of {available}"])
         return preferred or (entries[0] if entries else None)
 
     def setup_for(self, plugin: PluginRecord | str) -> Setup:
@@ -159,15 +182,16 @@ class Assembly:
     def problems(self) -> list[str]:
         """Return what the configuration asks for and no plugin provides, and what plugins find."""
         archive = self.config.archive
-        named = {kind for kind, label in _LABELS.items() if getattr(archive, label) is not None}
-        checks: list[Callable[[], object]] = [partial(self.choose, kind) for kind in named]
-        found: list[str] = []
-        for check in (*checks, self.check_audit, self.codecs):
+        checks: list[Callable[[], object]] = [self.check_audit, self.codecs]
+        checks += [self.choose_index] if archive.index is not None else []
+        checks += [self.choose_store] if archive.store is not None or self.config.stores else []
+        found = self.stores.problems()
+        for check in checks:
             try:
                 check()
             except ConfigError as error:
                 found += error.problems
-        return sorted([*found, *self.plugin_problems()])
+        return sorted({*found, *self.plugin_problems()})
 
 
 def _sentences(result: object) -> list[str]:

@@ -18,11 +18,7 @@ from pacs_core.config import (
     effective_tables,
     inspect_config,
 )
-from pacs_core.contracts import (
-    IndexDescriptor,
-    ObjectStoreDescriptor,
-    ServiceProviderDescriptor,
-)
+from pacs_core.contracts import ServiceProviderDescriptor
 from pacs_core.plugins import (
     KINDS,
     CodeFrame,
@@ -114,7 +110,7 @@ def _configuration(text: str) -> Problem:
 
 def _of_the_node(assembly: Assembly) -> list[Problem]:
     problems = []
-    for check in (_choose_store, _choose_index, Assembly.check_audit):
+    for check in (_plan_stores, Assembly.choose_index, Assembly.check_audit):
         try:
             check(assembly)
         except ConfigError as error:
@@ -127,12 +123,14 @@ def _of_the_node(assembly: Assembly) -> list[Problem]:
     return problems + [Problem(each.what, each.remedy) for each in missing]
 
 
-def _choose_store(assembly: Assembly) -> None:
-    assembly.choose(ObjectStoreDescriptor)
-
-
-def _choose_index(assembly: Assembly) -> None:
-    assembly.choose(IndexDescriptor)
+def _plan_stores(assembly: Assembly) -> None:
+    problems = assembly.stores.problems()
+    try:
+        assembly.choose_store()
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
 
 
 def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) -> PluginReport:

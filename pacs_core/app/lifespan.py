@@ -30,11 +30,14 @@ class RunningComponent:
     component : Component
     plugin : str
         Name of the plugin that it is a part of.
+    store : str
+        Of an object store, the name of its table, if it has one.
     """
 
     name: str
     component: Component
     plugin: str = ""
+    store: str = ""
 
 
 @asynccontextmanager
@@ -79,7 +82,7 @@ class Lifespan:
         self._everything = [] if everything is None else everything
 
     async def start(
-        self, name: str, create: Callable[[], ComponentT], plugin: str = ""
+        self, name: str, create: Callable[[], ComponentT], plugin: str = "", store: str = ""
     ) -> ComponentT:
         """Create a component of a plugin, and start it.
 
@@ -89,7 +92,7 @@ class Lifespan:
             It raised, or took too long. It was stopped again.
         """
         component = _created(name, create)
-        running = RunningComponent(name, component, plugin)
+        running = RunningComponent(name, component, plugin, store)
         self._running.append(running)
         try:
             with anyio.move_on_after(self._timeout) as scope:

@@ -6,7 +6,7 @@ from functools import partial
 from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
 from pacs_core.archive import NodeArchive
-from pacs_core.contracts import IndexDescriptor, Node, Service, ServiceDescriptor
+from pacs_core.contracts import Node, Service, ServiceDescriptor
 from pacs_core.plugins import PluginRecord
 
 
@@ -14,7 +14,7 @@ def metadata_services(
     assembly: Assembly, opened: OpenArchive
 ) -> Iterator[tuple[PluginRecord, ServiceDescriptor]]:
     """Iterate over the service that prepares metadata, with the index's plugin, if it keeps any."""
-    chosen = assembly.choose(IndexDescriptor)
+    chosen = assembly.choose_index()
     archive = opened.archive
     if chosen is None or not isinstance(archive, NodeArchive) or archive.preparation is None:
         return

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.contracts import ObjectStoreDescriptor
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +43,8 @@ def _directories(assembly: Assembly) -> Iterator[Path]:
     if data.is_dir():
         yield data
         yield from (path for path in data.iterdir() if path.is_dir() and not path.is_symlink())
-    if chosen := assembly.choose(ObjectStoreDescriptor):
-        root = chosen[1].create(assembly.setup_for(chosen[0])).directory
-        if root is not None and root.is_dir():
-            yield root
+    if plan := assembly.choose_store():
+        yield from (root for _, root in plan.directories() if root.is_dir())
 
 
 def raise_file_limit(assembly: Assembly) -> None:

@@ -46,6 +46,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     ServiceDescriptor,
+    Setup,
 )
 from pacs_core.plugins import KINDS, PluginError, Registry, summarize_error
 
@@ -208,7 +209,7 @@ class Reloader:
         self._before, self._told = before, []
         self._use(after)
         for each in tuple(self.opened.components):
-            if not _takes_settings(each) or _same_setup(each.plugin, before, after):
+            if not _takes_settings(each) or _setup(each, before) == _setup(each, after):
                 continue
             self._told.append(each)
             if problem := await self._tell(each, after):
@@ -243,7 +244,7 @@ class Reloader:
         seconds = assembly.config.network.timeouts.plugin
         try:
             with anyio.move_on_after(seconds) as scope:
-                await running.component.reconfigure(assembly.setup_for(running.plugin))
+                await running.component.reconfigure(_setup(running, assembly))
         except ValueError as error:
             return str(error)
         except (Exception, SystemExit) as error:
@@ -291,5 +292,8 @@ def _takes_settings(running: RunningComponent) -> bool:
     return type(running.component).reconfigure is not Component.reconfigure
 
 
-def _same_setup(plugin: str, before: Assembly, after: Assembly) -> bool:
-    return before.setup_for(plugin) == after.setup_for(plugin)
+def _setup(running: RunningComponent, assembly: Assembly) -> Setup:
+    """Return the setup of a component; that of a store with a table has the config of the table."""
+    if running.store:
+        return assembly.stores.plan(running.store).setup
+    return assembly.setup_for(running.plugin)

@@ -13,6 +13,7 @@ from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.archive.rebuild import RebuildReport, rebuild_index
+from pacs_core.archive.recall import RECALL_TIMEOUT, recalling
 from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
 from pacs_core.archive.space import SpaceSettings, SpaceWatch, release_reserve
 from pacs_core.archive.study_watch import STUDY_QUIET_TIME, STUDY_WATCH, StudyWatch
@@ -21,6 +22,7 @@ from pacs_core.contracts import Durability
 __all__ = [
     "FLUSH_BYTES",
     "FLUSH_INTERVAL",
+    "RECALL_TIMEOUT",
     "STUDY_QUIET_TIME",
     "STUDY_WATCH",
     "Aside",
@@ -46,6 +48,7 @@ __all__ = [
     "find_gap",
     "object_damage",
     "rebuild_index",
+    "recalling",
     "release_reserve",
     "verify_index",
 ]

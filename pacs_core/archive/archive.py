@@ -1,8 +1,9 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
+from typing import Any, Final, cast
 
 from anyio.abc import TaskGroup
 from attrs import evolve
@@ -21,6 +22,7 @@ from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
+from pacs_core.archive.recall import RECALL_TIMEOUT, RecallingStore, recalling
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
@@ -40,6 +42,7 @@ from pacs_core.contracts import (
     AccessTarget,
     Archive,
     AuditTrail,
+    Availability,
     Correction,
     CorrectionReport,
     DeletionReport,
@@ -59,12 +62,16 @@ from pacs_core.contracts import (
     Origin,
     OutOfResourcesError,
     Query,
+    RecallProgress,
+    RecallReport,
     StorageFullError,
     StoredInstance,
 )
 from pacs_core.contracts.object_store import with_beginning
 from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
+
+_KEYS_AT_ONCE: Final = 1000
 
 
 @contextmanager
@@ -109,6 +116,8 @@ class NodeArchive(Archive):
         Asked on behalf of whom the archive is used.
     prepare_metadata : bool
         Whether the index is to keep metadata, if it can.
+    recall_timeout : float
+        Seconds without one more object coming online after which others are given up.
     """
 
     def __init__(
@@ -129,8 +138,9 @@ class NodeArchive(Archive):
         space: SpaceWatch | None = None,
         access: AccessControl | None = None,
         prepare_metadata: bool = True,
+        recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
-        self._store = store
+        self._store = store = recalling(store, recall_timeout)
         self._index = index
         self._audit = audit
         self._behind = WriteBehind(
@@ -278,6 +288,47 @@ class NodeArchive(Archive):
         """Return why the index may lack instances, and what to do; empty if it should not."""
         reason = await self._index.gap()
         return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
+
+    async def availability(self, query: Query) -> Availability:
+        """Return how soon all instances that match can be read, see :meth:`Archive.availability`.
+
+        PS3.4 C.4.1.1.3.2: the availability of the least rapidly available one.
+        """
+        if self._store.always_online:
+            return Availability.ONLINE
+        least: Availability | None = None
+        async with aclosing(self._some_keys(query)) as batches:
+            async for keys in batches:
+                found = set(await self._store.availability(keys)) | ({least} if least else set())
+                least = max(found, key=lambda availability: availability.rank)
+                if least is Availability.UNAVAILABLE:
+                    break
+        return least or Availability.UNAVAILABLE
+
+    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
+        """Bring the instances that match online, see :meth:`Archive.recall`."""
+        progress, store = RecallProgress(), self._store
+        if not isinstance(store, RecallingStore):
+            return progress
+        async with aclosing(self._some_keys(query)) as batches:
+            async for keys in batches:
+                found = zip(keys, await store.availability(keys), strict=True)
+                away = [key for key, where in found if where is Availability.NEARLINE]
+                if away:
+                    await store.bring(away, progress, report)
+        return progress
+
+    async def _some_keys(self, query: Query) -> AsyncGenerator[list[str], None]:
+        """Iterate over the keys of the instances that match, many at a time."""
+        keys: list[str] = []
+        async with aclosing(cast(Any, self._index.instances(query))) as instances:
+            async for instance in instances:
+                keys.append(instance.key)
+                if len(keys) == _KEYS_AT_ONCE:
+                    yield keys
+                    keys = []
+        if keys:
+            yield keys
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, or None."""

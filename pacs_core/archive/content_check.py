@@ -18,11 +18,11 @@ from attrs import asdict, define, field
 
 from pacs_core.archive.damage import damage, report_damage
 from pacs_core.archive.object_scan import Difference, DifferenceKind
+from pacs_core.archive.recall import has_object, is_online
 from pacs_core.contracts import (
     AuditTrail,
     Index,
     Level,
-    ObjectNotFoundError,
     ObjectStore,
     Origin,
     Query,
@@ -65,7 +65,8 @@ class Progress:
     Attributes
     ----------
     checked, unchecked : int
-        Instances that were read, and those of which no digest is known.
+        Instances that were read, and those that were not: no digest is known, or they are not
+        online.
     size : int
         Bytes of the objects that were read.
     damaged : list of str
@@ -186,7 +187,7 @@ class ContentCheck:
             yield instance
 
     async def _check(self, instance: StoredInstance, pace: Pace) -> Difference | None:
-        if not instance.digest:
+        if not instance.digest or not await is_online(self.store, instance.key):
             self.progress.unchecked += 1
             return None
         uid = instance.identity.sop_instance_uid
@@ -206,8 +207,4 @@ class ContentCheck:
         """Tell whether an instance is still served from this object, and that is still there."""
         if await self.index.locate(instance.identity.path) != instance:
             return False
-        try:
-            async with await self.store.open(instance.key):
-                return True
-        except ObjectNotFoundError:
-            return False
+        return await has_object(self.store, instance.key)

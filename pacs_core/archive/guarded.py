@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     AccessAction,
     AccessTarget,
     Archive,
+    Availability,
     Correction,
     CorrectionReport,
     DeletionReport,
@@ -32,6 +33,8 @@ from pacs_core.contracts import (
     ObjectReader,
     Origin,
     Query,
+    RecallProgress,
+    RecallReport,
     Restriction,
     SingleValue,
     StoredInstance,
@@ -169,6 +172,16 @@ class GuardedArchive(Archive):
     async def gap(self) -> str:
         """Return why searches may miss instances that are stored."""
         return await self._archive.gap()
+
+    async def availability(self, query: Query) -> Availability:
+        """Return how soon all instances that match, and may be seen, can be read."""
+        restricted = await self._restricted(query, AccessAction.QUERY)
+        return await self._archive.availability(restricted)
+
+    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
+        """Bring the instances that match, and may be read, online."""
+        restricted = await self._restricted(query, self._reading)
+        return await self._archive.recall(restricted, report)
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, if it may be read."""

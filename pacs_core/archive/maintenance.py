@@ -20,6 +20,7 @@ from pacs_core.archive.object_scan import (
     try_record,
 )
 from pacs_core.archive.objects import same_dataset
+from pacs_core.archive.recall import has_object, is_online
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     Correction,
@@ -46,7 +47,9 @@ class _Verification:
     corrections: Corrections
 
     async def of_object(self, stored: StoredObject) -> list[Difference]:
-        """Compare an object with what the index says."""
+        """Compare an object with what the index says; one that is not online is passed over."""
+        if not await is_online(self.store, stored.key):
+            return []
         record = await try_record(
             self.store, stored, self.index.wanted_tags, self.character_set_of, self.corrections
         )
@@ -98,12 +101,10 @@ class _Verification:
 
     async def of_row(self, instance: StoredInstance) -> Difference | None:
         """Look whether an indexed instance has its object."""
-        try:
-            async with await self.store.open(instance.key):
-                return None
-        except ObjectNotFoundError:
-            uid = instance.identity.sop_instance_uid
-            return Difference(DifferenceKind.MISSING, instance.key, uid)
+        if await has_object(self.store, instance.key):
+            return None
+        uid = instance.identity.sop_instance_uid
+        return Difference(DifferenceKind.MISSING, instance.key, uid)
 
     async def of_correction(self, entry: Correction) -> Difference | None:
         """Look whether an entry of the log has its object."""
@@ -180,7 +181,8 @@ async def verify_index(
     Attributes are compared where they belong to the instance itself: those of series, study and
     patient may lawfully come from another instance. On a node that is at work, instances that
     come or go meanwhile may show up as differences. What the index itself says of its state comes
-    first; where it is damaged, the rest is not looked at.
+    first; where it is damaged, the rest is not looked at. Of objects that are not online it is only
+    asked whether they are there.
     """
     if reason := await index.gap():
         yield Difference(DifferenceKind.GAP, "index", detail=reason)

@@ -11,9 +11,7 @@ from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
     Index,
-    IndexDescriptor,
     ObjectStore,
-    ObjectStoreDescriptor,
     Origin,
     Outcome,
     Principal,
@@ -53,9 +51,8 @@ def require_data_directory(assembly: Assembly) -> None:
     CommandError
         The data directory does not exist.
     """
-    kinds = (ObjectStoreDescriptor, IndexDescriptor)
     path = assembly.config.settings.data_directory
-    if not path.is_dir() and all(assembly.choose(kind) for kind in kinds):
+    if not path.is_dir() and assembly.choose_store() and assembly.choose_index():
         raise CommandError(
             f"there is no data directory {path}: name that of the node with --data, or with "
             "data_directory in [node]"

@@ -22,7 +22,7 @@ from pacs_core.config.model import (
     check_ae_title,
 )
 from pacs_core.config.show import effective_tables, to_toml
-from pacs_core.config.structure import ConfigError, structure
+from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
     "DEFAULT_FILE",
@@ -37,6 +37,7 @@ __all__ = [
     "PeerConfig",
     "PluginConfigs",
     "check_ae_title",
+    "check_schema",
     "effective_tables",
     "find_config",
     "inspect_config",

@@ -11,6 +11,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 from pacs_core.archive import (
     FLUSH_BYTES,
     FLUSH_INTERVAL,
+    RECALL_TIMEOUT,
     STUDY_QUIET_TIME,
     DuplicatePolicy,
     Durability,
@@ -80,8 +81,9 @@ class ArchiveConfig:
     Attributes
     ----------
     store, index : str or None
-        Name of an object store and of an index that a plugin provides. None takes
-        ``filesystem`` and ``sqlite`` if they are installed, else the only one there is.
+        Name of an object store and of an index that a plugin provides; or, of a store, the NAME
+        of a table ``[stores.NAME]``. None takes ``filesystem`` and ``sqlite`` if they are
+        installed, else the only one there is.
     duplicates : DuplicatePolicy
         What happens to other content under a SOP Instance UID that is taken.
     durability : Durability
@@ -102,6 +104,9 @@ class ArchiveConfig:
         What `pacs serve` does when the index is missing, empty or half built while the store has
         objects: ``"refuse"`` to start, or ``"serve"`` what it has. Then every answer to a query
         or retrieval says that it may be incomplete, by its status.
+    recall_timeout : float
+        Seconds without one more object coming online, of those that were recalled from slow media
+        for somebody who waits, after which the rest is given up.
     study_quiet_time : float
         Seconds without a change after which a study counts as complete, for plugins that consume
         changes of studies.
@@ -120,6 +125,7 @@ class ArchiveConfig:
     original_attributes: bool = True
     space: SpaceSettings = field(factory=SpaceSettings)
     incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
+    recall_timeout: float = field(default=RECALL_TIMEOUT, validator=[gt(0), lt(math.inf)])
     study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
     prepare_metadata: bool = True
 
@@ -219,7 +225,10 @@ class LogConfig:
 
 @frozen
 class Config:
-    """A whole configuration; ``[plugin.NAME]`` tables are structured by their plugins."""
+    """A whole configuration.
+
+    ``[plugin.NAME]`` and ``[stores.NAME]`` are structured by the classes of plugins.
+    """
 
     node: NodeConfig = field(factory=NodeConfig)
     network: NetworkSettings = field(factory=NetworkSettings)
@@ -229,6 +238,7 @@ class Config:
     audit: AuditConfig = field(factory=AuditConfig)
     transcoding: TranscodingSettings = field(factory=TranscodingSettings)
     log: LogConfig = field(factory=LogConfig)
+    stores: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     plugin: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
     @peers.validator

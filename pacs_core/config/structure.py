@@ -21,7 +21,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
-from pacs_core.contracts import Secret
+from pacs_core.contracts import Secret, StoreName
 
 T = TypeVar("T")
 
@@ -218,6 +218,7 @@ def _make_converter() -> Converter:
     for kind in _NAMES:
         converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook(Path, _path)
+    converter.register_structure_hook(StoreName, lambda value, _: StoreName(_exactly(value, str)))
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _choice
     )

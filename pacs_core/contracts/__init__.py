@@ -57,6 +57,12 @@ from pacs_core.contracts.audit import (
     ParticipantRole,
     PluginAuditKind,
 )
+from pacs_core.contracts.availability import (
+    Availability,
+    NotOnlineError,
+    RecallProgress,
+    RecallReport,
+)
 from pacs_core.contracts.capability import Capabilities, Interface, interface_name
 from pacs_core.contracts.changes import (
     INSTANCE_CHANGES,
@@ -185,6 +191,7 @@ from pacs_core.contracts.node import (
     NodeSettings,
     PluginInfo,
     Setup,
+    StoreName,
     Timeouts,
     WorkerInfo,
 )
@@ -277,6 +284,7 @@ from pacs_core.contracts.transcoding import (
     TranscodingError,
     VerificationError,
 )
+from pacs_core.contracts.wrapping import WrappingStore, WrappingWriter
 
 __all__ = [
     "CHUNK_SIZE",
@@ -325,6 +333,7 @@ __all__ = [
     "Authenticated",
     "Authenticator",
     "Authorizer",
+    "Availability",
     "Capabilities",
     "CapabilityDescriptor",
     "Change",
@@ -410,6 +419,7 @@ __all__ = [
     "Node",
     "NodeSettings",
     "Not",
+    "NotOnlineError",
     "ObjectExistsError",
     "ObjectNotFoundError",
     "ObjectReader",
@@ -439,6 +449,8 @@ __all__ = [
     "Proposal",
     "Query",
     "Range",
+    "RecallProgress",
+    "RecallReport",
     "Refused",
     "Renderer",
     "RenderingError",
@@ -464,6 +476,7 @@ __all__ = [
     "SourceRegion",
     "Started",
     "StorageFullError",
+    "StoreName",
     "StoredInstance",
     "StoredObject",
     "Timeouts",
@@ -477,6 +490,8 @@ __all__ = [
     "Viewport",
     "Wildcard",
     "WorkerInfo",
+    "WrappingStore",
+    "WrappingWriter",
     "admits",
     "archive_offset",
     "bulk_data_path",

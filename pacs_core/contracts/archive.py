@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
+from pacs_core.contracts.availability import Availability, RecallProgress, RecallReport
 from pacs_core.contracts.corrections import (
     Correction,
     CorrectionReport,
@@ -185,6 +186,31 @@ class Archive(ABC):
         """
         return ""
 
+    async def availability(self, query: Query) -> Availability:
+        """Return how soon all instances at or below what matches can be read.
+
+        That is the availability of the least available one (PS3.4 C.4.1.1.3.2); ``UNAVAILABLE``
+        if there is none. An archive whose store has all of it online does not look. This default
+        is one.
+        """
+        return Availability.ONLINE
+
+    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
+        """Bring the instances at or below what matches online, before many of them are opened.
+
+        Ends when all are online, or no more come; opening an instance says whether it did. Need
+        not be called: :meth:`open` and the other methods that read recall a single instance. This
+        default has all of it online.
+
+        Parameters
+        ----------
+        query : Query
+        report : callable, optional
+            Awaited about once a second while something is waited for, such as to tell a peer; to
+            give up, cancel the call.
+        """
+        return RecallProgress()
+
     @abstractmethod
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, or None.
@@ -197,12 +223,15 @@ class Archive(ABC):
         """Open the Part 10 object of an instance.
 
         What the reader hands out of the dataset has been checked, if that is configured; its
-        methods raise :class:`DamagedObjectError` as well.
+        methods raise :class:`DamagedObjectError` as well. An object on slow media is recalled, and
+        waited for.
 
         Raises
         ------
         InstanceNotFoundError
             The object is gone.
+        NotOnlineError
+            It is not online, and did not come within ``[archive] recall_timeout``.
         DamagedObjectError
             The object is not what was stored.
         """

@@ -116,10 +116,24 @@ class CapabilityDescriptor:
 
 @frozen
 class ObjectStoreDescriptor:
-    """An object store; chosen by ``[archive] store = "NAME"``."""
+    """A type of object stores; chosen by ``[archive] store``, or ``type`` of ``[stores.NAME]``.
+
+    Attributes
+    ----------
+    name : str
+    create : callable
+        Called for each store of this type. Other stores that it is made of are those of
+        :meth:`Setup.store`; they have been started.
+    config : type or None
+        The attrs class of a table ``[stores.NAME]`` of this type, without ``type``;
+        :meth:`Setup.config` gives it to `create`. It may be that of ``[plugin.NAME]``, which holds
+        for a store without a table. Fields of the type :class:`StoreName` name other stores. None
+        if these tables have no further keys.
+    """
 
     name: str
     create: Callable[[Setup], ObjectStore]
+    config: type | None = None
 
 
 @frozen

@@ -20,6 +20,7 @@ from pacs_core.contracts.archive import (
     OutOfResourcesError,
 )
 from pacs_core.contracts.audit import AuditFailedError
+from pacs_core.contracts.availability import NotOnlineError
 from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
 from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.object_store import (
@@ -94,6 +95,12 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         ),
         InstanceNotFoundError: _failure(_FAILURE, 404, normalized=Status.NO_SUCH_SOP_INSTANCE),
         ObjectNotFoundError: _failure(_FAILURE, 404, normalized=Status.NO_SUCH_SOP_INSTANCE),
+        NotOnlineError: _failure(
+            _FAILURE,
+            503,
+            store=Status.OUT_OF_RESOURCES,
+            retrieve=Status.OUT_OF_RESOURCES_SUBOPERATIONS,
+        ),
         FrameNotFoundError: _failure(_FAILURE, 404),
         UnreadableFramesError: _failure(_FAILURE, 406),
         InvalidKeyError: _failure(

@@ -24,6 +24,7 @@ from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
 from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.metering import Meter, NoMeter
+from pacs_core.contracts.object_store import ObjectStore
 from pacs_core.contracts.observing import OperationObservers
 from pacs_core.contracts.peer import Peer
 from pacs_core.contracts.reloading import RELOADABLE
@@ -127,6 +128,16 @@ class PluginInfo:
     directory: Path
 
 
+class StoreName(str):
+    """The name of another object store, as a field of the config of one that is made of others.
+
+    Either that of a table ``[stores.NAME]``, or the type of a store without one. Every store is
+    part of one other at most.
+    """
+
+    __slots__ = ()
+
+
 @frozen
 class Setup:
     """The node's settings and the plugin's own configuration, for registration hooks.
@@ -138,18 +149,35 @@ class Setup:
         The config of this plugin by its class, if it declared one; read it with :meth:`config`.
     plugin : PluginInfo
         The plugin that receives this setup.
+    store_name : str
+        The NAME of ``[stores.NAME]``, where an object store is created that has such a table.
+    stores : mapping of str to ObjectStore
+        Those that it is made of; get them with :meth:`store`.
     """
 
     settings: NodeSettings
     configs: Mapping[type, object] = field(factory=dict)
     plugin: PluginInfo = field()
+    store_name: str = ""
+    stores: Mapping[str, ObjectStore] = field(factory=dict)
 
     @plugin.default
     def _without_plugin(self) -> PluginInfo:
         return PluginInfo("", self.settings.data_directory)
 
+    @property
+    def directory(self) -> Path:
+        """Where what is created may keep files; it need not exist yet.
+
+        A store with a table of its own has one of its own, in ``stores``; all else has that of the
+        plugin.
+        """
+        if self.store_name:
+            return self.settings.data_directory / "stores" / self.store_name
+        return self.plugin.directory
+
     def config(self, schema: type[ConfigT]) -> ConfigT:
-        """Return the plugin's config: an instance of the class that its `pacs_config` gave.
+        """Return the config: an instance of the class that `pacs_config` or a descriptor gave.
 
         Raises
         ------
@@ -162,6 +190,25 @@ class Setup:
                 f"{schema.__qualname__}: return it from the hook pacs_config"
             )
         return cast(ConfigT, self.configs[schema])
+
+    def store(self, name: str) -> ObjectStore:
+        """Return a store that the one to be created is made of.
+
+        Parameters
+        ----------
+        name : str
+            A :class:`StoreName` of its config.
+
+        Raises
+        ------
+        LookupError
+            Its config does not name this store.
+        """
+        if name not in self.stores:
+            raise LookupError(
+                f"the config names no store {name!r}: give its field the type StoreName"
+            )
+        return self.stores[name]
 
 
 @frozen

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from attrs import frozen
+from attrs import field, frozen
 
+from pacs_core.contracts.availability import Availability, NotOnlineError
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import InstanceIdentity
 
@@ -41,10 +43,22 @@ class StorageFullError(OSError):
 
 @frozen
 class StoredObject:
-    """A committed object: its key, and its size in bytes."""
+    """A committed object.
+
+    Attributes
+    ----------
+    key : str
+    size : int
+        In bytes.
+    identity : str
+        What tells this object from another that had, or will have, its key, as far as the store
+        knows: an ETag, a version, the number of a file. Empty if it knows nothing. The kernel does
+        not look at it, and it makes no two objects different.
+    """
 
     key: str
     size: int
+    identity: str = field(default="", eq=False)
 
 
 class ObjectWriter(ABC):
@@ -65,6 +79,19 @@ class ObjectWriter(ABC):
         ------
         StorageFullError
             There is no room.
+        """
+
+    @abstractmethod
+    def key(self, variant: str = "") -> str:
+        """Return the key that :meth:`commit` gives to this variant; known from the start.
+
+        Whoever wraps a store learns here what the object will be called, such as to bind it to
+        its name, or to look whether the name is taken elsewhere.
+
+        Raises
+        ------
+        ValueError
+            No store makes such a variant.
         """
 
     @abstractmethod
@@ -162,6 +189,13 @@ class ObjectStore(Component, ABC):
 
     shared: bool = False
     """Whether many processes may use the same store at once."""
+    always_online: bool = True
+    """Whether every object can be read at once. Then nobody asks for :meth:`availability`."""
+
+    @property
+    def directories(self) -> Sequence[Path]:
+        """Local directories into which new objects go: the kernel watches the free space there."""
+        return () if self.directory is None else (self.directory,)
 
     @abstractmethod
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
@@ -175,6 +209,19 @@ class ObjectStore(Component, ABC):
             Whether the object must survive a power failure once :meth:`ObjectWriter.commit`
             has returned. Otherwise it survives the death of every process, and a power failure
             may take any part of it until it is flushed.
+        """
+
+    @abstractmethod
+    def writer_at(self, key: str, *, durable: bool = True) -> ObjectWriter:
+        """Begin a copy of an object of another store that makes the same keys.
+
+        So a store over others moves what it knows by its key alone. All is as with :meth:`writer`,
+        but the key is given, and there are no variants of it.
+
+        Raises
+        ------
+        ValueError
+            `key` is not one that this store could have made.
         """
 
     async def flush(self, keys: Sequence[str]) -> None:
@@ -201,6 +248,8 @@ class ObjectStore(Component, ABC):
         ------
         ObjectNotFoundError
             There is none, or `key` is not one that this store could have made.
+        NotOnlineError
+            There is one that must be recalled first; nothing is waited for.
         """
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
@@ -212,7 +261,7 @@ class ObjectStore(Component, ABC):
 
     @abstractmethod
     async def delete(self, key: str) -> None:
-        """Remove an object.
+        """Remove an object, wherever it is.
 
         Raises
         ------
@@ -223,3 +272,33 @@ class ObjectStore(Component, ABC):
     @abstractmethod
     def objects(self) -> AsyncIterator[StoredObject]:
         """Iterate over all committed objects, in no particular order, in bounded memory."""
+
+    # --- what is not online; a store that keeps all of it online need not know of this
+
+    async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:
+        """Tell of each of some objects how soon it can be read; ``UNAVAILABLE`` if there is none.
+
+        Asked for all instances of a study at once. This default opens each object.
+        """
+        return [await self._availability(key) for key in keys]
+
+    async def _availability(self, key: str) -> Availability:
+        try:
+            async with await self.open(key):
+                return Availability.ONLINE
+        except ObjectNotFoundError:
+            return Availability.UNAVAILABLE
+        except NotOnlineError as error:
+            return error.availability
+
+    async def recall(self, keys: Sequence[str]) -> AsyncIterator[str]:
+        """Bring objects online, in whatever order suits the medium; yields each that is.
+
+        What is online already is yielded, too; what is ``OFFLINE`` or ``UNAVAILABLE``, or cannot
+        be brought, is passed over. The caller knows for how long it waits, and closes the iterator
+        then; many may wait for one object at once. What was recalled should stay online for as
+        long as it takes to read it. This default yields what is online.
+        """
+        for key, availability in zip(keys, await self.availability(keys), strict=True):
+            if availability is Availability.ONLINE:
+                yield key

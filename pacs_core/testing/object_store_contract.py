@@ -23,6 +23,7 @@ from pacs_core.testing.object_store_harness import (
     odd_chunks,
     put,
 )
+from pacs_core.testing.object_store_names import ObjectStoreNames
 
 HOSTILE_KEYS = (
     "",
@@ -46,12 +47,13 @@ HOSTILE_KEYS = (
 """Keys that no store makes of validated UIDs."""
 
 
-class ObjectStoreContract(ObjectStoreFaults):
+class ObjectStoreContract(ObjectStoreFaults, ObjectStoreNames):
     """What every object store must do.
 
     Inherit in a test module, and implement :meth:`make_store`; and :meth:`without_room`, if you can
-    take the store's room away. The tests are async: they need
-    anyio's pytest plugin and the fixture ``anyio_backend``.
+    take the store's room away, :meth:`parts_of`, if it is made of others, and :meth:`send_away`, if
+    objects need not be online. The tests are async: they need anyio's pytest plugin and the fixture
+    ``anyio_backend``.
 
     Example
     -------

@@ -125,7 +125,9 @@ def test_verify_content_names_what_is_damaged(pacs, data: Path, files: list[Path
     sound = pacs("index", "verify", "--content", "--data", data)
     assert sound.code == 0
     assert sound.out.startswith("3 instances read (")
-    assert sound.out.endswith("0 damaged, 0 without a digest\n0 faults, 0 set aside\n")
+    assert sound.out.endswith(
+        "0 damaged, 0 without a digest or not online\n0 faults, 0 set aside\n"
+    )
     damage(objects(data)[1])
     # Structure alone does not show it.
     assert pacs("index", "verify", "--data", data).code == 0

@@ -1,9 +1,9 @@
 """``pacs config``."""
 
+from pacs_core.app import Assembly
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.config import ConfigError, effective_tables, to_toml
-from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 
 
 def show(*, options: LocalOptions = LOCAL) -> None:
@@ -20,11 +20,17 @@ def check(*, options: LocalOptions = LOCAL) -> None:
     """Name every problem of the configuration; the exit code is 2 if there is any."""
     assembly = assemble_local(options)
     problems: list[str] = []
-    for kind in (ObjectStoreDescriptor, IndexDescriptor):
+    for choose in (_check_stores, Assembly.choose_index):
         try:
-            assembly.choose(kind)
+            choose(assembly)
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
     print("the configuration is sound")
+
+
+def _check_stores(assembly: Assembly) -> None:
+    plan = assembly.choose_store()
+    if plan is not None:
+        list(plan.directories())

@@ -164,7 +164,7 @@ async def _verify_content(opened: OpenArchive, content: _Content) -> int:
     done = check.progress
     say(
         f"{count(done.checked, 'instance')} read ({done.size / 1e6:.1f} MB), "
-        f"{len(done.damaged)} damaged, {done.unchecked} without a digest"
+        f"{len(done.damaged)} damaged, {done.unchecked} without a digest or not online"
     )
     return len(done.damaged) + unreadable
 

@@ -28,7 +28,6 @@ from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
 from pacs_core.config import ConfigError, Overrides
-from pacs_core.contracts import IndexDescriptor, ObjectStoreDescriptor
 from pacs_core.dataset import load_dictionary
 from pacs_core.plugins import PluginError
 
@@ -134,18 +133,22 @@ def _serve_with_workers(assembly: Assembly) -> int:
 
 def _check_shared(assembly: Assembly) -> None:
     """Refuse to let many processes use a store or index that is one process's own."""
-    for kind in (ObjectStoreDescriptor, IndexDescriptor):
-        chosen = assembly.choose(kind)
-        if chosen and not chosen[1].create(assembly.setup_for(chosen[0])).shared:
-            raise CommandError(f"{chosen[1].name} cannot be shared by workers: use --workers 1")
+    index, store = assembly.choose_index(), assembly.choose_store()
+    own = []
+    if store is not None and not store.create().shared:
+        own.append(store.name)
+    if index is not None and not index[1].create(assembly.setup_for(index[0])).shared:
+        own.append(index[1].name)
+    if own:
+        raise CommandError(f"{own[0]} cannot be shared by workers: use --workers 1")
 
 
 def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
-    settings = assembly.config.node
+    settings, store, index = assembly.config.node, assembly.choose_store(), assembly.choose_index()
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
-        f"store {_name_chosen(assembly, ObjectStoreDescriptor)}",
-        f"index {_name_chosen(assembly, IndexDescriptor)}",
+        f"store {store.name if store else 'none'}",
+        f"index {index[1].name if index else 'none'}",
         f"data {settings.data_directory}",
     ]
     if settings.workers > 1:
@@ -159,11 +162,6 @@ def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _name_chosen(assembly: Assembly, kind: type) -> str:
-    chosen = assembly.choose(kind)
-    return chosen[1].name if chosen else "none"
 
 
 def _not_listening(assembly: Assembly, error: OSError) -> str:

@@ -83,7 +83,9 @@ class Find(QueryRetrieveProvider):
                     return Response(Status.CANCEL)
                 if count == most:
                     return Response(Status.OUT_OF_RESOURCES, comment=f"More than {most} matches")
-                await operation.send_pending(form.encode(match), status=status)
+                entity = form.entity(match)
+                availability = await archive.availability(entity) if entity else None
+                await operation.send_pending(form.encode(match, availability), status=status)
                 count += 1
                 details["matches"] = count
         return Response(Status.CANCEL if operation.cancelled else Status.SUCCESS)

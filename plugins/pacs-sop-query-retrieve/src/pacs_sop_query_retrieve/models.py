@@ -25,6 +25,14 @@ UNIQUE_KEYS: Final[Mapping[Level, int]] = {
 }
 """The key that names one entity of a level (PS3.4 C.6.1.1.2 to C.6.1.1.5)."""
 
+ENTITY_NAMES: Final[Mapping[Level, tuple[int, ...]]] = {
+    Level.PATIENT: (tag_of("PatientID"), tag_of("IssuerOfPatientID")),
+    Level.STUDY: (STUDY_INSTANCE_UID,),
+    Level.SERIES: (STUDY_INSTANCE_UID, tag_of("SeriesInstanceUID")),
+    Level.IMAGE: (STUDY_INSTANCE_UID, tag_of("SOPInstanceUID")),
+}
+"""What tells an entity from all others, the first of which it always has."""
+
 
 @frozen
 class Model:

@@ -6,6 +6,9 @@ from pacs_core.contracts import (
     DATE_AND_TIME,
     MOMENT_VRS,
     TIMEZONE_OFFSET,
+    Availability,
+    Query,
+    SingleValue,
     archive_offset,
     comparables,
     offset_text,
@@ -24,6 +27,7 @@ from pacs_core.dataset import (
 )
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import (
+    ENTITY_NAMES,
     INSTANCE_AVAILABILITY,
     QUERY_RETRIEVE_LEVEL,
     RETRIEVE_AE_TITLE,
@@ -70,24 +74,42 @@ class ResponseFormat:
             vr_of(tag) in MOMENT_VRS for tag in self.matched - _BIRTH
         )
         known = searchable & {TIMEZONE_OFFSET}
-        self.returning = self.matched | known if zoned else self.matched
+        self._naming = frozenset[int]()
+        if INSTANCE_AVAILABILITY in identifier.keys:
+            self._naming = searchable.intersection(ENTITY_NAMES[identifier.level])
+        self.returning = (self.matched | known if zoned else self.matched) | self._naming
+        self._level = identifier.level
         self._transfer_syntax = transfer_syntax_uid
         self._character_set = texts(identifier.keys, SPECIFIC_CHARACTER_SET) or character_set
         # What is the same in every response; unsupported keys are of zero length.
         self._fixed: dict[int, tuple[Value, ...]] = dict.fromkeys(requested, ())
         self._fixed[QUERY_RETRIEVE_LEVEL] = (identifier.level.value,)
         self._fixed[RETRIEVE_AE_TITLE] = (ae_title,)
-        if INSTANCE_AVAILABILITY in identifier.keys:
-            self._fixed[INSTANCE_AVAILABILITY] = ("ONLINE",)
         self._inner = {
             tag: nested[0]
             for tag in self.matched
             if (nested := items(identifier.keys, tag)) and nested[0]
         }
 
-    def encode(self, match: Attributes) -> bytes:
+    def entity(self, match: Attributes) -> Query | None:
+        """Return the query for a match alone, if it is to be asked how soon it can be retrieved.
+
+        A patient without an ID cannot be asked for: then the element is left out, as "unknown or
+        unspecified" (PS3.4 C.4.1.1.3.2).
+        """
+        names = {tag: match.get(tag) for tag in ENTITY_NAMES[self._level] if tag in self._naming}
+        if not names or not next(iter(names.values())):
+            return None
+        conditions = [SingleValue(tag, str(value[0])) for tag, value in names.items() if value]
+        return Query(self._level, tuple(conditions))
+
+    def encode(self, match: Attributes, availability: Availability | None = None) -> bytes:
         """Return the identifier of the response for a match."""
         attributes = {**self._fixed, **match}
+        for tag in self._naming - self.matched:
+            attributes.pop(tag, None)
+        if availability is not None:
+            attributes[INSTANCE_AVAILABILITY] = (availability.value,)
         if TIMEZONE_OFFSET in self.returning:
             attributes.pop(TIMEZONE_OFFSET, None)
             attributes |= self._zone(match)

@@ -1,9 +1,11 @@
 """Common ground of C-MOVE and C-GET: matches are counted, then sent one by one."""
 
+import logging
 from abc import abstractmethod
 from operator import attrgetter
 from typing import ClassVar, Final
 
+from anyio import CancelScope
 from attrs import define, field
 
 from pacs_core.api.streams import closing
@@ -15,6 +17,7 @@ from pacs_core.contracts import (
     Node,
     Operation,
     Query,
+    RecallProgress,
     Response,
     Sending,
 )
@@ -27,6 +30,8 @@ from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
+
+_log = logging.getLogger(__name__)
 
 
 class Studies:
@@ -104,6 +109,8 @@ class RetrieveProvider(QueryRetrieveProvider):
         progress = Progress(matches.count)
         reporter = Reporter(operation, progress, self._config.pending_interval)
         if matches.count and not operation.cancelled:
+            await self._recall(operation, matches, reporter, details)
+        if matches.count and not operation.cancelled:
             await self._send(operation, matches, reporter)
         details.update(
             completed=progress.completed,
@@ -134,6 +141,25 @@ class RetrieveProvider(QueryRetrieveProvider):
                 if operation.cancelled:
                     break
         return matches
+
+    async def _recall(
+        self, operation: Operation, matches: Matches, reporter: Reporter, details: Details
+    ) -> None:
+        """Wait for what is not online; pending responses keep the requestor from giving up.
+
+        What does not come fails by itself when its turn comes to be sent (PS3.3 C.4.23.1.1).
+        """
+        with CancelScope() as scope:
+
+            async def report(progress: RecallProgress) -> None:
+                if not details.get("recalled"):
+                    _log.info("a retrieval waits for instances that are recalled")
+                details["recalled"] = progress.online + progress.waiting + progress.failed
+                await reporter.report()
+                if operation.cancelled:
+                    scope.cancel()
+
+            await matches.archive.recall(matches.query, report)
 
     async def _send(self, operation: Operation, matches: Matches, reporter: Reporter) -> None:
         async with self._begin_sending(operation, matches) as sending:

@@ -16,12 +16,13 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
     """Return the store ``filesystem``."""
-    return [ObjectStoreDescriptor("filesystem", _create)]
+    return [ObjectStoreDescriptor("filesystem", _create, FilesystemConfig)]
 
 
 def _create(setup: Setup) -> ObjectStore:
     from pacs_store_filesystem.store import FilesystemStore
 
     config = setup.config(FilesystemConfig)
-    root = config.root or setup.settings.data_directory / "objects"
+    default = setup.directory if setup.store_name else setup.settings.data_directory / "objects"
+    root = config.root or default
     return FilesystemStore(root, config.layout, threads=config.threads)

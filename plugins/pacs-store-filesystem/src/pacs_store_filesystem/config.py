@@ -1,4 +1,4 @@
-"""The table ``[plugin.store-filesystem]``."""
+"""The table ``[plugin.store-filesystem]``, or ``[stores.NAME]`` of ``type = "filesystem"``."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ class FilesystemConfig:
     Attributes
     ----------
     root : Path or None
-        Directory of the store, made if missing; None means ``<data_directory>/objects``.
+        Directory of the store, made if missing; None means ``<data_directory>/objects``, and
+        ``<data_directory>/stores/NAME`` for one of ``[stores.NAME]``.
     layout : str
         Template of the names below `root`, see :class:`~pacs_store_filesystem.layout.Layout`.
     threads : int

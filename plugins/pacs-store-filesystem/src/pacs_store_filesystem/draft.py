@@ -12,6 +12,7 @@ from attrs import define, field
 from pacs_core.contracts import ObjectExistsError, StoredObject
 from pacs_store_filesystem.directories import Directories, Directory
 from pacs_store_filesystem.errors import RoomExpected
+from pacs_store_filesystem.listing import describe
 from pacs_store_filesystem.staging import Stage, StagedFile
 
 MAX_CHUNKS: Final = min(1024, os.sysconf("SC_IOV_MAX"))
@@ -70,14 +71,14 @@ class Draft:
         with self._lock, RoomExpected(self.root, key):
             self._check_open()
             try:
-                self._publish(key, beginning)
+                stored = self._publish(key, beginning)
             except ObjectExistsError:
                 raise
             except BaseException:
                 self._discard(key)
                 raise
             self._close()
-        return StoredObject(key, self._size)
+        return stored
 
     def discard(self, key: str) -> None:
         """Forget everything; idempotent, and harmless after a commit."""
@@ -98,7 +99,7 @@ class Draft:
         self.pending.clear()
         return self._file
 
-    def _publish(self, key: str, beginning: bytes) -> None:
+    def _publish(self, key: str, beginning: bytes) -> StoredObject:
         if beginning and not self._size and self.pending and len(self.pending[0]) == len(beginning):
             # Nothing is in the file yet: this saves a write.
             self.pending[0], beginning = beginning, b""
@@ -112,6 +113,7 @@ class Draft:
         directory = self.directories.with_handles(link)
         if self.durable:
             self._settle(directory, _name(key))
+        return describe(key, os.fstat(file.fd))
 
     def _taken(self, directory: Directory, key: str) -> None:
         # Whoever relies on the object that is there may take it for durable, though its

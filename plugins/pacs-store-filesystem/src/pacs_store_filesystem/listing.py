@@ -43,4 +43,10 @@ def _object(entry: "os.DirEntry[str]", key: str, layout: Layout) -> Iterator[Sto
     with suppress(FileNotFoundError):
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISREG(status.st_mode):
-            yield StoredObject(key, status.st_size)
+            yield describe(key, status)
+
+
+def describe(key: str, status: os.stat_result) -> StoredObject:
+    """Return what is known of an object; another file under its key has another identity."""
+    identity = f"{status.st_ino:x}-{status.st_mtime_ns:x}"
+    return StoredObject(key, status.st_size, identity)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -83,9 +83,18 @@ class FilesystemStore(ObjectStore):
 
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
         """See base. ValueError if a UID is not valid."""
+        return self._writer(partial(self._layout.key, identity), durable)
+
+    def writer_at(self, key: str, *, durable: bool = True) -> ObjectWriter:
+        """See base."""
+        if not self._layout.could_make(key):
+            raise ValueError(f"{key[:200]!r} is no key of the layout {self._layout.template}")
+        return self._writer(partial(_only_key, key), durable)
+
+    def _writer(self, key: Callable[[str], str], durable: bool) -> ObjectWriter:
         opened = self._running()
         draft = Draft(self._root, opened.directories, opened.stage, durable)
-        return FilesystemWriter(draft, self._threads, partial(self._layout.key, identity))
+        return FilesystemWriter(draft, self._threads, key)
 
     async def flush(self, keys: Sequence[str]) -> None:
         """See base."""
@@ -132,6 +141,12 @@ class FilesystemStore(ObjectStore):
         if not self._layout.could_make(key):
             raise ObjectNotFoundError(key)
         return self._running().directories
+
+
+def _only_key(key: str, variant: str) -> str:
+    if variant:
+        raise ValueError(f"variant {variant!r}: a copy has the key that it was begun with")
+    return key
 
 
 def _delete(directories: Directories, key: str) -> None:

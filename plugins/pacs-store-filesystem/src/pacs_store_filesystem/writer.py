@@ -30,7 +30,7 @@ class FilesystemWriter(ObjectWriter):
     def __init__(self, draft: Draft, threads: Threads, key: Callable[[str], str]) -> None:
         self._draft = draft
         self._threads = threads
-        self._key = key
+        self._make_key = key
         self._plain_key = key("")
         self._gathered = 0
         self._touched = False
@@ -51,9 +51,13 @@ class FilesystemWriter(ObjectWriter):
             await self._threads.run(self._draft.flush, self._plain_key)
             self._gathered = 0
 
+    def key(self, variant: str = "") -> str:
+        """See base."""
+        return self._make_key(variant) if variant else self._plain_key
+
     async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """See base."""
-        key = self._key(variant) if variant else self._plain_key
+        key = self.key(variant)
         if not (self._touched or self._draft.durable):
             return self._draft.commit(key, beginning)
         self._touched = True

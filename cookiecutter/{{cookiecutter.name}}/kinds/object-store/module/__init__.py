@@ -21,9 +21,8 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
     """Return the object store."""
-    return [ObjectStoreDescriptor("{{ cookiecutter.name }}", _create)]
+    return [ObjectStoreDescriptor("{{ cookiecutter.name }}", _create, Config)]
 
 
 def _create(setup: Setup) -> DirectoryStore:
-    default = setup.settings.data_directory / "{{ cookiecutter.name }}"
-    return DirectoryStore(setup.config(Config).directory or default)
+    return DirectoryStore(setup.config(Config).directory or setup.directory)

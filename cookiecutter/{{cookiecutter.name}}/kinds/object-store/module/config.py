@@ -1,4 +1,4 @@
-"""The table of the plugin."""
+"""The table of the plugin, and of each store ``[stores.NAME]`` of its type."""
 
 from pathlib import Path
 

@@ -42,8 +42,14 @@ def publish(draft: Path, target: Path, beginning: bytes) -> StoredObject:
         except FileExistsError:
             raise ObjectExistsError(target.name) from None
         _keep(target)
+        stored = _describe(target.name, os.fstat(file.fileno()))
     draft.unlink()
-    return StoredObject(target.name, size)
+    return stored
+
+
+def _describe(key: str, status: os.stat_result) -> StoredObject:
+    """Return what is known of an object; another file under its key has another identity."""
+    return StoredObject(key, status.st_size, f"{status.st_ino:x}-{status.st_mtime_ns:x}")
 
 
 def _keep(target: Path) -> None:
@@ -69,6 +75,6 @@ def listing(directory: Path) -> Generator[StoredObject, None, None]:
     with os.scandir(directory) as entries:
         for entry in entries:
             try:
-                yield StoredObject(entry.name, entry.stat().st_size)
+                yield _describe(entry.name, entry.stat())
             except FileNotFoundError:
                 continue

@@ -23,6 +23,7 @@ from {{ cookiecutter.__package }} import files
 _BUFFER: Final = 1 << 20
 _BATCH: Final = 1000
 _KEY: Final = re.compile(r"[0-9.]{1,64}(\+[0-9A-Za-z]{1,64})?\.dcm", re.ASCII)
+_NONE: Final = re.compile("")
 _VARIANT: Final = re.compile(r"[0-9A-Za-z]{0,64}", re.ASCII)
 
 
@@ -36,13 +37,16 @@ class FileWriter(ObjectWriter):
     directory : Path
         Where it goes.
     stem : str
-        What its name begins with.
+        What its key begins with.
+    copy : bool
+        Whether that is all of the key, and there are no variants.
     """
 
-    def __init__(self, draft: Path, directory: Path, stem: str) -> None:
+    def __init__(self, draft: Path, directory: Path, stem: str, *, copy: bool = False) -> None:
         self._draft = draft
         self._directory = directory
         self._stem = stem
+        self._variant = _NONE if copy else _VARIANT
         self._held: list[bytes | memoryview] = []
         self._size = 0
 
@@ -57,13 +61,16 @@ class FileWriter(ObjectWriter):
         await to_thread.run_sync(files.append, self._draft, self._held)
         self._held, self._size = [], 0
 
+    def key(self, variant: str = "") -> str:
+        """See base."""
+        if not self._variant.fullmatch(variant):
+            raise ValueError(f"a variant has at most 64 letters and digits, not {variant!r}")
+        return f"{self._stem}+{variant}.dcm" if variant else f"{self._stem}.dcm"
+
     async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
         """See base."""
-        if not _VARIANT.fullmatch(variant):
-            raise ValueError(f"a variant has at most 64 letters and digits, not {variant!r}")
-        name = f"{self._stem}+{variant}.dcm" if variant else f"{self._stem}.dcm"
+        path = self._directory / self.key(variant)
         await self._spill()
-        path = self._directory / name
         return await to_thread.run_sync(files.publish, self._draft, path, beginning)
 
     async def abort(self) -> None:
@@ -100,6 +107,7 @@ class DirectoryStore(ObjectStore):
     """
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self._objects = directory / "objects"
         self._drafts = directory / "drafts"
 
@@ -117,6 +125,13 @@ class DirectoryStore(ObjectStore):
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> FileWriter:
         """See base."""
         return FileWriter(self._drafts / uuid4().hex, self._objects, identity.sop_instance_uid)
+
+    def writer_at(self, key: str, *, durable: bool = True) -> FileWriter:
+        """See base."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a key of this store: {key[:150]!r}")
+        draft, stem = self._drafts / uuid4().hex, key.removesuffix(".dcm")
+        return FileWriter(draft, self._objects, stem, copy=True)
 
     async def open(self, key: str) -> FileReader:
         """See base."""

@@ -51,3 +51,20 @@ async def test_a_node_keeps_its_objects_here(
     (path,) = objects.iterdir()
     assert path.name == f"{dataset.sop_instance_uid}.dcm"
     assert path.read_bytes().endswith(dataset.encode())
+
+
+async def test_two_stores_of_this_type_have_directories_of_their_own(
+    pacs_node: Callable[..., NodeThread],
+    pacs_association: Callable[..., Awaitable[Association]],
+    pacs_dataset: Callable[..., SampleDataset],
+) -> None:
+    kind = {"type": NAME}
+    tables = {"archive": {"store": "second"}, "stores": {"first": kind, "second": kind}}
+    node, dataset = pacs_node(tables, plugins=PLUGINS), pacs_dataset("CT")
+    association = await pacs_association(node, dataset.sop_class_uid)
+    await association.c_store(dataset.sop_class_uid, dataset.sop_instance_uid, dataset.encode())
+    stores = node.data_directory / "stores"
+    assert [path.name for path in (stores / "second" / "objects").iterdir()] == [
+        f"{dataset.sop_instance_uid}.dcm"
+    ]
+    assert not (stores / "first").exists()

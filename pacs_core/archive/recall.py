@@ -1,0 +1,166 @@
+"""Objects that are not online, recalled for whoever opens them or is about to.
+
+The archive, and every command, opens objects through a store that recalls: whoever opens one from
+slow media waits a little longer, and need not know. A retrieval of many asks for all of them first,
+so that the store may fetch them in the order of the medium. It is waited for as long as one after
+the other comes; what was given up is not waited for again at once, so that a thousand instances of
+a broken tape do not take a thousand times as long to fail.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Final, cast
+
+import anyio
+from attrs import define, field
+
+from pacs_core.contracts import (
+    Availability,
+    NotOnlineError,
+    ObjectNotFoundError,
+    ObjectReader,
+    ObjectStore,
+    RecallProgress,
+    RecallReport,
+    WrappingStore,
+)
+
+_log = logging.getLogger(__name__)
+
+RECALL_TIMEOUT: Final = 300.0
+"""Seconds without one more object coming online, after which the rest is given up."""
+REPORT_INTERVAL: Final = 1.0
+"""Seconds between reports of a recall's progress."""
+_MEMORY: Final = 30.0  # seconds for which what was given up is not waited for again
+_REMEMBERED: Final = 10_000
+
+
+def recalling(store: ObjectStore, timeout: float = RECALL_TIMEOUT) -> ObjectStore:
+    """Return a store that recalls what is opened; the same one if all of it is online."""
+    if store.always_online or isinstance(store, RecallingStore):
+        return store
+    return RecallingStore(store, timeout)
+
+
+async def is_online(store: ObjectStore, key: str) -> bool:
+    """Tell whether an object can be read without being recalled."""
+    return store.always_online or (await store.availability([key]))[0] is Availability.ONLINE
+
+
+async def has_object(store: ObjectStore, key: str) -> bool:
+    """Tell whether there is an object, online or not."""
+    if not store.always_online:
+        return (await store.availability([key]))[0] is not Availability.UNAVAILABLE
+    try:
+        async with await store.open(key):
+            return True
+    except ObjectNotFoundError:
+        return False
+
+
+@define
+class _Recall:
+    """A recall under way."""
+
+    waiting: dict[str, None]
+    progress: RecallProgress
+    advanced: float = field(factory=anyio.current_time)
+    ended: anyio.Event = field(factory=anyio.Event)
+
+    async def run(self, store: ObjectStore) -> None:
+        async with aclosing(cast(Any, store.recall(list(self.waiting)))) as recalled:
+            async for key in recalled:
+                if key in self.waiting:
+                    del self.waiting[key]
+                    self.progress.online += 1
+                    self.advanced = anyio.current_time()
+        self.ended.set()
+
+
+class RecallingStore(WrappingStore):
+    """A store of which objects are recalled when they are opened.
+
+    Parameters
+    ----------
+    wrapped : ObjectStore
+    timeout : float
+        See :data:`RECALL_TIMEOUT`.
+    """
+
+    def __init__(self, wrapped: ObjectStore, timeout: float) -> None:
+        super().__init__(wrapped)
+        self.directory = wrapped.directory
+        self._timeout = timeout
+        self._given_up: OrderedDict[str, float] = OrderedDict()
+
+    async def open(self, key: str) -> ObjectReader:
+        """Open an object, once it is online.
+
+        Raises
+        ------
+        NotOnlineError
+            It did not come.
+        """
+        try:
+            return await self.wrapped.open(key)
+        except NotOnlineError as error:
+            await self._bring(error)
+        return await self.wrapped.open(key)
+
+    async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
+        """Open an object, once it is online, and read from it."""
+        try:
+            return await self.wrapped.open_and_read(key, offset, length)
+        except NotOnlineError as error:
+            await self._bring(error)
+        return await self.wrapped.open_and_read(key, offset, length)
+
+    async def _bring(self, error: NotOnlineError) -> None:
+        if error.availability is not Availability.NEARLINE:
+            raise error
+        if self._given_up.get(error.key, 0.0) > anyio.current_time():
+            raise NotOnlineError(error.key, error.availability, "it was given up a moment ago")
+        if not (await self.bring([error.key], RecallProgress())).online:
+            raise NotOnlineError(error.key, error.availability, "it did not come when recalled")
+
+    async def bring(
+        self, keys: Sequence[str], progress: RecallProgress, report: RecallReport | None = None
+    ) -> RecallProgress:
+        """Recall objects, and wait until they are online, or do not come.
+
+        Parameters
+        ----------
+        keys : sequence of str
+        progress : RecallProgress
+            To go on with; it is kept up to date.
+        report : callable, optional
+            Told of it every moment.
+        """
+        recall = _Recall(dict.fromkeys(keys), progress)
+        before, progress.waiting = progress.failed, len(recall.waiting)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(recall.run, self.wrapped)
+            while not recall.ended.is_set() and not self._is_stuck(recall):
+                if report is not None:
+                    progress.waiting = len(recall.waiting)
+                    await report(progress)
+                with anyio.move_on_after(min(REPORT_INTERVAL, self._timeout)):
+                    await recall.ended.wait()
+            tasks.cancel_scope.cancel()
+        progress.failed, progress.waiting = before + len(recall.waiting), 0
+        if recall.waiting:
+            some = next(iter(recall.waiting))
+            _log.error("%d objects did not come when recalled, as %s", len(recall.waiting), some)
+            self._remember(recall.waiting)
+        return progress
+
+    def _is_stuck(self, recall: _Recall) -> bool:
+        return anyio.current_time() - recall.advanced >= self._timeout
+
+    def _remember(self, keys: Iterable[str]) -> None:
+        until = anyio.current_time() + _MEMORY
+        self._given_up |= dict.fromkeys(keys, until)
+        while len(self._given_up) > _REMEMBERED:
+            self._given_up.popitem(last=False)
