@@ -90,6 +90,13 @@ from pacs_core.contracts.conflicts import (
     ConflictKind,
     patient_name_of,
 )
+from pacs_core.contracts.control import (
+    ControlError,
+    ControlHandler,
+    ControlOperation,
+    NodeNotRunningError,
+    WorkerResponse,
+)
 from pacs_core.contracts.correction_json import correction_from_json, correction_to_json
 from pacs_core.contracts.corrections import (
     ISSUER_OF_PATIENT_ID,
@@ -110,6 +117,7 @@ from pacs_core.contracts.descriptors import (
     ChangeConsumerDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
+    ControlDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
@@ -353,6 +361,10 @@ __all__ = [
     "ConnectError",
     "Connector",
     "Contribution",
+    "ControlDescriptor",
+    "ControlError",
+    "ControlHandler",
+    "ControlOperation",
     "Correction",
     "CorrectionError",
     "CorrectionExistsError",
@@ -417,6 +429,7 @@ __all__ = [
     "NoMeter",
     "NoSender",
     "Node",
+    "NodeNotRunningError",
     "NodeSettings",
     "Not",
     "NotOnlineError",
@@ -490,6 +503,7 @@ __all__ = [
     "Viewport",
     "Wildcard",
     "WorkerInfo",
+    "WorkerResponse",
     "WrappingStore",
     "WrappingWriter",
     "admits",

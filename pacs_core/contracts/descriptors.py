@@ -6,7 +6,7 @@ into :meth:`Component.start`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 
@@ -15,6 +15,7 @@ from pacs_core.contracts.audit import AuditSink
 from pacs_core.contracts.changes import INSTANCE_CHANGES, ChangeConsumer, ChangeKind
 from pacs_core.contracts.codec import Codec
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.control import ControlHandler, ControlOperation
 from pacs_core.contracts.events import EventHandler
 from pacs_core.contracts.index import Index
 from pacs_core.contracts.node import Node, Setup
@@ -258,6 +259,31 @@ class AccessDescriptor:
 
 
 @frozen
+class ControlDescriptor:
+    """An operation on a running node, and what handles it.
+
+    Attributes
+    ----------
+    operation : ControlOperation
+    create : callable
+    description : str
+        What it does, in one line.
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
+    """
+
+    operation: ControlOperation[Any, Any]
+    create: Callable[[Node], ControlHandler[Any, Any]]
+    description: str = ""
+    requires: Interfaces = ()
+
+    @property
+    def name(self) -> str:
+        """Of the operation."""
+        return self.operation.name
+
+
+@frozen
 class CliCommandDescriptor:
     """A subcommand of ``pacs``.
 
@@ -289,5 +315,6 @@ Descriptor = (
     | EventHandlerDescriptor
     | ChangeConsumerDescriptor
     | AccessDescriptor
+    | ControlDescriptor
     | CliCommandDescriptor
 )

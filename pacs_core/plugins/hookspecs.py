@@ -20,6 +20,7 @@ from pacs_core.contracts import (
     ChangeConsumerDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
+    ControlDescriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
@@ -400,6 +401,43 @@ def pacs_access(setup: Setup) -> Sequence[AccessDescriptor]:
         @hookimpl
         def pacs_access(setup: Setup) -> list[AccessDescriptor]:
             return [AccessDescriptor("read-only", authorizer=lambda node: ReadOnly())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_control(setup: Setup) -> Sequence[ControlDescriptor]:
+    """Return operations on the running node, for commands of the plugin.
+
+    Example
+    -------
+    ::
+
+        from collections.abc import AsyncIterator
+
+        from attrs import frozen
+        from pacs_core.contracts import (
+            ControlDescriptor, ControlHandler, ControlOperation, Origin, Setup,
+        )
+        from pacs_core.plugins import hookimpl
+
+        @frozen
+        class Name:
+            name: str = "world"
+
+        @frozen
+        class Greeting:
+            text: str
+
+        GREET = ControlOperation("greeter.greet", Name, Greeting)
+
+        class Greeter(ControlHandler[Name, Greeting]):
+            async def handle(self, request: Name, origin: Origin) -> AsyncIterator[Greeting]:
+                yield Greeting(f"hello {request.name}")
+
+        @hookimpl
+        def pacs_control(setup: Setup) -> list[ControlDescriptor]:
+            return [ControlDescriptor(GREET, lambda node: Greeter(), "Greet somebody.")]
     """
     raise NotImplementedError
 

@@ -13,6 +13,7 @@ from pacs_core.contracts import (
     ChangeConsumerDescriptor,
     CliCommandDescriptor,
     CodecDescriptor,
+    ControlDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
@@ -46,6 +47,7 @@ KINDS = (
     Kind("event handler", "pacs_event_handlers", EventHandlerDescriptor),
     Kind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
     Kind("access", "pacs_access", AccessDescriptor),
+    Kind("control operation", "pacs_control", ControlDescriptor),
     Kind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
 )
 
