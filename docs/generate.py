@@ -16,6 +16,7 @@ from floors import floors_picture
 
 from pacs_core import api
 from pacs_core.api import commands, conversion, images, streams, threads
+from pacs_core.api import control as control_api
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.config import Config
@@ -31,6 +32,7 @@ from pacs_core.contracts import (
     changes,
     codec,
     component,
+    control,
     corrections,
     descriptors,
     durability,
@@ -39,6 +41,7 @@ from pacs_core.contracts import (
     index,
     instance,
     is_reloadable,
+    metadata,
     metering,
     node,
     object_store,
@@ -143,7 +146,9 @@ _CONTRACTS = (
     ("Event handlers", events),
     ("Change consumers", changes),
     ("Access control", access),
+    ("Operations on a running node", control),
     ("The archive", archive),
+    ("Metadata", metadata),
     ("Corrections", corrections),
     ("Instances", instance),
     ("Components", component),
@@ -167,7 +172,7 @@ def contracts_page() -> str:
 def tools_page() -> str:
     """Return the reference of what plugins may use beyond contracts."""
     parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
-    for module in (commands, images, conversion, streams, threads):
+    for module in (commands, control_api, images, conversion, streams, threads):
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         things = {name: getattr(module, name) for name in module.__all__}
         if constants := [name for name, thing in things.items() if not callable(thing)]:

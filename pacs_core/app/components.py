@@ -10,6 +10,7 @@ from pacs_core.contracts import (
     CapabilityDescriptor,
     ChangeConsumerDescriptor,
     Component,
+    ControlDescriptor,
     EventHandlerDescriptor,
     Node,
     ServiceDescriptor,
@@ -21,6 +22,7 @@ from pacs_core.plugins import Fault, PluginRecord, PluginState
 RequiringDescriptor = (
     CapabilityDescriptor
     | ChangeConsumerDescriptor
+    | ControlDescriptor
     | EventHandlerDescriptor
     | ServiceDescriptor
     | ServiceProviderDescriptor

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.control import open_control
 from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
 from pacs_core.app.worker_control import obey
 from pacs_core.association import task_group
@@ -54,7 +55,10 @@ async def serve(
     heard = SIGNALS if place else (*SIGNALS, RELOAD)
     with anyio.open_signal_receiver(*heard) as signals:
         async with task_group() as tasks:
-            async with run_node(assembly, place, set_log_level) as node:
+            async with (
+                run_node(assembly, place, set_log_level) as node,
+                open_control(assembly, node, supervised=place is not None),
+            ):
                 ready(node)
                 if place is not None and place.control is not None:
                     tasks.start_soon(obey, place.control, node.reloader)

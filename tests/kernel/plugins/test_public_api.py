@@ -16,6 +16,7 @@ PUBLIC = {
     "pacs_core.api.commands",
     "pacs_core.api.conversion",
     "pacs_core.api.images",
+    "pacs_core.api.control",
     "pacs_core.api.streams",
     "pacs_core.api.threads",
     "pacs_core.association",

@@ -1,0 +1,210 @@
+"""The caller's end of the control channel."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import anyio
+from attrs import define, frozen
+
+from pacs_core.app.control.messages import MAX_RESPONSE, PROTOCOL, Lines, structure, unstructure
+from pacs_core.app.control.sockets import connect_socket, control_sockets
+from pacs_core.config import load_config
+from pacs_core.contracts import (
+    ControlError,
+    ControlOperation,
+    NodeNotRunningError,
+    WorkerResponse,
+)
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+_PATIENCE: Final = 10.0  # seconds for a process to say who it is
+_LEFT: Final = "the node left before it had answered"
+
+
+@frozen
+class _Worker:
+    """A process of the node that waits for what it is to do."""
+
+    lines: Lines
+    slot: int
+    count: int
+
+    async def call(
+        self, operation: ControlOperation[RequestT, ResponseT], request: Any
+    ) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
+        """Ask, and iterate over what it answers."""
+        try:
+            await self.lines.send({"operation": operation.name, "request": request})
+            while (message := await self.lines.receive()) is not None:
+                if "error" in message:
+                    raise ControlError(str(message["error"]), int(message.get("status", 500)))
+                if "response" not in message:
+                    return
+                value = structure(message["response"], operation.response)
+                yield WorkerResponse(self.slot, value)
+        except OSError:
+            pass
+        raise ControlError(_LEFT, 503)
+
+
+@define
+class NodeConnection:
+    """A way to the processes of a running node.
+
+    Parameters
+    ----------
+    data_directory : Path
+    """
+
+    data_directory: Path
+
+    async def call(
+        self, operation: ControlOperation[RequestT, ResponseT], request: RequestT
+    ) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
+        """Ask for an operation, and iterate over the responses of the processes that handle it.
+
+        Each call is a connection of its own; many may run at the same time. Closing the iterator
+        cancels the operation.
+
+        Raises
+        ------
+        NodeNotRunningError
+            No process answers any more.
+        ControlError
+            What the handler has refused, or what went wrong. With an operation for all processes
+            it comes after the responses of all, if one of them does not answer.
+        """
+        raw = unstructure(request, operation.request)
+        async with aclosing(self.send(operation, raw)) as responses:
+            async for response in responses:
+                yield response
+
+    async def send(
+        self, operation: ControlOperation[RequestT, ResponseT], raw: Any
+    ) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
+        """Ask as :meth:`call` does, with a request as JSON has it."""
+        async with AsyncExitStack() as stack:
+            workers = [worker async for worker in self._workers(stack)]
+            if not workers:
+                raise NodeNotRunningError(_not_running(self.data_directory))
+            chosen = workers if operation.workers == "all" else workers[:1]
+            async with aclosing(_merged(chosen, operation, raw)) as responses:
+                async for response in responses:
+                    yield response
+            missing = {n for w in workers for n in range(w.count)} - {w.slot for w in workers}
+        if missing and operation.workers == "all":
+            text = ", ".join(map(str, sorted(missing)))
+            raise ControlError(f"worker {text} does not answer; is it being restarted?", 503)
+
+    async def ask(
+        self, operation: ControlOperation[RequestT, ResponseT], request: RequestT
+    ) -> ResponseT:
+        """Ask for an operation that has one response, and return it.
+
+        Raises
+        ------
+        ControlError
+            As of :meth:`call`; also if there was no response.
+        """
+        found: list[ResponseT] = [r.value async for r in self.call(operation, request)]
+        if not found:
+            raise ControlError(f"{operation.name}: there was no response", 502)
+        return found[0]
+
+    async def _workers(self, stack: AsyncExitStack) -> AsyncIterator[_Worker]:
+        """Iterate over the processes that answer; the first are those with the lowest number."""
+        found: list[_Worker] = []
+        for path in control_sockets(self.data_directory):
+            try:
+                lines = await Lines.over(connect_socket(path), MAX_RESPONSE)
+            except (ConnectionRefusedError, FileNotFoundError):
+                continue  # of a process that has died
+            except PermissionError as error:
+                raise ControlError(f"{path}: only its owner may control the node", 403) from error
+            await stack.enter_async_context(lines)
+            if (worker := await _greet(lines, path)) is not None:
+                found.append(worker)
+        for worker in sorted(found, key=lambda each: each.slot):
+            yield worker
+
+
+async def _greet(lines: Lines, path: Path) -> _Worker | None:
+    try:
+        with anyio.fail_after(_PATIENCE):
+            greeting = await lines.receive()
+    except TimeoutError:
+        raise ControlError(f"{path}: the node does not answer; its log may say why", 504) from None
+    if greeting is None:
+        return None
+    if greeting.get("pacs") != PROTOCOL:
+        raise ControlError(f"the node runs another version ({greeting.get('version')}): restart it")
+    return _Worker(lines, int(greeting["worker"]), int(greeting["workers"]))
+
+
+async def _merged(
+    workers: list[_Worker], operation: ControlOperation[RequestT, ResponseT], request: Any
+) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
+    """Iterate over what several processes answer, as it comes; raise what one refused at the end.
+
+    No task group: a generator must not yield within one.
+    """
+    answers = [worker.call(operation, request) for worker in workers]
+    waiting = {asyncio.ensure_future(anext(answer)): answer for answer in answers}
+    failures: list[BaseException] = []
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                answer = waiting.pop(task)
+                error = task.exception()
+                if error is None:
+                    yield task.result()
+                    waiting[asyncio.ensure_future(anext(answer))] = answer
+                elif not isinstance(error, StopAsyncIteration):
+                    failures.append(error)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    if failures:
+        raise failures[0]
+
+
+def _not_running(data_directory: Path) -> str:
+    return (
+        f"no node runs on the data directory {data_directory}: start it with `pacs serve`, or name "
+        "the one that runs with --data or --config"
+    )
+
+
+@asynccontextmanager
+async def connect_to_node(
+    config: Path | None = None, data_directory: Path | None = None
+) -> AsyncIterator[NodeConnection]:
+    """Find the running node for the length of an ``async with`` block.
+
+    Parameters
+    ----------
+    config : Path, optional
+        Its config file; else ``$PACS_CONFIG``, else ``pacs.toml`` if there is one.
+    data_directory : Path, optional
+        In place of the configured one.
+
+    Raises
+    ------
+    NodeNotRunningError
+        No node runs there, or the platform has no such sockets; the message says what to do.
+    ConfigError
+        The configuration is wrong.
+    """
+    directory = data_directory or load_config(config).node.data_directory
+    connection = NodeConnection(directory)
+    async with AsyncExitStack() as stack:
+        if not [worker async for worker in connection._workers(stack)]:
+            raise NodeNotRunningError(_not_running(directory))
+    yield connection

@@ -1,0 +1,197 @@
+"""The kernel's own operations: status, reload, stop."""
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.node import RunningNode
+from pacs_core.app.reload import ReloadError, plan_reload
+from pacs_core.contracts import (
+    ControlDescriptor,
+    ControlError,
+    ControlHandler,
+    ControlOperation,
+    Node,
+    Origin,
+)
+
+
+@frozen
+class Nothing:
+    """A request without parameters."""
+
+
+@frozen
+class PluginStatus:
+    """A plugin of the node.
+
+    Attributes
+    ----------
+    name, source, state : str
+    reason : str
+        Why it is not used; empty if it is.
+    """
+
+    name: str
+    source: str
+    state: str
+    reason: str = ""
+
+
+@frozen
+class NodeStatus:
+    """One process of a running node.
+
+    Attributes
+    ----------
+    version : str
+        Of pacs-core.
+    ae_title, host : str
+    port : int
+        Where it listens.
+    process : int
+    worker, workers : int
+        Which of how many processes it is, from 0.
+    uptime : float
+        Seconds since it was ready.
+    associations : int
+        That it serves.
+    index_gap : str
+        Why the index may lack instances; empty if it should not.
+    plugins : tuple of PluginStatus
+    """
+
+    version: str
+    ae_title: str
+    host: str
+    port: int
+    process: int
+    worker: int
+    workers: int
+    uptime: float
+    associations: int
+    index_gap: str
+    plugins: tuple[PluginStatus, ...] = ()
+
+
+@frozen
+class Reload:
+    """What a reload changes.
+
+    Attributes
+    ----------
+    taken, waiting : tuple of str
+        Paths of keys that differ: those that take effect, and those that need a restart.
+    """
+
+    taken: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+@frozen
+class Stop:
+    """How to stop.
+
+    Attributes
+    ----------
+    abort : bool
+        Whether associations are aborted, and not given time to finish.
+    """
+
+    abort: bool = False
+
+
+STATUS: Final = ControlOperation("status", Nothing, NodeStatus, workers="all")
+"""What each process of the node is, and how it is."""
+RELOAD: Final = ControlOperation("reload", Nothing, Reload)
+"""Read the configuration again, as SIGHUP does; refused with what is wrong in it."""
+STOP: Final = ControlOperation("stop", Stop, Nothing)
+"""End the node, as SIGTERM does."""
+
+
+@frozen
+class StatusHandler(ControlHandler[Nothing, NodeStatus]):
+    """Describes this process."""
+
+    assembly: Assembly
+    running: RunningNode
+    since: float = field(factory=time.monotonic)
+
+    async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[NodeStatus]:
+        """See base."""
+        opened, settings = self.running.opened, self.running.opened.node.settings
+        plugins = (
+            PluginStatus(record.name, record.source, record.state.value, record.reason)
+            for record in self.assembly.manager.records
+        )
+        yield NodeStatus(
+            version("pacs-core"),
+            settings.ae_title,
+            settings.host,
+            self.running.port,
+            os.getpid(),
+            opened.node.worker.slot,
+            opened.node.worker.count,
+            time.monotonic() - self.since,
+            self.running.listener.associations,
+            await opened.archive.gap(),
+            tuple(plugins),
+        )
+
+
+@frozen
+class ReloadHandler(ControlHandler[Nothing, Reload]):
+    """Checks the configuration, and lets the process that gets signals read it."""
+
+    running: RunningNode
+    process: int
+
+    async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[Reload]:
+        """See base."""
+        try:
+            plan = plan_reload(self.running.reloader.assembly)
+        except ReloadError as error:
+            raise ControlError("; ".join(error.problems)) from error
+        os.kill(self.process, signal.SIGHUP)
+        yield Reload(plan.taken, plan.waiting)
+
+
+@frozen
+class StopHandler(ControlHandler[Stop, Nothing]):
+    """Signals the process that gets signals, once the caller knows."""
+
+    process: int
+
+    async def handle(self, request: Stop, origin: Origin) -> AsyncIterator[Nothing]:
+        """See base."""
+        yield Nothing()
+        os.kill(self.process, signal.SIGTERM)
+        if request.abort:
+            os.kill(self.process, signal.SIGINT)  # the second signal; two of one kind become one
+
+
+def _get(handler: ControlHandler[Any, Any], _node: Node) -> ControlHandler[Any, Any]:
+    return handler
+
+
+def kernel_operations(
+    assembly: Assembly, running: RunningNode, *, supervised: bool
+) -> dict[str, tuple[ControlDescriptor, ControlHandler[Any, Any]]]:
+    """Return the kernel's handlers by the names of their operations."""
+    process = os.getppid() if supervised else os.getpid()
+    handlers: dict[ControlOperation[Any, Any], ControlHandler[Any, Any]] = {
+        STATUS: StatusHandler(assembly, running),
+        RELOAD: ReloadHandler(running, process),
+        STOP: StopHandler(process),
+    }
+    return {
+        operation.name: (ControlDescriptor(operation, partial(_get, handler)), handler)
+        for operation, handler in handlers.items()
+    }

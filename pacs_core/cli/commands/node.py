@@ -1,0 +1,114 @@
+"""``pacs status``, ``pacs reload`` and ``pacs stop``: commands to the node that runs here."""
+
+from datetime import timedelta
+from json import dumps
+from typing import Annotated
+
+from attrs import asdict
+from cyclopts import Parameter
+
+from pacs_core.app.control import RELOAD, STATUS, STOP, NodeStatus, Reload, Stop, connect_to_node
+from pacs_core.app.control.operations import Nothing
+from pacs_core.cli.errors import FAILURE
+from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.options import LOCAL, JsonOption, LocalOptions
+from pacs_core.cli.output import complain, count, print_table, say
+from pacs_core.cli.running import run_async
+from pacs_core.contracts import ControlError
+
+
+def status(*, json: JsonOption = False, options: LocalOptions = LOCAL) -> int:
+    """Show how the node that runs on a data directory is: its processes and its plugins.
+
+    Exits with 1 if none runs, a process does not answer, or a plugin is quarantined.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object for each process.
+    """
+    configure_logging(options.log_level or "warning")
+    found, problem = run_async(_status, options)
+    if json:
+        _print_json(found)
+    elif found:
+        _print_status(found)
+    if problem:
+        complain(problem)
+    failed = any(plugin.reason for each in found for plugin in each.plugins)
+    return FAILURE if problem or failed else 0
+
+
+async def _status(options: LocalOptions) -> tuple[list[NodeStatus], str]:
+    found: list[NodeStatus] = []
+    problem = ""
+    try:
+        async with connect_to_node(options.config, options.data) as node:
+            async for response in node.call(STATUS, Nothing()):
+                found.append(response.value)  # noqa: PERF401 what comes before an error counts
+    except ControlError as error:
+        problem = str(error)
+    return sorted(found, key=lambda each: each.worker), problem
+
+
+def _print_json(found: list[NodeStatus]) -> None:
+    for each in found:
+        print(dumps(asdict(each)))
+
+
+def _print_status(found: list[NodeStatus]) -> None:
+    first = found[0]
+    say(f"dicom://{first.ae_title}@{first.host}:{first.port} (pacs-core {first.version})")
+    if first.index_gap:
+        say(first.index_gap)
+    rows = [
+        (str(each.worker), str(each.process), _duration(each.uptime), str(each.associations))
+        for each in found
+    ]
+    print_table(("WORKER", "PROCESS", "RUNS FOR", "CONNECTIONS"), rows)
+    bad = {plugin.name: plugin for each in found for plugin in each.plugins if plugin.reason}
+    loaded = [plugin for plugin in first.plugins if plugin.name not in bad and plugin.state]
+    say(f"{count(len(loaded), 'plugin')}, {len(bad)} that cannot be used")
+    for plugin in bad.values():
+        say(f"  {plugin.name} ({plugin.source}), {plugin.state}: {plugin.reason}")
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=int(seconds)))
+
+
+def reload(*, options: LocalOptions = LOCAL) -> None:
+    """Let the running node read its configuration again; what is wrong in it is refused.
+
+    All that may change while the node runs takes effect, or nothing does.
+    """
+    configure_logging(options.log_level or "warning")
+    changes = run_async(_reload, options)
+    say(f"takes effect: {', '.join(changes.taken) or 'nothing'}")
+    if changes.waiting:
+        say(f"needs a restart: {', '.join(changes.waiting)}")
+
+
+async def _reload(options: LocalOptions) -> Reload:
+    async with connect_to_node(options.config, options.data) as node:
+        return await node.ask(RELOAD, Nothing())
+
+
+def stop(
+    *, abort: Annotated[bool, Parameter(negative=())] = False, options: LocalOptions = LOCAL
+) -> None:
+    """End the running node: it takes nothing new, and lets running associations finish.
+
+    Parameters
+    ----------
+    abort
+        Abort running associations.
+    """
+    configure_logging(options.log_level or "warning")
+    run_async(_stop, abort, options)
+    say("the node ends")
+
+
+async def _stop(abort: bool, options: LocalOptions) -> None:
+    async with connect_to_node(options.config, options.data) as node:
+        await node.ask(STOP, Stop(abort))
