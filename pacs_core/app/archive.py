@@ -184,7 +184,8 @@ async def open_archive(
         open_lifespan(timeout, everything) as foundation,
     ):
         release_reserve(assembly.config.node.data_directory, if_full=True)
-        store = await _start_store(assembly, foundation)
+        stores: dict[str, ObjectStore] = {}
+        store = await _start_store(assembly, foundation, stores)
         index, started = await _start_index(assembly, foundation, repair=repair)
         audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
         events = EventDispatcher(timeout=timeout)
@@ -211,6 +212,7 @@ async def open_archive(
             sender=sender,
             operations=operations,
             meter=meter or NodeMeter(),
+            stores=stores,
         )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),
@@ -293,7 +295,9 @@ async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeS
         raise StartError(f"what was not flushed cannot be settled: {error}") from error
 
 
-async def _start_store(assembly: Assembly, lifespan: Lifespan) -> ObjectStore | None:
+async def _start_store(
+    assembly: Assembly, lifespan: Lifespan, started: dict[str, ObjectStore]
+) -> ObjectStore | None:
     plan = assembly.choose_store()
     if plan is None:
         return None
@@ -301,7 +305,8 @@ async def _start_store(assembly: Assembly, lifespan: Lifespan) -> ObjectStore | 
         list(plan.directories())
         for name in assembly.stores.unused(plan):
             logger.warning("[stores.%s] is not used: the archive's store is %s", name, plan.name)
-    return recalling(await start_store(plan, lifespan), assembly.config.archive.recall_timeout)
+    store = await start_store(plan, lifespan, started)
+    return recalling(store, assembly.config.archive.recall_timeout)
 
 
 def _with_room(component: Component) -> Component:

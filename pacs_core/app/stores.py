@@ -87,15 +87,24 @@ class StorePlan:
             yield plan.name, directory
 
 
-async def start_store(plan: StorePlan, lifespan: Lifespan) -> ObjectStore:
+async def start_store(
+    plan: StorePlan, lifespan: Lifespan, started: dict[str, ObjectStore]
+) -> ObjectStore:
     """Start a store, after those that it is made of.
+
+    Parameters
+    ----------
+    plan : StorePlan
+    lifespan : Lifespan
+    started : dict of str to ObjectStore
+        To which all of them are added, by name.
 
     Raises
     ------
     StartError
         One of them did not start.
     """
-    parts = {name: await start_store(part, lifespan) for name, part in plan.parts.items()}
+    parts = {n: await start_store(part, lifespan, started) for n, part in plan.parts.items()}
 
     def create() -> ObjectStore:
         store = plan.create_of(parts)
@@ -106,7 +115,9 @@ async def start_store(plan: StorePlan, lifespan: Lifespan) -> ObjectStore:
             release_reserve(store.directory, if_full=True)
         return store
 
-    return await lifespan.start(plan.label, create, plan.record.name, plan.setup.store_name)
+    store = await lifespan.start(plan.label, create, plan.record.name, plan.setup.store_name)
+    started[plan.name] = store
+    return store
 
 
 @frozen

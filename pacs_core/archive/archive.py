@@ -22,7 +22,7 @@ from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
-from pacs_core.archive.recall import RECALL_TIMEOUT, RecallingStore, recalling
+from pacs_core.archive.recall import RECALL_TIMEOUT, RecallingStore, is_online, recalling
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
@@ -56,6 +56,7 @@ from pacs_core.contracts import (
     InstancePath,
     InvalidInstanceError,
     Level,
+    NotOnlineError,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
@@ -192,7 +193,8 @@ class NodeArchive(Archive):
         """What prepares metadata in the background; None if the index keeps none."""
         if self._metadata.prepared is None:
             return None
-        return Preparation(self._metadata, lambda: self._ingested)
+        source = MetadataSource(self._index, self._header_online, self._metadata.prepared)
+        return Preparation(source, lambda: self._ingested)
 
     async def start(self, task_group: TaskGroup, lock: Path | None = None) -> None:
         """Settle what was not flushed when the archive last ended, and begin to flush.
@@ -304,6 +306,14 @@ class NodeArchive(Archive):
                 if least is Availability.UNAVAILABLE:
                     break
         return least or Availability.UNAVAILABLE
+
+    async def _header_online(
+        self, instance: StoredInstance, limits: ReadLimits | None = None
+    ) -> InstanceHeader:
+        """Read the elements of an instance, but recall nothing: nobody waits for them."""
+        if not await is_online(self._store, instance.key):
+            raise NotOnlineError(instance.key, Availability.NEARLINE)
+        return await self.header(instance, limits)
 
     async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
         """Bring the instances that match online, see :meth:`Archive.recall`."""

@@ -27,6 +27,7 @@ from pacs_core.contracts import (
     InstanceHeader,
     InstanceNotFoundError,
     LackingMetadata,
+    NotOnlineError,
     PreparedMetadata,
     Query,
     Service,
@@ -91,6 +92,8 @@ class MetadataSource:
         """Return metadata made of the object; None if it cannot be read, which is logged."""
         try:
             header = await self._read_header(instance, METADATA_LIMITS)
+        except NotOnlineError:
+            return None  # there may be very many; who asks for one waits until it is recalled
         except _UNREADABLE as error:
             uid = instance.identity.sop_instance_uid
             _log.warning("there are no metadata of instance %s (%s): %s", uid, instance.key, error)

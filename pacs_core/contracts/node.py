@@ -255,6 +255,9 @@ class Node:
         Whoever wants to be told of operations adds itself here.
     meter : Meter
         For numbers that plugins keep, and others collect.
+    stores : mapping of str to ObjectStore
+        The object stores that the archive's is made of, itself included, by name: for the other
+        parts of the plugins that provide them. Whoever wants instances asks the archive.
     """
 
     settings: NodeSettings = field(on_setattr=NO_OP)
@@ -268,6 +271,7 @@ class Node:
     sender: Sender = field(factory=NoSender)
     operations: OperationObservers = field(factory=OperationObservers)
     meter: Meter = field(factory=NoMeter)
+    stores: Mapping[str, ObjectStore] = field(factory=dict)
 
     def connect(
         self,

@@ -271,7 +271,11 @@ class ObjectStore(Component, ABC):
 
     @abstractmethod
     def objects(self) -> AsyncIterator[StoredObject]:
-        """Iterate over all committed objects, in no particular order, in bounded memory."""
+        """Iterate over all committed objects, in no particular order, in bounded memory.
+
+        One that is moved within the store meanwhile may come twice; none is left out that is there
+        all the time.
+        """
 
     # --- what is not online; a store that keeps all of it online need not know of this
 

@@ -202,6 +202,14 @@ async def test_verification_recalls_nothing(bench, tmp_path):
     assert bench.store.recalls == []
 
 
+async def test_metadata_are_prepared_of_what_is_online_only(bench):
+    preparation, (first, second, *_) = bench.archive().preparation, await instances(bench)
+    del bench.store.away[first.key]
+    assert await preparation.source.make(first)
+    assert await preparation.source.make(second) is None
+    assert bench.store.recalls == []
+
+
 async def test_a_rebuild_recalls_everything(bench):
     rows = await bench.rows()
     report = await rebuild_index(recalling(bench.store), bench.index)

@@ -129,7 +129,9 @@ def test_stores_start_before_those_made_of_them_and_stop_after(make):
 
     async def run():
         async with open_lifespan(5.0) as lifespan:
-            store = await start_store(plan, lifespan)
+            found = {}
+            store = await start_store(plan, lifespan, found)
+            assert list(found) == ["a", "inner", "c", "bare", "outer"]
             assert store.wrapped.wrapped.name == "a"
             assert [type(other).__name__ for other in store.others] == ["Simple", "MemoryStore"]
 
@@ -226,7 +228,7 @@ def test_what_is_no_store_does_not_start(make):
     async def run():
         async with open_lifespan(5.0) as lifespan:
             with pytest.raises(StartError, match="no ObjectStore"):
-                await start_store(plan, lifespan)
+                await start_store(plan, lifespan, {})
 
     anyio.run(run)
 
