@@ -13,6 +13,7 @@ KINDS = [
     "event-handler",
     "change-consumer",
     "service",
+    "web-routes",
     "cli-command",
 ]
 

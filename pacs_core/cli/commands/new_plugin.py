@@ -20,6 +20,7 @@ Kind = Literal[
     "event-handler",
     "change-consumer",
     "service",
+    "web-routes",
     "cli-command",
 ]
 
