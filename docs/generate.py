@@ -13,6 +13,10 @@ from types import ModuleType
 
 from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
+from pacs_web import api as web_api
+from pacs_web import hooks as web_hooks
+from pacs_web.api import http as web_http
+from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
 from pacs_core.api import commands, conversion, images, streams, threads
@@ -217,16 +221,20 @@ def configuration_page() -> str:
     """Return the reference of the kernel's configuration tables."""
     parts = [_NOTE, "# Configuration\n\n", _CONFIGURATION]
     for path, schema in _tables(Config, ""):
-        doc = _inline(inspect.getdoc(schema) or "").split("\nAttributes\n")[0].strip()
-        parts.append(f"\n## `[{path}]`\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|\n")
-        meanings = _attribute_docs(schema)
-        for field in fields(schema):
-            if not has(_type(field.type)):
-                meaning = meanings.get(field.name, "")
-                mark = " ↻" if path == "peers.NAME" or is_reloadable(field) else ""
-                default = f"`{_default(field.default)}`"
-                parts.append(f"| `{field.name}`{mark} | {default} | {meaning} |\n")
+        parts += _table_section(path, schema)
     return "".join(parts)
+
+
+def _table_section(path: str, schema: type) -> Iterator[str]:
+    doc = _inline(inspect.getdoc(schema) or "").split("\nAttributes\n")[0].strip()
+    yield f"\n## `[{path}]`\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|\n"
+    meanings = _attribute_docs(schema)
+    for field in fields(schema):
+        if not has(_type(field.type)):
+            meaning = meanings.get(field.name, "")
+            mark = " ↻" if path == "peers.NAME" or is_reloadable(field) else ""
+            default = f"`{_default(field.default)}`"
+            yield f"| `{field.name}`{mark} | {default} | {meaning} |\n"
 
 
 _CONFIGURATION = """\
@@ -312,6 +320,30 @@ def cli_page() -> str:
     return f"{_NOTE}{commands.rstrip()}\n\n## Exit codes\n\n{codes}\n"
 
 
+def web_page() -> str:
+    """Return the reference of the web server: its table, its hooks, its API for plugins."""
+    parts = [_NOTE, "# Web server\n\n", "`pacs-web`: [how to use it](../how-to/web.md), ",
+             "[how to write routes](../how-to/plugins/web-routes.md).\n"]  # fmt: skip
+    for path, schema in (("plugin.web", WebConfig), ("plugin.web.timeouts", WebTimeouts)):
+        parts += _table_section(path, schema)
+    for name, function in vars(web_hooks).items():
+        if name.startswith("pacs_"):
+            parts += [f"\n## `{name}`\n\n", _signature(name, function), _prose(_doc(function))]
+    parts += ["\n## `pacs_web.api`\n\n", _prose(_doc(web_api))]
+    parts += [_class_section(getattr(web_api, name)) for name in web_api.__all__]
+    parts += ["\n## `pacs_web.api.http`\n\n", _prose(_doc(web_http))]
+    for name in web_http.__all__:
+        thing = getattr(web_http, name)
+        if inspect.isclass(thing) and thing.__module__ == web_http.__name__:
+            parts.append(_class_section(thing))
+        elif inspect.isfunction(thing):
+            kind = "async " if inspect.iscoroutinefunction(thing) else ""
+            signature = f"{inspect.signature(thing)}".replace("collections.abc.", "")
+            signature = re.sub(r"starlette\.(\w+)\.", "", _short(signature))
+            parts += [f"\n### `{kind}{name}{signature}`\n\n", _prose(_doc(thing))]
+    return "".join(parts)
+
+
 PAGES = {
     "explanation/floors.svg": floors_picture,
     "reference/cli.md": cli_page,
@@ -320,6 +352,7 @@ PAGES = {
     "reference/hooks.md": hooks_page,
     "reference/configuration.md": configuration_page,
     "reference/statuses.md": statuses_page,
+    "reference/web.md": web_page,
 }
 
 

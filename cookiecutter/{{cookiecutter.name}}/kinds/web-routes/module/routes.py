@@ -34,7 +34,7 @@ def modality_routes(context: WebContext, config: Config) -> list[BaseRoute]:
         async for series in archive.search(query):
             if counts.total() == config.limit:
                 raise HttpError(503, f"there are more than {config.limit} series")
-            counts[(series.get(MODALITY) or ("",))[0]] += 1
+            counts[str((series.get(MODALITY) or ("",))[0])] += 1
         return counts
 
     async def page(request: Request) -> Response:
