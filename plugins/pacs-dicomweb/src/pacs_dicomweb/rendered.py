@@ -172,6 +172,23 @@ class Rendering:
         headers["Content-Type"] = representation.content_type(boundary)
         return StreamResponse(write_multipart(parts(), boundary), headers=headers)
 
+    async def single(
+        self,
+        request: Request,
+        archive: Archive,
+        shown: Shown,
+        number: int,
+        options: RenderingOptions,
+    ) -> Response:
+        """Answer with the picture of one frame."""
+        tag = entity_tag([shown.instance], str(options), str(number))
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        content = await self._show(archive, shown, (number,), options)
+        await self._record(request, [shown.instance])
+        headers = {"ETag": f"W/{tag}"} if tag else {}
+        return Response(content, headers=headers, media_type=options.media_type)
+
     async def _show(
         self, archive: Archive, shown: Shown, numbers: Sequence[int], options: RenderingOptions
     ) -> bytes:

@@ -74,11 +74,11 @@ def check_window(centre: str, width: str, function: str = "LINEAR") -> tuple[flo
     InvalidParameterError
         It is none.
     """
-    wide = _number("window width", width)
+    wide = read_number("window width", width)
     least = 1.0 if function == "LINEAR" else 0.0
     if wide < least or wide == 0:
         raise InvalidParameterError(f"a {function} window cannot be {wide:g} wide")
-    return _number("window center", centre), wide, function
+    return read_number("window center", centre), wide, function
 
 
 def read_viewport(text: str, most: int) -> Viewport:
@@ -101,9 +101,9 @@ def read_viewport(text: str, most: int) -> Viewport:
         raise InvalidParameterError(f"viewport: {width}×{height} is more than {most} pixels")
     if len(parts) == 2 or not any(parts[2:]):
         return Viewport(width, height)
-    x, y = (_number("viewport", part) if part else 0.0 for part in parts[2:4])
+    x, y = (read_number("viewport", part) if part else 0.0 for part in parts[2:4])
     # Without a size, the region goes to the end of the image, where it is cut.
-    across, down = (_number("viewport", part) if part else 1e6 for part in parts[4:])
+    across, down = (read_number("viewport", part) if part else 1e6 for part in parts[4:])
     if x < 0 or y < 0 or not across or not down or max(x, y, abs(across), abs(down)) > 1e6:
         raise InvalidParameterError("viewport: there is no such region")
     return Viewport(width, height, SourceRegion(x, y, across, down))
@@ -117,7 +117,14 @@ def _quality(text: str) -> int:
     return int(text)
 
 
-def _number(name: str, text: str) -> float:
+def read_number(name: str, text: str) -> float:
+    """Return a number of reasonable size.
+
+    Raises
+    ------
+    InvalidParameterError
+        It is none.
+    """
     number = float(text) if len(text) < 32 and _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number) or abs(number) > 1e9:
         raise InvalidParameterError(f"{name}: {text[:40]!r} is no number that makes sense here")

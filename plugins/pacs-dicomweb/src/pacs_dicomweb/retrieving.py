@@ -80,6 +80,20 @@ class InstanceRetrieval:
             content = write_multipart(parts, boundary)
         return StreamResponse(content, status, headers=_weak(headers))
 
+    async def single_file(
+        self, request: Request, archive: Archive, instance: StoredInstance, syntax: str
+    ) -> Response:
+        """Answer with one file, in a transfer syntax; an empty one is the default (§9.4.1.2.8)."""
+        choice = Choice(FILE, (syntax,))
+        choice, deliveries, _ = self._chosen([choice], [instance], (FILE,))
+        tag = entity_tag([instance], FILE.name, deliveries[0].transfer_syntax_uid)
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        await self._record(request, [instance])
+        planned = Deliveries(self._service.node.transcoder, choice.transfer_syntaxes)
+        headers = {"ETag": tag} if tag else {}
+        return await self._file(request, archive, planned, deliveries[0], headers)
+
     def _chosen(
         self,
         choices: Sequence[Choice],

@@ -12,62 +12,97 @@ from starlette.types import Receive, Scope, Send
 from pacs_core.contracts import Level
 from pacs_core.dataset import MalformedDataset
 from pacs_dicomweb.bulk_data import BulkDataRetrieval
+from pacs_dicomweb.capabilities import OFFERED, describe
 from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.deleting import Deletion
 from pacs_dicomweb.frames import FrameRetrieval
+from pacs_dicomweb.media_types import accepted_types, choose
 from pacs_dicomweb.metadata import MetadataRetrieval
 from pacs_dicomweb.rendered import Rendering
 from pacs_dicomweb.retrieving import InstanceRetrieval
 from pacs_dicomweb.searching import Handler, search_handler
 from pacs_dicomweb.service import DicomWeb
 from pacs_dicomweb.storing import Store
+from pacs_dicomweb.wado_uri import UriService
 
 _STUDY = "/studies/{study}"
 _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_FRAMES = f"{_INSTANCE}/frames/{{frames}}"
+
+Table = dict[str, dict[str, Handler]]
 
 
 def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
     """Return the routes."""
     service = DicomWeb(context, config)
-    studies, series, instances = (
-        {"GET": search_handler(service, level)}
-        for level in (Level.STUDY, Level.SERIES, Level.IMAGE)
-    )
-    whole, metadata = InstanceRetrieval(service).retrieve, MetadataRetrieval(service).retrieve
-    frames, store = FrameRetrieval(service), Store(service).store
-    bulk_data, pictures = BulkDataRetrieval(service, frames), Rendering(service)
-    table: dict[str, Mapping[str, Handler]] = {
-        "/studies": {**studies, "POST": store},
-        "/series": series,
-        f"{_STUDY}/series": series,
-        "/instances": instances,
-        f"{_STUDY}/instances": instances,
-        f"{_SERIES}/instances": instances,
-        _STUDY: {"GET": whole, "POST": store},
-        _SERIES: {"GET": whole},
-        _INSTANCE: {"GET": whole},
-        f"{_STUDY}/metadata": {"GET": metadata},
-        f"{_SERIES}/metadata": {"GET": metadata},
-        f"{_INSTANCE}/metadata": {"GET": metadata},
-        f"{_INSTANCE}/frames/{{frames}}": {"GET": frames.retrieve},
-        f"{_INSTANCE}/frames/{{frames}}/rendered": {"GET": pictures.retrieve},
-        f"{_INSTANCE}/frames/{{frames}}/thumbnail": {"GET": pictures.thumbnail},
-        f"{_INSTANCE}/rendered": {"GET": pictures.retrieve},
-        f"{_SERIES}/rendered": {"GET": pictures.retrieve_several},
-        f"{_STUDY}/rendered": {"GET": pictures.retrieve_several},
-        f"{_INSTANCE}/thumbnail": {"GET": pictures.thumbnail},
-        f"{_SERIES}/thumbnail": {"GET": pictures.thumbnail},
-        f"{_STUDY}/thumbnail": {"GET": pictures.thumbnail},
-        f"{_INSTANCE}/bulkdata/{{reference:path}}": {"GET": bulk_data.retrieve},
+    table, kinds = _table(service)
+    paths: Table = {**table, "/": {}}
+    return [
+        Route(path, _Endpoint(service, handlers, table, kinds)) for path, handlers in paths.items()
+    ]
+
+
+def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
+    """Return what answers each path, and what kind of resource it is."""
+    whole, pictures = InstanceRetrieval(service), Rendering(service)
+    metadata, frames = MetadataRetrieval(service).retrieve, FrameRetrieval(service)
+    store = Store(service).store
+    searches = {
+        "/studies": Level.STUDY,
+        "/series": Level.SERIES,
+        f"{_STUDY}/series": Level.SERIES,
+        "/instances": Level.IMAGE,
+        f"{_STUDY}/instances": Level.IMAGE,
+        f"{_SERIES}/instances": Level.IMAGE,
     }
-    return [Route(path, _Endpoint(handlers)) for path, handlers in table.items()]
+    resources = (_STUDY, _SERIES, _INSTANCE)
+    table: Table = {
+        path: {"GET": search_handler(service, level)} for path, level in searches.items()
+    }
+    table |= {path: {"GET": whole.retrieve} for path in resources}
+    table |= {f"{path}/metadata": {"GET": metadata} for path in resources}
+    table |= {
+        _FRAMES: {"GET": frames.retrieve},
+        f"{_INSTANCE}/bulkdata/{{reference:path}}": {
+            "GET": BulkDataRetrieval(service, frames).retrieve
+        },
+        f"{_STUDY}/rendered": {"GET": pictures.retrieve_several},
+        f"{_SERIES}/rendered": {"GET": pictures.retrieve_several},
+        f"{_INSTANCE}/rendered": {"GET": pictures.retrieve},
+        f"{_FRAMES}/rendered": {"GET": pictures.retrieve},
+        "/wado": {"GET": UriService(service, whole, pictures).retrieve},
+    }
+    table |= {f"{path}/thumbnail": {"GET": pictures.thumbnail} for path in (*resources, _FRAMES)}
+    for path in ("/studies", _STUDY):
+        table[path]["POST"] = store
+    if service.config.delete:
+        for path in resources:
+            table[path]["DELETE"] = Deletion(service).delete
+    kinds = {
+        path: "search" if path in searches else "" if path in resources else _last(path)
+        for path in table
+    }
+    return table, kinds
+
+
+def _last(path: str) -> str:
+    return [part for part in path.split("/") if "{" not in part][-1]
 
 
 class _Endpoint:
     """Answers the methods of a path; HEAD as GET, OPTIONS with what there is, others with 405."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        service: DicomWeb,
+        handlers: Mapping[str, Handler],
+        table: Table,
+        kinds: Mapping[str, str],
+    ) -> None:
+        self._service = service
         self._handlers = handlers
+        self._table, self._kinds = table, kinds
         head = ("HEAD",) if "GET" in handlers else ()
         self._allowed = ", ".join((*handlers, *head, "OPTIONS"))
 
@@ -85,7 +120,16 @@ class _Endpoint:
             except MalformedDataset as error:
                 # It has been stored, and can be had as a whole; nothing of it can.
                 raise HttpError(406, f"the dataset cannot be read: {error}") from error
-        allowed = {"Allow": self._allowed}
         if method == "OPTIONS":
-            return Response(status_code=204, headers=allowed)
+            return self._capabilities(request)
+        allowed = {"Allow": self._allowed}
         raise HttpError(405, f"{request.method} is not for this; {self._allowed} are", allowed)
+
+    def _capabilities(self, request: Request) -> Response:
+        """Answer with what there is (PS3.18 §8.9), or with the methods alone."""
+        allowed = {"Allow": self._allowed}
+        choices = choose(accepted_types(request.headers.get("accept")), OFFERED)
+        if not choices:
+            return Response(status_code=204, headers=allowed)
+        text = describe(self._table, self._kinds, self._service.url(request))
+        return Response(text, headers=allowed, media_type=choices[0].representation.name)

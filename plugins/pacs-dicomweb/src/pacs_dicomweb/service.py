@@ -163,9 +163,20 @@ def resource_of(request: Request) -> Resource:
     """
     found = {name: request.path_params.get(name, "") for name in ("study", "series", "instance")}
     for name, uid in found.items():
-        if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
-            raise HttpError(400, f"{uid[:80]!r} is no UID: the {name} cannot be named so")
+        check_uid(f"the {name}", uid)
     return Resource(**found)
+
+
+def check_uid(name: str, uid: str) -> None:
+    """Refuse what is no UID (PS3.5 §9.1); nothing is none.
+
+    Raises
+    ------
+    HttpError
+        400.
+    """
+    if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
+        raise HttpError(400, f"{uid[:80]!r} is no UID: {name} cannot be named so")
 
 
 def warning_header(service: str, texts: Sequence[str]) -> dict[str, str]:

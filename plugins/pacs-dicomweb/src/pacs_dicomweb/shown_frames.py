@@ -45,14 +45,19 @@ class Shown:
     header : InstanceHeader
     frames : int
         How many there are.
-    pixels : int
-        Of a frame.
+    rows, columns : int
     """
 
     instance: StoredInstance
     header: InstanceHeader
     frames: int
-    pixels: int
+    rows: int
+    columns: int
+
+    @property
+    def pixels(self) -> int:
+        """Of a frame."""
+        return self.rows * self.columns
 
 
 async def look_at(archive: Archive, instance: StoredInstance) -> Shown:
@@ -66,7 +71,7 @@ async def look_at(archive: Archive, instance: StoredInstance) -> Shown:
     header = await archive.header(instance, _LIMITS)
     rows, columns = (_number(header, name) for name in ("Rows", "Columns"))
     frames = _number(header, "NumberOfFrames") or 1
-    return Shown(instance, header, frames, rows * columns)
+    return Shown(instance, header, frames, rows, columns)
 
 
 def _number(header: InstanceHeader, keyword: str) -> int:

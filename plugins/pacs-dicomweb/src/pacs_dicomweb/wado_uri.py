@@ -1,0 +1,182 @@
+"""The URI service, WADO-URI (PS3.18 §9): one instance, or a picture of it, by query parameters."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve
+from pacs_web.api.http import HttpError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pacs_core.contracts import (
+    Archive,
+    InstanceNotFoundError,
+    InstancePath,
+    Level,
+    Query,
+    RenderingOptions,
+    SingleValue,
+    SourceRegion,
+    StoredInstance,
+    Viewport,
+)
+from pacs_dicomweb.instances import query_of
+from pacs_dicomweb.media_types import Representation, accepted_types, choose
+from pacs_dicomweb.rendered import GIF, JPEG, PNG, Rendering
+from pacs_dicomweb.rendering_parameters import check_window, read_annotations, read_number
+from pacs_dicomweb.retrieving import FILE, InstanceRetrieval
+from pacs_dicomweb.search import UIDS
+from pacs_dicomweb.search_parameters import InvalidParameterError, single
+from pacs_dicomweb.service import (
+    DicomWeb,
+    Resource,
+    check_uid,
+    not_acceptable,
+    parameters_of,
+)
+from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at
+
+_PICTURES: Final = (JPEG, PNG, GIF)
+_SIDE: Final = 1 << 20
+"""What a side of a picture may have at most if only the other is given."""
+
+
+class UriService:
+    """Answers WADO-URI requests.
+
+    Parameters
+    ----------
+    service : DicomWeb
+    whole : InstanceRetrieval
+    pictures : Rendering
+    """
+
+    def __init__(self, service: DicomWeb, whole: InstanceRetrieval, pictures: Rendering) -> None:
+        self._service = service
+        self._whole = whole
+        self._pictures = pictures
+
+    async def retrieve(self, request: Request) -> Response:
+        """Answer GET."""
+        parameters = parameters_of(request)
+        named = single(parameters)
+        _check(named)
+        archive = self._service.archive(request)
+        instance = await _instance(archive, named)
+        shown = await look_at(archive, instance)
+        content_types = [v for name, v in parameters if name.lower() == "contenttype"]
+        header = ", ".join(request.headers.getlist("accept"))
+        is_image = bool(shown.pixels) and shown.header.pixel_data is not None
+        offered: tuple[Representation, ...] = (*_PICTURES, FILE) if is_image else (FILE,)
+        if shown.frames > 1 and not named.get("framenumber"):
+            offered = (FILE, *_PICTURES)
+        choices = choose(accepted_types(header, content_types), offered)
+        if not choices:
+            raise not_acceptable(offered)
+        representation = choices[0].representation
+        if representation is FILE:
+            if named.get("framenumber"):
+                raise HttpError(400, "frameNumber is for pictures, not for application/dicom")
+            syntax = named.get("transfersyntax", "").strip()
+            return await self._whole.single_file(request, archive, instance, syntax)
+        try:
+            options = self._options(named, representation.name, shown)
+            frame = _frame(named)
+        except InvalidParameterError as error:
+            raise HttpError(400, str(error)) from error
+        return await self._pictures.single(request, archive, shown, frame, options)
+
+    def _options(self, named: Mapping[str, str], media_type: str, shown: Shown) -> RenderingOptions:
+        """Return how a picture is to be made (§9.4.1.2)."""
+        options = RenderingOptions(media_type)
+        centre, width = (named.get(name, "").strip() for name in ("windowcenter", "windowwidth"))
+        if bool(centre) != bool(width):
+            raise InvalidParameterError("windowCenter and windowWidth go together")
+        if centre:
+            options = evolve(options, window=check_window(centre, width))
+        if quality := named.get("imagequality", "").strip():
+            options = evolve(options, quality=_whole("imageQuality", quality, 100))
+        rows, columns = (named.get(name, "").strip() for name in ("rows", "columns"))
+        region = _region(named.get("region", "").strip(), shown)
+        if rows or columns or region:
+            options = evolve(options, viewport=self._viewport(rows, columns, region, shown))
+        annotations = annotations_of(shown.header, read_annotations(named))
+        return evolve(options, annotations=annotations)
+
+    def _viewport(
+        self, rows: str, columns: str, region: SourceRegion | None, shown: Shown
+    ) -> Viewport:
+        height = _whole("rows", rows, _SIDE) if rows else 0
+        width = _whole("columns", columns, _SIDE) if columns else 0
+        if not (rows or columns):
+            assert region is not None  # noqa: S101 for the type checker
+            return Viewport(max(round(region.width), 1), max(round(region.height), 1), region)
+        shape = region or SourceRegion(0, 0, shown.columns, shown.rows)
+        width = width or max(round(height * shape.width / shape.height), 1)
+        height = height or max(round(width * shape.height / shape.width), 1)
+        if width * height > self._service.config.max_pixels:
+            raise InvalidParameterError(
+                f"{width}×{height} is more than {self._service.config.max_pixels} pixels"
+            )
+        return Viewport(width, height, region)
+
+
+def _check(named: Mapping[str, str]) -> None:
+    """Refuse what is no request to the service (§9.4.1.1), or cannot be done here."""
+    if named.get("requesttype", "").strip().upper() != "WADO":
+        raise HttpError(400, "requestType is WADO")
+    if named.get("anonymize", "").strip().lower() == "yes":
+        raise HttpError(501, "nothing here anonymizes")
+    if named.get("presentationuid"):
+        raise HttpError(501, "presentation states are not applied here")
+
+
+async def _instance(archive: Archive, named: Mapping[str, str]) -> StoredInstance:
+    study, series, instance = (
+        named.get(name, "").strip() for name in ("studyuid", "seriesuid", "objectuid")
+    )
+    if not instance:
+        raise HttpError(400, "objectUID says which instance is wanted")
+    for name, uid in (("studyUID", study), ("seriesUID", series), ("objectUID", instance)):
+        check_uid(name, uid)
+    resource = Resource(study, series, instance)
+    found: StoredInstance | None
+    if study:
+        found = await archive.locate(InstancePath(study, instance))
+    else:
+        condition = SingleValue(UIDS[Level.IMAGE], instance)
+        query = evolve(query_of(Resource()), conditions=(condition,))
+        found = await _first(archive, query)
+    if found is None or series not in {"", found.identity.series_instance_uid}:
+        raise InstanceNotFoundError(f"there is no {resource}")
+    return found
+
+
+async def _first(archive: Archive, query: Query) -> StoredInstance | None:
+    async for found in archive.instances(query):
+        return found
+    return None
+
+
+def _frame(named: Mapping[str, str]) -> int:
+    text = named.get("framenumber", "").strip()
+    return _whole("frameNumber", text, 10**9) if text else 1
+
+
+def _region(text: str, shown: Shown) -> SourceRegion | None:
+    """Read ``region=left,top,right,bottom``, in parts of the image (§9.4.1.2.6)."""
+    if not text:
+        return None
+    parts = [read_number("region", each.strip()) for each in text.split(",")]
+    if len(parts) != 4 or not (0 <= parts[0] < parts[2] <= 1 and 0 <= parts[1] < parts[3] <= 1):
+        raise InvalidParameterError("region is left,top,right,bottom, each from 0 to 1")
+    left, top, right, bottom = parts
+    width, height = shown.columns, shown.rows
+    return SourceRegion(left * width, top * height, (right - left) * width, (bottom - top) * height)
+
+
+def _whole(name: str, text: str, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    if not 1 <= number <= most:
+        raise InvalidParameterError(f"{name} is a whole number from 1 to {most}")
+    return number
