@@ -1,12 +1,23 @@
 """STOW-RS over the wire (PS3.18 §10.5)."""
 
 import gzip
+import io
 import socket
 import time
 
+import pydicom
 import pytest
 
-from pacs_core.dataset import IMPLICIT_VR_LITTLE_ENDIAN
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    ModelOptions,
+    ReadLimits,
+    file_meta,
+    read_elements,
+)
+from pacs_core.dataset.json_model import write_json
+from pacs_core.dataset.xml_model import write_xml
 from pacs_core.testing.datasets import SampleStudy
 
 DICOM = 'multipart/related; type="application/dicom"; boundary=b'
@@ -247,3 +258,114 @@ def test_a_body_without_end(shared):
 def test_large(shared, study, wire):
     large = study.make("CT", PixelData=bytes(16 << 20), Rows="4096", Columns="2048")
     assert shared.store(wire.part10(large)).status_code == 200
+
+
+def part10_of(dataset):
+    meta = file_meta(dataset.sop_class_uid, dataset.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+    return meta + dataset.encode()
+
+
+def model_of(dataset):
+    """Return metadata of a sample, with a reference to its pixels, and the pixels."""
+    elements = read_elements(dataset.encode(), EXPLICIT_VR_LITTLE_ENDIAN, ReadLimits(bulk=0))
+    options = ModelOptions(refer=lambda path, element: f"../bulk/{path[-1]:08X}")
+    return elements, options, dataset.values["PixelData"]
+
+
+def mixed(kind, metadata, *bulk, boundary="b"):
+    """Return a body of metadata and bulk data with their locations and media types."""
+    head = f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
+    parts = [head + metadata]
+    for location, content_type, content in bulk:
+        head = (
+            f"--{boundary}\r\nContent-Type: {content_type}\r\nContent-Location: {location}\r\n\r\n"
+        )
+        parts.append(head.encode() + content)
+    return b"\r\n".join([*parts, f"--{boundary}--".encode()])
+
+
+class TestMetadataWithBulkData:
+    JSON = 'multipart/related; type="application/dicom+json"; boundary=b'
+    XML = 'multipart/related; type="application/dicom+xml"; boundary=b'
+
+    @pytest.mark.parametrize("location", ["../bulk/7FE00010", "http://x/bulk/7FE00010"])
+    def test_json(self, shared, study, location):
+        ct = study.make("CT", PatientName="Doe^Jane")
+        elements, options, pixels = model_of(ct)
+        metadata = f"[{''.join(write_json(elements, options))}]".encode()
+        body = mixed(
+            "application/dicom+json", metadata, (location, "application/octet-stream", pixels)
+        )
+        response = post(shared, body, self.JSON)
+        assert response.status_code == 200, response.text
+        [found] = shared.found(f"/instances?SOPInstanceUID={ct.sop_instance_uid}")
+        url = found["00081190"]["Value"][0]
+        accept = {"Accept": "application/dicom"}
+        dataset = pydicom.dcmread(io.BytesIO(shared.client.get(url, headers=accept).content))
+        assert dataset.PixelData == pixels
+        assert dataset.PatientName == "Doe^Jane"
+        assert dataset == pydicom.dcmread(io.BytesIO(part10_of(ct)))
+
+    def test_xml_to_a_study(self, shared, study):
+        ct = study.make("CT")
+        elements, options, pixels = model_of(ct)
+        body = mixed(
+            "application/dicom+xml",
+            "".join(write_xml(elements, options)).encode(),
+            ("../bulk/7FE00010", "application/octet-stream", pixels),
+        )
+        path = f"/studies/{study.study_instance_uid}"
+        assert post(shared, body, self.XML, path).status_code == 200
+        assert post(shared, body, self.XML, "/studies/1.2.3").status_code == 409
+
+    def test_compressed_frames(self, shared, study):
+        ct = study.make("CT")
+        elements, options, pixels = model_of(ct)
+        shared.store(study.make("CT", SOPInstanceUID=f"{ct.sop_instance_uid}1"))
+        found = shared.found(f"/instances?SOPInstanceUID={ct.sop_instance_uid}1")
+        url = found[0]["00081190"]["Value"][0]
+        frame = shared.client.get(f"{url}/frames/1", headers={"Accept": "image/jls"})
+        metadata = f"[{''.join(write_json(elements, options))}]".encode()
+        bulk = ("../bulk/7FE00010", "image/jls", frame.content)
+        response = post(shared, mixed("application/dicom+json", metadata, bulk), self.JSON)
+        assert response.status_code == 200, response.text
+        url = response.json()[REFERENCED]["Value"][0]["00081190"]["Value"][0]
+        accept = {"Accept": "application/dicom; transfer-syntax=*"}
+        stored = pydicom.dcmread(io.BytesIO(shared.client.get(url, headers=accept).content))
+        assert stored.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.80"
+        decoded = shared.client.get(
+            f"{url}/frames/1", headers={"Accept": "application/octet-stream"}
+        )
+        assert decoded.content == pixels
+
+    def test_what_is_not_there(self, shared, study):
+        elements, options, _ = model_of(study.make("CT"))
+        metadata = f"[{''.join(write_json(elements, options))}]".encode()
+        response = post(shared, mixed("application/dicom+json", metadata), self.JSON)
+        assert response.status_code == 409
+        assert "7FE00010" in response.headers["warning"]
+
+    @pytest.mark.parametrize(
+        ("kind", "metadata"),
+        [
+            ("application/dicom+json", b"nonsense"),
+            ("application/dicom+json", b"[" * 10_000 + b"]" * 10_000),
+            ("application/dicom+json", b'{"00081115":{"vr":"SQ","Value":[' * 10_000),
+            ("application/dicom+json", b'{"0010":{"vr":"PN"}}'),
+            ("application/dicom+xml", b"<NativeDicomModel>"),
+            (
+                "application/dicom+xml",
+                b"<!DOCTYPE x [<!ENTITY y SYSTEM 'file:///etc/passwd'>]><x/>",
+            ),
+        ],
+    )
+    def test_malformed(self, shared, kind, metadata):
+        content_type = self.JSON.replace("application/dicom+json", kind)
+        response = post(shared, mixed(kind, metadata), content_type)
+        assert response.status_code == 400
+        assert shared.is_well()
+
+    def test_too_much(self, door, study):
+        web = door(max_metadata=2048)
+        response = post(web, mixed("application/dicom+json", b"x" * 5000), self.JSON)
+        assert response.status_code == 413

@@ -6,7 +6,8 @@ behind it are stored.
 """
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from pacs_web.api.http import HttpError, stream_body
@@ -21,9 +22,11 @@ from pacs_core.contracts import (
     Outcome,
     find_error_status,
 )
+from pacs_core.dataset import MalformedModel
 from pacs_core.dimse import Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
 from pacs_dicomweb.media_types import MULTIPART, MediaType, Representation, media_type
+from pacs_dicomweb.models import Models, TooMuchMetadataError
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
 from pacs_dicomweb.results import as_json_object, as_xml
 from pacs_dicomweb.searching import JSON, PLAIN_JSON
@@ -99,21 +102,46 @@ class Store:
     ) -> None:
         if content_type and content_type.name == DICOM:
             async with closing(stream_body(request)) as body:
-                await self._store(request, archive, body, study, report)
+                await self._store(request, archive, partial(read_file, body, study), report)
             return
         if content_type is None or content_type.name != MULTIPART:
             raise _unsupported(request.headers.get("content-type", "no media type"))
         kind = content_type.content
-        if kind not in {DICOM, "*/*"}:
-            raise _unsupported(f"{MULTIPART} of {kind}")
         limits = SplitterLimits(parts=self._service.config.max_parts)
         splitter = Splitter(content_type.parameters.get("boundary", ""), limits)
         async with (
             closing(stream_body(request)) as body,
             closing(split(body, splitter)) as parts,
         ):
-            async for part in parts:
-                await self._take_part(request, archive, part, study, report)
+            if kind in {JSON.name, _XML.name}:
+                await self._take_models(request, archive, parts, study, report)
+            elif kind not in {DICOM, "*/*"}:
+                raise _unsupported(f"{MULTIPART} of {kind}")
+            else:
+                async for part in parts:
+                    await self._take_part(request, archive, part, study, report)
+
+    async def _take_models(
+        self,
+        request: Request,
+        archive: Archive,
+        parts: AsyncIterator[Part],
+        study: str,
+        report: StoreReport,
+    ) -> None:
+        """Store what metadata and bulk data make, once all of them are there."""
+        with Models(self._service.config.max_metadata) as models:
+            try:
+                async for part in parts:
+                    await models.take(part)
+                datasets = await models.datasets()
+            except TooMuchMetadataError as error:
+                raise HttpError(413, str(error)) from error
+            except MalformedModel as error:
+                raise HttpError(400, f"nothing was stored: {error}") from error
+            for elements in datasets:
+                begin = partial(models.file, elements, study)
+                await self._store(request, archive, begin, report)
 
     async def _take_part(
         self, request: Request, archive: Archive, part: Part, study: str, report: StoreReport
@@ -125,20 +153,19 @@ class Store:
                 FailedPart(Status.CANNOT_UNDERSTAND, f"it is {shown!r}, not {DICOM}")
             )
             return
-        await self._store(request, archive, aiter(part), study, report)
+        await self._store(request, archive, partial(read_file, aiter(part), study), report)
 
     async def _store(
         self,
         request: Request,
         archive: Archive,
-        content: AsyncIterator[bytes],
-        study: str,
+        begin: Callable[[], Awaitable[IncomingFile]],
         report: StoreReport,
     ) -> None:
-        """Store one file; what fails is reported."""
+        """Store the file that begins so; what fails is reported."""
         file: IncomingFile | None = None
         try:
-            file = await read_file(content, study)
+            file = await begin()
             if file.sop_class_uid == _DICOMDIR:
                 report.failed.append(_failure(file, _SOP_CLASS_NOT_SUPPORTED, "it is a DICOMDIR"))
                 return
