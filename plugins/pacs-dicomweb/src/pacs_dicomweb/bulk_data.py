@@ -1,6 +1,6 @@
 """The Retrieve transaction for bulk data (PS3.18 §10.4.1.1.5): whatever a BulkDataURI refers to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from attrs import evolve
@@ -8,28 +8,41 @@ from pacs_web.api.http import HttpError, StreamResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
+    AuditValue,
     InstanceHeader,
     InstanceNotFoundError,
     Outcome,
     StoredInstance,
     bulk_data_path,
+    bulk_data_reference,
 )
-from pacs_core.dataset import BulkData, DataElement, ElementPath, tag_of
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    BulkData,
+    DataElement,
+    ElementPath,
+    ElementSet,
+    MalformedDataset,
+    tag_of,
+)
 from pacs_dicomweb.frames import FrameRetrieval
-from pacs_dicomweb.instances import entity_tag, instance_of, is_unchanged
+from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Representation
 from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import OCTETS
-from pacs_dicomweb.ranges import ByteRange
-from pacs_dicomweb.retrieving import range_headers, requested_range
+from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
+    Resource,
     accepted,
+    not_acceptable,
     parameters_of,
     resource_of,
+    resource_of_instance,
 )
 
 _PIXEL_DATA: Final = 0x7FE00010
@@ -38,7 +51,10 @@ _MIME_TYPE: Final = tag_of("MIMETypeOfEncapsulatedDocument")
 _DOCUMENTS: Final = frozenset({"application/pdf", "model/stl", "model/obj", "model/mtl"})
 """Documents that come as what they are. Those that a browser could run scripts of do not."""
 
-_MULTIPART: Final = Representation(OCTETS, is_multipart=True)
+_ALWAYS: Final = frozenset({_DOCUMENT, _PIXEL_DATA})
+_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
+DOCUMENTS: Final = Representation("application/pdf", is_multipart=True)
+MULTIPART: Final = Representation(OCTETS, is_multipart=True)
 _SINGLE: Final = Representation(OCTETS)
 
 
@@ -74,6 +90,67 @@ class BulkDataRetrieval:
             return await self._frames.answer(request, archive, instance, numbers)
         return await self._answer(request, archive, instance, header, path, element)
 
+    async def retrieve_all(self, request: Request) -> Response:
+        """Answer GET of all bulk data of a study, series or instance, or of their Pixel Data."""
+        archive, resource = self._service.archive(request), resource_of(request)
+        only_pixels = request.url.path.endswith("/pixeldata")
+        offered = (MULTIPART,) if only_pixels else (MULTIPART, DOCUMENTS)
+        wanted = accepted(request, parameters_of(request), offered)[0].representation
+        return await self.answer_all(request, archive, resource, wanted, only_pixels=only_pixels)
+
+    async def answer_all(
+        self,
+        request: Request,
+        archive: Archive,
+        resource: Resource,
+        wanted: Representation,
+        *,
+        only_pixels: bool = False,
+    ) -> Response:
+        """Answer with all bulk data of a resource, as octets, or with the PDF that are in it."""
+        instances = await instances_of(archive, resource)
+        if wanted == DOCUMENTS:
+            instances = [each for each in instances if each.identity.sop_class_uid == _PDF]
+            if not instances:
+                raise not_acceptable((MULTIPART,), "there is no PDF")
+        studies = tuple({each.identity.study_instance_uid for each in instances})
+        details: dict[str, AuditValue] = {"bulk_data": "all", "instances": len(instances)}
+        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+        boundary, url = new_boundary(), self._service.url(request)
+        only = _DOCUMENT if wanted == DOCUMENTS else _PIXEL_DATA if only_pixels else None
+
+        async def parts() -> AsyncIterator[OutgoingPart]:
+            for instance in instances:
+                async with closing(self._parts(archive, instance, url)) as found:
+                    async for path, part in found:
+                        if only is None or path == (only,):
+                            yield evolve(part, content_type=wanted.name)
+
+        headers = {"Content-Type": wanted.content_type(boundary)}
+        return StreamResponse(write_multipart(parts(), boundary), headers=headers)
+
+    async def _parts(
+        self, archive: Archive, instance: StoredInstance, url: str
+    ) -> AsyncIterator[tuple[ElementPath, OutgoingPart]]:
+        """Iterate over the bulk data of an instance; of encapsulated Pixel Data, over frames."""
+        try:
+            header = await archive.header(instance)
+        except MalformedDataset:
+            return  # what cannot be read has been stored, and can be had as a whole
+        base = f"{url}{resource_of_instance(instance.identity).path}"
+        for path, element in bulk_elements(header.elements):
+            where = f"{base}/bulkdata/{bulk_data_reference(path)}"
+            if not isinstance(element.value, BulkData) or element.value.length is not None:
+                content = value_of(archive, instance, element)
+                yield path, OutgoingPart(OCTETS, content, where, _length(element))
+                continue
+            stored = archive.frames(instance, range(1, _number_of_frames(header) + 1))
+            frames = self._service.node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
+            async with closing(frames) as iterator:
+                async for frame in iterator:
+                    location = f"{base}/frames/{frame.number}"
+                    yield path, OutgoingPart(OCTETS, frame.data, location)
+
     async def _answer(
         self,
         request: Request,
@@ -84,7 +161,7 @@ class BulkDataRetrieval:
         element: DataElement,
     ) -> Response:
         own = media_type_of(header, path)
-        offered = [_MULTIPART, _SINGLE]
+        offered = [MULTIPART, _SINGLE]
         if own:
             offered += [Representation(own), Representation(own, is_multipart=True)]
         representation = accepted(request, parameters_of(request), offered)[0].representation
@@ -120,6 +197,21 @@ class BulkDataRetrieval:
             return StreamResponse(value_of(archive, instance, element), headers=headers)
         headers |= range_headers(wanted, length)
         return StreamResponse(value_of(archive, instance, element, wanted), 206, headers=headers)
+
+
+def bulk_elements(
+    elements: ElementSet, path: ElementPath = ()
+) -> Iterator[tuple[ElementPath, DataElement]]:
+    """Iterate over the elements whose values are bulk data, those of items as well.
+
+    Pixel Data and documents are, however short.
+    """
+    for element in elements:
+        here = (*path, element.tag)
+        if isinstance(element.value, BulkData) or (element.tag in _ALWAYS and element.value):
+            yield here, element
+        for number, item in enumerate(element.items):
+            yield from bulk_elements(item, (*here, number))
 
 
 def media_type_of(header: InstanceHeader, path: ElementPath) -> str:

@@ -52,12 +52,19 @@ class MediaType:
     @property
     def content(self) -> str:
         """The type of the parts of a multipart type, in lower case; `*/*` if it names none."""
-        return self.parameters.get("type", "*/*").strip().lower()
+        return self._inner[0].strip().lower()
 
     @property
     def transfer_syntax(self) -> str:
         """The transfer syntax that it names: a UID, `*`, or empty."""
-        return self.parameters.get("transfer-syntax", "").strip()
+        named = self.parameters.get("transfer-syntax") or self._inner[1]
+        return named.strip().strip('"')
+
+    @property
+    def _inner(self) -> tuple[str, str]:
+        """The type of the parts, and the transfer syntax that some have within its quotes."""
+        content, _, rest = self.parameters.get("type", "*/*").partition(";")
+        return content, rest.partition("transfer-syntax=")[2].partition(";")[0]
 
 
 @frozen

@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 from attrs import frozen
+from pacs_web.api.http import HttpError
+from starlette.requests import Request
 
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))\s*")
 
@@ -54,3 +56,29 @@ def read_range(header: str, length: int) -> ByteRange | None:
     if start >= length or not end:
         raise UnsatisfiableRangeError(f"the range is behind the end, at {length} bytes")
     return ByteRange(start, end)
+
+
+def requested_range(request: Request, length: int, tag: str) -> ByteRange | None:
+    """Return the range that a request asks for; None for everything.
+
+    Raises
+    ------
+    HttpError
+        416: there is nothing in it.
+    """
+    condition = request.headers.get("if-range", "")
+    # Strongly compared: what is only equivalent cannot be put together (RFC 9110 §13.1.5).
+    if request.method == "HEAD" or (condition and condition != tag):
+        return None
+    try:
+        return read_range(request.headers.get("range", ""), length)
+    except UnsatisfiableRangeError as error:
+        raise HttpError(416, str(error), {"Content-Range": f"bytes */{length}"}) from error
+
+
+def range_headers(wanted: ByteRange, length: int) -> dict[str, str]:
+    """Return the headers of an answer that is a range."""
+    return {
+        "Content-Range": f"bytes {wanted.start}-{wanted.end - 1}/{length}",
+        "Content-Length": str(wanted.length),
+    }

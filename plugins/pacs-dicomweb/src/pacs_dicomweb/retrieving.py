@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Final
 
-from pacs_web.api.http import HttpError, StreamResponse
+from pacs_web.api.http import StreamResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.contracts import Archive, Outcome, StoredInstance
+from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, Delivery
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Choice, Representation
 from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
-from pacs_dicomweb.ranges import ByteRange, UnsatisfiableRangeError, read_range
+from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
@@ -38,17 +39,22 @@ class InstanceRetrieval:
     Parameters
     ----------
     service : DicomWeb
+    bulk_data : BulkDataRetrieval
+        Answers where octets are asked for instead (Table 10.4.4-1, note 2).
     """
 
-    def __init__(self, service: DicomWeb) -> None:
+    def __init__(self, service: DicomWeb, bulk_data: BulkDataRetrieval) -> None:
         self._service = service
+        self._bulk_data = bulk_data
 
     async def retrieve(self, request: Request) -> Response:
         """Answer GET of a study, a series or an instance."""
         parameters, resource = parameters_of(request), resource_of(request)
         offered = (DICOM, FILE, ZIP) if resource.instance else (DICOM, ZIP)
-        choices = accepted(request, parameters, offered)
+        choices = accepted(request, parameters, (*offered, MULTIPART, DOCUMENTS))
         archive = self._service.archive(request)
+        if (best := choices[0].representation) not in offered:
+            return await self._bulk_data.answer_all(request, archive, resource, best)
         instances = await instances_of(archive, resource)
         choice, deliveries, refused = self._chosen(choices, instances, offered)
         syntaxes = {each.transfer_syntax_uid for each in deliveries}
@@ -103,6 +109,8 @@ class InstanceRetrieval:
         """Return the first choice in which some instance can go out."""
         reason = ""
         for choice in choices:
+            if choice.representation not in offered:
+                continue
             syntaxes = choice.transfer_syntaxes
             # A zip archive is ours to fill: with what is stored, unless something is named.
             named = ("*",) if choice.representation is ZIP and syntaxes == ("",) else syntaxes
@@ -170,32 +178,6 @@ class InstanceRetrieval:
         await self._service.record(
             request, RETRIEVED, Outcome.SUCCESS, details, tuple(sorted(studies))
         )
-
-
-def requested_range(request: Request, length: int, tag: str) -> ByteRange | None:
-    """Return the range that a request asks for; None for everything.
-
-    Raises
-    ------
-    HttpError
-        416: there is nothing in it.
-    """
-    condition = request.headers.get("if-range", "")
-    # Strongly compared: what is only equivalent cannot be put together (RFC 9110 §13.1.5).
-    if request.method == "HEAD" or (condition and condition != tag):
-        return None
-    try:
-        return read_range(request.headers.get("range", ""), length)
-    except UnsatisfiableRangeError as error:
-        raise HttpError(416, str(error), {"Content-Range": f"bytes */{length}"}) from error
-
-
-def range_headers(wanted: ByteRange, length: int) -> dict[str, str]:
-    """Return the headers of an answer that is a range."""
-    return {
-        "Content-Range": f"bytes {wanted.start}-{wanted.end - 1}/{length}",
-        "Content-Length": str(wanted.length),
-    }
 
 
 async def _part_of(

@@ -45,8 +45,9 @@ def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
 
 def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
     """Return what answers each path, and what kind of resource it is."""
-    whole, pictures = InstanceRetrieval(service), Rendering(service)
     metadata, frames = MetadataRetrieval(service).retrieve, FrameRetrieval(service)
+    bulk_data, pictures = BulkDataRetrieval(service, frames), Rendering(service)
+    whole = InstanceRetrieval(service, bulk_data)
     store = Store(service).store
     searches = {
         "/studies": Level.STUDY,
@@ -64,15 +65,15 @@ def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
     table |= {f"{path}/metadata": {"GET": metadata} for path in resources}
     table |= {
         _FRAMES: {"GET": frames.retrieve},
-        f"{_INSTANCE}/bulkdata/{{reference:path}}": {
-            "GET": BulkDataRetrieval(service, frames).retrieve
-        },
+        f"{_INSTANCE}/bulkdata/{{reference:path}}": {"GET": bulk_data.retrieve},
         f"{_STUDY}/rendered": {"GET": pictures.retrieve_several},
         f"{_SERIES}/rendered": {"GET": pictures.retrieve_several},
         f"{_INSTANCE}/rendered": {"GET": pictures.retrieve},
         f"{_FRAMES}/rendered": {"GET": pictures.retrieve},
         "/wado": {"GET": UriService(service, whole, pictures).retrieve},
     }
+    for kind in ("bulkdata", "pixeldata"):
+        table |= {f"{path}/{kind}": {"GET": bulk_data.retrieve_all} for path in resources}
     table |= {f"{path}/thumbnail": {"GET": pictures.thumbnail} for path in (*resources, _FRAMES)}
     for path in ("/studies", _STUDY):
         table[path]["POST"] = store
