@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ORIGIN_KEY: Final = "pacs_web.origin"
 BASE_PATH_KEY: Final = "pacs_web.base_path"
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+
 
 @define
 class WebSite:
@@ -64,7 +66,7 @@ class WebContext:
         ``f"{context.base_url(request)}/dicom-web/studies"`` is right behind it.
         """
         scope = request.scope
-        return f"{scope['scheme']}://{request.headers['host']}{scope[BASE_PATH_KEY]}"
+        return f"{scope['scheme']}://{_host_of(request)}{scope[BASE_PATH_KEY]}"
 
     def base_path(self, request: "HTTPConnection") -> str:
         """Return the path of the root of the site, as the client sees it, without a slash.
@@ -72,3 +74,18 @@ class WebContext:
         For links within pages: ``f"{context.base_path(request)}/viewer/"``. Empty at the root.
         """
         return cast(str, request.scope[BASE_PATH_KEY])
+
+
+def _host_of(request: "HTTPConnection") -> str:
+    """Return the host that a request names, with the port of the server where that is missing.
+
+    Some clients, dicomweb-client among them, leave out the port of a server that they ask by its
+    address. A proxy that leaves it out names the site, which is not this address.
+    """
+    host = request.headers["host"]
+    server: tuple[str, int | None] | None = request.scope.get("server")
+    if server is None or server[1] in {None, 80, 443}:
+        return host
+    names = {server[0], f"[{server[0]}]"}
+    names |= {"localhost"} if server[0] in _LOOPBACK else set()
+    return f"{host}:{server[1]}" if host in names else host
