@@ -326,8 +326,7 @@ class HeaderScanner:
                     continue
                 self._look_at_late(tag, base + position)
                 wanted = self._wanted
-            if last_tag < tag:
-                self._last_tag = tag
+            self._last_tag = tag
             if not done and (tag > last_wanted or base + start > limit):
                 self._consider_end(tag, base + start)
                 done = self.done

@@ -380,16 +380,6 @@ def test_the_first_of_repeated_elements_counts(between, size):
     assert list(scanner.oddities.notes) == ["(0010,0020) is there more than once: the first counts"]
 
 
-def test_the_first_counts_also_where_several_are_repeated_in_order():
-    names = [explicit(0x0010_0010, b"PN", name) for name in (b"Jane", b"Otto")]
-    ids = [explicit(PATIENT_ID, b"LO", value) for value in (b"JANE", b"OTTO")]
-    scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, frozenset({PATIENT_ID, 0x0010_0010}))
-    scanner.feed(b"".join((names[0], ids[0], names[1], ids[1])))
-    scanner.finish()
-    assert scanner.attributes == {0x0010_0010: ("Jane",), PATIENT_ID: ("JANE",)}
-    assert len(scanner.oddities.notes) == 2
-
-
 def test_a_sequence_that_is_repeated_counts_once():
     other = NESTED.replace(b"1.23", b"1.99")
     scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, WANTED)
