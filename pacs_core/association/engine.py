@@ -177,7 +177,7 @@ class Engine:
         incoming = self._performances.incoming
         if incoming is not None and not incoming.is_covered:
             self._deadlines.clear("read")
-            await incoming.await_budget(self._channel.timeouts.memory)
+            await self._performances.await_budget(self._channel.timeouts.memory)
         if incoming is not None and incoming.is_full:
             self._deadlines.clear("read")
             await incoming.wait_for_room()

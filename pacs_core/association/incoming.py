@@ -1,7 +1,7 @@
 """The dataset of a request on its way from the reader of an association to a provider."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import anyio
 
@@ -33,12 +33,15 @@ class IncomingDataset(DatasetStream):
     ----------
     budget : ByteBudget
         Where the memory comes from.
-    begin : callable
-        Called once, when there is enough for the provider to begin.
+
+    Attributes
+    ----------
+    is_ready : bool
+        Whether there was enough for the provider to begin.
     """
 
-    def __init__(self, budget: ByteBudget, begin: Callable[["IncomingDataset"], None]) -> None:
-        self._begin: Callable[[IncomingDataset], None] | None = begin
+    def __init__(self, budget: ByteBudget) -> None:
+        self.is_ready = False
         self._budget = budget
         self._held = 0
         self._received = 0
@@ -69,9 +72,7 @@ class IncomingDataset(DatasetStream):
         self._wake()
 
     def _wake(self) -> None:
-        begin, self._begin = self._begin, None
-        if begin is not None:
-            begin(self)
+        self.is_ready = True
         self._arrived.set()
 
     @property
@@ -118,12 +119,6 @@ class IncomingDataset(DatasetStream):
         self._fragments.clear()
         self._waiting = 0
         self._wake()
-
-    def abandon(self) -> None:
-        """Note that the association has ended; what no provider works on gives its memory back."""
-        if self._begin is not None:
-            self._begin = None
-            self.release_budget()
 
     def release_budget(self) -> None:
         """Give back what this dataset holds."""

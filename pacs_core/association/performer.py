@@ -71,6 +71,7 @@ class Performer:
         observers: OperationObservers | None = None,
     ) -> None:
         self.incoming: IncomingDataset | None = None
+        self._arriving: PeerOperation | None = None
         self._info = info
         self._window = window or _UNLIMITED
         self._serve = serve
@@ -107,18 +108,31 @@ class Performer:
             return self.refuse(context_id, command, error)
         context = self._info.contexts[context_id]
 
-        def perform(dataset: IncomingDataset) -> None:
-            self._assign(PeerOperation(command, context, self._info, dataset, self._messenger))
-
-        dataset = self.incoming = IncomingDataset(self._budget, perform)
+        dataset = self.incoming = IncomingDataset(self._budget)
+        self._arriving = PeerOperation(command, context, self._info, dataset, self._messenger)
         if not command.has_dataset:
             dataset.complete()
-        return dataset.feed
+            self._assign_arrived()
+
+        def feed(data: bytes | memoryview, is_last: bool) -> None:
+            dataset.feed(data, is_last)
+            if self._arriving is not None and dataset.is_ready:
+                self._assign_arrived()
+
+        return feed
+
+    async def await_budget(self, seconds: float) -> None:
+        """Wait for the memory of the dataset that arrives, see :class:`IncomingDataset`."""
+        if self.incoming is not None:
+            await self.incoming.await_budget(seconds)
+            if self.incoming.is_ready:
+                self._assign_arrived()
 
     def end(self) -> None:
-        """Give up the dataset that the association has ended in, if there is one."""
-        if self.incoming is not None:
-            self.incoming.abandon()
+        """Give up the request in which the association has ended, if nobody performs it yet."""
+        if self._arriving is not None:
+            self._arriving.dataset.release_budget()
+            self._arriving = None
 
     def refuse(self, context_id: int, command: Command, error: DimseError) -> Feed:
         """Answer a request that is not performed; return what drops its dataset."""
@@ -152,8 +166,11 @@ class Performer:
 
     # --- performing
 
-    def _assign(self, operation: PeerOperation) -> None:
-        """Let a task that is idle perform an operation: a new one would cost more."""
+    def _assign_arrived(self) -> None:
+        """Let a task that is idle perform what has arrived: a new one would cost more."""
+        operation, self._arriving = self._arriving, None
+        if operation is None:
+            return
         if self._idle:
             self._idle.pop().set_result(operation)
         else:
