@@ -14,8 +14,7 @@ from attrs import frozen
 
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.fixity import SET_ASIDE, Digest, digest_of, is_decay, later_rank
-from pacs_core.archive.incoming_instance import Chunk, IncomingInstance
-from pacs_core.archive.instance_writer import InstanceWriter
+from pacs_core.archive.incoming_instance import Chunk, IncomingInstance, InstanceWriter
 from pacs_core.archive.objects import read_meta, same_dataset
 from pacs_core.archive.settings import DuplicatePolicy
 from pacs_core.archive.storage import ArchiveStorage
@@ -125,11 +124,10 @@ class Duplicates:
         """
         name = hashlib.sha256(incoming.transfer_syntax_uid.encode() + b"\0")
         written = Digest()
-        await writer.begin()
         async for piece in self._whole(incoming, existing, reader, matching):
             name.update(piece)
             written.update(piece)
-            await writer.write([piece])
+            await writer.write(piece)
         if written.digest() != incoming.digest:
             raise OSError(f"object {existing.key} reads differently each time")
         return name.hexdigest()[:_DIGEST_LENGTH]

@@ -46,21 +46,23 @@ class EventDispatcher:
         Seconds that a handler has for one event.
     capacity : int
         Events that may wait for one handler; then :meth:`publish` waits as well.
+
+    Attributes
+    ----------
+    active : bool
+        Whether anyone listens, so that an event is worth making.
     """
 
     def __init__(self, *, timeout: float = 30.0, capacity: int = 1024) -> None:
         self._timeout = timeout
         self._capacity = capacity
         self._channels: list[_Channel] = []
+        self.active = False
 
     def add(self, name: str, handler: EventHandler) -> None:
         """Add a handler, before :meth:`start`. Starting and stopping it is the caller's part."""
         self._channels.append(_Channel(name, handler, self._timeout, self._capacity))
-
-    @property
-    def active(self) -> bool:
-        """Whether anyone listens, so that an event is worth making."""
-        return bool(self._channels)
+        self.active = True
 
     @property
     def failures(self) -> dict[str, int]:

@@ -17,8 +17,7 @@ from attrs import frozen
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.damage import OTHER_BYTES, damage, meta_damage
 from pacs_core.archive.fixity import is_decay, later_rank
-from pacs_core.archive.incoming_instance import IncomingInstance
-from pacs_core.archive.instance_writer import InstanceWriter
+from pacs_core.archive.incoming_instance import IncomingInstance, InstanceWriter
 from pacs_core.archive.objects import same_dataset
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (

@@ -1,8 +1,10 @@
-"""An instance on its way in: its stream, scanned while it passes."""
+"""An instance on its way in: its stream, scanned while it passes, and its object."""
 
 from collections import deque
 from collections.abc import AsyncIterable
 from operator import itemgetter
+from types import TracebackType
+from typing import Self
 
 from anyio.lowlevel import checkpoint
 
@@ -13,11 +15,12 @@ from pacs_core.contracts import (
     InstanceIdentity,
     InstanceRecord,
     InvalidInstanceError,
+    ObjectWriter,
     Origin,
     StoredInstance,
     StoredObject,
 )
-from pacs_core.dataset import Attributes, HeaderScanner, Oddities, file_meta, keyword_of
+from pacs_core.dataset import Attributes, HeaderScanner, file_meta, keyword_of
 from pacs_core.dimse import is_valid_uid
 
 SOP_CLASS = 0x0008_0016
@@ -111,6 +114,8 @@ class IncomingInstance:
         As corrections have it.
     corrected_through : int
         The last correction that was known when that was found out.
+    oddities : Oddities
+        What was put up with, and what is in the way of a conversion; all at the end.
     """
 
     identity: InstanceIdentity
@@ -138,6 +143,7 @@ class IncomingInstance:
             thorough=True,
             default_character_set=character_set,
         )
+        self.oddities = self._scanner.oddities
         self._wanted = wanted_tags
         self._corrections = corrections
         self.corrected_through = corrections.number
@@ -204,12 +210,6 @@ class IncomingInstance:
             self._scanner.feed(chunk)
         return chunk
 
-    def take_held(self) -> list[Chunk]:
-        """Return what :meth:`next` would return without reading."""
-        chunks = list(self._held)
-        self._held.clear()
-        return chunks
-
     def put_back(self, chunk: Chunk) -> None:
         """Let :meth:`next` return a chunk again."""
         self._held.appendleft(chunk)
@@ -240,11 +240,6 @@ class IncomingInstance:
         return prefix[: -len(ROOM)] + Fixity(self.digest, rank).pack()
 
     @property
-    def oddities(self) -> Oddities:
-        """What was put up with, and what is in the way of a conversion; all at the end."""
-        return self._scanner.oddities
-
-    @property
     def attributes(self) -> Attributes:
         """What the index wants of the header; complete at the end of the dataset."""
         scanned = self._scanner.attributes
@@ -273,3 +268,47 @@ class IncomingInstance:
 def _agree(tag: int, announced: str, found: str) -> None:
     if found != announced:
         raise IdentityMismatchError(f"{_name(tag)} is {found} where {announced!r} was announced")
+
+
+class InstanceWriter:
+    """Writes a Part 10 object (PS3.10 §7): file meta information, then the dataset as it came.
+
+    An async context manager: leaving it without :meth:`commit` leaves no trace of the object.
+
+    Parameters
+    ----------
+    writer : ObjectWriter
+    incoming : IncomingInstance
+    ae_title : str
+        Of the node that writes.
+    """
+
+    def __init__(self, writer: ObjectWriter, incoming: IncomingInstance, ae_title: str) -> None:
+        self._writer = writer
+        self._incoming = incoming
+        self._prefix = incoming.prefix(ae_title)
+        self._begun = False
+
+    async def write(self, chunk: Chunk) -> None:
+        """Write the next bytes of the dataset, after what precedes it in the object."""
+        chunks = [chunk] if self._begun else [self._prefix, chunk]
+        self._begun = True
+        await self._writer.write(chunks)
+
+    async def commit(self, variant: str = "", rank: int = FIRST) -> StoredObject:
+        """Commit the object with the digest of the dataset, all of which has arrived."""
+        beginning = self._incoming.sealed(self._prefix, rank)
+        return await self._writer.commit(variant, beginning=beginning)
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Forget what was not committed."""
+        await self._writer.abort()

@@ -16,13 +16,11 @@ from pacs_core.archive.duplicates import Duplicates, matching_length
 from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
-from pacs_core.archive.instance_writer import InstanceWriter
 from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
-from pacs_core.archive.storage import ArchiveStorage
+from pacs_core.archive.storage import ArchiveStorage, Withdrawing
 from pacs_core.contracts import (
     Durability,
-    IndexResult,
     IngestOutcome,
     IngestResult,
     InstanceEventKind,
@@ -47,9 +45,10 @@ _SERVED_ANEW = (IngestOutcome.STORED, IngestOutcome.REPLACED)
 
 @frozen
 class Ingest:
-    """Takes arrivals; the caller lets in but one at a time of each SOP Instance UID.
+    """Takes an instance whose header is read to one of three ends: new, identical, different.
 
-    That is more than the index asks, which tells studies apart: but the names of objects need not.
+    The caller lets in but one at a time of each SOP Instance UID. That is more than the index asks,
+    which tells studies apart: but the names of objects need not.
     """
 
     storage: ArchiveStorage
@@ -59,77 +58,101 @@ class Ingest:
     async def take(
         self, incoming: IncomingInstance, existing: StoredInstance | None
     ) -> IngestResult:
-        """Take an instance whose header is read, given what the index has under its path."""
-        result = await self._take(incoming, existing)
+        """Take an instance, given what the index has under its path."""
+        lost = False
+        while existing is not None and not lost:
+            try:
+                reader = await self.storage.store.open(existing.key)
+            except ObjectNotFoundError:
+                # Another process may have replaced it since it was located.
+                former, existing = existing, await self.storage.index.locate(incoming.identity.path)
+                lost = existing == former
+                if lost:
+                    _log.error("object %s is lost: the newcomer takes its place", former.key)
+                continue
+            async with reader:
+                matching = await matching_length(incoming, existing, reader)
+                fault = await self.healing.fault(incoming, existing, reader, matching)
+                if matching is None and not fault:
+                    result = await self._acknowledge(incoming, existing)
+                else:
+                    if matching is None:
+                        matching = incoming.size
+                    result = await self._settle(incoming, existing, reader, matching, fault)
+            break
+        else:
+            result = await self._store(incoming, lost=lost)
         if incoming.oddities.notes or incoming.oddities.obstacle:
-            result = _said(incoming, result)
+            result = _note_oddities(incoming, result)
         if result.outcome in _SERVED_ANEW and self.storage.events.active:
             record = InstanceRecord(result.instance, incoming.attributes)
             await self.storage.tell(InstanceEventKind.STORED, record, incoming.origin)
         return result
 
-    async def _take(
-        self, incoming: IncomingInstance, existing: StoredInstance | None
+    async def _acknowledge(
+        self, incoming: IncomingInstance, existing: StoredInstance
     ) -> IngestResult:
-        while existing is not None:
-            try:
-                reader = await self.storage.store.open(existing.key)
-            except ObjectNotFoundError:
-                # Another process may have replaced it since it was located.
-                former, existing = existing, await self._located(incoming)
-                if existing != former:
-                    continue
-                _log.error("object %s is lost: the newcomer takes its place", existing.key)
-                return await self._admit(incoming, lost=True)
-            async with reader:
-                return await self._join(incoming, existing, reader)
-        return await self._admit(incoming, lost=False)
+        """Take one that is identical to what is held: nothing is written."""
+        await self.storage.behind.confirm(existing)
+        await self.storage.tell_received(incoming)
+        return IngestResult(IngestOutcome.IDENTICAL, existing)
 
-    async def _located(self, incoming: IncomingInstance) -> StoredInstance | None:
-        return await self.storage.index.locate(incoming.identity.path)
-
-    async def _admit(self, incoming: IncomingInstance, *, lost: bool) -> IngestResult:
-        behind = self.storage.behind
-        durability = behind.durable_at_least if lost else behind.durability
+    async def _settle(
+        self,
+        incoming: IncomingInstance,
+        existing: StoredInstance,
+        reader: ObjectReader,
+        matching: int,
+        fault: str,
+    ) -> IngestResult:
+        """Take one that differs from what is held: its place if that is damaged, else by policy."""
+        if not fault:
+            await self.duplicates.consider(existing, incoming.origin)
+        durability = self.storage.behind.durable_at_least
         async with self.storage.writer(incoming, durability) as writer:
-            await writer.begin(*incoming.take_held())
-            while (chunk := await incoming.next()) is not None:
-                await writer.write([chunk])
+            variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
             await self.storage.tell_received(incoming)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                return await self._commit(writer, incoming, lost, durability)
+                if fault:
+                    return await self.healing.heal(writer, incoming, existing, fault)
+                return await self.duplicates.commit(writer, variant, incoming, existing)
         raise _too_slow()
 
-    async def _commit(
-        self, writer: InstanceWriter, incoming: IncomingInstance, lost: bool, durability: Durability
-    ) -> IngestResult:
+    async def _store(self, incoming: IncomingInstance, *, lost: bool) -> IngestResult:
+        """Take one that is new, or all that there is of one whose object is lost."""
+        behind, index = self.storage.behind, self.storage.index
+        durability = behind.durable_at_least if lost else behind.durability
         orphan, rank = "", later_rank() if lost else FIRST
-        try:
-            stored = await writer.commit("", rank)
-        except ObjectExistsError as taken:
-            orphan = taken.key
-            stored = await writer.commit(uuid4().hex, rank)
-        record = incoming.record(stored)
-        async with self.storage.withdrawing(record.instance):
-            result = await self._index(record, lost, durability)
-            first = result.existing
-            if not lost and first is not None and first.key != stored.key:
-                return await self.duplicates.compare(record, first, incoming.origin)
-        if durability is Durability.WRITE_BEHIND:
-            await self.storage.behind.note(record.instance)
-        if orphan:
-            await self._clear_away(orphan, record.instance)
-        if result.conflicts:
-            await self.duplicates.report(result, record.instance, incoming.origin)
-        return IngestResult(IngestOutcome.STORED, record.instance)
-
-    async def _index(
-        self, record: InstanceRecord, lost: bool, durability: Durability
-    ) -> IndexResult:
-        if not lost:
-            return await self.storage.index.add(record, durability=durability)
-        await self.storage.behind.forget(record.instance.identity.path)
-        return await self.storage.index.replace(record)
+        async with self.storage.writer(incoming, durability) as writer:
+            while (chunk := await incoming.next()) is not None:
+                await writer.write(chunk)
+            if self.storage.events.active:
+                await self.storage.tell_received(incoming)
+            with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
+                try:
+                    stored = await writer.commit("", rank)
+                except ObjectExistsError as taken:
+                    orphan = taken.key
+                    stored = await writer.commit(uuid4().hex, rank)
+                record = incoming.record(stored)
+                async with Withdrawing(self.storage, record.instance):
+                    if lost:
+                        await behind.forget(record.instance.identity.path)
+                        result = await index.replace(record)
+                    else:
+                        result = await index.add(record, durability=durability)
+                        first = result.existing
+                        if first is not None and first.key != stored.key:
+                            # Another process was first to get into the index.
+                            return await self.duplicates.compare(record, first, incoming.origin)
+                if durability is Durability.WRITE_BEHIND:
+                    await behind.note(record.instance)
+                if orphan:
+                    await self._clear_away(orphan, record.instance)
+                if result.conflicts:
+                    await self.duplicates.report(result, record.instance, incoming.origin)
+                return IngestResult(IngestOutcome.STORED, record.instance)
+        raise _too_slow()
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
         """Delete what a crash left before it was indexed, if the same has now been indexed.
@@ -140,7 +163,9 @@ class Ingest:
         an object short.
         """
         store = self.storage.store
-        if await self._is_served(orphan, instance.identity.sop_instance_uid):
+        uid = SingleValue(SOP_INSTANCE, instance.identity.sop_instance_uid)
+        query = Query(Level.IMAGE, (uid,))
+        if orphan in [served.key async for served in self.storage.index.instances(query)]:
             return
         if await is_torn(store, orphan) or (
             not store.shared and await holds_dataset(store, orphan, instance)
@@ -149,35 +174,8 @@ class Ingest:
         else:
             _log.warning("object %s is an orphan; %s is served", orphan, instance.key)
 
-    async def _is_served(self, key: str, sop_instance_uid: str) -> bool:
-        query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, sop_instance_uid),))
-        keys = [instance.key async for instance in self.storage.index.instances(query)]
-        return key in keys
 
-    async def _join(
-        self, incoming: IncomingInstance, existing: StoredInstance, reader: ObjectReader
-    ) -> IngestResult:
-        matching = await matching_length(incoming, existing, reader)
-        fault = await self.healing.fault(incoming, existing, reader, matching)
-        if matching is None:
-            if not fault:
-                await self.storage.behind.confirm(existing)
-                await self.storage.tell_received(incoming)
-                return IngestResult(IngestOutcome.IDENTICAL, existing)
-            matching = incoming.size
-        if not fault:
-            await self.duplicates.consider(existing, incoming.origin)
-        async with self.storage.writer(incoming, self.storage.behind.durable_at_least) as writer:
-            variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
-            await self.storage.tell_received(incoming)
-            with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                if fault:
-                    return await self.healing.heal(writer, incoming, existing, fault)
-                return await self.duplicates.commit(writer, variant, incoming, existing)
-        raise _too_slow()
-
-
-def _said(incoming: IncomingInstance, result: IngestResult) -> IngestResult:
+def _note_oddities(incoming: IncomingInstance, result: IngestResult) -> IngestResult:
     found = incoming.oddities
     instance, sender = incoming.identity.sop_instance_uid, incoming.origin.calling_ae_title
     if found.notes:

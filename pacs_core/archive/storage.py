@@ -12,8 +12,7 @@ import anyio
 from attrs import frozen
 
 from pacs_core.archive.events import EventDispatcher
-from pacs_core.archive.incoming_instance import IncomingInstance
-from pacs_core.archive.instance_writer import InstanceWriter
+from pacs_core.archive.incoming_instance import IncomingInstance, InstanceWriter
 from pacs_core.archive.write_behind import WriteBehind
 from pacs_core.contracts import (
     Durability,
