@@ -38,6 +38,7 @@ from pacs_core.contracts import (
     AuditObjectKind,
     AuditTrail,
     AuditValue,
+    Conflict,
     Correction,
     CorrectionError,
     CorrectionExistsError,
@@ -47,6 +48,7 @@ from pacs_core.contracts import (
     EntityPath,
     EventAction,
     InstanceEventKind,
+    InstanceIdentity,
     InstanceNotFoundError,
     InstancePath,
     InstanceRecord,
@@ -79,6 +81,7 @@ class Correcting:
     locks: KeyedLocks
     character_set_of: CharacterSetOf
     _one: anyio.Lock = field(factory=anyio.Lock)
+    _conflicts: dict[Conflict, InstanceIdentity] = field(factory=dict)
 
     @property
     def _log_of_index(self) -> CorrectionLog:
@@ -187,10 +190,12 @@ class Correcting:
                 yield path
 
         changed = 0
+        self._conflicts.clear()
         async with aclosing(map_concurrently(bring_up, each())) as done:
             async for is_changed in done:
                 changed += is_changed
         await log.settle(entry.number)
+        await self._report_conflicts(entry)
         return changed
 
     async def _bring_up_if_readable(self, path: InstancePath, entry: Correction) -> bool:
@@ -265,9 +270,19 @@ class Correcting:
                 )  # fmt: skip
                 return False
             await index.remove(stored.identity.path)
-        await report_conflicts(self.audit, result.conflicts, record.instance.identity, origin)
+        identity = record.instance.identity
+        self._conflicts.update(dict.fromkeys(result.conflicts, identity))
         await self.storage.tell(InstanceEventKind.UPDATED, record, origin)
         return True
+
+    async def _report_conflicts(self, entry: Correction) -> None:
+        """Report what contradicts now; half a study was of another patient for a moment."""
+        arisen = {_name(conflict): identity for conflict, identity in self._conflicts.items()}
+        if not arisen:
+            return
+        async for conflict in self.storage.index.conflicts():
+            if (identity := arisen.get(_name(conflict))) is not None:
+                await report_conflicts(self.audit, (conflict,), identity, entry.origin)
 
     async def _check_free(self, moves: Sequence[tuple[InstancePath, str]]) -> None:
         """Check that no instance would get the path of another."""
@@ -331,6 +346,10 @@ class Correcting:
                 objects=tuple(objects),
             )
         )
+
+
+def _name(conflict: Conflict) -> tuple[object, ...]:
+    return conflict.kind, conflict.uid, conflict.attribute, conflict.study_instance_uid
 
 
 def new_correction(

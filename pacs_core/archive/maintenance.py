@@ -109,7 +109,8 @@ class _Verification:
     async def of_correction(self, entry: Correction) -> Difference | None:
         """Look whether an entry of the log has its object."""
         try:
-            await read_correction(self.store, entry.key)
+            if await is_online(self.store, entry.key):
+                await read_correction(self.store, entry.key)
         except ObjectNotFoundError:
             what = f"correction {entry.number}"
             return Difference(DifferenceKind.MISSING, entry.key, detail=what)

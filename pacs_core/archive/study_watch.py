@@ -62,8 +62,8 @@ class StudyWatch(Service):
                 await anyio.sleep(LOOK_AGAIN)
 
     async def _take(self, change: Change) -> None:
-        if change.kind in STUDY_CHANGES:
-            return
+        if change.kind in STUDY_CHANGES or change.kind is ChangeKind.UPDATED:
+            return  # what is corrected was there before
         study = change.study_instance_uid
         if change.kind is not ChangeKind.REMOVED and study not in self._busy:
             await self._changes.note_reopened(study, change.sequence)

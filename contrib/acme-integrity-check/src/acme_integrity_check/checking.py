@@ -77,4 +77,6 @@ async def _is_whole(reader: ObjectReader, instance: StoredInstance) -> bool:
     size = instance.dataset_offset
     async for chunk in reader.chunks(size):
         size += len(chunk)
-    return (size, meta.sop_instance_uid) == (instance.size, instance.identity.sop_instance_uid)
+    # Corrections may have made it longer or shorter than what is stored.
+    expected = reader.size if instance.corrections else instance.size
+    return (size, meta.sop_instance_uid) == (expected, instance.identity.sop_instance_uid)
