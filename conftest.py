@@ -23,6 +23,7 @@ PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
 PEER_PROGRAMS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp"),
     "libgdcm-tools": ("gdcmconv",),
+    "chromium": ("chromium",),
 }
 """By the package that has them, which is what the marker names; DCMTK if it names none."""
 

@@ -81,7 +81,7 @@ def relocate(name: str, data: bytes) -> bytes:
 
 def build(app: Path = APP) -> int:
     """Make the app anew; return how many of its files were made for the root of a site."""
-    relocated = 0
+    relocated: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         unfinished = Path(folder) / "app"
         with tarfile.open(fetch(Path(folder))) as archive:
@@ -91,7 +91,7 @@ def build(app: Path = APP) -> int:
                     raise BuildError(f"{member.name} cannot be read")
                 read = content.read()
                 data = relocate(path.name, read)
-                relocated += data != read
+                relocated += [path.name] if data != read else []
                 target = unfinished / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
@@ -99,11 +99,14 @@ def build(app: Path = APP) -> int:
             if license_text is not None:
                 (unfinished / "LICENSE").write_bytes(license_text.read())
         (unfinished / "VERSION").write_text(f"{VERSION}\n")
+        # What was compiled for a place of its own is the page's script, or that of a worker.
+        workers = [name for name in relocated if not name.startswith("app.")]
+        (unfinished / "WORKERS").write_text("\n".join(workers))
         if not relocated:
             raise BuildError("no file says where it is served from; OHIF is compiled otherwise")
         shutil.rmtree(app, ignore_errors=True)
         shutil.copytree(unfinished, app)
-    return relocated
+    return len(relocated)
 
 
 def main() -> int:

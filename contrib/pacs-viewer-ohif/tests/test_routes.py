@@ -23,6 +23,8 @@ DICOMWEB = WebRoutesDescriptor("dicomweb", lambda _: [], "/dicom-web")
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(routes, "APP", tmp_path)
     (tmp_path / "app.bundle.12ab.js").write_text("ohif")
+    (tmp_path / "decoder.bundle.34cd.js").write_text("worker")
+    (tmp_path / "WORKERS").write_text("decoder.bundle.34cd.js")
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "favicon.ico").write_bytes(b"icon")
     return tmp_path
@@ -53,6 +55,13 @@ async def test_every_path_that_is_no_file_is_the_page(client: httpx.AsyncClient)
         assert page.headers["content-type"].startswith("text/html")
         assert '<script defer src="/viewer/app.bundle.12ab.js">' in page.text
         assert "'unsafe-eval'" not in page.headers["content-security-policy"]
+
+
+async def test_only_workers_may_evaluate(client: httpx.AsyncClient) -> None:
+    worker = await client.get("/viewer/decoder.bundle.34cd.js")
+    script = await client.get("/viewer/app.bundle.12ab.js")
+    assert "'unsafe-eval'" in worker.headers["content-security-policy"]
+    assert "'unsafe-eval'" not in script.headers["content-security-policy"]
 
 
 async def test_files_are_kept_by_browsers_as_long_as_their_names_allow(

@@ -22,12 +22,18 @@ APP: Final = Path(__file__).parent / "app"
 
 POLICY: Final = (
     "default-src 'self'; "
-    # WebAssembly codecs; workers that OHIF makes of blobs; `eval` is not needed.
+    # WebAssembly, and workers that OHIF makes of blobs.
     "script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; "
     "connect-src 'self' blob: data:; object-src 'self' blob:; frame-src 'self' blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+# The codecs bind their functions by `new Function`. They run in workers, which have neither a page
+# nor cookies to read, and are subject to the policy of their own script.
+WORKER_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval' blob:; "
+    "connect-src 'self' blob: data:; worker-src 'self' blob:"
 )
 _FOREVER: Final = "public, max-age=31536000, immutable"  # names contain a digest of the content
 _ASK_AGAIN: Final = "no-cache"
@@ -63,6 +69,7 @@ def create_routes(context: WebContext, config: OhifConfig) -> list[BaseRoute]:
     """
     bundle = _main_bundle()
     files = {path.relative_to(APP).as_posix(): path for path in APP.rglob("*") if path.is_file()}
+    workers = frozenset((APP / "WORKERS").read_text(encoding="utf-8").split())
     own = read_settings(config.settings) if config.settings else {}
     dicomweb = _dicomweb_prefix(context)
 
@@ -83,8 +90,8 @@ def create_routes(context: WebContext, config: OhifConfig) -> list[BaseRoute]:
         name = request.path_params["name"]
         if path := files.get(name):  # names are looked up, never made into paths
             caching = _FOREVER if ".bundle." in name or path.suffix == ".wasm" else _ASK_AGAIN
-            # A worker is subject to the policy that its own script came with.
-            headers = {"content-security-policy": POLICY, "cache-control": caching}
+            policy = WORKER_POLICY if name in workers else POLICY
+            headers = {"content-security-policy": policy, "cache-control": caching}
             return FileResponse(path, headers=headers)
         if "." in name.rpartition("/")[2]:
             raise HttpError(404, f"the viewer has no file {name!r:.100}")

@@ -56,6 +56,10 @@ _NOT_SHOWN: Final[tuple[type[Exception], ...]] = (
     UnreadableFramesError,
 )
 
+# Viewers of this site show a PDF in a frame. What else may be encapsulated, as CDA, could bring
+# scripts: it keeps the policy by which nothing runs, and nobody frames it.
+_PDF_POLICY: Final = "default-src 'none'; object-src 'self'; frame-ancestors 'self'"
+
 
 class Rendering:
     """Answers with pictures.
@@ -221,7 +225,10 @@ class Rendering:
             raise InstanceNotFoundError("the instance has no Encapsulated Document")
         await self._record(request, [shown.instance])
         content = value_of(archive, shown.instance, element)
-        return StreamResponse(content, headers={"Content-Type": media_type})
+        headers = {"Content-Type": media_type}
+        if media_type == "application/pdf":
+            headers["Content-Security-Policy"] = _PDF_POLICY
+        return StreamResponse(content, headers=headers)
 
     async def _video(self, request: Request, archive: Archive, shown: Shown) -> Response:
         """Answer with a video as it is."""

@@ -1,0 +1,159 @@
+"""A node that answers browsers, a browser that looks at it, and images that it can look at."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import frozen
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+CONTRIB = Path(__file__).parents[2] / "contrib"
+CHROMIUM = "/usr/bin/chromium"
+# WebGL without a graphics card; as root, Chromium's sandbox cannot be had.
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SIZE = 128
+
+
+@frozen
+class Site:
+    """A node that serves HTTP, in a process of its own."""
+
+    url: str
+    port: int
+    directory: Path
+
+    def store(self, *datasets: Dataset) -> None:
+        """Store datasets over DIMSE, as modalities do."""
+        folder = self.directory / "outgoing"
+        folder.mkdir(exist_ok=True)
+        for dataset in datasets:
+            path = folder / f"{dataset.SOPInstanceUID}.dcm"
+            dataset.save_as(path, enforce_file_format=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pacs_core.cli.main",
+            "store",
+            f"PACS@127.0.0.1:{self.port}",
+        ]
+        done = subprocess.run([*command, folder], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _install(distribution: str, entry_point: str, site: Path) -> None:
+    """Let Python find a distribution of contrib, which is not installed here."""
+    source = CONTRIB / distribution / "src"
+    package = distribution.replace("-", "_")
+    (site / package).symlink_to(source / package)
+    metadata = site / f"{package}-0.1.0.dist-info"
+    metadata.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {distribution}", "Version: 0.1.0", ""]
+    (metadata / "METADATA").write_text("\n".join(lines))
+    (metadata / "entry_points.txt").write_text(f"[pacs_core.plugins]\n{entry_point} = {package}\n")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A node with DICOMweb and OHIF, for all tests of a worker process."""
+    directory = tmp_path_factory.mktemp("site")
+    packages = directory / "packages"
+    packages.mkdir()
+    if not (CONTRIB / "pacs-viewer-ohif" / "src" / "pacs_viewer_ohif" / "app").is_dir():
+        reason = "OHIF is not there; run python contrib/pacs-viewer-ohif/build.py"
+        (pytest.fail if os.environ.get("PACS_REQUIRE_PEERS") == "1" else pytest.skip)(reason)
+    _install("pacs-viewer-ohif", "viewer-ohif", packages)
+    config = directory / "pacs.toml"
+    config.write_text(
+        f'[node]\nport = 0\ndata_directory = "{directory / "data"}"\n[plugin.web]\nport = 0\n'
+    )
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pacs_core.cli.main", "serve", "--config", config],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(packages)},
+        )
+        try:
+            assert process.stdout is not None
+            ready, web = process.stdout.readline(), process.stdout.readline()
+            assert web.startswith("web: "), (directory / "log").read_text()
+            port = int(ready.split()[1].rpartition(":")[2])
+            yield Site(web.split()[1].rstrip("/"), port, directory)
+        finally:
+            process.terminate()
+            process.wait()
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[object]:
+    """A page of its own; what went wrong in it fails the test, and a picture of it is kept.
+
+    Pictures are in ``$PACS_SCREENSHOTS``, if that is set.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    errors: list[str] = []
+    page.on("console", lambda said: said.type == "error" and errors.append(said.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("response", lambda got: got.status >= 400 and errors.append(f"{got.status} {got.url}"))
+    yield page
+    folder = Path(os.environ.get("PACS_SCREENSHOTS", tmp_path))
+    page.screenshot(path=folder / f"{request.node.name.replace('/', '-')}.png")
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="session")
+def make_image() -> Callable[..., Dataset]:
+    """Return a function that makes an image of one or more frames, all of one brightness ramp."""
+    return _image
+
+
+def _image(
+    sop_class: str, modality: str, *, study: str, series: str, number: int = 1, **more: object
+) -> Dataset:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, generate_uid(prefix="1.2.826.0.1.99.")
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
+    dataset.PatientName, dataset.PatientID = "Ramp^Rita", "R-1"
+    dataset.PatientBirthDate, dataset.PatientSex = "19700101", "F"
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20260102", "101112", "1"
+    dataset.AccessionNumber, dataset.ReferringPhysicianName = "A-1", "Ray^X"
+    dataset.StudyDescription, dataset.SeriesDescription = "Ramps", f"{modality} ramp"
+    dataset.Modality, dataset.SeriesNumber, dataset.InstanceNumber = modality, 1, number
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.FrameOfReferenceUID = "1.2.826.0.1.97.1"
+    dataset.ImagePositionPatient = [0, 0, 2 * number]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.PixelSpacing, dataset.SliceThickness = [1, 1], 2
+    dataset.Rows = dataset.Columns = SIZE
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
+    dataset.WindowCenter, dataset.WindowWidth = 1024, 2048
+    ramp = np.tile(np.linspace(0, 2047, SIZE).astype("<u2"), (SIZE, 1))
+    dataset.add_new("PixelData", "OW", ramp.tobytes())
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    return dataset
