@@ -27,6 +27,7 @@ _KNOWLEDGE = {
     "config": "tables, secrets",
     "archive": "ingest, audit, events; sending; meter",
     "association": "both roles, timers, limits",
+    "tls": "contexts from files, profiles of PS3.15, certificates, failures in words",
     "transcoding": "planner, codec processes",
     "plugins": "discovery, quarantine, registry",
     "imaging": "Pixel Data, frames",

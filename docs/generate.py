@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from textwrap import dedent
-from types import ModuleType
+from types import ModuleType, UnionType
+from typing import get_args
 
 from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
@@ -21,12 +22,15 @@ from pacs_web.config import WebConfig, WebTimeouts
 from pacs_core import api
 from pacs_core.api import commands, conversion, images, streams, threads
 from pacs_core.api import control as control_api
+from pacs_core.api import tls as tls_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import (
     ERRORS,
+    ClientTls,
+    Secret,
     Timeouts,
     access,
     archive,
@@ -52,10 +56,12 @@ from pacs_core.contracts import (
     observing,
     peer,
     query,
+    reloading,
     secret,
     sending,
     service,
     service_provider,
+    tls,
     transcoding,
 )
 from pacs_core.dimse import Status, describe
@@ -160,6 +166,8 @@ _CONTRACTS = (
     ("Descriptors", descriptors),
     ("Durability", durability),
     ("Secrets", secret),
+    ("Settings that change while the node runs", reloading),
+    ("TLS", tls),
 )
 
 
@@ -176,7 +184,7 @@ def contracts_page() -> str:
 def tools_page() -> str:
     """Return the reference of what plugins may use beyond contracts."""
     parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
-    for module in (commands, control_api, images, conversion, streams, threads):
+    for module in (commands, control_api, images, conversion, streams, threads, tls_tools):
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         things = {name: getattr(module, name) for name in module.__all__}
         if constants := [name for name, thing in things.items() if not callable(thing)]:
@@ -232,7 +240,7 @@ def _table_section(path: str, schema: type) -> Iterator[str]:
     for field in fields(schema):
         if not has(_type(field.type)):
             meaning = meanings.get(field.name, "")
-            mark = " ↻" if path == "peers.NAME" or is_reloadable(field) else ""
+            mark = " ↻" if path.startswith("peers.NAME") or is_reloadable(field) else ""
             default = f"`{_default(field.default)}`"
             yield f"| `{field.name}`{mark} | {default} | {meaning} |\n"
 
@@ -257,12 +265,16 @@ def _tables(schema: type, prefix: str) -> Iterator[tuple[str, type]]:
         if has(kind):
             yield f"{prefix}{field.name}", kind
             yield from _tables(kind, f"{prefix}{field.name}.")
-        elif field.name == "peers":
+        elif schema is Config and field.name == "peers":
             yield "peers.NAME", _type(field.type.__args__[1])
+            yield "peers.NAME.tls", ClientTls
 
 
 def _type(annotation: object) -> type:
-    return {"Timeouts": Timeouts}.get(str(annotation), annotation)  # type: ignore[return-value]
+    """Return the class of a table; of one that may be left out, too."""
+    found = {"Timeouts": Timeouts}.get(str(annotation), annotation)
+    tables = [each for each in get_args(found) if has(each) and each is not Secret]
+    return tables[0] if tables and UnionType in type(found).__mro__ else found  # type: ignore[return-value]
 
 
 def _attribute_docs(schema: type) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pacs_core.app.assembly import Assembly, assemble, assemble_file
 from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
-from pacs_core.app.node import RunningNode, WorkerSlot, run_node
+from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, run_node
 from pacs_core.app.process import raise_file_limit, restrict_files
 from pacs_core.app.serve import ignore_harmless_signals, serve
 from pacs_core.app.services import Sockets, bind_services, describe_addresses
@@ -20,8 +20,10 @@ __all__ = [
     "StartError",
     "Supervisor",
     "WorkerSlot",
+    "address",
     "assemble",
     "assemble_file",
+    "bind_dicom",
     "bind_services",
     "describe_addresses",
     "ignore_harmless_signals",

@@ -53,11 +53,13 @@ from pacs_core.contracts import (
     NodeSettings,
     ObjectStore,
     OperationObservers,
+    TlsContexts,
     WorkerInfo,
 )
 from pacs_core.metering import NodeMeter
 from pacs_core.plugins import PluginRecord
 from pacs_core.sending import NodeSender
+from pacs_core.tls import FileTlsContexts
 
 logger = logging.getLogger(__name__)
 
@@ -196,9 +198,9 @@ async def open_archive(
         archive = _archive(assembly, store, usable, audit, events, space, access, current)
         hooks = NodeHooks(assembly)
         settings, worker = assembly.config.settings, worker or WorkerInfo()
-        operations = OperationObservers()
+        operations, contexts = OperationObservers(), FileTlsContexts()
         connector = NodeConnector(
-            settings.ae_title, assembly.config.network, audit, worker, operations
+            settings.ae_title, assembly.config.network, audit, worker, operations, tls=contexts
         )
         sender = NodeSender(settings, archive, transcoder, connector, audit)
         node = Node(
@@ -213,12 +215,15 @@ async def open_archive(
             operations=operations,
             meter=meter or NodeMeter(),
             stores=stores,
+            tls=contexts,
         )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),
             open_lifespan(timeout, everything) as observers,
         ):
-            await start_capabilities(assembly, observers, node, requires)
+            await start_capabilities(assembly, observers, node, (TlsContexts, *requires))
+            if node.capabilities.provides(TlsContexts):
+                node.tls = connector.tls = node.find(TlsContexts)
             await _start_handlers(assembly, observers, node, events)
             async with (
                 running(partial(events.start, tasks), partial(events.stop, timeout)),

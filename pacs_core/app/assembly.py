@@ -14,14 +14,18 @@ from pacs_core.config import (
     Overrides,
     inspect_config,
     inspect_plugin_configs,
+    tls_tables,
 )
 from pacs_core.contracts import (
     AuditSinkDescriptor,
+    CapabilityDescriptor,
     CodecDescriptor,
     IndexDescriptor,
     ObjectStoreDescriptor,
     PluginInfo,
     Setup,
+    TlsConfigError,
+    TlsContexts,
 )
 from pacs_core.plugins import (
     PluginError,
@@ -179,10 +183,33 @@ class Assembly:
         if missing:
             raise ConfigError([f"audit.required: no audit sink {name!r}" for name in missing])
 
+    def check_tls(self) -> None:
+        """Refuse certificates, keys and CAs that cannot be used.
+
+        Raises
+        ------
+        ConfigError
+            With all of them; none if a plugin provides TLS contexts.
+        """
+        tables = tls_tables(self.config)
+        entries = self.registry.active(CapabilityDescriptor)
+        if not tables or any(descriptor.interface is TlsContexts for _, descriptor in entries):
+            return
+        from pacs_core.tls import make_context
+
+        problems = []
+        for path, table in tables.items():
+            try:
+                make_context(table)
+            except TlsConfigError as error:
+                problems.append(f"{path}: {error}")
+        if problems:
+            raise ConfigError(problems)
+
     def problems(self) -> list[str]:
         """Return what the configuration asks for and no plugin provides, and what plugins find."""
         archive = self.config.archive
-        checks: list[Callable[[], object]] = [self.check_audit, self.codecs]
+        checks: list[Callable[[], object]] = [self.check_audit, self.codecs, self.check_tls]
         checks += [self.choose_index] if archive.index is not None else []
         checks += [self.choose_store] if archive.store is not None or self.config.stores else []
         found = self.stores.problems()

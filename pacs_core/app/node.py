@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from ssl import SSLContext
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from attrs import field, frozen
 
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.certificates import CertificateWatch
 from pacs_core.app.components import (
     create_with_required,
     start_capabilities,
@@ -35,6 +37,7 @@ from pacs_core.association import (
     bind_sockets,
     task_group,
 )
+from pacs_core.config import Config
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditEvent,
@@ -44,6 +47,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     ServiceProviderDescriptor,
+    TlsConfigError,
     WorkerInfo,
 )
 from pacs_core.metering import MeterMemory, NodeMeter
@@ -73,8 +77,13 @@ class RunningNode:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that it listens on; 0 if it only listens for secured associations."""
         return self.listener.port
+
+    @property
+    def tls_port(self) -> int:
+        """The port for associations that are secured by TLS; 0 if there is none."""
+        return self.listener.tls_port
 
 
 @frozen
@@ -83,8 +92,8 @@ class WorkerSlot:
 
     Attributes
     ----------
-    sockets : tuple of socket
-        Bound already, and shared by all workers.
+    sockets, tls_sockets : tuple of socket
+        Bound already, and shared by all workers; the latter for associations secured by TLS.
     occupancy : WorkerLoad
     restarted : str
         Why this worker takes the place of another; empty if it does not.
@@ -102,6 +111,7 @@ class WorkerSlot:
     service_sockets: Sockets = field(factory=dict)
     meter: MeterMemory = field(factory=MeterMemory)
     control: socket.socket | None = None
+    tls_sockets: tuple[socket.socket, ...] = ()
 
 
 def set_root_level(level: str) -> None:
@@ -151,10 +161,13 @@ async def run_node(
             place.occupancy,
         )
         await listener.listen(place.sockets)
+        await listener.listen_securely(place.tls_sockets, partial(_tls_context, opened))
+        watch = CertificateWatch(lambda: reloader.assembly.config, opened.node)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         reloader = Reloader(assembly, opened, listener, runner, set_log_level)
         async with task_group() as tasks:
             tasks.start_soon(partial(opened.space.watch, keep_reserve=True))
+            tasks.start_soon(watch.run)
             try:
                 await runner.start(tasks)
                 await _announce(assembly, opened, services, place.restarted)
@@ -187,9 +200,49 @@ def _meter(place: WorkerSlot | None) -> NodeMeter | None:
 
 
 def _bind(assembly: Assembly) -> WorkerSlot:
-    settings = assembly.config.node
-    sockets = tuple(bind_sockets(settings.host, settings.port))
-    return WorkerSlot(sockets, WorkerLoad(), service_sockets=bind_services(assembly))
+    plain, secured = bind_dicom(assembly.config)
+    services = bind_services(assembly)
+    return WorkerSlot(plain, WorkerLoad(), service_sockets=services, tls_sockets=secured)
+
+
+def bind_dicom(
+    config: Config,
+) -> tuple[tuple[socket.socket, ...], tuple[socket.socket, ...]]:
+    """Bind the ports for associations, plain and secured; none for what is not wanted.
+
+    Raises
+    ------
+    OSError
+        A port cannot be bound; its `filename` says which, as HOST:PORT.
+    """
+    node, tls = config.node, config.network.tls
+    plain = _bind_port(node.host, node.port) if tls is None or tls.plain else ()
+    try:
+        return plain, _bind_port(node.host, tls.port) if tls is not None else ()
+    except OSError:
+        for each in plain:
+            each.close()
+        raise
+
+
+def _bind_port(host: str, port: int) -> tuple[socket.socket, ...]:
+    try:
+        return tuple(bind_sockets(host, port))
+    except OSError as error:
+        error.filename = address(host, port)
+        raise
+
+
+def address(host: str, port: int) -> str:
+    """Return an address as people write it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _tls_context(opened: OpenArchive) -> SSLContext:
+    settings = opened.connector.settings.tls
+    if settings is None:
+        raise TlsConfigError("there is no table [network.tls]")
+    return opened.node.tls.server_context(settings)
 
 
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:

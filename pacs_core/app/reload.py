@@ -36,6 +36,7 @@ from pacs_core.config import (
     effective_tables,
     inspect_config,
     inspect_plugin_configs,
+    tls_tables,
 )
 from pacs_core.contracts import (
     AuditEvent,
@@ -49,6 +50,7 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.plugins import KINDS, PluginError, Registry, summarize_error
+from pacs_core.tls import FileTlsContexts
 
 logger = logging.getLogger(__name__)
 
@@ -234,6 +236,9 @@ class Reloader:
         config = assembly.config
         if config.log.level != self.assembly.config.log.level:
             self.set_log_level(config.log.level)
+        if isinstance(contexts := self.opened.node.tls, FileTlsContexts):
+            before, after = tls_tables(self.assembly.config), tls_tables(config)
+            contexts.forget(set(before.values()) - set(after.values()))
         self.assembly = assembly
         self.opened.use(config)
         self.listener.reconfigure(config.network, preferences_of(config))

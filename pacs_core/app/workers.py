@@ -67,6 +67,8 @@ class Supervisor:
         What a worker does.
     service_sockets : mapping of str to tuple of socket
         What services listen on, by name; shared as well.
+    tls_sockets : sequence of socket
+        Listening for secured associations.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Supervisor:
         count: int,
         work: Work,
         service_sockets: Sockets | None = None,
+        tls_sockets: Sequence[socket] = (),
     ) -> None:
         self._assembly = assembly
         self._place = WorkerSlot(
@@ -83,6 +86,7 @@ class Supervisor:
             WorkerLoad(count),
             service_sockets=service_sockets or {},
             meter=MeterMemory(count),
+            tls_sockets=tuple(tls_sockets),
         )
         self._count = count
         self._work = work

@@ -11,6 +11,7 @@ from pacs_core.association.budget import ByteBudget
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
 from pacs_core.association.hosts import Hosts, host_of
+from pacs_core.association.secured import describe_tls, tls_details
 from pacs_core.association.services import Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
@@ -24,6 +25,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     Refused,
+    TlsError,
 )
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
@@ -123,6 +125,7 @@ class Acceptor:
         self._held = 0
         self._displaced = ""
         self._refused = False
+        self._transport = transport
         settings = shared.settings
         self._channel = Channel(transport, Role.ACCEPTOR, settings.limits, settings.timeouts)
 
@@ -178,7 +181,11 @@ class Acceptor:
     async def _await_request(self) -> AssociateRQ | None:
         machine = self._channel.machine
         machine.connected()
+        secured = False
         with anyio.move_on_after(self._shared.settings.timeouts.artim) as artim:
+            if not await self._secure():
+                return None
+            secured = True
             while not machine.must_close:
                 request = None
                 for event in await self._channel.receive():
@@ -192,10 +199,24 @@ class Acceptor:
                 if request is not None and machine.state is State.Sta3:
                     return request
         if artim.cancelled_caught:
-            if machine.state is State.Sta2:  # not if it was refused, and did not close
+            if not secured:
+                await self._record_refusal("no TLS handshake in time (ARTIM)", tls="timeout")
+            elif machine.state is State.Sta2:  # not if it was refused, and did not close
                 await self._record_refusal("no A-ASSOCIATE-RQ arrived in time (ARTIM)")
             machine.artim_expired()
         return None
+
+    async def _secure(self) -> bool:
+        """Let the transport be secured, if it is to be; tell whether it is as it should be."""
+        try:
+            tls = await self._transport.handshake()
+        except TlsError as error:
+            if not self._displaced:
+                await self._record_refusal(f"TLS: {error}", tls=error.code)
+            return False
+        if tls is not None:
+            self.origin = evolve(self.origin, tls=tls)
+        return True
 
     async def _note(self, event: Event) -> None:
         if isinstance(event, Aborted) and not self._displaced:
@@ -205,9 +226,9 @@ class Acceptor:
             reason = f"{event.rejection.meaning}: {event.detail}"
             await self._record_refusal(reason)
 
-    async def _record_refusal(self, reason: str) -> None:
+    async def _record_refusal(self, reason: str, **details: str) -> None:
         self._refused = True
-        await self._shared.record_refusal(self.origin, reason)
+        await self._shared.record_refusal(self.origin, reason, **details)
 
     async def _record(
         self, kind: AuditKind, outcome: Outcome, details: dict[str, str | int]
@@ -329,13 +350,14 @@ class Acceptor:
     async def _serve(self, engine: Engine, info: AssociationInfo) -> None:
         services = self._shared.services
         logger.info(
-            "%s: accepted %s from %s:%s, %d of %d presentation contexts",
+            "%s: accepted %s from %s:%s, %d of %d presentation contexts%s",
             self.name,
             info.origin.calling_ae_title,
             info.origin.host,
             info.origin.port,
             len(info.contexts),
             len(info.request.presentation_contexts),
+            describe_tls(info),
         )
         await services.tell_accepted(info)
         try:
@@ -352,6 +374,7 @@ class Acceptor:
             {
                 "contexts": len(info.contexts),
                 "implementation": request.user_information.implementation_version_name,
+                **tls_details(info),
             },
         )
 

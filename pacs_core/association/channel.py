@@ -7,7 +7,7 @@ import anyio
 
 from pacs_core.association.deadlines import Deadlines
 from pacs_core.association.transport import Transport
-from pacs_core.contracts import Timeouts
+from pacs_core.contracts import Timeouts, TlsError
 from pacs_core.upper_layer import Event, Limits, Role, UpperLayer
 
 _FEW = 256  # buffers that may gather: 64 short messages
@@ -36,6 +36,11 @@ class Channel:
         self._unread: list[Event] = []
         self._sending = asyncio.Lock()
         self._due = False
+
+    @property
+    def failure(self) -> TlsError | None:
+        """Why the peer is not heard any more, if TLS failed."""
+        return self._transport.failure
 
     async def receive(self) -> list[Event]:
         """Wait for bytes and return what they mean; sends what the protocol demands in answer."""

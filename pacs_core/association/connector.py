@@ -11,6 +11,7 @@ from attrs import define, field
 from pacs_core.association.association import Association
 from pacs_core.association.errors import AssociationError, PeerTimeoutError
 from pacs_core.association.requestor import connect
+from pacs_core.association.secured import describe_tls, tls_details
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.contracts import (
     AssociationInfo,
@@ -28,6 +29,7 @@ from pacs_core.contracts import (
     Peer,
     Proposal,
     ServeRequests,
+    TlsContexts,
     WorkerInfo,
 )
 
@@ -60,6 +62,8 @@ class NodeConnector(Connector):
         Are told of operations.
     observers : tuple of AssociationObserver
         Are told of associations; known once the node's plugins have started.
+    tls : TlsContexts or None
+        Where TLS contexts come from.
     """
 
     ae_title: str
@@ -68,6 +72,7 @@ class NodeConnector(Connector):
     worker: WorkerInfo = field(factory=WorkerInfo)
     operations: OperationObservers = field(factory=OperationObservers)
     observers: tuple[AssociationObserver, ...] = ()
+    tls: TlsContexts | None = None
     _turns: dict[tuple[str, str, int], _Turn] = field(factory=dict)
 
     @asynccontextmanager
@@ -91,6 +96,7 @@ class NodeConnector(Connector):
                     options=options or AssociationOptions(limits=self.settings.limits),
                     serve=serve,
                     observers=self.operations,
+                    tls=self.tls,
                 ) as association:
                     await self._tell_accepted(association.info)
                     established = association
@@ -137,17 +143,17 @@ class NodeConnector(Connector):
     async def _tell_accepted(self, info: AssociationInfo) -> None:
         origin, accepted, proposed = info.origin, len(info.contexts), info.request
         logger.info(
-            "%s: associated with %s at %s:%s, %d of %d presentation contexts",
+            "%s: associated with %s at %s:%s, %d of %d presentation contexts%s",
             info.id,
             origin.called_ae_title,
             origin.host,
             origin.port,
             accepted,
             len(proposed.presentation_contexts),
+            describe_tls(info),
         )
-        await self._record(
-            AuditKind.ASSOCIATION_ACCEPTED, Outcome.SUCCESS, origin, {"contexts": accepted}
-        )
+        details: dict[str, AuditValue] = {"contexts": accepted, **tls_details(info)}
+        await self._record(AuditKind.ASSOCIATION_ACCEPTED, Outcome.SUCCESS, origin, details)
         for observer in self.observers:
             try:
                 await observer.accepted(info)

@@ -7,9 +7,10 @@ accepting (no file descriptors left, say) is logged, and accepting goes on after
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
@@ -23,7 +24,10 @@ from pacs_core.association.services import Preferences, Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
 from pacs_core.association.worker_load import WorkerLoad
-from pacs_core.contracts import AuditFailedError, AuditTrail, Origin
+from pacs_core.contracts import AuditFailedError, AuditTrail, Origin, TlsConfigError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 logger = logging.getLogger(__name__)
 
@@ -126,11 +130,13 @@ class Listener:
         self._acceptors: dict[Acceptor, None] = {}
         """The oldest first."""
         self._sockets: tuple[socket.socket, ...] = ()
+        self._tls_sockets: tuple[socket.socket, ...] = ()
+        self._tls_context: Callable[[], SSLContext] | None = None
         self._accepting = anyio.CancelScope()
         self._empty: anyio.Event | None = None
         self._numbers = count(1)
         self._quiet_until = 0.0
-        self.port = 0
+        self.port = self.tls_port = 0
 
     async def bind(self, host: str, port: int) -> None:
         """Listen on a port; 0 chooses a free one, which is in :attr:`port` afterwards.
@@ -145,7 +151,23 @@ class Listener:
     async def listen(self, sockets: Iterable[socket.socket]) -> None:
         """Listen on sockets of :func:`bind_sockets`, which other workers may share."""
         self._sockets = tuple(sockets)
-        self.port = self._sockets[0].getsockname()[1]
+        self.port = self._sockets[0].getsockname()[1] if self._sockets else 0
+
+    async def listen_securely(
+        self, sockets: Iterable[socket.socket], context: "Callable[[], SSLContext]"
+    ) -> None:
+        """Listen for associations that are secured by TLS.
+
+        Parameters
+        ----------
+        sockets : iterable of socket
+            As for :meth:`listen`.
+        context : callable
+            Returns the context for a connection, or raises :class:`TlsConfigError`.
+        """
+        self._tls_sockets = tuple(sockets)
+        self._tls_context = context
+        self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else 0
 
     def reconfigure(self, settings: NetworkSettings, preferences: Preferences) -> None:
         """Serve connections that come from now on under other settings.
@@ -163,14 +185,14 @@ class Listener:
                 with self._accepting:
                     async with anyio.create_task_group() as accepting:
                         accepting.start_soon(self._sum_up_refusals)
-                        for each in self._sockets:
+                        for each in (*self._sockets, *self._tls_sockets):
                             accepting.start_soon(self._accept, each, connections)
                 self._close()
         finally:
             self._close()
 
     def _close(self) -> None:
-        for each in self._sockets:
+        for each in (*self._sockets, *self._tls_sockets):
             each.close()
 
     async def _sum_up_refusals(self) -> None:
@@ -180,6 +202,7 @@ class Listener:
                 await self._shared.record_suppressed()
 
     async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
+        create = self._tls_transport if listening in self._tls_sockets else Transport
         while True:
             if self._occupancy.is_ahead:
                 await anyio.wait_readable(listening)
@@ -193,7 +216,7 @@ class Listener:
                 await anyio.sleep(_PAUSE)
             else:
                 self._occupancy.connect(1)
-                connections.start_soon(self._serve, connection)
+                connections.start_soon(self._serve, connection, create)
 
     def _log_failure(self, error: OSError) -> None:
         now = anyio.current_time()
@@ -201,24 +224,34 @@ class Listener:
             self._quiet_until = now + PERIOD
             logger.error("cannot accept connections for now: %s", error)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    def _tls_transport(self) -> Transport:
+        from pacs_core.association.tls_transport import TlsTransport
+
+        if self._tls_context is None:
+            raise TlsConfigError("there is no TLS context")
+        return TlsTransport(self._tls_context(), server_side=True)
+
+    async def _serve(self, connection: socket.socket, create: Callable[[], Transport]) -> None:
         try:
-            await self._answer(connection)
+            await self._answer(connection, create)
         finally:
             self._occupancy.connect(-1)
 
-    async def _answer(self, connection: socket.socket) -> None:
+    async def _answer(self, connection: socket.socket, create: Callable[[], Transport]) -> None:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
         settings = self._shared.settings
         if len(self._acceptors) > settings.max_associations + settings.max_half_open + _SURPLUS:
-            host, port = _name_of(connection)
-            connection.close()
-            reason = f"{len(self._acceptors)} connections are open already"
-            with suppress(AuditFailedError):
-                await self._shared.record_refusal(Origin("DIMSE", host=host, port=port), reason)
+            await self._turn_away(
+                connection, f"{len(self._acceptors)} connections are open already"
+            )
             return
-        _, transport = await loop.connect_accepted_socket(Transport, connection)
+        try:
+            made = create()
+        except TlsConfigError as error:
+            await self._turn_away(connection, f"TLS: {error}")
+            return
+        _, transport = await loop.connect_accepted_socket(lambda: made, connection)
         acceptor = Acceptor(
             transport, f"{self._occupancy.prefix}{next(self._numbers)}", self._shared
         )
@@ -233,6 +266,12 @@ class Listener:
             self._occupancy.publish(self._established)
             if self._empty is not None and not self._acceptors:
                 self._empty.set()
+
+    async def _turn_away(self, connection: socket.socket, reason: str) -> None:
+        host, port = _name_of(connection)
+        connection.close()
+        with suppress(AuditFailedError):
+            await self._shared.record_refusal(Origin("DIMSE", host=host, port=port), reason)
 
     def _has_room(self) -> bool:
         established = self._established

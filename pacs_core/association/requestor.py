@@ -39,6 +39,10 @@ from pacs_core.contracts import (
     Peer,
     Proposal,
     Timeouts,
+    TlsConfigError,
+    TlsContexts,
+    TlsError,
+    TlsInfo,
 )
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
@@ -73,6 +77,7 @@ async def connect(
     options: AssociationOptions | None = None,
     serve: Serve | None = None,
     observers: OperationObservers | None = None,
+    tls: TlsContexts | None = None,
 ) -> AsyncIterator[Association]:
     """Associate with a peer for the length of an ``async with`` block.
 
@@ -92,6 +97,9 @@ async def connect(
         `receive` function given there); by default all are refused.
     observers : OperationObservers, optional
         Are told of operations.
+    tls : TlsContexts, optional
+        Where the context comes from if the peer is to be secured; by default the files that its
+        `tls` names.
 
     Yields
     ------
@@ -112,7 +120,8 @@ async def connect(
     """
     timeouts = timeouts or Timeouts()
     request = _request(peer, proposals, calling_ae_title, options or AssociationOptions())
-    transport = await _open(peer, timeouts)
+    transport = await _open(peer, timeouts, tls)
+    secured = await _secure(transport, peer, timeouts)
     limits = (options or AssociationOptions()).limits
     channel = Channel(transport, Role.REQUESTOR, limits, timeouts)
     try:
@@ -120,7 +129,7 @@ async def connect(
     except BaseException:
         await channel.close_gracefully()
         raise
-    association = _association(channel, peer, request, response, serve, observers)
+    association = _association(channel, peer, request, response, serve, observers, secured)
     async with task_group() as tasks:
         tasks.start_soon(association.engine.run)
         try:
@@ -132,11 +141,12 @@ async def connect(
         tasks.cancel_scope.cancel()
 
 
-async def _open(peer: Peer, timeouts: Timeouts) -> Transport:
+async def _open(peer: Peer, timeouts: Timeouts, tls: TlsContexts | None) -> Transport:
     loop = asyncio.get_running_loop()
+    made = _create_transport(peer, tls)
     try:
         with anyio.fail_after(timeouts.connect):
-            _, transport = await loop.create_connection(Transport, peer.host, peer.port)
+            _, transport = await loop.create_connection(lambda: made, peer.host, peer.port)
             return transport
     except TimeoutError:
         raise ConnectError(
@@ -144,6 +154,37 @@ async def _open(peer: Peer, timeouts: Timeouts) -> Transport:
         ) from None
     except OSError as error:
         raise ConnectError(f"{peer}: {_reason(error)}; is the peer running?") from error
+
+
+def _create_transport(peer: Peer, tls: TlsContexts | None) -> Transport:
+    if peer.tls is None:
+        return Transport()
+    # Imported where they are used: most associations of most nodes are plain.
+    from pacs_core.association.tls_transport import TlsTransport
+    from pacs_core.tls import FileTlsContexts
+
+    try:
+        context = (tls or FileTlsContexts()).client_context(peer.tls)
+    except TlsConfigError as error:
+        raise ConnectError(f"{peer}: TLS: {error}") from error
+    return TlsTransport(context, server_side=False, hostname=peer.host)
+
+
+async def _secure(transport: Transport, peer: Peer, timeouts: Timeouts) -> TlsInfo | None:
+    try:
+        with anyio.fail_after(timeouts.artim):
+            return await transport.handshake()
+    except TlsError as error:
+        transport.close()
+        raise ConnectError(f"{peer}: TLS with it failed: {error}") from error
+    except TimeoutError:
+        transport.close()
+        raise ConnectError(
+            f"{peer}: no TLS handshake within {timeouts.artim:g} s; does it speak TLS on this port?"
+        ) from None
+    except BaseException:
+        transport.close()
+        raise
 
 
 def _reason(error: OSError) -> str:
@@ -184,7 +225,8 @@ async def _await_answer(channel: Channel) -> AssociateAC:
                 by = "the peer" if event.by_peer else "this side"
                 raise AssociationAbortedError(f"aborted by {by} in negotiation: {event.detail}")
             if isinstance(event, ConnectionClosed):
-                raise AssociationAbortedError("the peer closed the connection in negotiation")
+                why = f": {channel.failure}" if channel.failure else ""
+                raise AssociationAbortedError(f"the peer closed the connection in negotiation{why}")
 
 
 def _request(
@@ -229,6 +271,7 @@ def _association(
     response: AssociateAC,
     serve: Serve | None,
     observers: OperationObservers | None,
+    secured: TlsInfo | None,
 ) -> Association:
     extended = response.user_information.extended
     name = f"R{next(_numbers)}"
@@ -241,6 +284,7 @@ def _association(
             host=peer.host,
             port=peer.port,
             association=name,
+            tls=secured,
         ),
         request=request,
         contexts=accepted_contexts(request, response),

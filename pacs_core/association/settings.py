@@ -3,11 +3,42 @@
 import math
 
 from attrs import field, frozen
-from attrs.validators import ge, lt, optional
+from attrs.validators import and_, ge, le, lt, optional
 
-from pacs_core.contracts import RELOADABLE, Timeouts
+from pacs_core.contracts import RELOADABLE, ServerTls, Timeouts
 from pacs_core.transcoding import are_transfer_syntaxes
 from pacs_core.upper_layer import Limits
+
+
+@frozen
+class NetworkTls(ServerTls):
+    """``[network.tls]``: associations secured by TLS, on a port of their own.
+
+    Attributes
+    ----------
+    certificate : Path
+        PEM: the certificate, then those of intermediate CAs. When the file changes, it is read
+        again; the same holds for key and CAs.
+    key : Secret or None
+        PEM: the private key; unset if it is in the file of the certificate.
+    passphrase : Secret or None
+        Of the key.
+    ca : Path or None
+        PEM: CAs that vouch for those who connect.
+    peers : PeerCertificates
+        Whether who connects needs a certificate: ``"required"``, ``"optional"``, ``"ignored"``.
+    profile : TlsProfile
+        ``"bcp195"`` (PS3.15 B.12), ``"bcp195-modified"`` (PS3.15 B.13) or ``"custom"``.
+    ciphers : str
+        With ``"custom"``: cipher suites of TLS 1.2, as OpenSSL names them, with colons between.
+    port : int
+        0 chooses a free one; 2762 is registered for DICOM with TLS (PS3.8 §9.1.1).
+    plain : bool
+        Whether the port of ``[node]``, which is not secured, is open as well.
+    """
+
+    port: int = field(default=2762, validator=and_(ge(0), le(65535)))
+    plain: bool = True
 
 
 @frozen
@@ -55,6 +86,8 @@ class NetworkSettings:
         in memory, over all associations and workers. A
         sender that gets none waits, and after ``timeouts.memory`` is answered A700H.
     timeouts : Timeouts
+    tls : NetworkTls or None
+        None accepts no secured associations.
     """
 
     max_associations: int = field(default=256, validator=ge(1), metadata=RELOADABLE)
@@ -81,6 +114,7 @@ class NetworkSettings:
     operations_window: int = field(default=8, validator=ge(1), metadata=RELOADABLE)
     memory_budget: int = field(default=512 * 1024 * 1024, validator=ge(16 * 1024 * 1024))
     timeouts: Timeouts = field(factory=Timeouts)
+    tls: NetworkTls | None = None
 
     @property
     def associations_per_host(self) -> int:

@@ -9,6 +9,7 @@ from typing import cast
 from anyio import BrokenResourceError
 
 from pacs_core.concurrency import Signal
+from pacs_core.contracts import TlsError, TlsInfo
 
 _HIGH_WATER = 256 * 1024
 """Bytes that may wait to be taken before the connection stops reading."""
@@ -24,7 +25,11 @@ class Transport(asyncio.Protocol):
     ----------
     remote_address : (str, int)
         Host and port of the peer.
+    failure : TlsError or None
+        Why no more comes, if TLS failed.
     """
+
+    failure: TlsError | None = None
 
     def __init__(self) -> None:
         self.remote_address = ("", 0)
@@ -82,6 +87,16 @@ class Transport(asyncio.Protocol):
         self._taken.set()
 
     # --- called by the association
+
+    async def handshake(self) -> TlsInfo | None:
+        """Secure the connection, before anything else; returns None if that is not wanted.
+
+        Raises
+        ------
+        TlsError
+            It does not come about.
+        """
+        return None
 
     async def receive(self) -> bytes:
         """Wait for bytes; none at all means that no more will come."""

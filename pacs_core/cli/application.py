@@ -13,6 +13,7 @@ _GROUPS = {
     "correct": "Correct what is handed out, list corrections, or take one back.",
     "index": "Rebuild or verify the index, and show what contradicts.",
     "config": "Show or check the configuration.",
+    "tls": "Look after certificates.",
 }
 _COMMANDS = {
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
@@ -42,6 +43,7 @@ _COMMANDS = {
     "consumers": ("consumers:consumers", "Show who consumes changes, and how far they are."),
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
+    "tls check": ("tls:check", "Show certificates, and for how long they are valid."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),
     "conformance": ("conformance:conformance", "Write the DICOM Conformance Statement."),
 }

@@ -20,6 +20,7 @@ from pacs_core.config.model import (
     NodeConfig,
     PeerConfig,
     check_ae_title,
+    tls_tables,
 )
 from pacs_core.config.show import effective_tables, to_toml
 from pacs_core.config.structure import ConfigError, check_schema, structure
@@ -46,5 +47,6 @@ __all__ = [
     "read_tables",
     "structure",
     "structure_plugin_configs",
+    "tls_tables",
     "to_toml",
 ]

@@ -19,7 +19,15 @@ from pacs_core.archive import (
     VerifyReads,
 )
 from pacs_core.association import NetworkSettings
-from pacs_core.contracts import RELOADABLE, EncodeOptions, NodeSettings, Peer, TransferPolicy
+from pacs_core.contracts import (
+    RELOADABLE,
+    ClientTls,
+    EncodeOptions,
+    NodeSettings,
+    Peer,
+    ServerTls,
+    TransferPolicy,
+)
 from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
 from pacs_core.plugins import PluginPolicy
 from pacs_core.transcoding import TranscodingSettings, are_transfer_syntaxes
@@ -159,6 +167,8 @@ class PeerConfig:
     default_character_set : tuple of str
         Specific Character Set of what it sends without naming one, or naming a wrong one; empty
         for that of ``[node]``.
+    tls : ClientTls or None
+        How associations with it are secured; None if they are not.
     """
 
     ae_title: str = field(validator=_is_ae_title)
@@ -172,6 +182,7 @@ class PeerConfig:
     new_uid: bool = False
     receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     default_character_set: tuple[str, ...] = field(default=(), validator=_are_character_sets)
+    tls: ClientTls | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.lossy and self.quality is None and self.ratio is None:
@@ -266,12 +277,24 @@ class Config:
                     name,
                     peer.transfer,
                     peer.default_character_set,
+                    peer.tls,
                 )
                 for name, peer in self.peers.items()
             },
             timeouts=self.network.timeouts,
             default_character_set=self.node.default_character_set,
         )
+
+
+def tls_tables(config: Config) -> dict[str, ServerTls | ClientTls]:
+    """Return the tables of TLS that a configuration has, by path."""
+    tables: dict[str, ServerTls | ClientTls] = {}
+    if config.network.tls is not None:
+        tables["network.tls"] = config.network.tls
+    for name, peer in config.peers.items():
+        if peer.tls is not None:
+            tables[f"peers.{name}.tls"] = peer.tls
+    return tables
 
 
 def check_ae_title(value: str) -> None:

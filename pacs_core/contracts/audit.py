@@ -34,6 +34,10 @@ class AuditKind(Enum):
     NODE_STOPPED = "node-stopped"
     WORKER_RESTARTED = "worker-restarted"
     CONFIGURATION_ERROR = "configuration-error"
+    CERTIFICATE_EXPIRY = "certificate-expiry"
+    """A certificate of this node, or of a CA, is not valid, or not for much longer."""
+    CERTIFICATE_CHANGED = "certificate-changed"
+    """Certificates were read again (PS3.15 A.5.3.11, Security Alert: Security Configuration)."""
     CONFIGURATION_CHANGED = "configuration-changed"
     """The node runs with other settings (PS3.15 A.5.3.11, Security Alert: Network Configuration,
     110128, or Security Configuration, 110129; `details` say which keys)."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from attrs import field, frozen
 
+from pacs_core.contracts.tls import TlsInfo
 from pacs_core.dataset import Attributes
 
 
@@ -80,6 +81,9 @@ class Origin:
         Who was authenticated; None when nobody was.
     association : str
         Identifier of the association in logs and audit events.
+    tls : TlsInfo or None
+        How the connection is secured, and what certificate its other end has shown; None if it is
+        not.
     """
 
     interface: str
@@ -89,6 +93,7 @@ class Origin:
     port: int = 0
     principal: Principal | None = None
     association: str = ""
+    tls: TlsInfo | None = None
 
     @property
     def user(self) -> str:

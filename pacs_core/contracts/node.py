@@ -29,6 +29,7 @@ from pacs_core.contracts.observing import OperationObservers
 from pacs_core.contracts.peer import Peer
 from pacs_core.contracts.reloading import RELOADABLE
 from pacs_core.contracts.sending import NoSender, Sender
+from pacs_core.contracts.tls import NoTlsContexts, TlsContexts
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
@@ -258,6 +259,8 @@ class Node:
     stores : mapping of str to ObjectStore
         The object stores that the archive's is made of, itself included, by name: for the other
         parts of the plugins that provide them. Whoever wants instances asks the archive.
+    tls : TlsContexts
+        Where TLS contexts come from, for doors and connections of plugins as well.
     """
 
     settings: NodeSettings = field(on_setattr=NO_OP)
@@ -272,6 +275,7 @@ class Node:
     operations: OperationObservers = field(factory=OperationObservers)
     meter: Meter = field(factory=NoMeter)
     stores: Mapping[str, ObjectStore] = field(factory=dict)
+    tls: TlsContexts = field(factory=NoTlsContexts, on_setattr=NO_OP)
 
     def connect(
         self,

@@ -3,6 +3,7 @@
 from attrs import field, frozen
 
 from pacs_core.contracts.codec import EncodeOptions
+from pacs_core.contracts.tls import ClientTls
 
 
 @frozen
@@ -45,6 +46,8 @@ class Peer:
     default_character_set : tuple of str
         Specific Character Set that is assumed of what it sends, where that names none, or lies;
         empty for the node's.
+    tls : ClientTls or None
+        How associations with it are secured; None if they are not.
     """
 
     ae_title: str
@@ -53,6 +56,7 @@ class Peer:
     name: str = ""
     transfer: TransferPolicy = field(factory=TransferPolicy)
     default_character_set: tuple[str, ...] = ()
+    tls: ClientTls | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"

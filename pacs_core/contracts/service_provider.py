@@ -9,6 +9,7 @@ from attrs import field, frozen
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
 from pacs_core.contracts.pydicom_decoding import finish_decoding
+from pacs_core.contracts.tls import TlsInfo
 from pacs_core.dataset import Attributes, DatasetDecoder, DatasetTooLarge, MalformedDataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
@@ -133,6 +134,11 @@ class AssociationInfo:
     extended: Mapping[str, bytes] = field(factory=dict)
     maximum_length: int = 0
     is_requestor: bool = False
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """How the association is secured: version, cipher suite, the peer's certificate."""
+        return self.origin.tls
 
 
 class Link(ABC):

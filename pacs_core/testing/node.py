@@ -54,6 +54,11 @@ class NodeThread:
         return self.node.port
 
     @property
+    def tls_port(self) -> int:
+        """The port for secured associations; 0 if there is none."""
+        return self.node.tls_port
+
+    @property
     def peer(self) -> Peer:
         """The node as its peers see it."""
         return Peer(self.node.opened.node.settings.ae_title, "127.0.0.1", self.port)
@@ -168,12 +173,15 @@ class NodeProcess:
     data_directory : Path
     log : Path
         What it writes to standard error.
+    tls_port : int
+        For secured associations; 0 if there is none.
     """
 
     process: subprocess.Popen[str]
     port: int
     data_directory: Path
     log: Path
+    tls_port: int = 0
 
     @property
     def peer(self) -> Peer:
@@ -227,7 +235,8 @@ def node_process(
             preexec_fn=restore_sigint,
         )
     try:
-        yield NodeProcess(process, _await_ready(process, log), data_directory, log)
+        plain, secured = _await_ready(process, log)
+        yield NodeProcess(process, plain, data_directory, log, secured)
     finally:
         process.kill()
         process.wait()
@@ -235,12 +244,14 @@ def node_process(
             process.stdout.close()
 
 
-def _await_ready(process: "subprocess.Popen[str]", log: Path) -> int:
+def _await_ready(process: "subprocess.Popen[str]", log: Path) -> tuple[int, int]:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         ready = selector.select(START_TIMEOUT)
     line = process.stdout.readline() if ready else ""
-    if not line.startswith("ready: dicom://"):
+    if not line.startswith("ready: "):
         raise RuntimeError(f"the node did not become ready: {line!r}\n{log.read_text()}")
-    return int(line.split()[1].rpartition(":")[2])
+    words = line.partition(" (")[0].split()[1:]
+    ports = {word.partition(":")[0]: int(word.rpartition(":")[2]) for word in words}
+    return ports.get("dicom", 0), ports.get("dicom-tls", 0)

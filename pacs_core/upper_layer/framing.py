@@ -9,6 +9,7 @@ from pacs_core.upper_layer.p_data import Bytes
 from pacs_core.upper_layer.pdu import FIXED_LENGTH, HEADER_LENGTH, PDUType
 
 _HEADER = struct.Struct(">BxI")
+_TLS = 0x16  # what a TLS handshake begins with (RFC 8446 §5.1)
 
 # Pieces below this are gathered in a bytearray, so that a peer that dribbles single bytes costs
 # neither an object for each nor the whole read that a tail of a few bytes came in.
@@ -100,7 +101,9 @@ class Framer:
         kind, length = _HEADER.unpack_from(header)
         cap = self._caps.get(kind)
         if cap is None:
-            raise MalformedPDU(f"PDU type {kind:02X}H is unknown", AbortReason.UNRECOGNIZED_PDU)
+            what = ", as if of TLS, which is not spoken on this port" if kind == _TLS else ""
+            detail = f"PDU type {kind:02X}H is unknown{what}"
+            raise MalformedPDU(detail, AbortReason.UNRECOGNIZED_PDU)
         if length > cap:
             raise MalformedPDU(f"{PDUType(kind).name} has PDU-length {length}, above {cap}")
         return kind, length

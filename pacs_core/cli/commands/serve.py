@@ -3,15 +3,18 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from socket import socket
 
 from pacs_core.app import (
     Assembly,
     Sockets,
     Supervisor,
     WorkerSlot,
+    address,
     assemble_file,
+    bind_dicom,
     bind_services,
     describe_addresses,
     ignore_harmless_signals,
@@ -20,7 +23,6 @@ from pacs_core.app import (
     restrict_files,
 )
 from pacs_core.app import serve as serve_node
-from pacs_core.association import bind_sockets
 from pacs_core.cli.assembling import text
 from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
@@ -82,7 +84,7 @@ def serve(
         run_async(
             serve_node,
             assembly,
-            lambda node: _announce(assembly, node.port, node.service_sockets),
+            lambda node: _announce(assembly, (node.port, node.tls_port), node.service_sockets),
             None,
             configure_logging,
         )
@@ -115,7 +117,7 @@ def _serve_with_workers(assembly: Assembly) -> int:
     if settings.workers > 1:
         _check_shared(assembly)
     try:
-        sockets = bind_sockets(settings.host, settings.port)
+        plain, secured = bind_dicom(assembly.config)
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
 
@@ -125,10 +127,14 @@ def _serve_with_workers(assembly: Assembly) -> int:
         except Exception as error:
             sys.exit(report(error))
 
-    port = sockets[0].getsockname()[1]
+    ports = _port_of(plain), _port_of(secured)
     services = bind_services(assembly)
-    supervisor = Supervisor(assembly, sockets, settings.workers, work, services)
-    return supervisor.run(lambda: _announce(assembly, port, services))
+    supervisor = Supervisor(assembly, plain, settings.workers, work, services, secured)
+    return supervisor.run(lambda: _announce(assembly, ports, services))
+
+
+def _port_of(sockets: Sequence[socket]) -> int:
+    return int(sockets[0].getsockname()[1]) if sockets else 0
 
 
 def _check_shared(assembly: Assembly) -> None:
@@ -143,7 +149,7 @@ def _check_shared(assembly: Assembly) -> None:
         raise CommandError(f"{own[0]} cannot be shared by workers: use --workers 1")
 
 
-def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
+def _announce(assembly: Assembly, ports: tuple[int, int], services: Sockets) -> None:
     settings, store, index = assembly.config.node, assembly.choose_store(), assembly.choose_index()
     facts = [
         count(len(assembly.manager.loaded), "plugin"),
@@ -153,19 +159,21 @@ def _announce(assembly: Assembly, port: int, services: Sockets) -> None:
     ]
     if settings.workers > 1:
         facts.insert(0, f"{settings.workers} workers")
-    where = _address(settings.host, port)
-    say(f"ready: dicom://{settings.ae_title}@{where} ({', '.join(facts)})")
+    where = [
+        f"{scheme}://{settings.ae_title}@{address(settings.host, port)}"
+        for scheme, port in zip(("dicom", "dicom-tls"), ports, strict=True)
+        if port
+    ]
+    say(f"ready: {' '.join(where)} ({', '.join(facts)})")
     for line in describe_addresses(assembly, services):
         say(line)
     sys.stdout.flush()
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _not_listening(assembly: Assembly, error: OSError) -> str:
-    where = _address(assembly.config.node.host, assembly.config.node.port)
+    plain = address(assembly.config.node.host, assembly.config.node.port)
+    where = error.filename or plain
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: the port is in use; give another with --port"
+        how = "with --port" if where == plain else "in [network.tls]"
+        return f"cannot listen on {where}: the port is in use; give another {how}"
     return f"cannot listen on {where}: {error.strerror or error}"

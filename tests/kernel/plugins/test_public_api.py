@@ -19,6 +19,7 @@ PUBLIC = {
     "pacs_core.api.control",
     "pacs_core.api.streams",
     "pacs_core.api.threads",
+    "pacs_core.api.tls",
     "pacs_core.association",
     "pacs_core.contracts",
     "pacs_core.dataset",
