@@ -155,6 +155,7 @@ def _security(statement: Statement) -> Iterator[Section]:
         "7.1",
         "Security Profiles",
         (
+            *(network.tls or ("No Secure Transport Connection Profile is in use.",)),
             f"Audit sinks: {', '.join(statement.audit_sinks) or 'none'}. "
             "No de-identification profile is supported.",
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
+from typing import Final
 
 from attrs import frozen
 
@@ -12,6 +13,7 @@ from pacs_core.contracts import (
     AuditSinkDescriptor,
     ServiceProviderDescriptor,
     SopClassSupport,
+    TlsProfile,
 )
 from pacs_core.dataset import (
     IMPLEMENTATION_CLASS_UID,
@@ -85,6 +87,7 @@ class Network:
     check_called_ae_title: bool
     calling_ae_titles: tuple[str, ...]
     prefer_own_order: bool
+    tls: tuple[str, ...] = ()
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
@@ -212,4 +215,30 @@ def _network(assembly: Assembly) -> Network:
         check_called_ae_title=network.check_called_ae_title,
         calling_ae_titles=network.calling_ae_titles,
         prefer_own_order=network.prefer_own_order,
+        tls=tuple(_secured(assembly)),
     )
+
+
+_PROFILES: Final = {
+    TlsProfile.BCP195: "the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile "
+    "(PS3.15 B.12)",
+    TlsProfile.BCP195_MODIFIED: "the Modified BCP 195 RFC 8996, 9325 TLS Secure Transport "
+    "Connection Profile (PS3.15 B.13), without the cipher suites of TLS 1.3 with AES-CCM",
+    TlsProfile.CUSTOM: "TLS 1.2 and 1.3 with cipher suites that the site has chosen",
+}
+
+
+def _secured(assembly: Assembly) -> Iterator[str]:
+    """Iterate over sentences on what is secured by TLS, and how."""
+    listening = assembly.config.network.tls
+    if listening is not None:
+        beside = "beside" if listening.plain else "instead of"
+        yield (
+            f"Associations are accepted under {_PROFILES[listening.profile]} on port "
+            f"{listening.port}, {beside} the port that is not secured. Certificates of peers are "
+            f"{listening.peers.value}."
+        )
+    for name, peer in assembly.config.peers.items():
+        if peer.tls is not None:
+            profile = _PROFILES[peer.tls.profile]
+            yield f"Associations with peer {name} are requested under {profile}."

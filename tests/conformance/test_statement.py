@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import trustme
 
 from pacs_core.cli.main import main
 from pacs_core.conformance import Section, Table, to_html, to_markdown
@@ -134,3 +135,21 @@ def test_text_of_plugins_and_configuration_is_only_text():
     assert "\n# heading" not in markdown
     assert "](b)" not in markdown.replace("\\](b)", "")
     assert max(line.replace("\\|", "").count("|") for line in markdown.splitlines()) == 2
+
+
+def test_security_says_what_is_secured(write):
+    assert "No Secure Transport Connection Profile is in use." in write("md")
+
+
+def test_security_names_the_profiles_of_ps3_15(write, tmp_path):
+    authority = trustme.CA()
+    pem, ca = tmp_path / "server.pem", tmp_path / "ca.pem"
+    server = authority.issue_cert("localhost")
+    server.private_key_and_cert_chain_pem.write_to_path(pem)
+    authority.cert_pem.write_to_path(ca)
+    secured = {"certificate": str(pem), "ca": str(ca), "plain": False}
+    peer = {"ae_title": "CT", "host": "h", "tls": {"profile": "bcp195-modified", "ca": str(ca)}}
+    text = write("md", {"network": {"tls": secured}, "peers": {"ct": peer}})
+    assert "(PS3.15 B.12) on port 2762, instead of the port that is not secured" in text
+    assert "Certificates of peers are required." in text
+    assert "Associations with peer ct are requested under the Modified BCP 195" in text
