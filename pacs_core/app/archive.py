@@ -227,7 +227,7 @@ async def open_archive(
             await _start_handlers(assembly, observers, node, events)
             async with (
                 running(partial(events.start, tasks), partial(events.stop, timeout)),
-                _running_archive(archive, tasks, node.settings),
+                _running_archive(archive, tasks, _recovery_lock(settings, index)),
                 open_lifespan(timeout, everything) as parts,
             ):
                 if store is not None and index is not None and started:
@@ -272,13 +272,11 @@ def _archive(
 
 
 @asynccontextmanager
-async def _running_archive(
-    archive: Archive, tasks: TaskGroup, settings: NodeSettings
-) -> AsyncIterator[None]:
+async def _running_archive(archive: Archive, tasks: TaskGroup, lock: Path) -> AsyncIterator[None]:
     if not isinstance(archive, NodeArchive):
         yield
         return
-    async with running(partial(_start_archive, archive, tasks, settings), archive.stop):
+    async with running(partial(_start_archive, archive, tasks, lock), archive.stop):
         yield
 
 
@@ -293,9 +291,15 @@ def _space(
     return SpaceWatch(directories, assembly.config.archive.space, audit)
 
 
-async def _start_archive(archive: NodeArchive, tasks: TaskGroup, settings: NodeSettings) -> None:
+def _recovery_lock(settings: NodeSettings, index: Index | None) -> Path:
+    """Return a file on which all processes of this machine with the same index agree."""
+    own = index.directory if index is not None else None
+    return (own or settings.data_directory) / "recovery.lock"
+
+
+async def _start_archive(archive: NodeArchive, tasks: TaskGroup, lock: Path) -> None:
     try:
-        await archive.start(tasks, settings.data_directory / "recovery.lock")
+        await archive.start(tasks, lock)
     except Exception as error:
         raise StartError(f"what was not flushed cannot be settled: {error}") from error
 

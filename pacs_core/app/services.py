@@ -2,22 +2,17 @@
 
 Each service has a task of its own, which outlives its failures: it creates the service, starts it,
 runs it, stops it, and begins again after a pause. What keeps a service with the scope of a node
-to one process is a lock on a file, which the operating system releases with the process that
-held it, however that ends; the others look again every moment.
+to one process is in :mod:`pacs_core.app.once`.
 """
 
-import fcntl
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
-from pathlib import Path
 from socket import socket
-from urllib.parse import quote
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,11 +24,13 @@ from pacs_core.app.components import create_with_required, start_capabilities
 from pacs_core.app.consumers import consumer_services, warn_of_unknown_consumers
 from pacs_core.app.lifespan import Lifespan, StartError
 from pacs_core.app.metadata import metadata_services
+from pacs_core.app.once import OnlyNode, holder_of, only_process
 from pacs_core.association import bind_sockets
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
     AuditKind,
+    Lease,
     Origin,
     Outcome,
     Service,
@@ -50,7 +47,6 @@ Sockets = Mapping[str, tuple[socket, ...]]
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before a service that failed is made anew; doubled with each failure."""
 _STEADY = 60.0  # seconds; who ran for longer begins again with the first pause
-_LOOK_AGAIN = 0.5  # seconds between attempts to become the process that runs a service
 
 
 def bind_services(assembly: Assembly) -> Sockets:
@@ -98,6 +94,7 @@ class _Task:
     ended: anyio.Event = field(factory=anyio.Event)
     failure: BaseException | None = None
     started: bool = False
+    lease: Lease | None = None
 
     def note_started(self) -> None:
         self.started = True
@@ -199,10 +196,9 @@ class ServiceRunner:
     async def _supervise(self, task: _Task) -> None:
         try:
             with task.scope:
-                async with _NodeLock(self._lock_path(task.descriptor)) as lock:
-                    if task.descriptor.scope == "node" and not lock.try_acquire():
-                        task.note_started()  # as far as this process is concerned
-                        await lock.acquire()
+                if task.descriptor.scope == "node":
+                    await self._run_once(task)
+                else:
                     await self._run_again_and_again(task)
         except OSError as error:
             task.failure = error
@@ -211,9 +207,20 @@ class ServiceRunner:
             task.settled.set()
             task.ended.set()
 
-    def _lock_path(self, descriptor: ServiceDescriptor) -> Path:
-        folder = self.assembly.config.settings.data_directory / "services"
-        return folder / f"{quote(descriptor.name, safe='')}.lock"
+    async def _run_once(self, task: _Task) -> None:
+        """Run a service in one process of all nodes; others have started it once they wait."""
+        config, name, index = self.assembly.config, task.descriptor.name, self.opened.index
+        folder = config.settings.data_directory / "services"
+        async with only_process(folder, name, task.note_started):
+            if index is None or index.leases is None:
+                await self._run_again_and_again(task)
+                return
+            node = OnlyNode(index.leases, holder_of(folder), config.node.lease_time)
+            await node.run(name, partial(self._run_under, task), task.note_started)
+
+    async def _run_under(self, task: _Task, lease: Lease) -> None:
+        task.lease = lease
+        await self._run_again_and_again(task)
 
     async def _run_again_and_again(self, task: _Task) -> None:
         pause = FIRST_PAUSE
@@ -252,7 +259,7 @@ class ServiceRunner:
         service = create_with_required(task.descriptor, self.opened.node)
         if not isinstance(service, Service):
             raise TypeError(f"it is no Service: {service!r:.100}")
-        service.sockets = task.sockets
+        service.sockets, service.lease = task.sockets, task.lease
         return service
 
     async def _record_failure(self, task: _Task, failure: BaseException, pause: float) -> None:
@@ -274,34 +281,3 @@ def _lone(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-class _NodeLock:
-    """A lock of which one process on this machine holds at most one at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = -1
-
-    async def __aenter__(self) -> "_NodeLock":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free."""
-        if self._file < 0:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    async def acquire(self) -> None:
-        """Take the lock once it is free."""
-        while not self.try_acquire():  # noqa: ASYNC110 another process releases it
-            await anyio.sleep(_LOOK_AGAIN)

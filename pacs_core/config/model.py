@@ -61,6 +61,9 @@ class NodeConfig:
         0 chooses a free one.
     data_directory : Path
         Where plugins keep their files by default.
+    lease_time : float
+        Seconds after which what only one of several nodes with one index does is taken over by
+        another, if the node is not heard of.
     workers : int
         Processes that share the port; one for each core is a good number.
     file_mode : str
@@ -76,6 +79,7 @@ class NodeConfig:
     port: int = field(default=11112, validator=_port)
     data_directory: Path = Path("pacs-data")
     file_mode: str = field(default="0600", validator=in_(("0600", "0640", "0660")))
+    lease_time: float = field(default=30.0, validator=[ge(1), lt(86400)])
     workers: int = field(default=1, validator=ge(1))
     default_character_set: tuple[str, ...] = field(
         default=(), validator=_are_character_sets, metadata=RELOADABLE

@@ -165,6 +165,7 @@ from pacs_core.contracts.instance import (
     Principal,
     StoredInstance,
 )
+from pacs_core.contracts.leases import Lease, Leases
 from pacs_core.contracts.matching import (
     NUMBER_VRS,
     admits,
@@ -434,6 +435,8 @@ __all__ = [
     "InvalidKeyError",
     "KeyMatching",
     "LackingMetadata",
+    "Lease",
+    "Leases",
     "Level",
     "Link",
     "Meter",

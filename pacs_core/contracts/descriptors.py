@@ -69,7 +69,8 @@ class ServiceDescriptor:
     create : callable
     scope : ``"worker"`` or ``"node"``
         Whether each worker process runs one, or one worker for all: when that one dies, another
-        takes over. Nodes that share a data directory count as one.
+        takes over. Nodes that share a data directory count as one; of nodes that share an index
+        one runs it, as long as the index keeps leases (:attr:`Index.leases`).
     after : tuple of str
         Names of services that must have started before.
     bind : (str, int) or None

@@ -12,6 +12,7 @@ from pacs_core.contracts.conflicts import Conflict
 from pacs_core.contracts.corrections import CorrectionLog
 from pacs_core.contracts.durability import Durability
 from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
+from pacs_core.contracts.leases import Leases
 from pacs_core.contracts.metadata import PreparedMetadata
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
@@ -94,6 +95,15 @@ class Index(Component, ABC):
         """The log of corrections that this index keeps; None if it keeps none.
 
         Then nothing can be corrected with it: :meth:`Archive.update` says so.
+        """
+        return None
+
+    @property
+    def leases(self) -> Leases | None:
+        """Leases of all nodes that share this index; None if it keeps none.
+
+        By them a service with the scope of a node runs once, although several nodes have one
+        index. Without them each node runs one.
         """
         return None
 

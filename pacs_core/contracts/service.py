@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.leases import Lease
 
 Started = Callable[[], None]
 """What a service calls once it is ready."""
@@ -24,6 +25,14 @@ class Service(Component, ABC):
     """Listening, non-blocking sockets for the descriptor's `bind`; set before :meth:`start`.
 
     All workers of a node share them. The kernel closes them, after the service has ended.
+    """
+
+    lease: Lease | None = None
+    """Under which it runs, if its scope is the node and the index keeps leases.
+
+    Set before :meth:`start`. A node that was suspended for longer than its lease does not know yet
+    that another has taken over: what must not be written by both is written with
+    :attr:`Lease.token`, and refused by whoever has seen a greater one.
     """
 
     @abstractmethod

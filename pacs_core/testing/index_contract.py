@@ -41,6 +41,7 @@ from pacs_core.testing.index_harness import (
 )
 from pacs_core.testing.index_headers import IndexHeaders
 from pacs_core.testing.index_identity import IndexIdentity
+from pacs_core.testing.index_leases import IndexLeases
 from pacs_core.testing.index_levels import IndexLevels
 from pacs_core.testing.index_matching import IndexMatching
 from pacs_core.testing.index_metadata import IndexMetadata
@@ -69,6 +70,7 @@ class IndexContract(
     IndexChanges,
     IndexMetadata,
     IndexCorrections,
+    IndexLeases,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 

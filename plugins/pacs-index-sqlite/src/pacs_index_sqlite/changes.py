@@ -22,6 +22,7 @@ from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
 from pacs_index_sqlite.clashes import Clashes
 from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
+from pacs_index_sqlite.leases import LeaseTable
 from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate, numbers_of
 from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
@@ -73,6 +74,7 @@ class Changes:
     )
     outbox: Outbox = field(init=False)
     metadata: Metadata = field(init=False)
+    leases: LeaseTable = field(init=False)
     _clashes: Clashes = field(init=False)
     _studies: Headers = field(init=False)
     _series: Headers = field(init=False)
@@ -84,6 +86,7 @@ class Changes:
     def __attrs_post_init__(self) -> None:
         self.outbox = Outbox(self._connection, self._last_seen)
         self.metadata = Metadata(self._connection)
+        self.leases = LeaseTable(self._connection)
         self._clashes = Clashes(self._connection)
         self._studies = headers_of(self._connection, self._catalog, Level.STUDY)
         self._series = headers_of(self._connection, self._catalog, Level.SERIES)

@@ -37,6 +37,7 @@ from pacs_index_sqlite.errors import (
     translated,
     translating,
 )
+from pacs_index_sqlite.leases import LeaseTable, SqliteLeases
 from pacs_index_sqlite.locations import BATCH, corrected_after, unflushed_after
 from pacs_index_sqlite.metadata import Metadata, SqliteMetadata
 from pacs_index_sqlite.opened import OpenIndex, open_connections
@@ -84,6 +85,7 @@ class SqliteIndex(Index):
         self._in_use: OpenIndex | None = None
         self._opening = Lock()
         self._change_log = SqliteChangeLog(self._write_outbox, self._read)
+        self._leases = SqliteLeases(self._write_leases, self._read)
         self._last_seen = LastSeen()
         self._correction_log = SqliteCorrectionLog(self._write, self._read, self._last_seen)
 
@@ -242,6 +244,15 @@ class SqliteIndex(Index):
     async def take_over_corrections(self, rows: list[Row]) -> None:
         """Put the log of the index before this one in the place of this one's."""
         await self._write(lambda connection: take_over(connection, rows))
+
+    @property
+    def leases(self) -> SqliteLeases:
+        """Leases of all processes that share the file."""
+        return self._leases
+
+    async def _write_leases(self, work: Callable[[LeaseTable], Result]) -> Result:
+        # No holder outlives a power failure.
+        return await self._change(lambda changes: work(changes.leases), Durability.WRITE_BEHIND)
 
     async def _write_outbox(self, work: Callable[[Outbox], Result]) -> Result:
         # What a power failure takes of this is done again.

@@ -60,7 +60,13 @@ _TRIM: Final = """
     (SELECT min(sequence) FROM consumer), (SELECT max(sequence) FROM change))"""
 _HAS_STUDY: Final = "SELECT EXISTS (SELECT 1 FROM study WHERE StudyInstanceUID = ?)"
 _COMPLETE: Final = "INSERT OR REPLACE INTO complete_study VALUES (?, ?)"
-_WHOLE: Final = ("sqlite_sequence WHERE name = 'change'", "change", "consumer", "complete_study")
+_WHOLE: Final = (
+    "sqlite_sequence WHERE name = 'change'",
+    "change",
+    "consumer",
+    "complete_study",
+    "lease",
+)
 _BATCH: Final = 512
 
 
@@ -170,14 +176,18 @@ class Outbox:
 
 
 def kept(connection: sqlite3.Connection) -> Iterable[tuple[str, list[Row]]]:
-    """Iterate over all that an index keeps for consumers: tables, and some of their rows."""
-    found = "SELECT 1 FROM sqlite_master WHERE name = 'consumer'"
-    if connection.execute(found).fetchone() is None:
-        return  # made by a version that kept none
+    """Iterate over all that an index keeps for consumers and nodes: tables, and some of their rows.
+
+    One that was made by an earlier version may lack some of the tables.
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     for source in _WHOLE:
+        table = source.split()[0]
+        if table != "sqlite_sequence" and table not in tables:
+            continue
         cursor = connection.execute(f"SELECT * FROM {source}")  # noqa: S608
         while rows := cursor.fetchmany(_BATCH):
-            yield source.split()[0], rows
+            yield table, rows
 
 
 def cursors(connection: sqlite3.Connection, consumer: str | None = None) -> list[Cursor]:

@@ -14,6 +14,7 @@ from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.clashes import DEMOGRAPHICS
 from pacs_index_sqlite.correction_log import create_tables as keep_corrections
 from pacs_index_sqlite.errors import NewerSchemaError
+from pacs_index_sqlite.leases import create_table as keep_leases
 from pacs_index_sqlite.metadata import create_tables as keep_metadata
 from pacs_index_sqlite.migration import keep_whole_paths
 from pacs_index_sqlite.outbox import create_tables as keep_changes
@@ -78,6 +79,7 @@ STEPS: tuple[Step, ...] = (
     keep_changes,
     keep_metadata,
     keep_corrections,
+    keep_leases,
 )
 """Step n takes a file from version n to n + 1. Append only."""
 

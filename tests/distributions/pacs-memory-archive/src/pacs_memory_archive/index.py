@@ -22,6 +22,7 @@ from pacs_core.dataset import Attributes, Value
 from pacs_core.testing.memory_changes import MemoryChangeLog
 from pacs_core.testing.memory_corrections import MemoryCorrectionLog
 from pacs_core.testing.memory_entities import Entities, Path, header_of
+from pacs_core.testing.memory_leases import MemoryLeases
 from pacs_core.testing.memory_metadata import KeptMetadata, MemoryMetadata
 from pacs_memory_archive.attributes import KEPT, SEARCHABLE, WANTED
 
@@ -35,6 +36,7 @@ class MemoryIndex(Index):
         self._uids: Counter[str] = Counter()
         self._unflushed: set[InstancePath] = set()
         self._change_log = MemoryChangeLog(self._has_study)
+        self._leases = MemoryLeases()
         self._metadata = KeptMetadata(lambda: self._records)
         self._correction_log = MemoryCorrectionLog()
 
@@ -42,6 +44,11 @@ class MemoryIndex(Index):
     def change_log(self) -> MemoryChangeLog:
         """See base."""
         return self._change_log
+
+    @property
+    def leases(self) -> MemoryLeases:
+        """Leases of whoever has this index."""
+        return self._leases
 
     def prepared_metadata(self, form: str) -> MemoryMetadata:
         """See base."""
