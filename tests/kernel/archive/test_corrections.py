@@ -1,5 +1,6 @@
 """Corrections: what is stored stays, and every door hands out what was made of it."""
 
+import json
 from io import BytesIO
 
 import anyio
@@ -8,10 +9,15 @@ from attrs import evolve
 from pydicom import dcmread
 
 from pacs_core.archive import rebuild_index, verify_index
+from pacs_core.association import AccessControl
 from pacs_core.contracts import (
+    AccessDeniedError,
+    Allow,
     AuditKind,
+    Authorizer,
     CorrectionError,
     CorrectionNotFoundError,
+    Deny,
     EntityPath,
     IngestOutcome,
     InstanceNotFoundError,
@@ -19,6 +25,7 @@ from pacs_core.contracts import (
     Level,
     Origin,
     Query,
+    Restrict,
     SingleValue,
 )
 from pacs_core.dataset import (
@@ -489,6 +496,91 @@ async def test_what_cannot_be_deleted_is_reported(parts):
         1,
         {InstancePath("1.2.3", "1.2.3.0"): "OSError: no way"},
     )
+
+
+class Rules(Authorizer):
+    """Gives one verdict, and keeps what was asked."""
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+        self.asked = []
+
+    async def authorize(self, access):
+        self.asked.append(str(access.action))
+        return self.verdict
+
+
+def guarded(parts, verdict):
+    rules = Rules(verdict)
+    archive = parts.archive(access=AccessControl(parts.trail, (rules,)))
+    return archive.on_behalf_of(WHO), rules
+
+
+async def test_authorizers_are_asked_for_corrections_and_deletions(parts):
+    await parts.send(parts.archive(), make_dataset())
+    archive, rules = guarded(parts, Deny("no"))
+    with pytest.raises(AccessDeniedError):
+        await archive.update(PATIENT, MERGE, WHO)
+    with pytest.raises(AccessDeniedError):
+        await archive.revert(1, WHO)
+    with pytest.raises(AccessDeniedError):
+        [c async for c in archive.corrections()]
+    with pytest.raises(AccessDeniedError):
+        await archive.delete_all(Query(Level.STUDY), WHO)
+    assert rules.asked == ["update", "update", "update", "delete"]
+    archive, _ = guarded(parts, Allow())
+    assert (await archive.update(PATIENT, MERGE, WHO)).instances == 1
+    assert [c.number async for c in archive.corrections()] == [1]
+    assert (await archive.revert(1, WHO)).instances == 1
+    assert (await archive.delete_all(Query(Level.STUDY), WHO)).instances == 1
+
+
+async def test_who_is_restricted_corrects_only_what_is_permitted_as_a_whole(parts):
+    whole = parts.archive()
+    await parts.send(whole, make_dataset())
+    await parts.send(whole, make_dataset("5.1", study="5.2", Modality="MR"), "5.1")
+    await parts.send(whole, make_dataset("9.1", study="9.2", PatientID="P9", Modality="MR"), "9.1")
+    archive, _ = guarded(parts, Restrict((SingleValue(tag_of("Modality"), "CT"),)))
+    with pytest.raises(AccessDeniedError):
+        await archive.update(PATIENT, MERGE, WHO)
+    with pytest.raises(InstanceNotFoundError):
+        await archive.update(EntityPath("P9"), {ID: ("P1",)}, WHO)
+    with pytest.raises(InstanceNotFoundError):
+        await archive.update(EntityPath("P10"), {ID: ("P1",)}, WHO, in_advance=True)
+    assert (await archive.update(STUDY, {NAME: ("Roe",)}, WHO)).instances == 1
+    await whole.update(EntityPath("P9"), {NAME: ("Nine",)}, WHO)
+    assert [c.number async for c in archive.corrections()] == [1]
+    with pytest.raises(AccessDeniedError):
+        await archive.revert(1, WHO)
+    report = await archive.delete_all(Query(Level.PATIENT), WHO)
+    assert report.studies == {"1.2.3": 1}
+    assert await whole.count(Query(Level.IMAGE)) == 2
+
+
+async def test_metadata_are_those_of_what_goes_out(parts):
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+
+    async def metadata():
+        # As they are kept, once they are.
+        prepared = archive.preparation.source.prepared
+        async with anyio.create_task_group() as group:
+            group.start_soon(archive.preparation.run, lambda: None)
+            while (await prepared.lacking(1)).instances:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        assert [kept async for _, kept in prepared.find(Query(Level.IMAGE))] != [None]
+        return [json.loads(m) async for _, m in archive.metadata(Query(Level.IMAGE))]
+
+    (before,) = await metadata()
+    assert before["00100020"]["Value"] == ["P1"]
+    await archive.update(PATIENT, MERGE, WHO)
+    (after,) = await metadata()
+    assert after["00100020"]["Value"] == ["P2"]
+    previous = after["04000561"]["Value"][0]["04000550"]["Value"][0]
+    assert previous["00100020"]["Value"] == ["P1"]
+    await archive.revert(1, WHO)
+    assert await metadata() == [before]
 
 
 async def test_an_index_without_a_log_says_that_nothing_can_be_corrected(parts):
