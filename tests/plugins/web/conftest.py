@@ -8,14 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from attrs import define
+from importlib_metadata import entry_points
 
 from pacs_core.testing.node import NodeProcess, node_process
 
 BULLETIN = Path(__file__).parents[2] / "distributions" / "pacs-bulletin"
 ARCHIVE = ("store-filesystem", "index-sqlite", "audit-json", "sop-storage", "sop-verification")
-PLUGINS = {"web", *ARCHIVE}
 ADDED = {"bulletin", "bulletin-guard", "bulletin-broken"}
-OTHERS = ("sop-query-retrieve", "image-export", "codec-basic", "codec-imagecodecs")
 PATIENCE = 20.0
 
 SHORT = {"head": 0.7, "body": 0.7, "write": 1.0, "idle": 5.0}
@@ -80,13 +79,20 @@ def wait_for(condition, what):
     return result
 
 
+def without(*plugins):
+    """Return all plugins but the web server, an archive and those that are named."""
+    return sorted(
+        (entry_points(group="pacs_core.plugins").names | ADDED) - {"web", *ARCHIVE, *plugins}
+    )
+
+
 @contextmanager
 def run_web(folder, config=None, plugins=("bulletin",), **tables):
     """Run a node with the web server on a free port."""
     tables = {
         "log": {"level": "info"},
         "plugin": {"web": {"port": 0, **(config or {})}},
-        "plugins": {"disabled": [*OTHERS, *sorted(ADDED - set(plugins))]},
+        "plugins": {"disabled": without(*plugins)},
         **tables,
     }
     with node_process(folder, tables) as node:

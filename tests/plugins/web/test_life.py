@@ -12,9 +12,9 @@ import pytest
 
 from pacs_core.testing.node import node_process, write_config
 
-from .conftest import ADDED, OTHERS, PATIENCE, run_web, wait_for
+from .conftest import PATIENCE, run_web, wait_for, without
 
-DISABLED = [*OTHERS, *sorted(ADDED)]
+DISABLED = without()
 
 
 def pacs(folder, *arguments):

@@ -314,9 +314,11 @@ class WebRoutesContract:
         if descriptor.openapi is None:
             pytest.skip("it has no section")
         section = descriptor.openapi(WebContext(node, WebSite([descriptor])))
-        plain = {re.sub(r":\w+\}", "}", each.path): each.methods for each in
-                 _resources(server.routes, descriptor.prefix)}  # fmt: skip
+        there: dict[str, frozenset[str]] = {}
+        for each in _resources(server.routes, descriptor.prefix):
+            path = re.sub(r":\w+\}", "}", each.path)
+            there[path] = there.get(path, frozenset()) | each.methods
         for path, operations in section["paths"].items():
-            methods = plain.get(descriptor.prefix + path)
+            methods = there.get(descriptor.prefix + path)
             assert methods is not None, path
             assert {name.upper() for name in operations} - {"PARAMETERS"} <= methods, path

@@ -1,0 +1,102 @@
+"""Pages from templates: escaped, in the language of who asks, and free to load our files only."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pacs_web.api import NavigationEntry, WebContext
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.texts import COOKIE, choose_language, load_languages, translator
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+CSRF_COOKIE: Final = "pacs_csrf"
+_HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
+
+
+class Renderer:
+    """Renders templates for requests.
+
+    Parameters
+    ----------
+    context : WebContext
+    config : WebUiConfig
+    """
+
+    def __init__(self, context: WebContext, config: WebUiConfig) -> None:
+        self._context, self._config = context, config
+        self._languages = load_languages(config.languages)
+        loader = FileSystemLoader(Path(__file__).parent / "templates")
+        self._templates = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.filters |= {"person": show_name, "date": show_date}
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """Return a page."""
+        token = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
+        html = self.text(request, template, csrf=token, **values)
+        response = HTMLResponse(html, status, headers=_HEADERS)
+        options: dict[str, Any] = {
+            "path": f"{self._context.base_path(request)}/",
+            "samesite": "strict",
+        }
+        options |= {"secure": request.url.scheme == "https"}
+        if CSRF_COOKIE not in request.cookies:
+            response.set_cookie(CSRF_COOKIE, token, httponly=True, **options)
+        if request.query_params.get("lang") in self._languages:
+            response.set_cookie(COOKIE, request.query_params["lang"], 1 << 25, **options)
+        return response
+
+    def text(self, request: Request, template: str, **values: Any) -> str:
+        """Return a template filled in."""
+        language = choose_language(
+            self._languages,
+            request.query_params.get("lang") or request.cookies.get(COOKIE),
+            request.headers.get("accept-language"),
+        )
+        base = self._context.base_path(request)
+        return self._templates.get_template(template).render(
+            t=translator(self._languages[language]),
+            language=language,
+            languages=sorted(self._languages),
+            base=base,
+            dicomweb=self._dicomweb(base),
+            navigation=[_entry(each, language) for each in self._context.site.navigation],
+            viewers=[each for each in self._context.site.navigation if each.study_path],
+            node=self._context.node.settings,
+            path=request.url.path.removeprefix(base),
+            may_delete=self._config.deletion,
+            **values,
+        )
+
+    def _dicomweb(self, base: str) -> str:
+        """Return where DICOMweb is, for pictures, upload and download; empty if it is not."""
+        sections = self._context.site.sections
+        return next((base + each.prefix for each in sections if each.name == "dicomweb"), "")
+
+
+def _entry(entry: NavigationEntry, language: str) -> Mapping[str, str]:
+    return {"title": entry.titles.get(language, entry.title), "path": entry.path}
+
+
+def show_name(name: str) -> str:
+    """Return a person name as people write it: the first component group that is not empty."""
+    groups = [group.split("^") for group in name.split("=")]
+    parts = next((group for group in groups if any(group)), [""])
+    family, given = parts[0].strip(), " ".join(part for part in parts[1:3] if part).strip()
+    return f"{family}, {given}" if given else family
+
+
+def show_date(date: str) -> str:
+    """Return a date with hyphens (ISO 8601), which is read the same everywhere."""
+    plain = date.strip()
+    return f"{plain[:4]}-{plain[4:6]}-{plain[6:]}" if len(plain) == 8 and plain.isdigit() else plain

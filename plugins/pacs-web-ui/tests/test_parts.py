@@ -1,0 +1,99 @@
+"""Parts of the pages: languages, names, dates, searches, templates."""
+
+import re
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+import pacs_web_ui
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pacs_web.api.http import HttpError
+from pacs_web_ui.openapi import describe_api
+from pacs_web_ui.rendering import show_date, show_name
+from pacs_web_ui.studies import FILTERS, read_search
+from pacs_web_ui.texts import choose_language, load_languages, translator
+
+from pacs_core.contracts import InvalidKeyError, Level
+
+FOLDER = Path(pacs_web_ui.__file__).parent
+TEXTS = {
+    text
+    for path in (FOLDER / "templates").glob("*.html")
+    for text in re.findall(r"""\bt\("([^"]+)"\)""", path.read_text(encoding="utf-8"))
+} | set(re.findall(r'head\("\w+", "([^"]+)"\)', (FOLDER / "templates/_results.html").read_text()))
+
+
+def test_german_has_every_text_and_no_other():
+    german = tomllib.loads((FOLDER / "locale" / "de.toml").read_text(encoding="utf-8"))
+    assert german.keys() == TEXTS
+    assert all(german.values())
+
+
+def test_another_language_is_a_file(tmp_path):
+    (tmp_path / "fr.toml").write_text('"Studies" = "Examens"\n', encoding="utf-8")
+    languages = load_languages(str(tmp_path))
+    assert set(languages) == {"de", "en", "fr"}
+    assert translator(languages["fr"])("Studies") == "Examens"
+    assert translator(languages["fr"])("Series|one") == "Series"
+    (tmp_path / "fr.toml").write_text("nonsense", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"fr\.toml"):
+        load_languages(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        (None, "de-AT,de;q=0.9,en;q=0.8", "de"),
+        (None, "en;q=0.5, de;q=0.7", "de"),
+        (None, "fr, de;q=0", "en"),
+        ("en", "de", "en"),
+        ("xx", "de", "de"),
+        (None, None, "en"),
+        (None, "de;q=x", "en"),
+    ],
+)
+def test_the_language_is_chosen_or_accepted(chosen, accepted, language):
+    assert choose_language({"de": {}, "en": {}}, chosen, accepted) == language
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Doe^Jane^Q^Dr", "Doe, Jane Q"),
+        ("Doe", "Doe"),
+        ("^^^^", ""),
+        ("", ""),
+        ("=山田^太郎", "山田, 太郎"),
+        ("^Jane", ", Jane"),
+    ],
+)
+def test_names_are_shown_as_people_write_them(name, shown):
+    assert show_name(name) == shown
+
+
+@given(st.text(max_size=30))
+def test_any_value_is_shown(text):
+    assert isinstance(show_name(text) + show_date(text), str)
+
+
+@given(st.dictionaries(st.sampled_from([*FILTERS, "q", "from", "to", "sort", "limit", "offset"]),
+                       st.text(max_size=30)))  # fmt: skip
+def test_any_search_is_a_query_or_refused(parameters):
+    with suppress(InvalidKeyError, HttpError):
+        query = read_search(parameters, 50).query()
+        assert query.level is Level.STUDY
+
+
+def test_names_match_as_they_are_typed():
+    assert read_search({"PatientName": "do"}, 50).filters["PatientName"] == "do*"
+    assert read_search({"PatientName": "do?"}, 50).filters["PatientName"] == "do?"
+    assert read_search({"from": "2024-01-31"}, 50).filters["StudyDate"] == "20240131-"
+
+
+def test_every_reference_of_the_document_leads_somewhere():
+    section = describe_api()
+    schemas = section["components"]["schemas"]
+    used = set(re.findall(r"#/components/schemas/(\w+)", str(section)))
+    assert used == set(schemas) - {"StudyPage"} | {"StudyPage"}

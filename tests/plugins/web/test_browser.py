@@ -1,0 +1,103 @@
+"""The pages in a browser: search as one types, upload by dropping, and nothing that is refused."""
+
+import pytest
+
+from .conftest import run_web, wait_for
+from .test_ui import PLUGINS, part10, study_of, upload
+
+pytestmark = [pytest.mark.peer("chromium"), pytest.mark.timeout(180)]
+
+DROP = """
+async ([target, files]) => {
+  const transfer = new DataTransfer();
+  for (const [name, bytes] of files)
+    transfer.items.add(new File([new Uint8Array(bytes)], name));
+  const send = (kind) => document.querySelector(target).dispatchEvent(
+    new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+  send("dragover");
+  send("drop");
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory):
+    """A node with pages."""
+    config = {"plugin": {"web": {"port": 0}, "web-ui": {"deletion": True}}}
+    with run_web(tmp_path_factory.mktemp("browser"), plugins=PLUGINS, **config) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        program = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield program
+        program.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser, ui, request):
+    """A page of which the browser refuses nothing, and in which nothing fails."""
+    context = browser.new_context(color_scheme=request.param, base_url=ui.url, locale="en-US")
+    page = context.new_page()
+    problems = []
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    # What the node refuses to store, the browser reports as well.
+    assert [each for each in problems if "409" not in each] == []
+
+
+def test_the_list_follows_what_is_typed(ui, page):
+    upload(ui, study_of("Doe^Jane") + study_of("Roe^Richard"))
+    page.goto("/")
+    page.get_by_role("link", name="Doe, Jane").first.wait_for()
+    page.get_by_label("Search").fill("richard")
+    wait_for(lambda: "Doe" not in page.locator("tbody").inner_text(), "nothing happens")
+    assert "Roe, Richard" in page.locator("tbody").inner_text()
+    assert "q=richard" in page.url
+    page.get_by_label("Search").fill("nobody at all")
+    page.get_by_text("No study matches.").wait_for()
+
+
+def test_a_person_finds_the_way_to_an_image_and_back(ui, page):
+    upload(ui, study_of("Doe^Way"))
+    page.goto("/ui/?q=way")
+    page.get_by_role("link", name="Doe, Way").first.click()
+    page.locator(".cards a").first.click()
+    page.locator(".cards a").first.click()
+    picture = page.locator(".image img")
+    picture.wait_for()
+    wait_for(lambda: picture.evaluate("(image) => image.naturalWidth"), "there is no picture")
+    page.get_by_role("link", name="Studies").first.click()
+    page.locator("h1", has_text="Studies").wait_for()
+
+
+def test_files_that_are_dropped_are_stored(ui, page):
+    name = f"Dropped^{'Dark' if page.evaluate(SCHEME) else 'Light'}"
+    files = [[f"{n}.dcm", list(part10(each))] for n, each in enumerate(study_of(name))]
+    page.goto("/")
+    page.evaluate(DROP, ["body", [*files, ["notes.txt", [1, 2, 3]]]])
+    page.get_by_text("3 / 3, 1 failed – Done").wait_for()
+    page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
+    assert "notes.txt" in page.locator("#uploads .problem").inner_text()
+    found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
+    assert [each["number_of_study_related_instances"] for each in found] == [2]
+
+
+SCHEME = "matchMedia('(prefers-color-scheme: dark)').matches"
+
+
+def test_a_study_is_deleted_by_hand(ui, page):
+    upload(ui, study_of("Delete^Me"))
+    page.goto("/ui/?q=delete")
+    page.get_by_role("link", name="Delete, Me").first.click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    page.locator("h1", has_text="Studies").wait_for()
+    wait_for(lambda: ui.get("/api/studies?q=delete").json()["total"] == 0, "it is still there")
