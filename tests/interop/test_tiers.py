@@ -113,6 +113,12 @@ def test_cooled_instances_are_nearline_and_recalled_when_retrieved(
         assert len(list(received.iterdir())) == COUNT
         assert availability(dcmtk, node, "STUDY", StudyInstanceUID="1.2.8") == ["ONLINE"]
         assert len(files(folder, "ssd")) == 2 * COUNT
+        pacs(folder, "tiers", "cool", "1.2.9")
+        gotten = tmp_path / "gotten"
+        gotten.mkdir()
+        keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.9")
+        dcmtk.run("getscu", "-S", "-aec", "PACS", "-od", gotten, *keys, "127.0.0.1", node.port)
+        assert len(list(gotten.iterdir())) == COUNT
 
 
 def test_who_retrieves_is_told_to_wait(tiers, dcmtk, destination, tmp_path):

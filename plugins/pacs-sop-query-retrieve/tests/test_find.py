@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 from pacs_sop_query_retrieve import QueryRetrieveConfig, pacs_service_providers
 
-from pacs_core.contracts import AuditKind, NodeSettings, Outcome, Setup
+from pacs_core.contracts import AuditKind, Availability, NodeSettings, Outcome, Setup
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.operations import MemoryDataset, answer
 from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
@@ -65,6 +65,40 @@ async def test_availability_is_returned_where_asked(provider, request_of, respon
     operation = request_of("FIND", QueryRetrieveLevel="STUDY", InstanceAvailability="")
     await answer(provider("FIND"), operation)
     assert responses(operation)[0][tag_of("InstanceAvailability")] == ("ONLINE",)
+
+
+class Tape:
+    """An archive of which nothing is online."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self.asked = []
+
+    def __getattr__(self, name):
+        return getattr(self._archive, name)
+
+    def on_behalf_of(self, origin):
+        return self
+
+    async def availability(self, query):
+        self.asked.append([(condition.tag, condition.value) for condition in query.conditions])
+        return Availability.NEARLINE
+
+
+async def test_availability_is_that_of_the_entity(filled_node, request_of, responses):
+    """PS3.4 C.4.1.1.3.2; what was not asked for is not told."""
+    tape = Tape(filled_node.archive)
+    setup = Setup(NodeSettings(), {QueryRetrieveConfig: QueryRetrieveConfig()})
+    (find,) = [each for each in pacs_service_providers(setup) if each.name == "C-FIND"]
+    operation = request_of(
+        "FIND", options=b"\x01", QueryRetrieveLevel="SERIES", Modality="CT", InstanceAvailability=""
+    )
+    await answer(find.create(evolve(filled_node, archive=tape)), operation)
+    found = responses(operation)
+    assert {each[tag_of("InstanceAvailability")] for each in found} == {("NEARLINE",)}
+    assert not any(STUDY_UID in each or SERIES_UID in each for each in found)
+    assert len(tape.asked) == len(found)
+    assert all([tag for tag, _ in each] == [STUDY_UID, SERIES_UID] for each in tape.asked)
 
 
 async def test_keys_that_are_not_supported_are_empty_and_warned_about(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from pacs_core.contracts import Level
+from pacs_core.contracts import Archive, Availability, Level, Query, SingleValue
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
@@ -26,7 +26,7 @@ _AVAILABLE: Final = frozenset({Level.STUDY, Level.IMAGE})
 
 
 def completed(
-    match: Attributes, level: Level, empty: Iterable[int], service: str
+    match: Attributes, empty: Iterable[int], service: str, availability: Availability | None
 ) -> MutableAttributes:
     """Return a result of a search as it is answered.
 
@@ -34,19 +34,30 @@ def completed(
     ----------
     match : Attributes
         What the index gave.
-    level : Level
     empty : iterable of int
         Tags that are given even without a value.
     service : str
         URL of the service.
+    availability : Availability or None
+        How soon it can be retrieved, where that is answered.
     """
     found: MutableAttributes = dict.fromkeys(empty, ())
     found |= {tag: values for tag, values in match.items() if any(values) or tag in found}
     uids = [uid for tag in UIDS.values() for uid in texts(match, tag)[:1]]
     found[_RETRIEVE_URL] = (f"{service}{Resource(*uids).path}",)
-    if level in _AVAILABLE:
-        found[_AVAILABILITY] = ("ONLINE",)
+    if availability is not None:
+        found[_AVAILABILITY] = (availability.value,)
     return found
+
+
+async def find_availability(
+    archive: Archive, match: Attributes, level: Level
+) -> Availability | None:
+    """Return how soon all instances of a result can be retrieved; None if it is not answered."""
+    if level not in _AVAILABLE:
+        return None
+    uids = [(tag, uid) for tag in UIDS.values() for uid in texts(match, tag)[:1]]
+    return await archive.availability(Query(level, tuple(SingleValue(*each) for each in uids)))
 
 
 def as_json(results: Iterable[Attributes]) -> bytes:

@@ -13,7 +13,7 @@ from pacs_core.contracts import Archive, Level, Outcome
 from pacs_core.dataset import Attributes, keyword_of
 from pacs_dicomweb.media_types import Representation
 from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
-from pacs_dicomweb.results import as_json, as_xml, completed
+from pacs_dicomweb.results import as_json, as_xml, completed, find_availability
 from pacs_dicomweb.search import Search, SearchResource, count_all, plan_search
 from pacs_dicomweb.search_parameters import InvalidParameterError, SearchParameters, read_search
 from pacs_dicomweb.service import (
@@ -64,7 +64,10 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
         details = {"level": level.value, "keys": keys, "matches": len(found)}
         await service.record(request, SEARCHED, Outcome.SUCCESS, details)
         headers = {TOTAL: str(total), **warning_header(url, warnings)}
-        results = [completed(match, level, planned.empty, url) for match in found]
+        results = [
+            completed(match, planned.empty, url, await find_availability(archive, match, level))
+            for match in found
+        ]
         return _response(service, choice.representation, results, headers)
 
     return search
