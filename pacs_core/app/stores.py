@@ -15,7 +15,7 @@ from attrs import evolve, field, fields, frozen, has
 
 from pacs_core.app.lifespan import Lifespan
 from pacs_core.archive import release_reserve
-from pacs_core.config import ConfigError, check_schema, structure
+from pacs_core.config import ConfigError, check_schema, plain_table, structure
 from pacs_core.contracts import ObjectStore, ObjectStoreDescriptor, Setup, StoreName
 from pacs_core.plugins import PluginRecord
 
@@ -147,6 +147,21 @@ class StorePlanner:
             except ConfigError as error:
                 problems += error.problems
         return list(dict.fromkeys(problems))
+
+    def effective(self) -> dict[str, object]:
+        """Return the tables with the values that stores are created with.
+
+        Raises
+        ------
+        ConfigError
+            Something is wrong with one of them.
+        """
+        found: dict[str, object] = {}
+        for name in self.tables:
+            plan = self.plan(name)
+            config = plan.descriptor.config and plan.setup.configs[plan.descriptor.config]
+            found[name] = {"type": plan.descriptor.name, **(plain_table(config) if config else {})}
+        return found
 
     def unused(self, root: StorePlan) -> list[str]:
         """Return the tables of which the archive uses none."""

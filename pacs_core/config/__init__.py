@@ -22,7 +22,7 @@ from pacs_core.config.model import (
     check_ae_title,
     tls_tables,
 )
-from pacs_core.config.show import effective_tables, to_toml
+from pacs_core.config.show import effective_tables, plain_table, to_toml
 from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "inspect_config",
     "inspect_plugin_configs",
     "load_config",
+    "plain_table",
     "read_tables",
     "structure",
     "structure_plugin_configs",

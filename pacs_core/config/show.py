@@ -29,11 +29,17 @@ def effective_tables(config: Config, plugin_configs: Mapping[str, object]) -> di
     return tables
 
 
+def plain_table(config: object) -> dict[str, object]:
+    """Return the values of an instance of a config class, plain types only."""
+    schema: Any = type(config)
+    return {field.name: _plain(getattr(config, field.name)) for field in fields(schema)}
+
+
 def _plain(value: Any) -> object:
     if isinstance(value, Secret):
         return {"env": value.env} if value.env else {"file": value.file}
     if has(type(value)):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(type(value))}
+        return plain_table(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

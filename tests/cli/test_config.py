@@ -17,6 +17,19 @@ def test_show_is_toml_that_can_be_read_back(pacs, tmp_path: Path) -> None:
     assert pacs("config", "show", "--config", again).out == shown.out
 
 
+def test_stores_are_shown_with_what_they_are_created_with(pacs, tmp_path: Path) -> None:
+    (tmp_path / "pacs.toml").write_text(
+        '[archive]\nstore = "a"\n[stores.a]\ntype = "filesystem"\nroot = "/a"\n'
+    )
+    shown = pacs("config", "show")
+    layout = "{study}/{series}/{instance}.dcm"
+    stores = tomllib.loads(shown.out)["stores"]
+    assert stores == {"a": {"type": "filesystem", "root": "/a", "layout": layout, "threads": 16}}
+    again = tmp_path / "again.toml"
+    again.write_text(shown.out)
+    assert pacs("config", "show", "--config", again).out == shown.out
+
+
 def test_check(pacs, tmp_path: Path) -> None:
     sound = pacs("config", "check")
     assert (sound.code, sound.out) == (0, "the configuration is sound\n")

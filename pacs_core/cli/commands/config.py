@@ -13,6 +13,7 @@ def show(*, options: LocalOptions = LOCAL) -> None:
     """
     assembly = assemble_local(options)
     tables = effective_tables(assembly.config, assembly.plugin_configs)
+    tables["stores"] = assembly.stores.effective()
     print(to_toml(tables).lstrip(), end="")
 
 
