@@ -11,6 +11,7 @@ from attrs import evolve
 from pacs_core.archive.aside import Aside
 from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import Correcting, new_correction
+from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections, overlay
 from pacs_core.archive.deletion import Deletion
 from pacs_core.archive.duplicates import Duplicates
@@ -243,6 +244,9 @@ class NodeArchive(Archive):
         for uid in (sop_instance_uid, transfer_syntax_uid):
             if not is_valid_uid(uid):
                 raise InvalidInstanceError(f"{uid[:80]!r} was announced, which is not a UID")
+        if sop_class_uid == CORRECTION_CLASS:
+            # A rebuild would take it for an entry of the log.
+            raise InvalidInstanceError("an entry of a log of corrections is no instance")
         await self._space.admit()
         try:
             incoming = IncomingInstance(

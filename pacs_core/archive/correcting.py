@@ -24,7 +24,7 @@ from attrs import define, evolve, field
 
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.correction_objects import write_correction
-from pacs_core.archive.correction_rules import STUDY, check_correction
+from pacs_core.archive.correction_rules import STUDY, check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import map_concurrently, read_record
@@ -91,9 +91,11 @@ class Correcting:
 
     async def update(self, correction: Correction, in_advance: bool) -> CorrectionReport:
         """Make a correction, see :meth:`Archive.update`; its number is given here."""
-        entity, changes = correction.entity, correction.changes
+        entity = correction.entity
         log = self._log_of_index
-        check_correction(entity, changes, correction.reason)
+        check_correction(entity, correction.changes, correction.reason)
+        changes = normalize_changes(correction.changes)
+        correction = evolve(correction, changes=changes)
         async with self._one:
             await self.corrections.refresh()
             query = Query(Level.IMAGE, entity.conditions)

@@ -10,10 +10,13 @@ from pacs_core.contracts import (
     Level,
 )
 from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
     Changes,
     UnencodableValue,
     check_changes,
+    encode_attributes,
     keyword_of,
+    parse_attributes,
     tag_of,
     vm_of,
     vr_of,
@@ -33,6 +36,10 @@ _LEVELS: Final = {
     SERIES: (Level.SERIES, "all series in it would become one"),
 }
 """The highest level at which a UID may be changed, and what it would mean above."""
+
+_UTF_8: Final = "ISO_IR 192"
+_LONGEST: Final = 4 << 20
+"""Characters of all changes: every process keeps them in memory."""
 
 _REASONS: Final = ("COERCE", "CORRECT", "ADD")
 """Defined terms of Reason for the Attribute Modification (PS3.3 Table C.12.1.1.9-1)."""
@@ -64,8 +71,21 @@ def check_correction(entity: EntityPath, changes: Changes, reason: str) -> None:
     except UnencodableValue as error:
         raise CorrectionError(str(error)) from error
     _check_values(changes)
+    if len(repr(changes)) > _LONGEST:
+        raise CorrectionError(f"the changes are longer than {_LONGEST >> 20} MiB")
     if _changes_nothing(entity, changes):
         raise CorrectionError(f"{entity} is called so already: nothing would change")
+
+
+def normalize_changes(changes: Changes) -> Changes:
+    """Return changes that can be made with values as a parser would read them, padding removed.
+
+    An index keeps them beside those that it has of datasets: ``"P2 "`` is the patient ``"P2"``.
+    """
+    given = {tag: values for tag, values in changes.items() if values is not None}
+    encoded = encode_attributes(given, EXPLICIT_VR_LITTLE_ENDIAN, (_UTF_8,))
+    read = parse_attributes(encoded, EXPLICIT_VR_LITTLE_ENDIAN, max_length=2 * _LONGEST)
+    return {tag: None if changes[tag] is None else read.get(tag, ()) for tag in changes}
 
 
 def _check_uid(tag: int, values: tuple[object, ...] | None, entity: EntityPath) -> None:

@@ -36,6 +36,10 @@ class CorrectionExistsError(Exception):
     """The log has a correction with this number already."""
 
 
+def _without_padding(text: str) -> str:
+    return text.strip(" ")
+
+
 @frozen
 class EntityPath:
     """The whole path of a patient, study, series or instance.
@@ -44,7 +48,7 @@ class EntityPath:
     ----------
     patient_id, issuer_of_patient_id : str
         Together they name the patient: without an issuer, one who has none. If there is no Patient
-        ID the study may be of any patient.
+        ID the study may be of any patient. Padding does not count.
     study_instance_uid, series_instance_uid, sop_instance_uid : str
         As far down as the entity is; an instance may be named without its series.
 
@@ -54,8 +58,8 @@ class EntityPath:
         What is above is not named, or a UID is none.
     """
 
-    patient_id: str = ""
-    issuer_of_patient_id: str = ""
+    patient_id: str = field(default="", converter=_without_padding)
+    issuer_of_patient_id: str = field(default="", converter=_without_padding)
     study_instance_uid: str = ""
     series_instance_uid: str = ""
     sop_instance_uid: str = ""

@@ -8,7 +8,7 @@ from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import new_correction
-from pacs_core.archive.correction_rules import check_correction
+from pacs_core.archive.correction_rules import check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections, overlay
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.contracts import (
@@ -259,6 +259,7 @@ class MemoryArchive(Archive):
     ) -> CorrectionReport:
         """Correct what is handed out of an entity."""
         check_correction(entity, changes, reason)
+        changes = normalize_changes(changes)
         concerned = [
             held
             for held in self._held.values()

@@ -8,13 +8,15 @@ import pytest
 from attrs import evolve
 from pydicom import dcmread
 
-from pacs_core.archive import rebuild_index, verify_index
+from pacs_core.archive import find_gap, rebuild_index, verify_index
+from pacs_core.archive.correction_objects import CORRECTION_CLASS, write_correction
 from pacs_core.association import AccessControl
 from pacs_core.contracts import (
     AccessDeniedError,
     Allow,
     AuditKind,
     Authorizer,
+    Correction,
     CorrectionError,
     CorrectionNotFoundError,
     Deny,
@@ -22,6 +24,7 @@ from pacs_core.contracts import (
     IngestOutcome,
     InstanceNotFoundError,
     InstancePath,
+    InvalidInstanceError,
     Level,
     Origin,
     Query,
@@ -271,6 +274,7 @@ ISSUER = tag_of("IssuerOfPatientID")
         (STUDY, {tag_of("PatientID"): ("a" * 65,)}, "PatientID"),
         (STUDY, {tag_of("PatientID"): ("a", "b")}, "one value"),
         (STUDY, {tag_of("SeriesNumber"): ("x",)}, "SeriesNumber"),
+        (STUDY, {tag_of("TextValue"): ("x" * (5 << 20),)}, "longer than 4 MiB"),
     ],
 )
 async def test_what_cannot_be_corrected_is_refused_and_leaves_nothing(
@@ -339,6 +343,103 @@ async def test_corrections_survive_the_loss_of_the_index(parts):
         assert [c async for c in archive.corrections()] == entries
         assert (await read(archive, study="7.7")).PatientName == "Roe^Jane"
         assert [d async for d in verify_index(parts.store, parts.index)] == []
+
+
+async def test_an_entry_that_was_never_acknowledged_is_named_and_adopted(parts):
+    """A crash left it in the store; another got its number meanwhile."""
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    leftover = Correction(1, 5.0, STUDY, {tag_of("StudyID"): ("S",)}, WHO)
+    key = (await write_correction(parts.store, leftover, "PACS")).key
+    await archive.update(PATIENT, MERGE, WHO)
+    found = [d async for d in verify_index(parts.store, parts.index)]
+    assert [(d.kind.value, d.key, d.detail) for d in found] == [("orphan", key, "a correction")]
+    await rebuild_index(parts.store, parts.index)
+    entries = [c async for c in parts.archive().corrections()]
+    assert [(c.number, sorted(c.changes)) for c in entries] == [
+        (1, [tag_of("StudyID")]),
+        (2, sorted(MERGE)),
+    ]
+    assert [d async for d in verify_index(parts.store, parts.index)] == []
+    dataset = await read(parts.archive())
+    assert (dataset.StudyID, dataset.PatientID) == ("S", "P2")
+
+
+async def test_the_loss_of_an_entry_in_the_store_is_found(parts):
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    await archive.update(PATIENT, MERGE, WHO)
+    ((key, data),) = [each for each in (await parts.objects()).items() if b"CORRECT" in each[1]]
+    parts.store._objects[key] = data.replace(b"CORRECT", b"CORRUPT")
+    found = [d async for d in verify_index(parts.store, parts.index)]
+    assert [(d.kind.value, d.key) for d in found] == [("damaged", key)]
+    await parts.store.delete(key)
+    found = [d async for d in verify_index(parts.store, parts.index)]
+    assert [(d.kind.value, d.key, d.detail) for d in found] == [("missing", key, "correction 1")]
+
+
+async def test_an_archive_from_which_all_was_deleted_lacks_nothing(parts):
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    await archive.update(PATIENT, MERGE, WHO)
+    await archive.delete_all(Query(Level.PATIENT), WHO)
+    assert len(await parts.objects()) == 1
+    assert await find_gap(parts.store, parts.index) == ""
+    await parts.send(archive, make_dataset())
+    assert await find(archive, Level.PATIENT, "PatientID") == [("P2",)]
+
+
+async def test_nobody_sends_an_entry_of_the_log(parts):
+    """After a rebuild it would be one."""
+    archive = parts.archive()
+    data = make_dataset(SOPClassUID=CORRECTION_CLASS)
+    with pytest.raises(InvalidInstanceError, match="log of corrections"):
+        await archive.ingest(
+            _one(data),
+            transfer_syntax_uid=EXPLICIT,
+            sop_class_uid=CORRECTION_CLASS,
+            sop_instance_uid="1.2.3.4",
+            origin=WHO,
+        )
+    assert await parts.objects() == {}
+
+
+async def test_patients_are_merged_there_and_back_again_and_again(parts):
+    """Some systems repeat merges with prior and target exchanged."""
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    await parts.send(archive, make_dataset("8.1", study="8.2", PatientID="P2"), "8.1")
+    for number in range(1, 9):
+        prior, target = ("P1", "P2") if number % 2 else ("P2", "P1")
+        report = await archive.update(EntityPath(prior), {ID: (target,)}, WHO)
+        assert report.instances == (1 if number == 1 else 2)
+        numbers = ("PatientID", "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedInstances")
+        assert await find(archive, Level.PATIENT, *numbers) == [(target, "2", "2")]
+    late = await parts.send(archive, make_dataset("1.2.3.5"), "1.2.3.5")
+    assert late.instance.corrections == tuple(range(1, 9))
+    assert (await read(archive)).PatientID == "P1"
+    assert (await read(archive, "8.1", "8.2")).PatientID == "P1"
+
+
+async def test_what_is_deleted_and_stored_again_for_another_patient_is_that_patients(parts):
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    await archive.update(PATIENT, MERGE, WHO)
+    await archive.delete_all(Query(Level.STUDY, STUDY.conditions), WHO)
+    await parts.send(archive, make_dataset(PatientID="P5"))
+    assert await find(archive, Level.PATIENT, "PatientID", "PatientName") == [("P5", "Doe^Jane")]
+
+
+async def test_padding_makes_no_other_patient(parts):
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    await parts.send(archive, make_dataset("8.1", study="8.2", PatientID="P2"), "8.1")
+    changes = {ID: (" P2  ",), tag_of("SeriesNumber"): ("07 ",), tag_of("PatientSex"): ("",)}
+    await archive.update(EntityPath(" P1 "), changes, WHO)
+    assert await find(archive, Level.PATIENT, "PatientID") == [("P2",)]
+    assert await archive.count(Query(Level.STUDY, (SingleValue(ID, "P2"),))) == 2
+    (entry,) = [c async for c in archive.corrections(EntityPath("P1"))]
+    assert entry.changes[tag_of("PatientSex")] == ()
 
 
 async def test_what_a_duplicate_would_be_after_a_correction_is_set_aside(parts):
