@@ -20,12 +20,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, cast
 
+import anyio
+
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import TlsError, TlsInfo
 from pacs_core.tls import certificate_of, explain
 
 _RECORD: Final = 16 * 1024
 _AT_ONCE: Final = 64 * 1024  # bytes that one receive() returns at most
+_ALERT_GRACE: Final = 1.0  # seconds for a peer to read why it is refused
 _HANDSHAKE, _ALERT = 0x16, 0x15  # content types of records (RFC 8446 §5.1)
 _PDU_TYPES: Final = range(0x01, 0x08)
 
@@ -64,7 +67,9 @@ class TlsTransport(Transport):
                 self._pass_on()
                 await self._take_records()
             except ssl.SSLError as error:
-                self._pass_on()  # the alert
+                if self._outgoing.pending:
+                    self._pass_on()
+                    await self._let_read_alert()
                 raise explain(error) from error
             else:
                 self._pass_on()
@@ -72,6 +77,16 @@ class TlsTransport(Transport):
         self._is_secure = True
         self._buffer = bytearray(_AT_ONCE)
         return self._info()
+
+    async def _let_read_alert(self) -> None:
+        """Wait for the peer to close.
+
+        If this side closed while something of the peer's is unread, which in TLS 1.3 may be its
+        A-ASSOCIATE-RQ, the system would reset the connection, and the peer might miss the alert.
+        """
+        with anyio.move_on_after(_ALERT_GRACE):
+            while await super().receive():
+                pass
 
     async def _take_records(self) -> None:
         """Wait for what belongs to the handshake.

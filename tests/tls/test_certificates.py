@@ -179,6 +179,7 @@ def test_check_shows_every_certificate(tls_check, of_node, of_modality, authorit
     assert "CN=ct1 for DNS:ct1.hospital.example" in output
 
 
+@pytest.mark.timeout(240)  # six processes
 def test_check_finds_what_is_wrong(tls_check, tmp_path, authority, stranger, of_node):
     def network(pem, **more):
         return {"network": {"tls": {**pem.own, "ca": str(authority.file), **more}}}
