@@ -7,6 +7,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import ge, optional
 
+from pacs_core.contracts import RELOADABLE
 from pacs_sop_query_retrieve.models import MODELS
 
 _MODEL_NAMES = tuple(model.name for model in MODELS)
@@ -54,6 +55,8 @@ class QueryRetrieveConfig:
     models: tuple[str, ...] = field(default=_MODEL_NAMES, validator=_models)
     relational: Relational = field(default=Relational.AUTO, converter=Relational)
     fuzzy_names: bool = False
-    max_results: int | None = field(default=None, validator=optional(ge(1)))
-    max_suboperations: int | None = field(default=None, validator=optional(ge(1)))
-    pending_interval: float = field(default=0.1, validator=ge(0))
+    max_results: int | None = field(default=None, validator=optional(ge(1)), metadata=RELOADABLE)
+    max_suboperations: int | None = field(
+        default=None, validator=optional(ge(1)), metadata=RELOADABLE
+    )
+    pending_interval: float = field(default=0.1, validator=ge(0), metadata=RELOADABLE)

@@ -74,7 +74,8 @@ class Find(QueryRetrieveProvider):
     async def _respond(
         self, operation: Operation, query: Query, form: ResponseFormat, details: Details
     ) -> Response:
-        status, most = _PENDING[bool(form.unsupported)], self._config.max_results
+        status = _PENDING[bool(form.unsupported)]
+        most = None if query.limit is None else query.limit - 1
         count = details["matches"] = 0
         archive = self._node.archive.on_behalf_of(operation.association.origin)
         async with closing(archive.search(query)) as matches:

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from attrs import evolve
 
-from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider
+from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider, Setup
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_query_retrieve.auditing import Details, audit_work
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig, Relational
@@ -41,6 +41,10 @@ class QueryRetrieveProvider(ServiceProvider):
         self._node = node
         self._config = config
         self._peers_logged: set[tuple[str, str]] = set()
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other limits from the next request on."""
+        self._config = setup.config(QueryRetrieveConfig)
 
     def negotiate(self, sop_class_uid: str, application_information: bytes) -> bytes | None:
         """Answer SOP class extended negotiation (PS3.4 C.5.1.1.2, C.5.2.1.2)."""
