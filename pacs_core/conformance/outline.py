@@ -6,6 +6,7 @@ from pacs_core.conformance.document import Section, Table
 from pacs_core.conformance.entity import entity_sections
 from pacs_core.conformance.parameters import parameter_rows
 from pacs_core.conformance.statement import Statement
+from pacs_core.conformance.web import web_sections
 
 
 def sections(statement: Statement) -> Iterator[Section]:
@@ -16,6 +17,7 @@ def sections(statement: Statement) -> Iterator[Section]:
     yield from _networking(statement)
     yield from entity_sections(statement)
     yield from _interfaces(statement)
+    yield from web_sections(statement)
     yield from _configuration(statement)
     yield Section("5", "Media Interchange", ("Media interchange is not supported.",))
     yield _character_sets(statement)

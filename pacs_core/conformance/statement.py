@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     SopClassSupport,
     TlsProfile,
+    WebServicesStatement,
 )
 from pacs_core.dataset import (
     IMPLEMENTATION_CLASS_UID,
@@ -22,7 +23,7 @@ from pacs_core.dataset import (
     name_of,
 )
 from pacs_core.dimse import Status
-from pacs_core.plugins import PluginRecord
+from pacs_core.plugins import Fault, PluginRecord
 
 
 @frozen
@@ -103,6 +104,7 @@ class Statement:
     plugins : tuple of Plugin
     network : Network
     services : tuple of Service
+    web_services : tuple of WebServicesStatement
     statuses : mapping of str to str
         Statuses that the node itself answers, for any service.
     transfer_syntaxes : mapping of str to str
@@ -118,6 +120,7 @@ class Statement:
     plugins: tuple[Plugin, ...]
     network: Network
     services: tuple[Service, ...]
+    web_services: tuple[WebServicesStatement, ...]
     statuses: Mapping[str, str]
     transfer_syntaxes: Mapping[str, str]
     character_sets: tuple[str, ...]
@@ -153,6 +156,7 @@ def state(assembly: Assembly) -> Statement:
         ),
         network=_network(assembly),
         services=services,
+        web_services=tuple(_web_services(assembly)),
         statuses=_by_code({**_NODE_STATUSES, **(_NOT_AUTHORIZED if guarded else {})}),
         transfer_syntaxes=_syntaxes(services),
         character_sets=SPECIFIC_CHARACTER_SETS,
@@ -166,6 +170,17 @@ def _services(assembly: Assembly) -> Iterator[Service]:
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
         if descriptor.sop_classes:
             yield _service(record, descriptor)
+
+
+def _web_services(assembly: Assembly) -> Iterator[WebServicesStatement]:
+    for record, result in assembly.manager.call("pacs_conformance", assembly.setup_for):
+        if isinstance(result, list | tuple) and all(
+            isinstance(each, WebServicesStatement) for each in result
+        ):
+            yield from result
+        else:
+            reason = f"pacs_conformance returned {result!r:.100}, no list of WebServicesStatement"
+            assembly.manager.quarantine(record, Fault.WRONG_RESULT, reason)
 
 
 def _service(record: PluginRecord, descriptor: ServiceProviderDescriptor) -> Service:

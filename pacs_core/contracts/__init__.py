@@ -90,6 +90,7 @@ from pacs_core.contracts.conflicts import (
     ConflictKind,
     patient_name_of,
 )
+from pacs_core.contracts.conformance import WebServicesStatement, WebTransaction
 from pacs_core.contracts.control import (
     ControlError,
     ControlHandler,
@@ -528,6 +529,8 @@ __all__ = [
     "Verdict",
     "VerificationError",
     "Viewport",
+    "WebServicesStatement",
+    "WebTransaction",
     "Wildcard",
     "WorkerInfo",
     "WorkerResponse",

@@ -27,6 +27,7 @@ from pacs_core.contracts import (
     ServiceDescriptor,
     ServiceProviderDescriptor,
     Setup,
+    WebServicesStatement,
 )
 from pacs_core.plugins.markers import hookspec
 
@@ -438,6 +439,27 @@ def pacs_control(setup: Setup) -> Sequence[ControlDescriptor]:
         @hookimpl
         def pacs_control(setup: Setup) -> list[ControlDescriptor]:
             return [ControlDescriptor(GREET, lambda node: Greeter(), "Greet somebody.")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_conformance(setup: Setup) -> Sequence[WebServicesStatement]:
+    """Return the web services that the plugin offers, for the conformance statement.
+
+    Called by ``pacs conformance`` alone. What service providers offer is in it without this.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import Setup, WebServicesStatement, WebTransaction
+        from pacs_core.plugins import hookimpl
+
+        @hookimpl
+        def pacs_conformance(setup: Setup) -> list[WebServicesStatement]:
+            greet = WebTransaction("Greet", "", ("GET /",), ("text/plain",))
+            return [WebServicesStatement("Greeter", "/greeter", (greet,), {200: "greeted"})]
     """
     raise NotImplementedError
 

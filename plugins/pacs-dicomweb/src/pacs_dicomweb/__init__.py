@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pacs_core.contracts import Setup
+from pacs_core.contracts import Setup, WebServicesStatement
 from pacs_core.plugins import hookimpl
 from pacs_dicomweb.config import DicomWebConfig
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pacs_web.api import WebContext, WebRoutesDescriptor
     from starlette.routing import BaseRoute
 
-__all__ = ["DicomWebConfig", "pacs_check", "pacs_config", "pacs_web_routes"]
+__all__ = ["DicomWebConfig", "pacs_check", "pacs_config", "pacs_conformance", "pacs_web_routes"]
 
 
 @hookimpl
@@ -24,6 +24,14 @@ def pacs_config() -> type:
 def pacs_check(setup: Setup) -> list[str]:
     """Return what is wrong with the table beyond its types."""
     return setup.config(DicomWebConfig).problems()
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[WebServicesStatement]:
+    """Return the service, for the conformance statement."""
+    from pacs_dicomweb.conformance import web_services
+
+    return [web_services(setup.config(DicomWebConfig))]
 
 
 @hookimpl(optionalhook=True)

@@ -37,7 +37,7 @@ _URI: Final = (
     "annotation",
     "transferSyntax",
 )
-_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "search": _SEARCH,
     "rendered": _RENDERED,
     "thumbnail": _RENDERED[:3],
@@ -65,7 +65,7 @@ def describe(table: Mapping[str, Iterable[str]], kinds: Mapping[str, str], base:
     for path, methods in table.items():
         lines.append(f"<resource path={quoteattr(path.lstrip('/').replace(':path', ''))}>")
         for method in methods:
-            names = _PARAMETERS.get(kinds.get(path, ""), ()) if method == "GET" else ()
+            names = PARAMETERS.get(kinds.get(path, ""), ()) if method == "GET" else ()
             accept = ("accept",) if method == "GET" else ()
             given = "".join(
                 f'<param name={quoteattr(name)} style="query"/>' for name in (*accept, *names)

@@ -1,6 +1,7 @@
 """Routes of the service, each path with what answers its methods."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
@@ -41,6 +42,14 @@ def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
     return [
         Route(path, _Endpoint(service, handlers, table, kinds)) for path, handlers in paths.items()
     ]
+
+
+def methods_by_path(
+    config: DicomWebConfig,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Return the methods of each path, and what kind of resource it is, without a node."""
+    table, kinds = _table(DicomWeb(cast(WebContext, None), config))
+    return {path: tuple(handlers) for path, handlers in table.items()}, kinds
 
 
 def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
