@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import frozen
+from importlib_metadata import EntryPoint
 from pacs_dicomweb.multipart import PartBegin, PartData, Splitter
 
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
@@ -93,10 +94,10 @@ class Door:
 
 
 @contextmanager
-def opened(data_directory: Path, config: dict[str, Any]) -> Iterator[Door]:
-    """Run a node, and connect a client to its service."""
+def opened(data_directory: Path, config: dict[str, Any], *more: EntryPoint) -> Iterator[Door]:
+    """Run a node, perhaps with more plugins, and connect a client to its service."""
     tables = {"plugin": {"web": {"port": 0}, "dicomweb": config}}
-    with node_thread(data_directory, tables, plugins=PLUGINS) as node:
+    with node_thread(data_directory, tables, plugins=(*PLUGINS, *more)) as node:
         port = node.node.service_sockets["web"][0].getsockname()[1]
         url = f"http://127.0.0.1:{port}/dicom-web"
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
@@ -108,6 +109,13 @@ def door(tmp_path: Path) -> Iterator[Callable[..., Door]]:
     """Start a node with a configuration, and return its service."""
     with ExitStack() as stack:
         yield lambda **config: stack.enter_context(opened(tmp_path / "data", config))
+
+
+@pytest.fixture
+def door_with(tmp_path: Path) -> Iterator[Callable[..., Door]]:
+    """Start a node with more plugins, and return its service."""
+    with ExitStack() as stack:
+        yield lambda *more: stack.enter_context(opened(tmp_path / "data", {}, *more))
 
 
 @pytest.fixture(scope="module")
