@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from pacs_dicomweb.multipart import (
     Event,
     MalformedMultipart,
-    OutgoingPart,
     PartBegin,
     PartData,
     PartEnd,
     Splitter,
     SplitterLimits,
     split,
-    write_multipart,
 )
+from pacs_dicomweb.multipart_writing import OutgoingPart, write_multipart
 
 BOUNDARIES = st.text("abcXYZ019'()+_,-./:=? ", min_size=1, max_size=70).filter(
     lambda text: not text.endswith((" ", "-"))

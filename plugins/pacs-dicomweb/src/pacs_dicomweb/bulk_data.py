@@ -31,14 +31,14 @@ from pacs_core.dataset import (
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import OCTETS
 from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
     Resource,
-    accepted,
+    accept,
     not_acceptable,
     parameters_of,
     resource_of,
@@ -95,7 +95,7 @@ class BulkDataRetrieval:
         archive, resource = self._service.archive(request), resource_of(request)
         only_pixels = request.url.path.endswith("/pixeldata")
         offered = (MULTIPART,) if only_pixels else (MULTIPART, DOCUMENTS)
-        wanted = accepted(request, parameters_of(request), offered)[0].representation
+        wanted = accept(request, parameters_of(request), offered)[0].representation
         return await self.answer_all(request, archive, resource, wanted, only_pixels=only_pixels)
 
     async def answer_all(
@@ -164,7 +164,7 @@ class BulkDataRetrieval:
         offered = [MULTIPART, _SINGLE]
         if own:
             offered += [Representation(own), Representation(own, is_multipart=True)]
-        representation = accepted(request, parameters_of(request), offered)[0].representation
+        representation = accept(request, parameters_of(request), offered)[0].representation
         tag = entity_tag([instance], str(path), representation.content_type())
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})

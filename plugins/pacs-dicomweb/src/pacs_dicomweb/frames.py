@@ -13,12 +13,12 @@ from pacs_core.contracts import Action, Archive, AuditValue, Frame, Outcome, Sto
 from pacs_core.dataset import encoding_of
 from pacs_dicomweb.instances import entity_tag, instance_of, is_unchanged
 from pacs_dicomweb.media_types import Choice, Representation
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import accepted_for, content_type_of, offered_frames
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
-    accepted,
+    accept,
     not_acceptable,
     parameters_of,
     resource_of,
@@ -72,8 +72,8 @@ class FrameRetrieval:
         parameters = parameters_of(request)
         stored = instance.transfer_syntax_uid
         offered = offered_frames(stored, len(numbers))
-        choices = accepted(request, parameters, offered)
-        choice, syntaxes = self._chosen(choices, stored, offered)
+        choices = accept(request, parameters, offered)
+        choice, syntaxes = self._choose(choices, stored, offered)
         name = choice.representation.name
         tag = entity_tag([instance], str(numbers), choice.representation.content_type(), *syntaxes)
         if is_unchanged(request, tag):
@@ -109,7 +109,7 @@ class FrameRetrieval:
         headers["Content-Type"] = choice.representation.content_type(boundary)
         return StreamResponse(write_multipart(parts(), boundary), headers=headers)
 
-    def _chosen(
+    def _choose(
         self, choices: Sequence[Choice], stored: str, offered: Sequence[Representation]
     ) -> tuple[Choice, tuple[str, ...]]:
         """Return the first choice in which frames can come, and its transfer syntaxes."""

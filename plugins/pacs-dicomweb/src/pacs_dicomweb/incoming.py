@@ -86,7 +86,7 @@ async def read_file(content: AsyncIterator[bytes], study: str = "") -> IncomingF
     sop_instance = _only(scanner, _SOP_INSTANCE) or meta.sop_instance_uid
     if not sop_class or not sop_instance:
         raise UnidentifiedError("it has no SOP Class UID or no SOP Instance UID")
-    dataset = _watched(head, content, scanner, study)
+    dataset = _watch(head, content, scanner, study)
     return IncomingFile(sop_class, sop_instance, meta.transfer_syntax_uid, dataset)
 
 
@@ -126,7 +126,7 @@ def _guess(buffer: bytes) -> tuple[FileMeta, bytes]:
         raise UnidentifiedError(f"it is no DICOM file: {error}") from error
 
 
-async def _watched(
+async def _watch(
     head: list[bytes], content: AsyncIterator[bytes], scanner: HeaderScanner, study: str
 ) -> AsyncIterator[Chunk]:
     """Iterate over a dataset; hold its study against the one that is wanted once that is known."""

@@ -19,13 +19,13 @@ from pacs_core.contracts import (
 from pacs_core.dataset import DataElement, ElementPath, MalformedDataset, ModelOptions
 from pacs_core.dataset.xml_model import write_xml
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged, query_of
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.searching import OFFERED, XML
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
     Resource,
-    accepted,
+    accept,
     parameters_of,
     resource_of,
     resource_of_instance,
@@ -49,7 +49,7 @@ class MetadataRetrieval:
     async def retrieve(self, request: Request) -> Response:
         """Answer GET of metadata, as they come from the archive."""
         parameters, resource = parameters_of(request), resource_of(request)
-        choice = accepted(request, parameters, OFFERED)[0]
+        choice = accept(request, parameters, OFFERED)[0]
         archive = self._service.archive(request)
         instances = await instances_of(archive, resource)
         url = self._service.url(request)

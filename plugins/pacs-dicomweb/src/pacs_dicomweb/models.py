@@ -160,11 +160,11 @@ class Models:
         pixels = elements.elements.get(_PIXEL_DATA)
         parts = self._bulk(pixels) if pixels is not None else []
         syntax = _syntax_of(parts)
-        before = self._encoded(elements, lambda tag: 0x0002FFFF < tag < _PIXEL_DATA)
-        after = self._encoded(elements, lambda tag: tag > _PIXEL_DATA)
+        before = self._encode(elements, lambda tag: 0x0002FFFF < tag < _PIXEL_DATA)
+        after = self._encode(elements, lambda tag: tag > _PIXEL_DATA)
         middle = self._pixels(pixels, parts, syntax) if pixels is not None else None
         return IncomingFile(
-            sop_class, sop_instance, syntax, _joined(await before, middle, await after)
+            sop_class, sop_instance, syntax, _join(await before, middle, await after)
         )
 
     def _bulk(self, element: DataElement) -> list[BulkPart]:
@@ -181,7 +181,7 @@ class Models:
             raise InvalidInstanceError(f"no part has the bulk data {reference[:100]!r}")
         return found
 
-    async def _encoded(self, elements: ElementSet, wanted: Callable[[int], bool]) -> bytes:
+    async def _encode(self, elements: ElementSet, wanted: Callable[[int], bool]) -> bytes:
         chosen = {tag: e for tag, e in elements.elements.items() if wanted(tag)}
         part = ElementSet(chosen, elements.character_sets)
 
@@ -245,7 +245,7 @@ class Models:
                 yield chunk
 
 
-async def _joined(
+async def _join(
     before: bytes, middle: AsyncIterator[bytes] | None, after: bytes
 ) -> AsyncIterator[bytes]:
     yield before

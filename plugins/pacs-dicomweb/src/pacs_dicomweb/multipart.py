@@ -1,4 +1,4 @@
-"""Multipart/related bodies, split while they arrive, and written (RFC 2046 §5.1, RFC 2387).
+"""Multipart/related bodies, split while they arrive (RFC 2046 §5.1, RFC 2387).
 
 How it works: :class:`Splitter` is given chunks as they come and returns events. It holds back no
 more than a delimiter's length of a part's content, so that a part of any size needs no memory, and
@@ -10,11 +10,10 @@ transport padding), lines that end in LF alone, parts without headers, headers t
 What has a limit: preamble, the headers of a part, white space behind a delimiter, number of parts.
 """
 
-import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pacs_core.api.streams import closing
 
@@ -311,56 +310,3 @@ async def split(body: AsyncIterable[bytes], splitter: Splitter) -> AsyncIterator
                 yield Part(event.headers, part)
                 async for _ in part:
                     pass
-
-
-@frozen
-class OutgoingPart:
-    """A part to write.
-
-    Attributes
-    ----------
-    content_type : str
-    content : bytes or async iterable of bytes-like
-    location : str
-        Content-Location; empty for none.
-    length : int or None
-        Of the content, if it is known.
-    """
-
-    content_type: str
-    content: bytes | AsyncIterable[bytes | memoryview]
-    location: str = ""
-    length: int | None = field(default=None)
-
-    def head(self) -> bytes:
-        """Return the headers, with the empty line that ends them."""
-        length = len(self.content) if isinstance(self.content, bytes) else self.length
-        lines = [f"Content-Type: {self.content_type}"]
-        if self.location:
-            lines.append(f"Content-Location: {self.location}")
-        if length is not None:
-            lines.append(f"Content-Length: {length}")
-        return "\r\n".join((*lines, "", "")).encode()
-
-
-def new_boundary() -> str:
-    """Return a boundary that occurs in no content, as far as chance goes: 128 bits of it."""
-    return secrets.token_hex(16)
-
-
-async def write_multipart(
-    parts: AsyncIterable[OutgoingPart], boundary: str
-) -> AsyncIterator[bytes | memoryview]:
-    """Iterate over a multipart body; what the parts raise ends it without a last delimiter."""
-    delimiter = f"--{boundary}".encode()
-    line_end = b""
-    async for part in parts:
-        head = b"".join((line_end, delimiter, b"\r\n", part.head()))
-        line_end = b"\r\n"
-        if isinstance(part.content, bytes):
-            yield head + part.content
-            continue
-        yield head
-        async for chunk in part.content:
-            yield chunk
-    yield b"".join((line_end, delimiter, b"--\r\n"))

@@ -25,14 +25,14 @@ from pacs_dicomweb.bulk_data import media_type_of, value_of
 from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.rendering_parameters import THUMBNAIL, read_annotations, read_rendering
-from pacs_dicomweb.search_parameters import InvalidParameterError, single
+from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
-    accepted,
+    accept,
     parameters_of,
     resource_of,
     resource_of_instance,
@@ -92,8 +92,8 @@ class Rendering:
     async def retrieve_several(self, request: Request) -> Response:
         """Answer GET of a rendered study or series: the first frame of each of its images."""
         parameters, archive = parameters_of(request), self._service.archive(request)
-        name = accepted(request, parameters, _SEVERAL[:2])[0].representation.name
-        options = self._options(single(parameters), name)
+        name = accept(request, parameters, _SEVERAL[:2])[0].representation.name
+        options = self._options(first_values(parameters), name)
         instances = await instances_of(archive, resource_of(request))
         await self._record(request, instances)
         url, boundary = self._service.url(request), new_boundary()
@@ -115,8 +115,8 @@ class Rendering:
     async def thumbnail(self, request: Request) -> Response:
         """Answer GET of the thumbnail of anything: of a study or series, of one of its images."""
         parameters, archive = parameters_of(request), self._service.archive(request)
-        representation = accepted(request, parameters, (JPEG, PNG, GIF))[0].representation
-        options = self._options(single(parameters), representation.name, THUMBNAIL)
+        representation = accept(request, parameters, (JPEG, PNG, GIF))[0].representation
+        options = self._options(first_values(parameters), representation.name, THUMBNAIL)
         resource = resource_of(request)
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])[:1]
@@ -147,8 +147,8 @@ class Rendering:
         offered: Sequence[Representation],
     ) -> Response:
         parameters = parameters_of(request)
-        representation = accepted(request, parameters, offered)[0].representation
-        named = single(parameters)
+        representation = accept(request, parameters, offered)[0].representation
+        named = first_values(parameters)
         options = self._options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)
@@ -219,7 +219,7 @@ class Rendering:
         self, request: Request, archive: Archive, shown: Shown, media_type: str
     ) -> Response:
         """Answer with the document that an instance encapsulates."""
-        accepted(request, parameters_of(request), (Representation(media_type),))
+        accept(request, parameters_of(request), (Representation(media_type),))
         element = shown.header.elements.elements.get(_DOCUMENT)
         if element is None:
             raise InstanceNotFoundError("the instance has no Encapsulated Document")
@@ -234,7 +234,7 @@ class Rendering:
         """Answer with a video as it is."""
         syntax = shown.instance.transfer_syntax_uid
         name = next(name for name, uids in VIDEOS.items() if syntax in uids)
-        accepted(request, parameters_of(request), (Representation(name),))
+        accept(request, parameters_of(request), (Representation(name),))
         await self._record(request, [shown.instance])
         content = video_of(archive, shown.instance, shown.header)
         return StreamResponse(content, headers={"Content-Type": name})

@@ -25,7 +25,7 @@ _AVAILABLE: Final = frozenset({Level.STUDY, Level.IMAGE})
 """Levels whose tables have Instance Availability (PS3.18 Tables 10.6.3-3 and 10.6.3-5)."""
 
 
-def completed(
+def complete_result(
     match: Attributes, empty: Iterable[int], service: str, availability: Availability | None
 ) -> MutableAttributes:
     """Return a result of a search as it is answered.

@@ -12,12 +12,12 @@ from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, Delivery
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Choice, Representation
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
-    accepted,
+    accept,
     not_acceptable,
     parameters_of,
     resource_of,
@@ -51,12 +51,12 @@ class InstanceRetrieval:
         """Answer GET of a study, a series or an instance."""
         parameters, resource = parameters_of(request), resource_of(request)
         offered = (DICOM, FILE, ZIP) if resource.instance else (DICOM, ZIP)
-        choices = accepted(request, parameters, (*offered, MULTIPART, DOCUMENTS))
+        choices = accept(request, parameters, (*offered, MULTIPART, DOCUMENTS))
         archive = self._service.archive(request)
         if (best := choices[0].representation) not in offered:
             return await self._bulk_data.answer_all(request, archive, resource, best)
         instances = await instances_of(archive, resource)
-        choice, deliveries, refused = self._chosen(choices, instances, offered)
+        choice, deliveries, refused = self._choose(choices, instances, offered)
         syntaxes = {each.transfer_syntax_uid for each in deliveries}
         tag = entity_tag(instances, choice.representation.content_type("-"), *sorted(syntaxes))
         if is_unchanged(request, tag):
@@ -84,14 +84,14 @@ class InstanceRetrieval:
             headers["Content-Type"] = DICOM.content_type(boundary, only)
             parts = self._parts(request, archive, planned, deliveries)
             content = write_multipart(parts, boundary)
-        return StreamResponse(content, status, headers=_weak(headers))
+        return StreamResponse(content, status, headers=_weaken_tag(headers))
 
     async def single_file(
         self, request: Request, archive: Archive, instance: StoredInstance, syntax: str
     ) -> Response:
         """Answer with one file, in a transfer syntax; an empty one is the default (§9.4.1.2.8)."""
         choice = Choice(FILE, (syntax,))
-        choice, deliveries, _ = self._chosen([choice], [instance], (FILE,))
+        choice, deliveries, _ = self._choose([choice], [instance], (FILE,))
         tag = entity_tag([instance], FILE.name, deliveries[0].transfer_syntax_uid)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
@@ -100,7 +100,7 @@ class InstanceRetrieval:
         headers = {"ETag": tag} if tag else {}
         return await self._file(request, archive, planned, deliveries[0], headers)
 
-    def _chosen(
+    def _choose(
         self,
         choices: Sequence[Choice],
         instances: Sequence[StoredInstance],
@@ -135,7 +135,7 @@ class InstanceRetrieval:
             f"{self._service.url(request)}{resource_of_instance(delivery.instance.identity).path}"
         )
         if not delivery.is_as_stored:
-            return StreamResponse(planned.file(archive, delivery), headers=_weak(headers))
+            return StreamResponse(planned.file(archive, delivery), headers=_weaken_tag(headers))
         length = delivery.instance.size
         headers["Accept-Ranges"] = "bytes"
         wanted = requested_range(request, length, headers.get("ETag", ""))
@@ -193,7 +193,7 @@ async def _part_of(
             yield chunk
 
 
-def _weak(headers: dict[str, str]) -> dict[str, str]:
+def _weaken_tag(headers: dict[str, str]) -> dict[str, str]:
     """Return headers whose ETag is weak: a boundary, or an encoder, makes other bytes each time."""
     tag = headers.get("ETag")
     return {**headers, "ETag": f"W/{tag}"} if tag else headers

@@ -247,7 +247,7 @@ def accept_of(parameters: list[tuple[str, str]]) -> list[str]:
     return [value for name, value in parameters if name.lower() == "accept"]
 
 
-def single(parameters: list[tuple[str, str]]) -> Mapping[str, str]:
+def first_values(parameters: list[tuple[str, str]]) -> Mapping[str, str]:
     """Return parameters by name in lower case; the first of each counts."""
     found: dict[str, str] = {}
     for name, value in parameters:

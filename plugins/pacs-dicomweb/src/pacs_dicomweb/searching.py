@@ -12,14 +12,14 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import Archive, Level, Outcome
 from pacs_core.dataset import Attributes, keyword_of
 from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart import OutgoingPart, new_boundary, write_multipart
-from pacs_dicomweb.results import as_json, as_xml, completed, find_availability
+from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.results import as_json, as_xml, complete_result, find_availability
 from pacs_dicomweb.search import Search, SearchResource, count_all, plan_search
 from pacs_dicomweb.search_parameters import InvalidParameterError, SearchParameters, read_search
 from pacs_dicomweb.service import (
     SEARCHED,
     DicomWeb,
-    accepted,
+    accept,
     parameters_of,
     resource_of,
     warning_header,
@@ -44,16 +44,16 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
 
     async def search(request: Request) -> Response:
         parameters = parameters_of(request)
-        choice = accepted(request, parameters, OFFERED)[0]
+        choice = accept(request, parameters, OFFERED)[0]
         archive, resource = service.archive(request), resource_of(request)
         try:
-            wanted = _heeded(read_search(parameters), service.config.fuzzy_names)
+            wanted = _heed(read_search(parameters), service.config.fuzzy_names)
             where = SearchResource(level, resource.study, resource.series)
             planned = plan_search(archive, where, wanted, service.config.max_results)
         except InvalidParameterError as error:
             raise HttpError(400, str(error)) from error
         url = service.url(request)
-        found, total = await _found(archive, planned)
+        found, total = await _search(archive, planned)
         warnings = list(planned.warnings)
         remaining = total - planned.query.offset - len(found)
         if remaining > 0 and found:
@@ -65,7 +65,9 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
         await service.record(request, SEARCHED, Outcome.SUCCESS, details)
         headers = {TOTAL: str(total), **warning_header(url, warnings)}
         results = [
-            completed(match, planned.empty, url, await find_availability(archive, match, level))
+            complete_result(
+                match, planned.empty, url, await find_availability(archive, match, level)
+            )
             for match in found
         ]
         return _response(service, choice.representation, results, headers)
@@ -73,13 +75,13 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
     return search
 
 
-def _heeded(wanted: SearchParameters, fuzzy_names: bool) -> SearchParameters:
+def _heed(wanted: SearchParameters, fuzzy_names: bool) -> SearchParameters:
     if fuzzy_names or not wanted.fuzzy_names:
         return wanted
     return evolve(wanted, fuzzy_names=False, warnings=(*wanted.warnings, _FUZZY))
 
 
-async def _found(archive: Archive, search: Search) -> tuple[list[Attributes], int]:
+async def _search(archive: Archive, search: Search) -> tuple[list[Attributes], int]:
     """Return the results, and how many there are in all."""
     async with closing(archive.search(search.query)) as matches:
         found = [match async for match in matches]

@@ -130,7 +130,7 @@ def parameters_of(request: Request) -> list[tuple[str, str]]:
         raise HttpError(400, str(error)) from error
 
 
-def accepted(
+def accept(
     request: Request, parameters: list[tuple[str, str]], offered: Sequence[Representation]
 ) -> list[Choice]:
     """Return the representations that a request accepts, the best first.

@@ -136,12 +136,12 @@ async def show(
             decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
             async with closing(decoded) as iterator:
                 frames = [frame async for frame in iterator]
-            return await renderer.render(_encoded(shown.header), frames, options)
+            return await renderer.render(_encode(shown.header), frames, options)
     except TimeoutError:
         raise RenderingError(f"it takes longer than {timeout:g} seconds to show") from None
 
 
-def _encoded(header: InstanceHeader) -> bytes:
+def _encode(header: InstanceHeader) -> bytes:
     """Return what precedes Pixel Data; what is too long to matter is left out."""
     before = {tag: e for tag, e in header.elements.elements.items() if tag < _PIXELS}
     kept = _without_bulk(ElementSet(before, header.elements.character_sets))

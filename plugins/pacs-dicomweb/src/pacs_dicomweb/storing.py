@@ -33,7 +33,7 @@ from pacs_dicomweb.searching import JSON, PLAIN_JSON
 from pacs_dicomweb.service import (
     STORED,
     DicomWeb,
-    accepted,
+    accept,
     parameters_of,
     resource_of,
     resource_of_instance,
@@ -67,7 +67,7 @@ class Store:
 
     async def store(self, request: Request) -> Response:
         """Answer POST of instances."""
-        choice = accepted(request, parameters_of(request), _ANSWERS)[0]
+        choice = accept(request, parameters_of(request), _ANSWERS)[0]
         study = resource_of(request).study
         content_type = media_type(request.headers.get("content-type", ""))
         archive, report = self._service.archive(request), StoreReport()
@@ -173,7 +173,7 @@ class Store:
         except (MalformedMultipart, ClientDisconnect, AuditFailedError, HttpError):
             raise
         except Exception as error:
-            report.failed.append(_failed(file, error))
+            report.failed.append(_failure_of(file, error))
         else:
             report.stored.append(stored_part(file, result))
 
@@ -213,7 +213,7 @@ def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
     )
 
 
-def _failed(file: IncomingFile | None, error: Exception) -> FailedPart:
+def _failure_of(file: IncomingFile | None, error: Exception) -> FailedPart:
     row = find_error_status(error)
     if isinstance(error, UnidentifiedError) or file is None:
         logger.warning("a part of a Store request is not stored: %s", error)

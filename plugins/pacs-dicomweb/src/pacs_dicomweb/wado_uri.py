@@ -26,7 +26,7 @@ from pacs_dicomweb.rendered import GIF, JPEG, PNG, Rendering
 from pacs_dicomweb.rendering_parameters import check_window, read_annotations, read_number
 from pacs_dicomweb.retrieving import FILE, InstanceRetrieval
 from pacs_dicomweb.search import UIDS
-from pacs_dicomweb.search_parameters import InvalidParameterError, single
+from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
 from pacs_dicomweb.service import (
     DicomWeb,
     Resource,
@@ -59,7 +59,7 @@ class UriService:
     async def retrieve(self, request: Request) -> Response:
         """Answer GET."""
         parameters = parameters_of(request)
-        named = single(parameters)
+        named = first_values(parameters)
         _check(named)
         archive = self._service.archive(request)
         instance = await _instance(archive, named)

@@ -35,17 +35,17 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
     attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
     images = []
     for frame in frames:
-        aligned = _aligned(frame)
+        aligned = _align(frame)
         stored = StoredFrame(aligned.data, aligned.format, frame.number, attributes, header)
         window = Window(*options.window) if options.window else ""
         picture = render(stored, RenderOptions(window, options.overlays))
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
-        image = _fitted(image, options.viewport)
-        images.append(_annotated(image, options.annotations))
-    return _written(images, options)
+        image = _fit(image, options.viewport)
+        images.append(_annotate(image, options.annotations))
+    return _write(images, options)
 
 
-def _aligned(frame: Frame) -> Frame:
+def _align(frame: Frame) -> Frame:
     """Return a frame as the renderer has it: by pixel, samples in the lowest bits."""
     form = frame.format
     if form.planar_configuration == 1 and form.samples_per_pixel == 3:
@@ -59,7 +59,7 @@ def _aligned(frame: Frame) -> Frame:
     return frame
 
 
-def _fitted(image: Image.Image, viewport: Viewport | None) -> Image.Image:
+def _fit(image: Image.Image, viewport: Viewport | None) -> Image.Image:
     """Return the region of an image that is to be shown, as large as it fits in."""
     if viewport is None:
         return image
@@ -84,7 +84,7 @@ def _cut(image: Image.Image, region: SourceRegion) -> Image.Image:
     return cut
 
 
-def _annotated(image: Image.Image, lines: Sequence[str]) -> Image.Image:
+def _annotate(image: Image.Image, lines: Sequence[str]) -> Image.Image:
     """Return an image with lines of text at its top, white with a black rim."""
     if not lines:
         return image
@@ -98,7 +98,7 @@ def _annotated(image: Image.Image, lines: Sequence[str]) -> Image.Image:
     return image
 
 
-def _written(images: list[Image.Image], options: RenderingOptions) -> bytes:
+def _write(images: list[Image.Image], options: RenderingOptions) -> bytes:
     out, first = BytesIO(), images[0]
     if options.media_type == "image/jpeg":
         first.save(out, "jpeg", quality=options.quality)

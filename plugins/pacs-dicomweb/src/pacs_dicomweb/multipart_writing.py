@@ -1,0 +1,59 @@
+"""Multipart/related bodies, written while they are sent (RFC 2046 §5.1, RFC 2387)."""
+
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator
+
+from attrs import field, frozen
+
+
+@frozen
+class OutgoingPart:
+    """A part to write.
+
+    Attributes
+    ----------
+    content_type : str
+    content : bytes or async iterable of bytes-like
+    location : str
+        Content-Location; empty for none.
+    length : int or None
+        Of the content, if it is known.
+    """
+
+    content_type: str
+    content: bytes | AsyncIterable[bytes | memoryview]
+    location: str = ""
+    length: int | None = field(default=None)
+
+    def head(self) -> bytes:
+        """Return the headers, with the empty line that ends them."""
+        length = len(self.content) if isinstance(self.content, bytes) else self.length
+        lines = [f"Content-Type: {self.content_type}"]
+        if self.location:
+            lines.append(f"Content-Location: {self.location}")
+        if length is not None:
+            lines.append(f"Content-Length: {length}")
+        return "\r\n".join((*lines, "", "")).encode()
+
+
+def new_boundary() -> str:
+    """Return a boundary that occurs in no content, as far as chance goes: 128 bits of it."""
+    return secrets.token_hex(16)
+
+
+async def write_multipart(
+    parts: AsyncIterable[OutgoingPart], boundary: str
+) -> AsyncIterator[bytes | memoryview]:
+    """Iterate over a multipart body; what the parts raise ends it without a last delimiter."""
+    delimiter = f"--{boundary}".encode()
+    line_end = b""
+    async for part in parts:
+        head = b"".join((line_end, delimiter, b"\r\n", part.head()))
+        line_end = b"\r\n"
+        if isinstance(part.content, bytes):
+            yield head + part.content
+            continue
+        yield head
+        async for chunk in part.content:
+            yield chunk
+    yield b"".join((line_end, delimiter, b"--\r\n"))
