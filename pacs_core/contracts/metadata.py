@@ -145,6 +145,7 @@ class PreparedMetadata(ABC):
     ) -> bool:
         """Keep the metadata of some instances, in place of what was kept.
 
+        Those of an instance that the index does not have, or not as it is given, are passed over.
         Nothing waits for the disk: what a power failure takes is made again.
 
         Parameters

@@ -155,7 +155,8 @@ class IndexMetadata:
         await index.add(record)
         unknown = make_record("9")
         other = evolve(record, instance=evolve(record.instance, key="key/other"))
-        await keep(prepared, unknown, other)
+        later = evolve(record, instance=evolve(record.instance, digest=b"later"))
+        assert await keep(prepared, unknown, other, later)
         assert await kept(prepared) == {"1.1.1": None}
 
     async def test_what_is_forgotten_is_lacking(

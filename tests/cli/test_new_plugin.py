@@ -14,6 +14,8 @@ KINDS = [
     "change-consumer",
     "service",
     "web-routes",
+    "access",
+    "control",
     "cli-command",
 ]
 

@@ -21,6 +21,8 @@ Kind = Literal[
     "change-consumer",
     "service",
     "web-routes",
+    "access",
+    "control",
     "cli-command",
 ]
 

@@ -17,6 +17,7 @@ from pacs_core.archive.metadata import MAX_KEPT
 from pacs_core.association import AccessControl
 from pacs_core.contracts import (
     METADATA_LIMITS,
+    EntityPath,
     InstanceHeader,
     Level,
     Origin,
@@ -156,6 +157,38 @@ async def test_a_replaced_instance_has_the_metadata_of_the_new(bench, dataset):
     await bench.send(archive, dataset(PatientName="Old"))
     await prepare(archive)
     await bench.send(archive, dataset(PatientName="New"))
+    (found,) = (await collect(archive)).values()
+    assert found["00100010"]["Value"] == [{"Alphabetic": "New"}]
+
+
+async def test_a_corrected_instance_has_the_metadata_that_are_handed_out(bench, dataset, origin):
+    archive = bench.archive()
+    await bench.send(archive, dataset(PatientName="Old"))
+    await prepare(archive)
+    await archive.update(EntityPath("P1"), {tag_of("PatientName"): ("New",)}, origin)
+    for _ in range(2):
+        (found,) = (await collect(archive)).values()
+        assert found["00100010"]["Value"] == [{"Alphabetic": "New"}]
+        assert found["04000561"]["vr"] == "SQ"  # Original Attributes Sequence
+        await prepare(archive)
+
+
+async def test_a_correction_that_comes_between_reading_and_keeping_is_not_lost(
+    bench, dataset, origin
+):
+    archive = bench.archive()
+    await bench.send(archive, dataset(PatientName="Old"))
+    source = archive.preparation.source
+    original = source._read_header
+
+    async def read(instance, limits):
+        header = await original(instance, limits)
+        source._read_header = original
+        await archive.update(EntityPath("P1"), {tag_of("PatientName"): ("New",)}, origin)
+        return header
+
+    source._read_header = read
+    await collect(archive)
     (found,) = (await collect(archive)).values()
     assert found["00100010"]["Value"] == [{"Alphabetic": "New"}]
 

@@ -47,9 +47,9 @@ _LACKING: Final = f"""
     WHERE instance.id > ? AND (? OR NOT EXISTS (
         SELECT 1 FROM metadata WHERE metadata.instance = instance.id))
     ORDER BY instance.id LIMIT ?"""  # noqa: S608
-_ID: Final = f"""
-    SELECT instance.id FROM instance {ABOVE}
-    WHERE SOPInstanceUID = ? AND StudyInstanceUID = ? AND object_key = ?"""  # noqa: S608
+_FIND: Final = f"""
+    SELECT instance.id, {LOCATION} FROM instance {ABOVE}
+    WHERE SOPInstanceUID = ? AND StudyInstanceUID = ?"""  # noqa: S608
 _FAR: Final = 512
 """Instances that are walked over again and again before `through` is moved."""
 
@@ -149,10 +149,10 @@ class Metadata:
             connection.execute("UPDATE metadata_state SET form = ?, through = 0", (form,))
         for instance, content in entries:
             study, uid = instance.identity.path
-            found = connection.execute(_ID, (uid, study, instance.key)).fetchone()
-            if found is not None:
+            row = connection.execute(_FIND, (uid, study)).fetchone()
+            if row is not None and stored_instance(row[1:]) == instance:
                 kept = None if content is None else compress(content)
-                connection.execute("INSERT OR REPLACE INTO metadata VALUES (?, ?)", (*found, kept))
+                connection.execute("INSERT OR REPLACE INTO metadata VALUES (?, ?)", (row[0], kept))
         return True
 
     def note_through(self, through: int, revision: int, form: str) -> None:
