@@ -10,7 +10,7 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.contracts import TranscodingError
 from pacs_core.dataset import MalformedDataset, NotPart10, scan_file
-from pacs_core.transcoding import StoredFrame, decoded_frame
+from pacs_core.transcoding import StoredFrame, decode_frame
 
 _CHUNK = 1024 * 1024
 
@@ -39,7 +39,7 @@ async def read_frame(assembly: Assembly, path: Path, number: int = 1) -> StoredF
         raise TranscodingError(f"not a DICOM file: {error}") from error
     async with open_transcoder(assembly) as transcoder:
         chunks = _chunks(path, meta.dataset_offset)
-        return await decoded_frame(transcoder, meta.transfer_syntax_uid, chunks, number)
+        return await decode_frame(transcoder, meta.transfer_syntax_uid, chunks, number)
 
 
 async def _chunks(path: Path, offset: int) -> AsyncIterator[bytes]:

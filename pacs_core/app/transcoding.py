@@ -36,7 +36,7 @@ async def open_transcoder(
     ----------
     assembly : Assembly
     started : sequence of WorkerProcess
-        Codec processes that run already, see `started_early`.
+        Codec processes that run already, see `start_early`.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from pacs_core.transcoding.errors import (
     CodecTimeoutError,
 )
 from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
-from pacs_core.transcoding.frames import StoredFrame, decoded_frame
+from pacs_core.transcoding.frames import StoredFrame, decode_frame
 from pacs_core.transcoding.images import image_in, scanned_image
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.remedies import distributions_for
@@ -17,7 +17,7 @@ from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_tabl
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.limits import WorkerLimits
 from pacs_core.transcoding.workers.pool import CodecWorkers
-from pacs_core.transcoding.workers.process import WorkerProcess, started_early
+from pacs_core.transcoding.workers.process import WorkerProcess, start_early
 from pacs_core.transcoding.workers.protocol import ConvertedFrame, Job
 
 __all__ = [
@@ -41,10 +41,10 @@ __all__ = [
     "are_transfer_syntaxes",
     "codec_table",
     "convert_file",
-    "decoded_frame",
+    "decode_frame",
     "distributions_for",
     "file_chunks",
     "image_in",
     "scanned_image",
-    "started_early",
+    "start_early",
 ]

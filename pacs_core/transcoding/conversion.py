@@ -1,102 +1,49 @@
-"""One dataset from one transfer syntax to another, frame by frame."""
+"""One dataset from one transfer syntax to another."""
 
-import logging
+# Theory of operation
+#
+# A conversion has at most two steps, each an asynchronous iterator over pieces of the dataset:
+#
+#   pixels    ImageConversion, if the source or the target is encapsulated. It reads any encoding
+#             and writes explicit VR little endian.
+#   elements  DatasetRecoder, if what the first step writes, or what there is without it, is laid
+#             out in another way than the target: implicit VR, big endian, deflated.
+#
+# So there is one writer of pixels, and the other native transfer syntaxes are made of what it
+# writes. Where both steps have nothing to do there is no conversion: the planner passes the stored
+# bytes through.
+#
+# Nothing here knows tasks, threads or processes. Frames are given to a FrameConverter: in the node
+# a queue before the worker processes, in a worker that converts a whole file a direct call. What an
+# iterator holds (a temporary file, room in the node's memory, frames on their way) it gives back
+# when it is closed, and whoever iterates closes it, also when the peer is gone amid an instance.
+
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final, Protocol
-
-from attrs import define, evolve
 
 from pacs_core.concurrency import closing
-from pacs_core.contracts import Action, CodecError, FrameFormat, Plan, TranscodingError
+from pacs_core.contracts import Plan
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    Attributes,
     DatasetRecoder,
-    HeaderScanner,
-    MalformedDataset,
-    PixelDataElement,
-    UnencodableValue,
-    edit_header,
-    element_header,
-    element_value,
     encoding_of,
     short_name_of,
-    tag_of,
-    texts,
-)
-from pacs_core.imaging import (
-    CONVERSION_TAGS,
-    SEQUENCE_END,
-    Image,
-    ImageError,
-    LossyCompression,
-    NativeWriter,
-    check_format,
-    conversion_edits,
-    encapsulate,
-    extended_offset_table,
-    frame_item,
-    image_of,
-    is_lossless,
-    native_format,
-    native_length,
 )
 from pacs_core.transcoding.deflation import verified_deflation
-from pacs_core.transcoding.nested import may_hold_nested_pixels, replace_nested_pixels
-from pacs_core.transcoding.source import (
-    MAX_HEADER,
-    Buffer,
-    MemoryRoom,
-    SourceDataset,
-    inflated,
-)
-from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
-from pacs_core.transcoding.workers.protocol import Coders, ConvertedFrame, Job
-
-_log = logging.getLogger(__name__)
-
-_PIXEL_DATA: Final = 0x7FE0_0010
-_SOP_INSTANCE_UID: Final = tag_of("SOPInstanceUID")
-_EXPLICIT: Final = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+from pacs_core.transcoding.image_conversion import FrameConverter, ImageConversion
+from pacs_core.transcoding.source import Buffer, MemoryRoom, SourceDataset, inflate_chunks
+from pacs_core.transcoding.spool import MAX_IN_MEMORY
+from pacs_core.transcoding.workers.protocol import Coders
 
 
-FAULTS: Final = (MalformedDataset, UnencodableValue, ImageError, CodecError)
-"""What is wrong with a dataset that cannot be converted."""
-
-
-class FrameConverter(Protocol):
-    """Has frames converted, several at once perhaps: out in the order they went in."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a frame should be taken before another is put."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no frame to take."""
-
-    def put(self, job: Job, frame: Buffer) -> None:
-        """Send a frame on its way."""
-
-    async def take(self) -> ConvertedFrame:
-        """Wait for the frame that went in first."""
-
-    def require_log(self) -> None:
-        """Say that something may have to be logged, which not all processes can."""
-
-    def cancel(self) -> None:
-        """Give up all frames that are on their way."""
-
-
-def describe_way(plan: Plan) -> str:
+def describe_conversion(plan: Plan) -> str:
     """Return what could not be done, for errors."""
     return f"cannot convert {short_name_of(plan.source)} to {short_name_of(plan.target)}"
 
 
-def converted(
+def convert_dataset(
     plan: Plan,
     dataset: AsyncIterable[Buffer],
-    conveyor: FrameConverter,
+    queue: FrameConverter,
     coders: Coders,
     *,
     max_in_memory: int = MAX_IN_MEMORY,
@@ -109,7 +56,7 @@ def converted(
     plan : Plan
         To transcode.
     dataset : async iterable of bytes-like
-    conveyor : FrameConverter
+    queue : FrameConverter
     coders : Coders
     max_in_memory : int
         Bytes of codestreams after which further ones wait in a temporary file.
@@ -118,27 +65,29 @@ def converted(
     """
     source, target = encoding_of(plan.source), encoding_of(plan.target)
     if not (source.encapsulated or target.encapsulated):
-        return _recoded(plan, plan.source, dataset)
+        return _recode_and_verify(plan, plan.source, dataset)
     read = SourceDataset(plan.source, dataset, room)
-    conversion = ImageConversion(plan, read, conveyor, coders, max_in_memory)
+    conversion = ImageConversion(plan, read, queue, coders, max_in_memory)
     pieces = conversion.chunks()
     if target.encapsulated or plan.target == EXPLICIT_VR_LITTLE_ENDIAN:
         return pieces
-    return _recoded(plan, EXPLICIT_VR_LITTLE_ENDIAN, pieces)
+    return _recode_and_verify(plan, EXPLICIT_VR_LITTLE_ENDIAN, pieces)
 
 
-def _recoded(plan: Plan, source: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+def _recode_and_verify(
+    plan: Plan, source: str, chunks: AsyncIterable[Buffer]
+) -> AsyncIterator[Buffer]:
     """Convert the encoding of all elements, and verify what is deflated if that is planned."""
     if not (plan.verify and encoding_of(plan.target).deflated):
-        return recoded(source, plan.target, chunks)
-    return verified_deflation(recoded(source, EXPLICIT_VR_LITTLE_ENDIAN, chunks))
+        return recode(source, plan.target, chunks)
+    return verified_deflation(recode(source, EXPLICIT_VR_LITTLE_ENDIAN, chunks))
 
 
-async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+async def recode(source: str, target: str, chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
     """Convert the encoding of all elements, and leave Pixel Data as native as they are."""
     if encoding_of(source).deflated:
         # A chunk may inflate a thousandfold: it is taken in small pieces.
-        source, chunks = EXPLICIT_VR_LITTLE_ENDIAN, inflated(chunks)
+        source, chunks = EXPLICIT_VR_LITTLE_ENDIAN, inflate_chunks(chunks)
     recoder = DatasetRecoder(source, target)
     async with closing(chunks) as fed:
         async for chunk in fed:
@@ -146,219 +95,3 @@ async def recoded(source: str, target: str, chunks: AsyncIterable[Buffer]) -> As
                 yield piece
     for piece in recoder.finish():
         yield piece
-
-
-@define
-class ImageConversion:
-    """Decodes or encodes the frames of a dataset, or both; or recompresses them.
-
-    What comes out is explicit VR little endian, whatever native transfer syntax is the target.
-
-    Attributes
-    ----------
-    plan : Plan
-    source : SourceDataset
-    conveyor : FrameConverter
-    coders : Coders
-    max_in_memory : int
-        As `converted` has it.
-    """
-
-    plan: Plan
-    source: SourceDataset
-    conveyor: FrameConverter
-    coders: Coders
-    max_in_memory: int = MAX_IN_MEMORY
-
-    async def chunks(self) -> AsyncIterator[Buffer]:
-        """Iterate over the converted dataset."""
-        try:
-            async with closing(self._chunks()) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            self.source.release()
-
-    async def _chunks(self) -> AsyncIterator[Buffer]:
-        header = await self._without_nested_pixels(await self.source.header())
-        element = self.source.pixel_data
-        if element is None:
-            yield header
-            return
-        if element.tag != _PIXEL_DATA:
-            async for piece in self._floats(header, element):
-                yield piece
-            return
-        scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, CONVERSION_TAGS, MAX_HEADER, MAX_HEADER)
-        scanner.feed(header)
-        write = self._encapsulated if self.coders.encoder else self._native
-        image = image_of(scanner.attributes)
-        written = write(header, scanner.attributes, image)
-        async with closing(written) as pieces:
-            async for piece in pieces:
-                yield piece
-        if notes := (*image.notes, *self.source.notes):
-            _log.warning("%s has odd Pixel Data: %s", _instance_in(header), "; ".join(notes))
-        async for piece in self.source.trailing():
-            yield piece
-
-    async def _without_nested_pixels(self, header: bytes) -> bytes:
-        """Return what precedes Pixel Data with native icons in the place of encapsulated ones."""
-        if not may_hold_nested_pixels(header):
-            return header
-        self.conveyor.require_log()
-        found: dict[bytes, int] = {}
-
-        def find(item: bytes, sequence: int) -> bytes:
-            found[item] = sequence
-            return item
-
-        replace_nested_pixels(header, find)
-        name = _instance_in(header)
-        items = {item: await self._native_item(item, tag, name) for item, tag in found.items()}
-        return replace_nested_pixels(header, lambda item, _: items.get(item))
-
-    async def _native_item(self, item: bytes, sequence: int, instance: str) -> bytes | None:
-        """Return an item with native Pixel Data; None if it cannot be had."""
-        uid = self.plan.source
-        plan = Plan(Action.TRANSCODE, uid, EXPLICIT_VR_LITTLE_ENDIAN)
-        source = SourceDataset(uid, _once(item))
-        conversion = ImageConversion(plan, source, self.conveyor, Coders(self.coders.decoder))
-        try:
-            async with closing(conversion.chunks()) as pieces:
-                return b"".join([bytes(piece) async for piece in pieces])
-        except (*FAULTS, TranscodingError) as error:
-            _log.warning(
-                "%s is converted without its sequence (%04X,%04X): of the %s image in it, %s",
-                instance,
-                sequence >> 16,
-                sequence & 0xFFFF,
-                short_name_of(uid),
-                error,
-            )
-            return None
-
-    async def _floats(self, header: bytes, element: PixelDataElement) -> AsyncIterator[Buffer]:
-        if self.coders.encoder or element.length is None:
-            raise TranscodingError(
-                f"pixels are floating point numbers ({element.tag >> 16:04X},"
-                f"{element.tag & 0xFFFF:04X}), which are not compressed (PS3.5 A.4)"
-            )
-        yield header
-        yield element_header(element.tag, element.vr, element.length, EXPLICIT_VR_LITTLE_ENDIAN)
-        async for piece in self.source.value():
-            yield piece
-
-    async def _converted(self, header: bytes, image: Image) -> AsyncIterator[ConvertedFrame]:
-        plan, coders = self.plan, self.coders
-        decoder = b"" if self._is_native else coders.decoder
-        job = Job(
-            self._given(image),
-            decoder,
-            coders.encoder,
-            plan.options,
-            plan.target if plan.recompress else "",
-            image.low_bits if decoder else 0,
-            coders.proof,
-            plan.source if plan.recompress else "",
-        )
-        try:
-            async with closing(self.source.frames(image, header)) as frames:
-                async for frame in frames:
-                    if self.conveyor.is_full:
-                        yield await self.conveyor.take()
-                    self.conveyor.put(job, frame)
-            while not self.conveyor.is_empty:
-                yield await self.conveyor.take()
-        finally:
-            self.conveyor.cancel()
-
-    def _given(self, image: Image) -> FrameFormat:
-        if self._is_native:
-            return native_format(image)
-        return evolve(image.format, planar_configuration=0)
-
-    @property
-    def _is_native(self) -> bool:
-        """Whether frames are as the pixels are, whatever the transfer syntax (PS3.5 A.4)."""
-        element = self.source.pixel_data
-        return element is not None and element.length is not None
-
-    async def _native(
-        self, header: bytes, attributes: Attributes, image: Image
-    ) -> AsyncIterator[Buffer]:
-        writer: NativeWriter | None = None
-        async with closing(self._converted(header, image)) as converted:
-            async for frame in converted:
-                if writer is None:
-                    writer = NativeWriter(frame.format, image.frames, _EXPLICIT)
-                    yield self._edited(header, attributes, image, frame.format)
-                    yield writer.header
-                _check_same(frame.format, writer.format)
-                yield writer.add(bytes(frame.data))
-        if writer is not None:
-            yield writer.finish()
-
-    async def _encapsulated(
-        self, header: bytes, attributes: Attributes, image: Image
-    ) -> AsyncIterator[Buffer]:
-        spool = Spool(self.max_in_memory)
-        try:
-            form = await self._spooled(spool, header, image)
-            yield self._edited(header, attributes, image, form, spool.lengths)
-            yield encapsulate(spool.lengths)
-            async for frame in spool.chunks():
-                head, _, padding = frame_item(frame)
-                yield head
-                yield frame
-                yield padding
-            yield SEQUENCE_END
-        finally:
-            spool.close()
-
-    async def _spooled(self, spool: Spool, header: bytes, image: Image) -> FrameFormat:
-        form: FrameFormat | None = None
-        async with closing(self._converted(header, image)) as converted:
-            async for frame in converted:
-                if form is None:
-                    form = frame.format
-                    check_format(form, self.plan.target)
-                _check_same(frame.format, form)
-                await spool.add(frame.data)
-        if form is None:
-            raise TranscodingError("Pixel Data have no frame")
-        return form
-
-    def _edited(
-        self,
-        header: bytes,
-        attributes: Attributes,
-        image: Image,
-        form: FrameFormat,
-        lengths: list[int] | None = None,
-    ) -> bytes:
-        plan = self.plan
-        lossy = None
-        if lengths and not (plan.recompress or is_lossless(plan.target)):
-            stored = next(iter(texts(attributes, _SOP_INSTANCE_UID)), "")
-            new_uid = plan.sop_instance_uid(stored) if plan.new_uid else ""
-            lossy = LossyCompression(native_length(image) / sum(lengths), new_uid)
-        edits = conversion_edits(
-            attributes, plan.source, plan.target, image.format, form, lossy=lossy
-        )
-        tables = extended_offset_table(lengths) if lengths else {}
-        return edit_header(header, EXPLICIT_VR_LITTLE_ENDIAN, {**edits, **tables})
-
-
-def _instance_in(header: bytes) -> str:
-    uid = bytes(element_value(header, EXPLICIT_VR_LITTLE_ENDIAN, _SOP_INSTANCE_UID) or b"?")
-    return repr(uid.rstrip(b" \0").decode("ascii", "replace")).strip("'")
-
-
-async def _once(data: bytes) -> AsyncIterator[Buffer]:
-    yield data
-
-
-def _check_same(form: FrameFormat, first: FrameFormat) -> None:
-    if form != first:
-        raise TranscodingError(f"one frame is {first}, another {form}: no dataset can say both")

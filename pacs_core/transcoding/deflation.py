@@ -22,7 +22,7 @@ async def verified_deflation(chunks: AsyncIterable[Buffer]) -> AsyncIterator[byt
     deflater, inflater = Deflater(), Inflater()
     before, after = blake2b(), blake2b()
 
-    def checked(deflated: bytes) -> bytes:
+    def check(deflated: bytes) -> bytes:
         try:
             for piece in inflater.pieces(deflated):
                 after.update(piece)
@@ -33,8 +33,8 @@ async def verified_deflation(chunks: AsyncIterable[Buffer]) -> AsyncIterator[byt
     async with closing(chunks) as dataset:
         async for chunk in dataset:
             before.update(chunk)
-            if piece := checked(deflater.feed(chunk)):
+            if piece := check(deflater.feed(chunk)):
                 yield piece
-    yield checked(deflater.finish())
+    yield check(deflater.finish())
     if not inflater.ended or after.digest() != before.digest():
         raise VerificationError("it is not lossless: what was deflated inflates to something else")

@@ -49,6 +49,7 @@ class FileDraft:
         if overwrite:
             self._path.replace(target)
             return
+        # A hard link fails if the name is taken, unlike a rename: nothing can slip in between.
         try:
             os.link(self._path, target)
         except FileExistsError:

@@ -10,7 +10,7 @@ from attrs import frozen
 from pacs_core.concurrency import closing
 from pacs_core.contracts import CodecError, Plan, TranscodingError
 from pacs_core.transcoding.file_draft import Buffer, FileDraft, draft_path
-from pacs_core.transcoding.table import pickled_codecs
+from pacs_core.transcoding.table import pickle_codecs
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import FileJob
 from pacs_core.transcoding.workers.whole_file import MAX_FILE
@@ -94,7 +94,7 @@ async def _by_worker(transcoder: NodeTranscoder, conversion: FileConversion) -> 
         conversion.head,
         str(draft.absolute()),
         conversion.overwrite,
-        pickled_codecs(conversion.plan, transcoder.table),
+        pickle_codecs(conversion.plan, transcoder.table),
     )
     finished = False
     try:

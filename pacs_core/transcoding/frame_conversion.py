@@ -16,9 +16,9 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from pacs_core.imaging import Image, ImageError, arrange_native, native_format
-from pacs_core.transcoding.frame_queue import Conveyor
+from pacs_core.transcoding.frame_queue import FrameQueue
 from pacs_core.transcoding.planner import Planner
-from pacs_core.transcoding.table import pickled_codecs
+from pacs_core.transcoding.table import pickle_codecs
 from pacs_core.transcoding.workers.protocol import Buffer, Job
 
 _NATIVE = frozenset(
@@ -38,7 +38,7 @@ class FrameConversion:
     """
 
     planner: Planner
-    conveyor: Conveyor
+    queue: FrameQueue
     _under_way: deque[tuple[Frame, str]] = field(factory=deque)
     _plans: dict[tuple[str, FrameFormat], Plan] = field(factory=dict)
 
@@ -57,13 +57,13 @@ class FrameConversion:
                     if plan.action is Action.PASS_THROUGH:
                         yield frame
                         continue
-                    if self.conveyor.is_full:
+                    if self.queue.is_full:
                         yield await self._take()
                     self._put(frame, plan)
-                while not self.conveyor.is_empty:
+                while not self.queue.is_empty:
                     yield await self._take()
         finally:
-            self.conveyor.cancel()
+            self.queue.cancel()
 
     def _plan(self, frame: Frame, accepted: Collection[str], peer: Peer | None) -> Plan:
         key = frame.transfer_syntax_uid, frame.format
@@ -72,7 +72,7 @@ class FrameConversion:
         return self._plans[key]
 
     def _put(self, frame: Frame, plan: Plan) -> None:
-        coders = pickled_codecs(plan, self.planner.table)
+        coders = pickle_codecs(plan, self.planner.table)
         data: Buffer = frame.data
         form = evolve(frame.format, planar_configuration=0)
         if frame.transfer_syntax_uid in _NATIVE:
@@ -91,13 +91,13 @@ class FrameConversion:
             coders.proof,
             plan.source if plan.recompress else "",
         )
-        self.conveyor.put(job, data)
+        self.queue.put(job, data)
         self._under_way.append((evolve(frame, data=b""), plan.target))
 
     async def _take(self) -> Frame:
         frame, target = self._under_way.popleft()
         try:
-            converted = await self.conveyor.take()
+            converted = await self.queue.take()
         except TranscodingError as error:
             # The conveyor counts frames from the first that it was given.
             reason = str(error).partition(": ")[2]

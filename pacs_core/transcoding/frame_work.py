@@ -38,9 +38,9 @@ class Codecs:
             codec = self._created[pickled] = create()
         return codec
 
-    def proving(self, proof: Proof) -> Iterator[tuple[str, Decode]]:
+    def proof_decoders(self, proof: Proof) -> Iterator[tuple[str, Decode]]:
         """Iterate over the decoders of a proof, each created when it is its turn."""
-        return ((name, partial(_decoded, self.get(pickled))) for name, pickled in proof.decoders)
+        return ((name, partial(_decode, self.get(pickled))) for name, pickled in proof.decoders)
 
 
 def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]:
@@ -61,20 +61,22 @@ def convert(job: Job, frame: bytes, codecs: Codecs) -> tuple[bytes, FrameFormat]
         return encoded.data, encoded.format
     if job.decoder:
         codestream = frame
-        frame, form = _decoded(codecs.get(job.decoder), codestream, form)
+        frame, form = _decode(codecs.get(job.decoder), codestream, form)
         if job.low_bits:
-            frame = _aligned(frame, form, job.low_bits, codestream)
+            frame = _align(frame, form, job.low_bits, codestream)
     if len(frame) != form.size:
         raise CodecError(f"a native frame of {len(frame)} bytes, {form.size} expected")
     if job.encoder:
-        encoded = _encoded(codecs.get(job.encoder), frame, form, job.options)
+        encoded = _encode(codecs.get(job.encoder), frame, form, job.options)
         if job.proof is not None:
-            verify(encoded, frame, form, codecs.proving(job.proof))
+            verify(encoded, frame, form, codecs.proof_decoders(job.proof))
         return encoded.data, encoded.format
     return frame, form
 
 
-def _decoded(codec: Codec, codestream: bytes, form: FrameFormat) -> tuple[bytes, FrameFormat]:
+def _decode(codec: Codec, codestream: bytes, form: FrameFormat) -> tuple[bytes, FrameFormat]:
+    # Eight pixels of one bit share a byte in native frames (PS3.5 §8.1.1), and each is a sample of
+    # its own in codestreams.
     by_byte = form.bits_allocated == 1 and not codec.takes_packed_bits
     if by_byte and (announced := announced_image(codestream)) and announced.precision > 1:
         raise CodecError(f"samples of {announced.precision} bits do not fit in 1 allocated")
@@ -91,7 +93,7 @@ def _decoded(codec: Codec, codestream: bytes, form: FrameFormat) -> tuple[bytes,
     return data, form
 
 
-def _encoded(codec: Codec, frame: bytes, form: FrameFormat, options: EncodeOptions) -> EncodedFrame:
+def _encode(codec: Codec, frame: bytes, form: FrameFormat, options: EncodeOptions) -> EncodedFrame:
     by_byte = form.bits_allocated == 1 and not codec.takes_packed_bits
     if by_byte:
         frame = bytes_of_bits(frame, form.rows * form.columns)
@@ -118,11 +120,11 @@ def _verify_recompressed(
                 return
     if not job.decoder:
         raise VerificationError("it is not restored bit by bit, and no codec decodes the original")
-    data, form = _decoded(codecs.get(job.decoder), codestream, job.format)
-    verify(encoded, data, form, codecs.proving(proof))
+    data, form = _decode(codecs.get(job.decoder), codestream, job.format)
+    verify(encoded, data, form, codecs.proof_decoders(proof))
 
 
-def _aligned(frame: bytes, form: FrameFormat, low_bits: int, codestream: bytes) -> bytes:
+def _align(frame: bytes, form: FrameFormat, low_bits: int, codestream: bytes) -> bytes:
     """Move samples to bit 0, unless they are there: the codestream has only the bits stored."""
     announced = announced_image(codestream)
     if announced is not None and announced.precision < form.bits_stored + low_bits:

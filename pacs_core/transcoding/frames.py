@@ -15,10 +15,10 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.layout import MAX_DEPTH
 from pacs_core.imaging import Image, image_of, is_video, native_format
-from pacs_core.transcoding.conversion import FAULTS
+from pacs_core.transcoding.image_conversion import FAULTS
 from pacs_core.transcoding.remedies import remedy
 from pacs_core.transcoding.source import MAX_HEADER, Buffer, SourceDataset
-from pacs_core.transcoding.table import pickled
+from pacs_core.transcoding.table import pickle_creator
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import Job
 
@@ -50,7 +50,7 @@ class StoredFrame:
     header: bytes
 
 
-async def decoded_frame(
+async def decode_frame(
     transcoder: NodeTranscoder,
     transfer_syntax_uid: str,
     dataset: AsyncIterable[Buffer],
@@ -110,7 +110,7 @@ def _job(transcoder: NodeTranscoder, uid: str, image: Image) -> Job | None:
     if decoder is None:
         raise TranscodingError(f"no installed codec decodes {short_name_of(uid)}{remedy(uid)}")
     form = evolve(image.format, planar_configuration=0)
-    return Job(form, pickled(decoder), low_bits=image.low_bits)
+    return Job(form, pickle_creator(decoder), low_bits=image.low_bits)
 
 
 async def _nth(source: SourceDataset, image: Image, header: bytes, number: int) -> bytes:

@@ -74,7 +74,10 @@ class _Rewriter:
             if length == _UNDEFINED and vr in {b"OB", b"OW"}:
                 has_pixels |= depth > 0 and tag == _PIXEL_DATA
                 position = self._fragments(start, end)
-            elif length == _UNDEFINED or (vr == b"SQ" and self._is_worth_it(start, start + length)):
+            elif length == _UNDEFINED or (
+                vr == b"SQ"
+                and any(self.data.find(sign, start, start + length) >= 0 for sign in _SIGNS)
+            ):
                 limit = end if length == _UNDEFINED else start + length
                 after, changed = self._sequence(tag, vr, start, limit, depth)
                 if changed is not None:
@@ -86,9 +89,6 @@ class _Rewriter:
         out.append(self.data[mark:position])
         return position, b"".join(out), has_pixels
 
-    def _is_worth_it(self, start: int, end: int) -> bool:
-        return any(self.data.find(sign, start, end) >= 0 for sign in _SIGNS)
-
     def _sequence(
         self, tag: int, vr: bytes, position: int, end: int, depth: int
     ) -> tuple[int, bytes | None]:
@@ -96,6 +96,8 @@ class _Rewriter:
         if depth >= MAX_DEPTH:
             what = f"sequences with Pixel Data in them nest deeper than {MAX_DEPTH}"
             raise MalformedDataset(what, position)
+        # A UN of undefined length is a sequence in implicit VR, whatever is around it
+        # (PS3.5 §6.2.2), and so is all that is in it.
         was_implicit, self.implicit = self.implicit, self.implicit or vr == b"UN"
         items, changed, dropped = [], False, False
         while end - position >= 8:
@@ -117,7 +119,7 @@ class _Rewriter:
         self.implicit = was_implicit
         if dropped:
             return position, b""
-        return position, _written(tag, items) if changed else None
+        return position, _write_sequence(tag, items) if changed else None
 
     def _fragments(self, position: int, end: int) -> int:
         while end - position >= 8:
@@ -141,7 +143,7 @@ class _Rewriter:
         return tag, vr.encode(), start, length
 
 
-def _written(tag: int, items: list[bytes]) -> bytes:
+def _write_sequence(tag: int, items: list[bytes]) -> bytes:
     parts = [element_header(tag, "SQ", _UNDEFINED, EXPLICIT_VR_LITTLE_ENDIAN)]
     for content in items:
         parts += [_delimiter(_ITEM, _UNDEFINED), content, _delimiter(_ITEM_END, 0)]

@@ -1,6 +1,33 @@
 """Pass through, transcode or refuse: the one set of rules (docs/explanation/transcoding.md)."""
 
-from collections.abc import Collection, Iterator, Sequence
+# Theory of operation
+#
+# The planner reads no dataset and runs no codec. It knows what codecs there are (CodecTable), what
+# a peer may get (TransferPolicy) and what it has accepted, and returns a Plan. C-STORE of files,
+# C-MOVE, C-GET and `pacs explain` all ask it, so what is explained is what is done.
+#
+# All forms that an instance could be given are put in an order: what the peer prefers, the form in
+# which it is stored, recompressions (which lose nothing and decode nothing), and what nearly
+# everybody takes. The first is taken that
+#
+#   1. the peer's configuration allows,
+#   2. can be made: by a codec for each side, or by none (_impossible),
+#   3. loses nothing, unless a loss was asked for by naming that form as preferred (_obstacle),
+#   4. the peer has accepted, and
+#   5. can hold the image (_misfit).
+#
+# 1 to 3 hold before an association exists, so the same order gives what to propose. 5 needs the
+# image, for which somebody must read the beginning of the object. So a plan is made without it
+# first, where `image` is None and 5 cannot fail, and again with the image only if that plan has an
+# encoder: what goes out as stored, or native, is never looked at.
+#
+# What has lost something before is sorted once more, by whether it would lose again: a preference
+# for a lossy form does not outweigh a form that leaves the instance as it is.
+#
+# A refusal names a reason for each form that the peer has accepted, since that is what an
+# administrator can change: install a codec, or allow more.
+
+from collections.abc import Collection, Iterator
 
 from attrs import evolve, field, frozen
 
@@ -72,7 +99,10 @@ class Planner:
         source, policy = transfer_syntax_uid, self._policy(peer)
         possible = self._possible(source, policy, (*_USUAL, *policy.accepted, *_LAST))
         candidates = [uid for uid in possible if uid in accepted]
-        target = self._fitting(source, candidates, image)
+        fits = (uid for uid in candidates if not self._misfit(source, uid, image))
+        # What has no pixels may be labelled as compressed, where nothing else is accepted.
+        last = candidates[0] if candidates and image == NO_IMAGE else None
+        target = next(fits, last)
         if target is None:
             reason = self._refusal(source, accepted, policy, image)
             return Plan(Action.REFUSE, source, reason=reason)
@@ -82,10 +112,10 @@ class Planner:
         if target == source:
             return Plan(Action.PASS_THROUGH, source, target, reason)
         if image == NO_IMAGE:
-            plan = self._conversion(source, target, reason, _NO_OPTIONS, new_uid=False)
+            plan = self._plan_conversion(source, target, reason, _NO_OPTIONS, new_uid=False)
         else:
-            plan = self._conversion(source, target, reason, policy.options, policy.new_uid)
-        return self._verifying(plan) if self.verify else plan
+            plan = self._plan_conversion(source, target, reason, policy.options, policy.new_uid)
+        return self._plan_verification(plan) if self.verify else plan
 
     def conversion(
         self,
@@ -114,8 +144,8 @@ class Planner:
             return Plan(Action.PASS_THROUGH, source, target, reason)
         if obstacle := self._impossible(source, target):
             return Plan(Action.REFUSE, source, reason=obstacle)
-        plan = self._conversion(source, target, "it was asked for", options, new_uid)
-        return self._verifying(plan) if verify else plan
+        plan = self._plan_conversion(source, target, "it was asked for", options, new_uid)
+        return self._plan_verification(plan) if verify else plan
 
     def _policy(self, peer: Peer | None) -> TransferPolicy:
         if peer is None:
@@ -127,7 +157,7 @@ class Planner:
         self, source: str, policy: TransferPolicy, others: Collection[str]
     ) -> Iterator[str]:
         """Iterate over the forms that an instance can be given, the best first."""
-        ranked = [*policy.preferred, source, *self.table.recompressed(source), *others]
+        ranked = [*policy.preferred, source, *self.table.recompression_targets(source), *others]
         if not is_lossless(source):
             # What has lost something already is not compressed lossily again if it can be helped.
             ranked.sort(key=lambda target: self._loses(source, target))
@@ -144,15 +174,6 @@ class Planner:
         if self._loses(source, target) and not (policy.lossy and target in policy.preferred):
             return f"{short_name_of(target)} is lossy, which this peer's configuration excludes"
         return ""
-
-    def _fitting(
-        self, source: str, candidates: Sequence[str], image: FrameFormat | None
-    ) -> str | None:
-        """Return the first form that can hold an image."""
-        fits = (uid for uid in candidates if not self._misfit(source, uid, image))
-        # What has no pixels may be labelled as compressed, where nothing else is accepted.
-        last = candidates[0] if candidates and image == NO_IMAGE else None
-        return next(fits, last)
 
     def _misfit(self, source: str, target: str, image: FrameFormat | None) -> str:
         """Return why a form cannot hold an image; nothing if it can, or that is not known."""
@@ -184,22 +205,22 @@ class Planner:
         if encoding_of(source).encapsulated and not self.table.decoder(source):
             return f"no installed codec decodes {short_name_of(source)}{remedy(source)}"
         if encoding_of(target).encapsulated and not self.table.encoder(target):
-            if origins := self.table.recompressible(target):
+            if origins := self.table.recompression_sources(target):
                 names = " or ".join(map(short_name_of, origins))
                 return f"{short_name_of(target)} can only be made from {names}"
             return f"no installed codec encodes {short_name_of(target)}{remedy(target)}"
         return ""
 
-    def _conversion(
+    def _plan_conversion(
         self, source: str, target: str, reason: str, options: EncodeOptions, new_uid: bool
     ) -> Plan:
         codec = self.table.recompressor(source, target)
         if codec is None:
-            return self._transcoding(source, target, reason, options, new_uid)
+            return self._plan_codecs(source, target, reason, options, new_uid)
         reason += "; it is recompressed, without loss"
         return Plan(Action.TRANSCODE, source, target, reason, encoder=codec.name, recompress=True)
 
-    def _transcoding(
+    def _plan_codecs(
         self, source: str, target: str, reason: str, options: EncodeOptions, new_uid: bool
     ) -> Plan:
         decoder = self.table.decoder(source) if encoding_of(source).encapsulated else None
@@ -216,7 +237,7 @@ class Planner:
             lossy and new_uid,
         )
 
-    def _verifying(self, plan: Plan) -> Plan:
+    def _plan_verification(self, plan: Plan) -> Plan:
         return evolve(plan, verify=not self._loses(plan.source, plan.target))
 
     def _refusal(

@@ -92,7 +92,7 @@ class SourceDataset:
             EXPLICIT_VR_LITTLE_ENDIAN,
             stops_at_pixel_data=True,
         )
-        self._chunks = aiter(inflated(chunks) if deflated else chunks)
+        self._chunks = aiter(inflate_chunks(chunks) if deflated else chunks)
         self._rest: Buffer = b""
         self._consumed = 0
         self.notes: tuple[str, ...] = ()
@@ -130,6 +130,8 @@ class SourceDataset:
 
     async def _take_room(self, room: MemoryRoom) -> None:
         # Who holds room may wait for who waits for it: for a while only.
+        # One claim for all that it may grow to: two headers that asked for more, step by step,
+        # could each hold what the other waits for.
         claim = min(HEADER_ROOM, room.limit)
         with anyio.move_on_after(ROOM_TIMEOUT):
             await room.take(claim)
@@ -165,14 +167,14 @@ class SourceDataset:
                     "Pixel Data is encapsulated, but its transfer syntax, "
                     f"{short_name_of(self._uid)}, is a native one (PS3.5 A.1, A.4)"
                 )
-            reading = self._encapsulated(image, header)
+            reading = self._read_encapsulated(image, header)
         else:
-            reading = self._native(image, element, element.length)
+            reading = self._read_native(image, element, element.length)
         async with closing(reading) as frames:
             async for frame in frames:
                 yield frame
 
-    async def _native(
+    async def _read_native(
         self, image: Image, element: PixelDataElement, length: int
     ) -> AsyncIterator[bytes]:
         parser = NativeFrames(image, length, self._encoding.little_endian, element.vr)
@@ -185,7 +187,9 @@ class SourceDataset:
         parser.finish()
         self.notes = parser.notes
 
-    async def _encapsulated(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
+    async def _read_encapsulated(self, image: Image, header: bytes) -> AsyncIterator[bytes]:
+        # A codestream may be larger than its pixels, but one that is much larger is an attack: it
+        # would be gathered in memory before a codec can refuse it.
         offsets = _offsets(header, EXTENDED_OFFSET_TABLE)
         lengths = _offsets(header, EXTENDED_OFFSET_TABLE_LENGTHS)
         most = min(MAX_FRAME_BYTES, 2 * image.format.size + MAX_OVERHEAD)
@@ -199,7 +203,7 @@ class SourceDataset:
         self._rest = parser.rest
         self._consumed -= len(parser.rest)
 
-    async def trailing(self) -> AsyncIterator[Buffer]:
+    async def elements_after_pixels(self) -> AsyncIterator[Buffer]:
         """Iterate over the elements that follow Pixel Data.
 
         Raises
@@ -224,7 +228,7 @@ def _offsets(header: bytes, tag: int) -> Sequence[int] | None:
     return None if value is None else offsets_of(value)
 
 
-async def inflated(chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+async def inflate_chunks(chunks: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
     """Inflate a dataset, and hand it on in pieces of at most 64 KiB.
 
     Raises

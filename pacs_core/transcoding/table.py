@@ -66,16 +66,16 @@ class CodecTable:
         """Return what converts codestreams without decoding them, or None."""
         return self.recompressors.get((source, target))
 
-    def recompressed(self, source: str) -> tuple[str, ...]:
+    def recompression_targets(self, source: str) -> tuple[str, ...]:
         """Return the transfer syntaxes to which a transfer syntax is recompressed."""
         return tuple(target for each, target in self.recompressors if each == source)
 
-    def recompressible(self, target: str) -> tuple[str, ...]:
+    def recompression_sources(self, target: str) -> tuple[str, ...]:
         """Return the transfer syntaxes that are recompressed to a transfer syntax."""
         return tuple(source for source, each in self.recompressors if each == target)
 
 
-def pickled_codecs(plan: Plan, table: CodecTable) -> Coders:
+def pickle_codecs(plan: Plan, table: CodecTable) -> Coders:
     """Return the codecs of a plan, as workers are sent them.
 
     Raises
@@ -89,7 +89,7 @@ def pickled_codecs(plan: Plan, table: CodecTable) -> Coders:
         decoder = table.decoder(plan.source)
         encoder = table.recompressor(plan.source, plan.target)
     proof = _proof(plan, table) if plan.verify and encoder else None
-    return Coders(pickled(decoder), pickled(encoder), proof)
+    return Coders(pickle_creator(decoder), pickle_creator(encoder), proof)
 
 
 def _proof(plan: Plan, table: CodecTable) -> Proof:
@@ -101,10 +101,12 @@ def _proof(plan: Plan, table: CodecTable) -> Proof:
             f"no installed codec decodes {name}, so nothing proves that none of it is lost"
             f"{remedy(plan.target)}"
         )
-    return Proof(tuple((each.name, pickled(each)) for each in verifiers), pickled(reverser))
+    return Proof(
+        tuple((each.name, pickle_creator(each)) for each in verifiers), pickle_creator(reverser)
+    )
 
 
-def pickled(descriptor: CodecDescriptor | None) -> bytes:
+def pickle_creator(descriptor: CodecDescriptor | None) -> bytes:
     """Return what a `Job` has of a codec; nothing if there is none."""
     return pickle.dumps(descriptor.create) if descriptor is not None else b""
 
@@ -128,7 +130,7 @@ def codec_table(
         There is no codec of that name, or it does not know the transfer syntax.
     """
     known = list(descriptors)
-    chosen, problems = _chosen(known, choices or {})
+    chosen, problems = _resolve_choices(known, choices or {})
     if problems:
         raise CodecChoiceError(problems)
     decoders: dict[str, list[CodecDescriptor]] = {}
@@ -150,7 +152,7 @@ def codec_table(
     )
 
 
-def _chosen(
+def _resolve_choices(
     known: list[CodecDescriptor], choices: Mapping[str, str]
 ) -> tuple[list[tuple[str, CodecDescriptor]], list[str]]:
     by_name = {descriptor.name: descriptor for descriptor in known}

@@ -17,13 +17,14 @@ from pacs_core.contracts import (
     TranscodingError,
 )
 from pacs_core.dataset import encoding_of
-from pacs_core.transcoding.conversion import FAULTS, converted, describe_way
+from pacs_core.transcoding.conversion import convert_dataset, describe_conversion
 from pacs_core.transcoding.frame_conversion import FrameConversion
-from pacs_core.transcoding.frame_queue import Conveyor
+from pacs_core.transcoding.frame_queue import FrameQueue
+from pacs_core.transcoding.image_conversion import FAULTS
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.source import Buffer, MemoryRoom
 from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
-from pacs_core.transcoding.table import CodecTable, pickled_codecs
+from pacs_core.transcoding.table import CodecTable, pickle_codecs
 from pacs_core.transcoding.workers.pool import CodecWorkers
 
 logger = logging.getLogger(__name__)
@@ -89,9 +90,11 @@ class NodeTranscoder(Transcoder):
         wait in a temporary file. Of a dataset whose elements alone are encoded anew, what fails
         in the first 16 MiB fails before the first chunk.
         """
+        # C-STORE has no way to take back what was sent: a sub-operation that fails amid its dataset
+        # costs the association. What can fail is therefore held back until it cannot any more.
         pieces = self.stream(plan, dataset)
         if plan.action is Action.TRANSCODE:
-            hold = _spooled if plan.decoder or plan.encoder else _held_back
+            hold = _spool_all if plan.decoder or plan.encoder else _hold_back
             pieces = hold(pieces)
         async with closing(pieces) as chunks:
             async for chunk in chunks:
@@ -112,29 +115,29 @@ class NodeTranscoder(Transcoder):
                 yield chunk
             return
         try:
-            async with closing(_gathered(self._pieces(plan, dataset))) as chunks:
+            async with closing(_gather(self._pieces(plan, dataset))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except FAULTS as error:
-            raise TranscodingError(f"{describe_way(plan)}: {error}") from error
+            raise TranscodingError(f"{describe_conversion(plan)}: {error}") from error
         except TranscodingError as error:
-            raise type(error)(f"{describe_way(plan)}: {error}") from error
+            raise type(error)(f"{describe_conversion(plan)}: {error}") from error
 
     async def frames(
         self, frames: AsyncIterable[Frame], accepted: Collection[str], peer: Peer | None = None
     ) -> AsyncIterator[Frame]:
         """Iterate over frames, each in a transfer syntax that is accepted."""
-        conversion = FrameConversion(self._planner, Conveyor(self._workers, self._tasks))
+        conversion = FrameConversion(self._planner, FrameQueue(self._workers, self._tasks))
         async with closing(conversion.frames(frames, accepted, peer)) as converted:
             async for frame in converted:
                 yield frame
 
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
-        conveyor = Conveyor(self._workers, self._tasks)
+        queue = FrameQueue(self._workers, self._tasks)
         if encoding_of(plan.source).deflated:
             dataset = _in_small_steps(dataset)
-        codecs = pickled_codecs(plan, self.table)
-        return converted(plan, dataset, conveyor, codecs, room=self._room)
+        codecs = pickle_codecs(plan, self.table)
+        return convert_dataset(plan, dataset, queue, codecs, room=self._room)
 
 
 async def _in_small_steps(dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
@@ -146,7 +149,7 @@ async def _in_small_steps(dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffe
                 await checkpoint()
 
 
-async def _spooled(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+async def _spool_all(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Hand out nothing before there is all of it."""
     spool = Spool()
     try:
@@ -159,7 +162,7 @@ async def _spooled(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
         spool.close()
 
 
-async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+async def _hold_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Hand out nothing before there is much, or all: what fails until then was not sent."""
     held: list[Buffer] = []
     size = 0
@@ -176,7 +179,7 @@ async def _held_back(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
             yield chunk
 
 
-async def _gathered(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+async def _gather(pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     """Join small pieces, such as single elements: each chunk becomes a PDU of its own."""
     small = bytearray()
     async with closing(pieces):

@@ -73,6 +73,7 @@ def _difference(found: bytes, data: bytes, form: FrameFormat) -> str:
         return f"it has {len(found)} bytes instead of {len(data)}"
     array = _ARRAYS.get(form.bits_allocated, "B")
     samples = memoryview(found).cast(array), memoryview(data).cast(array)
+    # Without NumPy, which the kernel does not depend on: this runs only if the bytes differ.
     different = sum(map(operator.ne, *samples))
     if spare := -form.rows * form.columns * form.samples_per_pixel * form.bits_allocated % 8:
         # The last byte of a frame of single bits is filled from the lowest (PS3.5 §8.1.1).

@@ -13,7 +13,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.contracts import EncodeOptions
 from pacs_core.dataset import short_name_of, transfer_syntax_uid
 from pacs_core.imaging import is_lossless
-from pacs_core.transcoding import WorkerLimits, started_early
+from pacs_core.transcoding import WorkerLimits, start_early
 
 _EARLY = min(WorkerLimits().processes, 4)
 
@@ -78,7 +78,7 @@ def convert(
         compare all samples. A file that is not the same is not written; the exit code is then 5.
     """
     request = _conversion_request(transfer_syntax, lossy, overwrite, verify)
-    with started_early(_EARLY if source.is_dir() else 1) as started:
+    with start_early(_EARLY if source.is_dir() else 1) as started:
         # All that these need takes so long to import that the codec processes start meanwhile.
         from pacs_core.cli.assembling import load_assembly
         from pacs_core.cli.conversions import convert_all
@@ -86,7 +86,9 @@ def convert(
 
         configure_logging(log_level or "warning")
         assembly = load_assembly(config)
-        if not (request.lossy or assembly.codecs().recompressible(request.transfer_syntax_uid)):
+        if not (
+            request.lossy or assembly.codecs().recompression_sources(request.transfer_syntax_uid)
+        ):
             # Refused before the first file, not once for each of them.
             obstacle = describe_loss(request.transfer_syntax_uid)
             if obstacle:

@@ -21,8 +21,8 @@ from pacs_core.transcoding.workers.protocol import (
     REQUEST,
     Buffer,
     FileJob,
+    JobStatus,
     Request,
-    Status,
     pack_frame,
     pack_status,
 )
@@ -107,10 +107,10 @@ def answer(job: Request, frame: bytes, codecs: Codecs) -> list[Buffer]:
             return pack_status(convert_file(job, partial(convert, codecs=codecs)))
         return pack_frame(*convert(job, frame, codecs))
     except VerificationError as error:
-        return pack_status(Status.NOT_LOSSLESS, str(error))
+        return pack_status(JobStatus.NOT_LOSSLESS, str(error))
     except CodecError as error:
-        return pack_status(Status.REFUSED, str(error))
+        return pack_status(JobStatus.REFUSED, str(error))
     except MemoryError:
-        return pack_status(Status.MEMORY)
+        return pack_status(JobStatus.MEMORY)
     except Exception as error:
-        return pack_status(Status.REFUSED, f"the codec failed: {type(error).__name__}: {error}")
+        return pack_status(JobStatus.REFUSED, f"the codec failed: {type(error).__name__}: {error}")

@@ -23,6 +23,24 @@ from pacs_core.transcoding.workers.limits import WorkerLimits
 from pacs_core.transcoding.workers.process import WorkerProcess
 from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job
 
+# Theory of operation
+#
+# Each process does one job at a time. A job first passes a limiter with as many places as there may
+# be processes, so that whoever has a place finds an idle process or may start one. A process is
+# either in `_idle` or in the hands of one job, and in `_all` while it exists.
+#
+# After a job a process is given back only if it has answered, with a frame or with a refusal.
+# After anything else it is killed: a timeout, a crash, an answer that is nonsense, a caller that
+# was cancelled. It may be amid a codec that cannot be interrupted, or have half an answer in its
+# socket, which the next job would take for its own.
+#
+# The idle process that was used last is used next: its codecs are loaded and its memory is warm. So
+# those that are not needed gather at the other end, oldest first, where they are ended.
+#
+# SIGKILL from outside is most often the kernel's, for want of memory, and hits the largest process,
+# not the guilty one. That frame gets a second try in another process. A crash of the codec itself
+# gets none: it would crash again.
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -41,7 +59,7 @@ class CodecWorkers:
         self.limits = limits
         self._room = anyio.CapacityLimiter(limits.processes)
         self._all: set[WorkerProcess] = set(started)
-        fit = [worker for worker in started if worker.has(limits)]
+        fit = [worker for worker in started if worker.keeps(limits)]
         self._idle: deque[WorkerProcess] = deque(fit[: limits.processes])
         self._stopped = False
 
@@ -89,7 +107,7 @@ class CodecWorkers:
             async with self._worker() as worker:
                 return await worker.do(job, frame)
 
-        return await _tried(once)
+        return await _try_twice(once)
 
     async def run_file(self, job: FileJob) -> bool:
         """Have a whole file converted, and written; as `run`.
@@ -108,7 +126,7 @@ class CodecWorkers:
                 await anyio.to_thread.run_sync(partial(Path(job.draft).unlink, missing_ok=True))
                 raise
 
-        return await _tried(once)
+        return await _try_twice(once)
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[WorkerProcess]:
@@ -155,7 +173,7 @@ class CodecWorkers:
                 await self._end(self._idle.popleft())
 
 
-async def _tried(work: Callable[[], Awaitable[T]]) -> T:
+async def _try_twice(work: Callable[[], Awaitable[T]]) -> T:
     """Do a job, and once more if its process was killed from outside: it may not be at fault."""
     try:
         return await work()

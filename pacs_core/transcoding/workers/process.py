@@ -28,8 +28,8 @@ from pacs_core.transcoding.workers.protocol import (
     ConvertedFrame,
     FileJob,
     Job,
+    JobStatus,
     Request,
-    Status,
     check_answer,
     format_of,
     pack_request,
@@ -73,7 +73,7 @@ class WorkerProcess:
                 self._channel.close()
                 raise CodecCrashedError(f"no codec process can be started: {error}") from error
 
-    def has(self, limits: WorkerLimits) -> bool:
+    def keeps(self, limits: WorkerLimits) -> bool:
         """Return whether it keeps these limits."""
         return (self._limits.cpu_time, self._limits.memory, self._limits.timeout) == (
             limits.cpu_time,
@@ -118,7 +118,7 @@ class WorkerProcess:
             As `do`.
         """
         answer, _, _ = await self._ask(job, b"")
-        return answer.status is Status.DONE
+        return answer.status is JobStatus.DONE
 
     async def _ask(self, job: Request, frame: Buffer) -> tuple[Answer, str, memoryview]:
         try:
@@ -132,15 +132,19 @@ class WorkerProcess:
         except ValueError as error:
             raise _nonsense(error) from error
         except (EOFError, OSError):
-            raise self._post_mortem(await self._died()) from None
-        if answer.status is Status.MEMORY:
+            # The socket ends a moment before the process does.
+            with anyio.CancelScope(shield=True):
+                code = await anyio.to_thread.run_sync(self._wait)
+                await self.end()
+            raise self._post_mortem(code) from None
+        if answer.status is JobStatus.MEMORY:
             memory = self._limits.memory >> 20
             raise CodecMemoryError(
                 f"the codec needs more than {memory} MiB of memory for {job.what}"
             )
-        if answer.status is Status.NOT_LOSSLESS:
+        if answer.status is JobStatus.NOT_LOSSLESS:
             raise VerificationError(text)
-        if answer.status is Status.REFUSED:
+        if answer.status is JobStatus.REFUSED:
             raise CodecError(text)
         return answer, text, data
 
@@ -172,13 +176,6 @@ class WorkerProcess:
                 raise EOFError
             rest = rest[count:]
         return data
-
-    async def _died(self) -> int | None:
-        """Return the exit code of a process that answers no more; None if it still ran."""
-        with anyio.CancelScope(shield=True):
-            code = await anyio.to_thread.run_sync(self._wait)
-            await self.end()
-        return code
 
     def _wait(self) -> int | None:
         try:
@@ -213,7 +210,7 @@ class WorkerProcess:
 
 
 @contextmanager
-def started_early(count: int) -> Iterator[list[WorkerProcess]]:
+def start_early(count: int) -> Iterator[list[WorkerProcess]]:
     """Start processes with the default limits before there is an event loop, for `CodecWorkers`.
 
     They load what they need while the caller still reads its configuration. None is left on

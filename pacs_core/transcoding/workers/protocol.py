@@ -26,7 +26,7 @@ MAX_TEXT: Final = 4000
 _MAX_FRAME: Final = 0xFFFF_FFFF
 
 
-class Status(IntEnum):
+class JobStatus(IntEnum):
     """What became of a job."""
 
     DONE = 0
@@ -159,7 +159,7 @@ Request = Job | FileJob
 class Answer:
     """The head of a worker's answer."""
 
-    status: Status
+    status: JobStatus
     text_length: int
     frame_length: int
     numbers: tuple[int, ...]
@@ -198,10 +198,10 @@ def pack_request(job: Request, frame: Buffer) -> list[Buffer]:
 def pack_frame(data: bytes, form: FrameFormat) -> list[Buffer]:
     """Return the answer that is a frame, in parts."""
     text = form.photometric_interpretation.encode("ascii", "replace")
-    return [ANSWER.pack(Status.DONE, len(text), len(data), *_numbers(form)), text, data]
+    return [ANSWER.pack(JobStatus.DONE, len(text), len(data), *_numbers(form)), text, data]
 
 
-def pack_status(status: Status, message: str = "") -> list[Buffer]:
+def pack_status(status: JobStatus, message: str = "") -> list[Buffer]:
     """Return an answer that is no frame, in parts."""
     text = message.encode("utf-8", "replace")[:MAX_TEXT]
     return [ANSWER.pack(status, len(text), 0, *[0] * 7), text]
@@ -218,7 +218,7 @@ def unpack_answer(head: bytes | bytearray, job: Request) -> Answer:
     status, text_length, frame_length, *numbers = ANSWER.unpack(head)
     if text_length > MAX_TEXT or frame_length > job.most:
         raise ValueError(f"{text_length} + {frame_length} bytes, where {job.most} are the most")
-    return Answer(Status(status), text_length, frame_length, tuple(numbers))
+    return Answer(JobStatus(status), text_length, frame_length, tuple(numbers))
 
 
 def format_of(answer: Answer, photometric_interpretation: str) -> FrameFormat:

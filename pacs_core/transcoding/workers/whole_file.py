@@ -15,9 +15,10 @@ from pacs_core.contracts import (
     TranscodingError,
     VerificationError,
 )
-from pacs_core.transcoding.conversion import FAULTS, converted, describe_way
+from pacs_core.transcoding.conversion import convert_dataset, describe_conversion
 from pacs_core.transcoding.file_draft import FileDraft
-from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job, Status
+from pacs_core.transcoding.image_conversion import FAULTS
+from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job, JobStatus
 
 MAX_FILE: Final = 8 * 1024 * 1024
 """Bytes of a dataset that one worker converts alone."""
@@ -84,7 +85,7 @@ class WholeFileConversion:
         self._done.clear()
 
 
-def convert_file(job: FileJob, convert: Convert) -> Status:
+def convert_file(job: FileJob, convert: Convert) -> JobStatus:
     """Convert a file; nothing is left of it unless it is complete.
 
     Raises
@@ -99,16 +100,16 @@ def convert_file(job: FileJob, convert: Convert) -> Status:
             source.seek(job.offset)
             _write(job, _pieces(job, source, convert))
     except _TooLargeError:
-        return Status.TOO_LARGE
+        return JobStatus.TOO_LARGE
     except FileExistsError:
         raise CodecError(f"{job.target} exists") from None
     except OSError as error:
         raise CodecError(f"{error.filename or job.target}: {error.strerror or error}") from error
     except VerificationError as error:
-        raise VerificationError(f"{describe_way(job.plan)}: {error}") from error
+        raise VerificationError(f"{describe_conversion(job.plan)}: {error}") from error
     except (*FAULTS, TranscodingError) as error:
-        raise CodecError(f"{describe_way(job.plan)}: {error}") from error
-    return Status.DONE
+        raise CodecError(f"{describe_conversion(job.plan)}: {error}") from error
+    return JobStatus.DONE
 
 
 def _write(job: FileJob, pieces: Iterator[Buffer]) -> None:
@@ -125,9 +126,9 @@ def _write(job: FileJob, pieces: Iterator[Buffer]) -> None:
 def _pieces(job: FileJob, source: IO[bytes], convert: Convert) -> Iterator[Buffer]:
     chunks = _chunks(source, job.length)
     if job.plan.action is Action.PASS_THROUGH:
-        return _drained(chunks)
-    bench = WholeFileConversion(convert)
-    return _drained(converted(job.plan, chunks, bench, job.coders, max_in_memory=_MAX_ENCODED))
+        return _drain(chunks)
+    queue = WholeFileConversion(convert)
+    return _drain(convert_dataset(job.plan, chunks, queue, job.coders, max_in_memory=_MAX_ENCODED))
 
 
 async def _chunks(source: IO[bytes], length: int) -> AsyncIterator[bytes]:
@@ -139,7 +140,7 @@ async def _chunks(source: IO[bytes], length: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _drained(pieces: AsyncIterator[Buffer]) -> Iterator[Buffer]:
+def _drain(pieces: AsyncIterator[Buffer]) -> Iterator[Buffer]:
     """Iterate over what an asynchronous iterator yields that never has to wait for anything."""
     following = partial(anext, pieces)
     while True:

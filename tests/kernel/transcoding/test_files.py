@@ -19,9 +19,9 @@ from pacs_core.transcoding import (
     Planner,
     codec_table,
     convert_file,
-    decoded_frame,
+    decode_frame,
     files,
-    started_early,
+    start_early,
 )
 from pacs_core.transcoding.workers import whole_file
 from pacs_core.transcoding.workers.protocol import Coders
@@ -189,15 +189,15 @@ def test_a_worker_says_that_a_file_is_too_large(odd_codecs, conversion, tmp_path
         coders=Coders(b"odd"),
     )  # fmt: skip
     copied = lambda job, frame: (frame[: job.format.size], job.format)  # noqa: E731
-    assert whole_file.convert_file(job, copied) is whole_file.Status.TOO_LARGE
+    assert whole_file.convert_file(job, copied) is whole_file.JobStatus.TOO_LARGE
     assert names(tmp_path) == ["in.dcm"]
     monkeypatch.setattr(whole_file, "_MAX_NATIVE", 3 * 64)
-    assert whole_file.convert_file(job, copied) is whole_file.Status.DONE
+    assert whole_file.convert_file(job, copied) is whole_file.JobStatus.DONE
     assert names(tmp_path) == ["in.dcm", "out.dcm"]
 
 
 async def test_workers_that_run_already_are_used(running_workers):
-    with started_early(2) as started:
+    with start_early(2) as started:
         pids = {worker.pid for worker in started}
         async with running_workers(workers=2, started=started) as workers:
             assert workers.pids == pids
@@ -205,7 +205,7 @@ async def test_workers_that_run_already_are_used(running_workers):
 
 
 async def test_workers_with_other_limits_are_not(running_workers):
-    with started_early(2) as started:
+    with start_early(2) as started:
         async with running_workers(workers=2, started=started, cpu_time=7.0) as workers:
             assert workers.pids == frozenset()
         assert not any(worker.is_alive for worker in started)
@@ -217,7 +217,7 @@ async def chunks(data):
 
 async def test_one_frame_is_decoded(running):
     async with running() as transcoder:
-        frame = await decoded_frame(transcoder, J2K, chunks(dataset("", "pid", "")), 2)
+        frame = await decode_frame(transcoder, J2K, chunks(dataset("", "pid", "")), 2)
         assert int.from_bytes(frame.data[:4], "big") in transcoder.workers.pids
         assert (frame.number, frame.format.size) == (2, 64)
         assert frame.attributes[tag_of("SOPInstanceUID")] == (UID,)
@@ -237,13 +237,13 @@ async def test_one_frame_is_decoded(running):
 async def test_a_frame_that_cannot_be_had(running, uid, number, reason):
     async with running() as transcoder:
         with pytest.raises(TranscodingError, match=reason):
-            await decoded_frame(transcoder, uid, chunks(dataset("", "", "refuse")), number)
+            await decode_frame(transcoder, uid, chunks(dataset("", "", "refuse")), number)
 
 
 async def test_a_dataset_without_pixels_and_a_torn_one(running):
     header = encode_attributes({tag_of(k): (v,) for k, v in IMAGE.items()}, EXPLICIT)
     async with running() as transcoder:
         with pytest.raises(TranscodingError, match="no Pixel Data"):
-            await decoded_frame(transcoder, EXPLICIT, chunks(header))
+            await decode_frame(transcoder, EXPLICIT, chunks(header))
         with pytest.raises(TranscodingError, match="truncated"):
-            await decoded_frame(transcoder, EXPLICIT, chunks(header[:-1]))
+            await decode_frame(transcoder, EXPLICIT, chunks(header[:-1]))

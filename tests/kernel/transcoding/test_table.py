@@ -38,7 +38,7 @@ def test_recompressors_are_found_by_both_transfer_syntaxes():
     assert table.recompressor(RLE, JLS) is third
     assert table.recompressor(JLS, RLE) is None
     assert (table.recompressed(RLE), table.recompressed(JLS)) == ((JLS,), ())
-    assert (table.recompressible(RLE), table.recompressible(JLS)) == ((), (RLE,))
+    assert (table.recompression_sources(RLE), table.recompression_sources(JLS)) == ((), (RLE,))
     assert third.transfer_syntaxes == {JLS}
     chosen = codec_table([FIRST, SECOND, third, fourth], {JLS: "fourth"})
     assert chosen.recompressor(RLE, JLS) is fourth

@@ -24,7 +24,7 @@ from pacs_core.dataset import MalformedDataset, transfer_syntax_uid
 from pacs_core.dataset.inflate import inflate
 from pacs_core.transcoding import Job, Planner, codec_table, deflation
 from pacs_core.transcoding.frame_work import Codecs, convert
-from pacs_core.transcoding.table import pickled_codecs
+from pacs_core.transcoding.table import pickle_codecs
 from pacs_core.transcoding.verification import is_same_codestream, verify
 from pacs_core.transcoding.workers.protocol import Proof
 
@@ -213,16 +213,16 @@ def test_lossless_conversions_are_verified_if_that_is_asked_for():
         assert planner.plan(EXPLICIT, {J2K}).verify is verified
         assert planner.conversion(EXPLICIT, J2K, verify=verified).verify is verified
         assert planner.conversion(EXPLICIT, J2K_LOSSY, verify=verified).verify is False
-    assert pickled_codecs(Planner(table).plan(EXPLICIT, {J2K}), table).proof is None
+    assert pickle_codecs(Planner(table).plan(EXPLICIT, {J2K}), table).proof is None
     plan = Planner(table, verify=True).plan(EXPLICIT, {J2K})
-    assert pickled_codecs(plan, table).proof == Proof((("own", pickle.dumps(Copy)),))
+    assert pickle_codecs(plan, table).proof == Proof((("own", pickle.dumps(Copy)),))
 
 
 def test_what_nothing_decodes_is_not_verified_in_silence():
     table = codec_table([codec("writer", "A", (), [J2K])])
     plan = Plan(Action.TRANSCODE, EXPLICIT, J2K, encoder="writer", verify=True)
     with pytest.raises(TranscodingError, match="no installed codec decodes JPEG 2000 Lossless, so"):
-        pickled_codecs(plan, table)
+        pickle_codecs(plan, table)
 
 
 def test_a_recompression_is_proven_by_its_reverse_and_by_decoders():
@@ -232,7 +232,7 @@ def test_a_recompression_is_proven_by_its_reverse_and_by_decoders():
     plan = Planner(table, verify=True).plan(J2K_LOSSY, {HTJ2K})
     assert plan.recompress
     assert plan.verify
-    coders = pickled_codecs(plan, table)
+    coders = pickle_codecs(plan, table)
     pickled = pickle.dumps(Copy)
     assert coders.decoder == pickled
     assert coders.proof == Proof((("both", pickled),), pickled)
