@@ -92,7 +92,7 @@ class Assembly:
         name = self.config.archive.index
         if name is None:
             return self._only(IndexDescriptor)
-        chosen = self.registry.named(IndexDescriptor, name)
+        chosen = self.registry.find_named(IndexDescriptor, name)
         if chosen is None:
             there = ", ".join(d.name for _, d in self.registry.entries(IndexDescriptor)) or "none"
             raise ConfigError([f"archive.index: no plugin provides {name!r}; there is {there}"])
@@ -126,7 +126,7 @@ class Assembly:
     def _only(self, kind: type[Any]) -> tuple[PluginRecord, Any] | None:
         """Return what is used if the configuration does not say."""
         entries = self.registry.entries(kind)
-        preferred = self.registry.named(kind, _PREFERRED[kind])
+        preferred = self.registry.find_named(kind, _PREFERRED[kind])
         if preferred is None and len(entries) > 1:
             available = ", ".join(descriptor.name for _, descriptor in entries)
             raise ConfigError([f"archive.{_LABELS[kind]}: choose one of {available}"])

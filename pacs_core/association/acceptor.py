@@ -180,7 +180,7 @@ class Acceptor:
 
     async def _await_request(self) -> AssociateRQ | None:
         machine = self._channel.machine
-        machine.connected()
+        machine.confirm_connection()
         secured = False
         with anyio.move_on_after(self._shared.settings.timeouts.artim) as artim:
             if not await self._secure():

@@ -197,7 +197,7 @@ def _reason(error: OSError) -> str:
 
 async def _negotiate(channel: Channel, request: AssociateRQ, timeouts: Timeouts) -> AssociateAC:
     channel.machine.associate(request)
-    channel.machine.connected()
+    channel.machine.confirm_connection()
     try:
         with anyio.fail_after(timeouts.artim):
             await channel.flush()

@@ -4,7 +4,7 @@ from attrs import frozen
 
 
 @frozen
-class Table:
+class DocumentTable:
     """A table; every row is as long as the header."""
 
     header: tuple[str, ...]
@@ -26,7 +26,7 @@ class Section:
 
     number: str
     title: str
-    blocks: tuple[str | Table, ...] = ()
+    blocks: tuple[str | DocumentTable, ...] = ()
 
     @property
     def depth(self) -> int:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from pacs_core.conformance.document import Section, Table
-from pacs_core.conformance.statement import Service, Statement
+from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.statement import StatedService, Statement
 from pacs_core.dimse import describe
 
 Syntaxes = tuple[str, ...]
@@ -29,7 +29,7 @@ def _policies(statement: Statement) -> Iterator[Section]:
         ("application context name", "1.2.840.10008.3.1.1.1"),
         ("maximum PDU length received", f"{network.max_pdu_length} bytes"),
     )
-    yield Section("3.2.1.2.1", "General", (Table(("item", "value"), general),))
+    yield Section("3.2.1.2.1", "General", (DocumentTable(("item", "value"), general),))
     yield Section(
         "3.2.1.2.2",
         "Number of Associations",
@@ -52,7 +52,9 @@ def _policies(statement: Statement) -> Iterator[Section]:
         ("implementation version name", network.implementation_version_name),
     )
     yield Section(
-        "3.2.1.2.4", "Implementation Identifying Information", (Table(("item", "value"), identity),)
+        "3.2.1.2.4",
+        "Implementation Identifying Information",
+        (DocumentTable(("item", "value"), identity),),
     )
 
 
@@ -95,7 +97,7 @@ def _distinct(statement: Statement) -> dict[Syntaxes, None]:
     return dict.fromkeys(each.transfer_syntaxes for each in statement.sop_classes)
 
 
-def _contexts(statement: Statement, lists: dict[Syntaxes, str]) -> Table:
+def _contexts(statement: Statement, lists: dict[Syntaxes, str]) -> DocumentTable:
     rows = (
         (
             each.name,
@@ -108,27 +110,29 @@ def _contexts(statement: Statement, lists: dict[Syntaxes, str]) -> Table:
         for each in service.sop_classes
     )
     header = ("abstract syntax", "UID", "transfer syntaxes", "role", "extended negotiation")
-    return Table(header, tuple(rows))
+    return DocumentTable(header, tuple(rows))
 
 
-def _syntaxes(statement: Statement, uids: Syntaxes) -> Table:
-    return Table(("name", "UID"), tuple((statement.transfer_syntaxes[uid], uid) for uid in uids))
+def _syntaxes(statement: Statement, uids: Syntaxes) -> DocumentTable:
+    return DocumentTable(
+        ("name", "UID"), tuple((statement.transfer_syntaxes[uid], uid) for uid in uids)
+    )
 
 
-def _service(service: Service) -> tuple[str | Table, ...]:
-    blocks: list[str | Table] = [service.description] if service.description else []
+def _service(service: StatedService) -> tuple[str | DocumentTable, ...]:
+    blocks: list[str | DocumentTable] = [service.description] if service.description else []
     if service.extended_negotiation:
         options = tuple(service.extended_negotiation.items())
         blocks.append("Agreed to in SOP class extended negotiation (PS3.7 D.3.3.5):")
-        blocks.append(Table(("byte", "option"), options))
+        blocks.append(DocumentTable(("byte", "option"), options))
     if service.statuses:
         blocks += ["Statuses:", _statuses(service.statuses)]
     return tuple(blocks) or ("The plugin says nothing more of this service.",)
 
 
-def _statuses(statuses: Mapping[str, str]) -> Table:
+def _statuses(statuses: Mapping[str, str]) -> DocumentTable:
     rows = (
         (f"{code}H", describe(int(code, 16)).partition(" ")[2], when)
         for code, when in statuses.items()
     )
-    return Table(("status", "meaning", "when"), tuple(rows))
+    return DocumentTable(("status", "meaning", "when"), tuple(rows))

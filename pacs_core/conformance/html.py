@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from pacs_core.conformance.document import Section, Table
+from pacs_core.conformance.document import DocumentTable, Section
 
 _HEAD = """\
 <!doctype html>
@@ -51,7 +51,7 @@ def _section(section: Section) -> str:
     return heading + "".join(map(_block, section.blocks))
 
 
-def _block(block: str | Table) -> str:
+def _block(block: str | DocumentTable) -> str:
     if isinstance(block, str):
         return f"<p>{escape(block)}</p>\n"
     rows = [_row("th", block.header), *(_row("td", row) for row in block.rows)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pacs_core.conformance.document import Section, Table
+from pacs_core.conformance.document import DocumentTable, Section
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
 
@@ -17,14 +17,14 @@ def _section(section: Section) -> str:
     return "\n".join([heading, *(f"{_block(block)}\n" for block in section.blocks)])
 
 
-def _block(block: str | Table) -> str:
+def _block(block: str | DocumentTable) -> str:
     if isinstance(block, str):
         return _text(block)
     rule = ("---",) * len(block.header)
     return "\n".join(map(_row, (tuple(map(_text, block.header)), rule, *_texts(block))))
 
 
-def _texts(table: Table) -> Iterable[tuple[str, ...]]:
+def _texts(table: DocumentTable) -> Iterable[tuple[str, ...]]:
     return (tuple(map(_text, row)) for row in table.rows)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pacs_core.conformance.document import Section, Table
+from pacs_core.conformance.document import DocumentTable, Section
 from pacs_core.conformance.entity import entity_sections
 from pacs_core.conformance.parameters import parameter_rows
 from pacs_core.conformance.statement import Statement
@@ -11,10 +11,17 @@ from pacs_core.conformance.web import web_sections
 
 def sections(statement: Statement) -> Iterator[Section]:
     """Iterate over the sections of the whole document."""
-    yield Section("", "DICOM Conformance Statement", (_cover(statement),))
+    yield Section(
+        "",
+        "DICOM Conformance Statement",
+        (
+            f"pacs-core {statement.version}, application entity {statement.network.ae_title}. "
+            "Generated from the installed plugins and the configuration of this node.",
+        ),
+    )
     yield from _overview(statement)
     yield from _introduction(statement)
-    yield from _networking(statement)
+    yield from _networking_section(statement)
     yield from entity_sections(statement)
     yield from _interfaces(statement)
     yield from web_sections(statement)
@@ -24,16 +31,9 @@ def sections(statement: Statement) -> Iterator[Section]:
     yield from _security(statement)
 
 
-def _cover(statement: Statement) -> str:
-    return (
-        f"pacs-core {statement.version}, application entity {statement.network.ae_title}. "
-        "Generated from the installed plugins and the configuration of this node."
-    )
-
-
 def _overview(statement: Statement) -> Iterator[Section]:
     rows = [(each.name, each.uid, _yes(each.scu), _yes(each.scp)) for each in statement.sop_classes]
-    table = Table(("SOP class", "UID", "user (SCU)", "provider (SCP)"), tuple(rows))
+    table = DocumentTable(("SOP class", "UID", "user (SCU)", "provider (SCP)"), tuple(rows))
     yield Section(
         "1",
         "Conformance Statement Overview",
@@ -63,7 +63,7 @@ def _introduction(statement: Statement) -> Iterator[Section]:
         "Products",
         (
             f"pacs-core {statement.version} with these plugins:",
-            Table(("plugin", "distribution", "version"), plugins),
+            DocumentTable(("plugin", "distribution", "version"), plugins),
         ),
     )
     yield Section(
@@ -77,7 +77,7 @@ def _introduction(statement: Statement) -> Iterator[Section]:
     )
 
 
-def _networking(statement: Statement) -> Iterator[Section]:
+def _networking_section(statement: Statement) -> Iterator[Section]:
     yield Section("3", "Networking")
     yield Section("3.1", "Implementation Model")
     flow = [(each.name, each.plugin, each.description) for each in statement.services]
@@ -87,7 +87,7 @@ def _networking(statement: Statement) -> Iterator[Section]:
         (
             "One application entity accepts associations and hands each request to the service "
             "provider of its SOP class:",
-            Table(("service", "plugin", "what it does"), tuple(flow)),
+            DocumentTable(("service", "plugin", "what it does"), tuple(flow)),
         ),
     )
     yield Section(
@@ -121,14 +121,14 @@ def _configuration(statement: Statement) -> Iterator[Section]:
     yield Section(
         "4.1",
         "AE Title and Presentation Address Mapping",
-        (Table(("AE title", "host", "port", "entity"), (local, *remote)),),
+        (DocumentTable(("AE title", "host", "port", "entity"), (local, *remote)),),
     )
     yield Section(
         "4.2",
         "Parameters",
         (
             "All parameters, with the values in force:",
-            Table(("parameter", "value"), tuple(parameter_rows(statement.configuration))),
+            DocumentTable(("parameter", "value"), tuple(parameter_rows(statement.configuration))),
         ),
     )
 
@@ -144,7 +144,7 @@ def _character_sets(statement: Statement) -> Section:
             "cannot express, or to a request in a set that is not listed, is in ISO_IR 192. Bytes "
             "that the named set does not explain are taken for UTF-8 if they are valid, else for "
             "the set that default_character_set names, else for ISO_IR 100:",
-            Table(("Specific Character Set",), terms),
+            DocumentTable(("Specific Character Set",), terms),
         ),
     )
 

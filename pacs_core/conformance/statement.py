@@ -53,7 +53,7 @@ class SopClass:
 
 
 @frozen
-class Service:
+class StatedService:
     """What a service provider does.
 
     Attributes
@@ -119,7 +119,7 @@ class Statement:
     version: str
     plugins: tuple[Plugin, ...]
     network: Network
-    services: tuple[Service, ...]
+    services: tuple[StatedService, ...]
     web_services: tuple[WebServicesStatement, ...]
     statuses: Mapping[str, str]
     transfer_syntaxes: Mapping[str, str]
@@ -166,7 +166,7 @@ def state(assembly: Assembly) -> Statement:
     )
 
 
-def _services(assembly: Assembly) -> Iterator[Service]:
+def _services(assembly: Assembly) -> Iterator[StatedService]:
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
         if descriptor.sop_classes:
             yield _service(record, descriptor)
@@ -183,10 +183,10 @@ def _web_services(assembly: Assembly) -> Iterator[WebServicesStatement]:
             assembly.manager.quarantine(record, Fault.WRONG_RESULT, reason)
 
 
-def _service(record: PluginRecord, descriptor: ServiceProviderDescriptor) -> Service:
+def _service(record: PluginRecord, descriptor: ServiceProviderDescriptor) -> StatedService:
     classes = [_sop_class(uid, support) for uid, support in descriptor.sop_classes.items()]
     options = sorted(descriptor.extended_negotiation.items())
-    return Service(
+    return StatedService(
         name=descriptor.name,
         plugin=record.name,
         description=descriptor.description,
@@ -206,7 +206,7 @@ def _by_code(statuses: Mapping[int, str]) -> dict[str, str]:
     return {f"{status:04X}": when for status, when in sorted(statuses.items())}
 
 
-def _syntaxes(services: Iterable[Service]) -> dict[str, str]:
+def _syntaxes(services: Iterable[StatedService]) -> dict[str, str]:
     classes = [each for service in services for each in service.sop_classes]
     return {uid: name_of(uid) for each in classes for uid in each.transfer_syntaxes}
 

@@ -1,6 +1,6 @@
 """Datasets without input or output: scan, parse, encode, and the Part 10 header (PS3.5, PS3.10)."""
 
-from pacs_core.dataset.byte_order import swapped as swap_words
+from pacs_core.dataset.byte_order import swap_words
 from pacs_core.dataset.charset import (
     SPECIFIC_CHARACTER_SETS,
     are_character_sets,

@@ -21,7 +21,7 @@ def word_size(vr: str) -> int:
     return _WORD_SIZES.get(vr, 1)
 
 
-def swapped(data: Buffer, size: int) -> Buffer:
+def swap_words(data: Buffer, size: int) -> Buffer:
     """Return words of `size` bytes in the other byte order; bytes that fill none stay."""
     if size == 1:
         return data

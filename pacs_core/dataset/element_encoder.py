@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from pacs_core.dataset.byte_order import swapped, word_size
+from pacs_core.dataset.byte_order import swap_words, word_size
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.element_headers import HeaderWriter
 from pacs_core.dataset.errors import UnencodableValue
@@ -64,7 +64,7 @@ class _Encoder:
             value = self._value(element, here)
             header, word, padding = self._form.of(tag, element.vr, len(value))
             yield header
-            yield swapped(value, word if word_size(element.vr) == word else 1)
+            yield swap_words(value, word if word_size(element.vr) == word else 1)
             yield padding
 
     def _value(self, element: DataElement, path: ElementPath) -> bytes:

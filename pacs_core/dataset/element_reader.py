@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.dataset.byte_order import swapped, word_size
+from pacs_core.dataset.byte_order import swap_words, word_size
 from pacs_core.dataset.charset import declare, with_default
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementSet
 from pacs_core.dataset.errors import MalformedDataset
@@ -184,14 +184,14 @@ class ElementReader:
             for opened in self._stack:
                 opened.bound = min(opened.bound, end)
 
-    def _malformed(self, what: str) -> MalformedDataset:
+    def _error_at(self, what: str) -> MalformedDataset:
         return MalformedDataset(what, self.end)
 
     def _pass_padding(self, left: int) -> Reading:
         yield from self._load(left)
         start = self.end - self._base
         if any(self._buffer[start : start + left]):
-            raise self._malformed("truncated: an element's header was expected")
+            raise self._error_at("truncated: an element's header was expected")
         self.end += left
 
     def _read_element(self, top: _Open) -> Reading:
@@ -204,17 +204,17 @@ class ElementReader:
         if header is not None and header[0] >> 16 in FOREIGN_GROUPS:
             header = read_foreign(top.layout, self._buffer, position, header)
         if header is None:
-            raise self._malformed("truncated: an element's header is incomplete")
+            raise self._error_at("truncated: an element's header is incomplete")
         tag, vr, start, length = header
         start += self._base
         if tag >= ITEM:
             self._end_item(top, tag, start)
             return
         if length != UNDEFINED_LENGTH and start + length > top.bound:
-            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many")
+            raise self._error_at(f"{shown(tag)} claims {length} bytes, too many")
         self._count += 1
         if self._count > self._limits.elements:
-            raise self._malformed(f"there are more than {self._limits.elements} elements")
+            raise self._error_at(f"there are more than {self._limits.elements} elements")
         if length != UNDEFINED_LENGTH and (tag >> 16 in FOREIGN_GROUPS or not tag & 0xFFFF):
             self.end = start + length
             return
@@ -225,7 +225,11 @@ class ElementReader:
         layout = IMPLICIT if sent == "UN" else top.layout
         vr = sent if sent and sent != "UN" else resolve_vr(tag, top.context)
         if tag in PIXEL_DATA_TAGS and top is self._root:
-            self._see_pixel_data(tag, vr, start, length)
+            known = None if length == UNDEFINED_LENGTH else length
+            self.pixel_data = PixelDataElement(tag, vr, known)
+            self.pixel_data_offset = start
+            if self._until_pixel_data:
+                self._stopped = True
             if self._stopped:
                 return
         if length == UNDEFINED_LENGTH:
@@ -256,9 +260,9 @@ class ElementReader:
             return
         yield from self._load(length)
         where = start - self._base
-        value = bytes(swapped(self._buffer[where : where + length], word))
+        value = bytes(swap_words(self._buffer[where : where + length], word))
         if len(value) < length:
-            raise self._malformed(f"truncated: {shown(tag)} claims {length} bytes")
+            raise self._error_at(f"truncated: {shown(tag)} claims {length} bytes")
         self._spent += length
         self.end = start + length
         top.elements[tag] = DataElement(tag, vr, value)
@@ -266,7 +270,7 @@ class ElementReader:
             declared = decode_value("CS", value, True, ())
             top.character_sets = declare(top.character_sets, declared)
         elif tag in DECISIVE_TAGS and length == 2:
-            top.context = top.context.learned(tag, int.from_bytes(value, "little"))
+            top.context = top.context.learn(tag, int.from_bytes(value, "little"))
 
     def _look_into(self, top: _Open, tag: int) -> None:
         """Make a sequence of a value that was sent as UN, if it is one (PS3.5 §6.2.2, note 2).
@@ -289,17 +293,10 @@ class ElementReader:
         if found.vr == "SQ":
             top.elements[tag] = found
 
-    def _see_pixel_data(self, tag: int, vr: str, start: int, length: int) -> None:
-        known = None if length == UNDEFINED_LENGTH else length
-        self.pixel_data = PixelDataElement(tag, vr, known)
-        self.pixel_data_offset = start
-        if self._until_pixel_data:
-            self._stopped = True
-
     def _open_delimited(self, top: _Open, layout: Layout, header: Header, vr: str) -> Reading:
         tag, sent, start, _ = header
         if sent not in {"", "SQ", "UN", "OB", "OW"}:
-            raise self._malformed(f"VR {sent} cannot have undefined length")
+            raise self._error_at(f"VR {sent} cannot have undefined length")
         self.end = start
         if vr in _FRAGMENTED:
             yield from self._pass_fragments(top)
@@ -314,19 +311,19 @@ class ElementReader:
             yield from self._load(8, ahead=256)
             where = self.end - self._base
             if len(self._buffer) - where < 8:
-                raise self._malformed("truncated: encapsulated Pixel Data do not end")
+                raise self._error_at("truncated: encapsulated Pixel Data do not end")
             tag, length = top.layout.read_item(self._buffer, where)
             if tag not in {ITEM, SEQUENCE_DELIMITATION} and (tag or length):
-                raise self._malformed(f"{shown(tag)} where a fragment was due")
+                raise self._error_at(f"{shown(tag)} where a fragment was due")
             if length == UNDEFINED_LENGTH or self.end + 8 + length > top.bound:
-                raise self._malformed(f"a fragment claims {length} bytes, too many")
+                raise self._error_at(f"a fragment claims {length} bytes, too many")
             self.end += 8 + length
             if tag == SEQUENCE_DELIMITATION:
                 return
 
     def _push(self, opened: _Open) -> None:
         if len(self._stack) > 2 * self._limits.depth:
-            raise self._malformed(f"sequences nest deeper than {self._limits.depth}")
+            raise self._error_at(f"sequences nest deeper than {self._limits.depth}")
         top = self._stack[-1]
         opened.character_sets = top.character_sets
         if opened.tag:
@@ -344,12 +341,12 @@ class ElementReader:
             self.end += 8
             return
         if tag != ITEM:
-            raise self._malformed(f"{shown(tag)} where an item was due")
+            raise self._error_at(f"{shown(tag)} where an item was due")
         start = self.end + 8
         end = _DELIMITED if length == UNDEFINED_LENGTH else start + length
         if end > top.bound:
             if top.end == _DELIMITED:
-                raise self._malformed(f"an item claims {length} bytes, too many")
+                raise self._error_at(f"an item claims {length} bytes, too many")
             end = top.bound
         self.end = start
         bound = top.bound if end == _DELIMITED else end
@@ -357,7 +354,7 @@ class ElementReader:
 
     def _end_item(self, top: _Open, tag: int, after: int) -> None:
         if tag not in ITEM_TAGS or (tag == ITEM and top is self._root):
-            raise self._malformed(f"unexpected {shown(tag)}")
+            raise self._error_at(f"unexpected {shown(tag)}")
         if top is self._root or top.end != _DELIMITED or self.end == self._sequence_end:
             self.end = after  # a delimiter too many, where a length has said all
         elif tag == ITEM_DELIMITATION:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from attrs import define
 
-from pacs_core.dataset.byte_order import swapped
+from pacs_core.dataset.byte_order import swap_words
 from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.element_headers import HeaderWriter
 from pacs_core.dataset.errors import MalformedDataset, UnencodableValue
@@ -44,6 +44,37 @@ from pacs_core.dataset.model import PIXEL_DATA_TAGS, PixelDataElement
 from pacs_core.dataset.transfer_syntax import Encoding
 from pacs_core.dataset.value_form import ValueForm
 from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
+
+# Theory of operation
+#
+# The walk is a push parser: it is fed whatever has arrived, takes as many whole headers and as much
+# of values as there is, and keeps the rest (at most one header, or a word) until more is fed. What
+# it writes is a list of pieces, which are views of the input wherever nothing is changed.
+#
+# Each call of `_step` does one thing and returns the position after it, or None if that takes more
+# bytes than there are. In a value it passes bytes on. Between values the top of the stack tells
+# what comes: elements of a dataset or an item, or the items of a sequence. The stack grows by data,
+# so nesting is limited by a number (`MAX_DEPTH`) and not by the depth of Python's calls.
+#
+# Two ways to end are kept apart. `end` is where what is open ends by its own length, or
+# `_DELIMITED`. `bound` is the nearest end of anything that it is in: nothing may go beyond it, and
+# it ends also what was to be delimited and was not. So a wrong length inside of a sequence cannot
+# take the elements after the sequence with it.
+#
+# A part of the input is either `verbatim` or recoded:
+#
+#   verbatim  Both sides lay out elements equally, or it is within UN, of which nobody knows the
+#             structure. Nothing is written step by step; `_raw_start` marks where the run of bytes
+#             began, and `_hand_on` hands the run on as one view when something else follows.
+#   recoded   Each header is written anew, with undefined length where items follow, each value is
+#             swapped if the byte order differs, and padded if it becomes another VR.
+#
+# An element that came without VR needs one in an explicit target. It is looked up; where PS3.6
+# allows several, the decisive attributes seen so far in the enclosing datasets tell (`VrContext`).
+# Nothing is held back until one comes: what precedes it is taken to be unsigned.
+#
+# Pixel Data is none of the walk's: with `stops_at_pixel_data` it ends behind the header, the caller
+# takes the pixels, and `resume` goes on behind them.
 
 _DELIMITED = -1
 _FRAGMENTED = frozenset({"OB", "OW"})
@@ -141,7 +172,7 @@ class ElementWalk:
         """Say that the dataset ends here; raises `MalformedDataset` if it cannot."""
         padded = is_padding(self._pending, self._has_pixel_data)
         if self._left or len(self._stack) > 1 or (self._pending and not padded):
-            raise self._malformed("truncated: the dataset ends inside an element", 0)
+            raise self._error_at("truncated: the dataset ends inside an element", 0)
 
     def _walk(self, buffer: memoryview) -> int:
         self._raw_start = position = 0
@@ -173,7 +204,7 @@ class ElementWalk:
         if after > len(buffer):
             return None
         if any(buffer[position:after]):
-            raise self._malformed("truncated: an element's header was expected", position)
+            raise self._error_at("truncated: an element's header was expected", position)
         return after
 
     def _read_element(self, buffer: memoryview, position: int, top: _Open) -> int | None:
@@ -186,7 +217,7 @@ class ElementWalk:
             header = read_foreign(top.layout, buffer, position, header)
         if header is None:
             if left < 12:
-                raise self._malformed("truncated: an element's header is incomplete", position)
+                raise self._error_at("truncated: an element's header is incomplete", position)
             return None
         tag, vr, start, length = header
         if tag >= ITEM:
@@ -216,7 +247,7 @@ class ElementWalk:
     def _check_bound(self, position: int, header: Header, top: _Open) -> None:
         tag, _, start, length = header
         if self.offset + start + length > top.bound:
-            raise self._malformed(f"{shown(tag)} claims {length} bytes, too many", position)
+            raise self._error_at(f"{shown(tag)} claims {length} bytes, too many", position)
 
     def _leave_out(self, buffer: memoryview, position: int, header: Header) -> int:
         """Write nothing of an element; what is handed on as it is, is so in a sequence too."""
@@ -274,7 +305,7 @@ class ElementWalk:
             if len(buffer) < start + 2:
                 return None
             value = int.from_bytes(buffer[start : start + 2], "little")
-            top.context = top.context.learned(tag, value)
+            top.context = top.context.learn(tag, value)
         written, word, pad = self._form.of(tag, vr, length)
         self._out.append(written)
         self._begin_value(length, word, pad)
@@ -299,7 +330,7 @@ class ElementWalk:
         if self._discards:
             self._raw_start = after
         elif not self._stack[-1].verbatim:
-            self._out.append(swapped(buffer[position:after], self._word))
+            self._out.append(swap_words(buffer[position:after], self._word))
             if self._pad and not self._left:
                 self._out.append(self._pad)
         return after
@@ -309,7 +340,7 @@ class ElementWalk:
         tag, vr, start, _ = header
         top = self._stack[-1]
         if vr not in {"", "SQ", "UN", "OB", "OW"}:
-            raise self._malformed(f"VR {vr} cannot have undefined length", position)
+            raise self._error_at(f"VR {vr} cannot have undefined length", position)
         if not vr and not top.verbatim:
             vr = resolve_vr(tag, top.context)
             # A private sequence, since nothing else has undefined length in this encoding.
@@ -342,14 +373,16 @@ class ElementWalk:
         if tag == ITEM_DELIMITATION or not (tag or length):
             return start
         if tag != ITEM:
-            raise self._malformed(f"{shown(tag)} where an item was due", position)
+            raise self._error_at(f"{shown(tag)} where an item was due", position)
         end = _DELIMITED if length == UNDEFINED_LENGTH else self.offset + start + length
         if end > top.bound:
             if top.end == _DELIMITED:
-                raise self._malformed(f"an item claims {length} bytes, too many", position)
+                raise self._error_at(f"an item claims {length} bytes, too many", position)
             end = top.bound
             length = end - self.offset - start
-        if end != _DELIMITED and top.verbatim and not self._seeks_fragments(top):
+        # What must not hold fragments has to be looked into, which only explicit VRs tell.
+        seeks_fragments = not self._takes_fragments and top.layout.explicit
+        if end != _DELIMITED and top.verbatim and not seeks_fragments:
             self._begin_value(length)
             return start
         if not top.verbatim:
@@ -357,12 +390,9 @@ class ElementWalk:
         self._push(False, position, end)
         return start
 
-    def _seeks_fragments(self, top: _Open) -> bool:
-        return not self._takes_fragments and top.layout.explicit
-
     def _push(self, items: bool, position: int, end: int, unknown: bool = False) -> None:
         if len(self._stack) > 2 * MAX_DEPTH:
-            raise self._malformed(f"sequences nest deeper than {MAX_DEPTH}", position)
+            raise self._error_at(f"sequences nest deeper than {MAX_DEPTH}", position)
         top = self._stack[-1]
         layout = IMPLICIT if unknown else top.layout
         bound = top.bound if end == _DELIMITED else end
@@ -374,7 +404,7 @@ class ElementWalk:
         top = self._stack[-1]
         here = self.offset + position
         if tag not in ITEM_TAGS or (tag == ITEM and len(self._stack) == 1):
-            raise self._malformed(f"unexpected {shown(tag)}", position)
+            raise self._error_at(f"unexpected {shown(tag)}", position)
         if len(self._stack) == 1:
             return self._leave_out(buffer, position, (tag, "", after, 0))
         if top.end != _DELIMITED or here == self._sequence_end:
@@ -399,7 +429,7 @@ class ElementWalk:
     def _stop(self, buffer: memoryview, position: int, header: Header) -> int:
         tag, vr, start, length = header
         if self.pixel_data is not None:
-            raise self._malformed(f"{shown(tag)} is a second Pixel Data element", position)
+            raise self._error_at(f"{shown(tag)} is a second Pixel Data element", position)
         if self._stack[-1].verbatim:
             self._hand_on(buffer, position)
         self._raw_start = start
@@ -413,5 +443,5 @@ class ElementWalk:
             self._out.append(buffer[self._raw_start : position])
             self._raw_start = position
 
-    def _malformed(self, what: str, position: int) -> MalformedDataset:
+    def _error_at(self, what: str, position: int) -> MalformedDataset:
         return MalformedDataset(what, self.offset + position)

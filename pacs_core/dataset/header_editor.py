@@ -42,7 +42,7 @@ def edit_header(
     """
     elements = list(_elements(header, transfer_syntax_uid))
     groups = {tag >> 16 for tag in edits}
-    written = {tag: _encoded(tag, edit, transfer_syntax_uid) for tag, edit in edits.items()}
+    written = {tag: _encode_edit(tag, edit, transfer_syntax_uid) for tag, edit in edits.items()}
     present = {tag for tag, _, _ in elements}
     inserts = sorted(written.keys() - present, reverse=True)
     out: list[bytes | memoryview] = []
@@ -116,7 +116,7 @@ def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> Iterator[
         yield tag, start, end
 
 
-def _encoded(tag: int, edit: Edit, transfer_syntax_uid: str) -> bytes:
+def _encode_edit(tag: int, edit: Edit, transfer_syntax_uid: str) -> bytes:
     if edit is None:
         return b""
     vr, value = edit

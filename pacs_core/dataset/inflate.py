@@ -92,14 +92,14 @@ class Deflater:
 
     def feed(self, data: bytes | memoryview) -> bytes:
         """Return what the next bytes of the dataset add to the stream, often nothing yet."""
-        return self._counted(self._stream.compress(data))
+        return self._count(self._stream.compress(data))
 
     def finish(self) -> bytes:
         """Return the end of the stream, padded to even length (PS3.5 A.5)."""
-        rest = self._counted(self._stream.flush())
+        rest = self._count(self._stream.flush())
         return rest + b"\0" if self._length & 1 else rest
 
-    def _counted(self, piece: bytes) -> bytes:
+    def _count(self, piece: bytes) -> bytes:
         self._length += len(piece)
         return piece
 

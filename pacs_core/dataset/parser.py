@@ -80,13 +80,13 @@ class Parser:
             if self._position == top.end:
                 self._close(top)
             elif top.bound - self._position < 8:
-                raise self._malformed("truncated: an element's header was expected")
+                raise self._error_at("truncated: an element's header was expected")
             elif top.items is None:
                 self._read_elements(top)
             else:
                 self._read_item(top)
 
-    def _malformed(self, what: str) -> MalformedDataset:
+    def _error_at(self, what: str) -> MalformedDataset:
         return MalformedDataset(what, self._base + self._position)
 
     def _close(self, top: _Open) -> None:
@@ -96,7 +96,7 @@ class Parser:
 
     def _push(self, top: _Open) -> None:
         if len(self._stack) > self._max_stack:
-            raise self._malformed(f"sequences nest deeper than {self._max_stack // 2}")
+            raise self._error_at(f"sequences nest deeper than {self._max_stack // 2}")
         self._stack.append(top)
 
     def _read_elements(self, top: _Open) -> None:
@@ -106,7 +106,7 @@ class Parser:
             self._position = position
             header = read_header(buffer, position, base)
             if header is None:
-                raise self._malformed("truncated: an element's header is incomplete")
+                raise self._error_at("truncated: an element's header is incomplete")
             tag, vr, start, length = header
             if tag >= ITEM:
                 return self._delimit(top, tag, start)
@@ -120,7 +120,7 @@ class Parser:
                 return self._open(layout, tag, vr, start, None)
             position = start + length
             if position > bound:
-                raise self._malformed(f"truncated: {shown(tag)} claims {length} bytes")
+                raise self._error_at(f"truncated: {shown(tag)} claims {length} bytes")
             if vr == "SQ":
                 return self._open(layout, tag, vr, start, position)
             if vr not in BULK_VRS:
@@ -136,13 +136,13 @@ class Parser:
 
     def _delimit(self, top: _Open, tag: int, start: int) -> None:
         if tag != ITEM_DELIMITATION or top.end is not None:
-            raise self._malformed(f"unexpected {shown(tag)}")
+            raise self._error_at(f"unexpected {shown(tag)}")
         self._position = start
         self._close(top)
 
     def _open(self, layout: Layout, tag: int, vr: str, start: int, end: int | None) -> None:
         if vr not in {"SQ", "UN", "OB", "OW"}:
-            raise self._malformed(f"VR {vr} cannot have undefined length")
+            raise self._error_at(f"VR {vr} cannot have undefined length")
         self._position = start
         top = self._stack[-1]
         bound = top.bound if end is None else end
@@ -157,10 +157,10 @@ class Parser:
             self._position = start
             return self._close(top)
         if tag != ITEM:
-            raise self._malformed(f"{shown(tag)} where an item was due")
+            raise self._error_at(f"{shown(tag)} where an item was due")
         end = None if length == UNDEFINED_LENGTH else start + length
         if end is not None and end > top.bound:
-            raise self._malformed(f"truncated: an item claims {length} bytes")
+            raise self._error_at(f"truncated: an item claims {length} bytes")
         if not top.keep:
             return self._skip_fragment(end)
         self._position = start
@@ -172,5 +172,5 @@ class Parser:
 
     def _skip_fragment(self, end: int | None) -> None:
         if end is None:
-            raise self._malformed("a fragment of pixel data has undefined length")
+            raise self._error_at("a fragment of pixel data has undefined length")
         self._position = end

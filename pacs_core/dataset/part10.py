@@ -76,7 +76,10 @@ def file_meta(
         _text(0x0018, b"AE", receiving_ae_title),
     ]
     if private_creator_uid:
-        elements += [_uid(0x0100, private_creator_uid), _private(private_information)]
+        if len(private_information) & 1:
+            raise ValueError("private information has an odd number of bytes")
+        head = _WIDE.pack(2, 0x0102, b"OB", 0, len(private_information))
+        elements += [_uid(0x0100, private_creator_uid), head + private_information]
     group = b"".join(elements)
     return PREFIX + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(group)) + group
 
@@ -93,12 +96,6 @@ def _uid(element: int, uid: str) -> bytes:
 def _text(element: int, vr: bytes, text: str) -> bytes:
     raw = text.encode("ascii")
     return _element(element, vr, raw + b" " if len(raw) & 1 else raw) if text else b""
-
-
-def _private(information: bytes) -> bytes:
-    if len(information) & 1:
-        raise ValueError("private information has an odd number of bytes")
-    return _WIDE.pack(2, 0x0102, b"OB", 0, len(information)) + information
 
 
 def _element(element: int, vr: bytes, raw: bytes) -> bytes:

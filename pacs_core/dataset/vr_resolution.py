@@ -25,7 +25,7 @@ class VrContext:
     signed: bool = False
     waveform_bits: int = 16
 
-    def learned(self, tag: int, value: int) -> "VrContext":
+    def learn(self, tag: int, value: int) -> "VrContext":
         """Return the context after one of `DECISIVE_TAGS`."""
         if tag == PIXEL_REPRESENTATION:
             return evolve(self, signed=value == 1)

@@ -20,7 +20,7 @@ from pacs_core.dimse.errors import (
     InvalidArgument,
     MalformedCommand,
 )
-from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, Layout, Priority
+from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, FieldLayout, Priority
 from pacs_core.dimse.messages import encode_message
 from pacs_core.dimse.operations import InvokedOperations, RequestedOperations
 from pacs_core.dimse.status import Status, StatusCategory, category, describe
@@ -38,9 +38,9 @@ __all__ = [
     "DimseError",
     "DimseProtocolViolation",
     "Event",
+    "FieldLayout",
     "InvalidArgument",
     "InvokedOperations",
-    "Layout",
     "MalformedCommand",
     "MessageAssembler",
     "Priority",

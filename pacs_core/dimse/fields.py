@@ -119,7 +119,7 @@ class DatasetRule(Enum):
 
 
 @frozen
-class Layout:
+class FieldLayout:
     """What one kind of command set consists of.
 
     Parameters
@@ -137,11 +137,11 @@ class Layout:
     dataset: DatasetRule
 
 
-def _layout(mandatory: str, optional: str = "", dataset: str = "optional") -> Layout:
+def _layout(mandatory: str, optional: str = "", dataset: str = "optional") -> FieldLayout:
     required, allowed = set(mandatory.split()), set(optional.split())
     unknown = (required | allowed) - {element.attribute for element in ELEMENTS}
     assert not unknown, unknown  # noqa: S101 (the tables below, checked once at import)
-    return Layout(
+    return FieldLayout(
         mandatory=tuple(e for e in ELEMENTS if e.attribute in required),
         permitted=tuple(e for e in ELEMENTS if e.attribute in required | allowed),
         dataset=DatasetRule(dataset),

@@ -147,10 +147,10 @@ def describe(status: int) -> str:
     str
         For example ``"A801H refused: move destination unknown"``.
     """
-    return f"{status:04X}H {_meaning(status)}"
+    return f"{status:04X}H {_known_meaning(status)}"
 
 
-def _meaning(status: int) -> str:
+def _known_meaning(status: int) -> str:
     if status in _MEANINGS:
         return _MEANINGS[status]
     for first, last, meaning in _RANGES:

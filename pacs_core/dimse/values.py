@@ -73,7 +73,7 @@ def encode_ae(title: str) -> bytes:
     """Encode one application entity title, padded with a space to even length."""
     if not _AE.fullmatch(title) or not title.strip(" "):
         raise ValueError(f"{title!r} is not an AE title of at most 16 printable characters")
-    return _padded(title)
+    return _pad_to_even(title)
 
 
 def decode_lo(raw: bytes) -> str | None:
@@ -83,7 +83,7 @@ def decode_lo(raw: bytes) -> str | None:
 
 def encode_lo(comment: str) -> bytes:
     """Encode a comment in at most 64 characters of the default repertoire (PS3.7 §E.1)."""
-    return _padded(_printable(comment)[:MAX_COMMENT_LENGTH])
+    return _pad_to_even(_printable(comment)[:MAX_COMMENT_LENGTH])
 
 
 def decode_at(raw: bytes) -> tuple[int, ...]:
@@ -105,7 +105,7 @@ def _printable(text: str) -> str:
     return _UNPRINTABLE.sub("?", text)
 
 
-def _padded(text: str) -> bytes:
+def _pad_to_even(text: str) -> bytes:
     raw = text.encode("ascii")
     return raw if len(raw) % 2 == 0 else raw + b" "
 

@@ -50,9 +50,9 @@ from pacs_core.imaging.jpeg import (
 )
 from pacs_core.imaging.jpeg2000 import COD, QCD, J2kHeader, bare_j2k, read_j2k
 from pacs_core.imaging.native import NativeFrames, NativeWriter, arrange_native
-from pacs_core.imaging.samples import aligned, bits_of_bytes, bytes_of_bits
+from pacs_core.imaging.samples import align_samples, bits_of_bytes, bytes_of_bits
 from pacs_core.imaging.syntaxes import (
-    Kind,
+    PixelLoss,
     PixelSyntax,
     Profile,
     check_format,
@@ -87,13 +87,13 @@ __all__ = [
     "ImageError",
     "J2kHeader",
     "JpegHeader",
-    "Kind",
     "LossyCompression",
     "NativeFrames",
     "NativeWriter",
+    "PixelLoss",
     "PixelSyntax",
     "Profile",
-    "aligned",
+    "align_samples",
     "announced_image",
     "arrange_native",
     "bare_j2k",

@@ -112,7 +112,10 @@ class FrameBoundaries:
             There is no telling, or it is one frame too many.
         """
         if head and not self._seen_first:
-            self._see_first(head)
+            self._seen_first = True
+            if self._signatures and not self._is_signed(head):
+                self._signatures = ()
+                self.notes.append(f"Pixel Data begins with {head[:4].hex()}, as no codestream does")
         if self._started and not self._decide(offset, length, head, before):
             return False
         self._started += 1
@@ -144,12 +147,6 @@ class FrameBoundaries:
                 return table
             self.notes.append(f"{fault}: not used")
         return None
-
-    def _see_first(self, head: bytes) -> None:
-        self._seen_first = True
-        if self._signatures and not self._is_signed(head):
-            self._signatures = ()
-            self.notes.append(f"Pixel Data begins with {head[:4].hex()}, as no codestream does")
 
     def _decide(self, offset: int, length: int, head: bytes, before: bytearray) -> bool:
         verdict = self._judge(head, before)

@@ -110,7 +110,7 @@ def conversion_edits(
     removed: Edits = dict.fromkeys((EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS))
     if lossy:
         removed.update(dict.fromkeys(_STALE_WHEN_LOSSY))
-    return removed | _encoded(attributes, changed)
+    return removed | _encode_edits(attributes, changed)
 
 
 def _format_changes(
@@ -169,18 +169,18 @@ def _derivation(
     changed: dict[int, tuple[Value, ...]] = {
         _IMAGE_TYPE: ("DERIVED", *kinds),
         _DERIVATION_DESCRIPTION: (f"{before[:room]}; {what}" if before else what,),
-        _DERIVATION_CODES: _appended(
+        _DERIVATION_CODES: _append_item(
             attributes, _DERIVATION_CODES, _code("113040", "Lossy Compression")
         ),
     }
     if lossy.new_uid:
         changed[_SOP_INSTANCE_UID] = (lossy.new_uid,)
         source = _source(attributes, _is_lossy(attributes, source_syntax))
-        changed[_SOURCE_IMAGES] = _appended(attributes, _SOURCE_IMAGES, source)
+        changed[_SOURCE_IMAGES] = _append_item(attributes, _SOURCE_IMAGES, source)
     return changed
 
 
-def _appended(attributes: Attributes, tag: int, item: Attributes) -> tuple[Value, ...]:
+def _append_item(attributes: Attributes, tag: int, item: Attributes) -> tuple[Value, ...]:
     return (*(old for old in attributes.get(tag, ()) if old != item), item)
 
 
@@ -218,7 +218,7 @@ def _is_lossy(attributes: Attributes, transfer_syntax_uid: str) -> bool:
     return _says_lossy(attributes) or pixel_syntax(transfer_syntax_uid).always_lossy
 
 
-def _encoded(attributes: Attributes, changed: Mapping[int, tuple[Value, ...]]) -> Edits:
+def _encode_edits(attributes: Attributes, changed: Mapping[int, tuple[Value, ...]]) -> Edits:
     character_set = texts(attributes, _CHARACTER_SET)
     return {tag: _element(tag, values, character_set) for tag, values in changed.items()}
 

@@ -96,7 +96,12 @@ def image_of(attributes: Attributes) -> Image:
         photometric_interpretation=_photometric(attributes, samples),
         planar_configuration=number["PlanarConfiguration"] if samples > 1 else 0,
     )
-    _check_bits(frame)
+    if frame.bits_stored > frame.bits_allocated:
+        raise ImageError(
+            f"BitsStored is {frame.bits_stored}, more than BitsAllocated ({frame.bits_allocated})"
+        )
+    if frame.bits_allocated == 1 and frame.samples_per_pixel > 1:
+        raise ImageError("BitsAllocated is 1 in a colour image")
     frames, high_bit = number["NumberOfFrames"], number["HighBit"]
     low_bits = max(0, high_bit + 1 - frame.bits_stored)
     if low_bits + frame.bits_stored > frame.bits_allocated:
@@ -128,15 +133,6 @@ def _photometric(attributes: Attributes, samples: int) -> str:
     if _PHOTOMETRIC[values[0]] != samples:
         raise ImageError(f"SamplesPerPixel is {samples}, which {values[0]} does not have")
     return values[0]
-
-
-def _check_bits(frame: FrameFormat) -> None:
-    if frame.bits_stored > frame.bits_allocated:
-        raise ImageError(
-            f"BitsStored is {frame.bits_stored}, more than BitsAllocated ({frame.bits_allocated})"
-        )
-    if frame.bits_allocated == 1 and frame.samples_per_pixel > 1:
-        raise ImageError("BitsAllocated is 1 in a colour image")
 
 
 def _oddities(frame: FrameFormat, frames: int, high_bit: int, low_bits: int) -> Iterator[str]:

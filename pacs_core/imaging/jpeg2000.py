@@ -77,7 +77,7 @@ def bare_j2k(data: bytes) -> bytes:
     CodecError
         There is no codestream, or it was cut off.
     """
-    codestream = _unboxed(data)
+    codestream = _unbox(data)
     if not codestream.startswith(_SOC_SIZ):
         raise CodecError(f"no JPEG 2000 codestream: it begins with {codestream[:4].hex(' ')!r}")
     walk = J2kWalk()
@@ -108,7 +108,9 @@ def read_j2k(codestream: bytes) -> J2kHeader:
     _, size, start = segments[0]
     image, tiles = _image(size)
     _, last, after = segments[-1]
-    _check_tiles(codestream, after + len(last), tiles)
+    found = set(_tile_parts(codestream, after + len(last)))
+    if found != set(range(tiles)):
+        raise CodecError(f"the JPEG 2000 codestream has {len(found)} tiles of {tiles}")
     return J2kHeader(image, start + _SIZE.size, segments)
 
 
@@ -179,7 +181,7 @@ class J2kWalk(MarkerWalk):
         return True
 
 
-def _unboxed(data: bytes) -> bytes:
+def _unbox(data: bytes) -> bytes:
     if not data.startswith(_JP2_SIGNATURE):
         return data
     position = 0
@@ -244,12 +246,6 @@ def _tiles(across: tuple[int, int], down: tuple[int, int], tiling: list[int]) ->
     if tiles > _MAX_TILES:
         raise CodecError(f"{tiles} tiles, and JPEG 2000 has at most {_MAX_TILES}")
     return tiles
-
-
-def _check_tiles(codestream: bytes, position: int, tiles: int) -> None:
-    found = set(_tile_parts(codestream, position))
-    if found != set(range(tiles)):
-        raise CodecError(f"the JPEG 2000 codestream has {len(found)} tiles of {tiles}")
 
 
 def _tile_parts(codestream: bytes, position: int) -> Iterator[int]:

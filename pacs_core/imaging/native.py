@@ -18,11 +18,11 @@ from pacs_core.imaging.samples import (
     BitPacker,
     Buffer,
     WordSwapper,
-    aligned,
+    align_samples,
     by_pixel,
     by_plane,
-    shifted,
-    with_all_chroma,
+    shift_bits,
+    upsample_chroma,
 )
 
 _MAX_LENGTH = 0xFFFF_FFFE
@@ -101,7 +101,9 @@ class NativeFrames:
             return []
         self._held += self._swapper.feed(data) if self._swapper else data
         frames = []
-        while self._frames < self._image.frames and self._is_whole():
+        while self._frames < self._image.frames and (
+            8 * len(self._held) >= self._start + self._bits
+        ):
             frames.append(self._frame())
             self._frames += 1
         return frames
@@ -149,7 +151,7 @@ class NativeFrames:
         start = (number - 1) * self._bits - 8 * offset
         stored = WordSwapper().feed(data) if self._swapper else data
         if self._image.format.bits_allocated == 1:
-            return shifted(stored, start, self._bits)
+            return shift_bits(stored, start, self._bits)
         return bytes(stored[start // 8 : (start + self._bits) // 8])
 
     @property
@@ -157,15 +159,12 @@ class NativeFrames:
         """What describes the frames that `take` returns."""
         return self._image
 
-    def _is_whole(self) -> bool:
-        return 8 * len(self._held) >= self._start + self._bits
-
     def _frame(self) -> bytes:
         end, bits_over = divmod(self._start + self._bits, 8)
         with memoryview(self._held) as view:
             stored = view[: end + bool(bits_over)]
             if self._image.format.bits_allocated == 1:
-                frame = shifted(stored, self._start, self._bits)
+                frame = shift_bits(stored, self._start, self._bits)
             else:
                 frame = arrange_native(stored, self._image)
             stored.release()
@@ -193,9 +192,9 @@ def arrange_native(stored: Buffer, image: Image) -> bytes:
     if frame.bits_allocated == 1:
         return bytes(stored)
     if is_subsampled(image):
-        return with_all_chroma(stored)
+        return upsample_chroma(stored)
     if image.low_bits:
-        stored = aligned(stored, frame, image.low_bits)
+        stored = align_samples(stored, frame, image.low_bits)
     return (
         by_pixel(stored, frame.bits_allocated // 8) if frame.planar_configuration else bytes(stored)
     )

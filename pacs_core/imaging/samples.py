@@ -44,7 +44,7 @@ def by_plane(frame: Buffer, sample_size: int) -> bytes:
     return bytes(out)
 
 
-def with_all_chroma(frame: Buffer) -> bytes:
+def upsample_chroma(frame: Buffer) -> bytes:
     """Return a native YBR_FULL_422 frame as YBR_FULL: chroma of two pixels given to each.
 
     Four bytes of the frame are two pixels: Y1, Y2, Cb, Cr (PS3.3 C.7.6.3.1.2).
@@ -55,7 +55,7 @@ def with_all_chroma(frame: Buffer) -> bytes:
     return bytes(out)
 
 
-def swapped(words: Buffer) -> bytes:
+def swap_words(words: Buffer) -> bytes:
     """Return 16-bit words with their bytes swapped: OW in the other byte order (PS3.5 §7.3)."""
     numbers = array("H", bytes(words))
     numbers.byteswap()
@@ -74,16 +74,16 @@ class WordSwapper:
             data = self._odd + data
         whole = len(data) & ~1
         self._odd = bytes(data[whole:])
-        return swapped(data[:whole])
+        return swap_words(data[:whole])
 
 
-def shifted(packed: Buffer, shift: int, bits: int) -> bytes:
+def shift_bits(packed: Buffer, shift: int, bits: int) -> bytes:
     """Return `bits` bits from bit `shift` on, the least significant bit first (PS3.5 §8.1.1)."""
     number = int.from_bytes(packed, "little") >> shift & (1 << bits) - 1
     return number.to_bytes((bits + 7) // 8, "little")
 
 
-def aligned(frame: Buffer, form: FrameFormat, low_bits: int) -> bytes:
+def align_samples(frame: Buffer, form: FrameFormat, low_bits: int) -> bytes:
     """Return samples that begin at bit `low_bits` of their containers from bit 0 on.
 
     Parameters

@@ -15,7 +15,7 @@ from pacs_core.imaging.jpeg import JpegWalk
 from pacs_core.imaging.jpeg2000 import J2kWalk
 
 
-class Kind(Enum):
+class PixelLoss(Enum):
     """What a transfer syntax does to the pixels."""
 
     LOSSLESS = "lossless"
@@ -61,7 +61,7 @@ class PixelSyntax:
 
     Attributes
     ----------
-    kind : Kind
+    kind : PixelLoss
     method : str
         Defined term of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.2); empty if lossless.
     starts : tuple of bytes
@@ -76,7 +76,7 @@ class PixelSyntax:
         What it may hold; empty if anything that native Pixel Data may be.
     """
 
-    kind: Kind
+    kind: PixelLoss
     method: str = ""
     starts: tuple[bytes, ...] = ()
     walk: type[MarkerWalk] | None = None
@@ -145,19 +145,19 @@ _JPEG_MARKERS = ((b"\xff\xd8\xff",), JpegWalk)
 _J2K_MARKERS = ((b"\xff\x4f\xff\x51",), J2kWalk)
 _JXL_MARKERS = ((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), None)
 
-_LOSSY_JPEG = PixelSyntax(Kind.LOSSY, "ISO_10918_1", *_JPEG_MARKERS)
-_JPEG = PixelSyntax(Kind.LOSSLESS, "", *_JPEG_MARKERS, profiles=_LOSSLESS_JPEG)
-_J2K = PixelSyntax(Kind.LOSSLESS, "", *_J2K_MARKERS, profiles=_J2K_REVERSIBLE)
-_LOSSY_J2K = PixelSyntax(Kind.LOSSY, "ISO_15444_1", *_J2K_MARKERS, profiles=_J2K_IRREVERSIBLE)
-_RLE = PixelSyntax(Kind.LOSSLESS, is_run_length=True, profiles=_RLE_PROFILES)
-_JXL = PixelSyntax(Kind.LOSSLESS, "", *_JXL_MARKERS)
-_AS_NATIVE = PixelSyntax(Kind.LOSSLESS, as_native=True)
-_UNKNOWN = PixelSyntax(Kind.LOSSY)
+_LOSSY_JPEG = PixelSyntax(PixelLoss.LOSSY, "ISO_10918_1", *_JPEG_MARKERS)
+_JPEG = PixelSyntax(PixelLoss.LOSSLESS, "", *_JPEG_MARKERS, profiles=_LOSSLESS_JPEG)
+_J2K = PixelSyntax(PixelLoss.LOSSLESS, "", *_J2K_MARKERS, profiles=_J2K_REVERSIBLE)
+_LOSSY_J2K = PixelSyntax(PixelLoss.LOSSY, "ISO_15444_1", *_J2K_MARKERS, profiles=_J2K_IRREVERSIBLE)
+_RLE = PixelSyntax(PixelLoss.LOSSLESS, is_run_length=True, profiles=_RLE_PROFILES)
+_JXL = PixelSyntax(PixelLoss.LOSSLESS, "", *_JXL_MARKERS)
+_AS_NATIVE = PixelSyntax(PixelLoss.LOSSLESS, as_native=True)
+_UNKNOWN = PixelSyntax(PixelLoss.LOSSY)
 """A private or later syntax: nothing is known of it, so it may have lost something."""
 
 
 def _video(method: str) -> PixelSyntax:
-    return PixelSyntax(Kind.VIDEO, method)
+    return PixelSyntax(PixelLoss.VIDEO, method)
 
 
 _ROOT = "1.2.840.10008.1.2"
@@ -180,8 +180,8 @@ _SYNTAXES = {
         ".4.93": evolve(_LOSSY_J2K, method="ISO_15444_2", profiles=()),
         ".4.110": _JXL,
         # What has lost something is the JPEG that it was, and is within it bit by bit.
-        ".4.111": evolve(_JXL, kind=Kind.LOSSY, method="ISO_10918_1"),
-        ".4.112": evolve(_JXL, kind=Kind.LOSSY, method="ISO_18181_1"),
+        ".4.111": evolve(_JXL, kind=PixelLoss.LOSSY, method="ISO_10918_1"),
+        ".4.112": evolve(_JXL, kind=PixelLoss.LOSSY, method="ISO_18181_1"),
         ".4.201": _J2K,
         ".4.202": _J2K,
         ".4.203": evolve(_LOSSY_J2K, method="ISO_15444_15"),
@@ -212,13 +212,13 @@ def is_lossless(transfer_syntax_uid: str) -> bool:
     """Return whether every image comes back from it bit by bit: also native syntaxes do that."""
     return (
         not encoding_of(transfer_syntax_uid).encapsulated
-        or pixel_syntax(transfer_syntax_uid).kind is Kind.LOSSLESS
+        or pixel_syntax(transfer_syntax_uid).kind is PixelLoss.LOSSLESS
     )
 
 
 def is_video(transfer_syntax_uid: str) -> bool:
     """Return whether it is a video: MPEG-2, H.264, HEVC (PS3.5 §8.2.5 to §8.2.8)."""
-    return pixel_syntax(transfer_syntax_uid).kind is Kind.VIDEO
+    return pixel_syntax(transfer_syntax_uid).kind is PixelLoss.VIDEO
 
 
 def misfit(frame: FrameFormat, transfer_syntax_uid: str) -> str:

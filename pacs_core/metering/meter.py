@@ -103,10 +103,7 @@ class NodeMeter(Meter):
         self._memory = memory or MeterMemory()
         self._region = self._memory.region(worker)
         self._instruments: dict[str, _Instrument] = {}
-        self._reset_gauges()
-
-    def _reset_gauges(self) -> None:
-        """Begin at 0 where another process has ended."""
+        # Another process, which had this region before, may have ended amid a gauge.
         numbers = self._region.read()
         definitions = _definitions(numbers)
         for key in numbers:

@@ -13,7 +13,13 @@ from pacs_core.plugins.records import (
     PluginState,
     summarize_error,
 )
-from pacs_core.plugins.registry import KINDS, ConflictError, Kind, RegistrationError, Registry
+from pacs_core.plugins.registry import (
+    KINDS,
+    ConflictError,
+    DescriptorKind,
+    RegistrationError,
+    Registry,
+)
 from pacs_core.plugins.single_file import single_file_plugin
 
 __all__ = [
@@ -24,8 +30,8 @@ __all__ = [
     "CodeFrame",
     "CodeMap",
     "ConflictError",
+    "DescriptorKind",
     "Fault",
-    "Kind",
     "PluginError",
     "PluginManager",
     "PluginPolicy",

@@ -115,7 +115,8 @@ class PluginManager:
             raise
         except BaseException as error:
             reason = f"loading {record.target} failed: {summarize_error(error)}"
-            self.quarantine(record, _fault_of(error), reason, error)
+            faults = (fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
+            self.quarantine(record, next(faults, Fault.IMPORT), reason, error)
 
     def _publish(self, record: PluginRecord) -> None:
         """Add the specifications of hooks that a plugin publishes."""
@@ -136,7 +137,14 @@ class PluginManager:
     def _register(self, record: PluginRecord) -> None:
         self._pluggy.register(record.plugin, name=record.name)
         callers = self._pluggy.get_hookcallers(record.plugin) or []
-        unknown = [c.name for c in callers if not (self._knows(c) or _is_optional(c, record))]
+        # A hook of another plugin, which need not be installed, may be implemented as optional.
+        optional = {
+            caller.name
+            for caller in callers
+            for implementation in caller.get_hookimpls()
+            if implementation.plugin_name == record.name and implementation.optionalhook
+        }
+        unknown = [c.name for c in callers if not (self._knows(c) or c.name in optional)]
         if unknown:
             known = ", ".join(self._hook_names())
             raise UnknownHookError(
@@ -151,12 +159,12 @@ class PluginManager:
         return caller.spec is not None or caller.name in self._renamed
 
     def _note_deprecated(self, record: PluginRecord, callers: Iterable[pluggy.HookCaller]) -> None:
-        notes = [note for caller in callers for note in self._deprecated(record, caller)]
+        notes = [note for caller in callers for note in self._deprecation_notes(record, caller)]
         record.deprecated = tuple(notes)
         for note in notes:
             logger.warning("plugin %s (%s): %s", record.name, record.source, note)
 
-    def _deprecated(self, record: PluginRecord, caller: pluggy.HookCaller) -> Iterator[str]:
+    def _deprecation_notes(self, record: PluginRecord, caller: pluggy.HookCaller) -> Iterator[str]:
         if caller.spec is None:
             rename = self._renamed[caller.name]
             if not hasattr(record.plugin, rename.name):  # else it serves older nodes as well
@@ -235,7 +243,7 @@ class PluginManager:
             caller = getattr(self._pluggy.hook, name, None)
             adapt = self._renamed[name].adapt if name in old else None
             for implementation in caller.get_hookimpls() if caller else ():
-                found[implementation.plugin_name] = _bound(implementation, adapt)
+                found[implementation.plugin_name] = _bind(implementation, adapt)
         return found
 
     def quarantine(
@@ -315,18 +323,16 @@ def _metadata(point: EntryPoint) -> Distribution | None:
 
 def _import(record: PluginRecord, point: EntryPoint) -> None:
     record.plugin = point.load()
-    _check_api(record.plugin)
+    # The same major version, and no later minor one: what a plugin may use is then all there.
+    wanted = getattr(record.plugin, "PACS_API_VERSION", API_VERSION)
+    if wanted[0] != API_VERSION[0] or tuple(wanted) > API_VERSION:
+        raise ApiVersionError(
+            f"it was built for plugin API {'.'.join(map(str, wanted))}, this node offers "
+            f"{'.'.join(map(str, API_VERSION))}; install matching versions"
+        )
 
 
-def _is_optional(caller: pluggy.HookCaller, record: PluginRecord) -> bool:
-    return any(
-        implementation.optionalhook
-        for implementation in caller.get_hookimpls()
-        if implementation.plugin_name == record.name
-    )
-
-
-def _bound(implementation: pluggy.HookImpl, adapt: Adapter | None) -> Implementation:
+def _bind(implementation: pluggy.HookImpl, adapt: Adapter | None) -> Implementation:
     def call(arguments: Mapping[str, object]) -> object:
         result = implementation.function(*(arguments[name] for name in implementation.argnames))
         return adapt(result) if adapt else result
@@ -341,16 +347,3 @@ _FAULTS: dict[type[BaseException], Fault] = {
     TakenHookError: Fault.CONFLICT,
     pluggy.PluginValidationError: Fault.UNKNOWN_HOOK,
 }
-
-
-def _fault_of(error: BaseException) -> Fault:
-    return next((f for kind, f in _FAULTS.items() if isinstance(error, kind)), Fault.IMPORT)
-
-
-def _check_api(plugin: object) -> None:
-    wanted = getattr(plugin, "PACS_API_VERSION", API_VERSION)
-    if wanted[0] != API_VERSION[0] or tuple(wanted) > API_VERSION:
-        raise ApiVersionError(
-            f"it was built for plugin API {'.'.join(map(str, wanted))}, this node offers "
-            f"{'.'.join(map(str, API_VERSION))}; install matching versions"
-        )

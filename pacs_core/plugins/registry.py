@@ -28,7 +28,7 @@ from pacs_core.plugins.records import Fault, PluginRecord, PluginState
 
 
 @frozen
-class Kind:
+class DescriptorKind:
     """A kind of thing that plugins register through a hook."""
 
     label: str
@@ -37,18 +37,18 @@ class Kind:
 
 
 KINDS = (
-    Kind("service provider", "pacs_service_providers", ServiceProviderDescriptor),
-    Kind("service", "pacs_services", ServiceDescriptor),
-    Kind("capability", "pacs_capabilities", CapabilityDescriptor),
-    Kind("object store", "pacs_object_stores", ObjectStoreDescriptor),
-    Kind("index", "pacs_indexes", IndexDescriptor),
-    Kind("codec", "pacs_codecs", CodecDescriptor),
-    Kind("audit sink", "pacs_audit_sinks", AuditSinkDescriptor),
-    Kind("event handler", "pacs_event_handlers", EventHandlerDescriptor),
-    Kind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
-    Kind("access", "pacs_access", AccessDescriptor),
-    Kind("control operation", "pacs_control", ControlDescriptor),
-    Kind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
+    DescriptorKind("service provider", "pacs_service_providers", ServiceProviderDescriptor),
+    DescriptorKind("service", "pacs_services", ServiceDescriptor),
+    DescriptorKind("capability", "pacs_capabilities", CapabilityDescriptor),
+    DescriptorKind("object store", "pacs_object_stores", ObjectStoreDescriptor),
+    DescriptorKind("index", "pacs_indexes", IndexDescriptor),
+    DescriptorKind("codec", "pacs_codecs", CodecDescriptor),
+    DescriptorKind("audit sink", "pacs_audit_sinks", AuditSinkDescriptor),
+    DescriptorKind("event handler", "pacs_event_handlers", EventHandlerDescriptor),
+    DescriptorKind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
+    DescriptorKind("access", "pacs_access", AccessDescriptor),
+    DescriptorKind("control operation", "pacs_control", ControlDescriptor),
+    DescriptorKind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
 )
 
 
@@ -75,7 +75,7 @@ class Registry:
         self,
         manager: PluginManager,
         setups: Callable[[PluginRecord], Setup],
-        kinds: Iterable[Kind] = KINDS,
+        kinds: Iterable[DescriptorKind] = KINDS,
     ) -> None:
         """Call the registration hooks; a plugin whose descriptors do not fit is quarantined.
 
@@ -87,10 +87,10 @@ class Registry:
         manager : PluginManager
         setups : callable
             Makes what a plugin's hooks receive.
-        kinds : iterable of Kind
+        kinds : iterable of DescriptorKind
             Only these are collected.
         """
-        offered: dict[str, list[tuple[Kind, object]]] = defaultdict(list)
+        offered: dict[str, list[tuple[DescriptorKind, object]]] = defaultdict(list)
         for kind in kinds:
             for record, result in manager.call(kind.hook, setups):
                 offered[record.name].append((kind, result))
@@ -155,14 +155,14 @@ class Registry:
             "install one that does"
         )
 
-    def _register(self, record: PluginRecord, offers: list[tuple[Kind, object]]) -> None:
-        accepted = [(kind, each) for kind, result in offers for each in _checked(kind, result)]
+    def _register(self, record: PluginRecord, offers: list[tuple[DescriptorKind, object]]) -> None:
+        accepted = [(kind, each) for kind, result in offers for each in _check_result(kind, result)]
         claims: dict[str, PluginRecord] = {}
         for kind, descriptor in accepted:
             for claim in _claims(kind, descriptor):
                 owner = self._owners.get(claim) or claims.get(claim)
                 if owner is not None:
-                    raise ConflictError(_taken(kind, claim, owner, record))
+                    raise ConflictError(_describe_conflict(kind, claim, owner, record))
                 claims[claim] = record
         self._owners |= claims
         for kind, descriptor in accepted:
@@ -178,12 +178,12 @@ class Registry:
         """Return the entries of a descriptor type whose plugins are not quarantined since."""
         return [entry for entry in self.entries(kind) if entry[0].state is PluginState.LOADED]
 
-    def named(self, kind: type[Any], name: str) -> tuple[PluginRecord, Any] | None:
+    def find_named(self, kind: type[Any], name: str) -> tuple[PluginRecord, Any] | None:
         """Return the plugin and descriptor with this name, or None."""
         return next((entry for entry in self.entries(kind) if entry[1].name == name), None)
 
 
-def _claims(kind: Kind, descriptor: Descriptor) -> list[str]:
+def _claims(kind: DescriptorKind, descriptor: Descriptor) -> list[str]:
     """Return what only one descriptor may have."""
     claims = [f"{kind.label} {descriptor.name!r}"]
     if isinstance(descriptor, ServiceProviderDescriptor):
@@ -191,7 +191,9 @@ def _claims(kind: Kind, descriptor: Descriptor) -> list[str]:
     return claims
 
 
-def _taken(kind: Kind, claim: str, owner: PluginRecord, record: PluginRecord) -> str:
+def _describe_conflict(
+    kind: DescriptorKind, claim: str, owner: PluginRecord, record: PluginRecord
+) -> str:
     if owner is record:
         return f"{kind.hook}: registers the {claim} twice"
     return (
@@ -200,7 +202,7 @@ def _taken(kind: Kind, claim: str, owner: PluginRecord, record: PluginRecord) ->
     )
 
 
-def _checked(kind: Kind, result: object) -> Sequence[Any]:
+def _check_result(kind: DescriptorKind, result: object) -> Sequence[Any]:
     if isinstance(result, Sequence) and all(isinstance(d, kind.descriptor) for d in result):
         return result
     raise RegistrationError(

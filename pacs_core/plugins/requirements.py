@@ -49,8 +49,10 @@ def missing_extras(distribution: Distribution) -> Mapping[str, tuple[Unmet, ...]
 
 def _unmet(distribution: Distribution, extra: str) -> Iterator[Unmet]:
     for text in distribution.requires or ():
-        requirement = _parsed(text)
-        if requirement is None or not _applies(requirement, extra):
+        requirement = _parse(text)
+        if requirement is None:
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
             continue
         installed = _version(requirement.name)
         if not installed or not _fits(requirement, installed):
@@ -58,15 +60,11 @@ def _unmet(distribution: Distribution, extra: str) -> Iterator[Unmet]:
             yield Unmet(stated, requirement.name, installed)
 
 
-def _parsed(text: str) -> Requirement | None:
+def _parse(text: str) -> Requirement | None:
     try:
         return Requirement(text)
     except InvalidRequirement:
         return None
-
-
-def _applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _fits(requirement: Requirement, installed: str) -> bool:

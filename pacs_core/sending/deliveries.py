@@ -170,7 +170,7 @@ class PeerDelivery(Delivery):
         connection = self._means.connector.connect(self._peer, proposals)
         self._tasks.start_soon(self._held.hold, connection)
         try:
-            association = await self._held.opened()
+            association = await self._held.wait_open()
         except AssociationError as error:
             self._current = Unreachable(str(self._peer), str(error))
             self._begin_account(self._origin())

@@ -15,7 +15,13 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import Priority, Status, StatusCategory, category, describe
 from pacs_core.sending.forms import Forms
-from pacs_core.sending.read_ahead import Conversion, Item, Missing, Outgoing, UnsendableError
+from pacs_core.sending.read_ahead import (
+    Conversion,
+    Item,
+    MissingInstance,
+    Outgoing,
+    UnsendableError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +47,34 @@ class Destination(ABC):
         """Return why an instance cannot be sent; nothing if it can."""
         return self.reason or self.forms.refusal(instance)
 
-    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+    def conversion(self, item: Outgoing) -> Conversion | MissingInstance | None:
         """Return what becomes of an instance; None if it is sent as it is stored."""
         return self.forms.conversion(item)
 
     async def store(self, item: Item) -> Sent:
         """Send what was read ahead, and release it; return what became of it."""
         try:
-            if isinstance(item, Missing):
-                return self._failed(item.instance, item.reason)
+            if isinstance(item, MissingInstance):
+                return self._fail(item.instance, item.reason)
             return await self._store(item)
         except UnsendableError as error:
             uid = item.instance.identity.sop_instance_uid
             logger.warning("%s is not sent to %s: %s", uid, self.name, error)
-            return self._failed(item.instance, _cause(error))
+            # Error Comment has room for 64 characters (PS3.7 Annex C): the cause without what it
+            # foiled says the most in them.
+            failure = error.__cause__ or error
+            return self._fail(item.instance, str(failure.__cause__ or failure))
         finally:
             await item.close()
 
-    def _failed(self, instance: StoredInstance, reason: str) -> Sent:
+    def _fail(self, instance: StoredInstance, reason: str) -> Sent:
         lost = bool(self.reason)
         return Sent(instance, Status.PROCESSING_FAILURE, self.reason or reason, peer_failed=lost)
 
     async def _store(self, item: Outgoing | Conversion) -> Sent:
         answer = await self._c_store(item)
         if answer is None:
-            return self._failed(item.instance, "")
+            return self._fail(item.instance, "")
         status, comment = answer
         reason = ""
         if category(status) is not StatusCategory.SUCCESS:
@@ -172,9 +181,3 @@ class NothingAllowed(Destination):
 
     async def _c_store(self, item: Outgoing | Conversion) -> None:
         """Fail."""
-
-
-def _cause(error: UnsendableError) -> str:
-    """Return the cause without what it foiled: Error Comment has room for 64 characters."""
-    failure = error.__cause__ or error
-    return str(failure.__cause__ or failure)

@@ -14,7 +14,7 @@ from pacs_core.contracts import (
     Transcoder,
 )
 from pacs_core.dataset import short_name_of
-from pacs_core.sending.read_ahead import Conversion, Missing, Outgoing
+from pacs_core.sending.read_ahead import Conversion, MissingInstance, Outgoing
 from pacs_core.transcoding import image_in
 from pacs_core.upper_layer import AcceptedContext
 
@@ -63,7 +63,7 @@ class Forms:
         form = form_of(instance)
         plan = self._plans.get(form)
         if plan is None:
-            plan = self._plans[form] = self._planned(*form)
+            plan = self._plans[form] = self._make_plan(*form)
         return plan
 
     def refusal(self, instance: StoredInstance) -> str:
@@ -75,19 +75,19 @@ class Forms:
         """Return the presentation context in which an instance goes out."""
         return self._contexts[item.instance.identity.sop_class_uid, item.transfer_syntax_uid]
 
-    def conversion(self, item: Outgoing) -> Conversion | Missing | None:
+    def conversion(self, item: Outgoing) -> Conversion | MissingInstance | None:
         """Return what converts an instance; None if it goes out as it is stored."""
         plan = self.plan(item.instance)
         if plan.encoder:
             image = image_in(item.head, item.transfer_syntax_uid)
-            plan = self._planned(*form_of(item.instance), image)
+            plan = self._make_plan(*form_of(item.instance), image)
         if plan.action is Action.PASS_THROUGH:
             return None
         if plan.action is Action.REFUSE:
-            return Missing(item.instance, plan.reason)
+            return MissingInstance(item.instance, plan.reason)
         return Conversion(plan, item, self._transcoder.transcode(plan, item))
 
-    def _planned(
+    def _make_plan(
         self, sop_class_uid: str, transfer_syntax_uid: str, image: FrameFormat | None = None
     ) -> Plan:
         accepted = self._accepted.get(sop_class_uid, ())

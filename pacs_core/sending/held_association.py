@@ -20,17 +20,13 @@ from pacs_core.contracts import (
 _GRACE: Final = 2.0  # seconds for an association to be released by a caller that was cancelled
 
 
-def _shield() -> anyio.CancelScope:
-    return anyio.CancelScope(shield=True)
-
-
 @define
 class HeldAssociation:
     """Holds an association until it is left, also where the caller was cancelled."""
 
     _association: RequestedAssociation | None = None
     _failure: AssociationError | AuditFailedError | None = None
-    _scope: anyio.CancelScope = field(factory=_shield)
+    _scope: anyio.CancelScope = field(factory=lambda: anyio.CancelScope(shield=True))
     _settled: anyio.Event = field(factory=anyio.Event)
     _leaving: anyio.Event = field(factory=anyio.Event)
     _left: anyio.Event = field(factory=anyio.Event)
@@ -48,7 +44,7 @@ class HeldAssociation:
             self._settled.set()
             self._left.set()
 
-    async def opened(self) -> RequestedAssociation:
+    async def wait_open(self) -> RequestedAssociation:
         """Wait for the association.
 
         Raises
@@ -64,11 +60,14 @@ class HeldAssociation:
     async def leave(self) -> None:
         """Release the association; abort it if the caller is cancelled and that takes long."""
         self._leaving.set()
+        # Whoever leaves before there is an association does not wait for the peer to answer.
         if not self._settled.is_set():
             self._scope.cancel()
         try:
             await self._left.wait()
         except BaseException:
+            # Cancelled: a release gets a moment, then it is an abort. Either way the task that
+            # holds the association has ended before the caller goes on.
             with anyio.move_on_after(_GRACE, shield=True):
                 await self._left.wait()
             self._scope.cancel()

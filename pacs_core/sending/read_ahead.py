@@ -77,7 +77,7 @@ class Outgoing(AsyncIterable[bytes]):
 
 
 @frozen
-class Missing:
+class MissingInstance:
     """An instance that is not to be sent, or whose object cannot be read, and why."""
 
     instance: StoredInstance
@@ -104,11 +104,11 @@ async def _open(archive: Archive, instance: StoredInstance) -> Outgoing:
     return Outgoing(instance, head, None, size)
 
 
-async def _load(archive: Archive, instance: StoredInstance) -> Outgoing | Missing:
+async def _load(archive: Archive, instance: StoredInstance) -> Outgoing | MissingInstance:
     try:
         return await _open(archive, instance)
     except (InstanceNotFoundError, OSError) as error:
-        return Missing(instance, str(error))
+        return MissingInstance(instance, str(error))
 
 
 class UnsendableError(Exception):
@@ -198,8 +198,8 @@ class Conversion:
         await self._item.close()
 
 
-Item = Outgoing | Missing | Conversion
-Prepare = Callable[[Outgoing], Conversion | Missing | None]
+Item = Outgoing | MissingInstance | Conversion
+Prepare = Callable[[Outgoing], Conversion | MissingInstance | None]
 
 
 async def _produce(
@@ -212,7 +212,7 @@ async def _produce(
 ) -> None:
     for instance in instances:
         reason = refusal(instance)
-        item: Item = Missing(instance, reason) if reason else await _load(archive, instance)
+        item: Item = MissingInstance(instance, reason) if reason else await _load(archive, instance)
         if isinstance(item, Outgoing) and (prepared := prepare(item)) is not None:
             if isinstance(prepared, Conversion):
                 tasks.start_soon(prepared.begin)

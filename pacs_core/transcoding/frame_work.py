@@ -19,7 +19,13 @@ from pacs_core.contracts import (
     FrameFormat,
     VerificationError,
 )
-from pacs_core.imaging import ImageError, aligned, announced_image, bits_of_bytes, bytes_of_bits
+from pacs_core.imaging import (
+    ImageError,
+    align_samples,
+    announced_image,
+    bits_of_bytes,
+    bytes_of_bits,
+)
 from pacs_core.transcoding.verification import Decode, is_same_codestream, verify
 from pacs_core.transcoding.workers.protocol import Job, Proof
 
@@ -130,6 +136,6 @@ def _align(frame: bytes, form: FrameFormat, low_bits: int, codestream: bytes) ->
     if announced is not None and announced.precision < form.bits_stored + low_bits:
         return frame
     try:
-        return aligned(frame, form, low_bits)
+        return align_samples(frame, form, low_bits)
     except ImageError as error:
         raise CodecError(str(error)) from error

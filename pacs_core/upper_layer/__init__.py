@@ -56,7 +56,7 @@ from pacs_core.upper_layer.pdu import (
     decode,
     encode,
 )
-from pacs_core.upper_layer.states import TRANSITIONS, Action, State, Stimulus, Transition
+from pacs_core.upper_layer.states import TRANSITIONS, State, StateAction, Stimulus, Transition
 
 __all__ = [
     "ANY",
@@ -68,7 +68,6 @@ __all__ = [
     "AbortSource",
     "Aborted",
     "AcceptedContext",
-    "Action",
     "AssociateAC",
     "AssociateRJ",
     "AssociateRQ",
@@ -98,6 +97,7 @@ __all__ = [
     "Role",
     "RoleSelection",
     "State",
+    "StateAction",
     "Stimulus",
     "SupportedSopClass",
     "Transition",

@@ -21,7 +21,7 @@ from pacs_core.upper_layer.user_information import (
 )
 from pacs_core.upper_layer.wire import (
     AE_TITLE_LENGTH,
-    Cursor,
+    ByteReader,
     pack_ae_title,
     pack_item,
     pack_uid,
@@ -124,7 +124,7 @@ def _context_id_problem(ids: list[int]) -> str | None:
 
 def decode_associate_rq(body: memoryview, limits: Limits) -> AssociateRQ:
     """Decode the body of an A-ASSOCIATE-RQ; raises MalformedPDU."""
-    cursor = Cursor(body, "A-ASSOCIATE-RQ", iter(range(limits.max_associate_items)))
+    cursor = ByteReader(body, "A-ASSOCIATE-RQ", iter(range(limits.max_associate_items)))
     version = cursor.uint(2, "protocol version")
     cursor.take(2, "reserved field")
     called, calling = cursor.ae_title("called AE title"), cursor.ae_title("calling AE title")
@@ -132,17 +132,17 @@ def decode_associate_rq(body: memoryview, limits: Limits) -> AssociateRQ:
     name, items, user = _variable_items(cursor, _PROPOSED_CONTEXT, limits)
     contexts = tuple(_decode_proposed(item, limits) for item in items)
     if not contexts:
-        raise cursor.malformed("no presentation context is proposed")
+        raise cursor.fault("no presentation context is proposed")
     _reject_bad_ids(cursor, [context.id for context in contexts])
     return AssociateRQ(called, calling, contexts, user, name, version)
 
 
 def decode_associate_ac(body: memoryview, limits: Limits) -> AssociateAC:
     """Decode the body of an A-ASSOCIATE-AC; raises MalformedPDU."""
-    cursor = Cursor(body, "A-ASSOCIATE-AC", iter(range(limits.max_associate_items)))
+    cursor = ByteReader(body, "A-ASSOCIATE-AC", iter(range(limits.max_associate_items)))
     version = cursor.uint(2, "protocol version")
     if not version & 1:
-        raise cursor.malformed(f"protocol version {version:04X}H is not version 1")
+        raise cursor.fault(f"protocol version {version:04X}H is not version 1")
     cursor.take(2, "reserved field")
     # The standard says not to test these; they are kept only to be shown.
     called, calling = (
@@ -159,20 +159,20 @@ def decode_associate_ac(body: memoryview, limits: Limits) -> AssociateAC:
 
 
 def _variable_items(
-    cursor: Cursor, context_kind: int, limits: Limits
-) -> tuple[str, list[Cursor], UserInformation]:
+    cursor: ByteReader, context_kind: int, limits: Limits
+) -> tuple[str, list[ByteReader], UserInformation]:
     """Sort the variable items by type; unknown ones are ignored (PS3.8 §9.3.1)."""
-    single: dict[int, Cursor] = {}
-    contexts: list[Cursor] = []
+    single: dict[int, ByteReader] = {}
+    contexts: list[ByteReader] = []
     for kind, item in cursor.items():
         if kind == context_kind:
             contexts.append(item)
         elif kind in single:
-            raise item.malformed("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
+            raise item.fault("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
         elif kind in (_APPLICATION_CONTEXT, USER_INFORMATION):
             single[kind] = item
     if len(contexts) > limits.max_presentation_contexts:
-        raise cursor.malformed(f"more than {limits.max_presentation_contexts} contexts")
+        raise cursor.fault(f"more than {limits.max_presentation_contexts} contexts")
     name = single.get(_APPLICATION_CONTEXT)
     user = single.get(USER_INFORMATION)
     return (
@@ -182,7 +182,7 @@ def _variable_items(
     )
 
 
-def _decode_proposed(item: Cursor, limits: Limits) -> ProposedContext:
+def _decode_proposed(item: ByteReader, limits: Limits) -> ProposedContext:
     context_id = item.uint(1, "presentation context ID")
     item.take(3, "reserved field")
     abstract: list[str] = []
@@ -193,31 +193,31 @@ def _decode_proposed(item: Cursor, limits: Limits) -> ProposedContext:
         elif kind == _TRANSFER_SYNTAX:
             transfer.append(value.uid(value.rest()))
     if len(abstract) != 1:
-        raise item.malformed(f"context {context_id} has {len(abstract)} abstract syntaxes, not 1")
+        raise item.fault(f"context {context_id} has {len(abstract)} abstract syntaxes, not 1")
     if not 1 <= len(transfer) <= limits.max_transfer_syntaxes_per_context:
-        raise item.malformed(
+        raise item.fault(
             f"context {context_id} has {len(transfer)} transfer syntaxes,"
             f" not 1 to {limits.max_transfer_syntaxes_per_context}"
         )
     return ProposedContext(context_id, abstract[0], tuple(transfer))
 
 
-def _decode_result(item: Cursor) -> ContextResult:
+def _decode_result(item: ByteReader) -> ContextResult:
     context_id = item.uint(1, "presentation context ID")
     item.take(1, "reserved field")
     code = item.uint(1, "result")
     item.take(1, "reserved field")
     if code > max(ContextResultCode):
-        raise item.malformed(f"context {context_id} has the unknown result {code}")
+        raise item.fault(f"context {context_id} has the unknown result {code}")
     if code != ContextResultCode.ACCEPTANCE:
         return ContextResult(context_id, ContextResultCode(code))
     transfer = [v.uid(v.rest()) for kind, v in item.items() if kind == _TRANSFER_SYNTAX]
     if len(transfer) != 1:
-        raise item.malformed(f"context {context_id} has {len(transfer)} transfer syntaxes, not 1")
+        raise item.fault(f"context {context_id} has {len(transfer)} transfer syntaxes, not 1")
     return ContextResult(context_id, ContextResultCode.ACCEPTANCE, transfer[0])
 
 
-def _reject_bad_ids(cursor: Cursor, ids: list[int]) -> None:
+def _reject_bad_ids(cursor: ByteReader, ids: list[int]) -> None:
     problem = _context_id_problem(ids)
     if problem:
-        raise cursor.malformed(problem)
+        raise cursor.fault(problem)

@@ -42,7 +42,33 @@ from pacs_core.upper_layer.pdu import (
     decode_body,
     encode,
 )
-from pacs_core.upper_layer.states import TRANSITIONS, Action, State, Stimulus
+from pacs_core.upper_layer.states import TRANSITIONS, State, StateAction, Stimulus
+
+# Theory of operation
+#
+# The machine does no input or output and knows no clock. Bytes go in (`receive_data`), events come
+# out; primitives of the local user go in (`associate`, `send_data`, ...), bytes come out
+# (`buffers_to_send`). Who drives it owns the transport and the timer, and tells the machine what
+# happened to them. So each cell of Table 9-10 can be tested, and what the machine does cannot
+# depend on how TCP cut the bytes.
+#
+# Whatever happens becomes a stimulus (Evt1 to Evt19). `_step` looks up the cell for it and the
+# present state, goes to the next state, and returns the action. Only what an action means for this
+# side is code here: most of them "issue an indication" (`_INDICATIONS`), "send a PDU", or "start
+# ARTIM", which follows from the state alone (`_TIMED`). Two cells have a choice of states: AE-6
+# goes by whether the request is acceptable, AR-8 by the role.
+#
+# A cell that is empty in the table, for something the local user did, is a LocalProtocolError,
+# raised before anything is changed: a PDU is encoded first, since that may fail, and the step is
+# taken after it. The peer cannot cause an exception. What it may not send in a state has a cell
+# (AA-1, AA-7 or AA-8), and what cannot be read is Evt19.
+#
+# Sta1 after an association is the end: one machine serves one transport connection. `must_close`
+# tells the driver to close it when the output is sent; in Sta13 the peer is to close it, and ARTIM
+# limits how long that may take.
+#
+# A PDU is looked at when all of it is there. The length in its header is checked against the limit
+# first, so a peer can make the machine hold no more than one PDU of the length its kind may have.
 
 
 class Role(Enum):
@@ -62,24 +88,24 @@ _RECEIVED: Final[Mapping[type, Stimulus]] = {
     Abort: Stimulus.Evt16,
 }
 
-_INDICATIONS: Final[Mapping[Action, Callable[[Any], Event]]] = {
-    Action.AE_3: AssociationAccepted,
-    Action.AE_4: AssociationRejected,
-    Action.AE_6: AssociationRequested,
-    Action.DT_2: lambda pdu: DataReceived(pdu.pdvs),
-    Action.AR_6: lambda pdu: DataReceived(pdu.pdvs),
-    Action.AR_2: lambda _: ReleaseRequested(collision=False),
-    Action.AR_8: lambda _: ReleaseRequested(collision=True),
-    Action.AR_3: lambda _: Released(),
-    Action.AR_10: lambda _: Released(response_due=True),
-    Action.AA_3: lambda pdu: Aborted(pdu.source, pdu.reason, by_peer=True),
+_INDICATIONS: Final[Mapping[StateAction, Callable[[Any], Event]]] = {
+    StateAction.AE_3: AssociationAccepted,
+    StateAction.AE_4: AssociationRejected,
+    StateAction.AE_6: AssociationRequested,
+    StateAction.DT_2: lambda pdu: DataReceived(pdu.pdvs),
+    StateAction.AR_6: lambda pdu: DataReceived(pdu.pdvs),
+    StateAction.AR_2: lambda _: ReleaseRequested(collision=False),
+    StateAction.AR_8: lambda _: ReleaseRequested(collision=True),
+    StateAction.AR_3: lambda _: Released(),
+    StateAction.AR_10: lambda _: Released(response_due=True),
+    StateAction.AA_3: lambda pdu: Aborted(pdu.source, pdu.reason, by_peer=True),
 }
 
 # In answer to what the peer sent; AA-1 gives the service user as source, which has no reasons.
-_ABORTING: Final[Mapping[Action, AbortSource]] = {
-    Action.AA_1: AbortSource.SERVICE_USER,
-    Action.AA_7: AbortSource.SERVICE_PROVIDER,
-    Action.AA_8: AbortSource.SERVICE_PROVIDER,
+_ABORTING: Final[Mapping[StateAction, AbortSource]] = {
+    StateAction.AA_1: AbortSource.SERVICE_USER,
+    StateAction.AA_7: AbortSource.SERVICE_PROVIDER,
+    StateAction.AA_8: AbortSource.SERVICE_PROVIDER,
 }
 
 # Every action of the standard that starts the timer leads to one of these, and every one that
@@ -128,7 +154,7 @@ class UpperLayer:
 
     # --- from the transport
 
-    def connected(self) -> None:
+    def confirm_connection(self) -> None:
         """Tell that the transport connection is open (Evt5, Evt2).
 
         A requestor may be told before or after `associate`.
@@ -166,7 +192,11 @@ class UpperLayer:
                 if self.must_close:
                     break
         except MalformedPDU as error:
-            events += self._receive_invalid(error)
+            # Where the next PDU begins is not known any more. Whatever comes is ignored, and the
+            # answer is of the state: AA-1, AA-7 or AA-8.
+            self._lost_framing = True
+            self._framer.clear()
+            events += self._abort_peer(self._step(Stimulus.Evt19), error.reason, str(error))
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -235,7 +265,7 @@ class UpperLayer:
         """A-ABORT request (Evt15)."""
         self._check(Stimulus.Evt15)
         encoded = encode(Abort(source, reason))
-        if self._step(Stimulus.Evt15) is Action.AA_1:
+        if self._step(Stimulus.Evt15) is StateAction.AA_1:
             self._output.append(encoded)
 
     # --- to the transport
@@ -258,12 +288,12 @@ class UpperLayer:
                 f"{stimulus.value} is not allowed in {self.state.name}: {self.state.value}"
             )
 
-    def _step(self, stimulus: Stimulus, *, acceptable: bool = True) -> Action:
+    def _step(self, stimulus: Stimulus, *, acceptable: bool = True) -> StateAction:
         """Go to the next state and return the action that the table asks for."""
         self._check(stimulus)
         action, state, otherwise = TRANSITIONS[self.state, stimulus]
         if otherwise is not None and not (
-            acceptable if action is Action.AE_6 else self.role is Role.REQUESTOR
+            acceptable if action is StateAction.AE_6 else self.role is Role.REQUESTOR
         ):
             state = otherwise
         self.state = state
@@ -317,15 +347,10 @@ class UpperLayer:
         indication = _INDICATIONS.get(action)
         return [indication(pdu)] if indication else []
 
-    def _receive_invalid(self, error: MalformedPDU) -> list[Event]:
-        self._lost_framing = True
-        self._framer.clear()
-        return self._abort_peer(self._step(Stimulus.Evt19), error.reason, str(error))
-
-    def _abort_peer(self, action: Action, reason: AbortReason, detail: str) -> list[Event]:
+    def _abort_peer(self, action: StateAction, reason: AbortReason, detail: str) -> list[Event]:
         source = _ABORTING[action]
         if source is AbortSource.SERVICE_USER:
             reason = AbortReason.NOT_SPECIFIED
         self._output.append(encode(Abort(source, reason)))
         # AA-7 answers a peer that goes on after the association was over: told already.
-        return [] if action is Action.AA_7 else [Aborted(source, reason, False, detail)]
+        return [] if action is StateAction.AA_7 else [Aborted(source, reason, False, detail)]

@@ -143,29 +143,29 @@ def decode_body(kind: int, body: memoryview, limits: Limits) -> PDU:
     return decoder(body, limits)
 
 
-def _fixed(body: memoryview, what: str) -> memoryview:
+def _unpack_fixed(body: memoryview, what: str) -> memoryview:
     if len(body) != FIXED_LENGTH:
         raise MalformedPDU(f"{what} has PDU-length {len(body)}, not {FIXED_LENGTH}")
     return body
 
 
 def _decode_associate_rj(body: memoryview, _limits: Limits) -> AssociateRJ:
-    _, result, source, reason = _fixed(body, "A-ASSOCIATE-RJ")
+    _, result, source, reason = _unpack_fixed(body, "A-ASSOCIATE-RJ")
     return AssociateRJ(result, source, reason)
 
 
 def _decode_release_rq(body: memoryview, _limits: Limits) -> ReleaseRQ:
-    _fixed(body, "A-RELEASE-RQ")
+    _unpack_fixed(body, "A-RELEASE-RQ")
     return ReleaseRQ()
 
 
 def _decode_release_rp(body: memoryview, _limits: Limits) -> ReleaseRP:
-    _fixed(body, "A-RELEASE-RP")
+    _unpack_fixed(body, "A-RELEASE-RP")
     return ReleaseRP()
 
 
 def _decode_abort(body: memoryview, _limits: Limits) -> Abort:
-    _, _, source, reason = _fixed(body, "A-ABORT")
+    _, _, source, reason = _unpack_fixed(body, "A-ABORT")
     return Abort(source, reason)
 
 

@@ -53,7 +53,7 @@ class Stimulus(_Symbol):
     Evt19 = "unrecognized or invalid PDU received"
 
 
-class Action(_Symbol):
+class StateAction(_Symbol):
     """Actions (PS3.8 §9.2.2, Tables 9-6 to 9-9)."""
 
     AE_1 = "AE-1"
@@ -93,7 +93,7 @@ class Transition(NamedTuple):
     acceptable to the service provider, AR-8 if this side is the acceptor.
     """
 
-    action: Action
+    action: StateAction
     state: State
     otherwise: State | None = None
 
@@ -157,7 +157,7 @@ _TABLE_9_10: Final = """
 def _parse(table: str) -> dict[tuple[State, Stimulus], Transition]:
     heading, *rows = (line.split() for line in table.strip().splitlines())
     return {
-        (State[state], Stimulus[stimulus]): Transition(Action(cell), *_NEXT[cell])
+        (State[state], Stimulus[stimulus]): Transition(StateAction(cell), *_NEXT[cell])
         for stimulus, *cells in rows
         for state, cell in zip(heading, cells, strict=True)
         if cell != "-"

@@ -13,7 +13,7 @@ from pacs_core.upper_layer.items import (
     UserIdentity,
     UserInformation,
 )
-from pacs_core.upper_layer.wire import Cursor, pack_counted, pack_item, pack_uid, pack_uint
+from pacs_core.upper_layer.wire import ByteReader, pack_counted, pack_item, pack_uid, pack_uint
 
 USER_INFORMATION = 0x50
 _MAXIMUM_LENGTH = 0x51
@@ -29,58 +29,58 @@ _USER_IDENTITY_RESPONSE = 0x59
 _VERSION_NAME_LENGTH = 16
 
 
-def _maximum_length(item: Cursor) -> int:
+def _maximum_length(item: ByteReader) -> int:
     return item.uint(4, "maximum length received")
 
 
-def _class_uid(item: Cursor) -> str:
+def _class_uid(item: ByteReader) -> str:
     # Nothing depends on it, and peers send it empty.
     return item.optional_uid(item.rest())
 
 
-def _version_name(item: Cursor) -> str:
+def _version_name(item: ByteReader) -> str:
     return bytes(item.rest()).decode("ascii", "replace").strip("\0 ")
 
 
-def _asynchronous_operations(item: Cursor) -> AsynchronousOperations:
+def _asynchronous_operations(item: ByteReader) -> AsynchronousOperations:
     return AsynchronousOperations(
         item.uint(2, "maximum operations invoked"), item.uint(2, "maximum operations performed")
     )
 
 
-def _role(item: Cursor) -> RoleSelection:
-    uid = item.uid(item.counted("SOP class UID"))
+def _role(item: ByteReader) -> RoleSelection:
+    uid = item.uid(item.read_counted("SOP class UID"))
     return RoleSelection(uid, item.uint(1, "SCU role") == 1, item.uint(1, "SCP role") == 1)
 
 
-def _extended(item: Cursor) -> ExtendedNegotiation:
-    uid = item.uid(item.counted("SOP class UID"))
+def _extended_negotiation(item: ByteReader) -> ExtendedNegotiation:
+    uid = item.uid(item.read_counted("SOP class UID"))
     return ExtendedNegotiation(uid, bytes(item.rest()))
 
 
-def _common_extended(item: Cursor) -> CommonExtendedNegotiation:
-    sop_class = item.uid(item.counted("SOP class UID"))
-    service_class = item.uid(item.counted("service class UID"))
+def _common_extended(item: ByteReader) -> CommonExtendedNegotiation:
+    sop_class = item.uid(item.read_counted("SOP class UID"))
+    service_class = item.uid(item.read_counted("service class UID"))
     related = item.part("related general SOP classes")
     return CommonExtendedNegotiation(
         sop_class, service_class, tuple(related.uid(value) for value in related.all_counted("UID"))
     )
 
 
-def _user_identity(item: Cursor) -> UserIdentity:
+def _user_identity(item: ByteReader) -> UserIdentity:
     return UserIdentity(
         type=item.uint(1, "user identity type"),
         positive_response_requested=item.uint(1, "positive response requested") == 1,
-        primary=bytes(item.counted("primary field")),
-        secondary=bytes(item.counted("secondary field")),
+        primary=bytes(item.read_counted("primary field")),
+        secondary=bytes(item.read_counted("secondary field")),
     )
 
 
-def _user_identity_response(item: Cursor) -> bytes:
-    return bytes(item.counted("server response"))
+def _user_identity_response(item: ByteReader) -> bytes:
+    return bytes(item.read_counted("server response"))
 
 
-_SINGLE: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
+_SINGLE: Mapping[int, tuple[str, Callable[[ByteReader], Any]]] = {
     _MAXIMUM_LENGTH: ("maximum_length", _maximum_length),
     _IMPLEMENTATION_CLASS_UID: ("implementation_class_uid", _class_uid),
     _IMPLEMENTATION_VERSION_NAME: ("implementation_version_name", _version_name),
@@ -88,14 +88,14 @@ _SINGLE: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
     _USER_IDENTITY: ("user_identity", _user_identity),
     _USER_IDENTITY_RESPONSE: ("user_identity_response", _user_identity_response),
 }
-_REPEATED: Mapping[int, tuple[str, Callable[[Cursor], Any]]] = {
+_REPEATED: Mapping[int, tuple[str, Callable[[ByteReader], Any]]] = {
     _ROLE: ("roles", _role),
-    _EXTENDED: ("extended", _extended),
+    _EXTENDED: ("extended", _extended_negotiation),
     _COMMON_EXTENDED: ("common_extended", _common_extended),
 }
 
 
-def decode_user_information(item: Cursor) -> UserInformation:
+def decode_user_information(item: ByteReader) -> UserInformation:
     """Decode the value of a user information item; unknown sub-items are ignored."""
     fields: dict[str, Any] = {}
     repeated: dict[str, list[Any]] = defaultdict(list)
@@ -106,7 +106,7 @@ def decode_user_information(item: Cursor) -> UserInformation:
         elif kind in _SINGLE:
             name, decode = _SINGLE[kind]
             if name in fields:
-                raise value.malformed("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
+                raise value.fault("appears twice", AbortReason.UNEXPECTED_PDU_PARAMETER)
             fields[name] = decode(value)
     fields.update({name: tuple(values) for name, values in repeated.items()})
     return UserInformation(**fields)

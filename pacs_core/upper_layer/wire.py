@@ -11,7 +11,7 @@ _UID = re.compile(rb"[0-9.]{1,64}")
 _AE_TITLE = re.compile(rb"[\x20-\x7e]*")
 
 
-class Cursor:
+class ByteReader:
     """A read position in one item's bytes, which it can never leave.
 
     Parameters
@@ -36,7 +36,7 @@ class Cursor:
         """Return the next `size` bytes, or raise MalformedPDU where they are not all there."""
         start, self._at = self._at, self._at + size
         if self._at > len(self._view):
-            raise self.malformed(
+            raise self.fault(
                 f"{what} at byte {start} has {size} bytes, {len(self._view) - start} remain"
             )
         return self._view[start : self._at]
@@ -45,37 +45,37 @@ class Cursor:
         """Return the next `size` bytes as a big-endian unsigned integer."""
         return int.from_bytes(self.take(size, what), "big")
 
-    def counted(self, what: str) -> memoryview:
+    def read_counted(self, what: str) -> memoryview:
         """Return the bytes announced by a two-byte length."""
         return self.take(self.uint(2, f"length of {what}"), what)
 
-    def part(self, what: str) -> "Cursor":
+    def part(self, what: str) -> "ByteReader":
         """Return a cursor over the bytes announced by a two-byte length."""
-        return Cursor(self.counted(what), f"{self.where}, {what}", self._budget)
+        return ByteReader(self.read_counted(what), f"{self.where}, {what}", self._budget)
 
     def all_counted(self, what: str) -> Iterator[memoryview]:
         """Yield each value announced by a two-byte length, up to the end."""
         while self._at < len(self._view):
             self._spend()
-            yield self.counted(what)
+            yield self.read_counted(what)
 
     def rest(self) -> memoryview:
         """Return all that remains."""
         return self.take(len(self._view) - self._at, "remainder")
 
-    def items(self) -> Iterator[tuple[int, "Cursor"]]:
+    def items(self) -> Iterator[tuple[int, "ByteReader"]]:
         """Yield the type and the value of each item up to the end (PS3.8 §9.3.2)."""
         while self._at < len(self._view):
             kind, _reserved = self.take(2, "item header")
-            value = self.counted(f"item {kind:02X}H")
+            value = self.read_counted(f"item {kind:02X}H")
             self._spend()
-            yield kind, Cursor(value, f"{self.where}, item {kind:02X}H", self._budget)
+            yield kind, ByteReader(value, f"{self.where}, item {kind:02X}H", self._budget)
 
     def uid(self, data: memoryview) -> str:
         """Check and return a UID (PS3.8 Annex F); trailing padding is not significant."""
         value = self.optional_uid(data)
         if not value:
-            raise self.malformed(f"{bytes(data[:80])!r} is not a UID")
+            raise self.fault(f"{bytes(data[:80])!r} is not a UID")
         return value
 
     def optional_uid(self, data: memoryview) -> str:
@@ -90,14 +90,14 @@ class Cursor:
         """
         value, _, _ = bytes(self.take(AE_TITLE_LENGTH, what)).partition(b"\0")
         if not _AE_TITLE.fullmatch(value):
-            raise self.malformed(f"{what} {value!r} has characters outside ISO 646 Basic G0")
+            raise self.fault(f"{what} {value!r} has characters outside ISO 646 Basic G0")
         return value.decode("ascii").strip(" ")
 
     def _spend(self) -> None:
         if next(self._budget, None) is None:
-            raise self.malformed("more items in one PDU than this node accepts")
+            raise self.fault("more items in one PDU than this node accepts")
 
-    def malformed(
+    def fault(
         self, detail: str, reason: AbortReason = AbortReason.INVALID_PDU_PARAMETER_VALUE
     ) -> MalformedPDU:
         """Return the error for this item, for the caller to raise."""

@@ -163,19 +163,19 @@ def test_the_service_example_runs(assembled):
 
 def test_the_store_example_is_configured(assembled):
     assembly = assembled("pacs_object_stores", capacity=5)
-    store = assembly.registry.named(ObjectStoreDescriptor, "bucket")[1].create(setup_in(assembly))
+    store = assembly.registry.find_named(ObjectStoreDescriptor, "bucket")[1].create(setup_in(assembly))
     assert store._capacity == 5
 
 
 def test_the_index_example_knows_the_data_directory(assembled, tmp_path):
     assembly = assembled("pacs_indexes")
-    index = assembly.registry.named(IndexDescriptor, "tree")[1].create(setup_in(assembly))
+    index = assembly.registry.find_named(IndexDescriptor, "tree")[1].create(setup_in(assembly))
     assert index.directory == tmp_path
 
 
 def test_the_codec_example_decodes_what_it_encodes(assembled):
     assembly = assembled("pacs_codecs")
-    codec = assembly.registry.named(CodecDescriptor, "rle")[1].create()
+    codec = assembly.registry.find_named(CodecDescriptor, "rle")[1].create()
     frame = FrameFormat(20, 30, 1, 8, 8, False, "MONOCHROME2")
     data = bytes(300) + bytes(i % 7 // 3 for i in range(300))
     assert codec.decode(codec.encode(data, frame, EncodeOptions()).data, frame).data == data
@@ -183,6 +183,6 @@ def test_the_codec_example_decodes_what_it_encodes(assembled):
 
 def test_the_command_example_runs(assembled, capsys):
     assembly = assembled("pacs_cli_commands")
-    command = assembly.registry.named(CliCommandDescriptor, "greet")[1].load()
+    command = assembly.registry.find_named(CliCommandDescriptor, "greet")[1].load()
     assert command("you") == 0
     assert capsys.readouterr().out == "hello you\n"

@@ -16,7 +16,7 @@ from pacs_core.imaging import (
     ImageError,
     NativeFrames,
     NativeWriter,
-    aligned,
+    align_samples,
     bits_of_bytes,
     bytes_of_bits,
     native_format,
@@ -287,7 +287,7 @@ def test_samples_come_out_from_wherever_they_are(word, is_signed, data, extended
     mask, width = (1 << kept) - 1, allocated // 8
     raw = b"".join((value << low_bits & mask).to_bytes(width, "little") for value in values)
     form = FrameFormat(1, len(values), 1, allocated, stored, is_signed, "MONOCHROME2")
-    found = aligned(raw, form, low_bits)
+    found = align_samples(raw, form, low_bits)
     assert [
         int.from_bytes(found[at : at + width], "little", signed=is_signed)
         for at in range(0, len(found), width)
@@ -299,7 +299,7 @@ def test_samples_are_not_taken_out_of_what_else_is_there(stray):
     """An overlay in unused bits would be lost; or High Bit is wrong, and samples would be."""
     form = FrameFormat(1, 2, 1, 16, 8, False, "MONOCHROME2")
     with pytest.raises(ImageError, match="HighBit is 11 with 8 of 16 bits"):
-        aligned((0x0120 | stray).to_bytes(2, "little") * 2, form, 4)
+        align_samples((0x0120 | stray).to_bytes(2, "little") * 2, form, 4)
 
 
 def test_left_aligned_frames_by_plane(image):

@@ -133,7 +133,7 @@ def test_what_is_required_comes_first(plugins):
     plugins.add("two", capability("B", "i.C,").replace('"c"', '"two"'))
     manager = plugins.manager()
     registry = plugins.collect(manager)
-    interface = registry.named(CapabilityDescriptor, "c")[1].interface
+    interface = registry.find_named(CapabilityDescriptor, "c")[1].interface
     assert [r.name for r, _ in registry.providers(interface)] == ["three", "two", "one"]
 
 

@@ -69,7 +69,7 @@ def test_the_earlier_plugin_keeps_a_name(plugins):
     manager = plugins.manager()
     registry = plugins.collect(manager)
     assert "service provider 'same' is provided by plugin alpha" in reasons(manager)["bravo"]
-    record, descriptor = registry.named(ServiceProviderDescriptor, "same")
+    record, descriptor = registry.find_named(ServiceProviderDescriptor, "same")
     assert (record.name, list(descriptor.sop_classes)) == ("alpha", ["1.2"])
 
 
@@ -92,7 +92,7 @@ def test_names_of_different_kinds_do_not_conflict(plugins):
     manager = plugins.manager()
     registry = plugins.collect(manager)
     assert reasons(manager) == {}
-    assert registry.named(CodecDescriptor, "same")[0].kinds == {"codec"}
+    assert registry.find_named(CodecDescriptor, "same")[0].kinds == {"codec"}
 
 
 @pytest.mark.parametrize("last", ["raise RuntimeError('late')", "return 5"])
@@ -125,5 +125,5 @@ def test_a_plugin_that_lost_a_name_keeps_no_other(plugins):
 
 def test_what_is_not_there_has_no_name(plugins):
     registry = plugins.collect(plugins.manager())
-    assert registry.named(CodecDescriptor, "none") is None
+    assert registry.find_named(CodecDescriptor, "none") is None
     assert registry.entries(CodecDescriptor) == []

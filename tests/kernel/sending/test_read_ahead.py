@@ -19,7 +19,7 @@ from pacs_core.contracts import (
 from pacs_core.sending.read_ahead import (
     PREFETCH,
     Conversion,
-    Missing,
+    MissingInstance,
     TruncatedObjectError,
     UnsendableError,
     read_ahead,
@@ -139,14 +139,14 @@ async def test_an_error_of_the_reader_of_the_stream_is_not_wrapped():
 async def test_what_is_not_sendable_is_not_opened():
     archive = ManyObjects([100, 100])
     async with outgoing(archive, refused) as items:
-        assert [type(item) async for item in items] == [Missing, Missing]
+        assert [type(item) async for item in items] == [MissingInstance, MissingInstance]
     assert archive.most_opened == 0
 
 
 async def test_an_object_cut_short_is_never_sent_as_a_whole_one():
     small = ManyObjects([100], missing_bytes=1)
     async with outgoing(small, sendable) as items:
-        assert isinstance(await anext(items), Missing)
+        assert isinstance(await anext(items), MissingInstance)
     assert small.opened == 0
     large = ManyObjects([3 * PREFETCH], missing_bytes=1)
     async with outgoing(large, sendable) as items:
@@ -223,7 +223,7 @@ async def test_conversions_that_are_given_up_end():
 
 async def test_what_its_beginning_shows_cannot_be_sent_is_missing_and_closed():
     archive = ManyObjects([2 * PREFETCH] * 2)
-    prepare = lambda item: Missing(item.instance, "does not fit")  # noqa: E731
+    prepare = lambda item: MissingInstance(item.instance, "does not fit")  # noqa: E731
     async with outgoing(archive, sendable, prepare) as items:
         assert [item.reason async for item in items] == ["does not fit"] * 2
     assert archive.opened == 0

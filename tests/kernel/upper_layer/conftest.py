@@ -34,9 +34,12 @@ RESPONSE = AssociateAC(
 
 Step = Callable[[UpperLayer], object]
 
-_REQUESTED: list[Step] = [lambda m: m.connected(), lambda m: m.receive_data(encode(REQUEST))]
+_REQUESTED: list[Step] = [
+    lambda m: m.confirm_connection(),
+    lambda m: m.receive_data(encode(REQUEST)),
+]
 _ACCEPTED: list[Step] = [*_REQUESTED, lambda m: m.accept(RESPONSE)]
-_ASKED: list[Step] = [lambda m: m.associate(REQUEST), lambda m: m.connected()]
+_ASKED: list[Step] = [lambda m: m.associate(REQUEST), lambda m: m.confirm_connection()]
 _ESTABLISHED: list[Step] = [*_ASKED, lambda m: m.receive_data(encode(RESPONSE))]
 _RELEASE: Step = lambda m: m.release()  # noqa: E731
 _RESPOND: Step = lambda m: m.respond_release()  # noqa: E731

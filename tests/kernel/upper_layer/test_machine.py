@@ -159,14 +159,14 @@ def test_transport_opens(place, machine_in, request_pdu, response_pdu):
     stimulus = "Evt2" if place[0] is Role.REQUESTOR else "Evt5"
     action = TRANSITION_TABLE.get((stimulus, place[1]))
     if action:
-        machine.connected()
+        machine.confirm_connection()
         check_done(machine, action, (request_pdu, response_pdu))
     elif place == (Role.REQUESTOR, "Sta1"):
-        machine.connected()
+        machine.confirm_connection()
         check_unchanged(machine, "Sta1")
     else:
         with pytest.raises(LocalProtocolError):
-            machine.connected()
+            machine.confirm_connection()
         check_unchanged(machine, place[1])
 
 
@@ -201,7 +201,7 @@ def test_a_finished_machine_takes_nothing_more(machine_in, request_pdu):
     with pytest.raises(LocalProtocolError):
         machine.associate(request_pdu)
     with pytest.raises(LocalProtocolError):
-        machine.connected()
+        machine.confirm_connection()
 
 
 def test_what_follows_the_end_in_the_same_read_is_ignored(machine_in):
@@ -213,7 +213,7 @@ def test_what_follows_the_end_in_the_same_read_is_ignored(machine_in):
 
 def test_requestor_may_connect_first(request_pdu):
     machine = UpperLayer(Role.REQUESTOR)
-    machine.connected()
+    machine.confirm_connection()
     machine.associate(request_pdu)
     assert machine.state is State.Sta5
     assert b"".join(machine.buffers_to_send()) == encode(request_pdu)
@@ -301,7 +301,7 @@ def test_data_is_sent_without_copying(machine_in):
 
 def test_a_request_that_cannot_be_encoded_changes_nothing():
     machine = UpperLayer(Role.REQUESTOR)
-    machine.connected()
+    machine.confirm_connection()
     too_long = AssociateRQ("A" * 17, "B", (ProposedContext(1, "1.2", ("1.3",)),))
     with pytest.raises(LocalProtocolError, match="AE title"):
         machine.associate(too_long)

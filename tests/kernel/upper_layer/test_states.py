@@ -3,7 +3,7 @@
 import pytest
 from pynetdicom.fsm import TRANSITION_TABLE
 
-from pacs_core.upper_layer import TRANSITIONS, Action, State, Stimulus
+from pacs_core.upper_layer import TRANSITIONS, State, StateAction, Stimulus
 
 # Stimuli in which a peer's PDU is unexpected, for the states of an open association.
 _ALL_PDUS = {3, 4, 6, 10, 12, 13, 19}
@@ -59,12 +59,12 @@ def test_every_cell_is_the_standards(state, stimulus):
 def test_every_action_leads_where_the_standard_says():
     expected = {action: to for to, actions in LEADING_TO.items() for action in actions.split()}
     assert {c.action.value: c.state.name for c in TRANSITIONS.values()} == expected
-    assert set(expected) == {action.value for action in Action}
+    assert set(expected) == {action.value for action in StateAction}
 
 
 def test_only_two_actions_have_a_choice_of_state():
     choices = {(c.action, c.otherwise) for c in TRANSITIONS.values() if c.otherwise}
-    assert choices == {(Action.AE_6, State.Sta13), (Action.AR_8, State.Sta10)}
+    assert choices == {(StateAction.AE_6, State.Sta13), (StateAction.AR_8, State.Sta10)}
 
 
 def test_the_table_cannot_be_changed():
