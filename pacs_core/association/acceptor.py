@@ -1,26 +1,22 @@
 """The acceptor's side of an association: from the first byte to the last."""
 
 import logging
-from collections.abc import Callable, Mapping
 from functools import partial
 
 import anyio
-from attrs import evolve, frozen
+from attrs import evolve
 
-from pacs_core.association.budget import ByteBudget
+from pacs_core.association.acceptance import Acceptance
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
-from pacs_core.association.hosts import Hosts, host_of
+from pacs_core.association.hosts import host_of
 from pacs_core.association.secured import describe_tls, tls_details
-from pacs_core.association.services import Services
-from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import (
     AssociationInfo,
     AuditEvent,
     AuditFailedError,
     AuditKind,
-    AuditTrail,
     Authenticated,
     Origin,
     Outcome,
@@ -52,56 +48,6 @@ _CALLING_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=3)
 _CALLED_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=7)
 _LOCAL_LIMIT_EXCEEDED = AssociateRJ(result=2, source=3, reason=2)
 _TEMPORARY_CONGESTION = AssociateRJ(result=2, source=3, reason=1)
-
-
-@frozen
-class Acceptance:
-    """What every association of a node shares.
-
-    Attributes
-    ----------
-    ae_title : str
-    settings : NetworkSettings
-    services : Services
-    audit : AuditTrail
-    budget : ByteBudget
-        Memory for datasets that arrive.
-    has_room : callable
-        Whether the node may serve one more association.
-    hosts : Hosts
-    established : callable
-        Counts the associations of a host.
-    """
-
-    ae_title: str
-    settings: NetworkSettings
-    services: Services
-    audit: AuditTrail
-    budget: ByteBudget
-    has_room: Callable[[], bool]
-    hosts: Hosts
-    established: Callable[[str], int]
-
-    async def record_refusal(self, origin: Origin, reason: str, **details: str | int) -> None:
-        """Write down that an association was refused, unless too many of its host were."""
-        if not self.hosts.reports(host_of(origin.host)):
-            return
-        who = origin.association or "listener"
-        logger.warning("%s: refused %s:%s: %s", who, origin.host, origin.port, reason)
-        await self._record(origin, reason, details)
-
-    async def record_suppressed(self, *, everything: bool = False) -> None:
-        """Write down how many refusals were not written down one by one."""
-        for host, count in self.hosts.suppressed(everything=everything):
-            reason = "too many refusals to record each"
-            logger.warning("%s: %d more associations were refused: %s", host, count, reason)
-            await self._record(Origin("DIMSE", host=host), reason, {"suppressed": count})
-
-    async def _record(self, origin: Origin, reason: str, details: Mapping[str, str | int]) -> None:
-        what = {"reason": reason, **details}
-        await self.audit.record(
-            AuditEvent(AuditKind.ASSOCIATION_REFUSED, Outcome.FAILURE, origin, what)
-        )
 
 
 class Acceptor:

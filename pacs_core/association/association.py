@@ -61,24 +61,7 @@ async def refuse_requests(operation: PeerOperation) -> Response:
 
 
 class Association(RequestedAssociation):
-    """An association from :func:`connect`. Methods may be called from many tasks at once.
-
-    Every method that talks to the peer raises :class:`AssociationError` if the association
-    ends before the answer is there, and :class:`NoContextError` if no presentation context was
-    accepted for the SOP class. A DIMSE status that means failure is no exception: look at it.
-
-    The methods of DIMSE-N use the presentation context of their SOP class, or of `negotiated_as`: a
-    Meta SOP Class (PS3.4 H.3.2), or another of the same service.
-
-    Whatever takes attributes takes a Dataset of pydicom as well, and then answers with one; what
-    takes none does so with `as_dataset`. An empty Dataset is not sent. One that cannot be encoded
-    raises :class:`~pacs_core.dataset.UnencodableValue` before anything is sent.
-
-    Attributes
-    ----------
-    info : AssociationInfo
-        What was negotiated.
-    """
+    """An association from :func:`connect`; see base for what its methods do."""
 
     engine: Engine
 
@@ -92,27 +75,13 @@ class Association(RequestedAssociation):
 
     @property
     def contexts(self) -> Mapping[int, AcceptedContext]:
-        """Accepted presentation contexts by identifier."""
+        """See base."""
         return self.info.contexts
 
     def context(
         self, sop_class_uid: str, transfer_syntax_uid: str | None = None, *, scp: bool = False
     ) -> AcceptedContext:
-        """Return an accepted context in which this side is SCU of a SOP class, or else its SCP.
-
-        Parameters
-        ----------
-        sop_class_uid : str
-        transfer_syntax_uid : str, optional
-            Any by default.
-        scp : bool
-            Whether this side is to be the SCP (PS3.7 D.3.3.4).
-
-        Raises
-        ------
-        NoContextError
-            There is none.
-        """
+        """See base."""
         return find_context(
             self.contexts,
             sop_class_uid,
@@ -135,13 +104,13 @@ class Association(RequestedAssociation):
         return await self._serve_others(operation)
 
     async def abort(self, reason: str = "requested") -> None:
-        """Abort the association now."""
+        """See base."""
         await self.engine.abort(reason)
 
     # --- DIMSE-C (PS3.7 §9)
 
     async def c_echo(self) -> Command:
-        """Verify the connection (PS3.4 Annex A); return the response."""
+        """See base."""
         command = Command(field=CommandField.C_ECHO_RQ, affected_sop_class_uid=VERIFICATION)
         response, _ = await self._call(self.context(VERIFICATION), command)
         return response
@@ -157,22 +126,7 @@ class Association(RequestedAssociation):
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
     ) -> Command:
-        """Store an instance at the peer (PS3.4 Annex B); return the response.
-
-        Parameters
-        ----------
-        sop_class_uid, sop_instance_uid : str
-        dataset : bytes-like, async iterable of bytes-like, or pydicom.Dataset
-            Bytes are encoded in the context's transfer syntax, without file meta information.
-        context_id : int, optional
-            Presentation context to use; by default one that fits the transfer syntax.
-        transfer_syntax_uid : str, optional
-            In which bytes are encoded, or a Dataset shall be. That is by default what the File Meta
-            Information of a Dataset says, or else any in which its Pixel Data can stay as they are.
-        priority : int
-        move_originator : (str, int), optional
-            AE title and message ID of the C-MOVE-RQ behind this (PS3.7 §9.1.1.1).
-        """
+        """See base."""
         if context_id is not None:
             context = self.contexts[context_id]
         elif is_pydicom_dataset(dataset) and transfer_syntax_uid is None:
@@ -190,10 +144,7 @@ class Association(RequestedAssociation):
     def c_find(
         self, sop_class_uid: str, identifier: DatasetT, *, priority: int = Priority.MEDIUM
     ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
-        """Query the peer (PS3.4 C.4.1); yields each response and its identifier.
-
-        Closing the iterator before the final response cancels the query.
-        """
+        """See base."""
         command = Command(
             field=CommandField.C_FIND_RQ,
             affected_sop_class_uid=sop_class_uid,
@@ -210,7 +161,7 @@ class Association(RequestedAssociation):
         *,
         priority: int = Priority.MEDIUM,
     ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
-        """Let the peer send instances to an AE title (PS3.4 C.4.2); yields each response."""
+        """See base."""
         command = Command(
             field=CommandField.C_MOVE_RQ,
             affected_sop_class_uid=sop_class_uid,
@@ -228,17 +179,7 @@ class Association(RequestedAssociation):
         *,
         priority: int = Priority.MEDIUM,
     ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
-        """Retrieve instances on this association (PS3.4 C.4.3); yields each C-GET response.
-
-        Parameters
-        ----------
-        sop_class_uid : str
-        identifier : Attributes or pydicom.Dataset
-        receive : callable
-            Takes each instance that the peer stores; propose the Storage SOP classes with
-            ``scp=True``.
-        priority : int
-        """
+        """See base."""
         command = Command(
             field=CommandField.C_GET_RQ,
             affected_sop_class_uid=sop_class_uid,
@@ -260,7 +201,7 @@ class Association(RequestedAssociation):
         *,
         negotiated_as: str | None = None,
     ) -> tuple[Command, DatasetT | None]:
-        """Report an event about a SOP instance of which this side is SCP (PS3.7 §10.1.1)."""
+        """See base."""
         command = event_report(sop_class_uid, sop_instance_uid, event_type_id)
         return await self._exchange(command, information, negotiated_as or sop_class_uid)
 
@@ -272,7 +213,7 @@ class Association(RequestedAssociation):
         *,
         negotiated_as: str | None = None,
     ) -> tuple[Command, DatasetT | None]:
-        """Create a SOP instance (PS3.7 §10.1.5)."""
+        """See base."""
         command = Command(
             field=CommandField.N_CREATE_RQ,
             affected_sop_class_uid=sop_class_uid,
@@ -311,7 +252,7 @@ class Association(RequestedAssociation):
         negotiated_as: str | None = None,
         as_dataset: bool = False,
     ) -> tuple[Command, AttributesOrDataset | None]:
-        """Get attributes of a SOP instance; all of them without `tags` (PS3.7 §10.1.2)."""
+        """See base."""
         request = _request(CommandField.N_GET_RQ, sop_class_uid, sop_instance_uid)
         command = evolve(request, attribute_identifier_list=tags)
         return await self._exchange(
@@ -326,7 +267,7 @@ class Association(RequestedAssociation):
         *,
         negotiated_as: str | None = None,
     ) -> tuple[Command, DatasetT | None]:
-        """Set attributes of a SOP instance (PS3.7 §10.1.3)."""
+        """See base."""
         command = _request(CommandField.N_SET_RQ, sop_class_uid, sop_instance_uid)
         return await self._exchange(command, attributes, negotiated_as or sop_class_uid)
 
@@ -339,7 +280,7 @@ class Association(RequestedAssociation):
         *,
         negotiated_as: str | None = None,
     ) -> tuple[Command, DatasetT | None]:
-        """Request an action on a SOP instance (PS3.7 §10.1.4)."""
+        """See base."""
         request = _request(CommandField.N_ACTION_RQ, sop_class_uid, sop_instance_uid)
         command = evolve(request, action_type_id=action_type_id)
         return await self._exchange(command, information, negotiated_as or sop_class_uid)
@@ -347,7 +288,7 @@ class Association(RequestedAssociation):
     async def n_delete(
         self, sop_class_uid: str, sop_instance_uid: str, *, negotiated_as: str | None = None
     ) -> tuple[Command, Attributes | None]:
-        """Delete a SOP instance (PS3.7 §10.1.6)."""
+        """See base."""
         command = _request(CommandField.N_DELETE_RQ, sop_class_uid, sop_instance_uid)
         return await self._exchange(command, None, negotiated_as or sop_class_uid)
 

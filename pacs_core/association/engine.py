@@ -23,6 +23,7 @@ from pacs_core.association.hosts import Pace
 from pacs_core.association.invoker import Invocation, Invoker
 from pacs_core.association.observation import begin_observation
 from pacs_core.association.performer import Feed, Performer, Serve, discard
+from pacs_core.association.read_control import ReadControl
 from pacs_core.association.sender import DatasetSource, Sender, response_command
 from pacs_core.contracts import AssociationInfo, OperationObservers, Response
 from pacs_core.dataset import encode_dataset
@@ -51,6 +52,36 @@ from pacs_core.upper_layer import (
     Role,
     State,
 )
+
+# Theory of operation
+#
+# The engine begins when an association is established (Sta6), for either role, and runs in one
+# task until it has ended. That task reads: it is the only one that does.
+#
+#   run ─┬─ deadlines.watch     sleeps until the earliest deadline, which read or write may miss
+#        ├─ _converse           receive → events → messages, until the association ends
+#        ├─ performing tasks    one for each request of the peer (`Performer`)
+#        └─ callers' tasks      those that await responses to requests of ours (`Invoker`)
+#
+# A message is taken apart while it arrives. The command decides what takes the dataset that
+# follows (`_feed`): the queue of a request, that of a response, or nothing (`discard`). A command
+# that is refused needs its dataset discarded too, or the next message would begin in it.
+#
+# The reader never awaits a service provider. It awaits room (`ReadControl.hold_back`): in the
+# queue of the dataset that arrives, in the node's memory, for another request. Then TCP holds the
+# peer back. So memory is bounded, and an A-ABORT is heard at the latest when there is room.
+#
+# Sending is done by whichever task has something to say: `Sender` sees that messages do not
+# interleave, and `Channel` that PDUs do not. A message that was begun and cannot be completed
+# leaves the peer amid a dataset that will never end: that is an abort.
+#
+# The end has many causes (release, abort, a lost transport, a deadline, a violation) and one way:
+# `_end` notes the first reason, fails whoever waits for a response, and cancels the conversation.
+# Then the performing tasks are cancelled, in Sta13 the peer gets ARTIM to close the transport, and
+# what is left to send is sent for a moment. `run` raises nothing but cancellation: an association
+# that fails takes no other with it.
+#
+# Deliberately absent: retries. Whether an operation may be repeated is for its caller to know.
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +132,13 @@ class Engine:
         self._deadlines = channel.deadlines
         self._sender = Sender(channel)
         self._assembler = MessageAssembler()
-        self._performances = Performer(
-            info, window.max_performed, serve, budget, self, self._on_settled, observers
+        self._performer = Performer(
+            info, window.max_performed, serve, budget, self, self._on_answered, observers
         )
         self._observers = OperationObservers() if observers is None else observers
-        self._invocations = Invoker(window.max_invoked)
+        self._invoker = Invoker(window.max_invoked)
+        self._reading = ReadControl(channel, self._assembler, self._performer, self._invoker, pace)
         self._feed: Feed = discard
-        self._pace = pace
         self._requests = 0
         self._conversation = anyio.CancelScope()
 
@@ -117,15 +148,15 @@ class Engine:
         """Read until the association ends. Raises nothing but cancellation."""
         try:
             async with anyio.create_task_group() as watching:
-                watching.start_soon(self._deadlines.watch, self._expired)
-                async with anyio.create_task_group() as self._performances.tasks:
+                watching.start_soon(self._deadlines.watch, self._on_deadline)
+                async with anyio.create_task_group() as self._performer.tasks:
                     with self._conversation:
                         await self._converse()
-                    self._performances.tasks.cancel_scope.cancel()
+                    self._performer.tasks.cancel_scope.cancel()
                 await self._await_close()
                 watching.cancel_scope.cancel()
         finally:
-            self._performances.end()
+            self._performer.end()
             self._end("torn down by this node")
             with suppress(LocalProtocolError):  # where nobody is left to be told
                 self._machine.abort()
@@ -135,7 +166,7 @@ class Engine:
     async def _converse(self) -> None:
         with suppress(anyio.BrokenResourceError):  # then reading finds the end
             await self._channel.flush()
-        self._set_read_deadline()
+        self._reading.set_deadline()
         while not self._machine.must_close:
             try:
                 events = await self._channel.receive()
@@ -152,8 +183,9 @@ class Engine:
                 self._end("the transport connection was lost")
             else:
                 if events:
-                    await self._hold_back()
-                    self._set_read_deadline()
+                    requests, self._requests = self._requests, 0
+                    await self._reading.hold_back(requests)
+                    self._reading.set_deadline()
 
     async def _await_close(self) -> None:
         """Give the peer time to close the transport (PS3.8 §9.2, Sta13)."""
@@ -169,48 +201,10 @@ class Engine:
             return
         self.end_reason = reason
         self.failure = failure or AssociationAbortedError(f"the association ended: {reason}")
-        self._invocations.fail(self.failure)
+        self._invoker.fail(self.failure)
         self._conversation.cancel()
 
-    async def _hold_back(self) -> None:
-        """Stop reading while others catch up: this is what slows the peer down."""
-        incoming = self._performances.incoming
-        if incoming is not None and not incoming.is_covered:
-            self._deadlines.clear("read")
-            await self._performances.await_budget(self._channel.timeouts.memory)
-        if incoming is not None and incoming.is_full:
-            self._deadlines.clear("read")
-            await incoming.wait_for_room()
-        if self._invocations.is_full:
-            self._deadlines.clear("read")
-            await self._invocations.wait_for_room()
-        if self._pace is not None and self._requests:
-            wait, self._requests = self._pace.take(self._requests), 0
-            if wait:
-                self._deadlines.clear("read")
-                await anyio.sleep(wait)
-        while self._is_overtaxed:
-            self._deadlines.clear("read")
-            await self._performances.wait_for_slot()
-
-    @property
-    def _is_overtaxed(self) -> bool:
-        """Whether to read no more for now; never while the peer owes an answer."""
-        between = self._assembler.is_idle and not len(self._invocations)
-        return self._performances.is_overtaxed(between_messages=between)
-
-    def _set_read_deadline(self) -> None:
-        timeouts = self._channel.timeouts
-        if self._machine.state is not State.Sta6:
-            self._deadlines.set("read", timeouts.artim)
-        elif not self._assembler.is_idle or len(self._invocations):
-            self._deadlines.set("read", timeouts.dimse)
-        elif self._machine.role is Role.ACCEPTOR and not len(self._performances):
-            self._deadlines.set("read", timeouts.idle)
-        else:
-            self._deadlines.clear("read")
-
-    async def _expired(self, name: str) -> None:
+    async def _on_deadline(self, name: str) -> None:
         if self._machine.artim_running:
             self._machine.artim_expired()
             self._channel.close()
@@ -231,7 +225,10 @@ class Engine:
         elif isinstance(event, ReleaseRequested):
             await self._on_release_requested(event)
         elif isinstance(event, Released):
-            await self._on_released(event)
+            if event.response_due:
+                self._machine.respond_release()
+                await self._channel.flush()
+            self._end("released by this node")
         elif isinstance(event, Aborted):
             by = "the peer" if event.by_peer else "this node"
             codes = f"source {event.source}, reason {event.reason}"
@@ -250,12 +247,6 @@ class Engine:
         if not event.collision:
             self._end("released by the peer")
 
-    async def _on_released(self, event: Released) -> None:
-        if event.response_due:
-            self._machine.respond_release()
-            await self._channel.flush()
-        self._end("released by this node")
-
     def _on_message(self, part: CommandReceived | CommandInvalid | DatasetFragment) -> None:
         if isinstance(part, DatasetFragment):
             self._feed(part.data, part.is_last)
@@ -267,23 +258,23 @@ class Engine:
             )
         if isinstance(part, CommandInvalid):
             error = part.error
-            self._feed = self._performances.refuse(part.context_id, error.command, error)
+            self._feed = self._performer.refuse(part.context_id, error.command, error)
         elif part.command.is_response:
-            self._invocations.respond(part.context_id, part.command)
-            self._feed = self._invocations.feed
+            self._invoker.respond(part.context_id, part.command)
+            self._feed = self._invoker.feed
         elif part.command.field is CommandField.C_CANCEL_RQ:
-            self._performances.cancel(part.command)
+            self._performer.cancel(part.command)
         else:
             self._requests += 1
-            self._feed = self._performances.begin(part.context_id, part.command)
+            self._feed = self._performer.begin(part.context_id, part.command)
 
-    def _on_settled(self) -> None:
+    def _on_answered(self) -> None:
         if self._assembler.is_idle:
-            self._set_read_deadline()
+            self._reading.set_deadline()
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer asked for an operation to be cancelled."""
-        return self._performances.is_cancelled(message_id)
+        return self._performer.is_cancelled(message_id)
 
     # --- sending
 
@@ -304,7 +295,7 @@ class Engine:
             dataset = encode_dataset(dataset, syntax) or None  # an empty one is none
         command = response_command(request, response, has_dataset=dataset is not None)
         if dataset is not None:
-            self._performances.count_sent(request, dataset)
+            self._performer.count_sent(request, dataset)
         await self.send(context_id, command, dataset, more_follows=pending)
 
     async def send(
@@ -343,8 +334,8 @@ class Engine:
     ) -> Invocation:
         """Send a request, under a new message ID; return where its responses arrive."""
         await checkpoint_if_cancelled()  # for what is not begun need not be aborted
-        invocation = await self._invocations.begin(command.field, context_id)
-        self._performances.wake()
+        invocation = await self._invoker.begin(command.field, context_id)
+        self._performer.wake()
         self._deadlines.clear("read")
         command = evolve(command, message_id=invocation.message_id)
         if self._observers:
@@ -355,10 +346,10 @@ class Engine:
         try:
             await self.send(context_id, command, dataset)
         except BaseException:
-            self._invocations.withdraw(invocation)
+            self._invoker.withdraw(invocation)
             raise
         finally:
-            self._set_read_deadline()
+            self._reading.set_deadline()
         return invocation
 
     async def cancel(self, invocation: Invocation) -> None:
@@ -377,10 +368,10 @@ class Engine:
         What is outstanding, such as a query that was cancelled, is waited for. A peer that does
         not agree in time is aborted, which is no error: all that was asked has been answered.
         """
-        await self._invocations.wait_for_all()
+        await self._invoker.wait_for_all()
         if self._machine.state is State.Sta6 and not self.end_reason:
             self._machine.release()
-            self._set_read_deadline()
+            self._reading.set_deadline()
             try:
                 await self._channel.flush()
             except anyio.BrokenResourceError:

@@ -16,7 +16,8 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import evolve
 
-from pacs_core.association.acceptor import Acceptance, Acceptor
+from pacs_core.association.acceptance import Acceptance
+from pacs_core.association.acceptor import Acceptor
 from pacs_core.association.budget import ByteBudget
 from pacs_core.association.hosts import PERIOD, Hosts
 from pacs_core.association.incoming import ALLOTMENT

@@ -121,7 +121,9 @@ class RequestedAssociation(ABC):
     The methods of DIMSE-N use the presentation context of their SOP class, or of `negotiated_as`: a
     Meta SOP Class (PS3.4 H.3.2), or another of the same service.
 
-    Whatever takes attributes takes a Dataset of pydicom as well, and then answers with one.
+    Whatever takes attributes takes a Dataset of pydicom as well, and then answers with one; what
+    takes none does so with `as_dataset`. An empty Dataset is not sent. One that cannot be encoded
+    raises :class:`~pacs_core.dataset.UnencodableValue` before anything is sent.
     """
 
     info: AssociationInfo
@@ -136,7 +138,21 @@ class RequestedAssociation(ABC):
     def context(
         self, sop_class_uid: str, transfer_syntax_uid: str | None = None, *, scp: bool = False
     ) -> AcceptedContext:
-        """Return an accepted context in which this side is SCU of a SOP class, or else its SCP."""
+        """Return an accepted context in which this side is SCU of a SOP class, or else its SCP.
+
+        Parameters
+        ----------
+        sop_class_uid : str
+        transfer_syntax_uid : str, optional
+            Any by default.
+        scp : bool
+            Whether this side is to be the SCP (PS3.7 D.3.3.4).
+
+        Raises
+        ------
+        NoContextError
+            There is none.
+        """
 
     @abstractmethod
     async def abort(self, reason: str = "requested") -> None:
@@ -158,7 +174,22 @@ class RequestedAssociation(ABC):
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
     ) -> Command:
-        """Store an instance at the peer (PS3.4 Annex B); return the response."""
+        """Store an instance at the peer (PS3.4 Annex B); return the response.
+
+        Parameters
+        ----------
+        sop_class_uid, sop_instance_uid : str
+        dataset : bytes-like, async iterable of bytes-like, or pydicom.Dataset
+            Bytes are encoded in the context's transfer syntax, without file meta information.
+        context_id : int, optional
+            Presentation context to use; by default one that fits the transfer syntax.
+        transfer_syntax_uid : str, optional
+            In which bytes are encoded, or a Dataset shall be. That is by default what the File Meta
+            Information of a Dataset says, or else any in which its Pixel Data can stay as they are.
+        priority : int
+        move_originator : (str, int), optional
+            AE title and message ID of the C-MOVE-RQ behind this (PS3.7 §9.1.1.1).
+        """
 
     @abstractmethod
     def c_find(
@@ -189,7 +220,17 @@ class RequestedAssociation(ABC):
         *,
         priority: int = Priority.MEDIUM,
     ) -> AsyncGenerator[tuple[Command, DatasetT | None], None]:
-        """Retrieve instances on this association (PS3.4 C.4.3); yields each C-GET response."""
+        """Retrieve instances on this association (PS3.4 C.4.3); yields each C-GET response.
+
+        Parameters
+        ----------
+        sop_class_uid : str
+        identifier : Attributes or pydicom.Dataset
+        receive : callable
+            Takes each instance that the peer stores; propose the Storage SOP classes with
+            ``scp=True``.
+        priority : int
+        """
 
     @abstractmethod
     async def n_event_report(
