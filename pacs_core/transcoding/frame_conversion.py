@@ -33,7 +33,7 @@ class FrameConversion:
     Attributes
     ----------
     planner : Planner
-    conveyor : Conveyor
+    queue : FrameQueue
         For these frames alone.
     """
 

@@ -34,7 +34,7 @@ async def test_memory_and_workers_limit_the_frames_under_way(
     """A frame that is larger than the room is on its way alone."""
     monkeypatch.setattr(frame_queue, "MAX_IN_FLIGHT", room)
     async with running_workers(workers=2) as workers, anyio.create_task_group() as tasks:
-        line = frame_queue.Conveyor(workers, tasks)
+        line = frame_queue.FrameQueue(workers, tasks)
         assert put_all(line, copying) == frames
         await line.take()
         assert put_all(line, copying) == 1

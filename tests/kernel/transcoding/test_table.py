@@ -37,7 +37,7 @@ def test_recompressors_are_found_by_both_transfer_syntaxes():
     table = codec_table([FIRST, SECOND, third, fourth])
     assert table.recompressor(RLE, JLS) is third
     assert table.recompressor(JLS, RLE) is None
-    assert (table.recompressed(RLE), table.recompressed(JLS)) == ((JLS,), ())
+    assert (table.recompression_targets(RLE), table.recompression_targets(JLS)) == ((JLS,), ())
     assert (table.recompression_sources(RLE), table.recompression_sources(JLS)) == ((), (RLE,))
     assert third.transfer_syntaxes == {JLS}
     chosen = codec_table([FIRST, SECOND, third, fourth], {JLS: "fourth"})

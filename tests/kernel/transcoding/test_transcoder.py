@@ -43,8 +43,8 @@ from pacs_core.transcoding import (
     NodeTranscoder,
     Planner,
     codec_table,
-    conversion,
     errors,
+    image_conversion,
     transcoder,
 )
 from pacs_core.transcoding.spool import Spool
@@ -403,7 +403,7 @@ async def test_an_iteration_that_is_given_up_ends_its_frames(running_transcoder,
 
 @pytest.mark.parametrize("room", [0, 100, 1000])
 async def test_encoded_frames_wait_in_memory_or_in_a_file(running_transcoder, monkeypatch, room):
-    monkeypatch.setattr(conversion, "Spool", lambda _: Spool(room))
+    monkeypatch.setattr(image_conversion, "Spool", lambda _: Spool(room))
     async with running_transcoder() as running:
         outcome = await converted(running, EXPLICIT, J2K, dataset(EXPLICIT, FRAMES))
     assert read(J2K, outcome) == read(J2K, dataset(J2K, FRAMES))
