@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pacs_index_sqlite.catalog import TABLES, build_catalog
-from pacs_index_sqlite.clashes import listings
+from pacs_index_sqlite.conflicts import listings
 from pacs_index_sqlite.index import SqliteIndex
 
 from pacs_core.contracts import (

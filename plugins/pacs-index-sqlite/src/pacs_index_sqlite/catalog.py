@@ -117,7 +117,12 @@ class Attribute:
                 for index, name in enumerate(("alphabetic", "ideographic", "phonetic"))
             )
         if self.vr in MOMENT_VRS:
-            return (Match(f"{self.keyword}_order", _moment(self.vr)),)
+            return (
+                Match(
+                    f"{self.keyword}_order",
+                    (lambda value: next(iter(comparables(self.vr, value)), None)),
+                ),
+            )
         if self.vr in {"IS", "US", "UL", "SS", "SL"}:
             return (Match(f"{self.keyword}_number", number),)
         if self.vr == "SQ":
@@ -191,10 +196,6 @@ def _group(index: int) -> Callable[[str], str | None]:
     return group
 
 
-def _moment(vr: str) -> Callable[[str], str | None]:
-    return lambda value: next(iter(comparables(vr, value)), None)
-
-
 def number(value: str) -> int | None:
     """Return a number within SQLite's range; None for anything else."""
     try:
@@ -251,11 +252,11 @@ class Catalog:
         own = tuple(a for a in self.attributes.values() if a.kept is level)
         return own if level not in ZONES or ZONES[level] in own else (*own, ZONES[level])
 
-    def described(self, level: Level) -> tuple[Attribute, ...]:
+    def non_key_attributes(self, level: Level) -> tuple[Attribute, ...]:
         """Return those of them that are not keys."""
         return tuple(a for a in self.at(level) if a.keyword not in IDENTITY)
 
-    def stored(self, tag: int, level: Level) -> Attribute:
+    def stored_attribute(self, tag: int, level: Level) -> Attribute:
         """Return an attribute as results at a level have it; each has a zone of its own."""
         return ZONES[level] if tag == TIMEZONE_OFFSET else self.attributes[tag]
 

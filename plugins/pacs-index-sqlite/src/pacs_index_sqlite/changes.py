@@ -19,7 +19,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import texts
 from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
-from pacs_index_sqlite.clashes import Clashes
+from pacs_index_sqlite.conflicts import ConflictFinder
 from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
 from pacs_index_sqlite.leases import LeaseTable
@@ -28,6 +28,28 @@ from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
 from pacs_index_sqlite.rows import RowMaker, insertion
 from pacs_index_sqlite.unicode import representable_record
+
+# Theory of operation
+#
+# Adding an instance is the one change that happens for every object, so it has a short way. Once a
+# series is known, with what the attributes above the instance said (`_known`), another instance of
+# it that says the same is one INSERT: no look-ups, no comparison with other instances.
+#
+# `_known` may be wrong, since another process may have removed the series meanwhile. It need not be
+# right: foreign keys refuse the row, the entry is dropped, and the long way finds out. An id that
+# was removed is never given again (AUTOINCREMENT), so a row cannot end in somebody else's series.
+#
+# The long way looks for the path itself first, then for patient, study and series, creates what is
+# missing, and notes what contradicts what is there. A contradiction never keeps an instance out:
+# studies and series keep a header for each different set of attributes (`Headers`), and show what
+# the first of them have.
+#
+# A SOP Instance UID is meant to be unique and is not always. The row's key is the UID with a number
+# (`twin`): 0 for the first, more for the same UID in other studies. `ON CONFLICT DO NOTHING` makes
+# the usual case one statement; only where it did nothing is it found out why.
+#
+# Removing takes with it what it leaves empty: headers, series, study, patient. Changes for
+# consumers are noted last, in the same transaction, and only if somebody follows.
 
 _FRAME: Final = (
     "parent",
@@ -57,7 +79,7 @@ _CLOSE_RANKS: Final = """
 _PATIENT_ID, _ISSUER = 0x0010_0020, 0x0010_0021
 _ADDED: Final = IndexResult()
 
-WorkerSlot = tuple[int, int]
+Placement = tuple[int, int]
 """Where an instance belongs: its series, and the header of that."""
 
 
@@ -69,13 +91,13 @@ class Changes:
     _catalog: Catalog
     _capacity: int
     _last_seen: LastSeen = field(factory=LastSeen)
-    _known: OrderedDict[tuple[str, str], tuple[WorkerSlot, tuple[object, ...]]] = field(
+    _known: OrderedDict[tuple[str, str], tuple[Placement, tuple[object, ...]]] = field(
         factory=OrderedDict
     )
     outbox: Outbox = field(init=False)
     metadata: Metadata = field(init=False)
     leases: LeaseTable = field(init=False)
-    _clashes: Clashes = field(init=False)
+    _conflict_finder: ConflictFinder = field(init=False)
     _studies: Headers = field(init=False)
     _series: Headers = field(init=False)
     _upper: tuple[int, ...] = field(init=False)
@@ -87,11 +109,11 @@ class Changes:
         self.outbox = Outbox(self._connection, self._last_seen)
         self.metadata = Metadata(self._connection)
         self.leases = LeaseTable(self._connection)
-        self._clashes = Clashes(self._connection)
+        self._conflict_finder = ConflictFinder(self._connection)
         self._studies = headers_of(self._connection, self._catalog, Level.STUDY)
         self._series = headers_of(self._connection, self._catalog, Level.SERIES)
         images = self._catalog.at(Level.IMAGE)
-        self._instances = RowMaker(self._catalog.described(Level.IMAGE))
+        self._instances = RowMaker(self._catalog.non_key_attributes(Level.IMAGE))
         self._instance_matches = json_of(
             [m.column for a in images for m in a.matches] + [a.sound for a in images]
         )
@@ -99,7 +121,7 @@ class Changes:
             insertion("instance", _FRAME, self._instances.columns)
             + " ON CONFLICT (SOPInstanceUID, twin) DO NOTHING"
         )
-        upper = (a.tag for level in VARYING for a in self._catalog.described(level))
+        upper = (a.tag for level in VARYING for a in self._catalog.non_key_attributes(level))
         self._upper = (_PATIENT_ID, _ISSUER, *upper)
 
     def forget(self) -> None:
@@ -157,7 +179,7 @@ class Changes:
         self._remember(key, place, seen)
         return self._add_to(place, record, unflushed, tuple(conflicts))
 
-    def _remember(self, key: tuple[str, str], place: WorkerSlot, seen: tuple[object, ...]) -> None:
+    def _remember(self, key: tuple[str, str], place: Placement, seen: tuple[object, ...]) -> None:
         self._known[key] = (place, seen)
         self._known.move_to_end(key)
         if len(self._known) > self._capacity:
@@ -165,7 +187,7 @@ class Changes:
 
     def _add_to(
         self,
-        place: WorkerSlot,
+        place: Placement,
         record: InstanceRecord,
         unflushed: bool,
         conflicts: tuple[Conflict, ...] = (),
@@ -199,7 +221,7 @@ class Changes:
 
     def _add_twin(
         self,
-        place: WorkerSlot,
+        place: Placement,
         record: InstanceRecord,
         unflushed: bool,
         conflicts: tuple[Conflict, ...],
@@ -208,14 +230,14 @@ class Changes:
         path = record.instance.identity.path
         if (existing := locate(self._connection, path)) is not None:
             return IndexResult(existing)
-        studies = self._clashes.studies_of_instance(path.sop_instance_uid)
+        studies = self._conflict_finder.studies_of_instance(path.sop_instance_uid)
         if len(set(studies)) == 1:
             values = (*studies, path.study_instance_uid)
             conflict = Conflict(ConflictKind.INSTANCE, path.sop_instance_uid, values)
             conflicts = (*conflicts, conflict)
         return self._add_to(place, record, unflushed, conflicts, len(studies))
 
-    def _place(self, record: InstanceRecord) -> tuple[WorkerSlot, list[Conflict]]:
+    def _place(self, record: InstanceRecord) -> tuple[Placement, list[Conflict]]:
         """Return the place of a record, made if there was none, and what it contradicts."""
         identity = record.instance.identity
         study_uid, series_uid = identity.study_instance_uid, identity.series_instance_uid
@@ -225,7 +247,7 @@ class Changes:
         if study is None:
             keys = _patient_keys(record)
             shown = dict(zip(self._studies.maker.columns, content[0], strict=True))
-            conflicts += self._clashes.of_study(study_uid, keys, patient, shown)
+            conflicts += self._conflict_finder.of_study(study_uid, keys, patient, shown)
             patient = patient or self._create_patient(keys)
             study, above = self._studies.create(patient, study_uid, NO_HEADER, content)
         else:
@@ -236,7 +258,7 @@ class Changes:
             ]
         content = self._series.maker.row(record.attributes)
         if series is None:
-            conflicts += self._clashes.of_series(study_uid, series_uid)
+            conflicts += self._conflict_finder.of_series(study_uid, series_uid)
             return self._series.create(study, series_uid, above, content), conflicts
         header, found = self._series.find(series, above, content)
         conflicts += [

@@ -32,8 +32,6 @@ from pacs_core.contracts import (
 from pacs_core.dataset import keyword_of
 from pacs_index_sqlite.catalog import (
     IDENTITY,
-    TABLES,
-    UIDS,
     ZONES,
     Attribute,
     Catalog,
@@ -47,74 +45,25 @@ from pacs_index_sqlite.fragments import (
     Sql,
     all_of,
     any_of,
-    between,
     equal,
+    in_range,
     like,
     one_of,
     one_of_text,
-    starting,
+    with_prefix,
 )
-from pacs_index_sqlite.names import group_patterns, like_name, sounding
+from pacs_index_sqlite.names import group_patterns, like_name, sound_keys
+from pacs_index_sqlite.placing import NO_INDEX_WEIGHT, PlacedCondition, weight_of
 from pacs_index_sqlite.sequences import sequence_matcher
-
-LEVELS = tuple(Level)
-
-
-# What narrows a search most is asked first. SQLite would guess, knowing no statistics.
-_WEIGHTS: dict[type, int] = {
-    SingleValue: 1,
-    UidList: 1,
-    PersonName: 2,
-    Wildcard: 2,
-    Range: 3,
-    DateTimeRange: 3,
-    AnyOf: 3,
-    SequenceMatch: 5,
-    Empty: 6,
-}
-_UNIQUE = frozenset(UIDS.values())
-_COMMON = frozenset({"Modality", "SOPClassUID"})
-_COMMON_WEIGHT = 4
-_NO_INDEX_WEIGHT = 7
-
-
-@frozen
-class _Placed:
-    """A condition as SQL on a row of `level`; it holds for a row of `about`, at or above that."""
-
-    level: Level
-    about: Level
-    sql: Sql
-    weight: int
-    negated: bool = False
-
-    def seen(self, first: bool) -> Sql:
-        """Return the condition on a row of `about`."""
-        if self.level is self.about:
-            return self.sql
-        below = LEVELS[self.about.depth + 1]
-        parent, own = f"{TABLES[below]}.parent", f"{TABLES[self.about]}.id"
-        if first:
-            # From rows below, by their own index, to those above them.
-            inner = chain(self.level, below, self.level)
-            text = f"{own} IN (SELECT {parent} FROM {inner} WHERE {self.sql.text})"  # noqa: S608
-        else:
-            inner = chain(self.level, below, below)
-            text = f"EXISTS (SELECT 1 FROM {inner} WHERE {parent} = {own} AND {self.sql.text})"  # noqa: S608
-        text = f"NOT {text}" if self.negated else text
-        return Sql(text, self.sql.parameters, self.sql.functions)
-
-
-def chain(bottom: Level, top: Level, first: Level) -> str:
-    """Return a FROM clause: the tables from `bottom` up to `top`, read in order from `first`."""
-    text = TABLES[first]
-    for level in LEVELS[first.depth + 1 : bottom.depth + 1]:
-        low, up = TABLES[level], TABLES[LEVELS[level.depth - 1]]
-        text += f" CROSS JOIN {low} ON {low}.parent = {up}.id"
-    for level in reversed(LEVELS[top.depth : first.depth]):
-        up, low = TABLES[level], TABLES[LEVELS[level.depth + 1]]
-        text += f" CROSS JOIN {up} ON {up}.id = {low}.parent"
-    return text
+from pacs_index_sqlite.tables import (
+    column_of,
+    compare,
+    compare_several,
+    count,
+    header_of,
+    shown,
+    varies,
+)
 
 
 @frozen
@@ -146,18 +95,18 @@ class Translator:
             A condition is about an attribute that the index does not have, or does not fit it.
         """
         self._restricted = bool(query.restrictions)
-        found = [self._placed(condition) for condition in dict.fromkeys(query.conditions)]
+        found = [self._place(condition) for condition in dict.fromkeys(query.conditions)]
         placed = [p for p in found if p.sql != ALWAYS]
         if not placed:
             return Where(ALWAYS, self._level, self._level)
         first = min(placed, key=lambda p: (p.weight, p.about.depth))
         top = min((p.about for p in placed), key=lambda level: level.depth)
-        sql = all_of([p.seen(p is first and not p.negated) for p in placed])
+        sql = all_of([p.as_sql(p is first and not p.negated) for p in placed])
         return Where(sql, min(top, self._level, key=lambda level: level.depth), first.about)
 
-    def _placed(self, condition: Condition) -> _Placed:
+    def _place(self, condition: Condition) -> PlacedCondition:
         if computed := self._catalog.computed.get(condition.tag):
-            return self._computed(computed, condition)
+            return self._place_computed(computed, condition)
         attribute = self._attribute(condition.tag)
         about = min(attribute.kept, self._level, key=lambda level: level.depth)
         if (
@@ -166,7 +115,7 @@ class Translator:
         ):
             return self._without(attribute, about)
         sql = self._in_any(attribute, condition)
-        return _Placed(attribute.kept, about, sql, _weight(attribute, condition))
+        return PlacedCondition(attribute.kept, about, sql, weight_of(attribute, condition))
 
     def holds(self, condition: Condition) -> Sql:
         """Return whether a condition holds for a row of `instance` and those above it.
@@ -191,10 +140,10 @@ class Translator:
         )
         return Sql(text, own.parameters + sql.parameters, own.functions + sql.functions)
 
-    def _without(self, attribute: Attribute, about: Level) -> _Placed:
+    def _without(self, attribute: Attribute, about: Level) -> PlacedCondition:
         """Whether nothing below has a value."""
         sql = Sql(f"{shown(attribute, restricted=self._restricted)} IS NOT NULL")
-        return _Placed(attribute.kept, about, sql, _NO_INDEX_WEIGHT, negated=True)
+        return PlacedCondition(attribute.kept, about, sql, NO_INDEX_WEIGHT, negated=True)
 
     def _in_any(self, attribute: Attribute, condition: Condition) -> Sql:
         """Compare with what an entity shows, and with what else its instances have."""
@@ -220,16 +169,16 @@ class Translator:
         text = f"{table}.id IN ({others})"
         return any_of((sql, Sql(text, found.parameters, found.functions)))
 
-    def _computed(self, computed: Computed, condition: Condition) -> _Placed:
+    def _place_computed(self, computed: Computed, condition: Condition) -> PlacedCondition:
         about = min(computed.level, self._level, key=lambda level: level.depth)
         if not computed.of:
-            sql = _counted(computed, condition)
-            return _Placed(computed.level, about, sql, _NO_INDEX_WEIGHT)
+            sql = _compare_count(computed, condition)
+            return PlacedCondition(computed.level, about, sql, NO_INDEX_WEIGHT)
         attribute = self._catalog.keyword(computed.of)
         if isinstance(condition, Empty):
             return self._without(attribute, about)
         sql = self._in_any(attribute, condition)
-        return _Placed(attribute.kept, about, sql, _weight(attribute, condition))
+        return PlacedCondition(attribute.kept, about, sql, weight_of(attribute, condition))
 
     def _attribute(self, tag: int) -> Attribute:
         try:
@@ -242,8 +191,8 @@ class Translator:
     def _any_value(self, attribute: Attribute, comparison: Comparison) -> Sql:
         """Compare with the value, or each of several (PS3.4 C.2.2.2.8)."""
         if attribute.vr == "UI" or attribute.single or attribute.keyword in IDENTITY:
-            return comparison(_column(attribute))
-        return compared(attribute, [match.column for match in attribute.matches], comparison)
+            return comparison(column_of(attribute))
+        return compare(attribute, [match.column for match in attribute.matches], comparison)
 
     def single(self, attribute: Attribute, c: SingleValue) -> Sql:
         """PS3.4 C.2.2.2.1."""
@@ -257,12 +206,12 @@ class Translator:
             return self._any_value(attribute, equal(value))
         wanted = number_of(c.value)
         if wanted is None:
-            return one_of_text(c.value)(_column(attribute))
-        return self._tested(
-            _column(attribute), lambda text: wanted in map(number_of, text.split("\\"))
+            return one_of_text(c.value)(column_of(attribute))
+        return self._apply_test(
+            column_of(attribute), lambda text: wanted in map(number_of, text.split("\\"))
         )
 
-    def _tested(self, sql: str, test: Callable[[str], bool]) -> Sql:
+    def _apply_test(self, sql: str, test: Callable[[str], bool]) -> Sql:
         """Have a function of ours test a text that is not NULL."""
         name = f"meets_{next(self._names)}"
         text = f"({sql} IS NOT NULL AND {name}({sql}))"
@@ -280,7 +229,10 @@ class Translator:
         if attribute.vr == "PN":
             return self.name(attribute, PersonName(c.tag, name_groups(c.pattern)))
         # A pattern is about the text itself, also of numbers and times.
-        return self._any_value(_as_text(attribute), like(c.pattern, self._names))
+        return self._any_value(
+            (attribute if attribute.single else evolve(attribute, vr="LO")),
+            like(c.pattern, self._names),
+        )
 
     def range(self, attribute: Attribute, c: Range) -> Sql:
         """PS3.4 C.2.2.2.5."""
@@ -288,7 +240,7 @@ class Translator:
         if not (c.start or c.end):
             return ALWAYS
         bounds = range_bounds(attribute.vr, c.start, c.end, c.offset)
-        return any_of([self._any_value(attribute, between(*each)) for each in bounds])
+        return any_of([self._any_value(attribute, in_range(*each)) for each in bounds])
 
     def moments(self, attribute: Attribute, c: DateTimeRange) -> Sql:
         """PS3.4 C.2.2.2.5.4, C.2.2.2.5.2."""
@@ -299,7 +251,7 @@ class Translator:
             raise ValueError(f"{attribute.keyword} and {other.keyword} are of different levels")
         zone = ZONES.get(attribute.level)
         others = [evolve(each, is_variant=attribute.is_variant) for each in (other, zone) if each]
-        columns = [_column(each) for each in (attribute, *others)]
+        columns = [column_of(each) for each in (attribute, *others)]
         # One text, for a function takes one value: the first values of date, time and offset.
         joined = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
 
@@ -307,10 +259,10 @@ class Translator:
             date, time, offset = ([part.split("\\")[0] for part in text.split("\n")] + [""] * 3)[:3]
             return is_within(c, date, time, timezone_of({TIMEZONE_OFFSET: (offset,)}))
 
-        exact = self._tested(f"({joined})", test)
+        exact = self._apply_test(f"({joined})", test)
         if not (c.start_date or c.end_date):
             return exact
-        days = between(*days_around(c))(f"{attribute.table}.{attribute.matches[0].column}")
+        days = in_range(*days_around(c))(f"{attribute.table}.{attribute.matches[0].column}")
         return all_of((days, exact))
 
     def name(self, attribute: Attribute, c: PersonName) -> Sql:
@@ -321,17 +273,17 @@ class Translator:
             return ALWAYS
         columns = [match.column for match in attribute.matches]
         if len(c.groups) == 1:
-            literal = compared(attribute, columns, like_name(wanted[0], self._names))
+            literal = compare(attribute, columns, like_name(wanted[0], self._names))
         else:
             literal = all_of(
                 [
-                    compared(attribute, [columns[n]], like_name(p, self._names))
+                    compare(attribute, [columns[n]], like_name(p, self._names))
                     for n, p in wanted.items()
                 ]
             )
         if not (c.fuzzy and attribute.sounds_indexed and 0 in wanted):
             return literal
-        alike = [_sounds(attribute, key) for key in sounding(wanted[0])]
+        alike = [_sounds(attribute, key) for key in sound_keys(wanted[0])]
         return any_of((literal, all_of(alike))) if alike else literal
 
     def sequence(self, attribute: Attribute, c: SequenceMatch) -> Sql:
@@ -339,13 +291,13 @@ class Translator:
         _require(attribute, {"SQ"})
         if not c.conditions:
             return ALWAYS
-        zone = _column(ZONES[attribute.level]) if attribute.level in ZONES else "NULL"
-        text = f"(coalesce({zone}, '') || char(10) || {_column(attribute)})"
-        return self._tested(text, sequence_matcher(c.conditions))
+        zone = column_of(ZONES[attribute.level]) if attribute.level in ZONES else "NULL"
+        text = f"(coalesce({zone}, '') || char(10) || {column_of(attribute)})"
+        return self._apply_test(text, sequence_matcher(c.conditions))
 
     def empty(self, attribute: Attribute, _: Empty) -> Sql:
         """PS3.4 C.2.2.2.7."""
-        column = _column(attribute)
+        column = column_of(attribute)
         return Sql(f"({column} IS NULL OR {column} = '')")
 
     def several(self, attribute: Attribute, c: AnyOf) -> Sql:
@@ -366,44 +318,6 @@ _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
 }
 
 
-def varies(attribute: Attribute) -> str:
-    """Return whether the instances of a row's entity differ, or have differed."""
-    table = TABLES[attribute.kept]
-    return f"EXISTS (SELECT 1 FROM main.{table}_variant AS v WHERE v.parent = {table}.id)"  # noqa: S608
-
-
-def header_of(level: Level) -> str:
-    """Return the number of the header that a row of `instance` has at a level."""
-    if level is Level.SERIES:
-        return "instance.header"
-    return "(SELECT above FROM main.series_header WHERE id = instance.header)"
-
-
-def shown(attribute: Attribute, *, restricted: bool) -> str:
-    """Return the value that an entity shows, which depends on the instances that exist."""
-    varying = attribute.varying
-    if varying is None or not restricted:
-        return _column(attribute)
-    value = f"{varying.table}.{attribute.keyword}"
-    return (
-        f"CASE WHEN {varies(attribute)} THEN (SELECT {value} FROM {varying.table} "  # noqa: S608
-        f"WHERE {varying.table}.parent = {attribute.table}.id AND {value} IS NOT NULL "
-        f"ORDER BY {varying.table}.rank LIMIT 1) ELSE {_column(attribute)} END"
-    )
-
-
-def _weight(attribute: Attribute, condition: Condition) -> int:
-    if attribute.keyword in _UNIQUE:
-        return 0
-    if not attribute.indexed:
-        return _NO_INDEX_WEIGHT
-    return _COMMON_WEIGHT if attribute.keyword in _COMMON else _WEIGHTS[type(condition)]
-
-
-def _column(attribute: Attribute) -> str:
-    return f"{attribute.table}.{attribute.keyword}"
-
-
 def _require(attribute: Attribute, allowed: Set[str]) -> None:
     if attribute.vr not in allowed:
         raise ValueError(
@@ -411,50 +325,17 @@ def _require(attribute: Attribute, allowed: Set[str]) -> None:
         )
 
 
-def _as_text(attribute: Attribute) -> Attribute:
-    return attribute if attribute.single else evolve(attribute, vr="LO")
-
-
-def compared(attribute: Attribute, columns: list[str], comparison: Comparison) -> Sql:
-    """Compare with some columns of an attribute, or the rows of `several` for them."""
-    table = attribute.table
-    whole = [comparison(f"{table}.{column}") for column in columns]
-    if columns == [attribute.keyword]:
-        # The text of several values together is no value.
-        whole = [all_of((whole[0], Sql(f"instr({table}.{columns[0]}, '\\') = 0")))]
-    return any_of((*whole, *(_in_several(attribute, column, comparison) for column in columns)))
-
-
-def _in_several(attribute: Attribute, match: str, comparison: Comparison) -> Sql:
-    found = comparison("value")
-    match = f"{attribute.table}.{match}" if attribute.is_variant else match
-    text = f"{attribute.table}.id IN (SELECT owner FROM several WHERE match = ? AND {found.text})"  # noqa: S608
-    return Sql(text, (match, *found.parameters))
-
-
 def _sounds(attribute: Attribute, key: str) -> Sql:
-    comparison = starting(key[:-1]) if key.endswith("*") else equal(key)
-    return _in_several(attribute, attribute.sound, comparison)
+    comparison = with_prefix(key[:-1]) if key.endswith("*") else equal(key)
+    return compare_several(attribute, attribute.sound, comparison)
 
 
-def _counted(computed: Computed, condition: Condition) -> Sql:
+def _compare_count(computed: Computed, condition: Condition) -> Sql:
     """Compare a number of related entities; it is never empty."""
     if isinstance(condition, AnyOf):
-        return any_of([_counted(computed, each) for each in condition.conditions])
+        return any_of([_compare_count(computed, each) for each in condition.conditions])
     wanted = condition.uids if isinstance(condition, UidList) else ()
     if isinstance(condition, SingleValue):
         wanted = (condition.value,)
     numbers = [value for text in wanted if (value := number(text)) is not None]
     return one_of(json_of(numbers))(count(computed))
-
-
-def below(computed: Computed) -> str:
-    """Return FROM and WHERE of the rows that a computed attribute is about."""
-    first = LEVELS[computed.level.depth + 1]
-    inner = chain(computed.counts, first, first)
-    return f"FROM {inner} WHERE {TABLES[first]}.parent = {TABLES[computed.level]}.id"
-
-
-def count(computed: Computed) -> str:
-    """Return the scalar query for a number of related entities."""
-    return f"(SELECT count(*) {below(computed)})"

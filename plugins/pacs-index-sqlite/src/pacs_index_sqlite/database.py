@@ -13,7 +13,7 @@ from attrs import define, field
 
 from pacs_core.api.threads import Threads
 from pacs_index_sqlite.config import SqliteIndexConfig
-from pacs_index_sqlite.errors import translating
+from pacs_index_sqlite.errors import translate_errors
 
 Result = TypeVar("Result")
 
@@ -85,7 +85,7 @@ class ReaderPool:
         return await self._threads.run(self._work, work)
 
     def _work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        with translating(self._path):
+        with translate_errors(self._path):
             try:
                 connection = self._idle.pop()
             except IndexError:

@@ -73,7 +73,7 @@ _CAUSES: dict[int, tuple[type[Exception], str]] = {
 }
 
 
-def translated(error: sqlite3.Error, path: Path) -> Exception:
+def translate_error(error: sqlite3.Error, path: Path) -> Exception:
     """Return the error to raise in place of one of SQLite's."""
     # Extended result codes carry the primary one in their low byte (SQLite, "Result Codes").
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -84,9 +84,9 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
 
 
 @contextmanager
-def translating(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Raise the errors of SQLite in the operator's words."""
     try:
         yield
     except sqlite3.Error as error:
-        raise translated(error, path) from error
+        raise translate_error(error, path) from error

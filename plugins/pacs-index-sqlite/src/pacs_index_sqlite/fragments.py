@@ -63,7 +63,7 @@ def equal(value: str | int) -> Comparison:
     return lambda column: Sql(f"{column} = ?", (value,))
 
 
-def between(low: str, high: str) -> Comparison:
+def in_range(low: str, high: str) -> Comparison:
     """Compare with an inclusive range."""
     return lambda column: Sql(f"{column} BETWEEN ? AND ?", (low, high))
 
@@ -73,7 +73,7 @@ def one_of(values: str) -> Comparison:
     return lambda column: Sql(f"{column} IN (SELECT value FROM json_each(?))", (values,))  # noqa: S608
 
 
-def starting(prefix: str) -> Comparison:
+def with_prefix(prefix: str) -> Comparison:
     """Compare with a prefix, as the range of text that begins with it."""
     if not prefix:
         return lambda column: Sql(f"{column} IS NOT NULL")
@@ -104,7 +104,7 @@ def like(pattern: str, names: Iterator[int]) -> Comparison:
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix == pattern:
         return equal(pattern)
-    begins = starting(prefix)
+    begins = with_prefix(prefix)
     if pattern == f"{prefix}*":
         return begins
     # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
@@ -113,9 +113,9 @@ def like(pattern: str, names: Iterator[int]) -> Comparison:
         return lambda column: all_of((begins(column), Sql(f"{column} GLOB ?", (globbed,))))
     whole = wildcard_pattern(pattern)
 
-    def matching(column: str) -> Sql:
+    def match(column: str) -> Sql:
         name = f"like_{next(names)}"
         function = (name, lambda text: bool(whole.fullmatch(str(text))))
         return all_of((begins(column), Sql(f"{name}({column})", (), (function,))))
 
-    return matching
+    return match

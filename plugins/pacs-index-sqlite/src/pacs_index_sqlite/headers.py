@@ -28,7 +28,7 @@ NO_HEADER: Final = 0
 
 
 @frozen
-class Difference:
+class HeaderDifference:
     """Two values of one attribute."""
 
     keyword: str
@@ -88,7 +88,7 @@ class Headers:
 
     def find(
         self, entity: int, above: int, content: tuple[list[Stored], Several]
-    ) -> tuple[int, list[Difference]]:
+    ) -> tuple[int, list[HeaderDifference]]:
         """Return the header of an entity with some content, added if there is none.
 
         Returns
@@ -103,7 +103,8 @@ class Headers:
             f"SELECT {self._columns} FROM {self._table} WHERE id = ?",
             (entity,),
         ).fetchone()
-        varies = self._varies(entity)
+        statement = f"SELECT EXISTS (SELECT 1 FROM {self._table}_variant WHERE parent = ?)"
+        varies = bool(self._connection.execute(statement, (entity,)).fetchone()[0])
         if not varies:
             only, its_above = self._connection.execute(
                 f"SELECT id, above FROM {self._table}_header WHERE parent = ?",
@@ -167,10 +168,6 @@ class Headers:
         statement = f"INSERT INTO {self._table}_header (parent, above) VALUES (?, ?)"
         return self._connection.execute(statement, (entity, above)).lastrowid or 0
 
-    def _varies(self, entity: int) -> bool:
-        statement = f"SELECT EXISTS (SELECT 1 FROM {self._table}_variant WHERE parent = ?)"
-        return bool(self._connection.execute(statement, (entity,)).fetchone()[0])
-
     def _with_rank(self, entity: int, rank: str) -> int:
         statement = f"SELECT id FROM {self._table}_variant WHERE parent = ? AND rank = ?"
         found = self._connection.execute(statement, (entity, rank)).fetchone()
@@ -219,9 +216,9 @@ class Headers:
 
     def _differences(
         self, entity: int, row: list[Stored], shown: tuple[Stored, ...]
-    ) -> list[Difference]:
+    ) -> list[HeaderDifference]:
         return [
-            Difference(attribute.keyword, (str(shown[text]), str(row[text])))
+            HeaderDifference(attribute.keyword, (str(shown[text]), str(row[text])))
             for attribute, text, match in self._places
             if attribute.matches
             and row[text]
@@ -253,4 +250,4 @@ class Headers:
 
 def headers_of(connection: sqlite3.Connection, catalog: Catalog, level: Level) -> Headers:
     """Return the studies, or the series, of a file."""
-    return Headers(connection, level, catalog.described(level))
+    return Headers(connection, level, catalog.non_key_attributes(level))

@@ -27,15 +27,15 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes
 from pacs_index_sqlite.catalog import build_catalog
 from pacs_index_sqlite.changes import Changes
-from pacs_index_sqlite.clashes import is_full, listings
 from pacs_index_sqlite.config import SqliteIndexConfig
+from pacs_index_sqlite.conflicts import is_full, listings
 from pacs_index_sqlite.correction_log import LastSeen, SqliteCorrectionLog, take_over
 from pacs_index_sqlite.errors import (
     CorruptIndexError,
     ReplacedIndexError,
     SqliteIndexError,
-    translated,
-    translating,
+    translate_error,
+    translate_errors,
 )
 from pacs_index_sqlite.leases import LeaseTable, SqliteLeases
 from pacs_index_sqlite.locations import BATCH, corrected_after, unflushed_after
@@ -51,7 +51,7 @@ from pacs_index_sqlite.searching import (
     fetch_attributes,
     fetch_instances,
     fetch_metadata,
-    matching,
+    matching_entities,
     matching_instances,
 )
 
@@ -265,7 +265,7 @@ class SqliteIndex(Index):
     async def gap(self) -> str:
         """Return why instances may be lacking, see :meth:`Index.gap`; read in this thread."""
         opened = await self._current()
-        with translating(self._path):
+        with translate_errors(self._path):
             return opened.gap()
 
     async def note_gap(self, reason: str) -> None:
@@ -288,7 +288,7 @@ class SqliteIndex(Index):
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[IndexRebuild]:
         """Build another file beside this one, see :meth:`Index.rebuilding`."""
-        with alone(self._path) as actual, translating(self._path):
+        with alone(self._path) as actual, translate_errors(self._path):
             patience = self._config.busy_timeout
             before = await to_thread.run_sync(Predecessor.open, self._path, patience)
             # Nothing of it is needed after a crash; it is flushed before it is put in place.
@@ -325,12 +325,12 @@ class SqliteIndex(Index):
         try:  # on the way of every instance: a context manager would cost more than the rest
             return opened.writer.locate(path)
         except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+            raise translate_error(error, self._path) from error
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""
         return self._batches(
-            query, matching(self._catalog, query), fetch_attributes(self._catalog, query)
+            query, matching_entities(self._catalog, query), fetch_attributes(self._catalog, query)
         )
 
     async def count(self, query: Query) -> int:

@@ -23,7 +23,7 @@ def like_name(pattern: str, names: Iterator[int]) -> Comparison:
     return lambda column: any_of([comparison(column) for comparison in found])
 
 
-def sounding(pattern: str) -> list[str]:
+def sound_keys(pattern: str) -> list[str]:
     """Return how the parts of a pattern sound; an asterisk ends those that go on."""
     return [key for part in parts(pattern) if (key := _key(part))]
 

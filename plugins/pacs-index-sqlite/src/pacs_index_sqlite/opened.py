@@ -11,12 +11,12 @@ from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.database import ReaderPool, connect, connect_writer
-from pacs_index_sqlite.errors import SqliteIndexError, translating
+from pacs_index_sqlite.errors import SqliteIndexError, translate_errors
 from pacs_index_sqlite.files import IndexFiles
 from pacs_index_sqlite.migration import GAP
 from pacs_index_sqlite.rebuilding import end_interrupted
 from pacs_index_sqlite.schema import prepare
-from pacs_index_sqlite.writer import Writer
+from pacs_index_sqlite.writer import IndexWriter
 
 _ATTEMPTS = 10
 
@@ -47,7 +47,7 @@ class Connections:
 def open_connections(path: Path, config: SqliteIndexConfig, catalog: Catalog) -> Connections:
     """Open the file that the path leads to, make it if need be, and bring its schema up to date."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with translating(path):
+    with translate_errors(path):
         for _ in range(_ATTEMPTS):
             connections = _connect(path, config, catalog)
             # Another may have taken its place while it was opened.
@@ -79,12 +79,12 @@ class OpenIndex:
     Attributes
     ----------
     connections : Connections
-    writer : Writer
+    writer : IndexWriter
     readers : ReaderPool
     """
 
     connections: Connections
-    writer: Writer
+    writer: IndexWriter
     readers: ReaderPool
     _searches: int = 0
     _retired: bool = False
@@ -99,7 +99,7 @@ class OpenIndex:
     ) -> "OpenIndex":
         """Start the threads; call it in the event loop."""
         changes = Changes(connections.writing, catalog, config.known_series, last_seen)
-        writer = Writer(
+        writer = IndexWriter(
             connections.files,
             connections.writing,
             connections.locating,

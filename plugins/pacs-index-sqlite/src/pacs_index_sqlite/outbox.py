@@ -24,6 +24,32 @@ from pacs_core.contracts import (
 from pacs_index_sqlite.correction_log import LAST, LastSeen
 from pacs_index_sqlite.locations import LOCATION, numbers_of, stored_instance
 
+# Theory of operation
+#
+# The outbox pattern: a change is a row of the table `change`, written in the transaction that adds,
+# replaces or removes the instance. Either both are there or none, whatever dies when. Consumers
+# read changes later and note how far they are, so each change is delivered at least once.
+#
+#   change          what happened, in the order of commits
+#   consumer        a name and the last sequence that it has done (its cursor)
+#   complete_study  studies that were said to be complete, and up to which change that was true
+#
+# Order: SQLite has one writer at a time, over all processes, and AUTOINCREMENT gives ascending
+# numbers within that lock. A reader that has seen sequence n can therefore never find a smaller one
+# later, as it could where transactions overlap. That is why a cursor is one number.
+#
+# Cost: nothing is written while nobody follows. Whether somebody does is read once for each
+# transaction, not remembered, since another process may have begun to follow.
+#
+# Trimming: whatever all cursors have passed is deleted, with the cursor's own move. A consumer that
+# is gone for good holds everything until it is forgotten (`unfollow`); this is deliberate, and
+# `pacs consumers` shows it. There is no limit of age or number: a change that was dropped would be
+# an image that a consumer never hears of.
+#
+# A rebuilt index takes the tables over, numbers included (`take_over`). If that is impossible the
+# numbers begin anew, and a cursor beyond the last change is told so (`ChangesLostError`) instead of
+# waiting for ever.
+
 Result = TypeVar("Result")
 Row = tuple[Any, ...]
 
@@ -175,7 +201,7 @@ class Outbox:
             self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
 
 
-def kept(connection: sqlite3.Connection) -> Iterable[tuple[str, list[Row]]]:
+def kept_rows(connection: sqlite3.Connection) -> Iterable[tuple[str, list[Row]]]:
     """Iterate over all that an index keeps for consumers and nodes: tables, and some of their rows.
 
     One that was made by an earlier version may lack some of the tables.

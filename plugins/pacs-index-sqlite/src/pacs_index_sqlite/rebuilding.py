@@ -26,7 +26,7 @@ from pacs_index_sqlite.correction_log import rows
 from pacs_index_sqlite.errors import SqliteIndexError
 from pacs_index_sqlite.files import ACCOMPANYING, sync_directory
 from pacs_index_sqlite.locations import ABOVE, locate
-from pacs_index_sqlite.outbox import Row, kept
+from pacs_index_sqlite.outbox import Row, kept_rows
 
 if TYPE_CHECKING:
     from pacs_index_sqlite.index import SqliteIndex
@@ -103,7 +103,7 @@ class Predecessor:
             return None
         return cls(connection)
 
-    def changed(self) -> list[tuple[InstancePath, StoredInstance | None]]:
+    def take_changed(self) -> list[tuple[InstancePath, StoredInstance | None]]:
         """Return some of what has changed; takes the lock once there is little."""
         if not self._locked:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -131,9 +131,9 @@ class Predecessor:
         """Return the log of corrections."""
         return rows(self._connection)
 
-    def kept(self) -> Iterator[tuple[str, list[Row]]]:
+    def kept_rows(self) -> Iterator[tuple[str, list[Row]]]:
         """Iterate over what is kept for consumers: tables, and some of their rows."""
-        yield from kept(self._connection)
+        yield from kept_rows(self._connection)
 
     def close(self) -> None:
         """Let others write again. If this stays the index in use, it notes nothing any more."""
@@ -171,7 +171,7 @@ class SqliteRebuild(IndexRebuild):
         try:
             await to_thread.run_sync(_sync, self.actual)  # while others may write yet
             while True:
-                found = await to_thread.run_sync(self.predecessor.changed)
+                found = await to_thread.run_sync(self.predecessor.take_changed)
                 # What has been corrected meanwhile is read under the corrections it has.
                 await self.index.take_over_corrections(self.predecessor.corrections())
                 for change in found:
@@ -179,7 +179,7 @@ class SqliteRebuild(IndexRebuild):
                 if len(found) <= _FEW:
                     break
             await self.index.note_unflushed(self.predecessor.unflushed())
-            for table, rows in self.predecessor.kept():
+            for table, rows in self.predecessor.kept_rows():
                 await self.index.take_over(table, rows)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in _NO_DAMAGE:

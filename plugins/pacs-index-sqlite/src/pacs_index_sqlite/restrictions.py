@@ -4,7 +4,7 @@ The names of the tables are given, by common table expressions, to selections of
 that meet the restrictions, and the variants, series, studies and patients of which there is such
 an instance. So everything else that a query does, comparing, counting and listing, is said in SQL
 as ever and sees nothing else. What a study or series shows where its instances differ is worked
-out anew from the variants that are left, see :func:`.conditions.shown`.
+out anew from the variants that are left, see :func:`.tables.shown`.
 
 Names are looked up within: ``main.`` is the whole table.
 """
@@ -13,8 +13,9 @@ from itertools import pairwise
 
 from pacs_core.contracts import AllOf, Either, Level, Not, Query, Restriction
 from pacs_index_sqlite.catalog import TABLES
-from pacs_index_sqlite.conditions import Translator, header_of
+from pacs_index_sqlite.conditions import Translator
 from pacs_index_sqlite.fragments import ALWAYS, NOTHING, Sql, all_of
+from pacs_index_sqlite.tables import header_of
 
 _LEVELS = tuple(Level)
 _VARYING = (Level.STUDY, Level.SERIES)

@@ -41,7 +41,10 @@ class RowMaker:
             place += len(attribute.columns)
 
     def _make(self, tag: int, values: Values, offset: str) -> tuple[tuple[Stored, ...], Several]:
-        return _contents(self._places[tag][2], values, offset)
+        attribute = self._places[tag][2]
+        more = len(values) > 1 or attribute.sounds_indexed or offset
+        several = attribute.several(values, offset) if more else []
+        return (attribute.row(values, offset), several)
 
     def row(self, values: Attributes) -> tuple[list[Stored], Several]:
         """Return the content of the columns, and rows for the table `several`."""
@@ -61,14 +64,6 @@ class RowMaker:
             row[place : place + len(made[0])] = made[0]
             several += made[1]
         return row, several
-
-
-def _contents(
-    attribute: Attribute, values: Values, offset: str
-) -> tuple[tuple[Stored, ...], Several]:
-    more = len(values) > 1 or attribute.sounds_indexed or offset
-    several = attribute.several(values, offset) if more else []
-    return attribute.row(values, offset), several
 
 
 def insertion(table: str, keys: Iterable[str], columns: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
-from pacs_index_sqlite.clashes import DEMOGRAPHICS
+from pacs_index_sqlite.conflicts import DEMOGRAPHICS
 from pacs_index_sqlite.correction_log import create_tables as keep_corrections
 from pacs_index_sqlite.errors import NewerSchemaError
 from pacs_index_sqlite.leases import create_table as keep_leases

@@ -17,11 +17,12 @@ from attrs import define, evolve, field, frozen
 from pacs_core.contracts import Level, Query, sort_key
 from pacs_core.dataset import Attributes, keyword_of
 from pacs_index_sqlite.catalog import TABLES, Attribute, Catalog, Computed, json_of
-from pacs_index_sqlite.conditions import LEVELS, Translator, below, chain, count, shown
+from pacs_index_sqlite.conditions import Translator
 from pacs_index_sqlite.fragments import NOTHING, Sql
 from pacs_index_sqlite.locations import LOCATION, stored_instance
 from pacs_index_sqlite.metadata import CONTENT, in_form, instance_with_metadata
 from pacs_index_sqlite.restrictions import scope_of
+from pacs_index_sqlite.tables import LEVELS, below, chain, count, shown
 from pacs_index_sqlite.unicode import representable
 
 PAGE = 65_536
@@ -90,11 +91,11 @@ class Matching:
         return text, (*self.scope.parameters, *self.where.parameters, *after, size, skip)
 
 
-def matching(catalog: Catalog, query: Query) -> Matching:
+def matching_entities(catalog: Catalog, query: Query) -> Matching:
     """Return what to ask for the entities that match."""
     translator = Translator(catalog, query.level)
     where, scope = translator.where(query), scope_of(translator, query)
-    top, sorting = _sorting(catalog, query)
+    top, sorting = _sort_terms(catalog, query)
     top = min(where.top, top, key=lambda level: level.depth)
     tables = chain(query.level, top, where.first)
     return Matching(where.sql, tables, (f"{TABLES[query.level]}.id",), scope, sorting)
@@ -102,10 +103,10 @@ def matching(catalog: Catalog, query: Query) -> Matching:
 
 def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], int]:
     """Return what counts the entities that match."""
-    return matching(catalog, evolve(query, order=())).count
+    return matching_entities(catalog, evolve(query, order=())).count
 
 
-def _sorting(catalog: Catalog, query: Query) -> tuple[Level, Sql]:
+def _sort_terms(catalog: Catalog, query: Query) -> tuple[Level, Sql]:
     """Return the topmost level of what results are sorted by, and how.
 
     Values are compared by a function of ours, so that they are as everywhere else.
@@ -118,11 +119,11 @@ def _sorting(catalog: Catalog, query: Query) -> tuple[Level, Sql]:
     top, terms, functions = query.level, [], []
     for number, order in enumerate(query.order):
         known = order.tag in catalog.attributes and order.tag in catalog.searchable(query.level)
-        attribute = catalog.stored(order.tag, query.level) if known else None
+        attribute = catalog.stored_attribute(order.tag, query.level) if known else None
         if attribute is None or attribute.vr == "SQ":
             name = keyword_of(order.tag)
             raise ValueError(f"the index does not sort {query.level.value} by {name}")
-        column = _stored(attribute, query.level, restricted=bool(query.restrictions)).sql
+        column = _stored_column(attribute, query.level, restricted=bool(query.restrictions)).sql
         terms.append(
             f"sort_{number}({column}) {'DESC' if order.descending else 'ASC'} NULLS LAST, "
         )
@@ -159,14 +160,16 @@ def columns_of(catalog: Catalog, query: Query) -> list[Column]:
     tags = sorted(query.returning & catalog.searchable(query.level))
     restricted = bool(query.restrictions)
     return [
-        _computed(catalog, catalog.computed[tag], restricted=restricted)
+        _computed_column(catalog, catalog.computed[tag], restricted=restricted)
         if tag in catalog.computed
-        else _stored(catalog.stored(tag, query.level), query.level, restricted=restricted)
+        else _stored_column(
+            catalog.stored_attribute(tag, query.level), query.level, restricted=restricted
+        )
         for tag in tags
     ]
 
 
-def _stored(attribute: Attribute, level: Level, *, restricted: bool) -> Column:
+def _stored_column(attribute: Attribute, level: Level, *, restricted: bool) -> Column:
     column = shown(attribute, restricted=restricted)
     return Column(attribute.tag, _on_row(attribute, level, column), attribute.values)
 
@@ -181,7 +184,7 @@ def _on_row(attribute: Attribute, level: Level, column: str) -> str:
     )
 
 
-def _computed(catalog: Catalog, computed: Computed, *, restricted: bool) -> Column:
+def _computed_column(catalog: Catalog, computed: Computed, *, restricted: bool) -> Column:
     if computed.of:
         column = shown(catalog.keyword(computed.of), restricted=restricted)
         return Column(

@@ -19,11 +19,12 @@ def to_json(values: Sequence[str | Attributes]) -> str:
 def _plain(values: Sequence[str | Attributes], depth: int) -> list[Any]:
     if depth >= MAX_DEPTH:
         return []
-    return [v if isinstance(v, str) else _plain_item(v, depth) for v in values]
-
-
-def _plain_item(item: Attributes, depth: int) -> dict[str, list[Any]]:
-    return {f"{tag:08X}": _plain(values, depth + 1) for tag, values in item.items()}
+    return [
+        v
+        if isinstance(v, str)
+        else {f"{tag:08X}": _plain(values, depth + 1) for tag, values in v.items()}
+        for v in values
+    ]
 
 
 def from_json(text: str) -> tuple[Attributes, ...]:

@@ -16,10 +16,36 @@ from pacs_index_sqlite.errors import (
     GoneIndexError,
     ReplacedIndexError,
     SqliteIndexError,
-    translated,
+    translate_error,
 )
 from pacs_index_sqlite.files import IndexFiles
 from pacs_index_sqlite.locations import locate
+
+# Theory of operation
+#
+# SQLite has one writer at a time, and what a commit costs is the fsync of its log, not the rows. So
+# there is one connection that writes and one thread that uses it, and all changes that have
+# gathered while the thread was busy go into one transaction (group commit). Nobody waits for a
+# batch to fill: with little load a batch is one change, with much it is many.
+#
+#   1. `run` puts a job into the queue and awaits its future.
+#   2. The thread takes what there is, up to the limit, and drops what was cancelled meanwhile.
+#   3. It begins the transaction. Another process may be writing; the thread looks again soon, then
+#      ever more rarely, until its patience ends. Then it checks that the file is still the index
+#      that the path leads to: a rebuild may have put another in its place.
+#   4. All jobs do their work, then COMMIT. If one raises, the transaction is rolled back and all
+#      run once more, each in a savepoint, so that only the one that fails fails.
+#   5. The futures are set in the event loop, after the commit: what is told is true.
+#
+# Each batch is as durable as its most demanding job: `synchronous` is set before the transaction.
+#
+# The short way: if a change need not be on disk and none is queued, it is made in the caller's own
+# thread, the event loop's. `_connected` is held by whoever uses the connection, and taken without
+# waiting: if the thread has it, or another process writes, or anything fails, the job takes the
+# long way. So the event loop never waits for a lock or a disk here.
+#
+# A crash leaves the transaction or does not: SQLite's log sees to that. The memory of which series
+# exist (`Changes._known`) is not in the transaction, so whatever rolls back forgets it.
 
 Result = TypeVar("Result")
 
@@ -46,7 +72,7 @@ class _Outcome:
 
 
 @define
-class Writer:
+class IndexWriter:
     """Runs changes one after another in a thread of its own, a transaction for each batch.
 
     Nothing waits for a batch to fill: while one is written to disk the next gathers, so that the
@@ -87,18 +113,18 @@ class Writer:
         if self._closed:
             raise SqliteIndexError(f"the index {self._files.path} is stopped")
         if durability is Durability.NONE and not self._queued:
-            made, result = self._at_once(work)
+            made, result = self._try_at_once(work)
             if made:
                 return cast(Result, result)
         future = self._loop.create_future()
         self._queued += 1
         self._queue.put(_Job(work, future, durability))
         try:
-            return cast(Result, self._told(await future))
+            return cast(Result, self._unwrap(await future))
         finally:
             self._queued -= 1
 
-    def _at_once(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
+    def _try_at_once(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
         """Make a change here if nothing is in the way; tell whether it was, and its result.
 
         What fails here is left to the thread, which waits for others, and says what is wrong.
@@ -176,6 +202,7 @@ class Writer:
             except Exception as error:
                 failure = error
                 self._undo()
+                # Trying each by itself would meet the same obstacle, once for each.
                 if _is_busy(error) or isinstance(error, ReplacedIndexError | GoneIndexError):
                     break
             else:
@@ -231,11 +258,11 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _told(self, outcome: _Outcome) -> Any:
+    def _unwrap(self, outcome: _Outcome) -> Any:
         """Return what a change returned, or raise why it was not made."""
         error = outcome.error
         if isinstance(error, sqlite3.Error):
-            raise translated(error, self._files.path) from error
+            raise translate_error(error, self._files.path) from error
         if error is not None:
             raise error
         return outcome.result

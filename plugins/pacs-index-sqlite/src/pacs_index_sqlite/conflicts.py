@@ -1,4 +1,4 @@
-"""Clashes: what contradicts what, found as an instance arrives, and listed."""
+"""Conflicts: what contradicts what, found as an instance arrives, and listed."""
 
 import json
 import sqlite3
@@ -35,7 +35,7 @@ _STUDY_PATIENTS: Final = """
 
 
 @define
-class Clashes:
+class ConflictFinder:
     """Tells what a new entity contradicts, before it is added. Each look-up reads an index."""
 
     _connection: sqlite3.Connection
@@ -123,7 +123,7 @@ def listings(catalog: Catalog) -> Iterable[Listing]:
     kinds = (ConflictKind.STUDY_ATTRIBUTE, ConflictKind.SERIES_ATTRIBUTE)
     for level, kind in zip(VARYING, kinds, strict=True):
         listing = partial(Listing, kind, first=0)
-        for attribute in catalog.described(level):
+        for attribute in catalog.non_key_attributes(level):
             if attribute.matches:
                 yield listing(_attribute_query(level, attribute), attribute=attribute.keyword)
 
