@@ -147,9 +147,19 @@ async def run_node(
     async with (
         no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
         watched_loop(owners, assembly.config.log.slow_loop),
-        open_archive(assembly, worker=_worker(place), meter=_meter(place), serving=True) as opened,
+        open_archive(
+            assembly,
+            worker=_worker(place),
+            meter=NodeMeter(place.meter, place.occupancy.worker) if place else None,
+            serving=True,
+        ) as opened,
     ):
-        await _check_index(assembly, opened)
+        if assembly.config.archive.incomplete_index == "refuse" and (
+            reason := await opened.archive.gap()
+        ):
+            raise StartError(
+                f'{reason}; or serve what it has, with [archive] incomplete_index = "serve"'
+            )
         services = await _services(assembly, opened)
         opened.connector.observers = services.observers
         place = place or _bind(assembly)
@@ -182,21 +192,8 @@ async def run_node(
                 tasks.cancel_scope.cancel()
 
 
-async def _check_index(assembly: Assembly, opened: OpenArchive) -> None:
-    if assembly.config.archive.incomplete_index == "refuse" and (
-        reason := await opened.archive.gap()
-    ):
-        raise StartError(
-            f'{reason}; or serve what it has, with [archive] incomplete_index = "serve"'
-        )
-
-
 def _worker(place: WorkerSlot | None) -> WorkerInfo:
     return WorkerInfo(place.occupancy.worker, place.occupancy.workers) if place else WorkerInfo()
-
-
-def _meter(place: WorkerSlot | None) -> NodeMeter | None:
-    return NodeMeter(place.meter, place.occupancy.worker) if place else None
 
 
 def _bind(assembly: Assembly) -> WorkerSlot:

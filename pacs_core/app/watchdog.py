@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from types import FrameType
 
 from pacs_core.plugins import CodeMap, frame_of
 
@@ -78,7 +77,7 @@ class _Watchdog:
 
     def _report(self) -> None:
         frame = sys._current_frames().get(self._watched)
-        if frame is None or _is_waiting(frame):
+        if frame is None or os.path.basename(frame.f_code.co_filename) in _IDLE:
             return  # it had no processor, or stood still with the whole process
         found = self._owners.innermost(frame)
         place = found[1] if found else frame_of(frame)
@@ -98,7 +97,3 @@ class _Watchdog:
         if due:
             self._named[place] = now
         return due
-
-
-def _is_waiting(frame: FrameType) -> bool:
-    return os.path.basename(frame.f_code.co_filename) in _IDLE

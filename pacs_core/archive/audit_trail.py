@@ -64,17 +64,14 @@ class _Channel(Consumer[_Entry]):
         try:
             # A batch that is being written may be followed by the one with this event.
             with anyio.fail_after(2 * self._timeout):
-                await self._deliver(entry)
+                if not await self.queue.put(entry):
+                    entry.failure = "it has been stopped"
+                elif entry.settled is not None:
+                    await entry.settled.wait()
         except TimeoutError:
             entry.failure = f"no answer within {2 * self._timeout:g} s"
         if entry.failure:
             raise AuditFailedError(f"the required audit sink {self.name!r} failed: {entry.failure}")
-
-    async def _deliver(self, entry: _Entry) -> None:
-        if not await self.queue.put(entry):
-            entry.failure = "it has been stopped"
-        elif entry.settled is not None:
-            await entry.settled.wait()
 
     async def consume(self, batch: Sequence[_Entry]) -> None:
         failure = "the node stopped"

@@ -44,18 +44,16 @@ async def damage(store: ObjectStore, instance: StoredInstance, pace: Pace | None
             if instance.digest:
                 found = await digest_of(reader, instance.dataset_offset, pace)
                 return "" if found == instance.digest else OTHER_BYTES
-        return await _flaw(store, instance)
+        stored = StoredObject(instance.key, instance.size)
+        try:
+            record = await read_record(store, stored, frozenset())
+        except InvalidInstanceError as error:
+            return f"its object is damaged: {error}"
+        return (
+            "" if evolve(record.instance, digest=b"") == instance else "its object is another one's"
+        )
     except ObjectNotFoundError:
         return "its object is missing"
-
-
-async def _flaw(store: ObjectStore, instance: StoredInstance) -> str:
-    stored = StoredObject(instance.key, instance.size)
-    try:
-        record = await read_record(store, stored, frozenset())
-    except InvalidInstanceError as error:
-        return f"its object is damaged: {error}"
-    return "" if evolve(record.instance, digest=b"") == instance else "its object is another one's"
 
 
 async def meta_damage(reader: ObjectReader, instance: StoredInstance) -> str:

@@ -155,7 +155,10 @@ class WriteBehind:
             except Exception as error:
                 await self._failed(error)
             else:
-                await self._succeeded()
+                if self._failing:
+                    self._failing = False
+                    _log.warning("flushing to disk works again")
+                    await self._record(Outcome.SUCCESS, {})
             finally:
                 self._pending = self._in_flight | self._pending
                 self._in_flight = {}
@@ -179,12 +182,6 @@ class WriteBehind:
             self._failing = True
             details: _Details = {"instances": count, "reason": f"{type(error).__name__}: {error}"}
             await self._record(Outcome.FAILURE, details)
-
-    async def _succeeded(self) -> None:
-        if self._failing:
-            self._failing = False
-            _log.warning("flushing to disk works again")
-            await self._record(Outcome.SUCCESS, {})
 
     async def _record(self, outcome: Outcome, details: _Details) -> None:
         try:

@@ -153,7 +153,12 @@ class Engine:
                     with self._conversation:
                         await self._converse()
                     self._performer.tasks.cancel_scope.cancel()
-                await self._await_close()
+                # In Sta13 the peer closes the transport, and has a while for it (PS3.8 §9.2).
+                if self._machine.artim_running:
+                    self._deadlines.set("read", self._channel.timeouts.artim)
+                while not self._machine.must_close:
+                    with suppress(anyio.BrokenResourceError):
+                        await self._channel.receive()
                 watching.cancel_scope.cancel()
         finally:
             self._performer.end()
@@ -186,14 +191,6 @@ class Engine:
                     requests, self._requests = self._requests, 0
                     await self._reading.hold_back(requests)
                     self._reading.set_deadline()
-
-    async def _await_close(self) -> None:
-        """Give the peer time to close the transport (PS3.8 §9.2, Sta13)."""
-        if self._machine.artim_running:
-            self._deadlines.set("read", self._channel.timeouts.artim)
-        while not self._machine.must_close:
-            with suppress(anyio.BrokenResourceError):
-                await self._channel.receive()
 
     def _end(self, reason: str, failure: AssociationError | None = None) -> None:
         """Let everything end that belongs to this association; the first reason counts."""

@@ -138,7 +138,14 @@ class _Draft:
         with ExitStack() as stack:
             below = self._output
             for folder in folders:
-                below = _open_subfolder(stack, below, folder)
+                with suppress(FileExistsError):
+                    os.mkdir(folder, dir_fd=below)
+                if S_ISLNK(os.stat(folder, dir_fd=below, follow_symlinks=False).st_mode):
+                    raise OSError(
+                        errno.ELOOP,
+                        f"{folder} in the output folder is a link, which is not followed",
+                    )
+                below = _open_folder(stack, folder, os.O_NOFOLLOW, below)
             os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
 
     def discard(self) -> None:
@@ -146,14 +153,6 @@ class _Draft:
         self._file.close()
         with self._stack, suppress(FileNotFoundError):
             os.unlink(self._name, dir_fd=self._output)
-
-
-def _open_subfolder(stack: ExitStack, parent: int, name: str) -> int:
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=parent)
-    if S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-        raise OSError(errno.ELOOP, f"{name} in the output folder is a link, which is not followed")
-    return _open_folder(stack, name, os.O_NOFOLLOW, parent)
 
 
 def _open_folder(

@@ -72,7 +72,8 @@ class Threads:
         job = _Job(function, arguments, asyncio.get_running_loop().create_future())
         self._unsettled += 1
         if self._unsettled > self._count < self.limit:
-            self._begin_thread()
+            self._count += 1
+            threading.Thread(target=_work, args=(self._queue,), name=self.name, daemon=True).start()
         self._queue.put(job)
         try:
             await job.future
@@ -87,10 +88,6 @@ class Threads:
         for _ in range(self._count):
             self._queue.put(None)
         self._count = 0
-
-    def _begin_thread(self) -> None:
-        self._count += 1
-        threading.Thread(target=_work, args=(self._queue,), name=self.name, daemon=True).start()
 
 
 def _work(queue: "SimpleQueue[_Job | None]") -> None:

@@ -102,18 +102,13 @@ def _structure(tables: dict[str, Any], problems: list[str]) -> Config:
             good[name] = table
         except ConfigError as error:
             problems += error.problems
-            good[name] = _sound_keys(name, table)
+            sound = {}
+            for key, value in table.items() if isinstance(table, dict) else ():
+                with suppress(ConfigError):
+                    structure({name: {key: value}}, Config, "")
+                    sound[key] = value
+            good[name] = sound
     return structure(good, Config, "")
-
-
-def _sound_keys(name: str, table: Any) -> dict[str, Any]:
-    """Return what of a table can be used by itself."""
-    sound = {}
-    for key, value in table.items() if isinstance(table, dict) else ():
-        with suppress(ConfigError):
-            structure({name: {key: value}}, Config, "")
-            sound[key] = value
-    return sound
 
 
 def _plugin_problems(config: Config, problems: list[str]) -> tuple[str, ...]:

@@ -28,17 +28,19 @@ def to_html(sections: Iterable[Section]) -> str:
     sections = list(sections)
     title, *rest = sections
     head = _HEAD.format(title=escape(title.heading))
-    parts = [head, _section(title), _contents(rest), *map(_section, rest), "</body>\n</html>\n"]
-    return "".join(parts)
-
-
-def _contents(sections: Iterable[Section]) -> str:
     links = (
         f'<li style="margin-left: {section.depth - 1}em">'
         f'<a href="#{_anchor(section)}">{escape(section.heading)}</a></li>\n'
-        for section in sections
+        for section in rest
     )
-    return f'<nav><ul style="list-style: none">\n{"".join(links)}</ul></nav>\n'
+    parts = [
+        head,
+        _section(title),
+        f'<nav><ul style="list-style: none">\n{"".join(links)}</ul></nav>\n',
+        *map(_section, rest),
+        "</body>\n</html>\n",
+    ]
+    return "".join(parts)
 
 
 def _anchor(section: Section) -> str:

@@ -95,14 +95,12 @@ def _meta(readable: BinaryIO) -> tuple[FileMeta, bytes]:
     if begins_with_file_meta(prefix):
         meta, prefix = _read_meta(prefix, readable)
     dataset = prefix[meta.dataset_offset :]
-    if not meta.transfer_syntax_uid or _is_explicit_in_truth(meta, dataset):
+    # Some files say that they are in implicit VR, and begin with a VR: the dataset is right.
+    if not meta.transfer_syntax_uid or (
+        meta.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN and begins_with_vr(dataset)
+    ):
         meta = evolve(meta, transfer_syntax_uid=guess_transfer_syntax(dataset))
     return meta, dataset
-
-
-def _is_explicit_in_truth(meta: FileMeta, dataset: bytes) -> bool:
-    """Tell whether a file that is said to be in implicit VR begins with a VR."""
-    return meta.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN and begins_with_vr(dataset)
 
 
 def _read_meta(prefix: bytes, readable: BinaryIO) -> tuple[FileMeta, bytes]:

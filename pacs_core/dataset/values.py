@@ -84,7 +84,14 @@ def value_encoder(vr: str, little_endian: bool) -> Encoder:
         return _number_encoder(vr, _NUMBERS[little_endian][vr])
     if vr == "AT":
         return _tag_encoder(_TAGS[little_endian])
-    return _text_encoder(vr, b"\0" if vr == "UI" else b" ")
+    pad = b"\0" if vr == "UI" else b" "  # PS3.5 §6.2
+
+    def encode(values: tuple[str, ...], character_sets: tuple[str, ...]) -> bytes:
+        text = values[0] if len(values) == 1 else "\\".join(values)
+        raw = encode_text(text, vr, character_sets)
+        return raw + pad if len(raw) & 1 else raw
+
+    return encode
 
 
 def _number_encoder(vr: str, number: Struct) -> Encoder:
@@ -106,15 +113,6 @@ def _tag_encoder(pair: Struct) -> Encoder:
             return b"".join([pair.pack(tag >> 16, tag & 0xFFFF) for tag in tags])
         except (ValueError, error) as failure:
             raise UnencodableValue(f"{_shown(values)} is no AT: {failure}") from failure
-
-    return encode
-
-
-def _text_encoder(vr: str, pad: bytes) -> Encoder:
-    def encode(values: tuple[str, ...], character_sets: tuple[str, ...]) -> bytes:
-        text = values[0] if len(values) == 1 else "\\".join(values)
-        raw = encode_text(text, vr, character_sets)
-        return raw + pad if len(raw) & 1 else raw
 
     return encode
 

@@ -155,7 +155,11 @@ class FrameBoundaries:
             return guess
         by_table = self._by_table(self._table, offset)
         if by_table is None or (verdict is not Verdict.UNSURE and by_table is not guess):
-            self._drop(self._table, offset)
+            fault = f"the {self._table.name} contradicts the fragment at offset {offset}"
+            if self._table_decided:
+                raise ImageError(f"{fault}, and codestreams do not show where frames start")
+            self.notes.append(f"{fault}: not used")
+            self._table = None
             return guess
         self._table_decided |= by_table is not guess
         return by_table
@@ -190,13 +194,6 @@ class FrameBoundaries:
             return False
         due = table.offsets[self._started]
         return None if due < offset else due == offset
-
-    def _drop(self, table: OffsetTable, offset: int) -> None:
-        fault = f"the {table.name} contradicts the fragment at offset {offset}"
-        if self._table_decided:
-            raise ImageError(f"{fault}, and codestreams do not show where frames start")
-        self.notes.append(f"{fault}: not used")
-        self._table = None
 
 
 def signatures_of(syntax: PixelSyntax, image: Image) -> tuple[bytes, ...]:

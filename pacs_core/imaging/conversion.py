@@ -110,7 +110,8 @@ def conversion_edits(
     removed: Edits = dict.fromkeys((EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS))
     if lossy:
         removed.update(dict.fromkeys(_STALE_WHEN_LOSSY))
-    return removed | _encode_edits(attributes, changed)
+    character_set = texts(attributes, _CHARACTER_SET)
+    return removed | {tag: _element(tag, values, character_set) for tag, values in changed.items()}
 
 
 def _format_changes(
@@ -216,11 +217,6 @@ def _says_lossy(attributes: Attributes) -> bool:
 
 def _is_lossy(attributes: Attributes, transfer_syntax_uid: str) -> bool:
     return _says_lossy(attributes) or pixel_syntax(transfer_syntax_uid).always_lossy
-
-
-def _encode_edits(attributes: Attributes, changed: Mapping[int, tuple[Value, ...]]) -> Edits:
-    character_set = texts(attributes, _CHARACTER_SET)
-    return {tag: _element(tag, values, character_set) for tag, values in changed.items()}
 
 
 def _element(

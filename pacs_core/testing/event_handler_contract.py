@@ -29,7 +29,7 @@ from pacs_core.contracts import (
     Origin,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, tag_of, texts
+from pacs_core.dataset import tag_of, texts
 from pacs_core.testing.datasets import MODALITIES, SampleStudy
 from pacs_core.testing.operations import memory_node
 from pacs_core.testing.sample_values import Values
@@ -56,13 +56,14 @@ def instance_event(
     """Return what a handler hears of a sample instance; `values` replace attributes."""
     attributes = SampleStudy().make(modality, **(values or {})).attributes
     deleted = kind is InstanceEventKind.DELETED
-    return InstanceEvent(kind, _stored(attributes), ORIGIN, {} if deleted else attributes)
-
-
-def _stored(attributes: Attributes) -> StoredInstance:
     words = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
     uids = ["".join(texts(attributes, tag_of(word))) for word in words]
-    return StoredInstance(InstanceIdentity(*uids), "1.2.840.10008.1.2.1", uids[2], 1000, 400)
+    return InstanceEvent(
+        kind,
+        StoredInstance(InstanceIdentity(*uids), "1.2.840.10008.1.2.1", uids[2], 1000, 400),
+        ORIGIN,
+        {} if deleted else attributes,
+    )
 
 
 class EventHandlerContract:

@@ -84,20 +84,17 @@ class _Encoder:
 
     def _element(self, tag: int, value: Given) -> bytes:
         if isinstance(value, bytes):
-            return self._bulk(tag, value)
+            vr = "OW" if tag in _WORDS else vr_of(tag)
+            padded = value + bytes(len(value) % 2)
+            if vr == "OW" and self._order == ">":
+                padded = b"".join(padded[at : at + 2][::-1] for at in range(0, len(padded), 2))
+            return self._long_element(tag, vr, padded)
         if vr_of(tag) == "SQ":
             items = [self._elements(item) for item in value if not isinstance(item, str)]
             encoded = b"".join(self._header(_ITEM, len(item)) + item for item in items)
             return self._long_element(tag, "SQ", encoded)
         whole = encode_attributes({tag: _plain(value)}, self._syntax, self._character_set)
         return whole[len(self._declaration) :]
-
-    def _bulk(self, tag: int, value: bytes) -> bytes:
-        vr = "OW" if tag in _WORDS else vr_of(tag)
-        padded = value + bytes(len(value) % 2)
-        if vr == "OW" and self._order == ">":
-            padded = b"".join(padded[at : at + 2][::-1] for at in range(0, len(padded), 2))
-        return self._long_element(tag, vr, padded)
 
     def _long_element(self, tag: int, vr: str, value: bytes) -> bytes:
         if not self._encoding.explicit:

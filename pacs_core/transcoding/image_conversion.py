@@ -216,8 +216,12 @@ class ImageConversion:
         # Pixels of defined length are native even under an encapsulated transfer syntax, as
         # icons and some senders have them: then there is nothing to decode.
         decoder = b"" if self._is_native else coders.decoder
+        # Codestreams have their samples by pixel, whatever the dataset says (PS3.5 §8.2).
+        given = evolve(image.format, planar_configuration=0)
+        if self._is_native:
+            given = native_format(image)
         job = Job(
-            self._input_format(image),
+            given,
             decoder,
             coders.encoder,
             plan.options,
@@ -236,11 +240,6 @@ class ImageConversion:
                 yield await self.queue.take()
         finally:
             self.queue.cancel()
-
-    def _input_format(self, image: Image) -> FrameFormat:
-        if self._is_native:
-            return native_format(image)
-        return evolve(image.format, planar_configuration=0)
 
     @property
     def _is_native(self) -> bool:

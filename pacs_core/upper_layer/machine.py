@@ -188,7 +188,10 @@ class UpperLayer:
         events: list[Event] = []
         try:
             for kind, body in self._framer.feed(data if type(data) is bytes else bytes(data)):
-                events += self._receive_pdu(kind, body)
+                if kind == PDUType.ASSOCIATE_RQ and self.state is State.Sta2:
+                    events += self._receive_request(body)
+                else:
+                    events += self._receive_valid(decode_body(kind, body, self.limits))
                 if self.must_close:
                     break
         except MalformedPDU as error:
@@ -312,11 +315,6 @@ class UpperLayer:
         self._step(Stimulus.Evt2)
         self._output.append(self._pending_request)
         self._pending_request = b""
-
-    def _receive_pdu(self, kind: int, body: memoryview) -> list[Event]:
-        if kind == PDUType.ASSOCIATE_RQ and self.state is State.Sta2:
-            return self._receive_request(body)
-        return self._receive_valid(decode_body(kind, body, self.limits))
 
     def _receive_request(self, body: memoryview) -> list[Event]:
         # Only bit 0 is to be tested, and what follows may have any form where it is clear.

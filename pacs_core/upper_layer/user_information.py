@@ -121,20 +121,35 @@ def _sub_items(user: UserInformation) -> Iterator[bytes]:
     yield pack_item(_MAXIMUM_LENGTH, pack_uint(user.maximum_length, 4, "maximum length"))
     if user.implementation_class_uid:
         yield pack_item(_IMPLEMENTATION_CLASS_UID, pack_uid(user.implementation_class_uid))
-    if user.asynchronous_operations is not None:
-        yield pack_item(_ASYNCHRONOUS_OPERATIONS, _pack_window(user.asynchronous_operations))
+    if (window := user.asynchronous_operations) is not None:
+        yield pack_item(
+            _ASYNCHRONOUS_OPERATIONS,
+            pack_uint(window.max_invoked, 2, "maximum operations invoked")
+            + pack_uint(window.max_performed, 2, "maximum operations performed"),
+        )
     for role in user.roles:
         flags = bytes((role.scu, role.scp))
         yield pack_item(_ROLE, _pack_counted_uid(role.sop_class_uid) + flags)
     if user.implementation_version_name:
-        yield pack_item(_IMPLEMENTATION_VERSION_NAME, _pack_name(user.implementation_version_name))
+        name = user.implementation_version_name
+        if not name.isascii() or len(name) > _VERSION_NAME_LENGTH:
+            raise LocalProtocolError(
+                f"implementation version name {name!r} is not 16 or fewer ASCII characters"
+            )
+        yield pack_item(_IMPLEMENTATION_VERSION_NAME, name.encode("ascii"))
     for extended in user.extended:
         uid = _pack_counted_uid(extended.sop_class_uid)
         yield pack_item(_EXTENDED, uid + extended.application_information)
     for common in user.common_extended:
         yield pack_item(_COMMON_EXTENDED, _pack_common_extended(common))
-    if user.user_identity is not None:
-        yield pack_item(_USER_IDENTITY, _pack_identity(user.user_identity))
+    if (identity := user.user_identity) is not None:
+        yield pack_item(
+            _USER_IDENTITY,
+            pack_uint(identity.type, 1, "user identity type")
+            + bytes((identity.positive_response_requested,))
+            + pack_counted(identity.primary, "primary field")
+            + pack_counted(identity.secondary, "secondary field"),
+        )
     if user.user_identity_response is not None:
         response = pack_counted(user.user_identity_response, "server response")
         yield pack_item(_USER_IDENTITY_RESPONSE, response)
@@ -144,33 +159,10 @@ def _pack_counted_uid(uid: str) -> bytes:
     return pack_counted(pack_uid(uid), "UID")
 
 
-def _pack_window(window: AsynchronousOperations) -> bytes:
-    return pack_uint(window.max_invoked, 2, "maximum operations invoked") + pack_uint(
-        window.max_performed, 2, "maximum operations performed"
-    )
-
-
-def _pack_name(name: str) -> bytes:
-    if not name.isascii() or len(name) > _VERSION_NAME_LENGTH:
-        raise LocalProtocolError(
-            f"implementation version name {name!r} is not 16 or fewer ASCII characters"
-        )
-    return name.encode("ascii")
-
-
 def _pack_common_extended(common: CommonExtendedNegotiation) -> bytes:
     related = b"".join(_pack_counted_uid(uid) for uid in common.related_general_sop_class_uids)
     return (
         _pack_counted_uid(common.sop_class_uid)
         + _pack_counted_uid(common.service_class_uid)
         + pack_counted(related, "related general SOP classes")
-    )
-
-
-def _pack_identity(identity: UserIdentity) -> bytes:
-    return (
-        pack_uint(identity.type, 1, "user identity type")
-        + bytes((identity.positive_response_requested,))
-        + pack_counted(identity.primary, "primary field")
-        + pack_counted(identity.secondary, "secondary field")
     )

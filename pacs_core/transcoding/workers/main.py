@@ -55,7 +55,14 @@ def main(descriptor: int, cpu_time: float, memory: int) -> None:
             job_length, frame_length = REQUEST.unpack(head)
             job = pickle.loads(_receive(channel, job_length) or b"")  # noqa: S301 from the node
             frame = _receive(channel, frame_length) or b""
-            _allow(cpu_time)
+            # The limit counts from the start of the process, so it is moved for each job; SIGXCPU
+            # ends the process once it is reached.
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            soft = math.ceil(usage.ru_utime + usage.ru_stime + cpu_time)
+            hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+            if hard != resource.RLIM_INFINITY:
+                soft = min(soft, hard)
+            resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
             _send(channel, answer(job, frame, codecs))
 
 
@@ -72,16 +79,6 @@ def _arrange_signals() -> None:
     fcntl.fcntl(stdin, fcntl.F_SETFL, fcntl.fcntl(stdin, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([stdin], [], [], 0)[0]:  # it had died before
         sys.exit()
-
-
-def _allow(cpu_time: float) -> None:
-    """Let the process use so much processor time from now on; SIGXCPU ends it after that."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime + cpu_time)
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    if hard != resource.RLIM_INFINITY:
-        soft = min(soft, hard)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _receive(channel: socket.socket, length: int) -> bytes | None:

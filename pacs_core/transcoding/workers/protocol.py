@@ -257,18 +257,11 @@ def check_answer(converted: ConvertedFrame, job: Job) -> None:
         It is not.
     """
     form = converted.format
-    if not _same_pixels(form, job.format):
+    found = (form.rows, form.columns, form.samples_per_pixel, form.is_signed)
+    asked = job.format
+    if found != (asked.rows, asked.columns, asked.samples_per_pixel, asked.is_signed):
         raise ValueError(f"a frame of {form}, not {job.format}")
     if not re.fullmatch("[A-Z0-9_ ]{1,16}", form.photometric_interpretation):
         raise ValueError(f"Photometric Interpretation {form.photometric_interpretation!r}")
     if not job.encoder and len(converted.data) != form.size:
         raise ValueError(f"{len(converted.data)} bytes, where the frame has {form.size}")
-
-
-def _same_pixels(one: FrameFormat, other: FrameFormat) -> bool:
-    return (one.rows, one.columns, one.samples_per_pixel, one.is_signed) == (
-        other.rows,
-        other.columns,
-        other.samples_per_pixel,
-        other.is_signed,
-    )

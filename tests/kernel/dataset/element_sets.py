@@ -14,6 +14,7 @@ from pacs_core.dataset import (
     read_elements,
 )
 from pacs_core.dataset.model_values import text_element
+from pacs_core.dataset.vr_resolution import resolve_vr
 
 ALL = ReadLimits(bulk=1 << 24, value=1 << 24)
 
@@ -60,7 +61,10 @@ _VALUES = {
     "FL": st.floats(width=32, allow_nan=False, allow_infinity=False).map(str),
     "UT": _TEXT,
 }
-_TAGS = st.integers(0x0008_0100, 0x7FDF_FFFF).filter(lambda t: not t >> 16 & 1 and t & 0xFFFF)
+# What PS3.6 has as a sequence is read as one where no VR is sent, whatever it was written as.
+_TAGS = st.integers(0x0008_0100, 0x7FDF_FFFF).filter(
+    lambda t: not t >> 16 & 1 and t & 0xFFFF and resolve_vr(t) != "SQ"
+)
 
 
 @st.composite
