@@ -15,7 +15,7 @@ from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax_uid
 from pacs_core.transcoding import Job, Planner
 from pacs_core.transcoding.frame_work import Codecs, convert
-from pacs_core.transcoding.table import CodecTable, pickled_codecs
+from pacs_core.transcoding.table import CodecTable, pickle_codecs
 
 from .pictures import SIDE, pictures
 
@@ -36,7 +36,7 @@ def _row(name: str, table: CodecTable, frames: list[bytes]) -> str:
     plan = Planner(table).conversion(
         EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax_uid(name), verify=True
     )
-    coders, codecs = pickled_codecs(plan, table), Codecs()
+    coders, codecs = pickle_codecs(plan, table), Codecs()
     assert coders.proof is not None
     verified = Job(_FORM, encoder=coders.encoder, proof=coders.proof)
     plain = evolve(verified, proof=None)

@@ -163,7 +163,9 @@ def test_the_service_example_runs(assembled):
 
 def test_the_store_example_is_configured(assembled):
     assembly = assembled("pacs_object_stores", capacity=5)
-    store = assembly.registry.find_named(ObjectStoreDescriptor, "bucket")[1].create(setup_in(assembly))
+    store = assembly.registry.find_named(ObjectStoreDescriptor, "bucket")[1].create(
+        setup_in(assembly)
+    )
     assert store._capacity == 5
 
 

@@ -9,7 +9,7 @@ from pacs_index_sqlite.catalog import COMPUTED, Attribute, Catalog, build_catalo
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import connect_writer
 from pacs_index_sqlite.schema import prepare
-from pacs_index_sqlite.searching import matching, matching_instances
+from pacs_index_sqlite.searching import matching_entities, matching_instances
 
 from pacs_core.contracts import (
     AnyOf,
@@ -46,7 +46,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
 def scans(connection: sqlite3.Connection, catalog: Catalog, query: Query) -> list[str]:
     """Return the steps of a query's plans that read a whole table of ours."""
     steps: list[str] = []
-    for found in (matching(catalog, query), matching_instances(catalog, query)):
+    for found in (matching_entities(catalog, query), matching_instances(catalog, query)):
         for called, function in found.where.functions:
             connection.create_function(called, 1, function)
         text, parameters = found.statement((), 100, 0)
