@@ -10,6 +10,20 @@ from attrs import define
 from pacs_core.archive.queues import Consumer, stop_consumers
 from pacs_core.contracts import AuditEvent, AuditFailedError, AuditSink, AuditTrail
 
+# Theory of operation
+#
+# Each sink has a queue and a task that writes what has gathered, so a slow sink holds up neither
+# other sinks nor the operation, with one exception: a required sink.
+#
+# Recording for an optional sink is an append to its queue. When the queue is full the event is
+# dropped and counted, since waiting would hand the speed of the archive to a log file. Recording
+# for a required sink waits until the batch with the event was written, and raises if it was not:
+# then the operation must not be acknowledged. Its events do not linger to gather, because somebody
+# waits for each.
+#
+# Whoever waits is released in every case: by the write, by its failure, by a timeout of twice what
+# a batch may take (the one that is being written, and the next), or by the end of the node.
+
 _log = logging.getLogger(__name__)
 
 BATCH = 256

@@ -26,6 +26,25 @@ from pacs_core.contracts import (
     Started,
 )
 
+# Theory of operation
+#
+# A consumer is three steps in a loop: read what lies after the cursor, hand it over, move the
+# cursor. The cursor is in the index and moves after the consumer has returned, so a crash between
+# the two hands the same changes over again, and none is ever skipped. That is "at least once"; a
+# consumer that must not do a thing twice looks whether it is done.
+#
+# Order holds because there is one loop in the whole node (the service has the scope "node") and
+# each change waits for those before it. A consumer that cannot handle a change therefore stops
+# here: its error is raised, the service runner logs it and begins again after a pause, at the same
+# change. Skipping it would be a decision that only its author can make.
+#
+# A new consumer may ask for what was there before. The cursor is taken first and the walk over the
+# index done after that, so an instance that arrives meanwhile is told twice rather than never. A
+# walk that was cut short begins anew: it has no order that could be resumed.
+#
+# Changes are looked for a few times a second instead of being signalled: other processes, perhaps
+# on other machines, write them.
+
 _log = logging.getLogger(__name__)
 
 LOOK_AGAIN: Final = 0.25

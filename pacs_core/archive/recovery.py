@@ -28,6 +28,23 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# Whatever the account of unflushed instances still holds when a node starts was acknowledged, and
+# may or may not be on disk. Each is looked at: the object must be there, have the size and the
+# digest that the row says, and file meta information from which the row could be made again.
+#
+#   whole    The object is flushed, then the row settled: the order of every flush.
+#   lost     Logged, audited, and the row removed, so that no query promises what no retrieval can
+#            deliver. The audit event comes first: if it cannot be recorded, the row stays and is
+#            found again.
+#   unknown  The object cannot be read just now (OSError). The row stays unsettled.
+#
+# Several processes start together and share the index, so one does this under a lock on a file, and
+# the others wait: one that served already could store again what another is about to remove as
+# lost. Before removing, the row is read once more, because a process of a former node may still
+# run.
+
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 16 * AT_ONCE

@@ -15,6 +15,19 @@ import anyio
 from pacs_core.archive.consumers import LOOK_AGAIN
 from pacs_core.contracts import STUDY_CHANGES, Change, ChangeKind, ChangeLog, Service, Started
 
+# Theory of operation
+#
+# The watch keeps, in memory only, the last change of each study that is not quiet yet, the earliest
+# first. A study whose last change is old enough is written into the log as complete, as of that
+# change. One that changes again is written as reopened when the first new change is read.
+#
+# Its own cursor stays just before the earliest change in memory, although it has read further.
+# After a crash it reads from there and so rebuilds its memory. What it then writes a second time is
+# no second event, because the index knows up to which change a study was complete.
+#
+# Times are those written with the changes. So the quiet time goes on while no node runs, and a
+# study that ended during an outage is complete at once.
+
 STUDY_WATCH: Final = "pacs-core-study-watch"
 """The name of its cursor."""
 STUDY_QUIET_TIME: Final = 60.0

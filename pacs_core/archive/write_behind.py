@@ -26,6 +26,29 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# With write-behind an instance is acknowledged when its object and its row are with the operating
+# system. That outlives the process, not a power failure. Three kinds of state say how far an
+# instance is:
+#
+#   in the index's account   row and object written, the row says "not flushed"
+#   _pending, _in_flight     the same, in memory, so that nothing need be asked from the index
+#   settled                  flushed, and the account has forgotten it
+#
+# A flush takes all of _pending, lets the store make the objects durable, and only then lets the
+# index forget them. In the other order a power failure could leave a settled row without its
+# object, which nobody would ever look at again. If the process dies in between, the account still
+# has them, and `Recovery` looks at each before the node serves.
+#
+# A replaced or removed instance must leave the account with its row. `forget` therefore waits while
+# the instance is being flushed: a flush that ended later would settle whatever has taken its path.
+#
+# Too much at risk is bounded: at `capacity` bytes a flush begins at once, at twice that ingest
+# waits. A flush that fails changes the mode. From then on `durability` is COMMIT, so that nothing
+# new is promised that the disk does not keep, and what could not be flushed is tried again with
+# each interval. Both turns are audited, once each.
+
 _log = logging.getLogger(__name__)
 
 ORIGIN = Origin("archive")

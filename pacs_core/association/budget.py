@@ -4,6 +4,13 @@ from collections import deque
 
 import anyio
 
+# Theory of operation
+#
+# Bytes are handed out in the order in which they were asked for. `try_take` refuses while anybody
+# waits, even if there are enough free: else a stream of small takers would keep one that needs much
+# waiting for ever. A waiter that is cancelled after its turn has come gives back what it was
+# granted.
+
 
 class ByteBudget:
     """A number of bytes that is handed out in the order in which it was asked for.

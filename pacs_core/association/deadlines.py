@@ -6,6 +6,16 @@ from time import monotonic
 
 import anyio
 
+# Theory of operation
+#
+# An association has three timeouts that move with every PDU. Timers of the event loop would be made
+# and cancelled each time; here moving one is a dictionary entry, and a single task wakes now and
+# then to look at the earliest. Deadlines only ever matter when nothing happens, so what they cost
+# is paid then.
+#
+# The task cannot know that a deadline was moved nearer while it sleeps. It therefore never sleeps
+# longer than the resolution, and a deadline may be noticed so much too late.
+
 
 class Deadlines:
     """Up to one deadline per name; the first that passes is reported, once.

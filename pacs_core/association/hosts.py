@@ -19,6 +19,19 @@ from attrs import define, field
 
 from pacs_core.association.settings import NetworkSettings
 
+# Theory of operation
+#
+# All limits here are by host, since everything else about a peer is its own to choose: AE titles,
+# ports, and 64 bits of an IPv6 address. They answer four kinds of flood:
+#
+#   connections   the oldest half-open one goes, first of the same host, then of the busiest
+#   associations  refused beyond a number open at once, and beyond a rate
+#   requests      read no faster than a rate; nothing is refused, TCP slows the peer down
+#   refusals      written down one by one up to a number, then only counted
+#
+# What is remembered of hosts is bounded too (_MOST_HOSTS): the one that was met longest ago is
+# forgotten, which at worst grants it a fresh start.
+
 _MOST_HOSTS: Final = 4096
 PERIOD: Final = 60.0
 """Seconds after which refusals of a host are written down one by one again."""

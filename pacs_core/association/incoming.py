@@ -10,6 +10,28 @@ from pacs_core.concurrency import Signal
 from pacs_core.contracts import DatasetStream
 from pacs_core.dimse import DimseError, Status
 
+# Theory of operation
+#
+# The reader of the association is on one side of this queue, a service provider on the other, and
+# both are tasks of one event loop. Two limits hold between them:
+#
+#   HIGH_WATER  bytes in this queue. Beyond it the reader stops reading, so TCP stops the peer.
+#   the budget  bytes that all datasets of the process may hold. A dataset takes what it has
+#               received, as long as that is little, and its whole allotment as soon as it is more.
+#               The allotment is taken in one go: datasets that took more, piece by piece, could
+#               each wait for what another holds, for ever.
+#
+# The provider begins when all of the dataset is there, or half a megabyte. Beginning and going on
+# cost a turn of the event loop each, so a small instance is one turn, and a large one a turn for
+# each half megabyte, whatever the size of the PDUs.
+#
+# A provider need not read everything. What it leaves is discarded as it arrives, before the
+# response goes out: the peer sends its dataset to the end in any case, and would not read the
+# response before.
+#
+# If the budget is exhausted for longer than is tolerable, the dataset starves: the provider gets
+# A700H instead of data, and the rest passes by. The association lives on.
+
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait for a provider before the association stops reading from the peer."""
 

@@ -10,6 +10,17 @@ from pacs_core.association.observation import Observation
 from pacs_core.concurrency import Signal
 from pacs_core.dimse import Command, CommandField, DimseProtocolViolation, InvokedOperations
 
+# Theory of operation
+#
+# A request of this side has a place in the window, a message ID, and an `Invocation` where its
+# responses queue until its caller takes them. The reader adds responses and never waits; when a
+# caller falls behind by HIGH_WATER, the reader stops reading until it has caught up.
+#
+# A caller that gives up (a C-FIND that was cancelled) abandons its invocation: responses to it pass
+# by, but its place and its message ID stay taken until the final one, since the peer may use them.
+#
+# Where the association ends, every invocation fails with the same error, the reason of the end.
+
 MAX_RESPONSE_DATASET = 16 * 1024 * 1024
 """Largest dataset of a response, in bytes: identifiers and attribute lists, never pixel data."""
 

@@ -22,6 +22,27 @@ from pacs_core.dimse import (
     Status,
 )
 
+# Theory of operation
+#
+# The peer's requests are performed in tasks, so that the reader is free for what may come
+# meanwhile: the rest of the dataset, C-CANCEL, A-ABORT. A request passes these stations:
+#
+#   begin     the account checks the message ID; a queue for the dataset is made
+#   _perform  a task calls the service provider, once there is enough of the dataset
+#   _respond  exactly one final response, whatever the provider returned or raised
+#   finish    the place in the window is free, memory goes back to the budget
+#
+# Every exception becomes a status (the one table, `dimse_error_of`), and an unknown one 0110H with
+# a comment that says nothing: the peer's user can do nothing with the name of an exception. A
+# response that cannot be encoded becomes 0110H as well, or the peer would wait for ever.
+#
+# A task that has performed a request does not end but waits for another, since making a task costs
+# more than handing a request to one. Which one gets the next does not matter.
+#
+# The window that was negotiated (PS3.7 D.3.3.3) is enforced gently, by not reading on between
+# messages, since a peer may have sent more before it knew. Far beyond it (_PATIENCE) it is an
+# attack.
+
 logger = logging.getLogger(__name__)
 
 Serve = Callable[[PeerOperation], Awaitable[Response]]

@@ -11,6 +11,19 @@ from pacs_core.contracts import Response
 from pacs_core.dimse import Command, encode_message
 from pacs_core.upper_layer import PresentationDataValue, fragment
 
+# Theory of operation
+#
+# A message is a command and perhaps a dataset, each in fragments, and fragments of two messages may
+# not alternate (PS3.8 Annex E). So one lock is held from the first fragment to the last. It is held
+# for as long as the dataset takes to be read: on one association messages go one after the other,
+# and whoever wants more uses more associations.
+#
+# Once the first fragment is queued there is no way back but an abort. `is_broken` tells the engine
+# so, also where the sending task was cancelled.
+#
+# A short message that another will follow at once (a pending response) is queued and flushed when
+# the task next waits for something, so that many share a system call and a TCP segment.
+
 Chunk = bytes | memoryview
 _SHORT = 16 * 1024
 DatasetSource = Chunk | AsyncIterable[Chunk]
