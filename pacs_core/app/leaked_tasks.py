@@ -10,6 +10,14 @@ import anyio
 
 from pacs_core.plugins import CodeFrame, CodeMap, PluginRecord
 
+# Theory of operation
+#
+# A plugin may start tasks of asyncio by itself, which no task group of the kernel knows. Those that
+# are left when the node has stopped are found by comparing the tasks before and after. Whose they
+# are is told by their code: a task's coroutine, and what it awaits in turn, are looked through for
+# a code object that lies in a plugin's files. Tasks of libraries on behalf of nobody are left
+# alone.
+
 logger = logging.getLogger(__name__)
 
 Leak = tuple[asyncio.Task[object], PluginRecord, CodeFrame]

@@ -10,6 +10,16 @@ from attrs import frozen
 
 from pacs_core.contracts import Component
 
+# Theory of operation
+#
+# Components of plugins are started one after the other and stopped in reverse, each within a time
+# limit, and what one raises concerns only itself: a start that fails is a StartError with the name
+# of the component, a stop that fails is logged, and the others are stopped all the same. Stopping
+# is shielded from cancellation, since it is what must happen when a node is cancelled.
+#
+# A component that failed to start is stopped, too. It may have opened something before it failed,
+# and contracts say that `stop` works then.
+
 ComponentT = TypeVar("ComponentT", bound=Component)
 
 logger = logging.getLogger(__name__)
@@ -91,7 +101,7 @@ class Lifespan:
         StartError
             It raised, or took too long. It was stopped again.
         """
-        component = _created(name, create)
+        component = _create(name, create)
         running = RunningComponent(name, component, plugin, store)
         self._running.append(running)
         try:
@@ -126,7 +136,7 @@ class Lifespan:
                 logger.error("%s did not stop within %g s", last.name, self._timeout)
 
 
-def _created(name: str, create: Callable[[], ComponentT]) -> ComponentT:
+def _create(name: str, create: Callable[[], ComponentT]) -> ComponentT:
     try:
         component = create()
     except (Exception, SystemExit) as error:

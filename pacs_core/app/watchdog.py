@@ -11,6 +11,16 @@ from time import monotonic
 
 from pacs_core.plugins import CodeMap, frame_of
 
+# Theory of operation
+#
+# A thread asks the event loop to set an event and waits for that. If the answer is late, the loop's
+# thread is in some code that does not return, and its stack says in which: the innermost frame that
+# belongs to a plugin is named, else the innermost of all. If the stack shows the loop waiting, it
+# is not blocked at all, but the process had no processor.
+#
+# One report is made for a blockage, however long it lasts, and one a minute for the same place: a
+# log that fills up would be a second fault.
+
 logger = logging.getLogger(__name__)
 
 _SILENCE = 60.0  # seconds; the same place is not named more often

@@ -29,6 +29,18 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# The check walks over the index, not over the store: what is served must be right. Reading is
+# slowed down to a rate, so it may take days, and is therefore resumable. The index promises an
+# order that stays the same, but no position that could be kept. So the keys of some objects that
+# were read are kept as marks, the last one up to date. To resume, instances are passed over until
+# the last mark has gone by. If it never does, it was deleted meanwhile: the walk is done again with
+# the marks that did appear, of which the last is the place to go on from.
+#
+# An instance that looks damaged is reported only if it is still served from that object. It may
+# have been deleted or replaced while it was read, and then nothing is wrong.
+
 _log = logging.getLogger(__name__)
 
 ORIGIN: Final = Origin("verify")
@@ -37,7 +49,7 @@ SAVE_EVERY: Final = 2.0
 """Seconds of work that an abrupt end may cost."""
 
 
-class Pace:
+class ReadPace:
     """Lets no more bytes pass in a second than it should.
 
     Parameters
@@ -59,7 +71,7 @@ class Pace:
 
 
 @define
-class Progress:
+class CheckProgress:
     """How far a check has come.
 
     Attributes
@@ -82,7 +94,7 @@ class Progress:
     marks: list[str] = field(factory=list)
 
     @classmethod
-    def load(cls, path: Path) -> "Progress":
+    def load(cls, path: Path) -> "CheckProgress":
         """Read what an interrupted check has left; a new one if there is nothing of use."""
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -124,12 +136,12 @@ class ContentCheck:
     audit: AuditTrail
     path: Path
     rate: float = 0.0
-    progress: Progress = field(factory=Progress)
+    progress: CheckProgress = field(factory=CheckProgress)
     _saved: float = 0.0
 
     def resume(self) -> bool:
         """Go on where a check was interrupted; tell whether there was one."""
-        self.progress = Progress.load(self.path)
+        self.progress = CheckProgress.load(self.path)
         return bool(self.progress.marks)
 
     async def run(self, advance: Callable[[int], None]) -> AsyncGenerator[Difference, None]:
@@ -140,7 +152,7 @@ class ContentCheck:
         OSError
             Progress cannot be written.
         """
-        pace = Pace(self.rate)
+        pace = ReadPace(self.rate)
         async with aclosing(self._remaining()) as remaining:
             try:
                 async for instance in remaining:
@@ -186,7 +198,7 @@ class ContentCheck:
         async for instance in self.index.instances(Query(Level.IMAGE)):
             yield instance
 
-    async def _check(self, instance: StoredInstance, pace: Pace) -> Difference | None:
+    async def _check(self, instance: StoredInstance, pace: ReadPace) -> Difference | None:
         if not instance.digest or not await is_online(self.store, instance.key):
             self.progress.unchecked += 1
             return None

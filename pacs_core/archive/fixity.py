@@ -36,7 +36,7 @@ _DECAY: Final = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 Digest = xxh3_128
 """Made like those of hashlib."""
 
-Pace = Callable[[int], Awaitable[None]]
+ReadPace = Callable[[int], Awaitable[None]]
 
 
 def later_rank() -> int:
@@ -72,7 +72,7 @@ class Fixity:
         return cls(*_LAYOUT.unpack(room))
 
 
-async def digest_of(reader: ObjectReader, offset: int, pace: Pace | None = None) -> bytes:
+async def digest_of(reader: ObjectReader, offset: int, pace: ReadPace | None = None) -> bytes:
     """Return the digest of what an object has from an offset on.
 
     Parameters

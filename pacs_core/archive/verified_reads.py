@@ -28,6 +28,17 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# The digest covers the whole dataset and is known to match only at the last byte. Whoever hands out
+# bytes before that has handed out something unproven, and C-STORE cannot take it back. So small
+# objects are read twice: once to the end for the digest, once for the reader, the second time from
+# the cache of the operating system. Of large ones the last part is withheld until the digest is
+# right; a receiver never gets a whole damaged dataset, and the sub-operation fails.
+#
+# A read beyond what was checked makes the check run to the end first, whatever that costs: checking
+# cannot begin in the middle.
+
 ORIGIN: Final = Origin("archive")
 AHEAD: Final = 256 << 20
 """Bytes of an object up to which it is checked before any of it is handed out."""

@@ -19,12 +19,12 @@ from pacs_core.association.errors import (
     AssociationError,
     PeerTimeoutError,
 )
-from pacs_core.association.hosts import Pace
+from pacs_core.association.hosts import TokenBucket
 from pacs_core.association.invoker import Invocation, Invoker
 from pacs_core.association.observation import begin_observation
 from pacs_core.association.performer import Feed, Performer, Serve, discard
 from pacs_core.association.read_control import ReadControl
-from pacs_core.association.sender import DatasetSource, Sender, response_command
+from pacs_core.association.sender import DatasetSource, MessageWriter, response_command
 from pacs_core.contracts import AssociationInfo, OperationObservers, Response
 from pacs_core.dataset import encode_dataset
 from pacs_core.dimse import (
@@ -71,7 +71,7 @@ from pacs_core.upper_layer import (
 # queue of the dataset that arrives, in the node's memory, for another request. Then TCP holds the
 # peer back. So memory is bounded, and an A-ABORT is heard at the latest when there is room.
 #
-# Sending is done by whichever task has something to say: `Sender` sees that messages do not
+# Sending is done by whichever task has something to say: `MessageWriter` sees that messages do not
 # interleave, and `Channel` that PDUs do not. A message that was begun and cannot be completed
 # leaves the peer amid a dataset that will never end: that is an abort.
 #
@@ -100,7 +100,7 @@ class Engine:
         Performs a request and returns the response.
     budget : ByteBudget
         Memory for datasets that arrive.
-    pace : Pace, optional
+    pace : TokenBucket, optional
         At which requests are read; shared by the associations of a host.
     observers : OperationObservers, optional
         Are told of operations.
@@ -120,7 +120,7 @@ class Engine:
         window: AsynchronousOperations,
         serve: Serve,
         budget: ByteBudget,
-        pace: Pace | None = None,
+        pace: TokenBucket | None = None,
         observers: OperationObservers | None = None,
     ) -> None:
         self.info = info
@@ -130,7 +130,7 @@ class Engine:
         self._channel = channel
         self._machine = channel.machine
         self._deadlines = channel.deadlines
-        self._sender = Sender(channel)
+        self._sender = MessageWriter(channel)
         self._assembler = MessageAssembler()
         self._performer = Performer(
             info, window.max_performed, serve, budget, self, self._on_answered, observers

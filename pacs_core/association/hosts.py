@@ -46,7 +46,7 @@ def host_of(address: str) -> str:
 
 
 @define
-class Pace:
+class TokenBucket:
     """So many things a second, and no more at once than in one second.
 
     Parameters
@@ -113,8 +113,8 @@ class Hosts:
     def __init__(self, settings: NetworkSettings, workers: int) -> None:
         self._settings = settings
         self._workers = workers
-        self._associating: OrderedDict[str, Pace] = OrderedDict()
-        self._requesting: OrderedDict[str, Pace] = OrderedDict()
+        self._associating: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._requesting: OrderedDict[str, TokenBucket] = OrderedDict()
         self._refusals: OrderedDict[str, _Refusals] = OrderedDict()
 
     def _share(self, limit: int) -> int:
@@ -165,7 +165,7 @@ class Hosts:
             return f"{host} asks for more than {rate:g} associations a second"
         return ""
 
-    def pace(self, host: str) -> Pace | None:
+    def pace(self, host: str) -> TokenBucket | None:
         """Return at what pace a host's requests are read; None at any."""
         rate = self._settings.requests_per_second
         return _remembered(self._requesting, host, rate / self._workers) if rate else None
@@ -204,10 +204,10 @@ def _of_the_busiest(connections: Iterable[Connection]) -> Connection:
     return max(by_host.values(), key=len)[0]
 
 
-def _remembered(paces: OrderedDict[str, Pace], host: str, rate: float) -> Pace:
+def _remembered(paces: OrderedDict[str, TokenBucket], host: str, rate: float) -> TokenBucket:
     pace = paces.get(host)
     if pace is None:
-        pace = paces[host] = Pace(rate)
+        pace = paces[host] = TokenBucket(rate)
         if len(paces) > _MOST_HOSTS:
             paces.popitem(last=False)
     paces.move_to_end(host)

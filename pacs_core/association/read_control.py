@@ -3,7 +3,7 @@
 import anyio
 
 from pacs_core.association.channel import Channel
-from pacs_core.association.hosts import Pace
+from pacs_core.association.hosts import TokenBucket
 from pacs_core.association.invoker import Invoker
 from pacs_core.association.performer import Performer
 from pacs_core.dimse import MessageAssembler
@@ -22,7 +22,7 @@ class ReadControl:
     assembler : MessageAssembler
     performer : Performer
     invoker : Invoker
-    pace : Pace, optional
+    pace : TokenBucket, optional
         At which requests are read; shared by the associations of a host.
     """
 
@@ -32,7 +32,7 @@ class ReadControl:
         assembler: MessageAssembler,
         performer: Performer,
         invoker: Invoker,
-        pace: Pace | None,
+        pace: TokenBucket | None,
     ) -> None:
         self._channel = channel
         self._assembler = assembler

@@ -29,7 +29,7 @@ _SHORT = 16 * 1024
 DatasetSource = Chunk | AsyncIterable[Chunk]
 
 
-class Sender:
+class MessageWriter:
     """Sends messages on one association; their fragments never interleave (PS3.8 Annex E).
 
     Attributes

@@ -14,6 +14,23 @@ from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
 from pacs_core.plugins import Fault, PluginManager, PluginRecord, PluginState
 
+# Theory of operation
+#
+# A node that does not start because of its configuration should say everything that is wrong with
+# it, not the first thing. So nothing here stops at a problem:
+#
+#   tables   Each is structured by itself. If one fails, its keys are tried one by one, and those
+#            that are sound are kept; what is wrong has its default.
+#   plugins  With the tables that are sound the plugins are loaded, and their tables are structured,
+#            so that problems of both appear together. Unless `[plugins]` itself is wrong: then it
+#            is not known which code may be imported.
+#
+# Only then is anything raised, by `load_config`; `inspect_config` returns the problems, for
+# commands that describe a broken configuration.
+#
+# Precedence is command line over file over default. A value of None on the command line is an
+# option that was not given.
+
 DEFAULT_FILE = "pacs.toml"
 
 Overrides = Mapping[str, Mapping[str, Any]]

@@ -17,6 +17,24 @@ from pacs_core.dataset.dictionary import vr_of
 from pacs_core.dataset.iso2022 import CODE_EXTENSIONS, ESCAPE, MULTI_BYTE, Iso2022
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes
 
+# Theory of operation
+#
+# Reading asks several repertoires in turn, and takes the first that gives every byte a meaning:
+#
+#   1. what Specific Character Set names (escape sequences too, even if none is named)
+#   2. UTF-8, which text in another encoding hardly ever happens to be
+#   3. the set that is configured for the sender
+#
+# If none does, the best that is known is used all the same, with U+FFFD where it fails: a query
+# must find such a patient, and a dataset must not be refused for its name.
+#
+# The configured default travels with the sets of a dataset, behind a mark that no character set can
+# be (`with_default`), so that everything which decodes needs one argument only.
+#
+# Writing goes the other way. What the peer asked for is used if each value, written and read again,
+# is what it was; else UTF-8, which expresses all. "Read again" is meant: some codecs of Python
+# write bytes that mean something else in DICOM's sets.
+
 CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 UTF_8 = "ISO_IR 192"
 

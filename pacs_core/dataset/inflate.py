@@ -6,6 +6,16 @@ from collections.abc import Iterator
 
 from pacs_core.dataset.errors import MalformedDataset
 
+# Theory of operation
+#
+# One byte of a deflate stream may stand for a thousand. So output is made in pieces of at most 64
+# KiB, each handed on before the next is made, and the ratio is watched: beyond what a real image of
+# zeros has, the stream is refused. A total below `FREE_LENGTH` is always allowed, because masks are
+# real and compress as well as any attack.
+#
+# Input is given to zlib in small portions. What it has not consumed (`unconsumed_tail`) is a copy,
+# and with a large input each piece of output would copy all the rest.
+
 _INPUT = 4096
 _OUTPUT = 65536
 

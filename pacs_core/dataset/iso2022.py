@@ -11,6 +11,18 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+# Theory of operation
+#
+# A value is cut at escape sequences, the parts at delimiters and controls, and those into halves of
+# bytes below 80H and above. A half belongs to one set: G0 below, G1 above. Two rules of PS3.5
+# §6.1.2.5.3 need care. A delimiter designates again what value 1 names, but within a set of two
+# bytes for each character its byte may be half of a character, so there only control characters end
+# a run. And when writing, the initial sets must be active again before a delimiter and at the end.
+#
+# Reading is tried strictly first, then loosely: some writers designate a set for G1 and expect that
+# it ends a two-byte set in G0. Loose reading is right for them and wrong for others, so it is used
+# only if the strict one leaves bytes without a meaning.
+
 ESCAPE = "\x1b"
 _ESC = b"\x1b"
 

@@ -27,6 +27,17 @@ from pacs_core.contracts import (
 )
 from pacs_core.metering.memory import MeterMemory, Region
 
+# Theory of operation
+#
+# An instrument adds to a double at a place in shared memory that only its own worker writes. So
+# counting is one dictionary look-up and one addition, without a lock or a message, and a worker
+# that dies leaves what it has counted.
+#
+# Collecting adds up the regions of all workers. Keys carry the definitions, in words, because a
+# worker may collect what only another has an instrument for. Numbers of workers that are restarted
+# go on in the same region, as counters must not fall back; gauges begin at 0 again, since what they
+# told of ended with the process.
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -28,6 +28,28 @@ from pacs_core.plugins.records import (
     summarize_error,
 )
 
+# Theory of operation
+#
+# Loading has three passes over all plugins, because each needs the whole result of the one before:
+#
+#   import    each entry point is loaded, in the order of the policy
+#   publish   hooks that plugins specify themselves are added to those of the kernel
+#   register  each plugin is given to pluggy, and its hooks are compared with what there is
+#
+# Only in the third is it known whether a hook exists, since its publisher may come later in the
+# order than those who implement it.
+#
+# Every step runs under `_guard`: whatever it raises becomes the reason of a quarantine, in the
+# record of that plugin, and the others go on. The exceptions are KeyboardInterrupt, which is the
+# user's, and what `[plugins] required` or `strict` name, which the application checks when loading
+# is over. A plugin that is disabled is not imported at all: its import may be what is wrong.
+#
+# Hooks are called one plugin at a time and not through pluggy's own call, for three reasons. One
+# that raises must not end the call. Each plugin gets arguments of its own (its `setup`). And an
+# implementation under an old name of a hook still serves, through an adapter.
+#
+# A quarantined plugin is unregistered from pluggy at once, so that no later hook of it is called.
+
 logger = logging.getLogger(__name__)
 
 PUBLISHING_HOOK = "pacs_hookspecs"

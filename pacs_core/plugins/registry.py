@@ -26,6 +26,19 @@ from pacs_core.contracts import (
 from pacs_core.plugins.manager import PluginManager
 from pacs_core.plugins.records import Fault, PluginRecord, PluginState
 
+# Theory of operation
+#
+# What plugins return from their hooks is gathered first, all of it, and registered after that,
+# plugin by plugin. So a plugin that fails in its last hook has not taken a name from one that
+# works, and a plugin takes part with everything it offers or with nothing.
+#
+# A name may be claimed once for each kind, a SOP class once in all. Who comes first in the order
+# has it, and the other is quarantined with a reason that names both: the order is the
+# administrator's means to decide.
+#
+# Requirements are looked at when all is registered. Quarantining a plugin may take away what
+# another requires, so that is done again until nothing changes.
+
 
 @frozen
 class DescriptorKind:

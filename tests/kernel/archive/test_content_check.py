@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs_core.archive import ContentCheck, DifferenceKind
-from pacs_core.archive.content_check import Pace
+from pacs_core.archive.content_check import ReadPace
 from pacs_core.contracts import InstancePath
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +125,7 @@ def test_the_rate_is_kept(sizes):
     rate = 1e6
 
     async def main():
-        pace, began = Pace(rate), time.monotonic()
+        pace, began = ReadPace(rate), time.monotonic()
         for size in sizes:
             await pace(size)
         # What was passed took at least as long as it should.
@@ -135,4 +135,4 @@ def test_the_rate_is_kept(sizes):
 
 
 async def test_without_a_rate_nothing_is_waited_for():
-    await Pace(0.0)(1 << 60)
+    await ReadPace(0.0)(1 << 60)
