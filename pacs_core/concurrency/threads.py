@@ -11,6 +11,17 @@ from anyio import CancelScope, current_effective_deadline
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
+# Theory of operation
+#
+# A thread pool for one event loop. Functions go through a SimpleQueue, which is made in C;
+# results come back by one callback into the loop. Threads are started until there are as many as
+# work waits for, and stay.
+#
+# Work that was begun cannot be abandoned: it writes to files and databases. A caller that is
+# cancelled therefore waits for the result, shielded, and is cancelled at its next await. If the
+# cancellation came from a scope, that scope cancels again by itself; if it came from asyncio alone,
+# it would be lost, and is raised here.
+
 T = TypeVar("T")
 
 

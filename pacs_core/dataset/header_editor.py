@@ -12,6 +12,12 @@ from pacs_core.dataset.layout import layout_of
 from pacs_core.dataset.model import Value
 from pacs_core.dataset.transfer_syntax import encoding_of
 
+# Theory of operation
+#
+# Edits are merged into the elements in the order of tags, which a dataset must keep (PS3.5 §7.1).
+# The walk only tells where elements begin. Everything that is not edited is copied as it is, so
+# that an edit of one attribute leaves all other bytes alone.
+
 Edit: TypeAlias = tuple[str, bytes] | None
 """VR and encoded value of an element to write; None to remove it."""
 

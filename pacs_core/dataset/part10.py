@@ -18,6 +18,17 @@ from pacs_core.dataset.transfer_syntax import (
 from pacs_core.dataset.uid import is_valid_uid
 from pacs_core.dataset.values import decode_value
 
+# Theory of operation
+#
+# Writing is strict: a preamble of zeros, group 0002 in explicit VR little endian with a true group
+# length, UIDs that are valid. UIDs and AE titles are the same for thousands of files, so their
+# elements are cached.
+#
+# Reading is not: the group length is ignored, since it is wrong in many files, and the group ends
+# where another group begins. A file without preamble, or without the four letters, is still read if
+# it begins with an element of group 0002. `NeedMoreData` tells a caller that has read too little
+# how much to read, so that a file need not be read whole to know what it is.
+
 PREFIX = bytes(128) + b"DICM"
 MAX_FILE_META = 1 << 16
 

@@ -10,6 +10,17 @@ from pacs_core.dimse.errors import DimseProtocolViolation, InvalidArgument, Malf
 if TYPE_CHECKING:
     from pacs_core.upper_layer import PresentationDataValue
 
+# Theory of operation
+#
+# PS3.8 Annex E allows one message at a time in each direction, whatever the presentation contexts.
+# So the state is small: the context of the message under way, whether its command is complete, and
+# the bytes of a command that is not. Datasets are handed on fragment by fragment and never kept.
+#
+# Whether a dataset follows is told by the command alone (0000,0800). If that cannot be read,
+# nothing that follows can be placed, so it is a violation which ends the association. If only an
+# argument is wrong, the command is still understood as far as an answer needs: it is reported with
+# the error, and its dataset is to be discarded by whoever answers.
+
 # Real command sets have some 200 bytes; only an Attribute Identifier List can make one large.
 DEFAULT_MAX_COMMAND_LENGTH: Final = 64 * 1024
 

@@ -5,6 +5,16 @@ from pacs_core.dimse.errors import DimseError, DimseProtocolViolation
 from pacs_core.dimse.fields import RESPONSE_BIT, CommandField
 from pacs_core.dimse.status import Status, StatusCategory, category
 
+# Theory of operation
+#
+# Both sides of an association keep account of requests that have no final response yet, by message
+# ID. The one that invokes chooses IDs, ascending and wrapping at 65535, and skips those in use: an
+# ID that was used for the longest time ago is the least likely to be confused by the peer. The one
+# that performs refuses an ID that is in use (0210H), because a response could not be told apart.
+#
+# A pending status keeps an operation open; any other closes it. C-CANCEL is no operation: it marks
+# one, and does nothing if that is over, as the two may cross on the wire.
+
 _MAX_MESSAGE_ID = 0xFFFF
 
 

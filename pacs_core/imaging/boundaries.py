@@ -11,6 +11,20 @@ from pacs_core.imaging.errors import ImageError
 from pacs_core.imaging.image import Image
 from pacs_core.imaging.syntaxes import PixelSyntax
 
+# Theory of operation
+#
+# Encapsulated Pixel Data are fragments, and nothing says which belong together unless an offset
+# table does. Tables are often wrong, so three witnesses are heard: the table, the beginning of a
+# fragment (a signature), and the end of the codestream before it (an end marker). Signature and end
+# marker together are a verdict; if they disagree, each alone is only a guess.
+#
+# A table is followed until a verdict contradicts it. Then it is dropped, and it matters whether it
+# has decided anything by itself so far: if so, frames already handed out may be wrong, and the
+# image is refused. If all it said was also what the codestreams showed, nothing is lost.
+#
+# Wrong boundaries would not fail loudly, but show one frame's picture under another's number. Hence
+# every doubt ends in a note or in an error, never in silence.
+
 _RLE_HEADER_LENGTH = 64
 """Where the first segment begins (PS3.5 G.5)."""
 

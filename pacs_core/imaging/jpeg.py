@@ -9,6 +9,24 @@ from attrs import frozen
 from pacs_core.contracts import CodecError, FrameFormat
 from pacs_core.imaging.codestream import CodestreamImage, MarkerWalk
 
+# Theory of operation
+#
+# Codestreams are walked marker by marker, never decoded. Three questions are answered before a
+# library sees a frame:
+#
+#   size    A library allocates what the frame header asks for, so that is compared with the
+#           dataset.
+#   end     Senders pad frames and leave things behind them. The end is found by walking over scans:
+#           in entropy coded data FF is followed by 00, a restart marker or, in JPEG-LS, less than
+#           80H.
+#   colour  Whether components are YCbCr is said by the codestream first (Adobe, JFIF), then by the
+#           dataset, because Photometric Interpretation is often that of the image before
+#           compression.
+#
+# The walk takes bytes as they arrive and remembers where it is, so that the end of a frame is found
+# across fragments without looking at anything twice. Damage makes it pass over bytes as decoders
+# do, until something looks like a marker again.
+
 JPEG_BASELINE: Final = 0xC0
 """SOF0: baseline DCT."""
 JPEG_EXTENDED: Final = 0xC1

@@ -9,6 +9,16 @@ from attrs import frozen
 from pacs_core.contracts import CodecError
 from pacs_core.imaging.codestream import CodestreamImage, MarkerWalk
 
+# Theory of operation
+#
+# As with JPEG, markers and lengths are walked, and nothing is decoded. The main header tells size,
+# precision and wavelet; tile-parts have lengths, which lead to the end of the codestream in a few
+# steps. A length that is zero or wrong makes the walk search for EOC instead. That is safe because
+# packet data never hold FF followed by more than 8FH.
+#
+# Every tile must have a part. Decoders leave a missing one black, and a black tile in a radiograph
+# looks like an image.
+
 COD: Final = 0xFF52
 QCD: Final = 0xFF5C
 EOC: Final = b"\xff\xd9"

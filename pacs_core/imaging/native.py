@@ -25,6 +25,19 @@ from pacs_core.imaging.samples import (
     upsample_chroma,
 )
 
+# Theory of operation
+#
+# The value of native Pixel Data is one run of bits in which frames follow each other without
+# padding, so a frame of single bits may begin within a byte. `NativeFrames` holds what has arrived
+# of one frame, at most, and hands it on in the form that codecs take: little endian, samples by
+# pixel, chroma for each pixel, the first bit at bit 0.
+#
+# Words are swapped before anything else, since big endian OW swaps pairs of bytes whatever samples
+# they belong to. That works on pieces of any length, with one odd byte held back.
+#
+# Too short is an error before the first frame comes out; too long is left out with a note, as old
+# applications padded in excess. `range_of` and `take` do the same for a single frame by arithmetic.
+
 _MAX_LENGTH = 0xFFFF_FFFE
 _PIXEL_DATA = (0x7FE0, 0x0010)
 

@@ -42,6 +42,27 @@ from pacs_core.sending.held_association import HeldAssociation
 from pacs_core.sending.read_ahead import read_ahead
 from pacs_core.sending.transfers import Transfers
 
+# Theory of operation
+#
+# Three tasks work at once on a delivery, joined by relays that hold nothing, so each is one step
+# ahead of the next and no more:
+#
+#   read_portions  takes instances from the index, 512 at a time
+#   read_ahead     opens the next object and reads or begins to convert it
+#   the caller     sends the one before, and takes its result
+#
+# Memory is so bounded by two objects, however slow the peer is. The sending itself is in the
+# caller's task. It can stop between any two instances, as C-CANCEL wants it, by not asking for
+# more.
+#
+# An association is made when a batch needs contexts that the present one was not proposed, and left
+# when another takes its place or the delivery ends. It is held in a task of its own, because a
+# cancel scope must be left by the task that entered it, while results are asked for by whoever
+# likes.
+#
+# What cannot be sent is a result like any other, with a reason: an instance whose object is gone
+# must not keep the others from going out.
+
 
 @frozen
 class Means:

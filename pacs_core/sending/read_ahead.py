@@ -18,6 +18,16 @@ from pacs_core.contracts import (
     TranscodingError,
 )
 
+# Theory of operation
+#
+# Objects are opened one ahead of the one that is being sent, so that the disk works while the
+# network does. A small object is read whole and closed at once. Of a large one the beginning is
+# read and the reader handed over, to be closed by whoever takes it. The relay has no queue: what
+# was not taken is closed by the producer, also when both are cancelled.
+#
+# An instance that has to be converted begins at once, up to its first chunk; then it waits until it
+# is its turn.
+
 PREFETCH: Final = 4 * CHUNK_SIZE
 """Bytes of an object that are read before its turn comes; two objects are in memory at most."""
 

@@ -29,6 +29,16 @@ from pacs_core.imaging import (
     offsets_of,
 )
 
+# Theory of operation
+#
+# The dataset is read in three acts, in this order and each once: `header`, then `frames` or
+# `value`, then `elements_after_pixels`. The recoder walks the elements of the first and third act.
+# In between it is stopped, and what it has not consumed (`_rest`) goes to the parser of Pixel Data,
+# which in turn leaves what follows it.
+#
+# Memory is bounded by act: the header by MAX_HEADER, and if it is long by room in the node's
+# budget; frames by the size that the header gives them; the rest by the element being walked.
+
 Buffer = bytes | memoryview
 
 MAX_HEADER: Final = MAX_BEFORE_PIXELS

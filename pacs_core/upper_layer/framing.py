@@ -8,6 +8,16 @@ from pacs_core.upper_layer.limits import Limits
 from pacs_core.upper_layer.p_data import Bytes
 from pacs_core.upper_layer.pdu import FIXED_LENGTH, HEADER_LENGTH, PDUType
 
+# Theory of operation
+#
+# The stream is cut by the six bytes that begin each PDU. While whole PDUs arrive, they are handed
+# out as views of the chunk they came in, and nothing is copied. Only a PDU that is cut by the
+# chunk's end is kept: its pieces in a list, joined once when the last is there.
+#
+# Two ways to make that expensive are closed. The length is compared with the cap of its type before
+# any of the body is kept. And small pieces are gathered in one bytearray, since each piece by
+# itself would keep alive the whole buffer it is a view of, and cost an object.
+
 _HEADER = struct.Struct(">BxI")
 _TLS = 0x16  # what a TLS handshake begins with (RFC 8446 §5.1)
 

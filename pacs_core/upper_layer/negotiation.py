@@ -14,6 +14,22 @@ from pacs_core.upper_layer.items import (
     RoleSelection,
 )
 
+# Theory of operation
+#
+# Negotiation is a function of two PDUs, so both sides can compute what they agreed on, and nothing
+# of it is kept in between. The acceptor's side makes an answer (`negotiate_contexts`); either side
+# reads request and answer together (`accepted_contexts`).
+#
+# A presentation context is answered for itself: the acceptor takes one transfer syntax of those
+# that it proposes. Which one is a choice of three: what this node prefers to get, else the
+# proposer's order, else (if configured) its own. Roles are negotiated for a SOP class and not for a
+# context (PS3.7 §D.3.3.4), so every context of a class gets the same answer. A context on which
+# nobody could send a request is rejected, rather than accepted and useless.
+#
+# Answers are checked against what was asked. A peer that "accepts" an identifier, a transfer syntax
+# or a role which was never proposed has not gained it: that entry is left out, and the association
+# goes on without.
+
 TransferSyntaxes: TypeAlias = tuple[str, ...] | Callable[[str], bool]
 
 

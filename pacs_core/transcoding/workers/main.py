@@ -28,6 +28,18 @@ from pacs_core.transcoding.workers.protocol import (
 )
 from pacs_core.transcoding.workers.whole_file import convert_file
 
+# Theory of operation
+#
+# A worker reads a job, does it, answers, and waits for the next: no threads, no event loop. It
+# assumes that any frame may be the one that kills it or takes it over. So it has limits of its own
+# (address space, processor time for each job, no core dump), no secrets in its environment, and its
+# answers are checked by the node.
+#
+# It must never outlive the node. Two ways tell it that the node is gone: its socket is closed,
+# which it sees between jobs, and standard input ends, which the operating system reports by SIGIO,
+# whose default is to kill, even within a codec that hangs. Signals that a terminal sends to the
+# whole group are ignored, since the node needs its workers while it drains.
+
 # A signal to the node's process group is for the node, which still needs its workers to drain.
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_DEFAULT: Final = (signal.SIGIO, signal.SIGXCPU)

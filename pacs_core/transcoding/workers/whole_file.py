@@ -20,6 +20,17 @@ from pacs_core.transcoding.file_draft import FileDraft
 from pacs_core.transcoding.image_conversion import FAULTS
 from pacs_core.transcoding.workers.protocol import Buffer, ConvertedFrame, FileJob, Job, JobStatus
 
+# Theory of operation
+#
+# For a small file the node's way, a queue of frames to several processes and back, costs more than
+# the conversion. So the whole job goes to one process: path in, path out. It runs the same
+# conversion as the node. Its iterators are asynchronous in form only, since a converter that works
+# at once never waits: they are driven by hand, without an event loop, and something that did wait
+# would be noticed as a fault.
+#
+# Two things send a file back to the node (TOO_LARGE): frames so many that several processes should
+# share them, and something to be logged, because nobody sees what a worker logs.
+
 MAX_FILE: Final = 8 * 1024 * 1024
 """Bytes of a dataset that one worker converts alone."""
 
