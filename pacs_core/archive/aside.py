@@ -152,7 +152,7 @@ class Aside:
         async with self.locks.hold(item.instance.identity.sop_instance_uid):
             item = await self.find(key)
             record = await self._copy(item)
-            async with self.storage.withdrawing(record.instance):
+            async with self.storage.withdraw_on_failure(record.instance):
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                     await self._record("promoted", item, origin)
                     await self.storage.behind.forget(item.instance.identity.path)

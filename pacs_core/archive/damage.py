@@ -22,6 +22,17 @@ from pacs_core.contracts import (
     StoredObject,
 )
 
+# Theory of operation
+#
+# What is served of an object is its dataset; the index knows its size, offset and digest. So the
+# dataset is judged against the index, and the file meta information, which is never served but
+# which a rebuild reads, is judged apart (`meta_damage`). Both are checked when instances are
+# verified; reading for a peer checks the dataset as it passes.
+#
+# "Cannot be read" is kept apart from "is damaged". An OSError may be a network file system that is
+# gone for a minute, and an audit record of damage would send somebody to the backups for nothing;
+# `fixity.is_decay` names the few errors by which a medium says that it has lost data.
+
 _log = logging.getLogger(__name__)
 
 OTHER_BYTES = "its bytes are not those that were stored"

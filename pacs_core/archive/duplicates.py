@@ -156,7 +156,7 @@ class Duplicates:
             key = await self._keep(writer, name, incoming, existing)
             return await self._set_aside(key, existing, incoming.origin)
         record = incoming.record(await writer.commit(uuid4().hex, later_rank()))
-        async with self.storage.withdrawing(record.instance):
+        async with self.storage.withdraw_on_failure(record.instance):
             return await self._settle(record, existing, incoming.origin)
 
     async def _keep(

@@ -78,7 +78,7 @@ class Healing:
         """Commit a written newcomer, and serve it in place of a damaged object."""
         record = incoming.record(await writer.commit(uuid4().hex, later_rank()))
         newcomer = record.instance
-        async with self.storage.withdrawing(newcomer):
+        async with self.storage.withdraw_on_failure(newcomer):
             restored = _is_same(newcomer, existing)
             # Recorded first: what cannot be recorded must not happen.
             await self._record(incoming, newcomer, existing, fault, restored=restored)

@@ -27,6 +27,22 @@ from pacs_core.contracts import (
     StoredObject,
 )
 
+# Theory of operation
+#
+# Two systems without a common transaction are kept in step by order alone:
+#
+#   storing    object, then row: a crash in between leaves an orphan
+#   replacing  new object, row moved to it, then the old object goes
+#   deleting   row, then object: a crash in between leaves an orphan
+#
+# So after a crash at any moment each row has its object. Orphans cost room only, and `pacs index
+# verify` and a rebuild find them.
+#
+# Where a step fails without a crash, the object is withdrawn at once, but only after the index has
+# been asked whether it points there: the row may have been committed although its acknowledgement
+# was lost. If the index cannot say, the object stays. Cancellation is not treated as failure: it
+# comes only from a deadline, when the index may be about to add the row at that very moment.
+
 _log = logging.getLogger(__name__)
 
 CLEANUP_TIMEOUT = 30.0
@@ -62,13 +78,13 @@ class ArchiveStorage:
             record = incoming.record(StoredObject("", size))
             await self.tell(InstanceEventKind.RECEIVED, record, incoming.origin)
 
-    def withdrawing(self, instance: StoredInstance) -> "Withdrawing":
+    def withdraw_on_failure(self, instance: StoredInstance) -> "WithdrawOnFailure":
         """Remove the object that was just committed if it does not get into the index.
 
         Runs shielded: only a deadline cancels it. Then the index may still be about to add the
         row, and the object must stay.
         """
-        return Withdrawing(self, instance)
+        return WithdrawOnFailure(self, instance)
 
     async def withdraw(self, instance: StoredInstance) -> None:
         """Remove an object unless the index points to it."""
@@ -95,8 +111,8 @@ class ArchiveStorage:
 
 
 @frozen
-class Withdrawing:
-    """See :meth:`ArchiveStorage.withdrawing`."""
+class WithdrawOnFailure:
+    """See :meth:`ArchiveStorage.withdraw_on_failure`."""
 
     storage: ArchiveStorage
     instance: StoredInstance

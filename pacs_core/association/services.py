@@ -29,6 +29,23 @@ from pacs_core.upper_layer import (
     SupportedSopClass,
 )
 
+# Theory of operation
+#
+# A request passes three gates, in this order: role selection, authorizers, the provider. The roles
+# come first because a request of the wrong role is an error of the protocol, whoever sends it, and
+# nobody need be asked about it. Authorizers come before the provider sees anything, so that no
+# provider can forget them; a provider that can only answer in full is refused a peer that may see a
+# part (``applies_restrictions``).
+#
+# What a plugin raises is dealt with by what it was asked for. An authenticator that fails refuses
+# the association: access control fails closed. Extended negotiation that fails goes without an
+# answer, which the standard lets stand for "no support" (PS3.7 D.3.3.5). An observer that fails is
+# logged and the next is told, since nothing depends on observers. Only the provider's own
+# exceptions leave here: the performer makes a failure response of them.
+#
+# Authenticators are all asked, in the order of plugins, also when one has named a principal: each
+# may still refuse. Of several principals the last stands.
+
 logger = logging.getLogger(__name__)
 
 _NO_REASON = AssociateRJ(result=1, source=1, reason=1)

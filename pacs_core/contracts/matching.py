@@ -39,6 +39,20 @@ from pacs_core.contracts.temporal import (
 )
 from pacs_core.dataset import Attributes, items, texts, vr_of
 
+# Theory of operation
+#
+# Text is folded before it is compared only for person names (`fold_name`: case, and forms that
+# Unicode holds to be compatible); all else is matched as it stands. Numbers are compared as numbers
+# because DS and IS have many spellings of one value. Dates and times are compared by their forms,
+# of `temporal`.
+#
+# An attribute with several values matches if one of them does (PS3.4 C.2.2.3); an item of a
+# sequence matches if it meets all conditions at once, which is why they cannot be split into
+# conditions of the dataset.
+#
+# A key of asterisks alone is universal matching: it matches also what is absent or empty (PS3.4
+# C.2.2.2.3), and so does a range without bounds.
+
 NUMBER_VRS: Final = frozenset({"DS", "IS", "SL", "SS", "UL", "US"})
 """Representations whose values are equal if they are the same number."""
 

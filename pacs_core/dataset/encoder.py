@@ -12,6 +12,19 @@ from pacs_core.dataset.model import Attributes, Value
 from pacs_core.dataset.transfer_syntax import Encoding
 from pacs_core.dataset.values import Encoder, value_encoder
 
+# Theory of operation
+#
+# All that can be known of an element without its value is prepared once per tag and form, as a
+# `_Plan`: the header, the width of the length, the function that encodes. Encoding an element is
+# then three appends. The cache holds more plans than archives have attributes in use.
+#
+# Lengths are explicit throughout: the size of an item is known once it is encoded, and peers that
+# mishandle undefined length are not rare.
+#
+# An attribute of "US or SS" is tried as US, and as SS if that fails. Pixel Representation would
+# tell, but for an item it stands outside of that; the values are enough, since only a negative one
+# cannot be US, and what fits both is the same bytes in both.
+
 _FAILURES = (ValueError, TypeError, AttributeError, error)
 
 

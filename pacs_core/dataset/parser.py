@@ -21,6 +21,22 @@ from pacs_core.dataset.layout import (
 from pacs_core.dataset.model import SPECIFIC_CHARACTER_SET, Attributes, MutableAttributes
 from pacs_core.dataset.values import decode_value
 
+# Theory of operation
+#
+# One loop works on a stack of what is open, instead of functions that call one another: what a peer
+# nests can then exhaust neither the interpreter's stack nor, beyond `max_depth`, memory. Items and
+# sequences alternate on the stack, hence two places per level.
+#
+# Each open thing has an `end`, if its length is known, and a `bound`: the nearest end around it
+# that is known. All that is read is held against the bound, so that a length within an item of
+# undefined length cannot reach out of whatever encloses it.
+#
+# Fragments of encapsulated pixel data are walked like a sequence whose items are skipped. Bulk data
+# is not kept either: with `name_bulk` its tag is, with no values.
+#
+# The elements of one dataset are read in an inner loop with local variables, since that loop is
+# where nearly all time goes; it comes back to the outer one only where something opens or closes.
+
 MAX_DEPTH = 16
 
 

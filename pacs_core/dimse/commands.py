@@ -22,6 +22,21 @@ from pacs_core.dimse.fields import (
 from pacs_core.dimse.status import Status
 from pacs_core.dimse.values import DECODERS, ENCODERS, encode_us
 
+# Theory of operation
+#
+# A command set that arrives is taken in two steps, because two things may be wrong with it. What is
+# wrong with its structure, or leaves no message ID to answer, raises `MalformedCommand`, which ends
+# the association. What is wrong with an argument raises `InvalidArgument`, which carries the
+# response: the peer is told which element it was, and the association goes on.
+#
+# Responses are judged mildly. Nobody answers a response, so that an optional element in it which
+# cannot be used is dropped; only what makes it a response, to which request and with which status,
+# is needed.
+#
+# Which elements a kind of message has is a table (`fields.LAYOUTS`). For both directions it is
+# unfolded once into tuples of number, attribute and converter, in the order of the wire, so that
+# neither loop looks anything up.
+
 _HEADER: Final = Struct("<HHL")
 _GROUP_LENGTH_ELEMENT: Final = Struct("<HHLL")
 

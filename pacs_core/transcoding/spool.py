@@ -7,6 +7,15 @@ from typing import IO, Final
 import anyio
 import anyio.to_thread
 
+# Theory of operation
+#
+# Some things are only known when all frames are encoded: the offsets of the frames in the Basic
+# Offset Table, the ratio of compression that the header states, and that no frame fails, after
+# which nothing of the image may have been sent. Until then the frames wait here. Small ones stay in
+# memory; from the first that does not fit on, a file without a name takes them, which vanishes with
+# the process however that ends. From then on all chunks go there, also small ones that would find
+# room, so that the order is kept: first those in memory, then those in the file.
+
 Buffer = bytes | memoryview
 
 MAX_IN_MEMORY: Final = 16 * 1024 * 1024

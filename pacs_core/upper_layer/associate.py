@@ -28,6 +28,18 @@ from pacs_core.upper_layer.wire import (
     pack_uint,
 )
 
+# Theory of operation
+#
+# Both PDUs have one shape: fixed fields, then items in any order, of which those of unknown type
+# are ignored (PS3.8 9.3.1). Items share one allowance of `max_associate_items`, which `ByteReader`
+# counts down at every level. A PDU of items that hold items is thus bounded by their total, not by
+# level.
+#
+# What a peer sends is judged as leniently as the standard permits, and what this node sends as
+# strictly. AE titles in an A-ASSOCIATE-AC and transfer syntaxes of rejected contexts are not to be
+# tested (PS3.8 9.3.3), so they are not. Contexts with wrong identifiers are rejected with the whole
+# PDU, since no answer could name them.
+
 _APPLICATION_CONTEXT: Final = 0x10
 _PROPOSED_CONTEXT: Final = 0x20
 _CONTEXT_RESULT: Final = 0x21
