@@ -145,14 +145,14 @@ async def exclusively(path: Path | None) -> AsyncIterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
-        while not _locked(fd):  # noqa: ASYNC110 - the other one is another process
+        while not _try_lock(fd):  # noqa: ASYNC110 - the other one is another process
             await anyio.sleep(_LOCK_POLL)
         yield
     finally:
         os.close(fd)
 
 
-def _locked(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

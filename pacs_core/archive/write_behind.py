@@ -176,7 +176,7 @@ class WriteBehind:
             try:
                 await self._write(list(self._in_flight.values()))
             except Exception as error:
-                await self._failed(error)
+                await self._report_failure(error)
             else:
                 if self._failing:
                     self._failing = False
@@ -194,7 +194,7 @@ class WriteBehind:
         await self._index.settle([instance.identity.path for instance in instances])
         self._in_flight = {}
 
-    async def _failed(self, error: Exception) -> None:
+    async def _report_failure(self, error: Exception) -> None:
         count = len(self._in_flight)
         _log.critical(
             "%d acknowledged instances could not be flushed to disk, and are tried again; until "

@@ -52,7 +52,7 @@ class Acceptance:
 
     async def record_suppressed(self, *, everything: bool = False) -> None:
         """Write down how many refusals were not written down one by one."""
-        for host, count in self.hosts.suppressed(everything=everything):
+        for host, count in self.hosts.take_suppressed(everything=everything):
             reason = "too many refusals to record each"
             logger.warning("%s: %d more associations were refused: %s", host, count, reason)
             await self._record(Origin("DIMSE", host=host), reason, {"suppressed": count})

@@ -255,7 +255,7 @@ class Acceptor:
         proposed = request.user_information
         results, roles = negotiate_contexts(
             request.presentation_contexts,
-            partial(services.supported, calling_ae_title=request.calling_ae_title),
+            partial(services.find_support, calling_ae_title=request.calling_ae_title),
             proposed.roles,
             prefer_acceptor=settings.prefer_own_order,
         )

@@ -161,14 +161,14 @@ class Hosts:
         if established >= self._share(limit):
             return f"{established} associations of {host} are open already"
         rate = self._settings.associations_per_second
-        if rate and not _remembered(self._associating, host, rate / self._workers).allows():
+        if rate and not _bucket_of(self._associating, host, rate / self._workers).allows():
             return f"{host} asks for more than {rate:g} associations a second"
         return ""
 
     def pace(self, host: str) -> TokenBucket | None:
         """Return at what pace a host's requests are read; None at any."""
         rate = self._settings.requests_per_second
-        return _remembered(self._requesting, host, rate / self._workers) if rate else None
+        return _bucket_of(self._requesting, host, rate / self._workers) if rate else None
 
     # --- what is written about refusals
 
@@ -185,7 +185,7 @@ class Hosts:
         known.suppressed += 1
         return False
 
-    def suppressed(self, *, everything: bool = False) -> list[tuple[str, int]]:
+    def take_suppressed(self, *, everything: bool = False) -> list[tuple[str, int]]:
         """Return hosts whose period has ended, and how many refusals were not written down."""
         due = [
             host
@@ -204,7 +204,7 @@ def _of_the_busiest(connections: Iterable[Connection]) -> Connection:
     return max(by_host.values(), key=len)[0]
 
 
-def _remembered(paces: OrderedDict[str, TokenBucket], host: str, rate: float) -> TokenBucket:
+def _bucket_of(paces: OrderedDict[str, TokenBucket], host: str, rate: float) -> TokenBucket:
     pace = paces.get(host)
     if pace is None:
         pace = paces[host] = TokenBucket(rate)

@@ -55,9 +55,9 @@ class Observation:
         if dataset is None or isinstance(dataset, bytes | memoryview):
             self.sent += len(dataset or b"")
             return dataset
-        return self._counted(aiter(dataset))
+        return self._count_chunks(aiter(dataset))
 
-    async def _counted(
+    async def _count_chunks(
         self, chunks: AsyncIterator[bytes | memoryview]
     ) -> AsyncIterator[bytes | memoryview]:
         async for chunk in chunks:

@@ -78,7 +78,7 @@ class SupportedService:
     support: SopClassSupport
     provider: ServiceProvider
 
-    def supported(self, preferences: Preferences, calling_ae_title: str) -> SupportedSopClass:
+    def describe_for(self, preferences: Preferences, calling_ae_title: str) -> SupportedSopClass:
         """Return it in the upper layer's terms, where roles are the requestor's."""
         return SupportedSopClass(
             self.support.transfer_syntaxes,
@@ -112,10 +112,12 @@ class Services:
     preferences: Preferences = field(factory=Preferences)
     operation_observers: OperationObservers = field(factory=OperationObservers)
 
-    def supported(self, sop_class_uid: str, calling_ae_title: str = "") -> SupportedSopClass | None:
+    def find_support(
+        self, sop_class_uid: str, calling_ae_title: str = ""
+    ) -> SupportedSopClass | None:
         """Return how the node supports a SOP class for a peer, or None."""
         offer = self.offers.get(sop_class_uid)
-        return offer.supported(self.preferences, calling_ae_title) if offer else None
+        return offer.describe_for(self.preferences, calling_ae_title) if offer else None
 
     def negotiate_extended(self, request: AssociateRQ) -> tuple[ExtendedNegotiation, ...]:
         """Ask providers for their answers to SOP class extended negotiation (PS3.7 D.3.3.5)."""

@@ -27,7 +27,7 @@ class ConflictKind(Enum):
     """Instances of one series have another value of an attribute of the series."""
 
 
-def _sorted(values: Sequence[str]) -> tuple[str, ...]:
+def _sort_values(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
@@ -52,7 +52,7 @@ class Conflict:
 
     kind: ConflictKind
     uid: str
-    values: tuple[str, ...] = field(converter=_sorted)
+    values: tuple[str, ...] = field(converter=_sort_values)
     attribute: str = ""
     study_instance_uid: str = ""
 

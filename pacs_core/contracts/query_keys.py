@@ -114,7 +114,7 @@ class KeyMatching:
         found = [
             condition for tag in sorted(tags) for condition in self._key(tag, keys.get(tag, ()))
         ]
-        paired = list(self._paired(found))
+        paired = list(self._pair_date_and_time(found))
         for condition in paired:
             _check_order(condition)
         return tuple(paired)
@@ -196,7 +196,7 @@ class KeyMatching:
         start, end = (bound or "" for bound in match.groups())
         return Range(tag, start, end, offset) if start or end else None
 
-    def _paired(self, conditions: list[Condition]) -> Iterator[Condition]:
+    def _pair_date_and_time(self, conditions: list[Condition]) -> Iterator[Condition]:
         """Match a date with its time, where that was negotiated or a zone demands it.
 
         PS3.4 C.2.2.2.5.4, C.2.2.2.1.3. A single date is a range of one day.

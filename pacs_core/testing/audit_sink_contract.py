@@ -9,7 +9,7 @@ Example
         def make_sink(self, directory: Path) -> AuditSink:
             return JournalSink(directory / "journal")
 
-        def recorded(self, directory: Path) -> list[AuditEvent]:
+        def read_back(self, directory: Path) -> list[AuditEvent]:
             return [parse(entry) for entry in read_journal(directory / "journal")]
 """
 
@@ -90,14 +90,14 @@ class AuditSinkContract(ABC):
         """Return a sink, not started, whose records are kept in or for `directory`."""
 
     @abstractmethod
-    def recorded(self, directory: Path) -> Sequence[AuditEvent]:
+    def read_back(self, directory: Path) -> Sequence[AuditEvent]:
         """Return what was recorded for `directory`, in order, read from where it went.
 
         Kind, outcome, time, calling AE title and host are compared; leave out what else you like.
         """
 
     @asynccontextmanager
-    async def running(self, directory: Path) -> AsyncIterator[AuditSink]:
+    async def run_sink(self, directory: Path) -> AsyncIterator[AuditSink]:
         """Run a sink for the time of a test, or a part of it."""
         sink = self.make_sink(directory)
         try:
@@ -108,46 +108,46 @@ class AuditSinkContract(ABC):
 
     async def test_every_kind_and_outcome(self, tmp_path: Path) -> None:
         events = [AuditEvent(k, o, ORIGIN, time=event().time) for k in AuditKind for o in Outcome]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write(events)
-        assert gist(self.recorded(tmp_path)) == gist(events)
+        assert gist(self.read_back(tmp_path)) == gist(events)
 
     async def test_events_are_recorded_when_write_returns(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write([event(1, patients=3)])
-            assert gist(self.recorded(tmp_path)) == gist([event(1)])
+            assert gist(self.read_back(tmp_path)) == gist([event(1)])
 
     async def test_batches_stay_in_order(self, tmp_path: Path) -> None:
         events = [event(number) for number in range(300)]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             for start in range(0, len(events), 7):
                 await sink.write(events[start : start + 7])
-        assert gist(self.recorded(tmp_path)) == gist(events)
+        assert gist(self.read_back(tmp_path)) == gist(events)
 
     async def test_a_large_batch(self, tmp_path: Path) -> None:
         events = [event(number, study=f"1.2.{number}") for number in range(5_000)]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write(events)
-        assert gist(self.recorded(tmp_path)) == gist(events)
+        assert gist(self.read_back(tmp_path)) == gist(events)
 
     async def test_no_events(self, tmp_path: Path) -> None:
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write([])
             await sink.write([event()])
-        assert gist(self.recorded(tmp_path)) == gist([event()])
+        assert gist(self.read_back(tmp_path)) == gist([event()])
 
     async def test_records_outlive_the_sink(self, tmp_path: Path) -> None:
         for number in range(3):
-            async with self.running(tmp_path) as sink:
+            async with self.run_sink(tmp_path) as sink:
                 await sink.write([event(number)])
-        assert gist(self.recorded(tmp_path)) == gist([event(number) for number in range(3)])
+        assert gist(self.read_back(tmp_path)) == gist([event(number) for number in range(3)])
 
     @pytest.mark.parametrize("name", HOSTILE_DETAILS, ids=lambda name: name.split("\n")[0])
     async def test_hostile_details_stay_details(self, tmp_path: Path, name: str) -> None:
         events = [event(1), event(2, **{name: HOSTILE_DETAILS[name]}), event(3)]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write(events)
-        assert gist(self.recorded(tmp_path)) == gist(events)
+        assert gist(self.read_back(tmp_path)) == gist(events)
 
     async def test_hostile_origins_stay_origins(self, tmp_path: Path) -> None:
         origin = Origin(
@@ -157,28 +157,28 @@ class AuditSinkContract(ABC):
             principal=Principal("a\r\nb\x00\udcff"),
         )
         events = [AuditEvent(AuditKind.C_ECHO, Outcome.FAILURE, origin, {}, event().time), event()]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write(events)
-        assert gist(self.recorded(tmp_path)) == gist(events)
+        assert gist(self.read_back(tmp_path)) == gist(events)
 
     async def test_times_of_other_zones_are_the_same_instants(self, tmp_path: Path) -> None:
         zone = timezone(timedelta(hours=5, minutes=45))
         local = AuditEvent(
             AuditKind.C_FIND, Outcome.WARNING, ORIGIN, {}, event().time.astimezone(zone)
         )
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             await sink.write([local])
-        assert gist(self.recorded(tmp_path)) == gist([local])
+        assert gist(self.read_back(tmp_path)) == gist([local])
 
     async def test_a_cancelled_write_leaves_whole_events(self, tmp_path: Path) -> None:
         first = [event(number) for number in range(500)]
-        async with self.running(tmp_path) as sink:
+        async with self.run_sink(tmp_path) as sink:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(sink.write, first)
                 await anyio.lowlevel.checkpoint()
                 tasks.cancel_scope.cancel()
             await sink.write([event(1_000)])
-        recorded = gist(self.recorded(tmp_path))
+        recorded = gist(self.read_back(tmp_path))
         assert recorded[-1] == gist([event(1_000)])[0]
         assert recorded[:-1] == gist(first)[: len(recorded) - 1]
 

@@ -29,10 +29,10 @@ from pacs_core.contracts import (
 from pacs_core.dimse import is_valid_uid
 from pacs_core.testing.sample_frames import (
     Picture,
-    painted,
+    paint,
     pictures,
     structured_pictures,
-    tiled,
+    tile_picture,
     ultrasound,
 )
 
@@ -161,9 +161,9 @@ class CodecContract:
 
     def test_frames_of_odd_sizes_come_back(self, codec: Codec, decoder: Codec) -> None:
         for name, form in self._kinds().items():
-            content = painted(evolve(form, rows=41, columns=97), ultrasound(41, 97, 255, seed=1))
+            content = paint(evolve(form, rows=41, columns=97), ultrasound(41, 97, 255, seed=1))
             for rows, columns in SIDES:
-                picture = tiled(content, rows, columns)
+                picture = tile_picture(content, rows, columns)
                 encoded = codec.encode(picture.data, picture.format, OPTIONS)
                 self._comes_back(picture, encoded, decoder, f"{name}, {rows} x {columns}")
 
@@ -171,7 +171,7 @@ class CodecContract:
         for name, form in self._kinds().items():
             frame = evolve(form, rows=64, columns=256)
             for seed in SPECKLED:
-                picture = painted(frame, ultrasound(64, 256, 255, seed))
+                picture = paint(frame, ultrasound(64, 256, 255, seed))
                 encoded = codec.encode(picture.data, frame, OPTIONS)
                 self._comes_back(picture, encoded, decoder, f"{name}, seed {seed}")
 

@@ -42,7 +42,7 @@ EVERY_KIND = pytest.mark.parametrize(
 )
 
 
-async def listed(index: Index) -> set[Conflict]:
+async def list_conflicts(index: Index) -> set[Conflict]:
     """Return all conflicts."""
     found = [conflict async for conflict in index.conflicts()]
     assert len(found) == len(set(found))
@@ -63,7 +63,7 @@ class IndexConflicts:
             make_record("5.1.1", PatientID="", PatientName="Z"),
         ):
             assert (await index.add(record)).conflicts == ()
-        assert await listed(index) == set()
+        assert await list_conflicts(index) == set()
 
     @EVERY_KIND
     async def test_conflict_is_reported_when_it_arises(
@@ -71,7 +71,7 @@ class IndexConflicts:
     ) -> None:
         await index.add(FIRST)
         assert (await index.add(record)).conflicts == (conflict,)
-        assert await listed(index) == {conflict}
+        assert await list_conflicts(index) == {conflict}
 
     @EVERY_KIND
     async def test_conflict_is_listed_whatever_the_order(
@@ -79,7 +79,7 @@ class IndexConflicts:
     ) -> None:
         await index.add(record)
         await index.add(FIRST)
-        assert await listed(index) == {conflict}
+        assert await list_conflicts(index) == {conflict}
 
     @EVERY_KIND
     async def test_conflict_goes_with_one_of_its_sides(
@@ -89,7 +89,7 @@ class IndexConflicts:
             await index.add(FIRST)
             await index.add(record)
             await index.remove(path_of(gone))
-            assert await listed(index) == set()
+            assert await list_conflicts(index) == set()
             await index.clear()
 
     async def test_conflict_is_reported_once(self, index: Index) -> None:
@@ -100,7 +100,7 @@ class IndexConflicts:
         ]
         assert [len(conflicts) for conflicts in reported] == [0, 2, 0, 0]
         studies = tuple(f"1.2.3.{n}" for n in range(1, 5))
-        assert await listed(index) == {
+        assert await list_conflicts(index) == {
             Conflict(ConflictKind.SERIES, "9", studies),
             Conflict(ConflictKind.INSTANCE, "9.9", studies),
         }
@@ -111,26 +111,26 @@ class IndexConflicts:
             for n in range(40)
         ]
         assert [len(conflicts) for conflicts in reported] == [0, 1, *([0] * 38)]
-        (conflict,) = await listed(index)
+        (conflict,) = await list_conflicts(index)
         assert len(conflict.values) == 40
 
     async def test_duplicate_brings_no_conflict(self, index: Index) -> None:
         await index.add(FIRST)
         again = make_record("1.1.1", PatientName="X", SeriesInstanceUID="9")
         assert (await index.add(again)).conflicts == ()
-        assert await listed(index) == set()
+        assert await list_conflicts(index) == set()
 
     async def test_replacement_may_bring_a_conflict_and_take_it_along(self, index: Index) -> None:
         await index.add(FIRST)
         await index.add(make_record("1.1.2", StudyID="S"))
         differing = make_record("1.1.2", StudyID="T")
         (conflict,) = (await index.replace(differing)).conflicts
-        assert await listed(index) == {conflict}
+        assert await list_conflicts(index) == {conflict}
         assert (await index.replace(make_record("1.1.2", StudyID="S"))).conflicts == ()
-        assert await listed(index) == set()
+        assert await list_conflicts(index) == set()
 
     async def test_many_conflicts(self, index: Index) -> None:
         for n in range(30):
             for study in (1, 2):
                 await index.add(make_record(f"{study}.{n}.1", SOPInstanceUID=f"9.{n}"))
-        assert len(await listed(index)) == 30
+        assert len(await list_conflicts(index)) == 30

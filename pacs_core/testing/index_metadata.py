@@ -33,7 +33,7 @@ async def kept(prepared: PreparedMetadata, query: Query = ALL) -> dict[str, byte
     return {i.identity.sop_instance_uid[6:]: metadata async for i, metadata in found}
 
 
-async def lacking(prepared: PreparedMetadata, limit: int = 100) -> list[str]:
+async def find_lacking(prepared: PreparedMetadata, limit: int = 100) -> list[str]:
     """Return the last parts of the names of instances that lack metadata."""
     found = await prepared.lacking(limit)
     return sorted(instance.identity.sop_instance_uid[6:] for instance in found.instances)
@@ -59,19 +59,19 @@ class IndexMetadata:
     async def test_what_lacks_metadata_is_named(
         self, index: Index, prepared: PreparedMetadata
     ) -> None:
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         records = [make_record(str(number)) for number in range(5)]
         for record in records:
             await index.add(record)
-        assert await lacking(prepared) == [f"1.1.{number}" for number in range(5)]
-        assert len(await lacking(prepared, 2)) == 2
+        assert await find_lacking(prepared) == [f"1.1.{number}" for number in range(5)]
+        assert len(await find_lacking(prepared, 2)) == 2
         assert await kept(prepared) == {f"1.1.{number}": None for number in range(5)}
         await keep(prepared, records[1], records[3])
-        assert await lacking(prepared) == ["1.1.0", "1.1.2", "1.1.4"]
+        assert await find_lacking(prepared) == ["1.1.0", "1.1.2", "1.1.4"]
         await keep(prepared, records[0], records[2], records[4])
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         await index.add(make_record("5"))
-        assert await lacking(prepared) == ["1.1.5"]
+        assert await find_lacking(prepared) == ["1.1.5"]
 
     async def test_what_is_kept_is_found_in_the_order_of_instances(
         self, index: Index, prepared: PreparedMetadata
@@ -105,7 +105,7 @@ class IndexMetadata:
         record = make_record("1")
         await index.add(record)
         assert await prepared.keep([(record.instance, None)], await prepared.revision())
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         assert await kept(prepared) == {"1.1.1": None}
 
     async def test_metadata_go_with_their_instance(
@@ -115,21 +115,21 @@ class IndexMetadata:
         for record in (first, last):
             await index.add(record)
         await keep(prepared, first, last)
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         # The second time an index may give a row the name of the one that went.
         for record in (last, first):
             await index.remove(path_of(record))
             await index.add(record)
             name = path_of(record)[1][6:]
-            assert await lacking(prepared) == [name]
+            assert await find_lacking(prepared) == [name]
             assert (await kept(prepared))[name] is None
             await keep(prepared, record)
         other = evolve(first, instance=evolve(first.instance, key="key/other"))
         await index.replace(other)
         assert await kept(prepared) == {"1.1.1": None, "1.1.2": content(last)}
-        assert await lacking(prepared) == ["1.1.1"]
+        assert await find_lacking(prepared) == ["1.1.1"]
         await index.clear()
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         await index.add(first)
         assert await kept(prepared) == {"1.1.1": None}
 
@@ -146,7 +146,7 @@ class IndexMetadata:
         await prepared.forget([path("2")])
         assert not await prepared.keep([(other.instance, b"{}")], revision)
         assert await kept(prepared) == {"1.1.1": None, "1.1.2": None}
-        assert await lacking(prepared) == ["1.1.1", "1.1.2"]
+        assert await find_lacking(prepared) == ["1.1.1", "1.1.2"]
 
     async def test_what_is_not_this_object_is_not_kept(
         self, index: Index, prepared: PreparedMetadata
@@ -166,9 +166,9 @@ class IndexMetadata:
         for record in records:
             await index.add(record)
         await keep(prepared, *records)
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         await prepared.forget([path("0"), path("2"), path("9")])
-        assert await lacking(prepared) == ["1.1.0", "1.1.2"]
+        assert await find_lacking(prepared) == ["1.1.0", "1.1.2"]
         assert await kept(prepared) == {
             "1.1.0": None,
             "1.1.1": content(records[1]),
@@ -180,11 +180,11 @@ class IndexMetadata:
         record = make_record("1")
         await index.add(record)
         await keep(prepared, record)
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []
         later = index.prepared_metadata("a later form")
         assert later is not None
         assert await kept(later) == {"1.1.1": None}
-        assert await lacking(later) == ["1.1.1"]
+        assert await find_lacking(later) == ["1.1.1"]
         await keep(later, record)
         assert await kept(later) == {"1.1.1": content(record)}
         assert await kept(prepared) == {"1.1.1": None}
@@ -208,7 +208,7 @@ class IndexMetadata:
             await building.index.add(record)
             async for _ in building.changes():
                 pass
-        if await lacking(prepared):
+        if await find_lacking(prepared):
             await keep(prepared, record)
         assert await kept(prepared) == {"1.1.1": content(record)}
 
@@ -241,4 +241,4 @@ class IndexMetadata:
                     await anyio.sleep(0.01)
                 tasks.cancel_scope.cancel()
         assert await kept(prepared) == {path_of(r)[1][6:]: content(r) for r in records}
-        assert await lacking(prepared) == []
+        assert await find_lacking(prepared) == []

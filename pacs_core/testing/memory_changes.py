@@ -46,7 +46,7 @@ class MemoryChangeLog(ChangeLog):
         """Return the cursor of a consumer, made if there is none."""
         await checkpoint()
         self._cursors.setdefault(consumer, Cursor(consumer, self._last, walked))
-        return self._counted(consumer)
+        return self._with_backlog(consumer)
 
     async def changes(self, after: int, limit: int) -> Sequence[Change]:
         """Return some changes."""
@@ -74,7 +74,7 @@ class MemoryChangeLog(ChangeLog):
     async def cursors(self) -> Sequence[Cursor]:
         """Return all cursors."""
         await checkpoint()
-        return [self._counted(consumer) for consumer in sorted(self._cursors)]
+        return [self._with_backlog(consumer) for consumer in sorted(self._cursors)]
 
     async def note_complete(self, study_instance_uid: str, through: int) -> bool:
         """Note that a study is complete."""
@@ -98,7 +98,7 @@ class MemoryChangeLog(ChangeLog):
         self.note(ChangeKind.STUDY_REOPENED, study_instance_uid)
         return True
 
-    def _counted(self, consumer: str) -> Cursor:
+    def _with_backlog(self, consumer: str) -> Cursor:
         cursor = self._cursors[consumer]
         behind = sum(change.sequence > cursor.sequence for change in self._changes)
         return evolve(cursor, behind=behind)

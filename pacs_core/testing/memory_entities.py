@@ -110,19 +110,19 @@ class Entities:
 
     def _study(self, path: Path) -> Attributes:
         tags = (self.kept[Level.PATIENT] | self.kept[Level.STUDY]) - _KEYS
-        merged = self._merged(Level.STUDY, tags, path)
+        merged = self._merge_records(Level.STUDY, tags, path)
         return {**dict.fromkeys(tags, ()), **merged, tag_of("StudyInstanceUID"): (path[1],)}
 
     def _series(self, path: Path) -> Attributes:
         tags = self.kept[Level.SERIES] - _KEYS
-        merged = self._merged(Level.SERIES, tags, path)
+        merged = self._merge_records(Level.SERIES, tags, path)
         return {**dict.fromkeys(tags, ()), **merged, tag_of("SeriesInstanceUID"): (path[2],)}
 
     def _instance(self, path: Path) -> Attributes:
         tags = self.kept[Level.IMAGE]
         return {**dict.fromkeys(tags, ()), **_only(tags, self._below[path][0].attributes)}
 
-    def _merged(self, level: Level, tags: frozenset[int], path: Path) -> Attributes:
+    def _merge_records(self, level: Level, tags: frozenset[int], path: Path) -> Attributes:
         return merge(level, [_only(tags, record.attributes) for record in self._below[path]])
 
     def _children(self, path: Path) -> list[Path]:
@@ -242,7 +242,7 @@ class Entities:
         for path in self.paths(Level.PATIENT):
             studies = [self._study(study) for study in self._children(path)]
             name = patient_name_of(*path[0].split("\0")[:2])
-            yield from _differing(ConflictKind.PATIENT, name, studies, _DEMOGRAPHICS)
+            yield from _find_differing(ConflictKind.PATIENT, name, studies, _DEMOGRAPHICS)
         places = (
             (ConflictKind.STUDY, Level.STUDY, 0),
             (ConflictKind.SERIES, Level.SERIES, 1),
@@ -269,20 +269,20 @@ class Entities:
         tags = self.kept[level] | (self.kept[Level.PATIENT] if is_study else frozenset())
         for path in self.paths(level):
             records = [record.attributes for record in self._below[path]]
-            differing = partial(_differing, kind, path[-1], records, sorted(tags - _KEYS))
+            differing = partial(_find_differing, kind, path[-1], records, sorted(tags - _KEYS))
             yield from differing("" if is_study else path[1])
 
 
-def _differing(
+def _find_differing(
     kind: ConflictKind, uid: str, held: Sequence[Attributes], tags: Iterable[int], study: str = ""
 ) -> Iterator[Conflict]:
     for tag in tags:
         values = {"\\".join(found) for each in held if any(found := texts(each, tag))}
-        if len({_compared(tag, value) for value in values}) > 1 and vr_of(tag) != "SQ":
+        if len({_comparable_form(tag, value) for value in values}) > 1 and vr_of(tag) != "SQ":
             yield Conflict(kind, uid, tuple(values), keyword_of(tag), study)
 
 
-def _compared(tag: int, value: str) -> str:
+def _comparable_form(tag: int, value: str) -> str:
     vr = vr_of(tag)
     if "\\" in value:
         return value

@@ -103,11 +103,11 @@ def chosen_plugins(plugins: Plugins, policy: PluginPolicy | None = None) -> Plug
     """
     given = [plugin for plugin in plugins if isinstance(plugin, EntryPoint)]
     names = {plugin for plugin in plugins if isinstance(plugin, str)}
-    installed = _installed(names)
+    installed = _find_installed(names)
     return PluginManager(policy, [*(point for point in installed if point.name in names), *given])
 
 
-def _installed(wanted: set[str]) -> EntryPoints:
+def _find_installed(wanted: set[str]) -> EntryPoints:
     installed = entry_points(group=ENTRY_POINT_GROUP)
     if missing := wanted - installed.names:
         raise LookupError(
@@ -220,7 +220,7 @@ def node_process(
     """
     tables = dict(_with_web(tables or {}, plugins or ()))
     if plugins is not None:
-        others = _installed(set(plugins)).names - set(plugins)
+        others = _find_installed(set(plugins)).names - set(plugins)
         tables["plugins"] = {"disabled": sorted(others), **tables.get("plugins", {})}
     config_file = write_config(data_directory, tables)
     log = data_directory / "stderr.log"

@@ -69,24 +69,24 @@ def structured_pictures(frame: FrameFormat) -> dict[str, Picture]:
     lonely[-1][-1] = (flat[0] ^ 1, flat[1] ^ 1, flat[2])
     scenes: dict[str, Scene] = {
         "gradient": slope,
-        "text burnt in": _written(slope, top),
+        "text burnt in": _overlay_letters(slope, top),
         "saturated": [[_steep(pixel, top) for pixel in row] for row in slope],
         "palette": [[_index(x // 5, y // 3, top) for x in range(columns)] for y in range(rows)],
         "one colour": [[flat] * columns for _ in range(rows)],
         "one odd pixel": lonely,
         "ultrasound": ultrasound(rows, columns, top, seed=1),
     }
-    return {name: painted(frame, scene) for name, scene in scenes.items()}
+    return {name: paint(frame, scene) for name, scene in scenes.items()}
 
 
-def painted(frame: FrameFormat, scene: Scene) -> Picture:
+def paint(frame: FrameFormat, scene: Scene) -> Picture:
     """Return a frame of one or three samples per pixel that shows a scene."""
     if frame.samples_per_pixel == 1:
         return picture_of(frame, [pixel[1] for row in scene for pixel in row])
     return picture_of(frame, [sample for row in scene for pixel in row for sample in pixel])
 
 
-def tiled(picture: Picture, rows: int, columns: int) -> Picture:
+def tile_picture(picture: Picture, rows: int, columns: int) -> Picture:
     """Return a frame of another size that is covered with a picture, cut off where it ends."""
     frame = picture.format
     pixel = frame.samples_per_pixel * frame.bits_allocated // 8
@@ -146,7 +146,7 @@ def _grey(values: list[list[int]]) -> Scene:
     return [[(value, value, value) for value in row] for row in values]
 
 
-def _written(scene: Scene, top: int) -> Scene:
+def _overlay_letters(scene: Scene, top: int) -> Scene:
     """Return a scene with lines of letters in white, as annotations are burnt in."""
     return [
         [(top, top, top) if _is_ink(x, y) else pixel for x, pixel in enumerate(row)]

@@ -25,7 +25,7 @@ class TestOneFile(AuditSinkContract):
     def make_sink(self, directory: Path) -> AuditSink:
         return create(self.config, directory)
 
-    def recorded(self, directory: Path) -> Sequence[AuditEvent]:
+    def read_back(self, directory: Path) -> Sequence[AuditEvent]:
         path = directory / "audit" / "audit.jsonl"
         older = len(list(path.parent.glob("audit.jsonl.[1-9]*")))
         files = [path.with_name(f"{path.name}.{number + 1}") for number in range(older)]

@@ -14,6 +14,6 @@ class TestFileSink(AuditSinkContract):
     def make_sink(self, directory: Path) -> AuditSink:
         return FileSink(directory / "audit.jsonl")
 
-    def recorded(self, directory: Path) -> Sequence[AuditEvent]:
+    def read_back(self, directory: Path) -> Sequence[AuditEvent]:
         lines = (directory / "audit.jsonl").read_text(encoding="ascii").splitlines()
         return [parse(each) for each in lines]
