@@ -211,7 +211,8 @@ class Reloader:
         self._before, self._told = before, []
         self._use(after)
         for each in tuple(self.opened.components):
-            if not _takes_settings(each) or _setup(each, before) == _setup(each, after):
+            takes_settings = type(each.component).reconfigure is not Component.reconfigure
+            if not takes_settings or _setup(each, before) == _setup(each, after):
                 continue
             self._told.append(each)
             if problem := await self._tell(each, after):
@@ -291,10 +292,6 @@ class Reloader:
             await self.opened.node.audit.record(AuditEvent(kind, outcome, origin, details))
         except AuditFailedError:
             logger.exception("what became of the configuration could not be recorded")
-
-
-def _takes_settings(running: RunningComponent) -> bool:
-    return type(running.component).reconfigure is not Component.reconfigure
 
 
 def _setup(running: RunningComponent, assembly: Assembly) -> Setup:

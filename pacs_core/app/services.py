@@ -39,27 +39,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import Fault, PluginRecord, summarize_error
 
-# Theory of operation
-#
-# The runner has one task for each service, and each task is a loop: create, start, run, stop,
-# pause, again. What plugins do within it cannot end the loop. `run` that returns is a service that
-# is done.
-#
-#   start  The node is ready when every service has called `started`. One that does not in time is
-#          given up and its plugin quarantined; that fails the node only if it was required.
-#   fail   Logged and audited. The pause doubles with each failure and begins anew after a minute of
-#          running, so a service that cannot run costs little, and one that stumbles is back at
-#          once.
-#   stop   In reverse order, each with the time that draining may take.
-#
-# A service with the scope "node" runs in the process that holds a lock on a file. The lock belongs
-# to the open file, so the operating system releases it with a process that dies in any way, and
-# another process has it within half a second. There is no lease that could expire while its holder
-# still works.
-#
-# Ports are bound before workers are forked, and by the supervisor, so that a port which is taken is
-# found out before the node says that it is ready.
-
 logger = logging.getLogger(__name__)
 
 Sockets = Mapping[str, tuple[socket, ...]]

@@ -12,7 +12,6 @@ from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
     ServiceProviderDescriptor,
-    SopClassSupport,
     TlsProfile,
     WebServicesStatement,
 )
@@ -145,7 +144,11 @@ _NOT_AUTHORIZED: Mapping[int, str] = {Status.NOT_AUTHORIZED: "an authorizer refu
 
 def state(assembly: Assembly) -> Statement:
     """Return the conformance statement of a node."""
-    services = tuple(_services(assembly))
+    services = tuple(
+        _service(record, descriptor)
+        for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor)
+        if descriptor.sop_classes
+    )
     access = assembly.registry.entries(AccessDescriptor)
     guarded = any(descriptor.authorizer for _, descriptor in access)
     return Statement(
@@ -166,12 +169,6 @@ def state(assembly: Assembly) -> Statement:
     )
 
 
-def _services(assembly: Assembly) -> Iterator[StatedService]:
-    for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
-        if descriptor.sop_classes:
-            yield _service(record, descriptor)
-
-
 def _web_services(assembly: Assembly) -> Iterator[WebServicesStatement]:
     for record, result in assembly.manager.call("pacs_conformance", assembly.setup_for):
         if isinstance(result, list | tuple) and all(
@@ -184,22 +181,19 @@ def _web_services(assembly: Assembly) -> Iterator[WebServicesStatement]:
 
 
 def _service(record: PluginRecord, descriptor: ServiceProviderDescriptor) -> StatedService:
-    classes = [_sop_class(uid, support) for uid, support in descriptor.sop_classes.items()]
     options = sorted(descriptor.extended_negotiation.items())
     return StatedService(
         name=descriptor.name,
         plugin=record.name,
         description=descriptor.description,
         initiates=descriptor.initiates,
-        sop_classes=tuple(classes),
+        sop_classes=tuple(
+            SopClass(uid, each.name or uid, each.scu, each.scp, tuple(each.transfer_syntaxes))
+            for uid, each in descriptor.sop_classes.items()
+        ),
         statuses=_by_code(descriptor.statuses),
         extended_negotiation={str(number): name for number, name in options},
     )
-
-
-def _sop_class(uid: str, support: SopClassSupport) -> SopClass:
-    name = support.name or uid
-    return SopClass(uid, name, support.scu, support.scp, tuple(support.transfer_syntaxes))
 
 
 def _by_code(statuses: Mapping[int, str]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The attributes of files and streams, read no further than the header (PS3.10 §7)."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
 from attrs import evolve, frozen
@@ -83,7 +85,8 @@ def _scan(
 ) -> tuple[FileMeta, Attributes]:
     meta, start = _meta(readable)
     scanner = HeaderScanner(meta.transfer_syntax_uid, wanted, max_header)
-    if not any(scanner.feed(block) for block in _blocks(start, readable)):
+    # `any` stops at the block with which the scanner is done: the rest of a file is not read.
+    if not any(map(scanner.feed, chain((start,), iter(partial(readable.read, _BLOCK), b"")))):
         scanner.finish()
     return meta, scanner.attributes
 
@@ -112,9 +115,3 @@ def _read_meta(prefix: bytes, readable: BinaryIO) -> tuple[FileMeta, bytes]:
             if not more:
                 raise
             prefix += more
-
-
-def _blocks(start: bytes, readable: BinaryIO) -> Iterator[bytes]:
-    yield start
-    while block := readable.read(_BLOCK):
-        yield block

@@ -175,16 +175,13 @@ class PluginManager:
             )
         callers = [caller for caller in callers if self._knows(caller)]
         record.hooks = tuple(sorted({self._current_name(caller.name) for caller in callers}))
-        self._note_deprecated(record, callers)
-
-    def _knows(self, caller: pluggy.HookCaller) -> bool:
-        return caller.spec is not None or caller.name in self._renamed
-
-    def _note_deprecated(self, record: PluginRecord, callers: Iterable[pluggy.HookCaller]) -> None:
         notes = [note for caller in callers for note in self._deprecation_notes(record, caller)]
         record.deprecated = tuple(notes)
         for note in notes:
             logger.warning("plugin %s (%s): %s", record.name, record.source, note)
+
+    def _knows(self, caller: pluggy.HookCaller) -> bool:
+        return caller.spec is not None or caller.name in self._renamed
 
     def _deprecation_notes(self, record: PluginRecord, caller: pluggy.HookCaller) -> Iterator[str]:
         if caller.spec is None:

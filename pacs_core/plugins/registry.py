@@ -115,10 +115,7 @@ class Registry:
             except Exception as error:
                 reason = f"its descriptors cannot be read: {type(error).__name__}: {error}"
                 manager.quarantine(record, Fault.WRONG_RESULT, reason, error)
-        self._refuse_unmet(manager)
-
-    def _refuse_unmet(self, manager: PluginManager) -> None:
-        """Quarantine plugins that require what nobody provides; each may leave others without."""
+        # Again and again, since each plugin that goes may leave others without what they require.
         while unmet := self._unmet():
             for record, reason in unmet:
                 manager.quarantine(record, Fault.REQUIREMENT, reason)
