@@ -37,6 +37,21 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# A newcomer is compared as it arrives, so that the same content is never written: most duplicates
+# are whole studies sent twice. Only from the first byte that differs on is it written; what came
+# before that is not held, but read again from the object that has it. A medium that reads
+# differently the second time is found by the digest of what was written.
+#
+# Which object is served is settled by the index alone, in one transaction (`replace`), and by rank
+# in the objects, for a rebuild. What is set aside gets a name made of its content, and so finds
+# itself when it is sent again. What replaces gets a random name: its content may have been there
+# before, under a lower rank.
+#
+# An audit record precedes each act that cannot be undone, and the act is left undone if the record
+# fails.
+
 _log = logging.getLogger(__name__)
 
 _DIGEST_LENGTH = 32

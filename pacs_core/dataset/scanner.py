@@ -50,6 +50,34 @@ from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
 from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
 
+# Theory of operation
+#
+# The scanner is fed chunks as the network delivers them, so any element may be cut anywhere. What
+# is cut within a header is kept (`_pending`) and put before the next chunk. What is cut within a
+# value is counted off (`_skip`) if nobody wants it, or recorded (`_target`, `_record`) if somebody
+# does. `offset` thus always is where `_pending` begins, and every error can name the byte.
+#
+# Work is done in the order of what is frequent:
+#
+#   counting     a value, such as Pixel Data, that goes on beyond the chunk: one comparison a chunk
+#   _walk_plain  ascending tags, VRs with short lengths, values all there: most of a header
+#   _walk_top    any other element of the dataset; comes back to `_walk_plain` after each
+#   _nested      what is in sequences: `SequenceScan` has its own fast and general walk
+#
+# Each fast walk stops before the first thing that it does not know, having changed nothing for it,
+# and the general walk decides. So oddities are judged in one place, and a fast walk can only be
+# wrong by accepting too much: its conditions are the ones to review.
+#
+# The scan ends (`done`) when no wanted attribute can come any more: at Pixel Data, after the last
+# wanted tag while tags have ascended, or at `max_header`. After that feeding only checks the
+# structure. `pass_over` says how much need not even be fed, which lets an ingest hand values
+# through without looking; the last byte of a value is always fed, because completing it is what
+# notices that the next element begins.
+#
+# A fault within a sequence of defined length, which is only looked into where the scan is
+# `thorough`, does not make the dataset malformed: the scan goes on behind it, and the dataset is
+# marked as not convertible (`Oddities.obstruct`). In one of undefined length there is no behind.
+
 MAX_HEADER = 1 << 20
 MAX_VALUE = 1 << 16
 _NOTABLE = frozenset({"SQ", "UN"})

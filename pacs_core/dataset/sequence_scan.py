@@ -34,6 +34,24 @@ from pacs_core.dataset.layout import (
 from pacs_core.dataset.oddities import Oddities
 from pacs_core.dataset.vr_resolution import resolve_vr
 
+# Theory of operation
+#
+# What is open is two parallel stacks. `_ends` has where each thing ends, or `_DELIMITED`; `_bounds`
+# has the nearest known end around it, which no length may exceed. Sequences and items alternate, so
+# that the parity of the depth tells which of them is open; they are offsets into the dataset, not
+# into the buffer, because they outlive it.
+#
+# `read_quickly` takes what is usual: defined lengths, items and sequences that lie as they should,
+# nothing of UN or fragments. It stops before what is not, and one step of the general walk follows.
+# It opens things without `_push`, since a call for each item would cost more than the item.
+#
+# Two states change how everything below is read. `_unknown` is the depth from which on all is in
+# implicit VR, as it is in a value of VR UN (PS3.5 6.2.2). `_fragments` says that the "items" are
+# fragments of pixel data, which are passed over whole.
+#
+# `_sequence_end` is where a sequence of defined length has just ended. A Sequence Delimitation Item
+# there is one too many, which some writers add, and must not close the sequence around it.
+
 _DELIMITED = sys.maxsize
 _SEQUENCE = frozenset({"", "SQ"})
 _WIDE_CODES = frozenset(vr.encode() for vr in WIDE_VRS - {"SQ", "UN"})

@@ -22,6 +22,20 @@ from pacs_core.imaging.errors import ImageError
 from pacs_core.imaging.image import IMAGE_TAGS
 from pacs_core.imaging.syntaxes import pixel_syntax
 
+# Theory of operation
+#
+# Edits are computed as differences: only what would change is returned, so that a conversion that
+# loses nothing leaves as much of the header as possible byte for byte as it was.
+#
+# History accumulates. Lossy Image Compression never goes back from 01, its ratios and methods are
+# appended to, and so are derivation codes and source images (PS3.3 C.7.6.1.1.5). A source that was
+# compressed lossily before it came here is recognised by its transfer syntax where its attributes
+# are silent.
+#
+# Values are encoded in the character set of the dataset, because that stays. Text of the source
+# that does not fit its own declaration is given up for ASCII, rather than fail the conversion of an
+# image for its description.
+
 Edits: TypeAlias = dict[int, tuple[str, bytes] | None]
 """By tag: VR and little endian value of what is set, None for what is removed."""
 

@@ -11,6 +11,20 @@ from pacs_core.imaging.image import Image
 from pacs_core.imaging.samples import Buffer
 from pacs_core.imaging.syntaxes import pixel_syntax
 
+# Theory of operation
+#
+# The parser is a generator that yields how many bytes it wants next and is sent exactly these. So
+# it reads like a parser of a whole value, while the caller may feed it pieces of any size. Bodies
+# of fragments do not go through it: they are appended to the frame at once (`_body`), or counted
+# off (`_skip`).
+#
+# Where a frame begins is not written at the fragments. `FrameBoundaries` decides it from offset
+# tables, as far as they are consistent, or from the first bytes of each fragment. A frame is handed
+# out when the next one begins, since only then it is known to be complete.
+#
+# Memory is bounded by the frames of one piece, the one that is under way, and the offset tables,
+# whatever the number of frames.
+
 MAX_FRAME_BYTES = 1 << 30
 MAX_FRAGMENTS_PER_FRAME = 1 << 16
 MAX_OFFSET_TABLE_BYTES = 1 << 24

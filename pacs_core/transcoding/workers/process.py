@@ -36,6 +36,20 @@ from pacs_core.transcoding.workers.protocol import (
     unpack_answer,
 )
 
+# Theory of operation
+#
+# A worker is a fresh interpreter, not a fork: a fork would have the node's memory, open files and
+# locks. It gets one socket, a short list of environment variables, and limits of memory and
+# processor time that it sets for itself before the first job.
+#
+# A job that fails leaves the process usable only where the codec itself said so (`CodecError`).
+# After a timeout, a death or nonsense the state of the process is not known, and its owner kills
+# it. Nothing is retried here: that is for the pool, which knows what else has happened to the
+# frame.
+#
+# The socket closes a moment before the process can be waited for; `_DYING` bridges that, so that
+# the message can name the signal.
+
 _BOOTSTRAP: Final = (
     "import json, sys; path, *arguments = json.loads(sys.argv[1]); sys.path[:] = path; "
     "from pacs_core.transcoding.workers.main import main; main(*arguments)"

@@ -14,6 +14,17 @@ from attrs import field, frozen
 
 from pacs_core.contracts import EncodeOptions, FrameFormat, Plan
 
+# Theory of operation
+#
+# The two directions differ because trust does. Requests are pickled, as they carry functions that
+# create codecs and come from the node itself. In an answer nothing is unpickled: a decoder written
+# in C, given a hostile frame, may be executing somebody else's code by then. The worst that an
+# answer can do is to be a wrong image.
+#
+# Lengths are checked against what an honest answer to this job may have before anything is
+# allocated for them, and format and size of the frame against the question. An answer that breaks
+# these rules counts as a crash: the process is killed, never asked again.
+
 Buffer = bytes | bytearray | memoryview
 
 REQUEST: Final = struct.Struct("<II")
