@@ -31,6 +31,20 @@ from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 
+# Theory of operation
+#
+# A retrieval has three phases: count, recall, send. Counting comes first because the first pending
+# response states the number of sub-operations that remain, because limits must refuse before
+# anything is sent, and because a destination is proposed all forms that there are. Between the
+# passes instances may come or go: the second pass sends what is there then, and the numbers of the
+# responses are kept within what was announced by `Progress`.
+#
+# Recalling asks for all that is not online at once, so that a slow medium can order its work, and
+# reports pending responses meanwhile.
+#
+# A cancellation is looked for after each sub-operation, and ends the loop there: a sub-operation
+# that has begun is completed, so that its outcome is known and counted (PS3.7 9.3.3.3).
+
 _log = logging.getLogger(__name__)
 
 

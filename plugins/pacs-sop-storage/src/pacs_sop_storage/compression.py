@@ -26,6 +26,21 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import HeaderScanner, MalformedDataset, encoding_of
 
+# Theory of operation
+#
+# The conversion must not begin to be stored before it is known to succeed, and what came must be at
+# hand if it does not. So all of it is spooled first, and scanned while it arrives: a dataset that
+# is odd, malformed or no image that can be converted goes to the archive untouched, which then
+# judges it as if nobody stood before it.
+#
+# The result is verified, frame by frame, before the transcoder hands out any of it. A frame that
+# does not come back as it was raises `VerificationError`. That is audited, as it means that a codec
+# is wrong, and the original is stored. Other failures of the conversion are only logged: nothing
+# was lost, only room.
+#
+# A failure of the archive is not a failure of the conversion. It passes through, and nothing is
+# tried again.
+
 logger = logging.getLogger(__name__)
 
 _SLICE = 4096

@@ -10,6 +10,26 @@ from pathlib import Path
 from threading import Condition, Lock
 from typing import Final, TypeVar
 
+# Theory of operation
+#
+# Every path below the root is walked component by component with openat(2) and without following
+# links, so that nobody who can plant a link in the store can lead it elsewhere. Directories that
+# were used lately stay open: the walk then costs one stat(2) of the whole path, which also tells
+# whether directory and root are still where they were (`_known`). An open directory keeps its inode
+# number from being used again, which makes the comparison certain.
+#
+# Empty directories are pruned while others may be about to put something into them. Nothing locks
+# them against each other. Whoever finds that its directory has vanished (ENOENT) makes it again and
+# repeats (`within`); an object that is linked into a directory keeps it from being removed.
+#
+# An fsync of a directory covers all that was linked into it before the fsync began. So callers that
+# arrive while one runs wait for the next, and share it: many writers to one series cost two fsyncs,
+# not one each. A failed fsync fails all who waited for it, since the system reports what it could
+# not write only once.
+#
+# A new directory survives a power failure only if its entry above does. `settle` therefore walks up
+# to the root, once in the life of each open directory (`_anchored`).
+
 T = TypeVar("T")
 
 MAX_OPEN: Final = 128

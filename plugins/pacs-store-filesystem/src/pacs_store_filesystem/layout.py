@@ -10,6 +10,20 @@ from attrs import field, frozen
 from pacs_core.contracts import InstanceIdentity
 from pacs_core.dimse import MAX_UID_LENGTH, is_valid_uid
 
+# Theory of operation
+#
+# A template is parsed once into components of parts. From these come both directions: `key`
+# renders, and one regular expression recognises (`could_make`). Recognising matters as much as
+# rendering, because a scan of the store must tell objects from whatever else lies in the directory,
+# and because a key that comes from outside must not lead anywhere but to an object.
+#
+# Safety does not rest on escaping. Values are UIDs, which are digits and dots and are checked to be
+# valid, so that no component can be "..", begin with a dot, or hold a separator. Literals are
+# checked when the template is parsed, and so is the longest name that it can make.
+#
+# A hash is recognised by computing it again from the UID that stands elsewhere in the key, if it
+# does.
+
 DEFAULT_LAYOUT: Final = "{study}/{series}/{instance}.dcm"
 MAX_VARIANT_LENGTH: Final = 64
 MAX_HASH_DIGITS: Final = 8

@@ -11,6 +11,17 @@ from typing import Final
 
 from pacs_store_filesystem.directories import Directory
 
+# Theory of operation
+#
+# An object appears by link(2), never by rename(2): rename replaces what is there, whereas link
+# fails if the name is taken, which is how two processes that store one instance find out about each
+# other without a lock.
+#
+# Until then a file is nameless, if the file system can do that: whatever happens to the process,
+# nothing is left. Elsewhere it has a random name in `.incoming` and a lock, which the kernel
+# releases with the process. So a lock that can be taken marks a leftover, and nobody has to know
+# which processes are alive.
+
 INCOMING: Final = ".incoming"
 FILE_MODE: Final = 0o660
 _WRITE: Final = os.O_WRONLY | os.O_CLOEXEC
