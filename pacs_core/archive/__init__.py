@@ -13,18 +13,20 @@ from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.archive.rebuild import RebuildReport, rebuild_index
-from pacs_core.archive.recall import RECALL_TIMEOUT, recalling
-from pacs_core.archive.settings import FLUSH_BYTES, FLUSH_INTERVAL, DuplicatePolicy, VerifyReads
-from pacs_core.archive.space import SpaceSettings, SpaceWatch, release_reserve
-from pacs_core.archive.study_watch import STUDY_QUIET_TIME, STUDY_WATCH, StudyWatch
+from pacs_core.archive.recall import recalling
+from pacs_core.archive.settings import (
+    ArchiveSettings,
+    DuplicatePolicy,
+    SpaceSettings,
+    VerifyReads,
+)
+from pacs_core.archive.space import SpaceWatch, release_reserve
+from pacs_core.archive.study_watch import STUDY_WATCH, StudyWatch
 from pacs_core.contracts import Durability
 
 __all__ = [
-    "FLUSH_BYTES",
-    "FLUSH_INTERVAL",
-    "RECALL_TIMEOUT",
-    "STUDY_QUIET_TIME",
     "STUDY_WATCH",
+    "ArchiveSettings",
     "Aside",
     "ConsumerService",
     "ContentCheck",

@@ -23,17 +23,19 @@ from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
-from pacs_core.archive.recall import RECALL_TIMEOUT, RecallingStore, is_online, recalling
+from pacs_core.archive.recall import RecallingStore, is_online, recalling
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
     FLUSH_INTERVAL,
+    RECALL_TIMEOUT,
     CharacterSetOf,
     DuplicatePolicy,
+    SpaceSettings,
     VerifyReads,
     no_character_set,
 )
-from pacs_core.archive.space import SpaceSettings, SpaceWatch
+from pacs_core.archive.space import SpaceWatch
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.archive.verified_reads import ReadChecks
 from pacs_core.archive.write_behind import WriteBehind

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import anyio
 from attrs import define, field
 
+from pacs_core.archive.settings import RECALL_TIMEOUT
 from pacs_core.contracts import (
     Availability,
     NotOnlineError,
@@ -29,8 +30,6 @@ from pacs_core.contracts import (
 
 _log = logging.getLogger(__name__)
 
-RECALL_TIMEOUT: Final = 300.0
-"""Seconds without one more object coming online, after which the rest is given up."""
 REPORT_INTERVAL: Final = 1.0
 """Seconds between reports of a recall's progress."""
 _MEMORY: Final = 30.0  # seconds for which what was given up is not waited for again

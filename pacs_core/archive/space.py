@@ -19,9 +19,9 @@ from typing import Final
 
 import anyio
 from anyio import to_thread
-from attrs import define, field, frozen
-from attrs.validators import ge
+from attrs import define, field
 
+from pacs_core.archive.settings import SpaceSettings
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
@@ -42,26 +42,6 @@ _FULL: Final = 4 * _MIB
 """Bytes below which a disk counts as full."""
 _INTERVAL: Final = 1.0
 _IDLE_INTERVAL: Final = 15.0
-
-
-@frozen
-class SpaceSettings:
-    """``[archive.space]``: how much room the disks of store and index must have, in bytes.
-
-    Attributes
-    ----------
-    warning : int
-        Less than so much free is logged and audited as a warning.
-    minimum : int
-        With less than so much free, nothing is stored: a C-STORE is answered A700H.
-    reserve : int
-        Size of a file that is kept on each disk, and removed when it is full, so that deleting
-        still works; 0 keeps none.
-    """
-
-    warning: int = field(default=2048 * _MIB, validator=ge(0))
-    minimum: int = field(default=64 * _MIB, validator=ge(0))
-    reserve: int = field(default=16 * _MIB, validator=ge(0))
 
 
 class _State(IntEnum):

@@ -30,8 +30,6 @@ from pacs_core.contracts import STUDY_CHANGES, Change, ChangeKind, ChangeLog, Se
 
 STUDY_WATCH: Final = "pacs-core-study-watch"
 """The name of its cursor."""
-STUDY_QUIET_TIME: Final = 60.0
-"""Seconds without a change after which a study is complete."""
 _BATCH: Final = 512
 
 

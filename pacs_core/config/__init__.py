@@ -13,7 +13,6 @@ from pacs_core.config.load import (
     structure_plugin_configs,
 )
 from pacs_core.config.model import (
-    ArchiveConfig,
     AuditConfig,
     Config,
     LogConfig,
@@ -27,7 +26,6 @@ from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
     "DEFAULT_FILE",
-    "ArchiveConfig",
     "AuditConfig",
     "Changes",
     "Config",

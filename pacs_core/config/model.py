@@ -8,16 +8,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
-from pacs_core.archive import (
-    FLUSH_BYTES,
-    FLUSH_INTERVAL,
-    RECALL_TIMEOUT,
-    STUDY_QUIET_TIME,
-    DuplicatePolicy,
-    Durability,
-    SpaceSettings,
-    VerifyReads,
-)
+from pacs_core.archive import ArchiveSettings
 from pacs_core.association import NetworkSettings
 from pacs_core.contracts import (
     RELOADABLE,
@@ -84,62 +75,6 @@ class NodeConfig:
     default_character_set: tuple[str, ...] = field(
         default=(), validator=_are_character_sets, metadata=RELOADABLE
     )
-
-
-@frozen
-class ArchiveConfig:
-    """``[archive]``: which store and index, and what they promise.
-
-    Attributes
-    ----------
-    store, index : str or None
-        Name of an object store and of an index that a plugin provides; or, of a store, the NAME
-        of a table ``[stores.NAME]``. None takes ``filesystem`` and ``sqlite`` if they are
-        installed, else the only one there is.
-    duplicates : DuplicatePolicy
-        What happens to other content under a SOP Instance UID that is taken.
-    durability : Durability
-        What has happened to an instance when it is acknowledged.
-    flush_interval : float
-        Seconds after which what is written behind is flushed to disk.
-    flush_bytes : int
-        Bytes of objects after which that happens at once; while there are twice as many, senders
-        wait.
-    verify_reads : VerifyReads
-        Which reads of stored objects are checked against the digest of what was stored.
-    original_attributes : bool
-        Whether what was corrected tells its previous values, when it goes out, in Original
-        Attributes Sequence (0400,0561).
-    space : SpaceSettings
-        How much room the disks of store and index must have.
-    incomplete_index : str
-        What `pacs serve` does when the index is missing, empty or half built while the store has
-        objects: ``"refuse"`` to start, or ``"serve"`` what it has. Then every answer to a query
-        or retrieval says that it may be incomplete, by its status.
-    recall_timeout : float
-        Seconds without one more object coming online, of those that were recalled from slow media
-        for somebody who waits, after which the rest is given up.
-    study_quiet_time : float
-        Seconds without a change after which a study counts as complete, for plugins that consume
-        changes of studies.
-    prepare_metadata : bool
-        Whether the index keeps the metadata of each instance, if it can, so that those of a
-        series are had without reading its objects. They are made in the background.
-    """
-
-    store: str | None = None
-    index: str | None = None
-    duplicates: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST
-    durability: Durability = Durability.COMMIT
-    flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
-    flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
-    verify_reads: VerifyReads = VerifyReads.ALWAYS
-    original_attributes: bool = True
-    space: SpaceSettings = field(factory=SpaceSettings)
-    incomplete_index: str = field(default="refuse", validator=in_(("refuse", "serve")))
-    recall_timeout: float = field(default=RECALL_TIMEOUT, validator=[gt(0), lt(math.inf)])
-    study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
-    prepare_metadata: bool = True
 
 
 @frozen
@@ -247,7 +182,7 @@ class Config:
 
     node: NodeConfig = field(factory=NodeConfig)
     network: NetworkSettings = field(factory=NetworkSettings)
-    archive: ArchiveConfig = field(factory=ArchiveConfig)
+    archive: ArchiveSettings = field(factory=ArchiveSettings)
     plugins: PluginPolicy = field(factory=PluginPolicy)
     peers: Mapping[str, PeerConfig] = field(factory=dict, metadata=RELOADABLE)
     audit: AuditConfig = field(factory=AuditConfig)

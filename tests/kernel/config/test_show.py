@@ -9,9 +9,8 @@ from attrs import asdict, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_core.archive import DuplicatePolicy, Durability
+from pacs_core.archive import ArchiveSettings, DuplicatePolicy, Durability
 from pacs_core.config import (
-    ArchiveConfig,
     AuditConfig,
     Config,
     LogConfig,
@@ -43,7 +42,7 @@ configs = st.builds(
         data_directory=st.just(Path("data")) | st.just(Path('/a "b"\\c/d')),
     ),
     archive=st.builds(
-        ArchiveConfig,
+        ArchiveSettings,
         store=st.none() | text,
         index=st.none() | text,
         duplicates=st.sampled_from(DuplicatePolicy),
