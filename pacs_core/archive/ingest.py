@@ -18,7 +18,7 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
 from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
-from pacs_core.archive.storage import ArchiveStorage, Withdrawing
+from pacs_core.archive.storage import ArchiveStorage, WithdrawOnFailure
 from pacs_core.contracts import (
     Durability,
     IngestOutcome,
@@ -135,7 +135,7 @@ class Ingest:
                     orphan = taken.key
                     stored = await writer.commit(uuid4().hex, rank)
                 record = incoming.record(stored)
-                async with Withdrawing(self.storage, record.instance):
+                async with WithdrawOnFailure(self.storage, record.instance):
                     if lost:
                         await behind.forget(record.instance.identity.path)
                         result = await index.replace(record)

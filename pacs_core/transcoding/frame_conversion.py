@@ -99,7 +99,7 @@ class FrameConversion:
         try:
             converted = await self.queue.take()
         except TranscodingError as error:
-            # The conveyor counts frames from the first that it was given.
+            # The queue counts frames from the first that it was given.
             reason = str(error).partition(": ")[2]
             raise type(error)(f"frame {frame.number}: {reason}") from error
         return Frame(frame.number, bytes(converted.data), target, converted.format)

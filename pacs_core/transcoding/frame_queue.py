@@ -54,7 +54,7 @@ class FrameQueue:
     ----------
     workers : CodecWorkers
     tasks : TaskGroup
-        In which the frames are waited for; it must outlive the conveyor.
+        In which the frames are waited for; it must outlive the queue.
     """
 
     def __init__(self, workers: CodecWorkers, tasks: TaskGroup) -> None:
