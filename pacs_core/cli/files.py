@@ -23,6 +23,20 @@ from pacs_core.dataset import (
 from pacs_core.dimse import is_valid_uid
 from pacs_core.transcoding import file_chunks, image_in
 
+# Theory of operation
+#
+# What is sent is named by people in two ways, and a problem weighs differently. A file that was
+# named must be sent, or its failure reported and the exit code changed. Files in a folder are
+# looked through: what is clearly no DICOM is skipped, as folders hold DICOMDIRs, text and viewers;
+# but what begins like a DICOM file and cannot be read is a damaged one, hence a failure.
+#
+# Links to files are followed, links to folders are not: they may lead in a circle. Pipes and
+# devices are never opened, since reading would wait for ever.
+#
+# Only headers are read here, some tens of files per visit to a thread: a visit costs more than a
+# file. Small datasets are read in the event loop when they are sent, because the system has them in
+# memory from being scanned.
+
 SOP_CLASS, SOP_INSTANCE = 0x0008_0016, 0x0008_0018
 _DIRECTORY = "1.2.840.10008.1.3.10"
 """Media Storage Directory: a DICOMDIR, which is nothing to store (PS3.10 §8.6)."""

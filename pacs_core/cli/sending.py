@@ -18,6 +18,20 @@ from pacs_core.contracts import Action, FrameFormat, Plan, Transcoder, Transcodi
 from pacs_core.dimse import Command, StatusCategory, category
 from pacs_core.upper_layer import AsynchronousOperations
 
+# Theory of operation
+#
+# Files of a batch wait in one queue that workers take from, one more worker than the window has
+# slots: it prepares the next file, so that the association never waits for the disk.
+#
+# When an association drops, nobody knows which file it was that the peer could not stand. So files
+# that were under way go back to the head of the queue with one try less, and from then on one is
+# sent at a time: the next drop tells which. A file that was under way on two associations that
+# dropped is given up, not those behind it. Three associations in a row without a single response
+# mean that it is not the files, and the rest is given up.
+#
+# A file whose response was lost may have been stored. It is sent again: the same instance under the
+# same UID is what archives acknowledge without storing it twice.
+
 _TRIES = 2
 """Associations that may drop while a file is on its way."""
 

@@ -10,6 +10,16 @@ from pacs_core.cli.files import DicomFile
 from pacs_core.contracts import Peer, Transcoder
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
+# Theory of operation
+#
+# A presentation context has one transfer syntax here, although more may be proposed: the acceptor
+# chooses a single one of those in a context (PS3.8 9.3.2.2), so that only contexts of their own let
+# it take several. That uses up contexts, of which an association has 128, hence the grouping by SOP
+# class: a class is never divided, so that it takes the same contexts only once.
+#
+# Dividing a batch deals out its files in turn, not in runs: neighbours tend to have one size, and
+# the parts end at about the same time.
+
 _DEFAULTS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 

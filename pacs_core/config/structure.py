@@ -23,6 +23,22 @@ from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
 from pacs_core.contracts import Secret, StoreName
 
+# Theory of operation
+#
+# cattrs does the work; what is added here is strictness, and that every problem is found at once.
+#
+# Strict: no value is coerced. Left to itself cattrs would make the string "yes" a true value and a
+# string a list of characters. A mistake in a file should be told, not interpreted.
+#
+# At once: cattrs runs the validators of a class when the object is made, so that they never run if
+# one field has the wrong type, and the first that fails hides the others. `_validated` therefore
+# runs the validator of each field by itself before. What the class reports afterwards is then a
+# repetition, recognised by its lack of a place, and left out.
+#
+# Messages begin with the path of the value in the file, and say what is accepted: whoever reads
+# them has the file open, not the code. Secrets are never in a message, as they are never in the
+# file: only where to find them is.
+
 T = TypeVar("T")
 
 

@@ -22,6 +22,15 @@ from pacs_core.transcoding.table import pickle_creator
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import Job
 
+# Theory of operation
+#
+# One frame is wanted, and datasets are large, so reading stops at it, and the source is closed.
+# What precedes is walked over, since fragments do not tell which frame they belong to; only an
+# archive, which has the whole object at hand, jumps (`imaging.frame_ranges`).
+#
+# The frame goes through a worker process like any other, even for a single picture: a codec that
+# crashes or hangs on a hostile frame must not take the caller with it.
+
 _PIXEL_DATA = 0x7FE0_0010
 
 
