@@ -4,6 +4,16 @@ import asyncio
 from types import TracebackType
 
 
+# Theory of operation
+#
+# A lock exists while somebody holds or awaits it, counted in `users`, and is removed with the last:
+# so there are as many as there are instances under way, not as many as there ever were.
+#
+# The count is raised before the wait and lowered in any case, also if the wait is cancelled.
+# Nothing is awaited between finding an entry and counting, so tasks of one event loop cannot come
+# between; other processes are not excluded, which is what the index's transactions are for.
+
+
 class KeyedLocks:
     """Mutual exclusion by key, among the tasks of one event loop."""
 

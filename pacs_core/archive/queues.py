@@ -8,6 +8,20 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+# Theory of operation
+#
+# Producers and consumer are tasks of one event loop, hence no locks: what happens between two
+# awaits happens at once. A producer chooses whether it waits for room (`put`) or is told that there
+# is none (`offer`); which of them is right is a matter of what may be lost.
+#
+# The event of room is replaced each time it is set: all who wait look again, and those who find
+# none wait for the next. The event of arrival is made by the only consumer, just before it waits,
+# so that no arrival falls between.
+#
+# Closing takes nothing more but leaves what is queued, so that `drain` can wait until all of it is
+# consumed. `end` does not wait, and what is left is handed to `abandon`: nothing disappears without
+# a count.
+
 ItemT = TypeVar("ItemT")
 
 

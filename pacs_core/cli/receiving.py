@@ -24,6 +24,18 @@ from pacs_core.dataset import (
 )
 from pacs_core.dimse import DimseError, Status, is_valid_uid
 
+# Theory of operation
+#
+# A file appears under its name when it is whole: it is written under a random name in the output
+# folder, and renamed. What is interrupted leaves a file named ".incoming-*.part" at worst.
+#
+# Names come from UIDs that a peer has chosen, so each is checked to be a UID before it becomes part
+# of a path, and folders are opened one below the other without following links. Where a dataset has
+# no study or series, those that were asked for name them.
+#
+# A failure is reported to the peer as well as to the user, so that the sub-operation counts as
+# failed on both sides.
+
 STUDY, SERIES = 0x0020_000D, 0x0020_000E
 _BUFFER = 1024 * 1024
 

@@ -28,6 +28,25 @@ from pacs_core.contracts.query import (
 from pacs_core.contracts.temporal import plain, range_bounds
 from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
 
+# Theory of operation
+#
+# The keys of a request are untyped text; a condition says what kind of matching was meant. Which
+# kind it is follows from the representation of the attribute and the form of the value (PS3.4
+# C.2.2.2): in a date a hyphen makes a range, in a code string an asterisk makes a pattern. So the
+# same text means different things for different attributes, and an index need not know the rules,
+# only the kinds.
+#
+# What matches everything expresses no condition. A key that an index does not keep is passed over
+# by the caller, who chooses the tags: the standard lets an SCP leave out optional keys that it does
+# not support.
+#
+# Dates and times are looked at twice: first each by itself, then a date together with its time
+# where that was negotiated, or where the request names a zone. In another zone 23:30 is another
+# day, so that neither can be compared alone.
+#
+# What no value could match is an error, not an empty answer: the requestor has made a mistake that
+# it would otherwise take for "no such study".
+
 EMPTY_VALUE: Final = '""'
 _WILD: Final = frozenset("*?")
 _MULTIPLE_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})

@@ -31,6 +31,17 @@ from pacs_core.imaging.image import Image
 from pacs_core.imaging.samples import Buffer
 from pacs_core.imaging.syntaxes import pixel_syntax
 
+# Theory of operation
+#
+# This is the twin of `EncapsulatedFrames` for whoever can jump. That one reads everything and is
+# certain; this one reads headers of fragments only, and may say that there is no telling. It must
+# never be wrong where the other would be right, since one frame would be shown under the number of
+# another. Hence a table is believed only if the fragment it points to begins as a codestream does
+# and the fragments end exactly where the next frame should begin.
+#
+# The walk over all headers is done once, and what it has found is kept for the next frame of the
+# instance.
+
 Span: TypeAlias = tuple[int, int]
 """Offset and length, in the value of Pixel Data."""
 

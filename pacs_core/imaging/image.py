@@ -8,6 +8,16 @@ from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import Attributes, tag_of, texts
 from pacs_core.imaging.errors import ImageError
 
+# Theory of operation
+#
+# Attributes are checked once, here, so that all that follows may count on them: sizes are positive,
+# samples fit their containers, the photometric interpretation is known. A hostile header is thus
+# refused before it makes anybody allocate anything.
+#
+# What cannot be read at all is an error; what is wrong but does not matter is put up with and
+# noted. A table tells for each attribute which values can be, so that absent, wrong and odd are
+# told apart in one place.
+
 _BITS_ALLOCATED = frozenset({1, *range(8, 65, 8)})
 _MAX_FRAMES = 0x7FFF_FFFF
 

@@ -23,6 +23,20 @@ from pacs_core.sending.read_ahead import (
     UnsendableError,
 )
 
+# Theory of operation
+#
+# A destination hides on which association instances go out. For C-GET it is that of the requestor,
+# whose contexts were proposed before anybody knew what would be sent. For C-MOVE, and when plugins
+# send, it is one of this node's, made for what is to be sent.
+#
+# Each instance gets exactly one result, whatever happens. A failure that concerns the instance is
+# its own; one that concerns the association (`reason`) makes all that follow fail without being
+# tried, with the same reason, so that a requestor sees why.
+#
+# A dataset cannot be taken back once its first byte is on the wire. If it breaks off, the
+# association has to go, and that is a failure of the destination. What can be known before, such as
+# that a conversion fails, is found while reading ahead, and costs only that instance.
+
 logger = logging.getLogger(__name__)
 
 

@@ -20,6 +20,15 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.layout import IMPLICIT, layout_of
 
+# Theory of operation
+#
+# Most headers hold no nested pixels, and walking all sequences of each would cost more than the
+# conversion of a small image. So the bytes are first searched for how such an element begins. What
+# is found may be a coincidence within a value; then the walk finds nothing, and nothing changes.
+#
+# Items are replaced from the inside out. Whatever contains a replaced item changes its length, so
+# that it and its sequence get undefined length: that needs no second pass to know the lengths.
+
 Replace = Callable[[bytes, int], bytes | None]
 """Takes the elements of an item, and the tag of its sequence; returns what takes their place."""
 

@@ -9,6 +9,16 @@ from attrs import frozen
 from pacs_core.upper_layer.errors import LocalProtocolError, MalformedPDU
 from pacs_core.upper_layer.limits import Limits
 
+# Theory of operation
+#
+# An image of a gigabyte passes through here in pieces of some kilobytes, so that both directions
+# avoid to copy. What is sent becomes a list of buffers, headers and slices of the caller's data by
+# turns, for a gathering write. What is received is slices of the PDU's body, which is not changed
+# any more.
+#
+# Several values may share a PDU. What is received is bounded in their number as well as in bytes,
+# since each costs an object however short it is.
+
 Bytes: TypeAlias = bytes | memoryview
 
 P_DATA_TF: Final = 0x04
