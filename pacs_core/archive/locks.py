@@ -3,7 +3,6 @@
 import asyncio
 from types import TracebackType
 
-
 # Theory of operation
 #
 # A lock exists while somebody holds or awaits it, counted in `users`, and is removed with the last:
