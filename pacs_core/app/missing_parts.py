@@ -15,7 +15,7 @@ from pacs_core.plugins import KINDS, PluginManager, PluginState
 
 
 @frozen
-class Part:
+class RequiredPart:
     """Something that an archive needs and a plugin provides.
 
     Attributes
@@ -42,14 +42,14 @@ class Part:
 
 
 ESSENTIAL_PARTS: Final = (
-    Part(
+    RequiredPart(
         "object store",
         ObjectStoreDescriptor,
         "this node archives nothing",
         ("pacs-store-filesystem",),
     ),
-    Part("index", IndexDescriptor, "this node archives nothing", ("pacs-index-sqlite",)),
-    Part(
+    RequiredPart("index", IndexDescriptor, "this node archives nothing", ("pacs-index-sqlite",)),
+    RequiredPart(
         "SOP class",
         ServiceProviderDescriptor,
         "every presentation context will be refused",
@@ -59,10 +59,10 @@ ESSENTIAL_PARTS: Final = (
 
 
 @frozen
-class Missing:
+class MissingPart:
     """A part that the node does not have, and the plugins that were to provide it."""
 
-    part: Part
+    part: RequiredPart
     quarantined: tuple[str, ...] = ()
 
     @property
@@ -81,15 +81,15 @@ class Missing:
         return f"{self.what} ({self.remedy})"
 
 
-def missing_parts(assembly: Assembly) -> Iterator[Missing]:
+def missing_parts(assembly: Assembly) -> Iterator[MissingPart]:
     """Iterate over what the plugins of a node leave unprovided."""
     for part in ESSENTIAL_PARTS:
         entries = assembly.registry.entries(part.descriptor)
         if not any(record.state is PluginState.LOADED for record, _ in entries):
-            yield Missing(part, tuple(_would_provide(assembly.manager, part)))
+            yield MissingPart(part, tuple(_would_provide(assembly.manager, part)))
 
 
-def _would_provide(manager: PluginManager, part: Part) -> Iterator[str]:
+def _would_provide(manager: PluginManager, part: RequiredPart) -> Iterator[str]:
     hook = next(kind.hook for kind in KINDS if kind.descriptor is part.descriptor)
     for record in manager.records:
         if record.state is PluginState.QUARANTINED and hook in record.hooks:

@@ -35,7 +35,7 @@ LOG_INTERVAL = 60.0
 
 
 @define(eq=False)
-class _Entry:
+class _AuditEntry:
     """An event, and for a required sink the news of what became of it."""
 
     event: AuditEvent
@@ -48,7 +48,7 @@ class _Entry:
             self.settled.set()
 
 
-class _Channel(Consumer[_Entry]):
+class _SinkChannel(Consumer[_AuditEntry]):
     """One sink and its queue."""
 
     def __init__(
@@ -64,7 +64,7 @@ class _Channel(Consumer[_Entry]):
 
     def offer(self, event: AuditEvent) -> None:
         """Queue an event for a sink that is not required, or count it as dropped."""
-        if self.queue.offer(_Entry(event)):
+        if self.queue.offer(_AuditEntry(event)):
             self._overflowing = False
             return
         self.dropped += 1
@@ -74,7 +74,7 @@ class _Channel(Consumer[_Entry]):
 
     async def require(self, event: AuditEvent) -> None:
         """Return once the sink has the event."""
-        entry = _Entry(event, anyio.Event())
+        entry = _AuditEntry(event, anyio.Event())
         try:
             # A batch that is being written may be followed by the one with this event.
             with anyio.fail_after(2 * self._timeout):
@@ -87,7 +87,7 @@ class _Channel(Consumer[_Entry]):
         if entry.failure:
             raise AuditFailedError(f"the required audit sink {self.name!r} failed: {entry.failure}")
 
-    async def consume(self, batch: Sequence[_Entry]) -> None:
+    async def consume(self, batch: Sequence[_AuditEntry]) -> None:
         failure = "the node stopped"
         try:
             with anyio.fail_after(self._timeout):
@@ -100,7 +100,7 @@ class _Channel(Consumer[_Entry]):
         finally:
             self._settle(batch, failure)
 
-    def _settle(self, batch: Sequence[_Entry], failure: str) -> None:
+    def _settle(self, batch: Sequence[_AuditEntry], failure: str) -> None:
         for entry in batch:
             entry.settle(failure)
         if failure:
@@ -113,7 +113,7 @@ class _Channel(Consumer[_Entry]):
             self._quiet_until = now + LOG_INTERVAL
             _log.error("audit sink %s did not record %d events: %s", self.name, count, failure)
 
-    def abandon(self, batch: Sequence[_Entry]) -> None:
+    def abandon(self, batch: Sequence[_AuditEntry]) -> None:
         _log.error("audit sink %s: %d events were not recorded", self.name, len(batch))
         for entry in batch:
             entry.settle("the node stopped")
@@ -141,7 +141,7 @@ class NodeAuditTrail(AuditTrail):
         capacity: int = 8192,
     ) -> None:
         channels = [
-            _Channel(name, sink, required, timeout, capacity) for name, sink, required in sinks
+            _SinkChannel(name, sink, required, timeout, capacity) for name, sink, required in sinks
         ]
         self._optional = [channel for channel in channels if not channel.required]
         self._required = [channel for channel in channels if channel.required]

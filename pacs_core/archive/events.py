@@ -12,7 +12,7 @@ from pacs_core.contracts import EventHandler, InstanceEvent
 _log = logging.getLogger(__name__)
 
 
-class _Channel(Consumer[InstanceEvent]):
+class _HandlerChannel(Consumer[InstanceEvent]):
     """One handler and its queue."""
 
     def __init__(self, name: str, handler: EventHandler, timeout: float, capacity: int) -> None:
@@ -56,12 +56,12 @@ class EventDispatcher:
     def __init__(self, *, timeout: float = 30.0, capacity: int = 1024) -> None:
         self._timeout = timeout
         self._capacity = capacity
-        self._channels: list[_Channel] = []
+        self._channels: list[_HandlerChannel] = []
         self.active = False
 
     def add(self, name: str, handler: EventHandler) -> None:
         """Add a handler, before :meth:`start`. Starting and stopping it is the caller's part."""
-        self._channels.append(_Channel(name, handler, self._timeout, self._capacity))
+        self._channels.append(_HandlerChannel(name, handler, self._timeout, self._capacity))
         self.active = True
 
     @property

@@ -17,7 +17,7 @@ class KeyedLocks:
     """Mutual exclusion by key, among the tasks of one event loop."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _LockEntry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -27,7 +27,7 @@ class KeyedLocks:
         return _Hold(self._entries, key)
 
 
-class _Entry:
+class _LockEntry:
     __slots__ = ("lock", "users")
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class _Hold:
     # A class rather than a generator: this is on the way of every instance.
     __slots__ = ("_entries", "_entry", "_key")
 
-    def __init__(self, entries: dict[str, _Entry], key: str) -> None:
+    def __init__(self, entries: dict[str, _LockEntry], key: str) -> None:
         self._entries = entries
         self._key = key
 
     async def __aenter__(self) -> None:
-        self._entry = self._entries.setdefault(self._key, _Entry())
+        self._entry = self._entries.setdefault(self._key, _LockEntry())
         self._entry.users += 1
         try:
             await self._entry.lock.acquire()

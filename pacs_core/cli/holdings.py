@@ -14,7 +14,7 @@ from attrs import define, frozen
 
 from pacs_core.association import Association, NoContextError, Proposal
 from pacs_core.cli.keys import UNIQUE_KEYS, Level, at_level
-from pacs_core.cli.models import Model
+from pacs_core.cli.models import ModelUids
 from pacs_core.cli.session import Session
 from pacs_core.cli.sop_classes import COMMON, fit_one_association
 from pacs_core.dataset import Attributes, texts
@@ -66,7 +66,7 @@ class Retrieval:
 
 
 async def plan_retrievals(
-    session: Session, model: Model, level: Level, keys: Attributes
+    session: Session, model: ModelUids, level: Level, keys: Attributes
 ) -> list[Retrieval]:
     """Ask the peer what there is to retrieve, and divide it into what fits an association each.
 

@@ -6,7 +6,7 @@ from pacs_core.cli.keys import Level, Root
 
 
 @frozen
-class Model:
+class ModelUids:
     """SOP class UIDs of an information model."""
 
     find: str
@@ -14,13 +14,13 @@ class Model:
     get: str
 
 
-def _model(number: int) -> Model:
-    return Model(*(f"1.2.840.10008.5.1.4.1.2.{number}.{service}" for service in (1, 2, 3)))
+def _model(number: int) -> ModelUids:
+    return ModelUids(*(f"1.2.840.10008.5.1.4.1.2.{number}.{service}" for service in (1, 2, 3)))
 
 
-MODELS: dict[Root, Model] = {"patient": _model(1), "study": _model(2)}
+MODELS: dict[Root, ModelUids] = {"patient": _model(1), "study": _model(2)}
 
 
-def model_for(root: Root | None, level: Level) -> Model:
+def model_for(root: Root | None, level: Level) -> ModelUids:
     """Return the asked-for model; else Study Root, except for patients, which it lacks."""
     return MODELS[root or ("patient" if level == "patient" else "study")]

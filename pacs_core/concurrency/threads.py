@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class _Job:
+class _Call:
     function: Callable[..., Any]
     arguments: tuple[object, ...]
     future: "asyncio.Future[Any]"
@@ -73,14 +73,14 @@ class Threads:
 
     limit: int
     name: str = "worker"
-    _queue: "SimpleQueue[_Job | None]" = field(factory=SimpleQueue, init=False)
+    _queue: "SimpleQueue[_Call | None]" = field(factory=SimpleQueue, init=False)
     _count: int = field(default=0, init=False)
     _unsettled: int = field(default=0, init=False)
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Return what the function returns, or raise what it raises."""
         await checkpoint_if_cancelled()
-        job = _Job(function, arguments, asyncio.get_running_loop().create_future())
+        job = _Call(function, arguments, asyncio.get_running_loop().create_future())
         self._unsettled += 1
         if self._unsettled > self._count < self.limit:
             self._count += 1
@@ -101,7 +101,7 @@ class Threads:
         self._count = 0
 
 
-def _work(queue: "SimpleQueue[_Job | None]") -> None:
+def _work(queue: "SimpleQueue[_Call | None]") -> None:
     while (job := queue.get()) is not None:
         job.perform()
         try:
@@ -111,7 +111,7 @@ def _work(queue: "SimpleQueue[_Job | None]") -> None:
         del job  # else the last one's result lives until there is another
 
 
-async def _outlast(job: _Job) -> None:
+async def _outlast(job: _Call) -> None:
     """Wait for a job whose caller was cancelled; raise if no scope will cancel it again."""
     cancelled_by_scope = current_effective_deadline() == -math.inf
     with CancelScope(shield=True):

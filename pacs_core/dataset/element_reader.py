@@ -77,7 +77,7 @@ class ReadLimits:
 
 
 @define
-class _Open:
+class _OpenSet:
     """A dataset, item or sequence being read; `items` is None unless it is a sequence."""
 
     layout: Layout
@@ -131,7 +131,7 @@ class ElementReader:
         layout = layout_of(encoding_of(transfer_syntax_uid))
         end = sys.maxsize if size is None else size
         sets = with_default((), default_character_set)
-        self._root = _Open(layout, sets, end, end, NOTHING_KNOWN)
+        self._root = _OpenSet(layout, sets, end, end, NOTHING_KNOWN)
         self._stack = [self._root]
         self._buffer: memoryview = memoryview(b"")
         self._base = 0
@@ -194,7 +194,7 @@ class ElementReader:
             raise self._error_at("truncated: an element's header was expected")
         self.end += left
 
-    def _read_element(self, top: _Open) -> Reading:
+    def _read_element(self, top: _OpenSet) -> Reading:
         position = self.end - self._base
         left = top.bound - self.end
         if left < 12:
@@ -220,7 +220,7 @@ class ElementReader:
             return
         yield from self._read_value(top, (tag, vr, start, length))
 
-    def _read_value(self, top: _Open, header: Header) -> Reading:
+    def _read_value(self, top: _OpenSet, header: Header) -> Reading:
         tag, sent, start, length = header
         layout = IMPLICIT if sent == "UN" else top.layout
         vr = sent if sent and sent != "UN" else resolve_vr(tag, top.context)
@@ -245,12 +245,14 @@ class ElementReader:
                 yield from self._load(min(length, 8))
                 where = start - self._base
                 if not length or begins_with_item(layout, self._buffer, where):
-                    self._push(_Open(layout, (), start + length, start + length, top.context, tag))
+                    self._push(
+                        _OpenSet(layout, (), start + length, start + length, top.context, tag)
+                    )
                     return
             vr = "UN"
         yield from self._take_value(top, layout, tag, vr, length)
 
-    def _take_value(self, top: _Open, layout: Layout, tag: int, vr: str, length: int) -> Reading:
+    def _take_value(self, top: _OpenSet, layout: Layout, tag: int, vr: str, length: int) -> Reading:
         start, limits = self.end, self._limits
         word = 1 if layout.little_endian else word_size(vr)
         most = min(limits.bulk if vr in BULK_VRS else limits.value, limits.total - self._spent)
@@ -272,7 +274,7 @@ class ElementReader:
         elif tag in DECISIVE_TAGS and length == 2:
             top.context = top.context.learn(tag, int.from_bytes(value, "little"))
 
-    def _look_into(self, top: _Open, tag: int) -> None:
+    def _look_into(self, top: _OpenSet, tag: int) -> None:
         """Make a sequence of a value that was sent as UN, if it is one (PS3.5 §6.2.2, note 2).
 
         Some writers use the encoding of the dataset where it should be implicit: then it stays UN.
@@ -293,7 +295,7 @@ class ElementReader:
         if found.vr == "SQ":
             top.elements[tag] = found
 
-    def _open_delimited(self, top: _Open, layout: Layout, header: Header, vr: str) -> Reading:
+    def _open_delimited(self, top: _OpenSet, layout: Layout, header: Header, vr: str) -> Reading:
         tag, sent, start, _ = header
         if sent not in {"", "SQ", "UN", "OB", "OW"}:
             raise self._error_at(f"VR {sent} cannot have undefined length")
@@ -303,9 +305,9 @@ class ElementReader:
             top.elements[tag] = DataElement(tag, vr, BulkData(start, None))
             return
         # Nothing else has undefined length but sequences, private ones included (PS3.5 §6.2.2).
-        self._push(_Open(layout, (), _DELIMITED, top.bound, top.context, tag))
+        self._push(_OpenSet(layout, (), _DELIMITED, top.bound, top.context, tag))
 
-    def _pass_fragments(self, top: _Open) -> Reading:
+    def _pass_fragments(self, top: _OpenSet) -> Reading:
         """Go behind encapsulated Pixel Data, from one fragment's header to the next."""
         while True:
             yield from self._load(8, ahead=256)
@@ -321,7 +323,7 @@ class ElementReader:
             if tag == SEQUENCE_DELIMITATION:
                 return
 
-    def _push(self, opened: _Open) -> None:
+    def _push(self, opened: _OpenSet) -> None:
         if len(self._stack) > 2 * self._limits.depth:
             raise self._error_at(f"sequences nest deeper than {self._limits.depth}")
         top = self._stack[-1]
@@ -330,7 +332,7 @@ class ElementReader:
             opened.items = []
         self._stack.append(opened)
 
-    def _read_item(self, top: _Open) -> None:
+    def _read_item(self, top: _OpenSet) -> None:
         tag, length = top.layout.read_item(self._buffer, self.end - self._base)
         if tag == SEQUENCE_DELIMITATION:
             self.end += 8
@@ -350,9 +352,9 @@ class ElementReader:
             end = top.bound
         self.end = start
         bound = top.bound if end == _DELIMITED else end
-        self._push(_Open(top.layout, (), end, bound, top.context))
+        self._push(_OpenSet(top.layout, (), end, bound, top.context))
 
-    def _end_item(self, top: _Open, tag: int, after: int) -> None:
+    def _end_item(self, top: _OpenSet, tag: int, after: int) -> None:
         if tag not in ITEM_TAGS or (tag == ITEM and top is self._root):
             raise self._error_at(f"unexpected {shown(tag)}")
         if top is self._root or top.end != _DELIMITED or self.end == self._sequence_end:

@@ -82,7 +82,7 @@ _PIXEL_GROUP_LENGTH = 0x7FE0_0000
 
 
 @define
-class _Open:
+class _OpenContent:
     """A dataset or item, or a sequence (`items`), being read.
 
     `end` is the offset at which it ends, or `_DELIMITED`; `bound` the nearest offset known to end
@@ -131,7 +131,9 @@ class ElementWalk:
         self._on_element = on_element
         layout = layout_of(source)
         verbatim = layout == layout_of(target)
-        self._stack = [_Open(False, layout, verbatim, _DELIMITED, sys.maxsize, NOTHING_KNOWN)]
+        self._stack = [
+            _OpenContent(False, layout, verbatim, _DELIMITED, sys.maxsize, NOTHING_KNOWN)
+        ]
         self._write = HeaderWriter(target)
         self._form = ValueForm(source, target)
         self._out: list[Buffer] = []
@@ -207,7 +209,7 @@ class ElementWalk:
             raise self._error_at("truncated: an element's header was expected", position)
         return after
 
-    def _read_element(self, buffer: memoryview, position: int, top: _Open) -> int | None:
+    def _read_element(self, buffer: memoryview, position: int, top: _OpenContent) -> int | None:
         left = top.bound - self.offset - position
         if left < 12:
             header = read_last_header(top.layout, buffer, position, left)
@@ -244,7 +246,7 @@ class ElementWalk:
         vr = vr or resolve_vr(tag, top.context)
         return self._recode(buffer, position, (tag, vr, start, length), top)
 
-    def _check_bound(self, position: int, header: Header, top: _Open) -> None:
+    def _check_bound(self, position: int, header: Header, top: _OpenContent) -> None:
         tag, _, start, length = header
         if self.offset + start + length > top.bound:
             raise self._error_at(f"{shown(tag)} claims {length} bytes, too many", position)
@@ -285,7 +287,9 @@ class ElementWalk:
         self._begin_value(length)
         return start
 
-    def _recode(self, buffer: memoryview, position: int, header: Header, top: _Open) -> int | None:
+    def _recode(
+        self, buffer: memoryview, position: int, header: Header, top: _OpenContent
+    ) -> int | None:
         tag, vr, start, length = header
         if not tag & 0xFFFF:
             return self._leave_out(buffer, position, header)
@@ -363,7 +367,7 @@ class ElementWalk:
             "it cannot be converted; send the instance in its own transfer syntax"
         )
 
-    def _read_item(self, buffer: memoryview, position: int, top: _Open) -> int:
+    def _read_item(self, buffer: memoryview, position: int, top: _OpenContent) -> int:
         tag, length = top.layout.read_item(buffer, position)
         start = position + 8
         if tag == SEQUENCE_DELIMITATION:
@@ -397,7 +401,7 @@ class ElementWalk:
         layout = IMPLICIT if unknown else top.layout
         bound = top.bound if end == _DELIMITED else end
         verbatim = top.verbatim or unknown
-        self._stack.append(_Open(items, layout, verbatim, end, bound, top.context))
+        self._stack.append(_OpenContent(items, layout, verbatim, end, bound, top.context))
 
     def _end_item(self, buffer: memoryview, position: int, header: Header) -> int:
         tag, _, after, _ = header

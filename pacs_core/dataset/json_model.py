@@ -189,12 +189,12 @@ def read_json(
         raise MalformedModel("DICOM JSON nests too deeply") from None
     except ValueError as error:
         raise MalformedModel(f"no JSON: {error}") from error
-    reader = _Reader(fetch, max_depth)
+    reader = _JsonReader(fetch, max_depth)
     datasets = found if isinstance(found, list) else [found]
     return [declare_utf_8(reader.elements(dataset, ())) for dataset in datasets]
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, fetch: Fetch | None, max_depth: int) -> None:
         self._fetch = fetch
         self._max_depth = max_depth

@@ -46,7 +46,7 @@ def actual_vr(tag: int, vr: str) -> str:
 
 
 @define
-class _Open:
+class _OpenElement:
     """What is being read: a dataset or item, a sequence, or the fragments of pixel data.
 
     `end` is None if a delimitation item ends it; `bound` is where the nearest known end lies.
@@ -72,24 +72,24 @@ class Parser:
         self._buffer = buffer
         self._base = base
         self._position = 0
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenElement] = []
         self._max_stack = 2 * max_depth
 
     def dataset(self, layout: Layout, character_sets: tuple[str, ...]) -> MutableAttributes:
         """Parse the buffer as a dataset."""
         end = len(self._buffer)
-        root = _Open(layout, character_sets, end, end, {})
+        root = _OpenElement(layout, character_sets, end, end, {})
         self._run(root)
         return root.attributes
 
     def sequence(self, layout: Layout, character_sets: tuple[str, ...]) -> tuple[Attributes, ...]:
         """Parse the buffer as the value of a sequence, with or without its delimitation item."""
         end = len(self._buffer)
-        root = _Open(layout, character_sets, end, end, {}, items=[])
+        root = _OpenElement(layout, character_sets, end, end, {}, items=[])
         self._run(root)
         return tuple(root.items or ())
 
-    def _run(self, top: _Open) -> None:
+    def _run(self, top: _OpenElement) -> None:
         self._stack.append(top)
         while self._stack:
             top = self._stack[-1]
@@ -105,17 +105,17 @@ class Parser:
     def _error_at(self, what: str) -> MalformedDataset:
         return MalformedDataset(what, self._base + self._position)
 
-    def _close(self, top: _Open) -> None:
+    def _close(self, top: _OpenElement) -> None:
         self._stack.pop()
         if self._stack and top.items is not None and top.keep:
             self._stack[-1].attributes[top.tag] = tuple(top.items)
 
-    def _push(self, top: _Open) -> None:
+    def _push(self, top: _OpenElement) -> None:
         if len(self._stack) > self._max_stack:
             raise self._error_at(f"sequences nest deeper than {self._max_stack // 2}")
         self._stack.append(top)
 
-    def _read_elements(self, top: _Open) -> None:
+    def _read_elements(self, top: _OpenElement) -> None:
         read_header, buffer, base = top.layout.read_header, self._buffer, self._base
         bound, position = top.bound, self._position
         while bound - position >= 8:
@@ -150,7 +150,7 @@ class Parser:
         self._position = position
         return None
 
-    def _delimit(self, top: _Open, tag: int, start: int) -> None:
+    def _delimit(self, top: _OpenElement, tag: int, start: int) -> None:
         if tag != ITEM_DELIMITATION or top.end is not None:
             raise self._error_at(f"unexpected {shown(tag)}")
         self._position = start
@@ -164,9 +164,11 @@ class Parser:
         bound = top.bound if end is None else end
         # Fragments of pixel data look like items, but hold no elements (PS3.5 A.4).
         keep = vr in {"SQ", "UN"}
-        self._push(_Open(layout, top.character_sets, end, bound, {}, tag, items=[], keep=keep))
+        self._push(
+            _OpenElement(layout, top.character_sets, end, bound, {}, tag, items=[], keep=keep)
+        )
 
-    def _read_item(self, top: _Open) -> None:
+    def _read_item(self, top: _OpenElement) -> None:
         tag, length = top.layout.read_item(self._buffer, self._position)
         start = self._position + 8
         if tag == SEQUENCE_DELIMITATION and (top.end is None or start == top.end):
@@ -184,7 +186,7 @@ class Parser:
         if top.items is not None:
             top.items.append(attributes)
         bound = top.bound if end is None else end
-        return self._push(_Open(top.layout, top.character_sets, end, bound, attributes))
+        return self._push(_OpenElement(top.layout, top.character_sets, end, bound, attributes))
 
     def _skip_fragment(self, end: int | None) -> None:
         if end is None:

@@ -63,7 +63,7 @@ def read_xml(
     MalformedModel
         It is none, or has a document type declaration.
     """
-    reader = _Reader(fetch, max_depth)
+    reader = _XmlReader(fetch, max_depth)
     length = 0
     try:
         for piece in (pieces,) if isinstance(pieces, bytes) else pieces:
@@ -98,7 +98,7 @@ class _Set:
         return ElementSet(self.elements, ("ISO_IR 192",))
 
 
-class _Reader:
+class _XmlReader:
     """Handlers of expat, and what is open: elements and sets of elements in turn."""
 
     def __init__(self, fetch: Fetch | None, max_depth: int) -> None:
@@ -251,18 +251,18 @@ _PARENTS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(PERSON_NAME_GROUPS, ("PersonName",)),
     **dict.fromkeys(COMPONENTS, PERSON_NAME_GROUPS),
 }
-_STARTS: Final[dict[str, Callable[[_Reader, dict[str, str]], None]]] = {
-    "NativeDicomModel": _Reader._start_model,
-    "DicomAttribute": _Reader._start_attribute,
-    "Item": _Reader._start_item,
-    "Value": _Reader._start_value,
-    "PersonName": _Reader._start_value,
-    "BulkData": _Reader._start_bulk,
+_STARTS: Final[dict[str, Callable[[_XmlReader, dict[str, str]], None]]] = {
+    "NativeDicomModel": _XmlReader._start_model,
+    "DicomAttribute": _XmlReader._start_attribute,
+    "Item": _XmlReader._start_item,
+    "Value": _XmlReader._start_value,
+    "PersonName": _XmlReader._start_value,
+    "BulkData": _XmlReader._start_bulk,
 }
-_ENDS: Final[dict[str, Callable[[_Reader, str], None]]] = {
-    "DicomAttribute": _Reader._end_attribute,
-    "Item": _Reader._end_item,
-    "Value": _Reader._end_value,
-    "PersonName": _Reader._end_name,
-    "InlineBinary": _Reader._end_binary,
+_ENDS: Final[dict[str, Callable[[_XmlReader, str], None]]] = {
+    "DicomAttribute": _XmlReader._end_attribute,
+    "Item": _XmlReader._end_item,
+    "Value": _XmlReader._end_value,
+    "PersonName": _XmlReader._end_name,
+    "InlineBinary": _XmlReader._end_binary,
 }

@@ -17,7 +17,7 @@ _HEADER = ("TRANSFER SYNTAX", "CODEC", "DECODE", "ENCODE", "BITS", "LIBRARY", "V
 
 
 @frozen
-class _Row:
+class _CodecRow:
     """What one codec does for one transfer syntax."""
 
     syntax: str
@@ -61,7 +61,7 @@ class _Row:
         ]
 
 
-_Rows = dict[str, list[_Row]]
+_Rows = dict[str, list[_CodecRow]]
 _Missing = dict[str, tuple[str, ...]]
 
 
@@ -90,7 +90,7 @@ def codecs(
     installed = [codec for _, codec in entries]
     there = {record.distribution for record, _ in entries}
     rows = {
-        uid: [_Row(uid, codec, table) for codec in installed if uid in codec.transfer_syntaxes]
+        uid: [_CodecRow(uid, codec, table) for codec in installed if uid in codec.transfer_syntaxes]
         for uid in _syntaxes(installed)
     }
     missing = {uid: _list_missing(uid, able, there) for uid, able in rows.items()}
@@ -135,7 +135,7 @@ def _print_table(rows: _Rows, missing: _Missing) -> None:
             print(f"{short_name_of(uid)}: pip install {' or '.join(names)}")
 
 
-def _list_missing(uid: str, able: list[_Row], there: set[str]) -> tuple[str, ...]:
+def _list_missing(uid: str, able: list[_CodecRow], there: set[str]) -> tuple[str, ...]:
     """Return what to install for a transfer syntax that cannot be decoded, or not be encoded."""
     decodes = any(uid in row.codec.decodes for row in able)
     encodes = any(uid in row.codec.encodes or row.origins for row in able)

@@ -10,7 +10,7 @@ from pacs_core.association import AssociationError, Proposal
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.holdings import Retrieval, plan_retrievals
 from pacs_core.cli.keys import Level, Root, hint_above
-from pacs_core.cli.models import Model, model_for
+from pacs_core.cli.models import ModelUids, model_for
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
 from pacs_core.cli.output import complain
 from pacs_core.cli.progress import progress
@@ -56,7 +56,7 @@ def get(
 
 
 async def _get(
-    session: Session, model: Model, level: Level, keys: Attributes, output: Path, hint: str
+    session: Session, model: ModelUids, level: Level, keys: Attributes, output: Path, hint: str
 ) -> int:
     receiver = InstanceReceiver(output, keys)
     with progress("getting", None) as advance:

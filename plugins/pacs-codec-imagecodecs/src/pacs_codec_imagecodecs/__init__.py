@@ -14,7 +14,7 @@ __all__ = ["create", "pacs_codecs"]
 
 
 @frozen
-class _Entry:
+class _Codec:
     """How one transfer syntax is coded: a class of a module here, and what it is called with."""
 
     name: str
@@ -40,24 +40,24 @@ _FAST: Final = frozenset({_TURBO, _OPENJPH, _PACKBITS})
 """Several times as fast as the default codecs; CharLS and OpenJPEG are the same in both."""
 
 _ENTRIES: Final = (
-    _Entry("jpeg-baseline", "4.50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
-    _Entry("jpeg-extended", "4.51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
+    _Codec("jpeg-baseline", "4.50", "jpeg.LossyJpegCodec", ((8,),), _TURBO, (8, 8)),
+    _Codec("jpeg-extended", "4.51", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12)),
     # Retired, and decoded only: spectral selection, full progression.
-    _Entry("jpeg-spectral", "4.53", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
-    _Entry("jpeg-progressive", "4.55", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
+    _Codec("jpeg-spectral", "4.53", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
+    _Codec("jpeg-progressive", "4.55", "jpeg.LossyJpegCodec", ((8, 12),), _TURBO, (8, 12), False),
     # Any predictor is allowed in Process 14; with this one, CT and MR became the smallest.
-    _Entry("jpeg-lossless", "4.57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
-    _Entry("jpeg-lossless-sv1", "4.70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
-    _Entry("jpeg-ls", "4.80", "jpegls.JpegLsCodec", _LOSSLESS, _CHARLS, (2, 16)),
-    _Entry("jpeg-ls-near", "4.81", "jpegls.JpegLsCodec", _LOSSY, _CHARLS, (2, 16)),
-    _Entry("jpeg2000-lossless", "4.90", "jpeg2000.Jpeg2000Codec", _LOSSLESS, _OPENJPEG, (1, 16)),
-    _Entry("jpeg2000", "4.91", "jpeg2000.Jpeg2000Codec", _LOSSY, _OPENJPEG, (1, 16)),
-    _Entry("htj2k-lossless", "4.201", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
-    _Entry("htj2k-lossless-rpcl", "4.202", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
-    _Entry("htj2k", "4.203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
-    _Entry("jpegxl-lossless", "4.110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
+    _Codec("jpeg-lossless", "4.57", "jpeg.LosslessJpegCodec", (4,), _TURBO, (1, 16)),
+    _Codec("jpeg-lossless-sv1", "4.70", "jpeg.LosslessJpegCodec", (1,), _TURBO, (1, 16)),
+    _Codec("jpeg-ls", "4.80", "jpegls.JpegLsCodec", _LOSSLESS, _CHARLS, (2, 16)),
+    _Codec("jpeg-ls-near", "4.81", "jpegls.JpegLsCodec", _LOSSY, _CHARLS, (2, 16)),
+    _Codec("jpeg2000-lossless", "4.90", "jpeg2000.Jpeg2000Codec", _LOSSLESS, _OPENJPEG, (1, 16)),
+    _Codec("jpeg2000", "4.91", "jpeg2000.Jpeg2000Codec", _LOSSY, _OPENJPEG, (1, 16)),
+    _Codec("htj2k-lossless", "4.201", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Codec("htj2k-lossless-rpcl", "4.202", "htj2k.Htj2kCodec", _LOSSLESS, _OPENJPH, (1, 16)),
+    _Codec("htj2k", "4.203", "htj2k.Htj2kCodec", _LOSSY, _OPENJPH, (1, 16)),
+    _Codec("jpegxl-lossless", "4.110", "jpegxl.JpegXlCodec", _LOSSLESS, _JXL, (1, 16)),
     # It holds what was a JPEG before; a native frame never was.
-    _Entry(
+    _Codec(
         "jpegxl-jpeg",
         "4.111",
         "recompression.RecompressedJpegCodec",
@@ -67,10 +67,10 @@ _ENTRIES: Final = (
         encodes=False,
         recompresses=frozenset({(_JPEG, _JPEG_XL), (_JPEG_XL, _JPEG)}),
     ),
-    _Entry("jpegxl", "4.112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
+    _Codec("jpegxl", "4.112", "jpegxl.JpegXlCodec", _LOSSY, _JXL, (1, 16)),
     # Its decoder of RLE crashes on damaged frames, and is hardly faster than others. It encodes 32
     # bits, which an RLE image has not (PS3.5 Table 8.2.2-1).
-    _Entry("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 16), decodes=False),
+    _Codec("rle", "5", "run_length.RunLengthEncoder", (), _PACKBITS, (1, 16), decodes=False),
 )
 
 
@@ -95,7 +95,7 @@ def pacs_codecs(setup: Setup) -> list[CodecDescriptor]:
     return [_descriptor(entry, version("imagecodecs")) for entry in _ENTRIES]
 
 
-def _descriptor(entry: _Entry, release: str) -> CodecDescriptor:
+def _descriptor(entry: _Codec, release: str) -> CodecDescriptor:
     syntaxes = frozenset({_ROOT + entry.syntax})
     return CodecDescriptor(
         f"imagecodecs-{entry.name}",

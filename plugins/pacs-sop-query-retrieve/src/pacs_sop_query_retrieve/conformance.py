@@ -5,7 +5,7 @@ from typing import Final
 
 from pacs_core.dimse import Status
 from pacs_sop_query_retrieve.config import Relational
-from pacs_sop_query_retrieve.models import Model, Service
+from pacs_sop_query_retrieve.models import InformationModel, ModelService
 from pacs_sop_query_retrieve.negotiation import Option
 
 OPTIONS: Final[Mapping[Option, str]] = {
@@ -18,8 +18,8 @@ OPTIONS: Final[Mapping[Option, str]] = {
     Option.MULTIPLE_VALUES: "multiple value matching",
 }
 
-DESCRIPTIONS: Final[Mapping[Service, str]] = {
-    Service.FIND: (
+DESCRIPTIONS: Final[Mapping[ModelService, str]] = {
+    ModelService.FIND: (
         "Answers queries by C-FIND (PS3.4 C.4.1) with single value, list of UID, wild card, range, "
         "sequence and universal matching; keys that the index does not know are returned empty. "
         "Dates, times and numbers match by what they mean. Person names match whatever their case, "
@@ -31,11 +31,11 @@ DESCRIPTIONS: Final[Mapping[Service, str]] = {
         "UID, several items in a sequence, and a range that ends before it begins are refused with "
         "A900H."
     ),
-    Service.MOVE: (
+    ModelService.MOVE: (
         "Sends what matches a C-MOVE (PS3.4 C.4.2) to a configured peer, in the transfer syntax in "
         "which it is stored, or converted if the peer does not accept or not prefer that."
     ),
-    Service.GET: (
+    ModelService.GET: (
         "Sends what matches a C-GET (PS3.4 C.4.3) on the same association, in contexts in which "
         "the requestor has the SCP role, in the transfer syntax in which it is stored, or "
         "converted if none of these contexts has that."
@@ -81,8 +81,8 @@ _RETRIEVE: Final[Mapping[int, str]] = {
         "some sub-operations failed or had warnings, or the index may lack instances"
     ),
 }
-STATUSES: Final[Mapping[Service, Mapping[int, str]]] = {
-    Service.FIND: {
+STATUSES: Final[Mapping[ModelService, Mapping[int, str]]] = {
+    ModelService.FIND: {
         **_ALL,
         Status.UNABLE_TO_PROCESS: (
             "the identifier is malformed; or, after all matches that there are, the index may lack "
@@ -91,11 +91,11 @@ STATUSES: Final[Mapping[Service, Mapping[int, str]]] = {
         Status.OUT_OF_RESOURCES: "more matches than max_results",
         Status.PENDING_WITH_WARNINGS: "more follows; some optional keys are not supported",
     },
-    Service.MOVE: {
+    ModelService.MOVE: {
         **_RETRIEVE,
         Status.MOVE_DESTINATION_UNKNOWN: "no peer is configured with this AE title",
     },
-    Service.GET: _RETRIEVE,
+    ModelService.GET: _RETRIEVE,
 }
 
 _TITLES: Final = {
@@ -105,6 +105,6 @@ _TITLES: Final = {
 }
 
 
-def sop_class_name(model: Model, service: Service) -> str:
+def sop_class_name(model: InformationModel, service: ModelService) -> str:
     """Return the name of a SOP class, as in PS3.6 Table A-1."""
     return f"{_TITLES[model.name]} - {service.value.removeprefix('C-')}"

@@ -17,7 +17,7 @@ from pacs_core.dimse import CommandField, Status
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.identifier import Identifier, check_upper_keys, mismatch
-from pacs_sop_query_retrieve.models import Model
+from pacs_sop_query_retrieve.models import InformationModel
 from pacs_sop_query_retrieve.negotiation import Option, agreed_options, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 from pacs_sop_query_retrieve.responses import ResponseFormat
@@ -37,7 +37,11 @@ class Find(QueryRetrieveProvider):
         self.options = find_options(config)
 
     async def _perform(
-        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+        self,
+        operation: Operation,
+        model: InformationModel,
+        identifier: Identifier,
+        details: Details,
     ) -> Response:
         details["keys"] = [keyword_of(tag) for tag in sorted(identifier.keys)]
         if not self._is_relational(operation, model, identifier):

@@ -13,7 +13,7 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_core.dimse import DimseError, Status, is_valid_uid
-from pacs_sop_query_retrieve.models import QUERY_RETRIEVE_LEVEL, UNIQUE_KEYS, Model
+from pacs_sop_query_retrieve.models import QUERY_RETRIEVE_LEVEL, UNIQUE_KEYS, InformationModel
 
 MAX_LENGTH: Final = 1 << 20
 _GROUP_LENGTH: Final = 0
@@ -28,7 +28,7 @@ class Identifier:
 
 
 async def read_identifier(
-    operation: Operation, model: Model, character_set: tuple[str, ...] = ()
+    operation: Operation, model: InformationModel, character_set: tuple[str, ...] = ()
 ) -> Identifier:
     """Read the identifier of a request; `character_set` is assumed where it names none, or lies.
 
@@ -58,7 +58,7 @@ def mismatch(tag: int, comment: str) -> DimseError:
     return DimseError(Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment, (tag,))
 
 
-def _level(keys: Attributes, model: Model) -> Level:
+def _level(keys: Attributes, model: InformationModel) -> Level:
     value = "\\".join(texts(keys, QUERY_RETRIEVE_LEVEL))
     for level in model.levels:
         if level.value == value:
@@ -67,7 +67,7 @@ def _level(keys: Attributes, model: Model) -> Level:
     raise mismatch(QUERY_RETRIEVE_LEVEL, f"Query/Retrieve Level is not one of {names}")
 
 
-def check_upper_keys(identifier: Identifier, model: Model) -> None:
+def check_upper_keys(identifier: Identifier, model: InformationModel) -> None:
     """Check that each level above the query's is pinned to one entity (PS3.4 C.4.1.2.2).
 
     Raises
@@ -79,7 +79,7 @@ def check_upper_keys(identifier: Identifier, model: Model) -> None:
         _unique_values(identifier, level, most=1)
 
 
-def loose_keys(identifier: Identifier, model: Model) -> tuple[str, ...]:
+def loose_keys(identifier: Identifier, model: InformationModel) -> tuple[str, ...]:
     """Return the unique keys above the query's level that do not pin one entity, as keywords."""
     found = []
     for level in model.above(identifier.level):
@@ -90,7 +90,7 @@ def loose_keys(identifier: Identifier, model: Model) -> tuple[str, ...]:
     return tuple(found)
 
 
-def retrieve_query(identifier: Identifier, model: Model, *, relational: bool) -> Query:
+def retrieve_query(identifier: Identifier, model: InformationModel, *, relational: bool) -> Query:
     """Return the query for the instances to retrieve: unique keys only (PS3.4 C.4.2.2.1).
 
     Levels above the identifier's may be left out if `relational`. At the level itself several

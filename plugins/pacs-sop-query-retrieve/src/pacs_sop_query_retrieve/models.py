@@ -35,7 +35,7 @@ ENTITY_NAMES: Final[Mapping[Level, tuple[int, ...]]] = {
 
 
 @frozen
-class Model:
+class InformationModel:
     """An information model: a name, as in the configuration, and its levels from the top."""
 
     name: str
@@ -46,14 +46,16 @@ class Model:
         return self.levels[: self.levels.index(level)]
 
 
-PATIENT_ROOT: Final = Model("patient-root", (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE))
-STUDY_ROOT: Final = Model("study-root", (Level.STUDY, Level.SERIES, Level.IMAGE))
-PATIENT_STUDY_ONLY: Final = Model("patient-study-only", (Level.PATIENT, Level.STUDY))
+PATIENT_ROOT: Final = InformationModel(
+    "patient-root", (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)
+)
+STUDY_ROOT: Final = InformationModel("study-root", (Level.STUDY, Level.SERIES, Level.IMAGE))
+PATIENT_STUDY_ONLY: Final = InformationModel("patient-study-only", (Level.PATIENT, Level.STUDY))
 
 MODELS: Final = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 
 
-class Service(Enum):
+class ModelService(Enum):
     """What a SOP class does with its model."""
 
     FIND = "C-FIND"
@@ -63,15 +65,15 @@ class Service(Enum):
 
 _ROOT: Final = "1.2.840.10008.5.1.4.1.2."
 
-SOP_CLASSES: Final[Mapping[str, tuple[Model, Service]]] = {
-    _ROOT + "1.1": (PATIENT_ROOT, Service.FIND),
-    _ROOT + "1.2": (PATIENT_ROOT, Service.MOVE),
-    _ROOT + "1.3": (PATIENT_ROOT, Service.GET),
-    _ROOT + "2.1": (STUDY_ROOT, Service.FIND),
-    _ROOT + "2.2": (STUDY_ROOT, Service.MOVE),
-    _ROOT + "2.3": (STUDY_ROOT, Service.GET),
-    _ROOT + "3.1": (PATIENT_STUDY_ONLY, Service.FIND),
-    _ROOT + "3.2": (PATIENT_STUDY_ONLY, Service.MOVE),
-    _ROOT + "3.3": (PATIENT_STUDY_ONLY, Service.GET),
+SOP_CLASSES: Final[Mapping[str, tuple[InformationModel, ModelService]]] = {
+    _ROOT + "1.1": (PATIENT_ROOT, ModelService.FIND),
+    _ROOT + "1.2": (PATIENT_ROOT, ModelService.MOVE),
+    _ROOT + "1.3": (PATIENT_ROOT, ModelService.GET),
+    _ROOT + "2.1": (STUDY_ROOT, ModelService.FIND),
+    _ROOT + "2.2": (STUDY_ROOT, ModelService.MOVE),
+    _ROOT + "2.3": (STUDY_ROOT, ModelService.GET),
+    _ROOT + "3.1": (PATIENT_STUDY_ONLY, ModelService.FIND),
+    _ROOT + "3.2": (PATIENT_STUDY_ONLY, ModelService.MOVE),
+    _ROOT + "3.3": (PATIENT_STUDY_ONLY, ModelService.GET),
 }
 """Model and service of each SOP class (PS3.4 C.6.1.3, C.6.2.3; Patient/Study Only is retired)."""

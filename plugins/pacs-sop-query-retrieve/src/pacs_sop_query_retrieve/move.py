@@ -15,7 +15,7 @@ from pacs_core.contracts import (
 from pacs_core.dimse import CommandField, DimseError, Priority, Status
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.identifier import Identifier
-from pacs_sop_query_retrieve.models import Model
+from pacs_sop_query_retrieve.models import InformationModel
 from pacs_sop_query_retrieve.retrieve import Matches, RetrieveProvider
 
 
@@ -26,7 +26,11 @@ class Move(RetrieveProvider):
     audit_kind: ClassVar[AuditKind] = AuditKind.C_MOVE
 
     async def _perform(
-        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+        self,
+        operation: Operation,
+        model: InformationModel,
+        identifier: Identifier,
+        details: Details,
     ) -> Response:
         details["destination"] = operation.command.move_destination
         self._peer(operation)  # an unknown one is refused (A801H) before anything is searched

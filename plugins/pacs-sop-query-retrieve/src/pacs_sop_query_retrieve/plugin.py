@@ -21,15 +21,15 @@ from pacs_sop_query_retrieve.conformance import (
 )
 from pacs_sop_query_retrieve.find import Find
 from pacs_sop_query_retrieve.get import Get
-from pacs_sop_query_retrieve.models import SOP_CLASSES, Service
+from pacs_sop_query_retrieve.models import SOP_CLASSES, ModelService
 from pacs_sop_query_retrieve.move import Move
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS, find_options
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 
-_PROVIDERS: Final[dict[Service, type[QueryRetrieveProvider]]] = {
-    Service.FIND: Find,
-    Service.MOVE: Move,
-    Service.GET: Get,
+_PROVIDERS: Final[dict[ModelService, type[QueryRetrieveProvider]]] = {
+    ModelService.FIND: Find,
+    ModelService.MOVE: Move,
+    ModelService.GET: Get,
 }
 
 
@@ -47,12 +47,12 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
 
 
 def _descriptor(
-    config: QueryRetrieveConfig, service: Service, kind: type[QueryRetrieveProvider]
+    config: QueryRetrieveConfig, service: ModelService, kind: type[QueryRetrieveProvider]
 ) -> ServiceProviderDescriptor:
     def create(node: Node) -> ServiceProvider:
         return kind(node, config)
 
-    options = find_options(config) if service is Service.FIND else RETRIEVE_OPTIONS
+    options = find_options(config) if service is ModelService.FIND else RETRIEVE_OPTIONS
     sop_classes = {
         uid: SopClassSupport(name=sop_class_name(model, service))
         for uid, (model, offered) in SOP_CLASSES.items()
@@ -65,5 +65,5 @@ def _descriptor(
         description=f"{DESCRIPTIONS[service]} {RELATIONAL[config.relational]}",
         statuses=STATUSES[service],
         extended_negotiation={option + 1: OPTIONS[option] for option in sorted(options)},
-        initiates=INITIATES if service is Service.MOVE else "",
+        initiates=INITIATES if service is ModelService.MOVE else "",
     )

@@ -11,7 +11,7 @@ from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_query_retrieve.auditing import Details, audit_work
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig, Relational
 from pacs_sop_query_retrieve.identifier import Identifier, loose_keys, read_identifier
-from pacs_sop_query_retrieve.models import SOP_CLASSES, Model
+from pacs_sop_query_retrieve.models import SOP_CLASSES, InformationModel
 from pacs_sop_query_retrieve.negotiation import Option, agreed_options, answer_options
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ class QueryRetrieveProvider(ServiceProvider):
             return evolve(response, status=self.incomplete, comment=_INCOMPLETE)
         return response
 
-    def _is_relational(self, operation: Operation, model: Model, identifier: Identifier) -> bool:
+    def _is_relational(
+        self, operation: Operation, model: InformationModel, identifier: Identifier
+    ) -> bool:
         """Return whether unique keys of upper levels may be left out (PS3.4 C.4.1.2.2.2)."""
         if Option.RELATIONAL in agreed_options(operation):
             return True
@@ -100,6 +102,10 @@ class QueryRetrieveProvider(ServiceProvider):
 
     @abstractmethod
     async def _perform(
-        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+        self,
+        operation: Operation,
+        model: InformationModel,
+        identifier: Identifier,
+        details: Details,
     ) -> Response:
         """Do the work of the service, and fill in what is to be recorded."""

@@ -26,7 +26,7 @@ from pacs_core.dimse import DimseError, Status
 from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.identifier import Identifier, mismatch, retrieve_query
-from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, Model
+from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, InformationModel
 from pacs_sop_query_retrieve.negotiation import RETRIEVE_OPTIONS
 from pacs_sop_query_retrieve.progress import Progress, Reporter
 from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
@@ -109,7 +109,11 @@ class RetrieveProvider(QueryRetrieveProvider):
         """Send what matches to where it is to go."""
 
     async def _perform(
-        self, operation: Operation, model: Model, identifier: Identifier, details: Details
+        self,
+        operation: Operation,
+        model: InformationModel,
+        identifier: Identifier,
+        details: Details,
     ) -> Response:
         # Matches are read twice, once to be counted and once to be sent: Number of Remaining
         # Sub-operations stands in the first pending response (PS3.7 §9.1.4.1.5), and what is
