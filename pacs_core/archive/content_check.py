@@ -153,7 +153,7 @@ class ContentCheck:
             Progress cannot be written.
         """
         pace = ReadPace(self.rate)
-        async with aclosing(self._remaining()) as remaining:
+        async with aclosing(self._iterate_remaining()) as remaining:
             try:
                 async for instance in remaining:
                     difference = await self._check(instance, pace)
@@ -177,7 +177,7 @@ class ContentCheck:
         self.progress.save(self.path)
         self._saved = now
 
-    async def _remaining(self) -> AsyncGenerator[StoredInstance, None]:
+    async def _iterate_remaining(self) -> AsyncGenerator[StoredInstance, None]:
         """Iterate over the instances after the last mark that is still there."""
         marks = list(self.progress.marks)
         while True:

@@ -61,7 +61,7 @@ async def correct_reader(
         if overlay.modification is not None:
             source = (await read_meta(reader)).sending_ae_title
             overlay = evolve(overlay, modification=evolve(overlay.modification, source=source))
-        return await (_deflated if deflated else _composed)(reader, instance, overlay)
+        return await (_deflate if deflated else _compose)(reader, instance, overlay)
     except BaseException as error:
         with CancelScope(shield=True):
             await reader.close()
@@ -70,7 +70,7 @@ async def correct_reader(
         raise
 
 
-async def _composed(
+async def _compose(
     reader: ObjectReader, instance: StoredInstance, overlay: Overlay
 ) -> ObjectReader:
     offset, size = instance.dataset_offset, reader.size - instance.dataset_offset
@@ -83,7 +83,7 @@ async def _composed(
     return ComposedReader(reader, [Span(0, offset), *shifted])
 
 
-async def _deflated(
+async def _deflate(
     reader: ObjectReader, instance: StoredInstance, overlay: Overlay
 ) -> ObjectReader:
     uid = instance.transfer_syntax_uid

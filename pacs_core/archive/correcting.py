@@ -132,11 +132,11 @@ class Correcting:
         async with exclusively(lock):
             for entry in await log.corrections():
                 if not entry.is_settled:
-                    paths = await self._concerned(entry)
+                    paths = await self._find_concerned(entry)
                     _log.warning("correction %d is applied to the end", entry.number)
                     await self._apply(log, entry, paths)
 
-    async def _concerned(self, entry: Correction) -> list[InstancePath]:
+    async def _find_concerned(self, entry: Correction) -> list[InstancePath]:
         if entry.reverts:
             return await self._paths_under(entry.reverts)
         query = Query(Level.IMAGE, entry.entity.conditions)

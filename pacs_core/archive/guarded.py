@@ -92,13 +92,13 @@ class GuardedArchive(Archive):
 
     async def _require(self, action: str) -> tuple[Restriction, ...]:
         if action not in self._granted:
-            self._granted[action] = await self._access.require(self._asking(action))
+            self._granted[action] = await self._access.require(self._make_access(action))
         return self._granted[action]
 
-    def _asking(self, action: str) -> Access:
+    def _make_access(self, action: str) -> Access:
         return Access(action, self._origin, self._what)
 
-    async def _restricted(self, query: Query, action: str) -> Query:
+    async def _restrict(self, query: Query, action: str) -> Query:
         restrictions = await self._require(action)
         return evolve(query, restrictions=query.restrictions + restrictions)
 
@@ -144,23 +144,23 @@ class GuardedArchive(Archive):
         known = not (scanner.incomplete or scanner.oversized)
         if not known or not all(admits(each, scanner.attributes) for each in restrictions):
             reason = "the instance is not one that may be stored"
-            await self._access.deny(self._asking(AccessAction.STORE), reason)
+            await self._access.deny(self._make_access(AccessAction.STORE), reason)
 
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches and may be seen."""
-        found = self._archive.search(await self._restricted(query, AccessAction.QUERY))
+        found = self._archive.search(await self._restrict(query, AccessAction.QUERY))
         async with aclosing(cast(Any, found)):
             async for result in found:
                 yield result
 
     async def count(self, query: Query) -> int:
         """Return how many entities match."""
-        restricted = await self._restricted(query, AccessAction.QUERY)
+        restricted = await self._restrict(query, AccessAction.QUERY)
         return await self._archive.count(restricted)
 
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances that may be read."""
-        found = self._archive.instances(await self._restricted(query, self._reading))
+        found = self._archive.instances(await self._restrict(query, self._reading))
         async with aclosing(cast(Any, found)):
             async for instance in found:
                 yield instance
@@ -175,12 +175,12 @@ class GuardedArchive(Archive):
 
     async def availability(self, query: Query) -> Availability:
         """Return how soon all instances that match, and may be seen, can be read."""
-        restricted = await self._restricted(query, AccessAction.QUERY)
+        restricted = await self._restrict(query, AccessAction.QUERY)
         return await self._archive.availability(restricted)
 
     async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
         """Bring the instances that match, and may be read, online."""
-        restricted = await self._restricted(query, self._reading)
+        restricted = await self._restrict(query, self._reading)
         return await self._archive.recall(restricted, report)
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
@@ -225,7 +225,7 @@ class GuardedArchive(Archive):
 
     async def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
         """Iterate over the metadata of instances that may be read."""
-        found = self._archive.metadata(await self._restricted(query, self._reading))
+        found = self._archive.metadata(await self._restrict(query, self._reading))
         async with aclosing(cast(Any, found)):
             async for metadata in found:
                 yield metadata
@@ -256,7 +256,7 @@ class GuardedArchive(Archive):
 
     async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
         """Delete what a query finds and may be deleted."""
-        restricted = await self._restricted(query, AccessAction.DELETE)
+        restricted = await self._restrict(query, AccessAction.DELETE)
         return await self._archive.delete_all(restricted, origin)
 
     async def update(
@@ -286,7 +286,7 @@ class GuardedArchive(Archive):
         """Take back a correction, if nothing is restricted: nobody can tell what it is about."""
         if await self._require(AccessAction.UPDATE):
             reason = "corrections may be taken back only by who may correct everything"
-            await self._access.deny(self._asking(AccessAction.UPDATE), reason)
+            await self._access.deny(self._make_access(AccessAction.UPDATE), reason)
         return await self._archive.revert(number, origin, comment=comment)
 
     async def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
@@ -311,4 +311,4 @@ class GuardedArchive(Archive):
             raise InstanceNotFoundError(f"there is no {entity}")
         if not await self._is_whole(entity, restrictions):
             reason = "not all of it may be corrected"
-            await self._access.deny(self._asking(AccessAction.UPDATE), reason)
+            await self._access.deny(self._make_access(AccessAction.UPDATE), reason)

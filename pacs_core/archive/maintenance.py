@@ -67,11 +67,15 @@ class _Verification:
         if indexed is None:
             return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
         if indexed.key != stored.key:
-            return [await self._described(describe_set_aside(instance, indexed), instance, indexed)]
+            return [
+                await self._compare_content(
+                    describe_set_aside(instance, indexed), instance, indexed
+                )
+            ]
         details = [*_unlike(indexed, instance), *await self._unlike_attributes(record)]
         return [Difference(DifferenceKind.DIFFERS, stored.key, uid, text) for text in details]
 
-    async def _described(
+    async def _compare_content(
         self, difference: Difference, other: StoredInstance, served: StoredInstance
     ) -> Difference:
         try:

@@ -192,17 +192,17 @@ async def map_concurrently(
         async for item in items:
             batch.append(item)
             if len(batch) == AT_ONCE:
-                for result in await _gathered(function, batch):
+                for result in await _gather(function, batch):
                     yield result
                 batch = []
-        for result in await _gathered(function, batch):
+        for result in await _gather(function, batch):
             yield result
     finally:
         if isinstance(items, AsyncGenerator):
             await items.aclose()
 
 
-async def _gathered(function: Callable[[InT], Awaitable[OutT]], batch: list[InT]) -> list[OutT]:
+async def _gather(function: Callable[[InT], Awaitable[OutT]], batch: list[InT]) -> list[OutT]:
     results: list[OutT] = []
 
     async def call(item: InT) -> None:

@@ -64,11 +64,11 @@ _REPORTS: Final = {
 
 def free_space(directory: Path) -> int:
     """Return the bytes that a process without privileges may still write below a directory."""
-    status = os.statvfs(_existing(directory))
+    status = os.statvfs(_nearest_existing(directory))
     return status.f_bavail * status.f_frsize
 
 
-def _existing(directory: Path) -> Path:
+def _nearest_existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
 
@@ -97,7 +97,7 @@ def _keep_reserve(directory: Path, size: int) -> None:
 def _one_for_each_disk(directories: Iterable[Path]) -> tuple[Path, ...]:
     found: dict[int, Path] = {}
     for directory in directories:
-        found.setdefault(os.stat(_existing(directory)).st_dev, directory)
+        found.setdefault(os.stat(_nearest_existing(directory)).st_dev, directory)
     return tuple(found.values())
 
 

@@ -196,6 +196,9 @@ class Hosts:
         return [(host, count) for host, count in found if count]
 
 
+# When there are too many half-open connections, one must go. It is the oldest of the host that has
+# most of them, hence never that of a host with a single one while another has several: who floods
+# displaces itself.
 def _of_the_busiest(connections: Iterable[Connection]) -> Connection:
     """Return the oldest connection of the host that has most."""
     by_host: dict[str, list[Connection]] = {}

@@ -121,7 +121,9 @@ def attributes_json(attributes: Attributes) -> str:
     Bulk data, of which `attributes` has no values, are left out.
     """
     parts = [
-        f"{_beginning(tag)}}}" if not any(values) else f"{_beginning(tag)},{_values(tag, values)}}}"
+        f"{_element_prefix(tag)}}}"
+        if not any(values)
+        else f"{_element_prefix(tag)},{_values(tag, values)}}}"
         for tag, values in sorted(attributes.items())
         if vr_of(tag) not in BULK_VRS
     ]
@@ -129,7 +131,7 @@ def attributes_json(attributes: Attributes) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _beginning(tag: int) -> str:
+def _element_prefix(tag: int) -> str:
     return f'"{tag:08X}":{{"vr":"{vr_of(tag)}"'
 
 
@@ -223,7 +225,7 @@ class _JsonReader:
         if not isinstance(vr, str) or vr not in KNOWN_VRS:
             raise MalformedModel(f"{shown_path(path)}: there is no VR {str(vr)[:8]!r}")
         if "BulkDataURI" in attribute:
-            return self._fetched(tag, vr, str(attribute["BulkDataURI"]), path)
+            return self._fetch_value(tag, vr, str(attribute["BulkDataURI"]), path)
         if "InlineBinary" in attribute:
             return _binary(tag, vr, attribute["InlineBinary"], path)
         values = attribute.get("Value", [])
@@ -239,7 +241,7 @@ class _JsonReader:
         except (UnencodableValue, TypeError, ValueError) as error:
             raise MalformedModel(f"{shown_path(path)}: {error}") from error
 
-    def _fetched(self, tag: int, vr: str, uri: str, path: ElementPath) -> DataElement:
+    def _fetch_value(self, tag: int, vr: str, uri: str, path: ElementPath) -> DataElement:
         if self._fetch is None:
             raise MalformedModel(f"{shown_path(path)}: a BulkDataURI, where none can be followed")
         return DataElement(tag, vr, self._fetch(path, vr, uri) or b"")

@@ -19,6 +19,12 @@ from pacs_core.upper_layer.limits import Limits
 from pacs_core.upper_layer.p_data import P_DATA_TF, PDataTF, decode_p_data, p_data_buffers
 from pacs_core.upper_layer.wire import pack_uint
 
+# Theory of operation
+#
+# Encoding and decoding are tables by type of PDU; P-DATA-TF has a module of its own, since it alone
+# is on the hot path. Decoding gets the body only: framing has read the header before, because it
+# decides by type and length whether a body is waited for at all.
+
 HEADER_LENGTH = 6
 
 FIXED_LENGTH = 4

@@ -93,7 +93,7 @@ class Compression:
             return await ingest(dataset, transfer_syntax_uid)
         spool = Spool()
         try:
-            image = await _filled(spool, dataset, transfer_syntax_uid)
+            image = await _fill_spool(spool, dataset, transfer_syntax_uid)
             if image != NO_IMAGE:
                 plan = self._transcoder.plan(transfer_syntax_uid, (self._target,), image=image)
                 plan = evolve(plan, verify=plan.action is Action.TRANSCODE)
@@ -124,7 +124,7 @@ class Compression:
         )
 
 
-async def _filled(
+async def _fill_spool(
     spool: Spool, dataset: AsyncIterable[bytes | memoryview], transfer_syntax_uid: str
 ) -> FrameFormat | None:
     """Read a dataset into the spool, and return the image that it is, as `image_in` does.
