@@ -45,6 +45,21 @@ from pacs_core.upper_layer import AcceptedContext
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+# Theory of operation
+#
+# Each service is a method that makes a command and hands it to the engine. Two shapes cover all:
+# one response (`_call`, `_exchange`), and several of which all but the last are pending
+# (`_converse`).
+#
+# A generator that its caller leaves early means that the caller wants no more: a C-CANCEL-RQ is
+# sent, and what still comes is let pass by, without waiting for it. The association stays usable,
+# and the next request waits for the final response where the window demands it. The cancel is
+# shielded, as leaving may be a cancellation itself, but for a second only: the peer may not be
+# reading.
+#
+# C-GET is the one service in which the peer sends requests back. They come on this association and
+# are served by the function that was given last, hence one C-GET at a time.
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 _CANCEL_GRACE = 1.0  # seconds for a C-CANCEL-RQ to leave when the peer may not be reading

@@ -33,6 +33,21 @@ from pacs_core.contracts import (
     WorkerInfo,
 )
 
+# Theory of operation
+#
+# A peer gets at most so many associations at once, of all workers together; each worker grants its
+# share, rounded up, so that none is left without. The slots of a peer exist while somebody has or
+# awaits one, and the count is lowered in any case. Waiting has a limit, as the associations that
+# are in the way may be waiting themselves.
+#
+# The order of events is the same as for associations that are accepted: log, audit, observers. An
+# association whose beginning cannot be audited is not handed out: the exception aborts it. Its end
+# has happened already, so that a failure to record it is logged and nothing more.
+#
+# A refusal is recorded only where no association came about. What ends one that was established,
+# however it ends, is told by `_tell_ended`, which runs shielded: whoever cancels the caller must
+# not cancel the record.
+
 logger = logging.getLogger(__name__)
 
 _OUTGOING: Final = {"direction": "outgoing"}

@@ -30,6 +30,25 @@ from pacs_core.contracts import AuditFailedError, AuditTrail, Origin, TlsConfigE
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+# Theory of operation
+#
+# Several workers accept from the same sockets, and the system wakes all of them. A worker with more
+# connections than another (`WorkerLoad.is_ahead`) waits a moment before it takes the next: so
+# connections spread evenly without a dispatcher, and if no other is there to take it, it costs five
+# milliseconds.
+#
+# What cannot be served is refused as late as its peer can be told why. Connections beyond all
+# limits are closed unread, but an association that finds no room is rejected with a reason by its
+# acceptor, and half-open connections are displaced by newer ones (`Hosts`). A surplus over the
+# limits is accepted, since connections that are about to end still count.
+#
+# Accepting survives all errors. Where descriptors are used up, it pauses, instead of failing as
+# fast as the processor allows, and logs once in a period.
+#
+# Draining cancels the accepting scope alone, at which the sockets are closed; connections run in
+# the task group around it. So the node still serves what it has, for `grace` seconds, and then
+# aborts it: a peer learns of the end by an A-ABORT, not by silence.
+
 logger = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds without accepting after an error such as EMFILE

@@ -62,6 +62,21 @@ from pacs_core.upper_layer import (
 
 __all__ = ["Association", "Proposal", "Receive", "connect"]
 
+# Theory of operation
+#
+# The four steps are connection, TLS, negotiation and use, and each has its own timer and its own
+# exception, since who reads it looks for the fault in four places: the network, certificates, the
+# peer's configuration, the peer. Until an association exists the transport is closed by whoever has
+# it at that moment; afterwards the engine does so.
+#
+# An answer may come together with what follows it, such as the first request of a peer that acts as
+# SCU. The events behind it are given back to the channel (`unread`), and the engine finds them
+# first.
+#
+# The engine runs in a task beside the block of the caller. At its end the association is released,
+# and aborted if it raises; if the caller is cancelled, so is the engine, which aborts by itself. An
+# exception of the caller passes through unchanged, not in a group (`tasks.task_group`).
+
 _MEMORY_BUDGET = 64 * 1024 * 1024  # bytes, for what a peer sends in the course of a C-GET
 
 _numbers = count(1)

@@ -11,6 +11,20 @@ from anyio import BrokenResourceError
 from pacs_core.concurrency import Signal
 from pacs_core.contracts import TlsError, TlsInfo
 
+# Theory of operation
+#
+# asyncio calls back when bytes arrive, and the association wants to await them. Between the two is
+# a queue of chunks, as they came and uncopied. When too much waits in it, reading is paused, TCP's
+# window closes, and the peer has to wait: that is all the flow control there is, and all that is
+# needed.
+#
+# asyncio's own buffer for writing is set to nothing. `send` therefore returns when the system has
+# taken all of it, which has two uses: deadlines measure what the peer takes, and memory holds one
+# PDU for each association, not what a slow peer has not read.
+#
+# Closing discards what was not taken. Whoever wants the peer to read the last words, such as a
+# rejection, sends first, and closes then (`Channel.close_gracefully`).
+
 _HIGH_WATER = 256 * 1024
 """Bytes that may wait to be taken before the connection stops reading."""
 
