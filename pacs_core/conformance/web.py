@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pacs_core.conformance.document import Section, Table
+from pacs_core.conformance.document import DocumentTable, Section
 from pacs_core.conformance.statement import Statement
 from pacs_core.contracts import WebServicesStatement, WebTransaction
 
@@ -19,15 +19,15 @@ def web_sections(statement: Statement) -> Iterator[Section]:
 
 
 def _service(number: str, service: WebServicesStatement) -> Iterator[Section]:
-    table = Table(_HEADER, tuple(map(_row, service.transactions)))
+    table = DocumentTable(_HEADER, tuple(map(_row, service.transactions)))
     yield Section(number, service.name, (f"The root is {service.root}.", table, *service.remarks))
-    parts: list[tuple[str, Table]] = []
+    parts: list[tuple[str, DocumentTable]] = []
     if service.attributes:
         rows = tuple((level, ", ".join(words)) for level, words in service.attributes.items())
-        parts.append(("Attributes of Searches", Table(("level", "attributes"), rows)))
+        parts.append(("Attributes of Searches", DocumentTable(("level", "attributes"), rows)))
     if service.statuses:
         rows = tuple((str(status), when) for status, when in sorted(service.statuses.items()))
-        parts.append(("Status Codes", Table(("status", "when"), rows)))
+        parts.append(("Status Codes", DocumentTable(("status", "when"), rows)))
     for position, (title, part) in enumerate(parts, 1):
         yield Section(f"{number}.{position}", title, (part,))
 
