@@ -81,8 +81,9 @@ class Delivery:
 
     @property
     def length(self) -> int | None:
-        """Bytes of the file, if they are known."""
-        return self.instance.size if self.is_as_stored else None
+        """Bytes of the file, if they are known; corrections make it longer or shorter."""
+        is_known = self.is_as_stored and not self.instance.corrections
+        return self.instance.size if is_known else None
 
 
 class Deliveries:

@@ -74,6 +74,8 @@ def entity_tag(instances: Iterable[StoredInstance], *form: str) -> str:
         if not instance.digest:
             return ""
         digest.update(instance.digest + instance.identity.sop_instance_uid.encode() + b"\0")
+        if instance.corrections:
+            digest.update(repr((instance.corrections, instance.identity)).encode())
     return f'"{digest.hexdigest()}"'
 
 

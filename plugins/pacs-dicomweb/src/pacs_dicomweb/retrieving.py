@@ -136,7 +136,9 @@ class InstanceRetrieval:
         )
         if not delivery.is_as_stored:
             return StreamResponse(planned.file(archive, delivery), headers=_weaken_tag(headers))
-        length = delivery.instance.size
+        if (length := delivery.length) is None:
+            async with await archive.open(delivery.instance) as reader:
+                length = reader.size
         headers["Accept-Ranges"] = "bytes"
         wanted = requested_range(request, length, headers.get("ETag", ""))
         if wanted is None:
