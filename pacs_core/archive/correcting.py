@@ -23,6 +23,7 @@ import anyio
 from attrs import define, evolve, field
 
 from pacs_core.archive.conflicts import report_conflicts
+from pacs_core.archive.correction_audit import correction_event
 from pacs_core.archive.correction_objects import write_correction
 from pacs_core.archive.correction_rules import STUDY, check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections
@@ -32,12 +33,7 @@ from pacs_core.archive.recovery import exclusively
 from pacs_core.archive.settings import CharacterSetOf
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
-    AuditEvent,
-    AuditKind,
-    AuditObject,
-    AuditObjectKind,
     AuditTrail,
-    AuditValue,
     Conflict,
     Correction,
     CorrectionError,
@@ -46,7 +42,6 @@ from pacs_core.contracts import (
     CorrectionNotFoundError,
     CorrectionReport,
     EntityPath,
-    EventAction,
     InstanceEventKind,
     InstanceIdentity,
     InstanceNotFoundError,
@@ -56,12 +51,11 @@ from pacs_core.contracts import (
     Level,
     ObjectNotFoundError,
     Origin,
-    Outcome,
     Query,
     StoredInstance,
     StoredObject,
 )
-from pacs_core.dataset import Changes, keyword_of
+from pacs_core.dataset import Changes
 
 _log = logging.getLogger(__name__)
 
@@ -150,11 +144,11 @@ class Correcting:
         self, log: CorrectionLog, correction: Correction, paths: Sequence[InstancePath]
     ) -> CorrectionReport:
         # Recorded first: what cannot be recorded must not happen.
-        await self._record(correction, Outcome.SUCCESS, len(paths))
+        await self.audit.record(correction_event(correction, len(paths)))
         try:
             entered = await self._enter(log, correction)
         except Exception as error:
-            await self._record(correction, Outcome.FAILURE, len(paths), reason=str(error))
+            await self.audit.record(correction_event(correction, len(paths), str(error)))
             raise
         return CorrectionReport(entered, await self._apply(log, entered, paths))
 
@@ -246,6 +240,7 @@ class Correcting:
             self.storage.index.wanted_tags,
             self.character_set_of,
             self.corrections,
+            to_end=False,
         )
         # What the index knows of the object stays, though it may be damaged by now.
         corrected = evolve(
@@ -316,38 +311,10 @@ class Correcting:
                 frozenset(),
                 self.character_set_of,
                 trial,
+                to_end=False,
             )
             found.append((path, record.instance.identity.study_instance_uid))
         return found
-
-    async def _record(
-        self, correction: Correction, outcome: Outcome, instances: int, **more: str
-    ) -> None:
-        entity = correction.entity
-        details: dict[str, AuditValue] = {
-            "entity": str(entity),
-            "changes": sorted(map(keyword_of, correction.changes)),
-            "reason": correction.reason,
-            "comment": correction.comment,
-            "reverts": correction.reverts,
-            "instances": instances,
-            **({"failure": more["reason"]} if more else {}),
-        }
-        objects = []
-        if entity.patient_id:
-            objects.append(AuditObject(AuditObjectKind.PATIENT, entity.patient_id))
-        if entity.study_instance_uid:
-            objects.append(AuditObject(AuditObjectKind.STUDY, entity.study_instance_uid))
-        await self.audit.record(
-            AuditEvent(
-                AuditKind.UPDATE,
-                outcome,
-                correction.origin,
-                details,
-                action=EventAction.UPDATE,
-                objects=tuple(objects),
-            )
-        )
 
 
 def _name(conflict: Conflict) -> tuple[object, ...]:

@@ -90,8 +90,12 @@ async def read_record(
     wanted: frozenset[int],
     character_set_of: CharacterSetOf = no_character_set,
     corrections: Corrections | None = None,
+    *,
+    to_end: bool = True,
 ) -> InstanceRecord:
     """Read the record of an object: file meta information, header, and that it ends well.
+
+    That it ends well is not looked at without `to_end`.
 
     Its digest is the one that the object has of itself; nothing, if it has none. With `corrections`
     it is the record of what these make of it.
@@ -110,11 +114,11 @@ async def read_record(
         scanner = HeaderScanner(
             meta.transfer_syntax_uid,
             wanted | IDENTITY_TAGS | CORRECTED_TAGS,
-            thorough=True,
+            thorough=to_end,
             default_character_set=character_set_of(meta.sending_ae_title),
         )
         try:
-            await _scan(reader, meta.dataset_offset, scanner)
+            await _scan(reader, meta.dataset_offset, scanner, to_end)
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
         size = reader.size
@@ -158,11 +162,13 @@ async def is_torn(store: ObjectStore, key: str) -> bool:
     return False
 
 
-async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner) -> None:
+async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner, to_end: bool) -> None:
     """Scan a dataset to its end, so that a truncated one is found, but read no long values."""
     while offset < reader.size and (block := await reader.read(offset, _BLOCK)):
         await scan_steadily(scanner, block)
         offset += len(block)
+        if scanner.done and not to_end:
+            return
         offset += scanner.pass_over(reader.size - offset)
     scanner.finish()
 
