@@ -162,6 +162,7 @@ async def run_node(
             )
         services = await _services(assembly, opened)
         opened.connector.observers = services.observers
+        context = _tls_context(opened)
         place = place or _bind(assembly)
         listener = Listener(
             settings.ae_title,
@@ -171,7 +172,7 @@ async def run_node(
             place.occupancy,
         )
         await listener.listen(place.sockets)
-        await listener.listen_securely(place.tls_sockets, partial(_tls_context, opened))
+        await listener.listen_securely(place.tls_sockets, context)
         watch = CertificateWatch(lambda: reloader.assembly.config, opened.node)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         reloader = Reloader(assembly, opened, listener, runner, set_log_level)
@@ -235,11 +236,27 @@ def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _tls_context(opened: OpenArchive) -> SSLContext:
-    settings = opened.connector.settings.tls
-    if settings is None:
-        raise TlsConfigError("there is no table [network.tls]")
-    return opened.node.tls.server_context(settings)
+def _tls_context(opened: OpenArchive) -> Callable[[], SSLContext]:
+    """Return what gives the context for a connection, by the settings of that moment.
+
+    Raises
+    ------
+    StartError
+        There is none for those of now.
+    """
+
+    def context() -> SSLContext:
+        settings = opened.connector.settings.tls
+        if settings is None:
+            raise TlsConfigError("there is no table [network.tls]")
+        return opened.node.tls.server_context(settings)
+
+    if opened.connector.settings.tls is not None:
+        try:
+            context()  # from here on it is kept, whatever becomes of the files
+        except TlsConfigError as error:
+            raise StartError(f"[network.tls]: {error}") from error
+    return context
 
 
 async def _services(assembly: Assembly, opened: OpenArchive) -> Services:

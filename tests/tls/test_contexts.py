@@ -7,6 +7,7 @@ import anyio
 import pytest
 from importlib_metadata import EntryPoint
 
+from pacs_core.app import StartError
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import ClientTls, PeerCertificates, Secret, ServerTls
 from pacs_core.testing.tls_contexts_contract import TlsContextsContract
@@ -62,6 +63,16 @@ class TestVault(TlsContextsContract):
     @pytest.fixture
     def client(self):
         return ClientTls(check_hostname=False)
+
+
+def test_a_node_does_not_start_without_a_context(secure_node, plugin, vault, tmp_path):
+    (vault / "node.pem").unlink()
+    nowhere = str(tmp_path / "nowhere.pem")
+    table = {"certificate": nowhere, "key": {"file": nowhere}, "ca": nowhere}
+    own = {"certificates": {"vault": str(vault)}}
+    node = secure_node(plugins=("sop-verification", plugin), plugin=own, **table)
+    with pytest.raises(StartError, match=r"\[network.tls\]: .*node.pem: cannot be read"), node:
+        pass
 
 
 def test_a_plugin_has_the_certificates_and_knows_principals_by_theirs(
