@@ -63,7 +63,7 @@ async def only_process(folder: Path, name: str, wait: Callable[[], None]) -> Asy
 def _open_lock(folder: Path, name: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{quote(name, safe='')}.lock"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
 
 
 def _try_lock(fd: int) -> bool:
