@@ -2,6 +2,8 @@
 
 import gzip
 import ipaddress
+import subprocess
+import sys
 import zlib
 from contextlib import suppress
 
@@ -101,3 +103,13 @@ def test_nobody_is_trusted_by_default():
 @given(TEXT)
 def test_any_accept_encoding_is_understood_or_not(accept):
     assert choose_encoding(accept) in ("", "gzip", "zstd")
+
+
+def test_nothing_heavy_is_imported_before_the_node_is_ready():
+    """What is imported for the hooks, `pacs --version` and commands included."""
+    script = (
+        "import sys, pacs_web, pacs_web.hooks, pacs_web.service\n"
+        "heavy = {'starlette', 'uvicorn', 'h11', 'backports', 'jinja2'} & sys.modules.keys()\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -276,6 +276,11 @@ def test_a_hundred_requests_at_once(web):
     assert web.exchange(GET * 99 + last).count(b"HTTP/1.1 200 ") == 100
 
 
+def test_nothing_is_answered_after_the_request_that_closes_the_connection(web):
+    closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert web.exchange(closing + GET).count(b"HTTP/1.1 ") == 1
+
+
 def test_a_download_that_fails_is_not_taken_for_whole(web):
     request = b"GET /streams/send?fails=5 HTTP/1.1\r\n" + HOST + b"\r\n"
     answer = web.exchange(request)
