@@ -1,6 +1,4 @@
-"""What a process of the node sets up before it opens anything: who may read its files, and how
-many it may have open.
-"""
+"""Preparation of a process before it opens anything: who may read its files, how many it has."""
 
 import logging
 import os

@@ -8,6 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+# Theory of operation
+#
+# Processes agree by a lock on a file of its own, as the log is renamed while it is written. Whoever
+# has the lock is alone: it looks whether the path still leads to the file that it has open,
+# appends, and renames if need be.
+#
+# Lines are never divided. A block that could not be written whole is cut off again, because half a
+# line would swallow the next one. A crash of the machine may still leave half a line; whoever opens
+# the file ends it, so that one record is lost and not two.
+#
+# Numbers of files grow, and only the current file is ever renamed. The usual way, in which each
+# file takes the next number, has as many renames as files, and a crash amid them loses one.
+
 FILE_MODE: Final = 0o660
 DIRECTORY_MODE: Final = 0o770
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

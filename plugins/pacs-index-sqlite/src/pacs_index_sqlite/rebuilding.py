@@ -31,6 +31,27 @@ from pacs_index_sqlite.outbox import Row, kept_rows
 if TYPE_CHECKING:
     from pacs_index_sqlite.index import SqliteIndex
 
+# Theory of operation
+#
+# Order of events, and what a crash leaves:
+#
+#   triggers     The old index begins to note paths that change. A crash leaves a table that is
+#                dropped when the index is opened next (`end_interrupted`).
+#   filling      The new file, under a random name, is filled from the store. A crash leaves a file
+#                that the next rebuild removes.
+#   catching up  Paths that were noted are looked up in the old index and done to the new one, some
+#                hundreds at a time. Others write meanwhile.
+#   the lock     Once few are left, the lock for writing is taken and not given back. Nothing is
+#                noted after that.
+#   in place     The new file is closed, flushed, and linked to. A crash before the rename leaves
+#                the old index in use, one after it the new one.
+#
+# Notes hold paths, not what has changed: the old index is asked when its turn comes, so that a path
+# that changes a hundred times is done once, and order does not matter.
+#
+# Who waits for the lock meanwhile finds, when it gets it, that the file is not the one at the path
+# any more, and opens the other (`files.IndexFiles`).
+
 log = logging.getLogger(__name__)
 
 _BEYOND_READING: Final = (

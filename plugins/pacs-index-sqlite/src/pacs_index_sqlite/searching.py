@@ -25,6 +25,21 @@ from pacs_index_sqlite.restrictions import scope_of
 from pacs_index_sqlite.tables import LEVELS, below, chain, count, shown
 from pacs_index_sqlite.unicode import representable
 
+# Theory of operation
+#
+# Keys come first and rows later because both orders of a join would be wrong. Sorting whole rows
+# would carry all columns of all matches through a temporary table, of which most are never asked
+# for. And SQLite, asked for rows in the order of ids, likes to walk the table and test each row,
+# even where an index of a condition leads to three: the unary plus before the columns of ORDER BY
+# keeps it from that, except where nothing is asked for at all.
+#
+# A page continues after the key of the last row, which needs no count of what was skipped and is
+# not confused by what comes or goes. Sorted results have no such key: values may be equal or
+# absent. They continue by number, and what changes in between may be left out or come twice.
+#
+# Functions of ours that a statement uses, such as for sorting, are made on the connection before it
+# runs, under fixed names: the next statement replaces them.
+
 PAGE = 65_536
 FIRST_BATCH = 32
 BATCH = 512

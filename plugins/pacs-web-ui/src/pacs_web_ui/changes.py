@@ -1,4 +1,4 @@
-"""What pages and API do to the archive: delete a study, send it, ask a peer whether it is there."""
+"""Acts of pages and API on the archive: delete a study, send it, ask a peer for an answer."""
 
 import hmac
 from collections.abc import AsyncIterator

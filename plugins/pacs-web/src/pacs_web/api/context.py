@@ -1,4 +1,4 @@
-"""What routes are given: the node, and what the server knows of a request."""
+"""Context of routes: the node, and what the server knows of a request."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
