@@ -24,6 +24,20 @@ from pacs_core.contracts import (
     FrameFormat,
 )
 
+# Theory of operation
+#
+# A decoder believes its codestream, and the node has to believe the dataset. So the header of a
+# codestream is read by code of ours before the library sees it, and compared with the format that
+# the dataset states: a codestream that announces another size is refused before anybody allocates
+# for it. After decoding the shape is compared again, as what follows a header need not be what it
+# announced.
+#
+# Where the two may differ, in how many bits are used, the codestream is right, and the samples are
+# brought into the form that the dataset states.
+#
+# The template methods leave to each codec only what is special about it: how to look at a
+# codestream, which format its encoder makes of a frame, and the call of the library.
+
 GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
 Header = TypeVar("Header")
 Result = TypeVar("Result")

@@ -55,6 +55,18 @@ from pacs_index_sqlite.searching import (
     matching_instances,
 )
 
+# Theory of operation
+#
+# Three ways lead into the file. Changes are queued for the one thread that writes (`writer`).
+# Searches are read batch by batch in worker threads, on connections of a pool (`searching`).
+# `locate`, and what is as short, is read in the event loop's own thread, on a connection of its
+# own.
+#
+# Each of them first asks for what is open now (`_current`), which compares it with what lies at the
+# path: another process may have built the index anew. The one that finds it replaced opens the new
+# one, under a lock, so that it is opened once. Searches that are under way go on in the old file,
+# which stays on disk as long as it is open; it is closed with the last of them.
+
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
