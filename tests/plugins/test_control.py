@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.timeout(300)]
 TALLY = Path(__file__).parents[1] / "distributions" / "pacs-tally"
 TABLES = {
     "node": {"workers": 2},
+    "plugins": {"disabled": ["codec-imagecodecs"]},
     "log": {"level": "info"},
     "network": {"timeouts": {"shutdown": 1.0}},
     "archive": {"space": {"reserve": 0}},
@@ -150,6 +151,7 @@ def test_status(node):
     shown = pacs(node.data_directory, "status")
     assert shown.returncode == 0, shown.stderr
     assert f"dicom://PACS@127.0.0.1:{node.port} (pacs-core " in shown.stdout
+    assert " in use, 0 quarantined\n" in shown.stdout
     described = [json.loads(line) for line in json_status(node.data_directory)]
     assert [(each["worker"], each["workers"]) for each in described] == [(0, 2), (1, 2)]
     assert len({each["process"] for each in described}) == 2

@@ -8,13 +8,14 @@ from attrs import asdict
 from cyclopts import Parameter
 
 from pacs_core.app.control import RELOAD, STATUS, STOP, NodeStatus, Reload, Stop, connect_to_node
-from pacs_core.app.control.operations import Nothing
+from pacs_core.app.control.operations import Nothing, PluginStatus
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LOCAL, JsonOption, LocalOptions
 from pacs_core.cli.output import complain, count, print_table, say
 from pacs_core.cli.running import run_async
 from pacs_core.contracts import ControlError
+from pacs_core.plugins import PluginState
 
 
 def status(*, json: JsonOption = False, options: LocalOptions = LOCAL) -> int:
@@ -35,8 +36,13 @@ def status(*, json: JsonOption = False, options: LocalOptions = LOCAL) -> int:
         _print_status(found)
     if problem:
         complain(problem)
-    failed = any(plugin.reason for each in found for plugin in each.plugins)
-    return FAILURE if problem or failed else 0
+    return FAILURE if problem or _quarantined(found) else 0
+
+
+def _quarantined(found: list[NodeStatus]) -> dict[str, PluginStatus]:
+    """Return the plugins that some process cannot use, by name; not those that are disabled."""
+    wrong = PluginState.QUARANTINED.value
+    return {p.name: p for each in found for p in each.plugins if p.state == wrong}
 
 
 async def _status(options: LocalOptions) -> tuple[list[NodeStatus], str]:
@@ -66,9 +72,9 @@ def _print_status(found: list[NodeStatus]) -> None:
         for each in found
     ]
     print_table(("WORKER", "PROCESS", "RUNS FOR", "CONNECTIONS"), rows)
-    bad = {plugin.name: plugin for each in found for plugin in each.plugins if plugin.reason}
-    loaded = [plugin for plugin in first.plugins if plugin.name not in bad and plugin.state]
-    say(f"{count(len(loaded), 'plugin')}, {len(bad)} that cannot be used")
+    bad = _quarantined(found)
+    loaded = [p for p in first.plugins if p.state == PluginState.LOADED.value]
+    say(f"{count(len(loaded), 'plugin')} in use, {len(bad)} quarantined")
     for plugin in bad.values():
         say(f"  {plugin.name} ({plugin.source}), {plugin.state}: {plugin.reason}")
 
