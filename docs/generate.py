@@ -31,6 +31,7 @@ from pacs_core.contracts import (
     ERRORS,
     ClientTls,
     Secret,
+    ServerTls,
     Timeouts,
     access,
     archive,
@@ -336,7 +337,11 @@ def web_page() -> str:
     """Return the reference of the web server: its table, its hooks, its API for plugins."""
     parts = [_NOTE, "# Web server\n\n", "`pacs-web`: [how to use it](../how-to/web.md), ",
              "[how to write routes](../how-to/plugins/web-routes.md).\n"]  # fmt: skip
-    for path, schema in (("plugin.web", WebConfig), ("plugin.web.timeouts", WebTimeouts)):
+    for path, schema in (
+        ("plugin.web", WebConfig),
+        ("plugin.web.timeouts", WebTimeouts),
+        ("plugin.web.tls", ServerTls),
+    ):
         parts += _table_section(path, schema)
     for name, function in vars(web_hooks).items():
         if name.startswith("pacs_"):

@@ -97,7 +97,7 @@ def run_web(folder, config=None, plugins=("bulletin",), **tables):
     }
     with node_process(folder, tables) as node:
         line = node.process.stdout.readline()
-        assert line.startswith("web: http://"), (line, node.log.read_text())
+        assert line.startswith(("web: http://", "web: https://")), (line, node.log.read_text())
         url = httpx.URL(line.split()[1])
         yield Web(node, url.port, url.path.rstrip("/"))
 

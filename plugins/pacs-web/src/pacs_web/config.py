@@ -7,6 +7,8 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
+from pacs_core.contracts import ServerTls
+
 
 @frozen
 class WebTimeouts:
@@ -69,6 +71,8 @@ class WebConfig:
     minimum_rate : int
         Bytes a second of a body, on the average; 0 for any.
     timeouts : WebTimeouts
+    tls : ServerTls or None
+        Answers HTTPS instead of HTTP.
     """
 
     host: str = "127.0.0.1"
@@ -87,6 +91,7 @@ class WebConfig:
     connections_per_address: int = field(default=64, validator=ge(1))
     minimum_rate: int = field(default=512, validator=ge(0))
     timeouts: WebTimeouts = field(factory=WebTimeouts)
+    tls: ServerTls | None = None
 
     def problems(self) -> Iterator[str]:
         """Iterate over what is wrong beyond types."""
@@ -107,4 +112,5 @@ class WebConfig:
 
     def describe(self, host: str, port: int) -> str:
         """Return the line that says where the server is, below the ``ready:`` line."""
-        return f"web: http://{f'[{host}]' if ':' in host else host}:{port}{self.base_path}/"
+        scheme = "https" if self.tls else "http"
+        return f"web: {scheme}://{f'[{host}]' if ':' in host else host}:{port}{self.base_path}/"

@@ -8,14 +8,19 @@ time from sockets that all workers share, and ends when it is cancelled.
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from ssl import SSLContext, SSLError
 from typing import Final, cast
 
 import anyio
+from anyio.abc import TaskGroup
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from pacs_core.api.tls import explain
+from pacs_core.contracts import TlsConfigError
 from pacs_web.config import WebConfig
 from pacs_web.protocol import GuardedProtocol, refusal
 from pacs_web.proxies import Proxies
@@ -35,10 +40,16 @@ class HttpServer:
     config : WebConfig
     report : callable
         Is told of the client's address and of why it was refused.
+    tls_context : callable, optional
+        Returns the context for a connection, if it is to be secured.
     """
 
     def __init__(
-        self, application: object, config: WebConfig, report: Callable[[str, str], None]
+        self,
+        application: object,
+        config: WebConfig,
+        report: Callable[[str, str], None],
+        tls_context: Callable[[], SSLContext] | None = None,
     ) -> None:
         # What it says is said by the middleware, with the address, and with what was asked.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -59,6 +70,8 @@ class HttpServer:
         self._config, self._report = config, report
         self._proxies = Proxies(config.trusted_proxies)
         self._state = ServerState()
+        self._tls_context = tls_context
+        self._handshakes: Counter[str] = Counter()
         self.is_draining = False
 
     @property
@@ -70,12 +83,12 @@ class HttpServer:
         try:
             async with anyio.create_task_group() as tasks:
                 for each in sockets:
-                    tasks.start_soon(self._accept, each)
+                    tasks.start_soon(self._accept, each, tasks)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._drain(grace)
 
-    async def _accept(self, listening: socket.socket) -> None:
+    async def _accept(self, listening: socket.socket, tasks: TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -84,13 +97,40 @@ class HttpServer:
                 logger.warning("cannot accept connections: %s", error.strerror or error)
                 await anyio.sleep(_PAUSE)
                 continue
-            if reason := self._make_room(str(address[0])):
-                self._report(str(address[0]), f"503 {reason}")
-                _refuse(connection, reason)
+            host = str(address[0])
+            if reason := self._make_room(host):
+                self._report(host, f"503 {reason}")
+                _refuse(connection, "" if self._tls_context else reason)
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls_context is not None:
+                # Whoever is slow to shake hands holds up nobody else.
+                tasks.start_soon(self._secure, connection, host, self._tls_context)
+                continue
             with suppress(OSError):  # it has gone
                 await loop.connect_accepted_socket(self._protocol, connection)
+
+    async def _secure(
+        self, connection: socket.socket, host: str, context: Callable[[], SSLContext]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._handshakes[host] += 1
+        try:
+            await loop.connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=context(),
+                ssl_handshake_timeout=self._config.timeouts.head,
+            )
+        except TlsConfigError as error:
+            connection.close()
+            self._report(host, f"TLS: {error}")
+        except SSLError as error:
+            self._report(host, f"TLS: {explain(error)}")
+        except OSError as error:  # it has gone, or was too slow
+            self._report(host, f"TLS: the handshake did not end: {error}")
+        finally:
+            self._handshakes -= Counter((host,))
 
     def _protocol(self) -> GuardedProtocol:
         return GuardedProtocol(self._uvicorn, self._state, self._config.timeouts, self._report)
@@ -102,10 +142,11 @@ class HttpServer:
         """
         everyone = [each for each in self._connections if not each.transport.is_closing()]
         own = [each for each in everyone if each.client and each.client[0] == host]
-        limit = self._config.connections_per_address
+        limit = self._config.connections_per_address - self._handshakes[host]
         if len(own) >= limit and not self._proxies.trusts(host) and not _displace_one(own):
             return f"{len(own)} connections of {host} are open already"
-        if len(everyone) >= self._config.max_connections and not _displace_one(everyone):
+        limit = self._config.max_connections - self._handshakes.total()
+        if len(everyone) >= limit and not _displace_one(everyone):
             return f"{len(everyone)} connections are open already"
         return ""
 
@@ -134,8 +175,12 @@ def _displace_one(connections: Iterable[GuardedProtocol]) -> bool:
 
 
 def _refuse(connection: socket.socket, reason: str) -> None:
-    """Answer a connection that is one too many, as far as it takes that at once."""
+    """Answer a connection that is one too many, as far as it takes that at once.
+
+    Where a handshake would have to come first, there is no reason: it is closed.
+    """
     with connection, suppress(OSError):
         connection.setblocking(False)
-        connection.send(refusal(503, reason))
+        if reason:
+            connection.send(refusal(503, reason))
         connection.shutdown(socket.SHUT_WR)

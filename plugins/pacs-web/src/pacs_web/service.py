@@ -8,10 +8,11 @@ that moment, which keeps them out of the way of DICOM peers: the node is as soon
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
+from ssl import SSLContext
 
 import anyio
 
-from pacs_core.contracts import Node, Service, Started
+from pacs_core.contracts import Node, Service, Setup, Started, TlsConfigError
 from pacs_web.api import WebAuthenticator
 from pacs_web.config import WebConfig
 from pacs_web.contributions import collect_sections, create_authenticators
@@ -29,6 +30,28 @@ class WebService(Service):
 
     def __init__(self, node: Node, config: WebConfig) -> None:
         self._node, self._config = node, config
+
+    async def start(self) -> None:
+        """Refuse to start without the certificate that is configured."""
+        self._check_tls(self._config)
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Secure connections from now on by other settings of TLS; nothing else can change."""
+        config = setup.config(WebConfig)
+        self._check_tls(config)
+        self._config = config
+
+    def _check_tls(self, config: WebConfig) -> None:
+        if config.tls is not None:
+            try:
+                self._node.tls.server_context(config.tls)
+            except TlsConfigError as error:
+                raise ValueError(f"tls: {error}") from error
+
+    def _tls_context(self) -> SSLContext:
+        if self._config.tls is None:
+            raise TlsConfigError("there is no table [plugin.web.tls]")
+        return self._node.tls.server_context(self._config.tls)
 
     async def run(self, started: Started) -> None:
         """Serve until cancelled; then let what is being answered finish."""
@@ -54,7 +77,8 @@ class WebService(Service):
         application = build_application(
             self._node, self._config, sections, authenticators, refusals
         )
-        server = HttpServer(application, self._config, refusals.report)
+        context = self._tls_context if self._config.tls is not None else None
+        server = HttpServer(application, self._config, refusals.report, context)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(refusals.record)
             await server.serve(self.sockets, self._node.settings.timeouts.shutdown)
