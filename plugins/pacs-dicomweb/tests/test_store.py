@@ -369,3 +369,14 @@ class TestMetadataWithBulkData:
         web = door(max_metadata=2048)
         response = post(web, mixed("application/dicom+json", b"x" * 5000), self.JSON)
         assert response.status_code == 413
+
+
+def test_parts_are_reported_in_their_order(shared, study):
+    """Small ones are stored at the same time, a large one among them by itself."""
+    large = study.make("CT", PixelData=bytes(4 << 20), Rows="2048", Columns="1024")
+    samples = [study.make("CT") for _ in range(9)] + [large] + [study.make("CT") for _ in range(9)]
+    response = shared.store(*samples)
+    assert response.status_code == 200
+    items = response.json()[REFERENCED]["Value"]
+    assert [item["00081155"]["Value"][0] for item in items] == [s.sop_instance_uid for s in samples]
+    assert len(shared.found(f"/studies/{study.study_instance_uid}/instances")) == 19

@@ -1,8 +1,10 @@
 """The Store transaction, STOW-RS (PS3.18 §10.5).
 
-Each part goes to the archive while it arrives, and is durable before the next is looked at; the
-client is not read from any faster than that. What fails does so by itself: the parts before and
-behind it are stored.
+Parts go to the archive while they arrive, and the client is not read from any faster than they are
+stored. Most of that time is spent waiting until an instance is durable, so that a few small parts
+are stored at the same time, each gathered in memory first; a large one is a stream, and alone. What
+fails does so by itself: the parts before and behind it are stored. The answer is given when all of
+them are durable.
 """
 
 import logging
@@ -10,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import anyio
 from pacs_web.api.http import HttpError, stream_body
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -50,6 +53,12 @@ _XML: Final = Representation("application/dicom+xml")
 _ANSWERS: Final = (JSON, _XML, PLAIN_JSON)
 _UNMARKED: Final = frozenset({DICOM, "application/octet-stream"})
 """Media types of parts that are taken for DICOM files."""
+
+_AT_ONCE: Final = 4
+"""Small parts that are stored at the same time."""
+
+_SMALL: Final = 1 << 20
+"""Bytes of a part that is gathered in memory."""
 
 _WANTED: Final = f'{MULTIPART}; type="{DICOM}"'
 
@@ -118,8 +127,7 @@ class Store:
             elif kind not in {DICOM, "*/*"}:
                 raise _unsupported(f"{MULTIPART} of {kind}")
             else:
-                async for part in parts:
-                    await self._take_part(request, archive, part, study, report)
+                await self._take_files(request, archive, parts, study, report)
 
     async def _take_models(
         self,
@@ -143,17 +151,48 @@ class Store:
                 begin = partial(models.file, elements, study)
                 await self._store(request, archive, begin, report)
 
-    async def _take_part(
-        self, request: Request, archive: Archive, part: Part, study: str, report: StoreReport
+    async def _take_files(
+        self,
+        request: Request,
+        archive: Archive,
+        parts: AsyncIterator[Part],
+        study: str,
+        report: StoreReport,
     ) -> None:
-        named = media_type(part.headers.get("content-type", DICOM))
-        if named is None or named.name not in _UNMARKED:
-            shown = part.headers.get("content-type", "")[:60]
-            report.failed.append(
-                FailedPart(Status.CANNOT_UNDERSTAND, f"it is {shown!r}, not {DICOM}")
-            )
-            return
-        await self._store(request, archive, partial(read_file, aiter(part), study), report)
+        """Store files, several small ones at once; they are reported in their order."""
+        reports: list[StoreReport] = []
+        room = anyio.Semaphore(_AT_ONCE)
+        malformed: MalformedMultipart | None = None
+
+        async def store(content: AsyncIterator[bytes], own: StoreReport) -> None:
+            await self._store(request, archive, partial(read_file, content, study), own)
+
+        async def store_small(content: bytes, own: StoreReport) -> None:
+            try:
+                await store(_chain([content]), own)
+            finally:
+                room.release()
+
+        async with anyio.create_task_group() as tasks:
+            try:
+                async for part in parts:
+                    reports.append(own := StoreReport())
+                    if not _is_file(part, own):
+                        continue
+                    content = aiter(part)
+                    beginning, is_whole = await _read_beginning(content)
+                    if is_whole:
+                        await room.acquire()
+                        tasks.start_soon(store_small, b"".join(beginning), own)
+                    else:
+                        await store(_chain(beginning, content), own)
+            except MalformedMultipart as error:
+                malformed = error
+        for own in reports:
+            report.stored += own.stored
+            report.failed += own.failed
+        if malformed is not None:
+            raise malformed
 
     async def _store(
         self,
@@ -196,6 +235,38 @@ class Store:
         studies = tuple(sorted({part.study for part in report.stored}))
         details = {"stored": len(report.stored), "failed": len(report.failed)}
         await self._service.record(request, STORED, outcome, details, studies)
+
+
+def _is_file(part: Part, report: StoreReport) -> bool:
+    """Tell whether a part is a DICOM file; report one that is not."""
+    named = media_type(part.headers.get("content-type", DICOM))
+    if named is not None and named.name in _UNMARKED:
+        return True
+    shown = part.headers.get("content-type", "")[:60]
+    report.failed.append(FailedPart(Status.CANNOT_UNDERSTAND, f"it is {shown!r}, not {DICOM}"))
+    return False
+
+
+async def _read_beginning(content: AsyncIterator[bytes]) -> tuple[list[bytes], bool]:
+    """Return what a part begins with, and whether that is all of it."""
+    pieces, size = [], 0
+    async for piece in content:
+        pieces.append(piece)
+        size += len(piece)
+        if size > _SMALL:
+            return pieces, False
+    return pieces, True
+
+
+async def _chain(
+    pieces: list[bytes], rest: AsyncIterator[bytes] | None = None
+) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    pieces.clear()
+    if rest is not None:
+        async for piece in rest:
+            yield piece
 
 
 def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
