@@ -13,7 +13,8 @@ import math
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
@@ -41,7 +42,8 @@ from pacs_core.dataset.model_values import (
 
 __all__ = ["attributes_json", "read_json", "write_json"]
 
-_quote: Final = partial(json.dumps, ensure_ascii=False)
+_quote: Final = encode_basestring
+_TEXT_VRS: Final = KNOWN_VRS - BULK_VRS - INTEGER_VRS - FLOAT_VRS - {"IS", "DS", "PN", "SQ"}
 _NON_FINITE: Final = {"nan", "inf", "-inf", "infinity", "-infinity"}
 
 
@@ -111,7 +113,8 @@ def _value(vr: str, text: str) -> str:
         return "null"
     if vr == "PN":
         groups = zip(PERSON_NAME_GROUPS, text.split("="), strict=False)
-        return _quote({name: group for name, group in groups if group})
+        named = (f'"{name}":{_quote(group)}' for name, group in groups if group)
+        return f"{{{','.join(named)}}}"
     return _quote(text)
 
 
@@ -120,23 +123,29 @@ def attributes_json(attributes: Attributes) -> str:
 
     Bulk data, of which `attributes` has no values, are left out.
     """
-    parts = [
-        f"{_element_prefix(tag)}}}"
-        if not any(values)
-        else f"{_element_prefix(tag)},{_values(tag, values)}}}"
-        for tag, values in sorted(attributes.items())
-        if vr_of(tag) not in BULK_VRS
-    ]
+    parts: list[str] = []
+    for tag in sorted(attributes):
+        prefix, vr = _element_prefix(tag)
+        values = attributes[tag]
+        if vr in BULK_VRS:
+            continue
+        if not any(values):
+            parts.append(f"{prefix}}}")
+        elif len(values) == 1 and isinstance(text := values[0], str) and vr in _TEXT_VRS:
+            parts.append(f'{prefix},"Value":[{_quote(text)}]}}')
+        else:
+            parts.append(f"{prefix},{_values(vr, values)}}}")
     return f"{{{','.join(parts)}}}"
 
 
 @lru_cache(maxsize=4096)
-def _element_prefix(tag: int) -> str:
-    return f'"{tag:08X}":{{"vr":"{vr_of(tag)}"'
-
-
-def _values(tag: int, values: tuple[Value, ...]) -> str:
+def _element_prefix(tag: int) -> tuple[str, str]:
+    """Return how an element begins, and its VR."""
     vr = vr_of(tag)
+    return f'"{tag:08X}":{{"vr":"{vr}"', vr
+
+
+def _values(vr: str, values: tuple[Value, ...]) -> str:
     shown = (
         _shown(vr, value) if isinstance(value, str) else attributes_json(value) for value in values
     )
