@@ -14,6 +14,8 @@ from typing import get_args
 
 from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
+from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.conformance import web_services
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import http as web_http
@@ -361,6 +363,25 @@ def web_page() -> str:
     return "".join(parts)
 
 
+def dicomweb_page() -> str:
+    """Return the reference of DICOMweb: its table, its transactions, its statuses."""
+    parts = [_NOTE, "# DICOMweb\n\n", "`pacs-dicomweb`: [how to use it](../how-to/dicomweb.md).\n"]
+    parts += _table_section("plugin.dicomweb", DicomWebConfig)
+    service = web_services(DicomWebConfig(delete=True))
+    for each in service.transactions:
+        section = each.section or "an extension"
+        parts.append(f"\n## {each.name}\n\n{section}. {each.remarks}".rstrip() + "\n\n")
+        parts += [f"- `{resource}`\n" for resource in each.resources]
+        for title, words in (("Media types", each.media_types), ("Parameters", each.parameters)):
+            if words:
+                parts.append(f"\n{title}: {', '.join(f'`{word}`' for word in words)}\n")
+    parts.append("\n## Attributes of searches\n\n| level | attributes |\n|---|---|\n")
+    parts += [f"| {name} | {', '.join(words)} |\n" for name, words in service.attributes.items()]
+    parts.append("\n## Statuses\n\n| status | when |\n|---|---|\n")
+    parts += [f"| {status} | {when} |\n" for status, when in sorted(service.statuses.items())]
+    return "".join(parts)
+
+
 PAGES = {
     "explanation/floors.svg": floors_picture,
     "reference/cli.md": cli_page,
@@ -370,6 +391,7 @@ PAGES = {
     "reference/configuration.md": configuration_page,
     "reference/statuses.md": statuses_page,
     "reference/web.md": web_page,
+    "reference/dicomweb.md": dicomweb_page,
 }
 
 
