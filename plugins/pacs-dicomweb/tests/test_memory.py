@@ -1,0 +1,53 @@
+"""Memory of the node, whatever is stored and retrieved at once."""
+
+import re
+from pathlib import Path
+
+import httpx
+
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, element_header, file_meta
+from pacs_core.testing.datasets import SampleStudy
+
+PLUGINS = ("web", "dicomweb", "store-filesystem", "index-sqlite", "codec-basic")
+SIZE = 192 << 20
+MARGIN = 64 << 20
+
+
+def peak(pid: int) -> int:
+    """Return the most memory that a process has had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+
+
+def large_file():
+    """Iterate over a part with an image of many frames, which nobody has as a whole."""
+    made = SampleStudy().make("CT", Rows="512", Columns="512", NumberOfFrames=str(SIZE >> 19))
+    dataset = made.encode()
+    pixels = element_header(0x7FE00010, "OW", 0, EXPLICIT_VR_LITTLE_ENDIAN)[:8]
+    head = dataset[: dataset.index(pixels[:6])]
+    meta = file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+    yield b"--b\r\nContent-Type: application/dicom\r\n\r\n" + meta + head
+    yield element_header(0x7FE00010, "OW", SIZE, EXPLICIT_VR_LITTLE_ENDIAN)
+    piece = bytes(1 << 20)
+    for _ in range(SIZE >> 20):
+        yield piece
+    yield b"\r\n--b--"
+
+
+def test_a_large_instance_is_never_in_memory(pacs_process):
+    node = pacs_process(plugins=PLUGINS)
+    line = node.process.stdout.readline()
+    url = line.removeprefix("web: ").strip()
+    with httpx.Client(base_url=f"{url}dicom-web", timeout=60, trust_env=False) as client:
+        client.get("/studies").raise_for_status()
+        before = peak(node.process.pid)
+        headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+        response = client.post("/studies", content=large_file(), headers=headers)
+        assert response.status_code == 200, response.text
+        [found] = response.json()["00081199"]["Value"]
+        location, received = found["00081190"]["Value"][0], 0
+        for suffix in ("", "/bulkdata/7FE00010"):
+            with client.stream("GET", location + suffix) as answer:
+                received += sum(len(chunk) for chunk in answer.iter_raw())
+        assert received > 2 * SIZE
+        assert peak(node.process.pid) - before < MARGIN
