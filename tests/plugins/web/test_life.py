@@ -141,6 +141,14 @@ def test_routes_that_cannot_be_created_take_no_others_with_them(bulletin, tmp_pa
         assert "RuntimeError: the routes are not there" in web.log
 
 
+def test_a_guard_that_does_not_start_keeps_the_server_shut(bulletin, tmp_path):
+    with run_web(tmp_path, plugins=("bulletin", "bulletin-sleeper")) as web:
+        wait_for(lambda: "the guard does not wake up" in web.log, "nothing is said")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{web.url}/bulletin/notices", timeout=2)
+        assert web.node.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("table", "problem"),
     [

@@ -1,5 +1,6 @@
 """Pages and API on a node with an archive: what is shown, changed, and refused."""
 
+import json
 import re
 from html import unescape
 
@@ -268,3 +269,21 @@ def test_the_document_has_the_api(ui):
     assert "Study" in document["components"]["schemas"]
     names = {each["name"] for each in ui.get("/api/node").json()["sections"]}
     assert names >= {"ui", "api", "dicomweb", "health"}
+
+
+def test_who_looks_at_what_is_audited(ui):
+    ui.get("/api/studies?q=jane")
+    for path in follow(ui):
+        ui.get(path)
+
+    def events(kind):
+        files = ui.node.data_directory.rglob("*.jsonl")
+        lines = [json.loads(line) for each in files for line in each.read_text().splitlines()]
+        return [each for each in lines if each["event"] == kind]
+
+    viewed = wait_for(
+        lambda: [e for e in events("web-ui.viewed") if "instance" in e["details"]], "no event"
+    )
+    assert {each["host"] for each in viewed} == {"127.0.0.1"}
+    searches = [each["details"] for each in events("web-ui.searched")]
+    assert {"matches": 1, "q": "jane"} in searches

@@ -10,9 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_core.contracts import AccessAction, Archive, InstancePath, InvalidKeyError
+from pacs_core.contracts import (
+    AccessAction,
+    Archive,
+    InstancePath,
+    InvalidKeyError,
+    PluginAuditKind,
+)
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.attributes import Row, rows_of
+from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
 from pacs_web_ui.changes import check_token, delete_study, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.rendering import CSRF_COOKIE, POLICY, Renderer
@@ -60,6 +67,8 @@ class Pages:
         try:
             search = read_search(parameters, self._config.page_size)
             found = await search_studies(archive, search)
+            origin = self._context.origin_of(request)
+            await record_search(self._context.node, origin, search, found.total)
         except (InvalidKeyError, HttpError) as error:
             if not isinstance(error, InvalidKeyError) and error.status != 400:
                 raise
@@ -81,6 +90,7 @@ class Pages:
         archive, uid = self._archive(request), request.path_params["study"]
         study = await find_study(archive, uid)
         series = await list_series(archive, uid)
+        await self._record(request, VIEWED)
         return self._renderer.page(request, "study.html", study=study, series=series)
 
     async def series(self, request: Request) -> Response:
@@ -92,6 +102,7 @@ class Pages:
         if not found:
             raise HttpError(404, "there is no such series in this study")
         instances = await list_instances(archive, uid, number)
+        await self._record(request, VIEWED, series=number)
         return self._renderer.page(
             request, "series.html", study=study, series=found[0], instances=instances
         )
@@ -111,6 +122,7 @@ class Pages:
             rows, has_pixels = rows_of(header), header.pixel_data is not None
         except MalformedDataset as error:
             problem = str(error)
+        await self._record(request, VIEWED, instance=parameters["instance"])
         return self._renderer.page(
             request, "instance.html", study=study, identity=stored.identity, rows=rows,
             problem=problem, has_pixels=has_pixels,
@@ -141,6 +153,7 @@ class Pages:
         peer = find_peer(node, form.get("peer", ""))
         study = await find_study(self._archive(request), request.path_params["study"])
         archive = self._archive(request, AccessAction.MOVE)
+        await self._record(request, SENT, peer=peer.name)
 
         async def page() -> AsyncIterator[bytes]:
             total = study.number_of_study_related_instances
@@ -176,6 +189,10 @@ class Pages:
             free=f"{free / 1e9:,.1f} GB",
             answers=answers,
         )
+
+    async def _record(self, request: Request, kind: PluginAuditKind, **details: str) -> None:
+        node, origin = self._context.node, self._context.origin_of(request)
+        await record_access(node, origin, kind, request.path_params["study"], details)
 
     async def _form(self, request: Request) -> Mapping[str, str]:
         """Return the fields of a form of ours."""

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_core.contracts import AccessAction, Archive
+from pacs_core.contracts import AccessAction, Archive, PluginAuditKind
+from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
 from pacs_web_ui.changes import delete_study, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.models import NodeStatus, PeerStatus, SectionStatus, SendReport
@@ -67,11 +68,16 @@ class Api:
     async def studies(self, request: Request) -> Response:
         """Search studies."""
         search = read_search(request.query_params, self._config.page_size)
-        return _json(await search_studies(self._archive(request), search))
+        found = await search_studies(self._archive(request), search)
+        origin = self._context.origin_of(request)
+        await record_search(self._context.node, origin, search, found.total)
+        return _json(found)
 
     async def study(self, request: Request) -> Response:
         """Return a study."""
-        return _json(await find_study(self._archive(request), request.path_params["study"]))
+        found = await find_study(self._archive(request), request.path_params["study"])
+        await self._record(request, VIEWED)
+        return _json(found)
 
     async def delete(self, request: Request) -> Response:
         """Delete a study."""
@@ -90,6 +96,7 @@ class Api:
         report = SendReport(0, 0)
         reasons: dict[str, None] = {}
         archive = self._archive(request, AccessAction.MOVE)
+        await self._record(request, SENT, peer=peer.name)
         async for each in send_study(node, archive, uid, peer):
             reasons |= {each.failure: None} if each.failure else {}
             report = SendReport(each.sent, each.failed, tuple(reasons)[:20])
@@ -99,13 +106,21 @@ class Api:
         """List the series of a study."""
         archive, uid = self._archive(request), request.path_params["study"]
         await find_study(archive, uid)
-        return _json(await list_series(archive, uid))
+        found = await list_series(archive, uid)
+        await self._record(request, VIEWED)
+        return _json(found)
 
     async def instances(self, request: Request) -> Response:
         """List the instances of a series."""
         archive, uids = self._archive(request), request.path_params
         await find_study(archive, uids["study"])
-        return _json(await list_instances(archive, uids["study"], uids["series"]))
+        found = await list_instances(archive, uids["study"], uids["series"])
+        await self._record(request, VIEWED, series=uids["series"])
+        return _json(found)
+
+    async def _record(self, request: Request, kind: PluginAuditKind, **details: str) -> None:
+        node, origin = self._context.node, self._context.origin_of(request)
+        await record_access(node, origin, kind, request.path_params["study"], details)
 
 
 def _json(model: Any) -> Response:
