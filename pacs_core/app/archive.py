@@ -18,6 +18,7 @@ from pacs_core.app.components import (
     start_optional,
 )
 from pacs_core.app.hooks import NodeHooks
+from pacs_core.app.ingest_filters import make_filters, start_filters
 from pacs_core.app.lifespan import (
     Lifespan,
     RunningComponent,
@@ -29,6 +30,7 @@ from pacs_core.app.stores import start_store
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
+    IngestFilters,
     NoArchive,
     NodeArchive,
     NodeAuditTrail,
@@ -194,8 +196,9 @@ async def open_archive(
         space = _space(assembly, audit, store, index)
         guards = _authorizers(assembly)
         access = AccessControl(audit, expected=bool(guards))
+        filters = make_filters(assembly, audit)
         usable = index if started else None
-        archive = _archive(assembly, store, usable, audit, events, space, access, current)
+        archive = _archive(assembly, store, usable, audit, events, space, access, filters, current)
         hooks = NodeHooks(assembly)
         settings, worker = assembly.config.settings, worker or WorkerInfo()
         operations, contexts = OperationObservers(), FileTlsContexts()
@@ -233,6 +236,7 @@ async def open_archive(
                 if store is not None and index is not None and started:
                     await _warn_of_gap(store, index)
                 await _start_authorizers(parts, node, guards, access, serving=serving)
+                await start_filters(assembly, parts, node, filters, serving=serving)
                 yield OpenArchive(
                     node, store, index, parts, access, space, connector, sender, current, everything
                 )
@@ -246,6 +250,7 @@ def _archive(
     events: EventDispatcher,
     space: SpaceWatch,
     access: AccessControl,
+    filters: IngestFilters,
     current: "CurrentSettings",
 ) -> Archive:
     if store is None or index is None:
@@ -266,6 +271,7 @@ def _archive(
         character_set_of=current.character_set_of,
         space=space,
         access=access,
+        filters=filters,
         prepare_metadata=settings.prepare_metadata,
         recall_timeout=settings.recall_timeout,
     )

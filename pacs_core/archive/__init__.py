@@ -8,6 +8,7 @@ from pacs_core.archive.consumers import ConsumerService
 from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.damage import object_damage
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.maintenance import find_gap, verify_index
 from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
@@ -35,6 +36,7 @@ __all__ = [
     "DuplicatePolicy",
     "Durability",
     "EventDispatcher",
+    "IngestFilters",
     "NoArchive",
     "NodeArchive",
     "NodeAuditTrail",

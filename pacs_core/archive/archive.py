@@ -12,7 +12,7 @@ from pacs_core.archive.aside import Aside
 from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import Correcting, new_correction
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
-from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections, overlay
+from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections, overlay
 from pacs_core.archive.deletion import Deletion
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
@@ -20,6 +20,7 @@ from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import Ingest
+from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
@@ -118,6 +119,8 @@ class NodeArchive(Archive):
         Watches the disks of store and index.
     access : AccessControl, optional
         Asked on behalf of whom the archive is used.
+    filters : IngestFilters, optional
+        Judge, and may change, what arrives before it is stored.
     prepare_metadata : bool
         Whether the index is to keep metadata, if it can.
     recall_timeout : float
@@ -141,6 +144,7 @@ class NodeArchive(Archive):
         character_set_of: CharacterSetOf = no_character_set,
         space: SpaceWatch | None = None,
         access: AccessControl | None = None,
+        filters: IngestFilters | None = None,
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
@@ -167,6 +171,7 @@ class NodeArchive(Archive):
         self._original_attributes = original_attributes
         self._ae_title = ae_title
         self._access = access or AccessControl()
+        self._filters = filters or IngestFilters(audit)
         prepared = index.prepared_metadata(METADATA_FORM) if prepare_metadata else None
         self._metadata = MetadataSource(index, self.header, prepared)
         self._ingested = 0
@@ -234,6 +239,8 @@ class NodeArchive(Archive):
     ) -> IngestResult:
         """Store a dataset, byte for byte, and index it; durable when this returns.
 
+        Ingest filters, if there are some, judge it first, and may have it changed.
+
         Once all of a dataset has arrived, cancellation waits until it is stored and indexed.
 
         Raises
@@ -251,30 +258,55 @@ class NodeArchive(Archive):
             raise InvalidInstanceError("an entry of a log of corrections is no instance")
         await self._space.admit()
         try:
-            incoming = IncomingInstance(
-                dataset,
-                transfer_syntax_uid,
-                origin,
-                scanned_tags=self._scanned,
-                wanted_tags=self._wanted,
-                character_set=self._character_set_of(origin.calling_ae_title),
-                corrections=self._corrections,
-            )
-            async with self._locks.hold(sop_instance_uid):
-                await incoming.read_header(sop_class_uid, sop_instance_uid)
-                existing = await self._index.locate(incoming.identity.path)
-                result = await self._ingest.take(incoming, existing)
-                if incoming.corrected_through != self._corrections.seen:
-                    # A correction was made meanwhile, by this process or another.
-                    instance = await self._correcting.bring_up(result.instance, origin)
-                    result = evolve(result, instance=instance)
-                self._space.spend(result.instance.size)
-                self._ingested += 1
-                return result
+            if self._filters.is_open:
+                incoming = self._begin(dataset, transfer_syntax_uid, origin, self._corrections)
+                return await self._take(incoming, sop_class_uid, sop_instance_uid)
+            incoming = self._begin(dataset, transfer_syntax_uid, origin, NO_CORRECTIONS)
+            await incoming.read_header(sop_class_uid, sop_instance_uid)
+            character_set = self._character_set_of(origin.calling_ae_title)
+            async with self._filters.apply(incoming, self._shelf, character_set) as filtered:
+                edited = self._begin(
+                    filtered.chunks, transfer_syntax_uid, origin, self._corrections
+                )
+                identity = filtered.header.identity
+                result = await self._take(edited, identity.sop_class_uid, identity.sop_instance_uid)
+                return evolve(result, coerced=filtered.changed)
         except MalformedDataset as error:
             raise InvalidInstanceError(str(error)) from error
         except StorageFullError as error:
             raise OutOfResourcesError(f"the object store has no room: {error}") from error
+
+    def _begin(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        transfer_syntax_uid: str,
+        origin: Origin,
+        corrections: Corrections,
+    ) -> IncomingInstance:
+        return IncomingInstance(
+            dataset,
+            transfer_syntax_uid,
+            origin,
+            scanned_tags=self._scanned,
+            wanted_tags=self._wanted,
+            character_set=self._character_set_of(origin.calling_ae_title),
+            corrections=corrections,
+        )
+
+    async def _take(
+        self, incoming: IncomingInstance, sop_class_uid: str, sop_instance_uid: str
+    ) -> IngestResult:
+        async with self._locks.hold(sop_instance_uid):
+            await incoming.read_header(sop_class_uid, sop_instance_uid)
+            existing = await self._index.locate(incoming.identity.path)
+            result = await self._ingest.take(incoming, existing)
+            if incoming.corrected_through != self._corrections.seen:
+                # A correction was made meanwhile, by this process or another.
+                instance = await self._correcting.bring_up(result.instance, incoming.origin)
+                result = evolve(result, instance=instance)
+            self._space.spend(result.instance.size)
+            self._ingested += 1
+            return result
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""

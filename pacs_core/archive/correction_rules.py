@@ -30,6 +30,7 @@ SERIES: Final = tag_of("SeriesInstanceUID")
 _NAMES: Final = {
     tag_of("SOPClassUID"): "it says what the instance is",
     tag_of("SOPInstanceUID"): "it names the instance that is stored, and that others refer to",
+    tag_of("OriginalAttributesSequence"): "what is corrected is added to it",
 }
 _LEVELS: Final = {
     STUDY: (Level.STUDY, "all studies of a patient would become one"),

@@ -119,6 +119,9 @@ class ArchiveSettings:
     prepare_metadata : bool
         Whether the index keeps the metadata of each instance, if it can, so that those of a
         series are had without reading its objects. They are made in the background.
+    keep_received : bool
+        Whether what was received is kept beside what was stored, where an ingest filter has
+        changed it but not its UIDs; ``pacs archive aside`` lists it, and serves it again.
     """
 
     store: str | None = None
@@ -134,3 +137,4 @@ class ArchiveSettings:
     recall_timeout: float = field(default=RECALL_TIMEOUT, validator=[gt(0), lt(math.inf)])
     study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
     prepare_metadata: bool = True
+    keep_received: bool = False

@@ -63,12 +63,15 @@ class IngestResult:
     obstacle : str
         Why that cannot be converted to another transfer syntax; empty if it can, as far as its
         elements say. Its sender deserves a warning.
+    coerced : tuple of int
+        Tags of what ingest filters have changed before it was stored.
     """
 
     outcome: IngestOutcome
     instance: StoredInstance
     oddities: tuple[str, ...] = ()
     obstacle: str = ""
+    coerced: tuple[int, ...] = ()
 
 
 class IngestError(Exception):

@@ -70,6 +70,8 @@ class AuditKind(Enum):
     """An authorizer denied it (PS3.15 A.5.3.11, Security Alert)."""
     INSTANCES_SENT = "instances-sent"
     """Instances were sent to a peer, on one association (PS3.15 A.5.3.7)."""
+    INGEST_FILTERED = "ingest-filtered"
+    """An ingest filter changed or rejected what came, or failed (PS3.15 A.5.3.6)."""
     COMPRESSION_REJECTED = "compression-rejected"
     """What was compressed to be stored did not come back the same: it is stored as it came."""
 

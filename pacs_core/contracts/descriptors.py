@@ -18,6 +18,7 @@ from pacs_core.contracts.component import Component
 from pacs_core.contracts.control import ControlHandler, ControlOperation
 from pacs_core.contracts.events import EventHandler
 from pacs_core.contracts.index import Index
+from pacs_core.contracts.ingest_filter import IngestFilter
 from pacs_core.contracts.node import Node, Setup
 from pacs_core.contracts.object_store import ObjectStore
 from pacs_core.contracts.service import Service
@@ -260,6 +261,23 @@ class AccessDescriptor:
 
 
 @frozen
+class IngestFilterDescriptor:
+    """A filter of what arrives. One that does not start keeps the node from starting.
+
+    Attributes
+    ----------
+    name : str
+    create : callable
+    after : tuple of str
+        Names of filters that judge before it. Else they judge in plugin order.
+    """
+
+    name: str
+    create: Callable[[Node], IngestFilter]
+    after: tuple[str, ...] = ()
+
+
+@frozen
 class ControlDescriptor:
     """An operation on a running node, and what handles it.
 
@@ -316,6 +334,7 @@ Descriptor = (
     | EventHandlerDescriptor
     | ChangeConsumerDescriptor
     | AccessDescriptor
+    | IngestFilterDescriptor
     | ControlDescriptor
     | CliCommandDescriptor
 )

@@ -23,6 +23,7 @@ from pacs_core.contracts.audit import AuditFailedError
 from pacs_core.contracts.availability import NotOnlineError
 from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
 from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
+from pacs_core.contracts.ingest_filter import IngestFilterError, RejectedInstanceError
 from pacs_core.contracts.object_store import (
     DamagedObjectError,
     ObjectNotFoundError,
@@ -80,6 +81,8 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         IdentityMismatchError: _failure(
             _FAILURE, 409, store=Status.DATASET_DOES_NOT_MATCH_SOP_CLASS
         ),
+        RejectedInstanceError: _failure(_FAILURE, 409),
+        IngestFilterError: _failure(_FAILURE, 500),
         DuplicateInstanceError: _failure(Status.DUPLICATE_SOP_INSTANCE, 409),
         OutOfResourcesError: _failure(
             Status.OUT_OF_RESOURCES,
@@ -145,6 +148,8 @@ def dimse_error_of(error: BaseException, field: CommandField) -> DimseError | No
     row = find_error_status(error)
     if row is None:
         return None
+    if isinstance(error, RejectedInstanceError) and field is CommandField.C_STORE_RQ:
+        return DimseError(error.status, str(error))
     return DimseError(getattr(row, _SERVICES.get(field, "normalized")), row.comment or str(error))
 
 

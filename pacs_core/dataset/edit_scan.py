@@ -61,10 +61,13 @@ def check_changes(changes: Changes) -> None:
     UnencodableValue
         An attribute cannot have such a value, or is none that can be changed: group lengths,
         elements of groups 0000H and 0002H, Specific Character Set (which follows from the text),
-        Original Attributes Sequence (to which the change itself is added) and Pixel Data.
+        Original Attributes Sequence (to which the change itself is added), but for its removal,
+        and Pixel Data.
     """
     for tag, values in changes.items():
         fixed = tag in _FIXED or tag in ITEM_TAGS or not tag & 0xFFFF or tag >> 16 in FOREIGN_GROUPS
+        if tag == ORIGINAL_ATTRIBUTES and values is None:
+            continue
         if fixed or not 0 < tag <= _LAST:
             raise UnencodableValue(f"{shown(tag)} cannot be changed")
         if values is not None:
@@ -100,6 +103,8 @@ class EditScan:
         modification: Modification | None = None,
     ) -> None:
         check_changes(changes)
+        if modification is not None and ORIGINAL_ATTRIBUTES in changes:
+            raise UnencodableValue(f"{shown(ORIGINAL_ATTRIBUTES)} is to be added to, not removed")
         encoding = encoding_of(transfer_syntax_uid)
         self.settled = not changes
         self.resolved = 0

@@ -23,6 +23,7 @@ from pacs_core.contracts import (
     ControlDescriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
+    IngestFilterDescriptor,
     ObjectStoreDescriptor,
     ServiceDescriptor,
     ServiceProviderDescriptor,
@@ -402,6 +403,36 @@ def pacs_access(setup: Setup) -> Sequence[AccessDescriptor]:
         @hookimpl
         def pacs_access(setup: Setup) -> list[AccessDescriptor]:
             return [AccessDescriptor("read-only", authorizer=lambda node: ReadOnly())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_ingest_filters(setup: Setup) -> Sequence[IngestFilterDescriptor]:
+    """Return filters that judge, and may change, what arrives before it is stored.
+
+    Example
+    -------
+    ::
+
+        from pacs_core.contracts import (
+            Accept, Edit, FilterVerdict, IncomingHeader, IngestFilter, IngestFilterDescriptor,
+            Origin, Reject, Setup,
+        )
+        from pacs_core.dataset import tag_of
+        from pacs_core.plugins import hookimpl
+
+        class Site(IngestFilter):
+            async def judge(self, header: IncomingHeader, origin: Origin) -> FilterVerdict:
+                if header.texts(tag_of("InstitutionName")) == ("St. Elsewhere",):
+                    return Reject("not of this hospital")
+                if not header.texts(tag_of("IssuerOfPatientID")):
+                    return Edit({tag_of("IssuerOfPatientID"): ("HOSPITAL",)})
+                return Accept()
+
+        @hookimpl
+        def pacs_ingest_filters(setup: Setup) -> list[IngestFilterDescriptor]:
+            return [IngestFilterDescriptor("site", lambda node: Site())]
     """
     raise NotImplementedError
 

@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
+    IngestFilterDescriptor,
     ObjectStoreDescriptor,
     ServiceDescriptor,
     ServiceProviderDescriptor,
@@ -60,6 +61,7 @@ KINDS = (
     DescriptorKind("event handler", "pacs_event_handlers", EventHandlerDescriptor),
     DescriptorKind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
     DescriptorKind("access", "pacs_access", AccessDescriptor),
+    DescriptorKind("ingest filter", "pacs_ingest_filters", IngestFilterDescriptor),
     DescriptorKind("control operation", "pacs_control", ControlDescriptor),
     DescriptorKind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
 )

@@ -12,6 +12,7 @@ KINDS = [
     "audit-sink",
     "event-handler",
     "change-consumer",
+    "ingest-filter",
     "service",
     "web-routes",
     "access",

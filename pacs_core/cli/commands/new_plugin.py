@@ -19,6 +19,7 @@ Kind = Literal[
     "audit-sink",
     "event-handler",
     "change-consumer",
+    "ingest-filter",
     "service",
     "web-routes",
     "access",

@@ -264,10 +264,27 @@ def test_new_text_is_written_in_sets_in_which_old_text_keeps_its_meaning(declare
     assert read.StudyDescription == old
 
 
-@pytest.mark.parametrize("tag", [CHARACTER_SET, HISTORY, PIXELS, 0x0010_0000, 0x0002_0010, 0, -1])
+@pytest.mark.parametrize("tag", [CHARACTER_SET, PIXELS, 0x0010_0000, 0x0002_0010, 0, -1])
 def test_what_cannot_be_changed_is_refused(tag):
     with pytest.raises(UnencodableValue, match="cannot be changed"):
         check_changes({tag: None})
+
+
+def test_the_history_can_be_removed_but_not_be_set_nor_removed_and_added_to():
+    """A de-identification takes away what it says; PS3.15 Table E.1-1 has X for it."""
+    with pytest.raises(UnencodableValue, match="cannot be changed"):
+        check_changes({HISTORY: ()})
+    with pytest.raises(UnencodableValue, match="added to"):
+        DatasetEditor(EXPLICIT_VR_LITTLE_ENDIAN, {HISTORY: None}, Modification(0.0, "PACS"))
+    first = DatasetEditor(
+        EXPLICIT_VR_LITTLE_ENDIAN, {0x0010_0020: ("B",)}, Modification(0.0, "PACS")
+    )
+    old = bytes.fromhex("10002000 4c4f0200 4120")
+    with_history = b"".join([*first.feed(old), *first.finish()])
+    second = DatasetEditor(EXPLICIT_VR_LITTLE_ENDIAN, {HISTORY: None})
+    assert b"PACS" in with_history
+    without = b"".join([*second.feed(with_history), *second.finish()])
+    assert without == bytes.fromhex("10002000 4c4f0200 4220")
 
 
 @pytest.mark.parametrize(

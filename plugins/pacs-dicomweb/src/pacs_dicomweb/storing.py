@@ -25,7 +25,7 @@ from pacs_core.contracts import (
     Outcome,
     find_error_status,
 )
-from pacs_core.dataset import MalformedModel
+from pacs_core.dataset import MalformedModel, keyword_of
 from pacs_core.dimse import Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
 from pacs_dicomweb.media_types import MULTIPART, MediaType, Representation, media_type
@@ -272,8 +272,13 @@ async def _chain(
 def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
     """Return what is reported of an instance that is stored; warned of as by C-STORE."""
     identity = result.instance.identity
-    warning = Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING if result.obstacle else 0
-    reason = f"stored, but it cannot be converted: {result.obstacle}" if result.obstacle else ""
+    warning, reason = 0, ""
+    if result.obstacle:
+        warning = Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING
+        reason = f"stored, but it cannot be converted: {result.obstacle}"
+    elif result.coerced:
+        warning = Status.COERCION_OF_DATA_ELEMENTS
+        reason = f"coerced: {', '.join(map(keyword_of, result.coerced))}"
     return StoredPart(
         file.sop_class_uid,
         file.sop_instance_uid,

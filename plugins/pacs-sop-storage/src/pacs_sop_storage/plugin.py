@@ -14,6 +14,8 @@ from pacs_sop_storage.sop_classes import SOP_CLASSES
 _NAMES: Final = {row.uid: row.name for row in SOP_CLASSES}
 _STATUSES: Final[Mapping[int, str]] = {
     Status.SUCCESS: "stored as durably as configured, indexed and recorded, or stored already",
+    Status.COERCION_OF_DATA_ELEMENTS: "stored, as an ingest filter has changed it",
+    Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING: "stored, but it cannot be converted",
     Status.PROCESSING_FAILURE: "could not be stored, or not be recorded by a required audit sink",
     Status.NOT_AUTHORIZED: "an authorizer denied it, or does not allow such instances",
     Status.DUPLICATE_SOP_INSTANCE: "other content has this UID, and the policy is to reject it",
@@ -61,8 +63,8 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             create,
             description=(
                 "Takes objects by C-STORE (PS3.4 Annex B), Level 2 (full): every attribute is "
-                "kept as received, nothing is coerced. As SCU on associations that it accepted "
-                "it sends objects for C-GET."
+                "kept as received, unless an ingest filter of the site coerces it. As SCU on "
+                "associations that it accepted it sends objects for C-GET."
             ),
             statuses=_STATUSES,
         )

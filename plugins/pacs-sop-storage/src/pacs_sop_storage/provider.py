@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     ServiceProvider,
     dimse_error_of,
 )
+from pacs_core.dataset import keyword_of
 from pacs_core.dimse import Command, CommandField, DimseError, Status, is_valid_uid
 from pacs_sop_storage.compression import Compression
 
@@ -27,6 +28,7 @@ _AFFECTED_SOP_INSTANCE_UID: Final = 0x0000_1000
 _OUTCOMES: Final[Mapping[int, Outcome]] = {
     Status.SUCCESS: Outcome.SUCCESS,
     Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING: Outcome.WARNING,
+    Status.COERCION_OF_DATA_ELEMENTS: Outcome.WARNING,
 }
 
 
@@ -54,7 +56,8 @@ class Storage(ServiceProvider):
         """Store the instance and say 0000H, once it is durable and recorded.
 
         What is stored but cannot be converted, for peers that need another transfer syntax, is
-        answered B007H with the reason (PS3.4 Table B.2-1).
+        answered B007H with the reason, and what an ingest filter has changed B000H (PS3.4 Table
+        B.2-1).
 
         Raises
         ------
@@ -134,6 +137,9 @@ def _check(operation: Operation) -> None:
 
 def _status_for(result: IngestResult) -> tuple[int, str]:
     if not result.obstacle:
+        if result.coerced:
+            names = ", ".join(map(keyword_of, result.coerced))
+            return Status.COERCION_OF_DATA_ELEMENTS, f"Coerced: {names}"
         return Status.SUCCESS, ""
     comment = f"Stored, cannot be converted: {result.obstacle}"
     return Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING, comment
@@ -160,4 +166,6 @@ def _stored(result: IngestResult) -> dict[str, AuditValue]:
         stored["oddities"] = result.oddities
     if result.obstacle:
         stored["cannot_be_converted"] = result.obstacle
+    if result.coerced:
+        stored["coerced"] = tuple(f"{tag:08X}" for tag in result.coerced)
     return stored
