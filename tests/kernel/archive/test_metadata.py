@@ -178,7 +178,7 @@ async def test_a_correction_that_comes_between_reading_and_keeping_is_not_lost(
 ):
     archive = bench.archive()
     await bench.send(archive, dataset(PatientName="Old"))
-    source = archive.preparation.source
+    source = archive._metadata
     original = source._read_header
 
     async def read(instance, limits):
