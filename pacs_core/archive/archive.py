@@ -1,9 +1,8 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
 
 from anyio.abc import TaskGroup
 from attrs import evolve
@@ -24,7 +23,12 @@ from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
-from pacs_core.archive.recall import RecallingStore, is_online, recalling
+from pacs_core.archive.recall import (
+    is_online,
+    least_available,
+    recall_all,
+    recalling,
+)
 from pacs_core.archive.recovery import Recovery
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
@@ -75,8 +79,6 @@ from pacs_core.contracts import (
 from pacs_core.contracts.object_store import with_beginning
 from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
-
-_KEYS_AT_ONCE: Final = 1000
 
 
 @contextmanager
@@ -330,20 +332,12 @@ class NodeArchive(Archive):
         return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
 
     async def availability(self, query: Query) -> Availability:
-        """Return how soon all instances that match can be read, see :meth:`Archive.availability`.
+        """Return how soon what matches can be read, see :meth:`Archive.availability`."""
+        return await least_available(self._store, self._index, query)
 
-        PS3.4 C.4.1.1.3.2: the availability of the least rapidly available one.
-        """
-        if self._store.always_online:
-            return Availability.ONLINE
-        least: Availability | None = None
-        async with aclosing(self._some_keys(query)) as batches:
-            async for keys in batches:
-                found = set(await self._store.availability(keys)) | ({least} if least else set())
-                least = max(found, key=lambda availability: availability.rank)
-                if least is Availability.UNAVAILABLE:
-                    break
-        return least or Availability.UNAVAILABLE
+    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
+        """Bring the instances that match online, see :meth:`Archive.recall`."""
+        return await recall_all(self._store, self._index, query, report)
 
     async def _header_online(
         self, instance: StoredInstance, limits: ReadLimits | None = None
@@ -352,31 +346,6 @@ class NodeArchive(Archive):
         if not await is_online(self._store, instance.key):
             raise NotOnlineError(instance.key, Availability.NEARLINE)
         return await self.header(instance, limits)
-
-    async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
-        """Bring the instances that match online, see :meth:`Archive.recall`."""
-        progress, store = RecallProgress(), self._store
-        if not isinstance(store, RecallingStore):
-            return progress
-        async with aclosing(self._some_keys(query)) as batches:
-            async for keys in batches:
-                found = zip(keys, await store.availability(keys), strict=True)
-                away = [key for key, where in found if where is Availability.NEARLINE]
-                if away:
-                    await store.bring(away, progress, report)
-        return progress
-
-    async def _some_keys(self, query: Query) -> AsyncGenerator[list[str], None]:
-        """Iterate over the keys of the instances that match, many at a time."""
-        keys: list[str] = []
-        async with aclosing(cast(Any, self._index.instances(query))) as instances:
-            async for instance in instances:
-                keys.append(instance.key)
-                if len(keys) == _KEYS_AT_ONCE:
-                    yield keys
-                    keys = []
-        if keys:
-            yield keys
 
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Return the instance with this path, or None."""

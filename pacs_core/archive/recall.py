@@ -9,7 +9,7 @@ a broken tape do not take a thousand times as long to fail.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, cast
 
@@ -19,10 +19,12 @@ from attrs import define, field
 from pacs_core.archive.settings import RECALL_TIMEOUT
 from pacs_core.contracts import (
     Availability,
+    Index,
     NotOnlineError,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
+    Query,
     RecallProgress,
     RecallReport,
     WrappingStore,
@@ -34,6 +36,7 @@ REPORT_INTERVAL: Final = 1.0
 """Seconds between reports of a recall's progress."""
 _MEMORY: Final = 30.0  # seconds for which what was given up is not waited for again
 _REMEMBERED: Final = 10_000
+_AT_ONCE: Final = 1000
 
 
 def recalling(store: ObjectStore, timeout: float = RECALL_TIMEOUT) -> ObjectStore:
@@ -163,3 +166,46 @@ class RecallingStore(WrappingStore):
         self._given_up |= dict.fromkeys(keys, until)
         while len(self._given_up) > _REMEMBERED:
             self._given_up.popitem(last=False)
+
+
+async def least_available(store: ObjectStore, index: Index, query: Query) -> Availability:
+    """Return the availability of the least rapidly available instance (PS3.4 C.4.1.1.3.2)."""
+    if store.always_online:
+        return Availability.ONLINE
+    least: Availability | None = None
+    async with aclosing(_some_keys(index, query)) as batches:
+        async for keys in batches:
+            found = set(await store.availability(keys)) | ({least} if least else set())
+            least = max(found, key=lambda availability: availability.rank)
+            if least is Availability.UNAVAILABLE:
+                break
+    return least or Availability.UNAVAILABLE
+
+
+async def recall_all(
+    store: ObjectStore, index: Index, query: Query, report: RecallReport | None
+) -> RecallProgress:
+    """Bring the instances that match online, see :meth:`Archive.recall`."""
+    progress = RecallProgress()
+    if not isinstance(store, RecallingStore):
+        return progress
+    async with aclosing(_some_keys(index, query)) as batches:
+        async for keys in batches:
+            found = zip(keys, await store.availability(keys), strict=True)
+            away = [key for key, where in found if where is Availability.NEARLINE]
+            if away:
+                await store.bring(away, progress, report)
+    return progress
+
+
+async def _some_keys(index: Index, query: Query) -> AsyncGenerator[list[str], None]:
+    """Iterate over the keys of the instances that match, many at a time."""
+    keys: list[str] = []
+    async with aclosing(cast(Any, index.instances(query))) as instances:
+        async for instance in instances:
+            keys.append(instance.key)
+            if len(keys) == _AT_ONCE:
+                yield keys
+                keys = []
+    if keys:
+        yield keys
