@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     AuditFailedError,
     ChangesLostError,
     CodecError,
+    ControlError,
     CorrectionExistsError,
     DuplicateInstanceError,
     IngestError,
@@ -19,6 +20,8 @@ from pacs_core.contracts import (
     InvalidInstanceError,
     ObjectExistsError,
     OutOfResourcesError,
+    TlsConfigError,
+    TlsError,
     VerificationError,
     dimse_error_of,
     http_status_of,
@@ -31,6 +34,9 @@ INTERNAL = (
     ChangesLostError,
     CorrectionExistsError,
     AssociationError,
+    ControlError,
+    TlsConfigError,
+    TlsError,
 )
 """Errors between parts of the node, or of associations: no answers to a request."""
 
