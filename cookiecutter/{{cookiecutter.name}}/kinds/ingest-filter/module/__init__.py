@@ -1,6 +1,6 @@
 """An ingest filter of pacs-core: patient IDs with an issuer, and only from who is known."""
 
-from pacs_core.contracts import IngestFilterDescriptor, Setup
+from pacs_core.contracts import IngestFilterDescriptor, Node, Setup
 from pacs_core.plugins import hookimpl
 
 from {{ cookiecutter.__package }}.config import Config
@@ -22,4 +22,8 @@ def pacs_config() -> type:
 def pacs_ingest_filters(setup: Setup) -> list[IngestFilterDescriptor]:
     """Return the filter."""
     config = setup.config(Config)
-    return [IngestFilterDescriptor("{{ cookiecutter.name }}", lambda node: Issuer(config))]
+
+    def create(node: Node) -> Issuer:
+        return Issuer(config)
+
+    return [IngestFilterDescriptor("{{ cookiecutter.name }}", create)]

@@ -2,7 +2,8 @@
 
 import pytest
 from pacs_core.contracts import IngestFilterDescriptor, NodeSettings, Setup
-from pacs_core.testing.ingest_filter_contract import ORIGIN, IngestFilterContract
+from pacs_core.testing.event_handler_contract import ORIGIN
+from pacs_core.testing.ingest_filter_contract import IngestFilterContract
 
 from {{ cookiecutter.__package }} import Config, pacs_ingest_filters
 
