@@ -15,7 +15,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
-from anyio import BrokenResourceError, EndOfStream
+from anyio import BrokenResourceError, IncompleteRead
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -93,7 +93,7 @@ async def obey(control: socket.socket, reloader: Reloader) -> None:
         while True:
             try:
                 message = json.loads(await lines.receive_until(b"\n", _LONGEST))
-            except (EndOfStream, BrokenResourceError):
+            except (IncompleteRead, BrokenResourceError):
                 return
             problems: tuple[str, ...] = ()
             if message["do"] == "apply":

@@ -73,6 +73,22 @@ async def test_workers_do_not_outlive_their_supervisor(pacs_process):
     until(lambda: not any(is_alive(pid) for pid in pids))
 
 
+async def test_workers_without_a_supervisor_drain(pacs_process):
+    """What is under way is finished and recorded, as after SIGTERM."""
+    node = pacs_process(TWO)
+    pids = workers_of(node)
+    async with connect(node.peer, ECHO) as association:
+        node.kill()
+        until(lambda: node.log.read_text().count("draining") == 2)
+        assert (await association.c_echo()).status == 0x0000
+    until(lambda: not any(is_alive(pid) for pid in pids))
+    audit = (node.data_directory / "audit" / "audit.jsonl").read_text()
+    assert audit.count('"node-stopped"') == 2
+    log = node.log.read_text()
+    assert "internal error" not in log
+    assert "dropped" not in log
+
+
 async def test_the_limit_on_associations_is_the_nodes(pacs_process):
     """PS3.8 Table 9-21: 2,3,2 local limit exceeded."""
     node = pacs_process(TWO | {"network": {"max_associations": 3}})
