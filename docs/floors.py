@@ -27,13 +27,10 @@ _KNOWLEDGE = {
     "config": "tables, secrets",
     "archive": "ingest, audit, events; sending; meter",
     "association": "both roles, timers, limits",
-    "tls": "contexts from files, profiles of PS3.15, certificates, failures in words",
-    "transcoding": "planner, codec processes",
-    "plugins": "discovery, quarantine, registry",
-    "imaging": "Pixel Data, frames",
+    "tls": "TLS contexts; planner, codec processes",
+    "plugins": "quarantine, registry; Pixel Data, frames",
     "contracts": "providers, stores, indexes, codecs",
-    "concurrency": "threads, signals",
-    "dimse": "commands, messages",
+    "concurrency": "threads, signals; commands, messages",
     "dataset": "header scanner, Part 10; PDUs, Table 9-10",
 }
 _HEIGHT = 44
@@ -50,11 +47,16 @@ def floors_picture() -> str:
     height = 56 + _HEIGHT * len(floors) + 40
     parts = [_SVG_HEAD.format(height=height)]
     for rooms in floors:
-        pure = any(f"pacs_core.{room}" in sans_io["source_modules"] for room in rooms)
-        fill, top = "#e8f0fe" if pure else "#f4f4f4", y[rooms[0]]
+        pure = [f"pacs_core.{room}" in sans_io["source_modules"] for room in rooms]
+        fill, top = "#e8f0fe" if all(pure) else "#f4f4f4", y[rooms[0]]
+        colours = ["#3b5fa8" if each else "#000" for each in pure]
+        names = " · ".join(
+            f'<tspan fill="{colour}">{room}</tspan>'
+            for room, colour in zip(rooms, colours, strict=True)
+        )
         parts.append(
             f'<rect x="20" y="{top}" width="1180" height="{_HEIGHT - 4}" rx="6" fill="{fill}"/>\n'
-            f'<text x="34" y="{top + 18}" font-weight="600" font-size="14">{" · ".join(rooms)}'
+            f'<text x="34" y="{top + 18}" font-weight="600" font-size="14">{names}'
             f'</text><text x="34" y="{top + 34}" fill="#555">{_KNOWLEDGE[rooms[0]]}</text>\n'
         )
     spots = [(340 + 90 * n, y[floor] + 14) for n, (floor, _) in enumerate(_STEPS)]
@@ -69,7 +71,7 @@ def floors_picture() -> str:
             f'{number}</text><text x="{x}" y="{top + 24}" text-anchor="middle" font-size="11">'
             f"{name}</text>\n"
         )
-    legend = "Blue floors are sans-IO: bytes in, events out; no socket, no clock."
+    legend = "Blue rooms are sans-IO: bytes in, events out; no socket, no clock."
     parts.append(f'<text x="34" y="{height - 16}" fill="#3b5fa8">{legend} ')
     parts.append("A floor imports only those below it.</text></svg>\n")
     return "".join(parts)

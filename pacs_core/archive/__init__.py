@@ -17,6 +17,7 @@ from pacs_core.archive.rebuild import RebuildReport, rebuild_index
 from pacs_core.archive.recall import recalling
 from pacs_core.archive.settings import (
     ArchiveSettings,
+    AuditSettings,
     DuplicatePolicy,
     SpaceSettings,
     VerifyReads,
@@ -29,6 +30,7 @@ __all__ = [
     "STUDY_WATCH",
     "ArchiveSettings",
     "Aside",
+    "AuditSettings",
     "ConsumerService",
     "ContentCheck",
     "Difference",

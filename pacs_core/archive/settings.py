@@ -138,3 +138,16 @@ class ArchiveSettings:
     study_quiet_time: float = field(default=STUDY_QUIET_TIME, validator=gt(0))
     prepare_metadata: bool = True
     keep_received: bool = False
+
+
+@frozen
+class AuditSettings:
+    """``[audit]``: sinks that must record an operation before it is acknowledged.
+
+    Attributes
+    ----------
+    required : tuple of str
+        Names of audit sinks.
+    """
+
+    required: tuple[str, ...] = ()

@@ -14,8 +14,7 @@ from pacs_core.cli.errors import NOT_LOSSLESS
 from pacs_core.cli.file_counts import FileCounts
 from pacs_core.cli.files import DicomFile, Found, inspect_all, walk
 from pacs_core.cli.progress import progress
-from pacs_core.config import check_ae_title
-from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError
+from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError, check_ae_title
 from pacs_core.dataset import file_meta, short_name_of
 from pacs_core.transcoding import (
     FileConversion,

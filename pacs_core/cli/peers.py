@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from pacs_core.cli.errors import UsageError
-from pacs_core.config import check_ae_title
-from pacs_core.contracts import Peer
+from pacs_core.contracts import Peer, check_ae_title
 
 
 def parse_peer(text: str, known: Mapping[str, Peer]) -> Peer:

@@ -17,8 +17,8 @@ from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ClientOptions
 from pacs_core.cli.peers import parse_peer
-from pacs_core.config import check_ae_title, load_config
-from pacs_core.contracts import Peer, Timeouts
+from pacs_core.config import load_config
+from pacs_core.contracts import Peer, Timeouts, check_ae_title
 from pacs_core.dimse import Command, StatusCategory, category, describe
 
 

@@ -13,12 +13,9 @@ from pacs_core.config.load import (
     structure_plugin_configs,
 )
 from pacs_core.config.model import (
-    AuditConfig,
     Config,
     LogConfig,
     NodeConfig,
-    PeerConfig,
-    check_ae_title,
     tls_tables,
 )
 from pacs_core.config.show import effective_tables, plain_table, to_toml
@@ -26,16 +23,13 @@ from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
     "DEFAULT_FILE",
-    "AuditConfig",
     "Changes",
     "Config",
     "ConfigError",
     "LogConfig",
     "NodeConfig",
     "Overrides",
-    "PeerConfig",
     "PluginConfigs",
-    "check_ae_title",
     "check_schema",
     "effective_tables",
     "find_config",

@@ -234,7 +234,7 @@ from pacs_core.contracts.observing import (
     OperationObservers,
 )
 from pacs_core.contracts.ordering import sort_key
-from pacs_core.contracts.peer import Peer, TransferPolicy
+from pacs_core.contracts.peer import Peer, TransferPolicy, check_ae_title
 from pacs_core.contracts.query import (
     AllOf,
     AnyOf,
@@ -560,6 +560,7 @@ __all__ = [
     "archive_offset",
     "bulk_data_path",
     "bulk_data_reference",
+    "check_ae_title",
     "comparables",
     "correction_from_json",
     "correction_to_json",

@@ -60,3 +60,20 @@ class Peer:
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+def check_ae_title(value: str) -> None:
+    """Check an AE title (PS3.5 Table 6.2-1).
+
+    Raises
+    ------
+    ValueError
+        It is empty, longer than 16 characters, or has characters that are not allowed. Spaces
+        at either end are not significant, so that a title with some could never be told apart.
+    """
+    if not 1 <= len(value) <= 16 or not value.isascii() or not value.isprintable():
+        raise ValueError(f"an AE title has 1 to 16 printable ASCII characters, not {value!r}")
+    if value != value.strip():
+        raise ValueError(f"an AE title neither begins nor ends with a space: {value!r}")
+    if "\\" in value:
+        raise ValueError(f"an AE title has no backslash: {value!r}")

@@ -11,7 +11,7 @@ from pacs_core.cli.progress import progress
 from pacs_core.cli.retrieve import SubOperations, retrieve_keys
 from pacs_core.cli.running import run_async
 from pacs_core.cli.session import Session, open_session
-from pacs_core.config import check_ae_title
+from pacs_core.contracts import check_ae_title
 from pacs_core.dataset import Attributes
 
 

@@ -9,19 +9,18 @@ from attrs import asdict, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_core.archive import ArchiveSettings, DuplicatePolicy, Durability
+from pacs_core.archive import ArchiveSettings, AuditSettings, DuplicatePolicy, Durability
 from pacs_core.config import (
-    AuditConfig,
     Config,
     LogConfig,
     NodeConfig,
-    PeerConfig,
     effective_tables,
     structure,
     to_toml,
 )
 from pacs_core.contracts import Secret
 from pacs_core.plugins import PluginPolicy
+from pacs_core.sending import PeerSettings
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | text
@@ -53,10 +52,10 @@ configs = st.builds(
     ),
     peers=st.dictionaries(
         text,
-        st.builds(PeerConfig, ae_title=titles, host=text, port=st.integers(1, 65535)),
+        st.builds(PeerSettings, ae_title=titles, host=text, port=st.integers(1, 65535)),
         max_size=3,
     ).filter(lambda peers: len({peer.ae_title for peer in peers.values()}) == len(peers)),
-    audit=st.builds(AuditConfig, required=names),
+    audit=st.builds(AuditSettings, required=names),
     log=st.builds(LogConfig, level=st.sampled_from(["debug", "critical"])),
 )
 

@@ -1,0 +1,98 @@
+"""The table ``[peers.NAME]``: to whom this node sends, and what."""
+
+import math
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, gt, le, lt, optional
+
+from pacs_core.contracts import ClientTls, EncodeOptions, Peer, TransferPolicy, check_ae_title
+from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
+from pacs_core.transcoding import are_transfer_syntaxes
+
+
+def is_ae_title(_instance: object, _attribute: object, value: str) -> None:
+    """Validate an AE title, as a validator of attrs."""
+    check_ae_title(value)
+
+
+def are_character_set_terms(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    """Validate values of Specific Character Set, as a validator of attrs."""
+    if not are_character_sets(value):
+        raise ValueError(
+            f"{list(value)} are no values of Specific Character Set (PS3.3 C.12.1.1.2), "
+            f"which are {', '.join(SPECIFIC_CHARACTER_SETS)}"
+        )
+
+
+@frozen
+class PeerSettings:
+    """``[peers.NAME]``: a remote application entity.
+
+    Attributes
+    ----------
+    ae_title : str
+        By which C-MOVE names it as a destination.
+    host : str
+        Name or address.
+    port : int
+        Where it listens.
+    accepted : tuple of str
+        Transfer syntaxes that it may be sent; empty for all that it negotiates.
+    preferred : tuple of str
+        Transfer syntaxes to send it, the best first; empty for those of ``[transcoding]``.
+    lossy : bool
+        Whether lossy ones among the preferred are used; `quality` or `ratio` says how.
+    quality : float or None
+        Of lossy compression, from 0 to 100.
+    ratio : float or None
+        Of lossy compression: native to compressed size.
+    new_uid : bool
+        Whether what is compressed lossily on its way gets a SOP Instance UID of its own.
+    receives : tuple of str
+        Transfer syntaxes to choose, the best first, of those that it proposes to this node.
+    default_character_set : tuple of str
+        Specific Character Set of what it sends without naming one, or naming a wrong one; empty
+        for that of ``[node]``.
+    tls : ClientTls or None
+        How associations with it are secured; None if they are not.
+    """
+
+    ae_title: str = field(validator=is_ae_title)
+    host: str
+    port: int = field(default=104, validator=and_(ge(1), le(65535)))
+    accepted: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    preferred: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    lossy: bool = False
+    quality: float | None = field(default=None, validator=optional(and_(ge(0), le(100))))
+    ratio: float | None = field(default=None, validator=optional(and_(gt(1), lt(math.inf))))
+    new_uid: bool = False
+    receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
+    default_character_set: tuple[str, ...] = field(default=(), validator=are_character_set_terms)
+    tls: ClientTls | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.lossy and self.quality is None and self.ratio is None:
+            raise ValueError("lossy = true: say how lossy, with quality or ratio")
+
+    @property
+    def transfer(self) -> TransferPolicy:
+        """What it is sent."""
+        return TransferPolicy(
+            transfer_syntax_uids(self.accepted),
+            transfer_syntax_uids(self.preferred),
+            self.lossy,
+            EncodeOptions(self.quality, self.ratio),
+            self.new_uid,
+        )
+
+    def as_peer(self, name: str) -> Peer:
+        """Return the peer, as plugins see it."""
+        return Peer(
+            self.ae_title,
+            self.host,
+            self.port,
+            name,
+            self.transfer,
+            self.default_character_set,
+            self.tls,
+        )
