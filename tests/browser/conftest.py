@@ -91,7 +91,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop would be in the way of async tests
 def browser() -> Iterator[object]:
     """Chromium without a window."""
     from playwright.sync_api import sync_playwright
