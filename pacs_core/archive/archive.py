@@ -166,7 +166,7 @@ class NodeArchive(Archive):
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
-        self._deletion = Deletion(self._shelf, audit, self._locks, self._space)
+        self._deletion = Deletion(self._shelf, audit, self._locks, self._space, self._corrections)
         self._correcting = Correcting(
             self._shelf, self._corrections, audit, self._locks, character_set_of
         )

@@ -11,8 +11,11 @@ from contextlib import suppress
 import anyio
 from attrs import frozen
 
+from pacs_core.archive.corrections import NO_CORRECTIONS, Corrections
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.object_scan import try_record
+from pacs_core.archive.settings import no_character_set
 from pacs_core.archive.space import SpaceWatch
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
@@ -37,6 +40,7 @@ from pacs_core.contracts import (
     SingleValue,
     StorageFullError,
     StoredInstance,
+    StoredObject,
 )
 from pacs_core.dataset import tag_of, texts
 
@@ -54,6 +58,7 @@ class Deletion:
     audit: AuditTrail
     locks: KeyedLocks
     space: SpaceWatch
+    corrections: Corrections = NO_CORRECTIONS
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance, see :meth:`Archive.delete`."""
@@ -103,11 +108,28 @@ class Deletion:
                 )
             if not is_recorded:
                 await self._record(existing, origin, Outcome.SUCCESS)
+            await self._remove_set_aside(existing, origin)
             with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                 await self._remove(existing, origin)
             record = InstanceRecord(existing)
             await self.storage.tell(InstanceEventKind.DELETED, record, origin)
         return existing
+
+    async def _remove_set_aside(self, existing: StoredInstance, origin: Origin) -> None:
+        """Remove what was set aside of an instance, lest the next rebuild serve it."""
+        store = self.storage.store
+        if keys := await store.variants(existing.key):
+            await self.corrections.refresh()
+        for key in keys:
+            found = await try_record(
+                store, StoredObject(key, 0), frozenset(), no_character_set, self.corrections
+            )
+            if not isinstance(found, InstanceRecord):
+                _log.warning("object %s stays: it is not known of which instance it is", key)
+            elif found.instance.identity.path == existing.identity.path:
+                await self._record(found.instance, origin, Outcome.SUCCESS)
+                with suppress(ObjectNotFoundError):
+                    await store.delete(key)
 
     async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
         try:

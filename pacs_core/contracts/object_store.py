@@ -277,6 +277,15 @@ class ObjectStore(Component, ABC):
         all the time.
         """
 
+    async def variants(self, key: str) -> Sequence[str]:
+        """Return the keys of the other objects of an object's identity, its other variants.
+
+        What was set aside of an instance is found so when the instance is deleted. Nothing is
+        opened. A store that cannot tell without looking at all of its objects returns none, as this
+        default does: `pacs index verify` names what is left then.
+        """
+        return ()
+
     # --- what is not online; a store that keeps all of it online need not know of this
 
     async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:

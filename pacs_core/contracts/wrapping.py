@@ -70,6 +70,10 @@ class WrappingStore(ObjectStore):
             async for stored in found:
                 yield stored
 
+    async def variants(self, key: str) -> Sequence[str]:
+        """See base."""
+        return await self.wrapped.variants(key)
+
     async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:
         """See base."""
         return await self.wrapped.availability(keys)

@@ -191,6 +191,12 @@ class MemoryStore(ObjectStore):
             await checkpoint()
             yield stored
 
+    async def variants(self, key: str) -> Sequence[str]:
+        """Return the keys of an object's other variants."""
+        await checkpoint()
+        base = _base(key)
+        return [other for other in self._objects if other != key and _base(other) == base]
+
     async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:
         """Tell how soon objects can be read."""
         await checkpoint()
@@ -209,3 +215,7 @@ class MemoryStore(ObjectStore):
             if self._availability_of(key) in {Availability.ONLINE, Availability.NEARLINE}:
                 self.away.pop(key, None)
                 yield key
+
+
+def _base(key: str) -> str:
+    return key.removesuffix(".dcm").partition("+")[0]

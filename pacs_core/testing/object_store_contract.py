@@ -225,6 +225,21 @@ class ObjectStoreContract(ObjectStoreFaults, ObjectStoreNames):
             found = [await get(store, key) for key in await listing(store)]
         assert sorted(found) == sorted(f"{number}{variant}".encode() for number, variant in cases)
 
+    async def test_variants_are_told_of_each_other(self, tmp_path: Path) -> None:
+        """A store that cannot tell says that there are none."""
+        async with self.running(tmp_path) as store:
+            for number in (1, 11):
+                for variant in ("", "a", "0f9"):
+                    await put(store, PREAMBLE, identity(number), variant)
+            ones = [(await put(store, PREAMBLE, identity(1), variant)).key for variant in "bc"]
+            told = [set(await store.variants(key)) for key in ones]
+            assert not await store.variants("no key")
+            if type(store).variants is not ObjectStore.variants:
+                assert [len(keys) for keys in told] == [4, 4]
+                assert told[0] - {ones[1]} == told[1] - {ones[0]}
+                await store.delete(ones[0])
+                assert set(await store.variants(ones[1])) == told[1] - {ones[0]}
+
     async def test_the_longest_uids(self, tmp_path: Path) -> None:
         uids = [f"1.{digit * 62}" for digit in "234"]
         who = InstanceIdentity(uids[0], uids[1], uids[2], "1.2.840.10008.5.1.4.1.1.2")

@@ -164,3 +164,15 @@ async def test_one_that_is_the_beginning_of_the_other(bench, dataset):
     wanted = bench.index.wanted_tags
     for pair in ((one, other), (other, one)):
         assert (await compare(bench.store, *pair, wanted)).position == len(dataset())
+
+
+async def test_deleting_an_instance_deletes_what_was_set_aside_of_it(bench, dataset, origin, held):
+    archive, item = held
+    await bench.send(archive, dataset("1.2.3.45"), "1.2.3.45")
+    await archive.delete(item.served.identity.path, origin)
+    deleted = [e.details["key"] for e in bench.trail.events if e.kind.value == "delete"]
+    assert deleted == [item.served.key, item.instance.key]
+    assert len(await bench.objects()) == 1
+    bench.index = MemoryIndex()
+    await rebuild_index(bench.store, bench.index)
+    assert await bench.index.locate(item.served.identity.path) is None

@@ -138,6 +138,23 @@ class Layout:
             for number, part in enumerate(self._hashes())
         )
 
+    def split(self, key: str) -> tuple[str, str, str]:
+        """Split a key so that each variant is the first, something of the second, and the third.
+
+        Returns
+        -------
+        tuple of str
+            The directory, with a slash at its end, in which names differ by variant; how these
+            names begin; and what follows below such a name, with a slash before it.
+        """
+        match = self._pattern.fullmatch(key)
+        if match is None:
+            raise ValueError(f"{key[:200]!r} is no key of the layout {self.template}")
+        start = key.rfind("/", 0, match.start("instance")) + 1
+        below = key.find("/", start)
+        end = match.end("instance")
+        return key[:start], key[start:end], key[below:] if below >= 0 else ""
+
     def _render(self, uids: Mapping[str, str], variant: str) -> str:
         return "/".join(
             [

@@ -37,6 +37,24 @@ def _below(root: Path, prefix: str, layout: Layout, levels: int) -> Generator[St
                 yield from _below(root, f"{key}/", layout, levels - 1)
 
 
+def list_variants(root: Path, layout: Layout, key: str) -> list[str]:
+    """Return the keys of the other objects that differ from one by their variant alone."""
+    directory, name, below = layout.split(key)
+    found: list[str] = []
+    with suppress(FileNotFoundError), os.scandir(root / directory) as entries:
+        for entry in entries:
+            other = f"{directory}{entry.name}{below}"
+            if (
+                entry.name.startswith(name)
+                and other != key
+                and layout.could_make(other)
+                and layout.split(other)[1] == name
+                and (root / other).is_file()
+            ):
+                found.append(other)
+    return found
+
+
 def _object(entry: "os.DirEntry[str]", key: str, layout: Layout) -> Iterator[StoredObject]:
     if not layout.could_make(key):
         return

@@ -21,7 +21,7 @@ from pacs_store_filesystem.directories import Directories
 from pacs_store_filesystem.draft import Draft
 from pacs_store_filesystem.flushing import Flush
 from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
-from pacs_store_filesystem.listing import batch, walk
+from pacs_store_filesystem.listing import batch, list_variants, walk
 from pacs_store_filesystem.opening import Opened, open_root
 from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object, read_object
 from pacs_store_filesystem.writer import FilesystemWriter
@@ -131,6 +131,13 @@ class FilesystemStore(ObjectStore):
         finally:
             with CancelScope(shield=True):
                 await self._threads.run(objects.close)
+
+    async def variants(self, key: str) -> Sequence[str]:
+        """See base; reads one directory."""
+        self._running()
+        if not self._layout.could_make(key):
+            return ()
+        return await self._threads.run(list_variants, self._root, self._layout, key)
 
     def _running(self) -> Opened:
         if self._opened is None:

@@ -141,6 +141,11 @@ class TieredStore(WrappingStore):
                 async for stored in found:
                     yield stored
 
+    async def variants(self, key: str) -> Sequence[str]:
+        """See base."""
+        hot, cold = await self.wrapped.variants(key), await self._cold.variants(key)
+        return list(dict.fromkeys((*hot, *cold)))
+
     async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:
         """See base."""
         hot = await self.wrapped.availability(keys)
