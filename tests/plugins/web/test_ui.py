@@ -110,6 +110,13 @@ def test_what_cannot_be_searched_is_said(ui, query):
     assert 'role="alert"' in page.text
 
 
+@pytest.mark.parametrize("query", ["patient_name=Many", "patientid=1&limit=1"])
+def test_a_name_that_is_misspelt_does_not_find_all(ui, query):
+    answer = ui.get(f"/api/studies?{query}")
+    assert answer.status_code == 400
+    assert "PatientName, PatientID" in answer.json()["detail"]
+
+
 def follow(ui):
     """Return the addresses of a study, a series and an instance of it."""
     (study,) = studies(ui, "PatientID=P1")["studies"]

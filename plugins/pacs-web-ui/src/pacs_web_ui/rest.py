@@ -15,6 +15,7 @@ from pacs_web_ui.changes import delete_study, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.models import NodeStatus, PeerStatus, SectionStatus, SendReport
 from pacs_web_ui.studies import (
+    PARAMETERS,
     find_study,
     list_instances,
     list_series,
@@ -66,7 +67,10 @@ class Api:
         return _json(await echo(self._context.node, peer))
 
     async def studies(self, request: Request) -> Response:
-        """Search studies."""
+        """Search studies; a name that is misspelt must not find all of them."""
+        if unknown := [name for name in request.query_params if name not in PARAMETERS]:
+            known = ", ".join(PARAMETERS)
+            raise HttpError(400, f"{unknown[0][:80]!r} is no parameter of the search: {known}")
         search = read_search(request.query_params, self._config.page_size)
         found = await search_studies(self._archive(request), search)
         origin = self._context.origin_of(request)

@@ -109,6 +109,8 @@ FILTERS: Final = {
     "StudyDescription": tag_of("StudyDescription"),
 }
 """Fields of the search, by keyword."""
+PARAMETERS: Final = (*FILTERS, "q", "from", "to", "sort", "offset", "limit")
+"""What a search may have."""
 _EVERYWHERE: Final = ("PatientID", "AccessionNumber", "StudyDescription")
 
 
