@@ -30,8 +30,8 @@ from pacs_core.app.process import raise_file_limit
 from pacs_core.app.services import ServiceRunner
 from pacs_core.association import Listener
 from pacs_core.config import (
-    Changes,
     Config,
+    ConfigChanges,
     ConfigError,
     effective_tables,
     inspect_config,
@@ -131,7 +131,7 @@ def _assembled(running: Assembly, config: Config) -> tuple[Assembly, list[str]]:
 
 
 def _merged(running: Assembly, wanted: Assembly) -> ReloadPlan:
-    changes = Changes()
+    changes = ConfigChanges()
     tables = evolve(wanted.config, plugin=running.config.plugin)  # structured: see below
     config = changes.merge(running.config, tables)
     configs: dict[str, object] = {}

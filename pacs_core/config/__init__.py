@@ -1,6 +1,6 @@
 """Configuration: TOML tables, structured into attrs classes, checked before a port is bound."""
 
-from pacs_core.config.changes import Changes
+from pacs_core.config.changes import ConfigChanges
 from pacs_core.config.load import (
     DEFAULT_FILE,
     Overrides,
@@ -23,8 +23,8 @@ from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
     "DEFAULT_FILE",
-    "Changes",
     "Config",
+    "ConfigChanges",
     "ConfigError",
     "LogConfig",
     "NodeConfig",

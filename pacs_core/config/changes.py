@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @define
-class Changes:
+class ConfigChanges:
     """Paths of keys whose values differ.
 
     Attributes

@@ -1,6 +1,6 @@
 """The DICOM Conformance Statement of a node (PS3.2), from its plugins and configuration."""
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 from pacs_core.conformance.html import to_html
 from pacs_core.conformance.markdown import to_markdown
 from pacs_core.conformance.outline import sections
@@ -17,10 +17,10 @@ __all__ = [
     "DocumentTable",
     "Network",
     "Plugin",
-    "Section",
     "SopClass",
     "StatedService",
     "Statement",
+    "StatementSection",
     "sections",
     "state",
     "to_html",

@@ -12,7 +12,7 @@ class DocumentTable:
 
 
 @frozen
-class Section:
+class StatementSection:
     """A section.
 
     Attributes

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 from pacs_core.conformance.statement import StatedService, Statement
 from pacs_core.dimse import describe
 
 Syntaxes = tuple[str, ...]
 
 
-def entity_sections(statement: Statement) -> Iterator[Section]:
+def entity_sections(statement: Statement) -> Iterator[StatementSection]:
     """Iterate over the sections on the application entity."""
-    yield Section("3.2", "AE Specifications")
-    yield Section("3.2.1", f"Application Entity {statement.network.ae_title}")
-    yield Section("3.2.1.1", "SOP Classes", (_SOP_CLASSES,))
+    yield StatementSection("3.2", "AE Specifications")
+    yield StatementSection("3.2.1", f"Application Entity {statement.network.ae_title}")
+    yield StatementSection("3.2.1.1", "SOP Classes", (_SOP_CLASSES,))
     yield from _policies(statement)
     yield from _initiation(statement)
     yield from _acceptance(statement)
@@ -22,15 +22,15 @@ def entity_sections(statement: Statement) -> Iterator[Section]:
 _SOP_CLASSES = "Standard and, where a plugin brings them, private SOP classes: see section 1."
 
 
-def _policies(statement: Statement) -> Iterator[Section]:
+def _policies(statement: Statement) -> Iterator[StatementSection]:
     network = statement.network
-    yield Section("3.2.1.2", "Association Policies")
+    yield StatementSection("3.2.1.2", "Association Policies")
     general = (
         ("application context name", "1.2.840.10008.3.1.1.1"),
         ("maximum PDU length received", f"{network.max_pdu_length} bytes"),
     )
-    yield Section("3.2.1.2.1", "General", (DocumentTable(("item", "value"), general),))
-    yield Section(
+    yield StatementSection("3.2.1.2.1", "General", (DocumentTable(("item", "value"), general),))
+    yield StatementSection(
         "3.2.1.2.2",
         "Number of Associations",
         (
@@ -38,7 +38,7 @@ def _policies(statement: Statement) -> Iterator[Section]:
             "presentation service provider, local limit exceeded.",
         ),
     )
-    yield Section(
+    yield StatementSection(
         "3.2.1.2.3",
         "Asynchronous Nature",
         (
@@ -51,26 +51,26 @@ def _policies(statement: Statement) -> Iterator[Section]:
         ("implementation class UID", network.implementation_class_uid),
         ("implementation version name", network.implementation_version_name),
     )
-    yield Section(
+    yield StatementSection(
         "3.2.1.2.4",
         "Implementation Identifying Information",
         (DocumentTable(("item", "value"), identity),),
     )
 
 
-def _initiation(statement: Statement) -> Iterator[Section]:
+def _initiation(statement: Statement) -> Iterator[StatementSection]:
     reasons = tuple(f"{s.name}: {s.initiates}" for s in statement.services if s.initiates)
-    yield Section(
+    yield StatementSection(
         "3.2.1.3",
         "Association Initiation Policy",
         reasons or ("This application entity initiates no associations.",),
     )
 
 
-def _acceptance(statement: Statement) -> Iterator[Section]:
+def _acceptance(statement: Statement) -> Iterator[StatementSection]:
     order = "this node's" if statement.network.prefer_own_order else "the requestor's"
     lists = {each: f"T{n}" for n, each in enumerate(_distinct(statement), start=1)}
-    yield Section(
+    yield StatementSection(
         "3.2.1.4",
         "Association Acceptance Policy",
         (
@@ -80,17 +80,21 @@ def _acceptance(statement: Statement) -> Iterator[Section]:
             "the requestor is SCU.",
         ),
     )
-    yield Section("3.2.1.4.1", "Accepted Presentation Contexts", (_contexts(statement, lists),))
+    yield StatementSection(
+        "3.2.1.4.1", "Accepted Presentation Contexts", (_contexts(statement, lists),)
+    )
     tables = tuple(
         block
         for syntaxes, name in lists.items()
         for block in (f"Transfer syntax list {name}:", _syntaxes(statement, syntaxes))
     )
-    yield Section("3.2.1.4.2", "Transfer Syntax Lists", tables)
-    yield Section("3.2.1.4.3", "Statuses of Any Service", (_statuses(statement.statuses),))
+    yield StatementSection("3.2.1.4.2", "Transfer Syntax Lists", tables)
+    yield StatementSection("3.2.1.4.3", "Statuses of Any Service", (_statuses(statement.statuses),))
     for number, service in enumerate(statement.services, start=4):
         blocks = _service(service)
-        yield Section(f"3.2.1.4.{number}", f"SOP Specific Conformance: {service.name}", blocks)
+        yield StatementSection(
+            f"3.2.1.4.{number}", f"SOP Specific Conformance: {service.name}", blocks
+        )
 
 
 def _distinct(statement: Statement) -> dict[Syntaxes, None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 
 _HEAD = """\
 <!doctype html>
@@ -23,7 +23,7 @@ td {{ overflow-wrap: anywhere }}
 """
 
 
-def to_html(sections: Iterable[Section]) -> str:
+def to_html(sections: Iterable[StatementSection]) -> str:
     """Return the document as HTML, with a table of contents after its title."""
     sections = list(sections)
     title, *rest = sections
@@ -43,11 +43,11 @@ def to_html(sections: Iterable[Section]) -> str:
     return "".join(parts)
 
 
-def _anchor(section: Section) -> str:
+def _anchor(section: StatementSection) -> str:
     return f"s{section.number}"
 
 
-def _section(section: Section) -> str:
+def _section(section: StatementSection) -> str:
     level = min(section.depth + 1, 6)
     heading = f'<h{level} id="{_anchor(section)}">{escape(section.heading)}</h{level}>\n'
     return heading + "".join(map(_block, section.blocks))

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
 
 
-def to_markdown(sections: Iterable[Section]) -> str:
+def to_markdown(sections: Iterable[StatementSection]) -> str:
     """Return the document as Markdown with tables."""
     return "\n".join(_section(section) for section in sections)
 
 
-def _section(section: Section) -> str:
+def _section(section: StatementSection) -> str:
     heading = f"{'#' * (section.depth + 1)} {_text(section.heading)}\n"
     return "\n".join([heading, *(f"{_block(block)}\n" for block in section.blocks)])
 

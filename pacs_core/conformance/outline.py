@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 from pacs_core.conformance.entity import entity_sections
 from pacs_core.conformance.parameters import parameter_rows
 from pacs_core.conformance.statement import Statement
 from pacs_core.conformance.web import web_sections
 
 
-def sections(statement: Statement) -> Iterator[Section]:
+def sections(statement: Statement) -> Iterator[StatementSection]:
     """Iterate over the sections of the whole document."""
-    yield Section(
+    yield StatementSection(
         "",
         "DICOM Conformance Statement",
         (
@@ -26,15 +26,15 @@ def sections(statement: Statement) -> Iterator[Section]:
     yield from _interfaces(statement)
     yield from web_sections(statement)
     yield from _configuration(statement)
-    yield Section("5", "Media Interchange", ("Media interchange is not supported.",))
+    yield StatementSection("5", "Media Interchange", ("Media interchange is not supported.",))
     yield _character_sets(statement)
     yield from _security(statement)
 
 
-def _overview(statement: Statement) -> Iterator[Section]:
+def _overview(statement: Statement) -> Iterator[StatementSection]:
     rows = [(each.name, each.uid, _yes(each.scu), _yes(each.scp)) for each in statement.sop_classes]
     table = DocumentTable(("SOP class", "UID", "user (SCU)", "provider (SCP)"), tuple(rows))
-    yield Section(
+    yield StatementSection(
         "1",
         "Conformance Statement Overview",
         ("An archive that provides these network services:", table)
@@ -47,9 +47,9 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _introduction(statement: Statement) -> Iterator[Section]:
-    yield Section("2", "Introduction")
-    yield Section(
+def _introduction(statement: Statement) -> Iterator[StatementSection]:
+    yield StatementSection("2", "Introduction")
+    yield StatementSection(
         "2.1",
         "Audience and Remarks",
         (
@@ -58,7 +58,7 @@ def _introduction(statement: Statement) -> Iterator[Section]:
         ),
     )
     plugins = tuple((p.name, p.distribution, p.version) for p in statement.plugins)
-    yield Section(
+    yield StatementSection(
         "2.2",
         "Products",
         (
@@ -66,7 +66,7 @@ def _introduction(statement: Statement) -> Iterator[Section]:
             DocumentTable(("plugin", "distribution", "version"), plugins),
         ),
     )
-    yield Section(
+    yield StatementSection(
         "2.3",
         "Terms and References",
         (
@@ -77,11 +77,11 @@ def _introduction(statement: Statement) -> Iterator[Section]:
     )
 
 
-def _networking_section(statement: Statement) -> Iterator[Section]:
-    yield Section("3", "Networking")
-    yield Section("3.1", "Implementation Model")
+def _networking_section(statement: Statement) -> Iterator[StatementSection]:
+    yield StatementSection("3", "Networking")
+    yield StatementSection("3.1", "Implementation Model")
     flow = [(each.name, each.plugin, each.description) for each in statement.services]
-    yield Section(
+    yield StatementSection(
         "3.1.1",
         "Application Data Flow",
         (
@@ -90,16 +90,16 @@ def _networking_section(statement: Statement) -> Iterator[Section]:
             DocumentTable(("service", "plugin", "what it does"), tuple(flow)),
         ),
     )
-    yield Section(
+    yield StatementSection(
         "3.1.2",
         "Sequencing of Real World Activities",
         ("Requests of different associations are independent of each other.",),
     )
 
 
-def _interfaces(statement: Statement) -> Iterator[Section]:
+def _interfaces(statement: Statement) -> Iterator[StatementSection]:
     network = statement.network
-    yield Section(
+    yield StatementSection(
         "3.3",
         "Network Interfaces",
         (
@@ -109,21 +109,21 @@ def _interfaces(statement: Statement) -> Iterator[Section]:
     )
 
 
-def _configuration(statement: Statement) -> Iterator[Section]:
+def _configuration(statement: Statement) -> Iterator[StatementSection]:
     network = statement.network
-    yield Section("4", "Configuration")
+    yield StatementSection("4", "Configuration")
     local = (network.ae_title, network.host, str(network.port), "this node")
     peers = statement.configuration.get("peers")
     remote = [
         (str(peer["ae_title"]), str(peer["host"]), str(peer["port"]), f"peer {name}")
         for name, peer in (peers.items() if isinstance(peers, dict) else ())
     ]
-    yield Section(
+    yield StatementSection(
         "4.1",
         "AE Title and Presentation Address Mapping",
         (DocumentTable(("AE title", "host", "port", "entity"), (local, *remote)),),
     )
-    yield Section(
+    yield StatementSection(
         "4.2",
         "Parameters",
         (
@@ -133,9 +133,9 @@ def _configuration(statement: Statement) -> Iterator[Section]:
     )
 
 
-def _character_sets(statement: Statement) -> Section:
+def _character_sets(statement: Statement) -> StatementSection:
     terms = tuple((term,) for term in statement.character_sets)
-    return Section(
+    return StatementSection(
         "6",
         "Support of Character Sets",
         (
@@ -149,11 +149,11 @@ def _character_sets(statement: Statement) -> Section:
     )
 
 
-def _security(statement: Statement) -> Iterator[Section]:
+def _security(statement: Statement) -> Iterator[StatementSection]:
     network = statement.network
     titles = ", ".join(network.calling_ae_titles) or "any"
-    yield Section("7", "Security")
-    yield Section(
+    yield StatementSection("7", "Security")
+    yield StatementSection(
         "7.1",
         "Security Profiles",
         (
@@ -162,7 +162,7 @@ def _security(statement: Statement) -> Iterator[Section]:
             "No de-identification profile is supported.",
         ),
     )
-    yield Section(
+    yield StatementSection(
         "7.2",
         "Association Level Security",
         (

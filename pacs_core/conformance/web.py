@@ -2,25 +2,27 @@
 
 from collections.abc import Iterator
 
-from pacs_core.conformance.document import DocumentTable, Section
+from pacs_core.conformance.document import DocumentTable, StatementSection
 from pacs_core.conformance.statement import Statement
 from pacs_core.contracts import WebServicesStatement, WebTransaction
 
 _HEADER = ("transaction", "resources", "media types", "query parameters", "remarks")
 
 
-def web_sections(statement: Statement) -> Iterator[Section]:
+def web_sections(statement: Statement) -> Iterator[StatementSection]:
     """Iterate over the sections about web services; none where there are no such."""
     if not statement.web_services:
         return
-    yield Section("3.4", "Web Services")
+    yield StatementSection("3.4", "Web Services")
     for number, service in enumerate(statement.web_services, 1):
         yield from _service(f"3.4.{number}", service)
 
 
-def _service(number: str, service: WebServicesStatement) -> Iterator[Section]:
+def _service(number: str, service: WebServicesStatement) -> Iterator[StatementSection]:
     table = DocumentTable(_HEADER, tuple(map(_row, service.transactions)))
-    yield Section(number, service.name, (f"The root is {service.root}.", table, *service.remarks))
+    yield StatementSection(
+        number, service.name, (f"The root is {service.root}.", table, *service.remarks)
+    )
     parts: list[tuple[str, DocumentTable]] = []
     if service.attributes:
         rows = tuple((level, ", ".join(words)) for level, words in service.attributes.items())
@@ -29,7 +31,7 @@ def _service(number: str, service: WebServicesStatement) -> Iterator[Section]:
         rows = tuple((str(status), when) for status, when in sorted(service.statuses.items()))
         parts.append(("Status Codes", DocumentTable(("status", "when"), rows)))
     for position, (title, part) in enumerate(parts, 1):
-        yield Section(f"{number}.{position}", title, (part,))
+        yield StatementSection(f"{number}.{position}", title, (part,))
 
 
 def _row(transaction: WebTransaction) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ from pacs_core.dataset import (
 from pacs_core.dimse import is_valid_uid
 from pacs_core.testing.memory_corrections import MemoryCorrectionLog
 from pacs_core.testing.memory_order import sort_results
+from pacs_core.testing.memory_store import MemoryReader
 
 _PATIENT_ID: Final = tag_of("PatientID")
 _ISSUER: Final = tag_of("IssuerOfPatientID")
@@ -100,25 +101,6 @@ class _Held:
     data: bytes
     instance: StoredInstance
     attributes: Attributes
-
-
-@frozen
-class MemoryReader(ObjectReader):
-    """An open object in memory."""
-
-    data: bytes
-    size: int = field(init=False)
-
-    @size.default
-    def _length(self) -> int:
-        return len(self.data)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Return bytes of the object."""
-        return self.data[offset : offset + length]
-
-    async def close(self) -> None:
-        """Release nothing."""
 
 
 @define

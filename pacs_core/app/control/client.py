@@ -27,7 +27,7 @@ _LEFT: Final = "the node left before it had answered"
 
 
 @frozen
-class _Worker:
+class _WorkerSocket:
     """A process of the node that waits for what it is to do."""
 
     lines: Lines
@@ -116,9 +116,9 @@ class NodeConnection:
             raise ControlError(f"{operation.name}: there was no response", 502)
         return found[0]
 
-    async def _workers(self, stack: AsyncExitStack) -> AsyncIterator[_Worker]:
+    async def _workers(self, stack: AsyncExitStack) -> AsyncIterator[_WorkerSocket]:
         """Iterate over the processes that answer; the first are those with the lowest number."""
-        found: list[_Worker] = []
+        found: list[_WorkerSocket] = []
         for path in control_sockets(self.data_directory):
             try:
                 lines = await Lines.over(connect_socket(path), MAX_RESPONSE)
@@ -133,7 +133,7 @@ class NodeConnection:
             yield worker
 
 
-async def _greet(lines: Lines, path: Path) -> _Worker | None:
+async def _greet(lines: Lines, path: Path) -> _WorkerSocket | None:
     try:
         with anyio.fail_after(_PATIENCE):
             greeting = await lines.receive()
@@ -143,11 +143,11 @@ async def _greet(lines: Lines, path: Path) -> _Worker | None:
         return None
     if greeting.get("pacs") != PROTOCOL:
         raise ControlError(f"the node runs another version ({greeting.get('version')}): restart it")
-    return _Worker(lines, int(greeting["worker"]), int(greeting["workers"]))
+    return _WorkerSocket(lines, int(greeting["worker"]), int(greeting["workers"]))
 
 
 async def _merged(
-    workers: list[_Worker], operation: ControlOperation[RequestT, ResponseT], request: Any
+    workers: list[_WorkerSocket], operation: ControlOperation[RequestT, ResponseT], request: Any
 ) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
     """Iterate over what several processes answer, as it comes; raise what one refused at the end.
 

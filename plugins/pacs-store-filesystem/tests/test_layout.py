@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_store_filesystem import FilesystemConfig
-from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
+from pacs_store_filesystem.layout import DEFAULT_LAYOUT, KeyLayout
 
 from pacs_core.contracts import InstanceIdentity
 from pacs_core.dimse import is_valid_uid
@@ -32,7 +32,7 @@ templates = st.tuples(st.lists(directories, max_size=4), files).map(
 def test_keys_are_relative_paths_that_the_layout_knows(
     template: str, identity: InstanceIdentity, variant: str
 ) -> None:
-    layout = Layout.parse(template)
+    layout = KeyLayout.parse(template)
     key = layout.key(identity, variant)
     assert layout.could_make(key)
     assert not key.startswith("/")
@@ -45,14 +45,14 @@ def test_keys_are_relative_paths_that_the_layout_knows(
 def test_instances_and_variants_never_share_a_key(
     template: str, one: InstanceIdentity, other: InstanceIdentity, a: str, b: str
 ) -> None:
-    layout = Layout.parse(template)
+    layout = KeyLayout.parse(template)
     same = layout.key(one, a) == layout.key(other, b)
     assert not same or (one.sop_instance_uid, a) == (other.sop_instance_uid, b)
 
 
 @given(templates, st.text(max_size=80))
 def test_what_is_known_is_made_of_valid_uids(template: str, key: str) -> None:
-    layout = Layout.parse(template)
+    layout = KeyLayout.parse(template)
     if layout.could_make(key):
         assert key.isascii()
         assert ".." not in key
@@ -62,7 +62,7 @@ def test_what_is_known_is_made_of_valid_uids(template: str, key: str) -> None:
 def test_a_changed_key_is_known_only_if_it_is_a_key(
     template: str, identity: InstanceIdentity, data: st.DataObject
 ) -> None:
-    layout = Layout.parse(template)
+    layout = KeyLayout.parse(template)
     key = layout.key(identity)
     at = data.draw(st.integers(0, len(key)))
     insertion = data.draw(st.sampled_from(["/", "..", "/../", "\x00", "\n", " ", "\u0661", "%"]))
@@ -71,7 +71,7 @@ def test_a_changed_key_is_known_only_if_it_is_a_key(
 
 @given(uids)
 def test_the_default_layout(uid: str) -> None:
-    layout = Layout.parse(DEFAULT_LAYOUT)
+    layout = KeyLayout.parse(DEFAULT_LAYOUT)
     assert layout.key(InstanceIdentity(uid, uid, uid, uid)) == f"{uid}/{uid}/{uid}.dcm"
     assert layout.could_make(f"1.2/3.4/{uid}-f00.dcm")
     assert not layout.could_make(f"1.2/3.4/{uid}-.dcm")
@@ -79,7 +79,7 @@ def test_the_default_layout(uid: str) -> None:
 
 
 def test_hashes_are_the_first_digits_of_sha256() -> None:
-    layout = Layout.parse("{study_hash:2}/{instance_hash:4}/{instance}.dcm")
+    layout = KeyLayout.parse("{study_hash:2}/{instance_hash:4}/{instance}.dcm")
     identity = InstanceIdentity("1.2.3", "1.2.3.4", "1.2.3.4.5", "1.2")
     assert layout.key(identity, "b") == "c4/b8b9/1.2.3.4.5-b.dcm"
     assert layout.could_make("00/b8b9/1.2.3.4.5.dcm"), "the study is not in the key"
@@ -87,7 +87,7 @@ def test_hashes_are_the_first_digits_of_sha256() -> None:
 
 
 def test_a_uid_that_occurs_twice_must_be_the_same() -> None:
-    layout = Layout.parse("{study}/x{study}/{instance}")
+    layout = KeyLayout.parse("{study}/x{study}/{instance}")
     assert layout.could_make("1.2/x1.2/3")
     assert not layout.could_make("1.2/x1.3/3")
 
@@ -136,7 +136,7 @@ def test_an_unusable_template_is_refused_with_the_reason(template: str, reason: 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("{}/._:"), max_size=40))
 def test_any_text_is_a_template_or_refused(template: str) -> None:
     try:
-        layout = Layout.parse(template)
+        layout = KeyLayout.parse(template)
     except ValueError:
         return
     assert layout.could_make(layout.key(InstanceIdentity("1", "2", "3", "4")))
@@ -145,7 +145,7 @@ def test_any_text_is_a_template_or_refused(template: str) -> None:
 @given(st.text(max_size=70))
 def test_a_uid_that_is_none_has_no_key(uid: str) -> None:
     identity = InstanceIdentity("1", "2", uid, "4")
-    layout = Layout.parse(DEFAULT_LAYOUT)
+    layout = KeyLayout.parse(DEFAULT_LAYOUT)
     if is_valid_uid(uid):
         assert layout.key(identity) == f"1/2/{uid}.dcm"
     else:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_web.config import WebConfig
-from pacs_web.inflating import PIECE, InflateError, Inflater, zstd
+from pacs_web.inflating import PIECE, BodyInflater, InflateError, zstd
 from pacs_web.middleware.compression import choose_encoding
 from pacs_web.proxies import Forwarded, Proxies
 
@@ -19,7 +19,7 @@ ENCODE = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress
 
 
 def inflate(encoding, data, cut):
-    inflater = Inflater(encoding)
+    inflater = BodyInflater(encoding)
     pieces = []
     for begin in range(0, len(data), cut):
         pieces += inflater.feed(data[begin : begin + cut])
@@ -62,7 +62,7 @@ def test_a_bomb_is_noticed_before_it_goes_off(encoding):
     bomb = ENCODE[encoding](bytes(40 << 20))
     pieces = []
     with pytest.raises(InflateError) as failure:
-        pieces.extend(len(piece) for piece in Inflater(encoding).feed(bomb))
+        pieces.extend(len(piece) for piece in BodyInflater(encoding).feed(bomb))
     assert failure.value.is_bomb
     assert sum(pieces) <= 17 << 20
 

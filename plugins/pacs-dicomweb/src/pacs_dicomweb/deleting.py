@@ -8,7 +8,7 @@ from pacs_dicomweb.instances import instances_of
 from pacs_dicomweb.service import DicomWeb, resource_of
 
 
-class Deletion:
+class EntityDeletion:
     """Answers DELETE. The archive records each instance that goes.
 
     Parameters

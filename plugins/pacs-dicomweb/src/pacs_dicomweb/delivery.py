@@ -57,7 +57,7 @@ def accepted_syntaxes(named: Sequence[str], stored: str) -> tuple[str, ...]:
 
 
 @frozen
-class Delivery:
+class PlannedInstance:
     """An instance that goes out, in a form that was planned.
 
     Attributes
@@ -118,7 +118,7 @@ class Deliveries:
 
     def divide(
         self, instances: Iterable[StoredInstance]
-    ) -> tuple[list[Delivery], list[tuple[StoredInstance, str]]]:
+    ) -> tuple[list[PlannedInstance], list[tuple[StoredInstance, str]]]:
         """Return those that can go out, and those that cannot, with the reason."""
         deliveries, refused = [], []
         for instance in instances:
@@ -126,10 +126,12 @@ class Deliveries:
             if plan.action is Action.REFUSE:
                 refused.append((instance, plan.reason))
             else:
-                deliveries.append(Delivery(instance, plan))
+                deliveries.append(PlannedInstance(instance, plan))
         return deliveries, refused
 
-    async def file(self, archive: Archive, delivery: Delivery) -> AsyncIterator[bytes | memoryview]:
+    async def file(
+        self, archive: Archive, delivery: PlannedInstance
+    ) -> AsyncIterator[bytes | memoryview]:
         """Iterate over the DICOM file (PS3.10) of a delivery.
 
         Raises

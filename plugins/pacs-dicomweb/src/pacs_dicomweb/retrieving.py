@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from pacs_core.contracts import Archive, Outcome, StoredInstance
 from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
-from pacs_dicomweb.delivery import Deliveries, Delivery
+from pacs_dicomweb.delivery import Deliveries, PlannedInstance
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
 from pacs_dicomweb.media_types import Choice, Representation
 from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
@@ -105,7 +105,7 @@ class InstanceRetrieval:
         choices: Sequence[Choice],
         instances: Sequence[StoredInstance],
         offered: Sequence[Representation],
-    ) -> tuple[Choice, list[Delivery], list[tuple[StoredInstance, str]]]:
+    ) -> tuple[Choice, list[PlannedInstance], list[tuple[StoredInstance, str]]]:
         """Return the first choice in which some instance can go out."""
         reason = ""
         for choice in choices:
@@ -126,7 +126,7 @@ class InstanceRetrieval:
         request: Request,
         archive: Archive,
         planned: Deliveries,
-        delivery: Delivery,
+        delivery: PlannedInstance,
         headers: dict[str, str],
     ) -> Response:
         """Answer with a single file, of which a range may be asked for."""
@@ -152,7 +152,7 @@ class InstanceRetrieval:
         request: Request,
         archive: Archive,
         planned: Deliveries,
-        deliveries: Sequence[Delivery],
+        deliveries: Sequence[PlannedInstance],
     ) -> AsyncIterator[OutgoingPart]:
         url = self._service.url(request)
         for delivery in deliveries:
@@ -164,7 +164,7 @@ class InstanceRetrieval:
             )
 
     async def _named(
-        self, archive: Archive, planned: Deliveries, deliveries: Sequence[Delivery]
+        self, archive: Archive, planned: Deliveries, deliveries: Sequence[PlannedInstance]
     ) -> AsyncIterator[tuple[str, Chunks]]:
         for delivery in deliveries:
             identity = delivery.instance.identity

@@ -15,7 +15,7 @@ from pacs_core.dataset import MalformedDataset
 from pacs_dicomweb.bulk_data import BulkDataRetrieval
 from pacs_dicomweb.capabilities import OFFERED, describe
 from pacs_dicomweb.config import DicomWebConfig
-from pacs_dicomweb.deleting import Deletion
+from pacs_dicomweb.deleting import EntityDeletion
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.media_types import accepted_types, choose
 from pacs_dicomweb.metadata import MetadataRetrieval
@@ -88,7 +88,7 @@ def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
         table[path]["POST"] = store
     if service.config.delete:
         for path in resources:
-            table[path]["DELETE"] = Deletion(service).delete
+            table[path]["DELETE"] = EntityDeletion(service).delete
     kinds = {
         path: "search" if path in searches else "" if path in resources else _last(path)
         for path in table

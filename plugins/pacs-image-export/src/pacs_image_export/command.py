@@ -21,7 +21,7 @@ from pacs_core.api.commands import (
 from pacs_core.contracts import TranscodingError
 from pacs_image_export.errors import RenderError
 from pacs_image_export.render import (
-    Picture,
+    RenderedPicture,
     RenderOptions,
     modality_values,
     render,
@@ -100,7 +100,7 @@ def extract(
         if kind != "npy":
             made = render(read, RenderOptions(window, overlays))
         else:
-            made = modality_values(read) if rescale else Picture(stored_values(read))
+            made = modality_values(read) if rescale else RenderedPicture(stored_values(read))
         content = _encode(made, kind, quality)
     except (TranscodingError, RenderError) as error:
         raise CommandError(f"{file}: {error}") from error
@@ -115,7 +115,7 @@ def extract(
     return 0
 
 
-def _encode(picture: Picture, kind: Format, quality: int) -> bytes:
+def _encode(picture: RenderedPicture, kind: Format, quality: int) -> bytes:
     out = BytesIO()
     if kind == "npy":
         np.save(out, picture.pixels)

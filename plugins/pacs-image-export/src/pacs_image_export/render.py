@@ -36,7 +36,7 @@ class RenderOptions:
 
 
 @frozen(eq=False)
-class Picture:
+class RenderedPicture:
     """A frame as it is shown.
 
     Attributes
@@ -51,7 +51,7 @@ class Picture:
     warnings: tuple[str, ...] = ()
 
 
-def render(frame: StoredFrame, options: RenderOptions | None = None) -> Picture:
+def render(frame: StoredFrame, options: RenderOptions | None = None) -> RenderedPicture:
     """Return a frame as it is shown.
 
     Parameters
@@ -69,7 +69,7 @@ def render(frame: StoredFrame, options: RenderOptions | None = None) -> Picture:
     pixels = _pixels(frame, attributes, options.window)
     if options.overlays:
         pixels = burn_overlays(pixels, frame, attributes)
-    return Picture(pixels, tuple(attributes.warnings))
+    return RenderedPicture(pixels, tuple(attributes.warnings))
 
 
 def _pixels(frame: StoredFrame, attributes: FrameAttributes, window: str | Window) -> Array:
@@ -95,7 +95,7 @@ def stored_values(frame: StoredFrame) -> Array:
     return array_of(frame.data, frame.format)
 
 
-def modality_values(frame: StoredFrame) -> Picture:
+def modality_values(frame: StoredFrame) -> RenderedPicture:
     """Return the values after the Modality LUT or rescaling (PS3.3 C.11.1), and warnings.
 
     Raises
@@ -105,8 +105,8 @@ def modality_values(frame: StoredFrame) -> Picture:
     """
     samples = stored_values(frame)
     if frame.format.samples_per_pixel != 1:
-        return Picture(samples)
+        return RenderedPicture(samples)
     attributes = FrameAttributes(frame)
     levels = levels_of(samples, frame.format)
     values = levels.of(modality_of(attributes, frame.format)(levels.values))
-    return Picture(values, tuple(attributes.warnings))
+    return RenderedPicture(values, tuple(attributes.warnings))

@@ -46,7 +46,7 @@ from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
     Fetch,
     Matching,
-    Search,
+    RunningSearch,
     count_of,
     fetch_attributes,
     fetch_instances,
@@ -356,7 +356,7 @@ class SqliteIndex(Index):
         return self._batches(query, matching_instances(self._catalog, query), fetch_instances())
 
     async def _batches(self, query: Query, found: Matching, fetch: Fetch) -> AsyncIterator[Any]:
-        search = Search(found, fetch, query.limit, query.offset)
+        search = RunningSearch(found, fetch, query.limit, query.offset)
         with await self._current() as opened:  # to the end in one file, though it be replaced
             while not search.is_exhausted:
                 for result in await opened.readers.run(search.batch):

@@ -270,7 +270,7 @@ def fetch_metadata(form: str) -> Fetch:
 
 
 @define
-class Search:
+class RunningSearch:
     """Reads batch after batch, each in one call that leaves nothing open."""
 
     _matching: Matching

@@ -5,11 +5,11 @@ from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
-from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
+from pacs_store_filesystem.layout import DEFAULT_LAYOUT, KeyLayout
 
 
 def _valid_layout(_: object, __: "Attribute[Any]", value: str) -> None:
-    Layout.parse(value)
+    KeyLayout.parse(value)
 
 
 @frozen
@@ -22,7 +22,7 @@ class FilesystemConfig:
         Directory of the store, made if missing; None means ``<data_directory>/objects``, and
         ``<data_directory>/stores/NAME`` for one of ``[stores.NAME]``.
     layout : str
-        Template of the names below `root`, see :class:`~pacs_store_filesystem.layout.Layout`.
+        Template of the names below `root`, see :class:`~pacs_store_filesystem.layout.KeyLayout`.
     threads : int
         How many threads may do input and output at once.
 

@@ -67,7 +67,7 @@ class _Part:
 
 
 @frozen
-class Layout:
+class KeyLayout:
     """A template of keys: path components separated by ``/``.
 
     - ``{study}``, ``{series}``, ``{instance}`` stand for the UIDs; a component has at most one

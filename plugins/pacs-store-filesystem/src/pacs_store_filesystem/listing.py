@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from pacs_core.contracts import StoredObject
-from pacs_store_filesystem.layout import Layout
+from pacs_store_filesystem.layout import KeyLayout
 
 BATCH_SIZE: Final = 256
 
 
-def walk(root: Path, layout: Layout) -> Generator[StoredObject]:
+def walk(root: Path, layout: KeyLayout) -> Generator[StoredObject]:
     """Iterate over the objects; what is none by its name or kind is passed over.
 
     As many directories are open at a time as the layout is deep.
@@ -27,7 +27,7 @@ def batch(objects: Iterator[StoredObject]) -> list[StoredObject]:
     return list(islice(objects, BATCH_SIZE))
 
 
-def _below(root: Path, prefix: str, layout: Layout, levels: int) -> Generator[StoredObject]:
+def _below(root: Path, prefix: str, layout: KeyLayout, levels: int) -> Generator[StoredObject]:
     with suppress(FileNotFoundError), os.scandir(root / prefix) as entries:
         for entry in entries:
             key = prefix + entry.name
@@ -37,7 +37,7 @@ def _below(root: Path, prefix: str, layout: Layout, levels: int) -> Generator[St
                 yield from _below(root, f"{key}/", layout, levels - 1)
 
 
-def list_variants(root: Path, layout: Layout, key: str) -> list[str]:
+def list_variants(root: Path, layout: KeyLayout, key: str) -> list[str]:
     """Return the keys of the other objects that differ from one by their variant alone."""
     directory, name, below = layout.split(key)
     found: list[str] = []
@@ -55,7 +55,7 @@ def list_variants(root: Path, layout: Layout, key: str) -> list[str]:
     return found
 
 
-def _object(entry: "os.DirEntry[str]", key: str, layout: Layout) -> Iterator[StoredObject]:
+def _object(entry: "os.DirEntry[str]", key: str, layout: KeyLayout) -> Iterator[StoredObject]:
     if not layout.could_make(key):
         return
     with suppress(FileNotFoundError):

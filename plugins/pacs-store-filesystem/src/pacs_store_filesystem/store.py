@@ -20,7 +20,7 @@ from pacs_core.contracts import (
 from pacs_store_filesystem.directories import Directories
 from pacs_store_filesystem.draft import Draft
 from pacs_store_filesystem.flushing import Flush
-from pacs_store_filesystem.layout import DEFAULT_LAYOUT, Layout
+from pacs_store_filesystem.layout import DEFAULT_LAYOUT, KeyLayout
 from pacs_store_filesystem.listing import batch, list_variants, walk
 from pacs_store_filesystem.opening import Opened, open_root
 from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object, read_object
@@ -35,7 +35,7 @@ class FilesystemStore(ObjectStore):
     root : Path
         Made if it is missing.
     layout : str
-        See :class:`~pacs_store_filesystem.layout.Layout`.
+        See :class:`~pacs_store_filesystem.layout.KeyLayout`.
     threads : int
         How many threads may do input and output at once.
     nameless : bool
@@ -53,7 +53,7 @@ class FilesystemStore(ObjectStore):
         nameless: bool = True,
     ) -> None:
         self._root = self.directory = root
-        self._layout = Layout.parse(layout)
+        self._layout = KeyLayout.parse(layout)
         self._threads = Threads(threads, "object-store")
         self._nameless = nameless
         self._opened: Opened | None = None

@@ -25,7 +25,7 @@ _VERIFICATION = "1.2.840.10008.1.1"
 
 
 @frozen
-class Progress:
+class SendProgress:
     """How far sending has come; `failure` is why the last instance did not arrive."""
 
     sent: int
@@ -91,7 +91,7 @@ async def delete_study(archive: Archive, study: str, origin: Origin) -> int:
 
 async def send_study(
     node: Node, archive: Archive, study: str, peer: Peer
-) -> AsyncIterator[Progress]:
+) -> AsyncIterator[SendProgress]:
     """Send a study to a peer, and tell after each instance how far that is.
 
     Whoever closes the generator stops it: the response that is outstanding is waited for.
@@ -101,7 +101,7 @@ async def send_study(
     async with node.sender.send(instances, peer, archive=archive) as sending:
         async for each in sending:
             sent, failed = sent + each.arrived, failed + (not each.arrived)
-            yield Progress(sent, failed, "" if each.arrived else each.reason)
+            yield SendProgress(sent, failed, "" if each.arrived else each.reason)
 
 
 async def echo(node: Node, peer: Peer) -> EchoAnswer:

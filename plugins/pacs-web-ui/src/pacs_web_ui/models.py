@@ -13,7 +13,7 @@ class SectionStatus:
 
 
 @frozen
-class NodeStatus:
+class NodeSummary:
     """The node, and what its web server has."""
 
     ae_title: str

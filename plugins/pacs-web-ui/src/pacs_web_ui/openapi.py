@@ -7,12 +7,12 @@ from typing import Any, Final, get_args, get_origin
 from attrs import fields, has
 
 from pacs_web_ui.changes import EchoAnswer
-from pacs_web_ui.models import NodeStatus, PeerStatus, SectionStatus, SendReport
+from pacs_web_ui.models import NodeSummary, PeerStatus, SectionStatus, SendReport
 from pacs_web_ui.studies import FILTERS, SORTABLE, Instance, Series, Study, StudyPage
 
 _SCALARS: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 _MODELS: Final = (
-    Study, StudyPage, Series, Instance, NodeStatus, SectionStatus, PeerStatus, SendReport,
+    Study, StudyPage, Series, Instance, NodeSummary, SectionStatus, PeerStatus, SendReport,
     EchoAnswer,
 )  # fmt: skip
 _PROBLEM: Final = {
@@ -78,7 +78,7 @@ def describe_api() -> dict[str, Any]:
     instances = "/studies/{study}/series/{series}/instances"
     return {
         "paths": {
-            "/node": {"get": _operation("The node", NodeStatus, "/node")},
+            "/node": {"get": _operation("The node", NodeSummary, "/node")},
             "/peers": {"get": _operation("Configured peers", tuple[PeerStatus, ...], "/peers")},
             peer: {"post": _operation("Ask a peer whether it is there", EchoAnswer, peer)},
             "/studies": {"get": _operation("Search studies", StudyPage, "/studies", _SEARCH)},

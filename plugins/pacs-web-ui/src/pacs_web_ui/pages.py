@@ -22,7 +22,7 @@ from pacs_web_ui.attributes import Row, rows_of
 from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
 from pacs_web_ui.changes import check_token, delete_study, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
-from pacs_web_ui.rendering import CSRF_COOKIE, POLICY, Renderer
+from pacs_web_ui.rendering import CSRF_COOKIE, POLICY, PageRenderer
 from pacs_web_ui.studies import (
     find_study,
     list_instances,
@@ -53,7 +53,7 @@ class Pages:
 
     def __init__(self, context: WebContext, config: WebUiConfig) -> None:
         self._context, self._config = context, config
-        self._renderer = Renderer(context, config)
+        self._renderer = PageRenderer(context, config)
 
     def _archive(self, request: Request, reading: str = AccessAction.RETRIEVE) -> Archive:
         origin = self._context.origin_of(request)

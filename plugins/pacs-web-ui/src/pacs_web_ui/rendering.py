@@ -21,7 +21,7 @@ CSRF_COOKIE: Final = "pacs_csrf"
 _HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
 
 
-class Renderer:
+class PageRenderer:
     """Renders templates for requests.
 
     Parameters

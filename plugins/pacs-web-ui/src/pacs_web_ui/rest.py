@@ -13,7 +13,7 @@ from pacs_core.contracts import AccessAction, Archive, PluginAuditKind
 from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
 from pacs_web_ui.changes import delete_study, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
-from pacs_web_ui.models import NodeStatus, PeerStatus, SectionStatus, SendReport
+from pacs_web_ui.models import NodeSummary, PeerStatus, SectionStatus, SendReport
 from pacs_web_ui.studies import (
     PARAMETERS,
     find_study,
@@ -54,7 +54,7 @@ class Api:
         """Say what the node is."""
         settings, site = self._context.node.settings, self._context.site
         sections = tuple(SectionStatus(s.name, s.title, s.prefix or "/") for s in site.sections)
-        return _json(NodeStatus(settings.ae_title, settings.host, settings.port, sections))
+        return _json(NodeSummary(settings.ae_title, settings.host, settings.port, sections))
 
     async def peers(self, request: Request) -> Response:
         """List the configured peers."""

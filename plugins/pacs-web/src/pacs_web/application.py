@@ -6,7 +6,7 @@
     CORS          headers for pages of other origins, on errors as well
     Errors        what is raised becomes a problem; headers that keep browsers from harm
     Gate          what is refused before anything is made of it
-    Compression   texts
+    ResponseCompression  texts
     Dispatcher    which plugin's routes; who asks; limits of the body
 """
 
@@ -28,7 +28,7 @@ from pacs_web.api.http import HttpError
 from pacs_web.config import WebConfig
 from pacs_web.contributions import Section
 from pacs_web.middleware.bodies import limit_body
-from pacs_web.middleware.compression import Compression
+from pacs_web.middleware.compression import ResponseCompression
 from pacs_web.middleware.entry import Entry
 from pacs_web.middleware.errors import Errors
 from pacs_web.middleware.gate import Gate
@@ -61,7 +61,7 @@ def build_application(
     """Return the application that answers requests."""
     app: ASGIApp = Dispatcher(config, sections, authenticators, refusals)
     if config.compression:
-        app = Compression(app)
+        app = ResponseCompression(app)
     app = Errors(Gate(app, config, refusals))
     if config.cors_origins:
         app = CORSMiddleware(

@@ -38,7 +38,7 @@ class InflateError(Exception):
         self.is_bomb = is_bomb
 
 
-class Inflater:
+class BodyInflater:
     """Inflates one body.
 
     Parameters

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from pacs_web.inflating import ENCODINGS, InflateError, Inflater
+from pacs_web.inflating import ENCODINGS, BodyInflater, InflateError
 
 __all__ = [
     "ClientDisconnect",
@@ -75,7 +75,7 @@ async def stream_body(request: Request, limit: int | None = None) -> AsyncIterat
     """Iterate over the body of a request, inflated if it says that it is compressed.
 
     Pieces have at most 64 KiB. gzip, deflate and zstd are inflated, and nothing that expands
-    without reason: see :class:`Inflater`.
+    without reason: see :class:`BodyInflater`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
     if encoding not in ENCODINGS:
         accepted = {"accept-encoding": ", ".join(ENCODINGS)}  # RFC 9110 §12.5.3
         raise HttpError(415, f"Content-Encoding {encoding!r:.60} is not supported", accepted)
-    inflater = Inflater(encoding)
+    inflater = BodyInflater(encoding)
     try:
         async with aclosing(request.stream()) as chunks:
             async for chunk in chunks:

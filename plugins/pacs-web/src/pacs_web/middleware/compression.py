@@ -79,7 +79,7 @@ def choose_encoding(accept: str | None) -> str:
     return best if weight > 0 and weight >= identity else ""
 
 
-class Compression:
+class ResponseCompression:
     """Compresses responses that are texts."""
 
     def __init__(self, app: ASGIApp) -> None:
