@@ -1,15 +1,16 @@
 """Deletion of studies, series and instances: an extension, off unless it is configured."""
 
+from pacs_web.api.http import HttpError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.contracts import InstanceNotFoundError
-from pacs_dicomweb.instances import instances_of
+from pacs_dicomweb.instances import query_of
 from pacs_dicomweb.service import DicomWeb, resource_of
 
 
 class EntityDeletion:
-    """Answers DELETE. The archive records each instance that goes.
+    """Answers DELETE. The archive records each study of which something goes (PS3.15 A.5.3.8).
 
     Parameters
     ----------
@@ -20,12 +21,13 @@ class EntityDeletion:
         self._service = service
 
     async def delete(self, request: Request) -> Response:
-        """Delete the instances of a resource: 204, or what came in between."""
+        """Delete the instances of a resource: 204, or 404 where there are none."""
         archive, resource = self._service.archive(request), resource_of(request)
         origin = self._service.context.origin_of(request)
-        for instance in await instances_of(archive, resource):
-            try:
-                await archive.delete(instance.identity.path, origin)
-            except InstanceNotFoundError:
-                continue  # somebody else was faster
+        report = await archive.delete_all(query_of(resource), origin)
+        if report.failures:
+            reason = next(iter(report.failures.values()))
+            raise HttpError(500, f"{len(report.failures)} instances are still there: {reason}")
+        if not report.instances:
+            raise InstanceNotFoundError(f"there is no {resource}")
         return Response(status_code=204)

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from pacs_core.association import AssociationError, Proposal
 from pacs_core.contracts import (
     Archive,
-    InstanceNotFoundError,
     Level,
     Node,
     Origin,
@@ -73,20 +72,16 @@ async def delete_study(archive: Archive, study: str, origin: Origin) -> int:
     Raises
     ------
     HttpError
-        404: there are none.
+        404: there are none. 500: some are still there.
     """
     query = Query(Level.IMAGE, (SingleValue(_STUDY, study),))
-    paths = [each.identity.path async for each in archive.instances(query)]
-    if not paths:
+    report = await archive.delete_all(query, origin)
+    if report.failures:
+        reason = next(iter(report.failures.values()))
+        raise HttpError(500, f"{len(report.failures)} instances are still there: {reason}")
+    if not report.instances:
         raise HttpError(404, "there is no such study")
-    deleted = 0
-    for path in paths:
-        try:
-            await archive.delete(path, origin)
-            deleted += 1
-        except InstanceNotFoundError:
-            continue  # somebody else has just deleted it
-    return deleted
+    return report.instances
 
 
 async def send_study(
