@@ -1,5 +1,6 @@
 """``pacs serve --plugin FILE``, and the first plugin of the how-to, as they are written there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def serve(folder, *arguments):
     return subprocess.Popen(
         [*command, "--data", str(folder / "data"), *arguments],
         cwd=folder,
+        env=os.environ | {"PYTHONSAFEPATH": "1"},  # as the program `pacs`: not with this folder's
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

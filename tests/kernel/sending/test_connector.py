@@ -18,7 +18,11 @@ from pacs_core.contracts import (
 )
 from pacs_core.testing.operations import MemoryAuditTrail, memory_node
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # pynetdicom, which is the peer here, leaves its socket unclosed when it is aborted.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 VERIFICATION = "1.2.840.10008.1.1"
 PROPOSALS = [Proposal(VERIFICATION)]

@@ -17,7 +17,11 @@ from pacs_core.sending import batches
 
 from .conftest import CT, EXPLICIT, MR
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # pynetdicom, which is the peer here, leaves its socket unclosed when it is aborted.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 STUDY = Query(Level.STUDY)
 UIDS = [f"1.2.1.{number}" for number in range(11)]
@@ -141,8 +145,6 @@ async def test_a_caller_that_is_cancelled_gets_the_answer_that_is_due_and_releas
     assert events_of(node, AuditKind.ASSOCIATION_RELEASED)
 
 
-# pynetdicom forgets the socket of an association that is aborted, and does not close it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_peer_that_never_answers_does_not_hold_a_caller_that_is_cancelled(
     node, peer, storage_peer
 ):
