@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from pacs_core.cli.main import main
-from pacs_core.conformance import DocumentTable, Section, to_html, to_markdown
+from pacs_core.conformance import DocumentTable, StatementSection, to_html, to_markdown
 from pacs_core.testing.node import write_config
 
 CHAPTERS = [
@@ -125,8 +125,8 @@ HOSTILE = "<script>alert(1)</script> | `x` [a](b)\n# heading"
 
 def test_text_of_plugins_and_configuration_is_only_text():
     sections = [
-        Section("", "Title"),
-        Section("1", HOSTILE, (HOSTILE, DocumentTable(("a",), ((HOSTILE,),)))),
+        StatementSection("", "Title"),
+        StatementSection("1", HOSTILE, (HOSTILE, DocumentTable(("a",), ((HOSTILE,),)))),
     ]
     html = to_html(sections)
     assert "<script>" not in html

@@ -31,7 +31,8 @@ from pacs_core.dataset import (
     transfer_syntax_uid,
 )
 from pacs_core.imaging import SEQUENCE_END, image_of
-from pacs_core.testing.memory_archive import MemoryArchive, MemoryReader
+from pacs_core.testing.memory_archive import MemoryArchive
+from pacs_core.testing.memory_store import MemoryReader
 from pacs_core.transcoding.source import SourceDataset
 
 pytestmark = pytest.mark.anyio
@@ -102,7 +103,7 @@ class CountingArchive(MemoryArchive):
                 archive.read += len(data)
                 return data
 
-        return Counting(reader.data)
+        return Counting(await reader.read(0, reader.size))
 
 
 async def frames_of(data: bytes, uid: str, numbers, archive=None):

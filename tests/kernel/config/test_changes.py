@@ -3,7 +3,7 @@
 import pytest
 from attrs import field, frozen
 
-from pacs_core.config import Changes, Config, ConfigError, structure
+from pacs_core.config import Config, ConfigChanges, ConfigError, structure
 from pacs_core.contracts import RELOADABLE
 
 
@@ -12,7 +12,7 @@ def config(**tables):
 
 
 def merge(before, after):
-    changes = Changes()
+    changes = ConfigChanges()
     return changes.merge(before, after), changes
 
 
@@ -20,7 +20,7 @@ def test_the_same_is_the_same():
     before = config(peers={"a": {"ae_title": "A", "host": "h"}})
     merged, changes = merge(before, config(peers={"a": {"ae_title": "A", "host": "h"}}))
     assert merged is before
-    assert changes == Changes()
+    assert changes == ConfigChanges()
 
 
 def test_peers_are_named_one_by_one_with_the_keys_that_differ():
@@ -81,4 +81,4 @@ class Range:
 
 def test_what_does_not_go_together_with_what_waits_is_refused():
     with pytest.raises(ConfigError, match=r"plugin\.x: low is above high; plugin\.x\.low needs a"):
-        Changes().merge(Range(5, 10), Range(0, 3), "plugin.x")
+        ConfigChanges().merge(Range(5, 10), Range(0, 3), "plugin.x")
