@@ -85,12 +85,16 @@ async def test_more_than_the_bound_wait_for_their_turn(peer, storage_peer):
     settings = NetworkSettings(max_associations_per_peer=2)
     connector = NodeConnector("SENDER", settings, MemoryAuditTrail())
     at_once = most = 0
+    two = anyio.Event()
 
     async def associate():
         nonlocal at_once, most
         async with connector.connect(peer, PROPOSALS) as association:
             at_once += 1
             most = max(most, at_once)
+            if at_once == 2:
+                two.set()
+            await two.wait()
             await association.c_echo()
             at_once -= 1
 
