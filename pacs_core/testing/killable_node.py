@@ -64,7 +64,12 @@ def cradle(data_directory: Path, tables: Tables | None = None) -> Iterator[Calla
     config = write_config(data_directory, tables or {})
     command = [sys.executable, "-c", _CRADLE, str(config)]
     with subprocess.Popen(  # noqa: S603 our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        start_new_session=True,  # so that the last node ends with it
     ) as process:
         begun: list[int] = []
 
@@ -78,5 +83,7 @@ def cradle(data_directory: Path, tables: Tables | None = None) -> Iterator[Calla
             begun.append(pid)
             return Victim(pid, Peer("PACS", "127.0.0.1", port))
 
-        yield begin
-        process.kill()
+        try:
+            yield begin
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
