@@ -421,9 +421,10 @@ class NodeArchive(Archive):
                 yield frame
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
-        """Delete an instance from index and store. Objects set aside beside it stay.
+        """Delete an instance from index and store, with what was set aside beside it.
 
-        On a full disk this takes the reserve, see :class:`SpaceSettings`.
+        What was set aside of it under another study or series stays, and what cannot be read. On a
+        full disk this takes the reserve, see :class:`SpaceSettings`.
 
         Raises
         ------
