@@ -39,7 +39,8 @@ from pacs_core.archive import (
     recalling,
     release_reserve,
 )
-from pacs_core.association import AccessControl, NodeConnector, cancelled_task_group
+from pacs_core.association import AccessControl, NodeConnector
+from pacs_core.concurrency import cancelled_task_group
 from pacs_core.config import Config
 from pacs_core.contracts import (
     AccessDescriptor,

@@ -29,14 +29,8 @@ from pacs_core.app.reload import Reloader
 from pacs_core.app.services import ServiceRunner, Sockets, bind_services
 from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
-from pacs_core.association import (
-    Listener,
-    Services,
-    SupportedService,
-    WorkerLoad,
-    bind_sockets,
-    task_group,
-)
+from pacs_core.association import Listener, Services, SupportedService, WorkerLoad, bind_sockets
+from pacs_core.concurrency import task_group
 from pacs_core.config import Config
 from pacs_core.contracts import (
     AccessDescriptor,

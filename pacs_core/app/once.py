@@ -27,7 +27,7 @@ from uuid import uuid4
 import anyio
 from attrs import frozen
 
-from pacs_core.association import cancelled_task_group
+from pacs_core.concurrency import cancelled_task_group
 from pacs_core.contracts import Lease, Leases
 
 logger = logging.getLogger(__name__)

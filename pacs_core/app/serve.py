@@ -10,7 +10,7 @@ from pacs_core.app.assembly import Assembly
 from pacs_core.app.control import open_control
 from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
 from pacs_core.app.worker_control import obey
-from pacs_core.association import task_group
+from pacs_core.concurrency import task_group
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from attrs import evolve
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.association import task_group
 from pacs_core.association.budget import ByteBudget
+from pacs_core.concurrency import task_group
 from pacs_core.contracts import CodecDescriptor, TransferPolicy
 from pacs_core.dataset import short_name_of
 from pacs_core.transcoding import (

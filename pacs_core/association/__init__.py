@@ -16,7 +16,6 @@ from pacs_core.association.operation import PeerOperation
 from pacs_core.association.requestor import connect
 from pacs_core.association.services import Preferences, Services, SupportedService
 from pacs_core.association.settings import NetworkSettings
-from pacs_core.association.tasks import cancelled_task_group, task_group
 from pacs_core.association.worker_load import WorkerLoad
 from pacs_core.contracts import MAX_CONTEXTS, AssociationOptions, Proposal
 
@@ -42,7 +41,5 @@ __all__ = [
     "SupportedService",
     "WorkerLoad",
     "bind_sockets",
-    "cancelled_task_group",
     "connect",
-    "task_group",
 ]

@@ -28,8 +28,8 @@ from pacs_core.association.errors import (
     PeerTimeoutError,
 )
 from pacs_core.association.performer import Serve
-from pacs_core.association.tasks import task_group
 from pacs_core.association.transport import Transport
+from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
     MAX_CONTEXTS,
     AssociationInfo,

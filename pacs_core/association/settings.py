@@ -6,7 +6,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le, lt, optional
 
 from pacs_core.contracts import RELOADABLE, ServerTls, Timeouts
-from pacs_core.transcoding import are_transfer_syntaxes
+from pacs_core.dataset import are_transfer_syntaxes
 from pacs_core.upper_layer import Limits
 
 

@@ -61,6 +61,7 @@ from pacs_core.dataset.rewriting import DatasetEditor, change_attributes, plan_e
 from pacs_core.dataset.scanner import HeaderScanner
 from pacs_core.dataset.syntax_names import (
     SHORT_NAMES,
+    are_transfer_syntaxes,
     short_name_of,
     transfer_syntax_uid,
     transfer_syntax_uids,
@@ -121,6 +122,7 @@ __all__ = [
     "UnknownAttribute",
     "Value",
     "are_character_sets",
+    "are_transfer_syntaxes",
     "begins_with_file_meta",
     "best_character_set",
     "change_attributes",

@@ -1,7 +1,10 @@
 """Transfer syntaxes by the names that people give them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import Attribute
 
 from pacs_core.dataset.transfer_syntax import ALL_TRANSFER_SYNTAXES
 
@@ -96,6 +99,19 @@ def transfer_syntax_uids(names: Iterable[str]) -> tuple[str, ...]:
         One of them is none.
     """
     return tuple(dict.fromkeys(transfer_syntax_uid(name) for name in names))
+
+
+def are_transfer_syntaxes(
+    _instance: object, _attribute: "Attribute[Any]", value: Sequence[str] | Mapping[str, object]
+) -> None:
+    """Check names of transfer syntaxes in a configuration: an attrs validator.
+
+    Raises
+    ------
+    ValueError
+        One is none; the message lists the short names.
+    """
+    transfer_syntax_uids(value)
 
 
 def short_name_of(uid: str) -> str:

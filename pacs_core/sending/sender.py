@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from anyio.abc import TaskGroup
 from attrs import evolve
 
-from pacs_core.association import cancelled_task_group
+from pacs_core.concurrency import cancelled_task_group
 from pacs_core.contracts import (
     Archive,
     AuditTrail,

@@ -6,8 +6,12 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, gt, le, lt, optional
 
 from pacs_core.contracts import ClientTls, EncodeOptions, Peer, TransferPolicy, check_ae_title
-from pacs_core.dataset import SPECIFIC_CHARACTER_SETS, are_character_sets, transfer_syntax_uids
-from pacs_core.transcoding import are_transfer_syntaxes
+from pacs_core.dataset import (
+    SPECIFIC_CHARACTER_SETS,
+    are_character_sets,
+    are_transfer_syntaxes,
+    transfer_syntax_uids,
+)
 
 
 def is_ae_title(_instance: object, _attribute: object, value: str) -> None:

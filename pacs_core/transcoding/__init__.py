@@ -11,7 +11,7 @@ from pacs_core.transcoding.frames import StoredFrame, decode_frame
 from pacs_core.transcoding.images import image_in, scanned_image
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.remedies import distributions_for
-from pacs_core.transcoding.settings import TranscodingSettings, are_transfer_syntaxes
+from pacs_core.transcoding.settings import TranscodingSettings
 from pacs_core.transcoding.spool import Spool
 from pacs_core.transcoding.table import CodecChoiceError, CodecTable, codec_table
 from pacs_core.transcoding.transcoder import NodeTranscoder
@@ -38,7 +38,6 @@ __all__ = [
     "TranscodingSettings",
     "WorkerLimits",
     "WorkerProcess",
-    "are_transfer_syntaxes",
     "codec_table",
     "convert_file",
     "decode_frame",

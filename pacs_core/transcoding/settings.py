@@ -1,25 +1,11 @@
 """The table ``[transcoding]``: how instances are converted on their way."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
-from pacs_core.dataset import transfer_syntax_uid, transfer_syntax_uids
+from pacs_core.dataset import are_transfer_syntaxes, transfer_syntax_uid, transfer_syntax_uids
 from pacs_core.transcoding.workers.limits import WorkerLimits
-
-
-def are_transfer_syntaxes(
-    _instance: object, _attribute: "Attribute[Any]", value: Sequence[str] | Mapping[str, object]
-) -> None:
-    """Check names of transfer syntaxes in a configuration: an attrs validator.
-
-    Raises
-    ------
-    ValueError
-        One is none; the message lists the short names.
-    """
-    transfer_syntax_uids(value)
 
 
 @frozen

@@ -28,7 +28,7 @@ from pacs_core.app.control.operations import kernel_operations
 from pacs_core.app.control.sockets import bind_control_socket, peer_user
 from pacs_core.app.lifespan import Lifespan, open_lifespan
 from pacs_core.app.node import RunningNode
-from pacs_core.association import task_group
+from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
     ControlDescriptor,
     ControlError,

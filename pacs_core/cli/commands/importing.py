@@ -7,7 +7,6 @@ import anyio.to_thread
 from anyio.abc import ObjectReceiveStream
 
 from pacs_core.app import Assembly, open_archive
-from pacs_core.association import task_group
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import FileCounts
@@ -16,6 +15,7 @@ from pacs_core.cli.local import local_origin, record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
+from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
     AccessDeniedError,
     Archive,

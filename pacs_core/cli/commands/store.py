@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from pacs_core.app import Assembly, open_transcoder
-from pacs_core.association import AssociationError, task_group
+from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import FileCounts
@@ -17,6 +17,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import FileDelivery
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.store_batches import store_batches
+from pacs_core.concurrency import task_group
 from pacs_core.contracts import PassThrough, Transcoder
 
 _BATCH = 2000

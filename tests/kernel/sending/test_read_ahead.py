@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 from attrs import define
 
-from pacs_core.association import cancelled_task_group
+from pacs_core.concurrency import cancelled_task_group
 from pacs_core.contracts import (
     Action,
     InstanceIdentity,
