@@ -25,9 +25,12 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacs_core.upper_layer import (
+    CALLED_AE_TITLE_NOT_RECOGNIZED,
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
+    LOCAL_LIMIT_EXCEEDED,
+    TEMPORARY_CONGESTION,
     Aborted,
     AssociateAC,
-    AssociateRJ,
     AssociateRQ,
     AssociationRefused,
     AssociationRequested,
@@ -43,11 +46,6 @@ from pacs_core.upper_layer import (
 )
 
 logger = logging.getLogger(__name__)
-
-_CALLING_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=3)
-_CALLED_AE_TITLE_NOT_RECOGNIZED = AssociateRJ(result=1, source=1, reason=7)
-_LOCAL_LIMIT_EXCEEDED = AssociateRJ(result=2, source=3, reason=2)
-_TEMPORARY_CONGESTION = AssociateRJ(result=2, source=3, reason=1)
 
 
 class Acceptor:
@@ -211,7 +209,7 @@ class Acceptor:
             await self._record_accepted(request, info)
         except AuditFailedError as error:
             self.engine = None
-            await self._refuse(Refused(_TEMPORARY_CONGESTION, str(error)))
+            await self._refuse(Refused(TEMPORARY_CONGESTION, str(error)))
             return
         self._channel.machine.accept(response)
         await self._serve(self.engine, info)
@@ -220,16 +218,16 @@ class Acceptor:
         settings = self._shared.settings
         if not self._shared.has_room():
             reason = f"{settings.max_associations} associations are open already"
-            return Refused(_LOCAL_LIMIT_EXCEEDED, reason)
+            return Refused(LOCAL_LIMIT_EXCEEDED, reason)
         if reason := self._shared.hosts.refusal(self.host, self._shared.established(self.host)):
-            return Refused(_LOCAL_LIMIT_EXCEEDED, reason)
+            return Refused(LOCAL_LIMIT_EXCEEDED, reason)
         if settings.check_called_ae_title and request.called_ae_title != self._shared.ae_title:
             reason = f"called AE title {request.called_ae_title!r} is not this node's"
-            return Refused(_CALLED_AE_TITLE_NOT_RECOGNIZED, reason)
+            return Refused(CALLED_AE_TITLE_NOT_RECOGNIZED, reason)
         allowed = settings.calling_ae_titles
         if allowed and request.calling_ae_title not in allowed:
             reason = f"calling AE title {request.calling_ae_title!r} is not among the allowed"
-            return Refused(_CALLING_AE_TITLE_NOT_RECOGNIZED, reason)
+            return Refused(CALLING_AE_TITLE_NOT_RECOGNIZED, reason)
         return await self._shared.services.authenticate(request, self.origin)
 
     async def _refuse(self, verdict: Refused) -> None:

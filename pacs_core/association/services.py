@@ -23,7 +23,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import DimseError, Status
 from pacs_core.upper_layer import (
-    AssociateRJ,
+    NO_REASON_GIVEN,
     AssociateRQ,
     ExtendedNegotiation,
     SupportedSopClass,
@@ -47,8 +47,6 @@ from pacs_core.upper_layer import (
 # may still refuse. Of several principals the last stands.
 
 logger = logging.getLogger(__name__)
-
-_NO_REASON = AssociateRJ(result=1, source=1, reason=1)
 
 
 @frozen
@@ -144,7 +142,7 @@ class Services:
                 answer = await authenticator.authenticate(request, origin)
             except Exception as error:
                 logger.exception("authenticator %s failed", type(authenticator).__qualname__)
-                return Refused(_NO_REASON, f"the authenticator failed: {type(error).__name__}")
+                return Refused(NO_REASON_GIVEN, f"the authenticator failed: {type(error).__name__}")
             if isinstance(answer, Refused):
                 return answer
             if answer is not None:

@@ -1,7 +1,8 @@
 """Task groups and streams; and threads, signals and relays on the way of every instance.
 
-The latter are as cheap as they get: they work for the tasks of one asyncio event loop, and heed anyio's cancellation. Elsewhere anyio's
-own are the better choice: they say more about what is wrong.
+The latter are as cheap as they get: they work for the tasks of one asyncio event loop, and heed
+anyio's cancellation. Elsewhere anyio's own are the better choice: they say more about what is
+wrong.
 """
 
 from pacs_core.concurrency.relay import Relay

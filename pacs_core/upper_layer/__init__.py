@@ -49,19 +49,33 @@ from pacs_core.upper_layer.p_data import PDataTF, PresentationDataValue
 from pacs_core.upper_layer.pdu import (
     PDU,
     Abort,
-    AssociateRJ,
     PDUType,
     ReleaseRP,
     ReleaseRQ,
     decode,
     encode,
 )
+from pacs_core.upper_layer.rejection import (
+    APPLICATION_CONTEXT_NAME_NOT_SUPPORTED,
+    CALLED_AE_TITLE_NOT_RECOGNIZED,
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
+    LOCAL_LIMIT_EXCEEDED,
+    NO_REASON_GIVEN,
+    TEMPORARY_CONGESTION,
+    AssociateRJ,
+)
 from pacs_core.upper_layer.states import TRANSITIONS, State, StateAction, Stimulus, Transition
 
 __all__ = [
     "ANY",
+    "APPLICATION_CONTEXT_NAME_NOT_SUPPORTED",
+    "CALLED_AE_TITLE_NOT_RECOGNIZED",
+    "CALLING_AE_TITLE_NOT_RECOGNIZED",
     "DICOM_APPLICATION_CONTEXT",
+    "LOCAL_LIMIT_EXCEEDED",
+    "NO_REASON_GIVEN",
     "PDU",
+    "TEMPORARY_CONGESTION",
     "TRANSITIONS",
     "Abort",
     "AbortReason",

@@ -35,12 +35,16 @@ from pacs_core.upper_layer.p_data import (
 from pacs_core.upper_layer.pdu import (
     PDU,
     Abort,
-    AssociateRJ,
     PDUType,
     ReleaseRP,
     ReleaseRQ,
     decode_body,
     encode,
+)
+from pacs_core.upper_layer.rejection import (
+    APPLICATION_CONTEXT_NAME_NOT_SUPPORTED,
+    PROTOCOL_VERSION_NOT_SUPPORTED,
+    AssociateRJ,
 )
 from pacs_core.upper_layer.states import TRANSITIONS, State, StateAction, Stimulus
 
@@ -113,9 +117,6 @@ _ABORTING: Final[Mapping[StateAction, AbortSource]] = {
 _TIMED: Final = frozenset({State.Sta2, State.Sta13})
 
 _NO_TRANSPORT: Final = frozenset({State.Sta1, State.Sta4})
-
-_WRONG_VERSION: Final = AssociateRJ(result=1, source=2, reason=2)
-_WRONG_APPLICATION_CONTEXT: Final = AssociateRJ(result=1, source=1, reason=2)
 
 
 class UpperLayer:
@@ -320,11 +321,11 @@ class UpperLayer:
         # Only bit 0 is to be tested, and what follows may have any form where it is clear.
         if len(body) >= 2 and not body[1] & 1:
             detail = f"protocol version {bytes(body[:2]).hex()}H is not version 1"
-            return self._refuse(None, _WRONG_VERSION, detail)
+            return self._refuse(None, PROTOCOL_VERSION_NOT_SUPPORTED, detail)
         request = decode_associate_rq(body, self.limits)
         if request.application_context != DICOM_APPLICATION_CONTEXT:
             detail = f"application context {request.application_context!r} is not DICOM's"
-            return self._refuse(request, _WRONG_APPLICATION_CONTEXT, detail)
+            return self._refuse(request, APPLICATION_CONTEXT_NAME_NOT_SUPPORTED, detail)
         return self._receive_valid(request)
 
     def _refuse(

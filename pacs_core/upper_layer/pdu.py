@@ -17,6 +17,7 @@ from pacs_core.upper_layer.associate import (
 from pacs_core.upper_layer.errors import AbortReason, MalformedPDU
 from pacs_core.upper_layer.limits import Limits
 from pacs_core.upper_layer.p_data import P_DATA_TF, PDataTF, decode_p_data, p_data_buffers
+from pacs_core.upper_layer.rejection import AssociateRJ
 from pacs_core.upper_layer.wire import pack_uint
 
 # Theory of operation
@@ -40,52 +41,6 @@ class PDUType(IntEnum):
     RELEASE_RQ = 0x05
     RELEASE_RP = 0x06
     ABORT = 0x07
-
-
-_REJECTIONS: Mapping[int, str] = {1: "rejected permanently", 2: "rejected for now"}
-_REJECTION_SOURCES: Mapping[int, str] = {
-    1: "the service user",
-    2: "the service provider (ACSE)",
-    3: "the service provider (presentation)",
-}
-_REJECTION_REASONS: Mapping[tuple[int, int], str] = {
-    (1, 1): "no reason given",
-    (1, 2): "application context name not supported",
-    (1, 3): "calling AE title not recognized",
-    (1, 7): "called AE title not recognized",
-    (2, 1): "no reason given",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
-
-
-@frozen
-class AssociateRJ:
-    """A-ASSOCIATE-RJ PDU (PS3.8 §9.3.4).
-
-    Attributes
-    ----------
-    result : int
-        1 rejected permanently, 2 rejected for now.
-    source : int
-        1 service user, 2 service provider (ACSE), 3 service provider (presentation).
-    reason : int
-        Depends on `source` (PS3.8 Table 9-21); see `meaning`.
-    """
-
-    result: int
-    source: int
-    reason: int
-
-    @property
-    def meaning(self) -> str:
-        """The three fields in words, and as they are (PS3.8 Table 9-21)."""
-        result = _REJECTIONS.get(self.result, f"result {self.result}")
-        source = _REJECTION_SOURCES.get(self.source, f"source {self.source}")
-        reason = _REJECTION_REASONS.get((self.source, self.reason), f"reason {self.reason}")
-        fields = f"{self.result},{self.source},{self.reason}"
-        return f"{result} by {source}: {reason} ({fields})"
 
 
 @frozen

@@ -29,7 +29,7 @@ from pacs_core.contracts import (
 from pacs_core.plugins import PluginManager, hookimpl
 from pacs_core.testing.node import node_thread
 from pacs_core.upper_layer import (
-    AssociateRJ,
+    NO_REASON_GIVEN,
     AsynchronousOperations,
     ExtendedNegotiation,
     UserIdentity,
@@ -58,7 +58,7 @@ class Passcodes(Authenticator):
         if identity.primary == b"crash":
             raise RuntimeError("no database")
         if (identity.primary, identity.secondary) not in _USERS:
-            return Refused(AssociateRJ(1, 1, 1), "wrong passcode")
+            return Refused(NO_REASON_GIVEN, "wrong passcode")
         return Authenticated(Principal(identity.primary.decode()), b"welcome")
 
 

@@ -29,7 +29,7 @@ from pacs_core.testing.access_contract import (
     sample_requests,
 )
 from pacs_core.testing.operations import memory_node
-from pacs_core.upper_layer import AssociateRJ
+from pacs_core.upper_layer import NO_REASON_GIVEN
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +135,7 @@ class Talkative(Authenticator):
     async def authenticate(self, request, origin):
         identity = request.user_information.user_identity
         said = identity.secondary.decode() if identity else "nothing"
-        return Refused(AssociateRJ(1, 1, 1), f"{said!r} is wrong")
+        return Refused(NO_REASON_GIVEN, f"{said!r} is wrong")
 
 
 async def test_an_authenticator_that_gives_passcodes_away_is_found():
