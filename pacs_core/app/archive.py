@@ -11,12 +11,7 @@ from anyio.abc import TaskGroup
 from attrs import define, frozen
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import (
-    create_with_required,
-    start_capabilities,
-    start_guard,
-    start_optional,
-)
+from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.ingest_filters import make_filters, start_filters
 from pacs_core.app.lifespan import (
@@ -25,6 +20,8 @@ from pacs_core.app.lifespan import (
     StartError,
     open_lifespan,
     running,
+    start_guard,
+    start_optional,
 )
 from pacs_core.app.stores import start_store
 from pacs_core.app.transcoding import open_transcoder
@@ -363,7 +360,7 @@ async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str
     for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
         required = descriptor.required or descriptor.name in assembly.config.audit.required
         create = partial(descriptor.create, assembly.setup_for(record))
-        sink = await start_optional(assembly, lifespan, record, descriptor.name, create)
+        sink = await start_optional(assembly.manager, lifespan, record, descriptor.name, create)
         if sink is not None:
             sinks.append((descriptor.name, sink, required))
         elif required:
@@ -404,6 +401,6 @@ async def _start_handlers(
     for record, descriptor in assembly.registry.entries(EventHandlerDescriptor):
         await start_capabilities(assembly, lifespan, node, descriptor.requires)
         create = partial(create_with_required, descriptor, node)
-        handler = await start_optional(assembly, lifespan, record, descriptor.name, create)
+        handler = await start_optional(assembly.manager, lifespan, record, descriptor.name, create)
         if handler is not None:
             events.add(descriptor.name, handler)

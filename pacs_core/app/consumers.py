@@ -7,7 +7,7 @@ from typing import Final
 
 from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import create_with_required
+from pacs_core.app.capabilities import create_with_required
 from pacs_core.archive import STUDY_WATCH, ConsumerService, StudyWatch
 from pacs_core.contracts import (
     STUDY_CHANGES,

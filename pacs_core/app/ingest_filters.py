@@ -5,8 +5,7 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import start_guard
-from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.app.lifespan import Lifespan, StartError, start_guard
 from pacs_core.archive import IngestFilters
 from pacs_core.contracts import AuditTrail, IngestFilter, IngestFilterDescriptor, Node
 

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from attrs import frozen
 
 from pacs_core.contracts import Component
+from pacs_core.plugins import Fault, PluginManager, PluginRecord, PluginState
 
 # Theory of operation
 #
@@ -134,6 +135,51 @@ class Lifespan:
         else:
             if scope.cancelled_caught:
                 logger.error("%s did not stop within %g s", last.name, self._timeout)
+
+
+async def start_optional(
+    manager: PluginManager,
+    lifespan: Lifespan,
+    record: PluginRecord,
+    name: str,
+    create: Callable[[], Component],
+) -> Any:
+    """Start a component that the node can do without; quarantine its plugin if it fails.
+
+    Returns
+    -------
+    Component or None
+        None if it does not run, or if its plugin was quarantined before.
+
+    Raises
+    ------
+    PluginError
+        The node was configured not to do without it.
+    """
+    if record.state is not PluginState.LOADED:
+        return None
+    try:
+        return await lifespan.start(f"{name} ({record.source})", create, record.name)
+    except StartError as error:
+        manager.quarantine(record, Fault.START, str(error), error.__cause__)
+        manager.check_required()
+        return None
+
+
+async def start_guard(
+    lifespan: Lifespan, record: PluginRecord, name: str, create: Callable[[], Component]
+) -> Any:
+    """Start what guards access: it must not leave the door open if it does not start.
+
+    Raises
+    ------
+    StartError
+        It does not run.
+    """
+    label = f"{name} ({record.source})"
+    if record.state is not PluginState.LOADED:
+        raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
+    return await lifespan.start(label, create, record.name)
 
 
 def _create(name: str, create: Callable[[], ComponentT]) -> ComponentT:

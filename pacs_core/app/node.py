@@ -14,15 +14,10 @@ from attrs import field, frozen
 
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.certificates import CertificateWatch
-from pacs_core.app.components import (
-    create_with_required,
-    start_capabilities,
-    start_guard,
-    start_optional,
-)
 from pacs_core.app.leaked_tasks import no_leaked_tasks
-from pacs_core.app.lifespan import StartError
+from pacs_core.app.lifespan import StartError, start_guard, start_optional
 from pacs_core.app.missing_parts import missing_parts
 from pacs_core.app.preferences import preferences_of
 from pacs_core.app.reload import Reloader
@@ -261,7 +256,9 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
     for record, descriptor in assembly.registry.entries(ServiceProviderDescriptor):
         await start_capabilities(assembly, opened.lifespan, opened.node, descriptor.requires)
         create = partial(create_with_required, descriptor, opened.node)
-        provider = await start_optional(assembly, opened.lifespan, record, descriptor.name, create)
+        provider = await start_optional(
+            assembly.manager, opened.lifespan, record, descriptor.name, create
+        )
         if provider is not None:
             offers |= {u: SupportedService(s, provider) for u, s in descriptor.sop_classes.items()}
     guards: Any = await _access(assembly, opened)
@@ -301,7 +298,7 @@ async def _start_access(
 ) -> Component | None:
     if part == "observer":
         observer: Component | None = await start_optional(
-            assembly, opened.lifespan, record, name, create
+            assembly.manager, opened.lifespan, record, name, create
         )
         return observer
     guard: Component = await start_guard(opened.lifespan, record, f"{part} {name}", create)

@@ -20,7 +20,7 @@ from attrs import define, field
 
 from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import create_with_required, start_capabilities
+from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.consumers import consumer_services, warn_of_unknown_consumers
 from pacs_core.app.lifespan import Lifespan, StartError
 from pacs_core.app.metadata import metadata_services

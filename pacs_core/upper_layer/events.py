@@ -4,7 +4,7 @@ from attrs import frozen
 
 from pacs_core.upper_layer.associate import AssociateAC, AssociateRQ
 from pacs_core.upper_layer.p_data import PresentationDataValue
-from pacs_core.upper_layer.pdu import AssociateRJ
+from pacs_core.upper_layer.rejection import AssociateRJ
 
 
 @frozen

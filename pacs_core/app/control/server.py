@@ -15,7 +15,7 @@ import anyio
 from attrs import define, field
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.components import create_with_required, start_capabilities, start_optional
+from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.control.messages import (
     MAX_REQUEST,
     PROTOCOL,
@@ -26,7 +26,7 @@ from pacs_core.app.control.messages import (
 )
 from pacs_core.app.control.operations import kernel_operations
 from pacs_core.app.control.sockets import bind_control_socket, peer_user
-from pacs_core.app.lifespan import Lifespan, open_lifespan
+from pacs_core.app.lifespan import Lifespan, open_lifespan, start_optional
 from pacs_core.app.node import RunningNode
 from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
@@ -105,7 +105,7 @@ async def _start_handlers(
             continue
         await start_capabilities(assembly, parts, node, descriptor.requires)
         create = partial(_create, descriptor, node)
-        handler = await start_optional(assembly, parts, record, descriptor.name, create)
+        handler = await start_optional(assembly.manager, parts, record, descriptor.name, create)
         if handler is not None:
             handlers[descriptor.name] = descriptor, handler
     assembly.manager.check_required()

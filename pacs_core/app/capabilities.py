@@ -1,11 +1,10 @@
-"""Components that plugins register, started one by one: what fails is quarantined."""
+"""Capabilities that plugins provide to each other, started before what requires them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from pacs_core.app.assembly import Assembly
-from pacs_core.app.lifespan import Lifespan, StartError
+from pacs_core.app.lifespan import Lifespan, start_optional
 from pacs_core.contracts import (
     CapabilityDescriptor,
     ChangeConsumerDescriptor,
@@ -17,7 +16,6 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     interface_name,
 )
-from pacs_core.plugins import Fault, PluginRecord, PluginState
 
 RequiringDescriptor = (
     CapabilityDescriptor
@@ -27,51 +25,6 @@ RequiringDescriptor = (
     | ServiceDescriptor
     | ServiceProviderDescriptor
 )
-
-
-async def start_optional(
-    assembly: Assembly,
-    lifespan: Lifespan,
-    record: PluginRecord,
-    name: str,
-    create: Callable[[], Component],
-) -> Any:
-    """Start a component that the node can do without; quarantine its plugin if it fails.
-
-    Returns
-    -------
-    Component or None
-        None if it does not run, or if its plugin was quarantined before.
-
-    Raises
-    ------
-    PluginError
-        The node was configured not to do without it.
-    """
-    if record.state is not PluginState.LOADED:
-        return None
-    try:
-        return await lifespan.start(f"{name} ({record.source})", create, record.name)
-    except StartError as error:
-        assembly.manager.quarantine(record, Fault.START, str(error), error.__cause__)
-        assembly.manager.check_required()
-        return None
-
-
-async def start_guard(
-    lifespan: Lifespan, record: PluginRecord, name: str, create: Callable[[], Component]
-) -> Any:
-    """Start what guards access: it must not leave the door open if it does not start.
-
-    Raises
-    ------
-    StartError
-        It does not run.
-    """
-    label = f"{name} ({record.source})"
-    if record.state is not PluginState.LOADED:
-        raise StartError(f"{label} guards associations, but its plugin failed: {record.reason}")
-    return await lifespan.start(label, create, record.name)
 
 
 def create_with_required(descriptor: RequiringDescriptor, node: Node) -> Component:
@@ -104,7 +57,9 @@ async def start_capabilities(
             if node.capabilities.provides(descriptor.interface):
                 continue
             create = partial(_create_capability, descriptor, node)
-            component = await start_optional(assembly, lifespan, record, descriptor.name, create)
+            component = await start_optional(
+                assembly.manager, lifespan, record, descriptor.name, create
+            )
             if component is not None:
                 node.capabilities.provide(descriptor.interface, component)
 
