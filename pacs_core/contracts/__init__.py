@@ -57,6 +57,7 @@ from pacs_core.contracts.audit import (
     ParticipantRole,
     PluginAuditKind,
 )
+from pacs_core.contracts.audit_reader import AuditReader, AuditSearch
 from pacs_core.contracts.availability import (
     Availability,
     NotOnlineError,
@@ -361,6 +362,8 @@ __all__ = [
     "AuditKind",
     "AuditObject",
     "AuditObjectKind",
+    "AuditReader",
+    "AuditSearch",
     "AuditSink",
     "AuditSinkDescriptor",
     "AuditTrail",

@@ -1,10 +1,17 @@
-"""Audit sink of pacs-core: one JSON line per event, to a rotating file or stdout."""
+"""Audit sink of pacs-core: one JSON line per event, to a rotating file or stdout; its reader."""
 
-from pacs_audit_json.config import AuditJsonConfig
-from pacs_core.contracts import AuditSink, AuditSinkDescriptor, Setup
+from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig, path_of
+from pacs_core.contracts import (
+    AuditReader,
+    AuditSink,
+    AuditSinkDescriptor,
+    CapabilityDescriptor,
+    Node,
+    Setup,
+)
 from pacs_core.plugins import hookimpl
 
-__all__ = ["AuditJsonConfig", "pacs_audit_sinks", "pacs_config"]
+__all__ = ["AuditJsonConfig", "pacs_audit_sinks", "pacs_capabilities", "pacs_config"]
 
 
 @hookimpl
@@ -18,6 +25,22 @@ def pacs_audit_sinks(setup: Setup) -> list[AuditSinkDescriptor]:
     """Return the sink ``json``."""
     required = setup.config(AuditJsonConfig).required
     return [AuditSinkDescriptor("json", _create, required=required)]
+
+
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Return the reader of the files; there is none of standard output."""
+    config = setup.config(AuditJsonConfig)
+    if config.path == STANDARD_OUTPUT:
+        return []
+    path = path_of(config, setup.settings.data_directory)
+
+    def create(node: Node) -> AuditReader:
+        from pacs_audit_json.reading import FileReader
+
+        return FileReader(path)
+
+    return [CapabilityDescriptor("audit-json", AuditReader, create, always=True)]
 
 
 def _create(setup: Setup) -> AuditSink:

@@ -1,5 +1,6 @@
 """The table ``[plugin.audit-json]``."""
 
+from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen, validators
@@ -36,3 +37,9 @@ class AuditJsonConfig:
     backups: int = field(default=0, validator=validators.ge(0))
     required: bool = False
     fsync: bool = False
+
+
+def path_of(config: AuditJsonConfig, data_directory: Path) -> Path:
+    """Return the file that a configuration means, unless it means standard output."""
+    path = Path(config.path) if config.path else data_directory / "audit" / "audit.jsonl"
+    return path.absolute()

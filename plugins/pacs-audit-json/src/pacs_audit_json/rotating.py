@@ -156,7 +156,7 @@ class RotatingFile:
             os.fsync(self._file)
         # Numbers only grow, so nothing is renamed but the file itself: a crash in between leaves
         # either name, and no line is lost.
-        kept = self._backup_numbers()
+        kept = backup_numbers(self._path)
         number = kept[-1] + 1 if kept else 1
         self._path.rename(self._backup(number))
         self._reopen()
@@ -164,17 +164,24 @@ class RotatingFile:
             for old in [*kept, number][: -self._backups]:
                 self._backup(old).unlink(missing_ok=True)
 
-    def _backup_numbers(self) -> list[int]:
-        prefix = self._path.name + "."
-        suffixes = (
-            name.removeprefix(prefix)
-            for name in os.listdir(self._path.parent)
-            if name.startswith(prefix)
-        )
-        return sorted(int(suffix) for suffix in suffixes if _NUMBER.fullmatch(suffix))
-
     def _backup(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def backup_numbers(path: Path) -> list[int]:
+    """Return the numbers of the files that were set aside from a path, ascending."""
+    prefix = path.name + "."
+    try:
+        names = os.listdir(path.parent)
+    except FileNotFoundError:
+        return []
+    suffixes = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return sorted(int(suffix) for suffix in suffixes if _NUMBER.fullmatch(suffix))
+
+
+def list_backups(path: Path) -> list[Path]:
+    """Return the files that were set aside from a path, the oldest first."""
+    return [path.with_name(f"{path.name}.{number}") for number in backup_numbers(path)]
 
 
 def _close(file: int) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from anyio import CancelScope, to_thread
 
-from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig
+from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig, path_of
 from pacs_audit_json.lines import line
 from pacs_audit_json.rotating import RotatingFile
 from pacs_core.contracts import AuditEvent, AuditSink
@@ -19,10 +19,9 @@ def create(config: AuditJsonConfig, data_directory: Path) -> AuditSink:
     """Return the sink that the configuration asks for."""
     if config.path == STANDARD_OUTPUT:
         return StandardOutputSink()
-    path = Path(config.path) if config.path else data_directory / "audit" / "audit.jsonl"
     return FileSink(
         RotatingFile(
-            path.absolute(),
+            path_of(config, data_directory),
             max_bytes=config.max_bytes,
             backups=config.backups,
             fsync=config.fsync,
