@@ -32,6 +32,7 @@ from pacs_core.archive.object_scan import map_concurrently, read_record
 from pacs_core.archive.recovery import exclusively
 from pacs_core.archive.settings import CharacterSetOf
 from pacs_core.archive.storage import ArchiveStorage
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     AuditTrail,
     Conflict,
@@ -137,7 +138,7 @@ class Correcting:
         return [i.identity.path async for i in self.storage.index.instances(query)]
 
     async def _paths_under(self, number: int) -> list[InstancePath]:
-        async with aclosing(self.storage.index.corrected()) as corrected:  # type: ignore[type-var]
+        async with closing(self.storage.index.corrected()) as corrected:
             return [i.identity.path async for i in corrected if number in i.corrections]
 
     async def _carry_out(

@@ -6,14 +6,13 @@ breaks off before its end, and the archive keeps nothing of it.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import aclosing
-from typing import Any, cast
 
 from attrs import evolve
 
 from pacs_core.archive.incoming_instance import scan_steadily
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.association import AccessControl
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Access,
     AccessAction,
@@ -149,7 +148,7 @@ class GuardedArchive(Archive):
     async def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches and may be seen."""
         found = self._archive.search(await self._restrict(query, AccessAction.QUERY))
-        async with aclosing(cast(Any, found)):
+        async with closing(found):
             async for result in found:
                 yield result
 
@@ -161,7 +160,7 @@ class GuardedArchive(Archive):
     async def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances that may be read."""
         found = self._archive.instances(await self._restrict(query, self._reading))
-        async with aclosing(cast(Any, found)):
+        async with closing(found):
             async for instance in found:
                 yield instance
 
@@ -194,7 +193,7 @@ class GuardedArchive(Archive):
         keys = SingleValue(_STUDY, path[0]), SingleValue(_INSTANCE, path[1])
         query = Query(Level.IMAGE, keys, restrictions=restrictions)
         found = self._archive.instances(query)
-        async with aclosing(cast(Any, found)):
+        async with closing(found):
             return await anext(found, None)
 
     async def _find(self, instance: StoredInstance) -> None:
@@ -226,14 +225,14 @@ class GuardedArchive(Archive):
     async def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
         """Iterate over the metadata of instances that may be read."""
         found = self._archive.metadata(await self._restrict(query, self._reading))
-        async with aclosing(cast(Any, found)):
+        async with closing(found):
             async for metadata in found:
                 yield metadata
 
     async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
         """Iterate over the bytes of a value of an instance that may be read."""
         await self._find(instance)
-        async with aclosing(cast(Any, self._archive.bulk_data(instance, value))) as pieces:
+        async with closing(self._archive.bulk_data(instance, value)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -242,7 +241,7 @@ class GuardedArchive(Archive):
     ) -> AsyncIterator[Frame]:
         """Iterate over frames of an instance that may be read."""
         await self._find(instance)
-        async with aclosing(cast(Any, self._archive.frames(instance, numbers))) as frames:
+        async with closing(self._archive.frames(instance, numbers)) as frames:
             async for frame in frames:
                 yield frame
 
@@ -292,7 +291,7 @@ class GuardedArchive(Archive):
     async def corrections(self, entity: EntityPath | None = None) -> AsyncIterator[Correction]:
         """Iterate over the log, as far as what it is about may be corrected as a whole."""
         restrictions = await self._require(AccessAction.UPDATE)
-        async with aclosing(cast(Any, self._archive.corrections(entity))) as found:
+        async with closing(self._archive.corrections(entity)) as found:
             async for correction in found:
                 if not restrictions or await self._is_whole(correction.entity, restrictions):
                     yield correction

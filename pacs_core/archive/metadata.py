@@ -13,13 +13,13 @@ before: so the metadata of what was never outlive it.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import anyio
 from anyio import to_thread
 from attrs import define, field
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     METADATA_LIMITS,
     DamagedObjectError,
@@ -73,12 +73,12 @@ class MetadataSource:
     async def find(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
         """Iterate over instances and their metadata, see :meth:`Archive.metadata`."""
         if self.prepared is None:
-            async with aclosing(cast(Any, self._index.instances(query))) as instances:
+            async with closing(self._index.instances(query)) as instances:
                 async for instance in instances:
                     yield instance, await self.make(instance) or identity_of(instance)
             return
         fresh = _Fresh(self.prepared)
-        async with aclosing(cast(Any, self.prepared.find(query))) as found:
+        async with closing(self.prepared.find(query)) as found:
             async for instance, kept in found:
                 if kept is None:
                     await fresh.begin()

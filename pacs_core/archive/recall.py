@@ -11,12 +11,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, Final, cast
+from typing import Final
 
 import anyio
 from attrs import define, field
 
 from pacs_core.archive.settings import RECALL_TIMEOUT
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Availability,
     Index,
@@ -72,7 +73,7 @@ class _Recall:
     ended: anyio.Event = field(factory=anyio.Event)
 
     async def run(self, store: ObjectStore) -> None:
-        async with aclosing(cast(Any, store.recall(list(self.waiting)))) as recalled:
+        async with closing(store.recall(list(self.waiting))) as recalled:
             async for key in recalled:
                 if key in self.waiting:
                     del self.waiting[key]
@@ -201,7 +202,7 @@ async def recall_all(
 async def _some_keys(index: Index, query: Query) -> AsyncGenerator[list[str], None]:
     """Iterate over the keys of the instances that match, many at a time."""
     keys: list[str] = []
-    async with aclosing(cast(Any, index.instances(query))) as instances:
+    async with closing(index.instances(query)) as instances:
         async for instance in instances:
             keys.append(instance.key)
             if len(keys) == _AT_ONCE:

@@ -2,7 +2,6 @@
 """The contract of an index as a test suite, which authors of indexes inherit."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ import anyio
 import pytest
 from attrs import evolve
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Condition,
     Durability,
@@ -236,10 +236,10 @@ class IndexContract(
         for n in range(100):
             await index.add(make_record(str(n)))
         for _ in range(20):
-            async with aclosing(index.search(Query(Level.IMAGE))) as results:  # type: ignore[type-var]
+            async with closing(index.search(Query(Level.IMAGE))) as results:
                 async for _result in results:
                     break
-            async with aclosing(index.instances(Query(Level.STUDY))) as stored:  # type: ignore[type-var]
+            async with closing(index.instances(Query(Level.STUDY))) as stored:
                 async for _instance in stored:
                     break
         assert await index.remove(path("1")) is not None

@@ -6,10 +6,10 @@ import os
 import pwd
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 import anyio
 from attrs import define, field
@@ -28,7 +28,7 @@ from pacs_core.app.control.operations import kernel_operations
 from pacs_core.app.control.sockets import bind_control_socket, peer_user
 from pacs_core.app.lifespan import Lifespan, open_lifespan, start_optional
 from pacs_core.app.node import RunningNode
-from pacs_core.concurrency import task_group
+from pacs_core.concurrency import closing, task_group
 from pacs_core.contracts import (
     ControlDescriptor,
     ControlError,
@@ -238,7 +238,7 @@ class ControlServer:
         origin: Origin,
     ) -> None:
         try:
-            async with aclosing(cast(Any, handler.handle(request, origin))) as responses:
+            async with closing(handler.handle(request, origin)) as responses:
                 async for response in responses:
                     raw = unstructure(response, descriptor.operation.response)
                     await self._send(lines, {"response": raw})

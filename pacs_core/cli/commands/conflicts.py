@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from pacs_core.cli.local import require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.running import run_async
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
@@ -155,7 +155,7 @@ async def list_conflicts(opened: OpenArchive, *, accepted: bool = False) -> int:
     """Name the conflicts, and return how many there are that nobody has accepted."""
     _, index = require_archive(opened)
     known, found = Accepted.read(opened), 0
-    async with aclosing(index.conflicts()) as all_conflicts:  # type: ignore[type-var]
+    async with closing(index.conflicts()) as all_conflicts:
         async for conflict in all_conflicts:
             is_known = conflict in known
             found += not is_known

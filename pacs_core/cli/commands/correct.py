@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 from time import localtime, strftime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from pacs_core.cli.local import local_origin, require_archive, require_data_dire
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.running import run_async
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     AccessAction,
     Correction,
@@ -129,7 +130,7 @@ async def _list(assembly: Assembly, entity: EntityPath | None) -> None:
     async with open_archive(assembly) as opened:
         require_archive(opened)
         archive = opened.archive.on_behalf_of(local_origin("correct"))
-        async with aclosing(cast(Any, archive.corrections(entity))) as corrections:
+        async with closing(archive.corrections(entity)) as corrections:
             rows = [_row(correction) async for correction in corrections]
     if not rows:
         say("nothing was corrected")

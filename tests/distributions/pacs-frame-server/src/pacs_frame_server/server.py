@@ -6,13 +6,13 @@ of bulk data, if it is about one.
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 import anyio
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
     InstanceNotFoundError,
@@ -98,7 +98,7 @@ class FrameServer(Service):
         stored = archive.frames(instance, [request["frame"]])
         accepted = request.get("accept") or [instance.transfer_syntax_uid]
         frames: AsyncIterator[Any] = self._node.transcoder.frames(stored, accepted)
-        async with aclosing(frames):  # type: ignore[type-var]
+        async with closing(frames):
             frame = await anext(frames)
         return {"transfer_syntax": frame.transfer_syntax_uid}, frame.data
 

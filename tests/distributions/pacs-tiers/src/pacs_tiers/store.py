@@ -10,13 +10,13 @@ import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
 from zlib import crc32
 
 import anyio
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Availability,
     InstanceIdentity,
@@ -137,7 +137,7 @@ class TieredStore(WrappingStore):
     async def objects(self) -> AsyncIterator[StoredObject]:
         """See base; one that lies in both stores comes twice, lest a moving one be missed."""
         for store in (self.wrapped, self._cold):
-            async with aclosing(cast(Any, store.objects())) as found:
+            async with closing(store.objects()) as found:
                 async for stored in found:
                     yield stored
 
