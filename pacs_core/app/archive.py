@@ -217,6 +217,7 @@ async def open_archive(
             meter=meter or NodeMeter(),
             stores=stores,
             tls=contexts,
+            access=access,
         )
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),

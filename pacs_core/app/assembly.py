@@ -12,8 +12,10 @@ from pacs_core.config import (
     Config,
     ConfigError,
     Overrides,
-    inspect_config,
+    find_config,
     inspect_plugin_configs,
+    inspect_tables,
+    read_tables,
     tls_tables,
 )
 from pacs_core.contracts import (
@@ -54,10 +56,13 @@ class ConfigSource:
         See :func:`pacs_core.config.find_config`.
     overrides : mapping
         As for :func:`pacs_core.config.load_config`.
+    tables : mapping
+        What the file said.
     """
 
     path: Path | None = None
     overrides: Overrides = field(factory=dict)
+    tables: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen
@@ -289,13 +294,14 @@ def assemble_file(
     PluginError
         A required plugin is not available, and nothing else is wrong.
     """
-    config, problems = inspect_config(path, overrides)
+    tables = read_tables(find_config(path))
+    config, problems = inspect_tables(tables, overrides)
     if any(problem.startswith(("plugins.", "plugins:")) for problem in problems):
         raise ConfigError(problems)  # which plugins may be imported is not known
     try:
         further = [single_file_plugin(each) for each in plugin_files]
         manager = PluginManager(config.plugins, further=further)
-        assembly = assemble(config, manager, ConfigSource(path, overrides or {}))
+        assembly = assemble(config, manager, ConfigSource(path, overrides or {}, tables))
     except (ConfigError, PluginError) as error:
         if not problems:
             raise

@@ -16,6 +16,7 @@ from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.certificates import CertificateWatch
+from pacs_core.app.inspection import RunningInspector
 from pacs_core.app.leaked_tasks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError, start_guard, start_optional
 from pacs_core.app.missing_parts import missing_parts
@@ -33,6 +34,7 @@ from pacs_core.contracts import (
     AuditKind,
     CapabilityDescriptor,
     Component,
+    NodeInspector,
     Origin,
     Outcome,
     ServiceProviderDescriptor,
@@ -165,6 +167,11 @@ async def run_node(
         watch = CertificateWatch(lambda: reloader.assembly.config, opened.node)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         reloader = Reloader(assembly, opened, listener, runner, set_log_level)
+        addresses = [
+            address(settings.host, port) for port in (listener.port, listener.tls_port) if port
+        ]
+        inspector: NodeInspector = RunningInspector(opened, addresses, lambda: reloader.assembly)
+        opened.node.capabilities.provide(NodeInspector, inspector)
         async with task_group() as tasks:
             tasks.start_soon(partial(opened.space.watch, keep_reserve=True))
             tasks.start_soon(watch.run)

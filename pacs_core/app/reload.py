@@ -23,7 +23,7 @@ import anyio
 from attrs import define, evolve, field, frozen
 
 from pacs_core.app.archive import OpenArchive
-from pacs_core.app.assembly import Assembly
+from pacs_core.app.assembly import Assembly, ConfigSource
 from pacs_core.app.lifespan import RunningComponent
 from pacs_core.app.preferences import preferences_of
 from pacs_core.app.process import raise_file_limit
@@ -34,8 +34,10 @@ from pacs_core.config import (
     ConfigChanges,
     ConfigError,
     effective_tables,
-    inspect_config,
+    find_config,
     inspect_plugin_configs,
+    inspect_tables,
+    read_tables,
     tls_tables,
 )
 from pacs_core.contracts import (
@@ -102,9 +104,11 @@ def plan_reload(running: Assembly) -> ReloadPlan:
     if running.source is None:
         raise ReloadError("the configuration was not read from a file")
     try:
-        config, problems = inspect_config(running.source.path, running.source.overrides)
+        source = running.source
+        tables = read_tables(find_config(source.path))
+        config, problems = inspect_tables(tables, source.overrides)
         with running.manager.trial() as broken:
-            wanted, more = _assembled(running, config)
+            wanted, more = _assembled(running, config, evolve(source, tables=tables))
         if problems or more or broken:
             raise ReloadError(*problems, *more, *broken)
         with running.manager.trial() as broken:
@@ -116,11 +120,15 @@ def plan_reload(running: Assembly) -> ReloadPlan:
     return plan
 
 
-def _assembled(running: Assembly, config: Config) -> tuple[Assembly, list[str]]:
+def _assembled(
+    running: Assembly, config: Config, source: ConfigSource
+) -> tuple[Assembly, list[str]]:
     """Return what a start under this configuration would assemble, and what is wrong with it."""
     found = inspect_plugin_configs(running.manager, config)
     configs = {**running.plugin_configs, **found.defaults, **found.configs}
-    assembly = evolve(running, config=config, plugin_configs=configs, registry=Registry())
+    assembly = evolve(
+        running, config=config, plugin_configs=configs, registry=Registry(), source=source
+    )
     assembly.registry.collect(running.manager, assembly.setup_for)
     problems = [*found.problems, *assembly.problems()]
     try:
@@ -137,7 +145,7 @@ def _merged(running: Assembly, wanted: Assembly) -> ReloadPlan:
     configs: dict[str, object] = {}
     for name, own in running.plugin_configs.items():
         configs[name] = changes.merge(own, wanted.plugin_configs[name], f"plugin.{name}")
-    assembly = evolve(running, config=config, plugin_configs=configs, registry=Registry())
+    assembly = evolve(wanted, config=config, plugin_configs=configs, registry=Registry())
     assembly.registry.collect(running.manager, assembly.setup_for)
     problems = [*_other_parts(running.registry, assembly.registry), *assembly.problems()]
     if problems:

@@ -71,6 +71,7 @@ from pacs_core.contracts import (
     Origin,
     OutOfResourcesError,
     Query,
+    QueueStatus,
     RecallProgress,
     RecallReport,
     StorageFullError,
@@ -190,6 +191,14 @@ class NodeArchive(Archive):
         if access.is_open:
             return self
         return GuardedArchive(self, access, origin, reading, what, self._character_set_of)
+
+    @property
+    def queues(self) -> list[QueueStatus]:
+        """What is not flushed yet, and what waits for event handlers."""
+        return [
+            QueueStatus("write-behind", "write-behind", self._behind.unflushed),
+            *self._shelf.events.queues,
+        ]
 
     @property
     def aside(self) -> Aside:

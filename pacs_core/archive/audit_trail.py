@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 from attrs import define
 
 from pacs_core.archive.queues import Consumer, stop_consumers
-from pacs_core.contracts import AuditEvent, AuditFailedError, AuditSink, AuditTrail
+from pacs_core.contracts import AuditEvent, AuditFailedError, AuditSink, AuditTrail, QueueStatus
 
 # Theory of operation
 #
@@ -156,6 +156,14 @@ class NodeAuditTrail(AuditTrail):
     def dropped(self) -> dict[str, int]:
         """Number of events that found a sink's queue full, by its name."""
         return {channel.name: channel.dropped for channel in self._channels}
+
+    @property
+    def queues(self) -> list[QueueStatus]:
+        """What waits for each sink, and what was not recorded."""
+        return [
+            QueueStatus(each.name, "audit", len(each.queue), each.failures + each.dropped)
+            for each in self._channels
+        ]
 
     async def start(self, task_group: TaskGroup) -> None:
         """Begin to write; what was recorded before has waited."""

@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pacs_core.archive.queues import Consumer, stop_consumers
-from pacs_core.contracts import EventHandler, InstanceEvent
+from pacs_core.contracts import EventHandler, InstanceEvent, QueueStatus
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,14 @@ class EventDispatcher:
     def failures(self) -> dict[str, int]:
         """Number of events that a handler did not handle, by its name."""
         return {channel.name: channel.failures for channel in self._channels}
+
+    @property
+    def queues(self) -> list[QueueStatus]:
+        """What waits for each handler, and what was not handled."""
+        return [
+            QueueStatus(channel.name, "events", len(channel.queue), channel.failures)
+            for channel in self._channels
+        ]
 
     async def start(self, task_group: TaskGroup) -> None:
         """Begin to call the handlers."""

@@ -41,6 +41,9 @@ class BatchQueue(Generic[ItemT]):
         self._room = anyio.Event()
         self.closed = False
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def offer(self, item: ItemT) -> bool:
         """Append an item unless the queue is full or closed; tell whether it was."""
         if self.closed or len(self._items) >= self._capacity:

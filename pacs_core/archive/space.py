@@ -138,6 +138,13 @@ class SpaceWatch:
                 f"{self._settings.minimum // _MIB} MiB for its index"
             )
 
+    @property
+    def problem(self) -> str:
+        """Why there is too little room, or will soon be; empty if there is enough."""
+        if self._state is _State.ENOUGH:
+            return ""
+        return f"{self._free // _MIB} MiB are free: {_REPORTS[self._state][2]}"
+
     def _passes_a_mark(self) -> bool:
         """Tell whether what was written since the last measurement may have made a difference."""
         marks = {_State.ENOUGH: self._settings.warning, _State.LOW: self._settings.minimum}

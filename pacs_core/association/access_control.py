@@ -8,6 +8,7 @@ from pacs_core.contracts import (
     Access,
     AccessAction,
     AccessDeniedError,
+    AccessGuard,
     AccessTarget,
     Allow,
     AuditEvent,
@@ -48,7 +49,7 @@ def access_of(operation: Operation) -> Access:
     return Access(action, operation.association.origin, what)
 
 
-class AccessControl:
+class AccessControl(AccessGuard):
     """The authorizers of a node.
 
     Parameters
@@ -83,13 +84,7 @@ class AccessControl:
         return not (self._authorizers or self._expected)
 
     async def require(self, access: Access) -> tuple[Restriction, ...]:
-        """Return the restrictions under which an access is allowed.
-
-        Raises
-        ------
-        AccessDeniedError
-            It is denied; that has been logged and recorded.
-        """
+        """See base."""
         if self._expected:
             await self.deny(access, "the authorizers have not started yet")
         restrictions: list[Restriction] = []

@@ -8,6 +8,7 @@ from pacs_core.config.load import (
     find_config,
     inspect_config,
     inspect_plugin_configs,
+    inspect_tables,
     load_config,
     read_tables,
     structure_plugin_configs,
@@ -18,6 +19,7 @@ from pacs_core.config.model import (
     NodeConfig,
     tls_tables,
 )
+from pacs_core.config.origins import trace_values
 from pacs_core.config.show import effective_tables, plain_table, to_toml
 from pacs_core.config.structure import ConfigError, check_schema, structure
 
@@ -35,6 +37,7 @@ __all__ = [
     "find_config",
     "inspect_config",
     "inspect_plugin_configs",
+    "inspect_tables",
     "load_config",
     "plain_table",
     "read_tables",
@@ -42,4 +45,5 @@ __all__ = [
     "structure_plugin_configs",
     "tls_tables",
     "to_toml",
+    "trace_values",
 ]

@@ -97,12 +97,20 @@ def inspect_config(
     ConfigError
         The file cannot be read or is no TOML.
     """
-    tables = read_tables(find_config(path))
+    return inspect_tables(read_tables(find_config(path)), overrides)
+
+
+def inspect_tables(
+    read: Mapping[str, Any], overrides: Overrides | None = None
+) -> tuple[Config, list[str]]:
+    """Return the configuration of tables that were read; see :func:`inspect_config`."""
+    tables = dict(read)
     problems: list[str] = []
     for name, values in (overrides or {}).items():
         table = tables.setdefault(name, {})
         if isinstance(table, dict):
-            table.update({key: value for key, value in values.items() if value is not None})
+            given = {key: value for key, value in values.items() if value is not None}
+            tables[name] = table | given
     known = {each.name: each.type for each in fields(Config)}
     unknown = sorted(tables.keys() - known.keys())
     problems += [f"{name}: unknown table; known are {', '.join(sorted(known))}" for name in unknown]

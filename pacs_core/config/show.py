@@ -21,29 +21,30 @@ def effective_tables(config: Config, plugin_configs: Mapping[str, object]) -> di
         Structured config by plugin name.
     """
     tables = {
-        field.name: _plain(getattr(config, field.name))
+        field.name: plain_value(getattr(config, field.name))
         for field in fields(Config)
         if field.name != "plugin"
     }
-    tables["plugin"] = {name: _plain(value) for name, value in plugin_configs.items()}
+    tables["plugin"] = {name: plain_value(value) for name, value in plugin_configs.items()}
     return tables
 
 
 def plain_table(config: object) -> dict[str, object]:
     """Return the values of an instance of a config class, plain types only."""
     schema: Any = type(config)
-    return {field.name: _plain(getattr(config, field.name)) for field in fields(schema)}
+    return {field.name: plain_value(getattr(config, field.name)) for field in fields(schema)}
 
 
-def _plain(value: Any) -> object:
+def plain_value(value: Any) -> object:
+    """Return a value as plain types; of a secret, where it is kept."""
     if isinstance(value, Secret):
         return {"env": value.env} if value.env else {"file": value.file}
     if has(type(value)):
         return plain_table(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, Path) else value
@@ -59,24 +60,25 @@ def to_toml(tables: Mapping[str, object], prefix: str = "") -> str:
             body = to_toml(value, f"{name}.")
             nested.append(f"\n[{name}]\n{body}" if value else "")
         elif value is not None:
-            lines.append(f"{_key(key)} = {_literal(value)}\n")
+            lines.append(f"{_key(key)} = {literal(value)}\n")
     return "".join(lines + nested)
 
 
 def _key(key: str) -> str:
     plain = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if plain else _literal(key)
+    return key if plain else literal(key)
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
+    """Return a value of plain types as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
+        return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, Mapping):
-        pairs = (f"{_key(k)} = {_literal(v)}" for k, v in value.items() if v is not None)
+        pairs = (f"{_key(k)} = {literal(v)}" for k, v in value.items() if v is not None)
         return f"{{ {', '.join(pairs)} }}"
     escaped = "".join(_escape(character) for character in str(value))
     return f'"{escaped}"'

@@ -148,6 +148,34 @@ class Authorizer(Component, ABC):
         """Judge an access; called often, and at the same time for many."""
 
 
+class AccessGuard(ABC):
+    """Asks the authorizers: :attr:`Node.access`.
+
+    For what is no use of the archive, such as looking at the node's configuration. The archive asks
+    by itself, see :meth:`Archive.on_behalf_of`.
+    """
+
+    @abstractmethod
+    async def require(self, access: Access) -> tuple[Restriction, ...]:
+        """Return the restrictions under which an access is allowed.
+
+        Whoever cannot tell what they mean for it denies where there are any.
+
+        Raises
+        ------
+        AccessDeniedError
+            It is denied; that has been logged and recorded.
+        """
+
+
+class NoAccessGuard(AccessGuard):
+    """Of a node that was made without authorizers: allows everything."""
+
+    async def require(self, access: Access) -> tuple[Restriction, ...]:
+        """Allow it."""
+        return ()
+
+
 class AssociationObserver(Component):
     """Is told of associations as they come and go. What it raises is logged and counted.
 

@@ -11,6 +11,7 @@ from attrs.setters import NO_OP
 from attrs.setters import frozen as unchangeable
 from attrs.validators import and_, gt, lt
 
+from pacs_core.contracts.access import AccessGuard, NoAccessGuard
 from pacs_core.contracts.archive import Archive
 from pacs_core.contracts.association import (
     AssociationOptions,
@@ -261,6 +262,8 @@ class Node:
         parts of the plugins that provide them. Whoever wants instances asks the archive.
     tls : TlsContexts
         Where TLS contexts come from, for doors and connections of plugins as well.
+    access : AccessGuard
+        Asks the authorizers about what is no use of the archive, under an action of the plugin.
     """
 
     settings: NodeSettings = field(on_setattr=NO_OP)
@@ -276,6 +279,7 @@ class Node:
     meter: Meter = field(factory=NoMeter)
     stores: Mapping[str, ObjectStore] = field(factory=dict)
     tls: TlsContexts = field(factory=NoTlsContexts, on_setattr=NO_OP)
+    access: AccessGuard = field(factory=NoAccessGuard)
 
     def connect(
         self,

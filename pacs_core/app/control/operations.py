@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.inspection import plugin_status
 from pacs_core.app.node import RunningNode
 from pacs_core.app.reload import ReloadError, plan_reload
 from pacs_core.contracts import (
@@ -20,29 +21,13 @@ from pacs_core.contracts import (
     ControlOperation,
     Node,
     Origin,
+    PluginStatus,
 )
 
 
 @frozen
 class Nothing:
     """A request without parameters."""
-
-
-@frozen
-class PluginStatus:
-    """A plugin of the node.
-
-    Attributes
-    ----------
-    name, source, state : str
-    reason : str
-        Why it is not used; empty if it is.
-    """
-
-    name: str
-    source: str
-    state: str
-    reason: str = ""
 
 
 @frozen
@@ -127,10 +112,7 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
     async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[NodeStatus]:
         """See base."""
         opened, settings = self.running.opened, self.running.opened.node.settings
-        plugins = (
-            PluginStatus(record.name, record.source, record.state.value, record.reason)
-            for record in self.assembly.manager.records
-        )
+        plugins = self.assembly.manager.records
         yield NodeStatus(
             version("pacs-core"),
             settings.ae_title,
@@ -142,7 +124,7 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
             time.monotonic() - self.since,
             self.running.listener.associations,
             await opened.archive.gap(),
-            tuple(plugins),
+            tuple(plugin_status(record) for record in plugins),
         )
 
 

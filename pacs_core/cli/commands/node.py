@@ -8,13 +8,13 @@ from attrs import asdict
 from cyclopts import Parameter
 
 from pacs_core.app.control import RELOAD, STATUS, STOP, NodeStatus, Reload, Stop, connect_to_node
-from pacs_core.app.control.operations import Nothing, PluginStatus
+from pacs_core.app.control.operations import Nothing
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LOCAL, JsonOption, LocalOptions
 from pacs_core.cli.output import complain, count, print_table, say
 from pacs_core.cli.running import run_async
-from pacs_core.contracts import ControlError
+from pacs_core.contracts import ControlError, PluginStatus
 from pacs_core.plugins import PluginState
 
 

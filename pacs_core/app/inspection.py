@@ -1,0 +1,79 @@
+"""The inspector of a running node."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from pacs_core.app.archive import OpenArchive
+from pacs_core.app.assembly import Assembly
+from pacs_core.app.missing_parts import missing_parts
+from pacs_core.archive import NodeArchive, NodeAuditTrail
+from pacs_core.config import find_config, trace_values
+from pacs_core.contracts import ConfigValue, NodeInspector, PluginStatus, QueueStatus
+from pacs_core.plugins import PluginRecord, PluginState
+
+
+def plugin_status(record: PluginRecord) -> PluginStatus:
+    """Return what there is to say about a plugin."""
+    return PluginStatus(record.name, record.source, record.state.value, record.reason)
+
+
+@frozen
+class RunningInspector(NodeInspector):
+    """Looks at the parts of a running node.
+
+    Attributes
+    ----------
+    opened : OpenArchive
+    addresses : sequence of str
+    assembly : callable
+        Returns the one of now, which another takes the place of when the configuration is read
+        again.
+    """
+
+    opened: OpenArchive
+    addresses: Sequence[str]
+    assembly: Callable[[], Assembly]
+
+    @property
+    def config_file(self) -> str:
+        """See base."""
+        source = self.assembly().source
+        found = find_config(source.path) if source else None
+        return str(found.absolute()) if found else ""
+
+    def configuration(self) -> Sequence[ConfigValue]:
+        """See base."""
+        assembly = self.assembly()
+        source = assembly.source
+        tables, overrides = (source.tables, source.overrides) if source else ({}, {})
+        return trace_values(assembly.config, assembly.plugin_configs, tables, overrides)
+
+    def plugins(self) -> Sequence[PluginStatus]:
+        """See base."""
+        return [plugin_status(record) for record in self.assembly().manager.records]
+
+    async def queues(self) -> Sequence[QueueStatus]:
+        """See base."""
+        archive, audit, index = self.opened.archive, self.opened.node.audit, self.opened.index
+        found = list(archive.queues) if isinstance(archive, NodeArchive) else []
+        found += audit.queues if isinstance(audit, NodeAuditTrail) else []
+        if index is not None and index.change_log is not None:
+            cursors = await index.change_log.cursors()
+            found += [QueueStatus(each.consumer, "changes", each.behind) for each in cursors]
+        return found
+
+    async def warnings(self) -> Sequence[str]:
+        """See base."""
+        assembly = self.assembly()
+        found = [
+            f"the plugin {record.name} is not used: {record.reason}"
+            for record in assembly.manager.records
+            if record.state is PluginState.QUARANTINED
+        ]
+        found += [str(missing) for missing in missing_parts(assembly)]
+        found += filter(None, [await self.opened.archive.gap(), self.opened.space.problem])
+        for queue in await self.queues():
+            if queue.lost:
+                found.append(f"{queue.name}: {queue.lost} events were lost, see the log")
+        return found

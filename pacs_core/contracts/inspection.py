@@ -1,0 +1,115 @@
+"""The contract of the node's inspector: how the node is configured, and how it is doing.
+
+The kernel provides one on every node that serves, as a capability::
+
+    if node.capabilities.provides(NodeInspector):
+        inspector = node.find(NodeInspector)
+
+It asks nobody for permission: whoever shows what it says to somebody asks :attr:`Node.access`
+first, for the action ``node.inspect``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import Enum
+
+from attrs import frozen
+
+
+class ConfigOrigin(Enum):
+    """Where the value of a key comes from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    """A secret that an environment variable holds."""
+    COMMAND_LINE = "command-line"
+
+
+@frozen
+class ConfigValue:
+    """A key of the configuration that the node runs with.
+
+    Attributes
+    ----------
+    path : str
+        With its tables: ``"archive.durability"``.
+    value : str
+        As TOML; of a secret, only where it is kept. Empty if it has none.
+    origin : ConfigOrigin
+    is_secret : bool
+    """
+
+    path: str
+    value: str
+    origin: ConfigOrigin
+    is_secret: bool = False
+
+
+@frozen
+class QueueStatus:
+    """Something in which work waits.
+
+    Attributes
+    ----------
+    name : str
+        ``"write-behind"``, or of the part that works it off: a sink, a handler, a consumer.
+    kind : str
+        ``"write-behind"``, ``"audit"``, ``"events"`` or ``"changes"``.
+    waiting : int
+        Events or changes; of write-behind, bytes of objects.
+    lost : int
+        What was dropped or failed since the process began.
+    """
+
+    name: str
+    kind: str
+    waiting: int
+    lost: int = 0
+
+
+@frozen
+class PluginStatus:
+    """A plugin of the node.
+
+    Attributes
+    ----------
+    name, source, state : str
+    reason : str
+        Why it is not used; empty if it is.
+    """
+
+    name: str
+    source: str
+    state: str
+    reason: str = ""
+
+
+class NodeInspector(ABC):
+    """Describes the process of the node in which it is asked."""
+
+    @property
+    @abstractmethod
+    def addresses(self) -> Sequence[str]:
+        """Where the node listens for associations, with the ports that it really has."""
+
+    @property
+    @abstractmethod
+    def config_file(self) -> str:
+        """Path of the configuration's file; empty if there is none."""
+
+    @abstractmethod
+    def configuration(self) -> Sequence[ConfigValue]:
+        """Return every key with the value that it has now, plugins' tables included."""
+
+    @abstractmethod
+    def plugins(self) -> Sequence[PluginStatus]:
+        """Return all plugins, those included that are not used."""
+
+    @abstractmethod
+    async def queues(self) -> Sequence[QueueStatus]:
+        """Return where work waits: for consumers of changes in the node, else in this process."""
+
+    @abstractmethod
+    async def warnings(self) -> Sequence[str]:
+        """Return what somebody should look at, each in a sentence."""
