@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pacs_audit_json.chained import ChainWriter
 
 # Theory of operation
 #
@@ -15,14 +18,14 @@ from typing import Final
 # appends, and renames if need be.
 #
 # Lines are never divided. A block that could not be written whole is cut off again, because half a
-# line would swallow the next one. A crash of the machine may still leave half a line; whoever opens
-# the file ends it, so that one record is lost and not two.
+# line would swallow the next one. A crash may still leave half a line; whoever writes next ends it,
+# so that one record is lost and not two.
 #
 # Numbers of files grow, and only the current file is ever renamed. The usual way, in which each
 # file takes the next number, has as many renames as files, and a crash amid them loses one.
 
-FILE_MODE: Final = 0o660
-DIRECTORY_MODE: Final = 0o770
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _CLOSED: Final = -1
 _NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
@@ -43,13 +46,24 @@ class RotatingFile:
         How many files that were set aside are kept; 0 means all.
     fsync : bool
         Whether to fsync before :meth:`write` returns.
+    chain : ChainWriter, optional
+        What makes the lines a chain.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, backups: int, fsync: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        backups: int,
+        fsync: bool,
+        chain: "ChainWriter | None" = None,
+    ) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._backups = backups
         self._fsync = fsync
+        self._chain = chain
         self._file = _CLOSED
         self._lock = _CLOSED
 
@@ -67,6 +81,8 @@ class RotatingFile:
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             with self._hold_lock():
                 self._follow()
+                if self._chain is not None:
+                    self._chain.open(self._lock, self._file)
         except OSError as error:
             self.close()
             raise type(error)(
@@ -78,8 +94,12 @@ class RotatingFile:
 
     def close(self) -> None:
         """Release everything; idempotent."""
-        self._file = _close(self._file)
-        self._lock = _close(self._lock)
+        try:
+            if self._chain is not None and self._file != _CLOSED:
+                self.sign()
+        finally:
+            self._file = _close(self._file)
+            self._lock = _close(self._lock)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append the lines, all of them or, if there is an error, as few as possible.
@@ -91,10 +111,27 @@ class RotatingFile:
         """
         with self._hold_lock():
             size = self._follow()
+            if self._chain is not None and lines:
+                lines = self._chain.link(lines, self._lock, self._file)
             for block in self._blocks(lines, size):
                 self._append(block)
             if self._fsync:
                 os.fsync(self._file)
+            if self._chain is not None and lines:
+                self._chain.advance(self._lock, self._file)
+
+    def sign(self) -> None:
+        """Sign the chain, if it has grown since it was signed.
+
+        Raises
+        ------
+        OSError
+            The checkpoint could not be written.
+        """
+        if self._chain is not None:
+            with self._hold_lock():
+                self._follow()
+                self._chain.sign(self._lock, self._file)
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
@@ -115,16 +152,17 @@ class RotatingFile:
             is_current = False
         if not is_current:
             self._reopen()
-        return os.fstat(self._file).st_size
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            self._append(b"\n")  # who wrote last was killed amid a line
+            size += 1
+        return size
 
     def _reopen(self) -> None:
         file = os.open(self._path, _APPEND, FILE_MODE)
         _close(self._file)
         self._file = file
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            self._append(b"\n")  # a crash of the machine left half a line
-        if not size and self._fsync:
+        if self._fsync and not os.fstat(file).st_size:
             _fsync_directory(self._path.parent)
 
     def _blocks(self, lines: Sequence[bytes], size: int) -> Iterator[bytes]:
@@ -160,9 +198,13 @@ class RotatingFile:
         number = kept[-1] + 1 if kept else 1
         self._path.rename(self._backup(number))
         self._reopen()
-        if self._backups:
-            for old in [*kept, number][: -self._backups]:
-                self._backup(old).unlink(missing_ok=True)
+        if not self._backups:
+            return
+        old, kept = [*kept, number][: -self._backups], [*kept, number][-self._backups :]
+        if old and self._chain is not None:
+            self._chain.let_go_before(self._backup(kept[0]), self._lock)
+        for each in old:
+            self._backup(each).unlink(missing_ok=True)
 
     def _backup(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
