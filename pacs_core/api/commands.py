@@ -4,10 +4,10 @@ Import it in the module of the command, not in that of the hooks: it brings most
 `main` is ``pacs`` itself, for tests: it takes the arguments, and returns the exit code.
 """
 
-from pacs_core.app import Assembly, assemble, open_archive, read_frame
+from pacs_core.app import Assembly, assemble, open_archive, open_sinks, read_frame
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.main import main
-from pacs_core.cli.output import complain
+from pacs_core.cli.output import complain, say
 from pacs_core.config import load_config
 
 __all__ = [
@@ -19,5 +19,7 @@ __all__ = [
     "load_config",
     "main",
     "open_archive",
+    "open_sinks",
     "read_frame",
+    "say",
 ]

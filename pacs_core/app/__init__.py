@@ -1,6 +1,6 @@
 """The composition root: from configuration and plugins to a running node."""
 
-from pacs_core.app.archive import OpenArchive, open_archive
+from pacs_core.app.archive import OpenArchive, open_archive, open_sinks
 from pacs_core.app.assembly import Assembly, assemble, assemble_file
 from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.frames import read_frame
@@ -28,6 +28,7 @@ __all__ = [
     "describe_addresses",
     "ignore_harmless_signals",
     "open_archive",
+    "open_sinks",
     "open_transcoder",
     "raise_file_limit",
     "read_frame",

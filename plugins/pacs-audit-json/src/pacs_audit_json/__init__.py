@@ -1,17 +1,26 @@
 """Audit sink of pacs-core: one JSON line per event, to a rotating file or stdout; its reader."""
 
+from collections.abc import Callable
+
 from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig, path_of
 from pacs_core.contracts import (
     AuditReader,
     AuditSink,
     AuditSinkDescriptor,
     CapabilityDescriptor,
+    CliCommandDescriptor,
     Node,
     Setup,
 )
 from pacs_core.plugins import hookimpl
 
-__all__ = ["AuditJsonConfig", "pacs_audit_sinks", "pacs_capabilities", "pacs_config"]
+__all__ = [
+    "AuditJsonConfig",
+    "pacs_audit_sinks",
+    "pacs_capabilities",
+    "pacs_cli_commands",
+    "pacs_config",
+]
 
 
 @hookimpl
@@ -41,6 +50,26 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         return FileReader(path)
 
     return [CapabilityDescriptor("audit-json", AuditReader, create, always=True)]
+
+
+def _load(name: str) -> Callable[[], Callable[..., int | None]]:
+    def load() -> Callable[..., int | None]:
+        from pacs_audit_json import commands
+
+        command: Callable[..., int | None] = getattr(commands, name)
+        return command
+
+    return load
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return the commands."""
+    return [
+        CliCommandDescriptor("audit verify", "Look whether it is as written.", _load("verify")),
+        CliCommandDescriptor("audit search", "Find recorded events.", _load("search")),
+        CliCommandDescriptor("audit key", "Show the public key that signs.", _load("key")),
+    ]
 
 
 def _create(setup: Setup) -> AuditSink:

@@ -5,15 +5,13 @@ import os
 import struct
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
-
-from attrs import frozen
+from typing import Any, Final, NamedTuple
 
 # Theory of operation
 #
 # A record ends with ``"sequence":N,"previous":H``: its number, from 1, and the digest of the line
-# before it, whatever that is, without its line feed. So no line can be changed, removed, inserted or
-# moved without a break at the record after it. Files that are set aside make no difference: the
+# before it, whatever that is, without its line feed. So no line can be changed, removed, inserted
+# or moved without a break at the record after it. Files that are set aside make no difference: the
 # chain goes through all of them.
 #
 # All processes that share the file share one chain. Whoever has the lock reads the *head* in the
@@ -34,16 +32,14 @@ _BLOCK: Final = 64 * 1024
 _DIGITS: Final = frozenset("0123456789abcdef")
 
 
-@frozen
-class Link:
+class Link(NamedTuple):
     """Where a chain ends: the number of its last record, and the digest of its last line."""
 
     sequence: int = 0
     digest: str = GENESIS
 
 
-@frozen
-class Head:
+class Head(NamedTuple):
     """What the lock file says of the chain.
 
     Attributes

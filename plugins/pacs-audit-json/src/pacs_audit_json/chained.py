@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
-
 from pacs_audit_json.chain import (
     Head,
     Link,
@@ -75,9 +73,7 @@ class ChainWriter:
                 self._key.public,
             )
         elif self._key_file.stat().st_mode & 0o077:
-            _log.warning(
-                "others may read the key of the audit trail: chmod 600 %s", self._key_file
-            )
+            _log.warning("others may read the key of the audit trail: chmod 600 %s", self._key_file)
         self._resume(lock, file)
         self._sign(lock)
 
@@ -89,13 +85,13 @@ class ChainWriter:
         for line in lines:
             record, link = extend(line, link)
             records.append(record)
-        self._head = evolve(self._head, link=link)
+        self._head = self._head._replace(link=link)
         return records
 
     def advance(self, lock: int, file: int) -> None:
         """Note that these records are written; sign them if it is time."""
         found = os.fstat(file)
-        self._head = evolve(self._head, file=found.st_ino, size=found.st_size)
+        self._head = self._head._replace(file=found.st_ino, size=found.st_size)
         write_head(lock, self._head)
         if time.time() - self._head.signed_at >= self._interval:
             self._sign(lock)
@@ -119,14 +115,14 @@ class ChainWriter:
             end = find_end(file)
             # What was given a number once is never given it again, even if it is gone.
             if end is not None and end.sequence >= head.link.sequence:
-                head = evolve(head, link=end)
+                head = head._replace(link=end)
         self._head = head
 
     def _sign(self, lock: int) -> None:
         head = self._head
         if head.link.sequence > head.signed:
             self._append_checkpoint(head.link)
-            self._head = evolve(head, signed=head.link.sequence, signed_at=time.time())
+            self._head = head._replace(signed=head.link.sequence, signed_at=time.time())
             write_head(lock, self._head)
 
     def _append_checkpoint(self, link: Link) -> None:

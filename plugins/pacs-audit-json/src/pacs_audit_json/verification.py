@@ -39,7 +39,9 @@ class VerificationResult:
     complete: bool
 
 
-def verify(trail: Trail, trusted: frozenset[str], tell: Callable[[Finding], None]) -> VerificationResult:
+def verify(
+    trail: Trail, trusted: frozenset[str], tell: Callable[[Finding], None]
+) -> VerificationResult:
     """Verify a trail, and tell of each finding as it is found.
 
     Parameters

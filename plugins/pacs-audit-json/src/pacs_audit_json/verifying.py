@@ -17,11 +17,12 @@ from pacs_audit_json.signing import Checkpoint
 # record before was changed. A higher number opens a gap; a number that is in a gap is out of its
 # order, and closes it; any other number was there already, so the record was inserted. A line
 # without a number is half a record if the next record has its digest, a record that was changed if
-# it stands where a number is missing, and else inserted. What is in no file at the end was removed.
+# it stands where a number is missing, and else inserted. What is in no file at the
+# end was removed.
 #
-# Checkpoints come in the order of their numbers and are compared as the records pass. They find what
-# the chain alone does not: a chain that was worked out anew, and records that were taken off the
-# end.
+# Checkpoints come in the order of their numbers and are compared as the records pass. They find
+# what the chain alone does not: a chain that was worked out anew, and records that were taken off
+# the end.
 
 MOST: Final = 10_000
 """Gaps, and lines without a number between two records, that are kept in mind."""
@@ -115,7 +116,9 @@ class Verification:
 
     def _begin(self, sequence: int, previous: str, where: str) -> Iterator[Finding]:
         if self._before_chain:
-            text = f"{self._before_chain} records are older than the chain, which does not cover them"
+            text = (
+                f"{self._before_chain} records are older than the chain, which does not cover them"
+            )
             yield Finding(FindingKind.UNPROTECTED, text)
         if sequence > max(1, self.first_kept):
             yield _removed(max(1, self.first_kept), sequence - 1)
@@ -166,9 +169,7 @@ class Verification:
         if checkpoint is not None and checkpoint.digest != digest:
             yield _changed(sequence, where)
 
-    def _compare_with_checkpoint(
-        self, sequence: int, digest: str, where: str
-    ) -> Iterator[Finding]:
+    def _compare_with_checkpoint(self, sequence: int, digest: str, where: str) -> Iterator[Finding]:
         while self._next is not None and self._next.sequence <= sequence:
             checkpoint = self._next
             self._next = next(self.checkpoints, None)
@@ -257,9 +258,7 @@ def _changed(sequence: int, where: str) -> Finding:
 
 def _removed(first: int, last: int) -> Finding:
     were = "was" if first == last else "were"
-    return Finding(
-        FindingKind.REMOVED, f"{name_records(first, last)} {were} removed", first, last
-    )
+    return Finding(FindingKind.REMOVED, f"{name_records(first, last)} {were} removed", first, last)
 
 
 def _torn(where: str) -> Finding:
