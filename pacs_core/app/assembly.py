@@ -169,11 +169,12 @@ class Assembly:
 
     def plugin_problems(self) -> list[str]:
         """Return what plugins find wrong, each problem with the table of its plugin."""
-        return [
-            f"plugin.{record.name}: {sentence}"
-            for record, result in self.manager.call("pacs_check", self.setup_for)
-            for sentence in _sentences(result)
-        ]
+        problems: list[str] = []
+        for record, result in self.manager.call("pacs_check", self.setup_for):
+            if isinstance(result, str) or not isinstance(result, Sequence):
+                result = [f"pacs_check returned {result!r:.100}, not a list of sentences"]
+            problems += [f"plugin.{record.name}: {sentence}" for sentence in result]
+        return problems
 
     def check_audit(self) -> None:
         """Refuse a configuration that requires an audit sink that is not there.
@@ -224,12 +225,6 @@ class Assembly:
             except ConfigError as error:
                 found += error.problems
         return sorted({*found, *self.plugin_problems()})
-
-
-def _sentences(result: object) -> list[str]:
-    if isinstance(result, str) or not isinstance(result, Sequence):
-        return [f"pacs_check returned {result!r:.100}, not a list of sentences"]
-    return [str(each) for each in result]
 
 
 def assemble(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, field, frozen
 
@@ -135,7 +135,9 @@ def _plan_stores(assembly: Assembly) -> None:
 
 def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) -> PluginReport:
     report = PluginReport(record, frames=record.frames)
-    report.config = _effective(record.name, configs)
+    if record.name in configs.configs:
+        config = {record.name: configs.configs[record.name]}
+        report.config = cast(Any, effective_tables(Config(), config)["plugin"])[record.name]
     if record.state is PluginState.LOADED:
         report.provides = list(_provided(assembly.registry, record))
         action = f"give it another port in [plugin.{record.name}], or end who has this one"
@@ -149,25 +151,16 @@ def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) ->
     return report
 
 
-def _effective(name: str, configs: PluginConfigs) -> Mapping[str, object] | None:
-    if name not in configs.configs:
-        return None
-    tables: Any = effective_tables(Config(), {name: configs.configs[name]})["plugin"]
-    return tables[name]  # type: ignore[no-any-return]
-
-
 def _provided(registry: Registry, record: PluginRecord) -> Iterable[str]:
     for kind in KINDS:
         for owner, descriptor in registry.entries(kind.descriptor):
-            if owner is record:
-                yield f"{kind.label} {descriptor.name}{_extent(descriptor)}"
-
-
-def _extent(descriptor: object) -> str:
-    if not isinstance(descriptor, ServiceProviderDescriptor):
-        return ""
-    count = len(descriptor.sop_classes)
-    return f" ({count} SOP class{'' if count == 1 else 'es'})"
+            if owner is not record:
+                continue
+            extent = ""
+            if isinstance(descriptor, ServiceProviderDescriptor):
+                count = len(descriptor.sop_classes)
+                extent = f" ({count} SOP class{'' if count == 1 else 'es'})"
+            yield f"{kind.label} {descriptor.name}{extent}"
 
 
 def _examine_distribution(report: PluginReport) -> None:

@@ -22,12 +22,11 @@ class NodeHooks(Hooks):
         """See base."""
         if not self._assembly.manager.publishes(hook):
             raise LookupError(f"no plugin publishes the hook {hook}: return it in pacs_hookspecs")
-        return self._contributions(hook, arguments)
-
-    def _contributions(self, hook: str, arguments: dict[str, object]) -> Iterator[Contribution]:
-        setups = self._assembly.setup_for
-        for record, result in self._assembly.manager.call(hook, setups, **arguments):
-            yield Contribution(record.name, record.source, result)
+        manager, setups = self._assembly.manager, self._assembly.setup_for
+        return (
+            Contribution(record.name, record.source, result)
+            for record, result in manager.call(hook, setups, **arguments)
+        )
 
     def refuse(self, contribution: Contribution, reason: str) -> None:
         """See base."""

@@ -38,7 +38,11 @@ async def no_leaked_tasks(owners: CodeMap, timeout: float) -> AsyncIterator[None
     try:
         yield
     finally:
-        leaks = list(_leaks(owners, asyncio.all_tasks() - before))
+        leaks = [
+            (task, *found)
+            for task in asyncio.all_tasks() - before
+            if (found := owners.of_code(_codes(task.get_coro()))) is not None
+        ]
         with anyio.CancelScope(shield=True):
             await _end(leaks, timeout)
 
@@ -61,13 +65,6 @@ async def _end(leaks: list[Leak], timeout: float) -> None:
             logger.error("plugin %s: the task %s does not end", record.name, place)
         elif not task.cancelled():
             task.exception()  # looked at, so that it is not reported as never retrieved
-
-
-def _leaks(owners: CodeMap, tasks: set[asyncio.Task[object]]) -> Iterator[Leak]:
-    for task in tasks:
-        found = owners.of_code(_codes(task.get_coro()))
-        if found is not None:
-            yield task, *found
 
 
 def _codes(awaited: object) -> Iterator[CodeType]:

@@ -11,7 +11,7 @@ from pacs_core.contracts import (
     ObjectStoreDescriptor,
     ServiceProviderDescriptor,
 )
-from pacs_core.plugins import KINDS, PluginManager, PluginState
+from pacs_core.plugins import KINDS, PluginState
 
 
 @frozen
@@ -86,11 +86,10 @@ def missing_parts(assembly: Assembly) -> Iterator[MissingPart]:
     for part in ESSENTIAL_PARTS:
         entries = assembly.registry.entries(part.descriptor)
         if not any(record.state is PluginState.LOADED for record, _ in entries):
-            yield MissingPart(part, tuple(_would_provide(assembly.manager, part)))
-
-
-def _would_provide(manager: PluginManager, part: RequiredPart) -> Iterator[str]:
-    hook = next(kind.hook for kind in KINDS if kind.descriptor is part.descriptor)
-    for record in manager.records:
-        if record.state is PluginState.QUARANTINED and hook in record.hooks:
-            yield record.name
+            hook = next(kind.hook for kind in KINDS if kind.descriptor is part.descriptor)
+            would_provide = (
+                record.name
+                for record in assembly.manager.records
+                if record.state is PluginState.QUARANTINED and hook in record.hooks
+            )
+            yield MissingPart(part, tuple(would_provide))

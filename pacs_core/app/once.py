@@ -60,12 +60,6 @@ async def only_process(folder: Path, name: str, wait: Callable[[], None]) -> Asy
         os.close(fd)
 
 
-def _open_lock(folder: Path, name: str) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{quote(name, safe='')}.lock"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-
-
 def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,6 +83,12 @@ def holder_of(folder: Path) -> str:
     finally:
         draft.unlink(missing_ok=True)
     return f"{path.read_text(encoding='ascii')}@{socket.gethostname()}"
+
+
+def _open_lock(folder: Path, name: str) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{quote(name, safe='')}.lock"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
 
 
 @frozen
@@ -139,7 +139,9 @@ class OnlyNode:
         while True:
             began = time.monotonic()
             try:
-                if not await self._is_taken(name):
+                # A look writes nothing, and those who wait take it very often.
+                held = await self.leases.held()
+                if not any(each.name == name and each.holder != self.holder for each in held):
                     lease = await self.leases.acquire(name, self.holder, self.seconds)
                     if lease is not None:
                         return began, lease
@@ -149,11 +151,6 @@ class OnlyNode:
                 troubled = True
             wait()
             await anyio.sleep(LOOK_AGAIN)
-
-    async def _is_taken(self, name: str) -> bool:
-        """Look without writing anything, as those who wait do very often."""
-        held = await self.leases.held()
-        return any(lease.name == name and lease.holder != self.holder for lease in held)
 
     async def _keep(self, lease: Lease, renewed: float, scope: anyio.CancelScope) -> None:
         """Renew a lease until it is lost; then cancel what is done under it."""

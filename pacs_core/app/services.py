@@ -245,7 +245,9 @@ class ServiceRunner:
             await service.run(task.note_started)
             task.note_started()
         except (Exception, SystemExit) as error:
-            cause = _lone(error)
+            cause: BaseException = error
+            while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+                cause = cause.exceptions[0]  # a group of one says nothing in a message
             if isinstance(cause, StartError) or task.started:
                 return cause
             failure = StartError(f"{name} did not start: {summarize_error(cause)}")
@@ -274,10 +276,3 @@ class ServiceRunner:
         event = AuditEvent(AuditKind.SERVICE_FAILED, Outcome.FAILURE, origin, details)
         with suppress(AuditFailedError):  # logged by the trail; nothing here waits for it
             await self.opened.node.audit.record(event)
-
-
-def _lone(error: BaseException) -> BaseException:
-    """Return the one exception in a group, for a message that says something."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

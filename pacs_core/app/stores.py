@@ -193,7 +193,8 @@ class StorePlanner:
         plan = self._of_table(name) if name in self.tables else self._of_type(name, user)
         parts: dict[str, StorePlan] = {}
         problems: list[str] = []
-        for part in _names_in(plan.setup, plan.descriptor):
+        key = plan.descriptor.config
+        for part in dict.fromkeys(_names(plan.setup.configs.get(key) if key else None)):
             try:
                 parts[part] = self._plan(part, f"stores.{name}", (*above, name), owners)
             except ConfigError as error:
@@ -232,12 +233,6 @@ class StorePlanner:
             extra = ", ".join(map(repr, sorted(table)))
             raise ConfigError([f"{path}: unknown key {extra}; the type {kind} has no keys"])
         return StorePlan(name, record, descriptor, setup)
-
-
-def _names_in(setup: Setup, descriptor: ObjectStoreDescriptor) -> list[StoreName]:
-    """Return the stores that the config of a store names, each once."""
-    config = setup.configs.get(descriptor.config) if descriptor.config else None
-    return list(dict.fromkeys(_names(config)))
 
 
 def _names(value: object) -> Iterator[StoreName]:

@@ -91,8 +91,10 @@ class _Watchdog:
             return  # it had no processor, or stood still with the whole process
         found = self._owners.innermost(frame)
         place = found[1] if found else frame_of(frame)
-        if not self._is_due(f"{place.file}:{place.function}"):
+        key, now = f"{place.file}:{place.function}", monotonic()
+        if now - self._named.get(key, -_SILENCE) < _SILENCE:
             return
+        self._named[key] = now
         who = f"plugin {found[0].name} ({found[0].source})" if found else "code outside plugins"
         logger.warning(
             "the event loop is blocked for more than %g s by %s, at %s; nothing else is served",
@@ -100,10 +102,3 @@ class _Watchdog:
             who,
             place,
         )
-
-    def _is_due(self, place: str) -> bool:
-        now = monotonic()
-        due = now - self._named.get(place, -_SILENCE) >= _SILENCE
-        if due:
-            self._named[place] = now
-        return due

@@ -127,15 +127,14 @@ class Correcting:
         async with exclusively(lock):
             for entry in await log.corrections():
                 if not entry.is_settled:
-                    paths = await self._find_concerned(entry)
+                    if entry.reverts:
+                        paths = await self._paths_under(entry.reverts)
+                    else:
+                        query = Query(Level.IMAGE, entry.entity.conditions)
+                        found = self.storage.index.instances(query)
+                        paths = [each.identity.path async for each in found]
                     _log.warning("correction %d is applied to the end", entry.number)
                     await self._apply(log, entry, paths)
-
-    async def _find_concerned(self, entry: Correction) -> list[InstancePath]:
-        if entry.reverts:
-            return await self._paths_under(entry.reverts)
-        query = Query(Level.IMAGE, entry.entity.conditions)
-        return [i.identity.path async for i in self.storage.index.instances(query)]
 
     async def _paths_under(self, number: int) -> list[InstancePath]:
         async with closing(self.storage.index.corrected()) as corrected:

@@ -22,16 +22,13 @@ class _HandlerChannel(Consumer[InstanceEvent]):
 
     async def consume(self, batch: Sequence[InstanceEvent]) -> None:
         for event in batch:
-            await self._handle(event)
-
-    async def _handle(self, event: InstanceEvent) -> None:
-        try:
-            with anyio.fail_after(self._timeout):
-                await self._handler.handle(event)
-        except Exception:
-            self.failures += 1
-            uid = event.instance.identity.sop_instance_uid
-            _log.exception("event handler %s failed on %s of %s", self.name, event.kind.value, uid)
+            try:
+                with anyio.fail_after(self._timeout):
+                    await self._handler.handle(event)
+            except Exception:
+                self.failures += 1
+                name, uid = self.name, event.instance.identity.sop_instance_uid
+                _log.exception("event handler %s failed on %s of %s", name, event.kind.value, uid)
 
     def abandon(self, batch: Sequence[InstanceEvent]) -> None:
         _log.error("event handler %s: %d events were not handled", self.name, len(batch))

@@ -86,22 +86,18 @@ class _Verification:
         return evolve(difference, detail=f"{content}: {served.key} is served")
 
     async def _unlike_attributes(self, record: InstanceRecord) -> list[str]:
-        indexed = await self._indexed_attributes(record.instance)
+        path = record.instance.identity.path
+        names = (SingleValue(STUDY, path[0]), SingleValue(SOP_INSTANCE, path[1]))
+        query = Query(Level.IMAGE, names, self.compared, limit=1)
+        indexed: Attributes = {}
+        async for result in self.index.search(query):
+            indexed = result
         return [
             f"{keyword_of(tag)} is {_shown(indexed, tag)}, the object has "
             f"{_shown(record.attributes, tag)}"
             for tag in sorted(self.compared)
             if indexed.get(tag, ()) != record.attributes.get(tag, ())
         ]
-
-    async def _indexed_attributes(self, instance: StoredInstance) -> Attributes:
-        path = instance.identity.path
-        names = (SingleValue(STUDY, path[0]), SingleValue(SOP_INSTANCE, path[1]))
-        query = Query(Level.IMAGE, names, self.compared, limit=1)
-        found: Attributes = {}
-        async for result in self.index.search(query):
-            found = result
-        return found
 
     async def of_row(self, instance: StoredInstance) -> Difference | None:
         """Look whether an indexed instance has its object."""

@@ -109,18 +109,15 @@ class _Rebuild:
         if not isinstance(record, InstanceRecord):
             return record
         if record.instance.identity.sop_class_uid == CORRECTION_CLASS:
-            return await self._take_correction(stored)
+            try:
+                self.found[stored.key] = await read_correction(self.store, stored.key)
+            except (InvalidInstanceError, ObjectNotFoundError, OSError) as error:
+                return Difference(DifferenceKind.UNREADABLE, stored.key, detail=str(error))
+            return None
         if not record.instance.digest:
             record = await with_digest(self.store, record)
         async with self.locks.hold(record.instance.identity.sop_instance_uid):
             return await self._add(record)
-
-    async def _take_correction(self, stored: StoredObject) -> Difference | None:
-        try:
-            self.found[stored.key] = await read_correction(self.store, stored.key)
-        except (InvalidInstanceError, ObjectNotFoundError, OSError) as error:
-            return Difference(DifferenceKind.UNREADABLE, stored.key, detail=str(error))
-        return None
 
     async def correct(self) -> AsyncGenerator[Difference, None]:
         """Enter what the store has of corrections, and apply it to the instances.

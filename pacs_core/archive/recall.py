@@ -145,7 +145,9 @@ class RecallingStore(WrappingStore):
         before, progress.waiting = progress.failed, len(recall.waiting)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(recall.run, self.wrapped)
-            while not recall.ended.is_set() and not self._is_stuck(recall):
+            while not recall.ended.is_set():
+                if anyio.current_time() - recall.advanced >= self._timeout:
+                    break
                 if report is not None:
                     progress.waiting = len(recall.waiting)
                     await report(progress)
@@ -158,9 +160,6 @@ class RecallingStore(WrappingStore):
             _log.error("%d objects did not come when recalled, as %s", len(recall.waiting), some)
             self._remember(recall.waiting)
         return progress
-
-    def _is_stuck(self, recall: _Recall) -> bool:
-        return anyio.current_time() - recall.advanced >= self._timeout
 
     def _remember(self, keys: Iterable[str]) -> None:
         until = anyio.current_time() + _MEMORY

@@ -75,7 +75,8 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
     """
     sockets: list[socket.socket] = []
     try:
-        for family, address in _addresses(host):
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((each[0], str(each[4][0])) for each in found):
             sockets.append(_bind(family, address, port))
             port = sockets[0].getsockname()[1]
     except OSError:
@@ -83,11 +84,6 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise
     return sockets
-
-
-def _addresses(host: str) -> Iterable[tuple[int, str]]:
-    found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
 
 
 def _bind(family: int, address: str, port: int) -> socket.socket:
@@ -103,14 +99,6 @@ def _bind(family: int, address: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _name_of(connection: socket.socket) -> tuple[str, int]:
-    try:
-        host, port, *_ = connection.getpeername()
-    except OSError:  # it has gone
-        return "", 0
-    return str(host), int(port)
 
 
 class Listener:
@@ -232,17 +220,14 @@ class Listener:
             except BlockingIOError:  # or another worker has it
                 await anyio.wait_readable(listening)
             except OSError as error:
-                self._log_failure(error)
+                now = anyio.current_time()
+                if now >= self._quiet_until:
+                    self._quiet_until = now + PERIOD
+                    logger.error("cannot accept connections for now: %s", error)  # noqa: TRY400
                 await anyio.sleep(_PAUSE)
             else:
                 self._occupancy.connect(1)
                 connections.start_soon(self._serve, connection, create)
-
-    def _log_failure(self, error: OSError) -> None:
-        now = anyio.current_time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + PERIOD
-            logger.error("cannot accept connections for now: %s", error)
 
     def _tls_transport(self) -> Transport:
         from pacs_core.association.tls_transport import TlsTransport
@@ -288,7 +273,10 @@ class Listener:
                 self._empty.set()
 
     async def _turn_away(self, connection: socket.socket, reason: str) -> None:
-        host, port = _name_of(connection)
+        try:
+            host, port, *_ = connection.getpeername()
+        except OSError:  # it has gone
+            host, port = "", 0
         connection.close()
         with suppress(AuditFailedError):
             await self._shared.record_refusal(Origin("DIMSE", host=host, port=port), reason)

@@ -102,8 +102,12 @@ class TlsTransport(Transport):
             raise TlsError(f"it closed the connection {said}", "closed")
         if not self._heard:
             self._heard = True
+            if data[0] in _PDU_TYPES and data[1:2] == b"\0":
+                said = f"it speaks plain DICOM (a PDU of type {data[0]:02X}H), not TLS"
+                raise TlsError(said, "no-tls")
             if data[0] not in (_HANDSHAKE, _ALERT):
-                raise TlsError(_instead_of_tls(data), "no-tls")
+                said = f"what it sends is no TLS: it begins with {data[:8].hex(' ')}"
+                raise TlsError(said, "no-tls")
         self._incoming.write(data)
 
     def _info(self) -> TlsInfo:
@@ -167,9 +171,3 @@ class TlsTransport(Transport):
                 self._tls.unwrap()
             self._pass_on()
         super().close()
-
-
-def _instead_of_tls(data: bytes) -> str:
-    if data[0] in _PDU_TYPES and data[1:2] == b"\0":
-        return f"it speaks plain DICOM (a PDU of type {data[0]:02X}H), not TLS"
-    return f"what it sends is no TLS: it begins with {data[:8].hex(' ')}"

@@ -117,16 +117,13 @@ class Transport(asyncio.Protocol):
         while not self._chunks:
             if self._ended:
                 return b""
-            self._go_on_reading()
+            if not self._reading:
+                self._reading = True
+                self._transport.resume_reading()
             await self._arrived.wait()
         chunk = self._chunks.popleft()
         self._waiting -= len(chunk)
         return chunk
-
-    def _go_on_reading(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._transport.resume_reading()
 
     @property
     def is_writable(self) -> bool:

@@ -34,7 +34,12 @@ def add_contributed(
             )
         elif words:
             chosen = arguments[: len(words)] == words
-            _parent(app, words).command(_command(record, descriptor, words[-1], chosen))
+            parent = app
+            for word in words[:-1]:
+                if word not in parent:
+                    parent.command(App(name=word))
+                parent = parent[word]
+            parent.command(_command(record, descriptor, words[-1], chosen))
 
 
 def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliCommandDescriptor]]:
@@ -63,14 +68,6 @@ def _config_option(arguments: list[str]) -> Path | None:
         if name == "--config":
             return Path(value if equals else " ".join(arguments[number + 1 : number + 2]))
     return None
-
-
-def _parent(app: App, words: list[str]) -> App:
-    for word in words[:-1]:
-        if word not in app:
-            app.command(App(name=word))
-        app = app[word]
-    return app
 
 
 def _command(

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ from attrs import field, fields, frozen
 
 from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
-from pacs_core.plugins import Fault, PluginManager, PluginRecord, PluginState
+from pacs_core.plugins import Fault, PluginManager, PluginState
 
 # Theory of operation
 #
@@ -193,7 +193,12 @@ def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConf
     configs: dict[str, object] = {}
     wrong: dict[str, Sequence[str]] = {}
     defaults: dict[str, object] = {}
-    schemas = {record.name: schema for record, schema in _schemas(manager)}
+    schemas: dict[str, type] = {}
+    for record, result in manager.call("pacs_config"):
+        try:
+            schemas[record.name] = check_schema(result)
+        except TypeError as error:
+            manager.quarantine(record, Fault.CONFIG_CLASS, f"pacs_config: {error}", error)
     for name, schema in schemas.items():
         try:
             table = config.plugin.get(name, {})
@@ -206,14 +211,6 @@ def inspect_plugin_configs(manager: PluginManager, config: Config) -> PluginConf
         if config.plugin.get(record.name) and record.name not in schemas:
             wrong[record.name] = [f"plugin.{record.name}: this plugin has no configuration"]
     return PluginConfigs(configs, wrong, _unknown_tables(manager, config), defaults)
-
-
-def _schemas(manager: PluginManager) -> Iterator[tuple[PluginRecord, type]]:
-    for record, result in manager.call("pacs_config"):
-        try:
-            yield record, check_schema(result)
-        except TypeError as error:
-            manager.quarantine(record, Fault.CONFIG_CLASS, f"pacs_config: {error}", error)
 
 
 def _unknown_tables(manager: PluginManager, config: Config) -> list[str]:

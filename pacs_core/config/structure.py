@@ -202,14 +202,16 @@ def _validated(schema: type, converter: Converter) -> Callable[[Any, Any], Any]:
             return inner(value, schema)
         except ClassValidationError as error:
             # The class's own validation repeats, without a path, the first of the invalid fields.
-            others = [e for e in error.exceptions if not invalid or _has_place(e)]
+            others = [
+                each
+                for each in error.exceptions
+                if not invalid
+                or hasattr(each, "__notes__")
+                or isinstance(each, ForbiddenExtraKeysError)
+            ]
             raise ClassValidationError("", [*invalid, *others], schema) from None
 
     return hook
-
-
-def _has_place(error: Exception) -> bool:
-    return hasattr(error, "__notes__") or isinstance(error, ForbiddenExtraKeysError)
 
 
 def _invalid_fields(

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from attrs import field, frozen
@@ -219,10 +220,6 @@ class Outcome(Enum):
     FAILURE = "failure"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @frozen
 class AuditEvent:
     """One event: who, from where, what, with which outcome.
@@ -249,7 +246,7 @@ class AuditEvent:
     outcome: Outcome
     origin: Origin
     details: Mapping[str, AuditValue] = field(factory=dict)
-    time: datetime = field(factory=_now)
+    time: datetime = field(factory=partial(datetime.now, UTC))
     action: EventAction | None = None
     participants: tuple[Participant, ...] = ()
     objects: tuple[AuditObject, ...] = ()

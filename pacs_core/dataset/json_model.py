@@ -234,7 +234,11 @@ class _JsonReader:
         if not isinstance(vr, str) or vr not in KNOWN_VRS:
             raise MalformedModel(f"{shown_path(path)}: there is no VR {str(vr)[:8]!r}")
         if "BulkDataURI" in attribute:
-            return self._fetch_value(tag, vr, str(attribute["BulkDataURI"]), path)
+            if self._fetch is None:
+                raise MalformedModel(
+                    f"{shown_path(path)}: a BulkDataURI, where none can be followed"
+                )
+            return DataElement(tag, vr, self._fetch(path, vr, str(attribute["BulkDataURI"])) or b"")
         if "InlineBinary" in attribute:
             return _binary(tag, vr, attribute["InlineBinary"], path)
         values = attribute.get("Value", [])
@@ -249,11 +253,6 @@ class _JsonReader:
             return text_element(tag, vr, tuple(_text(vr, value) for value in values))
         except (UnencodableValue, TypeError, ValueError) as error:
             raise MalformedModel(f"{shown_path(path)}: {error}") from error
-
-    def _fetch_value(self, tag: int, vr: str, uri: str, path: ElementPath) -> DataElement:
-        if self._fetch is None:
-            raise MalformedModel(f"{shown_path(path)}: a BulkDataURI, where none can be followed")
-        return DataElement(tag, vr, self._fetch(path, vr, uri) or b"")
 
 
 def _binary(tag: int, vr: str, encoded: object, path: ElementPath) -> DataElement:

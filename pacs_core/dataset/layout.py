@@ -118,7 +118,8 @@ def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
         if not (tag or length or any(code)):
             return 0, "UN", start, 0
         capitals = code.isalpha() and code.isupper()
-        if not (capitals or code == b"\0\0" or _is_printable(code)):
+        printable = all(0x20 <= byte < 0x7F for byte in code)
+        if not (capitals or code == b"\0\0" or printable):
             return tag, "UN", start, unpack_length(buffer, position + 4)[0]
         if length:
             return tag, "UN", start, length
@@ -131,10 +132,6 @@ def _explicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:
         return tag, "UN", position + 12, unpack_length(buffer, start)[0]
 
     return read
-
-
-def _is_printable(code: bytes) -> bool:
-    return all(0x20 <= byte < 0x7F for byte in code)
 
 
 def _implicit_header(order: str) -> Callable[[Buffer, int, int], Header | None]:

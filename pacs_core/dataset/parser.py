@@ -180,15 +180,13 @@ class Parser:
         if end is not None and end > top.bound:
             raise self._error_at(f"truncated: an item claims {length} bytes")
         if not top.keep:
-            return self._skip_fragment(end)
+            if end is None:
+                raise self._error_at("a fragment of pixel data has undefined length")
+            self._position = end
+            return None
         self._position = start
         attributes: MutableAttributes = {}
         if top.items is not None:
             top.items.append(attributes)
         bound = top.bound if end is None else end
         return self._push(_OpenElement(top.layout, top.character_sets, end, bound, attributes))
-
-    def _skip_fragment(self, end: int | None) -> None:
-        if end is None:
-            raise self._error_at("a fragment of pixel data has undefined length")
-        self._position = end

@@ -186,14 +186,11 @@ def _definitions(numbers: dict[str, float]) -> dict[str, _Definition]:
     for key in numbers:
         name, *rest = json.loads(key)
         if not name:
-            found[rest[0]] = _definition(*rest)
+            title, kind, description, unit, labels, bounds = rest
+            found[title] = _Definition(
+                title, MetricKind(kind), description, unit, tuple(labels), tuple(bounds)
+            )
     return found
-
-
-def _definition(
-    name: str, kind: str, description: str, unit: str, labels: list[str], bounds: list[float]
-) -> _Definition:
-    return _Definition(name, MetricKind(kind), description, unit, tuple(labels), tuple(bounds))
 
 
 def _metric(definition: _Definition, parts: dict[tuple[str, ...], dict[object, float]]) -> Metric:

@@ -29,19 +29,6 @@ _USER_IDENTITY_RESPONSE = 0x59
 _VERSION_NAME_LENGTH = 16
 
 
-def _maximum_length(item: ByteReader) -> int:
-    return item.uint(4, "maximum length received")
-
-
-def _class_uid(item: ByteReader) -> str:
-    # Nothing depends on it, and peers send it empty.
-    return item.optional_uid(item.rest())
-
-
-def _version_name(item: ByteReader) -> str:
-    return bytes(item.rest()).decode("ascii", "replace").strip("\0 ")
-
-
 def _asynchronous_operations(item: ByteReader) -> AsynchronousOperations:
     return AsynchronousOperations(
         item.uint(2, "maximum operations invoked"), item.uint(2, "maximum operations performed")
@@ -76,17 +63,23 @@ def _user_identity(item: ByteReader) -> UserIdentity:
     )
 
 
-def _user_identity_response(item: ByteReader) -> bytes:
-    return bytes(item.read_counted("server response"))
-
-
 _SINGLE: Mapping[int, tuple[str, Callable[[ByteReader], Any]]] = {
-    _MAXIMUM_LENGTH: ("maximum_length", _maximum_length),
-    _IMPLEMENTATION_CLASS_UID: ("implementation_class_uid", _class_uid),
-    _IMPLEMENTATION_VERSION_NAME: ("implementation_version_name", _version_name),
+    _MAXIMUM_LENGTH: ("maximum_length", lambda item: item.uint(4, "maximum length received")),
+    # Nothing depends on it, and peers send it empty.
+    _IMPLEMENTATION_CLASS_UID: (
+        "implementation_class_uid",
+        lambda item: item.optional_uid(item.rest()),
+    ),
+    _IMPLEMENTATION_VERSION_NAME: (
+        "implementation_version_name",
+        lambda item: bytes(item.rest()).decode("ascii", "replace").strip("\0 "),
+    ),
     _ASYNCHRONOUS_OPERATIONS: ("asynchronous_operations", _asynchronous_operations),
     _USER_IDENTITY: ("user_identity", _user_identity),
-    _USER_IDENTITY_RESPONSE: ("user_identity_response", _user_identity_response),
+    _USER_IDENTITY_RESPONSE: (
+        "user_identity_response",
+        lambda item: bytes(item.read_counted("server response")),
+    ),
 }
 _REPEATED: Mapping[int, tuple[str, Callable[[ByteReader], Any]]] = {
     _ROLE: ("roles", _role),

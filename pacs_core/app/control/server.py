@@ -177,7 +177,9 @@ class ControlServer:
         connection.close()
 
     async def _converse(self, lines: Lines, user: int) -> None:
-        await self._send(lines, self._greeting())
+        worker = self._worker
+        names = {"worker": worker.slot, "workers": worker.count, "process": os.getpid()}
+        await self._send(lines, {"pacs": PROTOCOL, "version": version("pacs-core"), **names})
         try:
             message = await self._receive(lines)
             if message is None:
@@ -187,11 +189,6 @@ class ControlServer:
             await self._send(lines, {"error": str(error), "status": error.status})
         with anyio.move_on_after(self._patience):
             await lines.finish()
-
-    def _greeting(self) -> dict[str, Any]:
-        worker = self._worker
-        names = {"worker": worker.slot, "workers": worker.count, "process": os.getpid()}
-        return {"pacs": PROTOCOL, "version": version("pacs-core"), **names}
 
     async def _send(self, lines: Lines, message: object) -> None:
         try:

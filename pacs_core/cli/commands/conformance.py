@@ -37,16 +37,12 @@ def conformance(
         output.write_text(text, encoding="utf-8")
 
 
-def _markdown(statement: Statement) -> str:
-    return to_markdown(sections(statement))
-
-
-def _html(statement: Statement) -> str:
-    return to_html(sections(statement))
-
-
 def _json(statement: Statement) -> str:
     return json.dumps(asdict(statement), indent=2, ensure_ascii=False) + "\n"
 
 
-_FORMATS = {"md": _markdown, "html": _html, "json": _json}
+_FORMATS = {
+    "md": lambda statement: to_markdown(sections(statement)),
+    "html": lambda statement: to_html(sections(statement)),
+    "json": _json,
+}

@@ -68,7 +68,12 @@ def _print_status(found: list[NodeStatus]) -> None:
     if first.index_gap:
         say(first.index_gap)
     rows = [
-        (str(each.worker), str(each.process), _duration(each.uptime), str(each.associations))
+        (
+            str(each.worker),
+            str(each.process),
+            str(timedelta(seconds=int(each.uptime))),
+            str(each.associations),
+        )
         for each in found
     ]
     print_table(("WORKER", "PROCESS", "RUNS FOR", "CONNECTIONS"), rows)
@@ -77,10 +82,6 @@ def _print_status(found: list[NodeStatus]) -> None:
     say(f"{count(len(loaded), 'plugin')} in use, {len(bad)} quarantined")
     for plugin in bad.values():
         say(f"  {plugin.name} ({plugin.source}), {plugin.state}: {plugin.reason}")
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=int(seconds)))
 
 
 def reload(*, options: LocalOptions = LOCAL) -> None:

@@ -248,7 +248,10 @@ class Changes:
             keys = _patient_keys(record)
             shown = dict(zip(self._studies.maker.columns, content[0], strict=True))
             conflicts += self._conflict_finder.of_study(study_uid, keys, patient, shown)
-            patient = patient or self._create_patient(keys)
+            if not patient:
+                columns = ("PatientID", "IssuerOfPatientID", "alone")
+                created = self._connection.execute(insertion("patient", columns, ()), keys)
+                patient = created.lastrowid or 0
             study, above = self._studies.create(patient, study_uid, NO_HEADER, content)
         else:
             above, found = self._studies.find(study, NO_HEADER, content)
@@ -279,10 +282,6 @@ class Changes:
             (identity.study_instance_uid, identity.series_instance_uid, *_patient_keys(record)),
         ).fetchone()
         return found or (None, None, None)
-
-    def _create_patient(self, keys: tuple[str, str, str]) -> int:
-        statement = insertion("patient", ("PatientID", "IssuerOfPatientID", "alone"), ())
-        return self._connection.execute(statement, keys).lastrowid or 0
 
     def remove(self, path: InstancePath) -> StoredInstance | None:
         """Remove an instance, and what it leaves empty."""
@@ -330,7 +329,9 @@ class Changes:
         path = record.instance.identity.path
         former = locate(self._connection, path)
         is_update = former is not None and former.key == record.instance.key
-        unflushed = is_update and self._is_unflushed(path)
+        unflushed = is_update and bool(
+            self._connection.execute(_UNFLUSHED, (json_of([path]),)).fetchone()
+        )
         replaced = self._remove(path)
         conflicts = self._add_representable(record, unflushed).conflicts
         if self.outbox.active:
@@ -342,10 +343,6 @@ class Changes:
                 c for c in conflicts if c.kind is not ConflictKind.INSTANCE and c.uid != series
             )
         return IndexResult(replaced, conflicts)
-
-    def _is_unflushed(self, path: InstancePath) -> bool:
-        found = self._connection.execute(_UNFLUSHED, (json_of([path]),)).fetchone()
-        return found is not None
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -283,7 +283,14 @@ class Translator:
             )
         if not (c.fuzzy and attribute.sounds_indexed and 0 in wanted):
             return literal
-        alike = [_sounds(attribute, key) for key in sound_keys(wanted[0])]
+        alike = [
+            compare_several(
+                attribute,
+                attribute.sound,
+                with_prefix(key[:-1]) if key.endswith("*") else equal(key),
+            )
+            for key in sound_keys(wanted[0])
+        ]
         return any_of((literal, all_of(alike))) if alike else literal
 
     def sequence(self, attribute: Attribute, c: SequenceMatch) -> Sql:
@@ -323,11 +330,6 @@ def _require(attribute: Attribute, allowed: Set[str]) -> None:
         raise ValueError(
             f"{attribute.keyword} ({attribute.vr}) cannot be matched like {'/'.join(allowed)}"
         )
-
-
-def _sounds(attribute: Attribute, key: str) -> Sql:
-    comparison = with_prefix(key[:-1]) if key.endswith("*") else equal(key)
-    return compare_several(attribute, attribute.sound, comparison)
 
 
 def _compare_count(computed: Computed, condition: Condition) -> Sql:

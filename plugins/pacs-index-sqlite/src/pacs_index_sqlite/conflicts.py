@@ -100,10 +100,10 @@ class Listing:
     def page(self, after: str | int, connection: sqlite3.Connection) -> list[tuple[Any, Conflict]]:
         """Return some conflicts with their keys, those that follow a key."""
         rows = connection.execute(self.query, (after, _PAGE)).fetchall()
-        return [(row[0], self._conflict(*row[1:])) for row in rows]
-
-    def _conflict(self, uid: str, values: str, study: str = "") -> Conflict:
-        return Conflict(self.kind, uid, json.loads(values), self.attribute, study)
+        return [
+            (key, Conflict(self.kind, uid, json.loads(values), self.attribute, *study))
+            for key, uid, values, *study in rows
+        ]
 
 
 def is_full(page: list[tuple[Any, Conflict]]) -> bool:

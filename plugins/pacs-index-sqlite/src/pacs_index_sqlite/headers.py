@@ -113,8 +113,10 @@ class Headers:
             if its_above == above and shown == tuple(row):
                 return only, []
         rank = self._rank(row, above)
-        if varies and (header := self._with_rank(entity, rank)):
-            return header, []
+        if varies:
+            statement = f"SELECT id FROM {self._table}_variant WHERE parent = ? AND rank = ?"
+            if found := self._connection.execute(statement, (entity, rank)).fetchone():
+                return found[0], []
         differences = self._differences(entity, row, shown)
         if not varies:
             self._vary(entity, only, self._rank(shown, its_above), shown)
@@ -167,11 +169,6 @@ class Headers:
     def _add(self, entity: int, above: int) -> int:
         statement = f"INSERT INTO {self._table}_header (parent, above) VALUES (?, ?)"
         return self._connection.execute(statement, (entity, above)).lastrowid or 0
-
-    def _with_rank(self, entity: int, rank: str) -> int:
-        statement = f"SELECT id FROM {self._table}_variant WHERE parent = ? AND rank = ?"
-        found = self._connection.execute(statement, (entity, rank)).fetchone()
-        return found[0] if found else 0
 
     def _rank(self, row: "list[Stored] | tuple[Stored, ...]", above: int) -> str:
         texts = [row[place] for _, place, _ in self._places]

@@ -43,18 +43,16 @@ def _permits(translator: Translator, restriction: Restriction) -> Sql:
         parts = [_permits(translator, each) for each in restriction.restrictions]
         if not parts:
             return ALWAYS if isinstance(restriction, AllOf) else Sql("0")
-        return all_of(parts) if isinstance(restriction, AllOf) else _either(parts)
+        if isinstance(restriction, AllOf):
+            return all_of(parts)
+        # Not one of them fails: halves are joined here as well, see `all_of`.
+        negated = all_of([Sql(f"NOT {p.text}", p.parameters, p.functions) for p in parts])
+        return Sql(f"(NOT {negated.text})", negated.parameters, negated.functions)
     if isinstance(restriction, Not):
         inner = _permits(translator, restriction.restriction)
         return Sql(f"NOT {inner.text}", inner.parameters, inner.functions)
     found = translator.holds(restriction)
     return Sql(f"(({found.text}) IS TRUE)", found.parameters, found.functions)
-
-
-def _either(parts: list[Sql]) -> Sql:
-    # Not one of them fails: halves are joined here as well, see `all_of`.
-    negated = all_of([Sql(f"NOT {p.text}", p.parameters, p.functions) for p in parts])
-    return Sql(f"(NOT {negated.text})", negated.parameters, negated.functions)
 
 
 def _surroundings(level: Level) -> list[tuple[str, str]]:

@@ -151,12 +151,9 @@ def _add_columns(
     present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
     lacking = {a.keyword: [c for c in a.columns if c not in present] for a in attributes}
     for column in (column for columns in lacking.values() for column in columns):
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {_type(column)}")
+        kind = "INTEGER" if column.endswith("_number") else "TEXT"
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     return [keyword for keyword, columns in lacking.items() if columns]
-
-
-def _type(column: str) -> str:
-    return "INTEGER" if column.endswith("_number") else "TEXT"
 
 
 def _index(connection: sqlite3.Connection, attribute: Attribute) -> None:

@@ -194,10 +194,11 @@ class IndexWriter:
         # All at once first; if one fails, each within a savepoint of its own.
         failure: Exception | None = None
         self._synchronize(max([_NEEDED[job.durability] for job in jobs]))
-        for run in (self._together, self._singly):
+        changes = self._changes
+        for run in (lambda job: _Outcome(job, job.work(changes)), self._single):
             try:
                 self._begin()
-                outcomes = run(jobs)
+                outcomes = [run(job) for job in jobs]
                 self._connection.execute("COMMIT")
             except Exception as error:
                 failure = error
@@ -231,13 +232,6 @@ class IndexWriter:
         if level != self._level:
             self._connection.execute(f"PRAGMA synchronous = {_LEVELS[level]}")
             self._level = level
-
-    def _together(self, jobs: list[_Job]) -> list[_Outcome]:
-        changes = self._changes
-        return [_Outcome(job, job.work(changes)) for job in jobs]
-
-    def _singly(self, jobs: list[_Job]) -> list[_Outcome]:
-        return [self._single(job) for job in jobs]
 
     def _single(self, job: _Job) -> _Outcome:
         self._connection.execute("SAVEPOINT item")

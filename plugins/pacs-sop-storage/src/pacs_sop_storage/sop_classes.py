@@ -28,14 +28,13 @@ class StorageSopClass:
     name: str
 
 
-def _row(line: str) -> StorageSopClass:
-    uid, group, state, keyword, name = line.split("\t")
-    return StorageSopClass(uid, group, state == "retired", keyword, name)
-
-
 def _read_table() -> tuple[StorageSopClass, ...]:
     table = files(__package__).joinpath("sop_classes.tsv").read_text(encoding="utf-8")
-    return tuple(_row(line) for line in table.splitlines()[1:])
+    rows = (line.split("\t") for line in table.splitlines()[1:])
+    return tuple(
+        StorageSopClass(uid, group, state == "retired", keyword, name)
+        for uid, group, state, keyword, name in rows
+    )
 
 
 SOP_CLASSES: Final = _read_table()

@@ -133,9 +133,10 @@ class KeyLayout:
         uids: dict[str, str] = {name: found[name] for name in UID_FIELDS if name in found}
         if not all(map(is_valid_uid, uids.values())):
             return False
+        hashes = (part for segment in self._segments for part in segment if part.digits)
         return all(
             part.name not in uids or part.render(uids, "") == found[f"hash{number}"]
-            for number, part in enumerate(self._hashes())
+            for number, part in enumerate(hashes)
         )
 
     def split(self, key: str) -> tuple[str, str, str]:
@@ -162,9 +163,6 @@ class KeyLayout:
                 for segment in self._segments
             ]
         )
-
-    def _hashes(self) -> Iterator[_Part]:
-        return (part for segment in self._segments for part in segment if part.digits)
 
 
 def _parts(segment: str, template: str) -> Iterator[_Part]:

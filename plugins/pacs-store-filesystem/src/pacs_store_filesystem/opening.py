@@ -54,7 +54,11 @@ def _open_root(root: Path, *, nameless: bool) -> Opened:
     _make(root)
     directories = Directories(os.open(root, _FLAGS), root)
     incoming = directories.open(INCOMING, create=True)
-    _check_device(root, directories.root, incoming)
+    if directories.root.identity[0] != incoming.identity[0]:
+        raise OSError(
+            f"{root / INCOMING} is on another file system than {root}: "
+            "files could not be moved from one to the other; unmount it"
+        )
     remove_leftovers(incoming)
     if nameless and supports_nameless(incoming):
         return Opened(directories, NamelessFile)
@@ -73,14 +77,6 @@ def _make(root: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def _check_device(root: Path, directory: Directory, incoming: Directory) -> None:
-    if directory.identity[0] != incoming.identity[0]:
-        raise OSError(
-            f"{root / INCOMING} is on another file system than {root}: "
-            "files could not be moved from one to the other; unmount it"
-        )
 
 
 def _check_links(root: Path, incoming: Directory) -> None:

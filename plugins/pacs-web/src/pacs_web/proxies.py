@@ -63,7 +63,7 @@ class Proxies:
             return self._standard(elements, headers)
         chain = [_address(each) for each in _values(headers, b"x-forwarded-for")]
         return Forwarded(
-            self._client(chain),
+            chain[self._position(chain)] if chain else "",
             _scheme(_last(headers, b"x-forwarded-proto")),
             _host(_last(headers, b"x-forwarded-host")),
             _prefix(_last(headers, b"x-forwarded-prefix")),
@@ -83,9 +83,6 @@ class Proxies:
             _host(first.get("host", "")),
             prefix,
         )
-
-    def _client(self, chain: Sequence[str]) -> str:
-        return chain[self._position(chain)] if chain else ""
 
     def _position(self, chain: Sequence[str]) -> int:
         """Return where in a chain of addresses the first is that no trusted proxy vouches for."""

@@ -67,7 +67,8 @@ class Entry:
             others = [each for each in scope["headers"] if each[0] != b"host"]
             scope["headers"] = [(b"host", said.host.encode("ascii")), *others]
         base = said.prefix or self._config.base_path
-        if base and not _is_below(scope["path"], base):  # the proxy has stripped it
+        # Unless it is below the base, the proxy has stripped that.
+        if base and not f"{scope['path']}/".startswith(f"{base}/"):
             scope["path"] = base + scope["path"]
             scope["raw_path"] = base.encode() + scope["raw_path"]
         scope["root_path"] = scope[BASE_PATH_KEY] = base
@@ -93,10 +94,6 @@ class Entry:
             origin.association, origin.host or "-", ascii(origin.user)[1:-1] or "-",
             scope["method"], target, status or "gone", sent, 1000 * seconds,
         )  # fmt: skip
-
-
-def _is_below(path: str, base: str) -> bool:
-    return path == base or path.startswith(base + "/")
 
 
 def _accept_absolute_form(scope: Scope) -> None:

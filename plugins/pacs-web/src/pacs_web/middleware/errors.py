@@ -55,7 +55,9 @@ class Errors:
         except ClientDisconnect:
             return
         except Exception as raised:
-            error = _lone(raised)
+            error: BaseException = raised
+            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]
             if isinstance(error, ClientDisconnect):
                 return
             origin: Origin = scope[ORIGIN_KEY]
@@ -64,12 +66,6 @@ class Errors:
             if not started:  # else the response ends here, and the server cuts it off
                 response = problem_response(problem, origin.association)
                 await response(scope, receive, set_headers)
-
-
-def _lone(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _problem_of(error: BaseException) -> HttpError:
