@@ -79,7 +79,7 @@ def _report_one(error: BaseException) -> int:
     from pacs_core.app import StartError
     from pacs_core.association import AssociationError
     from pacs_core.config import ConfigError
-    from pacs_core.contracts import AccessDeniedError, ControlError
+    from pacs_core.contracts import ControlError, find_error_status
     from pacs_core.plugins import PluginError
 
     if isinstance(error, ConfigError):
@@ -94,7 +94,8 @@ def _report_one(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, StartError | AssociationError | AccessDeniedError | ControlError):
+    known = isinstance(error, StartError | AssociationError | ControlError)
+    if known or find_error_status(error):
         complain(str(error))
         return FAILURE
     if isinstance(error, OSError):

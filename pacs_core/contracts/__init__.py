@@ -24,7 +24,6 @@ from pacs_core.contracts.archive import (
     IngestError,
     IngestOutcome,
     IngestResult,
-    InstanceNotFoundError,
     InvalidInstanceError,
     OutOfResourcesError,
 )
@@ -111,9 +110,9 @@ from pacs_core.contracts.corrections import (
     CorrectionLog,
     CorrectionNotFoundError,
     CorrectionReport,
-    DeletionReport,
     EntityPath,
 )
+from pacs_core.contracts.deletion import DeletionError, DeletionReport
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
     AuditSinkDescriptor,
@@ -181,6 +180,7 @@ from pacs_core.contracts.inspection import (
 )
 from pacs_core.contracts.instance import (
     InstanceIdentity,
+    InstanceNotFoundError,
     InstancePath,
     InstanceRecord,
     Origin,
@@ -421,6 +421,7 @@ __all__ = [
     "DatasetStream",
     "DateTimeRange",
     "DecodedFrame",
+    "DeletionError",
     "DeletionReport",
     "Deny",
     "Descriptor",

@@ -12,9 +12,9 @@ from pacs_core.contracts.availability import Availability, RecallProgress, Recal
 from pacs_core.contracts.corrections import (
     Correction,
     CorrectionReport,
-    DeletionReport,
     EntityPath,
 )
+from pacs_core.contracts.deletion import DeletionReport
 from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
@@ -92,10 +92,6 @@ class DuplicateInstanceError(IngestError):
 
 class OutOfResourcesError(IngestError):
     """No room in the store, or no memory within the node's budget."""
-
-
-class InstanceNotFoundError(LookupError):
-    """The archive holds no such instance."""
 
 
 class Archive(ABC):
@@ -406,7 +402,8 @@ class Archive(ABC):
 
         Each is deleted by itself, as by :meth:`delete`, so that a large query holds up nobody, and
         one that is cut short is simply made again. What cannot be deleted stays, and the report
-        says why. Corrections stay as well: what comes again is corrected again.
+        says why (:meth:`DeletionReport.raise_unless_deleted`). Corrections stay as well: what comes
+        again is corrected again.
 
         Parameters
         ----------

@@ -7,7 +7,7 @@ So a correction also applies to what arrives later and bears the identity that i
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -208,28 +208,6 @@ class CorrectionReport:
 
     correction: Correction
     instances: int
-
-
-@frozen
-class DeletionReport:
-    """What was deleted.
-
-    Attributes
-    ----------
-    instances : int
-    studies : mapping of str to int
-        Instances by Study Instance UID.
-    failures : mapping of InstancePath to str
-        What was not deleted, and why.
-    """
-
-    studies: Mapping[str, int] = field(factory=dict)
-    failures: Mapping[InstancePath, str] = field(factory=dict)
-
-    @property
-    def instances(self) -> int:
-        """How many instances were deleted."""
-        return sum(self.studies.values())
 
 
 class CorrectionLog(ABC):

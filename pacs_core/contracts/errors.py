@@ -15,15 +15,16 @@ from pacs_core.contracts.archive import (
     DuplicateInstanceError,
     IdentityMismatchError,
     IngestError,
-    InstanceNotFoundError,
     InvalidInstanceError,
     OutOfResourcesError,
 )
 from pacs_core.contracts.audit import AuditFailedError
 from pacs_core.contracts.availability import NotOnlineError
 from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
+from pacs_core.contracts.deletion import DeletionError
 from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.ingest_filter import IngestFilterError, RejectedInstanceError
+from pacs_core.contracts.instance import InstanceNotFoundError
 from pacs_core.contracts.object_store import (
     DamagedObjectError,
     ObjectNotFoundError,
@@ -109,6 +110,7 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         InvalidKeyError: _failure(
             Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, 400, normalized=_FAILURE
         ),
+        DeletionError: _failure(_FAILURE, 500),
         DamagedObjectError: _failure(_FAILURE, 500),
         CorrectionError: _failure(_FAILURE, 409),
         CorrectionNotFoundError: _failure(_FAILURE, 404),

@@ -9,6 +9,10 @@ from pacs_core.contracts.tls import TlsInfo
 from pacs_core.dataset import Attributes
 
 
+class InstanceNotFoundError(LookupError):
+    """The archive holds no such instance."""
+
+
 class InstancePath(NamedTuple):
     """The name under which an archive keeps an instance.
 

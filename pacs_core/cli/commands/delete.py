@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
-from pacs_core.cli.errors import FAILURE, CommandError, UsageError
+from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.keys import Level as LevelName
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
@@ -17,6 +17,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.contracts import (
     AccessAction,
     Condition,
+    DeletionReport,
     InstanceIdentity,
     InstancePath,
     Level,
@@ -98,12 +99,14 @@ async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool
         if not yes:
             say(f"{count(len(paths), 'instance')} would be deleted; add --yes to do it")
             return 0
-        reports = [await archive.delete_all(query, origin) for query in queries.values()]
-    failures = {path: why for report in reports for path, why in report.failures.items()}
-    for path, why in failures.items():
+        report = DeletionReport.merge(
+            [await archive.delete_all(query, origin) for query in queries.values()]
+        )
+    for path, why in report.failures.items():
         complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
-    say(f"{count(sum(report.instances for report in reports), 'instance')} deleted")
-    return FAILURE if failures else 0
+    say(f"{count(report.instances, 'instance')} deleted")
+    report.raise_unless_deleted("instance of that any more")
+    return 0
 
 
 def _require_one_study(level: LevelName, identities: Iterable[InstanceIdentity]) -> None:

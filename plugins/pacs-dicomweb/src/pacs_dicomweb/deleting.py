@@ -1,10 +1,8 @@
 """Deletion of studies, series and instances: an extension, off unless it is configured."""
 
-from pacs_web.api.http import HttpError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pacs_core.contracts import InstanceNotFoundError
 from pacs_dicomweb.instances import query_of
 from pacs_dicomweb.service import DicomWeb, resource_of
 
@@ -25,9 +23,5 @@ class EntityDeletion:
         archive, resource = self._service.archive(request), resource_of(request)
         origin = self._service.context.origin_of(request)
         report = await archive.delete_all(query_of(resource), origin)
-        if report.failures:
-            reason = next(iter(report.failures.values()))
-            raise HttpError(500, f"{len(report.failures)} instances are still there: {reason}")
-        if not report.instances:
-            raise InstanceNotFoundError(f"there is no {resource}")
+        report.raise_unless_deleted(str(resource))
         return Response(status_code=204)

@@ -66,22 +66,19 @@ def find_peer(node: Node, name: str) -> Peer:
     return node.settings.peers[name]
 
 
-async def delete_study(archive: Archive, study: str, origin: Origin) -> int:
-    """Delete all instances of a study that `origin` may see; return how many there were.
+async def delete_study(archive: Archive, study: str, origin: Origin) -> None:
+    """Delete all instances of a study that `origin` may see.
 
     Raises
     ------
-    HttpError
-        404: there are none. 500: some are still there.
+    InstanceNotFoundError
+        There are none.
+    DeletionError
+        Some are still there.
     """
     query = Query(Level.IMAGE, (SingleValue(_STUDY, study),))
     report = await archive.delete_all(query, origin)
-    if report.failures:
-        reason = next(iter(report.failures.values()))
-        raise HttpError(500, f"{len(report.failures)} instances are still there: {reason}")
-    if not report.instances:
-        raise HttpError(404, "there is no such study")
-    return report.instances
+    report.raise_unless_deleted(f"study {study}")
 
 
 async def send_study(

@@ -12,15 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from pacs_core.contracts import (
     AccessAction,
-    Archive,
     InstancePath,
     InvalidKeyError,
-    PluginAuditKind,
 )
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.attributes import Row, rows_of
-from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
-from pacs_web_ui.changes import check_token, delete_study, echo, find_peer, send_study
+from pacs_web_ui.auditing import SENT, VIEWED, record_search
+from pacs_web_ui.changes import check_token, echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.rendering import CSRF_COOKIE, POLICY, PageRenderer
 from pacs_web_ui.studies import (
@@ -30,6 +28,7 @@ from pacs_web_ui.studies import (
     read_search,
     search_studies,
 )
+from pacs_web_ui.views import ArchiveViews
 
 
 def page_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
@@ -48,16 +47,12 @@ def page_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
     ]
 
 
-class Pages:
+class Pages(ArchiveViews):
     """The pages of a node."""
 
     def __init__(self, context: WebContext, config: WebUiConfig) -> None:
-        self._context, self._config = context, config
+        super().__init__(context, config)
         self._renderer = PageRenderer(context, config)
-
-    def _archive(self, request: Request, reading: str = AccessAction.RETRIEVE) -> Archive:
-        origin = self._context.origin_of(request)
-        return self._context.node.archive.on_behalf_of(origin, reading=reading)
 
     async def studies(self, request: Request) -> Response:
         """Show the studies that match; to HTMX, the table alone."""
@@ -138,13 +133,8 @@ class Pages:
         """Delete a study."""
         self._check_deletion()
         await self._form(request)
-        uid, origin = request.path_params["study"], self._context.origin_of(request)
-        await delete_study(self._archive(request), uid, origin)
+        await self._delete_study(request)
         return RedirectResponse(f"{self._context.base_path(request)}/ui/", 303)
-
-    def _check_deletion(self) -> None:
-        if not self._config.deletion:
-            raise HttpError(403, "deletion is off: set deletion = true in [plugin.web-ui]")
 
     async def send(self, request: Request) -> Response:
         """Send a study to a peer; the page grows while that goes on, and stops it when closed."""
@@ -189,10 +179,6 @@ class Pages:
             free=f"{free / 1e9:,.1f} GB",
             answers=answers,
         )
-
-    async def _record(self, request: Request, kind: PluginAuditKind, **details: str) -> None:
-        node, origin = self._context.node, self._context.origin_of(request)
-        await record_access(node, origin, kind, request.path_params["study"], details)
 
     async def _form(self, request: Request) -> Mapping[str, str]:
         """Return the fields of a form of ours."""

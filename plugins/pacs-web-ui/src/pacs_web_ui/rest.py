@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_core.contracts import AccessAction, Archive, PluginAuditKind
-from pacs_web_ui.auditing import SENT, VIEWED, record_access, record_search
-from pacs_web_ui.changes import delete_study, echo, find_peer, send_study
+from pacs_core.contracts import AccessAction
+from pacs_web_ui.auditing import SENT, VIEWED, record_search
+from pacs_web_ui.changes import echo, find_peer, send_study
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.models import NodeSummary, PeerStatus, SectionStatus, SendReport
 from pacs_web_ui.studies import (
@@ -22,6 +22,7 @@ from pacs_web_ui.studies import (
     read_search,
     search_studies,
 )
+from pacs_web_ui.views import ArchiveViews
 
 
 def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
@@ -40,15 +41,8 @@ def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
     ]
 
 
-class Api:
+class Api(ArchiveViews):
     """The API of a node."""
-
-    def __init__(self, context: WebContext, config: WebUiConfig) -> None:
-        self._context, self._config = context, config
-
-    def _archive(self, request: Request, reading: str = AccessAction.RETRIEVE) -> Archive:
-        origin = self._context.origin_of(request)
-        return self._context.node.archive.on_behalf_of(origin, reading=reading)
 
     async def node(self, request: Request) -> Response:
         """Say what the node is."""
@@ -85,10 +79,7 @@ class Api:
 
     async def delete(self, request: Request) -> Response:
         """Delete a study."""
-        if not self._config.deletion:
-            raise HttpError(403, "deletion is off: set deletion = true in [plugin.web-ui]")
-        uid, origin = request.path_params["study"], self._context.origin_of(request)
-        await delete_study(self._archive(request), uid, origin)
+        await self._delete_study(request)
         return Response(status_code=204)
 
     async def send(self, request: Request) -> Response:
@@ -121,10 +112,6 @@ class Api:
         found = await list_instances(archive, uids["study"], uids["series"])
         await self._record(request, VIEWED, series=uids["series"])
         return _json(found)
-
-    async def _record(self, request: Request, kind: PluginAuditKind, **details: str) -> None:
-        node, origin = self._context.node, self._context.origin_of(request)
-        await record_access(node, origin, kind, request.path_params["study"], details)
 
 
 def _json(model: Any) -> Response:
