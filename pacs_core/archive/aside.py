@@ -25,7 +25,7 @@ from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import map_concurrently, read_record, try_record
 from pacs_core.archive.objects import read_meta
 from pacs_core.archive.settings import CharacterSetOf
-from pacs_core.archive.storage import ArchiveStorage
+from pacs_core.archive.storage import ArchiveStorage, identity_beside
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
@@ -168,7 +168,7 @@ class Aside:
         store, instance = self.storage.store, item.instance
         async with (
             await store.open(instance.key) as reader,
-            store.writer(instance.identity) as writer,
+            store.writer(identity_beside(item.served, instance.identity)) as writer,
         ):
             meta = await read_meta(reader)
             digest = Digest()

@@ -133,6 +133,32 @@ class Corrections:
             corrected = _correct(corrected, correction)
         return corrected
 
+    def stored_identities(self, identity: InstanceIdentity) -> Iterable[InstanceIdentity]:
+        """Return this identity, and those that corrections may have made it of.
+
+        Read from the last correction to the first. Not every instance with such an identity has
+        become this one: another condition of a correction may not hold for it.
+        """
+        found = {identity: None}
+        for correction in reversed(self.entries):
+            changes, entity = correction.changes, correction.entity
+            if not (correction.is_in_force and changes.keys() & {_STUDY, _SERIES}):
+                continue
+            for each in list(found):
+                series = each.series_instance_uid
+                if (
+                    each.study_instance_uid == _uid(changes, _STUDY, entity.study_instance_uid)
+                    and series == _uid(changes, _SERIES, entity.series_instance_uid or series)
+                    and entity.sop_instance_uid in ("", each.sop_instance_uid)
+                ):
+                    former = evolve(
+                        each,
+                        study_instance_uid=entity.study_instance_uid,
+                        series_instance_uid=entity.series_instance_uid or series,
+                    )
+                    found[former] = None
+        return found
+
     def _next(self, corrected: Corrected) -> Correction | None:
         """Return the first correction that applies after those that have been applied."""
         last = corrected.numbers[-1] if corrected.numbers else 0

@@ -1,7 +1,16 @@
 """Deletion of instances, one by one or all that a query finds.
 
-The row goes first: a crash in between leaves an orphan, never a row without an object. What is
-deleted is recorded before: an instance by itself, or all of a study together (PS3.15 A.5.3.8).
+Theory of operation. What was set aside of an instance goes first, then its row, then its object: a
+crash in between leaves an orphan, never a row without an object. A store that fails, because a
+medium is offline for one, is no crash: the row comes back, and the deletion can be made again. What
+is deleted is recorded before: an instance by itself, or all of a study together (PS3.15 A.5.3.8).
+
+What is set aside is found by its key. That is a variant of the key of what is served, whatever
+series it came with; or, if a correction has brought the two together, one of the study that it was
+stored in. Of which
+instance an object is, is known only once it has been read: a store may make keys without the study,
+and a correction may have made another instance of it. So one that is offline stops the deletion,
+rather than stay for a rebuild to serve.
 """
 
 import logging
@@ -9,13 +18,12 @@ from collections import Counter
 from contextlib import suppress
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.archive.corrections import NO_CORRECTIONS, Corrections
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
-from pacs_core.archive.object_scan import try_record
-from pacs_core.archive.settings import no_character_set
+from pacs_core.archive.object_scan import read_record
 from pacs_core.archive.space import SpaceWatch
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.contracts import (
@@ -32,7 +40,9 @@ from pacs_core.contracts import (
     InstanceNotFoundError,
     InstancePath,
     InstanceRecord,
+    InvalidInstanceError,
     Level,
+    NotOnlineError,
     ObjectNotFoundError,
     Origin,
     Outcome,
@@ -46,7 +56,10 @@ from pacs_core.dataset import tag_of, texts
 
 _log = logging.getLogger(__name__)
 
-_STUDY = tag_of("StudyInstanceUID")
+RECALL_TIMEOUT = 60.0
+"""Seconds for what must be read to tell whether it is to be deleted."""
+
+_STUDY, _INSTANCE = tag_of("StudyInstanceUID"), tag_of("SOPInstanceUID")
 _PATIENT_ID, _PATIENT_NAME = tag_of("PatientID"), tag_of("PatientName")
 
 
@@ -117,26 +130,62 @@ class Deletion:
 
     async def _remove_set_aside(self, existing: StoredInstance, origin: Origin) -> None:
         """Remove what was set aside of an instance, lest the next rebuild serve it."""
-        store = self.storage.store
-        if keys := await store.variants(existing.key):
+        if not self.corrections.is_current:
             await self.corrections.refresh()
-        for key in keys:
-            found = await try_record(
-                store, StoredObject(key, 0), frozenset(), no_character_set, self.corrections
-            )
-            if not isinstance(found, InstanceRecord):
-                _log.warning("object %s stays: it is not known of which instance it is", key)
-            elif found.instance.identity.path == existing.identity.path:
-                await self._record(found.instance, origin, Outcome.SUCCESS)
+        for key in await self._other_keys(existing):
+            if await self._is_of(key, existing.identity.path):
+                await self._record(evolve(existing, key=key), origin, Outcome.SUCCESS)
                 with suppress(ObjectNotFoundError):
-                    await store.delete(key)
+                    await self.storage.store.delete(key)
+
+    async def _other_keys(self, existing: StoredInstance) -> list[str]:
+        """Return the keys at which other objects of an instance may lie."""
+        store = self.storage.store
+        keys = dict.fromkeys(await store.variants(existing.key))
+        for identity in self.corrections.stored_identities(existing.identity):
+            async with store.writer(identity) as writer:
+                key = writer.key()
+            if key not in (existing.key, *keys):
+                keys |= dict.fromkeys((key, *await store.variants(key)))
+        keys.pop(existing.key, None)
+        return list(keys)
+
+    async def _is_of(self, key: str, path: InstancePath) -> bool:
+        """Tell whether an object is there and is of an instance."""
+        stored = StoredObject(key, 0)
+        try:
+            try:
+                record = await self._read(stored)
+            except NotOnlineError:
+                with anyio.move_on_after(RECALL_TIMEOUT):
+                    async for _ in self.storage.store.recall([key]):
+                        pass
+                record = await self._read(stored)
+        except ObjectNotFoundError:
+            return False
+        except InvalidInstanceError as error:
+            # Nothing serves it either.
+            _log.warning("object %s stays: it is not known of which instance it is: %s", key, error)
+            return False
+        return record.instance.identity.path == path
+
+    async def _read(self, stored: StoredObject) -> InstanceRecord:
+        return await read_record(
+            self.storage.store, stored, frozenset(), corrections=self.corrections, to_end=False
+        )
 
     async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
+        index, path = self.storage.index, existing.identity.path
         try:
-            await self.storage.behind.forget(existing.identity.path)
-            removed = await self.storage.index.remove(existing.identity.path)
-            with suppress(ObjectNotFoundError):
-                await self.storage.store.delete((removed or existing).key)
+            known = [found async for found in index.search(_query_of(path, index.wanted_tags))]
+            await self.storage.behind.forget(path)
+            removed = await index.remove(path) or existing
+            try:
+                with suppress(ObjectNotFoundError):
+                    await self.storage.store.delete(removed.key)
+            except Exception:
+                await index.add(InstanceRecord(removed, known[0] if known else {}))
+                raise
         except Exception as error:
             await self._record(existing, origin, Outcome.FAILURE, reason=str(error))
             raise
@@ -178,3 +227,11 @@ class Deletion:
                 objects=tuple(objects),
             )
         )
+
+
+def _query_of(path: InstancePath, wanted: frozenset[int]) -> Query:
+    conditions = (
+        SingleValue(_STUDY, path.study_instance_uid),
+        SingleValue(_INSTANCE, path.sop_instance_uid),
+    )
+    return Query(Level.IMAGE, conditions, wanted)

@@ -106,6 +106,11 @@ class Duplicates:
     policy: DuplicatePolicy
     audit: AuditTrail
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether other content is kept beside what is served."""
+        return self.policy is DuplicatePolicy.KEEP_FIRST
+
     async def consider(self, existing: StoredInstance, origin: Origin) -> None:
         """Decide whether to read other content to its end.
 
@@ -167,7 +172,7 @@ class Duplicates:
         existing: StoredInstance,
     ) -> IngestResult:
         """Commit a written newcomer beside what is stored, and settle which one is served."""
-        if self.policy is DuplicatePolicy.KEEP_FIRST:
+        if self.sets_aside:
             key = await self._keep(writer, name, incoming, existing)
             return await self._set_aside(key, existing, incoming.origin)
         record = incoming.record(await writer.commit(uuid4().hex, later_rank()))

@@ -109,7 +109,8 @@ class Ingest:
         if not fault:
             await self.duplicates.consider(existing, incoming.origin)
         durability = self.storage.behind.durable_at_least
-        async with self.storage.writer(incoming, durability) as writer:
+        beside = existing if not fault and self.duplicates.sets_aside else None
+        async with self.storage.writer(incoming, durability, beside) as writer:
             variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
             await self.storage.tell_received(incoming)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):

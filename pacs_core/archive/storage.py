@@ -9,7 +9,7 @@ import logging
 from types import TracebackType
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.incoming_instance import IncomingInstance, InstanceWriter
@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     Index,
     InstanceEvent,
     InstanceEventKind,
+    InstanceIdentity,
     InstanceRecord,
     ObjectNotFoundError,
     ObjectStore,
@@ -33,7 +34,8 @@ from pacs_core.contracts import (
 #
 #   storing    object, then row: a crash in between leaves an orphan
 #   replacing  new object, row moved to it, then the old object goes
-#   deleting   row, then object: a crash in between leaves an orphan
+#   deleting   row, then object: a crash in between leaves an orphan; if the object cannot go,
+#              the row comes back
 #
 # So after a crash at any moment each row has its object. Orphans cost room only, and `pacs index
 # verify` and a rebuild find them.
@@ -49,6 +51,15 @@ CLEANUP_TIMEOUT = 30.0
 """Seconds for the removal of what a failure has left."""
 
 
+def identity_beside(served: StoredInstance, other: InstanceIdentity) -> InstanceIdentity:
+    """Return the identity whose keys another object of a served instance gets.
+
+    Keys may be made with the series, and the other may be of another one: so it is found again by
+    what is served, such as when the instance is deleted.
+    """
+    return evolve(other, series_instance_uid=served.identity.series_instance_uid)
+
+
 @frozen
 class ArchiveStorage:
     """Store, index, and who is told of changes."""
@@ -59,10 +70,17 @@ class ArchiveStorage:
     behind: WriteBehind
     ae_title: str
 
-    def writer(self, incoming: IncomingInstance, durability: Durability) -> InstanceWriter:
-        """Begin the object of an incoming instance."""
-        durable = durability is Durability.COMMIT
-        writer = self.store.writer(incoming.identity, durable=durable)
+    def writer(
+        self,
+        incoming: IncomingInstance,
+        durability: Durability,
+        beside: StoredInstance | None = None,
+    ) -> InstanceWriter:
+        """Begin the object of an incoming instance; at a key `beside` what is served, if given."""
+        identity = incoming.identity
+        if beside is not None:
+            identity = identity_beside(beside, identity)
+        writer = self.store.writer(identity, durable=durability is Durability.COMMIT)
         return InstanceWriter(writer, incoming, self.ae_title)
 
     async def tell(self, kind: InstanceEventKind, record: InstanceRecord, origin: Origin) -> None:

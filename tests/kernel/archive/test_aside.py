@@ -176,3 +176,23 @@ async def test_deleting_an_instance_deletes_what_was_set_aside_of_it(bench, data
     bench.index = MemoryIndex()
     await rebuild_index(bench.store, bench.index)
     assert await bench.index.locate(item.served.identity.path) is None
+
+
+@pytest.mark.parametrize("promotions", [0, 1, 2])
+async def test_deleting_an_instance_deletes_what_was_set_aside_of_another_series(
+    bench, dataset, origin, promotions
+):
+    """The series is no part of what names an instance, but may be part of an object's key."""
+    archive = bench.archive()
+    await bench.send(archive, dataset("1.2.3.45"), "1.2.3.45")
+    await bench.send(archive, dataset())
+    await bench.send(archive, dataset(pixels=b"other", series="1.2.3.2"))
+    for _ in range(promotions):
+        (item,) = [item async for item in archive.aside.find_all()]
+        await archive.aside.promote(item.instance.key, origin)
+    assert len(await bench.objects()) == 3
+    await archive.delete(InstancePath("1.2.3", "1.2.3.4"), origin)
+    assert len(await bench.objects()) == 1
+    bench.index = MemoryIndex()
+    report = await rebuild_index(bench.store, bench.index)
+    assert (report.indexed, report.set_aside) == (1, 0)

@@ -466,6 +466,32 @@ async def test_deleting_leaves_what_was_set_aside_and_is_another_instance_by_now
     assert (await read(archive, study="7.7")).PatientID == "P2"
 
 
+@pytest.mark.parametrize("promoted", [False, True])
+@pytest.mark.parametrize("level", ["study", "series"])
+async def test_deleting_finds_what_was_set_aside_under_another_name(parts, level, promoted):
+    """The two lie at keys of different studies or series, whichever of them is served."""
+    archive = parts.archive()
+    await parts.send(archive, make_dataset())
+    if level == "study":
+        entity, changes, name = STUDY, {STUDY_UID: ("7.7",)}, {"study": "7.7"}
+    else:
+        entity = EntityPath(study_instance_uid="1.2.3", series_instance_uid="1.2.3.1")
+        changes, name = {tag_of("SeriesInstanceUID"): ("7.1",)}, {"series": "7.1"}
+    await archive.update(entity, changes, WHO)
+    await parts.send(archive, make_dataset("1.2.3.5", **name), "1.2.3.5")
+    await parts.send(archive, make_dataset(pixels=b"\7\7" * 50, **name))
+    if promoted:
+        (item,) = [item async for item in archive.aside.find_all()]
+        await archive.aside.promote(item.instance.key, WHO)
+    path = InstancePath(name.get("study", "1.2.3"), "1.2.3.4")
+    assert len(await parts.objects()) == 4  # with the correction
+    await archive.delete(path, WHO)
+    assert len(await parts.objects()) == 2
+    await rebuild_index(parts.store, parts.index)
+    assert await archive.locate(path) is None
+    assert await archive.locate(path._replace(sop_instance_uid="1.2.3.5")) is not None
+
+
 class Killed(BaseException):
     """The end of the process, as far as the code that it meets can tell."""
 
