@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterable
+from functools import lru_cache
 from operator import itemgetter
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes, HeaderScanner, file_meta, keyword_of
 from pacs_core.dimse import is_valid_uid
 
+SPECIFIC_CHARACTER_SET = 0x0008_0005
 SOP_CLASS = 0x0008_0016
 SOP_INSTANCE = 0x0008_0018
 STUDY = 0x0020_000D
@@ -93,6 +95,12 @@ def _ae_title(text: str) -> str:
     return text.strip() if text.isascii() and text.isprintable() else ""
 
 
+@lru_cache(maxsize=64)
+def _unwanted(scanned: frozenset[int], wanted: frozenset[int]) -> frozenset[int]:
+    """Return what a scanner finds that nobody wants, its own Specific Character Set included."""
+    return (scanned | {SPECIFIC_CHARACTER_SET}) - wanted
+
+
 class IncomingInstance:
     """The stream of one dataset. Every byte is scanned once, and held until it is taken.
 
@@ -145,6 +153,7 @@ class IncomingInstance:
         )
         self.oddities = self._scanner.oddities
         self._wanted = wanted_tags
+        self._unwanted = _unwanted(scanned_tags, wanted_tags)
         self._corrections = corrections
         self.corrected_through = corrections.number
         self._held: deque[Chunk] = deque()
@@ -242,11 +251,13 @@ class IncomingInstance:
     @property
     def attributes(self) -> Attributes:
         """What the index wants of the header; complete at the end of the dataset."""
-        scanned = self._scanner.attributes
-        found = dict(self._correct().attributes if self.corrected_through else scanned)
-        for tag in found.keys() - self._wanted:
-            del found[tag]
-        return found
+        if self.corrected_through:
+            found = self._correct().attributes
+            return {tag: values for tag, values in found.items() if tag in self._wanted}
+        scanned = dict(self._scanner.attributes)
+        for tag in self._unwanted:
+            scanned.pop(tag, None)
+        return scanned
 
     def record(self, stored: StoredObject) -> InstanceRecord:
         """Return the record of this instance, stored whole as `stored`."""

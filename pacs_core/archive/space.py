@@ -10,16 +10,18 @@ disk.
 
 import logging
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import IntEnum
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 import anyio
 from anyio import to_thread
-from attrs import define, field
+from attrs import define, field, setters
 
 from pacs_core.archive.settings import SpaceSettings
 from pacs_core.contracts import (
@@ -101,7 +103,7 @@ def _one_for_each_disk(directories: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found.values())
 
 
-@define(eq=False, on_setattr=None)  # what is counted with each instance needs no conversion
+@define(eq=False, on_setattr=setters.NO_OP)  # what is counted with each needs no conversion
 class SpaceWatch:
     """Watches over the room for what an archive keeps.
 
@@ -157,7 +159,7 @@ class SpaceWatch:
     async def measure(self) -> None:
         """Look how much is free, and report if that has become too little, or enough again."""
         if not self._directories:
-            self._due = float("inf")
+            self._due, self._free = inf, sys.maxsize
             return
         self._due, self._spent = monotonic() + _INTERVAL, 0
         try:

@@ -1,5 +1,7 @@
 """Parses a contiguous dataset or sequence completely, without recursion (PS3.5 §7)."""
 
+from functools import lru_cache
+
 from attrs import define
 
 from pacs_core.dataset.charset import declare
@@ -38,6 +40,26 @@ from pacs_core.dataset.values import decode_value
 # where nearly all time goes; it comes back to the outer one only where something opens or closes.
 
 MAX_DEPTH = 16
+
+SHORT_SEQUENCE = 512
+"""Bytes up to which parsed sequences are remembered."""
+
+
+@lru_cache(maxsize=512)
+def parse_short_sequence(
+    buffer: bytes, layout: Layout, character_sets: tuple[str, ...]
+) -> tuple[Attributes, ...]:
+    """Parse the value of a sequence, faster if it was met before.
+
+    Codes of procedures and reasons are the same in all instances of a study. What is longer than
+    `SHORT_SEQUENCE` is not for here: it would be kept. Offsets in errors are of the value.
+
+    Raises
+    ------
+    MalformedDataset
+        It is no sequence.
+    """
+    return Parser(buffer, 0, MAX_DEPTH).sequence(layout, character_sets)
 
 
 def actual_vr(tag: int, vr: str) -> str:

@@ -45,7 +45,13 @@ from pacs_core.dataset.model import (
     MutableAttributes,
 )
 from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS, Oddities
-from pacs_core.dataset.parser import MAX_DEPTH, Parser, actual_vr
+from pacs_core.dataset.parser import (
+    MAX_DEPTH,
+    SHORT_SEQUENCE,
+    Parser,
+    actual_vr,
+    parse_short_sequence,
+)
 from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
 from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
@@ -573,7 +579,11 @@ class HeaderScanner:
     def _keep(self, tag: int, vr: str, layout: Layout, offset: int, raw: Buffer) -> None:
         if vr == "SQ":
             try:
-                items = Parser(bytes(raw), offset, MAX_DEPTH).sequence(layout, self._character_sets)
+                if len(raw) <= SHORT_SEQUENCE:
+                    items = parse_short_sequence(bytes(raw), layout, self._character_sets)
+                else:
+                    parser = Parser(bytes(raw), offset, MAX_DEPTH)
+                    items = parser.sequence(layout, self._character_sets)
             except MalformedDataset as error:
                 self.oddities.note(f"{shown(tag)} cannot be read: {error.what}")
                 return
