@@ -24,6 +24,7 @@ PEER_PROGRAMS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp"),
     "libgdcm-tools": ("gdcmconv",),
     "chromium": ("chromium",),
+    "postgresql": ("pg_createcluster",),
 }
 """By the package that has them, which is what the marker names; DCMTK if it names none."""
 

@@ -16,6 +16,9 @@ from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
+from pacs_jobs import api as jobs_api
+from pacs_jobs import hooks as jobs_hooks
+from pacs_jobs.config import JobsConfig
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import http as web_http
@@ -46,6 +49,7 @@ from pacs_core.contracts import (
     component,
     control,
     corrections,
+    database,
     descriptors,
     durability,
     events,
@@ -172,6 +176,7 @@ _CONTRACTS = (
     ("Instances", instance),
     ("Components", component),
     ("What components receive", node),
+    ("Database", database),
     ("Descriptors", descriptors),
     ("Durability", durability),
     ("Secrets", secret),
@@ -369,6 +374,17 @@ def web_page() -> str:
     return "".join(parts)
 
 
+def jobs_page() -> str:
+    """Return the reference of jobs: the table, the hook, the API for plugins."""
+    parts = [_NOTE, "# Jobs\n\n", "`pacs-jobs`: [how to use it](../how-to/jobs.md).\n"]
+    parts += _table_section("plugin.jobs", JobsConfig)
+    hook = jobs_hooks.pacs_job_kinds
+    parts += ["\n## `pacs_job_kinds`\n\n", _signature("pacs_job_kinds", hook), _prose(_doc(hook))]
+    parts += ["\n## `pacs_jobs.api`\n\n", _prose(_doc(jobs_api))]
+    parts += [_class_section(getattr(jobs_api, name)) for name in jobs_api.__all__]
+    return "".join(parts)
+
+
 def dicomweb_page() -> str:
     """Return the reference of DICOMweb: its table, its transactions, its statuses."""
     parts = [_NOTE, "# DICOMweb\n\n", "`pacs-dicomweb`: [how to use it](../how-to/dicomweb.md).\n"]
@@ -398,6 +414,7 @@ PAGES = {
     "reference/statuses.md": statuses_page,
     "reference/web.md": web_page,
     "reference/dicomweb.md": dicomweb_page,
+    "reference/jobs.md": jobs_page,
 }
 
 

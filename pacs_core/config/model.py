@@ -14,7 +14,13 @@ from attrs.validators import and_, ge, in_, le, lt
 
 from pacs_core.archive import ArchiveSettings, AuditSettings
 from pacs_core.association import NetworkSettings
-from pacs_core.contracts import RELOADABLE, ClientTls, NodeSettings, ServerTls
+from pacs_core.contracts import (
+    RELOADABLE,
+    ClientTls,
+    DatabaseSettings,
+    NodeSettings,
+    ServerTls,
+)
 from pacs_core.plugins import PluginPolicy
 from pacs_core.sending import PeerSettings, are_character_set_terms, is_ae_title
 from pacs_core.transcoding import TranscodingSettings
@@ -95,6 +101,7 @@ class Config:
     plugins: PluginPolicy = field(factory=PluginPolicy)
     peers: Mapping[str, PeerSettings] = field(factory=dict, metadata=RELOADABLE)
     audit: AuditSettings = field(factory=AuditSettings)
+    database: DatabaseSettings = field(factory=DatabaseSettings)
     transcoding: TranscodingSettings = field(factory=TranscodingSettings)
     log: LogConfig = field(factory=LogConfig)
     stores: Mapping[str, Mapping[str, Any]] = field(factory=dict)
@@ -120,6 +127,7 @@ class Config:
             peers={name: peer.as_peer(name) for name, peer in self.peers.items()},
             timeouts=self.network.timeouts,
             default_character_set=self.node.default_character_set,
+            database=self.database,
         )
 
 

@@ -112,6 +112,7 @@ from pacs_core.contracts.corrections import (
     CorrectionReport,
     EntityPath,
 )
+from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.deletion import DeletionError, DeletionReport
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
@@ -418,6 +419,7 @@ __all__ = [
     "Counter",
     "Cursor",
     "DamagedObjectError",
+    "DatabaseSettings",
     "DatasetStream",
     "DateTimeRange",
     "DecodedFrame",

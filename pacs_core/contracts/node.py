@@ -23,6 +23,7 @@ from pacs_core.contracts.association import (
 )
 from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
+from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.metering import Meter, NoMeter
 from pacs_core.contracts.object_store import ObjectStore
@@ -94,6 +95,7 @@ class NodeSettings:
     default_character_set : tuple of str
         Specific Character Set that is assumed of datasets that name none, or lie, unless their
         sender has one of its own; empty for Latin-1.
+    database : DatabaseSettings
     """
 
     ae_title: str = "PACS"
@@ -103,6 +105,7 @@ class NodeSettings:
     peers: Mapping[str, Peer] = field(factory=dict)
     timeouts: Timeouts = field(factory=Timeouts)
     default_character_set: tuple[str, ...] = ()
+    database: DatabaseSettings = field(factory=DatabaseSettings)
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer with this AE title, or None."""

@@ -25,8 +25,9 @@ Tables = Mapping[str, Mapping[str, Any]]
 Plugins = Collection[str | EntryPoint]
 """Names of installed plugins, and entry points of what is not installed."""
 
-WEB_SERVER = "web"
-"""Plugin that nodes of tests have only where `plugins` names it: it takes its time to import."""
+ON_REQUEST: Mapping[str, Mapping[str, Any]] = {"web": {"port": 0}, "jobs": {}}
+"""Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take
+their time to import; and the tables that they have then."""
 
 START_TIMEOUT = 30.0
 """Seconds that a node process has to become ready."""
@@ -68,13 +69,13 @@ class NodeThread:
         return self.portal.call(function, *args)
 
 
-def _with_web(tables: Tables, plugins: Plugins) -> Tables:
-    """Return tables for a node that has the web server, if it is named, on a free port."""
-    if WEB_SERVER not in [each for each in plugins if isinstance(each, str)]:
+def _with_requested(tables: Tables, plugins: Plugins) -> Tables:
+    """Return tables for a node that has those of :data:`ON_REQUEST` that are named."""
+    plugin = {name: table for name, table in ON_REQUEST.items() if name in plugins}
+    if not plugin:
         return tables
-    plugin = {WEB_SERVER: {"port": 0}}
     for name, table in tables.get("plugin", {}).items():
-        plugin[name] = plugin.get(name, {}) | table
+        plugin[name] = {**plugin.get(name, {}), **table}
     return {**tables, "plugin": plugin, "plugins": {"disabled": [], **tables.get("plugins", {})}}
 
 
@@ -87,9 +88,9 @@ def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     }
     for name, table in tables.items():
         merged[name] = merged.get(name, {}) | dict(table)
-    if WEB_SERVER not in merged.get("plugin", {}):
-        plugins = merged.setdefault("plugins", {})
-        plugins["disabled"] = sorted({*plugins.get("disabled", ()), WEB_SERVER})
+    plugins = merged.setdefault("plugins", {})
+    unwanted = ON_REQUEST.keys() - merged.get("plugin", {}).keys()
+    plugins["disabled"] = sorted({*plugins.get("disabled", ()), *unwanted})
     return merged
 
 
@@ -136,15 +137,15 @@ def node_thread(
     manager : PluginManager, optional
         Instead of the plugins of this environment.
     plugins : collection of str or EntryPoint, optional
-        The node has these plugins only; by default all that are installed but ``web``, the HTTP
-        server, which listens on a free port.
+        The node has these plugins only; by default all that are installed but
+        those of :data:`ON_REQUEST`.
 
     Raises
     ------
     LookupError
         One of `plugins` is not installed.
     """
-    tables = _with_web(tables or {}, plugins or ())
+    tables = _with_requested(tables or {}, plugins or ())
     config = load_config(write_config(data_directory, tables))
     if plugins is not None:
         manager = chosen_plugins(plugins, config.plugins)
@@ -211,14 +212,15 @@ def node_process(
     data_directory, tables
         See :func:`node_thread`.
     plugins : collection of str, optional
-        Names of installed plugins; all others are disabled. By default ``web`` only.
+        Names of installed plugins; all others are disabled. By default those of
+        :data:`ON_REQUEST` only.
 
     Raises
     ------
     LookupError
         One of `plugins` is not installed.
     """
-    tables = dict(_with_web(tables or {}, plugins or ()))
+    tables = dict(_with_requested(tables or {}, plugins or ()))
     if plugins is not None:
         others = _find_installed(set(plugins)).names - set(plugins)
         tables["plugins"] = {"disabled": sorted(others), **tables.get("plugins", {})}

@@ -1,0 +1,32 @@
+"""Database of pacs-core's plugins: one place for the tables that they keep.
+
+What other plugins import is :mod:`pacs_database.api`, and :mod:`pacs_database.testing` in their
+tests.
+"""
+
+from pacs_core.contracts import CapabilityDescriptor, Node, Setup
+from pacs_core.plugins import hookimpl
+from pacs_database.interface import Database
+
+__all__ = ["pacs_capabilities", "pacs_check"]
+
+
+@hookimpl
+def pacs_check(setup: Setup) -> list[str]:
+    """Return what is wrong with ``[database]`` on this machine."""
+    from pacs_database.address import address_problems
+
+    return address_problems(setup.settings)
+
+
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Offer the database to those who require it."""
+
+    def create(node: Node) -> Database:
+        from pacs_database.address import database_url
+        from pacs_database.engine import EngineDatabase
+
+        return EngineDatabase(database_url(node.settings))
+
+    return [CapabilityDescriptor("database", Database, create)]

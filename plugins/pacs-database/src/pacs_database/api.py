@@ -1,0 +1,5 @@
+"""Public API for plugins that keep tables: the interface, and what may go wrong."""
+
+from pacs_database.interface import Database, MigrationError
+
+__all__ = ["Database", "MigrationError"]

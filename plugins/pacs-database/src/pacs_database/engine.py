@@ -1,0 +1,117 @@
+"""SQLAlchemy's engine, set up so that what is committed lasts and writers do not trip each other.
+
+Theory of operation
+-------------------
+SQLite. Python's driver would begin transactions by itself, late and deferred: two processes that
+both read, and then write, would meet in an error that no waiting cures. So its own handling is
+switched off, and SQLAlchemy's "begin" event says BEGIN IMMEDIATE where :meth:`begin` was asked
+for: the second writer waits at the door. Readers say BEGIN, and see one state of the write-ahead
+log until they are done. ``synchronous=FULL`` syncs the log with each commit.
+
+PostgreSQL. READ COMMITTED for writers, which lock rows by what they ask (``FOR UPDATE``, unique
+keys); REPEATABLE READ, read only, for readers. A connection that the server has closed meanwhile is
+noticed before it is used (``pool_pre_ping``).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pacs_database.interface import Database
+from pacs_database.migrations import migrate
+
+WAIT = 30.0
+"""Seconds that a writer waits for another before it gives up."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={WAIT * 1000:.0f}",
+)
+_IMMEDIATE = "begin_immediate"  # execution option of a connection that is going to write
+
+
+class EngineDatabase(Database):
+    """The database of a URL.
+
+    Parameters
+    ----------
+    url : URL
+        With SQLAlchemy's name of an asynchronous driver.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._engine: AsyncEngine | None = None
+        self.dialect = url.get_backend_name()
+        self.identity = url.set(password=None).render_as_string()
+        if self.dialect == "sqlite":
+            self.directory = Path(str(url.database)).parent
+
+    async def start(self) -> None:
+        """Open the database, and say at once if it cannot be had."""
+        if self.dialect == "sqlite":
+            await anyio.Path(str(self.directory)).mkdir(parents=True, exist_ok=True)
+            self._engine = create_async_engine(self._url)
+            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            arguments = {"timeout": WAIT, "server_settings": {"application_name": "pacs-core"}}
+            self._engine = create_async_engine(
+                self._url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=arguments
+            )
+        async with self.connect():
+            pass
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        if self._engine is not None:
+            await self._engine.dispose()
+
+    async def migrate(self, owner: str, package: str) -> None:
+        """Bring the tables of a plugin to what its code expects."""
+        async with self.begin() as connection:
+            await connection.run_sync(migrate, owner, package)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Write in a transaction, as the only writer of SQLite."""
+        options: dict[str, Any] = {_IMMEDIATE: True} if self.dialect == "sqlite" else {}
+        async with self._opened().connect() as connection:
+            await connection.execution_options(**options)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """Read one state."""
+        options: dict[str, Any] = {}
+        if self.dialect == "postgresql":
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._opened().connect() as connection:
+            await connection.execution_options(**options)
+            yield connection
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise RuntimeError("the database has not been started")
+        return self._engine
+
+
+def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None  # transactions are SQLAlchemy's to begin
+    cursor = dbapi_connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

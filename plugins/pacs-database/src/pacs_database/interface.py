@@ -1,0 +1,71 @@
+"""The database as other plugins see it.
+
+This module imports SQLAlchemy for types only, so that naming the interface in `requires` costs
+nothing at start-up.
+"""
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from pacs_core.contracts import Component
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Database(Component):
+    """Where plugins keep tables of their own, through SQLAlchemy Core.
+
+    There is one for all plugins of a node; nodes that name the same PostgreSQL share it. Name your
+    tables after your plugin (``worklist_steps``), for those of all plugins are in one schema.
+
+    Attributes
+    ----------
+    dialect : str
+        ``"sqlite"`` or ``"postgresql"``.
+    identity : str
+        The same for all who use the same database: what is in one can be written in a
+        transaction with the other. Without a password.
+    """
+
+    dialect: str
+    identity: str
+
+    @abstractmethod
+    async def migrate(self, owner: str, package: str) -> None:
+        """Bring the tables of a plugin to what its code expects; call it in ``start()``.
+
+        Runs the Alembic revisions that are missing, in one transaction, while nobody else
+        migrates. Other nodes may run the code of before meanwhile: let a revision only add, and
+        take away in a later release.
+
+        Parameters
+        ----------
+        owner : str
+            The plugin; its state is in a table ``OWNER_revisions``.
+        package : str
+            Name of the package whose modules are the revisions.
+
+        Raises
+        ------
+        MigrationError
+            A revision failed and nothing was changed, or the tables belong to a newer version.
+        """
+
+    @abstractmethod
+    def begin(self) -> "AbstractAsyncContextManager[AsyncConnection]":
+        """Write in a transaction: committed at the end of the ``async with`` block, or not at all.
+
+        What is committed outlives a loss of power. Keep it short, and wait for nothing else in it:
+        SQLite lets one writer in at a time, and who waits for longer than 30 s gets an
+        ``OperationalError``.
+        """
+
+    @abstractmethod
+    def connect(self) -> "AbstractAsyncContextManager[AsyncConnection]":
+        """Read, in one consistent view, without keeping any writer waiting."""
+
+
+class MigrationError(Exception):
+    """Tables cannot be brought to the version that the code expects; says what to do."""

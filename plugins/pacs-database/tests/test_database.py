@@ -1,0 +1,243 @@
+"""The database: transactions, processes, migrations."""
+
+import multiprocessing
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from pacs_database.address import address_problems, database_url
+from pacs_database.api import Database, MigrationError
+from pacs_database.testing import new_database, open_database, run_postgresql
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from pacs_core.contracts import DatabaseSettings, NodeSettings, Secret
+
+pytestmark = pytest.mark.anyio
+
+FIRST = """
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision = "1", None
+def upgrade():
+    name = sa.Column("name", sa.Text, primary_key=True)
+    op.create_table("counts", name, sa.Column("n", sa.Integer))
+"""
+SECOND = """
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision = "2", "1"
+def upgrade():
+    op.add_column("counts", sa.Column("note", sa.Text))
+"""
+BROKEN = """
+from alembic import op
+revision, down_revision = "2", "1"
+def upgrade():
+    op.execute("CREATE TABLE half (x INTEGER)")
+    op.execute("this is no SQL")
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of revisions, importable by the name ``sample_revisions``."""
+    package = tmp_path / "code" / "sample_revisions"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "first.py").write_text(FIRST)
+    monkeypatch.syspath_prepend(str(package.parent))
+    sys.modules.pop("sample_revisions", None)
+    return package
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
+async def url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return ""
+    return await new_database(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    with run_postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+async def database(tmp_path: Path, revisions: Path, url: str) -> AsyncIterator[Database]:
+    async with open_database(tmp_path, url) as database:
+        await database.migrate("sample", "sample_revisions")
+        yield database
+
+
+async def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
+    async with database.connect() as connection:
+        return [tuple(row) for row in await connection.execute(text(statement))]
+
+
+async def test_what_is_committed_is_read_by_others(
+    database: Database, tmp_path: Path, url: str
+) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+    async with open_database(tmp_path, url) as other:
+        assert await rows(other, "SELECT * FROM counts") == [("a", 1)]
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    async def insert_twice() -> None:
+        async with database.begin() as connection:
+            await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+            await connection.execute(text("INSERT INTO counts VALUES ('a', 2)"))
+
+    with pytest.raises(IntegrityError):
+        await insert_twice()
+    assert await rows(database, "SELECT * FROM counts") == []
+
+
+async def test_a_reader_sees_one_state_while_others_write(database: Database) -> None:
+    async with database.connect() as reader:
+        before = (await reader.execute(text("SELECT count(*) FROM counts"))).scalar()
+        async with database.begin() as writer:
+            await writer.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+        again = (await reader.execute(text("SELECT count(*) FROM counts"))).scalar()
+    assert (before, again) == (0, 0)
+    assert await rows(database, "SELECT count(*) FROM counts") == [(1,)]
+
+
+async def test_writers_that_read_first_wait_for_each_other(database: Database) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO counts VALUES ('a', 0)"))
+
+    select = "SELECT n FROM counts"
+    if database.dialect == "postgresql":
+        select += " FOR UPDATE"
+
+    async def increase() -> None:
+        for _ in range(10):
+            async with database.begin() as connection:
+                n = (await connection.execute(text(select))).scalar_one()
+                await anyio.lowlevel.checkpoint()
+                await connection.execute(text("UPDATE counts SET n = :n"), {"n": n + 1})
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(increase)
+    assert await rows(database, "SELECT n FROM counts") == [(40,)]
+
+
+async def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(
+    database: Database,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def write() -> None:
+            async with database.begin() as connection:
+                await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+                await anyio.sleep_forever()
+
+        tasks.start_soon(write)
+        await anyio.sleep(0.2)
+        tasks.cancel_scope.cancel()
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO counts VALUES ('b', 1)"))
+    assert await rows(database, "SELECT name FROM counts") == [("b",)]
+
+
+def _migrate(directory: str, url: str, code: str) -> None:
+    sys.path.insert(0, code)
+
+    async def run() -> None:
+        async with open_database(Path(directory), url) as database:
+            await database.migrate("sample", "sample_revisions")
+
+    anyio.run(run)
+
+
+async def test_processes_that_migrate_at_once_do_it_once(
+    tmp_path: Path, revisions: Path, url: str
+) -> None:
+    (revisions / "second.py").write_text(SECOND)
+    context = multiprocessing.get_context("spawn")
+    arguments = (str(tmp_path), url, str(revisions.parent))
+    processes = [context.Process(target=_migrate, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        await anyio.to_thread.run_sync(process.join)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    async with open_database(tmp_path, url) as database:
+        assert await rows(database, "SELECT * FROM sample_revisions") == [("2",)]
+
+
+async def test_later_revisions_keep_what_is_there(database: Database, revisions: Path) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+    (revisions / "second.py").write_text(SECOND)
+    await database.migrate("sample", "sample_revisions")
+    await database.migrate("sample", "sample_revisions")
+    assert await rows(database, "SELECT * FROM counts") == [("a", 1, None)]
+
+
+async def test_a_revision_that_fails_changes_nothing(database: Database, revisions: Path) -> None:
+    (revisions / "second.py").write_text(BROKEN)
+    with pytest.raises(MigrationError, match="the tables of sample cannot be migrated"):
+        await database.migrate("sample", "sample_revisions")
+    with pytest.raises(DBAPIError, match="half"):
+        await rows(database, "SELECT * FROM half")
+    assert await rows(database, "SELECT * FROM sample_revisions") == [("1",)]
+
+
+async def test_tables_of_a_newer_version_are_left_alone(
+    database: Database, revisions: Path
+) -> None:
+    (revisions / "second.py").write_text(SECOND)
+    await database.migrate("sample", "sample_revisions")
+    (revisions / "second.py").unlink()
+    with pytest.raises(MigrationError, match=r"does not know.*install the newer one again"):
+        await database.migrate("sample", "sample_revisions")
+
+
+async def test_an_owner_becomes_no_sql(database: Database) -> None:
+    with pytest.raises(MigrationError, match="cannot own tables"):
+        await database.migrate("x; DROP TABLE counts", "sample_revisions")
+
+
+def test_the_url_comes_from_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "s/e@cret")
+    given = DatabaseSettings("postgresql://pacs@db:5433/site", Secret(env="DATABASE_PASSWORD"))
+    url = database_url(NodeSettings(data_directory=tmp_path, database=given))
+    assert (url.drivername, url.password, url.port) == ("postgresql+asyncpg", "s/e@cret", 5433)
+    monkeypatch.delenv("DATABASE_PASSWORD")
+    problems = address_problems(NodeSettings(database=given))
+    assert problems == ["database.url: the environment variable DATABASE_PASSWORD is not set"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@host/db", "neither postgresql: nor sqlite:"),
+        ("postgresql://u:secret@host/db", "put that into the key `password`"),
+    ],
+)
+def test_a_url_that_will_not_do_is_refused(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        DatabaseSettings(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_is_named() -> None:
+    settings = NodeSettings(database=DatabaseSettings("sqlite://"))
+    assert address_problems(settings) == ["database.url: names no file: write it as sqlite:///path"]

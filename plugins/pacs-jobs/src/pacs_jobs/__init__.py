@@ -1,0 +1,99 @@
+"""Durable jobs of pacs-core's plugins, in the site's database.
+
+What other plugins import is :mod:`pacs_jobs.api`, and :mod:`pacs_jobs.testing` in their tests.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from pacs_database.api import Database
+
+from pacs_core.contracts import (
+    CapabilityDescriptor,
+    CliCommandDescriptor,
+    Node,
+    Service,
+    ServiceDescriptor,
+    Setup,
+)
+from pacs_core.plugins import hookimpl
+from pacs_jobs import hooks
+from pacs_jobs.config import JobsConfig
+from pacs_jobs.queue import JobQueue
+
+__all__ = [
+    "JobsConfig",
+    "pacs_capabilities",
+    "pacs_cli_commands",
+    "pacs_config",
+    "pacs_hookspecs",
+    "pacs_services",
+]
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Return the class of ``[plugin.jobs]``."""
+    return JobsConfig
+
+
+@hookimpl
+def pacs_hookspecs() -> object:
+    """Publish the hook by which plugins declare kinds of jobs."""
+    return hooks
+
+
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Offer the queue to those who require it."""
+
+    def create(node: Node) -> JobQueue:
+        from pacs_jobs.database_queue import DatabaseJobQueue
+
+        return DatabaseJobQueue(node.find(Database))
+
+    return [CapabilityDescriptor("jobs", JobQueue, create, requires=(Database,))]
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return who does jobs, in each worker, and who enqueues what is scheduled, once."""
+    config = setup.config(JobsConfig)
+
+    def create_worker(node: Node) -> Service:
+        from pacs_jobs.worker import JobWorker
+
+        return JobWorker(node, config)
+
+    def create_schedule(node: Node) -> Service:
+        from pacs_jobs.schedule import JobSchedule
+
+        return JobSchedule(node, config)
+
+    needed = (JobQueue,)
+    return [
+        ServiceDescriptor("jobs", create_worker, requires=needed),
+        ServiceDescriptor("jobs-schedule", create_schedule, scope="node", requires=needed),
+    ]
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return ``pacs jobs``."""
+    summaries = {
+        "list": "List jobs.",
+        "show": "Show a job.",
+        "retry": "Let a job that was given up wait again.",
+        "cancel": "Cancel a job.",
+        "purge": "Forget jobs that have ended.",
+    }
+
+    def load(verb: str) -> Callable[..., int | None]:
+        from pacs_jobs import commands
+
+        return commands.BY_VERB[verb]
+
+    return [
+        CliCommandDescriptor(f"jobs {verb}", summary, partial(load, verb))
+        for verb, summary in summaries.items()
+    ]

@@ -1,0 +1,216 @@
+"""``pacs jobs``."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from pacs_core.api.commands import CommandError, UsageError, assemble, load_config, open_archive
+from pacs_jobs.jobs import Job, JobState
+from pacs_jobs.queue import JobFilter, JobQueue
+
+_COLUMNS = ("NUMBER", "KIND", "STATE", "TRIES", "DUE OR ENDED", "PROGRESS", "ERROR")
+
+
+def list_jobs(
+    *kinds: str,
+    state: tuple[JobState, ...] = (),
+    key: str = "",
+    limit: int = 50,
+    json_lines: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    config: Path | None = None,
+) -> None:
+    """List jobs, latest first.
+
+    Parameters
+    ----------
+    kinds
+        Only of these kinds.
+    state
+        Only those in this state; may be given several times.
+    key
+        Only those with this key.
+    limit
+        How many at most.
+    json_lines
+        Print a JSON object a line, with all that is known.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        if not json_lines:
+            print(_line(_COLUMNS))
+        left = limit
+        async with (
+            _queue(config) as queue,
+            aclosing(
+                queue.jobs(JobFilter(kinds, state, key))  # type: ignore[type-var]
+            ) as jobs,
+        ):
+            async for job in jobs:
+                if left == 0:
+                    return
+                left -= 1
+                print(json.dumps(_plain(job)) if json_lines else _line(_cells(job)))
+
+    anyio.run(run)
+
+
+def show_job(number: int, /, *, config: Path | None = None) -> None:
+    """Show all that is known of a job.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        async with _queue(config) as queue:
+            for name, value in _plain(await _known(queue.find(number))).items():
+                print(f"{name:<18}{json.dumps(value) if isinstance(value, dict) else value}")
+
+    anyio.run(run)
+
+
+def retry_job(number: int, /, *, config: Path | None = None) -> None:
+    """Let a job that failed or was cancelled wait again, with all of its attempts.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        async with _queue(config) as queue:
+            job = await _known(queue.retry(number))
+            print(f"job {job.number} waits again")
+
+    anyio.run(run)
+
+
+def cancel_job(number: int, /, *, config: Path | None = None) -> None:
+    """Cancel a job: at once if it waits, else its worker is asked to.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        async with _queue(config) as queue:
+            job = await _known(queue.cancel(number))
+            ended = job.state is JobState.CANCELLED
+            print(f"job {number} is cancelled" if ended else f"the worker of job {number} is asked")
+
+    anyio.run(run)
+
+
+def purge_jobs(
+    *kinds: str,
+    state: tuple[JobState, ...] = (JobState.SUCCEEDED,),
+    older_than: float = 0.0,
+    config: Path | None = None,
+) -> None:
+    """Forget jobs that have ended.
+
+    Parameters
+    ----------
+    kinds
+        Only of these kinds.
+    state
+        Those that succeeded, or those in these states; may be given several times.
+    older_than
+        Only those that ended so many days ago.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+    if alive := {JobState.WAITING, JobState.RUNNING}.intersection(state):
+        raise UsageError(f"{', '.join(sorted(alive))} jobs have not ended: cancel them first")
+    before = datetime.now(UTC) - timedelta(days=older_than)
+
+    async def run() -> None:
+        async with _queue(config) as queue:
+            count = await queue.purge(JobFilter(kinds, state, ended_before=before))
+            print(f"{count} job{'' if count == 1 else 's'} forgotten")
+
+    anyio.run(run)
+
+
+@asynccontextmanager
+async def _queue(config: Path | None) -> AsyncIterator[JobQueue]:
+    async with open_archive(assemble(load_config(config)), requires=(JobQueue,)) as opened:
+        yield opened.node.find(JobQueue)
+
+
+async def _known(answer: Awaitable[Job]) -> Job:
+    try:
+        return await answer
+    except (KeyError, ValueError) as error:
+        raise CommandError(str(error.args[0])) from error
+
+
+def _cells(job: Job) -> tuple[str, ...]:
+    progress = job.progress
+    share = f"{progress.done}/{progress.total}" if progress.total else str(progress.done or "")
+    moment = (job.ended or job.due).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        str(job.number),
+        job.kind,
+        job.state,
+        str(job.attempts),
+        moment,
+        f"{share} {progress.note}".strip(),
+        job.error[:60],
+    )
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    widths = (8, 24, 11, 7, 21, 20, 0)
+    line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+    return "".join(c if c.isprintable() else " " for c in line).rstrip()
+
+
+def _plain(job: Job) -> dict[str, object]:
+    return {
+        "number": job.number,
+        "kind": job.kind,
+        "state": str(job.state),
+        "arguments": dict(job.arguments),
+        "priority": job.priority,
+        "key": job.key,
+        "idempotency_key": job.idempotency_key,
+        "attempts": job.attempts,
+        "created": job.created.isoformat(),
+        "due": job.due.isoformat(),
+        "ended": job.ended.isoformat() if job.ended else "",
+        "worker": job.worker,
+        "done": job.progress.done,
+        "total": job.progress.total,
+        "note": job.progress.note,
+        "error": job.error,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
+BY_VERB: dict[str, Callable[..., None]] = {
+    "list": list_jobs,
+    "show": show_job,
+    "retry": retry_job,
+    "cancel": cancel_job,
+    "purge": purge_jobs,
+}

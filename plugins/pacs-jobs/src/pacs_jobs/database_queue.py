@@ -1,0 +1,367 @@
+"""The queue in a table of the site's database, SQLite or PostgreSQL.
+
+Theory of operation
+-------------------
+A lease is a row in the state ``running`` with a token and a time. Nobody watches it: who looks
+for work first takes back what others have let run out. So a queue without workers costs nothing,
+and a worker that was suspended for longer than its lease finds its token gone at its next word.
+
+Two things keep two workers from one job. On SQLite there is one writer at a time. On PostgreSQL
+the row is locked as it is read, and rows that others have locked are passed over (SKIP LOCKED).
+That one key runs once is said by a unique index on the running rows: of two workers that pick two
+jobs of one key, one gets an error from it, and looks again.
+
+Each kind is asked for its first job by itself, so that an index has it, however many wait. The
+indices are of waiting and of running rows only. A planner sees that they fit where the state stands
+in the statement's text, not where it is bound to it: hence `literal_execute`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import anyio
+from attrs import define, evolve, field
+from pacs_database.api import Database
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pacs_jobs.jobs import Job, JobState, NewJob, Progress
+from pacs_jobs.queue import JobFilter, JobQueue, LeasedJob, LeaseLostError
+from pacs_jobs.table import JOBS, current_time, job_of
+
+_ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+_IS_WAITING: Final = JOBS.c.state == literal(str(JobState.WAITING), literal_execute=True)
+_RUNNING: Final = literal(str(JobState.RUNNING), literal_execute=True)
+_PAGE = 500
+_LOST = "its worker did not finish it and is not heard of"
+_LONGEST_ERROR = 2000
+
+MAX_ARGUMENTS = 64 << 10
+"""Bytes of a job's arguments as JSON."""
+
+
+@define(eq=False)
+class DatabaseJobQueue(JobQueue):
+    """The queue of all who share a database."""
+
+    database: Database
+    _enqueued: anyio.Event = field(factory=anyio.Event, init=False)
+
+    async def start(self) -> None:
+        """Make the table what this version expects."""
+        await self.database.migrate("jobs", "pacs_jobs.revisions")
+
+    async def enqueue(self, job: NewJob, *, connection: AsyncConnection | None = None) -> int:
+        """Add a job, in the caller's transaction if it gives one.
+
+        Raises
+        ------
+        ValueError
+            The arguments are no JSON, or too long.
+        """
+        arguments = _to_json(job)
+        async with self._within(connection) as transaction:
+            now = await current_time(transaction)
+            values = {
+                "kind": job.kind,
+                "arguments": arguments,
+                "priority": job.priority,
+                "key": job.key,
+                "idempotency_key": job.idempotency_key or None,
+                "state": JobState.WAITING,
+                "due": now if job.due is None else job.due.timestamp(),
+                "attempts": 0,
+                "done": 0,
+                "total": 0,
+                "note": "",
+                "error": "",
+                "worker": "",
+                "token": "",
+                "created": now,
+                "cancel_requested": False,
+            }
+            insert: Any = (
+                postgresql.insert if self.database.dialect == "postgresql" else (sqlite.insert)
+            )
+            added = await transaction.execute(
+                insert(JOBS)
+                .values(values)
+                .on_conflict_do_nothing(index_elements=["idempotency_key"])
+                .returning(JOBS.c.number)
+            )
+            number = added.scalar_one_or_none()
+            if number is None:
+                known = select(JOBS.c.number).where(JOBS.c.idempotency_key == job.idempotency_key)
+                number = (await transaction.execute(known)).scalar_one()
+        # Within the caller's transaction this is early; who looks too early looks again later.
+        self._enqueued.set()
+        self._enqueued = anyio.Event()
+        return int(number)
+
+    async def lease(self, kinds: Collection[str], worker: str, seconds: float) -> LeasedJob | None:
+        """Take the next job that is due, or None."""
+        while True:
+            try:
+                async with self.database.begin() as connection:
+                    return await self._lease(connection, kinds, worker, seconds)
+            except IntegrityError:
+                continue  # another worker has begun a job with the same key just now
+
+    async def _lease(
+        self, connection: AsyncConnection, kinds: Collection[str], worker: str, seconds: float
+    ) -> LeasedJob | None:
+        now = await current_time(connection)
+        await self._take_back(connection, now)
+        heads = [
+            row
+            for kind in kinds
+            if (row := (await connection.execute(_first_due(kind, now))).one_or_none())
+        ]
+        if not heads:
+            return None
+        row = min(heads, key=lambda row: (-row.priority, row.due, row.number))
+        taken = {
+            "state": JobState.RUNNING,
+            "attempts": row.attempts + 1,
+            "worker": worker,
+            "token": uuid4().hex,
+            "leased_until": now + seconds,
+        }
+        await connection.execute(update(JOBS).where(JOBS.c.number == row.number).values(taken))
+        job = evolve(job_of(row), state=JobState.RUNNING, attempts=row.attempts + 1, worker=worker)
+        return LeasedJob(job, str(taken["token"]))
+
+    @staticmethod
+    async def _take_back(connection: AsyncConnection, now: float) -> None:
+        """Let jobs wait whose leases are over; cancel those that were to be cancelled."""
+        cancelled = JOBS.c.cancel_requested
+        await connection.execute(
+            update(JOBS)
+            .where(JOBS.c.state == _RUNNING, JOBS.c.leased_until < now)
+            .values(
+                state=case((cancelled, JobState.CANCELLED), else_=JobState.WAITING),
+                ended=case((cancelled, now), else_=None),
+                token="",
+                leased_until=None,
+                error=_LOST,
+            )
+        )
+
+    async def heartbeat(
+        self, leased: LeasedJob, seconds: float, progress: Progress | None = None
+    ) -> bool:
+        """Hold a job for longer; return whether somebody asked to cancel it."""
+        async with self.database.begin() as connection:
+            now = await current_time(connection)
+            values: dict[str, Any] = {"leased_until": now + seconds}
+            if progress is not None:
+                values |= {"done": progress.done, "total": progress.total, "note": progress.note}
+            held = update(JOBS).where(_holds(leased)).values(values)
+            row = (await connection.execute(held.returning(JOBS.c.cancel_requested))).one_or_none()
+            if row is None:
+                raise LeaseLostError(f"job {leased.job.number} is no longer held")
+            return bool(row.cancel_requested)
+
+    async def complete(
+        self, leased: LeasedJob, *, connection: AsyncConnection | None = None
+    ) -> None:
+        """Note that a job is done."""
+        async with self._within(connection) as transaction:
+            await self._end(transaction, leased, JobState.SUCCEEDED, error="")
+
+    async def fail(self, leased: LeasedJob, error: str, retry_at: datetime | None) -> None:
+        """Note that an attempt failed."""
+        error = error[:_LONGEST_ERROR]
+        async with self.database.begin() as connection:
+            if retry_at is None:
+                await self._end(connection, leased, JobState.FAILED, error=error)
+            else:
+                await self._wait_again(connection, leased, error=error, due=retry_at.timestamp())
+
+    async def release(self, leased: LeasedJob) -> None:
+        """Give a job back as if it had not been begun."""
+        async with self.database.begin() as connection:
+            attempts = leased.job.attempts - 1
+            await self._wait_again(connection, leased, attempts=attempts)
+
+    async def _end(
+        self, connection: AsyncConnection, leased: LeasedJob, state: JobState, **values: Any
+    ) -> None:
+        ended = await current_time(connection)
+        await self._give_up_lease(connection, leased, {"state": state, "ended": ended, **values})
+
+    async def _wait_again(
+        self, connection: AsyncConnection, leased: LeasedJob, **values: Any
+    ) -> None:
+        """Let it wait, unless somebody has asked to cancel it meanwhile."""
+        now, cancelled = await current_time(connection), JOBS.c.cancel_requested
+        state = case((cancelled, JobState.CANCELLED), else_=JobState.WAITING)
+        ended = case((cancelled, now), else_=None)
+        await self._give_up_lease(connection, leased, {"state": state, "ended": ended, **values})
+
+    @staticmethod
+    async def _give_up_lease(
+        connection: AsyncConnection, leased: LeasedJob, values: dict[str, Any]
+    ) -> None:
+        values = {"token": "", "leased_until": None, **values}
+        result = await connection.execute(update(JOBS).where(_holds(leased)).values(values))
+        if result.rowcount == 0:
+            raise LeaseLostError(f"job {leased.job.number} is no longer held")
+
+    async def cancel(self, number: int) -> Job:
+        """Cancel a job, or ask its worker to."""
+        async with self.database.begin() as connection:
+            job = await _find(connection, number, for_update=True)
+            if job.state in _ENDED:
+                raise ValueError(f"job {number} has ended already: {job.state}")
+            values: dict[str, Any] = {"cancel_requested": True}
+            if job.state is JobState.WAITING:
+                values |= {"state": JobState.CANCELLED, "ended": await current_time(connection)}
+            await connection.execute(update(JOBS).where(JOBS.c.number == number).values(values))
+            return await _find(connection, number)
+
+    async def retry(self, number: int) -> Job:
+        """Let a job that was given up wait again."""
+        async with self.database.begin() as connection:
+            job = await _find(connection, number, for_update=True)
+            if job.state not in {JobState.FAILED, JobState.CANCELLED}:
+                raise ValueError(
+                    f"job {number} is {job.state}: only one that was given up waits again"
+                )
+            values = {
+                "state": JobState.WAITING,
+                "due": await current_time(connection),
+                "attempts": 0,
+                "ended": None,
+                "cancel_requested": False,
+            }
+            await connection.execute(update(JOBS).where(JOBS.c.number == number).values(values))
+            return await _find(connection, number)
+
+    async def find(self, number: int) -> Job:
+        """Return a job."""
+        async with self.database.connect() as connection:
+            return await _find(connection, number)
+
+    async def jobs(self, wanted: JobFilter | None = None) -> AsyncIterator[Job]:
+        """Iterate over jobs by number, latest first."""
+        # Page by page, each a transaction of its own: who reads slowly holds nothing open.
+        statement = select(JOBS).where(*_conditions(wanted)).order_by(JOBS.c.number.desc())
+        last: int | None = None
+        while True:
+            page = statement.limit(_PAGE)
+            if last is not None:
+                page = page.where(JOBS.c.number < last)
+            async with self.database.connect() as connection:
+                rows = (await connection.execute(page)).all()
+            for row in rows:
+                yield job_of(row)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].number
+
+    async def purge(self, wanted: JobFilter) -> int:
+        """Forget jobs that have ended."""
+        conditions = [*_conditions(wanted), JOBS.c.state.in_(_ENDED)]
+        async with self.database.begin() as connection:
+            return (await connection.execute(delete(JOBS).where(*conditions))).rowcount
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until this process enqueues a job, for so many seconds at most."""
+        with anyio.move_on_after(seconds):
+            await self._enqueued.wait()
+
+    async def next_due(self, kinds: Collection[str]) -> datetime | None:
+        """Return when a job of these kinds may be leased."""
+        # A subquery for each kind: so the index has each answer at its end.
+        firsts = [_earliest(kind).scalar_subquery() for kind in kinds]
+        leased = select(func.min(JOBS.c.leased_until)).where(JOBS.c.state == _RUNNING)
+        async with self.database.connect() as connection:
+            statement = select(*firsts, leased.scalar_subquery())
+            moments = (await connection.execute(statement)).one()
+        known = [moment for moment in moments if moment is not None]
+        return datetime.fromtimestamp(min(known)).astimezone() if known else None
+
+    def _within(
+        self, connection: AsyncConnection | None
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self.database.begin() if connection is None else nullcontext(connection)
+
+
+def _earliest(kind: str) -> Select[Any]:
+    return select(func.min(JOBS.c.due)).where(_IS_WAITING, JOBS.c.kind == kind)
+
+
+def _first_due(kind: str, now: float) -> Select[Any]:
+    running = JOBS.alias("running")
+    blocked = exists().where(
+        running.c.state == _RUNNING,
+        running.c.key != literal("", literal_execute=True),
+        running.c.key == JOBS.c.key,
+    )
+    # `+ 0` keeps SQLite from the index of due times, which would have it sort all that are due.
+    return (
+        select(JOBS)
+        .where(_IS_WAITING, JOBS.c.kind == kind, JOBS.c.due + 0 <= now)
+        .where((JOBS.c.key == "") | ~blocked)
+        .order_by(JOBS.c.priority.desc(), JOBS.c.due, JOBS.c.number)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=JOBS)
+    )
+
+
+def _holds(leased: LeasedJob) -> ColumnElement[bool]:
+    return and_(JOBS.c.number == leased.job.number, JOBS.c.token == leased.token)
+
+
+async def _find(connection: AsyncConnection, number: int, *, for_update: bool = False) -> Job:
+    statement = select(JOBS).where(JOBS.c.number == number)
+    row: Row[Any] | None = (
+        await connection.execute(statement.with_for_update() if for_update else statement)
+    ).one_or_none()
+    if row is None:
+        raise KeyError(f"there is no job {number}")
+    return job_of(row)
+
+
+def _conditions(wanted: JobFilter | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted is None:
+        return conditions
+    if wanted.kinds:
+        conditions.append(JOBS.c.kind.in_(wanted.kinds))
+    if wanted.states:
+        conditions.append(JOBS.c.state.in_(wanted.states))
+    if wanted.key:
+        conditions.append(JOBS.c.key == wanted.key)
+    if wanted.ended_before is not None:
+        conditions.append(JOBS.c.ended < wanted.ended_before.timestamp())
+    return conditions
+
+
+def _to_json(job: NewJob) -> str:
+    try:
+        arguments = json.dumps(dict(job.arguments), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"arguments of a {job.kind} job are no JSON: {error}") from error
+    if len(arguments) > MAX_ARGUMENTS:
+        raise ValueError(f"arguments of a {job.kind} job exceed {MAX_ARGUMENTS} bytes as JSON")
+    return arguments

@@ -1,0 +1,177 @@
+"""The contract of job queues."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import anyio
+from attrs import frozen
+
+from pacs_core.contracts import Component
+from pacs_jobs.jobs import Job, JobState, NewJob, Progress
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@frozen
+class LeasedJob:
+    """A job that a worker holds until its lease is over.
+
+    Attributes
+    ----------
+    job : Job
+    token : str
+        Shown with each word about it: whoever has lost the lease is not believed.
+    """
+
+    job: Job
+    token: str
+
+
+@frozen
+class JobFilter:
+    """Which jobs to list or purge: those that meet all that is given.
+
+    Attributes
+    ----------
+    kinds : collection of str
+    states : collection of JobState
+    key : str
+    ended_before : datetime or None
+    """
+
+    kinds: Collection[str] = ()
+    states: Collection[JobState] = ()
+    key: str = ""
+    ended_before: datetime | None = None
+
+
+class LeaseLostError(Exception):
+    """The lease of a job is over, and somebody else may have it."""
+
+
+class JobQueue(Component):
+    """Jobs that outlive the processes that made them.
+
+    What was enqueued is there after ``SIGKILL`` and loss of power. All methods may be called by
+    several tasks, processes, and, as far as the database is shared, nodes.
+    """
+
+    @abstractmethod
+    async def enqueue(self, job: NewJob, *, connection: "AsyncConnection | None" = None) -> int:
+        """Add a job, and return its number; that of the first for a known idempotency key.
+
+        Parameters
+        ----------
+        job : NewJob
+        connection : AsyncConnection, optional
+            Of :meth:`Database.begin`: the job is there if and when that transaction is committed.
+        """
+
+    @abstractmethod
+    async def lease(self, kinds: Collection[str], worker: str, seconds: float) -> LeasedJob | None:
+        """Take the next job that is due, or None.
+
+        By priority, then by the time that it was due, then by number; none whose key is running.
+        Counts as an attempt.
+
+        Parameters
+        ----------
+        kinds : collection of str
+        worker : str
+            Who takes it, for people.
+        seconds : float
+            After which somebody else may take it, unless :meth:`heartbeat` was called.
+        """
+
+    @abstractmethod
+    async def heartbeat(
+        self, leased: LeasedJob, seconds: float, progress: Progress | None = None
+    ) -> bool:
+        """Hold a job for longer; return whether somebody asked to cancel it.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+
+    @abstractmethod
+    async def complete(
+        self, leased: LeasedJob, *, connection: "AsyncConnection | None" = None
+    ) -> None:
+        """Note that a job is done, if wanted in the transaction of what it did.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+
+    @abstractmethod
+    async def fail(self, leased: LeasedJob, error: str, retry_at: datetime | None) -> None:
+        """Note that an attempt failed; without `retry_at` the job is given up.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+
+    @abstractmethod
+    async def release(self, leased: LeasedJob) -> None:
+        """Give a job back as if it had not been begun; one to be cancelled is cancelled.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+
+    @abstractmethod
+    async def cancel(self, number: int) -> Job:
+        """Cancel a job: at once if it waits, else its worker is asked to.
+
+        Raises
+        ------
+        KeyError
+            There is no such job.
+        ValueError
+            It has ended; says how.
+        """
+
+    @abstractmethod
+    async def retry(self, number: int) -> Job:
+        """Let a job that failed or was cancelled wait again, with all of its attempts.
+
+        Raises
+        ------
+        KeyError, ValueError
+            As :meth:`cancel`.
+        """
+
+    @abstractmethod
+    async def find(self, number: int) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        KeyError
+        """
+
+    @abstractmethod
+    def jobs(self, wanted: JobFilter | None = None) -> AsyncIterator[Job]:
+        """Iterate over jobs by number, latest first."""
+
+    @abstractmethod
+    async def purge(self, wanted: JobFilter) -> int:
+        """Forget jobs that have ended, and return how many; others are left alone."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until there may be a new job that is due, for so many seconds at most.
+
+        A queue that cannot tell lets the time pass.
+        """
+        await anyio.sleep(seconds)
+
+    @abstractmethod
+    async def next_due(self, kinds: Collection[str]) -> datetime | None:
+        """Return when a job of these kinds may be leased, if none is enqueued meanwhile."""

@@ -1,0 +1,204 @@
+"""The service that does jobs, one in each worker process.
+
+Theory of operation
+-------------------
+One task looks for work; each job has a task of its own, with one beside it that holds its lease.
+A kind that has as many jobs running as it may is not asked for. What this process enqueues is begun
+at once; what others enqueue is found by polling, with a read that keeps no writer waiting.
+
+A job ends in one of six ways: done, tried again, given up, cancelled, given back because the node
+stops, or lost, if another has taken it meanwhile. The first five are written under a shield, for
+else the lease would have to run out.
+"""
+
+import logging
+import os
+import socket
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditFailedError,
+    AuditValue,
+    Node,
+    Origin,
+    Outcome,
+    PluginAuditKind,
+    Service,
+    Started,
+)
+from pacs_jobs.config import JobsConfig
+from pacs_jobs.jobs import JobFailedError, JobHandler, RunningJob
+from pacs_jobs.kinds import DeclaredKind, declared_kinds
+from pacs_jobs.queue import JobQueue, LeasedJob, LeaseLostError
+
+logger = logging.getLogger(__name__)
+
+GIVEN_UP = PluginAuditKind("jobs.given-up")
+"""A job failed for good."""
+
+_NAME = f"{socket.gethostname()}:{os.getpid()}"
+
+_LAST_WORD = 5.0
+"""Seconds for what is written about a job while the node stops."""
+
+
+@define(eq=False)
+class _Held:
+    """A job that this worker holds."""
+
+    leased: LeasedJob
+    running: RunningJob
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    cancel_requested: bool = False
+    lost: bool = False
+
+
+@define(eq=False)
+class JobWorker(Service):
+    """Does the jobs of all kinds that plugins declare.
+
+    Parameters
+    ----------
+    node : Node
+    config : JobsConfig
+    """
+
+    node: Node
+    config: JobsConfig
+    _handlers: dict[str, JobHandler] = field(factory=dict)
+    _kinds: dict[str, DeclaredKind] = field(factory=dict)
+    _busy: Counter[str] = field(factory=Counter)
+    _looking: anyio.Lock = field(factory=anyio.Lock)
+
+    async def start(self) -> None:
+        """Start the handlers; a plugin whose handler does not start is quarantined."""
+        for name, declared in declared_kinds(self.node).items():
+            try:
+                for interface in declared.kind.requires:
+                    self.node.find(interface)
+                handler = declared.kind.create(self.node)
+                await handler.start()
+            except Exception as error:
+                logger.exception("the handler of %s jobs does not start", name)
+                self.node.hooks.refuse(declared.contribution, f"{name} does not start: {error}")
+            else:
+                self._handlers[name], self._kinds[name] = handler, declared
+
+    async def stop(self) -> None:
+        """Stop the handlers."""
+        for handler in reversed(self._handlers.values()):
+            await handler.stop()
+
+    async def run(self, started: Started) -> None:
+        """Look for jobs, and do them, until cancelled."""
+        queue = self.node.find(JobQueue)
+        started()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._begin_due(queue, tasks)
+                await queue.wait(self.config.poll)
+
+    async def _begin_due(self, queue: JobQueue, tasks: TaskGroup) -> None:
+        """Begin jobs as long as there are some that are due, and room for them."""
+        async with self._looking:
+            while free := [n for n, d in self._kinds.items() if self._busy[n] < d.kind.concurrency]:
+                due = await queue.next_due(free)
+                if due is None or due > datetime.now(UTC):
+                    return
+                leased = await queue.lease(free, _NAME, self.config.lease)
+                if leased is None:
+                    return
+                self._busy[leased.job.kind] += 1
+                tasks.start_soon(self._do, queue, leased, tasks)
+
+    async def _do(self, queue: JobQueue, leased: LeasedJob, workers: TaskGroup) -> None:
+        job = leased.job
+        held = _Held(leased, RunningJob(job.number, job.arguments, job.attempts))
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._hold, queue, held)
+                try:
+                    await self._attempt(queue, held)
+                finally:
+                    tasks.cancel_scope.cancel()
+        except LeaseLostError:
+            logger.warning("job %s (%s) was taken over by another worker", job.number, job.kind)
+        finally:
+            self._busy[job.kind] -= 1
+        await self._begin_due(queue, workers)
+
+    async def _attempt(self, queue: JobQueue, held: _Held) -> None:
+        job, kind = held.leased.job, self._kinds[held.leased.job.kind].kind
+        error: str | None = None
+        final = False
+        try:
+            with held.scope:
+                with anyio.fail_after(kind.timeout):
+                    await self._handlers[job.kind].run(held.running)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORD):
+                await queue.release(held.leased)
+            raise
+        except TimeoutError:
+            error = f"it was not done after {kind.timeout:g} s"
+        except JobFailedError as reason:
+            error, final = str(reason), True
+        except Exception as reason:
+            logger.exception("job %s (%s) failed", job.number, job.kind)
+            error = f"{type(reason).__name__}: {reason}"
+        with anyio.CancelScope(shield=True):
+            await self._write(queue, held, error, final)
+
+    async def _write(self, queue: JobQueue, held: _Held, error: str | None, final: bool) -> None:
+        job, kind = held.leased.job, self._kinds[held.leased.job.kind].kind
+        if held.lost:
+            raise LeaseLostError
+        if held.running.progress is not None:
+            await queue.heartbeat(held.leased, self.config.lease, held.running.progress)
+        if held.cancel_requested and held.scope.cancelled_caught:
+            await queue.release(held.leased)
+        elif error is None:
+            await queue.complete(held.leased)
+        elif final or job.attempts >= kind.attempts:
+            await queue.fail(held.leased, error, None)
+            await self._tell(job.number, job.kind, error)
+        else:
+            pause = timedelta(seconds=kind.pause_after(job.attempts))
+            await queue.fail(held.leased, error, datetime.now(UTC) + pause)
+
+    async def _hold(self, queue: JobQueue, held: _Held) -> None:
+        """Hold the lease, and hear whether the job is to be cancelled."""
+        known = None
+        while True:
+            await anyio.sleep(min(self.config.lease / 3, 2.0))
+            try:
+                progress = held.running.progress
+                news = None if progress is known else progress
+                if await queue.heartbeat(held.leased, self.config.lease, news):
+                    held.cancel_requested = True
+                    held.scope.cancel()
+                known = progress
+            except LeaseLostError:
+                held.lost = True
+                held.scope.cancel()
+                return
+            except Exception:  # the database is away: the lease lasts for a while
+                logger.exception("the lease of job %s cannot be held", held.leased.job.number)
+
+    async def _tell(self, number: int, kind: str, error: str) -> None:
+        logger.error(
+            "job %s (%s) was given up: %s; see pacs jobs show %s", number, kind, error, number
+        )
+        details: dict[str, AuditValue] = {"job": number, "kind": kind, "reason": error}
+        settings = self.node.settings
+        origin = Origin("jobs", called_ae_title=settings.ae_title, host=settings.host)
+        try:
+            await self.node.audit.record(AuditEvent(GIVEN_UP, Outcome.FAILURE, origin, details))
+        except AuditFailedError:
+            return  # logged by the trail

@@ -1,0 +1,183 @@
+"""Durable jobs of a third party's distribution, on nodes that run, and are killed."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from pacs_database.testing import open_database
+from pacs_jobs.api import JobQueue, JobState, NewJob
+from pacs_jobs.database_queue import DatabaseJobQueue
+
+from pacs_core.testing.node import NodeProcess, node_process, write_config
+from pacs_core.testing.waiting import until
+
+pytestmark = [pytest.mark.timeout(300)]
+
+CHORES = Path(__file__).parents[1] / "distributions" / "pacs-chores"
+TABLES = {
+    "node": {"workers": 2},
+    "plugins": {"disabled": ["codec-imagecodecs"]},
+    "plugin": {"jobs": {"poll": 0.1, "lease": 3.0}},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chores(site):
+    site.link(CHORES)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with node_process(tmp_path_factory.mktemp("node"), TABLES) as running:
+        yield running
+
+
+def queue_call(directory: Path, method: str, *arguments: object) -> object:
+    """Call a method of the queue of a data directory, as another process of the site would."""
+
+    async def call() -> object:
+        async with open_database(directory) as database:
+            queue: JobQueue = DatabaseJobQueue(database)
+            await queue.start()
+            return await getattr(queue, method)(*arguments)
+
+    return anyio.run(call)
+
+
+def enqueue(directory: Path, **arguments: object) -> int:
+    number = queue_call(directory, "enqueue", NewJob("chores.append", arguments))
+    assert isinstance(number, int)
+    return number
+
+
+def state(directory: Path, number: int) -> JobState:
+    return queue_call(directory, "find", number).state  # type: ignore[attr-defined]
+
+
+def ended(directory: Path, number: int, wanted: JobState) -> Callable[[], bool]:
+    return lambda: state(directory, number) is wanted
+
+
+def lines(directory: Path) -> list[str]:
+    file = directory / "chores" / "chores"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def pacs(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    config = str(directory / "pacs.toml")
+    command = [sys.executable, "-m", "pacs_core.cli.main", "jobs", *arguments, "--config", config]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_jobs_that_another_process_enqueued_are_done_once(node):
+    numbers = [enqueue(node.data_directory, line=f"n{n}") for n in range(6)]
+    for number in numbers:
+        until(ended(node.data_directory, number, JobState.SUCCEEDED))
+    done = [line for line in lines(node.data_directory) if line.startswith("end n")]
+    assert sorted(done) == [f"end n{n} 1" for n in range(6)]
+
+
+def test_what_fails_is_tried_again(node):
+    number = enqueue(node.data_directory, line="again", failures=2)
+    until(ended(node.data_directory, number, JobState.SUCCEEDED))
+    assert "end again 3" in lines(node.data_directory)
+
+
+def test_what_goes_on_failing_is_given_up_and_audited(node):
+    number = enqueue(node.data_directory, line="bad", failures=99)
+    until(ended(node.data_directory, number, JobState.FAILED))
+    trail = node.data_directory / "audit" / "audit.jsonl"
+    until(lambda: '"jobs.given-up"' in trail.read_text())
+    given_up = [json.loads(s) for s in trail.read_text().splitlines() if '"jobs.given-up"' in s]
+    assert number in [event["details"]["job"] for event in given_up]
+    shown = pacs(node.data_directory, "list", "--state", "failed")
+    assert re.search(
+        rf"^{number} +chores.append +failed +3 .* OSError: try 3 fails", shown.stdout, re.MULTILINE
+    )
+    assert "\x1b" not in shown.stdout
+    again = pacs(node.data_directory, "retry", str(number))
+    assert (again.returncode, again.stdout) == (0, f"job {number} waits again\n")
+    until(ended(node.data_directory, number, JobState.FAILED))
+    assert lines(node.data_directory).count("begin bad 3") == 2
+
+
+def test_what_is_pointless_is_given_up_at_once(node):
+    number = enqueue(node.data_directory, line="never", pointless=True)
+    until(ended(node.data_directory, number, JobState.FAILED))
+    assert lines(node.data_directory).count("begin never 1") == 1
+    assert pacs(node.data_directory, "show", str(number)).stdout.count("it is pointless") == 1
+
+
+def test_a_running_job_is_cancelled_by_a_command(node):
+    number = enqueue(node.data_directory, line="long", seconds=60.0)
+    until(lambda: "begin long 1" in lines(node.data_directory))
+    asked = pacs(node.data_directory, "cancel", str(number))
+    assert asked.stdout == f"the worker of job {number} is asked\n"
+    until(ended(node.data_directory, number, JobState.CANCELLED))
+    assert "end long 1" not in lines(node.data_directory)
+    late = pacs(node.data_directory, "cancel", str(number))
+    assert (late.returncode, late.stderr) == (
+        1,
+        f"pacs: job {number} has ended already: cancelled\n",
+    )
+
+
+def test_what_is_scheduled_waits_for_its_time(node):
+    listed = pacs(node.data_directory, "list", "chores.daily", "--json").stdout.splitlines()
+    (job,) = map(json.loads, listed)
+    due = datetime.fromisoformat(job["due"])
+    assert (due.astimezone().hour, due.minute, job["state"]) == (3, 0, "waiting")
+    assert datetime.now(UTC) < due < datetime.now(UTC) + timedelta(days=1, hours=1)
+
+
+def test_progress_is_seen_while_a_job_runs(node):
+    number = enqueue(node.data_directory, line="slow", seconds=4.0)
+    until(lambda: "1/2 half of it" in pacs(node.data_directory, "list").stdout)
+    until(ended(node.data_directory, number, JobState.SUCCEEDED))
+
+
+def test_purged_jobs_are_forgotten(node):
+    number = enqueue(node.data_directory, line="gone")
+    until(ended(node.data_directory, number, JobState.SUCCEEDED))
+    assert pacs(node.data_directory, "purge").returncode == 0
+    missing = pacs(node.data_directory, "show", str(number))
+    assert (missing.returncode, missing.stderr) == (1, f"pacs: there is no job {number}\n")
+    refused = pacs(node.data_directory, "purge", "--state", "waiting")
+    assert refused.returncode == 2
+    assert "cancel them first" in refused.stderr
+
+
+def test_a_node_that_is_killed_does_its_jobs_when_it_is_back(tmp_path):
+    tables = {**TABLES, "node": {"workers": 1}}
+    write_config(tmp_path, tables)
+    first = enqueue(tmp_path, line="first", seconds=3.0)
+    second = enqueue(tmp_path, line="second")
+    with node_process(tmp_path, tables) as node:
+        until(lambda: "begin first 1" in lines(tmp_path))
+        until(ended(tmp_path, second, JobState.SUCCEEDED))
+        node.kill()
+    assert state(tmp_path, first) is JobState.RUNNING
+    third = enqueue(tmp_path, line="third")
+    with node_process(tmp_path, tables) as node:
+        for number in (first, third):
+            until(ended(tmp_path, number, JobState.SUCCEEDED))
+        assert node.stop() == 0
+    assert {"end first 2", "end third 1"} <= set(lines(tmp_path))
+    assert lines(tmp_path).count("end second 1") == 1
+
+
+def test_a_node_that_is_stopped_gives_its_jobs_back(tmp_path):
+    tables = {**TABLES, "node": {"workers": 1}}
+    write_config(tmp_path, tables)
+    number = enqueue(tmp_path, line="stopped", seconds=30.0)
+    with node_process(tmp_path, tables) as node:
+        until(lambda: "begin stopped 1" in lines(tmp_path))
+        assert node.stop() == 0
+    job = queue_call(tmp_path, "find", number)
+    assert (job.state, job.attempts) == (JobState.WAITING, 0)
