@@ -47,6 +47,7 @@ from pacs_core.contracts import (
     changes,
     codec,
     component,
+    config_file,
     control,
     corrections,
     database,
@@ -181,6 +182,7 @@ _CONTRACTS = (
     ("Durability", durability),
     ("Secrets", secret),
     ("Settings that change while the node runs", reloading),
+    ("Files of the configuration", config_file),
     ("TLS", tls),
 )
 

@@ -46,6 +46,7 @@ from pacs_core.contracts import (
     AuditKind,
     AuditValue,
     Component,
+    ConfigFile,
     Origin,
     Outcome,
     ServiceDescriptor,
@@ -90,7 +91,12 @@ class ReloadPlan:
     def digest(self) -> str:
         """The same for the same settings."""
         tables = effective_tables(self.assembly.config, self.assembly.plugin_configs)
-        return sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
+        return sha256(json.dumps(tables, sort_keys=True, default=_identify).encode()).hexdigest()
+
+
+def _identify(value: object) -> object:
+    """Return what tells a value from others that JSON does not know: of a file, what is in it."""
+    return [str(value), value.text] if isinstance(value, ConfigFile) else str(value)
 
 
 def plan_reload(running: Assembly) -> ReloadPlan:

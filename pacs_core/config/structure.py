@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from attrs import fields, has
 from cattrs import (
@@ -21,7 +21,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
-from pacs_core.contracts import Secret, StoreName
+from pacs_core.contracts import ConfigFile, Secret, StoreName
 
 # Theory of operation
 #
@@ -40,6 +40,9 @@ from pacs_core.contracts import Secret, StoreName
 # file: only where to find them is.
 
 T = TypeVar("T")
+
+MAX_CONFIG_FILE: Final = 4 << 20
+"""Bytes of a file that a key names, see :class:`ConfigFile`."""
 
 
 class ConfigError(Exception):
@@ -142,6 +145,20 @@ def _path(value: object, _kind: object) -> Path:
     return Path(_exactly(value, str)).expanduser()
 
 
+def _config_file(value: object, kind: object) -> ConfigFile:
+    path = _path(value, kind)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CONFIG_FILE + 1)
+        if len(content) > MAX_CONFIG_FILE:
+            raise ValueError(f"{path} has more than {MAX_CONFIG_FILE >> 20} MiB")
+        return ConfigFile(path, content.decode("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8") from error
+
+
 def _items(value: object, kind: Any) -> Any:
     """Structure a list; cattrs alone would take a string for a list of characters."""
     if not isinstance(value, list | tuple):
@@ -236,6 +253,7 @@ def _make_converter() -> Converter:
     for kind in _NAMES:
         converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook(Path, _path)
+    converter.register_structure_hook(ConfigFile, _config_file)
     converter.register_structure_hook(StoreName, lambda value, _: StoreName(_exactly(value, str)))
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _choice

@@ -87,6 +87,7 @@ from pacs_core.contracts.codec import (
 from pacs_core.contracts.component import (
     Component,
 )
+from pacs_core.contracts.config_file import ConfigFile
 from pacs_core.contracts.conflicts import (
     Conflict,
     ConflictKind,
@@ -399,6 +400,7 @@ __all__ = [
     "CodecError",
     "Component",
     "Condition",
+    "ConfigFile",
     "ConfigOrigin",
     "ConfigValue",
     "Conflict",
