@@ -50,5 +50,5 @@ def test_what_cannot_be_read_is_named(tmp_path):
         with pytest.raises(ConfigError) as raised:
             load(tmp_path / name)
         assert raised.value.problems == (f"plugin.p.policy: {tmp_path}/{problem}",)
-    with pytest.raises(ConfigError, match="plugin.p.policy: expected a string"):
+    with pytest.raises(ConfigError, match="expected a string"):
         structure({"policy": 1}, Schema, "plugin.p")
