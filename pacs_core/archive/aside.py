@@ -168,7 +168,7 @@ class Aside:
         store, instance = self.storage.store, item.instance
         async with (
             await store.open(instance.key) as reader,
-            store.writer(identity_beside(item.served, instance.identity)) as writer,
+            store.writer(identity_beside(item.served.identity, instance.identity)) as writer,
         ):
             meta = await read_meta(reader)
             digest = Digest()

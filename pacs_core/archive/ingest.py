@@ -109,7 +109,7 @@ class Ingest:
         if not fault:
             await self.duplicates.consider(existing, incoming.origin)
         durability = self.storage.behind.durable_at_least
-        beside = existing if not fault and self.duplicates.sets_aside else None
+        beside = existing.identity if not fault and self.duplicates.sets_aside else None
         async with self.storage.writer(incoming, durability, beside) as writer:
             variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
             await self.storage.tell_received(incoming)

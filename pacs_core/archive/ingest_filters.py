@@ -190,7 +190,8 @@ class IngestFilters:
             header, edits = await self._judge(source, incoming, character_set)
             chunks = await enter(aclosing(source.chunks()))
             if self._keep_received and edits and header.identity.path == incoming.identity.path:
-                received.writer = storage.writer(incoming, storage.behind.durable_at_least)
+                durability = storage.behind.durable_at_least
+                received.writer = storage.writer(incoming, durability, header.identity)
                 await enter(received.writer)
                 chunks = await enter(aclosing(received.copy(chunks)))
             moment = await self._moment(edits, storage, header)

@@ -51,13 +51,13 @@ CLEANUP_TIMEOUT = 30.0
 """Seconds for the removal of what a failure has left."""
 
 
-def identity_beside(served: StoredInstance, other: InstanceIdentity) -> InstanceIdentity:
+def identity_beside(served: InstanceIdentity, other: InstanceIdentity) -> InstanceIdentity:
     """Return the identity whose keys another object of a served instance gets.
 
     Keys may be made with the series, and the other may be of another one: so it is found again by
     what is served, such as when the instance is deleted.
     """
-    return evolve(other, series_instance_uid=served.identity.series_instance_uid)
+    return evolve(other, series_instance_uid=served.series_instance_uid)
 
 
 @frozen
@@ -74,7 +74,7 @@ class ArchiveStorage:
         self,
         incoming: IncomingInstance,
         durability: Durability,
-        beside: StoredInstance | None = None,
+        beside: InstanceIdentity | None = None,
     ) -> InstanceWriter:
         """Begin the object of an incoming instance; at a key `beside` what is served, if given."""
         identity = incoming.identity
