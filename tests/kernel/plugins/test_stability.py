@@ -1,11 +1,13 @@
 """The promise of docs/explanation/api-stability.md: what was written for an earlier API works."""
 
 import logging
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 
-from pacs_core.plugins import PluginManager, PluginState, RenamedHook, hookspec
+from pacs_core.plugins import API_VERSION, PluginManager, PluginState, RenamedHook, hookspec
 
 REMOVED = "pacs-core 9.0"
 
@@ -98,3 +100,19 @@ def test_an_author_who_turns_warnings_into_errors_is_stopped(plugins):
         manager = later(plugins)
     assert manager.records[0].state is PluginState.QUARANTINED
     assert REMOVED in manager.records[0].reason
+
+
+def test_whoever_states_an_api_version_states_that_of_this_kernel():
+    """The page, our own plugins, those of contrib and what the template makes."""
+    root = Path(__file__).parents[3]
+    statement = re.compile(r"^PACS_API_VERSION = \((\d+), (\d+)\)", re.MULTILINE)
+    stated = {
+        path.relative_to(root): tuple(map(int, numbers))
+        for folder in ("docs/explanation", "plugins", "contrib", "cookiecutter")
+        for path in (root / folder).rglob("*.*")
+        if path.suffix in (".py", ".md")
+        for numbers in statement.findall(path.read_text(encoding="utf-8"))
+    }
+    assert Path("docs/explanation/api-stability.md") in stated
+    assert len(stated) > 10
+    assert set(stated.values()) == {API_VERSION}, stated
