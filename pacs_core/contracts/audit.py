@@ -73,6 +73,9 @@ class AuditKind(Enum):
     """Instances were sent to a peer, on one association (PS3.15 A.5.3.7)."""
     INGEST_FILTERED = "ingest-filtered"
     """An ingest filter changed or rejected what came, or failed (PS3.15 A.5.3.6)."""
+    CONTROL = "control"
+    """A command asked this node for an operation; `details` say which. Of one that only looks
+    nothing is recorded."""
     COMPRESSION_REJECTED = "compression-rejected"
     """What was compressed to be stored did not come back the same: it is stored as it came."""
 

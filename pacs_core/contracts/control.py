@@ -76,7 +76,9 @@ class WorkerResponse(Generic[ResponseT]):
 class ControlHandler(Component, ABC, Generic[RequestT, ResponseT]):
     """Handles an operation in each process of the node; may be asked by many at the same time.
 
-    It starts when all services run, and stops before the first of them ends.
+    It starts when all services run, and stops before the first of them ends. The kernel logs that
+    it was asked and by whom, and records it before anything is done (`control`), and again if it
+    fails; it does not record the request, which may have secrets.
     """
 
     @abstractmethod

@@ -289,12 +289,16 @@ class ControlDescriptor:
         What it does, in one line.
     requires : tuple of type
         Interfaces of the capabilities that it cannot do without.
+    audited : bool
+        Whether to record that it was asked for. False suits what only looks at the node, and may be
+        asked by a monitor every few seconds.
     """
 
     operation: ControlOperation[Any, Any]
     create: Callable[[Node], ControlHandler[Any, Any]]
     description: str = ""
     requires: Interfaces = ()
+    audited: bool = True
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from pacs_core.app.control.messages import check_operation, structure, unstructu
 from pacs_core.app.control.server import ControlServer
 from pacs_core.app.control.sockets import bind_control_socket
 from pacs_core.contracts import (
+    AuditTrail,
     ControlDescriptor,
     ControlError,
     ControlHandler,
@@ -34,7 +35,7 @@ from pacs_core.contracts import (
     NodeSettings,
     WorkerInfo,
 )
-from pacs_core.testing.operations import memory_node
+from pacs_core.testing.operations import MemoryAuditTrail, memory_node
 
 PATIENCE: Final = 20.0
 """Seconds for whatever should take no time."""
@@ -49,6 +50,7 @@ async def serve_control(
     handlers: Mapping[ControlDescriptor, ControlHandler[Any, Any]],
     worker: WorkerInfo | None = None,
     patience: float = PATIENCE,
+    audit: AuditTrail | None = None,
 ) -> AsyncIterator[NodeConnection]:
     """Offer operations as a process of a node does, for the length of an ``async with`` block.
 
@@ -60,6 +62,7 @@ async def serve_control(
     worker : WorkerInfo, optional
     patience : float
         Seconds that a caller has to take what is sent.
+    audit : AuditTrail, optional
 
     Yields
     ------
@@ -70,7 +73,9 @@ async def serve_control(
     listening, path = bind_control_socket(data_directory)
     try:
         async with anyio.create_task_group() as tasks:
-            server = ControlServer(named, worker or WorkerInfo(), patience)
+            server = ControlServer(
+                named, worker or WorkerInfo(), audit or MemoryAuditTrail(), patience
+            )
             tasks.start_soon(server.serve, listening)
             yield NodeConnection(data_directory)
             tasks.cancel_scope.cancel()

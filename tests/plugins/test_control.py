@@ -281,6 +281,68 @@ def test_sockets_of_a_killed_node_mean_nothing(tmp_path):
         assert left[0] not in (tmp_path / "control").iterdir()
 
 
+# Several nodes on one data directory
+
+
+def test_each_of_two_nodes_is_asked_by_its_process_or_its_configuration(tmp_path):
+    data = tmp_path / "data"
+    alone = TABLES | {"node": {"workers": 1, "data_directory": str(data)}}
+    two = TABLES | {"node": {"workers": 2, "data_directory": str(data), "ae_title": "TWO"}}
+    with node_process(tmp_path / "one", alone) as one, node_process(tmp_path / "two", two) as other:
+        shown = pacs(tmp_path / "one", "status")
+        assert shown.returncode == 0, shown.stderr
+        for running, title in ((one, "PACS"), (other, "TWO")):
+            assert f"dicom://{title}@127.0.0.1:{running.port} (pacs-core " in shown.stdout
+        nodes = [json.loads(line)["node"] for line in json_status(tmp_path / "one")]
+        assert sorted(nodes) == sorted([one.process.pid, *[other.process.pid] * 2])
+
+        refused = pacs(tmp_path / "one", "stop")  # both listen on a port that was free
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"2 nodes run on the data directory {data}, with the processes " in refused.stderr
+        assert f"{other.process.pid} (TWO@127.0.0.1:{other.port})" in refused.stderr
+        assert "name one with --process" in refused.stderr
+        assert "2 nodes run" in pacs(tmp_path / "two", "tally", "show").stderr
+
+        wrong = pacs(tmp_path / "one", "stop", "--process", "1")
+        assert f"no node runs on the data directory {data} with the process 1" in wrong.stderr
+
+        named = two | {"node": two["node"] | {"port": other.port}}
+        write_config(tmp_path / "named", named)
+        counted = pacs(tmp_path / "named", "tally", "show")
+        assert [line.split()[0] for line in counted.stdout.splitlines()] == ["0", "1"]
+
+        stopped = pacs(tmp_path / "one", "stop", "--process", str(one.process.pid))
+        assert (stopped.returncode, stopped.stdout) == (0, "the node ends\n")
+        assert one.process.wait(30) == 0
+        assert other.process.poll() is None
+        assert pacs(tmp_path / "one", "stop").returncode == 0  # the only one that is left
+        assert other.process.wait(30) == 0
+
+
+# What the audit trail gets
+
+
+def test_what_is_asked_is_recorded_but_for_what_only_looks(tmp_path):
+    with node_process(tmp_path, TABLES | {"node": {"workers": 1}}) as running:
+        pacs(tmp_path, "status")
+        pacs(tmp_path, "tally", "locate", "1.2", "1.2.3")
+        pacs(tmp_path, "reload")
+        pacs(tmp_path, "stop")
+        assert running.process.wait(30) == 0
+    events = map(json.loads, (tmp_path / "audit" / "audit.jsonl").read_text().splitlines())
+    found = [
+        (event["details"]["operation"], event["outcome"], event["details"].get("reason", ""))
+        for event in events
+        if event["event"] == "control"
+    ]
+    assert found == [
+        ("tally.locate", "success", ""),
+        ("tally.locate", "failure", "there is no instance 1.2.3"),
+        ("reload", "success", ""),
+        ("stop", "success", ""),
+    ]
+
+
 # Whoever else comes
 
 

@@ -33,6 +33,8 @@ class _WorkerSocket:
     lines: Lines
     slot: int
     count: int
+    node: int
+    address: str
 
     async def call(
         self, operation: ControlOperation[RequestT, ResponseT], request: Any
@@ -59,9 +61,29 @@ class NodeConnection:
     Parameters
     ----------
     data_directory : Path
+    process : int, optional
+        Which of several nodes on the data directory is meant: the process that gets its signals.
+    port : int
+        Where the node listens that is meant if it is not told by `process`; 0 if that is not known.
     """
 
     data_directory: Path
+    process: int | None = None
+    port: int = 0
+
+    async def nodes(self) -> "list[NodeConnection]":
+        """Return a way to each node that runs on the data directory.
+
+        Raises
+        ------
+        NodeNotRunningError
+            None does.
+        """
+        async with AsyncExitStack() as stack:
+            found = {worker.node: None async for worker in self._workers(stack)}
+        if not found:
+            raise NodeNotRunningError(self._not_running())
+        return [NodeConnection(self.data_directory, process) for process in sorted(found)]
 
     async def call(
         self, operation: ControlOperation[RequestT, ResponseT], request: RequestT
@@ -89,9 +111,7 @@ class NodeConnection:
     ) -> AsyncGenerator[WorkerResponse[ResponseT], None]:
         """Ask as :meth:`call` does, with a request as JSON has it."""
         async with AsyncExitStack() as stack:
-            workers = [worker async for worker in self._workers(stack)]
-            if not workers:
-                raise NodeNotRunningError(_not_running(self.data_directory))
+            workers = self._of_one_node([worker async for worker in self._workers(stack)])
             chosen = workers if operation.workers == "all" else workers[:1]
             async with aclosing(_merged(chosen, operation, raw)) as responses:
                 async for response in responses:
@@ -116,6 +136,31 @@ class NodeConnection:
             raise ControlError(f"{operation.name}: there was no response", 502)
         return found[0]
 
+    def _of_one_node(self, workers: list[_WorkerSocket]) -> list[_WorkerSocket]:
+        """Return the processes of the node that is meant."""
+        if not workers:
+            raise NodeNotRunningError(self._not_running())
+        nodes = {worker.node: worker.address for worker in workers}
+        if len(nodes) > 1:
+            # Each has been started with a configuration of its own, which a command may name.
+            end = f":{self.port}"
+            named = {node for node, address in nodes.items() if self.port and address.endswith(end)}
+            if len(named) != 1:
+                shown = ", ".join(f"{node} ({address})" for node, address in sorted(nodes.items()))
+                raise ControlError(
+                    f"{len(nodes)} nodes run on the data directory {self.data_directory}, with the "
+                    f"processes {shown}: name one with --process, or by its configuration",
+                )
+            workers = [worker for worker in workers if worker.node in named]
+        return workers
+
+    def _not_running(self) -> str:
+        with_process = "" if self.process is None else f" with the process {self.process}"
+        return (
+            f"no node runs on the data directory {self.data_directory}{with_process}: start it "
+            "with `pacs serve`, or name the one that runs with --data or --config"
+        )
+
     async def _workers(self, stack: AsyncExitStack) -> AsyncIterator[_WorkerSocket]:
         """Iterate over the processes that answer; the first are those with the lowest number."""
         found: list[_WorkerSocket] = []
@@ -127,7 +172,8 @@ class NodeConnection:
             except PermissionError as error:
                 raise ControlError(f"{path}: only its owner may control the node", 403) from error
             await stack.enter_async_context(lines)
-            if (worker := await _greet(lines, path)) is not None:
+            worker = await _greet(lines, path)
+            if worker is not None and self.process in (None, worker.node):
                 found.append(worker)
         for worker in sorted(found, key=lambda each: each.slot):
             yield worker
@@ -143,7 +189,13 @@ async def _greet(lines: Lines, path: Path) -> _WorkerSocket | None:
         return None
     if greeting.get("pacs") != PROTOCOL:
         raise ControlError(f"the node runs another version ({greeting.get('version')}): restart it")
-    return _WorkerSocket(lines, int(greeting["worker"]), int(greeting["workers"]))
+    return _WorkerSocket(
+        lines,
+        int(greeting["worker"]),
+        int(greeting["workers"]),
+        int(greeting["node"]),
+        str(greeting["address"]),
+    )
 
 
 async def _merged(
@@ -175,18 +227,16 @@ async def _merged(
         raise failures[0]
 
 
-def _not_running(data_directory: Path) -> str:
-    return (
-        f"no node runs on the data directory {data_directory}: start it with `pacs serve`, or name "
-        "the one that runs with --data or --config"
-    )
-
-
 @asynccontextmanager
 async def connect_to_node(
-    config: Path | None = None, data_directory: Path | None = None
+    config: Path | None = None,
+    data_directory: Path | None = None,
+    process: int | None = None,
 ) -> AsyncIterator[NodeConnection]:
     """Find the running node for the length of an ``async with`` block.
+
+    Several nodes may share a data directory. Which one is meant is told by `process`, or else by
+    the port in the configuration; if neither tells, a call is refused with their processes.
 
     Parameters
     ----------
@@ -194,6 +244,8 @@ async def connect_to_node(
         Its config file; else ``$PACS_CONFIG``, else ``pacs.toml`` if there is one.
     data_directory : Path, optional
         In place of the configured one.
+    process : int, optional
+        The process of the node that gets its signals.
 
     Raises
     ------
@@ -202,9 +254,10 @@ async def connect_to_node(
     ConfigError
         The configuration is wrong.
     """
-    directory = data_directory or load_config(config).node.data_directory
-    connection = NodeConnection(directory)
-    async with AsyncExitStack() as stack:
-        if not [worker async for worker in connection._workers(stack)]:
-            raise NodeNotRunningError(_not_running(directory))
+    if data_directory is None:
+        node = load_config(config).node
+        connection = NodeConnection(node.data_directory, process, node.port)
+    else:
+        connection = NodeConnection(data_directory, process)
+    await connection.nodes()
     yield connection

@@ -42,6 +42,8 @@ class NodeStatus:
     port : int
         Where it listens.
     process : int
+    node : int
+        The process that gets the node's signals: of a node with workers their supervisor.
     worker, workers : int
         Which of how many processes it is, from 0.
     uptime : float
@@ -58,6 +60,7 @@ class NodeStatus:
     host: str
     port: int
     process: int
+    node: int
     worker: int
     workers: int
     uptime: float
@@ -107,6 +110,7 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
 
     assembly: Assembly
     running: RunningNode
+    process: int
     since: float = field(factory=time.monotonic)
 
     async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[NodeStatus]:
@@ -119,6 +123,7 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
             settings.host,
             self.running.port,
             os.getpid(),
+            self.process,
             opened.node.worker.slot,
             opened.node.worker.count,
             time.monotonic() - self.since,
@@ -164,16 +169,26 @@ def _get(handler: ControlHandler[Any, Any], _node: Node) -> ControlHandler[Any, 
 
 
 def kernel_operations(
-    assembly: Assembly, running: RunningNode, *, supervised: bool
+    assembly: Assembly, running: RunningNode, process: int
 ) -> dict[str, tuple[ControlDescriptor, ControlHandler[Any, Any]]]:
-    """Return the kernel's handlers by the names of their operations."""
-    process = os.getppid() if supervised else os.getpid()
+    """Return the kernel's handlers by the names of their operations.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    running : RunningNode
+    process : int
+        Which gets the node's signals.
+    """
     handlers: dict[ControlOperation[Any, Any], ControlHandler[Any, Any]] = {
-        STATUS: StatusHandler(assembly, running),
+        STATUS: StatusHandler(assembly, running, process),
         RELOAD: ReloadHandler(running, process),
         STOP: StopHandler(process),
     }
     return {
-        operation.name: (ControlDescriptor(operation, partial(_get, handler)), handler)
+        operation.name: (
+            ControlDescriptor(operation, partial(_get, handler), audited=operation is not STATUS),
+            handler,
+        )
         for operation, handler in handlers.items()
     }

@@ -6,7 +6,7 @@ import os
 import pwd
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
@@ -30,11 +30,18 @@ from pacs_core.app.lifespan import Lifespan, open_lifespan, start_optional
 from pacs_core.app.node import RunningNode
 from pacs_core.concurrency import closing, task_group
 from pacs_core.contracts import (
+    AuditEvent,
+    AuditFailedError,
+    AuditKind,
+    AuditTrail,
+    AuditValue,
     ControlDescriptor,
     ControlError,
     ControlHandler,
+    EventAction,
     Node,
     Origin,
+    Outcome,
     Principal,
     WorkerInfo,
     find_error_status,
@@ -84,8 +91,13 @@ async def open_control(
     try:
         async with open_lifespan(timeouts.plugin, running.opened.components) as parts:
             handlers = await _start_handlers(assembly, node, parts)
-            handlers |= kernel_operations(assembly, running, supervised=supervised)
-            server = ControlServer(handlers, node.worker, timeouts.write)
+            process = os.getppid() if supervised else os.getpid()
+            handlers |= kernel_operations(assembly, running, process)
+            settings = node.settings
+            address = f"{settings.ae_title}@{settings.host}:{running.port}"
+            server = ControlServer(
+                handlers, node.worker, node.audit, timeouts.write, process, address
+            )
             async with task_group() as tasks:
                 tasks.start_soon(server.serve, listening)
                 yield
@@ -137,13 +149,21 @@ class ControlServer:
     ----------
     handlers : mapping of str to (ControlDescriptor, ControlHandler)
     worker : WorkerInfo
+    audit : AuditTrail
     patience : float
         Seconds that a caller has to take what is sent.
+    process : int
+        Which gets the node's signals: callers tell by it which processes are one node.
+    address : str
+        Of the node, for people: ``AE@host:port``.
     """
 
     _handlers: Handlers
     _worker: WorkerInfo
+    _audit: AuditTrail
     _patience: float
+    _process: int = field(factory=os.getpid)
+    _address: str = ""
     _callers: int = field(default=0, init=False)
 
     async def serve(self, listening: socket.socket) -> None:
@@ -163,6 +183,8 @@ class ControlServer:
         user = peer_user(connection)
         if user not in {0, os.geteuid()}:
             logger.warning("user %d may not control this node", user)
+            reason = "only the owner of the data directory may control the node"
+            await self._record(_origin_of(user), Outcome.FAILURE, reason=reason)
         elif self._callers < MAX_CONNECTIONS:
             self._callers += 1
             try:
@@ -178,8 +200,16 @@ class ControlServer:
 
     async def _converse(self, lines: Lines, user: int) -> None:
         worker = self._worker
-        names = {"worker": worker.slot, "workers": worker.count, "process": os.getpid()}
-        await self._send(lines, {"pacs": PROTOCOL, "version": version("pacs-core"), **names})
+        greeting = {
+            "pacs": PROTOCOL,
+            "version": version("pacs-core"),
+            "worker": worker.slot,
+            "workers": worker.count,
+            "process": os.getpid(),
+            "node": self._process,
+            "address": self._address,
+        }
+        await self._send(lines, greeting)
         try:
             message = await self._receive(lines)
             if message is None:
@@ -216,6 +246,12 @@ class ControlServer:
         request = structure(message.get("request", {}), descriptor.operation.request)
         origin = _origin_of(user)
         logger.info("%s asks for %s", origin.user, name)
+        if descriptor.audited:
+            # First: what cannot be recorded is not done.
+            try:
+                await self._record(origin, Outcome.SUCCESS, operation=name)
+            except AuditFailedError as error:
+                raise _explain(error, descriptor) from error
         async with task_group() as tasks:
 
             async def leave_with_caller() -> None:
@@ -239,11 +275,22 @@ class ControlServer:
                 async for response in responses:
                     raw = unstructure(response, descriptor.operation.response)
                     await self._send(lines, {"response": raw})
-        except (_CallerGoneError, ControlError):
+        except _CallerGoneError:
             raise
         except Exception as error:
-            raise _explain(error, descriptor) from error
+            refusal = error if isinstance(error, ControlError) else _explain(error, descriptor)
+            if descriptor.audited:
+                with suppress(AuditFailedError):  # that it was asked for is recorded
+                    reason = {"operation": descriptor.name, "reason": str(refusal)}
+                    await self._record(origin, Outcome.FAILURE, **reason)
+            raise refusal from error
         await self._send(lines, {"end": True})
+
+    async def _record(self, origin: Origin, outcome: Outcome, **details: AuditValue) -> None:
+        details["worker"] = self._worker.slot
+        await self._audit.record(
+            AuditEvent(AuditKind.CONTROL, outcome, origin, details, action=EventAction.EXECUTE)
+        )
 
 
 def _give_up() -> NoReturn:

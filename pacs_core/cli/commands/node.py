@@ -1,6 +1,7 @@
 """``pacs status``, ``pacs reload`` and ``pacs stop``: commands to the node that runs here."""
 
 from datetime import timedelta
+from itertools import groupby
 from json import dumps
 from typing import Annotated
 
@@ -17,9 +18,16 @@ from pacs_core.cli.running import run_async
 from pacs_core.contracts import ControlError, PluginStatus
 from pacs_core.plugins import PluginState
 
+ProcessOption = Annotated[
+    int | None,
+    Parameter(
+        help="Which of several nodes on the data directory: the process that gets its signals."
+    ),
+]
+
 
 def status(*, json: JsonOption = False, options: LocalOptions = LOCAL) -> int:
-    """Show how the node that runs on a data directory is: its processes and its plugins.
+    """Show how the nodes that run on a data directory are: their processes and their plugins.
 
     Exits with 1 if none runs, a process does not answer, or a plugin is quarantined.
 
@@ -29,14 +37,15 @@ def status(*, json: JsonOption = False, options: LocalOptions = LOCAL) -> int:
         Print one JSON object for each process.
     """
     configure_logging(options.log_level or "warning")
-    found, problem = run_async(_status, options)
+    found, problems = run_async(_status, options)
     if json:
         _print_json(found)
-    elif found:
-        _print_status(found)
-    if problem:
+    else:
+        for _, processes in groupby(found, lambda each: each.node):
+            _print_status(list(processes))
+    for problem in problems:
         complain(problem)
-    return FAILURE if problem or _quarantined(found) else 0
+    return FAILURE if problems or _quarantined(found) else 0
 
 
 def _quarantined(found: list[NodeStatus]) -> dict[str, PluginStatus]:
@@ -45,16 +54,17 @@ def _quarantined(found: list[NodeStatus]) -> dict[str, PluginStatus]:
     return {p.name: p for each in found for p in each.plugins if p.state == wrong}
 
 
-async def _status(options: LocalOptions) -> tuple[list[NodeStatus], str]:
+async def _status(options: LocalOptions) -> tuple[list[NodeStatus], list[str]]:
     found: list[NodeStatus] = []
-    problem = ""
-    try:
-        async with connect_to_node(options.config, options.data) as node:
-            async for response in node.call(STATUS, Nothing()):
-                found.append(response.value)  # noqa: PERF401 what comes before an error counts
-    except ControlError as error:
-        problem = str(error)
-    return sorted(found, key=lambda each: each.worker), problem
+    problems: list[str] = []
+    async with connect_to_node(options.config, options.data) as connection:
+        for node in await connection.nodes():
+            try:
+                async for response in node.call(STATUS, Nothing()):
+                    found.append(response.value)  # noqa: PERF401 what comes before an error counts
+            except ControlError as error:
+                problems.append(str(error))
+    return sorted(found, key=lambda each: (each.node, each.worker)), problems
 
 
 def _print_json(found: list[NodeStatus]) -> None:
@@ -84,25 +94,28 @@ def _print_status(found: list[NodeStatus]) -> None:
         say(f"  {plugin.name} ({plugin.source}), {plugin.state}: {plugin.reason}")
 
 
-def reload(*, options: LocalOptions = LOCAL) -> None:
+def reload(*, process: ProcessOption = None, options: LocalOptions = LOCAL) -> None:
     """Let the running node read its configuration again; what is wrong in it is refused.
 
     All that may change while the node runs takes effect, or nothing does.
     """
     configure_logging(options.log_level or "warning")
-    changes = run_async(_reload, options)
+    changes = run_async(_reload, process, options)
     say(f"takes effect: {', '.join(changes.taken) or 'nothing'}")
     if changes.waiting:
         say(f"needs a restart: {', '.join(changes.waiting)}")
 
 
-async def _reload(options: LocalOptions) -> Reload:
-    async with connect_to_node(options.config, options.data) as node:
+async def _reload(process: int | None, options: LocalOptions) -> Reload:
+    async with connect_to_node(options.config, options.data, process) as node:
         return await node.ask(RELOAD, Nothing())
 
 
 def stop(
-    *, abort: Annotated[bool, Parameter(negative=())] = False, options: LocalOptions = LOCAL
+    *,
+    abort: Annotated[bool, Parameter(negative=())] = False,
+    process: ProcessOption = None,
+    options: LocalOptions = LOCAL,
 ) -> None:
     """End the running node: it takes nothing new, and lets running associations finish.
 
@@ -112,10 +125,10 @@ def stop(
         Abort running associations.
     """
     configure_logging(options.log_level or "warning")
-    run_async(_stop, abort, options)
+    run_async(_stop, abort, process, options)
     say("the node ends")
 
 
-async def _stop(abort: bool, options: LocalOptions) -> None:
-    async with connect_to_node(options.config, options.data) as node:
+async def _stop(abort: bool, process: int | None, options: LocalOptions) -> None:
+    async with connect_to_node(options.config, options.data, process) as node:
         await node.ask(STOP, Stop(abort))

@@ -15,15 +15,19 @@ from pacs_core.app.control import server
 from pacs_core.app.control.messages import check_operation, structure, unstructure
 from pacs_core.app.control.sockets import bind_control_socket, connect_socket, control_sockets
 from pacs_core.contracts import (
+    AuditKind,
     ControlDescriptor,
     ControlError,
     ControlHandler,
     ControlOperation,
+    EventAction,
     NodeNotRunningError,
+    Outcome,
     StorageFullError,
     WorkerInfo,
 )
 from pacs_core.testing.control_contract import ControlContract, serve_control
+from pacs_core.testing.operations import MemoryAuditTrail
 
 pytestmark = pytest.mark.anyio
 
@@ -154,10 +158,34 @@ async def test_the_user_of_the_operating_system_is_the_principal(tmp_path):
 
 async def test_another_user_is_turned_away(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(server, "peer_user", lambda _: 12345)
-    async with serve_control(tmp_path, descriptor_of(Handler())) as connection:
+    audit = MemoryAuditTrail()
+    async with serve_control(tmp_path, descriptor_of(Handler()), audit=audit) as connection:
         with pytest.raises(NodeNotRunningError):
             await values(connection)
     assert "user 12345 may not control this node" in caplog.text
+    (event,) = audit.events
+    assert (event.outcome, event.origin.user) == (Outcome.FAILURE, "12345")
+
+
+async def test_what_cannot_be_recorded_is_not_done(tmp_path):
+    audit, handler = MemoryAuditTrail(), Handler()
+    audit.failing = True
+    async with serve_control(tmp_path, descriptor_of(handler), audit=audit) as connection:
+        with pytest.raises(ControlError, match="Cannot be audited") as refused:
+            await values(connection)
+    assert refused.value.status == 503
+    assert handler.origins == []
+
+
+async def test_what_only_looks_is_not_recorded(tmp_path):
+    audit, handler = MemoryAuditTrail(), Handler()
+    for audited in (True, False):
+        described = {ControlDescriptor(ASK, lambda node: handler, audited=audited): handler}
+        async with serve_control(tmp_path, described, audit=audit) as connection:
+            await values(connection)
+    (event,) = audit.events
+    assert (event.kind, event.action) == (AuditKind.CONTROL, EventAction.EXECUTE)
+    assert event.details == {"operation": "test.ask", "worker": 0}
 
 
 async def test_a_long_path_is_no_obstacle(tmp_path):
