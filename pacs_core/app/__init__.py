@@ -1,8 +1,9 @@
 """The composition root: from configuration and plugins to a running node."""
 
-from pacs_core.app.archive import OpenArchive, open_archive, open_sinks
+from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble, assemble_file
 from pacs_core.app.examination import record_configuration_error
+from pacs_core.app.foundation import open_sinks
 from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, run_node

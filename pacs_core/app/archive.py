@@ -1,4 +1,4 @@
-"""Opens the configured archive: store, index, audit trail, event handlers."""
+"""Opens the configured archive, and puts the node around it together."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable
@@ -12,6 +12,7 @@ from attrs import define, frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required, start_capabilities
+from pacs_core.app.foundation import Foundation, start_foundation
 from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.ingest_filters import make_filters, start_filters
 from pacs_core.app.lifespan import (
@@ -23,18 +24,13 @@ from pacs_core.app.lifespan import (
     start_guard,
     start_optional,
 )
-from pacs_core.app.stores import start_store
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     EventDispatcher,
     IngestFilters,
     NoArchive,
     NodeArchive,
-    NodeAuditTrail,
     SpaceWatch,
-    find_gap,
-    recalling,
-    release_reserve,
 )
 from pacs_core.association import AccessControl, NodeConnector
 from pacs_core.concurrency import cancelled_task_group
@@ -42,11 +38,7 @@ from pacs_core.config import Config
 from pacs_core.contracts import (
     AccessDescriptor,
     Archive,
-    AuditSink,
-    AuditSinkDescriptor,
-    AuditTrail,
     Authorizer,
-    Component,
     EventHandlerDescriptor,
     Index,
     Node,
@@ -54,6 +46,7 @@ from pacs_core.contracts import (
     ObjectStore,
     OperationObservers,
     TlsContexts,
+    Transcoder,
     WorkerInfo,
 )
 from pacs_core.metering import NodeMeter
@@ -123,22 +116,6 @@ class OpenArchive:
 
 
 @asynccontextmanager
-async def open_sinks(assembly: Assembly) -> AsyncIterator[NodeAuditTrail]:
-    """Open nothing but the audit trail for the length of an ``async with`` block.
-
-    Raises
-    ------
-    StartError
-        A required sink did not start.
-    """
-    timeout = assembly.config.network.timeouts.plugin
-    async with cancelled_task_group() as tasks, open_lifespan(timeout) as sinks:
-        audit = NodeAuditTrail(await _start_sinks(assembly, sinks), timeout=timeout)
-        async with running(partial(audit.start, tasks), partial(audit.stop, timeout)):
-            yield audit
-
-
-@asynccontextmanager
 async def open_archive(
     assembly: Assembly,
     *,
@@ -179,86 +156,108 @@ async def open_archive(
     """
     timeout = assembly.config.network.timeouts.plugin
     everything: list[RunningComponent] = []
-    current = CurrentSettings(assembly.config.settings)
     async with (
         open_transcoder(assembly) as transcoder,
         cancelled_task_group() as tasks,
-        open_lifespan(timeout, everything) as foundation,
+        open_lifespan(timeout, everything) as lifespan,
     ):
-        release_reserve(assembly.config.node.data_directory, if_full=True)
-        stores: dict[str, ObjectStore] = {}
-        store = await _start_store(assembly, foundation, stores)
-        index, started = await _start_index(assembly, foundation, repair=repair)
-        audit = NodeAuditTrail(await _start_sinks(assembly, foundation), timeout=timeout)
-        events = EventDispatcher(timeout=timeout)
-        space = _space(assembly, audit, store, index)
-        guards = _authorizers(assembly)
-        access = AccessControl(audit, expected=bool(guards))
-        filters = make_filters(assembly, audit)
-        usable = index if started else None
-        archive = _archive(assembly, store, usable, audit, events, space, access, filters, current)
-        hooks = NodeHooks(assembly)
-        settings, worker = assembly.config.settings, worker or WorkerInfo()
-        operations, contexts = OperationObservers(), FileTlsContexts()
-        connector = NodeConnector(
-            settings.ae_title, assembly.config.network, audit, worker, operations, tls=contexts
+        found = await start_foundation(assembly, lifespan, repair=repair)
+        made = _put_together(
+            assembly, found, transcoder, worker or WorkerInfo(), meter or NodeMeter()
         )
-        sender = NodeSender(settings, archive, transcoder, connector, audit)
-        node = Node(
-            settings,
-            archive,
-            audit,
-            transcoder,
-            hooks,
-            worker=worker,
-            connector=connector,
-            sender=sender,
-            operations=operations,
-            meter=meter or NodeMeter(),
-            stores=stores,
-            tls=contexts,
-            access=access,
-        )
+        node, audit, events = made.node, found.audit, made.events
+        lock = found.recovery_lock(node.settings.data_directory)
         async with (
             running(partial(audit.start, tasks), partial(audit.stop, timeout)),
             open_lifespan(timeout, everything) as observers,
         ):
             await start_capabilities(assembly, observers, node, (TlsContexts, *requires))
             if node.capabilities.provides(TlsContexts):
-                node.tls = connector.tls = node.find(TlsContexts)
+                node.tls = made.connector.tls = node.find(TlsContexts)
             await _start_handlers(assembly, observers, node, events)
             async with (
                 running(partial(events.start, tasks), partial(events.stop, timeout)),
-                _running_archive(archive, tasks, _recovery_lock(settings, index)),
+                _running_archive(node.archive, tasks, lock),
                 open_lifespan(timeout, everything) as parts,
             ):
-                if store is not None and index is not None and started:
-                    await _warn_of_gap(store, index)
-                await _start_authorizers(parts, node, guards, access, serving=serving)
-                await start_filters(assembly, parts, node, filters, serving=serving)
+                await found.warn_of_gap()
+                await _start_authorizers(parts, made, serving=serving)
+                await start_filters(assembly, parts, node, made.filters, serving=serving)
                 yield OpenArchive(
-                    node, store, index, parts, access, space, connector, sender, current, everything
-                )
+                    node, found.store, found.index, parts, made.access, made.space,
+                    made.connector, made.sender, made.current, everything,
+                )  # fmt: skip
+
+
+@frozen
+class _Parts:
+    """An archive and the node around it, put together; nothing but the foundation has started."""
+
+    node: Node
+    events: EventDispatcher
+    space: SpaceWatch
+    guards: list[tuple[PluginRecord, AccessDescriptor]]
+    access: AccessControl
+    filters: IngestFilters
+    connector: NodeConnector
+    sender: NodeSender
+    current: CurrentSettings
+
+
+def _put_together(
+    assembly: Assembly,
+    found: Foundation,
+    transcoder: Transcoder,
+    worker: WorkerInfo,
+    meter: NodeMeter,
+) -> _Parts:
+    settings, network, audit = assembly.config.settings, assembly.config.network, found.audit
+    current = CurrentSettings(settings)
+    events = EventDispatcher(timeout=network.timeouts.plugin)
+    space = found.watch_space(assembly)
+    entries = assembly.registry.entries(AccessDescriptor)
+    guards = [entry for entry in entries if entry[1].authorizer is not None]
+    access = AccessControl(audit, expected=bool(guards))
+    filters = make_filters(assembly, audit)
+    archive = _archive(assembly, found, events, space, access, filters, current)
+    operations, contexts = OperationObservers(), FileTlsContexts()
+    connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
+    sender = NodeSender(settings, archive, transcoder, connector, audit)
+    node = Node(
+        settings,
+        archive,
+        audit,
+        transcoder,
+        NodeHooks(assembly),
+        worker=worker,
+        connector=connector,
+        sender=sender,
+        operations=operations,
+        meter=meter,
+        stores=found.stores,
+        tls=contexts,
+        access=access,
+    )
+    return _Parts(node, events, space, guards, access, filters, connector, sender, current)
 
 
 def _archive(
     assembly: Assembly,
-    store: ObjectStore | None,
-    index: Index | None,
-    audit: NodeAuditTrail,
+    found: Foundation,
     events: EventDispatcher,
     space: SpaceWatch,
     access: AccessControl,
     filters: IngestFilters,
-    current: "CurrentSettings",
+    current: CurrentSettings,
 ) -> Archive:
-    if store is None or index is None:
+    index = found.usable_index
+    if found.store is None or index is None:
         return NoArchive()
     settings = assembly.config.archive
     return NodeArchive(
-        store,
+        found.store,
         index,
-        audit=audit,
+        audit=found.audit,
         events=events,
         policy=settings.duplicates,
         durability=settings.durability,
@@ -285,23 +284,6 @@ async def _running_archive(archive: Archive, tasks: TaskGroup, lock: Path) -> As
         yield
 
 
-def _space(
-    assembly: Assembly, audit: AuditTrail, store: ObjectStore | None, index: Index | None
-) -> SpaceWatch:
-    directories = list(store.directories) if store is not None else []
-    if index is not None and index.directory is not None:
-        directories.append(index.directory)
-    if directories:
-        directories.insert(0, assembly.config.node.data_directory)
-    return SpaceWatch(directories, assembly.config.archive.space, audit)
-
-
-def _recovery_lock(settings: NodeSettings, index: Index | None) -> Path:
-    """Return a file on which all processes of this machine with the same index agree."""
-    own = index.directory if index is not None else None
-    return (own or settings.data_directory) / "recovery.lock"
-
-
 async def _start_archive(archive: NodeArchive, tasks: TaskGroup, lock: Path) -> None:
     try:
         await archive.start(tasks, lock)
@@ -309,83 +291,11 @@ async def _start_archive(archive: NodeArchive, tasks: TaskGroup, lock: Path) -> 
         raise StartError(f"what was not flushed cannot be settled: {error}") from error
 
 
-async def _start_store(
-    assembly: Assembly, lifespan: Lifespan, started: dict[str, ObjectStore]
-) -> ObjectStore | None:
-    plan = assembly.choose_store()
-    if plan is None:
-        return None
-    if plan.setup.store_name:
-        list(plan.directories())
-        for name in assembly.stores.unused(plan):
-            logger.warning("[stores.%s] is not used: the archive's store is %s", name, plan.name)
-    store = await start_store(plan, lifespan, started)
-    return recalling(store, assembly.config.archive.recall_timeout)
-
-
-def _with_room(component: Component) -> Component:
-    """Make room on a full disk for a component to start: whoever wants to delete must open it."""
-    directory = getattr(component, "directory", None)  # what it is, is checked later
-    if isinstance(directory, Path):
-        release_reserve(directory, if_full=True)
-    return component
-
-
-async def _start_index(
-    assembly: Assembly, lifespan: Lifespan, *, repair: bool
-) -> tuple[Index | None, bool]:
-    """Return the index, and whether it runs."""
-    chosen = assembly.choose_index()
-    if chosen is None:
-        return None, True
-    record, descriptor = chosen
-    setup = assembly.setup_for(record)
-    name = f"{descriptor.name} ({record.source})"
-    try:
-        start = lifespan.start(name, lambda: _with_room(descriptor.create(setup)), record.name)
-        return cast(Index, await start), True
-    except StartError as error:
-        if not repair:
-            raise
-        logger.error("%s", error)  # noqa: TRY400 the message says all
-        return descriptor.create(setup), False
-
-
-async def _warn_of_gap(store: ObjectStore, index: Index) -> None:
-    if await find_gap(store, index):
-        logger.warning("the index may lack instances: run `pacs index rebuild`")
-
-
-async def _start_sinks(assembly: Assembly, lifespan: Lifespan) -> list[tuple[str, AuditSink, bool]]:
-    sinks = []
-    for record, descriptor in assembly.registry.entries(AuditSinkDescriptor):
-        required = descriptor.required or descriptor.name in assembly.config.audit.required
-        create = partial(descriptor.create, assembly.setup_for(record))
-        sink = await start_optional(assembly.manager, lifespan, record, descriptor.name, create)
-        if sink is not None:
-            sinks.append((descriptor.name, sink, required))
-        elif required:
-            raise StartError(f"the required audit sink {descriptor.name!r}: {record.reason}")
-    return sinks
-
-
-def _authorizers(assembly: Assembly) -> list[tuple[PluginRecord, AccessDescriptor]]:
-    entries = assembly.registry.entries(AccessDescriptor)
-    return [entry for entry in entries if entry[1].authorizer is not None]
-
-
-async def _start_authorizers(
-    lifespan: Lifespan,
-    node: Node,
-    guards: list[tuple[PluginRecord, AccessDescriptor]],
-    access: AccessControl,
-    *,
-    serving: bool,
-) -> None:
+async def _start_authorizers(lifespan: Lifespan, made: _Parts, *, serving: bool) -> None:
     found: list[Authorizer] = []
     try:
-        for record, descriptor in guards:
-            create = partial(cast(Any, descriptor.authorizer), node)
+        for record, descriptor in made.guards:
+            create = partial(cast(Any, descriptor.authorizer), made.node)
             name = f"authorizer {descriptor.name}"
             found.append(await start_guard(lifespan, record, name, create))
     except StartError as error:
@@ -393,7 +303,7 @@ async def _start_authorizers(
             raise
         logger.error("%s", error)  # noqa: TRY400 the message says all
     else:
-        access.install(tuple(found))
+        made.access.install(tuple(found))
 
 
 async def _start_handlers(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pacs_core.app.archive import open_sinks
 from pacs_core.app.assembly import Assembly
+from pacs_core.app.foundation import open_sinks
 from pacs_core.config import (
     Config,
     ConfigError,
