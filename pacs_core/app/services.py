@@ -39,6 +39,25 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import Fault, PluginRecord, summarize_error
 
+# Theory of operation
+#
+# A service has a task (`_Task`) that is as old as the node, whatever becomes of the service itself.
+# The task creates it, starts it, runs it, stops it, and begins again with a pause that doubles. So
+# a port that is taken for a moment, or a server elsewhere that is down, costs a pause and not the
+# service.
+#
+# What happens at the very start is different: a service that never came up is a mistake in a
+# configuration, and is quarantined with its plugin. `started` is what tells the two apart.
+# `settled` ends the waiting of `start`, either way.
+#
+# Services start one after the other in the order that `after` asks for. A circle is broken by
+# quarantining one of its plugins; then the order is sought again, until there is one.
+#
+# With the scope of a node a service runs in one process of all workers, and of all machines that
+# share an index. The others hold their task at the lock, and take over when it is free: there is no
+# election, and no message that could get lost. A process that waits counts as started, since
+# nothing is wrong with it.
+
 logger = logging.getLogger(__name__)
 
 Sockets = Mapping[str, tuple[socket, ...]]
@@ -159,6 +178,7 @@ class ServiceRunner:
                 await task.ended.wait()
             if not task.ended.is_set():
                 logger.error("service %s does not end", task.descriptor.name)
+        # Last: while a service drains, connections may still wait in the queue of its port.
         for each in chain.from_iterable(self.sockets.values()):
             each.close()
 
@@ -181,6 +201,7 @@ class ServiceRunner:
                 record, _ = entries[circle[0]]
                 reason = f"services wait for each other: {' after '.join(circle[::-1])}"
                 self.assembly.manager.quarantine(record, Fault.CONFLICT, reason)
+                # All of the plugin's go, since the plugin is what is quarantined.
                 for name in [n for n, (r, _) in entries.items() if r is record]:
                     del entries[name], graph[name]
                 graph = {name: after & entries.keys() for name, after in graph.items()}
@@ -195,6 +216,7 @@ class ServiceRunner:
 
     async def _supervise(self, task: _Task) -> None:
         try:
+            # A scope of its own, so that services end one by one, in the reverse of their order.
             with task.scope:
                 if task.descriptor.scope == "node":
                     await self._run_once(task)
@@ -227,6 +249,7 @@ class ServiceRunner:
         while True:
             began = time.monotonic()
             failure = await self._run(task)
+            # Done, or never begun: neither is begun again.
             if failure is None or not task.started:
                 task.failure = failure
                 return
@@ -261,6 +284,7 @@ class ServiceRunner:
         service = create_with_required(task.descriptor, self.opened.node)
         if not isinstance(service, Service):
             raise TypeError(f"it is no Service: {service!r:.100}")
+        # Not arguments of `create`: a plugin's factory takes a node, whatever is added to services.
         service.sockets, service.lease = task.sockets, task.lease
         return service
 

@@ -31,6 +31,27 @@ from pacs_core.app.worker_control import WorkerLine, reload_workers
 from pacs_core.association import WorkerLoad
 from pacs_core.metering import MeterMemory
 
+# Theory of operation
+#
+# The supervisor is a process without an event loop, threads or plugins at work: it forks, and a
+# fork copies only the thread that calls it, with whatever locks others hold at that moment. It must
+# also live as long as the node, so it does as little as possible.
+#
+# It sleeps in `sigtimedwait`. Its signals are blocked and taken one at a time from there, which
+# leaves no moment in which one could be missed, and no handler that could interrupt anything.
+# SIGCHLD wakes it when a child ends.
+#
+# Three pipes and a socket tie the processes together. Each says something by being closed, because
+# that is what the kernel does for a process that can no longer say anything:
+#
+#   told, heard      a worker writes one byte when it listens, and closes it when it dies before
+#   alive, lifeline  the supervisor holds the end that is written to; its death closes it, and a
+#                    thread in each worker that reads the other end makes the worker drain
+#   line, control    for reloading: see `worker_control`
+#
+# Workers that die are started again at once, those that die young with a delay that doubles: a
+# configuration that kills workers must not take the machine with it.
+
 logger = logging.getLogger(__name__)
 
 Work = Callable[[Assembly, WorkerSlot, Callable[[], None]], None]
@@ -142,6 +163,7 @@ class Supervisor:
 
     def _heed(self, patience: float) -> None:
         """Wait for a signal, and pass it on to the workers if it is for them."""
+        # The one place where the supervisor waits.
         received = signal.sigtimedwait(_WATCHED, patience)
         if received is None or received.si_signo == signal.SIGCHLD:
             return
@@ -155,6 +177,7 @@ class Supervisor:
     def _reload(self) -> None:
         """Let all workers, and those that take their place one day, take other settings."""
         if not self._signals:
+            # One after the other; if one cannot, those before it take it back.
             lines = [worker.line for worker in self._workers.values()]
             self._assembly = reload_workers(self._assembly, lines)
 
@@ -169,6 +192,7 @@ class Supervisor:
     def _reap(self) -> None:
         while True:
             try:
+                # Several may have ended for one SIGCHLD: signals are not counted.
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
@@ -181,6 +205,7 @@ class Supervisor:
                 logger.debug("process %d, an orphan, %s", pid, _describe(status))
 
     def _bury(self, worker: _Worker, status: int) -> None:
+        # What it shared in memory would count its associations for ever.
         self._place.occupancy.clear(worker.slot)
         if self._signals:
             return
@@ -224,6 +249,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             self._place.occupancy.worker = slot
             threading.Thread(target=self._follow_supervisor, daemon=True).start()
+            # Inherited, and not ours: a line that is open here would outlive its worker.
             for other in self._workers.values():
                 other.line.close()
             place = evolve(self._place, restarted=reason, control=control)

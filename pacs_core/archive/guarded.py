@@ -42,6 +42,24 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, BulkData, Changes, HeaderScanner, ReadLimits, tag_of
 
+# Theory of operation
+#
+# The guard is an archive in front of an archive, so that whatever is written for the one works with
+# the other, plugins included. What every archive must have is abstract, and cannot be forgotten
+# here; what `Archive` makes of that by itself is guarded with it.
+#
+# What is asked of the authorizers depends on the action and the caller, not on single instances.
+# The answer is remembered for the life of the guard, which is that of one association, one request
+# or one command (`_granted`). A denial raises. Restrictions are conditions on attributes, and are
+# handed to the index as part of every query; the index answers as if nothing else were there, in
+# counts and merged values too. Looking at each result afterwards would tell how many were left out.
+#
+# Single instances (`open`, `header`, `frames`) are looked up by a restricted query before they are
+# touched. One that is not permitted and one that does not exist give the same error.
+#
+# Guards nest. Who holds a guarded archive and asks for another on behalf of somebody gets both sets
+# of restrictions, so rights can only shrink on the way.
+
 _STUDY = tag_of("StudyInstanceUID")
 _INSTANCE = tag_of("SOPInstanceUID")
 
@@ -134,6 +152,8 @@ class GuardedArchive(Archive):
             restricted_tags(restrictions),
             default_character_set=self._character_set_of(self._origin.calling_ae_title),
         )
+        # Nothing is held back: the archive keeps no dataset that breaks off, so the end is soon
+        # enough.
         async for chunk in dataset:
             if not scanner.done:
                 await scan_steadily(scanner, chunk)

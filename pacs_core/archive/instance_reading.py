@@ -49,6 +49,25 @@ from pacs_core.imaging import (
     offsets_of,
 )
 
+# Theory of operation
+#
+# Everything here works on ranges of a dataset (`DatasetRanges`). Where the dataset is stored as it
+# is, a range of it is a range of the object. Where it is deflated there is no way to a later byte
+# but through those before: `InflatedRanges` keeps only what may still be asked for, and begins anew
+# if somebody goes back. Readers ask in ascending order, so that is rare.
+#
+# Finding and reading are apart. What finds (`ElementReader`, `FrameRanges`) does no input: it is a
+# generator that asks for ranges, and `drive` gives it what it asks for.
+#
+# A frame is found in one of three ways, the cheapest that the object allows:
+#
+#   native     its place is arithmetic; bits that it shares with its neighbours are shifted out
+#   by ranges  offset tables, or a fragment for each frame, tell where it is (PS3.5 A.4)
+#   in order   nothing shows where frames begin: all before it is read and taken apart
+#
+# Of the third each frame costs as much as all before it. What is found is not remembered: such
+# objects are rare, and an index of boundaries would have to be kept true with the object.
+
 T = TypeVar("T")
 
 _PIXEL_DATA: Final = 0x7FE0_0010
@@ -97,6 +116,7 @@ class InflatedRanges:
 
     async def read(self, offset: int, length: int) -> bytes:
         """See base; going back begins anew."""
+        # Deflate streams cannot be entered in the middle (RFC 1951).
         if offset < self._base:
             self._position, self._base = 0, 0
             self._held.clear()
@@ -187,6 +207,7 @@ async def read_frames(
         image = _image(header)
         frames = image.frames if image is not None else 0
         for number in numbers:
+            # All are checked before the first is read: who asks for ten gets ten, or an error.
             if not 1 <= number <= frames:
                 raise FrameNotFoundError(number, frames)
         if image is None:
@@ -205,6 +226,7 @@ def _image(header: InstanceHeader) -> Image | None:
     attributes = _attributes(header.elements)
     if header.pixel_data.tag != _PIXEL_DATA and _BITS_ALLOCATED in attributes:
         # Floating point pixels have no Bits Stored (PS3.3 C.7.6.24).
+        # What the object says of Bits Stored, should it say it all the same, comes last and counts.
         attributes = {_BITS_STORED: attributes[_BITS_ALLOCATED], **attributes}
     return image_of(attributes)
 
@@ -235,6 +257,7 @@ async def _frame_reader(
         await _offset_table(header.elements, tag, ranges)
         for tag in (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS)
     ]
+    # Compression that doubles a frame is no compression: beyond that the boundaries are wrong.
     most = min(MAX_FRAME_BYTES, 2 * image.format.size + _MAX_OVERHEAD)
     found = FrameRanges(image, uid, offsets, lengths, most)
     parser = partial(EncapsulatedFrames, image, uid, offsets, lengths, most)
@@ -248,6 +271,7 @@ async def _offset_table(
     if element is None or not isinstance(element.value, BulkData):
         return None  # empty, or none
     length = element.value.length or 0
+    # As good as none: frames are then found without it, and memory stays bounded.
     if length > MAX_OFFSET_TABLE_BYTES:
         return None
     return offsets_of(await ranges.read(element.value.offset, length))

@@ -41,6 +41,28 @@ from pacs_core.contracts import (
     StoredObject,
 )
 
+# Theory of operation
+#
+# A rebuild has to come to the same index as the node had, from objects alone, in whatever order the
+# store lists them, and while the node goes on. Each of these is met by a rule of its own:
+#
+#   objects alone    what an index knows and a dataset does not say (its digest, which of several
+#                    objects of one UID is served) is written into the object when it is stored,
+#                    as Private Information of its file meta information
+#
+#   any order        of two objects with one UID the better (`_position`) wins whichever comes
+#                    first; a lock for each UID keeps two that come at once from both losing
+#
+#   the node at work the new index is filled beside the one that answers, if it can be; what was
+#                    done to that one meanwhile is done again at the end (`follow`)
+#
+# Corrections are entries of a log, which lie among the objects. They are applied in a second pass:
+# a correction may be about what an earlier one has made, so the log must be whole before the first
+# is applied, and the first objects are indexed long before the last entry is found.
+#
+# Nothing is resumed after a rebuild that died: starting again is as simple as it was the first time,
+# and until it is done the index either answers as before or knows that it may lack instances.
+
 _log = logging.getLogger(__name__)
 
 NAMED = 1000
@@ -164,11 +186,13 @@ class _Rebuild:
             )
             if not isinstance(record, InstanceRecord):
                 return record
+            # The first pass may have taken the digest of what is there: that is not done twice.
             instance = evolve(record.instance, digest=stored.digest)
             if instance.identity.path == path:
                 await self.index.replace(evolve(record, instance=instance))
                 return None
             await self.index.remove(path)
+            # The correction gave it another UID: under that one it may meet others.
             return await self._add(evolve(record, instance=instance))
 
     async def _add(self, record: InstanceRecord) -> Difference | None:
@@ -176,6 +200,7 @@ class _Rebuild:
         existing = (await self.index.add(record)).existing
         if existing is None or existing.key == newcomer.key:
             return None
+        # What was added first stays unless the newcomer is better: a store lists in no order.
         served, other = existing, newcomer
         if await self._position(newcomer) < await self._position(existing):
             served, other = newcomer, existing
@@ -199,6 +224,7 @@ class _Rebuild:
             await self.index.remove(path)
             return None
         stored = StoredObject(served.key, served.size)
+        # The node may have made a correction after the log was read.
         if not self.corrections.knows(served.corrections):
             await self.corrections.refresh()
         record = await try_record(
@@ -250,6 +276,7 @@ async def rebuild_index(
                 if progress is not None and report.objects % AT_ONCE == 0:
                     progress(report)
         report.corrections = len(rebuild.found)
+        # They were counted as objects without a difference, but are no instances.
         report.indexed -= report.corrections
         async with aclosing(rebuild.correct()) as displaced:
             async for difference in displaced:

@@ -31,6 +31,21 @@ from pacs_core.contracts import (
     WrappingStore,
 )
 
+# Theory of operation
+#
+# Nothing above this module knows that an object can be away. A store that says it is not always
+# online is wrapped, and the wrapper turns "not online" into waiting. So every reader waits, also
+# those of plugins, and only those who must not (`is_online`) ask first.
+#
+# How long to wait cannot be a number of seconds for a thousand objects. What counts is that
+# something happens: a recall is given up when nothing has come for the whole of the timeout,
+# however much came before. An object that was given up is remembered for a moment, and refused at
+# once within it; otherwise each instance of a study on a broken tape would wait for the timeout,
+# one after the other. The memory is short, because a robot may be repaired, and bounded.
+#
+# Many are asked for at once wherever it is known which: a tape drive that is given a thousand keys
+# reads them in the order of the tape, one that is given one key after the other winds.
+
 _log = logging.getLogger(__name__)
 
 REPORT_INTERVAL: Final = 1.0
@@ -75,6 +90,7 @@ class _Recall:
     async def run(self, store: ObjectStore) -> None:
         async with closing(store.recall(list(self.waiting))) as recalled:
             async for key in recalled:
+                # Stores may name what was not asked for, or name it twice.
                 if key in self.waiting:
                     del self.waiting[key]
                     self.progress.online += 1
@@ -121,6 +137,7 @@ class RecallingStore(WrappingStore):
         return await self.wrapped.open_and_read(key, offset, length)
 
     async def _bring(self, error: NotOnlineError) -> None:
+        # Offline means that somebody must fetch a medium: no waiting brings it.
         if error.availability is not Availability.NEARLINE:
             raise error
         if self._given_up.get(error.key, 0.0) > anyio.current_time():
@@ -151,6 +168,7 @@ class RecallingStore(WrappingStore):
                 if report is not None:
                     progress.waiting = len(recall.waiting)
                     await report(progress)
+                # Not longer than the timeout, or a short one would never be noticed in time.
                 with anyio.move_on_after(min(REPORT_INTERVAL, self._timeout)):
                     await recall.ended.wait()
             tasks.cancel_scope.cancel()
@@ -175,6 +193,7 @@ async def least_available(store: ObjectStore, index: Index, query: Query) -> Ava
     least: Availability | None = None
     async with aclosing(_some_keys(index, query)) as batches:
         async for keys in batches:
+            # Some at a time: a query may match a million instances.
             found = set(await store.availability(keys)) | ({least} if least else set())
             least = max(found, key=lambda availability: availability.rank)
             if least is Availability.UNAVAILABLE:

@@ -45,6 +45,27 @@ from pacs_core.upper_layer import (
     negotiate_contexts,
 )
 
+# Theory of operation
+#
+# An acceptor is one connection, from the first byte to the last. It goes through three stages, and
+# what may end it is different in each:
+#
+#   before the request  ARTIM runs (PS3.8 §9.1.5), TLS handshake included. The connection counts
+#                       against the host's share of half-open ones, and may be displaced by another.
+#                       What arrives is paid for from the node's budget of memory.
+#
+#   negotiation         limits first, since they cost nothing; AE titles; then authenticators. Each
+#                       refusal is a rejection with a source and reason of PS3.8, and is audited.
+#
+#   the association     the engine's, see there. The acceptor only records how it ended.
+#
+# The association is audited before it is accepted on the wire: if the audit trail cannot take it,
+# the peer is told to try later, and nothing has happened that nobody knows of.
+#
+# After a rejection the peer is to close the connection (Sta13). It is waited for no longer than
+# ARTIM, and what it sends is read and forgotten, because closing at once could reset the connection
+# before the rejection was read.
+
 logger = logging.getLogger(__name__)
 
 
@@ -195,6 +216,7 @@ class Acceptor:
         response = self._response(request, verdict)
         info = self._info(request, response)
         window = agreed_asynchronous_operations(request, response)
+        # The window is the requestor's view: what it may invoke is what we perform (PS3.7 D.3.3.3).
         own_window = AsynchronousOperations(window.max_performed, window.max_invoked)
         self.engine = Engine(
             self._channel,
@@ -219,6 +241,7 @@ class Acceptor:
         if not self._shared.has_room():
             reason = f"{settings.max_associations} associations are open already"
             return Refused(LOCAL_LIMIT_EXCEEDED, reason)
+        # One host must not take all associations there are: others would find the node full.
         if reason := self._shared.hosts.refusal(self.host, self._shared.established(self.host)):
             return Refused(LOCAL_LIMIT_EXCEEDED, reason)
         if settings.check_called_ae_title and request.called_ae_title != self._shared.ae_title:
@@ -307,6 +330,8 @@ class Acceptor:
         try:
             await engine.run()
         finally:
+            # Also when the node is cancelled: an association without an end would look open for
+            # ever.
             with anyio.CancelScope(shield=True):
                 await self._record_end(engine)
                 await services.tell_ended(info, engine.end_reason)

@@ -43,6 +43,28 @@ from pacs_core.dataset.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN, encodin
 from pacs_core.dataset.values import decode_value
 from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
 
+# Theory of operation
+#
+# The reader is a generator that asks for ranges and is sent bytes. It thus has no opinion on where
+# a dataset lies: a file, an object store behind a network and a buffer in memory drive the same
+# code, and only the driver knows whether it waits.
+#
+# One window of the dataset is in memory (`_buffer`, which begins at `_base`); `end` is the
+# position, and the only one. `_load` has so many bytes at the position, and asks for a whole window
+# where it has to ask at all, so that a header of a hundred elements costs one read. A value that is
+# longer than the limits allow is noted as `BulkData`, and the position jumps behind it: its bytes
+# are never asked for.
+#
+# The stack holds what is open, and each of its entries has two ends. `end` is where it ends by its
+# own length, or `_DELIMITED`. `bound` is the nearest end of anything around it. All lengths are
+# held against the bound. The size of the dataset may not be known (a deflated one): then the bound
+# of the root is as far as can be, and a read that returns less than was asked for lowers the bounds
+# of all that is open.
+#
+# `ElementWalk` recodes while data arrive, `Parser` takes what is in memory whole, and this one reads
+# what has been stored: three walks, because each would be slow or hold too much in the place of
+# another. They share how headers are read (`layout`), and what is put up with there.
+
 Reading: TypeAlias = Generator[tuple[int, int], Buffer, None]
 """Asks for `length` bytes at `offset` of the dataset; is sent them, or fewer at its end."""
 
@@ -215,6 +237,7 @@ class ElementReader:
         self._count += 1
         if self._count > self._limits.elements:
             raise self._error_at(f"there are more than {self._limits.elements} elements")
+        # Group lengths are retired (PS3.5 §7.2), and untrue as soon as anything is edited.
         if length != UNDEFINED_LENGTH and (tag >> 16 in FOREIGN_GROUPS or not tag & 0xFFFF):
             self.end = start + length
             return
@@ -236,11 +259,13 @@ class ElementReader:
             yield from self._open_delimited(top, layout, (tag, sent, start, length), vr)
             return
         self.end = start
+        # Its items may be in either encoding: the bytes are taken first, and looked into then.
         if vr == "SQ" and sent == "UN":
             yield from self._take_value(top, layout, tag, "UN", length)
             self._look_into(top, tag)
             return
         if vr == "SQ":
+            # Fewer than 8 bytes hold no item: whatever it is, it is no sequence.
             if not 0 < length < 8:
                 yield from self._load(min(length, 8))
                 where = start - self._base
@@ -284,6 +309,7 @@ class ElementReader:
             return
         header = struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value))
         size = len(header) + len(value)
+        # All of it is in memory already, so nothing within may be left out as too long.
         limits = evolve(self._limits, bulk=size, value=size, total=size)
         within = ElementReader(IMPLICIT_VR_LITTLE_ENDIAN, size, limits=limits)
         within._root.character_sets = top.character_sets
@@ -291,6 +317,7 @@ class ElementReader:
             found = _read(within, header + value).elements[tag]
         except MalformedDataset:
             return
+        # Else sequences sent as UN would be a way around the limit of elements.
         self._count += within._count
         if found.vr == "SQ":
             top.elements[tag] = found
@@ -310,6 +337,7 @@ class ElementReader:
     def _pass_fragments(self, top: _OpenSet) -> Reading:
         """Go behind encapsulated Pixel Data, from one fragment's header to the next."""
         while True:
+            # Fragments are far apart: what a window would read ahead is skipped, not used.
             yield from self._load(8, ahead=256)
             where = self.end - self._base
             if len(self._buffer) - where < 8:
@@ -339,6 +367,7 @@ class ElementReader:
             if top.end == _DELIMITED:
                 self._close()
             return
+        # A delimiter after an item of defined length, or zeros: some writers add them.
         if tag == ITEM_DELIMITATION or not (tag or length):
             self.end += 8
             return
@@ -351,6 +380,7 @@ class ElementReader:
                 raise self._error_at(f"an item claims {length} bytes, too many")
             end = top.bound
         self.end = start
+        # What is delimited may still not reach out of what it is in.
         bound = top.bound if end == _DELIMITED else end
         self._push(_OpenSet(top.layout, (), end, bound, top.context))
 
@@ -373,6 +403,7 @@ class ElementReader:
             if parent.items is not None:
                 parent.items.append(ElementSet(closed.elements, closed.character_sets))
             return
+        # Where a sequence has ended by its length, a delimiter that follows is one too many.
         if closed.end != _DELIMITED:
             self._sequence_end = self.end
         parent.elements[closed.tag] = DataElement(closed.tag, "SQ", tuple(closed.items))
