@@ -44,6 +44,22 @@ from pacs_core.contracts import (
 from pacs_core.metering import MeterMemory, NodeMeter
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
+# Theory of operation
+#
+# A node is an open archive that listens. The order of starting is the order in which parts need
+# each other, and what is outward comes last: capabilities, service providers, access parts; then
+# services; then, when all of them run, the record that the node has started; then the first
+# association. Who connects thus never meets half a node, and the audit trail has no association
+# before its start.
+#
+# Ports are bound earlier than anything listens. A port that is taken ends the start before a plugin
+# has done any work, and workers get sockets that the supervisor has bound for all of them.
+#
+# Ending is the reverse, shielded from cancellation: services and the listener drain side by side,
+# for a service may wait for an association and an association for a service. The end is recorded
+# before the audit sinks stop. What tasks a plugin has left behind is named after it
+# (`no_leaked_tasks`).
+
 logger = logging.getLogger(__name__)
 
 
@@ -145,6 +161,7 @@ async def run_node(
             serving=True,
         ) as opened,
     ):
+        # Before anything listens: an archive that lacks instances answers queries wrongly.
         if assembly.config.archive.incomplete_index == "refuse" and (
             reason := await opened.archive.gap()
         ):
@@ -164,6 +181,7 @@ async def run_node(
         )
         await listener.listen(place.sockets)
         await listener.listen_securely(place.tls_sockets, context)
+        # Asks for the configuration each time: it may have been read again.
         watch = CertificateWatch(lambda: reloader.assembly.config, opened.node)
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         reloader = Reloader(assembly, opened, listener, runner, set_log_level)
@@ -186,6 +204,7 @@ async def run_node(
                         ending.start_soon(runner.stop)
                         ending.start_soon(listener.drain, assembly.config.network.timeouts.shutdown)
                     await _record(opened, AuditKind.NODE_STOPPED, Outcome.SUCCESS, {})
+                # The watches, which would go on for ever.
                 tasks.cancel_scope.cancel()
 
 
@@ -247,6 +266,7 @@ def _tls_context(opened: OpenArchive) -> Callable[[], SSLContext]:
             raise TlsConfigError("there is no table [network.tls]")
         return opened.node.tls.server_context(settings)
 
+    # A mistake in its table ends the start, and not the first handshake.
     if opened.connector.settings.tls is not None:
         try:
             context()  # from here on it is kept, whatever becomes of the files
@@ -303,6 +323,7 @@ async def _start_access(
     part: str,
     create: Callable[[], Component],
 ) -> Component | None:
+    # Observers only look: one that fails leaves no door open.
     if part == "observer":
         observer: Component | None = await start_optional(
             assembly.manager, opened.lifespan, record, name, create

@@ -51,6 +51,7 @@ async def only_process(folder: Path, name: str, wait: Callable[[], None]) -> Asy
     """
     fd = _open_lock(folder, name)
     try:
+        # Polled, not waited for: a thread blocked in flock could not be cancelled.
         if not _try_lock(fd):
             wait()
             while not _try_lock(fd):  # noqa: ASYNC110 another process releases it
@@ -78,10 +79,12 @@ def holder_of(folder: Path) -> str:
     draft = folder / f"node-id-{uuid4().hex}"
     try:
         draft.write_text(uuid4().hex, encoding="ascii")
+        # Linking is atomic, unlike writing: of two processes that begin at once one makes the name.
         with suppress(FileExistsError):
             path.hardlink_to(draft)
     finally:
         draft.unlink(missing_ok=True)
+    # A data directory may be copied, or shared by mistake: the host tells the nodes apart.
     return f"{path.read_text(encoding='ascii')}@{socket.gethostname()}"
 
 
@@ -128,6 +131,8 @@ class OnlyNode:
             try:
                 async with cancelled_task_group() as tasks:
                     with anyio.CancelScope() as scope:
+                        # The time counts from before the lease was asked for: the answer may have
+                        # been slow.
                         tasks.start_soon(self._keep, lease, began, scope)
                         await work(lease)
                         done = True
@@ -146,6 +151,7 @@ class OnlyNode:
                     if lease is not None:
                         return began, lease
             except Exception as error:
+                # Once for each time of trouble, and not twice a second while the index is away.
                 if not troubled:
                     logger.warning("the lease on %s cannot be asked for: %s", name, error)
                 troubled = True
@@ -158,6 +164,7 @@ class OnlyNode:
         while True:
             await anyio.sleep(min(third, max(0.0, renewed + 2 * third - time.monotonic())))
             began = time.monotonic()
+            # None if nobody can say: then the time decides, as if the index were out of reach.
             held: bool | None = None
             try:
                 with anyio.move_on_after(third):
@@ -168,6 +175,7 @@ class OnlyNode:
                 renewed = began
             elif held is False or time.monotonic() - renewed >= 2 * third:
                 logger.error("the lease on %s is lost: this node leaves it to others", lease.name)
+                # The last third is for what runs to end in, before another node may begin.
                 scope.cancel()
                 return
 

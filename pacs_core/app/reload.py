@@ -91,6 +91,7 @@ class ReloadPlan:
     def digest(self) -> str:
         """The same for the same settings."""
         tables = effective_tables(self.assembly.config, self.assembly.plugin_configs)
+        # By which workers that have read the file each by itself know that they read the same.
         return sha256(json.dumps(tables, sort_keys=True, default=_identify).encode()).hexdigest()
 
 
@@ -131,6 +132,7 @@ def _assembled(
 ) -> tuple[Assembly, list[str]]:
     """Return what a start under this configuration would assemble, and what is wrong with it."""
     found = inspect_plugin_configs(running.manager, config)
+    # A table that was taken out of the file leaves its plugin with the defaults.
     configs = {**running.plugin_configs, **found.defaults, **found.configs}
     assembly = evolve(
         running, config=config, plugin_configs=configs, registry=Registry(), source=source
@@ -223,11 +225,14 @@ class Reloader:
         """
         before, after = self.assembly, plan.assembly
         self._before, self._told = before, []
+        # The kernel's own parts first. They cannot refuse, and components may ask them.
         self._use(after)
         for each in tuple(self.opened.components):
+            # Whoever does not override it takes nothing while running, and is not asked.
             takes_settings = type(each.component).reconfigure is not Component.reconfigure
             if not takes_settings or _setup(each, before) == _setup(each, after):
                 continue
+            # Before it is told: one that fails halfway has to go back as well.
             self._told.append(each)
             if problem := await self._tell(each, after):
                 await self.revert()
@@ -253,6 +258,7 @@ class Reloader:
             self.set_log_level(config.log.level)
         if isinstance(contexts := self.opened.node.tls, FileTlsContexts):
             before, after = tls_tables(self.assembly.config), tls_tables(config)
+            # Keys and certificates of tables that are gone are not kept in memory.
             contexts.forget(set(before.values()) - set(after.values()))
         self.assembly = assembly
         self.opened.use(config)
@@ -277,6 +283,7 @@ class Reloader:
 
     async def report(self, plan: ReloadPlan) -> None:
         """Say what has changed, and what waits for a restart."""
+        # More associations or threads may need more files than the process was allowed.
         raise_file_limit(self.assembly)
         if plan.waiting:
             logger.warning("these settings need a restart: %s", ", ".join(plan.waiting))

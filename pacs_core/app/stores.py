@@ -19,6 +19,19 @@ from pacs_core.config import ConfigError, check_schema, plain_table, structure
 from pacs_core.contracts import ObjectStore, ObjectStoreDescriptor, Setup, StoreName
 from pacs_core.plugins import PluginRecord
 
+# Theory of operation
+#
+# A configuration is a graph of names, and has to become a tree of objects. All that can be wrong
+# with that is found while planning: names that nobody provides, circles, a store that two others
+# would write to (each would take the other's objects for orphans), two stores in one directory.
+# Planning starts nothing, so `pacs config check` does it on a node that runs.
+#
+# Starting walks the plan from the leaves up, through one lifespan: a store finds those that it is
+# made of running, and is stopped before they are. A store that fails stops those below it again.
+#
+# A name stands for a table ``[stores.NAME]``, or, if there is none, for a type with the settings of
+# its plugin. So a site with one store writes no table at all.
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 Choice = tuple[PluginRecord, ObjectStoreDescriptor]
@@ -185,6 +198,7 @@ class StorePlanner:
         if name in above:
             circle = " of ".join([*above[above.index(name) :], name])
             raise ConfigError([f"stores.{name}: it is made of itself ({circle})"])
+        # Two users of one store would each call the other's objects orphans.
         owner = owners.setdefault(name, user)
         if owner != user:
             raise ConfigError(
@@ -215,6 +229,7 @@ class StorePlanner:
         path = f"stores.{name}"
         if _NAME.fullmatch(name) is None:
             raise ConfigError([f"{path}: the name of a store has letters, digits, - and _ only"])
+        # A copy: the table is shown, and reloaded, as it was read.
         table = dict(self.tables[name])
         kind, known = table.pop("type", None), ", ".join(self.types) or "none"
         if not isinstance(kind, str):

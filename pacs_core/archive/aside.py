@@ -155,8 +155,11 @@ class Aside:
             async with self.storage.withdraw_on_failure(record.instance):
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                     await self._record("promoted", item, origin)
+                    # A flush that is under way must not settle the row under its new object.
                     await self.storage.behind.forget(item.instance.identity.path)
                     result = await self.storage.index.replace(record)
+                    # Last: until here two objects have the content, and the index points to one
+                    # that is there.
                     await self.storage.discard(key)
             identity = record.instance.identity
             await report_conflicts(self.audit, result.conflicts, identity, origin)
@@ -172,14 +175,17 @@ class Aside:
         ):
             meta = await read_meta(reader)
             digest = Digest()
+            # Room for digest and rank, which are known when all has been copied.
             await writer.write([_prefix(meta, Fixity(bytes(16)))])
             async for chunk in reader.chunks(meta.dataset_offset):
                 digest.update(chunk)
                 await writer.write([chunk])
+            # An object without a digest of its own cannot be told from a damaged one.
             if digest.digest() != (instance.digest or digest.digest()):
                 raise DamagedObjectError(f"{instance.key} is damaged: {OTHER_BYTES}")
             prefix = _prefix(meta, Fixity(digest.digest(), later_rank()))
             stored = await writer.commit(uuid4().hex, beginning=prefix)
+        # The dataset is the same, byte for byte; what precedes it need not be as long as before.
         copy = evolve(
             instance,
             key=stored.key,

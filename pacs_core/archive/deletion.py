@@ -84,6 +84,7 @@ class Deletion:
             studies.setdefault(instance.identity.study_instance_uid, []).append(instance)
         deleted = Counter[str]()
         failures: dict[InstancePath, str] = {}
+        # One record for each study, made before the first of its instances goes (PS3.15 A.5.3.8).
         for study, instances in studies.items():
             await self._record_study(study, instances, origin)
             for instance in instances:
@@ -104,6 +105,7 @@ class Deletion:
     ) -> StoredInstance:
         try:
             return await self._delete(path, origin, is_recorded)
+        # Deleting writes before it frees: a row changes, and the record is made.
         except (StorageFullError, AuditFailedError):
             if not self.space.release_reserve():
                 raise
@@ -121,6 +123,8 @@ class Deletion:
                 )
             if not is_recorded:
                 await self._record(existing, origin, Outcome.SUCCESS)
+            # First, for if the process dies in between, what is served still tells what belongs to
+            # it.
             await self._remove_set_aside(existing, origin)
             with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                 await self._remove(existing, origin)
@@ -158,6 +162,7 @@ class Deletion:
                 record = await self._read(stored)
             except NotOnlineError:
                 with anyio.move_on_after(RECALL_TIMEOUT):
+                    # Bounded: what does not come in this time stops the deletion of this instance.
                     async for _ in self.storage.store.recall([key]):
                         pass
                 record = await self._read(stored)

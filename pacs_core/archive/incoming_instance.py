@@ -24,6 +24,24 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes, HeaderScanner, file_meta, keyword_of
 from pacs_core.dimse import is_valid_uid
 
+# Theory of operation
+#
+# A dataset comes as a stream of chunks, and is read once. With each chunk three things happen in
+# the same step (`_read`): the scanner looks at it, the digest takes it, its size is counted. The
+# chunk itself is handed on as it came, since bytes are stored as they came.
+#
+# Who an instance is must be known before it is written: its lock, its row and its key depend on it.
+# So `read_header` reads ahead until the four UIDs are there, usually within the first chunk, and
+# holds those chunks (`_held`) for `next` to hand out. `MAX_HELD` bounds that: a dataset that has
+# not said who it is within 16 MiB is refused.
+#
+# A dataset may say it again further on, and otherwise. The first counts everywhere else; here it is
+# a reason to refuse, because tools that go by the last would take it for another instance. Hence
+# the identity is compared again at the end.
+#
+# The prefix, our file meta information, is made before the digest is known. It has room for it, of
+# fixed length, and is written over (`sealed`) when the object is committed.
+
 SPECIFIC_CHARACTER_SET = 0x0008_0005
 SOP_CLASS = 0x0008_0016
 SOP_INSTANCE = 0x0008_0018
@@ -206,6 +224,7 @@ class IncomingInstance:
         if self._ended:
             return None
         try:
+            # Cancelled here, nothing is lost: a chunk that was not handed out has not been counted.
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._ended = True
@@ -265,6 +284,7 @@ class IncomingInstance:
         instance = StoredInstance(
             self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset, self.digest
         )
+        # Read when the record is made: a correction made later is noticed by the archive.
         self.corrected_through = self._corrections.number
         if self.corrected_through:
             return self._correct().record(InstanceRecord(instance), self._wanted)
@@ -302,6 +322,7 @@ class InstanceWriter:
 
     async def write(self, chunk: Chunk) -> None:
         """Write the next bytes of the dataset, after what precedes it in the object."""
+        # With the first chunk, so that a small object is one write.
         chunks = [chunk] if self._begun else [self._prefix, chunk]
         self._begun = True
         await self._writer.write(chunks)

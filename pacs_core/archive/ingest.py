@@ -35,6 +35,25 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 
+# Theory of operation
+#
+# `take` is the whole of it. An instance whose header is read meets one of three situations, and
+# each has a method: nothing is there (`_store`), the same is there (`_acknowledge`), something else
+# is there or what is there is damaged (`_settle`).
+#
+# Identical is decided while the dataset arrives: it is compared with the stored object chunk by
+# chunk (`matching_length`), and nothing is written as long as they agree. So a resend costs a read.
+# Where they part, what has agreed is copied from the object and the rest is taken from the stream:
+# no dataset is ever held whole.
+#
+# A row may point to an object that is gone. Either another process has replaced it, then the index
+# has another row by now, and the loop looks again; or the row is still the same, then the object is
+# lost, and what arrives takes its place. Each turn of the loop needs another replacement, so it
+# ends.
+#
+# Once all has arrived the rest runs shielded, for up to `COMMIT_TIMEOUT`. Half of it could not be
+# undone: an object without a row is an orphan, and a sender that was told of a failure sends again.
+
 _log = logging.getLogger(__name__)
 
 COMMIT_TIMEOUT = 300.0
@@ -84,6 +103,7 @@ class Ingest:
             result = await self._store(incoming, lost=lost)
         if incoming.oddities.notes or incoming.oddities.obstacle:
             result = _note_oddities(incoming, result)
+        # Told once it is durable as configured, and in the index: a handler can read it.
         if result.outcome in _SERVED_ANEW and self.storage.events.active:
             record = InstanceRecord(result.instance, incoming.attributes)
             await self.storage.tell(InstanceEventKind.STORED, record, incoming.origin)
@@ -125,6 +145,7 @@ class Ingest:
         durability = behind.durable_at_least if lost else behind.durability
         orphan, rank = "", later_rank() if lost else FIRST
         async with self.storage.writer(incoming, durability) as writer:
+            # Back-pressure is here: the next chunk is asked for when the store has taken this one.
             while (chunk := await incoming.next()) is not None:
                 await writer.write(chunk)
             if self.storage.events.active:
@@ -132,6 +153,9 @@ class Ingest:
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
                 try:
                     stored = await writer.commit("", rank)
+                # An orphan, another study's instance in a store that does not tell studies apart,
+                # or another process at the same moment: only the index knows, so the object gets a
+                # name beside it.
                 except ObjectExistsError as taken:
                     orphan = taken.key
                     stored = await writer.commit(uuid4().hex, rank)
@@ -146,6 +170,7 @@ class Ingest:
                         if first is not None and first.key != stored.key:
                             # Another process was first to get into the index.
                             return await self.duplicates.compare(record, first, incoming.origin)
+                # After the row: what is flushed is settled in the index, where it must be.
                 if durability is Durability.WRITE_BEHIND:
                     await behind.note(record.instance)
                 if orphan:

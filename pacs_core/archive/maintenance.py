@@ -37,6 +37,22 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, keyword_of
 
+# Theory of operation
+#
+# Store and index are compared from both sides, since neither knows what it lacks. Every object is
+# asked what it is and looked up in the index: that finds orphans, what was set aside, and rows that
+# say other things than their objects. Every row is then looked for in the store: that finds lost
+# objects. Both go over the whole archive some at a time, and hold nothing that grows with it.
+#
+# Only what belongs to the instance itself is compared by value. The index has one row for a series,
+# a study and a patient, taken from one instance of theirs, and others may contradict it (PS3.3 does
+# not let them, but they do): that is a conflict, with reports of its own, and no fault of the
+# index.
+#
+# A comparison on a node at work is of two things that move. It asks the index about each object at
+# that moment instead of comparing two lists, so few differences are those of time; what remains
+# goes away when it is run again.
+
 
 @frozen
 class _Verification:
@@ -60,12 +76,14 @@ class _Verification:
         instance = record.instance
         uid = instance.identity.sop_instance_uid
         if instance.identity.sop_class_uid == CORRECTION_CLASS:
+            # Entries of the log lie among the objects, and have no row as instances have.
             known = any(entry.key == stored.key for entry in self.corrections.entries)
             orphan = Difference(DifferenceKind.ORPHAN, stored.key, uid, "a correction")
             return [] if known else [orphan]
         indexed = await self.index.locate(instance.identity.path)
         if indexed is None:
             return [Difference(DifferenceKind.ORPHAN, stored.key, uid)]
+        # No fault: somebody may want it back, for which the content has to be looked at.
         if indexed.key != stored.key:
             return [
                 await self._compare_content(
@@ -138,6 +156,7 @@ def _unlike(indexed: StoredInstance, found: StoredInstance) -> list[str]:
         for name, value in _traits(indexed).items()
         if value != actual[name]
     ]
+    # Objects from before there were digests say nothing of theirs.
     if found.digest not in (b"", indexed.digest):
         unlike.append(f"digest is {indexed.digest.hex()!r}, the object has {found.digest.hex()}")
     return unlike
@@ -156,6 +175,7 @@ async def find_gap(store: ObjectStore, index: Index) -> str:
     reason = await index.gap()
     log = index.correction_log
     # An archive from which all was deleted keeps its corrections.
+    # Looked at with each start, so that an index that was lost at rest is not taken for a new one.
     is_new = await index.is_empty() and not (log is not None and await log.corrections())
     if not reason and is_new and await _has_objects(store):
         reason = "it was empty or missing while the object store had objects"
@@ -191,6 +211,7 @@ async def verify_index(
         for detail in damage:
             yield Difference(DifferenceKind.DAMAGE, "index", detail=detail)
         return
+    # What a level has includes those above it: only the rest is the instance's own.
     own = index.searchable_tags(Level.IMAGE) - index.searchable_tags(Level.SERIES)
     corrections = Corrections(index.correction_log)
     await corrections.refresh()

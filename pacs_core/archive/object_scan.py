@@ -23,6 +23,21 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import HeaderScanner, MalformedDataset
 
+# Theory of operation
+#
+# Commands and checks that go over a whole store share how they do it. Objects are listed by the
+# store, in whatever order it has, and looked at in batches of `AT_ONCE`: concurrently within the
+# batch, since what takes time is waiting for the medium, and one batch after the other, so that
+# memory stays the same for a million objects.
+#
+# Of an object only the header is read: the file meta information, then blocks of the dataset until
+# all that is wanted was found. Long values after that are not read but passed over, by the length
+# in their header; the last byte of each is read all the same. So a truncated object is found
+# without reading the pixels of any.
+#
+# Whatever is wrong with an object is data here, a `Difference`, and no exception: one bad object
+# must not end the look at a million others.
+
 AT_ONCE = 16
 """Objects that are read at the same time."""
 
@@ -169,6 +184,7 @@ async def _scan(reader: ObjectReader, offset: int, scanner: HeaderScanner, to_en
         offset += len(block)
         if scanner.done and not to_end:
             return
+        # Not read: only the scanner knows that what comes is the value of a long element.
         offset += scanner.pass_over(reader.size - offset)
     scanner.finish()
 
@@ -197,6 +213,8 @@ async def map_concurrently(
     try:
         async for item in items:
             batch.append(item)
+            # A task group of its own for each batch, ended before anything is yielded: a generator
+            # that yields from within one would leak its cancellation to whoever iterates (PEP 789).
             if len(batch) == AT_ONCE:
                 for result in await _gather(function, batch):
                     yield result

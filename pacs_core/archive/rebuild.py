@@ -60,8 +60,8 @@ from pacs_core.contracts import (
 # a correction may be about what an earlier one has made, so the log must be whole before the first
 # is applied, and the first objects are indexed long before the last entry is found.
 #
-# Nothing is resumed after a rebuild that died: starting again is as simple as it was the first time,
-# and until it is done the index either answers as before or knows that it may lack instances.
+# Nothing is resumed after a rebuild that died: starting again is as simple as it was before. Until
+# it is done, the index either answers as before or knows that it may lack instances.
 
 _log = logging.getLogger(__name__)
 

@@ -61,8 +61,8 @@ from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrCont
 # of the root is as far as can be, and a read that returns less than was asked for lowers the bounds
 # of all that is open.
 #
-# `ElementWalk` recodes while data arrive, `Parser` takes what is in memory whole, and this one reads
-# what has been stored: three walks, because each would be slow or hold too much in the place of
+# `ElementWalk` recodes while data arrive, `Parser` takes what is in memory whole, this one reads
+# what has been stored: three walks, because each would be slow, or hold too much, in the place of
 # another. They share how headers are read (`layout`), and what is put up with there.
 
 Reading: TypeAlias = Generator[tuple[int, int], Buffer, None]
