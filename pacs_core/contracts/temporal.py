@@ -120,6 +120,8 @@ def range_bounds(vr: str, start: str, end: str, offset: str = "") -> tuple[Bound
         if any(bound.zoned for bound in bounds):
             raise
         return tuple(found)
+    # A key without an offset means local time. What has an implied zone is found by that above; by
+    # its moment it would be found at another time as well.
     forms = (_UTC, _IMPLIED) if any(bound.zoned for bound in bounds) else (_UTC,)
     return (*found, *((form + utc[0], form + utc[1]) for form in forms))
 
@@ -138,6 +140,7 @@ class _Bound:
         """Return the moment in UTC, without an offset that of the archive's zone."""
         if self.open:
             return self.local
+        # A zone's offset depends on the moment, so it is asked for that of this bound.
         minutes = _minutes(self.offset) if self.zoned else archive_offset(self.local)
         moment = _shift(self.local, -minutes)
         if moment is None:
@@ -214,6 +217,7 @@ def is_within(condition: DateTimeRange, date: str, time: str, offset: str = "") 
     ((first, last),) = range_bounds("DA", condition.start_date, condition.end_date)
     ((earliest, latest),) = range_bounds("TM", condition.start_time, condition.end_time)
     (date,), (time,) = comparables("DA", date) or ("",), comparables("TM", time) or ("",)
+    # Date and time are one moment here, and two independent conditions otherwise.
     if condition.combined:
         # Where the time is not known, the date decides.
         after = date > first or not time or time >= earliest
@@ -229,6 +233,7 @@ def days_around(condition: DateTimeRange) -> Bounds:
     ((first, last),) = range_bounds("DA", condition.start_date, condition.end_date)
     if not condition.offset:
         return first, last
+    # An index first narrows by the date alone, which another zone may move.
     minutes = LONGEST_SHIFT // timedelta(minutes=1)
     earlier = _shift(first + "0000", -minutes) if condition.start_date else None
     later = _shift(last + "0000", minutes) if condition.end_date else None
@@ -236,6 +241,7 @@ def days_around(condition: DateTimeRange) -> Bounds:
 
 
 def _expand(vr: str, text: str) -> Bounds:
+    # What is missing is filled up: with the least for a beginning, with the most for an end.
     lowest, highest = _WIDEST[vr]
     return text + lowest[len(text) :], text + highest[len(text) :]
 

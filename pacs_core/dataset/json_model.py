@@ -40,6 +40,23 @@ from pacs_core.dataset.model_values import (
     texts_of,
 )
 
+# Theory of operation
+#
+# Writing makes text directly, element by element, and no tree of objects for `json.dumps`: a
+# study's metadata are hundreds of thousands of elements, and the tree would cost several times what
+# it says. Each piece is a whole element, so that whoever sends them may wait between two.
+#
+# There are two sources with two functions. `write_json` has elements as they were read from a
+# dataset, with VR and bytes. `attributes_json` has what an index or a response holds: text by tag,
+# whose VR is looked up, and which may be no number where the VR says so, because an index keeps
+# what it was given.
+#
+# Reading is strict where something would be lost or guessed, and lenient where the standard leaves
+# a choice: a number may be a string, a person name may be one, null is an empty value. JSON is
+# parsed by the standard library. Its depth is limited by Python's own, its length before it is
+# parsed, and that of sequences while they are walked, so that hostile input ends in
+# `MalformedModel`.
+
 __all__ = ["attributes_json", "read_json", "write_json"]
 
 _quote: Final = encode_basestring
@@ -131,6 +148,7 @@ def attributes_json(attributes: Attributes) -> str:
             continue
         if not any(values):
             parts.append(f"{prefix}}}")
+        # What nearly all attributes are, without the calls that the others take.
         elif len(values) == 1 and isinstance(text := values[0], str) and vr in _TEXT_VRS:
             parts.append(f'{prefix},"Value":[{_quote(text)}]}}')
         else:
@@ -245,6 +263,7 @@ class _JsonReader:
         if not isinstance(values, list):
             raise MalformedModel(f"{shown_path(path)}: Value is no array")
         if vr == "SQ":
+            # An empty item may be null (PS3.18 F.2.5).
             items = (self.elements(item or {}, (*path, n)) for n, item in enumerate(values))
             return DataElement(tag, vr, tuple(items))
         if vr in BULK_VRS and values:
@@ -273,6 +292,7 @@ def _text(vr: str, value: Any) -> str:
         return _float(value)
     if value is None:
         return "0" if vr in INTEGER_VRS else ""
+    # A bool is an int to Python, and no value to DICOM.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(f"a value of VR {vr} is no {type(value).__name__}")
     if isinstance(value, float) and vr in INTEGER_VRS | {"IS"} and value.is_integer():
@@ -284,6 +304,7 @@ def _text(vr: str, value: Any) -> str:
 
 def _float(value: Any) -> str:
     if value is None:
+        # That is how NaN is written, and null of a float has no other meaning (F.2.5).
         return "nan"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"{type(value).__name__} is no number")

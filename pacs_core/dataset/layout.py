@@ -16,6 +16,20 @@ from attrs import frozen
 
 from pacs_core.dataset.transfer_syntax import Encoding
 
+# Theory of operation
+#
+# The functions that read headers are made by a function for each encoding, with the `Struct` of its
+# byte order in a closure: there is no look-up and no branch for it on the way of an element. They
+# return plain tuples, and take the buffer and a position instead of a slice, which would be a copy
+# or another view.
+#
+# All of them return None, or raise, before they look at a byte that is not there; eight bytes must
+# be there, the length of the shortest header. What a header claims is not judged here: whether a
+# length fits into what it is in, only the walk knows.
+#
+# What an unknown value representation means is decided in one place (`_read_unknown`), by all
+# readers alike, or the scan on arrival would accept what a conversion then cannot read.
+
 Buffer: TypeAlias = bytes | memoryview
 Header: TypeAlias = tuple[int, str, int, int]
 """Tag, value representation ("" if implicit), where the value starts, its length."""
@@ -185,6 +199,7 @@ def read_last_header(layout: Layout, buffer: Buffer, position: int, left: int) -
     return tag, vr, position + start, length
 
 
+# A sequence delimiter, which no reader takes for a part of the header before it.
 _AFTER = b"\xfe\xff\xdd\xe0"
 
 

@@ -25,6 +25,22 @@ from pacs_core.dataset.transfer_syntax import (
     name_of,
 )
 
+# Theory of operation
+#
+# pydicom is what authors think in, and it is lenient in ways that an archive cannot be: it takes a
+# dataset that breaks off for one that ends, inflates without a bound, and recurses as deeply as a
+# dataset nests. So what comes from outside goes through `DatasetRecoder` first, which has checked
+# the structure, bounded length and depth, and brought byte order and deflation into the one form
+# that pydicom has no choices in. Only then pydicom reads it.
+#
+# On the way out it is the other way round. pydicom writes little endian, or big endian where a
+# dataset was read so, and the recoder makes of it what the transfer syntax wants. Pixel Data are
+# not converted here: a Dataset says in which form they are, and a wrong one is refused with what to
+# do about it.
+#
+# Text is the one thing that is changed without being asked. What the dataset's character set cannot
+# express would be written as question marks, so all of it becomes Unicode then.
+
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
@@ -103,6 +119,7 @@ class DatasetDecoder:
         max_length: int | None = None,
     ) -> None:
         encoding = encoding_of(transfer_syntax_uid)
+        # What pydicom reads as it is: nothing is copied for those.
         plain = encoding.little_endian and not encoding.deflated
         target = transfer_syntax_uid if plain else EXPLICIT_VR_LITTLE_ENDIAN
         self._recoder = DatasetRecoder(
@@ -259,6 +276,7 @@ def _check_pixel_data(dataset: "Dataset", transfer_syntax_uid: str) -> None:
             f"Pixel Data are {is_in}, and were to be sent in {name_of(transfer_syntax_uid)}: "
             "convert them first, or propose that transfer syntax"
         )
+    # Its writer needs the mark to end the fragments with a delimiter.
     if wanted:  # as pydicom.dcmwrite does
         element = dataset[_PIXEL_DATA]
         element.is_undefined_length = bytes(element.value[:4]) == _ITEM

@@ -29,6 +29,22 @@ from pacs_core.dataset.model_values import (
     text_element,
 )
 
+# Theory of operation
+#
+# A document is read as it arrives: expat calls a handler for each start tag, end tag and piece of
+# text. What is open is kept in three stacks, since three things nest differently: the names of tags
+# (`_names`, to check that each is where it may be), sets of elements (`_sets`: the dataset, and
+# items within it), and the attributes that are being read (`_attributes`).
+#
+# Which tag may be in which is a table (`_PARENTS`), and so is what a tag does when it begins and
+# ends (`_STARTS`, `_ENDS`). A tag that no table knows is refused before anything is done about it.
+#
+# Values have numbers, which need not ascend: they are collected by number, and gaps are empty
+# values. Names of persons come in parts, which are put together when the name ends.
+#
+# Private attributes name their creator instead of a block (PS3.19 A.1.5.2), so a block is reserved
+# for it here, as a writer of a dataset has to do.
+
 COMPONENTS: Final = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 
 
@@ -68,6 +84,7 @@ def read_xml(
     try:
         for piece in (pieces,) if isinstance(pieces, bytes) else pieces:
             length += len(piece)
+            # Before expat has it: what is too long is not even parsed.
             if length > max_length:
                 raise MalformedModel(f"the XML is longer than the {max_length} bytes allowed")
             reader.parser.Parse(piece, False)
@@ -112,6 +129,7 @@ class _XmlReader:
         self._text: list[str] = []
         self._components: dict[tuple[str, str], str] = {}
         self.parser = parser = expat.ParserCreate(namespace_separator=" ")
+        # Else a long text comes in hundreds of pieces.
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._refuse
         parser.StartElementHandler = self._start
@@ -122,6 +140,7 @@ class _XmlReader:
         raise MalformedModel("the XML has a document type declaration, which is not allowed")
 
     def _start(self, full_name: str, given: dict[str, str]) -> None:
+        # Whatever the namespace: writers disagree on it, and the names are unmistakable.
         name = full_name.rpartition(" ")[2]
         parent = self._names[-1] if self._names else ""
         if parent not in _PARENTS.get(name, ()):
@@ -233,6 +252,7 @@ def _private_tag(tag: int, creator: str, within: _Set) -> int:
     if not group & 1 or tag & 0xFF00:
         return tag
     blocks = [group << 16 | block for block in range(0x10, 0x100)]
+    # Two attributes of one creator share a block.
     reserved = next((b for b in blocks if "".join(known.texts(b)) == creator), None)
     if reserved is None:
         reserved = next((b for b in blocks if b not in within.elements), None)

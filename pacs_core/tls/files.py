@@ -18,6 +18,17 @@ from pacs_core.contracts import (
 from pacs_core.tls.certificates import authorities, describe_remaining, own_certificate
 from pacs_core.tls.contexts import client_context, server_context
 
+# Theory of operation
+#
+# Certificates are replaced while nodes run, by tools that know nothing of them. So a context is
+# kept for each table of settings, with a stamp of the files that it was made of, and whoever
+# watches (`CertificateWatch`) calls `refresh` now and then. Connections that exist keep the context
+# that they began with; new ones get the new one.
+#
+# A replacement may be half done when it is looked at: the key is new, the certificate not yet. Then
+# no context can be made, the former stays, and the stamp of the failure is kept, so that it is
+# reported once and tried again only when a file has changed again.
+
 EXPIRY_WARNING: Final = timedelta(days=30)
 """How long before a certificate expires that is said."""
 
@@ -114,6 +125,7 @@ def _file_stamp(path: Path) -> tuple[int, ...]:
         status = path.stat()
     except OSError:
         return ()
+    # Not the time alone: a file that was moved into place may be older than the former.
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

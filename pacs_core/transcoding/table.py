@@ -10,6 +10,17 @@ from pacs_core.dataset import short_name_of
 from pacs_core.transcoding.remedies import remedy
 from pacs_core.transcoding.workers.protocol import Coders, Proof
 
+# Theory of operation
+#
+# Several installed codecs may do the same. Which one does it is settled once, when the node starts,
+# and for each transfer syntax by itself: the choices of the configuration first, then the order of
+# plugins. So what `pacs codecs` prints is what happens, and does not depend on what was converted
+# before.
+#
+# Decoding, encoding and recompressing are separate columns, as one library may read what it cannot
+# write. All decoders are kept beside the first (`able`): what proves that a lossless encoder has
+# lost nothing should not share its library, and with it its mistakes.
+
 
 class CodecChoiceError(ValueError):
     """The configuration names codecs that cannot be used.
@@ -59,6 +70,7 @@ class CodecTable:
         the node itself decodes the transfer syntax with.
         """
         encoder, able = self.encoder(transfer_syntax_uid), self.able.get(transfer_syntax_uid, ())
+        # A decoder of another library notices what an encoder and its own decoder agree on wrongly.
         others = [each for each in able if encoder is None or each.library != encoder.library]
         return (*others[:1], *(each for each in able[:1] if each not in others[:1]))
 

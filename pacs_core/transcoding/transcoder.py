@@ -27,6 +27,21 @@ from pacs_core.transcoding.spool import MAX_IN_MEMORY, Spool
 from pacs_core.transcoding.table import CodecTable, pickle_codecs
 from pacs_core.transcoding.workers.pool import CodecWorkers
 
+# Theory of operation
+#
+# The transcoder puts together what others know: the planner which form a peer gets, the table which
+# codec makes it, the workers where it runs. By itself it decides two things only.
+#
+# The first is how much is held back. A conversion may fail at any frame, and DIMSE has no way to
+# take back a dataset of which some was sent: the association would have to be aborted, and all that
+# was still to be sent over it. So what can fail is waited for before the first byte goes out, in
+# memory up to a limit and in a temporary file beyond (`_spool_all`); or, where only elements are
+# encoded anew and failures are early ones, for the first 16 MiB (`_hold_back`). Over HTTP, where a
+# response may break off, `stream` holds nothing back.
+#
+# The second is the size of chunks (`_gather`): single elements are a few bytes, and each chunk that
+# is handed on becomes a PDU.
+
 logger = logging.getLogger(__name__)
 
 _SMALL = 64 * 1024
@@ -118,6 +133,7 @@ class NodeTranscoder(Transcoder):
             async with closing(_gather(self._pieces(plan, dataset))) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        # What a peer's dataset can do wrong, as one error that says which conversion failed.
         except FAULTS as error:
             raise TranscodingError(f"{describe_conversion(plan)}: {error}") from error
         except TranscodingError as error:
@@ -134,6 +150,7 @@ class NodeTranscoder(Transcoder):
 
     def _pieces(self, plan: Plan, dataset: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         queue = FrameQueue(self._workers, self._tasks)
+        # A slice of 4 KiB may inflate to 4 MiB: the event loop must not be held by a chunk.
         if encoding_of(plan.source).deflated:
             dataset = _in_small_steps(dataset)
         codecs = pickle_codecs(plan, self.table)

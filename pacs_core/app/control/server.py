@@ -48,6 +48,21 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import Fault
 
+# Theory of operation
+#
+# A command of `pacs` talks to a node that runs over a Unix socket in the data directory. Who may
+# connect is a matter of the file system, and of the user whom the kernel names for the other end:
+# the node's own, or root. There is no password, since whoever is that user could read the files
+# too.
+#
+# A conversation is lines of JSON: the node greets, the caller asks for one operation, the node
+# answers any number of times and says that it ends. Operations of plugins have a dot in their
+# names, those of the kernel none, so that neither can take the other's.
+#
+# The caller is not trusted to be quick. Each step has a time limit, there are only so many callers
+# at once, and a request has a greatest length. When a caller leaves, what is done for it is
+# cancelled; so a watcher that was interrupted leaves nothing running.
+
 logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 32
@@ -180,6 +195,7 @@ class ControlServer:
                     callers.start_soon(self._serve, connection)
 
     async def _serve(self, connection: socket.socket) -> None:
+        # Told by the kernel, and not by the caller (SO_PEERCRED).
         user = peer_user(connection)
         if user not in {0, os.geteuid()}:
             logger.warning("user %d may not control this node", user)
@@ -258,6 +274,7 @@ class ControlServer:
                 await lines.wait_closed()
                 tasks.cancel_scope.cancel()
 
+            # An operation that waits for an event of the node would never notice by itself.
             tasks.start_soon(leave_with_caller)
             await self._carry_out(lines, descriptor, handler, request, origin)
             tasks.cancel_scope.cancel()
@@ -299,6 +316,7 @@ def _give_up() -> NoReturn:
 
 
 def _explain(error: Exception, descriptor: ControlDescriptor) -> ControlError:
+    # What an operation may fail with is told; anything else stays in the log.
     if row := find_error_status(error):
         return ControlError(row.comment or str(error), row.http)
     logger.exception("operation %s failed", descriptor.name, exc_info=error)
