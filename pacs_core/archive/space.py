@@ -91,6 +91,7 @@ def _keep_reserve(directory: Path, size: int) -> None:
     fd = os.open(directory / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         if os.fstat(fd).st_size < size:
+            # A file with holes would promise room that is not there.
             os.posix_fallocate(fd, 0, size)
     finally:
         os.close(fd)
@@ -99,6 +100,7 @@ def _keep_reserve(directory: Path, size: int) -> None:
 def _one_for_each_disk(directories: Iterable[Path]) -> tuple[Path, ...]:
     found: dict[int, Path] = {}
     for directory in directories:
+        # Directories on one disk share its room, and would report it several times.
         found.setdefault(os.stat(_nearest_existing(directory)).st_dev, directory)
     return tuple(found.values())
 
@@ -161,6 +163,7 @@ class SpaceWatch:
         if not self._directories:
             self._due, self._free = inf, sys.maxsize
             return
+        # Before the look: instances that come meanwhile must not all look as well.
         self._due, self._spent = monotonic() + _INTERVAL, 0
         try:
             free, where = await to_thread.run_sync(self._look)
@@ -170,6 +173,7 @@ class SpaceWatch:
         self._free = free
         state = self._judge(free)
         if state is not self._state:
+            # Reported when it changes, not with each measurement.
             self._state = state
             await self._report(free, where)
 

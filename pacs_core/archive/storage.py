@@ -92,6 +92,7 @@ class ArchiveStorage:
     async def tell_received(self, incoming: IncomingInstance) -> None:
         """Publish that an instance has arrived whole; it has no key yet."""
         if self.events.active:
+            # What its object will have; the digest within has its room in the prefix already.
             size = incoming.size + len(incoming.prefix(self.ae_title))
             record = incoming.record(StoredObject("", size))
             await self.tell(InstanceEventKind.RECEIVED, record, incoming.origin)
@@ -145,6 +146,7 @@ class WithdrawOnFailure:
         traceback: TracebackType | None,
     ) -> None:
         """Remove the object if something failed."""
+        # CancelledError is none: see above why the object must stay then.
         if isinstance(exc, Exception):
             await self.storage.withdraw(self.instance)
         elif exc is not None:

@@ -123,6 +123,7 @@ class WriteBehind:
         self._bytes += instance.size
         if self._bytes >= self._capacity:
             self._urgent.set()
+        # The sender waits with its response: that is how a slow disk slows down those who send.
         while self._bytes >= 2 * self._capacity and self.durability is Durability.WRITE_BEHIND:
             await self._flushed.wait()
 
@@ -172,6 +173,7 @@ class WriteBehind:
         async with self._lock:
             if not (self._pending or self._failing):
                 return
+            # What comes while these are flushed is for the next flush.
             self._in_flight, self._pending = self._pending, {}
             try:
                 await self._write(list(self._in_flight.values()))
@@ -183,10 +185,13 @@ class WriteBehind:
                     _log.warning("flushing to disk works again")
                     await self._record(Outcome.SUCCESS, {})
             finally:
+                # Empty after a success. What came meanwhile under a path that failed is the newer,
+                # and stays.
                 self._pending = self._in_flight | self._pending
                 self._in_flight = {}
                 self._bytes = sum(instance.size for instance in self._pending.values())
                 self._flushed.set()
+                # Events of anyio cannot be cleared: each flush has one of its own.
                 self._flushed = anyio.Event()
 
     async def _write(self, instances: Sequence[StoredInstance]) -> None:
@@ -202,6 +207,8 @@ class WriteBehind:
             count, error, exc_info=not isinstance(error, OSError),
         )  # fmt: skip
         if not self._failing:
+            # Before anything is awaited: from this moment on nothing is promised that is not on
+            # disk.
             self._failing = True
             details: _Details = {"instances": count, "reason": f"{type(error).__name__}: {error}"}
             await self._record(Outcome.FAILURE, details)

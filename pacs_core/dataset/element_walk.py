@@ -153,6 +153,7 @@ class ElementWalk:
 
     def feed(self, data: Buffer) -> list[Buffer]:
         """Take the next bytes; return pieces of the target encoding, maybe views of `data`."""
+        # Pieces are views of this: whoever feeds must not change what was fed.
         buffer = memoryview(self._pending + data if self._pending else data)
         used = self._walk(buffer)
         self._pending = bytes(buffer[used:])
@@ -243,6 +244,7 @@ class ElementWalk:
         self._check_bound(position, header, top)
         if top.verbatim:
             return self._pass(buffer, position, header)
+        # From here on it is written anew, and an explicit target has to say what it is.
         vr = vr or resolve_vr(tag, top.context)
         return self._recode(buffer, position, (tag, vr, start, length), top)
 
@@ -302,6 +304,7 @@ class ElementWalk:
                 self._out.append(self._write.element(tag, vr, UNDEFINED_LENGTH))
                 self._push(True, start, self.offset + start + length)
                 return start
+            # Without VRs a reader goes by the tag, and would look for items where there are none.
             if tag in self._read_as_sequences and not (holds and (vr == "UN" or not length)):
                 return self._leave_out(buffer, position, header)
             vr = "UN" if vr == "SQ" else vr
@@ -309,6 +312,7 @@ class ElementWalk:
             if len(buffer) < start + 2:
                 return None
             value = int.from_bytes(buffer[start : start + 2], "little")
+            # Before the value is written: what follows in this dataset may depend on it.
             top.context = top.context.learn(tag, value)
         written, word, pad = self._form.of(tag, vr, length)
         self._out.append(written)
@@ -326,6 +330,7 @@ class ElementWalk:
     def _take_value(self, buffer: memoryview, position: int) -> int | None:
         size = min(self._left, len(buffer) - position)
         if size < self._left:
+            # Whole words only: a word that is cut could not be swapped.
             size -= size % self._word
         if not size:
             return None
@@ -382,6 +387,7 @@ class ElementWalk:
         if end > top.bound:
             if top.end == _DELIMITED:
                 raise self._error_at(f"an item claims {length} bytes, too many", position)
+            # The item claims more than its sequence has: it gets what is there.
             end = top.bound
             length = end - self.offset - start
         # What must not hold fragments has to be looked into, which only explicit VRs tell.
@@ -424,6 +430,8 @@ class ElementWalk:
         closed = self._stack.pop()
         if closed.items and closed.end != _DELIMITED:
             self._sequence_end = self.offset + position
+        # What was opened with undefined length must be closed with a delimiter, however the input
+        # ended.
         if not closed.verbatim:
             tag = SEQUENCE_DELIMITATION if closed.items else ITEM_DELIMITATION
             self._out.append(self._write.item(tag, 0))

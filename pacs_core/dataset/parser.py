@@ -148,10 +148,13 @@ class Parser:
             tag, vr, start, length = header
             if tag >= ITEM:
                 return self._delimit(top, tag, start)
+            # Zeros, or elements of a command set, amid a dataset: taken as bytes, so that what
+            # follows is found.
             if tag >> 16 in FOREIGN_GROUPS:
                 header = read_foreign(top.layout, buffer, position, header)
                 tag, vr, start, length = header or (tag, "UN", start, length)
                 vr = "UN"
+            # Within UN everything is implicit VR little endian (PS3.5 §6.2.2).
             layout = IMPLICIT if vr == "UN" else top.layout
             vr = actual_vr(tag, vr)
             if length == UNDEFINED_LENGTH:
@@ -193,6 +196,7 @@ class Parser:
     def _read_item(self, top: _OpenElement) -> None:
         tag, length = top.layout.read_item(self._buffer, self._position)
         start = self._position + 8
+        # One is also put up with at the very end of a sequence of defined length.
         if tag == SEQUENCE_DELIMITATION and (top.end is None or start == top.end):
             self._position = start
             return self._close(top)

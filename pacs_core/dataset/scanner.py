@@ -113,6 +113,7 @@ class _Targets:
 
     def __init__(self, wanted: frozenset[int]) -> None:
         self.collected = wanted | {SPECIFIC_CHARACTER_SET}
+        # Wanting Pixel Data, or what comes after it, would otherwise mean never to be done.
         self.last = min(max(wanted, default=0), _LATE - 1)
         self.kinds: dict[int, str] = {}
         self._wanted = wanted
@@ -126,6 +127,7 @@ class _Targets:
         elif tag in self._wanted:
             vr = vr_of(tag)
             kind = vr if vr in NARROW_VRS else _WIDE
+        # Peers choose tags: private ones by the million must not fill the memory.
         if len(self.kinds) >= _MOST_KINDS:
             self.kinds.clear()
         self.kinds[tag] = kind
@@ -296,6 +298,7 @@ class HeaderScanner:
             buffer = self._pending + data if self._pending else data
             used = self._walk(buffer)
             self.offset += used
+            # A copy, and small: what is left is at most a header, since values are counted off.
             self._pending = bytes(buffer[used:])
         if (
             self._nested.depth
@@ -311,6 +314,7 @@ class HeaderScanner:
         end = len(buffer)
         position = self._pass_over(buffer, end)
         while not self._skip:
+            # Progress is either: a sequence may end, and leave the position where it is.
             before = position, self._nested.depth
             if before[1]:
                 position = self._walk_nested(buffer, position, end)
@@ -338,6 +342,7 @@ class HeaderScanner:
         walk_plain = self._walk_plain if self._layout.explicit else self._walk_plain_implicit
         sequences = self._sequences
         while True:
+            # Again after each element that was not plain: those come one at a time.
             position = walk_plain(buffer, position, end)
             if position > end:
                 return self._skip_to(position, end)
@@ -380,12 +385,16 @@ class HeaderScanner:
                 if vr not in _SEQUENCE:
                     note_vr(self.oddities, tag, vr, length, buffer, position)
                 elif length and self._thorough:
+                    # Whether it holds items shows in the first 8 bytes. They are waited for, header
+                    # and all.
                     if length >= 8 > end - start:
                         self._last_tag = last_tag
                         break
                     if self._enter_defined(buffer, (tag, vr, start, length)):
                         if start + length > end or self._target is not None:
                             return start
+                        # Nearly all sequences are whole in the buffer, and plain: no stack is left
+                        # behind.
                         position = self._nested.read_quickly(buffer, start, end, base)
                         if self._nested.depth:
                             return position
@@ -395,6 +404,7 @@ class HeaderScanner:
                 pass
             elif tag in wanted:
                 self._take(tag, vr, buffer, start, length)
+            # An unwanted value that leads past the limit; it need not be here to be counted.
             elif base + position > limit:
                 done = self.done = self.incomplete = True
             if position > end:
@@ -418,6 +428,7 @@ class HeaderScanner:
             if kind is None:
                 kind = self._targets.kind(tag)
             if kind:
+                # Long values are not remembered by `decode_short`: the general walk decodes them.
                 if kind == _LOOKED_AT or self.done or after > end or length > SHORT_VALUE:
                     break
                 raw = bytes(buffer[position + 8 : after])
@@ -481,6 +492,7 @@ class HeaderScanner:
                 return start + length
             self._note_zeros()
             zeros = end - position - len(bytes(buffer[position:end]).lstrip(b"\0"))
+            # By eights, as a header is read at a time: what is left is looked at with what follows.
             return position + (zeros & ~7)
         if tag in {ITEM_DELIMITATION, SEQUENCE_DELIMITATION}:
             self.oddities.note(f"{shown(tag)} delimits nothing")
@@ -526,6 +538,7 @@ class HeaderScanner:
         try:
             position = self._nested.walk(buffer, position, end, self.offset)
         except MalformedDataset as error:
+            # Nothing tells where it ends, so nothing tells what comes after it either.
             if outer_end is None:
                 raise
             self.oddities.obstruct(f"{error.what} (at byte {error.offset})")
@@ -557,6 +570,7 @@ class HeaderScanner:
     def _collect(self, part: Buffer) -> None:
         if self._target is None:
             return
+        # Lengths are claims: what is recorded is bounded, whatever a header says.
         if len(self._record) + len(part) > self._max_value:
             self.oversized.add(self._target.tag)
             self._target = None

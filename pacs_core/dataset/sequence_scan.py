@@ -128,6 +128,8 @@ class SequenceScan:
         """
         bounds = self._bounds
         while bounds and position <= size:
+            # The quick walk knows neither: within UN all is implicit, and fragments hold no
+            # elements.
             if not (self._unknown or self._fragments):
                 position = self.read_quickly(buffer, position, size, base)
                 if not bounds:
@@ -177,6 +179,7 @@ class SequenceScan:
                     if position == limit:
                         continue
                     break
+            # The general walk says what is wrong, as it does of all that is unusual.
             if depth >= _DEEPEST:
                 break
             ends.append(base + after)
@@ -207,6 +210,7 @@ class SequenceScan:
                     break
             else:
                 start = position + 12
+                # Delimiters have no VR, so they end up here as well.
                 if (code not in wide and code != b"SQ") or group < _FIRST_GROUP or start > stop:
                     break
                 (length,) = read_length(buffer, position + 8)
