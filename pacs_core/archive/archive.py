@@ -186,9 +186,9 @@ class NodeArchive(Archive):
         reading: str = AccessAction.RETRIEVE,
         what: AccessTarget | None = None,
     ) -> Archive:
-        """Return the archive as `origin` may use it; itself if there are no authorizers."""
+        """Return the archive as `origin` may use it; itself if nothing limits it."""
         access = self._access
-        if access.is_open:
+        if access.is_open_to(origin):
             return self
         return GuardedArchive(self, access, origin, reading, what, self._character_set_of)
 

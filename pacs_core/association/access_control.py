@@ -19,6 +19,7 @@ from pacs_core.contracts import (
     Authorizer,
     Deny,
     Operation,
+    Origin,
     Outcome,
     Restrict,
     Restriction,
@@ -78,15 +79,19 @@ class AccessControl(AccessGuard):
         self._authorizers = authorizers
         self._expected = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is nobody to ask, so that all is allowed."""
-        return not (self._authorizers or self._expected)
+    def is_open_to(self, origin: Origin) -> bool:
+        """Whether there is nobody to ask, and no bound, so that all is allowed."""
+        if self._authorizers or self._expected:
+            return False
+        return origin.principal is None or origin.principal.actions is None
 
     async def require(self, access: Access) -> tuple[Restriction, ...]:
         """See base."""
         if self._expected:
             await self.deny(access, "the authorizers have not started yet")
+        principal = access.origin.principal
+        if principal and principal.actions is not None and access.action not in principal.actions:
+            await self.deny(access, f"{access.action} is beyond what this identity is limited to")
         restrictions: list[Restriction] = []
         for authorizer in self._authorizers:
             verdict = await _ask(authorizer, access)

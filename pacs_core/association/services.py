@@ -141,13 +141,19 @@ class Services:
             try:
                 answer = await authenticator.authenticate(request, origin)
             except Exception as error:
-                logger.exception("authenticator %s failed", type(authenticator).__qualname__)
-                return Refused(NO_REASON_GIVEN, f"the authenticator failed: {type(error).__name__}")
+                return _fail(authenticator, error)
             if isinstance(answer, Refused):
                 return answer
             if answer is not None:
                 principal = answer.principal or principal
                 response = response if answer.server_response is None else answer.server_response
+        for authenticator in () if principal else self.authenticators:
+            try:
+                refusal = await authenticator.refuse_anonymous(request, origin)
+            except Exception as error:
+                return _fail(authenticator, error)
+            if refusal is not None:
+                return refusal
         return Authenticated(principal, response)
 
     async def serve(self, operation: Operation) -> Response:
@@ -160,7 +166,7 @@ class Services:
                 "by role selection the requestor is not "
                 f"{'SCP' if by_scp else 'SCU'} of this SOP class",
             )
-        if not self.access.is_open:
+        if not self.access.is_open_to(operation.association.origin):
             await self._authorize(operation, offer.provider)
         started = monotonic()
         response = await offer.provider.handle(operation)
@@ -208,3 +214,9 @@ class Services:
                 await observer.ended(association, reason)
             except Exception:
                 logger.exception("observer %s failed", type(observer).__qualname__)
+
+
+def _fail(authenticator: Authenticator, error: Exception) -> Refused:
+    name = type(authenticator).__qualname__
+    logger.error("authenticator %s failed", name, exc_info=error)
+    return Refused(NO_REASON_GIVEN, f"the authenticator failed: {type(error).__name__}")

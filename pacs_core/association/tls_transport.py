@@ -24,7 +24,7 @@ import anyio
 
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import TlsError, TlsInfo
-from pacs_core.tls import certificate_of, explain
+from pacs_core.tls import describe_connection, explain
 
 _RECORD: Final = 16 * 1024
 _AT_ONCE: Final = 64 * 1024  # bytes that one receive() returns at most
@@ -76,7 +76,7 @@ class TlsTransport(Transport):
                 break
         self._is_secure = True
         self._buffer = bytearray(_AT_ONCE)
-        return self._info()
+        return describe_connection(self._tls)
 
     async def _let_read_alert(self) -> None:
         """Wait for the peer to close.
@@ -109,16 +109,6 @@ class TlsTransport(Transport):
                 said = f"what it sends is no TLS: it begins with {data[:8].hex(' ')}"
                 raise TlsError(said, "no-tls")
         self._incoming.write(data)
-
-    def _info(self) -> TlsInfo:
-        described = self._tls.getpeercert()
-        der = self._tls.getpeercert(binary_form=True)
-        cipher = self._tls.cipher()
-        return TlsInfo(
-            version=self._tls.version() or "",
-            cipher_suite=cipher[0] if cipher else "",
-            certificate=certificate_of(described, der) if described else None,
-        )
 
     async def receive(self) -> bytes:
         """See base; after a failure of TLS no more will come, and :attr:`failure` says why."""

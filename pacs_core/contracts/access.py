@@ -42,7 +42,8 @@ class Authenticator(Component, ABC):
 
     All authenticators are asked in plugin order, after AE titles were checked and before
     presentation contexts are negotiated. The first that refuses ends it; the last principal
-    given counts. One that raises refuses.
+    given counts. If there is none, all are asked again whether that will do. One that raises
+    refuses.
     """
 
     @abstractmethod
@@ -50,6 +51,14 @@ class Authenticator(Component, ABC):
         self, request: AssociateRQ, origin: Origin
     ) -> Authenticated | Refused | None:
         """Judge a request, its user identity included; None has no opinion."""
+
+    async def refuse_anonymous(self, request: AssociateRQ, origin: Origin) -> Refused | None:
+        """Judge a request of which no authenticator knows who makes it; None lets it in.
+
+        Asked after all have been asked to authenticate it: whoever demands that peers say who they
+        are does so here, because what it does not know another one may.
+        """
+        return None
 
 
 class AccessAction(StrEnum):

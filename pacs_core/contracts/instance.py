@@ -59,12 +59,16 @@ class Principal:
     claims : mapping of str to str
         What else the authenticator vouches for, such as an issuer or an organization. Never a
         secret.
+    actions : frozenset of str or None
+        What it acts for at most, such as the scope of a token: the node denies all other actions
+        (:class:`AccessAction`, and those of plugins), whatever authorizers say. None for no bound.
     """
 
     name: str
     roles: frozenset[str] = frozenset()
     method: str = ""
     claims: Mapping[str, str] = field(factory=dict, hash=False)
+    actions: frozenset[str] | None = None
 
 
 @frozen

@@ -1,6 +1,6 @@
 """TLS contexts from files, the profiles of PS3.15, certificates, and what went wrong in words."""
 
-from pacs_core.tls.certificates import certificate_of
+from pacs_core.tls.certificates import certificate_of, describe_connection
 from pacs_core.tls.errors import explain
 from pacs_core.tls.files import (
     EXPIRY_WARNING,
@@ -18,6 +18,7 @@ __all__ = [
     "FileTlsContexts",
     "certificate_of",
     "certificate_uses",
+    "describe_connection",
     "explain",
     "make_context",
 ]

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from pacs_core.contracts import Certificate, Secret, TlsConfigError
+from pacs_core.contracts import Certificate, Secret, TlsConfigError, TlsInfo
 from pacs_core.tls.contexts import load_authorities, load_certificate
 from pacs_core.tls.errors import explain
 
@@ -51,6 +51,15 @@ def certificate_of(described: Mapping[str, Any], der: bytes | None = None) -> Ce
         not_after=_time(described["notAfter"]),
         fingerprint=sha256(der).hexdigest() if der else "",
     )
+
+
+def describe_connection(secured: ssl.SSLObject | ssl.SSLSocket) -> TlsInfo:
+    """Return what is known of a connection whose handshake has ended."""
+    described, cipher = secured.getpeercert(), secured.cipher()
+    certificate = None
+    if described:
+        certificate = certificate_of(described, secured.getpeercert(binary_form=True))
+    return TlsInfo(secured.version() or "", cipher[0] if cipher else "", certificate)
 
 
 def _text(pairs: Iterable[tuple[str, str]]) -> str:

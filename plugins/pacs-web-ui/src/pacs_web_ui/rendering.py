@@ -64,13 +64,14 @@ class PageRenderer:
             request.headers.get("accept-language"),
         )
         base = self._context.base_path(request)
+        user = self._context.origin_of(request).user
         return self._templates.get_template(template).render(
             t=translator(self._languages[language]),
             language=language,
             languages=sorted(self._languages),
             base=base,
             dicomweb=self._dicomweb(base),
-            navigation=[_entry(each, language) for each in self._context.site.navigation],
+            navigation=[_entry(each, language, user) for each in self._context.site.navigation],
             viewers=[each for each in self._context.site.navigation if each.study_path],
             node=self._context.node.settings,
             path=request.url.path.removeprefix(base),
@@ -84,8 +85,9 @@ class PageRenderer:
         return next((base + each.prefix for each in sections if each.name == "dicomweb"), "")
 
 
-def _entry(entry: NavigationEntry, language: str) -> Mapping[str, str]:
-    return {"title": entry.titles.get(language, entry.title), "path": entry.path}
+def _entry(entry: NavigationEntry, language: str, user: str) -> Mapping[str, str]:
+    title = entry.titles.get(language, entry.title)
+    return {"title": user if entry.is_account and user else title, "path": entry.path}
 
 
 def show_name(name: str) -> str:

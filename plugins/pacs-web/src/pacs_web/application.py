@@ -10,7 +10,7 @@
     Dispatcher    which plugin's routes; who asks; limits of the body
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -49,6 +49,7 @@ _EXPOSED: Final = (
 """Headers of responses that pages of other origins may read, besides those that all may."""
 
 Authenticators = Sequence[tuple[str, WebAuthenticator]]
+_Judge = Callable[[HTTPConnection, Origin], Awaitable[Principal | WebRefusal | None]]
 
 
 def build_application(
@@ -145,21 +146,29 @@ class Dispatcher:
         return _methods(self._router.routes, scope)
 
     async def _authenticate(self, scope: Scope) -> None:
+        if scope["method"] == "OPTIONS":  # says nothing of what is held
+            return
         origin: Origin = scope[ORIGIN_KEY]
         for name, each in self._authenticators:
-            if scope["method"] == "OPTIONS":  # says nothing of what is held
-                return
-            try:
-                answer = await each.authenticate(HTTPConnection(scope), origin)
-            except Exception as error:
-                self._refusals.note(origin, f"the authenticator {name} failed: {error!r}")
-                raise
-            if isinstance(answer, WebRefusal):
-                self._refusals.note(origin, f"{answer.status} {answer.reason}")
-                raise HttpError(answer.status, answer.reason, answer.headers)
+            answer = await self._ask(name, each.authenticate, scope)
             if isinstance(answer, Principal):
                 scope[ORIGIN_KEY] = evolve(origin, principal=answer)
                 return
+        for name, each in self._authenticators:
+            await self._ask(name, each.refuse_anonymous, scope)
+
+    async def _ask(self, name: str, judge: _Judge, scope: Scope) -> Principal | None:
+        origin: Origin = scope[ORIGIN_KEY]
+        try:
+            answer = await judge(HTTPConnection(scope), origin)
+        except Exception as error:
+            self._refusals.note(origin, f"the authenticator {name} failed: {error!r}")
+            raise
+        if isinstance(answer, WebRefusal):
+            if answer.status >= 400:  # else it only leads to where one signs in
+                self._refusals.note(origin, f"{answer.status} {answer.reason}")
+            raise HttpError(answer.status, answer.reason, answer.headers)
+        return answer
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:

@@ -41,8 +41,9 @@ def pacs_web_authenticators(setup: Setup) -> Sequence[WebAuthenticatorDescriptor
     """Return who tells who a request comes from.
 
     They are asked in plugin order, of each request whose routes are not `public`: the first that
-    refuses ends it, the first principal given counts. Without any, everybody is nobody: the
-    principal is None. One that does not start keeps the server from answering.
+    refuses ends it, the first principal given counts. Where there is none, they are asked whether
+    that will do: without any authenticators, everybody is nobody, and the principal is None. One
+    that does not start keeps the server from answering.
 
     Example
     -------

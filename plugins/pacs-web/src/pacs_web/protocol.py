@@ -33,6 +33,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from pacs_core.api.tls import describe_connection
+from pacs_web.api.context import TLS_KEY
+
 if TYPE_CHECKING:
     from pacs_web.config import WebTimeouts
 
@@ -82,6 +85,8 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        if secured := transport.get_extra_info("ssl_object"):
+            self.app_state = {TLS_KEY: describe_connection(secured)}
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

@@ -52,6 +52,16 @@ class WebAuthenticator(Component, ABC):
             From where, without a principal.
         """
 
+    async def refuse_anonymous(
+        self, request: "HTTPConnection", origin: Origin
+    ) -> WebRefusal | None:
+        """Judge a request of which no authenticator knows who makes it; None lets it in.
+
+        Asked after all have been asked to authenticate it: whoever demands that people sign in
+        does so here, because who is unknown to it may be known to another.
+        """
+        return None
+
 
 @frozen
 class WebAuthenticatorDescriptor:

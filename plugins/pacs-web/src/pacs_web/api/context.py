@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ORIGIN_KEY: Final = "pacs_web.origin"
 BASE_PATH_KEY: Final = "pacs_web.base_path"
+TLS_KEY: Final = "pacs_web.tls"
+"""Of the state of a connection: its :class:`TlsInfo`."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 

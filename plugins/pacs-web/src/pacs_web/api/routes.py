@@ -30,6 +30,9 @@ class NavigationEntry:
     study_path : str
         Of a viewer: path of a study, with ``{study}`` where its Study Instance UID belongs. The
         user interface offers it for each study.
+    is_account : bool
+        Whether it is the page of whoever is signed in: the user interface shows their name instead
+        of its title.
     """
 
     title: str
@@ -38,6 +41,7 @@ class NavigationEntry:
     order: int = 100
     titles: Mapping[str, str] = field(factory=dict)
     study_path: str = ""
+    is_account: bool = False
 
 
 @frozen

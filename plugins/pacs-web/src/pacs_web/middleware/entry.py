@@ -12,8 +12,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pacs_core.contracts import Node, Origin
-from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY
+from pacs_core.contracts import Node, Origin, TlsInfo
+from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY, TLS_KEY
 from pacs_web.config import WebConfig
 from pacs_web.proxies import Forwarded, Proxies
 
@@ -60,8 +60,9 @@ class Entry:
     def _apply_proxies(self, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
         said = Forwarded()
+        tls: TlsInfo | None = scope.get("state", {}).get(TLS_KEY)
         if self._proxies.trusts(host):
-            said = self._proxies.read(scope["headers"])
+            said, tls = self._proxies.read(scope["headers"]), None  # that is the proxy's
         scope["scheme"] = said.scheme or scope["scheme"]
         if said.host:
             others = [each for each in scope["headers"] if each[0] != b"host"]
@@ -81,6 +82,7 @@ class Entry:
             host=host,
             port=port,
             association=self._next_id(),
+            tls=tls,
         )
 
     def _log(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
