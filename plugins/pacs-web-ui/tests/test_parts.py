@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_web.api.http import HttpError
+from pacs_web_ui.charts import make_charts, round_up, show_number
+from pacs_web_ui.history import EVENTS
+from pacs_web_ui.load import LoadSample
+from pacs_web_ui.node_page import ORIGINS, QUEUES
 from pacs_web_ui.openapi import describe_api
-from pacs_web_ui.rendering import show_date, show_name
+from pacs_web_ui.rendering import show_bound, show_date, show_name, show_size
 from pacs_web_ui.studies import FILTERS, read_search
 from pacs_web_ui.texts import choose_language, load_languages, translator
 
@@ -23,6 +27,8 @@ TEXTS = {
     for path in (FOLDER / "templates").glob("*.html")
     for text in re.findall(r"""\bt\("([^"]+)"\)""", path.read_text(encoding="utf-8"))
 } | set(re.findall(r'head\("\w+", "([^"]+)"\)', (FOLDER / "templates/_results.html").read_text()))
+TEXTS |= {*EVENTS.values(), *ORIGINS.values(), *QUEUES.values(), "received", "sent"}
+TEXTS |= {chart.title for chart in make_charts(())}
 
 
 def test_german_has_every_text_and_no_other():
@@ -97,3 +103,48 @@ def test_every_reference_of_the_document_leads_somewhere():
     schemas = section["components"]["schemas"]
     used = set(re.findall(r"#/components/schemas/(\w+)", str(section)))
     assert used == set(schemas) - {"StudyPage"} | {"StudyPage"}
+
+
+def samples(*operations):
+    """Return samples ten seconds apart, in each of which so many C-STOREs have ended in all."""
+    return [
+        LoadSample(10.0 * n, {"C-STORE": done}, {"C-STORE": done / 100}, {"received": 1e6 * done})
+        for n, done in enumerate(operations)
+    ]
+
+
+def test_charts_show_rates_and_durations():
+    rate, throughput, duration = make_charts(samples(0, 100, 300, 300))
+    (line,) = rate.lines
+    assert (line.name, line.peak, line.now, rate.top) == ("C-STORE", 20, 0, 20)
+    assert [point.split(",")[1] for point in line.paths[0].split()[1:]] == ["60.0", "0.0", "120.0"]
+    assert [each.name for each in throughput.lines] == ["received", "sent"]
+    assert throughput.lines[0].peak == pytest.approx(20)
+    (line,) = duration.lines
+    assert line.peak == pytest.approx(10)  # milliseconds
+    assert len(line.paths) == 1  # and nothing where nothing was stored
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=20).map(sorted))
+def test_charts_stay_in_their_frame(counts):
+    for chart in make_charts(samples(*counts)):
+        assert chart.top > 0
+        for line in chart.lines:
+            for path in line.paths:
+                for x, y in (map(float, point.split(",")) for point in path.split()):
+                    assert 0 <= x <= 360
+                    assert -0.1 <= y <= 120
+
+
+@pytest.mark.parametrize(("value", "top"), [(0, 1), (0.03, 0.05), (1, 1), (1.1, 2), (7, 10)])
+def test_axes_end_at_numbers_that_people_like(value, top):
+    assert round_up(value) == pytest.approx(top)
+
+
+def test_numbers_have_no_more_digits_than_one_reads():
+    assert [show_number(v) for v in (0, 0.0512, 1.26, 12, 1234.5)] == ["0", "0.051", "1.3", "12",
+                                                                     "1,234"]  # fmt: skip
+    assert [show_size(v) for v in (0, 999, 1500, 999_999, 5e9, 7e15)] == [
+        "0 B", "999 B", "1.5 kB", "1 MB", "5 GB", "7,000 TB",
+    ]  # fmt: skip
+    assert [show_bound(v) for v in (-1, 5)] == ["> 60 s", "5 ms"]

@@ -257,7 +257,13 @@ def test_a_study_is_sent_to_a_peer(ui, ward):
         assert "2 failed" in failed
         assert client.post(f"{at}/send", data={"csrf": token, "peer": "x"}).status_code == 404
         report = client.post(f"/api{at.removeprefix('/ui')}/send?peer=ward").json()
-    assert (report["sent"], report["failed"]) == (2, 0)
+        lines = client.post(
+            f"/api{at.removeprefix('/ui')}/send?peer=nobody",
+            headers={"accept": "application/jsonl"},
+        ).text.splitlines()
+    assert report == {"total": 2, "arrived": 2, "failed": 0, "reasons": []}
+    assert json.loads(lines[-1])["failed"] == 2
+    assert "NOBODY" in json.loads(lines[-1])["reasons"][0]
 
 
 def test_peers_are_asked_whether_they_are_there(ui):

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pacs_web.api import NavigationEntry, WebContext, WebRoutesDescriptor
 
-from pacs_core.contracts import Setup
+from pacs_core.contracts import CapabilityDescriptor, ServiceDescriptor, Setup
 from pacs_core.plugins import hookimpl
 from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.load import LoadHistory, MeteredLoad, Sampler
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["WebUiConfig", "pacs_config", "pacs_web_routes"]
+__all__ = ["WebUiConfig", "pacs_capabilities", "pacs_config", "pacs_services", "pacs_web_routes"]
 
 
 @hookimpl
@@ -22,12 +23,25 @@ def pacs_config() -> type:
     return WebUiConfig
 
 
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Return what counts operations for the charts."""
+    return [CapabilityDescriptor("web-ui-load", LoadHistory, MeteredLoad)]
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return what takes samples for the charts."""
+    return [ServiceDescriptor("web-ui-sampler", Sampler, requires=(LoadHistory,))]
+
+
 @hookimpl(optionalhook=True)
 def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
     """Return the pages, their files, and the API."""
     config = setup.config(WebUiConfig)
     pages = (
         NavigationEntry("Studies", "/ui/", "studies", 10, {"de": "Studien"}),
+        NavigationEntry("Query", "/ui/query", "query", 50, {"de": "Abfrage"}),
         NavigationEntry("Node", "/ui/node", "node", 90, {"de": "Knoten"}),
     )
     return [

@@ -25,6 +25,12 @@ SEARCHED: Final = PluginAuditKind("web-ui.searched", AuditCode("110112", "DCM", 
 VIEWED: Final = PluginAuditKind(
     "web-ui.viewed", AuditCode("110103", "DCM", "DICOM Instances Accessed")
 )
+HISTORY_VIEWED: Final = PluginAuditKind(
+    "web-ui.history-viewed", AuditCode("110101", "DCM", "Audit Log Used")
+)
+NODE_VIEWED: Final = PluginAuditKind("web-ui.node-viewed")
+PEER_QUERIED: Final = PluginAuditKind("web-ui.peer-queried", AuditCode("110112", "DCM", "Query"))
+RETRIEVED: Final = PluginAuditKind("web-ui.retrieved", AuditCode("110112", "DCM", "Query"))
 SENT: Final = PluginAuditKind(
     "web-ui.sent", AuditCode("110102", "DCM", "Begin Transferring DICOM Instances")
 )
@@ -51,15 +57,25 @@ async def record_access(
     study: str,
     details: Mapping[str, AuditValue] | None = None,
 ) -> None:
-    """Record that somebody looks at a study, or at a part of it, or begins to send it.
+    """Record that somebody looks at a study, or at a part of it, or begins to transfer it.
+
+    Parameters
+    ----------
+    node : Node
+    origin : Origin
+    kind : PluginAuditKind
+    study : str
+        Study Instance UID; empty if it is about none.
+    details : mapping of str to plain values
 
     Raises
     ------
     AuditFailedError
-        It must not be shown, or sent.
+        It must not be shown, or transferred.
     """
-    action = EventAction.READ if kind is VIEWED else EventAction.EXECUTE
-    objects = (AuditObject(AuditObjectKind.STUDY, study),)
+    is_view = kind in {VIEWED, HISTORY_VIEWED, NODE_VIEWED}
+    action = EventAction.READ if is_view else EventAction.EXECUTE
+    objects = (AuditObject(AuditObjectKind.STUDY, study),) if study else ()
     event = AuditEvent(
         kind, Outcome.SUCCESS, origin, dict(details or {}), action=action, objects=objects
     )

@@ -4,7 +4,7 @@ from attrs import frozen
 
 
 @frozen
-class SectionStatus:
+class SectionSummary:
     """Routes of a plugin."""
 
     name: str
@@ -19,23 +19,14 @@ class NodeSummary:
     ae_title: str
     host: str
     port: int
-    sections: tuple[SectionStatus, ...]
+    sections: tuple[SectionSummary, ...]
 
 
 @frozen
-class PeerStatus:
+class PeerSummary:
     """A configured peer."""
 
     name: str
     ae_title: str
     host: str
     port: int
-
-
-@frozen
-class SendReport:
-    """How many instances arrived, how many did not, and why."""
-
-    sent: int
-    failed: int
-    reasons: tuple[str, ...] = ()

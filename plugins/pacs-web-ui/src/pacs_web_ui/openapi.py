@@ -2,18 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, Final, get_args, get_origin
 
 from attrs import fields, has
 
+from pacs_core.contracts import ConfigValue, PluginStatus, QueueStatus
 from pacs_web_ui.changes import EchoAnswer
-from pacs_web_ui.models import NodeSummary, PeerStatus, SectionStatus, SendReport
+from pacs_web_ui.models import NodeSummary, PeerSummary, SectionSummary
+from pacs_web_ui.node_status import DiskStatus, DurationStatus, NodeStatus
+from pacs_web_ui.remote import RemoteStudies
 from pacs_web_ui.studies import FILTERS, SORTABLE, Instance, Series, Study, StudyPage
+from pacs_web_ui.transfers import JSON_LINES, TransferReport
 
 _SCALARS: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 _MODELS: Final = (
-    Study, StudyPage, Series, Instance, NodeSummary, SectionStatus, PeerStatus, SendReport,
-    EchoAnswer,
+    Study, StudyPage, Series, Instance, NodeSummary, SectionSummary, PeerSummary, EchoAnswer,
+    TransferReport, RemoteStudies, NodeStatus, DiskStatus, DurationStatus, QueueStatus,
+    PluginStatus, ConfigValue,
 )  # fmt: skip
 _PROBLEM: Final = {
     "description": "A problem (RFC 9457)",
@@ -27,6 +33,8 @@ def schema_of(kind: Any) -> dict[str, Any]:
         return {"$ref": f"#/components/schemas/{kind.__name__}"}
     if get_origin(kind) in (tuple, list):
         return {"type": "array", "items": schema_of(get_args(kind)[0])}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {"type": "string", "enum": [each.value for each in kind]}
     return {"type": _SCALARS[kind]}
 
 
@@ -46,6 +54,8 @@ def _operation(
     good: dict[str, Any] = {"204": {"description": "Done"}}
     if answer is not None:
         content = {"application/json": {"schema": schema_of(answer)}}
+        if answer is TransferReport:
+            content[JSON_LINES] = content["application/json"]
         good = {"200": {"description": summary, "content": content}}
     return {
         "summary": summary,
@@ -72,27 +82,35 @@ _SEARCH: Final = (
 )  # fmt: skip
 
 
+_REMOTE: Final = [each for each in _SEARCH if each["name"] in {*FILTERS, "from", "to"}]
+_RETRIEVED: Final = (_query("study", "UID"), _query("series", "UID; all series without it"))
+_SENT_TO: Final = (_query("peer", "Name of its table"),)
+
+_OPERATIONS: Final = (
+    ("get", "/node", "The node", NodeSummary, ()),
+    ("get", "/node/status", "How the node is doing", NodeStatus, ()),
+    ("get", "/node/configuration", "Keys, values, origins", tuple[ConfigValue, ...], ()),
+    ("get", "/peers", "Configured peers", tuple[PeerSummary, ...], ()),
+    ("post", "/peers/{peer}/echo", "Ask a peer whether it is there", EchoAnswer, ()),
+    ("get", "/peers/{peer}/studies", "Search studies at a peer", RemoteStudies, _REMOTE),
+    ("post", "/peers/{peer}/retrieve", "Retrieve a study", TransferReport, _RETRIEVED),
+    ("get", "/studies", "Search studies", StudyPage, _SEARCH),
+    ("get", "/studies/{study}", "A study", Study, ()),
+    ("delete", "/studies/{study}", "Delete a study", None, ()),
+    ("post", "/studies/{study}/send", "Send a study to a peer", TransferReport, _SENT_TO),
+    ("get", "/studies/{study}/series", "Series", tuple[Series, ...], ()),
+    ("get", "/studies/{study}/series/{series}/instances", "Instances",
+     tuple[Instance, ...], ()),
+)  # fmt: skip
+
+
 def describe_api() -> dict[str, Any]:
     """Return the section."""
-    one, peer = "/studies/{study}", "/peers/{peer}/echo"
-    instances = "/studies/{study}/series/{series}/instances"
+    paths: dict[str, dict[str, Any]] = {}
+    for method, path, summary, answer, query in _OPERATIONS:
+        paths.setdefault(path, {})[method] = _operation(summary, answer, path, query)
     return {
-        "paths": {
-            "/node": {"get": _operation("The node", NodeSummary, "/node")},
-            "/peers": {"get": _operation("Configured peers", tuple[PeerStatus, ...], "/peers")},
-            peer: {"post": _operation("Ask a peer whether it is there", EchoAnswer, peer)},
-            "/studies": {"get": _operation("Search studies", StudyPage, "/studies", _SEARCH)},
-            one: {
-                "get": _operation("A study", Study, one),
-                "delete": _operation("Delete a study", None, one),
-            },
-            f"{one}/send": {
-                "post": _operation("Send a study to a peer", SendReport, one,
-                                   (_query("peer", "Name of its table"),)),
-            },
-            f"{one}/series": {"get": _operation("Series", tuple[Series, ...], one)},
-            instances: {"get": _operation("Instances", tuple[Instance, ...], instances)},
-        },
+        "paths": paths,
         "components": {"schemas": {each.__name__: _model(each) for each in _MODELS}},
         "tags": [{"name": "administration", "description": "Studies, peers, node"}],
-    }  # fmt: skip
+    }

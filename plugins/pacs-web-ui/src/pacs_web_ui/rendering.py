@@ -1,23 +1,37 @@
 """Pages from templates: escaped, in the language of who asks, and free to load our files only."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pacs_web.api import NavigationEntry, WebContext
+from pacs_web.api.http import HttpError, StreamResponse, read_body
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pacs_core.api.streams import closing
+from pacs_core.contracts import find_error_status
+from pacs_web_ui.changes import check_token
+from pacs_web_ui.charts import show_number
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.texts import COOKIE, choose_language, load_languages, translator
+
+Page = Callable[[Request], Awaitable[Response]]
+"""What answers requests for a page."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 CSRF_COOKIE: Final = "pacs_csrf"
+UNBUFFERED: Final = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+"""Headers of what is to be seen as it grows: compression, and proxies, would gather it."""
+
 _HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
 
 
@@ -38,7 +52,14 @@ class PageRenderer:
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.filters |= {"person": show_name, "date": show_date}
+        self._templates.filters |= {
+            "person": show_name,
+            "date": show_date,
+            "moment": show_moment,
+            "number": show_number,
+            "size": show_size,
+            "bound": show_bound,
+        }
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
@@ -55,6 +76,48 @@ class PageRenderer:
         if request.query_params.get("lang") in self._languages:
             response.set_cookie(COOKIE, request.query_params["lang"], 1 << 25, **options)
         return response
+
+    def with_problems(self, page: Page) -> Page:
+        """Return a handler that shows problems of a page as a page."""
+
+        @wraps(page)
+        async def handle(request: Request) -> Response:
+            try:
+                return await page(request)
+            except Exception as error:
+                row = find_error_status(error)
+                status = error.status if isinstance(error, HttpError) else row.http if row else 500
+                if status == 500:
+                    raise  # the server logs it
+                return self.page(request, "problem.html", status, problem=str(error))
+
+        return handle
+
+    async def form(self, request: Request) -> Mapping[str, str]:
+        """Return the fields of a form that one of our pages has made. HttpError 403 if not."""
+        text = (await read_body(request, 10_000)).decode("utf-8", "replace")
+        fields = {name: values[0] for name, values in parse_qs(text, max_num_fields=20).items()}
+        check_token(request, CSRF_COOKIE, fields.get("csrf", ""))
+        return fields
+
+    def stream(
+        self, request: Request, template: str, parts: AsyncIterator[str], **values: Any
+    ) -> Response:
+        """Return a page that grows by parts where its template has ``<!-- parts -->``."""
+        begin, _, end = self.text(request, template, csrf="", **values).partition("<!-- parts -->")
+
+        async def content() -> AsyncIterator[bytes]:
+            yield begin.encode()
+            async with closing(parts) as all_parts:
+                async for part in all_parts:
+                    yield part.encode()
+            yield end.encode()
+
+        return StreamResponse(
+            content(),
+            headers=_HEADERS | UNBUFFERED,
+            media_type="text/html; charset=utf-8",
+        )
 
     def text(self, request: Request, template: str, **values: Any) -> str:
         """Return a template filled in."""
@@ -102,3 +165,20 @@ def show_date(date: str) -> str:
     """Return a date with hyphens (ISO 8601), which is read the same everywhere."""
     plain = date.strip()
     return f"{plain[:4]}-{plain[4:6]}-{plain[6:]}" if len(plain) == 8 and plain.isdigit() else plain
+
+
+def show_moment(moment: datetime) -> str:
+    """Return a moment in UTC, to the second (ISO 8601 but for the space)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def show_size(size: float) -> str:
+    """Return a number of bytes with a decimal prefix."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = next((n for n in range(len(units) - 1) if size < 999.5 * 1000**n), len(units) - 1)
+    return f"{show_number(size / 1000**power)} {units[power]}"
+
+
+def show_bound(milliseconds: float) -> str:
+    """Return an upper bound of durations; below 0 there is none."""
+    return "> 60 s" if milliseconds < 0 else f"{show_number(milliseconds)} ms"

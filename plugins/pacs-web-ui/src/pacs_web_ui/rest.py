@@ -10,11 +10,29 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.contracts import AccessAction
-from pacs_web_ui.auditing import SENT, VIEWED, record_search
-from pacs_web_ui.changes import echo, find_peer, send_study
+from pacs_web_ui.auditing import (
+    NODE_VIEWED,
+    PEER_QUERIED,
+    RETRIEVED,
+    SENT,
+    VIEWED,
+    record_search,
+)
+from pacs_web_ui.changes import echo
 from pacs_web_ui.config import WebUiConfig
-from pacs_web_ui.models import NodeSummary, PeerStatus, SectionStatus, SendReport
+from pacs_web_ui.models import NodeSummary, PeerSummary, SectionSummary
+from pacs_web_ui.node_status import read_configuration, read_status
+from pacs_web_ui.peer_pages import read_remote_keys
+from pacs_web_ui.remote import find_remote_studies, retrieve
+from pacs_web_ui.service import (
+    INSPECT_NODE,
+    QUERY_PEER,
+    RETRIEVE_FROM_PEER,
+    WebUi,
+    read_uid,
+)
 from pacs_web_ui.studies import (
+    FILTERS,
     PARAMETERS,
     find_study,
     list_instances,
@@ -22,16 +40,20 @@ from pacs_web_ui.studies import (
     read_search,
     search_studies,
 )
-from pacs_web_ui.views import ArchiveViews
+from pacs_web_ui.transfers import answer_transfer, send_study
 
 
 def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
     """Return the routes of the API."""
-    api = Api(context, config)
+    api = Api(WebUi(context, config))
     return [
         Route("/node", api.node),
+        Route("/node/status", api.status),
+        Route("/node/configuration", api.configuration),
         Route("/peers", api.peers),
         Route("/peers/{peer}/echo", api.echo, methods=["POST"]),
+        Route("/peers/{peer}/studies", api.remote_studies),
+        Route("/peers/{peer}/retrieve", api.retrieve, methods=["POST"]),
         Route("/studies", api.studies),
         Route("/studies/{study}", api.study),
         Route("/studies/{study}", api.delete, methods=["DELETE"]),
@@ -41,77 +63,111 @@ def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
     ]
 
 
-class Api(ArchiveViews):
+class Api:
     """The API of a node."""
+
+    def __init__(self, ui: WebUi) -> None:
+        self._ui = ui
 
     async def node(self, request: Request) -> Response:
         """Say what the node is."""
-        settings, site = self._context.node.settings, self._context.site
-        sections = tuple(SectionStatus(s.name, s.title, s.prefix or "/") for s in site.sections)
+        settings, site = self._ui.node.settings, self._ui.context.site
+        sections = tuple(SectionSummary(s.name, s.title, s.prefix or "/") for s in site.sections)
         return _json(NodeSummary(settings.ae_title, settings.host, settings.port, sections))
+
+    async def status(self, request: Request) -> Response:
+        """Say how the node is doing."""
+        await self._ui.require(request, INSPECT_NODE)
+        await self._ui.record(request, NODE_VIEWED)
+        return _json(await read_status(self._ui.node, self._ui.archive(request)))
+
+    async def configuration(self, request: Request) -> Response:
+        """Return every key of the configuration, and where its value comes from."""
+        await self._ui.require(request, INSPECT_NODE)
+        await self._ui.record(request, NODE_VIEWED, page="configuration")
+        return _json(read_configuration(self._ui.node))
 
     async def peers(self, request: Request) -> Response:
         """List the configured peers."""
-        peers = self._context.node.settings.peers.items()
-        return _json([PeerStatus(name, p.ae_title, p.host, p.port) for name, p in peers])
+        peers = self._ui.node.settings.peers.items()
+        return _json([PeerSummary(name, p.ae_title, p.host, p.port) for name, p in peers])
 
     async def echo(self, request: Request) -> Response:
         """Ask a peer whether it is there."""
-        peer = find_peer(self._context.node, request.path_params["peer"])
-        return _json(await echo(self._context.node, peer))
+        peer = self._ui.peer(request.path_params["peer"])
+        await self._ui.require(request, QUERY_PEER, peer)
+        return _json(await echo(self._ui.node, peer))
+
+    async def remote_studies(self, request: Request) -> Response:
+        """Search studies at a peer."""
+        _refuse_unknown(request, (*FILTERS, "from", "to"))
+        peer, keys = self._ui.peer(request.path_params["peer"]), dict(request.query_params)
+        remote = read_remote_keys(keys)
+        await self._ui.require(request, QUERY_PEER, peer)
+        await self._ui.record(request, PEER_QUERIED, peer=peer.name, **keys)
+        return _json(await find_remote_studies(self._ui.node, peer, remote))
+
+    async def retrieve(self, request: Request) -> Response:
+        """Retrieve a study, or a series, from a peer."""
+        await read_body(request, 10_000)
+        peer = self._ui.peer(request.path_params["peer"])
+        study = read_uid(request.query_params, "study")
+        series = read_uid(request.query_params, "series", required=False)
+        await self._ui.require(request, RETRIEVE_FROM_PEER, peer)
+        await self._ui.record(request, RETRIEVED, study, peer=peer.name)
+        return answer_transfer(request, retrieve(self._ui.node, peer, study, series))
 
     async def studies(self, request: Request) -> Response:
         """Search studies; a name that is misspelt must not find all of them."""
-        if unknown := [name for name in request.query_params if name not in PARAMETERS]:
-            known = ", ".join(PARAMETERS)
-            raise HttpError(400, f"{unknown[0][:80]!r} is no parameter of the search: {known}")
-        search = read_search(request.query_params, self._config.page_size)
-        found = await search_studies(self._archive(request), search)
-        origin = self._context.origin_of(request)
-        await record_search(self._context.node, origin, search, found.total)
+        _refuse_unknown(request, PARAMETERS)
+        search = read_search(request.query_params, self._ui.config.page_size)
+        found = await search_studies(self._ui.archive(request), search)
+        await record_search(self._ui.node, self._ui.origin(request), search, found.total)
         return _json(found)
 
     async def study(self, request: Request) -> Response:
         """Return a study."""
-        found = await find_study(self._archive(request), request.path_params["study"])
-        await self._record(request, VIEWED)
+        found = await find_study(self._ui.archive(request), request.path_params["study"])
+        await self._ui.record(request, VIEWED)
         return _json(found)
 
     async def delete(self, request: Request) -> Response:
         """Delete a study."""
-        await self._delete_study(request)
+        await self._ui.delete_study(request)
         return Response(status_code=204)
 
     async def send(self, request: Request) -> Response:
         """Send a study to a peer."""
         await read_body(request, 10_000)
-        node, uid = self._context.node, request.path_params["study"]
-        peer = find_peer(node, request.query_params.get("peer", ""))
-        await find_study(self._archive(request), uid)
-        report = SendReport(0, 0)
-        reasons: dict[str, None] = {}
-        archive = self._archive(request, AccessAction.MOVE)
-        await self._record(request, SENT, peer=peer.name)
-        async for each in send_study(node, archive, uid, peer):
-            reasons |= {each.failure: None} if each.failure else {}
-            report = SendReport(each.sent, each.failed, tuple(reasons)[:20])
-        return _json(report)
+        uid = request.path_params["study"]
+        peer = self._ui.peer(request.query_params.get("peer", ""))
+        study = await find_study(self._ui.archive(request), uid)
+        archive = self._ui.archive(request, AccessAction.MOVE, peer)
+        await self._ui.record(request, SENT, peer=peer.name)
+        total = study.number_of_study_related_instances
+        return answer_transfer(request, send_study(self._ui.node, archive, uid, peer, total))
 
     async def series(self, request: Request) -> Response:
         """List the series of a study."""
-        archive, uid = self._archive(request), request.path_params["study"]
+        archive, uid = self._ui.archive(request), request.path_params["study"]
         await find_study(archive, uid)
         found = await list_series(archive, uid)
-        await self._record(request, VIEWED)
+        await self._ui.record(request, VIEWED)
         return _json(found)
 
     async def instances(self, request: Request) -> Response:
         """List the instances of a series."""
-        archive, uids = self._archive(request), request.path_params
+        archive, uids = self._ui.archive(request), request.path_params
         await find_study(archive, uids["study"])
         found = await list_instances(archive, uids["study"], uids["series"])
-        await self._record(request, VIEWED, series=uids["series"])
+        await self._ui.record(request, VIEWED, series=uids["series"])
         return _json(found)
+
+
+def _refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
+    if unknown := [name for name in request.query_params if name not in known]:
+        names = ", ".join(known)
+        raise HttpError(400, f"{unknown[0][:80]!r} is no parameter of the search: {names}")
 
 
 def _json(model: Any) -> Response:
