@@ -134,7 +134,11 @@ class PageRenderer:
             languages=sorted(self._languages),
             base=base,
             dicomweb=self._dicomweb(base),
-            navigation=[_entry(each, language, user) for each in self._context.site.navigation],
+            navigation=[
+                _entry(each, language, user)
+                for each in self._context.site.navigation
+                if each.path
+            ],
             viewers=[each for each in self._context.site.navigation if each.study_path],
             node=self._context.node.settings,
             path=request.url.path.removeprefix(base),

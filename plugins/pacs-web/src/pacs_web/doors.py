@@ -78,6 +78,7 @@ def _create_site(context: WebContext) -> "Sequence[BaseRoute]":
         links = "".join(
             f'<li><a href="{escape(base + entry.path)}">{escape(entry.title)}</a></li>'
             for entry in context.site.navigation
+            if entry.path
         )
         title = escape(context.node.settings.ae_title)
         body = f"<ul>{links}</ul>" if links else "<p>No plugin has added a page.</p>"

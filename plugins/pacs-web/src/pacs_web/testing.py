@@ -305,6 +305,9 @@ class WebRoutesContract:
     ) -> None:
         for entry in descriptor.navigation:
             assert entry.title
+            if not entry.path:
+                assert "{study}" in entry.study_path, f"{entry} leads nowhere"
+                continue
             response = await server.client.get(entry.path, follow_redirects=True)
             assert response.status_code == 200, entry
 

@@ -20,7 +20,8 @@ class NavigationEntry:
     title : str
         In English.
     path : str
-        From the root of the site, such as ``"/viewer/"``.
+        From the root of the site, such as ``"/viewer/"``; empty for what is no page by itself, as
+        a viewer that shows nothing but studies.
     icon : str
         Name of an icon of the user interface; it has a default for names that it does not know.
     order : int
