@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,15 +58,8 @@ def _install(distribution: str, entry_point: str, site: Path) -> None:
     (metadata / "entry_points.txt").write_text(f"[pacs_core.plugins]\n{entry_point} = {package}\n")
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A node with DICOMweb and OHIF, for all tests of a worker process."""
-    directory = tmp_path_factory.mktemp("site")
-    packages = directory / "packages"
-    packages.mkdir()
-    if not (CONTRIB / "pacs-viewer-ohif" / "src" / "pacs_viewer_ohif" / "app").is_dir():
-        pytest.skip("OHIF is not there; run python contrib/pacs-viewer-ohif/build.py")
-    _install("pacs-viewer-ohif", "viewer-ohif", packages)
+@contextmanager
+def _serve(directory: Path, **environment: str) -> Iterator[Site]:
     config = directory / "pacs.toml"
     config.write_text(
         f'[node]\nport = 0\ndata_directory = "{directory / "data"}"\n[plugin.web]\nport = 0\n'
@@ -76,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(packages)},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
         )
         try:
             assert process.stdout is not None
@@ -90,6 +84,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A node with DICOMweb and OHIF, for all tests of a worker process."""
+    directory = tmp_path_factory.mktemp("site")
+    packages = directory / "packages"
+    packages.mkdir()
+    if not (CONTRIB / "pacs-viewer-ohif" / "src" / "pacs_viewer_ohif" / "app").is_dir():
+        pytest.skip("OHIF is not there; run python contrib/pacs-viewer-ohif/build.py")
+    _install("pacs-viewer-ohif", "viewer-ohif", packages)
+    with _serve(directory, PYTHONPATH=str(packages)) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def plain_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A node as it is installed, for all tests of a worker process."""
+    with _serve(tmp_path_factory.mktemp("plain")) as serving:
+        yield serving
+
+
 @pytest.fixture(scope="module")  # its event loop would be in the way of async tests
 def browser() -> Iterator[object]:
     """Chromium without a window."""
@@ -101,24 +115,44 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[object]:
-    """A page of its own; what went wrong in it fails the test, and a picture of it is kept.
-
-    Pictures are in ``$PACS_SCREENSHOTS``, if that is set.
-    """
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+@contextmanager
+def _open_page(browser, picture: Path) -> Iterator[tuple[object, list[str]]]:
+    """Open a page, and gather what goes wrong in it; a picture of it is kept."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
     page = context.new_page()
     page.set_default_timeout(60_000)
     errors: list[str] = []
     page.on("console", lambda said: said.type == "error" and errors.append(said.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("response", lambda got: got.status >= 400 and errors.append(f"{got.status} {got.url}"))
-    yield page
-    folder = Path(os.environ.get("PACS_SCREENSHOTS", tmp_path))
-    page.screenshot(path=folder / f"{request.node.name.replace('/', '-')}.png")
+    yield page, errors
+    page.screenshot(path=picture)
     context.close()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a picture of the page is kept: in ``$PACS_SCREENSHOTS``, if that is set."""
+    folder = Path(os.environ.get("PACS_SCREENSHOTS", tmp_path))
+    return folder / f"{request.node.name.replace('/', '-')}.png"
+
+
+@pytest.fixture
+def page(browser, picture: Path) -> Iterator[object]:
+    """A page of its own; what goes wrong in it fails the test."""
+    with _open_page(browser, picture) as (page, errors):
+        yield page
     assert errors == []
+
+
+@pytest.fixture
+def forgiving_page(browser, picture: Path) -> Iterator[object]:
+    """A page that asks for what the node refuses; scripts must not fail nevertheless."""
+    with _open_page(browser, picture) as (page, errors):
+        yield page
+    refused = [each for each in errors if "406" in each]
+    assert refused
+    assert errors == refused
 
 
 @pytest.fixture(scope="session")

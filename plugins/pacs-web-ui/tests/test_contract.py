@@ -7,7 +7,7 @@ from pacs_web_ui import WebUiConfig, pacs_web_routes
 
 from pacs_core.contracts import NodeSettings, Setup
 
-HOME, PAGES, STATIC, API = pacs_web_routes(
+HOME, PAGES, STATIC, API, VIEWER, VIEWER_FILES = pacs_web_routes(
     Setup(NodeSettings(), {WebUiConfig: WebUiConfig(deletion=True)})
 )
 
@@ -22,6 +22,18 @@ class TestPages(WebRoutesContract):
     @pytest.fixture
     def descriptor(self) -> WebRoutesDescriptor:
         return PAGES
+
+
+class TestViewer(WebRoutesContract):
+    @pytest.fixture
+    def descriptor(self) -> WebRoutesDescriptor:
+        return VIEWER
+
+
+class TestViewerFiles(WebRoutesContract):
+    @pytest.fixture
+    def descriptor(self) -> WebRoutesDescriptor:
+        return VIEWER_FILES
 
 
 class TestFiles(WebRoutesContract):

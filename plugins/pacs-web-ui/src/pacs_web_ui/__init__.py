@@ -44,12 +44,19 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
         NavigationEntry("Query", "/ui/query", "query", 50, {"de": "Abfrage"}),
         NavigationEntry("Node", "/ui/node", "node", 90, {"de": "Knoten"}),
     )
+    viewer = NavigationEntry("Viewer", "", order=40, study_path="/ui/viewer/{study}")
     return [
         WebRoutesDescriptor("home", _create_home, "", "Start page", public=True),
         WebRoutesDescriptor("ui", partial(_create_pages, config), "/ui", "Pages", pages),
         WebRoutesDescriptor("ui-static", _create_static, "/ui/static", "Files", public=True),
         WebRoutesDescriptor(
             "api", partial(_create_api, config), "/api", "Administration", openapi=_describe
+        ),
+        WebRoutesDescriptor(
+            "viewer", partial(_create_viewer, config), "/ui/viewer", "Viewer", (viewer,)
+        ),
+        WebRoutesDescriptor(
+            "viewer-files", _create_viewer_files, "/ui/viewer/files", "Files", public=True
         ),
     ]
 
@@ -70,6 +77,18 @@ def _create_pages(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRou
     from pacs_web_ui.pages import page_routes
 
     return page_routes(context, config)
+
+
+def _create_viewer(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
+    from pacs_web_ui.viewer.routes import viewer_routes
+
+    return viewer_routes(context, config)
+
+
+def _create_viewer_files(context: WebContext) -> "Sequence[BaseRoute]":
+    from pacs_web_ui.viewer.routes import file_routes
+
+    return file_routes()
 
 
 def _create_api(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":

@@ -135,9 +135,7 @@ class PageRenderer:
             base=base,
             dicomweb=self._dicomweb(base),
             navigation=[
-                _entry(each, language, user)
-                for each in self._context.site.navigation
-                if each.path
+                _entry(each, language, user) for each in self._context.site.navigation if each.path
             ],
             viewers=[each for each in self._context.site.navigation if each.study_path],
             node=self._context.node.settings,

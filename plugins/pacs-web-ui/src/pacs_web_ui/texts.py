@@ -24,12 +24,13 @@ def load_languages(further: str = "") -> dict[str, Mapping[str, str]]:
         A file cannot be read.
     """
     languages: dict[str, Mapping[str, str]] = {ENGLISH: {}}
-    for folder in (_OWN, *([Path(further)] if further else [])):
+    for folder in (_OWN, _OWN / "viewer", *([Path(further)] if further else [])):
         for path in sorted(folder.glob("*.toml")):
             try:
-                languages[path.stem] = tomllib.loads(path.read_text(encoding="utf-8"))
+                texts = tomllib.loads(path.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 raise ValueError(f"{path}: {error}") from error
+            languages[path.stem] = {**languages.get(path.stem, {}), **texts}
     return languages
 
 

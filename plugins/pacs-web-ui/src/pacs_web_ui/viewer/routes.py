@@ -1,0 +1,126 @@
+"""Routes of the viewer: its page, reports as pages, and its modules.
+
+The modules are served under a digest of them all: a browser keeps them for ever, and never mixes
+those of two versions.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from pacs_web.api import WebContext
+from pacs_web.api.http import HttpError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from pacs_core.contracts import InstancePath
+from pacs_core.dataset import MalformedDataset
+from pacs_web_ui.auditing import VIEWED, record_access
+from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.studies import find_study, list_series
+from pacs_web_ui.viewer.display_sets import list_display_sets
+from pacs_web_ui.viewer.report import read_report
+
+PREFIX: Final = "/ui/viewer"
+FILES: Final = "/ui/viewer/files"
+_FOLDER: Final = Path(__file__).parent / "static"
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript"}
+_TEXT: Final = re.compile(r'\bt\("([^"]+)"\)')
+"""How the modules ask for a text in the language of the page."""
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+# Documents are shown in frames: reports are pages of ours, PDF files come as blobs.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; media-src 'self'; frame-src 'self' blob:; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+REPORT_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
+)
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    content = b"".join(name.encode() + files[name] for name in sorted(files))
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _read_files() -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in _FOLDER.iterdir() if each.suffix in _TYPES}
+
+
+def file_routes() -> list[BaseRoute]:
+    """Return the route of the modules."""
+    files = _read_files()
+    current = _digest(files)
+
+    async def file(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in files:
+            raise HttpError(404, "there is no such file")
+        # A page that is older than the server gets what there is now, but does not keep it.
+        is_current = request.path_params["digest"] == current
+        headers = {"cache-control": _FOREVER if is_current else "no-store"}
+        return Response(files[name], media_type=_TYPES[Path(name).suffix], headers=headers)
+
+    return [Route("/{digest}/{name}", file)]
+
+
+def viewer_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
+    """Return the routes of the pages."""
+    pages = ViewerPages(context, config)
+    report = "/{study}/series/{series}/instances/{instance}/report"
+    return [Route("/{study}", pages.viewer), Route(report, pages.report)]
+
+
+class ViewerPages:
+    """The pages of the viewer."""
+
+    def __init__(self, context: WebContext, config: WebUiConfig) -> None:
+        self._context = context
+        self._renderer = PageRenderer(context, config)
+        files = _read_files()
+        self._files = f"{FILES}/{_digest(files)}"
+        scripts = "".join(files[name].decode() for name in sorted(files) if name.endswith(".js"))
+        self._scripted = sorted(set(_TEXT.findall(scripts)))
+
+        self.viewer = self._renderer.with_problems(self._viewer)
+
+    async def _viewer(self, request: Request) -> Response:
+        """Show a study."""
+        origin = self._context.origin_of(request)
+        archive = self._context.node.archive.on_behalf_of(origin)
+        study = await find_study(archive, request.path_params["study"])
+        series = await list_series(archive, study.study_instance_uid)
+        sets = await list_display_sets(archive, study.study_instance_uid, series)
+        await record_access(self._context.node, origin, VIEWED, study.study_instance_uid)
+        return self._page(
+            request, "viewer/viewer.html", POLICY, study=study, sets=sets, scripted=self._scripted
+        )
+
+    async def report(self, request: Request) -> Response:
+        """Show an SR document."""
+        origin, parameters = self._context.origin_of(request), request.path_params
+        archive = self._context.node.archive.on_behalf_of(origin)
+        stored = await archive.locate(InstancePath(parameters["study"], parameters["instance"]))
+        if stored is None or stored.identity.series_instance_uid != parameters["series"]:
+            raise HttpError(404, "there is no such instance in this series")
+        try:
+            report = read_report((await archive.header(stored)).elements)
+        except MalformedDataset as error:
+            raise HttpError(406, f"the dataset cannot be read: {error}") from error
+        details = {"instance": parameters["instance"]}
+        await record_access(self._context.node, origin, VIEWED, parameters["study"], details)
+        return self._page(
+            request, "viewer/report.html", REPORT_POLICY, report=report, study=parameters["study"]
+        )
+
+    def _page(self, request: Request, template: str, policy: str, **values: Any) -> Response:
+        files = self._context.base_path(request) + self._files
+        page = self._renderer.page(request, template, files=files, **values)
+        page.headers["content-security-policy"] = policy
+        return page

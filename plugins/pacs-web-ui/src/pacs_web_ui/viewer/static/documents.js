@@ -1,0 +1,53 @@
+// What is no image: reports, documents, videos, and what cannot be shown here.
+
+import { ask } from "./loading.js";
+import { t } from "./texts.js";
+
+function frameOf(title, source) {
+  const made = document.createElement("iframe");
+  made.title = title;
+  made.src = source;
+  return made;
+}
+
+/** By kind: return the elements that show it. */
+const KINDS = {
+  report: async (set) => [frameOf(t("Report"), set.dataset.page)],
+  document: async (set, url) => {
+    const answer = await ask(`${url}/rendered`, "application/pdf");
+    const bytes = await answer.arrayBuffer();
+    // Its type is said here: whatever the file is, the browser takes it for nothing else.
+    const address = URL.createObjectURL(new Blob([bytes], { type: "application/pdf" }));
+    const frame = frameOf(t("Document"), address);
+    return [frame];
+  },
+  video: async (set, url) => {
+    const made = document.createElement("video");
+    made.controls = made.loop = true;
+    made.src = `${url}/rendered`;
+    return [made];
+  },
+  other: async (set) => {
+    const text = document.createElement("p");
+    const link = document.createElement("a");
+    link.href = set.dataset.page;
+    link.target = "_top";
+    link.textContent = t("All attributes");
+    text.append(t("There is no picture of this."), " ", link);
+    return [text];
+  },
+};
+
+export async function showDocument(viewport, set, study) {
+  const { series, instance, kind } = set.dataset;
+  const url = `${study}/series/${encodeURIComponent(series)}/instances/${encodeURIComponent(instance)}`;
+  viewport.say(t("Loading …"));
+  try {
+    const elements = await KINDS[kind](set, url);
+    if (viewport.set !== set) return;
+    viewport.say("");
+    viewport.root.querySelector(".document").replaceChildren(...elements);
+  } catch (error) {
+    if (viewport.set === set) viewport.say(`${t("This document cannot be shown.")} ${error.message}`);
+  }
+}
