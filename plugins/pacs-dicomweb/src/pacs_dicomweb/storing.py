@@ -23,10 +23,10 @@ from pacs_core.contracts import (
     AuditFailedError,
     IngestResult,
     Outcome,
-    find_error_status,
+    dimse_error_of,
 )
 from pacs_core.dataset import MalformedModel, keyword_of
-from pacs_core.dimse import Status
+from pacs_core.dimse import CommandField, Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
 from pacs_dicomweb.media_types import MULTIPART, MediaType, Representation, media_type
 from pacs_dicomweb.models import Models, TooMuchMetadataError
@@ -290,15 +290,15 @@ def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
 
 
 def _failure_of(file: IncomingFile | None, error: Exception) -> FailedPart:
-    row = find_error_status(error)
+    known = dimse_error_of(error, CommandField.C_STORE_RQ)
     if isinstance(error, UnidentifiedError) or file is None:
         logger.warning("a part of a Store request is not stored: %s", error)
         return FailedPart(Status.CANNOT_UNDERSTAND, str(error))
-    if row is None:
+    if known is None:
         logger.error("%s is not stored", file.sop_instance_uid, exc_info=error)
         return _failure(file, Status.PROCESSING_FAILURE, "an internal error")
     logger.warning("%s is not stored: %s", file.sop_instance_uid, error)
-    return _failure(file, row.store, row.comment or str(error))
+    return _failure(file, known.status, known.comment)
 
 
 def _failure(file: IncomingFile, failure: int, reason: str) -> FailedPart:
