@@ -9,8 +9,8 @@ What is set aside is found by its key. That is a variant of the key of what is s
 series it came with; or, if a correction has brought the two together, one of the study that it was
 stored in. Of which
 instance an object is, is known only once it has been read: a store may make keys without the study,
-and a correction may have made another instance of it. So one that is offline stops the deletion,
-rather than stay for a rebuild to serve.
+and a correction may have made another instance of it. So one that is offline, and is not brought
+online by being opened, stops the deletion, rather than stay for a rebuild to serve.
 """
 
 import logging
@@ -42,7 +42,6 @@ from pacs_core.contracts import (
     InstanceRecord,
     InvalidInstanceError,
     Level,
-    NotOnlineError,
     ObjectNotFoundError,
     Origin,
     Outcome,
@@ -55,9 +54,6 @@ from pacs_core.contracts import (
 from pacs_core.dataset import tag_of, texts
 
 _log = logging.getLogger(__name__)
-
-RECALL_TIMEOUT = 60.0
-"""Seconds for what must be read to tell whether it is to be deleted."""
 
 _STUDY, _INSTANCE = tag_of("StudyInstanceUID"), tag_of("SOPInstanceUID")
 _PATIENT_ID, _PATIENT_NAME = tag_of("PatientID"), tag_of("PatientName")
@@ -123,11 +119,15 @@ class Deletion:
                 )
             if not is_recorded:
                 await self._record(existing, origin, Outcome.SUCCESS)
-            # First, for if the process dies in between, what is served still tells what belongs to
-            # it.
-            await self._remove_set_aside(existing, origin)
-            with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                await self._remove(existing, origin)
+            # What is set aside first: if the process dies in between, what is served still tells
+            # what belongs to it.
+            try:
+                await self._remove_set_aside(existing, origin)
+                with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
+                    await self._remove(existing)
+            except Exception as error:
+                await self._record(existing, origin, Outcome.FAILURE, reason=str(error))
+                raise
             record = InstanceRecord(existing)
             await self.storage.tell(InstanceEventKind.DELETED, record, origin)
         return existing
@@ -158,14 +158,9 @@ class Deletion:
         """Tell whether an object is there and is of an instance."""
         stored = StoredObject(key, 0)
         try:
-            try:
-                record = await self._read(stored)
-            except NotOnlineError:
-                with anyio.move_on_after(RECALL_TIMEOUT):
-                    # Bounded: what does not come in this time stops the deletion of this instance.
-                    async for _ in self.storage.store.recall([key]):
-                        pass
-                record = await self._read(stored)
+            record = await read_record(
+                self.storage.store, stored, frozenset(), corrections=self.corrections, to_end=False
+            )
         except ObjectNotFoundError:
             return False
         except InvalidInstanceError as error:
@@ -174,25 +169,16 @@ class Deletion:
             return False
         return record.instance.identity.path == path
 
-    async def _read(self, stored: StoredObject) -> InstanceRecord:
-        return await read_record(
-            self.storage.store, stored, frozenset(), corrections=self.corrections, to_end=False
-        )
-
-    async def _remove(self, existing: StoredInstance, origin: Origin) -> None:
+    async def _remove(self, existing: StoredInstance) -> None:
         index, path = self.storage.index, existing.identity.path
+        known = [found async for found in index.search(_query_of(path, index.wanted_tags))]
+        await self.storage.behind.forget(path)
+        removed = await index.remove(path) or existing
         try:
-            known = [found async for found in index.search(_query_of(path, index.wanted_tags))]
-            await self.storage.behind.forget(path)
-            removed = await index.remove(path) or existing
-            try:
-                with suppress(ObjectNotFoundError):
-                    await self.storage.store.delete(removed.key)
-            except Exception:
-                await index.add(InstanceRecord(removed, known[0] if known else {}))
-                raise
-        except Exception as error:
-            await self._record(existing, origin, Outcome.FAILURE, reason=str(error))
+            with suppress(ObjectNotFoundError):
+                await self.storage.store.delete(removed.key)
+        except Exception:
+            await index.add(InstanceRecord(removed, known[0] if known else {}))
             raise
 
     async def _record(

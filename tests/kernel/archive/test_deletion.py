@@ -52,10 +52,10 @@ async def test_what_the_store_cannot_delete_is_still_served(bench, dataset):
 
 @pytest.mark.parametrize("comes", [True, False])
 async def test_what_was_set_aside_and_is_offline_is_recalled_or_stops_the_deletion(
-    bench, dataset, comes, monkeypatch
+    bench, dataset, comes
 ):
-    monkeypatch.setattr("pacs_core.archive.deletion.RECALL_TIMEOUT", 0.05)
-    archive = bench.archive()
+    bench.store.always_online = False
+    archive = bench.archive(recall_timeout=0.05)
     served = (await bench.send(archive, dataset())).instance.key
     await bench.send(archive, dataset(pixels=b"of another time"))
     (aside,) = (await bench.objects()).keys() - {served}
@@ -78,7 +78,9 @@ async def test_what_was_set_aside_and_is_offline_is_recalled_or_stops_the_deleti
     if comes:
         assert (report.instances, await bench.objects()) == (1, {})
         return
-    assert report.failures == {PATH: f"NotOnlineError: object {aside} is NEARLINE"}
+    assert list(report.failures) == [PATH]
+    assert f"object {aside} is NEARLINE: it did not come" in report.failures[PATH]
+    assert [e.outcome.value for e in bench.trail.events][-1] == "failure"
     assert await archive.locate(PATH) is not None
     away.clear()
     assert (await archive.delete_all(STUDY, ORIGIN)).instances == 1
