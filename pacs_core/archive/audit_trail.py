@@ -95,7 +95,7 @@ class _SinkChannel(Consumer[_AuditEntry]):
             failure = ""
         except TimeoutError:
             failure = f"not done within {self._timeout:g} s"
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = f"{type(error).__name__}: {error}"
         finally:
             self._settle(batch, failure)

@@ -25,7 +25,7 @@ class _HandlerChannel(Consumer[InstanceEvent]):
             try:
                 with anyio.fail_after(self._timeout):
                     await self._handler.handle(event)
-            except Exception:
+            except (Exception, SystemExit):
                 self.failures += 1
                 name, uid = self.name, event.instance.identity.sop_instance_uid
                 _log.exception("event handler %s failed on %s of %s", name, event.kind.value, uid)

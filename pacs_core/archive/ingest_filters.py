@@ -11,11 +11,13 @@ Modification DateTime (0400,0562) is that of what is held already, if it says th
 it.
 
 What was received can be kept: it is written beside, on its way into the first editor, and named
-once all of it was there and before the instance itself is. It has the rank of what is set aside,
-so no rebuild serves it. Where an edit has given the instance another identity it is not kept: a
-rebuild would find under the former one what a filter has taken away.
+once the instance itself is stored. So a crash leaves what was made of it, or both, but never alone
+what no filter has touched, which a rebuild would serve. It has the rank of what is set aside. Where
+an edit has given the instance another identity it is not kept: a rebuild would find under the
+former one what a filter has taken away.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
@@ -32,6 +34,7 @@ from pacs_core.archive.held_stream import HeldStream, edit_stream
 from pacs_core.archive.incoming_instance import Chunk, IncomingInstance, InstanceWriter
 from pacs_core.archive.instance_reading import read_header
 from pacs_core.archive.storage import ArchiveStorage
+from pacs_core.concurrency import is_being_cancelled
 from pacs_core.contracts import (
     Accept,
     AuditEvent,
@@ -77,7 +80,6 @@ class _Received:
     """What came, as it is written beside while it is edited; nothing without a writer."""
 
     writer: InstanceWriter | None = None
-    key: str = ""
     _name: "blake2b" = field(factory=lambda: blake2b(digest_size=_NAME_LENGTH), init=False)
 
     async def copy(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
@@ -88,16 +90,11 @@ class _Received:
                 await self.writer.write(chunk)
             yield chunk
 
-    async def finish(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """Pass on what is stored, and name what was received before that ends.
-
-        The same, sent again, meets its own name.
-        """
-        async for chunk in chunks:
-            yield chunk
+    async def commit(self) -> None:
+        """Name it; the same, sent again, meets its own name."""
         if self.writer is not None:
             try:
-                self.key = (await self.writer.commit(self._name.hexdigest(), SET_ASIDE)).key
+                await self.writer.commit(self._name.hexdigest(), SET_ASIDE)
             except ObjectExistsError:
                 _log.debug("what was received is kept already")
 
@@ -197,13 +194,8 @@ class IngestFilters:
             moment = await self._moment(edits, storage, header)
             for edit in edits:
                 chunks = await enter(aclosing(self._edit(chunks, edit, incoming, moment)))
-            last = await enter(aclosing(received.finish(chunks)))
-            try:
-                yield Filtered(last, header, changed_tags(edits))
-            except BaseException:
-                if received.key:
-                    await storage.discard(received.key)
-                raise
+            yield Filtered(chunks, header, changed_tags(edits))
+            await received.commit()
 
     async def _judge(
         self, source: HeldStream, incoming: IncomingInstance, character_set: tuple[str, ...]
@@ -265,7 +257,9 @@ class IngestFilters:
                 verdict = await each.judge(header, origin)
             if not isinstance(verdict, Accept | Edit | Reject):
                 raise TypeError(f"it returned {verdict!r}, which is no verdict")  # noqa: TRY301
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
             _log.exception("ingest filter %s failed on %s, which is refused", name, uid)
             reason = f"{type(error).__name__}: {error}"
             await self._record(name, header, origin, Outcome.FAILURE, {"reason": reason})

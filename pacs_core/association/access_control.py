@@ -130,7 +130,7 @@ async def _ask(authorizer: Authorizer, access: Access) -> Verdict:
     name = type(authorizer).__qualname__
     try:
         verdict = await authorizer.authorize(access)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         logger.exception("authorizer %s failed", name)
         return Deny(f"the authorizer failed: {type(error).__name__}")
     if not isinstance(verdict, Allow | Deny | Restrict):

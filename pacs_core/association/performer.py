@@ -12,7 +12,7 @@ from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.observation import Observation, begin_observation
 from pacs_core.association.operation import Messenger, PeerOperation
-from pacs_core.concurrency import Signal
+from pacs_core.concurrency import Signal, is_being_cancelled
 from pacs_core.contracts import AssociationInfo, OperationObservers, Response, dimse_error_of
 from pacs_core.dimse import (
     Command,
@@ -250,7 +250,9 @@ class Performer:
             # The end of this association is no fault of the provider; that of another may be.
             logger.debug("%s: %s failed: %s", self._info.id, what, error)
             return _internal_error()
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
             known = dimse_error_of(error, operation.command.field)
             if known is not None:
                 self._complain(operation.command, known)

@@ -127,7 +127,7 @@ class Services:
             uid, proposed = item.sop_class_uid, item.application_information
             try:
                 answer = offer.provider.negotiate(uid, proposed)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("%s.negotiate failed", type(offer.provider).__qualname__)
                 continue
             if answer is not None:
@@ -140,7 +140,7 @@ class Services:
         for authenticator in self.authenticators:
             try:
                 answer = await authenticator.authenticate(request, origin)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return _fail(authenticator, error)
             if isinstance(answer, Refused):
                 return answer
@@ -150,7 +150,7 @@ class Services:
         for authenticator in () if principal else self.authenticators:
             try:
                 refusal = await authenticator.refuse_anonymous(request, origin)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return _fail(authenticator, error)
             if refusal is not None:
                 return refusal
@@ -198,7 +198,7 @@ class Services:
         for observer in self.observers:
             try:
                 await observer.accepted(association)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("observer %s failed", type(observer).__qualname__)
 
     async def tell_ended(self, association: AssociationInfo, reason: str) -> None:
@@ -207,16 +207,16 @@ class Services:
         for provider in {self.offers[uid].provider for uid in uids if uid in self.offers}:
             try:
                 await provider.association_ended(association, reason)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("%s.association_ended failed", type(provider).__qualname__)
         for observer in self.observers:
             try:
                 await observer.ended(association, reason)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("observer %s failed", type(observer).__qualname__)
 
 
-def _fail(authenticator: Authenticator, error: Exception) -> Refused:
+def _fail(authenticator: Authenticator, error: BaseException) -> Refused:
     name = type(authenticator).__qualname__
     logger.error("authenticator %s failed", name, exc_info=error)
     return Refused(NO_REASON_GIVEN, f"the authenticator failed: {type(error).__name__}")

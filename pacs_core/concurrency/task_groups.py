@@ -1,5 +1,6 @@
 """Task groups whose user sees the one exception that ended them, not a group of one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,3 +31,13 @@ async def cancelled_task_group() -> AsyncIterator[TaskGroup]:
             yield tasks
         finally:
             tasks.cancel_scope.cancel()
+
+
+def is_being_cancelled() -> bool:
+    """Tell whether the task that catches a cancellation is itself what somebody cancels.
+
+    If not, the cancellation is that of something it has waited for, such as a task of a plugin
+    that was cancelled: an error like any other.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -294,7 +294,7 @@ class ControlServer:
                     await self._send(lines, {"response": raw})
         except _CallerGoneError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refusal = error if isinstance(error, ControlError) else _explain(error, descriptor)
             if descriptor.audited:
                 with suppress(AuditFailedError):  # that it was asked for is recorded
@@ -315,7 +315,7 @@ def _give_up() -> NoReturn:
     raise _CallerGoneError("a caller on the control channel was too slow")
 
 
-def _explain(error: Exception, descriptor: ControlDescriptor) -> ControlError:
+def _explain(error: BaseException, descriptor: ControlDescriptor) -> ControlError:
     # What an operation may fail with is told; anything else stays in the log.
     if row := find_error_status(error):
         return ControlError(row.comment or str(error), row.http)
