@@ -7,7 +7,7 @@ from pacs_web_ui import WebUiConfig, pacs_web_routes
 
 from pacs_core.contracts import NodeSettings, Setup
 
-HOME, PAGES, STATIC, API, VIEWER, VIEWER_FILES = pacs_web_routes(
+HOME, PAGES, STATIC, API, VIEWER, VIEWER_FILES, _ = pacs_web_routes(
     Setup(NodeSettings(), {WebUiConfig: WebUiConfig(deletion=True)})
 )
 

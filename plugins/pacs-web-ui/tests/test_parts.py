@@ -13,7 +13,7 @@ from pacs_web.api.http import HttpError
 from pacs_web_ui.charts import make_charts, round_up, show_number
 from pacs_web_ui.history import EVENTS
 from pacs_web_ui.load import LoadSample
-from pacs_web_ui.node_page import ORIGINS, QUEUES
+from pacs_web_ui.node_page import ORIGINS, QUEUES, STATES
 from pacs_web_ui.openapi import describe_api
 from pacs_web_ui.rendering import show_bound, show_date, show_name, show_size
 from pacs_web_ui.studies import FILTERS, read_search
@@ -27,8 +27,8 @@ TEXTS = {
     for path in (FOLDER / "templates").glob("*.html")
     for text in re.findall(r"""\bt\("([^"]+)"\)""", path.read_text(encoding="utf-8"))
 } | set(re.findall(r'head\("\w+", "([^"]+)"\)', (FOLDER / "templates/_results.html").read_text()))
-TEXTS |= {*EVENTS.values(), *ORIGINS.values(), *QUEUES.values(), "received", "sent"}
-TEXTS |= {chart.title for chart in make_charts(())}
+TEXTS |= {text for table in (EVENTS, ORIGINS, QUEUES, STATES) for text in table.values()}
+TEXTS |= {chart.title for chart in make_charts(())} | {"received", "sent"}
 
 
 def test_german_has_every_text_and_no_other():
@@ -117,9 +117,10 @@ def test_charts_show_rates_and_durations():
     rate, throughput, duration = make_charts(samples(0, 100, 300, 300))
     (line,) = rate.lines
     assert (line.name, line.peak, line.now, rate.top) == ("C-STORE", 20, 0, 20)
-    assert [point.split(",")[1] for point in line.paths[0].split()[1:]] == ["60.0", "0.0", "120.0"]
+    heights = [float(point.split(",")[1]) for point in line.paths[0].split()]
+    assert heights == [60, 60, 0, 0, 120, 120]  # a step for each interval
     assert [each.name for each in throughput.lines] == ["received", "sent"]
-    assert throughput.lines[0].peak == pytest.approx(20)
+    assert (throughput.lines[0].peak, throughput.unit) == (pytest.approx(20), "MB/s")
     (line,) = duration.lines
     assert line.peak == pytest.approx(10)  # milliseconds
     assert len(line.paths) == 1  # and nothing where nothing was stored

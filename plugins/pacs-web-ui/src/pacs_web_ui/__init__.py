@@ -58,6 +58,14 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
         WebRoutesDescriptor(
             "viewer-files", _create_viewer_files, "/ui/viewer/files", "Files", public=True
         ),
+        WebRoutesDescriptor(
+            "upload",
+            partial(_create_upload, config),
+            "/api/upload",
+            "Upload of zip files",
+            openapi=_describe_upload,
+            max_body=None,
+        ),
     ]
 
 
@@ -95,6 +103,18 @@ def _create_api(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute
     from pacs_web_ui.rest import api_routes
 
     return api_routes(context, config)
+
+
+def _create_upload(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
+    from pacs_web_ui.uploading import upload_routes
+
+    return upload_routes(context, config)
+
+
+def _describe_upload(context: WebContext) -> dict[str, Any]:
+    from pacs_web_ui.openapi import describe_upload
+
+    return describe_upload()
 
 
 def _describe(context: WebContext) -> dict[str, Any]:

@@ -31,6 +31,7 @@ HISTORY_VIEWED: Final = PluginAuditKind(
 NODE_VIEWED: Final = PluginAuditKind("web-ui.node-viewed")
 PEER_QUERIED: Final = PluginAuditKind("web-ui.peer-queried", AuditCode("110112", "DCM", "Query"))
 RETRIEVED: Final = PluginAuditKind("web-ui.retrieved", AuditCode("110112", "DCM", "Query"))
+UPLOADED: Final = PluginAuditKind("web-ui.uploaded", AuditCode("110107", "DCM", "Import"))
 SENT: Final = PluginAuditKind(
     "web-ui.sent", AuditCode("110102", "DCM", "Begin Transferring DICOM Instances")
 )

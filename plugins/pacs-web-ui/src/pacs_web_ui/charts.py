@@ -10,13 +10,14 @@ from itertools import pairwise
 from math import floor, log10
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_web_ui.load import LoadSample
 
 WIDTH: Final = 360
 HEIGHT: Final = 120
 _MOST_LINES: Final = 4
+_RATES: Final = ((1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s"))
 Value = Callable[[LoadSample, LoadSample, str], float | None]
 
 
@@ -65,13 +66,16 @@ class _Series:
     def peak(self) -> float:
         return max((each for each in self.values if each is not None), default=0.0)
 
+    def divide(self, divisor: float) -> "_Series":
+        return evolve(self, values=tuple(each and each / divisor for each in self.values))
+
 
 def make_charts(samples: Sequence[LoadSample]) -> list[Chart]:
     """Return the charts of operations, throughput and durations."""
     operations = _most_frequent(samples)
     return [
         _chart("Operations per second", "/s", samples, operations, _rate),
-        _chart("Throughput", "MB/s", samples, ("received", "sent"), _megabytes),
+        _chart("Throughput", "B/s", samples, ("received", "sent"), _bytes),
         _chart("Mean duration", "ms", samples, operations, _milliseconds),
     ]
 
@@ -91,9 +95,9 @@ def _rate(earlier: LoadSample, later: LoadSample, name: str) -> float:
     return more / (later.time - earlier.time)
 
 
-def _megabytes(earlier: LoadSample, later: LoadSample, name: str) -> float:
+def _bytes(earlier: LoadSample, later: LoadSample, name: str) -> float:
     more = later.bytes.get(name, 0) - earlier.bytes.get(name, 0)
-    return more / (later.time - earlier.time) / 1e6
+    return more / (later.time - earlier.time)
 
 
 def _milliseconds(earlier: LoadSample, later: LoadSample, name: str) -> float | None:
@@ -107,14 +111,24 @@ def _chart(
 ) -> Chart:
     pairs = [(a, b) for a, b in pairwise(samples) if b.time > a.time]
     series = [_Series(name, tuple(value(a, b, name) for a, b in pairs)) for name in names]
-    top = round_up(max((each.peak for each in series), default=0.0))
-    span = samples[-1].time - samples[0].time if pairs else 0.0
-    positions = [WIDTH * (b.time - samples[0].time) / span for _, b in pairs]
+    peak = max((each.peak for each in series), default=0.0)
+    if unit == "B/s":
+        divisor, unit = next((d, u) for d, u in _RATES if peak >= d or d == 1)
+        series = [each.divide(divisor) for each in series]
+        peak /= divisor
+    top = round_up(peak)
+    began = samples[0].time if samples else 0.0
+    span = samples[-1].time - began if pairs else 0.0
+    steps = [(_x(a.time - began, span), _x(b.time - began, span)) for a, b in pairs]
     lines = tuple(
-        ChartLine(each.name, _paths(each.values, positions, top), _now(each), each.peak)
+        ChartLine(each.name, _paths(each.values, steps, top), _now(each), each.peak)
         for each in series
     )
     return Chart(title, unit, lines, top, max(1, round(span / 60)))
+
+
+def _x(time: float, span: float) -> float:
+    return WIDTH * time / span
 
 
 def _now(series: _Series) -> float:
@@ -122,18 +136,16 @@ def _now(series: _Series) -> float:
 
 
 def _paths(
-    values: Sequence[float | None], positions: Sequence[float], top: float
+    values: Sequence[float | None], steps: Sequence[tuple[float, float]], top: float
 ) -> tuple[str, ...]:
-    """Return the points of each run of values; one that stands alone is drawn as a short line."""
+    """Return the points of each run of values, a step for each interval."""
     runs: list[list[str]] = [[]]
-    for x, each in zip(positions, values, strict=True):
+    for (left, right), each in zip(steps, values, strict=True):
         if each is None:
             runs.append([])
-            continue
-        y = HEIGHT * (1 - each / top)
-        runs[-1].append(f"{x:.1f},{y:.1f}")
-        if len(runs[-1]) == 1:
-            runs[-1].append(f"{max(x - 1, 0):.1f},{y:.1f}")
+        else:
+            y = HEIGHT * (1 - each / top)
+            runs[-1] += [f"{left:.1f},{y:.1f}", f"{right:.1f},{y:.1f}"]
     return tuple(" ".join(run) for run in runs if run)
 
 

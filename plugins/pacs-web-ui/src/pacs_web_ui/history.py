@@ -36,6 +36,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "dicomweb.stored": "Stored over the web",
     "dicomweb.retrieved": "Retrieved over the web",
     "dicomweb.searched": "Searched for over the web",
+    "web-ui.uploaded": "Uploaded",
     "web-ui.viewed": "Looked at",
     "web-ui.history-viewed": "History looked at",
     "web-ui.sent": "Sending begun",
@@ -84,7 +85,7 @@ class HistoryRow:
     def who(self) -> str:
         """Who it was, as far as that is known."""
         names = dict.fromkeys(each for each in (self.user, self.ae_title) if each)
-        return ", ".join(names) or self.interface
+        return ", ".join(names) or "–"
 
     def continues(self, earlier: "HistoryRow") -> bool:
         """Tell whether an earlier row is more of the same."""

@@ -34,6 +34,14 @@ QUEUES: Final[Mapping[str, str]] = {
 """What kinds of queues are called, in English."""
 
 
+STATES: Final[Mapping[str, str]] = {
+    "loaded": "In use",
+    "disabled": "Disabled",
+    "quarantined": "Quarantined",
+}
+"""What states of plugins are called, in English."""
+
+
 def node_routes(ui: WebUi, renderer: PageRenderer) -> list[Route]:
     """Return the routes of these pages."""
     pages = NodePages(ui, renderer)
@@ -73,6 +81,7 @@ class NodePages:
             state=state,
             charts=make_charts(node.find(LoadHistory).samples) if has_load else (),
             queue_names=QUEUES,
+            states=STATES,
             sections=self._ui.context.site.sections,
             answers=answers,
         )

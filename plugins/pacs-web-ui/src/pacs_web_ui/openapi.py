@@ -9,7 +9,7 @@ from attrs import fields, has
 
 from pacs_core.contracts import ConfigValue, PluginStatus, QueueStatus
 from pacs_web_ui.changes import EchoAnswer
-from pacs_web_ui.models import NodeSummary, PeerSummary, SectionSummary
+from pacs_web_ui.models import NodeSummary, PeerSummary, SectionSummary, UploadReport
 from pacs_web_ui.node_status import DiskStatus, DurationStatus, NodeStatus
 from pacs_web_ui.remote import RemoteStudies
 from pacs_web_ui.studies import FILTERS, SORTABLE, Instance, Series, Study, StudyPage
@@ -54,7 +54,7 @@ def _operation(
     good: dict[str, Any] = {"204": {"description": "Done"}}
     if answer is not None:
         content = {"application/json": {"schema": schema_of(answer)}}
-        if answer is TransferReport:
+        if answer in (TransferReport, UploadReport):
             content[JSON_LINES] = content["application/json"]
         good = {"200": {"description": summary, "content": content}}
     return {
@@ -114,3 +114,12 @@ def describe_api() -> dict[str, Any]:
         "components": {"schemas": {each.__name__: _model(each) for each in _MODELS}},
         "tags": [{"name": "administration", "description": "Studies, peers, node"}],
     }
+
+
+def describe_upload() -> dict[str, Any]:
+    """Return the section of the upload."""
+    operation = _operation("Store the DICOM files in a zip file", UploadReport, "/zip")
+    body = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+    operation["requestBody"] = {"required": True, "content": body}
+    schemas = {UploadReport.__name__: _model(UploadReport)}
+    return {"paths": {"/zip": {"post": operation}}, "components": {"schemas": schemas}}

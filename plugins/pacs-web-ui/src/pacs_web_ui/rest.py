@@ -40,7 +40,7 @@ from pacs_web_ui.studies import (
     read_search,
     search_studies,
 )
-from pacs_web_ui.transfers import answer_transfer, send_study
+from pacs_web_ui.transfers import answer_progress, send_study
 
 
 def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
@@ -115,7 +115,7 @@ class Api:
         series = read_uid(request.query_params, "series", required=False)
         await self._ui.require(request, RETRIEVE_FROM_PEER, peer)
         await self._ui.record(request, RETRIEVED, study, peer=peer.name)
-        return answer_transfer(request, retrieve(self._ui.node, peer, study, series))
+        return answer_progress(request, retrieve(self._ui.node, peer, study, series))
 
     async def studies(self, request: Request) -> Response:
         """Search studies; a name that is misspelt must not find all of them."""
@@ -145,7 +145,7 @@ class Api:
         archive = self._ui.archive(request, AccessAction.MOVE, peer)
         await self._ui.record(request, SENT, peer=peer.name)
         total = study.number_of_study_related_instances
-        return answer_transfer(request, send_study(self._ui.node, archive, uid, peer, total))
+        return answer_progress(request, send_study(self._ui.node, archive, uid, peer, total))
 
     async def series(self, request: Request) -> Response:
         """List the series of a study."""

@@ -7,7 +7,7 @@ nor a process that remembers it, and the node that is asked may have any number 
 
 import json
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 from attrs import evolve, frozen
@@ -21,6 +21,7 @@ from pacs_core.contracts import Archive, Level, Node, Peer, Query, SingleValue
 from pacs_core.dataset import tag_of
 from pacs_web_ui.rendering import UNBUFFERED
 
+ReportT = TypeVar("ReportT")
 JSON_LINES: Final = "application/jsonl"
 _STUDY: Final = tag_of("StudyInstanceUID")
 _REASONS: Final = 20
@@ -60,10 +61,10 @@ async def send_study(
             yield report
 
 
-async def pace(reports: AsyncIterator[TransferReport]) -> AsyncIterator[TransferReport]:
+async def pace(reports: AsyncIterator[ReportT]) -> AsyncIterator[ReportT]:
     """Iterate over some of the reports, the last one included: ever fewer, the longer it takes."""
     began = due = anyio.current_time()
-    last: TransferReport | None = None
+    last: ReportT | None = None
     async with closing(reports) as all_reports:
         async for last in all_reports:
             if (now := anyio.current_time()) >= due:
@@ -73,15 +74,15 @@ async def pace(reports: AsyncIterator[TransferReport]) -> AsyncIterator[Transfer
         yield last
 
 
-def answer_transfer(request: Request, reports: AsyncIterator[TransferReport]) -> Response:
+def answer_progress(request: Request, reports: AsyncIterator[ReportT]) -> Response:
     """Return the report at the end as JSON, or all on the way to it as lines of JSON.
 
-    Either way a client that leaves ends the transfer.
+    Either way a client that leaves ends what is reported on.
     """
     in_lines = JSON_LINES in request.headers.get("accept", "")
 
     async def content() -> AsyncIterator[bytes]:
-        report = TransferReport()
+        report: ReportT | None = None
         async with closing(pace(reports)) as paced:
             async for report in paced:
                 if in_lines:

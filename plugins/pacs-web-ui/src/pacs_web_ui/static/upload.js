@@ -1,4 +1,5 @@
-// Upload of files and folders, dropped anywhere or chosen: each file is one STOW-RS request.
+// Upload of files and folders, dropped anywhere or chosen: each file is one STOW-RS request, but for
+// zip files, which the server opens: it answers with a line of JSON for every few files in them.
 "use strict";
 
 (() => {
@@ -39,9 +40,96 @@
     }
   }
 
-  async function upload(files) {
+  async function isZip(file) {
+    const beginning = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+    return String.fromCharCode(...beginning) === "PK\x03\x04";
+  }
+
+  function addLine(text, isProblem) {
+    const line = document.createElement("p");
+    if (isProblem) line.className = "problem";
+    line.textContent = text;
+    list.append(line);
+  }
+
+  // fetch does not tell how much of a body has been sent; XMLHttpRequest does.
+  function sendZip(file) {
     const state = document.createElement("p");
     const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", file.name);
+    const text = document.createElement("span");
+    state.append(bar, text);
+    list.append(state);
+    const words = button.dataset;
+    const say = (report) => {
+      bar.max = Math.max(report.total, 1);
+      bar.value = report.stored + report.known + report.skipped + report.failed;
+      text.textContent = ` ${file.name}: ${report.stored} / ${report.total}` +
+        (report.known ? `, ${report.known} ${words.known}` : "") +
+        (report.skipped ? `, ${report.skipped} ${words.skipped}` : "") +
+        (report.failed ? `, ${report.failed} ${words.failed}` : "");
+    };
+    return new Promise((done) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", words.zip);
+      request.setRequestHeader("content-type", "application/zip");
+      request.setRequestHeader("accept", "application/jsonl");
+      request.upload.addEventListener("progress", (event) => {
+        bar.max = event.total;
+        bar.value = event.loaded;
+        text.textContent = ` ${file.name}: ${words.uploading}, ` +
+          `${Math.round((100 * event.loaded) / Math.max(event.total, 1))} %`;
+      });
+      const lines = () => request.responseText.split("\n").slice(0, -1);
+      request.addEventListener("progress", () => {
+        if (request.status === 200 && lines().length) say(JSON.parse(lines().at(-1)));
+      });
+      request.addEventListener("loadend", () => {
+        if (request.status === 200 && lines().length) {
+          const report = JSON.parse(lines().at(-1));
+          say(report);
+          text.textContent += ` – ${words.done}`;
+          for (const reason of report.reasons) addLine(reason, true);
+        } else {
+          let problem = String(request.status || words.failed);
+          try { problem = JSON.parse(request.responseText).detail || problem; } catch { /* no JSON */ }
+          state.remove();
+          addLine(`${file.name}: ${problem}`, true);
+        }
+        done(request.status === 200);
+      });
+      request.send(file);
+    });
+  }
+
+  async function* withoutZips(files) {
+    for await (const file of files) {
+      if (await isZip(file)) {
+        if (await sendZip(file)) refresh();
+      } else yield file;
+    }
+  }
+
+  function refresh() {
+    if (window.htmx) htmx.trigger(document.querySelector("form.filters"), "submit");
+  }
+
+  async function upload(files) {
+    files = withoutZips(files);
+    const first = await files.next();
+    if (first.done) return;
+    await uploadEach(rejoin(first.value, files));
+  }
+
+  async function* rejoin(first, rest) {
+    yield first;
+    yield* rest;
+  }
+
+  async function uploadEach(files) {
+    const state = document.createElement("p");
+    const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", button.dataset.uploading);
     const text = document.createElement("span");
     state.append(bar, text);
     list.append(state);
@@ -65,10 +153,7 @@
         done += 1;
         if (problem) {
           failed += 1;
-          const line = document.createElement("p");
-          line.className = "problem";
-          line.textContent = `${file.name}: ${problem}`;
-          if (failed <= 20) list.append(line);
+          if (failed <= 20) addLine(`${file.name}: ${problem}`, true);
         }
         show();
       }
@@ -78,7 +163,7 @@
     ended = true;
     await Promise.all(workers);
     text.textContent += ` – ${button.dataset.done}`;
-    if (window.htmx) htmx.trigger(document.querySelector("form.filters"), "submit");
+    refresh();
   }
 
   async function* dropped(items) {
