@@ -19,13 +19,15 @@ from pacs_dicomweb.conformance import web_services
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
+from pacs_sop_worklist import api as worklist_api
+from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import http as web_http
 from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
-from pacs_core.api import commands, conversion, images, streams, threads
+from pacs_core.api import auditing, commands, conversion, images, streams, threads
 from pacs_core.api import control as control_api
 from pacs_core.api import tls as tls_tools
 from pacs_core.cli import errors
@@ -197,10 +199,31 @@ def contracts_page() -> str:
     return "".join(parts)
 
 
+_TOOLS = (
+    auditing,
+    commands,
+    control_api,
+    images,
+    conversion,
+    streams,
+    threads,
+    tls_tools,
+)
+
+
 def tools_page() -> str:
     """Return the reference of what plugins may use beyond contracts."""
     parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
-    for module in (commands, control_api, images, conversion, streams, threads, tls_tools):
+    for module in (
+        auditing,
+        commands,
+        control_api,
+        images,
+        conversion,
+        streams,
+        threads,
+        tls_tools,
+    ):
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         things = {name: getattr(module, name) for name in module.__all__}
         if constants := [name for name, thing in things.items() if not callable(thing)]:
@@ -387,6 +410,18 @@ def jobs_page() -> str:
     return "".join(parts)
 
 
+def worklist_page() -> str:
+    """Return the reference of the worklist: the table, the API for plugins."""
+    parts = [_NOTE, "# Worklist\n\n"]
+    parts.append("`pacs-sop-worklist`: [how to use it](../how-to/worklist.md).\n")
+    parts += _table_section("plugin.sop-worklist", WorklistConfig)
+    parts += ["\n## `pacs_sop_worklist.api`\n\n", _prose(_doc(worklist_api))]
+    for name in worklist_api.__all__:
+        if inspect.isclass(getattr(worklist_api, name)):
+            parts.append(_class_section(getattr(worklist_api, name)))
+    return "".join(parts)
+
+
 def dicomweb_page() -> str:
     """Return the reference of DICOMweb: its table, its transactions, its statuses."""
     parts = [_NOTE, "# DICOMweb\n\n", "`pacs-dicomweb`: [how to use it](../how-to/dicomweb.md).\n"]
@@ -417,6 +452,7 @@ PAGES = {
     "reference/web.md": web_page,
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
+    "reference/worklist.md": worklist_page,
 }
 
 

@@ -25,7 +25,11 @@ Tables = Mapping[str, Mapping[str, Any]]
 Plugins = Collection[str | EntryPoint]
 """Names of installed plugins, and entry points of what is not installed."""
 
-ON_REQUEST: Mapping[str, Mapping[str, Any]] = {"web": {"port": 0}, "jobs": {}}
+ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
+    "web": {"port": 0},
+    "jobs": {},
+    "sop-worklist": {},
+}
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take
 their time to import; and the tables that they have then."""
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Final
 
+from pacs_core.api.auditing import Details
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditKind,
@@ -14,7 +15,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import keyword_of
 from pacs_core.dimse import CommandField, Status
-from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.identifier import Identifier, check_upper_keys, mismatch
 from pacs_sop_query_retrieve.models import InformationModel

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pacs_core.api.auditing import Details
 from pacs_core.contracts import (
     AccessAction,
     AccessTarget,
@@ -13,7 +14,6 @@ from pacs_core.contracts import (
     Sending,
 )
 from pacs_core.dimse import CommandField, DimseError, Priority, Status
-from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.identifier import Identifier
 from pacs_sop_query_retrieve.models import InformationModel
 from pacs_sop_query_retrieve.retrieve import Matches, RetrieveProvider

@@ -6,9 +6,18 @@ from typing import ClassVar, Final
 
 from attrs import evolve
 
-from pacs_core.contracts import AuditKind, Node, Operation, Response, ServiceProvider, Setup
+from pacs_core.api.auditing import Details, audit_work
+from pacs_core.contracts import (
+    AuditKind,
+    AuditObject,
+    AuditObjectKind,
+    Node,
+    Operation,
+    Response,
+    ServiceProvider,
+    Setup,
+)
 from pacs_core.dimse import CommandField, DimseError, Status
-from pacs_sop_query_retrieve.auditing import Details, audit_work
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig, Relational
 from pacs_sop_query_retrieve.identifier import Identifier, loose_keys, read_identifier
 from pacs_sop_query_retrieve.models import SOP_CLASSES, InformationModel
@@ -57,7 +66,10 @@ class QueryRetrieveProvider(ServiceProvider):
                 Status.UNRECOGNIZED_OPERATION,
                 f"Expected {self.command.name}, not {operation.command.field.name}",
             )
-        return await audit_work(self._node.audit, self.audit_kind, operation, self._work)
+        query = AuditObject(AuditObjectKind.QUERY, operation.context.abstract_syntax)
+        return await audit_work(
+            self._node.audit, self.audit_kind, operation, self._work, objects=(query,)
+        )
 
     async def _work(self, operation: Operation, details: Details) -> Response:
         model, _service = SOP_CLASSES[operation.context.abstract_syntax]

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from anyio import CancelScope
 from attrs import define, field
 
+from pacs_core.api.auditing import Details
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
@@ -23,7 +24,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import texts
 from pacs_core.dimse import DimseError, Status
-from pacs_sop_query_retrieve.auditing import Details
 from pacs_sop_query_retrieve.config import QueryRetrieveConfig
 from pacs_sop_query_retrieve.identifier import Identifier, mismatch, retrieve_query
 from pacs_sop_query_retrieve.models import STUDY_INSTANCE_UID, InformationModel

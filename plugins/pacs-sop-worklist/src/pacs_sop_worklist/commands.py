@@ -1,0 +1,305 @@
+"""``pacs worklist``."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from pacs_core.api.commands import CommandError, UsageError, assemble, load_config, open_archive
+from pacs_core.contracts import Condition, KeyMatching, SequenceMatch
+from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of, texts
+from pacs_sop_worklist.files import UnreadableFileError, read_steps
+from pacs_sop_worklist.interface import ListedStep, Worklist
+from pacs_sop_worklist.steps import (
+    ACCESSION,
+    MODALITY,
+    PATIENT_ID,
+    PROCEDURE_ID,
+    SEQUENCE,
+    START_DATE,
+    START_TIME,
+    STATION,
+    STEP_ID,
+    STUDY_UID,
+    InvalidStepError,
+    StepState,
+    steps_of,
+)
+
+_PATIENT_NAME = tag_of("PatientName")
+_DESCRIPTION = tag_of("ScheduledProcedureStepDescription")
+_BIRTH, _SEX = tag_of("PatientBirthDate"), tag_of("PatientSex")
+_REQUESTED = tag_of("RequestedProcedureDescription")
+
+
+def add(
+    patient_id: str,
+    patient_name: str,
+    /,
+    *,
+    modality: str,
+    start: datetime | None = None,
+    station: tuple[str, ...] = (),
+    accession: str = "",
+    description: str = "",
+    birth_date: str = "",
+    sex: str = "",
+    study: str = "",
+    procedure: str = "",
+    step: str = "1",
+    config: Path | None = None,
+) -> None:
+    """Put a step on the list, and print its number.
+
+    Parameters
+    ----------
+    patient_id
+        Patient ID.
+    patient_name
+        As in DICOM: ``Doe^Jane``.
+    modality
+        Such as CT.
+    start
+        When it is to begin; now if it is not given.
+    station
+        AE title of a station that is to perform it; may be given several times.
+    accession
+        Accession Number.
+    description
+        Of the step, and of the requested procedure.
+    birth_date
+        YYYYMMDD.
+    sex
+        M, F or O.
+    study
+        Study Instance UID; a new one if it is not given.
+    procedure
+        Requested Procedure ID; the accession number, or the study's UID, if it is not given.
+    step
+        Scheduled Procedure Step ID.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+    from pydicom.uid import generate_uid
+
+    begins = start or datetime.now()
+    uid = study or str(generate_uid())
+    own: MutableAttributes = {
+        MODALITY: (modality,),
+        START_DATE: (begins.strftime("%Y%m%d"),),
+        START_TIME: (begins.strftime("%H%M%S"),),
+        STEP_ID: (step,),
+        STATION: station,
+        _DESCRIPTION: (description,),
+    }
+    attributes: Attributes = {
+        PATIENT_ID: (patient_id,),
+        _PATIENT_NAME: (patient_name,),
+        _BIRTH: (birth_date,),
+        _SEX: (sex,),
+        ACCESSION: (accession,),
+        STUDY_UID: (uid,),
+        PROCEDURE_ID: (procedure or accession[:16] or uid[-16:],),
+        _REQUESTED: (description,),
+        SEQUENCE: (own,),
+    }
+
+    async def run() -> None:
+        async with _worklist(config) as worklist:
+            steps = list(steps_of(attributes))
+            await worklist.put(steps, "command")
+            async for listed in worklist.search(_study(uid)):
+                if listed.step.identity == steps[0].identity:
+                    print(listed.number)
+
+    try:
+        anyio.run(run)
+    except InvalidStepError as error:
+        raise UsageError(str(error)) from error
+
+
+def import_files(*files: Path, config: Path | None = None) -> None:
+    """Put the steps in files on the list: DICOM, such as those of wlmscpfs, or DICOM JSON.
+
+    Parameters
+    ----------
+    files
+        All are read first: if one has no entry of a worklist, nothing is changed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+    steps = []
+    for file in files:
+        try:
+            steps += read_steps(file)
+        except UnreadableFileError as error:
+            raise CommandError(f"{file}: {error}") from error
+
+    async def run() -> None:
+        async with _worklist(config) as worklist:
+            changed = await worklist.put(steps, "import")
+            print(f"{changed} of {len(steps)} steps added or changed")
+
+    anyio.run(run)
+
+
+def list_steps(
+    *keys: str,
+    everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    limit: int = 50,
+    config: Path | None = None,
+) -> None:
+    """List steps by their start.
+
+    Parameters
+    ----------
+    keys
+        Keywords with values, as in ``PatientID=4711`` or ``Modality=CT``, that match as in C-FIND.
+    everything
+        Also those that are no longer on the list.
+    limit
+        How many at most.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+    conditions = _conditions(keys)
+
+    async def run() -> None:
+        print(_line(("NUMBER", "START", "MOD.", "STATION", "STATE", "PATIENT", "DESCRIPTION")))
+        left = limit
+        async with (
+            _worklist(config) as worklist,
+            aclosing(worklist.search(conditions, with_ended=everything)) as found,  # type: ignore[type-var]
+        ):
+            async for listed in found:
+                if left == 0:
+                    return
+                left -= 1
+                print(_line(_cells(listed)))
+
+    anyio.run(run)
+
+
+def show(number: int, /, *, config: Path | None = None) -> None:
+    """Show a step with all of its attributes.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        async with _worklist(config) as worklist:
+            listed = await _find(worklist, number)
+            print(f"source: {listed.source}")
+            if listed.performed:
+                print(f"performed step: {listed.performed}")
+            print(json.dumps(_plain(listed.step.answered()), indent=1, ensure_ascii=False))
+
+    anyio.run(run)
+
+
+def cancel(number: int, /, *, config: Path | None = None) -> None:
+    """Take a step off the list.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    config
+        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
+    """
+
+    async def run() -> None:
+        async with _worklist(config) as worklist:
+            await _find(worklist, number)
+            await worklist.set_state(number, StepState.CANCELED)
+            print(f"step {number} is cancelled")
+
+    anyio.run(run)
+
+
+BY_VERB: dict[str, Callable[..., None]] = {
+    "add": add,
+    "import": import_files,
+    "list": list_steps,
+    "show": show,
+    "cancel": cancel,
+}
+
+
+@asynccontextmanager
+async def _worklist(config: Path | None) -> AsyncIterator[Worklist]:
+    async with open_archive(assemble(load_config(config)), requires=(Worklist,)) as opened:
+        yield opened.node.find(Worklist)
+
+
+async def _find(worklist: Worklist, number: int) -> ListedStep:
+    try:
+        return await worklist.find(number)
+    except KeyError as error:
+        raise CommandError(str(error.args[0])) from error
+
+
+def _study(uid: str) -> tuple[Condition, ...]:
+    return KeyMatching().conditions({STUDY_UID: (uid,)}, (STUDY_UID,))
+
+
+_OF_STEP = frozenset({MODALITY, START_DATE, START_TIME, STEP_ID, STATION, _DESCRIPTION})
+
+
+def _conditions(keys: tuple[str, ...]) -> tuple[Condition, ...]:
+    top: MutableAttributes = {}
+    own: MutableAttributes = {}
+    for key in keys:
+        keyword, equals, value = key.partition("=")
+        try:
+            tag = tag_of(keyword)
+        except LookupError as error:
+            raise UsageError(f"{keyword} is no keyword of an attribute") from error
+        if not equals:
+            raise UsageError(f"{key}: write it as KEYWORD=VALUE")
+        (own if tag in _OF_STEP else top)[tag] = (value,)
+    matching = KeyMatching(combined_date_time=True)
+    try:
+        found = matching.conditions(top, top)
+        inner = matching.conditions(own, own)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return (*found, SequenceMatch(SEQUENCE, inner)) if inner else found
+
+
+def _cells(listed: ListedStep) -> tuple[str, ...]:
+    step = listed.step
+    name = "".join(texts(step.attributes, _PATIENT_NAME)[:1])
+    patient = f"{''.join(texts(step.attributes, PATIENT_ID)[:1])} {name}"
+    return (
+        str(listed.number),
+        step.start[:15],
+        "".join(texts(step.item, MODALITY)[:1]),
+        "\\".join(step.stations),
+        str(step.state),
+        patient,
+        "".join(texts(step.item, _DESCRIPTION)[:1]),
+    )
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    widths = (8, 17, 6, 18, 14, 30, 0)
+    line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+    return "".join(c if c.isprintable() else " " for c in line).rstrip()
+
+
+def _plain(attributes: Attributes) -> dict[str, object]:
+    return {
+        keyword_of(tag) or f"{tag:08X}": [v if isinstance(v, str) else _plain(v) for v in values]
+        for tag, values in sorted(attributes.items())
+    }

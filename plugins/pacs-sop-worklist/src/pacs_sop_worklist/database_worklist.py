@@ -1,0 +1,289 @@
+"""The worklist in tables of the site's database.
+
+Theory of operation
+-------------------
+What matches is decided in one place, by the kernel's own matching of conditions, on the attributes
+of each entry: so a worklist query means what every other query means. SQL only narrows down which
+entries are looked at, by what modalities really ask for: their AE title and a range of days, a
+patient, an order, a study. Whatever it cannot use it leaves out, never the other way.
+
+Entries are read page by page, each page by itself and from where the last one ended, in the order
+of start: the first answers leave while the rest is still in the database, whose readers nobody
+waits for.
+"""
+
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from typing import Any, Final
+
+from attrs import define
+from pacs_database.api import Database
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pacs_core.contracts import (
+    Condition,
+    DateTimeRange,
+    Range,
+    SequenceMatch,
+    SingleValue,
+    UidList,
+    matches,
+    range_bounds,
+)
+from pacs_core.dataset import texts
+from pacs_sop_worklist.interface import ListedStep, Worklist
+from pacs_sop_worklist.steps import (
+    ACCESSION,
+    ENDED,
+    MODALITY,
+    PATIENT_ID,
+    SEQUENCE,
+    START_DATE,
+    STATION,
+    STUDY_UID,
+    Step,
+    StepState,
+    from_json,
+    to_json,
+)
+from pacs_sop_worklist.tables import STATIONS, STEPS
+
+_PAGE: Final = (20, 500)
+"""Rows of the first page, and of those that follow."""
+
+_COLUMNS: Final = {
+    PATIENT_ID: STEPS.c.patient_id,
+    ACCESSION: STEPS.c.accession_number,
+    STUDY_UID: STEPS.c.study_uid,
+}
+_UNTOUCHED: Final = (StepState.SCHEDULED, StepState.ARRIVED, StepState.READY)
+
+
+@define(eq=False)
+class DatabaseWorklist(Worklist):
+    """The worklist of all who share a database."""
+
+    database: Database
+
+    async def start(self) -> None:
+        """Make the tables what this version expects."""
+        await self.database.migrate("worklist", "pacs_sop_worklist.revisions")
+
+    async def put(self, steps: Sequence[Step], source: str) -> int:
+        """Add steps, or update those that are known."""
+        changed = 0
+        texts_of = [to_json(step.attributes) for step in steps]
+        async with self.database.begin() as connection:
+            for step, text in zip(steps, texts_of, strict=True):
+                changed += await self._put(connection, step, text, source)
+        return changed
+
+    async def _put(self, connection: AsyncConnection, step: Step, text: str, source: str) -> bool:
+        known_row = select(STEPS).where(STEPS.c.identity == step.identity).with_for_update()
+        known = (await connection.execute(known_row)).one_or_none()
+        values = {
+            "identity": step.identity,
+            "source": source,
+            "state": str(step.state),
+            "is_open": step.state not in ENDED,
+            "start": step.start,
+            "modality": _text(step, MODALITY),
+            "patient_id": _text(step, PATIENT_ID),
+            "accession_number": _text(step, ACCESSION),
+            "study_uid": _text(step, STUDY_UID),
+            "attributes": text,
+            "changed": time.time(),
+        }
+        if known is None:
+            added = insert(STEPS).values(**values, performed="").returning(STEPS.c.number)
+            number = (await connection.execute(added)).scalar_one()
+        else:
+            number = known.number
+            if not known.is_open:
+                return False
+            if known.state not in _UNTOUCHED and step.state not in ENDED:
+                values |= {"state": known.state, "is_open": True}
+            unchanged = ("attributes", "state", "source")
+            if all(getattr(known, name) == values[name] for name in unchanged):
+                return False
+            row = update(STEPS).where(STEPS.c.number == number).values(values)
+            await connection.execute(row)
+            await connection.execute(delete(STATIONS).where(STATIONS.c.number == number))
+        stations = [
+            {"ae_title": each, "is_open": values["is_open"], "start": step.start, "number": number}
+            for each in sorted(set(step.stations)) or [""]
+        ]
+        await connection.execute(insert(STATIONS), stations)
+        return True
+
+    async def withdraw(self, source: str, *, keep: Collection[str] = ()) -> int:
+        """Take steps of a source off the list that nobody has begun."""
+        gone = [STEPS.c.source == source, STEPS.c.state.in_([str(s) for s in _UNTOUCHED])]
+        if keep:
+            gone.append(STEPS.c.identity.not_in(keep))
+        async with self.database.begin() as connection:
+            return await _forget(connection, and_(*gone))
+
+    async def set_state(
+        self, number: int, state: StepState, *, performed: str | None = None
+    ) -> bool:
+        """Say how far a step has come."""
+        values: dict[str, Any] = {
+            "state": str(state),
+            "is_open": state not in ENDED,
+            "changed": time.time(),
+        }
+        if performed is not None:
+            values["performed"] = performed
+        async with self.database.begin() as connection:
+            row = update(STEPS).where(STEPS.c.number == number).values(values)
+            found = (await connection.execute(row)).rowcount
+            stations = update(STATIONS).where(STATIONS.c.number == number)
+            await connection.execute(stations.values(is_open=state not in ENDED))
+        return bool(found)
+
+    async def forget(self, *, ended_before: float, due_before: str) -> int:
+        """Forget steps that ended, or were to begin, before a time.
+
+        Parameters
+        ----------
+        ended_before : float
+            Seconds since the epoch.
+        due_before : str
+            As :attr:`Step.start`.
+        """
+        ended = and_(~STEPS.c.is_open, STEPS.c.changed < ended_before)
+        never = STEPS.c.state.in_([str(state) for state in _UNTOUCHED])
+        async with self.database.begin() as connection:
+            return await _forget(
+                connection, or_(ended, and_(never, STEPS.c.is_open, STEPS.c.start < due_before))
+            )
+
+    async def find(self, number: int) -> ListedStep:
+        """Return a step."""
+        async with self.database.connect() as connection:
+            row = (
+                await connection.execute(select(STEPS).where(STEPS.c.number == number))
+            ).one_or_none()
+        if row is None:
+            raise KeyError(f"there is no step {number}")
+        return _listed(row)
+
+    async def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        station: str = "",
+        with_ended: bool = False,
+    ) -> AsyncIterator[ListedStep]:
+        """Iterate over the steps that match, by their start."""
+        statement, order = _narrowed(conditions, station, with_ended=with_ended)
+        last: tuple[Any, ...] | None = None
+        size = _PAGE[0]
+        while True:
+            page = statement.limit(size)
+            if last is not None:
+                page = page.where(tuple_(*order) > last)
+            async with self.database.connect() as connection:
+                rows = (await connection.execute(page)).all()
+            for row in rows:
+                listed = _listed(row)
+                answered = listed.step.answered()
+                if all(matches(condition, answered) for condition in conditions):
+                    yield listed
+            if len(rows) < size:
+                return
+            last, size = (rows[-1].start, rows[-1].number), _PAGE[1]
+
+
+def _listed(row: Row[Any]) -> ListedStep:
+    step = Step(from_json(row.attributes), StepState(row.state))
+    return ListedStep(row.number, step, row.source, row.performed)
+
+
+def _text(step: Step, tag: int) -> str:
+    where = step.item if tag == MODALITY else step.attributes
+    return next(iter(texts(where, tag)), "").strip()
+
+
+async def _forget(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
+    numbers = select(STEPS.c.number).where(condition)
+    await connection.execute(delete(STATIONS).where(STATIONS.c.number.in_(numbers)))
+    return (await connection.execute(delete(STEPS).where(condition))).rowcount
+
+
+def _narrowed(
+    conditions: Sequence[Condition], station: str, *, with_ended: bool
+) -> tuple[Select[Any], tuple[ColumnElement[Any], ColumnElement[Any]]]:
+    """Return the statement that finds all entries that may match, and the keys of its order."""
+    inner = [c for each in conditions if isinstance(each, SequenceMatch) for c in _of_step(each)]
+    wanted: list[ColumnElement[bool]] = [
+        column.in_(values)
+        for each in conditions
+        for tag, column in _COLUMNS.items()
+        if (values := _exact(each, tag))
+    ]
+    named = next((values for each in inner if (values := _exact(each, STATION))), ())
+    wanted += [STEPS.c.number.in_(_numbers_of(named))] if len(named) > 1 else []
+    own = (station, "") if station else ()
+    if with_ended or not (named or own) or len(named) > 1:
+        statement, start, number = select(STEPS), STEPS.c.start, STEPS.c.number
+        wanted += [STEPS.c.number.in_(_numbers_of(own))] if own else []
+        wanted += [] if with_ended else [STEPS.c.is_open.is_(True)]
+    else:
+        # By one station: its own rows have the order, so that the first answers cost no sort.
+        joined = STATIONS.join(STEPS, STATIONS.c.number == STEPS.c.number)
+        statement = select(STEPS).select_from(joined)
+        start, number = STATIONS.c.start, STATIONS.c.number
+        wanted += [STATIONS.c.ae_title.in_(named or own), STATIONS.c.is_open.is_(True)]
+        wanted += [STEPS.c.number.in_(_numbers_of(own))] if named and own else []
+    wanted += [bound for each in inner for bound in _days(each, start)]
+    return statement.where(*wanted).order_by(start, number), (start, number)
+
+
+def _numbers_of(stations: Sequence[str]) -> Select[Any]:
+    return select(STATIONS.c.number).where(STATIONS.c.ae_title.in_(stations))
+
+
+def _of_step(condition: SequenceMatch) -> Sequence[Condition]:
+    return condition.conditions if condition.tag == SEQUENCE else ()
+
+
+def _exact(condition: Condition, tag: int) -> tuple[str, ...]:
+    """Return the values of which an attribute must be one, if that is what a condition says."""
+    match condition:
+        case SingleValue(tag=of, value=value) if of == tag:
+            return (value,)
+        case UidList(tag=of, uids=values) if of == tag:
+            return values
+    return ()
+
+
+def _days(condition: Condition, start: ColumnElement[Any]) -> Iterator[ColumnElement[bool]]:
+    """Iterate over the bounds of the start that a condition on its days has."""
+    match condition:
+        case SingleValue(tag=tag, value=value) if tag == START_DATE:
+            bounds = range_bounds("DA", value, value)
+        case Range(tag=tag, start=first, end=last) if tag == START_DATE:
+            bounds = range_bounds("DA", first, last)
+        case DateTimeRange(date_tag=tag, offset="") if tag == START_DATE:
+            bounds = range_bounds("DA", condition.start_date, condition.end_date)
+        case _:
+            return
+    first, last = bounds[0]
+    if first:
+        yield start >= first
+    if last:
+        yield start < f"{last}~"

@@ -1,0 +1,85 @@
+"""The worklist as other plugins see it: what feeds it, and what tells how far a step has come."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection, Sequence
+
+from attrs import frozen
+
+from pacs_core.contracts import Component, Condition
+from pacs_sop_worklist.steps import Step, StepState
+
+
+@frozen
+class ListedStep:
+    """A step as it stands on the list.
+
+    Attributes
+    ----------
+    number : int
+    step : Step
+    source : str
+        Where it came from, such as ``file:NAME`` or ``hl7``.
+    performed : str
+        SOP Instance UID of the Modality Performed Procedure Step that it was begun with.
+    """
+
+    number: int
+    step: Step
+    source: str
+    performed: str = ""
+
+
+class Worklist(Component):
+    """The scheduled procedure steps that this site's modalities are to perform."""
+
+    @abstractmethod
+    async def put(self, steps: Sequence[Step], source: str) -> int:
+        """Add steps, or update those with the same study, requested procedure and step ID.
+
+        All or none. A step that has been begun keeps its state, and one that has ended is left
+        alone: an order that is sent again does not schedule it anew.
+
+        Returns
+        -------
+        int
+            How many were added or changed.
+        """
+
+    @abstractmethod
+    async def withdraw(self, source: str, *, keep: Collection[str] = ()) -> int:
+        """Take steps of a source off the list that nobody has begun, but for some identities."""
+
+    @abstractmethod
+    async def set_state(
+        self, number: int, state: StepState, *, performed: str | None = None
+    ) -> bool:
+        """Say how far a step has come; returns False if there is no such step."""
+
+    @abstractmethod
+    async def find(self, number: int) -> ListedStep:
+        """Return a step, also one that is no longer on the list.
+
+        Raises
+        ------
+        KeyError
+        """
+
+    @abstractmethod
+    def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        station: str = "",
+        with_ended: bool = False,
+    ) -> AsyncIterator[ListedStep]:
+        """Iterate over the steps that match, by their start.
+
+        Parameters
+        ----------
+        conditions : sequence of Condition
+            On the attributes of the entry; those of the step within a ``SequenceMatch``.
+        station : str
+            Only those that name this station, or none at all.
+        with_ended : bool
+            Also those that are no longer on the list.
+        """
