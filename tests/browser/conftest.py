@@ -59,10 +59,11 @@ def _install(distribution: str, entry_point: str, site: Path) -> None:
 
 
 @contextmanager
-def _serve(directory: Path, **environment: str) -> Iterator[Site]:
+def _serve(directory: Path, web: str = "", **environment: str) -> Iterator[Site]:
     config = directory / "pacs.toml"
+    data = directory / "data"
     config.write_text(
-        f'[node]\nport = 0\ndata_directory = "{directory / "data"}"\n[plugin.web]\nport = 0\n'
+        f'[node]\nport = 0\ndata_directory = "{data}"\n[plugin.web]\nport = 0\n{web}\n'
     )
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
@@ -113,6 +114,13 @@ def browser() -> Iterator[object]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def proxied_site(tmp_path: Path) -> Iterator[Site]:
+    """A node that is shown below a path."""
+    with _serve(tmp_path, web='base_path = "/a/pacs"') as serving:
+        yield serving
 
 
 @contextmanager

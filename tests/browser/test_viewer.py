@@ -292,6 +292,105 @@ def test_several_series_are_seen_side_by_side(page, plain_site, make_image):
     page.locator(".at-lower-left", has_text="Image 1 / 3").wait_for()
 
 
+def test_slices_show_where_they_cut_each_other(page, plain_site, make_image):
+    """An axial slice at z = 40, and a sagittal image whose rows go down from z = 100."""
+    axial, other = (
+        make_image(CTImageStorage, "CT", study="1.2.826.0.1.98.77", series=new_uid())
+        for _ in range(2)
+    )
+    axial.StudyInstanceUID = other.StudyInstanceUID = new_uid()
+    axial.ImagePositionPatient = [0, 0, 40]
+    other.SeriesNumber, other.ImagePositionPatient = 2, [64, 0, 100]
+    other.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    store(plain_site, axial, other)
+    open_viewer(page, plain_site, axial.StudyInstanceUID)
+    page.keyboard.press("g")
+    line = page.locator(".viewport").nth(1).locator(".cut")
+    line.wait_for(state="attached")
+    box = page.locator(".screen").nth(1).bounding_box()
+    zoom = min(box["width"], box["height"]) / SIZE
+    expected = box["height"] / 2 + (60.5 - SIZE / 2) * zoom
+    assert float(line.get_attribute("y1")) == pytest.approx(expected, abs=1.5)
+    assert float(line.get_attribute("y2")) == pytest.approx(expected, abs=1.5)
+    assert page.locator(".viewport").first.locator(".cut").count() == 0
+
+
+def test_the_mouse_zooms_moves_and_corrects(page, plain_site, make_image):
+    (image,) = series_of(make_image, 1)
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    actual_pixels(page)
+    corner = page.locator(".at-lower-right").first
+    page.mouse.move(*at(page, 64, 64))
+    page.mouse.down(button="right")
+    page.mouse.move(*at(page, 64, 0), steps=3)
+    page.mouse.up(button="right")
+    corner.get_by_text("Zoom 189 %").wait_for()  # 1.01 to the power of 64
+    page.keyboard.press("x")
+    page.mouse.move(*at(page, 64, 64))
+    page.mouse.down(button="middle")
+    page.mouse.move(*at(page, 94, 44), steps=3)
+    page.mouse.up(button="middle")
+    shown_at = np.nonzero(shown(page)[..., 0])
+    box = page.locator(".screen").first.bounding_box()
+    middle = (
+        (shown_at[1].min() + shown_at[1].max()) / 2,
+        (shown_at[0].min() + shown_at[0].max()) / 2,
+    )
+    assert middle[0] - box["width"] / 2 == pytest.approx(30, abs=1)
+    assert middle[1] - box["height"] / 2 == pytest.approx(-20, abs=1)
+    actual_pixels(page)
+    drag(page, "l", (10, 20), (50, 20))
+    assert said(page) == ["40.0 mm"]
+    drag(page, "w", (50, 20), (90, 20))  # by its handle, whatever the tool
+    assert said(page) == ["80.0 mm"]
+    drag(page, "w", (30, 20), (40, 60))  # all of it
+    assert said(page) == ["80.0 mm"]
+    page.keyboard.press("Escape")
+    assert page.locator(".measure.selected").count() == 0
+
+
+def test_what_is_seen_is_saved(page, plain_site, make_image):
+    (image,) = series_of(make_image, 1)
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    actual_pixels(page)
+    drag(page, "l", (10, 20), (110, 20))
+    with page.expect_download() as started:
+        page.get_by_label("Save the picture").click()
+    assert started.value.suggested_filename == f"{image.SOPInstanceUID}-1.png"
+    with Image.open(started.value.path()) as saved:
+        picture = np.asarray(saved.convert("RGB")).astype(int)
+    is_mark = (picture[..., 0] > 200) & (picture[..., 1] > 160) & (picture[..., 2] < 120)
+    assert is_mark.sum() > 100
+    assert picture.shape == shown(page).shape
+
+
+def test_it_works_below_any_path(page, proxied_site, make_image, pacs_dataset):
+    images = series_of(make_image, 2)
+    report = sample(pacs_dataset, "SR", StudyInstanceUID=images[0].StudyInstanceUID)
+    store(proxied_site, *images, report)
+    assert proxied_site.url.endswith("/a/pacs")
+    open_viewer(page, proxied_site, images[0].StudyInstanceUID)
+    page.keyboard.press("ArrowDown")
+    wait_for_image(page, 2, 2)
+    page.locator(".set", has_text="SR").click()
+    page.frame_locator(".document iframe").locator("h1").wait_for()
+
+
+def test_it_speaks_german(browser, plain_site, make_image):
+    (image,) = series_of(make_image, 1)
+    store(plain_site, image)
+    context = browser.new_context(locale="de-DE")
+    page = context.new_page()
+    page.goto(f"{plain_site.url}/ui/viewer/{image.StudyInstanceUID}")
+    page.locator(".at-lower-left", has_text="Bild 1 / 1").first.wait_for()
+    page.locator("#windows option", has_text="Lunge").first.wait_for(state="attached")
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Hilfe").wait_for()
+    context.close()
+
+
 def test_what_was_looked_at_is_audited(plain_site, page, make_image):
     (image,) = series_of(make_image, 1)
     store(plain_site, image)

@@ -61,7 +61,7 @@ def shown(page, viewport=0):
 def actual_pixels(page, rows=SIZE, columns=SIZE):
     """Return the image, shown so that each of its pixels is one of the screen."""
     page.keyboard.press("x")
-    page.locator(".at-lower-right", has_text="Zoom 100 %").first.wait_for()
+    page.locator(".at-lower-right", has_text="Zoom 100 %").first.wait_for(state="attached")
     picture = shown(page)
     top = (picture.shape[0] - rows + 1) // 2
     left = (picture.shape[1] - columns + 1) // 2
@@ -361,6 +361,60 @@ def test_what_is_shown_on_screen_follows_turns_and_flips(page, plain_site, make_
     page.keyboard.press("u")
     page.keyboard.press("v")
     assert (actual_pixels(page) == upright[::-1]).all()
+
+
+def overlay_of(mask, group=0x6000, origin=(1, 1)):
+    rows, columns = mask.shape
+    made = Dataset()
+    made.add_new((group, 0x0010), "US", rows)
+    made.add_new((group, 0x0011), "US", columns)
+    made.add_new((group, 0x0040), "CS", "G")
+    made.add_new((group, 0x0050), "SS", list(origin))
+    made.add_new((group, 0x0100), "US", 1)
+    made.add_new((group, 0x0102), "US", 0)
+    bits = np.packbits(mask.ravel(), bitorder="little").tobytes()
+    made.add_new((group, 0x3000), "OW", bits + b"\0" * (len(bits) % 2))
+    return made
+
+
+def test_overlays_lie_over_the_image(page, plain_site, make_image):
+    """Two of them: of the size of the image, and a small one with an origin (PS3.3 C.9.2)."""
+    image = make(make_image, native(TWELVE, 12, WindowCenter=2000, WindowWidth=6000))
+    whole = np.zeros((SIZE, SIZE), bool)
+    whole[10:20, 30:90] = True
+    image.update(overlay_of(whole))
+    image.update(overlay_of(np.ones((5, 8), bool), 0x6002, (101, 51)))
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    covered = whole.copy()
+    covered[100:105, 50:58] = True
+    found = actual_pixels(page)[..., 0]
+    plain = linear(TWELVE.astype(float), 2000, 6000)
+    assert np.abs(found - np.where(covered, 255, plain)).max() <= 0.501
+    page.keyboard.press("t")
+    assert np.abs(actual_pixels(page)[..., 0] - plain).max() <= 0.501
+
+
+def test_frames_are_in_the_order_of_their_places(page, plain_site, make_image):
+    """However they are encoded: position and orientation are in functional groups."""
+    places = [4, 0, 2, 6]
+    greys = np.repeat(np.array(places, "<u2") * 100, SIZE * SIZE).tobytes()
+    case = native(TWELVE, 12, NumberOfFrames=4, WindowCenter=500, WindowWidth=1000)
+    image = make(make_image, case | {"data": greys}, EnhancedCTImageStorage)
+    del image.ImagePositionPatient, image.ImageOrientationPatient
+    orientation = group("PlaneOrientationSequence", ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    image.SharedFunctionalGroupsSequence = [orientation]
+    image.PerFrameFunctionalGroupsSequence = [
+        group("PlanePositionSequence", ImagePositionPatient=[0, 0, place]) for place in places
+    ]
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    seen = []
+    for number in range(1, 5):
+        page.locator(".at-lower-left", has_text=f"Image {number} / 4").first.wait_for()
+        seen.append(int(actual_pixels(page)[0, 0, 0]))
+        page.keyboard.press("ArrowDown")
+    assert seen == sorted(set(seen))
 
 
 EDGES = ("left", "top", "right", "bottom")

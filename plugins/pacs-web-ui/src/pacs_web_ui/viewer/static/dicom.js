@@ -26,7 +26,9 @@ const TAGS = {
   PresentationLUTShape: "20500020", ViewPosition: "00185101", Laterality: "00200060",
   PixelMeasuresSequence: "00289110", PlanePositionSequence: "00209113",
   PlaneOrientationSequence: "00209116", PixelValueTransformationSequence: "00289145",
-  FrameVOILUTSequence: "00289132", SharedFunctionalGroupsSequence: "52009229",
+  FrameVOILUTSequence: "00289132", Units: "00541001", OverlayRows: "60000010",
+  OverlayColumns: "60000011", NumberOfFramesInOverlay: "60000015", OverlayOrigin: "60000050",
+  ImageFrameOrigin: "60000051", OverlayData: "60003000", SharedFunctionalGroupsSequence: "52009229",
   PerFrameFunctionalGroupsSequence: "52009230",
 };
 

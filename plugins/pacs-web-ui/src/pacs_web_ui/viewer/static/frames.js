@@ -58,8 +58,9 @@ export class Frame {
 
   get unit() {
     const type = this.text("RescaleType");
-    if (type && type !== "US") return type;
-    return text(this.instance, "Modality") === "CT" && !this.isColour ? "HU" : "";
+    if (type && type !== "US") return type; // US: unspecified
+    if (text(this.instance, "Modality") === "CT" && !this.isColour) return "HU";
+    return text(this.instance, "Units"); // of PET and NM
   }
 
   /** Whether low values are white (PS3.3 C.11.6 goes before C.7.6.3.1.2). */
@@ -106,13 +107,8 @@ export class Frame {
     return said > 0 ? said : time > 0 ? 1000 / time : 0;
   }
 
-  get table() { return items(this.instance, "VOILUTSequence")[0] ?? items(this.holderOfTable, "VOILUTSequence")[0] ?? null; }
-
-  get holderOfTable() {
-    const groups = [items(this.instance, "PerFrameFunctionalGroupsSequence")[this.number - 1],
-      items(this.instance, "SharedFunctionalGroupsSequence")[0]];
-    return groups.map((group) => items(group, "FrameVOILUTSequence")[0]).find(Boolean);
-  }
+  /** The item with the VOI LUT, or null. */
+  get table() { return items(this.instance, "VOILUTSequence")[0] ?? null; }
 }
 
 /** Return the frames of instances in their order. */
@@ -126,16 +122,18 @@ export function framesOf(instances, url) {
 
 /**
  * By their place along the normal of the slices, where that tells all of them apart, in the
- * direction in which they are numbered; else by number.
+ * direction in which they are numbered on the whole; else by number.
  */
 function order(frames) {
   const numbered = (frame) => number(frame.instance, "InstanceNumber", Infinity);
+  // The difference of two that have none is NaN, which counts as 0.
   const byNumber = (a, b) => numbered(a) - numbered(b) || a.number - b.number || (a.uid < b.uid ? -1 : 1);
-  frames.sort((a, b) => byNumber(a, b) || 0);
+  frames.sort(byNumber);
   const places = placesOf(frames);
   if (!places) return frames;
-  const reversed = places.get(frames[0]) > places.get(frames.at(-1));
-  return frames.sort((a, b) => (places.get(a) - places.get(b)) * (reversed ? -1 : 1));
+  const middle = (frames.length - 1) / 2;
+  const trend = frames.reduce((sum, frame, index) => sum + (index - middle) * places.get(frame), 0);
+  return frames.sort((a, b) => (places.get(a) - places.get(b)) * (trend < 0 ? -1 : 1));
 }
 
 function placesOf(frames) {

@@ -1,6 +1,5 @@
 // Sizes and directions: how large a pixel is, and which way is up.
 
-import { dot, normalOf } from "./frames.js";
 import { items, number, text, texts } from "./dicom.js";
 
 const CENTIMETRES = 3; // PS3.3 C.8.5.5.1.15
@@ -79,8 +78,3 @@ export function directionsOf(frame) {
 }
 
 export const opposite = (letters) => Array.from(letters, (each) => OPPOSITE[each]).join("");
-
-/** Where a slice lies along its normal, in millimetres, or null. */
-export function placeOf(frame) {
-  return frame.position && frame.orientation ? dot(normalOf(frame.orientation), frame.position) : null;
-}

@@ -1,6 +1,7 @@
 // Frames from the server, those that are looked at first, kept as long as there is room.
 
 import { bytesOf, items, numbers, text } from "./dicom.js";
+import { overlaysOf } from "./overlays.js";
 import { ColourPicture, GreyPicture, lookupTable, storedValues } from "./samples.js";
 
 const AT_ONCE = 6; // as many as browsers open connections to a host
@@ -18,7 +19,7 @@ export async function ask(url, accept) {
   throw new Error(detail || `${answer.status} ${answer.statusText}`);
 }
 
-/** Whether a table maps from values that can be negative (PS3.3 C.11.1.1.1, C.11.2.1.1). */
+/** The table of an item; `isSigned`: what it maps can be negative (PS3.3 C.11.1.1.1, C.11.2.1.1). */
 async function tableOf(item, isSigned) {
   if (!item) return null;
   return lookupTable(numbers(item, "LUTDescriptor"), await bytesOf(item, "LUTData"), isSigned);
@@ -44,6 +45,16 @@ async function fetchColour(frame) {
   return new ColourPicture(frame, await createImageBitmap(await answer.blob()));
 }
 
+async function fetchPicture(frame) {
+  const [picture, overlays] = await Promise.all([
+    frame.isColour ? fetchColour(frame) : fetchGrey(frame),
+    overlaysOf(frame.instance, frame.number),
+  ]);
+  picture.overlays = overlays;
+  return picture;
+}
+
+/** Keeps and fetches pictures for all viewports. */
 export class FrameLoader {
   constructor() {
     this._kept = new Map(); // by key, the one used last at the end
@@ -104,7 +115,7 @@ export class FrameLoader {
     while (this._running < AT_ONCE && this._waiting.length) {
       const job = this._waiting.shift();
       this._running += 1;
-      (job.frame.isColour ? fetchColour(job.frame) : fetchGrey(job.frame))
+      fetchPicture(job.frame)
         .then((picture) => { this._keep(job.frame, picture); job.resolve(picture); }, job.reject)
         .finally(() => {
           this._running -= 1;

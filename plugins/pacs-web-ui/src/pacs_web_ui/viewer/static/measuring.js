@@ -93,6 +93,15 @@ export class Measurements {
   }
 }
 
+/** What a measurement says is worked out once, as long as its points stay where they are. */
+function remember(measurement, picture, say) {
+  const key = JSON.stringify(measurement.points);
+  if (measurement.said?.key !== key || measurement.said.picture !== picture) {
+    measurement.said = { key, picture, lines: say() };
+  }
+  return measurement.said.lines;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function element(name, attributes, parent) {
@@ -117,12 +126,17 @@ export function drawMeasurements(svg, frame, picture, list, selected, project) {
       element("circle", { class: "grip", cx: x, cy: y, r: 12 }, group).index = index;
     });
     const lowest = corners.reduce((low, at) => (at.y > low.y ? at : low));
-    const lines = say(measurement, frame, picture);
+    const lines = remember(measurement, picture, () => say(measurement, frame, picture));
     const text = element("text", { x: lowest.x + 10, y: lowest.y + 18 }, group);
     lines.forEach((line, index) => {
       element("tspan", { x: lowest.x + 10, dy: index ? 16 : 0 }, text).textContent = line;
     });
   }
+}
+
+/** Draw where another slice cuts the image. */
+export function drawLine(svg, [a, b]) {
+  element("line", { class: "cut", x1: a.x, y1: a.y, x2: b.x, y2: b.y }, svg);
 }
 
 function drawShape(group, shape, points, project, kind) {

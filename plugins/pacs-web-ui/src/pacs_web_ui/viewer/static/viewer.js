@@ -106,12 +106,30 @@ class Viewer {
       delete: () => this._delete(),
       save: () => this._save(),
       layout: () => this.lay(this._layout === 4 ? 1 : this._layout * 2),
-      texts: () => this.root.classList.toggle("without-texts"),
+      texts: () => this._toggleTexts(),
       full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       list: () => this.root.classList.toggle("without-list"),
       help: () => this.root.querySelector("dialog").showModal(),
     };
     actions[name]();
+  }
+
+  _toggleTexts() {
+    const isHidden = this.root.classList.toggle("without-texts");
+    for (const viewport of this.viewports) {
+      viewport.hidesTexts = isHidden;
+      viewport.draw();
+    }
+  }
+
+  /** Show in the other viewports where the image of this one cuts theirs. */
+  _drawCuts(frame) {
+    for (const viewport of this.viewports) {
+      const reference = viewport === this._active || this._layout === 1 ? null : frame;
+      if (viewport.reference === reference) continue;
+      viewport.reference = reference;
+      viewport.draw();
+    }
   }
 
   cancel() {
@@ -247,6 +265,7 @@ class Viewer {
   _refresh(viewport) {
     if (viewport !== this._active || !this.presets) return;
     const { cine, window, frames, place } = viewport;
+    this._drawCuts(viewport.frame ?? null);
     const press = (name, isOn) => this.root.querySelector(`[data-do="${name}"]`).setAttribute("aria-pressed", String(isOn));
     press("cine", cine.isPlaying);
     press("invert", viewport.isInverted);

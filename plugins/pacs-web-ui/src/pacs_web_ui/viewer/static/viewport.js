@@ -6,7 +6,8 @@
 
 import { writeCorners } from "./corners.js";
 import { aspectOf } from "./geometry.js";
-import { drawMeasurements } from "./measuring.js";
+import { drawLine, drawMeasurements } from "./measuring.js";
+import { lineOf } from "./planes.js";
 import { t } from "./texts.js";
 
 const NOWHERE = { zoom: 0, x: 0, y: 0, turn: 0, isFlipped: false, isMirrored: false }; // a zoom of 0 fits
@@ -24,6 +25,8 @@ export class Viewport {
     this.message = root.querySelector(".message");
     this._context = this.canvas.getContext("2d", { alpha: false });
     this._painted = new OffscreenCanvas(1, 1);
+    this.reference = null; // a frame of another viewport, whose plane is drawn
+    this.hidesTexts = false;
     this._asked = 0;
     this._isWaiting = false;
     this.clear();
@@ -276,8 +279,12 @@ export class Viewport {
       context.setTransform(this.matrix);
       context.drawImage(this._painted, 0, 0);
       const { measurements, frame, picture } = this;
+      for (const { canvas, x, y } of this.hidesTexts ? [] : picture.overlays) context.drawImage(canvas, x, y);
+      const project = (at) => this.toScreen(at);
       if (picture.frame === frame) {
-        drawMeasurements(this.svg, frame, picture, measurements.of(frame), measurements.selected, (at) => this.toScreen(at));
+        drawMeasurements(this.svg, frame, picture, measurements.of(frame), measurements.selected, project);
+        const line = this.hidesTexts ? null : lineOf(this.reference, frame);
+        if (line) drawLine(this.svg, line.map(project));
       }
     }
     writeCorners(this);
