@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from pacs_core.dataset import scan_file, texts
 
@@ -86,3 +86,50 @@ def test_what_is_to_come_is_corrected_in_advance(pacs, data, filled, copies, tmp
     assert pacs(*late).out.startswith("1 instance")  # it has no issuer
     assert pacs(*late, "--yes").out == "correction 2: 1 instance corrected\n"
     assert pacs("delete", "--data", data, "--study", "1.2.826.0.1.99", "--yes").code == 0
+
+
+@pytest.fixture
+def keyed(pacs, data: Path, copies: list[Path]) -> str:
+    """Import an instance with two requests that refers to its own study; return its study."""
+    dataset = dcmread(copies[0])
+    requests = [Dataset(), Dataset()]
+    for number, request in enumerate(requests):
+        request.ScheduledProcedureStepID = f"S{number}"
+        request.RequestedProcedureID = f"R{number}"
+    dataset.RequestAttributesSequence = requests
+    evidence = Dataset()
+    evidence.StudyInstanceUID = dataset.StudyInstanceUID
+    dataset.CurrentRequestedProcedureEvidenceSequence = [evidence]
+    path = data.parent / "keyed.dcm"
+    dataset.save_as(path)
+    assert pacs("import", "--data", data, path).code == 0
+    return str(dataset.StudyInstanceUID)
+
+
+def test_what_a_sequence_would_lose_is_named_and_refused(pacs, data: Path, keyed) -> None:
+    what = ("correct", "update", "--data", data, "--study", keyed, "--yes")
+    step = ("--set", "RequestAttributesSequence.ScheduledProcedureStepID=S9")
+    refused = pacs(*what, *step)
+    assert (refused.code, refused.out) == (1, "")
+    assert (
+        "has more in RequestAttributesSequence, which would be lost: 1 of 2 items, "
+        "RequestedProcedureID; give all of it, or --replace-sequences"
+    ) in refused.err
+    assert "nothing is corrected: 1 loss" in refused.err
+    assert pacs("correct", "list", "--data", data).out == "nothing was corrected\n"
+    done = pacs(*what, *step, "--replace-sequences")
+    assert (done.code, done.out) == (0, "correction 1: 1 instance corrected\n")
+    both = (*step, "--set", "RequestAttributesSequence.RequestedProcedureID=R9")
+    assert pacs(*what, *both).code == 0  # now there is one item, of which nothing is lost
+
+
+def test_a_study_that_refers_to_itself_does_not_get_another_uid(pacs, data: Path, keyed) -> None:
+    what = ("correct", "update", "--data", data, "--study", keyed, "--yes")
+    move = ("--set", "StudyInstanceUID=1.2.826.0.1.99")
+    refused = pacs(*what, *move)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"refers to study {keyed} in CurrentRequestedProcedureEvidenceSequence" in refused.err
+    patient = pacs(*what, "--set", "PatientID=OTHER")
+    assert (patient.code, patient.out) == (0, "correction 1: 1 instance corrected\n")
+    done = pacs(*what, *move, "--leave-references")
+    assert (done.code, done.out) == (0, "correction 2: 1 instance corrected\n")

@@ -8,26 +8,28 @@ from cyclopts import Parameter
 
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
+from pacs_core.cli.correction_losses import find_losses
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
 from pacs_core.cli.options import LOCAL, LocalOptions
-from pacs_core.cli.output import count, print_table, say
+from pacs_core.cli.output import complain, count, print_table, say
 from pacs_core.cli.running import run_async
 from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     AccessAction,
     Correction,
-    CorrectionError,
     CorrectionNotFoundError,
     EntityPath,
-    InstanceNotFoundError,
     Level,
     Query,
 )
 from pacs_core.dataset import Changes, keyword_of
 
 Yes = Annotated[bool, Parameter(negative=())]
+_NAMED = 20
+"""Losses that are named; all are counted."""
+
 Keys = Annotated[list[str] | None, Parameter(negative=())]
 
 
@@ -42,6 +44,8 @@ def update(
     reason: str = "CORRECT",
     comment: str = "",
     in_advance: Yes = False,
+    replace_sequences: Yes = False,
+    leave_references: Yes = False,
     yes: Yes = False,
     options: LocalOptions = LOCAL,
 ) -> None:
@@ -66,6 +70,10 @@ def update(
         For the log of corrections and the audit trail.
     in_advance
         Also if the archive holds nothing of that yet.
+    replace_sequences
+        Let sequences become what is set, though instances have more in them.
+    leave_references
+        Give a study another UID, though its instances refer to each other by that which it has.
     yes
         Do it.
     """
@@ -78,7 +86,8 @@ def update(
     if not changes:
         raise UsageError("say what is to be changed with --set or --remove")
     details = {"reason": reason.upper(), "comment": comment, "in_advance": in_advance}
-    run_async(_update, assemble_local(options), entity, changes, yes, details)
+    accepted = {"replace": replace_sequences, "leave": leave_references}
+    run_async(_update, assemble_local(options), entity, changes, yes, details, accepted)
 
 
 def _entity(patient: str, study: str, series: str = "", instance: str = "") -> EntityPath | None:
@@ -92,7 +101,12 @@ def _entity(patient: str, study: str, series: str = "", instance: str = "") -> E
 
 
 async def _update(
-    assembly: Assembly, entity: EntityPath, changes: Changes, yes: bool, details: dict[str, Any]
+    assembly: Assembly,
+    entity: EntityPath,
+    changes: Changes,
+    yes: bool,
+    details: dict[str, Any],
+    accepted: dict[str, bool],
 ) -> None:
     require_data_directory(assembly)
     async with open_archive(assembly) as opened:
@@ -101,14 +115,17 @@ async def _update(
         archive = opened.archive.on_behalf_of(origin, reading=AccessAction.UPDATE)
         if reason := await opened.archive.gap():
             raise CommandError(f"nothing is corrected by an index that is not whole: {reason}")
+        async with closing(find_losses(archive, entity, changes, **accepted)) as losses:
+            named = [loss async for loss in losses]
+        for loss in named[:_NAMED]:
+            complain(loss)
+        if named:
+            raise CommandError(f"nothing is corrected: {count(len(named), 'loss', 'losses')}")
         if not yes:
             found = await archive.count(Query(Level.IMAGE, entity.conditions))
             say(f"{count(found, 'instance')} would be corrected; add --yes to do it")
             return
-        try:
-            report = await archive.update(entity, changes, origin, **details)
-        except (CorrectionError, InstanceNotFoundError) as error:
-            raise CommandError(str(error)) from error
+        report = await archive.update(entity, changes, origin, **details)
     say(f"correction {report.correction.number}: {count(report.instances, 'instance')} corrected")
 
 
@@ -194,13 +211,10 @@ async def _revert(assembly: Assembly, number: int, comment: str, yes: bool) -> N
         require_archive(opened)
         origin = local_origin("correct")
         archive = opened.archive.on_behalf_of(origin)
-        try:
-            if not yes:
-                await _say_what(archive.corrections(), number)
-                return
-            report = await archive.revert(number, origin, comment=comment)
-        except (CorrectionError, CorrectionNotFoundError) as error:
-            raise CommandError(str(error)) from error
+        if not yes:
+            await _say_what(archive.corrections(), number)
+            return
+        report = await archive.revert(number, origin, comment=comment)
     say(f"correction {number} is taken back: {count(report.instances, 'instance')} changed")
 
 
