@@ -56,7 +56,7 @@ TWINS = (
 
 
 def audited(data: Path) -> list[dict[str, object]]:
-    text = "".join(path.read_text() for path in data.rglob("*.json*") if "audit" in str(path))
+    text = "".join(path.read_text() for path in data.rglob("audit.jsonl"))
     events = [json.loads(line) for line in text.splitlines()]
     return [event["details"] for event in events if "conflict" in event.values()]
 

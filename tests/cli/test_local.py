@@ -46,7 +46,7 @@ def test_import_names_failures(pacs, data: Path, files: list[Path], samples: Pat
 
 def test_import_is_audited(pacs, data: Path, files: list[Path]) -> None:
     pacs("import", "--data", data, *files)
-    text = "".join(path.read_text() for path in data.rglob("*.json*") if path.is_file())
+    text = "".join(path.read_text() for path in data.rglob("audit.jsonl"))
     events = [json.loads(line) for line in text.splitlines()]
     assert [event for event in events if "import" in event.values()]
 

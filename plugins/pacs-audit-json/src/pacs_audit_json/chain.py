@@ -2,7 +2,6 @@
 
 import json
 import os
-import struct
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,8 +25,7 @@ from typing import Any, Final, NamedTuple
 GENESIS: Final = "0" * 64
 """What the first record of all names as the digest before it."""
 
-_HEAD: Final = struct.Struct("<8sQ32sQQQd")
-_MAGIC: Final = b"pacsaud1"
+_HEAD_SIZE: Final = 256
 _BLOCK: Final = 64 * 1024
 _DIGITS: Final = frozenset("0123456789abcdef")
 
@@ -86,21 +84,19 @@ def link_of(record: Any) -> tuple[int, str] | None:
 
 def read_head(lock: int) -> Head | None:
     """Return what the lock file says; None if that is nothing."""
-    data = os.pread(lock, _HEAD.size, 0)
-    if len(data) != _HEAD.size or not data.startswith(_MAGIC):
+    try:
+        sequence, digest, file, size, signed, signed_at = os.pread(lock, _HEAD_SIZE, 0).split()
+        link = Link(int(sequence), digest.decode("ascii"))
+        return Head(link, int(file), int(size), int(signed), float(signed_at))
+    except ValueError:
         return None
-    _, sequence, digest, file, size, signed, signed_at = _HEAD.unpack(data)
-    return Head(Link(sequence, digest.hex()), file, size, signed, signed_at)
 
 
 def write_head(lock: int, head: Head) -> None:
     """Have the lock file say it."""
-    link = head.link
-    digest = bytes.fromhex(link.digest)
-    data = _HEAD.pack(
-        _MAGIC, link.sequence, digest, head.file, head.size, head.signed, head.signed_at
-    )
-    os.pwrite(lock, data, 0)
+    link, *rest = head
+    text = " ".join(map(str, (*link, *rest)))
+    os.pwrite(lock, text.encode("ascii").ljust(_HEAD_SIZE - 1) + b"\n", 0)
 
 
 def find_end(file: int) -> Link | None:
