@@ -51,6 +51,12 @@ def test_converts(benchmark):
     assert all(value > 0 for figure in figures for value in figure["values"])
 
 
+def test_asks_by_dicomweb(benchmark):
+    figures = benchmark("web", contestant="ours-web")
+    assert {figure["case"] for figure in figures} == {"DICOMweb, 10 CT images"}
+    assert all(value > 0 for figure in figures for value in figure["values"])
+
+
 def test_a_failing_contestant_is_reported(tmp_path):
     command = [sys.executable, "-m", "tests.benchmarks", "store", "--quick"]
     options = ["--contestants", "ours-none", "--places", "disk", "--disk", str(tmp_path / "gone")]

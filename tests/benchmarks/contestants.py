@@ -33,6 +33,13 @@ def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
     return command
 
 
+def _ours_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]:
+    command = _ours("commit")(directory, port, 0)
+    with (directory / "pacs.toml").open("a") as config:
+        config.write(f"[plugin.web]\nport = {web_port}\n")
+    return command
+
+
 # --- DCMTK
 
 
@@ -160,6 +167,27 @@ def _orthanc(*, sync: bool) -> Command:
     return command
 
 
+def _orthanc_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]:
+    command = _orthanc(sync=True)(directory, port, 0)
+    config = directory / "orthanc.json"
+    settings = json.loads(config.read_text()) | {
+        "HttpServerEnabled": True,
+        "HttpPort": web_port,
+        "HttpThreadsCount": 32,
+        "KeepAlive": True,
+        "TcpNoDelay": True,
+        "HttpCompressionEnabled": False,
+        "AuthenticationEnabled": False,
+        "RemoteAccessAllowed": False,
+        "Plugins": [str(_ORTHANC_DICOMWEB)],
+        "DicomWeb": {"Enable": True, "EnableMetadataCache": True},
+    }
+    config.write_text(json.dumps(settings))
+    return command
+
+
+_ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
 _SERVER = frozenset({"echo", "store", "find", "get", "move"})
 _RECEIVER = frozenset({"echo", "store"})
 
@@ -244,6 +272,24 @@ CONTESTANTS = (
         command=_orthanc(sync=False),
         settings=_ORTHANC_SETTINGS + "false",
         missing=needs("Orthanc"),
+        max_associations=32,
+    ),
+    Contestant(
+        "ours-web",
+        durable=True,
+        does=frozenset({"web", "ours"}),
+        command=_ours_on_the_web,
+        settings='as ours-commit, with the web server; durability "commit"',
+        called="PACS",
+    ),
+    Contestant(
+        "orthanc-web",
+        durable=True,
+        does=frozenset({"web"}),
+        command=_orthanc_on_the_web,
+        settings="as orthanc-sync, with HTTP (KeepAlive, TcpNoDelay, no compression, 32 threads) "
+        "and the DICOMweb plugin with its cache of metadata",
+        missing=lambda: "" if _ORTHANC_DICOMWEB.exists() else "orthanc-dicomweb is not installed",
         max_associations=32,
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from ..runner import Case, Options
-from . import codecs, control, find, ingest, large, process, retrieve, send, store
+from . import codecs, control, find, ingest, large, process, retrieve, send, store, web
 
 WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "associate": control.associate_cases,
@@ -14,6 +14,7 @@ WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "retrieve": retrieve.cases,
     "send": send.cases,
     "codecs": codecs.cases,
+    "web": web.cases,
     "ingest": ingest.cases,
     "start": process.start_cases,
     "idle": process.idle_cases,
