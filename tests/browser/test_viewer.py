@@ -315,6 +315,93 @@ def test_slices_show_where_they_cut_each_other(page, plain_site, make_image):
     assert page.locator(".viewport").first.locator(".cut").count() == 0
 
 
+def test_stacks_of_one_body_are_scrolled_together(page, plain_site, make_image):
+    """Slices 2 mm apart beside slices 4 mm apart: the nearest is shown."""
+    fine = series_of(make_image, 9)
+    coarse = series_of(make_image, 5, study=fine[0].StudyInstanceUID, SeriesNumber=2)
+    for number, image in enumerate(coarse):
+        image.ImagePositionPatient = [0, 0, 2 + 4 * number]
+    store(plain_site, *fine, *coarse)
+    open_viewer(page, plain_site, fine[0].StudyInstanceUID)
+    page.keyboard.press("g")
+    page.locator(".at-lower-left", has_text="Image 1 / 5").wait_for()
+    page.keyboard.press("End")
+    wait_for_image(page, 9, 9)
+    page.locator(".at-lower-left", has_text="Image 1 / 5").wait_for()
+    page.keyboard.press("y")
+    page.locator(".at-lower-left", has_text="Image 5 / 5").wait_for()
+    page.keyboard.press("Home")
+    page.locator(".at-lower-left", has_text="Image 1 / 5").wait_for()
+
+
+def test_everything_can_be_done_by_keys(page, plain_site, make_image):
+    """Dragging has another way (WCAG 2.2, 2.1.1 and 2.5.7)."""
+    image = make_image(CTImageStorage, "CT", study=new_uid(), series=new_uid())
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    corner = page.locator(".at-lower-right").first
+    page.keyboard.press("Shift+ArrowRight")
+    corner.get_by_text("W 2064").wait_for()
+    page.keyboard.press("Shift+ArrowDown")
+    corner.get_by_text("C 1040").wait_for()
+    actual_pixels(page)
+    page.keyboard.press("m")
+    page.keyboard.press("Shift+ArrowRight")
+    assert np.nonzero(shown(page)[..., 0])[1].max() == shown(page).shape[1] // 2 + SIZE // 2 + 7
+    page.keyboard.press("+")
+    corner.get_by_text("Zoom 125 %").wait_for()
+    page.get_by_label("Length").click()
+    page.keyboard.press("ArrowDown")  # the button has the focus, and keys go on
+    assert page.get_by_label("Length").get_attribute("aria-pressed") == "true"
+
+
+def test_attributes_of_an_image_are_a_key_away(page, plain_site, make_image):
+    images = series_of(make_image, 2)
+    store(plain_site, *images)
+    open_viewer(page, plain_site, images[0].StudyInstanceUID)
+    page.keyboard.press("ArrowDown")
+    wait_for_image(page, 2, 2)
+    with page.context.expect_page() as opened:
+        page.keyboard.press("q")
+    opened.value.locator("h1", has_text=images[1].SOPInstanceUID).wait_for()
+
+
+def test_numbers_that_cannot_be_meant_do_no_harm(forgiving_page, plain_site, make_image):
+    page = forgiving_page
+    (image,) = series_of(make_image, 1)
+    image.NumberOfFrames = 2_000_000_000
+    image.PixelSpacing = ["1e-300", "1e300"]
+    image.RescaleSlope, image.RescaleIntercept = "1e300", "-1e300"
+    image.FrameTime, image.PatientOrientation = "1e-200", ["ZZZ", "QQQ"]
+    store(plain_site, image)
+    page.goto(f"{plain_site.url}/ui/viewer/{image.StudyInstanceUID}")
+    page.locator(".message", has_text="This image cannot be shown.").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.locator(".at-lower-left", has_text="Image 2 / 100000").first.wait_for()
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Help").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, plain_site, make_image, pacs_dataset, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    images = series_of(make_image, 2)
+    report = sample(pacs_dataset, "SR", StudyInstanceUID=images[0].StudyInstanceUID)
+    store(plain_site, *images, report)
+    context = browser.new_context(color_scheme=scheme, locale="en-US")
+    page = context.new_page()
+    open_viewer(page, plain_site, images[0].StudyInstanceUID)
+    found = [axe.Axe().run(page).response["violations"]]
+    page.keyboard.press("?")
+    found.append(axe.Axe().run(page).response["violations"])
+    page.keyboard.press("Escape")
+    address = page.locator(".set", has_text="SR").get_attribute("data-page")
+    page.goto(plain_site.url + address)
+    found.append(axe.Axe().run(page).response["violations"])
+    context.close()
+    assert found == [[], [], []]
+
+
 def test_the_mouse_zooms_moves_and_corrects(page, plain_site, make_image):
     (image,) = series_of(make_image, 1)
     store(plain_site, image)

@@ -72,8 +72,8 @@ export function number(set, keyword, otherwise = NaN) {
 export function holderOf(instance, frame, keyword) {
   const macro = MACROS[keyword];
   const groups = [
-    items(instance, "PerFrameFunctionalGroupsSequence")[frame - 1],
-    items(instance, "SharedFunctionalGroupsSequence")[0],
+    values(instance, "PerFrameFunctionalGroupsSequence")[frame - 1],
+    values(instance, "SharedFunctionalGroupsSequence")[0],
   ];
   for (const group of groups) {
     const [item] = items(group, macro);

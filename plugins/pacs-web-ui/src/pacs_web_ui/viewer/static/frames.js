@@ -9,6 +9,7 @@ const CT_WINDOWS = [ // name, centre and width, in Hounsfield units
   [t("Soft tissue"), 40, 400], [t("Lung"), -600, 1500], [t("Bone"), 400, 1800],
   [t("Brain"), 40, 80], [t("Mediastinum"), 50, 350],
 ];
+const MOST = 100_000; // frames of an instance, whatever it says
 const FUNCTIONS = ["LINEAR", "LINEAR_EXACT", "SIGMOID"];
 
 /** One frame of an instance. */
@@ -114,7 +115,7 @@ export class Frame {
 /** Return the frames of instances in their order. */
 export function framesOf(instances, url) {
   const frames = instances.flatMap((instance) => {
-    const count = Math.max(1, number(instance, "NumberOfFrames", 1));
+    const count = Math.min(MOST, Math.max(1, number(instance, "NumberOfFrames", 1)));
     return Array.from({ length: count }, (_, index) => new Frame(instance, index + 1, url));
   });
   return order(frames);

@@ -6,6 +6,8 @@ const CENTIMETRES = 3; // PS3.3 C.8.5.5.1.15
 // Modalities that project: without calibration, sizes are those at the detector (PS3.3 10.7.1.3).
 const PROJECTION = new Set(["CR", "DX", "MG", "PX", "IO", "RF", "RG", "XA"]);
 
+const MOST_UNEQUAL = 50; // times that a pixel may be longer than wide; more cannot be meant
+
 const pair = (frame, keyword) => {
   const found = frame.numbers(keyword, 2);
   return found && found[0] > 0 && found[1] > 0 ? found : null;
@@ -53,6 +55,7 @@ export function aspectOf(frame) {
   const ratio = pair(frame, "PixelAspectRatio");
   const [y, x] = pair(frame, "PixelSpacing") ?? pair(frame, "ImagerPixelSpacing") ?? ratio ?? [1, 1];
   const smaller = Math.min(x, y);
+  if (Math.max(x, y) > MOST_UNEQUAL * smaller) return { x: 1, y: 1 };
   return { x: x / smaller, y: y / smaller };
 }
 

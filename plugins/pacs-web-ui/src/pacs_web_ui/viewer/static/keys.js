@@ -19,6 +19,9 @@ const KEYS = {
   "?": (viewer) => viewer.press("help"),
 };
 
+/** With Shift: pixels to drag with the chosen tool, to the right and down. */
+const NUDGES = { ArrowUp: [0, -8], ArrowDown: [0, 8], ArrowLeft: [-8, 0], ArrowRight: [8, 0] };
+
 export function listenToKeys(root, viewer) {
   const letters = {};
   for (const button of root.querySelectorAll("[data-key]")) {
@@ -30,6 +33,11 @@ export function listenToKeys(root, viewer) {
     // A button is pressed by the space bar, and a slider is moved by the arrows, as anywhere.
     if (event.key === " " && event.target.matches("button, a")) return;
     if (event.target.matches("input[type=range]") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
+    if (event.shiftKey && NUDGES[event.key]) {
+      event.preventDefault();
+      viewer.nudge(...NUDGES[event.key]);
+      return;
+    }
     const preset = /^[1-9]$/.test(event.key) ? () => viewer.choosePreset(Number(event.key)) : null;
     const action = KEYS[event.key] ?? preset ?? letters[event.key.toLowerCase()];
     if (!action) return;

@@ -1,10 +1,10 @@
-// Planes of slices in the patient: where one cuts another.
+// Planes of slices in the patient: where one cuts another, and which are nearest.
 
 import { dot, normalOf } from "./frames.js";
 import { text } from "./dicom.js";
 import { spacingOf } from "./geometry.js";
 
-const PARALLEL = 0.98; // cosine of the angle from which on no line is drawn
+const PARALLEL = 0.98; // cosine of the angle from which on slices are parallel
 
 const add = (a, b, factor) => a.map((each, axis) => each + factor * b[axis]);
 const subtract = (a, b) => a.map((each, axis) => each - b[axis]);
@@ -25,11 +25,28 @@ function pixelAt(frame, place) {
   };
 }
 
+function isOfOneBody(a, b) {
+  if (!a?.position || !a.orientation || !b?.position || !b.orientation) return false;
+  const reference = text(a.instance, "FrameOfReferenceUID");
+  return reference !== "" && reference === text(b.instance, "FrameOfReferenceUID");
+}
+
+/** Return the index of the frame whose slice is nearest to that of another stack, or -1 if none is parallel. */
+export function nearestTo(other, frames) {
+  let best = -1, least = Infinity;
+  frames.forEach((frame, index) => {
+    if (!isOfOneBody(other, frame)) return;
+    const normal = normalOf(frame.orientation);
+    if (Math.abs(dot(normal, normalOf(other.orientation))) <= PARALLEL) return;
+    const distance = Math.abs(dot(normal, subtract(other.position, frame.position)));
+    if (distance < least) [best, least] = [index, distance];
+  });
+  return best;
+}
+
 /** Return the two pixels of a frame between which another one cuts it, or null. */
 export function lineOf(other, frame) {
-  if (!other?.position || !other.orientation || !frame?.position || !frame.orientation) return null;
-  const reference = text(frame.instance, "FrameOfReferenceUID");
-  if (!reference || reference !== text(other.instance, "FrameOfReferenceUID")) return null;
+  if (!isOfOneBody(other, frame)) return null;
   const normal = normalOf(frame.orientation);
   if (Math.abs(dot(normal, normalOf(other.orientation))) > PARALLEL) return null;
   const { columns, rows } = other;

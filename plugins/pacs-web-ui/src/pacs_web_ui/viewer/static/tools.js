@@ -11,7 +11,7 @@ const WHEEL_STEP = 60; // of deltaY, for each image
 const CLICK = 4; // pixels that a click may move
 
 /** By name: what dragging by (right, down) does. */
-const DRAGS = {
+export const DRAGS = {
   window: (viewport, { right, down }) => viewport.dragWindow(right, down),
   pan: (viewport, { right, down }) => viewport.pan(right, down),
   zoom: (viewport, { down }, drag) => viewport.zoomBy(1.01 ** -down, drag.start),

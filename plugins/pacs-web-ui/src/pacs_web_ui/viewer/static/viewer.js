@@ -8,7 +8,8 @@ import { ask, FrameLoader } from "./loading.js";
 import { Measurements } from "./measuring.js";
 import { showDocument } from "./documents.js";
 import { t } from "./texts.js";
-import { PointerTools } from "./tools.js";
+import { DRAGS, PointerTools } from "./tools.js";
+import { nearestTo } from "./planes.js";
 import { Viewport } from "./viewport.js";
 
 const LAYOUTS = { 1: 1, 2: 2, 4: 4 };
@@ -26,6 +27,7 @@ class Viewer {
     this.rate = root.querySelector("#rate");
     this.viewports = Array.from({ length: LAYOUTS[4] }, () => this._makeViewport());
     this.metadata = new Map();
+    this.isLinked = false; // whether stacks of one body are scrolled together
     this._layout = 1;
     this.lay(1);
     this.activate(this.viewports[0]);
@@ -105,6 +107,8 @@ class Viewer {
       cine: () => active.cine.toggle(),
       delete: () => this._delete(),
       save: () => this._save(),
+      link: () => this._link(),
+      attributes: () => this._openAttributes(),
       layout: () => this.lay(this._layout === 4 ? 1 : this._layout * 2),
       texts: () => this._toggleTexts(),
       full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
@@ -120,6 +124,36 @@ class Viewer {
       viewport.hidesTexts = isHidden;
       viewport.draw();
     }
+  }
+
+  _link() {
+    this.isLinked = !this.isLinked;
+    this._refresh(this.active);
+    this._follow(this.active.frame);
+  }
+
+  /** Scroll the other viewports to the slices that are nearest to one. */
+  _follow(frame) {
+    if (!this.isLinked || !frame || this._followed === frame) return;
+    this._followed = frame;
+    for (const viewport of this.viewports) {
+      if (viewport === this.active || viewport.root.hidden) continue;
+      const index = nearestTo(frame, viewport.frames);
+      if (index >= 0 && index !== viewport.index) viewport.show(index);
+    }
+  }
+
+  /** Do what dragging with the chosen tool does, by so many pixels. */
+  nudge(right, down) {
+    DRAGS[this.tool]?.(this.active, { right, down }, { start: null });
+  }
+
+  _openAttributes() {
+    const { set, frame } = this.active;
+    const instance = frame?.uid ?? set?.dataset.instance;
+    if (!instance) return;
+    const path = `/series/${encodeURIComponent(set.dataset.series)}/instances/${encodeURIComponent(instance)}`;
+    window.open(this.root.dataset.pages + path, "_blank", "noopener");
   }
 
   /** Show in the other viewports where the image of this one cuts theirs. */
@@ -266,9 +300,11 @@ class Viewer {
     if (viewport !== this._active || !this.presets) return;
     const { cine, window, frames, place } = viewport;
     this._drawCuts(viewport.frame ?? null);
+    this._follow(viewport.frame);
     const press = (name, isOn) => this.root.querySelector(`[data-do="${name}"]`).setAttribute("aria-pressed", String(isOn));
     press("cine", cine.isPlaying);
     press("invert", viewport.isInverted);
+    press("link", this.isLinked);
     press("mirror", place.isMirrored);
     press("flip", place.isFlipped);
     this.root.querySelector('[data-do="cine"]').disabled = frames.length < 2;
