@@ -75,7 +75,8 @@ class NodeThread:
 
 def _with_requested(tables: Tables, plugins: Plugins) -> Tables:
     """Return tables for a node that has those of :data:`ON_REQUEST` that are named."""
-    plugin = {name: table for name, table in ON_REQUEST.items() if name in plugins}
+    names = {each for each in plugins if isinstance(each, str)}
+    plugin = {name: table for name, table in ON_REQUEST.items() if name in names}
     if not plugin:
         return tables
     for name, table in tables.get("plugin", {}).items():
