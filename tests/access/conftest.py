@@ -1,0 +1,248 @@
+"""Two nodes: one holds everything and has rules, the other holds what these permit and no more.
+
+Whatever is asked of both, as somebody whom rules restrict, is answered alike: that is the proof
+that what is hidden does not exist for them.
+"""
+
+import sys
+from contextlib import ExitStack
+from datetime import date, timedelta
+from functools import lru_cache
+from types import ModuleType
+
+import httpx
+import pytest
+from attrs import define, frozen
+from importlib_metadata import EntryPoint
+from pacs_web.api import WebAuthenticator, WebAuthenticatorDescriptor
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage, MRImageStorage
+
+from pacs_core.contracts import AccessDescriptor, Authenticated, Authenticator, Principal
+from pacs_core.plugins import hookimpl
+from pacs_core.testing.datasets import SampleStudy
+from pacs_core.testing.node import node_thread
+
+PLUGINS = (
+    "web", "dicomweb", "web-ui", "access-rules", "store-filesystem", "index-sqlite", "audit-json",
+    "sop-storage", "sop-query-retrieve", "sop-verification", "codec-basic", "image-export",
+)  # fmt: skip
+SEEN, MIXED, HIDDEN, NOWHERE = "1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.9"
+RECENT = (date.today() - timedelta(days=10)).strftime("%Y%m%d")
+OLD = "20100102"
+
+FORMS = {
+    "value": "may = {read}\nwhere.Modality = 'CT'",
+    "list": "may = {read}\nwhere.Modality = ['CT', 'US']",
+    "wild-card": "may = {read}\nwhere.Modality = 'C?'",
+    "alternatives": "may = {read}\nwhere = [{{ Modality = 'CT' }}, {{ Modality = 'XA' }}]",
+    "unless": "may = {read}\nunless.Modality = 'MR'",
+    "sop-class": "may = {read}\nwhere.SOPClassUID = '1.2.840.10008.5.1.4.1.1.2'",
+    "series": "may = {read}\nwhere.SeriesInstanceUID = ['1.2.3.1.1', '1.2.3.2.1']",
+    "institution": "may = {read}\nwhere.InstitutionName = 'St. *'",
+    "body-part": "may = {read}\nwhere.BodyPartExamined = 'CHEST'",
+    "referrer": "may = {read}\nwhere.ReferringPhysicianName = 'House^*'",
+    "issuer": "may = {read}\nwhere = {{ IssuerOfPatientID = 'HOSP', Modality = 'CT' }}",
+    "age": "may = {read}\nwhere.StudyDate = {{ newer_than = '1 year' }}",
+    "old-age": "may = {read}\nunless.StudyDate = {{ older_than = '1 year' }}",
+    "range": "may = {read}\nwhere.StudyDate = '20200101-'",
+    "sequence": "may = {read}\nwhere.ProcedureCodeSequence = {{ CodeValue = 'C1' }}",
+    "deny-first": "may_not = {read}\nwhere.Modality = 'MR'\n{rule}\nmay = {read}",
+    "empty": "may = {read}\nunless.BodyPartExamined = ['HEAD', '']",
+    "two-rules": "may = {read}\nwhere.StudyInstanceUID = '1.2.3.1'\n{rule}\n"
+    "may = {read}\nwhere = {{ StudyInstanceUID = '1.2.3.2', Modality = 'CT' }}",
+    "everything": "may = '*'\nwhere.Modality = 'CT'",
+    "emergency": "may = '*'\nemergency = true\n{rule}\nmay = {read}\nwhere.Modality = 'CT'",
+}
+"""Forms of rules, by the name of their role: each permits the CT of the studies, no more."""
+READ = "['query', 'retrieve', 'move', 'delete']"
+
+
+def policy():
+    """Return rules of every form, each about one role, and AE title by network."""
+    rules = ["role = 'admin'\nmay = '*'"]
+    rules += ["ae_title = 'CLI'\nnetwork = '127.0.0.0/8'\nmay = ['query', 'retrieve', 'echo']\n"
+              "where.Modality = 'CT'".replace(", 'echo'", "")]  # fmt: skip
+    rules += [
+        "role = 'scanner'\nmay = 'store'\nwhere.Modality = 'CT'",
+        "role = 'sender'\nmay = ['query', 'move']\nto = 'DEST'",
+    ]
+    for name, text in FORMS.items():
+        head = f"role = '{name}'"
+        rules.append(f"{head}\n{text.format(read=READ, rule=f'[[rule]]{chr(10)}{head}')}")
+    return "".join(f"[[rule]]\n{rule}\n" for rule in rules)
+
+
+EVERYTHING = """
+[[rule]]
+may = "*"
+
+[[rule]]
+role = "nobody"
+may = "*"
+emergency = true
+"""
+
+
+@lru_cache
+def instances():
+    """Return all that there is: CT that rules permit, MR that they hide; of two patients."""
+    found = []
+    for study, patient, modalities in (
+        (SEEN, "P1", ("CT", "CT")),
+        (MIXED, "P1", ("CT", "CT", "MR")),
+        (HIDDEN, "P2", ("MR", "MR")),
+    ):
+        sample = SampleStudy(study)
+        for number, modality in enumerate(modalities, 1):
+            found.append(make(sample, study, modality, number, patient))
+    return found
+
+
+def make(sample, study, modality, number, patient="P1"):
+    is_ct = modality == "CT"
+    series = f"{study}.{1 if is_ct else 2}"
+    values = {
+        "PatientID": patient,
+        "PatientName": f"Patient^{patient}",
+        "IssuerOfPatientID": "HOSP",
+        "StudyDescription": f"of {modality}",
+        "SeriesDescription": f"series of {modality}",
+        "InstitutionName": "St. Elsewhere" if is_ct else "Other",
+        "ReferringPhysicianName": "House^Gregory" if is_ct else "Who^Doctor",
+        "StudyDate": RECENT if is_ct else OLD,
+        "ProcedureCodeSequence": ({"CodeValue": "C1" if is_ct else "M1"},),
+        "SeriesInstanceUID": series,
+        "SOPInstanceUID": f"{series}.{number}",
+        "InstanceNumber": str(number),
+    }
+    values |= {"BodyPartExamined": "CHEST"} if is_ct else {}
+    return sample.make(modality, **values)
+
+
+# --- who it is: the user identity of an association, a header of a request
+
+
+class Badges(Authenticator):
+    async def authenticate(self, request, origin):
+        identity = request.user_information.user_identity
+        if identity is None:
+            return None
+        name = identity.primary.decode()
+        return Authenticated(Principal(name, frozenset({name}), "badge"))
+
+
+class WebBadges(WebAuthenticator):
+    async def authenticate(self, request, origin):
+        name = request.headers.get("x-badge", "")
+        return Principal(name, frozenset({name}), "badge") if name else None
+
+
+@hookimpl
+def pacs_access(setup):
+    return [AccessDescriptor("badges", authenticator=lambda node: Badges())]
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_authenticators(setup):
+    return [WebAuthenticatorDescriptor("badges", lambda node: WebBadges())]
+
+
+@define
+class Guarded:
+    """A node, and its web server."""
+
+    node: object
+    url: str
+
+    def client(self, badge=""):
+        headers = {"host": "127.0.0.1:4711"} | ({"x-badge": badge} if badge else {})
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+
+@frozen
+class Destination:
+    """A peer that takes what is sent."""
+
+    port: int
+    received: list
+
+
+@pytest.fixture(scope="session")
+def badges():
+    module = ModuleType("badges_of_access_tests")
+    module.pacs_access, module.pacs_web_authenticators = pacs_access, pacs_web_authenticators
+    sys.modules[module.__name__] = module
+    yield EntryPoint("badges", module.__name__, "pacs_core.plugins")
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="session")
+def destination():
+    """A peer to which both nodes send: its port, and what has arrived there."""
+    ae, received = AE("DEST"), []
+    for sop_class in (CTImageStorage, MRImageStorage):
+        ae.add_supported_context(sop_class)
+
+    def keep(event):
+        received.append(event.request.AffectedSOPInstanceUID)
+        return 0x0000
+
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    yield Destination(server.server_address[1], received)
+    server.shutdown()
+
+
+def start(stack, directory, badges, destination, rules, wanted):
+    """Start a node that holds the instances for which `wanted` is true."""
+    directory.mkdir()
+    (directory / "rules.toml").write_text(rules)
+    peer = {"host": "127.0.0.1", "port": destination.port}
+    tables = {
+        "plugin": {
+            "access-rules": {"policy": str(directory / "rules.toml")},
+            "web-ui": {"deletion": True},
+            "dicomweb": {"delete": True},
+        },
+        "peers": {
+            "dest": {"ae_title": "DEST", **peer},
+            "elsewhere": {"ae_title": "ELSEWHERE", **peer},
+        },
+    }
+    node = stack.enter_context(node_thread(directory / "data", tables, plugins=(*PLUGINS, badges)))
+    web = node.node.service_sockets["web"][0].getsockname()[1]
+    guarded = Guarded(node, f"http://127.0.0.1:{web}")
+    with guarded.client("admin") as client:
+        for sample in filter(wanted, instances()):
+            body = part10(sample)
+            headers = {"content-type": "application/dicom"}
+            response = client.post("/dicom-web/studies", content=body, headers=headers)
+            assert response.status_code == 200, response.text
+    return guarded
+
+
+def part10(sample):
+    from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
+
+    uids = sample.sop_class_uid, sample.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
+    return file_meta(*uids) + sample.encode()
+
+
+def is_ct(sample):
+    return sample.values["Modality"] == "CT"
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory, badges, destination):
+    """The node with everything, and rules."""
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("guarded") / "node"
+        yield start(stack, folder, badges, destination, policy(), lambda sample: True)
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory, badges, destination):
+    """The node with what rules permit, and everybody may do everything."""
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("oracle") / "node"
+        yield start(stack, folder, badges, destination, EVERYTHING, is_ct)
