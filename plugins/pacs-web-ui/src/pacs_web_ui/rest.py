@@ -71,6 +71,7 @@ class Api:
 
     async def node(self, request: Request) -> Response:
         """Say what the node is."""
+        await self._ui.require(request, INSPECT_NODE)
         settings, site = self._ui.node.settings, self._ui.context.site
         sections = tuple(SectionSummary(s.name, s.title, s.prefix or "/") for s in site.sections)
         return _json(NodeSummary(settings.ae_title, settings.host, settings.port, sections))
@@ -89,6 +90,7 @@ class Api:
 
     async def peers(self, request: Request) -> Response:
         """List the configured peers."""
+        await self._ui.require(request, INSPECT_NODE)
         peers = self._ui.node.settings.peers.items()
         return _json([PeerSummary(name, p.ae_title, p.host, p.port) for name, p in peers])
 
