@@ -14,6 +14,9 @@ from typing import get_args
 
 from attrs import NOTHING, Factory, fields, has
 from floors import floors_picture
+from pacs_auth_local import api as sign_in_api
+from pacs_auth_local import hooks as sign_in_hooks
+from pacs_auth_local.config import AETitleRule, AuthLocalConfig, CertificateRule, Lockout
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
 from pacs_jobs import api as jobs_api
@@ -422,6 +425,24 @@ def worklist_page() -> str:
     return "".join(parts)
 
 
+def sign_in_page() -> str:
+    """Return the reference of signing in: the tables, the hook, the API for plugins."""
+    how = "`pacs-auth-local`: [how to use it](../how-to/sign-in.md).\n"
+    parts = [_NOTE, "# Signing in\n\n", how]
+    for path, schema in (
+        ("plugin.auth-local", AuthLocalConfig),
+        ("plugin.auth-local.lockout", Lockout),
+        ("plugin.auth-local.ae", AETitleRule),
+        ("plugin.auth-local.certificate", CertificateRule),
+    ):
+        parts += _table_section(path, schema)
+    name, hook = "pacs_sign_in_methods", sign_in_hooks.pacs_sign_in_methods
+    parts += [f"\n## `{name}`\n\n", _signature(name, hook), _prose(_doc(hook))]
+    parts += ["\n## `pacs_auth_local.api`\n\n", _prose(_doc(sign_in_api))]
+    parts += [_class_section(each) for each in (sign_in_api.Sessions, sign_in_api.SignInMethod)]
+    return "".join(parts)
+
+
 def dicomweb_page() -> str:
     """Return the reference of DICOMweb: its table, its transactions, its statuses."""
     parts = [_NOTE, "# DICOMweb\n\n", "`pacs-dicomweb`: [how to use it](../how-to/dicomweb.md).\n"]
@@ -453,6 +474,7 @@ PAGES = {
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
     "reference/worklist.md": worklist_page,
+    "reference/sign-in.md": sign_in_page,
 }
 
 
