@@ -13,10 +13,11 @@ import pytest
 
 from pacs_core.association import Proposal, connect
 from pacs_core.dataset import encode_attributes, tag_of, transfer_syntax_uid
+from pacs_core.testing.transfers import retrieve, store_dataset
 
 pytestmark = pytest.mark.anyio
 
-CT, STUDY_GET = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.2.3"
+CT = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
 EXPLICIT, IMPLICIT, DEFLATED, RLE = map(
     transfer_syntax_uid, ("explicit", "implicit", "deflated", "RLE")
@@ -60,33 +61,15 @@ def forget_peak(node):
 
 
 async def store(node, uid, data):
-    async with connect(node.peer, [Proposal(CT, (DEFLATED,))]) as association:
-        return await association.c_store(CT, uid, data)
+    return await store_dataset(node.peer, CT, uid, data, DEFLATED)
 
 
-async def retrieve(node, uid, syntax):
+async def retrieve_size(node, uid, syntax):
     """Retrieve an instance; return the final status and how many bytes came."""
-    size = 0
-
-    async def receive(incoming):
-        nonlocal size
-        async for chunk in incoming.dataset:
-            size += len(chunk)
-        return 0x0000
-
-    identifier = {
-        tag_of("QueryRetrieveLevel"): ("IMAGE",),
-        tag_of("StudyInstanceUID"): (STUDY,),
-        tag_of("SeriesInstanceUID"): (STUDY + ".1",),
-        tag_of("SOPInstanceUID"): (uid,),
-    }
-    proposals = [
-        Proposal(STUDY_GET, (EXPLICIT,)),
-        Proposal(CT, (syntax,), scu=False, scp=True),
-    ]
-    async with connect(node.peer, proposals) as association:
-        responses = [r async for r in association.c_get(STUDY_GET, identifier, receive)]
-    return responses[-1][0].status, size
+    sizes = []
+    keys = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": STUDY + ".1", "SOPInstanceUID": uid}
+    last = await retrieve(node.peer, keys, CT, lambda _, chunk: sizes.append(len(chunk)), syntax)
+    return last.status, sum(sizes)
 
 
 async def echo_until(node, done):
@@ -133,7 +116,7 @@ async def test_what_is_kept_is_inflated_in_bounded_memory(pacs_process, tag):
         uid = f"1.2.3.{number}"
         assert (await store(node, uid, bomb(uid, 64, tag=tag))).status == 0x0000
     before = forget_peak(node)
-    results = await four_times(lambda n: retrieve(node, f"1.2.3.{n}", EXPLICIT))
+    results = await four_times(lambda n: retrieve_size(node, f"1.2.3.{n}", EXPLICIT))
     assert {status for status, _ in results} == {0x0000}
     assert all(size > 64 * MEBIBYTE for _, size in results)
     assert memory(node, "VmHWM") - before < BOUND
@@ -150,7 +133,7 @@ async def test_others_are_served_meanwhile(pacs_process):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         assert (await store(node, "1.2.3.1", bomb("1.2.3.1", 64))).status == 0x0000
-        await retrieve(node, "1.2.3.1", IMPLICIT)
+        await retrieve_size(node, "1.2.3.1", IMPLICIT)
         done.set()
     assert answered[0] > 16  # of 64 MiB, others get their turn at least every 4
 
@@ -172,7 +155,7 @@ async def test_a_header_that_inflates_is_refused_in_bounded_memory(pacs_process)
         data += b"\0" * (len(data) % 2)
         assert (await store(node, uid, data)).status == 0x0000
     before = forget_peak(node)
-    results = await four_times(lambda n: retrieve(node, f"1.2.3.{n}", RLE))
+    results = await four_times(lambda n: retrieve_size(node, f"1.2.3.{n}", RLE))
     assert {status for status, _ in results} <= {0xA702, 0xB000}
     assert memory(node, "VmHWM") - before < 2 * BOUND
-    assert (await retrieve(node, "1.2.3.1", EXPLICIT))[0] == 0x0000
+    assert (await retrieve_size(node, "1.2.3.1", EXPLICIT))[0] == 0x0000

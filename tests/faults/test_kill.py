@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -16,21 +17,21 @@ from attrs import define, field
 from importlib_metadata import entry_points
 
 from pacs_core.archive import Difference, DifferenceKind, verify_index
-from pacs_core.association import AssociationError, PeerOperation, Proposal, connect
+from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.cli.main import main
 from pacs_core.contracts import Peer
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.node import node_thread, write_config
+from pacs_core.testing.peer_programs import find_free_port
+from pacs_core.testing.transfers import retrieve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 ROUNDS = 50
 SENDERS = 4
 CT = "1.2.840.10008.5.1.4.1.1.2"
-STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 EXPLICIT = "1.2.840.10008.1.2.1"
 STORAGE = [Proposal(CT, (EXPLICIT,))]
-RETRIEVAL = [Proposal(STUDY_GET, (EXPLICIT,)), Proposal(CT, (EXPLICIT,), scu=True, scp=True)]
 
 
 @define
@@ -81,26 +82,21 @@ async def send(peer: Peer, study: str, ledger: Ledger, started: anyio.Event) -> 
         pass
 
 
-async def retrieve(peer: Peer, study: str) -> dict[str, bytes]:
+async def digests(peer: Peer, study: str) -> dict[str, bytes]:
     """Return the digests of all instances of a study, as a C-GET brings them."""
-    received: dict[str, bytes] = {}
+    received: dict[str, Any] = {}
 
-    async def receive(operation: PeerOperation) -> int:
-        dataset = await operation.dataset.read(1 << 20)
-        received[operation.command.affected_sop_instance_uid or ""] = sha256(dataset).digest()
-        return 0x0000
+    def take(uid: str, chunk: bytes | memoryview) -> None:
+        received.setdefault(uid, sha256()).update(chunk)
 
-    identifier = {tag_of("QueryRetrieveLevel"): ("STUDY",), tag_of("StudyInstanceUID"): (study,)}
-    async with connect(peer, RETRIEVAL) as association:
-        async for response, _ in association.c_get(STUDY_GET, identifier, receive):
-            last = response
+    last = await retrieve(peer, {"StudyInstanceUID": study}, CT, take)
     assert (last.status, last.number_of_failed_suboperations or 0) == (0x0000, 0)
-    return received
+    return {uid: digest.digest() for uid, digest in received.items()}
 
 
 async def check(peer: Peer, study: str, ledger: Ledger) -> None:
     """What comes is what was sent, and all that was acknowledged comes."""
-    received = await retrieve(peer, study)
+    received = await digests(peer, study)
     assert received.items() <= ledger.sent.items()
     assert ledger.studies.get(study, set()) <= received.keys()
 
@@ -157,12 +153,6 @@ def await_port(port: int, is_alive: Callable[[], bool]) -> None:
             return
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def other_files(data_directory: Path) -> list[str]:
     """Files of the store that are no objects: what was on its way when the node died."""
     root = data_directory / "objects"
@@ -174,7 +164,7 @@ async def test_killed_fifty_times(tmp_path: Path) -> None:
     print(f"seed {seed}")  # shown if the test fails
     ledger = Ledger(random.Random(seed))
     data_directory = tmp_path / "data"
-    port = free_port()
+    port = find_free_port()
     before: str | None = None
     for number in range(1, ROUNDS + 1):
         with served(data_directory, port) as (peer, kill):

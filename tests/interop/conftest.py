@@ -1,65 +1,21 @@
 """Peers of other makes: DCMTK's programs in processes, against a node in a thread."""
 
-import os
 import shutil
-import socket
-import subprocess
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pydicom.data
 import pytest
-from attrs import frozen
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from pacs_core.dataset import MalformedDataset, NotPart10, read_file_meta
-
-PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"  # not $PATH: pynetdicom's have the same names
-ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
-PATIENCE = 30.0
+from pacs_core.testing.peer_programs import PeerPrograms, find_free_port
 
 
-@frozen
-class Dcmtk:
+class Dcmtk(PeerPrograms):
     """DCMTK's programs."""
-
-    directory: Path
-
-    def start(self, program, *arguments):
-        command = [shutil.which(program, path=PATH), *map(str, arguments)]
-        return subprocess.Popen(
-            command,
-            cwd=self.directory,
-            env=ENVIRONMENT,
-            text=True,
-            errors="replace",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def run(self, program, *arguments, code=0):
-        """Run a program to its end; return what it said."""
-        with self.start(program, *arguments) as process:
-            try:
-                output, _ = process.communicate(timeout=PATIENCE)
-            finally:
-                process.kill()
-        assert code is None or process.returncode == code, output
-        return output
-
-    @contextmanager
-    def serve(self, program, port, *arguments):
-        """Run a server until the end of the block."""
-        process = self.start(program, *arguments, port)
-        try:
-            _await_listening(port, process)
-            yield
-        finally:
-            process.kill()
-            process.communicate()
 
     def find(self, node, *arguments, model="-S"):
         """Run findscu; return the identifiers that it received."""
@@ -69,17 +25,6 @@ class Dcmtk:
         address = ("-aec", "PACS", "127.0.0.1", node.port)
         self.run("findscu", model, "-X", "-od", received, *arguments, *address)
         return [dcmread(path, force=True) for path in sorted(received.iterdir())]
-
-
-def _await_listening(port, process):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
-    raise TimeoutError(f"nothing listens on port {port}")
 
 
 @pytest.fixture
@@ -101,13 +46,7 @@ def _dcmtk(directory):
 @pytest.fixture(scope="session")
 def free_port():
     """Return a function that finds a port for a server that cannot choose one itself."""
-
-    def free_port():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return free_port
+    return find_free_port
 
 
 @pytest.fixture

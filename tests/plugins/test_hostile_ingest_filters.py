@@ -8,6 +8,7 @@ import json
 import random
 import subprocess
 import sys
+from io import BytesIO
 from itertools import count
 
 import anyio
@@ -20,6 +21,7 @@ from pacs_core.contracts import Peer
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, encode_attributes, tag_of
 from pacs_core.testing.killable_node import cradle
 from pacs_core.testing.node import node_process
+from pacs_core.testing.transfers import retrieve, store_dataset
 from pacs_core.testing.waiting import until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -117,8 +119,7 @@ def dataset(uid, mood, pixels=1000):
 
 
 async def store(peer: Peer, uid: str, mood: str):
-    async with connect(peer, [Proposal(CT, (EXPLICIT_VR_LITTLE_ENDIAN,))]) as association:
-        return await association.c_store(CT, uid, dataset(uid, mood))
+    return await store_dataset(peer, CT, uid, dataset(uid, mood))
 
 
 def objects(node):
@@ -198,7 +199,7 @@ def test_killed_while_filters_judge_it_holds_what_was_acknowledged_and_only_edit
         done = pacs(tmp_path, "index", command)
         assert done.returncode == 0, done.stdout + done.stderr
     with node_process(tmp_path, TABLES | {"plugins": {"disabled": ["moody"]}}) as node:
-        served = anyio.run(retrieve, node.peer)
+        served = anyio.run(retrieve_all, node.peer)
     assert acknowledged <= served.keys()
     for found in served.values():
         assert found.PatientComments == "EDITED"
@@ -207,31 +208,16 @@ def test_killed_while_filters_judge_it_holds_what_was_acknowledged_and_only_edit
         assert item.ModifiedAttributesSequence[0].PatientComments == "SLOW"
 
 
-async def retrieve(peer):
+async def retrieve_all(peer):
     """Return the instances of the study by SOP Instance UID."""
-    model, found = "1.2.840.10008.5.1.4.1.2.2.3", {}
+    found = {}
 
-    async def receive(operation):
-        from io import BytesIO
+    def take(uid, chunk):
+        found[uid] = found.get(uid, b"") + chunk
 
-        data = await operation.dataset.read(1 << 20)
-        read = dcmread(BytesIO(data), force=True)
-        found[str(read.SOPInstanceUID)] = read
-        return 0x0000
-
-    identifier = {
-        tag_of("QueryRetrieveLevel"): ("STUDY",),
-        tag_of("StudyInstanceUID"): ("1.2.3",),
-    }
-    proposals = [
-        Proposal(model, (EXPLICIT_VR_LITTLE_ENDIAN,)),
-        Proposal(CT, (EXPLICIT_VR_LITTLE_ENDIAN,), scu=False, scp=True),
-    ]
-    async with connect(peer, proposals) as association:
-        async for response, _ in association.c_get(model, identifier, receive):
-            last = response
+    last = await retrieve(peer, {"StudyInstanceUID": "1.2.3"}, CT, take)
     assert (last.status, last.number_of_failed_suboperations or 0) == (0x0000, 0)
-    return found
+    return {uid: dcmread(BytesIO(data), force=True) for uid, data in found.items()}
 
 
 def pacs(folder, *command):

@@ -11,6 +11,7 @@ import pytest
 from pynetdicom import AE
 
 from pacs_core.testing.node import node_process, write_config
+from pacs_core.testing.peer_programs import find_free_port
 
 LAMP = Path(__file__).parents[1] / "distributions" / "pacs-lamp"
 PATIENCE = 30.0
@@ -24,9 +25,7 @@ def lamp(site):
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return find_free_port()
 
 
 def tables(port, *, node=None, network=None, level="info", peers=None, colour="red", **lamp):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pacs_core.testing.node import node_process, write_config
+from pacs_core.testing.peer_programs import find_free_port
 
 BEACON = Path(__file__).parents[1] / "distributions" / "pacs-beacon"
 PATIENCE = 20.0
@@ -24,12 +25,6 @@ def beacon(site):
 
 def tables(**further):
     return {"log": {"level": "info"}, "network": {"timeouts": {"shutdown": 1.0}}} | further
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def visit(port):
@@ -79,7 +74,7 @@ def test_what_a_service_records_on_its_way_out_is_kept(tmp_path):
 
 
 def test_a_service_that_fails_is_run_again(tmp_path):
-    port = free_port()
+    port = find_free_port()
     plugin = {"beacon": {"port": port, "fail_after": 1}}
     with node_process(tmp_path, tables(plugin=plugin)) as node:
         assert await_visit(port)
@@ -118,7 +113,7 @@ def test_a_required_plugin_without_its_port_keeps_the_node_from_starting(tmp_pat
 
 
 def test_commands_do_not_run_services(tmp_path):
-    port = free_port()
+    port = find_free_port()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
@@ -130,7 +125,7 @@ def test_commands_do_not_run_services(tmp_path):
 
 
 def test_workers_share_the_port_and_one_of_them_is_the_keeper(tmp_path):
-    port = free_port()
+    port = find_free_port()
     further = tables(node={"workers": 2}, plugin={"beacon": {"port": port}})
     with node_process(tmp_path, further) as node:
         assert {visit(port)[0] for _ in range(20)} <= {"0/2", "1/2"}

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,12 +11,11 @@ import anyio
 import pytest
 
 from pacs_core.association import AssociationError, Proposal, connect
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, tag_of
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.killable_node import cradle
+from pacs_core.testing.transfers import retrieve
 
 TIERS = Path(__file__).parents[1] / "distributions" / "pacs-tiers"
-STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 COUNT = 12
 TABLES = {
     "archive": {"store": "main", "space": {"reserve": 0}},
@@ -43,31 +43,24 @@ async def store(peer, datasets):
             assert response.status == 0x0000
 
 
-async def retrieve(peer, study, sop_class):
-    """Return the digests of what comes, until the node dies."""
+async def digests(peer, study, sop_class):
+    """Retrieve a study; return the final status and the digests of what has come."""
     received = {}
 
-    async def receive(operation):
-        data = await operation.dataset.read(1 << 22)
-        received[operation.command.affected_sop_instance_uid] = sha256(data).digest()
-        return 0x0000
+    def take(uid, chunk):
+        received.setdefault(uid, sha256()).update(chunk)
 
-    identifier = {tag_of("QueryRetrieveLevel"): ("STUDY",), tag_of("StudyInstanceUID"): (study,)}
-    proposals = [
-        Proposal(STUDY_GET, (EXPLICIT_VR_LITTLE_ENDIAN,)),
-        Proposal(sop_class, (EXPLICIT_VR_LITTLE_ENDIAN,), scu=False, scp=True),
-    ]
-    try:
-        async with connect(peer, proposals) as association:
-            responses = [r async for r, _ in association.c_get(STUDY_GET, identifier, receive)]
-    except AssociationError:
-        return received, None
-    return received, responses[-1].status
+    last = await retrieve(peer, {"StudyInstanceUID": study}, sop_class, take)
+    return last.status, {uid: digest.digest() for uid, digest in received.items()}
 
 
 async def retrieve_until_killed(victim, study, sop_class, seconds):
+    async def retrieve_some():
+        with suppress(AssociationError):
+            await digests(victim.peer, study, sop_class)
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(retrieve, victim.peer, study, sop_class)
+        tasks.start_soon(retrieve_some)
         await anyio.sleep(seconds)
         victim.kill()
 
@@ -110,6 +103,6 @@ def test_moves_and_recalls_that_are_killed_lose_nothing(tmp_path):
             victim = begin()
         moving = cool(tmp_path, study)
         assert b"NEARLINE" in moving.communicate(timeout=60)[0]
-        received, status = anyio.run(retrieve, victim.peer, study, sop_class)
+        status, received = anyio.run(digests, victim.peer, study, sop_class)
         assert (status, received) == (0x0000, sent)
         verify(tmp_path)

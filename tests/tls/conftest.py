@@ -2,10 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
-import socket
-import subprocess
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,11 +19,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import ClientTls, Peer, Secret
 from pacs_core.testing.node import node_thread
+from pacs_core.testing.peer_programs import PeerPrograms, find_free_port
 
 PATIENCE = 30.0
-PROGRAMS = (
-    "/usr/local/bin:/usr/bin:/opt/homebrew/bin"  # not $PATH: pynetdicom's have the same names
-)
 VERIFICATION = "1.2.840.10008.1.1"
 SIDE = 2048
 
@@ -199,66 +193,16 @@ def secure_node(tmp_path, authority, of_node, of_modality, caplog):
     return secure_node
 
 
-class Programs:
-    """Programs of other makers."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def start(self, program, *arguments, stdin=False):
-        command = [shutil.which(program, path=PROGRAMS), *map(str, arguments)]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=os.environ | {"TCP_NODELAY": "1"},
-            text=True,
-            errors="replace",
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def run(self, program, *arguments, code=0):
-        """Run a program to its end; return what it said."""
-        with self.start(program, *arguments) as process:
-            try:
-                output, _ = process.communicate(timeout=PATIENCE)
-            finally:
-                process.kill()
-        assert code is None or process.returncode == code, output
-        return output
-
-    @contextmanager
-    def serve(self, program, port, *arguments):
-        """Run a server until the end of the block."""
-        process = self.start(program, *arguments, port)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-
 @pytest.fixture
 def programs(tmp_path):
     folder = tmp_path / "programs"
     folder.mkdir()
-    return Programs(folder)
+    return PeerPrograms(folder)
 
 
 @pytest.fixture
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return find_free_port()
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import FileMetaDataset
 
-from pacs_core.association import Proposal, connect
-from pacs_core.dataset import tag_of, transfer_syntax_uid
+from pacs_core.dataset import transfer_syntax_uid
 from pacs_core.testing.node import node_thread
+from pacs_core.testing.transfers import retrieve, store_dataset
 
 pytestmark = pytest.mark.anyio
 
@@ -229,31 +229,17 @@ CASES = {
 
 
 async def store(node, uid, data, syntax):
-    async with connect(node.peer, [Proposal(SECONDARY_CAPTURE, (syntax,))]) as association:
-        return await association.c_store(SECONDARY_CAPTURE, uid, data)
+    return await store_dataset(node.peer, SECONDARY_CAPTURE, uid, data, syntax)
 
 
-async def retrieve(node, uid, syntax):
+async def retrieve_dataset(node, uid, syntax):
     """Retrieve an instance in a transfer syntax; return the final status and the dataset."""
     received = []
-
-    async def receive(incoming):
-        received.append(b"".join([bytes(chunk) async for chunk in incoming.dataset]))
-        return 0x0000
-
-    identifier = {
-        tag_of("QueryRetrieveLevel"): ("IMAGE",),
-        tag_of("StudyInstanceUID"): (STUDY,),
-        tag_of("SeriesInstanceUID"): (STUDY + ".1",),
-        tag_of("SOPInstanceUID"): (uid,),
-    }
-    proposals = [
-        Proposal(STUDY_GET, (EXPLICIT,)),
-        Proposal(SECONDARY_CAPTURE, (syntax,), scu=False, scp=True),
-    ]
-    async with connect(node.peer, proposals) as association:
-        responses = [r async for r in association.c_get(STUDY_GET, identifier, receive)]
-    return responses[-1][0].status, received[0] if received else None
+    keys = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": STUDY + ".1", "SOPInstanceUID": uid}
+    last = await retrieve(
+        node.peer, keys, SECONDARY_CAPTURE, lambda _, chunk: received.append(bytes(chunk)), syntax
+    )
+    return last.status, b"".join(received) if received else None
 
 
 def read(data, syntax):
@@ -306,7 +292,7 @@ async def test_what_is_acknowledged_is_delivered(node, name, caplog):
     if case.status == CANNOT_BE_CONVERTED:
         assert said["outcome"] == "warning"
         assert (response.error_comment or "").startswith("Stored, cannot be converted")
-        status, kept = await retrieve(node, uid, case.syntax)
+        status, kept = await retrieve_dataset(node, uid, case.syntax)
         assert (status, kept) == (0x0000, data)
         return
     for target in TARGETS:
@@ -316,7 +302,7 @@ async def test_what_is_acknowledged_is_delivered(node, name, caplog):
 async def assert_delivered(node, uid, case, target):
     if target == RLE and case.pixels is None:
         return
-    status, data = await retrieve(node, uid, target)
+    status, data = await retrieve_dataset(node, uid, target)
     assert (target, hex(status)) == (target, "0x0")
     if target == case.syntax:
         assert data == case.encode(uid)
@@ -337,7 +323,7 @@ async def test_a_stored_future_vr_becomes_un_and_keeps_its_value(node):
     data = instance(uid, EXPLICIT, middle=explicit(PRIVATE, b"ZZ", b"abcd"))
     assert (await store(node, uid, data, EXPLICIT)).status == SUCCESS
     for target in (BIG, DEFLATED):
-        _, received = await retrieve(node, uid, target)
+        _, received = await retrieve_dataset(node, uid, target)
         element = read(received, target)[PRIVATE]
         assert (element.VR, element.value) == ("UN", b"abcd")
 
@@ -374,7 +360,7 @@ def test_whatever_is_acknowledged_is_delivered(node, middle, late, syntax):
         response = await store(node, uid, case.encode(uid), syntax)
         if response.status == SUCCESS:
             for target in (IMPLICIT, BIG, RLE):
-                status, data = await retrieve(node, uid, target)
+                status, data = await retrieve_dataset(node, uid, target)
                 assert (status, data is not None) == (0x0000, True)
         else:
             assert response.status in (CANNOT_BE_CONVERTED, REFUSED)

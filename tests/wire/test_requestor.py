@@ -12,11 +12,10 @@ from pacs_core.association import (
     AssociationRefusedError,
     ConnectError,
     PeerTimeoutError,
-    Proposal,
     connect,
 )
-from pacs_core.contracts import Peer, Timeouts
-from pacs_core.dimse import Command, CommandField
+from pacs_core.contracts import Peer
+from pacs_core.dimse import CommandField
 from pacs_core.upper_layer import (
     AssociateAC,
     ContextResult,
@@ -25,19 +24,9 @@ from pacs_core.upper_layer import (
     encode,
 )
 
+from .requestor import ACCEPTED, ECHO, SHORT, VERIFICATION, echo
+
 pytestmark = pytest.mark.anyio
-
-SHORT = Timeouts(artim=0.4, dimse=0.4, write=0.4, connect=2.0)
-VERIFICATION = "1.2.840.10008.1.1"
-ECHO = [Proposal(VERIFICATION, ("1.2.840.10008.1.2",))]
-
-
-ACCEPTED = ContextResult(1, 0, "1.2.840.10008.1.2")
-
-
-async def echo(peer: Peer, **options) -> Command:
-    async with connect(peer, ECHO, timeouts=SHORT, **options) as association:
-        return await association.c_echo()
 
 
 # --- before the association
