@@ -1,7 +1,6 @@
 """Pages of the node: how it is doing, its peers and plugins, and its configuration."""
 
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -96,11 +95,15 @@ class NodePages:
         return self._renderer.page(
             request,
             "configuration.html",
-            tables=[(name, list(keys)) for name, keys in groupby(values, key=_table)],
+            tables=_by_table(values),
             origins={origin.value: text for origin, text in ORIGINS.items()},
             file=node.find(NodeInspector).config_file if has_inspector else "",
         )
 
 
-def _table(value: ConfigValue) -> str:
-    return value.path.rpartition(".")[0]
+def _by_table(values: Sequence[ConfigValue]) -> dict[str, list[ConfigValue]]:
+    """Return the keys of each table; those of a table below it may stand between them."""
+    tables: dict[str, list[ConfigValue]] = {}
+    for each in values:
+        tables.setdefault(each.path.rpartition(".")[0], []).append(each)
+    return tables
