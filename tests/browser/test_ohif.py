@@ -20,6 +20,8 @@ from pydicom.uid import (
 
 from pacs_core.dataset import file_meta
 
+from .segmentation import segment
+
 pytestmark = [
     pytest.mark.peer("chromium"),
     pytest.mark.timeout(300),
@@ -148,3 +150,28 @@ def test_a_report_is_shown_beside_its_images(page, site, make_image, pacs_datase
     open_study(page, site, study)
     assert is_ramp(row_of_pixels(page)[:, 0])
     page.get_by_text("SR", exact=True).first.wait_for()
+
+
+def test_a_segmentation_is_shown_on_its_images(page, site, make_image):
+    """A square is coloured, of which the images know nothing (PS3.3 A.51)."""
+    study, series = new_uid(), new_uid()
+    images = [
+        make_image(CTImageStorage, "CT", study=study, series=series, number=number)
+        for number in range(1, 4)
+    ]
+    mask = np.zeros((128, 128), bool)
+    mask[40:90, 30:60] = True
+    site.store(*images, segment(images, mask))
+    open_study(page, site, study)
+    assert not is_coloured(row_of_pixels(page))
+    page.get_by_text("SEG", exact=True).first.dblclick()
+    for _ in range(60):
+        if is_coloured(row_of_pixels(page)):
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError("nothing is coloured")
+
+
+def is_coloured(pixels):
+    """Whether a good part of a row is not grey."""
+    return (np.ptp(pixels, axis=1) > 25).sum() > 20

@@ -31,9 +31,14 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-async def client(app: Path) -> AsyncIterator[httpx.AsyncClient]:
+def config() -> OhifConfig:
+    return OhifConfig()
+
+
+@pytest.fixture
+async def client(app: Path, config: OhifConfig) -> AsyncIterator[httpx.AsyncClient]:
     context = WebContext(memory_node(), WebSite([DICOMWEB]))
-    made = routes.create_routes(context, OhifConfig())
+    made = routes.create_routes(context, config)
     outer = Starlette(routes=[Mount("/viewer", routes=made)])
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,10 +59,18 @@ async def test_every_path_that_is_no_file_is_the_page(client: httpx.AsyncClient)
         page = await client.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert '<script defer src="/viewer/app.bundle.12ab.js">' in page.text
-        assert "'unsafe-eval'" not in page.headers["content-security-policy"]
+        assert "'unsafe-inline'" not in page.headers["content-security-policy"].split("; ")[1]
 
 
-async def test_only_workers_may_evaluate(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("config", [OhifConfig(), OhifConfig(segmentations=False)])
+async def test_the_page_may_evaluate_where_segmentations_are_wanted(
+    client: httpx.AsyncClient, config: OhifConfig
+) -> None:
+    policy = (await client.get("/viewer/")).headers["content-security-policy"]
+    assert ("'unsafe-eval'" in policy) is config.segmentations
+
+
+async def test_only_scripts_of_workers_may_evaluate(client: httpx.AsyncClient) -> None:
     worker = await client.get("/viewer/decoder.bundle.34cd.js")
     script = await client.get("/viewer/app.bundle.12ab.js")
     assert "'unsafe-eval'" in worker.headers["content-security-policy"]

@@ -31,10 +31,14 @@ class OhifConfig:
     settings : Path or None
         A JSON file whose members replace those of OHIF's ``window.config``, such as
         ``hotkeys`` or ``whiteLabeling``.
+    segmentations : bool
+        Whether segmentations can be opened. The library by which OHIF reads them makes functions
+        of text, so the page's Content-Security-Policy then allows ``'unsafe-eval'``.
     """
 
     path: str = field(default="/viewer", validator=_check_path)
     settings: Path | None = field(default=None, validator=_check_settings)
+    segmentations: bool = True
 
 
 def read_settings(path: Path) -> dict[str, Any]:

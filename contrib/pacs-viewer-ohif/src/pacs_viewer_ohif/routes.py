@@ -35,6 +35,10 @@ WORKER_POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval' blob:; "
     "connect-src 'self' blob: data:; worker-src 'self' blob:"
 )
+# So does the library of arrays by which OHIF reads segmentations, in the page itself.
+SEGMENTATION_POLICY: Final = POLICY.replace(
+    "'wasm-unsafe-eval'", "'wasm-unsafe-eval' 'unsafe-eval'", 1
+)
 _FOREVER: Final = "public, max-age=31536000, immutable"  # names contain a digest of the content
 _ASK_AGAIN: Final = "no-cache"
 
@@ -72,13 +76,14 @@ def create_routes(context: WebContext, config: OhifConfig) -> list[BaseRoute]:
     workers = frozenset((APP / "WORKERS").read_text(encoding="utf-8").split())
     own = read_settings(config.settings) if config.settings else {}
     dicomweb = _dicomweb_prefix(context)
+    page_policy = SEGMENTATION_POLICY if config.segmentations else POLICY
 
     async def page(request: Request) -> Response:
         base = escape(f"{context.base_path(request)}{config.path}/")
         return Response(
             _PAGE.format(base=base, bundle=bundle),
             media_type="text/html",
-            headers={"content-security-policy": POLICY, "cache-control": _ASK_AGAIN},
+            headers={"content-security-policy": page_policy, "cache-control": _ASK_AGAIN},
         )
 
     async def settings(request: Request) -> Response:
