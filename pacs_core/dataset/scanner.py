@@ -13,26 +13,20 @@ values with unknown VRs, delimiters too many, zeros after the last element.
 """
 
 from collections.abc import Collection
-from functools import lru_cache
-from typing import NamedTuple
 
-from pacs_core.dataset.charset import declare, with_default
-from pacs_core.dataset.dictionary import sequence_tags, vr_of
+from pacs_core.dataset.charset import with_default
+from pacs_core.dataset.dictionary import sequence_tags
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Inflater
 from pacs_core.dataset.layout import (
-    BULK_VRS,
     FOREIGN_GROUPS,
-    IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
     NARROW_CODES,
-    NARROW_VRS,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Buffer,
     Header,
-    Layout,
     begins_with_item,
     is_padding,
     layout_of,
@@ -41,26 +35,19 @@ from pacs_core.dataset.layout import (
 )
 from pacs_core.dataset.model import (
     PIXEL_DATA_TAGS,
-    SPECIFIC_CHARACTER_SET,
-    MutableAttributes,
 )
-from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS, Oddities
-from pacs_core.dataset.parser import (
-    MAX_DEPTH,
-    SHORT_SEQUENCE,
-    Parser,
-    actual_vr,
-    parse_short_sequence,
-)
+from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS
+from pacs_core.dataset.scan_targets import LATE, LOOKED_AT, targets_for
+from pacs_core.dataset.scan_values import WantedValues
 from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
 from pacs_core.dataset.transfer_syntax import encoding_of
-from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
+from pacs_core.dataset.values import SHORT_VALUE, decode_short
 
 # Theory of operation
 #
 # The scanner is fed chunks as the network delivers them, so any element may be cut anywhere. What
 # is cut within a header is kept (`_pending`) and put before the next chunk. What is cut within a
-# value is counted off (`_skip`) if nobody wants it, or recorded (`_target`, `_record`) if somebody
+# value is counted off (`_skip`) if nobody wants it, or recorded (`WantedValues`) if somebody
 # does. `offset` thus always is where `_pending` begins, and every error can name the byte.
 #
 # Work is done in the order of what is frequent:
@@ -89,64 +76,10 @@ MAX_VALUE = 1 << 16
 _NOTABLE = frozenset({"SQ", "UN"})
 _SEQUENCE = frozenset({"", "SQ"})
 _FIRST = 0x0004_0000  # below are the groups of what is no dataset (PS3.5 §7.1)
-_LATE = min(PIXEL_DATA_TAGS)
 _DELIMITERS = ITEM & 0xFFFF_0000
-_PASSED, _LOOKED_AT, _WIDE = "", "SQ", "UN"
-_MOST_KINDS = 4096
 
 
-class _Targets:
-    """What to do with each tag, for a set of wanted ones.
-
-    Attributes
-    ----------
-    collected : frozenset of int
-        What is wanted, and Specific Character Set.
-    last : int
-        The last of the wanted tags: nothing follows Pixel Data.
-    kinds : dict
-        Of tags that were met before. Data that are looked at with each element are to be few: those
-        of all sequences would not be in the processor's cache when the next instance comes.
-    """
-
-    __slots__ = ("_sequences", "_wanted", "collected", "kinds", "last")
-
-    def __init__(self, wanted: frozenset[int]) -> None:
-        self.collected = wanted | {SPECIFIC_CHARACTER_SET}
-        # Wanting Pixel Data, or what comes after it, would otherwise mean never to be done.
-        self.last = min(max(wanted, default=0), _LATE - 1)
-        self.kinds: dict[int, str] = {}
-        self._wanted = wanted
-        self._sequences = sequence_tags()
-
-    def kind(self, tag: int) -> str:
-        """Return `_PASSED`, `_LOOKED_AT`, or of a plain value that is wanted its VR in PS3.6."""
-        kind = _PASSED
-        if tag == SPECIFIC_CHARACTER_SET or tag in self._sequences:
-            kind = _LOOKED_AT
-        elif tag in self._wanted:
-            vr = vr_of(tag)
-            kind = vr if vr in NARROW_VRS else _WIDE
-        # Peers choose tags: private ones by the million must not fill the memory.
-        if len(self.kinds) >= _MOST_KINDS:
-            self.kinds.clear()
-        self.kinds[tag] = kind
-        return kind
-
-
-_targets = lru_cache(maxsize=64)(_Targets)
-
-
-class _Wanted(NamedTuple):
-    """A wanted value being recorded: what it is, how it is encoded, where it starts."""
-
-    tag: int
-    vr: str
-    layout: Layout
-    offset: int
-
-
-class HeaderScanner:
+class HeaderScanner(WantedValues):
     """Push parser: collects the wanted attributes, then checks the structure of the rest.
 
     Feed it everything that arrives, then call `finish`. Once `feed` has returned True the
@@ -198,31 +131,23 @@ class HeaderScanner:
         default_character_set: tuple[str, ...] = (),
     ) -> None:
         encoding = encoding_of(transfer_syntax_uid)
-        self.attributes: MutableAttributes = {}
+        layout = layout_of(encoding)
+        super().__init__(layout, max_value, with_default((), default_character_set))
         self.done = False
         self.incomplete = False
-        self.oversized: set[int] = set()
-        self.oddities = Oddities()
-        self.offset = 0
-        self._targets = _targets(frozenset(wanted))
+        self._targets = targets_for(frozenset(wanted))
         self._wanted, self._last_wanted = self._targets.collected, self._targets.last
-        self._layout: Layout = layout_of(encoding)
         self._inflater = Inflater() if encoding.deflated else None
         self._limit = max_header
-        self._max_value = max_value
         self._thorough = thorough
         self._encapsulated = encoding.encapsulated
         self._sequences = sequence_tags()
         self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
-        self._character_sets = with_default((), default_character_set)
         self._last_tag = _FIRST - 1
         self._ascending = True
         self._pending = b""
         self._skip = 0
         self._has_pixel_data = False
-        self._target: _Wanted | None = None
-        self._record = bytearray()
-        self._mark = 0
 
     @property
     def inflates(self) -> bool:
@@ -265,7 +190,7 @@ class HeaderScanner:
         """Take some of `available` bytes that follow as fed, unseen; return how many."""
         if self._inflater is not None:
             return available if self.done and not self._thorough else 0
-        if self._target is not None:
+        if self._recording is not None:
             return 0
         # The last byte of a value must be fed, to complete it.
         passed = max(0, min(self._skip - 1, available))
@@ -291,7 +216,7 @@ class HeaderScanner:
 
     def _consume(self, data: bytes | memoryview) -> None:
         size = len(data)
-        if self._skip > size and self._target is None:
+        if self._skip > size and self._recording is None:
             self._skip -= size
             self.offset += size
         else:
@@ -302,7 +227,7 @@ class HeaderScanner:
             self._pending = bytes(buffer[used:])
         if (
             self._nested.depth
-            and self._target is None
+            and self._recording is None
             and self.offset > self._limit
             and not self.done
         ):
@@ -322,7 +247,7 @@ class HeaderScanner:
                 position = self._walk_top(buffer, position, end)
             if before == (position, self._nested.depth):
                 break
-        if self._target is not None:
+        if self._recording is not None:
             self._collect(buffer[self._mark : position])
         return position
 
@@ -353,7 +278,7 @@ class HeaderScanner:
                 break
             tag, vr, start, length = header
             last_tag = self._last_tag
-            if not last_tag < tag < _LATE:
+            if not last_tag < tag < LATE:
                 if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
                     after = self._pass_foreign(buffer, position, end, (tag, vr, start, length))
                     if after == position:
@@ -391,7 +316,7 @@ class HeaderScanner:
                         self._last_tag = last_tag
                         break
                     if self._enter_defined(buffer, (tag, vr, start, length)):
-                        if start + length > end or self._target is not None:
+                        if start + length > end or self._recording is not None:
                             return start
                         # Nearly all sequences are whole in the buffer, and plain: no stack is left
                         # behind.
@@ -429,7 +354,7 @@ class HeaderScanner:
                 kind = self._targets.kind(tag)
             if kind:
                 # Long values are not remembered by `decode_short`: the general walk decodes them.
-                if kind == _LOOKED_AT or self.done or after > end or length > SHORT_VALUE:
+                if kind == LOOKED_AT or self.done or after > end or length > SHORT_VALUE:
                     break
                 raw = bytes(buffer[position + 8 : after])
                 attributes[tag] = decode_short(narrow[code], raw, little, character_sets)
@@ -463,7 +388,7 @@ class HeaderScanner:
     def _bounds_of_plain(self, end: int) -> tuple[int, int]:
         """Return below which tag elements are plain, and where the last of them may begin."""
         if self.done:
-            return _LATE, end - 8
+            return LATE, end - 8
         return self._last_wanted + 1, min(end, self._limit - self.offset) - 8
 
     def _skip_to(self, position: int, end: int) -> int:
@@ -550,61 +475,3 @@ class HeaderScanner:
         if not self._nested.depth:
             self._complete(buffer, position)
         return position
-
-    def _take(self, tag: int, vr: str, buffer: Buffer, start: int, length: int) -> None:
-        """Keep a wanted value that is all there, or begin to record it."""
-        if length > self._max_value:
-            self.oversized.add(tag)
-        elif start + length <= len(buffer):
-            raw = buffer[start : start + length]
-            self._keep(tag, actual_vr(tag, vr), self._layout_for(vr), self.offset + start, raw)
-        else:
-            self._begin(tag, vr, start, "UN")
-
-    def _begin(self, tag: int, wire_vr: str, start: int, unknown_vr: str) -> None:
-        vr = actual_vr(tag, wire_vr)
-        vr = unknown_vr if vr == "UN" else vr
-        self._target = _Wanted(tag, vr, self._layout_for(wire_vr), self.offset + start)
-        self._mark = start
-
-    def _collect(self, part: Buffer) -> None:
-        if self._target is None:
-            return
-        # Lengths are claims: what is recorded is bounded, whatever a header says.
-        if len(self._record) + len(part) > self._max_value:
-            self.oversized.add(self._target.tag)
-            self._target = None
-            self._record.clear()
-        else:
-            self._record += part
-
-    def _complete(self, buffer: Buffer, position: int) -> None:
-        """A value that took several steps ends at `position`: keep it if it was wanted."""
-        self._collect(buffer[self._mark : position])
-        if self._target is not None:
-            self._keep(*self._target, bytes(self._record))
-            self._target = None
-            self._record.clear()
-
-    def _layout_for(self, wire_vr: str) -> Layout:
-        # Within UN everything is implicit VR little endian (PS3.5 §6.2.2).
-        return IMPLICIT if wire_vr == "UN" else self._layout
-
-    def _keep(self, tag: int, vr: str, layout: Layout, offset: int, raw: Buffer) -> None:
-        if vr == "SQ":
-            try:
-                if len(raw) <= SHORT_SEQUENCE:
-                    items = parse_short_sequence(bytes(raw), layout, self._character_sets)
-                else:
-                    parser = Parser(bytes(raw), offset, MAX_DEPTH)
-                    items = parser.sequence(layout, self._character_sets)
-            except MalformedDataset as error:
-                self.oddities.note(f"{shown(tag)} cannot be read: {error.what}")
-                return
-            self.attributes[tag] = items
-        elif vr not in BULK_VRS:
-            decode = decode_short if len(raw) <= SHORT_VALUE else decode_value
-            values = decode(vr, bytes(raw), layout.little_endian, self._character_sets)
-            self.attributes[tag] = values
-            if tag == SPECIFIC_CHARACTER_SET:
-                self._character_sets = declare(self._character_sets, values)
