@@ -157,9 +157,12 @@ class NodeArchive(Archive):
         self._behind = WriteBehind(
             store, index, audit, durability, interval=flush_interval, capacity=flush_bytes
         )
-        self._shelf = ArchiveStorage(store, index, events, self._behind, ae_title)
-        duplicates, healing = Duplicates(self._shelf, policy, audit), Healing(self._shelf, audit)
-        self._ingest = Ingest(self._shelf, duplicates, healing)
+        self._storage = ArchiveStorage(store, index, events, self._behind, ae_title)
+        duplicates, healing = (
+            Duplicates(self._storage, policy, audit),
+            Healing(self._storage, audit),
+        )
+        self._ingest = Ingest(self._storage, duplicates, healing)
         self._corrections = Corrections(index.correction_log)
         self._checks = ReadChecks(verify_reads, audit)
         self._wanted = index.wanted_tags
@@ -167,9 +170,9 @@ class NodeArchive(Archive):
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
-        self._deletion = Deletion(self._shelf, audit, self._locks, self._space, self._corrections)
+        self._deletion = Deletion(self._storage, audit, self._locks, self._space, self._corrections)
         self._correcting = Correcting(
-            self._shelf, self._corrections, audit, self._locks, character_set_of
+            self._storage, self._corrections, audit, self._locks, character_set_of
         )
         self._original_attributes = original_attributes
         self._ae_title = ae_title
@@ -197,14 +200,14 @@ class NodeArchive(Archive):
         """What is not flushed yet, and what waits for event handlers."""
         return [
             QueueStatus("write-behind", "write-behind", self._behind.unflushed),
-            *self._shelf.events.queues,
+            *self._storage.events.queues,
         ]
 
     @property
     def aside(self) -> Aside:
         """What was set aside, because another object is served under its SOP Instance UID."""
         return Aside(
-            self._shelf, self._audit, self._locks, self._character_set_of, self._corrections
+            self._storage, self._audit, self._locks, self._character_set_of, self._corrections
         )
 
     @property
@@ -275,7 +278,7 @@ class NodeArchive(Archive):
             incoming = self._begin(dataset, transfer_syntax_uid, origin, NO_CORRECTIONS)
             await incoming.read_header(sop_class_uid, sop_instance_uid)
             character_set = self._character_set_of(origin.calling_ae_title)
-            async with self._filters.apply(incoming, self._shelf, character_set) as filtered:
+            async with self._filters.apply(incoming, self._storage, character_set) as filtered:
                 edited = self._begin(
                     filtered.chunks, transfer_syntax_uid, origin, self._corrections
                 )

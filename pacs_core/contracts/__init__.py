@@ -17,16 +17,7 @@ from pacs_core.contracts.access import (
     Restrict,
     Verdict,
 )
-from pacs_core.contracts.archive import (
-    Archive,
-    DuplicateInstanceError,
-    IdentityMismatchError,
-    IngestError,
-    IngestOutcome,
-    IngestResult,
-    InvalidInstanceError,
-    OutOfResourcesError,
-)
+from pacs_core.contracts.archive import Archive
 from pacs_core.contracts.association import (
     MAX_CONTEXTS,
     AssociationAbortedError,
@@ -162,6 +153,15 @@ from pacs_core.contracts.index import (
     Index,
     IndexRebuild,
     IndexResult,
+)
+from pacs_core.contracts.ingest import (
+    DuplicateInstanceError,
+    IdentityMismatchError,
+    IngestError,
+    IngestOutcome,
+    IngestResult,
+    InvalidInstanceError,
+    OutOfResourcesError,
 )
 from pacs_core.contracts.ingest_filter import (
     Accept,

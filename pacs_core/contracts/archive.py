@@ -2,10 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from enum import Enum
 from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
 from pacs_core.contracts.availability import Availability, RecallProgress, RecallReport
@@ -16,6 +13,7 @@ from pacs_core.contracts.corrections import (
 )
 from pacs_core.contracts.deletion import DeletionReport
 from pacs_core.contracts.frames import Frame, InstanceHeader
+from pacs_core.contracts.ingest import IngestResult
 from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
 from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
 from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
@@ -34,64 +32,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _BEGINNING: Final = 64 * 1024  # bytes that most datasets have at most before Pixel Data
-
-
-class IngestOutcome(Enum):
-    """What became of an instance that was handed to the archive."""
-
-    STORED = "stored"
-    IDENTICAL = "identical"
-    """The archive held exactly these bytes already; nothing was written."""
-    SET_ASIDE = "set-aside"
-    """Policy ``keep-first``: another content has this UID and stays the one that is served;
-    the newcomer was kept durably beside it."""
-    REPLACED = "replaced"
-    """Policy ``replace``, or what was held is damaged: the newcomer is served from now on."""
-
-
-@frozen
-class IngestResult:
-    """What became of an instance.
-
-    Attributes
-    ----------
-    outcome : IngestOutcome
-    instance : StoredInstance
-        What the archive serves under this UID from now on.
-    oddities : tuple of str
-        What is against PS3.5 in the dataset that came, and was put up with.
-    obstacle : str
-        Why that cannot be converted to another transfer syntax; empty if it can, as far as its
-        elements say. Its sender deserves a warning.
-    coerced : tuple of int
-        Tags of what ingest filters have changed before it was stored.
-    """
-
-    outcome: IngestOutcome
-    instance: StoredInstance
-    oddities: tuple[str, ...] = ()
-    obstacle: str = ""
-    coerced: tuple[int, ...] = ()
-
-
-class IngestError(Exception):
-    """The archive did not take an instance. Nothing of it was left behind."""
-
-
-class InvalidInstanceError(IngestError):
-    """The dataset is malformed or lacks a UID of its hierarchy."""
-
-
-class IdentityMismatchError(IngestError):
-    """The dataset's SOP Class or SOP Instance UID is not the one that was announced."""
-
-
-class DuplicateInstanceError(IngestError):
-    """Policy ``reject``: another content with this SOP Instance UID is stored already."""
-
-
-class OutOfResourcesError(IngestError):
-    """No room in the store, or no memory within the node's budget."""
 
 
 class Archive(ABC):

@@ -11,18 +11,18 @@ from typing import Final
 from attrs import frozen
 
 from pacs_core.contracts.access import AccessDeniedError
-from pacs_core.contracts.archive import (
+from pacs_core.contracts.audit import AuditFailedError
+from pacs_core.contracts.availability import NotOnlineError
+from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
+from pacs_core.contracts.deletion import DeletionError
+from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
+from pacs_core.contracts.ingest import (
     DuplicateInstanceError,
     IdentityMismatchError,
     IngestError,
     InvalidInstanceError,
     OutOfResourcesError,
 )
-from pacs_core.contracts.audit import AuditFailedError
-from pacs_core.contracts.availability import NotOnlineError
-from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
-from pacs_core.contracts.deletion import DeletionError
-from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.ingest_filter import IngestFilterError, RejectedInstanceError
 from pacs_core.contracts.instance import InstanceNotFoundError
 from pacs_core.contracts.object_store import (

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
-from pacs_core.contracts.archive import IngestError
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.ingest import IngestError
 from pacs_core.contracts.instance import InstanceIdentity, Origin
 from pacs_core.dataset import Changes, ElementSet, check_changes, tag_of
 from pacs_core.dimse import Status, StatusCategory, category
