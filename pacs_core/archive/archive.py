@@ -1,17 +1,15 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
 
 from anyio.abc import TaskGroup
 from attrs import evolve
 
 from pacs_core.archive.aside import Aside
-from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import Correcting, new_correction
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
-from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections, overlay
+from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections
 from pacs_core.archive.deletion import Deletion
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
@@ -23,6 +21,7 @@ from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
+from pacs_core.archive.opening import InstanceOpener
 from pacs_core.archive.recall import (
     is_online,
     least_available,
@@ -60,12 +59,10 @@ from pacs_core.contracts import (
     Index,
     IngestResult,
     InstanceHeader,
-    InstanceNotFoundError,
     InstancePath,
     InvalidInstanceError,
     Level,
     NotOnlineError,
-    ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
     Origin,
@@ -77,18 +74,8 @@ from pacs_core.contracts import (
     StorageFullError,
     StoredInstance,
 )
-from pacs_core.contracts.object_store import with_beginning
 from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
-
-
-@contextmanager
-def _open_errors(instance: StoredInstance) -> Iterator[None]:
-    try:
-        yield
-    except ObjectNotFoundError as error:
-        uid = instance.identity.sop_instance_uid
-        raise InstanceNotFoundError(f"the object of instance {uid} is gone: {error}") from error
 
 
 class NodeArchive(Archive):
@@ -164,7 +151,13 @@ class NodeArchive(Archive):
         )
         self._ingest = Ingest(self._storage, duplicates, healing)
         self._corrections = Corrections(index.correction_log)
-        self._checks = ReadChecks(verify_reads, audit)
+        self._opener = InstanceOpener(
+            store,
+            self._corrections,
+            ReadChecks(verify_reads, audit),
+            ae_title,
+            original_attributes=original_attributes,
+        )
         self._wanted = index.wanted_tags
         self._scanned = self._wanted | IDENTITY_TAGS | CORRECTED_TAGS
         self._locks = KeyedLocks()
@@ -174,8 +167,6 @@ class NodeArchive(Archive):
         self._correcting = Correcting(
             self._storage, self._corrections, audit, self._locks, character_set_of
         )
-        self._original_attributes = original_attributes
-        self._ae_title = ae_title
         self._access = access or AccessControl()
         self._filters = filters or IngestFilters(audit)
         prepared = index.prepared_metadata(METADATA_FORM) if prepare_metadata else None
@@ -373,45 +364,19 @@ class NodeArchive(Archive):
         DamagedObjectError
             The object is not what was stored.
         """
-        with _open_errors(instance):
-            reader = await self._store.open(instance.key)
-        reader = await self._checks.check(instance, reader)
-        return await self._correct(instance, reader) if instance.corrections else reader
+        return await self._opener.open(instance)
 
     async def open_and_read(
         self, instance: StoredInstance, length: int
     ) -> tuple[ObjectReader, bytes]:
         """Open the object of an instance, and read the beginning of its dataset, in one step."""
-        with _open_errors(instance):
-            offset = instance.dataset_offset
-            reader, head = await self._store.open_and_read(instance.key, offset, length)
-        reader = await self._checks.check(instance, reader, head)
-        if instance.corrections:
-            return await with_beginning(await self._correct(instance, reader), offset, length)
-        return reader, head
-
-    async def _correct(self, instance: StoredInstance, reader: ObjectReader) -> ObjectReader:
-        """Return what corrections make of an open object: what every door gets of it."""
-        if not self._corrections.knows(instance.corrections):
-            await self._corrections.refresh()
-        entries = self._corrections.of(instance.corrections)
-        changes, modification = overlay(entries, self._ae_title)
-        if not self._original_attributes:
-            modification = None
-        return await correct_reader(reader, instance, Overlay(changes, modification))
-
-    async def _open_ranges(self, instance: StoredInstance) -> ObjectReader:
-        """Open an object of which only parts are read; of the checks there is only the size."""
-        with _open_errors(instance):
-            reader = await self._store.open(instance.key)
-        reader = await self._checks.check_size(instance, reader)
-        return await self._correct(instance, reader) if instance.corrections else reader
+        return await self._opener.open_and_read(instance, length)
 
     async def header(
         self, instance: StoredInstance, limits: ReadLimits | None = None
     ) -> InstanceHeader:
         """Read the elements of an instance, see :meth:`Archive.header`."""
-        async with await self._open_ranges(instance) as reader:
+        async with await self._opener.open_ranges(instance) as reader:
             return await read_header(reader, instance, limits)
 
     def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
@@ -420,7 +385,7 @@ class NodeArchive(Archive):
 
     async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
         """Iterate over the bytes of a value, see :meth:`Archive.bulk_data`."""
-        async with await self._open_ranges(instance) as reader:
+        async with await self._opener.open_ranges(instance) as reader:
             async for chunk in read_bulk_data(reader, instance, value):
                 yield chunk
 
@@ -428,7 +393,7 @@ class NodeArchive(Archive):
         self, instance: StoredInstance, numbers: Sequence[int]
     ) -> AsyncIterator[Frame]:
         """Iterate over frames, see :meth:`Archive.frames`."""
-        async with await self._open_ranges(instance) as reader:
+        async with await self._opener.open_ranges(instance) as reader:
             async for frame in read_frames(reader, instance, numbers):
                 yield frame
 

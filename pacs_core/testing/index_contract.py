@@ -2,7 +2,6 @@
 """The contract of an index as a test suite, which authors of indexes inherit."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from pacs_core.contracts import (
     Condition,
     Durability,
     Index,
-    IndexResult,
     InstancePath,
     InstanceRecord,
     Level,
@@ -37,7 +35,6 @@ from pacs_core.testing.index_harness import (
     path,
     path_of,
     populate,
-    uid_of,
 )
 from pacs_core.testing.index_headers import IndexHeaders
 from pacs_core.testing.index_identity import IndexIdentity
@@ -48,6 +45,8 @@ from pacs_core.testing.index_metadata import IndexMetadata
 from pacs_core.testing.index_moments import IndexMoments
 from pacs_core.testing.index_order import IndexOrder
 from pacs_core.testing.index_restrictions import IndexRestrictions
+from pacs_core.testing.index_state import IndexState
+from pacs_core.testing.index_unflushed import IndexUnflushed
 
 _REQUIRED = {
     Level.PATIENT: "PatientID PatientName",
@@ -71,6 +70,8 @@ class IndexContract(
     IndexMetadata,
     IndexCorrections,
     IndexLeases,
+    IndexUnflushed,
+    IndexState,
 ):
     """Inherit this, give :meth:`make_index`, and pytest holds the index to its contract.
 
@@ -285,121 +286,6 @@ class IndexContract(
         await populate(index)
         stored = [i async for i in index.instances(Query(level, (condition,)))]
         assert len(stored) == count
-
-    # Written behind
-
-    async def test_what_is_written_behind_is_found_at_once(self, index: Index) -> None:
-        record = make_record()
-        assert (await index.add(record, durability=Durability.WRITE_BEHIND)).existing is None
-        assert await index.locate(path_of(record)) == record.instance
-        assert await found(index, Level.STUDY) == ["1.2.3.1"]
-
-    async def test_what_is_written_behind_is_noted_until_it_is_settled(self, index: Index) -> None:
-        records = [make_record(n) for n in "123"]
-        for record in records:
-            await index.add(record, durability=Durability.WRITE_BEHIND)
-        await index.add(make_record("4"))
-        await index.add(make_record("5"), durability=Durability.NONE)
-        noted = {uid_of(InstanceRecord(i)): i async for i in index.unflushed()}
-        assert noted == {uid_of(record): record.instance for record in records}
-        await index.settle([path("1"), path("3"), path("999")])
-        assert [i async for i in index.unflushed()] == [records[1].instance]
-        assert len(await found(index, Level.IMAGE)) == 5
-
-    async def test_a_duplicate_that_is_written_behind_is_not_noted(self, index: Index) -> None:
-        await index.add(make_record())
-        again = await index.add(make_record(), durability=Durability.WRITE_BEHIND)
-        assert again == IndexResult(make_record().instance)
-        assert [i async for i in index.unflushed()] == []
-
-    async def test_what_is_removed_or_replaced_is_noted_no_longer(self, index: Index) -> None:
-        for n in "123":
-            await index.add(make_record(n), durability=Durability.WRITE_BEHIND)
-        await index.remove(path("1"))
-        other = make_record("2")
-        await index.replace(evolve(other, instance=evolve(other.instance, key="key/other")))
-        assert [i async for i in index.unflushed()] == [make_record("3").instance]
-        await index.clear()
-        assert [i async for i in index.unflushed()] == []
-
-    async def test_many_are_settled_while_they_are_listed(self, index: Index) -> None:
-        async with anyio.create_task_group() as group:
-            for n in range(520):
-                record = make_record(str(n))
-                group.start_soon(partial(index.add, record, durability=Durability.WRITE_BEHIND))
-        seen = set()
-        async for instance in index.unflushed():
-            seen.add(instance.identity.sop_instance_uid)
-            await index.settle([instance.identity.path])
-        assert len(seen) == 520
-        assert [i async for i in index.unflushed()] == []
-
-    # Its own state
-
-    async def test_a_gap_is_noted_and_taken_back(self, index: Index) -> None:
-        assert await index.gap() == ""
-        await index.note_gap("half of it was lost")
-        await index.add(make_record())
-        assert await index.gap() == "half of it was lost"
-        await index.note_gap("all of it was lost")
-        await index.clear()
-        assert await index.gap() == "all of it was lost"
-        await index.note_gap("")
-        assert await index.gap() == ""
-
-    async def test_it_knows_whether_it_is_empty(self, index: Index) -> None:
-        assert await index.is_empty()
-        await index.add(make_record())
-        assert not await index.is_empty()
-        await index.remove(path_of(make_record()))
-        assert await index.is_empty()
-
-    async def test_what_is_sound_is_not_called_damaged(self, index: Index) -> None:
-        await populate(index)
-        assert list(await index.damage()) == []
-
-    async def test_a_new_index_takes_the_place_of_the_old(self, index: Index) -> None:
-        await index.add(make_record("1"))
-        await index.note_gap("it lacks one")
-        async with index.rebuilding() as building:
-            assert await building.index.is_empty()
-            for n in "23":
-                await building.index.add(make_record(n))
-            assert [change async for change in building.changes()] == []
-        assert await found(index, Level.IMAGE) == ["1.2.3.1.1.2", "1.2.3.1.1.3"]
-        assert await index.locate(path_of(make_record("1"))) is None
-        assert await index.gap() == ""
-        assert (await index.add(make_record("4"))).existing is None
-
-    async def test_a_rebuild_that_fails_is_no_secret(self, index: Index) -> None:
-        async def fail_half_way() -> None:
-            async with index.rebuilding() as building:
-                await building.index.add(make_record("2"))
-                raise RuntimeError("half-way")
-
-        await index.add(make_record("1"))
-        with pytest.raises(RuntimeError, match="half-way"):
-            await fail_half_way()
-        whole = await found(index, Level.IMAGE) == ["1.2.3.1.1.1"]
-        assert whole is (await index.gap() == "")
-
-    async def test_changes_during_a_rebuild_are_told(self, index: Index) -> None:
-        for n in "123":
-            await index.add(make_record(n))
-        async with index.rebuilding() as building:
-            if building.index is index:
-                pytest.skip("this index is not built beside another")
-            anew = make_record("2", SeriesDescription="anew")
-            await index.remove(path_of(make_record("1")))
-            await index.replace(anew)
-            await index.add(make_record("4"))
-            assert sorted(await found(index, Level.IMAGE, key="InstanceNumber")) == ["2", "3", "4"]
-            told = {path: served async for path, served in building.changes()}
-        assert told == {
-            path_of(make_record("1")): None,
-            path_of(anew): anew.instance,
-            path_of(make_record("4")): make_record("4").instance,
-        }
 
     # Many at once
 
