@@ -302,7 +302,9 @@ class Changes:
         if not self._exists("instance WHERE parent = ? AND header = ?", series, header):
             above, _, _ = self._series.remove(header)
             if not self._exists("series_header WHERE above = ?", above):
-                self._remove_study_header(above)
+                _, patient, removed = self._studies.remove(above)
+                if removed and not self._exists("study WHERE parent = ?", patient):
+                    self._connection.execute("DELETE FROM patient WHERE id = ?", (patient,))
         return found
 
     def _delete_instance(self, row: int) -> None:
@@ -314,11 +316,6 @@ class Changes:
         connection.execute("DELETE FROM unflushed WHERE instance = ?", (row,))
         self.metadata.forget_instance(row)
         connection.execute("DELETE FROM instance WHERE id = ?", (row,))
-
-    def _remove_study_header(self, header: int) -> None:
-        _, patient, removed = self._studies.remove(header)
-        if removed and not self._exists("study WHERE parent = ?", patient):
-            self._connection.execute("DELETE FROM patient WHERE id = ?", (patient,))
 
     def _exists(self, where: str, *values: int) -> bool:
         statement = f"SELECT EXISTS (SELECT 1 FROM {where})"  # noqa: S608

@@ -40,11 +40,6 @@ def identity(path: str | Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _is_beside(path: Path) -> bool:
-    """Tell whether a path leads to a file in the directory that it names."""
-    return not path.is_symlink() or not os.path.dirname(path.readlink())
-
-
 @define(eq=False)
 class IndexFiles:
     """The files that a process has open.
@@ -77,7 +72,9 @@ class IndexFiles:
     @_directory.default
     def _find_directory(self) -> str:
         """Return the directory, or nothing where a change elsewhere may matter."""
-        return os.path.dirname(self.path) or "." if _is_beside(self.path) else ""
+        if self.path.is_symlink() and os.path.dirname(self.path.readlink()):
+            return ""  # it leads to a file elsewhere
+        return os.path.dirname(self.path) or "."
 
     def check(self) -> None:
         """Make sure that what is open is what others open.

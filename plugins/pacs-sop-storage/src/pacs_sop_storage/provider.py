@@ -98,11 +98,17 @@ class Storage(ServiceProvider):
         self, operation: Operation, status: int, details: Mapping[str, AuditValue]
     ) -> None:
         outcome = _OUTCOMES.get(status, Outcome.FAILURE)
+        command: Command = operation.command
+        announced: dict[str, AuditValue] = {
+            "sop_class_uid": command.affected_sop_class_uid,
+            "sop_instance_uid": command.affected_sop_instance_uid,
+            "transfer_syntax_uid": operation.context.transfer_syntax,
+        }
         event = AuditEvent(
             AuditKind.C_STORE,
             outcome,
             operation.association.origin,
-            {**_announced(operation), **details, "status": f"{status:04X}"},
+            {**announced, **details, "status": f"{status:04X}"},
         )
         await self._audit.record(event)
 
@@ -143,15 +149,6 @@ def _status_for(result: IngestResult) -> tuple[int, str]:
         return Status.SUCCESS, ""
     comment = f"Stored, cannot be converted: {result.obstacle}"
     return Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING, comment
-
-
-def _announced(operation: Operation) -> dict[str, AuditValue]:
-    command: Command = operation.command
-    return {
-        "sop_class_uid": command.affected_sop_class_uid,
-        "sop_instance_uid": command.affected_sop_instance_uid,
-        "transfer_syntax_uid": operation.context.transfer_syntax,
-    }
 
 
 def _stored(result: IngestResult) -> dict[str, AuditValue]:

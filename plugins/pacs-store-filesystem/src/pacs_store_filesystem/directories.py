@@ -221,15 +221,16 @@ class Directories:
     def _walk(self, path: str, *, create: bool) -> Directory:
         directory = self.root
         for prefix in accumulate(path.split("/"), "{}/{}".format):
-            directory = self._known(prefix) or self._enter(directory, prefix, create=create)
+            known = self._known(prefix)
+            if known is None:
+                name = prefix.rpartition("/")[2]
+                if create:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, DIRECTORY_MODE, dir_fd=directory.fd)
+                fd = os.open(name, _FLAGS, dir_fd=directory.fd)
+                known = self._remember(prefix, Directory(fd, directory))
+            directory = known
         return directory
-
-    def _enter(self, parent: Directory, path: str, *, create: bool) -> Directory:
-        name = path.rpartition("/")[2]
-        if create:
-            with suppress(FileExistsError):
-                os.mkdir(name, DIRECTORY_MODE, dir_fd=parent.fd)
-        return self._remember(path, Directory(os.open(name, _FLAGS, dir_fd=parent.fd), parent))
 
     def _known(self, path: str) -> Directory | None:
         with self._lock:

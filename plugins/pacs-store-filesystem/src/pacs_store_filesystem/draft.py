@@ -106,7 +106,9 @@ class Draft:
         file = self._write(key)
         if len(beginning) > self._size:
             raise ValueError(f"a beginning of {len(beginning)} bytes in {self._size} bytes")
-        _overwrite(file.fd, beginning)
+        position = 0
+        while position < len(beginning):  # the system may take only a part
+            position += os.pwrite(file.fd, beginning[position:], position)
         if self.durable:
             os.fsync(file.fd)
         link = partial(self.directories.within, _parent(key), partial(self._link, file, key))
@@ -165,12 +167,6 @@ def _write_all(fd: int, chunks: list[bytes | memoryview]) -> int:
         total += written
         chunks = _after(chunks, written)
     return total
-
-
-def _overwrite(fd: int, beginning: bytes) -> None:
-    position = 0
-    while position < len(beginning):
-        position += os.pwrite(fd, beginning[position:], position)
 
 
 def _after(chunks: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:

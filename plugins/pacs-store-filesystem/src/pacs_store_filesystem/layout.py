@@ -122,7 +122,10 @@ class KeyLayout:
         for uid in uids.values():
             if not is_valid_uid(uid):
                 raise ValueError(f"not a valid UID (PS3.5 §9.1): {uid[:80]!r}")
-        return self._render(uids, variant)
+        names = (
+            "".join([part.render(uids, variant) for part in segment]) for segment in self._segments
+        )
+        return "/".join(names)
 
     def could_make(self, key: str) -> bool:
         """Tell whether some identity and variant have this key."""
@@ -155,14 +158,6 @@ class KeyLayout:
         below = key.find("/", start)
         end = match.end("instance")
         return key[:start], key[start:end], key[below:] if below >= 0 else ""
-
-    def _render(self, uids: Mapping[str, str], variant: str) -> str:
-        return "/".join(
-            [
-                "".join([part.render(uids, variant) for part in segment])
-                for segment in self._segments
-            ]
-        )
 
 
 def _parts(segment: str, template: str) -> Iterator[_Part]:
@@ -197,20 +192,16 @@ def _check(template: str, segments: tuple[tuple[_Part, ...], ...]) -> None:
     if len(segments) > MAX_DEPTH:
         raise _error(template, f"more than {MAX_DEPTH} path components")
     for segment in segments:
-        _check_segment(template, segment)
+        if not segment:
+            raise _error(template, "an empty path component")
+        if segment[0].literal.startswith("."):
+            raise _error(template, "a path component begins with a dot")
+        if sum(part.is_uid for part in segment) > 1:
+            raise _error(template, "two UIDs in one path component; put a / between them")
+        if sum(part.longest for part in segment) > MAX_NAME_LENGTH:
+            raise _error(template, f"a path component could exceed {MAX_NAME_LENGTH} characters")
     if sum(p.is_uid and p.name == "instance" for s in segments for p in s) != 1:
         raise _error(template, "it must have the field {instance} once")
-
-
-def _check_segment(template: str, segment: tuple[_Part, ...]) -> None:
-    if not segment:
-        raise _error(template, "an empty path component")
-    if segment[0].literal.startswith("."):
-        raise _error(template, "a path component begins with a dot")
-    if sum(part.is_uid for part in segment) > 1:
-        raise _error(template, "two UIDs in one path component; put a / between them")
-    if sum(part.longest for part in segment) > MAX_NAME_LENGTH:
-        raise _error(template, f"a path component could exceed {MAX_NAME_LENGTH} characters")
 
 
 def _error(template: str, reason: str) -> ValueError:
