@@ -54,6 +54,23 @@ from pacs_core.plugins import PluginRecord
 from pacs_core.sending import NodeSender
 from pacs_core.tls import FileTlsContexts
 
+# Theory of operation
+#
+# `open_archive` is used by the node and by every command that works on the archive, and nests what
+# it starts in four layers, each ended before the one below it:
+#
+#   foundation  store, index, audit sinks (see there), then the audit trail on the sinks
+#   observers   capabilities and event handlers, which may use all that is in the node
+#   archive     delivery to the handlers, then the archive, which settles what a crash has left
+#   parts       authorizers and ingest filters, and whatever the caller starts
+#
+# Everything between is made at once, without starting anything (`_put_together`): the archive, what
+# connects and sends, and the `Node` that components receive. So a component gets the whole node
+# when it is created, although most of it runs only later.
+#
+# Commands that repair open the archive too. Neither an index that does not start nor an authorizer
+# that does not may keep them out, hence `repair` and `serving`.
+
 logger = logging.getLogger(__name__)
 
 

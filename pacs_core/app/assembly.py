@@ -39,6 +39,18 @@ from pacs_core.plugins import (
 )
 from pacs_core.transcoding import CodecChoiceError, CodecTable, codec_table
 
+# Theory of operation
+#
+# An assembly is all that can be known before the first component exists: the checked configuration,
+# the plugins that were loaded, what they registered, and the choices that follow. It is a value. A
+# reload makes another one and compares, `pacs config check` makes one and throws it away, and
+# neither touches what runs.
+#
+# Plugins are loaded before the configuration is known to be right, because their tables are part of
+# it. So a wrong table does not end anything: its plugin registers with the defaults, and whatever
+# else is wrong is found as well. Only at the end all problems are raised together, so that a site
+# corrects its file once. One thing cannot be put off: `[plugins]` says what may be imported at all.
+
 logger = logging.getLogger(__name__)
 
 _PREFERRED = {ObjectStoreDescriptor: "filesystem", IndexDescriptor: "sqlite"}
@@ -141,6 +153,7 @@ class Assembly:
         """Return what the hooks of a plugin, given by record or name, receive."""
         name = plugin if isinstance(plugin, str) else plugin.name
         settings = self.config.settings
+        # Its own table only: those of others may hold secrets, and are none of its business.
         own = [self.plugin_configs[name]] if name in self.plugin_configs else []
         info = PluginInfo(name, settings.data_directory / name)
         return Setup(settings, {type(each): each for each in own}, info)
@@ -159,6 +172,7 @@ class Assembly:
             for record, descriptor in self.registry.entries(CodecDescriptor)
             if record.state is PluginState.LOADED
         ]
+        # What the site says first, then which is said to be faster. The sort is stable.
         entries.sort(key=lambda entry: (entry[0], -entry[1].preference))
         try:
             return codec_table(
@@ -201,6 +215,7 @@ class Assembly:
         entries = self.registry.active(CapabilityDescriptor)
         if not tables or any(descriptor.interface is TlsContexts for _, descriptor in entries):
             return
+        # Takes a while to import, which a node without TLS need not wait for.
         from pacs_core.tls import make_context
 
         problems = []
@@ -291,6 +306,7 @@ def assemble_file(
     """
     tables = read_tables(find_config(path))
     config, problems = inspect_tables(tables, overrides)
+    # Importing a plugin runs its code: not before it is known which ones the site wants.
     if any(problem.startswith(("plugins.", "plugins:")) for problem in problems):
         raise ConfigError(problems)  # which plugins may be imported is not known
     try:

@@ -1,18 +1,4 @@
-"""The configuration, read again while the node runs: checked whole, then taken whole or not at all.
-
-Theory of operation
--------------------
-A *plan* is made first, by reading the file, structuring every table, and calling the hooks of the
-plugins that run, `pacs_check` included, with what they would get. That is the check that a start
-makes, and it changes nothing: what a hook does wrong is undone. A plan holds the assembly to go on
-with: the running one, with the new values of all keys that may change while the node runs. The
-others keep their old values, and are named.
-
-To *apply* a plan, the kernel's parts take what is theirs, which cannot fail, and then each
-component is told that has other settings now. If one raises, whoever was told before is told the
-old settings, in the reverse order. With several workers the supervisor lets one after the other
-apply the plan; if one cannot, those before it go back.
-"""
+"""The configuration, read again while the node runs: taken whole, or not at all."""
 
 import json
 import logging
@@ -54,6 +40,19 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import KINDS, PluginError, Registry, summarize_error
 from pacs_core.tls import FileTlsContexts
+
+# Theory of operation
+#
+# A *plan* is made first, by reading the file, structuring every table, and calling the hooks of the
+# plugins that run, `pacs_check` included, with what they would get. That is the check that a start
+# makes, and it changes nothing: what a hook does wrong is undone. A plan holds the assembly to go
+# on with: the running one, with the new values of all keys that may change while the node runs. The
+# others keep their old values, and are named.
+#
+# To *apply* a plan, the kernel's parts take what is theirs, which cannot fail, and then each
+# component is told that has other settings now. If one raises, whoever was told before is told the
+# old settings, in the reverse order. With several workers the supervisor lets one after the other
+# apply the plan; if one cannot, those before it go back.
 
 logger = logging.getLogger(__name__)
 

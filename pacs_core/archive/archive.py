@@ -77,6 +77,18 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
 
+# Theory of operation
+#
+# `NodeArchive` does nothing by itself but put parts together and pass calls on: what happens to an
+# arriving instance is in `ingest`, to one that is handed out in `opening`, to one that goes in
+# `deletion`, to one that is corrected in `correcting`. They share the storage (store, index, who is
+# told, what is behind), the locks by SOP Instance UID, and the corrections that this process knows.
+#
+# Ingest is the one method with steps of its own, since it has the order of things that concern all:
+# what is announced is checked, room is asked for, filters have their say, then the instance is
+# taken under the lock of its UID. A correction that was made meanwhile, by whatever process, is
+# noticed afterwards: either it found the new row, or its number is seen here, and applied.
+
 
 class NodeArchive(Archive):
     """Ingest, find, open and delete over the store and the index that are configured.
@@ -263,6 +275,7 @@ class NodeArchive(Archive):
             raise InvalidInstanceError("an entry of a log of corrections is no instance")
         await self._space.admit()
         try:
+            # No filters: nothing is read ahead of what storing needs, and nothing is read twice.
             if self._filters.is_open:
                 incoming = self._begin(dataset, transfer_syntax_uid, origin, self._corrections)
                 return await self._take(incoming, sop_class_uid, sop_instance_uid)
@@ -303,6 +316,7 @@ class NodeArchive(Archive):
     ) -> IngestResult:
         async with self._locks.hold(sop_instance_uid):
             await incoming.read_header(sop_class_uid, sop_instance_uid)
+            # Under the lock, so that two of one UID in this process come one after the other.
             existing = await self._index.locate(incoming.identity.path)
             result = await self._ingest.take(incoming, existing)
             if incoming.corrected_through != self._corrections.seen:

@@ -1,11 +1,4 @@
-"""Stored objects as corrections have them: what is changed is made anew, all else is read.
-
-Theory of operation. The beginning of a dataset is read until it is known which of its bytes stay;
-the object that is handed out is a list of pieces, new bytes and ranges of what is stored, in which
-any range is found by its offset. So Pixel Data are read from where they lie, frames by their ranges
-too. Of a deflated dataset nothing lies anywhere: it is inflated, changed and deflated at once, into
-memory, or a file without a name.
-"""
+"""Stored objects as corrections have them: what is changed is made anew, all else is read."""
 
 import tempfile
 import threading
@@ -27,6 +20,14 @@ from pacs_core.dataset import (
     encoding_of,
     plan_edit,
 )
+
+# Theory of operation
+#
+# The beginning of a dataset is read until it is known which of its bytes stay; the object that is
+# handed out is a list of pieces, new bytes and ranges of what is stored, in which any range is
+# found by its offset. So Pixel Data are read from where they lie, frames by their ranges too. Of a
+# deflated dataset nothing lies anywhere: it is inflated, changed and deflated at once, into memory,
+# or a file without a name.
 
 _IN_MEMORY = 4 << 20
 

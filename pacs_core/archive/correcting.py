@@ -1,16 +1,4 @@
-"""Corrections as they are made: written into the log, then applied to what the index has.
-
-Theory of operation. An entry goes into the store first, as an object of its own, then into the log
-of the index; from then on it holds. Its instances are then brought up to it one by one: the record
-of each is made from its object and all corrections, as a rebuild would make it, and takes the place
-of the one before. Each is one transaction, so that a large patient holds up nobody. What was not
-finished, because the process was killed, is finished by the next archive that starts: the entry is
-settled only when all is done, and doing it again changes nothing.
-
-An instance that arrives meanwhile cannot slip through. It is added either before the entry is in
-the log of the index, and then is found and brought up; or after, and then whoever added it sees by
-`CorrectionLog.seen` that there is an entry it did not know, and brings it up itself.
-"""
+"""Corrections as they are made: written into the log, then applied to what the index has."""
 
 import logging
 import time
@@ -57,6 +45,19 @@ from pacs_core.contracts import (
     StoredObject,
 )
 from pacs_core.dataset import Changes
+
+# Theory of operation
+#
+# An entry goes into the store first, as an object of its own, then into the log of the index; from
+# then on it holds. Its instances are then brought up to it one by one: the record of each is made
+# from its object and all corrections, as a rebuild would make it, and takes the place of the one
+# before. Each is one transaction, so that a large patient holds up nobody. What was not finished,
+# because the process was killed, is finished by the next archive that starts: the entry is settled
+# only when all is done, and doing it again changes nothing.
+#
+# An instance that arrives meanwhile cannot slip through. It is added either before the entry is in
+# the log of the index, and then is found and brought up; or after, and then whoever added it sees
+# by `CorrectionLog.seen` that there is an entry it did not know, and brings it up itself.
 
 _log = logging.getLogger(__name__)
 

@@ -1,10 +1,4 @@
-"""The corrections in force, as a process knows them, and what they make of instances.
-
-Theory of operation. The log is read once, and then what is new in it. Corrections are kept by what
-they are about, the patient or the study, so that an instance that arrives costs two look-ups,
-however many there are. They apply in the order of their numbers, each to what the one before has
-left: after patient A was merged into B, a correction of B holds for the instances of A as well.
-"""
+"""The corrections in force, as a process knows them, and what they make of instances."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -27,6 +21,13 @@ from pacs_core.dataset import (
     tag_of,
     texts,
 )
+
+# Theory of operation
+#
+# The log is read once, and then what is new in it. Corrections are kept by what they are about, the
+# patient or the study, so that an instance that arrives costs two look-ups, however many there are.
+# They apply in the order of their numbers, each to what the one before has left: after patient A
+# was merged into B, a correction of B holds for the instances of A as well.
 
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")

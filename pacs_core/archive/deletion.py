@@ -1,17 +1,4 @@
-"""Deletion of instances, one by one or all that a query finds.
-
-Theory of operation. What was set aside of an instance goes first, then its row, then its object: a
-crash in between leaves an orphan, never a row without an object. A store that fails, because a
-medium is offline for one, is no crash: the row comes back, and the deletion can be made again. What
-is deleted is recorded before: an instance by itself, or all of a study together (PS3.15 A.5.3.8).
-
-What is set aside is found by its key. That is a variant of the key of what is served, whatever
-series it came with; or, if a correction has brought the two together, one of the study that it was
-stored in. Of which
-instance an object is, is known only once it has been read: a store may make keys without the study,
-and a correction may have made another instance of it. So one that is offline, and is not brought
-online by being opened, stops the deletion, rather than stay for a rebuild to serve.
-"""
+"""Deletion of instances, one by one or all that a query finds."""
 
 import logging
 from collections import Counter
@@ -52,6 +39,20 @@ from pacs_core.contracts import (
     StoredObject,
 )
 from pacs_core.dataset import tag_of, texts
+
+# Theory of operation
+#
+# What was set aside of an instance goes first, then its row, then its object: a crash in between
+# leaves an orphan, never a row without an object. A store that fails, because a medium is offline
+# for one, is no crash: the row comes back, and the deletion can be made again. What is deleted is
+# recorded before: an instance by itself, or all of a study together (PS3.15 A.5.3.8).
+#
+# What is set aside is found by its key. That is a variant of the key of what is served, whatever
+# series it came with; or, if a correction has brought the two together, one of the study that it
+# was stored in. Of which instance an object is, is known only once it has been read: a store may
+# make keys without the study, and a correction may have made another instance of it. So one that is
+# offline, and is not brought online by being opened, stops the deletion, rather than stay for a
+# rebuild to serve.
 
 _log = logging.getLogger(__name__)
 

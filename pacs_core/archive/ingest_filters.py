@@ -1,21 +1,4 @@
-"""Filters of ingest: what arrives is judged, and perhaps changed, before it is stored.
-
-Theory of operation. What filters judge is the header, so the stream is read as far as Pixel Data
-and held until then. After a verdict to edit, the header goes through an editor, which passes on
-what is not changed byte for byte, and the next filter judges what comes out. When all have judged,
-the stream goes from its beginning through as many editors as there were edits, Pixel Data in
-chunks, and into the store. Digest, identity and index record are of what comes out of the last.
-
-What is sent again must become the same again, or it would be a conflict each time. So Attribute
-Modification DateTime (0400,0562) is that of what is held already, if it says that this node made
-it.
-
-What was received can be kept: it is written beside, on its way into the first editor, and named
-once the instance itself is stored. So a crash leaves what was made of it, or both, but never alone
-what no filter has touched, which a rebuild would serve. It has the rank of what is set aside. Where
-an edit has given the instance another identity it is not kept: a rebuild would find under the
-former one what a filter has taken away.
-"""
+"""Filters of ingest: what arrives is judged, and perhaps changed, before it is stored."""
 
 import asyncio
 import logging
@@ -61,6 +44,24 @@ from pacs_core.dataset import (
     encoding_of,
     tag_of,
 )
+
+# Theory of operation
+#
+# What filters judge is the header, so the stream is read as far as Pixel Data and held until then.
+# After a verdict to edit, the header goes through an editor, which passes on what is not changed
+# byte for byte, and the next filter judges what comes out. When all have judged, the stream goes
+# from its beginning through as many editors as there were edits, Pixel Data in chunks, and into the
+# store. Digest, identity and index record are of what comes out of the last.
+#
+# What is sent again must become the same again, or it would be a conflict each time. So Attribute
+# Modification DateTime (0400,0562) is that of what is held already, if it says that this node made
+# it.
+#
+# What was received can be kept: it is written beside, on its way into the first editor, and named
+# once the instance itself is stored. So a crash leaves what was made of it, or both, but never
+# alone what no filter has touched, which a rebuild would serve. It has the rank of what is set
+# aside. Where an edit has given the instance another identity it is not kept: a rebuild would find
+# under the former one what a filter has taken away.
 
 _log = logging.getLogger(__name__)
 

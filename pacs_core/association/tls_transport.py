@@ -1,19 +1,4 @@
-"""A transport connection secured by TLS.
-
-Theory of operation
--------------------
-The TLS machine of OpenSSL works on memory: what came from the network goes into one buffer, what
-is to be sent comes out of another, and between them are the bytes of the association. So all that
-:class:`Transport` does for plain connections holds here as well: its back-pressure in both
-directions, and that what was sent is with the operating system.
-
-asyncio's own TLS is not used for three reasons: it closes the connection of a handshake that fails
-without the alert that tells the peer why (RFC 8446 §6.2); what it has taken may not have been sent
-when the connection is closed; and it does not tell what came instead of TLS, as plain DICOM does.
-
-The handshake is a part of what happens before an association, under the same timer (ARTIM), and
-counts as a half-open connection: a peer that is slow holds up nobody else.
-"""
+"""A transport connection secured by TLS."""
 
 import ssl
 from collections.abc import Sequence
@@ -25,6 +10,21 @@ import anyio
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import TlsError, TlsInfo
 from pacs_core.tls import describe_connection, explain
+
+# Theory of operation
+#
+# The TLS machine of OpenSSL works on memory: what came from the network goes into one buffer, what
+# is to be sent comes out of another, and between them are the bytes of the association. So all that
+# :class:`Transport` does for plain connections holds here as well: its back-pressure in both
+# directions, and that what was sent is with the operating system.
+#
+# asyncio's own TLS is not used for three reasons: it closes the connection of a handshake that
+# fails without the alert that tells the peer why (RFC 8446 §6.2); what it has taken may not have
+# been sent when the connection is closed; and it does not tell what came instead of TLS, as plain
+# DICOM does.
+#
+# The handshake is a part of what happens before an association, under the same timer (ARTIM), and
+# counts as a half-open connection: a peer that is slow holds up nobody else.
 
 _RECORD: Final = 16 * 1024
 _AT_ONCE: Final = 64 * 1024  # bytes that one receive() returns at most

@@ -24,6 +24,13 @@ from pacs_core.transcoding import (
     convert_file,
 )
 
+# Theory of operation
+#
+# One task looks at files and decides, as many as there are codec processes and one more convert.
+# The channel between them is as long as that, so that deciding does not run far ahead, and the
+# processes never wait for a file to be looked at. Each conversion is counted as it ends; a file
+# that fails fails alone.
+
 
 @frozen
 class Work:
@@ -61,6 +68,7 @@ class Conversions:
         if file is None:
             return None
         target = self._target(file.path)
+        # Looked at before the work, and again, without a gap, when the file gets its name.
         if not self.request.overwrite and target.exists():
             self.counts.fail(file.path, f"{target} exists; replace it with --overwrite")
             return None

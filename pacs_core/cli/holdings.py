@@ -20,6 +20,18 @@ from pacs_core.cli.sop_classes import COMMON, fit_one_association
 from pacs_core.dataset import Attributes, texts
 from pacs_core.dimse import is_valid_uid
 
+# Theory of operation
+#
+# C-GET stores on the association that asks, so the SOP classes of what comes must be proposed
+# before anything is known of it; and an association holds 128 presentation contexts (PS3.8
+# §9.3.2.2), far fewer than there are SOP classes times transfer syntaxes. So the peer is asked
+# first: C-FIND for the SOP classes in a study, or, if it does not say or they do not fit, of its
+# series, or of its instances. What comes out is divided into groups that fit an association each.
+#
+# Peers answer differently, and some not at all. The questions are put without relying on relational
+# queries, their number is limited, and where they lead to nothing there is one retrieval that
+# proposes the common storage classes: most likely it gets everything.
+
 SOP_CLASS, SOP_CLASSES_IN_STUDY = 0x0008_0016, 0x0008_0062
 
 _MOST_QUERIES = 1000
@@ -97,6 +109,7 @@ def _retrieval(
 
 def _groups(parts: Iterable[RetrievalPart]) -> list[list[RetrievalPart]]:
     groups: list[tuple[set[str], list[RetrievalPart]]] = []
+    # Sorted, so that parts with the same classes meet, and groups are few.
     for part in sorted(parts, key=lambda part: sorted(part.sop_classes)):
         for classes, members in groups:
             if fit_one_association(classes | part.sop_classes):
@@ -144,6 +157,7 @@ class _Query:
         found = []
         for study in await self._entities("study", named, SOP_CLASSES_IN_STUDY):
             part = _make_part("study", [study], SOP_CLASSES_IN_STUDY)
+            # SOP Classes in Study (0008,0062) is optional: without it, the series are asked about.
             if part.sop_classes and fit_one_association(part.sop_classes):
                 found.append(part)
             else:

@@ -1,15 +1,4 @@
-"""The scan that finds which bytes of a dataset stay when top-level elements are set or removed.
-
-Theory of operation. `ElementWalk` is fed with the dataset, and tells where each top-level element
-begins; what it writes is not used. Between two beginnings lies one element, which passes, is left
-out, or is held back until all of it is there, because something is to be read from it: Specific
-Character Set, which decides how new text is encoded; the previous values, for Original Attributes
-Sequence; and such a sequence that is there already, to which an item is added.
-
-What comes out are pieces: new bytes, or `Span`, a range of what was fed. Once an element comes that
-is behind all changes nothing more is looked at, unless elements were out of order before (PS3.5
-§7.1): then all up to Pixel Data are, as `HeaderScanner` does it.
-"""
+"""The scan that finds which bytes of a dataset stay when top-level elements are set or removed."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
@@ -32,6 +21,18 @@ from pacs_core.dataset.original_attributes import (
 )
 from pacs_core.dataset.transfer_syntax import encoding_of
 from pacs_core.dataset.values import decode_value
+
+# Theory of operation
+#
+# `ElementWalk` is fed with the dataset, and tells where each top-level element begins; what it
+# writes is not used. Between two beginnings lies one element, which passes, is left out, or is held
+# back until all of it is there, because something is to be read from it: Specific Character Set,
+# which decides how new text is encoded; the previous values, for Original Attributes Sequence; and
+# such a sequence that is there already, to which an item is added.
+#
+# What comes out are pieces: new bytes, or `Span`, a range of what was fed. Once an element comes
+# that is behind all changes nothing more is looked at, unless elements were out of order before
+# (PS3.5 §7.1): then all up to Pixel Data are, as `HeaderScanner` does it.
 
 Changes: TypeAlias = Mapping[int, tuple[Value, ...] | None]
 """What top-level attributes shall be, by tag: values as in `Attributes`, or None to remove them."""

@@ -14,6 +14,16 @@ from pacs_core.dataset.model import Attributes
 from pacs_core.dataset.original_attributes import Modification
 from pacs_core.dataset.transfer_syntax import encoding_of
 
+# Theory of operation
+#
+# Both ways to change a dataset come from one scan (`EditScan`), which says of each byte whether it
+# stays. `DatasetEditor` edits while a dataset streams by: what stays is handed on as views of what
+# came. `plan_edit` edits what is stored: it reads only as far as the changes reach, and answers
+# with the pieces of the new dataset, ranges of the old one among them, so that a corrected instance
+# of a gigabyte costs no more to open than its header.
+#
+# A deflated dataset has no ranges. It is inflated, edited and deflated as it streams.
+
 
 class DatasetEditor:
     """Sets and removes top-level elements of a dataset that streams through it.
@@ -85,6 +95,7 @@ class DatasetEditor:
 
     def _edit(self, data: Buffer) -> list[Buffer]:
         start = self._scan.resolved
+        # Behind all changes: the rest of the dataset, pixels included, passes without a look.
         if self._scan.settled and not self._held:
             return [data]
         whole = memoryview(bytes(self._held) + data if self._held else data)
@@ -141,6 +152,7 @@ def plan_edit(
         if not data:
             raise MalformedDataset("truncated", offset)
         offset += len(data)
+        # Most changes are at the beginning; where they are not, few and long reads are cheaper.
         step = min(2 * step, 1 << 20)
         pieces += scan.feed(data)
     pieces += scan.finish()

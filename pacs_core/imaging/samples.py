@@ -9,6 +9,21 @@ from typing import TypeAlias
 from pacs_core.contracts import FrameFormat
 from pacs_core.imaging.errors import ImageError
 
+# Theory of operation
+#
+# Nothing here depends on NumPy, which the kernel does not need, and nothing loops over samples in
+# Python, which would take seconds for a frame. There are two ways to have the interpreter do a
+# million samples in one step, both in C underneath:
+#
+#   slices with a step  every nth byte of one buffer is assigned to every mth of another: planes to
+#                       pixels, chroma to pixels
+#
+#   one long number     a frame is taken as one integer, little endian; to shift and mask it is to
+#                       shift and mask all samples at once, with a mask that repeats (`ones`)
+#
+# The cost of the second is that of adding numbers of a megabyte, and no carry crosses a sample,
+# since masks and shifts carry nothing.
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
@@ -101,6 +116,7 @@ def align_samples(frame: Buffer, form: FrameFormat, low_bits: int) -> bytes:
         Bits outside of the samples are in use: as overlays once were, which would be lost.
     """
     allocated, stored = form.bits_allocated, form.bits_stored
+    # A 1 in the lowest bit of each container: multiplied by a mask it is that mask, repeated.
     ones = int.from_bytes(
         (1).to_bytes(allocated // 8, "little") * (8 * len(frame) // allocated), "little"
     )
@@ -108,6 +124,7 @@ def align_samples(frame: Buffer, form: FrameFormat, low_bits: int) -> bytes:
     samples = words >> low_bits & ones * ((1 << stored) - 1)
     spare = allocated - stored - low_bits
     above = words >> low_bits + stored & ones * ((1 << spare) - 1)
+    # The sign bit of each sample, moved to where `ones` has its bits.
     signs = (samples >> stored - 1 & ones) if form.is_signed else 0
     if words & ones * ((1 << low_bits) - 1) or above not in (0, signs * ((1 << spare) - 1)):
         high_bit = low_bits + stored - 1

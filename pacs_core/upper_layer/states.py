@@ -5,6 +5,15 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+# Theory of operation
+#
+# Table 9-10 stands here as it is printed, as text, so that it can be compared with the standard
+# line by line; the mapping is made of it once, on import. A cell that is empty in the standard is
+# a dash, and not in the mapping: what to do about an event that cannot happen is for the machine.
+#
+# What is a PDU or a timer is an *event* in PS3.8 and a *stimulus* here, because the machine's own
+# output is called events by whoever uses it.
+
 
 class _Symbol(Enum):
     # Looked up several times for every PDU, where Enum's own hash is a function in Python.

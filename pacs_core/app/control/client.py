@@ -19,6 +19,17 @@ from pacs_core.contracts import (
     WorkerResponse,
 )
 
+# Theory of operation
+#
+# A node may be several processes, and nobody but they know which. So a caller connects to every
+# socket there is in the folder, and each process says who it is, of which node, and of how many. An
+# operation for one process goes to the first of them; one for all goes to each, and what they
+# answer is merged as it comes. A process that is being restarted has no socket at the moment: it is
+# missed by its number, and named after the others have answered.
+#
+# Each call is a set of connections of its own. To close them is to cancel the operation, on the
+# node's side too, which is why nothing else has to be sent for that.
+
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
@@ -206,6 +217,7 @@ async def _merged(
     No task group: a generator must not yield within one.
     """
     answers = [worker.call(operation, request) for worker in workers]
+    # Tasks without a group, since a generator may be closed from another task (PEP 789).
     waiting = {asyncio.ensure_future(anext(answer)): answer for answer in answers}
     failures: list[BaseException] = []
     try:
