@@ -17,6 +17,16 @@ from pacs_core.contracts import (
     interface_name,
 )
 
+# Theory of operation
+#
+# What plugins offer to each other is started when somebody needs it, and before whoever does. So an
+# order of plugins need not be written down, and a capability that nobody requires costs nothing.
+# Descriptors name the interfaces that they require; each of these may require others in turn.
+#
+# Circles, and interfaces that nobody provides, are found when plugins register (`registry`), with
+# the names of those to blame. What is left for here is a provider that fails to start: it is
+# quarantined, and when those that require it are created, `Node.find` says so.
+
 RequiringDescriptor = (
     CapabilityDescriptor
     | ChangeConsumerDescriptor

@@ -37,6 +37,7 @@ def consumer_services(
         after: tuple[str, ...] = ()
         if descriptor.kinds & STUDY_CHANGES:
             after = (f"consumer {STUDY_WATCH}",)
+            # One watch for all of them: it turns changes of instances into those of studies.
             if not watched:
                 watch = partial(_create_watch, assembly, opened)
                 yield record, ServiceDescriptor(*after, watch, scope="node")
@@ -62,6 +63,7 @@ async def warn_of_unknown_consumers(assembly: Assembly, opened: OpenArchive) -> 
     known = {descriptor.name for descriptor in found}
     if any(descriptor.kinds & STUDY_CHANGES for descriptor in found):
         known.add(STUDY_WATCH)
+    # Changes are kept until the last consumer has seen them: one that never comes back keeps all.
     for cursor in await changes.cursors():
         if cursor.consumer not in known:
             logger.warning(

@@ -12,6 +12,14 @@ from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
 from pacs_core.app.worker_control import obey
 from pacs_core.concurrency import task_group
 
+# Theory of operation
+#
+# Signals are read as a stream, one after the other, and not handled wherever the program is. The
+# first that ends the node leaves the block of `run_node`, which drains; a task waits meanwhile for
+# a second. The order of the two blocks matters: tasks are within the signals, so that none is lost
+# between the first signal and that task, and outside of the node, so that the task lives while it
+# drains.
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

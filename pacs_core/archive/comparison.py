@@ -71,6 +71,7 @@ async def _first_difference(
         async for chunk in left.chunks(one.dataset_offset):
             beside = await right.read(other.dataset_offset + position, len(chunk))
             if chunk != beside:
+                # Only in the chunk that differs: byte by byte takes Python long.
                 pairs = zip(chunk, beside, strict=False)
                 same = next((n for n, (a, b) in enumerate(pairs) if a != b), len(beside))
                 return position + same

@@ -9,6 +9,16 @@ from anyio.abc import TaskGroup
 from pacs_core.archive.queues import Consumer, stop_consumers
 from pacs_core.contracts import EventHandler, InstanceEvent, QueueStatus
 
+# Theory of operation
+#
+# These events are for those to whom the moment matters and not every single one: what is queued
+# when a process dies is lost. Who must hear of each instance follows changes instead (see
+# `consumers`).
+#
+# Each handler has a queue and a task, so that a slow one holds up no other. When its queue is full,
+# ingest waits for it: the alternatives would be to forget events, or to let memory grow. A handler
+# that fails is logged and goes on with the next event; one that takes too long is cancelled.
+
 _log = logging.getLogger(__name__)
 
 

@@ -13,6 +13,16 @@ from pacs_core.dataset import DatasetEditor, ElementReader, encoding_of
 from pacs_core.dataset.inflate import Inflater
 from pacs_core.transcoding import Spool
 
+# Theory of operation
+#
+# Filters judge the header before anything is stored, and a stream can be read but once. So what the
+# judging reads is kept, as it came, in a spool: in memory, and in a file without a name where a
+# header is long. Afterwards the dataset is handed out from its beginning, first from the spool,
+# then from the stream, which goes on where reading stopped.
+#
+# The reader of elements wants ranges, and of a deflated dataset those of the inflated one. It goes
+# forward only, so a window (`_window`, which begins at `_base`) is enough.
+
 _SLICE: Final = 4096  # of a deflated dataset; it may inflate a thousandfold
 
 
@@ -81,6 +91,7 @@ class HeldStream:
             self._uid, until_pixel_data=True, default_character_set=character_set
         )
         await drive(reader.run(), self)
+        # It served the header. What was read is in the spool, as it came.
         self._window.clear()
         elements = reader.elements
         uids = {tag: elements.texts(tag) for tag in IDENTITY_TAGS}

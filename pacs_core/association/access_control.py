@@ -27,6 +27,15 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import CommandField
 
+# Theory of operation
+#
+# Whoever may not gets nothing, in every case that is not a clear yes: while authorizers have not
+# started (`expected`), when one raises, when one returns something that is no verdict. A denial is
+# final, whatever others say; restrictions of several add up.
+#
+# A denial is recorded before it is told. If it cannot be recorded it stays a denial: here the
+# record is the lesser good.
+
 logger = logging.getLogger(__name__)
 
 _ACTIONS: Final[Mapping[CommandField, AccessAction]] = {

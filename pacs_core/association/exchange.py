@@ -91,6 +91,7 @@ async def exchange(
 
     That is a Dataset of pydicom if one was given, or if it shall be.
     """
+    # A dataset of no elements is none: its command says that there is none (PS3.7 E.1).
     dataset = None if attributes is None else encode(attributes, context, character_set) or None
     command = evolve(command, has_dataset=dataset is not None)
     invocation = await sender.invoke(context.id, command, dataset)
@@ -113,6 +114,7 @@ def encode(
     """
     if is_pydicom_dataset(attributes):
         return encode_dataset(attributes, context.transfer_syntax)
+    # What the peer is known to read, else Unicode, which can express everything.
     wanted = character_set or ("ISO_IR 192",)
     chosen = best_character_set(attributes, wanted) or wanted
     return encode_attributes(attributes, context.transfer_syntax, chosen)

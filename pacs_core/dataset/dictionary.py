@@ -10,6 +10,18 @@ from importlib.resources import files
 
 from pacs_core.dataset.errors import UnknownAttribute
 
+# Theory of operation
+#
+# The registry of PS3.6 has repeating groups: an x in a tag, as in 60xx,3000, stands for any digit.
+# Tags that are not there as they are get their x masked out and are looked up again, in the order
+# of the masks, so that a tag of its own counts more than one with an x.
+#
+# What a private tag means only its creator knows, but two things hold for all of them: the elements
+# 0010 to 00FF of an odd group name creators (PS3.5 §7.8.1), and the rest have VR UN.
+#
+# Look-ups come by the million, and for few tags: results are remembered, in tables of a size that
+# tags made up by a peer cannot fill the memory with.
+
 _HEX_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?\s?([0-9A-Fa-f]{4})\)?")
 _Entry = tuple[str, str, str]
 
@@ -50,6 +62,7 @@ def _entry(tag: int) -> _Entry:
     group, element = tag >> 16, tag & 0xFFFF
     if group & 1:
         return _PRIVATE_CREATOR if 0x10 <= element <= 0xFF else _UNKNOWN
+    # Group lengths are retired, and in every group (PS3.5 §7.2).
     if element == 0 and group > 2:
         return _GROUP_LENGTH
     return _standard_entry(tag)
@@ -117,6 +130,7 @@ def sequence_tags() -> frozenset[int]:
     tags = {tag for tag, (vr, _, _) in entries.items() if vr == "SQ"}
     for tag, (vr, _, _) in repeating.items():
         if vr == "SQ":
+            # All of them at once: who scans asks whether a tag is in the set, and masks nothing.
             tags.update(tag + (group << 16) for group in range(0, 0x100, 2))
     return frozenset(tags)
 

@@ -41,6 +41,8 @@ class DatasetRecoder:
             source,
             target,
             stops_at_pixel_data=stops_at_pixel_data,
+            # In another transfer syntax fragments within sequences, as of an icon, would not be
+            # readable.
             takes_fragments=self._is_same
             or (source.encapsulated if stops_at_pixel_data else target.encapsulated),
         )

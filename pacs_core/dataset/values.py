@@ -8,6 +8,19 @@ from typing import TypeAlias
 from pacs_core.dataset.charset import decode_text, encode_text
 from pacs_core.dataset.errors import UnencodableValue
 
+# Theory of operation
+#
+# A value is text to everybody above: numbers are written as decimals, tags as hexadecimals, so that
+# conditions, an index and JSON need not know how each VR lies in bytes. Bulk data and sequences
+# never come here.
+#
+# Decoding takes what there is: bytes that fill no number are dropped, padding of either kind is
+# removed wherever it may be. Encoding is the opposite: it refuses what is no number, because nobody
+# could tell later what was meant.
+#
+# Most values of a header were met before, in the instance before: `decode_short` remembers them, by
+# their bytes. Long ones are seldom repeated, and would fill the memory.
+
 _FORMATS = {
     "FD": "d",
     "FL": "f",

@@ -45,6 +45,7 @@ class Region:
         self._words = memory.cast("Q")
         self.numbers = memory.cast("d")
         """Write to the places that :meth:`place` returns."""
+        # A worker that takes a dead one's place goes on with its numbers: nothing was lost.
         self._words[0] = max(self._words[0], _FIRST)
         self._places = dict(self._entries())
         self._is_full = False
@@ -74,9 +75,11 @@ class Region:
             if not self._is_full:
                 self._is_full = True
                 logger.error("the meter is full: %s and others are not counted", key)
+            # A place that nobody reads, so that whoever counts need not know.
             return _OVERFLOW
         self._words[start] = length
         self._bytes[(start + 1) * _WORD : place * _WORD] = data.ljust(length * _WORD)
+        # Last: until here readers do not look at the entry.
         self._words[0] = place + 1
         return place
 

@@ -22,6 +22,18 @@ from pacs_core.contracts import (
 )
 from pacs_core.sending.forms import form_of
 
+# Theory of operation
+#
+# Two limits shape this. An association has 128 presentation contexts, and what a peer accepts is
+# known only when it was asked; so as few associations as possible are to propose as much as is
+# needed. And instances may be a million, so they are looked at in portions: the next is planned
+# while one is sent.
+#
+# In a portion those instances go first that need no more than what the association has. For the
+# rest forms are put together, in a fixed order, until contexts run out. Into what is left of an
+# association's contexts go forms that later portions may have (`expected`), which saves another
+# one.
+
 PORTION: Final = 512
 """Instances that are looked at before the first of them is sent."""
 
@@ -86,6 +98,7 @@ class ContextPlan:
         contexts = self._known.get(form)
         if contexts is None:
             sop_class_uid, stored = form
+            # More than an association holds could never be proposed; the best are first.
             syntaxes = self._transcoder.proposals(stored, self._peer)[:MAX_CONTEXTS]
             contexts = frozenset((sop_class_uid, syntax) for syntax in syntaxes)
             self._known[form] = contexts

@@ -79,6 +79,7 @@ class Forms:
         """Return what converts an instance; None if it goes out as it is stored."""
         plan = self.plan(item.instance)
         if plan.encoder:
+            # A codec may not hold this very image, of 16 bits say: then the plan is another.
             image = image_in(item.head, item.transfer_syntax_uid)
             plan = self._make_plan(*form_of(item.instance), image)
         if plan.action is Action.PASS_THROUGH:

@@ -69,6 +69,7 @@ def fragment(
 def _cut(
     context_id: int, is_command: bool, view: memoryview, size: int, is_last: bool
 ) -> Iterator[PresentationDataValue]:
+    # Where the last value begins: an empty message has one too, which says that it ends.
     final = max(len(view) - 1, 0) // size * size
     for start in range(0, final, size):
         yield PresentationDataValue(context_id, is_command, False, view[start : start + size])

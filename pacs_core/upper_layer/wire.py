@@ -5,6 +5,18 @@ from collections.abc import Iterator
 
 from pacs_core.upper_layer.errors import AbortReason, LocalProtocolError, MalformedPDU
 
+# Theory of operation
+#
+# Items nest by lengths, and every length is a claim of the peer. So each item is read by a reader
+# of its own, on a view of just the bytes that its parent has granted: whatever an inner length
+# says, it cannot reach beyond. Views are not copies; a hostile PDU costs no memory but its own.
+#
+# What it could cost is time, by a million empty items. Hence a budget for the items of a PDU, which
+# all its readers share.
+#
+# Reading puts up with padding and with what C programs leave behind a NUL. Writing checks
+# everything: what it refuses is a mistake of this side, a LocalProtocolError.
+
 AE_TITLE_LENGTH = 16
 
 _UID = re.compile(rb"[0-9.]{1,64}")
