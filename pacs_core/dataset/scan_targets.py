@@ -1,4 +1,4 @@
-"""What a scan does with each tag: passes it over, looks at it, or decodes its value."""
+"""Targets of a scan: which tags it passes over, looks at, or decodes the values of."""
 
 from functools import lru_cache
 from typing import Final
