@@ -49,6 +49,7 @@ class PeerPages:
 
     async def query(self, request: Request) -> Response:
         """Show the studies that match at a peer, once one is chosen."""
+        await self._ui.require(request, QUERY_PEER)  # the form names the peers
         given = {name: value for name, value in request.query_params.items() if value}
         values: dict[str, Any] = {"given": given, "peer": None, "found": None, "held": {}}
         problem = ""
