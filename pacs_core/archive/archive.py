@@ -1,6 +1,6 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 
 from anyio.abc import TaskGroup
@@ -18,10 +18,10 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.ingest_filters import IngestFilters
-from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
 from pacs_core.archive.opening import InstanceOpener
+from pacs_core.archive.range_reading import RangeReadingArchive
 from pacs_core.archive.recall import (
     is_online,
     least_available,
@@ -55,7 +55,6 @@ from pacs_core.contracts import (
     DeletionReport,
     Durability,
     EntityPath,
-    Frame,
     Index,
     IngestResult,
     InstanceHeader,
@@ -74,7 +73,7 @@ from pacs_core.contracts import (
     StorageFullError,
     StoredInstance,
 )
-from pacs_core.dataset import Attributes, BulkData, Changes, MalformedDataset, ReadLimits
+from pacs_core.dataset import Attributes, Changes, MalformedDataset, ReadLimits
 from pacs_core.dimse import is_valid_uid
 
 # Theory of operation
@@ -90,7 +89,7 @@ from pacs_core.dimse import is_valid_uid
 # noticed afterwards: either it found the new row, or its number is seen here, and applied.
 
 
-class NodeArchive(Archive):
+class NodeArchive(RangeReadingArchive):
     """Ingest, find, open and delete over the store and the index that are configured.
 
     Parameters
@@ -386,36 +385,19 @@ class NodeArchive(Archive):
         """Open the object of an instance, and read the beginning of its dataset, in one step."""
         return await self._opener.open_and_read(instance, length)
 
-    async def header(
-        self, instance: StoredInstance, limits: ReadLimits | None = None
-    ) -> InstanceHeader:
-        """Read the elements of an instance, see :meth:`Archive.header`."""
-        async with await self._opener.open_ranges(instance) as reader:
-            return await read_header(reader, instance, limits)
+    async def open_ranges(self, instance: StoredInstance) -> ObjectReader:
+        """Open an object of which only parts are read; of the checks there is only the size."""
+        return await self._opener.open_ranges(instance)
 
     def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
         """Iterate over the metadata of instances, see :meth:`Archive.metadata`."""
         return self._metadata.find(query)
 
-    async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
-        """Iterate over the bytes of a value, see :meth:`Archive.bulk_data`."""
-        async with await self._opener.open_ranges(instance) as reader:
-            async for chunk in read_bulk_data(reader, instance, value):
-                yield chunk
-
-    async def frames(
-        self, instance: StoredInstance, numbers: Sequence[int]
-    ) -> AsyncIterator[Frame]:
-        """Iterate over frames, see :meth:`Archive.frames`."""
-        async with await self._opener.open_ranges(instance) as reader:
-            async for frame in read_frames(reader, instance, numbers):
-                yield frame
-
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store, with what was set aside beside it.
 
-        What was set aside of it under another study or series stays, and what cannot be read. On a
-        full disk this takes the reserve, see :class:`SpaceSettings`.
+        If any of that cannot be deleted, or not be read to tell what it is, the instance is still
+        there. On a full disk this takes the reserve, see :class:`SpaceSettings`.
 
         Raises
         ------

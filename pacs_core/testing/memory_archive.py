@@ -1,7 +1,7 @@
 """An archive that keeps everything in memory: the contract in its simplest form."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -10,9 +10,8 @@ from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import new_correction
 from pacs_core.archive.correction_rules import check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections, overlay
-from pacs_core.archive.instance_reading import read_bulk_data, read_frames, read_header
+from pacs_core.archive.range_reading import RangeReadingArchive
 from pacs_core.contracts import (
-    Archive,
     Correction,
     CorrectionError,
     CorrectionNotFoundError,
@@ -20,11 +19,9 @@ from pacs_core.contracts import (
     DeletionReport,
     DuplicateInstanceError,
     EntityPath,
-    Frame,
     IdentityMismatchError,
     IngestOutcome,
     IngestResult,
-    InstanceHeader,
     InstanceIdentity,
     InstanceNotFoundError,
     InstancePath,
@@ -39,10 +36,8 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import (
     Attributes,
-    BulkData,
     Changes,
     MalformedDataset,
-    ReadLimits,
     file_meta,
     parse_attributes,
     tag_of,
@@ -104,7 +99,7 @@ class _Held:
 
 
 @define
-class MemoryArchive(Archive):
+class MemoryArchive(RangeReadingArchive):
     """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
 
     _held: dict[InstancePath, _Held] = field(factory=dict)
@@ -195,26 +190,9 @@ class MemoryArchive(Archive):
         changes, modification = overlay(self._corrections.of(instance.corrections), "MEMORY")
         return await correct_reader(reader, instance, Overlay(changes, modification))
 
-    async def header(
-        self, instance: StoredInstance, limits: ReadLimits | None = None
-    ) -> InstanceHeader:
-        """Read the elements of an instance."""
-        async with await self.open(instance) as reader:
-            return await read_header(reader, instance, limits)
-
-    async def bulk_data(self, instance: StoredInstance, value: BulkData) -> AsyncIterator[bytes]:
-        """Iterate over the bytes of a value."""
-        async with await self.open(instance) as reader:
-            async for chunk in read_bulk_data(reader, instance, value):
-                yield chunk
-
-    async def frames(
-        self, instance: StoredInstance, numbers: Sequence[int]
-    ) -> AsyncIterator[Frame]:
-        """Iterate over frames."""
-        async with await self.open(instance) as reader:
-            async for frame in read_frames(reader, instance, numbers):
-                yield frame
+    async def open_ranges(self, instance: StoredInstance) -> ObjectReader:
+        """Open an instance; there is nothing to check."""
+        return await self.open(instance)
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Forget an instance."""
