@@ -78,11 +78,11 @@ async def test_what_is_no_image_or_cannot_be_compressed_is_stored_as_it_came(tmp
 
 
 WRONG = """
-from pacs_codec_basic.jpegls import JpegLsCodec
+from pacs_codec_basic.jpegls import CharLsCodec
 from pacs_core.contracts import CodecDescriptor
 from pacs_core.plugins import hookimpl
 
-class Wrong(JpegLsCodec):
+class Wrong(CharLsCodec):
     def __init__(self):
         super().__init__(lossy=False)
 

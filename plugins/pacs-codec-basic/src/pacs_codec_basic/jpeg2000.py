@@ -43,7 +43,7 @@ class _Loss:
     noise: tuple[float, ...] = ()
 
 
-class Jpeg2000Codec(Codec):
+class OpenJpegCodec(Codec):
     """JPEG 2000 by OpenJPEG.
 
     Parameters

@@ -35,7 +35,7 @@ _STEPS_PER_RANGE: Final = 64
 _MAX_NEAR: Final = 255
 
 
-class JpegLsCodec(Codec):
+class CharLsCodec(Codec):
     """JPEG-LS by CharLS.
 
     Parameters
