@@ -32,6 +32,7 @@ from pacs_web.config import WebConfig, WebTimeouts
 from pacs_core import api
 from pacs_core.api import auditing, commands, conversion, images, streams, threads
 from pacs_core.api import control as control_api
+from pacs_core.api import sandbox as sandbox_tools
 from pacs_core.api import tls as tls_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
@@ -210,6 +211,7 @@ _TOOLS = (
     control_api,
     images,
     conversion,
+    sandbox_tools,
     streams,
     threads,
     tls_tools,

@@ -338,7 +338,7 @@ async def _announce(
 ) -> None:
     for missing in missing_parts(assembly):
         logger.warning("%s", missing)
-    log_codecs(assembly.codecs())
+    log_codecs(assembly.codecs(), confined=assembly.config.transcoding.limits.confine)
     for record in assembly.manager.records:
         if record.state is PluginState.QUARANTINED:
             details = {"plugin": record.name, "source": record.source, "reason": record.reason}

@@ -12,6 +12,7 @@ from pacs_core.association.budget import ByteBudget
 from pacs_core.concurrency import task_group
 from pacs_core.contracts import CodecDescriptor, TransferPolicy
 from pacs_core.dataset import short_name_of
+from pacs_core.sandbox import describe_protection
 from pacs_core.transcoding import (
     CodecTable,
     CodecWorkers,
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_transcoder(
-    assembly: Assembly, started: Sequence[WorkerProcess] = ()
+    assembly: Assembly, started: Sequence[WorkerProcess] = (), *, files: bool = False
 ) -> AsyncIterator[NodeTranscoder]:
     """Transcode for the length of an ``async with`` block.
 
@@ -37,6 +38,8 @@ async def open_transcoder(
     assembly : Assembly
     started : sequence of WorkerProcess
         Codec processes that run already, see `start_early`.
+    files : bool
+        Whether whole files are to be converted: then codec processes may open files.
 
     Raises
     ------
@@ -46,7 +49,8 @@ async def open_transcoder(
     settings = assembly.config.transcoding
     default = TransferPolicy(preferred=settings.preferred_uids)
     planner = Planner(assembly.codecs(), default, settings.verify)
-    workers = CodecWorkers(_share(settings.limits, assembly.config.node.workers), started)
+    limits = _share(settings.limits, assembly.config.node.workers)
+    workers = CodecWorkers(limits, started, files=files)
     room = ByteBudget(assembly.config.network.memory_budget // assembly.config.node.workers)
     async with task_group() as tasks:
         await workers.start(tasks)
@@ -64,8 +68,8 @@ def _share(limits: WorkerLimits, nodes: int) -> WorkerLimits:
     return evolve(limits, workers=max((os.cpu_count() or 1) // nodes, 1))
 
 
-def log_codecs(table: CodecTable) -> None:
-    """Say in the log which codec decodes and which encodes each transfer syntax."""
+def log_codecs(table: CodecTable, *, confined: bool) -> None:
+    """Say in the log which codec decodes and encodes each transfer syntax, and confined how."""
     encoders = {target: codec for (_, target), codec in table.recompressors.items()}
     encoders |= table.encoders
     chosen = {
@@ -74,6 +78,8 @@ def log_codecs(table: CodecTable) -> None:
     }
     if chosen:
         logger.info("codecs: %s", "; ".join(f"{n} {_names(*pair)}" for n, pair in chosen.items()))
+        protection = describe_protection() if confined else "limits only (confine = false)"
+        logger.info("codec processes: %s", protection)
 
 
 def _names(decoder: CodecDescriptor | None, encoder: CodecDescriptor | None) -> str:

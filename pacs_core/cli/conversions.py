@@ -145,7 +145,7 @@ async def convert_all(
 ) -> int:
     """Convert all that is to be converted; return the exit code."""
     files = await anyio.to_thread.run_sync(lambda: list(walk([source])))
-    async with open_transcoder(assembly, started) as transcoder:
+    async with open_transcoder(assembly, started, files=True) as transcoder:
         at_once = transcoder.workers.limits.processes + 1
         with progress("converting", len(files)) as advance:
             planner, counts = Planner(assembly.codecs()), FileCounts(advance, verbose)

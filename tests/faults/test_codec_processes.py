@@ -108,7 +108,8 @@ async def test_a_frame_whose_process_is_killed_is_tried_once_more(
 ):
     """As the system kills where memory is short; the second time it is stored as it came."""
     manager, pids = slow_codec
-    tables = {**COMPRESSING, "transcoding": {"codecs": {"RLE": "slow"}}}
+    limits = {"confine": False}  # it notes in a file in which process it is
+    tables = {**COMPRESSING, "transcoding": {"codecs": {"RLE": "slow"}, "limits": limits}}
 
     async def kill():
         for number in range(kills):

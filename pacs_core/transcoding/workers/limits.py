@@ -25,6 +25,8 @@ class WorkerLimits:
         Bytes of address space of a process, with the codec libraries in it.
     idle : float
         Seconds without work after which a process is ended.
+    confine : bool
+        Whether a process has no network and no files but code, as far as the system can see to it.
     """
 
     workers: int | None = field(default=None, validator=optional(ge(1)))
@@ -32,6 +34,7 @@ class WorkerLimits:
     cpu_time: float = field(default=60.0, validator=_seconds)
     memory: int = field(default=2 * 1024**3, validator=ge(256 * 1024**2))
     idle: float = field(default=60.0, validator=_seconds)
+    confine: bool = True
 
     @property
     def processes(self) -> int:

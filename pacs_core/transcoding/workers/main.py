@@ -16,6 +16,7 @@ from typing import Final
 
 from pacs_core.contracts.codec import CodecError
 from pacs_core.contracts.transcoding import VerificationError
+from pacs_core.sandbox import confine
 from pacs_core.transcoding.frame_work import Codecs, convert
 from pacs_core.transcoding.workers.protocol import (
     REQUEST,
@@ -32,8 +33,9 @@ from pacs_core.transcoding.workers.whole_file import convert_file
 #
 # A worker reads a job, does it, answers, and waits for the next: no threads, no event loop. It
 # assumes that any frame may be the one that kills it or takes it over. So it has limits of its own
-# (address space, processor time for each job, no core dump), no secrets in its environment, and its
-# answers are checked by the node.
+# (address space, processor time for each job, no core dump), no secrets in its environment, neither
+# network nor files but code to import (`pacs_core.sandbox`), and its answers are checked by the
+# node. Who converts whole files, which only commands do, may open files.
 #
 # It must never outlive the node. Two ways tell it that the node is gone: its socket is closed,
 # which it sees between jobs, and standard input ends, which the operating system reports by SIGIO,
@@ -45,7 +47,9 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_DEFAULT: Final = (signal.SIGIO, signal.SIGXCPU)
 
 
-def main(descriptor: int, cpu_time: float, memory: int) -> None:
+def main(
+    descriptor: int, cpu_time: float, memory: int, confined: bool = True, files: bool = False
+) -> None:
     """Work until the node closes the socket, or dies.
 
     Parameters
@@ -56,11 +60,19 @@ def main(descriptor: int, cpu_time: float, memory: int) -> None:
         Seconds of processor time for each job.
     memory : int
         Bytes of address space.
+    confined : bool
+        Whether to do without network and files.
+    files : bool
+        Whether there are whole files to convert: then files stay.
     """
     _arrange_signals()
     with suppress(OSError, ValueError):  # a system without such a limit, or with a lower one
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if confined:
+        if not files:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        confine(files=not files)
     with socket.socket(fileno=descriptor) as channel:
         codecs = Codecs()
         while (head := _receive(channel, REQUEST.size)) is not None:

@@ -53,13 +53,22 @@ class CodecWorkers:
     limits : WorkerLimits
     started : sequence of WorkerProcess
         Processes that run already: those with the same limits are used, the others ended.
+    files : bool
+        Whether there are whole files to convert, see `run_file`; then processes may open files.
     """
 
-    def __init__(self, limits: WorkerLimits, started: Sequence[WorkerProcess] = ()) -> None:
+    def __init__(
+        self,
+        limits: WorkerLimits,
+        started: Sequence[WorkerProcess] = (),
+        *,
+        files: bool = False,
+    ) -> None:
         self.limits = limits
+        self._files = files
         self._room = anyio.CapacityLimiter(limits.processes)
         self._all: set[WorkerProcess] = set(started)
-        fit = [worker for worker in started if worker.keeps(limits)]
+        fit = [worker for worker in started if worker.keeps(limits, files=files)]
         self._idle: deque[WorkerProcess] = deque(fit[: limits.processes])
         self._stopped = False
 
@@ -151,7 +160,8 @@ class CodecWorkers:
             await self._end(worker)
         if self._stopped:
             raise CodecCrashedError("the codec workers have been stopped")
-        worker = await anyio.to_thread.run_sync(WorkerProcess, self.limits)
+        start = partial(WorkerProcess, self.limits, files=self._files)
+        worker = await anyio.to_thread.run_sync(start)
         self._all.add(worker)
         return worker
 

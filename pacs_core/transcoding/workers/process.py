@@ -40,7 +40,8 @@ from pacs_core.transcoding.workers.protocol import (
 #
 # A worker is a fresh interpreter, not a fork: a fork would have the node's memory, open files and
 # locks. It gets one socket, a short list of environment variables, and limits of memory and
-# processor time that it sets for itself before the first job.
+# processor time that it sets for itself before the first job, when it also gives up network and
+# files.
 #
 # A job that fails leaves the process usable only where the codec itself said so (`CodecError`).
 # After a timeout, a death or nonsense the state of the process is not known, and its owner kills
@@ -71,29 +72,32 @@ class WorkerProcess:
     Parameters
     ----------
     limits : WorkerLimits
+    files : bool
+        Whether it is to convert whole files, and so may open them.
     """
 
-    def __init__(self, limits: WorkerLimits) -> None:
+    def __init__(self, limits: WorkerLimits, *, files: bool = False) -> None:
         self.idle_since = 0.0
         self._limits = limits
+        self._files = files
         self._channel, theirs = socket.socketpair()
         with theirs:
             for end in (self._channel, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
             self._channel.setblocking(False)
             try:
-                self._process = _start(theirs.fileno(), limits)
+                self._process = _start(theirs.fileno(), limits, files)
             except OSError as error:
                 self._channel.close()
                 raise CodecCrashedError(f"no codec process can be started: {error}") from error
 
-    def keeps(self, limits: WorkerLimits) -> bool:
-        """Return whether it keeps these limits."""
-        return (self._limits.cpu_time, self._limits.memory, self._limits.timeout) == (
-            limits.cpu_time,
-            limits.memory,
-            limits.timeout,
+    def keeps(self, limits: WorkerLimits, *, files: bool = False) -> bool:
+        """Return whether it keeps these limits, and may open files, or not."""
+        own, other = (
+            (each.cpu_time, each.memory, each.timeout, each.confine)
+            for each in (self._limits, limits)
         )
+        return own == other and self._files == files
 
     @property
     def pid(self) -> int:
@@ -227,13 +231,13 @@ class WorkerProcess:
 def start_early(count: int) -> Iterator[list[WorkerProcess]]:
     """Start processes with the default limits before there is an event loop, for `CodecWorkers`.
 
-    They load what they need while the caller still reads its configuration. None is left on
-    leaving.
+    They load what they need while the caller still reads its configuration, and may open files.
+    None is left on leaving.
     """
     workers: list[WorkerProcess] = []
     try:
         for _ in range(count):
-            workers.append(WorkerProcess(WorkerLimits()))  # noqa: PERF401 one may fail
+            workers.append(WorkerProcess(WorkerLimits(), files=True))  # noqa: PERF401 one may fail
         yield workers
     finally:
         for worker in workers:
@@ -244,8 +248,15 @@ def _nonsense(error: ValueError) -> CodecCrashedError:
     return CodecCrashedError(f"the codec process answered nonsense: {error}")
 
 
-def _start(descriptor: int, limits: WorkerLimits) -> subprocess.Popen[bytes]:
-    arguments = [sys.path, descriptor, limits.cpu_time, limits.memory]
+def _start(descriptor: int, limits: WorkerLimits, files: bool) -> subprocess.Popen[bytes]:
+    arguments = [
+        sys.path,
+        descriptor,
+        limits.cpu_time,
+        limits.memory,
+        limits.confine,
+        files,
+    ]
     inherited = {name: value for name in _INHERITED if (value := os.environ.get(name)) is not None}
     return subprocess.Popen(  # noqa: S603 our own interpreter and code
         [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(arguments)],

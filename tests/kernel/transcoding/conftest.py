@@ -39,8 +39,8 @@ def running_workers():
     """Return a context manager of running workers, stopped at its end."""
 
     @asynccontextmanager
-    async def running(started=(), **limits):
-        workers = CodecWorkers(WorkerLimits(**{"workers": 1, **limits}), started)
+    async def running(started=(), *, files=False, **limits):
+        workers = CodecWorkers(WorkerLimits(**{"workers": 1, **limits}), started, files=files)
         async with anyio.create_task_group() as tasks:
             await workers.start(tasks)
             try:

@@ -63,7 +63,10 @@ def running(odd_codecs, running_workers):
 
     @asynccontextmanager
     async def run(**limits):
-        async with running_workers(**limits) as workers, anyio.create_task_group() as tasks:
+        async with (
+            running_workers(files=True, **limits) as workers,
+            anyio.create_task_group() as tasks,
+        ):
             yield NodeTranscoder(Planner(codec_table([odd])), workers, tasks)
 
     return run
@@ -199,7 +202,7 @@ def test_a_worker_says_that_a_file_is_too_large(odd_codecs, conversion, tmp_path
 async def test_workers_that_run_already_are_used(running_workers):
     with start_early(2) as started:
         pids = {worker.pid for worker in started}
-        async with running_workers(workers=2, started=started) as workers:
+        async with running_workers(workers=2, started=started, files=True) as workers:
             assert workers.pids == pids
         assert not any(worker.is_alive for worker in started)
 

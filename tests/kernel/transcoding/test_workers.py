@@ -115,7 +115,7 @@ async def test_a_frame_whose_process_is_killed_is_tried_once_more(
     form = FrameFormat(16, 16, 1, 8, 8, False, "MONOCHROME2")
     job = Job(form, pickle.dumps(odd_codecs.Odd))
     frame = (word("once", 16) + str(tmp_path / "mark").encode()).ljust(256, b"\0")
-    async with running_workers() as workers:
+    async with running_workers(files=True) as workers:
         before = await pid_of(workers, job)
         assert (await workers.run(job, frame)).data == frame
         assert before not in workers.pids

@@ -10,6 +10,7 @@ import signal
 import sys
 from struct import Struct
 
+from pacs_core.api.sandbox import confine
 from pacs_core.contracts import RenderingError
 
 HEAD = Struct("<BQ")
@@ -24,6 +25,9 @@ def main() -> None:
     # Ctrl-C is for the node, which ends its processes itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    confine()
     from pacs_image_export.pictures import make_picture
 
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
