@@ -6,13 +6,18 @@ Import it in the module of the command, not in that of the hooks: it brings most
 
 from pacs_core.app import Assembly, assemble, open_archive, open_sinks, read_frame
 from pacs_core.cli.errors import CommandError, UsageError
+from pacs_core.cli.formats import WRITERS, Format, MatchWriter
+from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.main import main
 from pacs_core.cli.output import complain, say
 from pacs_core.config import load_config
 
 __all__ = [
+    "WRITERS",
     "Assembly",
     "CommandError",
+    "Format",
+    "MatchWriter",
     "UsageError",
     "assemble",
     "complain",
@@ -20,6 +25,7 @@ __all__ = [
     "main",
     "open_archive",
     "open_sinks",
+    "parse_keys",
     "read_frame",
     "say",
 ]

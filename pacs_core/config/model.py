@@ -112,6 +112,8 @@ class Config:
         """C-MOVE names its destination by AE title alone (PS3.7 §9.1.4.1.4)."""
         names: dict[str, str] = {}
         for name, peer in peers.items():
+            if peer.ae_title is None:
+                continue
             other = names.setdefault(peer.ae_title, name)
             if other != name:
                 raise ValueError(f"{other} and {name} have the same AE title {peer.ae_title!r}")
@@ -124,7 +126,8 @@ class Config:
             host=self.node.host,
             port=self.node.port,
             data_directory=self.node.data_directory,
-            peers={name: peer.as_peer(name) for name, peer in self.peers.items()},
+            peers={n: p.as_peer(n) for n, p in self.peers.items() if p.is_application_entity},
+            dicomweb_peers={n: web for n, p in self.peers.items() if (web := p.as_dicomweb_peer())},
             timeouts=self.network.timeouts,
             default_character_set=self.node.default_character_set,
             database=self.database,
@@ -139,4 +142,6 @@ def tls_tables(config: Config) -> dict[str, ServerTls | ClientTls]:
     for name, peer in config.peers.items():
         if peer.tls is not None:
             tables[f"peers.{name}.tls"] = peer.tls
+        if peer.dicomweb_tls is not None:
+            tables[f"peers.{name}.dicomweb_tls"] = peer.dicomweb_tls
     return tables

@@ -246,7 +246,7 @@ from pacs_core.contracts.observing import (
     OperationObservers,
 )
 from pacs_core.contracts.ordering import sort_key
-from pacs_core.contracts.peer import Peer, TransferPolicy, check_ae_title
+from pacs_core.contracts.peer import DicomWebPeer, Peer, TransferPolicy, check_ae_title
 from pacs_core.contracts.query import (
     AllOf,
     AnyOf,
@@ -429,6 +429,7 @@ __all__ = [
     "DeletionReport",
     "Deny",
     "Descriptor",
+    "DicomWebPeer",
     "DuplicateInstanceError",
     "Durability",
     "Edit",

@@ -28,7 +28,7 @@ from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.metering import Meter, NoMeter
 from pacs_core.contracts.object_store import ObjectStore
 from pacs_core.contracts.observing import OperationObservers
-from pacs_core.contracts.peer import Peer
+from pacs_core.contracts.peer import DicomWebPeer, Peer
 from pacs_core.contracts.reloading import RELOADABLE
 from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.tls import NoTlsContexts, TlsContexts
@@ -90,7 +90,9 @@ class NodeSettings:
     data_directory : Path
         Where plugins may keep files, each in a folder of its own.
     peers : mapping of str to Peer
-        By name of the peer's table.
+        Application entities, by name of the peer's table.
+    dicomweb_peers : mapping of str to DicomWebPeer
+        Servers of DICOMweb, likewise.
     timeouts : Timeouts
     default_character_set : tuple of str
         Specific Character Set that is assumed of datasets that name none, or lie, unless their
@@ -106,6 +108,7 @@ class NodeSettings:
     timeouts: Timeouts = field(factory=Timeouts)
     default_character_set: tuple[str, ...] = ()
     database: DatabaseSettings = field(factory=DatabaseSettings)
+    dicomweb_peers: Mapping[str, DicomWebPeer] = field(factory=dict)
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer with this AE title, or None."""

@@ -1,8 +1,11 @@
 """Remote application entities, and what may be sent to each."""
 
+from urllib.parse import urlsplit
+
 from attrs import field, frozen
 
 from pacs_core.contracts.codec import EncodeOptions
+from pacs_core.contracts.secret import Secret
 from pacs_core.contracts.tls import ClientTls
 
 
@@ -60,6 +63,50 @@ class Peer:
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+@frozen
+class DicomWebPeer:
+    """A server of DICOMweb (PS3.18), as its clients need it: ``dicomweb`` of ``[peers.NAME]``.
+
+    Attributes
+    ----------
+    url : str
+        Of its root: that to which ``/studies`` is added. Without user and password.
+    token : Secret or None
+        Bearer token (RFC 6750).
+    user : str
+        For HTTP Basic authentication (RFC 7617), with `password`.
+    password : Secret or None
+    tls : ClientTls or None
+        How ``https:`` is secured where that is not by the certificates that the system trusts.
+
+    Raises
+    ------
+    ValueError
+        The URL is none of ``http:`` or ``https:``, or has a secret in it; or secrets would go over
+        plain HTTP to another machine.
+    """
+
+    url: str = field()
+    token: Secret | None = None
+    user: str = ""
+    password: Secret | None = None
+    tls: ClientTls | None = None
+
+    def __attrs_post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.username or parts.password:
+            raise ValueError(
+                "dicomweb has a user in it: put that into dicomweb_user and dicomweb_password"
+            )
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"dicomweb: write it as https://host/dicom-web, not {self.url!r:.80}")
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("dicomweb_user and dicomweb_password go together")
+        is_near = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if parts.scheme == "http" and not is_near and (self.token or self.password):
+            raise ValueError("secrets are sent by https: only")
 
 
 def check_ae_title(value: str) -> None:

@@ -5,7 +5,15 @@ import math
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, le, lt, optional
 
-from pacs_core.contracts import ClientTls, EncodeOptions, Peer, TransferPolicy, check_ae_title
+from pacs_core.contracts import (
+    ClientTls,
+    DicomWebPeer,
+    EncodeOptions,
+    Peer,
+    Secret,
+    TransferPolicy,
+    check_ae_title,
+)
 from pacs_core.dataset import (
     SPECIFIC_CHARACTER_SETS,
     are_character_sets,
@@ -34,9 +42,9 @@ class PeerSettings:
 
     Attributes
     ----------
-    ae_title : str
-        By which C-MOVE names it as a destination.
-    host : str
+    ae_title : str or None
+        By which C-MOVE names it as a destination; None, as is `host`, for who has `dicomweb` only.
+    host : str or None
         Name or address.
     port : int
         Where it listens.
@@ -59,10 +67,20 @@ class PeerSettings:
         for that of ``[node]``.
     tls : ClientTls or None
         How associations with it are secured; None if they are not.
+    dicomweb : str
+        URL of its DICOMweb server, as ``https://host/dicom-web``; who has one needs neither AE
+        title nor host.
+    dicomweb_token : Secret or None
+        Bearer token for it.
+    dicomweb_user : str
+        For HTTP Basic authentication, with `dicomweb_password`.
+    dicomweb_password : Secret or None
+    dicomweb_tls : ClientTls or None
+        How it is reached by ``https:`` where not by the certificates that the system trusts.
     """
 
-    ae_title: str = field(validator=is_ae_title)
-    host: str
+    ae_title: str | None = field(default=None, validator=optional(is_ae_title))
+    host: str | None = None
     port: int = field(default=104, validator=and_(ge(1), le(65535)))
     accepted: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     preferred: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
@@ -73,10 +91,33 @@ class PeerSettings:
     receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     default_character_set: tuple[str, ...] = field(default=(), validator=are_character_set_terms)
     tls: ClientTls | None = None
+    dicomweb: str = ""
+    dicomweb_token: Secret | None = None
+    dicomweb_user: str = ""
+    dicomweb_password: Secret | None = None
+    dicomweb_tls: ClientTls | None = None
+
+    @property
+    def is_application_entity(self) -> bool:
+        """Whether it can be associated with."""
+        return self.ae_title is not None or self.host is not None
 
     def __attrs_post_init__(self) -> None:
+        for key in ("ae_title", "host"):
+            if getattr(self, key) is None and (self.is_application_entity or not self.dicomweb):
+                raise ValueError(f"the required key {key!r} is missing")
+        self.as_dicomweb_peer()
         if self.lossy and self.quality is None and self.ratio is None:
             raise ValueError("lossy = true: say how lossy, with quality or ratio")
+
+    def as_dicomweb_peer(self) -> DicomWebPeer | None:
+        """Return its DICOMweb server, if it has one."""
+        secrets = (self.dicomweb_token, self.dicomweb_user, self.dicomweb_password)
+        if not self.dicomweb:
+            if any(secrets) or self.dicomweb_tls:
+                raise ValueError("dicomweb is missing: the URL that its other keys are about")
+            return None
+        return DicomWebPeer(self.dicomweb.rstrip("/"), *secrets, self.dicomweb_tls)
 
     @property
     def transfer(self) -> TransferPolicy:
@@ -92,8 +133,8 @@ class PeerSettings:
     def as_peer(self, name: str) -> Peer:
         """Return the peer, as plugins see it."""
         return Peer(
-            self.ae_title,
-            self.host,
+            self.ae_title or "",
+            self.host or "",
             self.port,
             name,
             self.transfer,

@@ -77,13 +77,33 @@ def test_every_error_of_every_table_is_reported_with_its_path(load):
         "plugins.disabled: expected a list, found 'one'",
         "plugins.order[1]: expected a string, found 2",
         "plugins.order[2]: expected a string, found 3",
-        "peers.CT.host: the required key 'host' is missing",
         "peers.CT.port: ",
         "log.level: ",
     )
     found = {b: [p for p in problems if p.startswith(b)] for b in beginnings}
     assert {b: len(each) for b, each in found.items()} == dict.fromkeys(beginnings, 1)
     assert len(problems) == len(beginnings), problems  # which plugins to ask is not known
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("", "the required key 'ae_title' is missing"),
+        ('ae_title = "CT"', "the required key 'host' is missing"),
+        ('host = "ct"', "the required key 'ae_title' is missing"),
+        ('host = "ct"\ndicomweb = "https://ct/"', "the required key 'ae_title' is missing"),
+        ('dicomweb = "ftp://ct/"', "dicomweb: write it as https://host/dicom-web"),
+        ('dicomweb = "https://me:secret@ct/"', "dicomweb has a user in it"),
+        ('dicomweb = "https://ct/"\ndicomweb_user = "me"', "dicomweb_password go together"),
+        ('dicomweb = "http://ct/"\ndicomweb_token = { env = "T" }', "secrets are sent by https:"),
+        ('ae_title = "CT"\nhost = "ct"\ndicomweb_user = "me"', "dicomweb is missing"),
+    ],
+)
+def test_a_peer_is_an_application_entity_or_a_web_server(load, keys, said):
+    (problem,) = problems_of(load, f"[peers.CT]\n{keys}")
+    assert problem.startswith("peers.CT: ")
+    assert said in problem
+    assert "secret@" not in problem
 
 
 def test_plugin_tables_are_checked_even_if_the_kernels_are_wrong(load):

@@ -1,9 +1,10 @@
 """DICOMweb for pacs-core (PS3.18), on the server of pacs-web."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pacs_core.contracts import Setup, WebServicesStatement
+from pacs_core.contracts import CliCommandDescriptor, Setup, WebServicesStatement
 from pacs_core.plugins import hookimpl
 from pacs_dicomweb.config import DicomWebConfig
 
@@ -11,7 +12,14 @@ if TYPE_CHECKING:
     from pacs_web.api import WebContext, WebRoutesDescriptor
     from starlette.routing import BaseRoute
 
-__all__ = ["DicomWebConfig", "pacs_check", "pacs_config", "pacs_conformance", "pacs_web_routes"]
+__all__ = [
+    "DicomWebConfig",
+    "pacs_check",
+    "pacs_cli_commands",
+    "pacs_config",
+    "pacs_conformance",
+    "pacs_web_routes",
+]
 
 
 @hookimpl
@@ -48,4 +56,24 @@ def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
 
     return [
         WebRoutesDescriptor("dicomweb", create, prefix=config.root, title="DICOMweb", max_body=None)
+    ]
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return ``pacs web``."""
+    summaries = {
+        "find": "Query a DICOMweb server.",
+        "get": "Retrieve from a DICOMweb server.",
+        "store": "Send files to a DICOMweb server.",
+    }
+
+    def load(verb: str) -> Callable[..., int | None]:
+        from pacs_dicomweb.client import commands
+
+        return commands.BY_VERB[verb]
+
+    return [
+        CliCommandDescriptor(f"web {verb}", summary, partial(load, verb))
+        for verb, summary in summaries.items()
     ]
