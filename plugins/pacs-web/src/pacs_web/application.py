@@ -25,7 +25,7 @@ from pacs_core.contracts import Node, Origin, Principal
 from pacs_web.api import WebAuthenticator, WebRefusal, WebRoutesDescriptor
 from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY
 from pacs_web.api.http import HttpError
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig
 from pacs_web.contributions import Section
 from pacs_web.middleware.bodies import limit_body
 from pacs_web.middleware.compression import ResponseCompression
@@ -54,16 +54,17 @@ _Judge = Callable[[HTTPConnection, Origin], Awaitable[Principal | WebRefusal | N
 
 def build_application(
     node: Node,
-    config: WebConfig,
+    current: CurrentConfig,
     sections: Sequence[Section],
     authenticators: Authenticators,
     refusals: Refusals,
 ) -> ASGIApp:
     """Return the application that answers requests."""
-    app: ASGIApp = Dispatcher(config, sections, authenticators, refusals)
+    config = current.config
+    app: ASGIApp = Dispatcher(current, sections, authenticators, refusals)
     if config.compression:
         app = ResponseCompression(app)
-    app = Errors(Gate(app, config, refusals))
+    app = Errors(Gate(app, current, refusals))
     if config.cors_origins:
         app = CORSMiddleware(
             app,
@@ -73,7 +74,7 @@ def build_application(
             allow_credentials=config.cors_credentials,
             expose_headers=_EXPOSED,
         )
-    return Entry(app, node, config)
+    return Entry(app, node, current)
 
 
 class Dispatcher:
@@ -81,12 +82,12 @@ class Dispatcher:
 
     def __init__(
         self,
-        config: WebConfig,
+        current: CurrentConfig,
         sections: Sequence[Section],
         authenticators: Authenticators,
         refusals: Refusals,
     ) -> None:
-        self._config, self._authenticators, self._refusals = config, authenticators, refusals
+        self._current, self._authenticators, self._refusals = current, authenticators, refusals
         ordered = sorted(sections, key=lambda each: len(each.descriptor.prefix), reverse=True)
         self._descriptors = [each.descriptor for each in ordered if each.descriptor.prefix]
         # What is at the root has one table, whichever plugins add to it.
@@ -120,7 +121,7 @@ class Dispatcher:
             allow = {"allow": ", ".join(sorted(methods | {"OPTIONS"}))}
             await Response(status_code=204, headers=allow)(scope, receive, send)
             return
-        receive = limit_body(scope, receive, self._config, max_body)
+        receive = limit_body(scope, receive, self._current.config, max_body)
         asked = dict(scope)  # routers change it
         try:
             await self._router(scope, receive, send)

@@ -4,10 +4,10 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from attrs.validators import ge, gt
 
-from pacs_core.contracts import ServerTls
+from pacs_core.contracts import RELOADABLE, ServerTls
 
 
 @frozen
@@ -26,9 +26,9 @@ class WebTimeouts:
         For the next request on a connection.
     """
 
-    head: float = field(default=10.0, validator=gt(0.0))
-    body: float = field(default=30.0, validator=gt(0.0))
-    write: float = field(default=60.0, validator=gt(0.0))
+    head: float = field(default=10.0, validator=gt(0.0), metadata=RELOADABLE)
+    body: float = field(default=30.0, validator=gt(0.0), metadata=RELOADABLE)
+    write: float = field(default=60.0, validator=gt(0.0), metadata=RELOADABLE)
     idle: float = field(default=15.0, validator=gt(0.0))
 
 
@@ -83,13 +83,13 @@ class WebConfig:
     cors_origins: tuple[str, ...] = ()
     cors_credentials: bool = False
     compression: bool = True
-    access_log: Literal["path", "full", "off"] = "path"
+    access_log: Literal["path", "full", "off"] = field(default="path", metadata=RELOADABLE)
     max_head: int = field(default=64 * 1024, validator=ge(1024))
-    max_target: int = field(default=16 * 1024, validator=ge(256))
-    max_body: int = field(default=0, validator=ge(0))
-    max_connections: int = field(default=512, validator=ge(1))
-    connections_per_address: int = field(default=64, validator=ge(1))
-    minimum_rate: int = field(default=512, validator=ge(0))
+    max_target: int = field(default=16 * 1024, validator=ge(256), metadata=RELOADABLE)
+    max_body: int = field(default=0, validator=ge(0), metadata=RELOADABLE)
+    max_connections: int = field(default=512, validator=ge(1), metadata=RELOADABLE)
+    connections_per_address: int = field(default=64, validator=ge(1), metadata=RELOADABLE)
+    minimum_rate: int = field(default=512, validator=ge(0), metadata=RELOADABLE)
     timeouts: WebTimeouts = field(factory=WebTimeouts)
     tls: ServerTls | None = None
 
@@ -114,3 +114,15 @@ class WebConfig:
         """Return the line that says where the server is, below the ``ready:`` line."""
         scheme = "https" if self.tls else "http"
         return f"web: {scheme}://{f'[{host}]' if ':' in host else host}:{port}{self.base_path}/"
+
+
+@define
+class CurrentConfig:
+    """The settings by which goes what begins now; a reload puts others in their place.
+
+    Attributes
+    ----------
+    config : WebConfig
+    """
+
+    config: WebConfig

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from pacs_core.api.tls import explain
 from pacs_core.contracts import TlsConfigError
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig
 from pacs_web.protocol import GuardedProtocol, refusal
 from pacs_web.proxies import Proxies
 
@@ -37,7 +37,7 @@ class HttpServer:
     Parameters
     ----------
     application : ASGI application
-    config : WebConfig
+    current : CurrentConfig
     report : callable
         Is told of the client's address and of why it was refused.
     tls_context : callable, optional
@@ -47,10 +47,11 @@ class HttpServer:
     def __init__(
         self,
         application: object,
-        config: WebConfig,
+        current: CurrentConfig,
         report: Callable[[str, str], None],
         tls_context: Callable[[], SSLContext] | None = None,
     ) -> None:
+        config = current.config
         # What it says is said by the middleware, with the address, and with what was asked.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._uvicorn = Config(
@@ -67,7 +68,7 @@ class HttpServer:
             h11_max_incomplete_event_size=config.max_head,
         )
         self._uvicorn.load()
-        self._config, self._report = config, report
+        self._current, self._report = current, report
         self._proxies = Proxies(config.trusted_proxies)
         self._state = ServerState()
         self._tls_context = tls_context
@@ -120,7 +121,7 @@ class HttpServer:
                 self._protocol,
                 connection,
                 ssl=context(),
-                ssl_handshake_timeout=self._config.timeouts.head,
+                ssl_handshake_timeout=self._current.config.timeouts.head,
             )
         except TlsConfigError as error:
             connection.close()
@@ -133,7 +134,8 @@ class HttpServer:
             self._handshakes -= Counter((host,))
 
     def _protocol(self) -> GuardedProtocol:
-        return GuardedProtocol(self._uvicorn, self._state, self._config.timeouts, self._report)
+        timeouts = self._current.config.timeouts
+        return GuardedProtocol(self._uvicorn, self._state, timeouts, self._report)
 
     def _make_room(self, host: str) -> str:
         """Return why a host may not have one more connection; empty if it may.
@@ -142,10 +144,11 @@ class HttpServer:
         """
         everyone = [each for each in self._connections if not each.transport.is_closing()]
         own = [each for each in everyone if each.client and each.client[0] == host]
-        limit = self._config.connections_per_address - self._handshakes[host]
+        config = self._current.config
+        limit = config.connections_per_address - self._handshakes[host]
         if len(own) >= limit and not self._proxies.trusts(host) and not _displace_one(own):
             return f"{len(own)} connections of {host} are open already"
-        limit = self._config.max_connections - self._handshakes.total()
+        limit = config.max_connections - self._handshakes.total()
         if len(everyone) >= limit and not _displace_one(everyone):
             return f"{len(everyone)} connections are open already"
         return ""

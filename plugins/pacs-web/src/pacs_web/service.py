@@ -14,7 +14,7 @@ import anyio
 
 from pacs_core.contracts import Node, Service, Setup, Started, TlsConfigError
 from pacs_web.api import WebAuthenticator
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig, WebConfig
 from pacs_web.contributions import collect_sections, create_authenticators
 from pacs_web.refusals import Refusals
 
@@ -29,17 +29,17 @@ class WebService(Service):
     """
 
     def __init__(self, node: Node, config: WebConfig) -> None:
-        self._node, self._config = node, config
+        self._node, self._current = node, CurrentConfig(config)
 
     async def start(self) -> None:
         """Refuse to start without the certificate that is configured."""
-        self._check_tls(self._config)
+        self._check_tls(self._current.config)
 
     async def reconfigure(self, setup: Setup) -> None:
-        """Secure connections from now on by other settings of TLS; nothing else can change."""
+        """Go by other limits, waits and settings of TLS from the next request or connection on."""
         config = setup.config(WebConfig)
         self._check_tls(config)
-        self._config = config
+        self._current.config = config
 
     def _check_tls(self, config: WebConfig) -> None:
         if config.tls is not None:
@@ -49,9 +49,9 @@ class WebService(Service):
                 raise ValueError(f"tls: {error}") from error
 
     def _tls_context(self) -> SSLContext:
-        if self._config.tls is None:
+        if (tls := self._current.config.tls) is None:
             raise TlsConfigError("there is no table [plugin.web.tls]")
-        return self._node.tls.server_context(self._config.tls)
+        return self._node.tls.server_context(tls)
 
     async def run(self, started: Started) -> None:
         """Serve until cancelled; then let what is being answered finish."""
@@ -75,10 +75,10 @@ class WebService(Service):
         own = own_routes(lambda: server is not None and server.is_draining)
         _, sections = collect_sections(self._node, own)
         application = build_application(
-            self._node, self._config, sections, authenticators, refusals
+            self._node, self._current, sections, authenticators, refusals
         )
-        context = self._tls_context if self._config.tls is not None else None
-        server = HttpServer(application, self._config, refusals.report, context)
+        context = self._tls_context if self._current.config.tls is not None else None
+        server = HttpServer(application, self._current, refusals.report, context)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(refusals.record)
             await server.serve(self.sockets, self._node.settings.timeouts.shutdown)

@@ -31,7 +31,7 @@ from pacs_core.testing.memory_archive import MemoryArchive
 from pacs_core.testing.operations import memory_node
 from pacs_web.api import WebAuthenticator, WebContext, WebRoutesDescriptor, WebSite
 from pacs_web.application import build_application
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig, WebConfig
 from pacs_web.contributions import Section
 from pacs_web.refusals import Refusals
 from pacs_web.server import HttpServer
@@ -100,8 +100,9 @@ async def serve_routes(
     context = WebContext(node, WebSite([descriptor]))
     section = Section(descriptor, tuple(descriptor.create(context)))
     refusals = Refusals(node.audit)
-    application = build_application(node, config, [section], authenticators, refusals)
-    server = HttpServer(application, config, refusals.report)
+    current = CurrentConfig(config)
+    application = build_application(node, current, [section], authenticators, refusals)
+    server = HttpServer(application, current, refusals.report)
     sockets = bind_sockets("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}{config.base_path}"

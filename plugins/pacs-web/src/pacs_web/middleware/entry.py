@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pacs_core.contracts import Node, Origin, TlsInfo
 from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY, TLS_KEY
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig
 from pacs_web.proxies import Forwarded, Proxies
 
 access_logger = logging.getLogger("pacs_web.access")
@@ -25,10 +25,10 @@ _SCHEMES: Final = (b"http://", b"https://")
 class Entry:
     """Applies what proxies say, and logs each request once it is answered."""
 
-    def __init__(self, app: ASGIApp, node: Node, config: WebConfig) -> None:
-        self._app, self._config = app, config
+    def __init__(self, app: ASGIApp, node: Node, current: CurrentConfig) -> None:
+        self._app, self._current = app, current
         self._ae_title = node.settings.ae_title
-        self._proxies = Proxies(config.trusted_proxies)
+        self._proxies = Proxies(current.config.trusted_proxies)
         worker = node.worker
         prefix = f"W{worker.slot}H" if worker.count > 1 else "H"
         numbers = count(1)
@@ -54,7 +54,7 @@ class Entry:
         try:
             await self._app(scope, receive, count_bytes)
         finally:
-            if self._config.access_log != "off":
+            if self._current.config.access_log != "off":
                 self._log(scope, status, sent, perf_counter() - began)
 
     def _apply_proxies(self, scope: Scope) -> None:
@@ -67,7 +67,7 @@ class Entry:
         if said.host:
             others = [each for each in scope["headers"] if each[0] != b"host"]
             scope["headers"] = [(b"host", said.host.encode("ascii")), *others]
-        base = said.prefix or self._config.base_path
+        base = said.prefix or self._current.config.base_path
         # Unless it is below the base, the proxy has stripped that.
         if base and not f"{scope['path']}/".startswith(f"{base}/"):
             scope["path"] = base + scope["path"]
@@ -88,7 +88,7 @@ class Entry:
     def _log(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         # A target has no character but visible ASCII (RFC 9112 §3.2): the parser has seen to that.
         target = scope["raw_path"].decode("ascii", "replace")
-        if self._config.access_log == "full" and scope["query_string"]:
+        if self._current.config.access_log == "full" and scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii", "replace")
         origin: Origin = scope[ORIGIN_KEY]
         access_logger.info(

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pacs_web.api.context import ORIGIN_KEY
 from pacs_web.api.http import HttpError
-from pacs_web.config import WebConfig
+from pacs_web.config import CurrentConfig
 from pacs_web.refusals import Refusals
 
 _CLOSE: Final = {"connection": "close"}
@@ -31,8 +31,9 @@ class Gate:
       where a request comes from; others do not, and may do as they like.
     """
 
-    def __init__(self, app: ASGIApp, config: WebConfig, refusals: Refusals) -> None:
-        self._app, self._config, self._refusals = app, config, refusals
+    def __init__(self, app: ASGIApp, current: CurrentConfig, refusals: Refusals) -> None:
+        self._app, self._current, self._refusals = app, current, refusals
+        config = current.config
         own = {"localhost", socket.gethostname().lower(), config.host.lower()}
         named = {each.lower() for each in config.allowed_hosts}
         self._names = own | {each for each in named if not each.startswith("*.")}
@@ -49,6 +50,7 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
+        config = self._current.config
         if "transfer-encoding" in headers and (
             "content-length" in headers or scope["http_version"] == "1.0"
         ):
@@ -57,13 +59,14 @@ class Gate:
             )
         if scope["http_version"] not in ("1.0", "1.1"):
             raise HttpError(505, "this server speaks HTTP/1.1", _CLOSE)
-        if len(scope["raw_path"]) + len(scope["query_string"]) > self._config.max_target:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > config.max_target:
             raise HttpError(
-                414, f"the path and the query have more than {self._config.max_target} bytes"
+                414,
+                f"the path and the query have more than {config.max_target} bytes",
             )
         # The parser counts only what has not come in one piece.
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._config.max_head:
-            raise HttpError(431, f"the head has more than {self._config.max_head} bytes", _CLOSE)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > config.max_head:
+            raise HttpError(431, f"the head has more than {config.max_head} bytes", _CLOSE)
         if _CONTROL.search(scope["path"]):
             raise HttpError(400, "the path has control characters")
         host = headers.get("host", "").lower()
@@ -94,7 +97,7 @@ class Gate:
 
     def _is_of_our_pages(self, scope: Scope, headers: Headers) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        allowed = self._config.cors_origins
+        allowed = self._current.config.cors_origins
         if origin is not None and (origin in allowed or "*" in allowed):
             return True
         if site is not None:
