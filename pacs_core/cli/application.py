@@ -14,6 +14,7 @@ _GROUPS = {
     "index": "Rebuild or verify the index, and show what contradicts.",
     "config": "Show or check the configuration.",
     "tls": "Look after certificates.",
+    "doctor": "Say what is weak here, and what to change.",
 }
 _COMMANDS = {
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
@@ -44,6 +45,7 @@ _COMMANDS = {
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
     "tls check": ("tls:check", "Show certificates, and for how long they are valid."),
+    "doctor security": ("security:security", "Name what is weak in the configuration."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),
     "conformance": ("conformance:conformance", "Write the DICOM Conformance Statement."),
 }

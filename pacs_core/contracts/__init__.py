@@ -283,6 +283,7 @@ from pacs_core.contracts.rendering import (
     Viewport,
 )
 from pacs_core.contracts.secret import Secret
+from pacs_core.contracts.security import SecurityFinding, Severity, is_loopback
 from pacs_core.contracts.sending import Form, Instances, NoSender, Sender, Sending, Sent
 from pacs_core.contracts.service import Service, Started
 from pacs_core.contracts.service_provider import (
@@ -540,6 +541,7 @@ __all__ = [
     "Restriction",
     "Sample",
     "Secret",
+    "SecurityFinding",
     "Sender",
     "Sending",
     "Sent",
@@ -551,6 +553,7 @@ __all__ = [
     "ServiceProvider",
     "ServiceProviderDescriptor",
     "Setup",
+    "Severity",
     "SingleValue",
     "SopClassSupport",
     "SourceRegion",
@@ -597,6 +600,7 @@ __all__ = [
     "http_status_of",
     "identity_metadata",
     "interface_name",
+    "is_loopback",
     "is_reloadable",
     "is_within",
     "item_matches",

@@ -22,9 +22,11 @@ from pacs_core.contracts import (
     CodecDescriptor,
     ControlDescriptor,
     EventHandlerDescriptor,
+    Hooks,
     IndexDescriptor,
     IngestFilterDescriptor,
     ObjectStoreDescriptor,
+    SecurityFinding,
     ServiceDescriptor,
     ServiceProviderDescriptor,
     Setup,
@@ -225,6 +227,40 @@ def pacs_check(setup: Setup) -> Sequence[str]:
         def pacs_check(setup: Setup) -> list[str]:
             rota = setup.config(Rota)
             return [] if rota.opens < rota.closes else ["opens: later than it closes"]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> Sequence[SecurityFinding]:
+    """Return what is weak in the plugin's configuration, for ``pacs doctor security``.
+
+    Called by that command alone, once all plugins have registered; nothing is started. `hooks` are
+    those that plugins publish, so that a publisher can look whether anybody implements one. Do
+    nothing slow, and change nothing.
+
+    Example
+    -------
+    ::
+
+        from attrs import frozen
+        from pacs_core.contracts import Hooks, SecurityFinding, Setup, Severity, is_loopback
+        from pacs_core.plugins import hookimpl
+
+        @frozen
+        class Teletype:
+            host: str = "127.0.0.1"
+
+        @hookimpl
+        def pacs_config() -> type:
+            return Teletype
+
+        @hookimpl
+        def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+            if is_loopback(setup.config(Teletype).host):
+                return []
+            what, action = "everybody can read along", "set host in [plugin.teletype]"
+            return [SecurityFinding(Severity.HIGH, what, action)]
     """
     raise NotImplementedError
 

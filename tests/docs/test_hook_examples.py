@@ -90,7 +90,13 @@ class _Silent(AuditTrail):
 
 
 def test_there_are_hooks():
-    others = {"pacs_hookspecs", "pacs_config", "pacs_check", "pacs_conformance"}
+    others = {
+        "pacs_hookspecs",
+        "pacs_config",
+        "pacs_check",
+        "pacs_conformance",
+        "pacs_security_findings",
+    }
     assert others | {*KIND_OF} == set(HOOKS)
 
 

@@ -227,7 +227,7 @@ def test_a_key_that_was_replaced(trail: TrailFiles) -> None:
 
 
 def test_files_of_the_node_are_its_own(trail: TrailFiles) -> None:
-    before = os.umask(0)
+    before = os.umask(0o027)
     try:
         trail.write(20, max_bytes=500)
     finally:
@@ -235,7 +235,8 @@ def test_files_of_the_node_are_its_own(trail: TrailFiles) -> None:
     public = public_key_file(trail.key)
     modes = {path: path.stat().st_mode & 0o777 for path in trail.directory.iterdir()}
     del modes[public]
-    assert set(modes.values()) == {0o600}
+    assert modes.pop(trail.key) == 0o600
+    assert set(modes.values()) == {0o640}
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\n"])

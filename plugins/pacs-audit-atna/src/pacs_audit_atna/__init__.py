@@ -1,10 +1,18 @@
 """Audit sink of pacs-core: DICOM audit messages, or FHIR AuditEvents, to a collector."""
 
 from pacs_audit_atna.config import AuditAtnaConfig
-from pacs_core.contracts import AuditSink, AuditSinkDescriptor, Setup
+from pacs_core.contracts import (
+    AuditSink,
+    AuditSinkDescriptor,
+    Hooks,
+    SecurityFinding,
+    Setup,
+    Severity,
+    is_loopback,
+)
 from pacs_core.plugins import hookimpl
 
-__all__ = ["AuditAtnaConfig", "pacs_audit_sinks", "pacs_config"]
+__all__ = ["AuditAtnaConfig", "pacs_audit_sinks", "pacs_config", "pacs_security_findings"]
 
 
 @hookimpl
@@ -20,6 +28,25 @@ def pacs_audit_sinks(setup: Setup) -> list[AuditSinkDescriptor]:
     if not config.collector:
         return []
     return [AuditSinkDescriptor("atna", _create, required=config.required)]
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what lets others read events, or lets the node lose them."""
+    config = setup.config(AuditAtnaConfig)
+    findings = []
+    if not config.collector:
+        return []
+    address = config.address
+    if address.scheme not in {"tls", "https"} and not is_loopback(address.hostname or ""):
+        what = f"events, which name patients, go to {address.hostname} unencrypted"
+        action = "let collector in [plugin.audit-atna] begin with tls:// or https://"
+        findings.append(SecurityFinding(Severity.HIGH, what, action))
+    if config.when_full == "drop":
+        what = "events are dropped when the collector is away for long"
+        action = 'set when_full = "fail" in [plugin.audit-atna]'
+        findings.append(SecurityFinding(Severity.LOW, what, action))
+    return findings
 
 
 def _create(setup: Setup) -> AuditSink:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 
-from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig, path_of
+from pacs_audit_json.config import STANDARD_OUTPUT, AuditJsonConfig, key_of, path_of
 from pacs_core.contracts import (
     AuditReader,
     AuditSink,
     AuditSinkDescriptor,
     CapabilityDescriptor,
     CliCommandDescriptor,
+    Hooks,
     Node,
+    SecurityFinding,
     Setup,
+    Severity,
 )
 from pacs_core.plugins import hookimpl
 
@@ -20,6 +23,7 @@ __all__ = [
     "pacs_capabilities",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_security_findings",
 ]
 
 
@@ -50,6 +54,28 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         return FileReader(path)
 
     return [CapabilityDescriptor("audit-json", AuditReader, create, always=True)]
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what makes the trail easy to forge, or to lose."""
+    config = setup.config(AuditJsonConfig)
+    if config.path == STANDARD_OUTPUT:
+        return []
+    findings = []
+    if not config.chain:
+        what = "records can be changed without a trace"
+        action = "remove chain = false from [plugin.audit-json]"
+        findings.append(SecurityFinding(Severity.MEDIUM, what, action))
+    key = key_of(config, path_of(config, setup.settings.data_directory))
+    if config.chain and key.exists() and key.stat().st_mode & 0o077:
+        what = f"others may read the key that signs the trail, {key}"
+        findings.append(SecurityFinding(Severity.HIGH, what, f"chmod 600 {key}"))
+    if not config.fsync:
+        what = "a power failure costs the last records"
+        action = "set fsync = true in [plugin.audit-json]"
+        findings.append(SecurityFinding(Severity.LOW, what, action))
+    return findings
 
 
 def _load(name: str) -> Callable[[], Callable[..., int | None]]:

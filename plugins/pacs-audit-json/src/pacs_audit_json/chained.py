@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_MODE: Final = 0o600
+_MODE: Final = 0o660  # less the umask, as of the file itself
 
 
 class ChainWriter:

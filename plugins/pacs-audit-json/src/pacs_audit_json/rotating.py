@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 # Numbers of files grow, and only the current file is ever renamed. The usual way, in which each
 # file takes the next number, has as many renames as files, and a crash amid them loses one.
 
-FILE_MODE: Final = 0o600
-DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o660
+DIRECTORY_MODE: Final = 0o770
+"""Less the umask, which the node has set to what `file_mode` in its configuration says."""
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _CLOSED: Final = -1
 _NUMBER: Final = re.compile("[1-9][0-9]{0,17}")

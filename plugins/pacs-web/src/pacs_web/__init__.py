@@ -3,12 +3,26 @@
 What other plugins import is :mod:`pacs_web.api`, and :mod:`pacs_web.testing` in their tests.
 """
 
-from pacs_core.contracts import Node, Service, ServiceDescriptor, Setup
+from pacs_core.contracts import (
+    Hooks,
+    Node,
+    SecurityFinding,
+    Service,
+    ServiceDescriptor,
+    Setup,
+)
 from pacs_core.plugins import hookimpl
 from pacs_web import hooks
 from pacs_web.config import WebConfig
 
-__all__ = ["WebConfig", "pacs_check", "pacs_config", "pacs_hookspecs", "pacs_services"]
+__all__ = [
+    "WebConfig",
+    "pacs_check",
+    "pacs_config",
+    "pacs_hookspecs",
+    "pacs_security_findings",
+    "pacs_services",
+]
 
 
 @hookimpl
@@ -21,6 +35,15 @@ def pacs_config() -> type:
 def pacs_check(setup: Setup) -> list[str]:
     """Return what is wrong with the table beyond its types."""
     return list(setup.config(WebConfig).problems())
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what is weak in the table, and whether anybody asks who is there."""
+    from pacs_web.weaknesses import find_weaknesses
+
+    signs_in = any(each.result for each in hooks.call("pacs_web_authenticators"))
+    return list(find_weaknesses(setup.config(WebConfig), signs_in=signs_in))
 
 
 @hookimpl
