@@ -110,7 +110,7 @@ def _of_the_network(config: Config, assembly: Assembly) -> Iterator[SecurityFind
         what = "associations that call another AE title are accepted"
         yield SecurityFinding(_LOW, what, "set check_called_ae_title = true in [network]")
     for name, peer in config.peers.items():
-        if peer.tls is None and not is_loopback(peer.host):
+        if peer.host and peer.tls is None and not is_loopback(peer.host):
             what = f"what is sent to the peer {name} is not encrypted"
             yield SecurityFinding(_MEDIUM, what, f"set [peers.{name}.tls]")
 
