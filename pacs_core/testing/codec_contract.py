@@ -13,7 +13,7 @@ Example
 
 import pickle
 import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from attrs import evolve
@@ -36,7 +36,10 @@ from pacs_core.testing.sample_frames import (
     ultrasound,
 )
 
-__all__ = ["FORMATS", "CodecContract", "Picture", "frame_format", "pictures"]
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["FORMATS", "CodecContract", "Picture", "format_of", "frame_format", "pictures"]
 
 OPTIONS: Final = EncodeOptions()
 
@@ -59,6 +62,19 @@ def frame_format(
         bits_stored=stored or bits,
         is_signed=signed,
         photometric_interpretation="RGB" if colour else "MONOCHROME2",
+    )
+
+
+def format_of(dataset: "Dataset") -> FrameFormat:
+    """Return the format of the frames of a dataset of pydicom's, as it says itself."""
+    return FrameFormat(
+        dataset.Rows,
+        dataset.Columns,
+        dataset.SamplesPerPixel,
+        dataset.BitsAllocated,
+        dataset.BitsStored,
+        bool(dataset.PixelRepresentation),
+        dataset.PhotometricInterpretation,
     )
 
 

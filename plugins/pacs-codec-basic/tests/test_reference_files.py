@@ -9,7 +9,8 @@ from pacs_codec_basic import pacs_codecs
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 
-from pacs_core.contracts import CodecError, FrameFormat
+from pacs_core.contracts import CodecError
+from pacs_core.testing.codec_contract import format_of
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 CODECS = {uid: each for each in pacs_codecs() for uid in each.decodes}
@@ -52,18 +53,6 @@ def read(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pydicom.dcmread(FOLDER / f"{name}.dcm")
-
-
-def format_of(dataset):
-    return FrameFormat(
-        dataset.Rows,
-        dataset.Columns,
-        dataset.SamplesPerPixel,
-        dataset.BitsAllocated,
-        dataset.BitsStored,
-        bool(dataset.PixelRepresentation),
-        dataset.PhotometricInterpretation,
-    )
 
 
 def frames(dataset):

@@ -10,7 +10,8 @@ from pydicom import dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 
-from pacs_core.contracts import CodecError, FrameFormat
+from pacs_core.contracts import CodecError
+from pacs_core.testing.codec_contract import format_of
 
 ROOT = "1.2.840.10008.1.2.4."
 REFERENCE = {
@@ -46,18 +47,6 @@ def syntax_of(path):
 
 FOLDER = Path(pydicom.data.__file__).with_name("test_files")
 PATHS = [path for path in sorted(FOLDER.rglob("*.dcm")) if syntax_of(path)]
-
-
-def format_of(dataset):
-    return FrameFormat(
-        dataset.Rows,
-        dataset.Columns,
-        dataset.SamplesPerPixel,
-        dataset.BitsAllocated,
-        dataset.BitsStored,
-        bool(dataset.PixelRepresentation),
-        dataset.PhotometricInterpretation,
-    )
 
 
 def frames_of(dataset):

@@ -13,8 +13,8 @@ from imagecodecs import jpeg8_encode, jpegxl_decode_jpeg, jpegxl_encode, jpegxl_
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from pacs_core.contracts import CodecError, EncodeOptions, FrameFormat
-from pacs_core.testing.codec_contract import frame_format
+from pacs_core.contracts import CodecError, EncodeOptions
+from pacs_core.testing.codec_contract import format_of, frame_format
 
 ROOT = "1.2.840.10008.1.2.4."
 JPEG, JPEG_XL = ROOT + "50", ROOT + "111"
@@ -70,17 +70,8 @@ def read(path):
         dataset = dcmread(path, force=True)
         if getattr(dataset.get("file_meta"), "TransferSyntaxUID", "") != JPEG:
             return [], None
-    form = FrameFormat(
-        dataset.Rows,
-        dataset.Columns,
-        dataset.SamplesPerPixel,
-        dataset.BitsAllocated,
-        dataset.BitsStored,
-        bool(dataset.PixelRepresentation),
-        dataset.PhotometricInterpretation,
-    )
     count = int(dataset.get("NumberOfFrames", 1))
-    return list(generate_frames(dataset.PixelData, number_of_frames=count)), form
+    return list(generate_frames(dataset.PixelData, number_of_frames=count)), format_of(dataset)
 
 
 def check_round_trip(codec, codestream, form):
