@@ -13,6 +13,7 @@ import pytest
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.killable_node import cradle
+from pacs_core.testing.node import node_process
 from pacs_core.testing.transfers import retrieve
 
 TIERS = Path(__file__).parents[1] / "distributions" / "pacs-tiers"
@@ -106,3 +107,35 @@ def test_moves_and_recalls_that_are_killed_lose_nothing(tmp_path):
         status, received = anyio.run(digests, victim.peer, study, sop_class)
         assert (status, received) == (0x0000, sent)
         verify(tmp_path)
+
+
+def test_a_tape_that_hangs_fails_its_instances_and_holds_up_nobody_else(tmp_path):
+    away, here = SampleStudy(), SampleStudy()
+    cooled, online = [away.make("CT") for _ in range(3)], [here.make("CT")]
+    tables = {
+        "archive": TABLES["archive"] | {"recall_timeout": 1.0},
+        "stores": TABLES["stores"] | {"main": TABLES["stores"]["main"] | {"seconds": 3600.0}},
+    }
+    sop_class = online[0].sop_class_uid
+    with node_process(tmp_path, tables) as node:
+        for datasets in (cooled, online):
+            anyio.run(store, node.peer, datasets)
+        cool(tmp_path, away.study_instance_uid).communicate(timeout=60)
+
+        async def retrieve_both():
+            found = {}
+
+            async def one(study):
+                found[study] = await digests(node.peer, study, sop_class)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(one, away.study_instance_uid)
+                tasks.start_soon(one, here.study_instance_uid)
+            return found
+
+        found = anyio.run(retrieve_both)
+        status, received = found[away.study_instance_uid]
+        assert (status, received) == (0xA702, {})  # PS3.4 Table C.4-3
+        status, received = found[here.study_instance_uid]
+        assert (status, list(received)) == (0x0000, [online[0].sop_instance_uid])
+        assert node.stop() == 0
