@@ -59,7 +59,7 @@ def test_a_prefix_with_and_without_a_slash_is_the_same(web):
 @pytest.mark.parametrize(
     ("how", "status"),
     [("denied", 403), ("missing", 404), ("full", 507), ("busy", 503), ("transcoding", 406),
-     ("teapot", 418), ("bug", 500), ("none", 404)],
+     ("teapot", 418), ("bug", 500), ("exit", 500), ("none", 404)],
 )  # fmt: skip
 def test_what_is_raised_becomes_a_problem(web, how, status):
     response = web.get(f"/bulletin/fail/{how}")

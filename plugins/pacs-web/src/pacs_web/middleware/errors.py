@@ -54,7 +54,7 @@ class Errors:
             await self._app(scope, receive, set_headers)
         except ClientDisconnect:
             return
-        except Exception as raised:
+        except (Exception, SystemExit) as raised:
             error: BaseException = raised
             while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
                 error = error.exceptions[0]

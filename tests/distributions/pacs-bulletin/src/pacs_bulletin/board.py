@@ -26,6 +26,7 @@ FAILURES = {
     "busy": OutOfResourcesError("no memory"),
     "transcoding": TranscodingError("cannot be converted"),
     "teapot": HttpError(418, "short and stout", {"x-spout": "yes"}, handle="one"),
+    "exit": SystemExit(3),
     "bug": ZeroDivisionError("a secret of the server"),
 }
 
