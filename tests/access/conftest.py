@@ -52,6 +52,10 @@ FORMS = {
     "two-rules": "may = {read}\nwhere.StudyInstanceUID = '1.2.3.1'\n{rule}\n"
     "may = {read}\nwhere = {{ StudyInstanceUID = '1.2.3.2', Modality = 'CT' }}",
     "everything": "may = '*'\nwhere.Modality = 'CT'",
+    "many": "{rule}\n".join(
+        f"{'may' if n % 2 else 'may_not'} = {{read}}\nwhere.PatientID = 'Q{n}'\n" for n in range(80)
+    )
+    + "{rule}\nmay = {read}\nwhere.Modality = 'CT'",
     "emergency": "may = '*'\nemergency = true\n{rule}\nmay = {read}\nwhere.Modality = 'CT'",
 }
 """Forms of rules, by the name of their role: each permits the CT of the studies, no more."""

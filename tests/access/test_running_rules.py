@@ -171,8 +171,8 @@ def test_explain(config, rules, tmp_path, capfd):
     assert explain("anna", "query", uid, "--role", "viewer") == (
         0,
         [
-            "2 instances allowed by rule 3 (line 9)",
             "1 instance denied by rule 2 (line 5) 'no MR'",
+            "2 instances allowed by rule 3 (line 9)",
         ],
     )
     assert explain("anna", "query", "1.2.3", "--role", "viewer")[0] != 0

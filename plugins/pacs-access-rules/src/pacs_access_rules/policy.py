@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import groupby
 from typing import Final
 
 from attrs import field, frozen
@@ -23,12 +24,14 @@ from pacs_core.contracts import (
 #
 # Which rules are about an access is known when it is asked for: who, what, whither. On which
 # instances it is carried out is not; that is for the index to find out. So the rules that are about
-# it are folded, from the last to the first, into one restriction, which says of every instance what
-# the first rule that is about that instance would say:
+# it become one restriction, which says of every instance what the first rule that is about that
+# instance would say. An instance is permitted if the first half of the rules permits it, or if the
+# second does and nothing in the first half denies it:
 #
-#     allow, about X, then R    ->   X or R
-#     deny, about X, then R     ->   not X, and R
-#     nothing left              ->   nothing
+#     allow A, deny B, allow C, deny D, allow E   ->   (A, or C but not B), or E but neither B nor D
+#
+# By halves, because a rule within the one before it, and so on, would soon be deeper than the
+# parser of a database goes, and all that denies, repeated with each rule that allows, be too long.
 #
 # If everything comes out of it the access is allowed, if nothing, it is denied; else it is
 # restricted.
@@ -194,28 +197,40 @@ def compose(rules: Sequence[Rule], today: date) -> Restriction:
     Returns
     -------
     Restriction
-        :data:`EVERYTHING` and :data:`NOTHING` are recognized by identity.
+        Exactly :data:`EVERYTHING` or :data:`NOTHING`, if it is one of these.
     """
-    result: Restriction = NOTHING
-    for rule in reversed(rules):
-        if rule.objects.is_all:
-            result = EVERYTHING if rule.allows else NOTHING
-            continue
-        about = rule.objects.restriction(today)
-        result = _either(about, result) if rule.allows else _and_not(about, result)
-    return result
+    groups: list[_Group] = []
+    for allows, group in groupby(rules, key=lambda rule: rule.allows):
+        abouts: list[Restriction] = []
+        for rule in group:
+            abouts.append(EVERYTHING if rule.objects.is_all else rule.objects.restriction(today))
+            if rule.objects.is_all:
+                break
+        groups.append((allows, _any_of(abouts)))
+        if EVERYTHING in abouts:
+            break
+    return _compose_groups(groups)
 
 
-# Rules of one kind in a row become one level, not one each: an index may bound the depth.
+_Group = tuple[bool, Restriction]
+"""Rules in a row that say the same: whether they allow, and what they are about."""
 
 
-def _either(about: Restriction, rest: Restriction) -> Restriction:
-    if rest is EVERYTHING or rest is NOTHING:
-        return about if rest is NOTHING else EVERYTHING
-    return Either((about, *(rest.restrictions if isinstance(rest, Either) else (rest,))))
+def _compose_groups(groups: Sequence[_Group]) -> Restriction:
+    if len(groups) < 2:
+        return next((about for allows, about in groups if allows), NOTHING)
+    half = len(groups) // 2
+    first, second = _compose_groups(groups[:half]), _compose_groups(groups[half:])
+    denied = [about for allows, about in groups[:half] if not allows]
+    if second is not NOTHING and denied:
+        others = Not(_any_of(denied))
+        second = others if second is EVERYTHING else AllOf((second, others))
+    return _any_of([each for each in (first, second) if each is not NOTHING])
 
 
-def _and_not(about: Restriction, rest: Restriction) -> Restriction:
-    if rest is EVERYTHING or rest is NOTHING:
-        return NOTHING if rest is NOTHING else Not(about)
-    return AllOf((Not(about), *(rest.restrictions if isinstance(rest, AllOf) else (rest,))))
+def _any_of(restrictions: Sequence[Restriction]) -> Restriction:
+    if EVERYTHING in restrictions:
+        return EVERYTHING
+    if len(restrictions) < 2:
+        return restrictions[0] if restrictions else NOTHING
+    return Either(tuple(restrictions))

@@ -36,8 +36,11 @@ def _join(word: str, parts: Sequence[Sql]) -> Sql:
 
 
 def any_of(parts: Sequence[Sql]) -> Sql:
-    """Return the disjunction of a few parts."""
-    return _join("OR", parts) if len(parts) > 1 else parts[0]
+    """Return the disjunction of parts, of which there is one at least."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2  # see `all_of`
+    return _join("OR", (any_of(parts[:middle]), any_of(parts[middle:])))
 
 
 def all_of(parts: Sequence[Sql]) -> Sql:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pacs_core.contracts import AllOf, Either, Level, Not, Query, Restriction
 from pacs_index_sqlite.catalog import TABLES
 from pacs_index_sqlite.conditions import Translator
-from pacs_index_sqlite.fragments import ALWAYS, NOTHING, Sql, all_of
+from pacs_index_sqlite.fragments import ALWAYS, NOTHING, Sql, all_of, any_of
 from pacs_index_sqlite.tables import header_of
 
 _LEVELS = tuple(Level)
@@ -43,11 +43,7 @@ def _permits(translator: Translator, restriction: Restriction) -> Sql:
         parts = [_permits(translator, each) for each in restriction.restrictions]
         if not parts:
             return ALWAYS if isinstance(restriction, AllOf) else Sql("0")
-        if isinstance(restriction, AllOf):
-            return all_of(parts)
-        # Not one of them fails: halves are joined here as well, see `all_of`.
-        negated = all_of([Sql(f"NOT {p.text}", p.parameters, p.functions) for p in parts])
-        return Sql(f"(NOT {negated.text})", negated.parameters, negated.functions)
+        return all_of(parts) if isinstance(restriction, AllOf) else any_of(parts)
     if isinstance(restriction, Not):
         inner = _permits(translator, restriction.restriction)
         return Sql(f"NOT {inner.text}", inner.parameters, inner.functions)
