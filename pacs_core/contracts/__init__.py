@@ -276,6 +276,7 @@ from pacs_core.contracts.query_keys import (
 )
 from pacs_core.contracts.reloading import RELOADABLE, is_reloadable
 from pacs_core.contracts.rendering import (
+    Graphic,
     Renderer,
     RenderingError,
     RenderingOptions,
@@ -449,6 +450,7 @@ __all__ = [
     "FrameFormat",
     "FrameNotFoundError",
     "Gauge",
+    "Graphic",
     "Histogram",
     "Hooks",
     "IdentityMismatchError",

@@ -39,7 +39,7 @@ class Viewport:
     Attributes
     ----------
     width, height : int
-        In pixels.
+        In pixels; 0 and 0 leave the size as it is.
     region : SourceRegion or None
         Of the image; None for all of it.
     """
@@ -47,6 +47,30 @@ class Viewport:
     width: int
     height: int
     region: SourceRegion | None = None
+
+
+@frozen
+class Graphic:
+    """Something to be drawn on a picture (PS3.3 C.10.5).
+
+    Attributes
+    ----------
+    kind : str
+        ``POINT``, ``POLYLINE``, ``INTERPOLATED``, ``CIRCLE`` (centre and a point on it),
+        ``ELLIPSE`` (the ends of both axes), or ``TEXT``.
+    points : tuple of (float, float)
+        Column and row, from 1 in the middle of the first pixel; or from 0 to 1 of what is shown.
+    text : str
+    filled : bool
+    relative : bool
+        Whether points are of what is shown, not of the image.
+    """
+
+    kind: str
+    points: tuple[tuple[float, float], ...]
+    text: str = ""
+    filled: bool = False
+    relative: bool = False
 
 
 @frozen
@@ -70,6 +94,11 @@ class RenderingOptions:
         Lines of text that are burnt in.
     interval : float
         Seconds for each frame of several.
+    rotation : int
+        Degrees, clockwise: 0, 90, 180 or 270.
+    flip : bool
+        Whether left and right change places, after the rotation.
+    graphics : tuple of Graphic
     """
 
     media_type: str = PNG
@@ -79,6 +108,9 @@ class RenderingOptions:
     overlays: bool = False
     annotations: tuple[str, ...] = ()
     interval: float = field(default=0.1)
+    rotation: int = 0
+    flip: bool = False
+    graphics: tuple[Graphic, ...] = ()
 
 
 class Renderer(Component, ABC):

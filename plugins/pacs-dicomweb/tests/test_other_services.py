@@ -91,7 +91,7 @@ class TestUri:
             ({"objectUID": "../../etc/passwd"}, 400),
             ({"contentType": "text/html"}, 406),
             ({"anonymize": "yes"}, 501),
-            ({"presentationUID": "1.2"}, 501),
+            ({"presentationUID": "1.2"}, 404),
             ({"frameNumber": "0"}, 400),
             ({"frameNumber": "2"}, 404),
             ({"frameNumber": "x"}, 400),

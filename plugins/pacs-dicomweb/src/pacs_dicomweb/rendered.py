@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     Archive,
     FrameNotFoundError,
     InstanceNotFoundError,
+    InstancePath,
     Outcome,
     RenderingError,
     RenderingOptions,
@@ -27,6 +28,7 @@ from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_un
 from pacs_dicomweb.media_types import Representation
 from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import VIDEOS
+from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendering_parameters import THUMBNAIL, read_annotations, read_rendering
 from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
 from pacs_dicomweb.service import (
@@ -37,7 +39,7 @@ from pacs_dicomweb.service import (
     resource_of,
     resource_of_instance,
 )
-from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, show
+from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, read_state, show
 from pacs_dicomweb.video import video_of
 
 JPEG: Final = Representation("image/jpeg")
@@ -45,6 +47,9 @@ PNG: Final = Representation("image/png")
 GIF: Final = Representation("image/gif")
 _SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in (JPEG, PNG, GIF))
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
+_MOST_PRESENTED: Final = 100
+"""Images of a presentation state."""
+
 _TRIED: Final = 8
 """Instances that are tried for a thumbnail."""
 
@@ -76,6 +81,8 @@ class Rendering:
         """Answer GET of a rendered instance, or of rendered frames of it."""
         archive = self._service.archive(request)
         instance = await instance_of(archive, resource_of(request))
+        if instance.identity.sop_class_uid in STATES:
+            return await self._presented(request, archive, instance)
         shown = await look_at(archive, instance)
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])
@@ -88,6 +95,40 @@ class Rendering:
         several = range(1, shown.frames + 1)
         offered = (GIF, JPEG, PNG, *_SEVERAL) if shown.frames > 1 else (JPEG, PNG, GIF, *_SEVERAL)
         return await self._pictures(request, archive, shown, several, offered)
+
+    async def _presented(
+        self, request: Request, archive: Archive, instance: StoredInstance
+    ) -> Response:
+        """Answer with the images of a presentation state, as it presents them (§10.4.1.1.3)."""
+        state = await read_state(archive, instance)
+        study, found = instance.identity.study_instance_uid, []
+        for image in state.images[:_MOST_PRESENTED]:
+            stored = await archive.locate(InstancePath(study, image.sop_instance_uid))
+            if stored is not None:
+                shown = evolve(await look_at(archive, stored), state=state, state_instance=instance)
+                found.append((shown, image.frames or tuple(range(1, shown.frames + 1))))
+        if not found:
+            raise InstanceNotFoundError("none of the images of the presentation state is here")
+        shown, numbers = found[0]
+        if len(found) == 1:
+            is_moving = len(numbers) > 1
+            offered = (GIF, JPEG, PNG, *_SEVERAL) if is_moving else (JPEG, PNG, GIF, *_SEVERAL)
+            return await self._pictures(request, archive, shown, numbers, offered)
+        parameters = parameters_of(request)
+        name = accept(request, parameters, _SEVERAL[:2])[0].representation.name
+        options = self._options(first_values(parameters), name)
+        await self._record(request, [each.instance for each, _ in found])
+        url, boundary = self._service.url(request), new_boundary()
+
+        async def parts() -> AsyncIterator[OutgoingPart]:
+            for shown, numbers in found:
+                content = await self._show(archive, shown, numbers[:1], options)
+                path = resource_of_instance(shown.instance.identity).path
+                yield OutgoingPart(name, content, location=f"{url}{path}/rendered")
+
+        content_type = Representation(name, is_multipart=True).content_type(boundary)
+        content = write_multipart(parts(), boundary)
+        return StreamResponse(content, headers={"Content-Type": content_type})
 
     async def retrieve_several(self, request: Request) -> Response:
         """Answer GET of a rendered study or series: the first frame of each of its images."""
@@ -152,7 +193,7 @@ class Rendering:
         options = self._options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)
-        tag = entity_tag([shown.instance], str(options), str(numbers), str(representation))
+        tag = entity_tag(shown.instances, str(options), str(numbers), str(representation))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
         await self._record(request, [shown.instance])
@@ -185,7 +226,7 @@ class Rendering:
         options: RenderingOptions,
     ) -> Response:
         """Answer with the picture of one frame."""
-        tag = entity_tag([shown.instance], str(options), str(number))
+        tag = entity_tag(shown.instances, str(options), str(number))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
         content = await self._show(archive, shown, (number,), options)

@@ -26,6 +26,7 @@ from pacs_core.dataset import (
     encode_elements,
     tag_of,
 )
+from pacs_dicomweb.presentation_states import PresentationState
 
 _LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
 """Lookup tables and palettes are bulk data that a renderer needs."""
@@ -46,6 +47,10 @@ class Shown:
     frames : int
         How many there are.
     rows, columns : int
+    state : PresentationState or None
+        How it is presented, if not by itself.
+    state_instance : StoredInstance or None
+        The instance that the state was read from.
     """
 
     instance: StoredInstance
@@ -53,6 +58,13 @@ class Shown:
     frames: int
     rows: int
     columns: int
+    state: PresentationState | None = None
+    state_instance: StoredInstance | None = None
+
+    @property
+    def instances(self) -> list[StoredInstance]:
+        """The instances that decide how it looks."""
+        return [each for each in (self.instance, self.state_instance) if each is not None]
 
     @property
     def pixels(self) -> int:
@@ -72,6 +84,17 @@ async def look_at(archive: Archive, instance: StoredInstance) -> Shown:
     rows, columns = (_number(header, name) for name in ("Rows", "Columns"))
     frames = _number(header, "NumberOfFrames") or 1
     return Shown(instance, header, frames, rows, columns)
+
+
+async def read_state(archive: Archive, instance: StoredInstance) -> PresentationState:
+    """Read a presentation state.
+
+    Raises
+    ------
+    MalformedDataset, InstanceNotFoundError, DamagedObjectError
+        As of :meth:`Archive.header`.
+    """
+    return PresentationState((await archive.header(instance, _LIMITS)).elements)
 
 
 def _number(header: InstanceHeader, keyword: str) -> int:
@@ -136,15 +159,20 @@ async def show(
             decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
             async with closing(decoded) as iterator:
                 frames = [frame async for frame in iterator]
-            return await renderer.render(_encode(shown.header), frames, options)
+            elements = shown.header.elements
+            if shown.state is not None:
+                uid = shown.instance.identity.sop_instance_uid
+                elements = shown.state.merge(elements, uid, numbers[0])
+                options = shown.state.adapt(options, uid, numbers[0])
+            return await renderer.render(_encode(elements), frames, options)
     except TimeoutError:
         raise RenderingError(f"it takes longer than {timeout:g} seconds to show") from None
 
 
-def _encode(header: InstanceHeader) -> bytes:
+def _encode(elements: ElementSet) -> bytes:
     """Return what precedes Pixel Data; what is too long to matter is left out."""
-    before = {tag: e for tag, e in header.elements.elements.items() if tag < _PIXELS}
-    kept = _without_bulk(ElementSet(before, header.elements.character_sets))
+    before = {tag: e for tag, e in elements.elements.items() if tag < _PIXELS}
+    kept = _without_bulk(ElementSet(before, elements.character_sets))
     return b"".join(encode_elements(kept, EXPLICIT_VR_LITTLE_ENDIAN))
 
 

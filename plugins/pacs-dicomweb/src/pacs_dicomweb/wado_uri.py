@@ -22,6 +22,7 @@ from pacs_core.contracts import (
 )
 from pacs_dicomweb.instances import query_of
 from pacs_dicomweb.media_types import Representation, accepted_types, choose
+from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendered import GIF, JPEG, PNG, Rendering
 from pacs_dicomweb.rendering_parameters import check_window, read_annotations, read_number
 from pacs_dicomweb.retrieving import FILE, InstanceRetrieval
@@ -34,7 +35,7 @@ from pacs_dicomweb.service import (
     not_acceptable,
     parameters_of,
 )
-from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at
+from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, read_state
 
 _PICTURES: Final = (JPEG, PNG, GIF)
 _SIDE: Final = 1 << 20
@@ -79,6 +80,8 @@ class UriService:
                 raise HttpError(400, "frameNumber is for pictures, not for application/dicom")
             syntax = named.get("transfersyntax", "").strip()
             return await self._whole.single_file(request, archive, instance, syntax)
+        if presentation := named.get("presentationuid", "").strip():
+            shown = await _presented(archive, shown, presentation)
         try:
             options = self._options(named, representation.name, shown)
             frame = _frame(named)
@@ -127,8 +130,8 @@ def _check(named: Mapping[str, str]) -> None:
         raise HttpError(400, "requestType is WADO")
     if named.get("anonymize", "").strip().lower() == "yes":
         raise HttpError(501, "nothing here anonymizes")
-    if named.get("presentationuid"):
-        raise HttpError(501, "presentation states are not applied here")
+    if named.get("presentationuid") and named.get("region"):
+        raise HttpError(400, "region and presentationUID exclude each other")
 
 
 async def _instance(archive: Archive, named: Mapping[str, str]) -> StoredInstance:
@@ -150,6 +153,21 @@ async def _instance(archive: Archive, named: Mapping[str, str]) -> StoredInstanc
     if found is None or series not in {"", found.identity.series_instance_uid}:
         raise InstanceNotFoundError(f"there is no {resource}")
     return found
+
+
+async def _presented(archive: Archive, shown: Shown, uid: str) -> Shown:
+    """Return an image as a presentation state of its study presents it (§9.4.1.2.8)."""
+    check_uid("presentationUID", uid)
+    identity = shown.instance.identity
+    found = await archive.locate(InstancePath(identity.study_instance_uid, uid))
+    if found is None:
+        raise InstanceNotFoundError(f"there is no presentation state {uid} in the study")
+    if found.identity.sop_class_uid not in STATES:
+        raise HttpError(400, "presentationUID is not that of a softcopy presentation state")
+    state = await read_state(archive, found)
+    if identity.sop_instance_uid not in {image.sop_instance_uid for image in state.images}:
+        raise HttpError(400, "the presentation state is not for this image")
+    return evolve(shown, state=state, state_instance=found)
 
 
 async def _first(archive: Archive, query: Query) -> StoredInstance | None:

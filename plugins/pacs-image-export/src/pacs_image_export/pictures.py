@@ -8,9 +8,10 @@ from attrs import evolve
 from PIL import Image, ImageDraw, ImageFont
 
 from pacs_core.api.conversion import StoredFrame
-from pacs_core.contracts import Frame, RenderingOptions, SourceRegion, Viewport
+from pacs_core.contracts import Frame, RenderingOptions, SourceRegion
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, parse_attributes
 from pacs_image_export.errors import RenderError
+from pacs_image_export.graphics import Placement, draw
 from pacs_image_export.render import RenderOptions, render
 from pacs_image_export.samples import cells_of
 from pacs_image_export.windows import Window
@@ -40,8 +41,8 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
         window = Window(*options.window) if options.window else ""
         picture = render(stored, RenderOptions(window, options.overlays))
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
-        image = _fit(image, options.viewport)
-        images.append(_annotate(image, options.annotations))
+        image, placement = _fit(image, options)
+        images.append(_annotate(draw(image, options.graphics, placement), options.annotations))
     return _write(images, options)
 
 
@@ -59,18 +60,32 @@ def _align(frame: Frame) -> Frame:
     return frame
 
 
-def _fit(image: Image.Image, viewport: Viewport | None) -> Image.Image:
-    """Return the region of an image that is to be shown, as large as it fits in."""
-    if viewport is None:
-        return image
-    if viewport.region is not None:
-        image = _cut(image, viewport.region)
-    scale = min(viewport.width / image.width, viewport.height / image.height)
-    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+def _fit(image: Image.Image, options: RenderingOptions) -> tuple[Image.Image, Placement]:
+    """Return the region of an image that is to be shown, turned, and as large as it fits in."""
+    viewport, left, top = options.viewport, 0, 0
+    if viewport is not None and viewport.region is not None:
+        image, left, top = _cut(image, viewport.region)
+    width, height = image.size
+    if options.rotation in _TURNS:
+        image = image.transpose(_TURNS[options.rotation])
+    if options.flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    scale = 1.0
+    if viewport is not None and viewport.width and viewport.height:
+        scale = min(viewport.width / image.width, viewport.height / image.height)
+        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return image, Placement(left, top, width, height, options.rotation, options.flip, scale)
 
 
-def _cut(image: Image.Image, region: SourceRegion) -> Image.Image:
+_TURNS = {
+    90: Image.Transpose.ROTATE_270,  # those of Pillow are counter-clockwise
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+
+def _cut(image: Image.Image, region: SourceRegion) -> tuple[Image.Image, int, int]:
     left, top = round(region.x), round(region.y)
     right, bottom = left + max(round(abs(region.width)), 1), top + max(round(abs(region.height)), 1)
     box = (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
@@ -81,7 +96,7 @@ def _cut(image: Image.Image, region: SourceRegion) -> Image.Image:
         cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if region.height < 0:
         cut = cut.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    return cut
+    return cut, box[0], box[1]
 
 
 def _annotate(image: Image.Image, lines: Sequence[str]) -> Image.Image:

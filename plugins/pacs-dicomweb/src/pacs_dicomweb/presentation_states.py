@@ -1,0 +1,182 @@
+"""Softcopy presentation states, applied to the images that they refer to (PS3.3 A.33, PS3.4 N).
+
+How it works: a presentation state says anew what an image's own header says about grey levels, so
+that it is merged into the header, and the renderer needs no other pipeline: its Modality LUT, the
+Softcopy VOI LUT of the image and the Presentation LUT take the place of the image's, also where the
+state has none (PS3.4 N.2). What follows the grey levels becomes options of the renderer: rotation,
+flip, displayed area, and graphics. Not applied are shutters, masks, and overlays in the state.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from pacs_core.contracts import Graphic, RenderingOptions, SourceRegion, Viewport
+from pacs_core.dataset import DataElement, ElementSet, tag_of
+
+GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
+COLOUR_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.2"
+STATES: Final = frozenset({GREY_STATE, COLOUR_STATE})
+"""Grayscale and Color Softcopy Presentation State Storage."""
+
+MOST_GRAPHICS: Final = 1000
+MOST_POINTS: Final = 100_000
+
+_MODALITY: Final = tuple(
+    map(tag_of, ("ModalityLUTSequence", "RescaleIntercept", "RescaleSlope", "RescaleType"))
+)
+_VOI: Final = tuple(
+    map(tag_of, ("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"))
+)
+_PRESENTATION: Final = tuple(map(tag_of, ("PresentationLUTSequence", "PresentationLUTShape")))
+_FUNCTIONAL_GROUPS: Final = tuple(
+    map(tag_of, ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"))
+)
+_REFERENCED: Final = tag_of("ReferencedImageSequence")
+
+
+@frozen
+class ReferencedImage:
+    """An image that a presentation state is for; no frames are all."""
+
+    series_instance_uid: str
+    sop_instance_uid: str
+    frames: tuple[int, ...]
+
+
+@frozen
+class PresentationState:
+    """A presentation state.
+
+    Attributes
+    ----------
+    elements : ElementSet
+    """
+
+    elements: ElementSet
+
+    @property
+    def images(self) -> tuple[ReferencedImage, ...]:
+        """The images that it is for, in its order."""
+        return tuple(
+            ReferencedImage(
+                _text(series, "SeriesInstanceUID"),
+                _text(image, "ReferencedSOPInstanceUID"),
+                _numbers(image, "ReferencedFrameNumber"),
+            )
+            for series in _items(self.elements, "ReferencedSeriesSequence")
+            for image in _items(series, "ReferencedImageSequence")
+        )
+
+    def merge(self, header: ElementSet, uid: str, frame: int) -> ElementSet:
+        """Return an image's header with what the state says of its grey levels.
+
+        Parameters
+        ----------
+        header : ElementSet
+        uid : str
+            SOP Instance UID of the image.
+        frame : int
+        """
+        replaced = {*_MODALITY, *_VOI, *_PRESENTATION, *_FUNCTIONAL_GROUPS}
+        elements = {tag: e for tag, e in header.elements.items() if tag not in replaced}
+        elements |= self._own(self.elements, (*_MODALITY, *_PRESENTATION))
+        for item in _items(self.elements, "SoftcopyVOILUTSequence"):
+            if _is_for(item, uid, frame):
+                elements |= self._own(item, _VOI)
+                break
+        return ElementSet(elements, header.character_sets)
+
+    @staticmethod
+    def _own(elements: ElementSet, tags: Sequence[int]) -> Mapping[int, DataElement]:
+        return {tag: elements.elements[tag] for tag in tags if tag in elements.elements}
+
+    def adapt(self, options: RenderingOptions, uid: str, frame: int) -> RenderingOptions:
+        """Return options with the state's geometry, and its graphics."""
+        rotation = (_numbers(self.elements, "ImageRotation") or (0,))[0] % 360
+        flip = _text(self.elements, "ImageHorizontalFlip") == "Y"
+        region = self._region(uid, frame)
+        viewport = options.viewport
+        if region is not None:
+            given = viewport or Viewport(0, 0)
+            viewport = evolve(given, region=given.region or region)
+        graphics = tuple(self._graphics(uid, frame))[:MOST_GRAPHICS]
+        return evolve(options, rotation=rotation, flip=flip, viewport=viewport, graphics=graphics)
+
+    def _region(self, uid: str, frame: int) -> SourceRegion | None:
+        """Return the displayed area (PS3.3 C.10.4), in pixels from 0; it may exceed the image."""
+        for item in _items(self.elements, "DisplayedAreaSelectionSequence"):
+            corners = [
+                _numbers(item, f"DisplayedArea{corner}HandCorner")
+                for corner in ("TopLeft", "BottomRight")
+            ]
+            if _is_for(item, uid, frame) and all(len(corner) == 2 for corner in corners):
+                (left, top), (right, bottom) = corners
+                x, y = min(left, right) - 1, min(top, bottom) - 1
+                return SourceRegion(x, y, abs(right - left) + 1, abs(bottom - top) + 1)
+        return None
+
+    def _graphics(self, uid: str, frame: int) -> Iterator[Graphic]:
+        """Iterate over graphics and text (PS3.3 C.10.5)."""
+        points = 0
+        for annotation in _items(self.elements, "GraphicAnnotationSequence"):
+            if not _is_for(annotation, uid, frame):
+                continue
+            for item in _items(annotation, "GraphicObjectSequence"):
+                data = _floats(item, "GraphicData")
+                pairs = tuple(zip(data[::2], data[1::2], strict=False))
+                points += len(pairs)
+                if pairs and points <= MOST_POINTS:
+                    relative = _text(item, "GraphicAnnotationUnits") == "DISPLAY"
+                    filled = _text(item, "GraphicFilled") == "Y"
+                    kind = _text(item, "GraphicType") or "POLYLINE"
+                    yield Graphic(kind, pairs, filled=filled, relative=relative)
+            for item in _items(annotation, "TextObjectSequence"):
+                text = _text(item, "UnformattedTextValue")[:200]
+                yield from _text_graphic(item, text)
+
+
+def _text_graphic(item: ElementSet, text: str) -> Iterator[Graphic]:
+    for place, units in (
+        ("BoundingBoxTopLeftHandCorner", "BoundingBoxAnnotationUnits"),
+        ("AnchorPoint", "AnchorPointAnnotationUnits"),
+    ):
+        if len(at := _floats(item, place)) == 2:
+            yield Graphic("TEXT", ((at[0], at[1]),), text, relative=_text(item, units) == "DISPLAY")
+            return
+
+
+def _is_for(item: ElementSet, uid: str, frame: int) -> bool:
+    """Tell whether an item is for an image: it names none, or this one."""
+    references = item.elements.get(_REFERENCED)
+    if references is None or not references.items:
+        return True
+    for reference in references.items:
+        frames = _numbers(reference, "ReferencedFrameNumber")
+        if _text(reference, "ReferencedSOPInstanceUID") == uid and (not frames or frame in frames):
+            return True
+    return False
+
+
+def _items(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
+    element = elements.elements.get(tag_of(keyword))
+    return element.items if element is not None else ()
+
+
+def _text(elements: ElementSet, keyword: str) -> str:
+    return "".join(elements.texts(tag_of(keyword))[:1]).strip()
+
+
+def _floats(elements: ElementSet, keyword: str) -> tuple[float, ...]:
+    found = []
+    for text in elements.texts(tag_of(keyword)):
+        try:
+            found.append(float(text))
+        except ValueError:
+            return ()
+    return tuple(found) if all(abs(each) < 1e7 for each in found) else ()
+
+
+def _numbers(elements: ElementSet, keyword: str) -> tuple[int, ...]:
+    return tuple(map(int, _floats(elements, keyword)))
