@@ -73,12 +73,12 @@ def pacs_access(setup: Setup) -> list[AccessDescriptor]:
 @hookimpl
 def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     """Return what breaks the glass, for pages and commands."""
-    from pacs_access_rules.authorizer import Glass
-    from pacs_access_rules.overrides import Overrides
-
     config = setup.config(AccessRulesConfig)
     if config.policy is None:
         return []
+    from pacs_access_rules.authorizer import Glass
+    from pacs_access_rules.overrides import Overrides
+
     return [
         CapabilityDescriptor(
             "access-rules-glass",
@@ -92,11 +92,10 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 @hookimpl
 def pacs_control(setup: Setup) -> list[ControlDescriptor]:
     """Return the operations with which an operator breaks the glass for somebody, and mends it."""
-    from pacs_access_rules.authorizer import Glass
-    from pacs_access_rules.control import BREAK, MEND, Breaker, Mender
-
     if setup.config(AccessRulesConfig).policy is None:
         return []
+    from pacs_access_rules.authorizer import Glass
+    from pacs_access_rules.control import BREAK, MEND, Breaker, Mender
 
     def breaker(node: Node) -> "ControlHandler[BreakGlass, Broken]":
         return Breaker(node.find(Glass))
