@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from attrs import define
 
 from pacs_core.archive.queues import Consumer, stop_consumers
+from pacs_core.concurrency import is_failure
 from pacs_core.contracts import AuditEvent, AuditFailedError, AuditSink, AuditTrail, QueueStatus
 
 # Theory of operation
@@ -95,7 +96,9 @@ class _SinkChannel(Consumer[_AuditEntry]):
             failure = ""
         except TimeoutError:
             failure = f"not done within {self._timeout:g} s"
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             failure = f"{type(error).__name__}: {error}"
         finally:
             self._settle(batch, failure)

@@ -7,6 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pacs_core.archive.queues import Consumer, stop_consumers
+from pacs_core.concurrency import is_failure
 from pacs_core.contracts import EventHandler, InstanceEvent, QueueStatus
 
 # Theory of operation
@@ -35,7 +36,9 @@ class _HandlerChannel(Consumer[InstanceEvent]):
             try:
                 with anyio.fail_after(self._timeout):
                     await self._handler.handle(event)
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 self.failures += 1
                 name, uid = self.name, event.instance.identity.sop_instance_uid
                 _log.exception("event handler %s failed on %s of %s", name, event.kind.value, uid)

@@ -1,6 +1,5 @@
 """Filters of ingest: what arrives is judged, and perhaps changed, before it is stored."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
@@ -17,7 +16,7 @@ from pacs_core.archive.held_stream import HeldStream, edit_stream
 from pacs_core.archive.incoming_instance import Chunk, IncomingInstance, InstanceWriter
 from pacs_core.archive.instance_reading import read_header
 from pacs_core.archive.storage import ArchiveStorage
-from pacs_core.concurrency import is_being_cancelled
+from pacs_core.concurrency import is_failure
 from pacs_core.contracts import (
     Accept,
     AuditEvent,
@@ -258,8 +257,8 @@ class IngestFilters:
                 verdict = await each.judge(header, origin)
             if not isinstance(verdict, Accept | Edit | Reject):
                 raise TypeError(f"it returned {verdict!r}, which is no verdict")  # noqa: TRY301
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if is_being_cancelled():
+        except BaseException as error:
+            if not is_failure(error):
                 raise
             _log.exception("ingest filter %s failed on %s, which is refused", name, uid)
             reason = f"{type(error).__name__}: {error}"

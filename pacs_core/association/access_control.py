@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+from pacs_core.concurrency import is_failure
 from pacs_core.contracts import (
     Access,
     AccessAction,
@@ -139,7 +140,9 @@ async def _ask(authorizer: Authorizer, access: Access) -> Verdict:
     name = type(authorizer).__qualname__
     try:
         verdict = await authorizer.authorize(access)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         logger.exception("authorizer %s failed", name)
         return Deny(f"the authorizer failed: {type(error).__name__}")
     if not isinstance(verdict, Allow | Deny | Restrict):

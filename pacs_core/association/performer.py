@@ -12,7 +12,7 @@ from pacs_core.association.errors import AssociationError
 from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.observation import Observation, begin_observation
 from pacs_core.association.operation import Messenger, PeerOperation
-from pacs_core.concurrency import Signal, is_being_cancelled
+from pacs_core.concurrency import Signal, is_failure
 from pacs_core.contracts import AssociationInfo, OperationObservers, Response, dimse_error_of
 from pacs_core.dimse import (
     Command,
@@ -250,8 +250,8 @@ class Performer:
             # The end of this association is no fault of the provider; that of another may be.
             logger.debug("%s: %s failed: %s", self._info.id, what, error)
             return _internal_error()
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if is_being_cancelled():
+        except BaseException as error:
+            if not is_failure(error):
                 raise
             known = dimse_error_of(error, operation.command.field)
             if known is not None:

@@ -7,6 +7,7 @@ from time import monotonic
 from attrs import field, frozen
 
 from pacs_core.association.access_control import AccessControl, access_of
+from pacs_core.concurrency import is_failure
 from pacs_core.contracts import (
     AccessDeniedError,
     AssociationInfo,
@@ -127,7 +128,9 @@ class Services:
             uid, proposed = item.sop_class_uid, item.application_information
             try:
                 answer = offer.provider.negotiate(uid, proposed)
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 logger.exception("%s.negotiate failed", type(offer.provider).__qualname__)
                 continue
             if answer is not None:
@@ -140,7 +143,9 @@ class Services:
         for authenticator in self.authenticators:
             try:
                 answer = await authenticator.authenticate(request, origin)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 return _fail(authenticator, error)
             if isinstance(answer, Refused):
                 return answer
@@ -150,7 +155,9 @@ class Services:
         for authenticator in () if principal else self.authenticators:
             try:
                 refusal = await authenticator.refuse_anonymous(request, origin)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 return _fail(authenticator, error)
             if refusal is not None:
                 return refusal
@@ -198,7 +205,9 @@ class Services:
         for observer in self.observers:
             try:
                 await observer.accepted(association)
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 logger.exception("observer %s failed", type(observer).__qualname__)
 
     async def tell_ended(self, association: AssociationInfo, reason: str) -> None:
@@ -207,12 +216,16 @@ class Services:
         for provider in {self.offers[uid].provider for uid in uids if uid in self.offers}:
             try:
                 await provider.association_ended(association, reason)
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 logger.exception("%s.association_ended failed", type(provider).__qualname__)
         for observer in self.observers:
             try:
                 await observer.ended(association, reason)
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 logger.exception("observer %s failed", type(observer).__qualname__)
 
 

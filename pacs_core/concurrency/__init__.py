@@ -8,7 +8,7 @@ wrong.
 from pacs_core.concurrency.relay import Relay
 from pacs_core.concurrency.signal import Signal
 from pacs_core.concurrency.streams import begin_iteration, closing
-from pacs_core.concurrency.task_groups import cancelled_task_group, is_being_cancelled, task_group
+from pacs_core.concurrency.task_groups import cancelled_task_group, is_failure, task_group
 from pacs_core.concurrency.threads import Threads
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "begin_iteration",
     "cancelled_task_group",
     "closing",
-    "is_being_cancelled",
+    "is_failure",
     "task_group",
 ]

@@ -33,11 +33,14 @@ async def cancelled_task_group() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-def is_being_cancelled() -> bool:
-    """Tell whether the task that catches a cancellation is itself what somebody cancels.
+def is_failure(error: BaseException) -> bool:
+    """Tell whether the code that was called has failed with this.
 
-    If not, the cancellation is that of something it has waited for, such as a task of a plugin
-    that was cancelled: an error like any other.
+    So it has if it left by `SystemExit`, as libraries do; and if it handed on the cancellation of
+    something that it had waited for, such as a task of its own. Where the running task itself is
+    being cancelled, or the process interrupted, nothing has failed, and it is to be raised again.
     """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() == 0
+    return isinstance(error, Exception | SystemExit)

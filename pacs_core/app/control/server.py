@@ -28,7 +28,7 @@ from pacs_core.app.control.operations import kernel_operations
 from pacs_core.app.control.sockets import bind_control_socket, peer_user
 from pacs_core.app.lifespan import Lifespan, open_lifespan, start_optional
 from pacs_core.app.node import RunningNode
-from pacs_core.concurrency import closing, task_group
+from pacs_core.concurrency import closing, is_failure, task_group
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
@@ -294,7 +294,9 @@ class ControlServer:
                     await self._send(lines, {"response": raw})
         except _CallerGoneError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             refusal = error if isinstance(error, ControlError) else _explain(error, descriptor)
             if descriptor.audited:
                 with suppress(AuditFailedError):  # that it was asked for is recorded

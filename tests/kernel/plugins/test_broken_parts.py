@@ -178,3 +178,73 @@ def test_a_store_or_index_that_does_not_start_keeps_the_node_shut(plugins, tmp_p
         node_thread(tmp_path / "data", tables, plugins.manager()),
     ):
         pass
+
+
+ENDS = {
+    "exits": "raise SystemExit(9)",
+    "waits for what was cancelled": """
+    import asyncio
+    other = asyncio.ensure_future(asyncio.sleep(60))
+    other.cancel()
+    await other""",
+}
+PARTS = {
+    "provider": (
+        f"""
+class Part(ServiceProvider):
+    async def handle(self, operation):
+        await end()
+@hookimpl
+def pacs_service_providers(setup):
+    return [ServiceProviderDescriptor("part", {{"{ECHO}": SopClassSupport()}}, lambda n: Part())]
+""",
+        0x0110,
+    ),
+    "observer": (
+        """
+class Part(AssociationObserver):
+    async def accepted(self, association):
+        await end()
+    async def ended(self, association, reason):
+        await end()
+@hookimpl
+def pacs_access(setup): return [AccessDescriptor("part", observer=lambda node: Part())]
+""",
+        0x0000,
+    ),
+    "sink": (
+        """
+class Part(AuditSink):
+    async def write(self, events):
+        await end()
+@hookimpl
+def pacs_audit_sinks(setup): return [AuditSinkDescriptor("part", lambda setup: Part())]
+""",
+        0x0000,
+    ),
+    "guard": (
+        """
+class Part(Authorizer):
+    async def authorize(self, access):
+        await end()
+@hookimpl
+def pacs_access(setup): return [AccessDescriptor("part", authorizer=lambda node: Part())]
+""",
+        0x0124,
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_part_that_leaves_while_it_works_has_failed_and_the_node_goes_on(
+    plugins, tmp_path, part, end
+):
+    """Library code may exit, or be cancelled, where its caller expects an error."""
+    source, status = PARTS[part]
+    plugins.add("leaving", f"async def end():\n    {ENDS[end]}\n{source}")
+    if part != "provider":
+        plugins.add("verification", VERIFICATION)
+    with node_thread(tmp_path / "data", TABLES, plugins.manager()) as node:
+        for _ in range(2):
+            assert (await echo(node))[0] == status
