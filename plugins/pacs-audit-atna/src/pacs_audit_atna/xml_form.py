@@ -4,8 +4,8 @@ import base64
 import ipaddress
 import json
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from pacs_audit_atna.events import AuditMessage, role_name
@@ -40,7 +40,16 @@ OBJECT_CODES: Final = {
 """Participant Object Type Code, its Role (A.5.1.2.2), and ID Type Code (A.5.1.2.4, CID 404)."""
 
 _ERASED: Final = "15"  # Data Life Cycle, A.5.1.2.3: permanent erasure
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# A line feed in a value would end the message for some collectors: as a reference it is data.
+_SPECIAL: Final = re.compile('[&<>"\t\n\r]')
+_REFERENCES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    | {control: f"&#{ord(control)};" for control in "\t\n\r"}
+)
+# What XML cannot have, and what it can but a terminal acts on: C1 controls, separators of lines.
+_FORBIDDEN: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 
 
 def to_xml(message: AuditMessage, source_id: str, site: str) -> bytes:
@@ -49,49 +58,49 @@ def to_xml(message: AuditMessage, source_id: str, site: str) -> bytes:
     Values that XML cannot have are replaced by U+FFFD; details are cut off where they are so long
     that the message would exceed :data:`MOST`.
     """
-    text = _render(message, source_id, site, LONGEST_VALUE)
-    for longest in (256, 0):
+    text = b""
+    for longest in (LONGEST_VALUE, 256, 0):
+        text = _render(message, source_id, site, longest).encode("utf-8")
         if len(text) <= MOST:
             break
-        text = _render(message, source_id, site, longest)
     return text
 
 
-def _render(message: AuditMessage, source_id: str, site: str, longest: int) -> bytes:
-    root = ET.Element("AuditMessage")
-    event = _add(
-        root,
+def _render(message: AuditMessage, source_id: str, site: str, longest: int) -> str:
+    event_type = _code("EventTypeCode", message.event_type) if message.event_type else ""
+    described = message.description[:LONGEST_VALUE]
+    event = _element(
         "EventIdentification",
+        _code("EventID", message.event_id),
+        event_type,
+        f"<EventOutcomeDescription>{_escape(described)}</EventOutcomeDescription>"
+        if described
+        else "",
         EventActionCode=message.action.value,
         EventDateTime=message.time.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z",
         EventOutcomeIndicator=OUTCOMES[message.outcome],
     )
-    _add_code(event, "EventID", message.event_id)
-    if message.event_type is not None:
-        _add_code(event, "EventTypeCode", message.event_type)
-    if message.description:
-        _add(event, "EventOutcomeDescription").text = _clean(message.description[:LONGEST_VALUE])
-    for participant in message.participants:
-        _add_participant(root, participant, message.ae_title_of(participant))
-    source = _add(
-        root,
+    source = _element(
         "AuditSourceIdentification",
+        f'<AuditSourceTypeCode csd-code="{_APPLICATION_SERVER}"/>',
         AuditEnterpriseSiteID=site or None,
         AuditSourceID=source_id or message.ae_title,
     )
-    _add(source, "AuditSourceTypeCode", **{"csd-code": _APPLICATION_SERVER})
     erased = message.action is EventAction.DELETE
-    for each in message.objects:
-        _add_object(root, each, longest, erased=erased)
-    # A line feed in a value would end the message for some collectors: as a reference it is data.
-    text = ET.tostring(root, "unicode").replace("\n", "&#10;").replace("\r", "&#13;")
-    return text.encode("utf-8")
+    return _element(
+        "AuditMessage",
+        event,
+        *(_participant(each, message.ae_title_of(each)) for each in message.participants),
+        source,
+        *(_object(each, longest, erased=erased) for each in message.objects),
+    )
 
 
-def _add_participant(root: ET.Element, participant: Participant, ae_title: str) -> None:
-    element = _add(
-        root,
+def _participant(participant: Participant, ae_title: str) -> str:
+    role = participant.role
+    return _element(
         "ActiveParticipant",
+        _code("RoleIDCode", AuditCode(role.value, "DCM", role_name(role))) if role else "",
         UserID=participant.user_id or "unknown",
         AlternativeUserID=f"AETITLES={ae_title}" if ae_title else None,
         UserName=participant.name or None,
@@ -99,42 +108,44 @@ def _add_participant(root: ET.Element, participant: Participant, ae_title: str) 
         NetworkAccessPointID=participant.host or None,
         NetworkAccessPointTypeCode=network_type(participant.host) if participant.host else None,
     )
-    if participant.role is not None:
-        code = AuditCode(participant.role.value, "DCM", role_name(participant.role))
-        _add_code(element, "RoleIDCode", code)
 
 
-def _add_object(root: ET.Element, item: AuditObject, longest: int, *, erased: bool) -> None:
+def _object(item: AuditObject, longest: int, *, erased: bool) -> str:
     kind, role, code = OBJECT_CODES[item.kind]
-    element = _add(
-        root,
+    details = {name: plain_text(value)[:longest] for name, value in item.details.items()}
+    if item.kind is AuditObjectKind.QUERY:
+        content = f"<ParticipantObjectQuery>{encode_query(details)}</ParticipantObjectQuery>"
+    else:
+        name = _escape(item.name or item.id or "unknown")
+        content = f"<ParticipantObjectName>{name}</ParticipantObjectName>"
+        content += "".join(
+            _element("ParticipantObjectDetail", type=str(name)[:256], value=_base64(text))
+            for name, text in details.items()
+            if text
+        )
+    return _element(
         "ParticipantObjectIdentification",
+        _code("ParticipantObjectIDTypeCode", code),
+        content,
+        _description(item.accession_numbers, item.sop_classes),
         ParticipantObjectID=item.id or "unknown",
         ParticipantObjectTypeCode=kind,
         ParticipantObjectTypeCodeRole=role,
         ParticipantObjectDataLifeCycle=_ERASED if erased else None,
     )
-    _add_code(element, "ParticipantObjectIDTypeCode", code)
-    details = {name: plain_text(value)[:longest] for name, value in item.details.items()}
-    if item.kind is AuditObjectKind.QUERY:
-        _add(element, "ParticipantObjectQuery").text = encode_query(details)
-    else:
-        _add(element, "ParticipantObjectName").text = _clean(item.name or item.id or "unknown")
-        for name, text in details.items():
-            if text:
-                _add(element, "ParticipantObjectDetail", type=str(name)[:256], value=_base64(text))
-    if item.accession_numbers or item.sop_classes:
-        _add_description(element, item.accession_numbers, item.sop_classes)
 
 
-def _add_description(
-    element: ET.Element, accession_numbers: tuple[str, ...], sop_classes: Mapping[str, int]
-) -> None:
-    description = _add(element, "ParticipantObjectDescription")
-    for number in accession_numbers[:100]:
-        _add(description, "Accession", Number=number)
-    for uid, count in list(sop_classes.items())[:100]:
-        _add(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
+def _description(accession_numbers: tuple[str, ...], sop_classes: Mapping[str, int]) -> str:
+    if not accession_numbers and not sop_classes:
+        return ""
+    return _element(
+        "ParticipantObjectDescription",
+        *(_element("Accession", Number=number) for number in accession_numbers[:100]),
+        *(
+            _element("SOPClass", UID=uid, NumberOfInstances=str(count))
+            for uid, count in list(sop_classes.items())[:100]
+        ),
+    )
 
 
 def network_type(host: str) -> str:
@@ -164,20 +175,26 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode("utf-8", "backslashreplace")).decode("ascii")
 
 
-def _add(parent: ET.Element, tag: str, **attributes: str | None) -> ET.Element:
-    given = {name: _clean(value) for name, value in attributes.items() if value is not None}
-    return ET.SubElement(parent, tag, given)
+def _element(tag: str, *content: str, **attributes: str | None) -> str:
+    """Return an element: its content is XML, values of its attributes are text."""
+    given = "".join(
+        f' {name}="{_escape(value)}"' for name, value in attributes.items() if value is not None
+    )
+    inner = "".join(content)
+    return f"<{tag}{given}>{inner}</{tag}>" if inner else f"<{tag}{given}/>"
 
 
-def _add_code(parent: ET.Element, tag: str, code: AuditCode) -> None:
-    attributes = {
-        "csd-code": code.value,
-        "codeSystemName": code.scheme,
-        "displayName": code.meaning,
-        "originalText": code.meaning,
-    }
-    _add(parent, tag, **attributes)
+@lru_cache(maxsize=512)
+def _code(tag: str, code: AuditCode) -> str:
+    meaning = _escape(code.meaning)
+    return (
+        f'<{tag} csd-code="{_escape(code.value)}" codeSystemName="{_escape(code.scheme)}" '
+        f'displayName="{meaning}" originalText="{meaning}"/>'
+    )
 
 
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)
+def _escape(text: str) -> str:
+    """Return text for XML, as content or in quotes, on one line."""
+    if not (text.isascii() and text.isprintable()):
+        text = _FORBIDDEN.sub("\ufffd", text)
+    return text.translate(_REFERENCES) if _SPECIAL.search(text) else text
