@@ -59,8 +59,8 @@ def setup_of(text, directory):
     return Setup(NodeSettings(data_directory=directory), {AccessRulesConfig: config}, info)
 
 
-def by(action, *roles, ae="", host="192.0.2.1", name="anna", to=""):
-    principal = Principal(name, frozenset(roles)) if roles else None
+def by(action, *roles, ae="", host="192.0.2.1", name="anna", to="", method="passcode"):
+    principal = Principal(name, frozenset(roles), method) if roles else None
     return Access(
         action, Origin("DIMSE", ae, host=host, principal=principal, association="A1"),
         AccessTarget(destination=to),
@@ -132,6 +132,9 @@ async def test_breaking_the_glass(tmp_path):
     assert isinstance(await authorizer.authorize(by("delete", "nurse")), Deny)
     assert isinstance(await authorizer.authorize(by("query", "nurse", name="bob")), Deny)
     assert isinstance(await authorizer.authorize(by("query", "porter")), Deny)
+    for method in ("ae-title", "username"):  # anybody could take her name
+        verdict = await authorizer.authorize(by("query", "nurse", method=method))
+        assert isinstance(verdict, Deny)
     assert await glass.mend_for("anna", operator)
     assert isinstance(await authorizer.authorize(nurse), Deny)
     assert not await glass.mend_for("anna", operator)

@@ -8,7 +8,7 @@ from typing import Final
 from pacs_access_rules.conditions import EVERYTHING, NOTHING
 from pacs_access_rules.config import AccessRulesConfig
 from pacs_access_rules.overrides import Override, Overrides
-from pacs_access_rules.policy import Policy, Rule, compose
+from pacs_access_rules.policy import Policy, Rule, compose, person_of
 from pacs_access_rules.reading import check_policy, policy_of
 from pacs_core.contracts import (
     Access,
@@ -179,7 +179,7 @@ class RulesAuthorizer(Authorizer):
         rules = self._policy.applicable(access)
         override = None
         if any(rule.emergency for rule in rules):
-            override = self._glass.overrides.active(access.origin.user)
+            override = self._glass.overrides.active(person_of(access.origin))
             rules = rules if override else tuple(rule for rule in rules if not rule.emergency)
         verdict = judge(rules)
         if override is not None and not isinstance(verdict, Deny):

@@ -41,10 +41,19 @@ Network = IPv4Network | IPv6Network
 OBJECT_ACTIONS: Final = frozenset(AccessAction) - {AccessAction.ECHO}
 """Actions of the kernel that are about instances: those that conditions can restrict."""
 
+UNPROVEN: Final = frozenset({"ae-title", "username"})
+"""Methods by which anybody can take the name of somebody who has broken the glass."""
+
 
 def fits(patterns: Iterable[str], text: str) -> bool:
     """Tell whether a text fits one of some patterns with ``*`` and ``?``; no text fits none."""
     return bool(text) and any(wildcard_pattern(each).fullmatch(text) for each in patterns)
+
+
+def person_of(origin: Origin) -> str:
+    """Return the name for which an override may hold; empty if nothing proves who it is."""
+    principal = origin.principal
+    return principal.name if principal and principal.method not in UNPROVEN else ""
 
 
 @frozen
@@ -186,7 +195,7 @@ class Policy:
 
     def may_break_glass(self, origin: Origin) -> bool:
         """Tell whether there is a rule for emergencies that is about somebody."""
-        return bool(origin.user) and any(
+        return bool(person_of(origin)) and any(
             rule.emergency and rule.who.covers(origin) for rule in self.rules
         )
 
