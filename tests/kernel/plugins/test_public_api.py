@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PUBLIC = {
+    "pacs_core.api.auditing",
+    "pacs_core.api.sandbox",
     "pacs_core.api.commands",
     "pacs_core.api.conversion",
     "pacs_core.api.images",
