@@ -51,13 +51,26 @@ class PeerAuthenticator(Authenticator):
         except BindingError as error:
             return Refused(CALLING_AE_TITLE_NOT_RECOGNIZED, str(error))
         identity = request.user_information.user_identity
-        if identity is None or identity.type == UserIdentityType.JWT:  # which another may know
+        if identity is None or await self._is_for_others(identity):
             return Authenticated(principal) if principal else None
         try:
             principal = await self._identify(identity, origin)
         except SignInError as error:
             return Refused(_FOR_NOW if error.wait else NO_REASON_GIVEN, str(error))
         return Authenticated(principal, b"")
+
+    async def _is_for_others(self, identity: UserIdentity) -> bool:
+        """Tell whether another authenticator may know it; if none does, it is refused in the end.
+
+        Where there is no user yet, names are those of another source.
+        """
+        if identity.type == UserIdentityType.JWT:
+            return True
+        is_named = identity.type in {
+            UserIdentityType.USERNAME,
+            UserIdentityType.USERNAME_AND_PASSCODE,
+        }
+        return is_named and not await self._identities.is_anybody_known()
 
     async def _identify(self, identity: UserIdentity, origin: Origin) -> Principal:
         if identity.type not in {UserIdentityType.USERNAME, UserIdentityType.USERNAME_AND_PASSCODE}:
@@ -92,7 +105,7 @@ class PeerAuthenticator(Authenticator):
     async def refuse_anonymous(self, request: AssociateRQ, origin: Origin) -> Refused | None:
         """See base."""
         if request.user_information.user_identity is not None:
-            return Refused(NO_REASON_GIVEN, "nothing here knows JSON web tokens")
+            return Refused(NO_REASON_GIVEN, "nothing here knows such a user identity")
         if self._identities.config.anonymous == "refused":
             return Refused(NO_REASON_GIVEN, "it does not say who it is")
         return None
