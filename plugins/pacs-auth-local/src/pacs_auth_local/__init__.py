@@ -1,4 +1,4 @@
-"""Who asks, at both doors: users, API tokens, certificates, and AE titles bound to addresses.
+"""Identities at both doors: users, API tokens, certificates, and AE titles bound to addresses.
 
 What other plugins import is :mod:`pacs_auth_local.api`.
 """

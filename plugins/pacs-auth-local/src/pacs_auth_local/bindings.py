@@ -1,4 +1,4 @@
-"""What the configuration knows peers by: certificates, and AE titles at addresses."""
+"""Bindings of the configuration: peers by certificates, and AE titles at addresses."""
 
 import ipaddress
 from collections.abc import Sequence

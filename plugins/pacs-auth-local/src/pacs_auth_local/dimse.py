@@ -1,4 +1,4 @@
-"""Who associates: user identity (PS3.7 D.3.3.7), certificate, AE title with address."""
+"""Identities of associating peers: user identity (PS3.7 D.3.3.7), certificate, AE title."""
 
 from typing import Final
 

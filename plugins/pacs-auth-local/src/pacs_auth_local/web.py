@@ -1,4 +1,4 @@
-"""Who makes an HTTP request: password or token of machines, session of people, certificate."""
+"""Identities behind HTTP requests: passwords, tokens, sessions, certificates."""
 
 import math
 from base64 import b64decode

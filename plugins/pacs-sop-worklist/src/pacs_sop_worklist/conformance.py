@@ -1,4 +1,4 @@
-"""What the conformance statement says of the worklist (PS3.2, PS3.4 Annex K)."""
+"""The worklist in the conformance statement (PS3.2, PS3.4 Annex K)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What keeps the list true without anybody telling: images that come, and time that passes."""
+"""Upkeep of the list, without anybody telling: images that come, and time that passes."""
 
 import time
 from collections.abc import Sequence
