@@ -227,7 +227,8 @@ async def test_the_last_part_of_what_is_checked_while_it_streams_is_withheld(tmp
     with node_thread(tmp_path) as node:
         await store(node.peer, {UIDS[0]: data})
         archive = node.node.opened.archive
-        archive._checks = evolve(archive._checks, ahead=0)
+        opener = archive._opener
+        archive._opener = evolve(opener, checks=evolve(opener.checks, ahead=0))
         assert (await get(node.peer))[2] == {UIDS[0]: data}
         decay(tmp_path, UIDS[0])
         with pytest.raises(AssociationError):
