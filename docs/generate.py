@@ -17,6 +17,7 @@ from floors import floors_picture
 from pacs_auth_local import api as sign_in_api
 from pacs_auth_local import hooks as sign_in_hooks
 from pacs_auth_local.config import AETitleRule, AuthLocalConfig, CertificateRule, Lockout
+from pacs_auth_oidc.config import OidcConfig
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
 from pacs_jobs import api as jobs_api
@@ -417,6 +418,14 @@ def jobs_page() -> str:
     return "".join(parts)
 
 
+def oidc_page() -> str:
+    """Return the reference of sign-in by OpenID Connect."""
+    parts = [_NOTE, "# OpenID Connect\n\n"]
+    parts.append("`pacs-auth-oidc`: [how to use it](../how-to/openid-connect.md).\n")
+    parts += _table_section("plugin.auth-oidc", OidcConfig)
+    return "".join(parts)
+
+
 def worklist_page() -> str:
     """Return the reference of the worklist: the table, the API for plugins."""
     parts = [_NOTE, "# Worklist\n\n"]
@@ -478,6 +487,7 @@ PAGES = {
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
     "reference/worklist.md": worklist_page,
+    "reference/oidc.md": oidc_page,
     "reference/sign-in.md": sign_in_page,
 }
 

@@ -3,8 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from attrs import field, frozen
+from pacs_web.api import WebRefusal
 
 from pacs_core.contracts import Component, Origin, Principal
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 4096
 
-__all__ = ["Sessions", "SignInMethod", "page_of_this_site"]
+__all__ = ["Sessions", "SignInMethod", "demand_sign_in", "page_of_this_site"]
 
 
 class Sessions(Component, ABC):
@@ -105,3 +107,32 @@ def page_of_this_site(request: "HTTPConnection", target: str) -> str:
         and all("!" <= character <= "~" for character in target)
     )
     return target if is_ours else f"{base}/"
+
+
+def demand_sign_in(request: "HTTPConnection", reason: str, error: str = "") -> WebRefusal:
+    """Return 401 for programs, and for people what leads them to the page where they sign in.
+
+    Parameters
+    ----------
+    request : HTTPConnection
+    reason : str
+        For the client, the log and the audit trail.
+    error : str
+        What is wrong with a token: ``"invalid_token"`` (RFC 6750 §3.1).
+    """
+    base, headers = base_path_of(request), request.headers
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    page = f"{base}/auth/login?next={quote(target, safe='/')}"
+    is_page = request.scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get(
+        "accept", ""
+    )
+    is_navigation = headers.get("sec-fetch-mode", "navigate") == "navigate"
+    if is_page and is_navigation and "authorization" not in headers:
+        return WebRefusal(reason, 303, {"location": page, "cache-control": "no-store"})
+    challenge = 'Bearer realm="pacs"' + (f', error="{error}"' if error else "")
+    if "sec-fetch-site" not in headers:  # where scripts ask, browsers would open a dialog
+        challenge += ', Basic realm="pacs", charset="UTF-8"'
+    answer = {"www-authenticate": challenge, "cache-control": "no-store"}
+    if "hx-request" in headers:  # then the whole page goes there, not a part of it
+        answer["hx-redirect"] = f"{base}/auth/login"
+    return WebRefusal(reason, headers=answer)

@@ -3,12 +3,11 @@
 import math
 from base64 import b64decode
 from typing import Final
-from urllib.parse import quote
 
 from pacs_web.api import WebAuthenticator, WebRefusal
 from starlette.requests import HTTPConnection
 
-from pacs_auth_local.api import base_path_of
+from pacs_auth_local.api import demand_sign_in
 from pacs_auth_local.bindings import BindingError, Bindings
 from pacs_auth_local.cookies import session_cookie
 from pacs_auth_local.identities import LocalIdentities, SignInError
@@ -47,7 +46,9 @@ class RequestAuthenticator(WebAuthenticator):
                 return await self._check_basic(request, credentials.strip(), origin)
             if scheme.lower() == "bearer" and credentials.strip().startswith(PREFIX):
                 principal = await self._identities.check_token(credentials.strip())
-                return principal or _refuse(request, "the token is not valid", "invalid_token")
+                return principal or demand_sign_in(
+                    request, "the token is not valid", "invalid_token"
+                )
             return None
         if cookie := session_cookie(request):
             session = await self._identities.find_session(cookie)
@@ -75,19 +76,19 @@ class RequestAuthenticator(WebAuthenticator):
             if error.wait and "wrong" not in str(error):
                 wait = {"retry-after": str(math.ceil(error.wait))}
                 return WebRefusal(str(error), 429, wait)
-            return _refuse(request, str(error))
+            return demand_sign_in(request, str(error))
         return user.principal("passcode")
 
     async def refuse_anonymous(self, request: HTTPConnection, origin: Origin) -> WebRefusal | None:
         """See base."""
         if "authorization" in request.headers:
-            return _refuse(request, "nothing here knows these credentials", "invalid_token")
+            return demand_sign_in(request, "nothing here knows these credentials", "invalid_token")
         anonymous = self._identities.config.anonymous
         if anonymous == "allowed" or (
             anonymous == "auto" and not await self._identities.is_anybody_known()
         ):
             return None
-        return _refuse(request, "sign in, or say who asks in Authorization")
+        return demand_sign_in(request, "sign in, or say who asks in Authorization")
 
 
 def _is_from_a_page(request: HTTPConnection) -> bool:
@@ -96,23 +97,3 @@ def _is_from_a_page(request: HTTPConnection) -> bool:
     All browsers do. A request that says nothing of it is no browser's, and such have no cookies.
     """
     return "origin" in request.headers or "sec-fetch-site" in request.headers
-
-
-def _refuse(request: HTTPConnection, reason: str, error: str = "") -> WebRefusal:
-    """Return 401, or lead people to the page where they sign in."""
-    base, headers = base_path_of(request), request.headers
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    page = f"{base}/auth/login?next={quote(target, safe='/')}"
-    is_page = request.scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get(
-        "accept", ""
-    )
-    is_navigation = headers.get("sec-fetch-mode", "navigate") == "navigate"
-    if is_page and is_navigation and "authorization" not in headers:
-        return WebRefusal(reason, 303, {"location": page, "cache-control": "no-store"})
-    challenge = 'Bearer realm="pacs"' + (f', error="{error}"' if error else "")
-    if "sec-fetch-site" not in headers:  # where scripts ask, browsers would open a dialog
-        challenge += ', Basic realm="pacs", charset="UTF-8"'
-    answer = {"www-authenticate": challenge, "cache-control": "no-store"}
-    if "hx-request" in headers:  # then the whole page goes there, not a part of it
-        answer["hx-redirect"] = f"{base}/auth/login"
-    return WebRefusal(reason, headers=answer)
