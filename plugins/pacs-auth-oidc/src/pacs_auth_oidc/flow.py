@@ -87,7 +87,8 @@ class CodeFlow:
     async def finish(self, request: Request) -> Response:
         """Take somebody back, with a code, and begin a session."""
         kept, asked = _read_cookie(request), request.query_params
-        if not kept or not hmac.compare_digest(kept["state"], asked.get("state", "")):
+        state = asked.get("state", "").encode("utf-8", "replace")  # may be anything
+        if not kept or not hmac.compare_digest(kept["state"].encode(), state):
             raise HttpError(403, "this answer is to nothing that was asked here: sign in again")
         if asked.get("iss", self._provider.config.issuer) != self._provider.config.issuer:
             raise HttpError(403, "this answer is of another provider (RFC 9207)")
