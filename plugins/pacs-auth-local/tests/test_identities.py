@@ -69,6 +69,17 @@ def test_the_file_is_its_owners(file):
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_folders_that_a_command_makes_are_their_owners(tmp_path):
+    file = IdentityFile(tmp_path / "data" / "auth-local")
+    with file.transaction():
+        pass
+    file.close()
+    modes = [
+        stat.S_IMODE(folder.stat().st_mode) for folder in (file.path.parent, tmp_path / "data")
+    ]
+    assert modes == [0o700, 0o700]
+
+
 def test_what_fails_is_taken_back(file):
     def remove_and_fail():
         with file.transaction() as connection:

@@ -4,6 +4,8 @@ What other plugins import is :mod:`pacs_database.api`, and :mod:`pacs_database.t
 tests.
 """
 
+import logging
+
 from pacs_core.contracts import CapabilityDescriptor, Node, Setup
 from pacs_core.plugins import hookimpl
 from pacs_database.interface import Database
@@ -24,6 +26,8 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     """Offer the database to those who require it."""
 
     def create(node: Node) -> Database:
+        # Alembic has ten lines to say about itself when it is imported.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         from pacs_database.address import database_url
         from pacs_database.engine import EngineDatabase
 

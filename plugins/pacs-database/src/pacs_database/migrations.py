@@ -4,6 +4,7 @@ Each plugin has a line of revisions, and a table that says where it is. SQLite's
 as a writer, keeps two processes from migrating at once; on PostgreSQL an advisory lock does.
 """
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, func, select
 
 from pacs_database.interface import MigrationError
+
+logger = logging.getLogger(__name__)
 
 
 def migrate(connection: Connection, owner: str, package: str) -> None:
@@ -39,6 +42,7 @@ def migrate(connection: Connection, owner: str, package: str) -> None:
 
     options = {"version_table": f"{owner}_revisions", "fn": missing}
     context = MigrationContext.configure(connection, opts=options)
+    before = context.get_current_revision()
     try:
         with Operations.context(context):
             context.run_migrations()
@@ -49,3 +53,5 @@ def migrate(connection: Connection, owner: str, package: str) -> None:
         ) from error
     except Exception as error:
         raise MigrationError(f"the tables of {owner} cannot be migrated: {error}") from error
+    if (now := context.get_current_revision()) != before:
+        logger.info("tables of %s: revision %s is now %s", owner, before or "none", now)
