@@ -67,6 +67,8 @@ def drag(page, key, start, end):
 
 
 def said(page):
+    """Return what the measurements say, once they are drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
     return [each.text_content() for each in page.locator(".measure text").all()]
 
 
@@ -110,6 +112,23 @@ def test_slices_are_scrolled_by_wheel_keys_and_slider(page, plain_site, make_ima
     wait_for_image(page, 1, 12)
     assert page.locator(".scroller").first.get_attribute("aria-valuetext") == "Image 1 / 12"
     assert grey() == greys[0]
+
+
+def test_texts_are_of_the_image_that_is_seen(page, plain_site, make_image):
+    """While the next one is on its way, the one before is shown, under its own number."""
+    images = series_of(make_image, 3)
+    store(plain_site, *images)
+    held = []
+    page.route(f"**/{images[1].SOPInstanceUID}/frames/1", lambda route: held.append(route))
+    open_viewer(page, plain_site, images[0].StudyInstanceUID)
+    before = actual_pixels(page)
+    page.keyboard.press("ArrowDown")
+    page.locator(".viewport.loading").wait_for()
+    assert "Image 1 / 3" in page.locator(".at-lower-left").first.inner_text()
+    assert (actual_pixels(page) == before).all()
+    held[0].continue_()
+    wait_for_image(page, 2, 3)
+    assert (actual_pixels(page) != before).all()
 
 
 def test_slices_are_ordered_by_their_place(page, plain_site, make_image):
@@ -434,7 +453,7 @@ def test_the_mouse_zooms_moves_and_corrects(page, plain_site, make_image):
     drag(page, "w", (30, 20), (40, 60))  # all of it
     assert said(page) == ["80.0 mm"]
     page.keyboard.press("Escape")
-    assert page.locator(".measure.selected").count() == 0
+    page.locator(".measure.selected").wait_for(state="detached")
 
 
 def test_what_is_seen_is_saved(page, plain_site, make_image):

@@ -13,9 +13,9 @@ function series(frame) {
   return [title || `${t("Series|one")} ${number_}`, view.filter(Boolean).join(" ")];
 }
 
-function place({ frame, frames, index }) {
+function place({ frame, frames, shown }) {
   const count = number(frame.instance, "NumberOfFrames", 1);
-  const lines = [`${t("Image")} ${index + 1} / ${frames.length}`];
+  const lines = [`${t("Image")} ${shown + 1} / ${frames.length}`];
   if (count > 1 && count !== frames.length) lines.push(`${t("Frame")} ${frame.number} / ${count}`);
   const location = number(frame.instance, "SliceLocation");
   if (!Number.isNaN(location)) lines.push(`${t("Location")} ${location.toFixed(1)} mm`);
@@ -26,7 +26,7 @@ function place({ frame, frames, index }) {
 
 function values({ frame, picture, pointed, shownWindow, window, zoom, isInverted }) {
   const lines = [];
-  if (pointed && picture?.frame === frame) {
+  if (pointed) {
     const x = Math.floor(pointed.x), y = Math.floor(pointed.y);
     if (x >= 0 && y >= 0 && x < picture.columns && y < picture.rows) {
       const value = picture.valueAt ? `: ${plain(picture.valueAt(x, y))} ${frame.unit}` : "";

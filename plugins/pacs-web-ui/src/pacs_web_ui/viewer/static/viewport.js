@@ -37,7 +37,8 @@ export class Viewport {
   clear() {
     this.set = null;
     this.frames = [];
-    this.index = 0;
+    this.index = 0; // of the frame that was asked for
+    this.shown = 0; // of the one that is there: texts and measurements are of what is seen
     this.picture = null;
     this.window = null; // null: that of each frame
     this.isInverted = false;
@@ -50,7 +51,7 @@ export class Viewport {
     this.draw();
   }
 
-  get frame() { return this.frames[this.index]; }
+  get frame() { return this.frames[this.shown]; }
 
   /** Show a stack from a frame on. */
   open(set, frames, index = 0) {
@@ -59,6 +60,7 @@ export class Viewport {
     this.frames = frames;
     this.slider.max = Math.max(0, frames.length - 1);
     this.slider.hidden = frames.length < 2;
+    this.shown = index;
     if (frames.length) this.show(index);
     else this.say(t("There is no image in this series."));
   }
@@ -69,7 +71,7 @@ export class Viewport {
     this.index = Math.min(this.frames.length - 1, Math.max(0, index));
     this.slider.value = this.index;
     this.slider.setAttribute("aria-valuetext", `${t("Image")} ${this.index + 1} / ${this.frames.length}`);
-    const { frame } = this;
+    const frame = this.frames[this.index];
     const asked = ++this._asked;
     const there = this.loader.get(frame);
     if (!there) this.root.classList.add("loading");
@@ -83,6 +85,7 @@ export class Viewport {
       this.picture = null;
       this.say(`${t("This image cannot be shown.")} ${error.message}`);
     }
+    this.shown = this.index;
     this.root.classList.remove("loading");
     this.paint();
     this.loader.prefetch(this, this._neighbours());
@@ -281,11 +284,9 @@ export class Viewport {
       const { measurements, frame, picture } = this;
       for (const { canvas, x, y } of this.hidesTexts ? [] : picture.overlays) context.drawImage(canvas, x, y);
       const project = (at) => this.toScreen(at);
-      if (picture.frame === frame) {
-        drawMeasurements(this.svg, frame, picture, measurements.of(frame), measurements.selected, project);
-        const line = this.hidesTexts ? null : lineOf(this.reference, frame);
-        if (line) drawLine(this.svg, line.map(project));
-      }
+      drawMeasurements(this.svg, frame, picture, measurements.of(frame), measurements.selected, project);
+      const line = this.hidesTexts ? null : lineOf(this.reference, frame);
+      if (line) drawLine(this.svg, line.map(project));
     }
     writeCorners(this);
     this.onchange(this);
