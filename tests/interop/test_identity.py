@@ -237,7 +237,7 @@ def test_collisions_are_audited_once(viewer):
     viewer.store(ONE, TWO, TWO, image("P1", "1.2.3"))
     viewer.node.call(viewer.node.node.opened.node.audit.stop)
     events = []
-    for path in viewer.node.data_directory.rglob("audit*"):
+    for path in viewer.node.data_directory.rglob("audit.jsonl"):
         if path.is_file():
             events += [json.loads(line) for line in path.read_text().splitlines()]
     conflicts = [e["details"] for e in events if e.get("kind", e.get("event")) == "conflict"]

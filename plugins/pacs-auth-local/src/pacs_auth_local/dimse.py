@@ -104,7 +104,8 @@ class PeerAuthenticator(Authenticator):
 
     async def refuse_anonymous(self, request: AssociateRQ, origin: Origin) -> Refused | None:
         """See base."""
-        if request.user_information.user_identity is not None:
+        is_set_up = await self._identities.is_anybody_known()
+        if request.user_information.user_identity is not None and is_set_up:
             return Refused(NO_REASON_GIVEN, "nothing here knows such a user identity")
         if self._identities.config.anonymous == "refused":
             return Refused(NO_REASON_GIVEN, "it does not say who it is")
