@@ -26,6 +26,7 @@ export class Cine {
   stop() {
     if (!this.isPlaying) return;
     this.isPlaying = false;
+    this.viewport.show(this.viewport.shown); // not the one that is on its way
     this.onchange();
   }
 
