@@ -323,6 +323,68 @@ def test_the_folder_of_the_called_title_is_read_as_well(node, folder):
     until(lambda: find(node, query(PatientID="P8"))[1] == [])
 
 
+def test_an_entry_that_is_too_long_holds_up_no_other(node, folder):
+    codes = [Dataset() for _ in range(10_000)]
+    for number, code in enumerate(codes):
+        code.CodeValue, code.CodingSchemeDesignator = str(number), "99X"
+    path = write(folder / "a-long.wl", entry(10, RequestedProcedureCodeSequence=codes))
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    after = write(folder / "b-after.wl", entry(11))
+    until(lambda: (folder / "aside" / "a-long.wl.txt").exists())
+    until(lambda: "P11" in patients(find(node, Dataset())[1]))
+    after.unlink()
+    until(lambda: "P11" not in patients(find(node, Dataset())[1]))
+
+
+def test_only_regular_files_are_read(node, folder, tmp_path):
+    outside = write(tmp_path / "outside.dcm", entry(12))
+    odd = [folder / f"a-{kind}.wl" for kind in ("link", "loop", "fifo", "folder")]
+    odd[0].symlink_to(outside)
+    odd[1].symlink_to(odd[1].name)
+    os.mkfifo(odd[2])
+    odd[3].mkdir()
+    after = write(folder / "b-after.wl", entry(13))
+    try:
+        until(lambda: "P13" in patients(find(node, Dataset())[1]))
+        assert "P12" not in patients(find(node, Dataset())[1])
+        assert all(os.path.lexists(path) for path in odd)
+    finally:
+        for path in (*odd[:3], after):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(odd[3], ignore_errors=True)
+    until(lambda: "P13" not in patients(find(node, Dataset())[1]))
+
+
+def test_a_reason_is_not_written_through_a_link(node, folder, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    note = folder / "aside" / "planted.wl.txt"
+    note.parent.mkdir(exist_ok=True)
+    note.symlink_to(precious)
+    path = folder / "planted.wl"
+    path.write_bytes(b"no entry")
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    until(lambda: not path.exists())
+    until(lambda: not note.is_symlink() and note.read_text().strip())
+    assert precious.read_text() == "precious"
+
+
+def test_what_cannot_be_set_aside_holds_up_no_other(node, folder, tmp_path):
+    own = folder / "PACS"
+    own.mkdir(exist_ok=True)
+    (own / "aside").symlink_to(tmp_path)
+    bad = own / "a-bad.wl"
+    bad.write_bytes(b"no entry")
+    os.utime(bad, (time.time() - 60, time.time() - 60))
+    after = write(own / "b-after.wl", entry(14))
+    until(lambda: "P14" in patients(find(node, Dataset())[1]))
+    assert bad.exists()
+    assert not list(tmp_path.iterdir())
+    for path in (own / "aside", bad, after):
+        path.unlink()
+    until(lambda: "P14" not in patients(find(node, Dataset())[1]))
+
+
 @pytest.mark.parametrize("content", [b"", b"no DICOM at all", b"\x00" * 200, b"{" * 50_000])
 def test_a_bad_file_is_set_aside_with_its_reason(node, folder, content):
     path = folder / "bad.wl"

@@ -9,9 +9,14 @@ begun. It is looked at every few seconds, by names, sizes and times.
 A file that cannot be read may still be in the making: only when it has stayed as it is for a while
 is it set aside, into the folder ``aside`` beside it, with a file that says why. `wlmscpfs` keeps a
 folder for each of its AE titles, so the one that is named like this node is read as well.
+
+Who may write the folder need not have the rights of the node. So only regular files are read: a
+link would lend its writer what the node may read, and a FIFO never ends. Nothing is written through
+a link either, and a file with which nothing can be done holds up no other.
 """
 
 import logging
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +36,7 @@ from pacs_core.contracts import (
     Started,
 )
 from pacs_sop_worklist.config import WorklistConfig
-from pacs_sop_worklist.files import UnreadableFileError, read_steps
+from pacs_sop_worklist.files import read_steps
 from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.steps import Step
 
@@ -95,27 +100,39 @@ class FolderWatch(Service):
                 await self._take(worklist, path, stamp)
 
     async def _take(self, worklist: Worklist, path: Path, stamp: Stamp) -> None:
+        source = self._source(path)
         try:
             steps: list[Step] = await anyio.to_thread.run_sync(read_steps, path)
-        except UnreadableFileError as error:
+            await worklist.put(steps, source)
+        except ValueError as error:  # Unreadable, or longer than an entry may be.
             if time.time() - stamp[1] / 1e9 > _SETTLED:
-                await self._set_aside(path, str(error))
+                await self._set_aside(path, stamp, str(error))
             return
-        source = self._source(path)
-        await worklist.put(steps, source)
         await worklist.withdraw(source, keep=[step.identity for step in steps])
         self._read[path] = stamp
 
-    async def _set_aside(self, path: Path, reason: str) -> None:
+    async def _set_aside(self, path: Path, stamp: Stamp, reason: str) -> None:
         aside = path.parent / "aside"
 
         def move() -> None:
+            if aside.is_symlink():
+                raise NotADirectoryError(f"{aside} is a link")
             aside.mkdir(exist_ok=True)
             target = aside / path.name
-            path.replace(target)
-            target.with_suffix(".wl.txt").write_text(f"{reason}\n", encoding="utf-8")
+            note = target.with_suffix(".wl.txt")
+            note.unlink(missing_ok=True)
+            with note.open("x", encoding="utf-8") as file:
+                file.write(f"{reason}\n")
+            path.replace(target)  # Last: what is aside has its reason.
 
-        await anyio.to_thread.run_sync(move)
+        try:
+            await anyio.to_thread.run_sync(move)
+        except OSError:
+            self._read[path] = stamp  # Said once, until the file changes.
+            logger.exception(
+                "%s is no entry of a worklist (%s), and cannot be set aside", path, reason
+            )
+            return
         logger.error("%s is no entry of a worklist: %s; see %s", path, reason, aside)
         origin = Origin("worklist", called_ae_title=self.node.settings.ae_title)
         details = {"file": path.name, "reason": reason}
@@ -131,10 +148,11 @@ class FolderWatch(Service):
                     continue
                 count += 1
                 try:
-                    found = path.stat()
+                    found = path.lstat()
                 except FileNotFoundError:
                     continue
-                yield path, (found.st_size, found.st_mtime_ns)
+                if stat.S_ISREG(found.st_mode):
+                    yield path, (found.st_size, found.st_mtime_ns)
 
     def _source(self, path: Path) -> str:
         return f"file:{path.relative_to(self.folder)}"
