@@ -49,7 +49,7 @@ def node_with(guard: Guard):
     [
         (PAGES, "/ui/node", "node.inspect", ""),
         (PAGES, "/ui/node/configuration", "node.inspect", ""),
-        (PAGES, "/ui/query?peer=ward", "peers.query", "WARD"),
+        (PAGES, "/ui/query?peer=ward", "peers.query", ""),
         (PAGES, "/ui/studies/1.2.3/history", "audit.read", ""),
         (API, "/api/node/status", "node.inspect", ""),
         (API, "/api/node/configuration", "node.inspect", ""),
