@@ -28,6 +28,22 @@ def test_version_imports_only_what_it_prints(flag: str) -> None:
     assert own == {"pacs_core", "pacs_core.cli", "pacs_core.cli.main"}
 
 
+OF_PLUGINS = {"sqlalchemy", "alembic", "httpx", "argon2", "joserfc", "numpy", "PIL", "starlette"}
+PROGRAM_FOR_HELP = """
+import sys
+from pacs_core.cli.main import main
+main(["--help"])
+print(*sys.modules)
+"""
+
+
+def test_help_imports_nothing_heavy_of_plugins() -> None:
+    """All plugins of this environment are loaded to be listed: their entry points are cheap."""
+    command = [sys.executable, "-c", PROGRAM_FOR_HELP]
+    modules = subprocess.check_output(command, text=True).splitlines()[-1].split()
+    assert not OF_PLUGINS & set(modules)
+
+
 def test_the_package_can_be_run() -> None:
     command = [sys.executable, "-m", "pacs_core.cli", "--version"]
     assert subprocess.check_output(command, text=True).startswith("pacs ")

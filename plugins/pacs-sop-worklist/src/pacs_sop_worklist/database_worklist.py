@@ -155,15 +155,7 @@ class DatabaseWorklist(Worklist):
         return bool(found)
 
     async def forget(self, *, ended_before: float, due_before: str) -> int:
-        """Forget steps that ended, or were to begin, before a time.
-
-        Parameters
-        ----------
-        ended_before : float
-            Seconds since the epoch.
-        due_before : str
-            As :attr:`Step.start`.
-        """
+        """Forget steps that are of no use any more."""
         ended = and_(~STEPS.c.is_open, STEPS.c.changed < ended_before)
         never = STEPS.c.state.in_([str(state) for state in _UNTOUCHED])
         async with self.database.begin() as connection:

@@ -56,6 +56,23 @@ class Worklist(Component):
         """Say how far a step has come; returns False if there is no such step."""
 
     @abstractmethod
+    async def forget(self, *, ended_before: float, due_before: str) -> int:
+        """Forget steps that ended, or were to begin and have not, before a time.
+
+        Parameters
+        ----------
+        ended_before : float
+            Seconds since the epoch.
+        due_before : str
+            As :attr:`Step.start`.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+
+    @abstractmethod
     async def find(self, number: int) -> ListedStep:
         """Return a step, also one that is no longer on the list.
 

@@ -18,7 +18,6 @@ from pacs_core.contracts import (
     Started,
 )
 from pacs_sop_worklist.config import WorklistConfig
-from pacs_sop_worklist.database_worklist import DatabaseWorklist
 from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.steps import ENDED, STUDY_UID, StepState
 
@@ -77,7 +76,7 @@ class Expiry(Service):
         """Forget now and then, until cancelled."""
         worklist = self.node.find(Worklist)
         started()
-        while isinstance(worklist, DatabaseWorklist):
+        while True:
             due = datetime.now() - timedelta(days=self.config.expire)
             await worklist.forget(
                 ended_before=time.time() - self.config.keep_finished * 86400,
