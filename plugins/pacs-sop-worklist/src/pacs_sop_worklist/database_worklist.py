@@ -68,6 +68,7 @@ _COLUMNS: Final = {
     ACCESSION: STEPS.c.accession_number,
     STUDY_UID: STEPS.c.study_uid,
 }
+_COLUMNS_OF_STEP: Final = {MODALITY: STEPS.c.modality}
 _UNTOUCHED: Final = (StepState.SCHEDULED, StepState.ARRIVED, StepState.READY)
 
 
@@ -222,9 +223,10 @@ def _narrowed(
     """Return the statement that finds all entries that may match, and the keys of its order."""
     inner = [c for each in conditions if isinstance(each, SequenceMatch) for c in _of_step(each)]
     wanted: list[ColumnElement[bool]] = [
-        column.in_(values)
-        for each in conditions
-        for tag, column in _COLUMNS.items()
+        column.in_([value.strip() for value in values])
+        for level, columns in ((conditions, _COLUMNS), (inner, _COLUMNS_OF_STEP))
+        for each in level
+        for tag, column in columns.items()
         if (values := _exact(each, tag))
     ]
     named = next((values for each in inner if (values := _exact(each, STATION))), ())
