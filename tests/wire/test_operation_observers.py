@@ -33,7 +33,8 @@ class Notes(OperationObserver):
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    with node_thread(tmp_path_factory.mktemp("observed")) as node:
+    unobserved = {"plugins": {"disabled": ["web-ui"]}}  # which counts operations for its charts
+    with node_thread(tmp_path_factory.mktemp("observed"), tables=unobserved) as node:
         yield node
 
 

@@ -361,13 +361,26 @@ def test_it_can_be_verified_while_it_grows(trail: TrailFiles) -> None:
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        highest = 0
-        for _ in range(5):
-            result, findings = trail.verify()
-            assert [each for each in findings if each.is_problem] == []
-            assert result.highest >= highest
-            highest = result.highest
-        child.kill()
+        try:
+            highest = 0
+            for _ in range(5):
+                result, findings = trail.verify()
+                assert [each for each in findings if each.is_problem] == []
+                assert result.highest >= highest
+                highest = result.highest
+        finally:
+            child.kill()
+
+
+def test_what_is_set_aside_before_it_is_read_is_read_all_the_same(trail: TrailFiles) -> None:
+    trail.write(5)
+    snapshot = take_snapshot(trail.path, trail.checkpoints)
+    trail.path.rename(trail.directory / "a.1")
+    trail.write(5)
+    assert len(list(snapshot.lines())) == 5
+    (trail.directory / "a.1").unlink()
+    with pytest.raises(FileNotFoundError, match="do so again"):
+        list(snapshot.lines())
 
 
 def test_a_file_that_somebody_moved_is_missed_until_it_is_back(trail: TrailFiles) -> None:

@@ -1,11 +1,12 @@
 """The files of a trail as they are at a moment: for verification, which takes its time."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from attrs import frozen
 
@@ -21,15 +22,16 @@ class Trail:
 
     Attributes
     ----------
-    files : tuple of (Path, int)
-        With their sizes in bytes.
+    files : tuple of (Path, os.stat_result)
+        With what tells them from others and how large they were: the file that is written may
+        have been set aside under another name before it is read.
     checkpoints : Path
         File with the checkpoints; need not exist.
     checkpoint_size : int
         Its bytes.
     """
 
-    files: tuple[tuple[Path, int], ...]
+    files: tuple[tuple[Path, os.stat_result], ...]
     checkpoints: Path
     checkpoint_size: int
 
@@ -41,14 +43,16 @@ class Trail:
         OSError
             A file cannot be read.
         """
-        for path, size in self.files:
-            for number, line in enumerate(_lines(path, size), 1):
-                yield line, f"{path.name}:{number}"
+        for path, status in self.files:
+            with _open_same(path, status) as file:
+                for number, line in enumerate(_lines(file, status.st_size), 1):
+                    yield line, f"{path.name}:{number}"
 
     def read_checkpoints(self) -> Iterator[Checkpoint | None]:
         """Yield the checkpoints; None for a line that is none."""
         if self.checkpoint_size:
-            yield from map(parse_checkpoint, _lines(self.checkpoints, self.checkpoint_size))
+            with self.checkpoints.open("rb") as file:
+                yield from map(parse_checkpoint, _lines(file, self.checkpoint_size))
 
 
 def take_snapshot(path: Path, checkpoints: Path) -> Trail:
@@ -62,9 +66,9 @@ def take_snapshot(path: Path, checkpoints: Path) -> Trail:
     with _shared_lock(path):
         backups = list_backups(path)
         files = [*backups, path] if path.exists() or not backups else backups
-        sizes = tuple((file, file.stat().st_size) for file in files)
+        statuses = tuple((file, file.stat()) for file in files)
         size = checkpoints.stat().st_size if checkpoints.exists() else 0
-    return Trail(sizes, checkpoints, size)
+    return Trail(statuses, checkpoints, size)
 
 
 @contextmanager
@@ -81,8 +85,21 @@ def _shared_lock(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _lines(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while size > 0 and (line := file.readline(min(LONGEST_LINE, size))):
-            size -= len(line)
-            yield line
+def _open_same(path: Path, status: os.stat_result) -> BinaryIO:
+    """Open the file that was at the path, wherever it has been set aside since."""
+    for name in (path, *list_backups(path)):
+        try:
+            file = name.open("rb")
+        except FileNotFoundError:
+            continue  # is being set aside, or has been removed since it was listed
+        if os.path.samestat(os.fstat(file.fileno()), status):
+            return file
+        file.close()
+    text = "removed while the trail was verified: do so again"
+    raise FileNotFoundError(errno.ENOENT, text, str(path))
+
+
+def _lines(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0 and (line := file.readline(min(LONGEST_LINE, size))):
+        size -= len(line)
+        yield line
