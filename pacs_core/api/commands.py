@@ -5,10 +5,13 @@ Import it in the module of the command, not in that of the hooks: it brings most
 """
 
 from pacs_core.app import Assembly, assemble, open_archive, open_sinks, read_frame
+from pacs_core.cli.assembling import assemble_for_command
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.formats import WRITERS, Format, MatchWriter
 from pacs_core.cli.keys import parse_keys
+from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
+from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
 from pacs_core.cli.output import complain, say
 from pacs_core.config import load_config
 
@@ -16,12 +19,17 @@ __all__ = [
     "WRITERS",
     "Assembly",
     "CommandError",
+    "ConfigOption",
+    "DataOption",
     "Format",
+    "JsonOption",
     "MatchWriter",
     "UsageError",
     "assemble",
+    "assemble_for_command",
     "complain",
     "load_config",
+    "local_origin",
     "main",
     "open_archive",
     "open_sinks",

@@ -14,7 +14,27 @@ Overrides = Mapping[str, Mapping[str, Any]]
 def assemble_local(options: LocalOptions, level: str = "warning") -> Assembly:
     """Return the assembly of this machine's archive; log at `level` unless an option says else."""
     configure_logging(options.log_level or level)
-    assembly = load_assembly(options.config, {"node": {"data_directory": text(options.data)}})
+    return assemble_for_command(options.config, options.data)
+
+
+def assemble_for_command(config: Path | None = None, data: Path | None = None) -> Assembly:
+    """Return the assembly of this machine's node for a command, whose files are the node's.
+
+    What the process makes from now on has the mode that ``[node] file_mode`` says.
+
+    Parameters
+    ----------
+    config : Path, optional
+        Config file, as of :data:`ConfigOption`.
+    data : Path, optional
+        Data directory instead of the configured, as of :data:`DataOption`.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        As of :func:`load_assembly`.
+    """
+    assembly = load_assembly(config, {"node": {"data_directory": text(data)}})
     restrict_files(assembly)
     return assembly
 

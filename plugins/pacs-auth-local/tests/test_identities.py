@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from time import time
 
 import anyio
@@ -70,14 +72,16 @@ def test_the_file_is_its_owners(file):
 
 
 def test_folders_that_a_command_makes_are_their_owners(tmp_path):
-    file = IdentityFile(tmp_path / "data" / "auth-local")
-    with file.transaction():
-        pass
-    file.close()
-    modes = [
-        stat.S_IMODE(folder.stat().st_mode) for folder in (file.path.parent, tmp_path / "data")
-    ]
+    """Before any node has made them, and whatever the mask of the shell."""
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "pacs_core.cli.main", "users", "add", "alice"]
+    subprocess.run(
+        [*command, "--data", str(data)], input=f"{RIGHT}\n", text=True, check=True, umask=0o022,
+        cwd=tmp_path,
+    )  # fmt: skip
+    modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (data / "auth-local", data)]
     assert modes == [0o700, 0o700]
+    assert stat.S_IMODE((data / "audit" / "audit.jsonl").stat().st_mode) == 0o600
 
 
 def test_what_fails_is_taken_back(file):

@@ -20,10 +20,11 @@ from pacs_access_rules.reading import MAX_RULES, PolicyError, check_policy, poli
 from pacs_core.api.commands import (
     Assembly,
     CommandError,
+    ConfigOption,
+    JsonOption,
     UsageError,
-    assemble,
+    assemble_for_command,
     complain,
-    load_config,
     open_archive,
 )
 from pacs_core.api.control import connect_to_node
@@ -59,7 +60,7 @@ def _policy(assembly: Assembly) -> tuple[Policy, str]:
     return policy_of(file), str(file)
 
 
-def check(file: Path | None = None, /, *, config: Path | None = None) -> int:
+def check(file: Path | None = None, /, *, config: ConfigOption = None) -> int:
     """Check the rules: what cannot be used, and what is odd.
 
     Exits with 1 if they cannot be used.
@@ -68,8 +69,6 @@ def check(file: Path | None = None, /, *, config: Path | None = None) -> int:
     ----------
     file
         A file with rules; else that of the configuration, which is checked with its index.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     problems: list[str] = []
     if file is not None:
@@ -82,7 +81,7 @@ def check(file: Path | None = None, /, *, config: Path | None = None) -> int:
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{file} cannot be read: {error}") from error
     else:
-        assembly = assemble(load_config(config))
+        assembly = assemble_for_command(config)
         policy, name = _policy(assembly)
         problems = anyio.run(_unknown, assembly, policy)
     for problem in problems:
@@ -114,7 +113,7 @@ def explain(
     interface: str = "",
     to: str = "",
     emergency: Flag = False,
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> int:
     """Say what somebody may do, and which rule decides. Nothing is done, and nothing recorded.
 
@@ -142,10 +141,8 @@ def explain(
         AE title to which instances are to be moved.
     emergency
         As after breaking the glass.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
-    assembly = assemble(load_config(config))
+    assembly = assemble_for_command(config)
     policy, name = _policy(assembly)
     known = {*map(str, AccessAction)}
     if action not in known and "." not in action:
@@ -203,7 +200,7 @@ def override(
     reason: str = "",
     minutes: int = 0,
     end: Flag = False,
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> int:
     """Break the glass for somebody: rules for emergencies hold for them for a time.
 
@@ -219,8 +216,6 @@ def override(
         How long; else as long as the rules say.
     end
         End it instead.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     if not end and not reason:
         raise UsageError("say why with --reason")
@@ -241,8 +236,8 @@ async def _override(who: str, reason: str, minutes: int, *, end: bool, config: P
 def overrides(
     *,
     days: int = 0,
-    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    config: Path | None = None,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
 ) -> int:
     """List who broke the glass, when and why.
 
@@ -252,10 +247,8 @@ def overrides(
         Of so many days up to now; else all.
     json_
         As JSON.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
-    kept = Overrides(assemble(load_config(config)).setup_for(NAME).directory)
+    kept = Overrides(assemble_for_command(config).setup_for(NAME).directory)
     since = (datetime.now(UTC) - timedelta(days=days)).timestamp() if days else 0.0
     rows = [
         {

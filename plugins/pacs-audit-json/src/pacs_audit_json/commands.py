@@ -29,17 +29,17 @@ from pacs_audit_json.verification import verify as verify_trail
 from pacs_core.api.commands import (
     Assembly,
     CommandError,
+    ConfigOption,
+    DataOption,
+    JsonOption,
     UsageError,
-    assemble,
-    load_config,
+    assemble_for_command,
     say,
 )
 from pacs_core.contracts import AuditEvent, AuditObjectKind, AuditSearch
 
 _FAILURE: Final = 1
 _LIMITED: Final = 4
-
-Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 @frozen
@@ -57,9 +57,9 @@ def verify(
     *,
     checkpoints: Path | None = None,
     public_key: Annotated[list[str] | None, Parameter(negative=())] = None,
-    as_json: Json = False,
-    config: Path | None = None,
-    data: Path | None = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
 ) -> int:
     """Look whether records were changed, removed, inserted or moved, and say which.
 
@@ -78,12 +78,8 @@ def verify(
         the node has noted beside its own.
     as_json
         Print a JSON object for each finding, and one with the result.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
-    assembly = _assemble(config, data)
+    assembly = assemble_for_command(config, data)
     files = _files(assembly, file)
     trusted = frozenset(public_key or read_public_keys(files.public_keys))
     try:
@@ -109,9 +105,9 @@ def search(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 1000,
-    as_json: Json = False,
-    config: Path | None = None,
-    data: Path | None = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
 ) -> int:
     """Find recorded events, the latest first. The exit code is 4 if there are more than the limit.
 
@@ -133,14 +129,10 @@ def search(
         How many events at most.
     as_json
         Print each event as the JSON line in which it was recorded, without its place in the chain.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     if limit < 1:
         raise UsageError("--limit: at least 1")
-    assembly = _assemble(config, data)
+    assembly = assemble_for_command(config, data)
     asked = AuditSearch(
         about=study or patient,
         kinds=frozenset(event or ()),
@@ -160,19 +152,12 @@ def search(
     return _LIMITED if anyio.run(run) else os.EX_OK
 
 
-def key(*, config: Path | None = None, data: Path | None = None) -> int:
+def key(*, config: ConfigOption = None, data: DataOption = None) -> int:
     """Show the public keys that the node has signed with, the present one last.
 
     Keep them where the machine of the node cannot write, for `pacs audit verify --public-key`.
-
-    Parameters
-    ----------
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
-    files = _files(_assemble(config, data), None)
+    files = _files(assemble_for_command(config, data), None)
     keys = read_public_keys(files.public_keys)
     if not keys:
         raise CommandError(
@@ -181,11 +166,6 @@ def key(*, config: Path | None = None, data: Path | None = None) -> int:
     for each in keys:
         say(each)
     return os.EX_OK
-
-
-def _assemble(config: Path | None, data: Path | None) -> Assembly:
-    node = {"data_directory": None if data is None else str(data)}
-    return assemble(load_config(config, {"node": node}))
 
 
 def _files(assembly: Assembly, events: Path | None) -> _Files:

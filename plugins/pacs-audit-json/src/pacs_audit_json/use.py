@@ -1,11 +1,9 @@
 """The record that somebody has read the trail (PS3.15 A.5.3.2, Audit Log Used)."""
 
-import getpass
-import os
 from collections.abc import Mapping
 from typing import Final
 
-from pacs_core.api.commands import Assembly, open_sinks
+from pacs_core.api.commands import Assembly, local_origin, open_sinks
 from pacs_core.contracts import (
     AuditCode,
     AuditEvent,
@@ -13,10 +11,8 @@ from pacs_core.contracts import (
     AuditObjectKind,
     AuditValue,
     EventAction,
-    Origin,
     Outcome,
     PluginAuditKind,
-    Principal,
 )
 
 AUDIT_LOG_USED: Final = PluginAuditKind(
@@ -26,16 +22,11 @@ AUDIT_LOG_USED: Final = PluginAuditKind(
 
 async def record_use(assembly: Assembly, command: str, details: Mapping[str, AuditValue]) -> None:
     """Record that a command has read the trail."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = str(os.getuid())
-    origin = Origin("pacs audit " + command, principal=Principal(user, method="local"))
     log = AuditObject(AuditObjectKind.URI, "audit-json", "Security Audit Log")
     event = AuditEvent(
         AUDIT_LOG_USED,
         Outcome.SUCCESS,
-        origin,
+        local_origin(f"pacs audit {command}"),
         dict(details),
         action=EventAction.READ,
         objects=(log,),

@@ -1,7 +1,5 @@
 """The file of identities, as commands use it: each change is recorded."""
 
-import getpass
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from sqlite3 import Connection
@@ -11,16 +9,20 @@ import anyio
 
 from pacs_auth_local.auditing import CHANGED
 from pacs_auth_local.database import IdentityFile, IdentityFileError
-from pacs_core.api.commands import Assembly, CommandError, assemble, load_config, open_sinks
+from pacs_core.api.commands import (
+    Assembly,
+    CommandError,
+    assemble_for_command,
+    local_origin,
+    open_sinks,
+)
 from pacs_core.contracts import (
     AuditEvent,
     AuditObject,
     AuditObjectKind,
     AuditValue,
     EventAction,
-    Origin,
     Outcome,
-    Principal,
 )
 
 T = TypeVar("T")
@@ -38,8 +40,7 @@ class Administration:
     """
 
     def __init__(self, config: Path | None, data: Path | None) -> None:
-        node = {"data_directory": None if data is None else str(data)}
-        self._assembly: Assembly = assemble(load_config(config, {"node": node}))
+        self._assembly: Assembly = assemble_for_command(config, data)
         self._file = IdentityFile(self._assembly.setup_for(PLUGIN).directory)
 
     def read(self, function: Callable[[Connection], T], nothing: T) -> T:
@@ -69,14 +70,10 @@ class Administration:
         details, action
             Of the event.
         """
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # a container's user may have no name
-            user = str(os.getuid())
         event = AuditEvent(
             CHANGED,
             Outcome.SUCCESS,
-            Origin(f"pacs {command}", principal=Principal(user, method="local")),
+            local_origin(f"pacs {command}"),
             {"command": command, "name": about, **(details or {})},
             action=action,
             objects=(AuditObject(AuditObjectKind.USER, about),),

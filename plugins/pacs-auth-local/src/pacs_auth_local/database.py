@@ -87,9 +87,7 @@ class IdentityFile:
             raise IdentityFileError(f"{self.path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
-        # Path.mkdir gives its mode to the last folder only; a command may make them all.
-        for folder in (self.path.parent.parent, self.path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite would make it with the process's mask, and gives its other files the same mode.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from sqlite3 import Connection
 from time import time
 from typing import Annotated
@@ -16,10 +15,16 @@ from pacs_auth_local.administration import Administration
 from pacs_auth_local.config import DAY
 from pacs_auth_local.names import MAX_NAME, is_name, key_of
 from pacs_auth_local.tokens import Token
-from pacs_core.api.commands import CommandError, UsageError, say
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    UsageError,
+    say,
+)
 from pacs_core.contracts import EventAction
 
-Json = Annotated[bool, Parameter(name="--json", negative=())]
 Names = Annotated[list[str] | None, Parameter(negative=())]
 
 
@@ -31,8 +36,8 @@ def create(
     role: Names = None,
     action: Names = None,
     days: float = 90.0,
-    config: Path | None = None,
-    data: Path | None = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
 ) -> int:
     """Make an API token, and print it: it is shown this once, and only a digest is kept.
 
@@ -49,10 +54,6 @@ def create(
         everything that access rules allow.
     days
         Until it expires.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     if not is_name(name):
         raise UsageError(f"{name!a} is no name: 1 to {MAX_NAME} printable characters, no colon")
@@ -81,7 +82,7 @@ def create(
 
 
 def list_tokens(
-    *, as_json: Json = False, config: Path | None = None, data: Path | None = None
+    *, as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None
 ) -> int:
     """List API tokens, without what makes them work.
 
@@ -89,10 +90,6 @@ def list_tokens(
     ----------
     as_json
         Print a JSON array.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     none: Sequence[Token] = ()
     found = Administration(config, data).read(tokens.all_tokens, none)
@@ -108,17 +105,13 @@ def list_tokens(
     return os.EX_OK
 
 
-def revoke(token: str, /, *, config: Path | None = None, data: Path | None = None) -> int:
+def revoke(token: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
     """Make an API token worthless, at once.
 
     Parameters
     ----------
     token
         Its ID or name.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
 
     def change(connection: Connection) -> None:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Annotated
 
@@ -17,10 +16,16 @@ from pacs_auth_local.administration import Administration
 from pacs_auth_local.names import MAX_NAME, is_name
 from pacs_auth_local.passwords import LONGEST, SHORTEST, hash_password
 from pacs_auth_local.users import User
-from pacs_core.api.commands import CommandError, UsageError, say
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    UsageError,
+    say,
+)
 from pacs_core.contracts import EventAction
 
-Json = Annotated[bool, Parameter(name="--json", negative=())]
 Names = Annotated[list[str] | None, Parameter(negative=())]
 
 
@@ -30,8 +35,8 @@ def add(
     *,
     role: Names = None,
     ae_title: Names = None,
-    config: Path | None = None,
-    data: Path | None = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
 ) -> int:
     """Add somebody with a password, which is asked for, or else the first line of standard input.
 
@@ -43,10 +48,6 @@ def add(
         For access rules; may be repeated.
     ae_title
         Calling AE title with which the name may be used over DIMSE; may be repeated. Else any.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     if not is_name(name):
         raise UsageError(
@@ -67,7 +68,7 @@ def add(
 
 
 def list_users(
-    *, as_json: Json = False, config: Path | None = None, data: Path | None = None
+    *, as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None
 ) -> int:
     """List users.
 
@@ -75,10 +76,6 @@ def list_users(
     ----------
     as_json
         Print a JSON array.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     nobody: Sequence[User] = ()
     found = Administration(config, data).read(users.all_users, nobody)
@@ -92,17 +89,13 @@ def list_users(
     return os.EX_OK
 
 
-def disable(name: str, /, *, config: Path | None = None, data: Path | None = None) -> int:
+def disable(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
     """Keep somebody out from now on: sessions end, and tokens count no more.
 
     Parameters
     ----------
     name
         Of the user.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
 
     def change(connection: Connection) -> None:
@@ -115,17 +108,13 @@ def disable(name: str, /, *, config: Path | None = None, data: Path | None = Non
     return os.EX_OK
 
 
-def enable(name: str, /, *, config: Path | None = None, data: Path | None = None) -> int:
+def enable(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
     """Let somebody in again.
 
     Parameters
     ----------
     name
         Of the user.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
 
     def change(connection: Connection) -> None:
@@ -137,17 +126,13 @@ def enable(name: str, /, *, config: Path | None = None, data: Path | None = None
     return os.EX_OK
 
 
-def password(name: str, /, *, config: Path | None = None, data: Path | None = None) -> int:
+def password(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
     """Give somebody another password, asked for as by users add; sessions end.
 
     Parameters
     ----------
     name
         Of the user.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
     administration = Administration(config, data)
     hashed = hash_password(_ask_password())
@@ -162,17 +147,13 @@ def password(name: str, /, *, config: Path | None = None, data: Path | None = No
     return os.EX_OK
 
 
-def remove(name: str, /, *, config: Path | None = None, data: Path | None = None) -> int:
+def remove(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
     """Forget somebody, with tokens and sessions. The audit trail keeps the name.
 
     Parameters
     ----------
     name
         Of the user.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    data
-        Data directory, instead of the configured.
     """
 
     def change(connection: Connection) -> None:

@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
 
 import anyio
-from cyclopts import Parameter
 
-from pacs_core.api.commands import CommandError, UsageError, assemble, load_config, open_archive
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    UsageError,
+    assemble_for_command,
+    open_archive,
+)
 from pacs_jobs.jobs import Job, JobState
 from pacs_jobs.queue import JobFilter, JobQueue
 
@@ -22,8 +27,8 @@ def list_jobs(
     state: tuple[JobState, ...] = (),
     key: str = "",
     limit: int = 50,
-    json_lines: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    config: Path | None = None,
+    json_lines: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """List jobs, latest first.
 
@@ -39,8 +44,6 @@ def list_jobs(
         How many at most.
     json_lines
         Print a JSON object a line, with all that is known.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -62,15 +65,13 @@ def list_jobs(
     anyio.run(run)
 
 
-def show_job(number: int, /, *, config: Path | None = None) -> None:
+def show_job(number: int, /, *, config: ConfigOption = None) -> None:
     """Show all that is known of a job.
 
     Parameters
     ----------
     number
         As listed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -81,15 +82,13 @@ def show_job(number: int, /, *, config: Path | None = None) -> None:
     anyio.run(run)
 
 
-def retry_job(number: int, /, *, config: Path | None = None) -> None:
+def retry_job(number: int, /, *, config: ConfigOption = None) -> None:
     """Let a job that failed or was cancelled wait again, with all of its attempts.
 
     Parameters
     ----------
     number
         As listed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -100,15 +99,13 @@ def retry_job(number: int, /, *, config: Path | None = None) -> None:
     anyio.run(run)
 
 
-def cancel_job(number: int, /, *, config: Path | None = None) -> None:
+def cancel_job(number: int, /, *, config: ConfigOption = None) -> None:
     """Cancel a job: at once if it waits, else its worker is asked to.
 
     Parameters
     ----------
     number
         As listed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -124,7 +121,7 @@ def purge_jobs(
     *kinds: str,
     state: tuple[JobState, ...] = (JobState.SUCCEEDED,),
     older_than: float = 0.0,
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> None:
     """Forget jobs that have ended.
 
@@ -136,8 +133,6 @@ def purge_jobs(
         Those that succeeded, or those in these states; may be given several times.
     older_than
         Only those that ended so many days ago.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     if alive := {JobState.WAITING, JobState.RUNNING}.intersection(state):
         raise UsageError(f"{', '.join(sorted(alive))} jobs have not ended: cancel them first")
@@ -153,7 +148,7 @@ def purge_jobs(
 
 @asynccontextmanager
 async def _queue(config: Path | None) -> AsyncIterator[JobQueue]:
-    async with open_archive(assemble(load_config(config)), requires=(JobQueue,)) as opened:
+    async with open_archive(assemble_for_command(config), requires=(JobQueue,)) as opened:
         yield opened.node.find(JobQueue)
 
 

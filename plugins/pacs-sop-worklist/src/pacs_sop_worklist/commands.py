@@ -10,7 +10,13 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from pacs_core.api.commands import CommandError, UsageError, assemble, load_config, open_archive
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    UsageError,
+    assemble_for_command,
+    open_archive,
+)
 from pacs_core.contracts import Condition, KeyMatching, SequenceMatch
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of, texts
 from pacs_sop_worklist.files import UnreadableFileError, read_steps
@@ -52,7 +58,7 @@ def add(
     study: str = "",
     procedure: str = "",
     step: str = "1",
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> None:
     """Put a step on the list, and print its number.
 
@@ -82,8 +88,6 @@ def add(
         Requested Procedure ID; the accession number, or the study's UID, if it is not given.
     step
         Scheduled Procedure Step ID.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     from pydicom.uid import generate_uid
 
@@ -123,15 +127,13 @@ def add(
         raise UsageError(str(error)) from error
 
 
-def import_files(*files: Path, config: Path | None = None) -> None:
+def import_files(*files: Path, config: ConfigOption = None) -> None:
     """Put the steps in files on the list: DICOM, such as those of wlmscpfs, or DICOM JSON.
 
     Parameters
     ----------
     files
         All are read first: if one has no entry of a worklist, nothing is changed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     steps = []
     for file in files:
@@ -152,7 +154,7 @@ def list_steps(
     *keys: str,
     everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
     limit: int = 50,
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> None:
     """List steps by their start.
 
@@ -164,8 +166,6 @@ def list_steps(
         Also those that are no longer on the list.
     limit
         How many at most.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     conditions = _conditions(keys)
 
@@ -185,15 +185,13 @@ def list_steps(
     anyio.run(run)
 
 
-def show(number: int, /, *, config: Path | None = None) -> None:
+def show(number: int, /, *, config: ConfigOption = None) -> None:
     """Show a step with all of its attributes.
 
     Parameters
     ----------
     number
         As listed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -207,15 +205,13 @@ def show(number: int, /, *, config: Path | None = None) -> None:
     anyio.run(run)
 
 
-def cancel(number: int, /, *, config: Path | None = None) -> None:
+def cancel(number: int, /, *, config: ConfigOption = None) -> None:
     """Take a step off the list.
 
     Parameters
     ----------
     number
         As listed.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
 
     async def run() -> None:
@@ -238,7 +234,7 @@ BY_VERB: dict[str, Callable[..., None]] = {
 
 @asynccontextmanager
 async def _worklist(config: Path | None) -> AsyncIterator[Worklist]:
-    async with open_archive(assemble(load_config(config)), requires=(Worklist,)) as opened:
+    async with open_archive(assemble_for_command(config), requires=(Worklist,)) as opened:
         yield opened.node.find(Worklist)
 
 

@@ -1,25 +1,18 @@
 """The command: its signature and docstring are the command line."""
 
 from collections import Counter
-from pathlib import Path
 
 import anyio
-from pacs_core.api.commands import Assembly, assemble, load_config, open_archive
+from pacs_core.api.commands import Assembly, ConfigOption, assemble_for_command, open_archive
 from pacs_core.contracts import Archive, Level, Query
 from pacs_core.dataset import tag_of, texts
 
 from {{ cookiecutter.__package }}.config import Config
 
 
-def modalities(*, config: Path | None = None) -> None:
-    """Print how many series the archive holds of each modality.
-
-    Parameters
-    ----------
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
-    """
-    assembly = assemble(load_config(config))
+def modalities(*, config: ConfigOption = None) -> None:
+    """Print how many series the archive holds of each modality."""
+    assembly = assemble_for_command(config)
     found = anyio.run(_counted, assembly)
     own = assembly.setup_for("{{ cookiecutter.name }}").config(Config)
     for modality, count in _ordered(found, own):

@@ -11,11 +11,11 @@ import anyio.to_thread
 from pacs_core.api.commands import (
     WRITERS,
     CommandError,
+    ConfigOption,
     Format,
     UsageError,
-    assemble,
+    assemble_for_command,
     complain,
-    load_config,
     open_archive,
     parse_keys,
 )
@@ -70,7 +70,7 @@ def find(
     key: tuple[str, ...] = (),
     limit: int = 1000,
     format: Format = "table",  # noqa: A002 (the name of the option)
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> None:
     """Query a DICOMweb server (QIDO-RS, PS3.18 §10.6).
 
@@ -86,8 +86,6 @@ def find(
         How many at most.
     format
         How to print matches.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     keys = parse_keys(key)
     wanted = [tag_of(keyword) for keyword in _RETURNED[level]]
@@ -112,7 +110,7 @@ def get(
     series: str = "",
     instance: str = "",
     output: Path,
-    config: Path | None = None,
+    config: ConfigOption = None,
 ) -> None:
     """Retrieve instances from a DICOMweb server into a folder (WADO-RS, PS3.18 §10.4).
 
@@ -130,8 +128,6 @@ def get(
         SOP Instance UID, with --series: only this instance.
     output
         Folder to write to; made if it is not there.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     path = "studies"
     for name, uid in (("", study), ("/series", series), ("/instances", instance)):
@@ -155,7 +151,7 @@ def get(
     print(f"{folder.received} instances received")
 
 
-def store(peer: str, /, *paths: Path, config: Path | None = None) -> int:
+def store(peer: str, /, *paths: Path, config: ConfigOption = None) -> int:
     """Send files to a DICOMweb server (STOW-RS, PS3.18 §10.5).
 
     They are sent byte for byte, many in a request. What is no DICOM file is passed over.
@@ -166,8 +162,6 @@ def store(peer: str, /, *paths: Path, config: Path | None = None) -> int:
         URL of its root, or the name of a configured peer.
     paths
         Files, and folders with all that is below.
-    config
-        Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
     if not paths:
         raise UsageError("give at least one file or folder to send")
@@ -203,7 +197,7 @@ def _run(function: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def _client(peer: str, config: Path | None) -> AsyncIterator[DicomWebClient]:
-    assembly = assemble(load_config(config))
+    assembly = assemble_for_command(config)
     known = assembly.config.settings.dicomweb_peers
     if peer not in known and "://" not in peer:
         names = ", ".join(known) or "none"
