@@ -354,6 +354,27 @@ def test_processes_that_are_killed_leave_one_whole_chain(trail: TrailFiles) -> N
     assert result.highest == len(records)
 
 
+@pytest.mark.parametrize("step", ["rename", "_reopen"])
+def test_a_process_that_is_killed_as_it_sets_a_file_aside(
+    trail: TrailFiles, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Records of a batch are in the file already, and the head does not know of them."""
+    trail.write(3)
+    killed = trail.open(max_bytes=2_000)
+    monkeypatch.setattr(Path if step == "rename" else RotatingFile, step, fail_as_if_killed)
+    with pytest.raises(KeyboardInterrupt):
+        killed.write([b'{"n":%d}\n' % number for number in range(100)])
+    monkeypatch.undo()
+    trail.write(3, max_bytes=2_000)
+    assert trail.problems() == []
+    numbers = [json.loads(line)["sequence"] for line in trail.lines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def fail_as_if_killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_it_can_be_verified_while_it_grows(trail: TrailFiles) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WRITE_UNTIL_KILLED, str(trail.directory), "X"],

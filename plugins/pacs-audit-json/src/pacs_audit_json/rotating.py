@@ -83,7 +83,8 @@ class RotatingFile:
             with self._hold_lock():
                 self._follow()
                 if self._chain is not None:
-                    self._chain.open(self._lock, self._file)
+                    with self._last_with_lines() as file:
+                        self._chain.open(self._lock, file)
         except OSError as error:
             self.close()
             raise type(error)(
@@ -113,7 +114,8 @@ class RotatingFile:
         with self._hold_lock():
             size = self._follow()
             if self._chain is not None and lines:
-                lines = self._chain.link(lines, self._lock, self._file)
+                with self._last_with_lines() as file:
+                    lines = self._chain.link(lines, self._lock, file)
             for block in self._blocks(lines, size):
                 self._append(block)
             if self._fsync:
@@ -132,7 +134,8 @@ class RotatingFile:
         if self._chain is not None:
             with self._hold_lock():
                 self._follow()
-                self._chain.sign(self._lock, self._file)
+                with self._last_with_lines() as file:
+                    self._chain.sign(self._lock, file)
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
@@ -165,6 +168,20 @@ class RotatingFile:
         self._file = file
         if self._fsync and not os.fstat(file).st_size:
             _fsync_directory(self._path.parent)
+
+    @contextmanager
+    def _last_with_lines(self) -> Iterator[int]:
+        """Open the file that ends the chain, while the current one has no lines yet."""
+        # Who was killed after it had set a file aside has not told where the chain ends in it.
+        kept = [] if os.fstat(self._file).st_size else list_backups(self._path)
+        if not kept:
+            yield self._file
+            return
+        file = os.open(kept[-1], os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield file
+        finally:
+            os.close(file)
 
     def _blocks(self, lines: Sequence[bytes], size: int) -> Iterator[bytes]:
         """Join lines that fit; set the file aside before those that do not."""
