@@ -1,6 +1,7 @@
 """The Retrieve transaction for rendered resources and thumbnails (PS3.18 §10.4.1.1.3, .4)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from attrs import evolve
@@ -93,8 +94,7 @@ class Rendering:
         if own := media_type_of(shown.header, (_DOCUMENT,)):
             return await self._document(request, archive, shown, own)
         several = range(1, shown.frames + 1)
-        offered = (GIF, JPEG, PNG, *_SEVERAL) if shown.frames > 1 else (JPEG, PNG, GIF, *_SEVERAL)
-        return await self._pictures(request, archive, shown, several, offered)
+        return await self._pictures(request, archive, shown, several, _offer(several))
 
     async def _presented(
         self, request: Request, archive: Archive, instance: StoredInstance
@@ -111,33 +111,27 @@ class Rendering:
             raise InstanceNotFoundError("none of the images of the presentation state is here")
         shown, numbers = found[0]
         if len(found) == 1:
-            is_moving = len(numbers) > 1
-            offered = (GIF, JPEG, PNG, *_SEVERAL) if is_moving else (JPEG, PNG, GIF, *_SEVERAL)
-            return await self._pictures(request, archive, shown, numbers, offered)
+            return await self._pictures(request, archive, shown, numbers, _offer(numbers))
         parameters = parameters_of(request)
-        name = accept(request, parameters, _SEVERAL[:2])[0].representation.name
-        options = self._options(first_values(parameters), name)
+        representation = accept(request, parameters, _SEVERAL[:2])[0].representation
+        options = self._options(first_values(parameters), representation.name)
         await self._record(request, [each.instance for each, _ in found])
-        url, boundary = self._service.url(request), new_boundary()
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for shown, numbers in found:
                 content = await self._show(archive, shown, numbers[:1], options)
-                path = resource_of_instance(shown.instance.identity).path
-                yield OutgoingPart(name, content, location=f"{url}{path}/rendered")
+                where = f"{self._url(request, shown.instance)}/rendered"
+                yield OutgoingPart(options.media_type, content, location=where)
 
-        content_type = Representation(name, is_multipart=True).content_type(boundary)
-        content = write_multipart(parts(), boundary)
-        return StreamResponse(content, headers={"Content-Type": content_type})
+        return _respond_in_parts(representation, parts())
 
     async def retrieve_several(self, request: Request) -> Response:
         """Answer GET of a rendered study or series: the first frame of each of its images."""
         parameters, archive = parameters_of(request), self._service.archive(request)
-        name = accept(request, parameters, _SEVERAL[:2])[0].representation.name
-        options = self._options(first_values(parameters), name)
+        representation = accept(request, parameters, _SEVERAL[:2])[0].representation
+        options = self._options(first_values(parameters), representation.name)
         instances = await instances_of(archive, resource_of(request))
         await self._record(request, instances)
-        url, boundary = self._service.url(request), new_boundary()
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for instance in instances:
@@ -146,12 +140,10 @@ class Rendering:
                     content = await self._show(archive, shown, (1,), options)
                 except _NOT_SHOWN:
                     continue  # not everything in a study is an image
-                path = resource_of_instance(instance.identity).path
-                yield OutgoingPart(name, content, location=f"{url}{path}/rendered")
+                where = f"{self._url(request, instance)}/rendered"
+                yield OutgoingPart(options.media_type, content, location=where)
 
-        content_type = Representation(name, is_multipart=True).content_type(boundary)
-        content = write_multipart(parts(), boundary)
-        return StreamResponse(content, headers={"Content-Type": content_type})
+        return _respond_in_parts(representation, parts())
 
     async def thumbnail(self, request: Request) -> Response:
         """Answer GET of the thumbnail of anything: of a study or series, of one of its images."""
@@ -203,19 +195,14 @@ class Rendering:
             chosen = numbers if representation is GIF else numbers[:1]
             content = await self._show(archive, shown, chosen, options)
             return Response(content, headers=headers, media_type=representation.name)
-        location = (
-            f"{self._service.url(request)}{resource_of_instance(shown.instance.identity).path}"
-        )
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for number in numbers:
                 content = await self._show(archive, shown, (number,), options)
-                where = f"{location}/frames/{number}/rendered"
+                where = f"{self._url(request, shown.instance)}/frames/{number}/rendered"
                 yield OutgoingPart(representation.name, content, location=where)
 
-        boundary = new_boundary()
-        headers["Content-Type"] = representation.content_type(boundary)
-        return StreamResponse(write_multipart(parts(), boundary), headers=headers)
+        return _respond_in_parts(representation, parts(), headers)
 
     async def single(
         self,
@@ -247,6 +234,9 @@ class Rendering:
             most=config.max_pixels,
             timeout=config.render_timeout,
         )
+
+    def _url(self, request: Request, instance: StoredInstance) -> str:
+        return f"{self._service.url(request)}{resource_of_instance(instance.identity).path}"
 
     def _options(
         self, named: Mapping[str, str], media_type: str, viewport: Viewport | None = None
@@ -284,6 +274,22 @@ class Rendering:
         studies = tuple(sorted({each.identity.study_instance_uid for each in instances}))
         details = {"rendered": True, "instances": len(instances)}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+
+
+def _offer(numbers: Sequence[int]) -> tuple[Representation, ...]:
+    """Return what frames may be shown as, what is preferred first: several move."""
+    return (GIF, JPEG, PNG, *_SEVERAL) if len(numbers) > 1 else (JPEG, PNG, GIF, *_SEVERAL)
+
+
+def _respond_in_parts(
+    representation: Representation,
+    parts: AsyncIterator[OutgoingPart],
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    boundary = new_boundary()
+    content = write_multipart(parts, boundary)
+    content_type = {"Content-Type": representation.content_type(boundary)}
+    return StreamResponse(content, headers={**headers, **content_type})
 
 
 def _candidates(instances: list[StoredInstance]) -> list[StoredInstance]:
