@@ -6,6 +6,7 @@ Import it in the module of the command, not in that of the hooks: it brings most
 
 from pacs_core.app import Assembly, assemble, open_archive, open_sinks, read_frame
 from pacs_core.cli.assembling import assemble_for_command
+from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.formats import WRITERS, Format, MatchWriter
 from pacs_core.cli.keys import parse_keys
@@ -21,6 +22,7 @@ __all__ = [
     "CommandError",
     "ConfigOption",
     "DataOption",
+    "Draft",
     "Format",
     "JsonOption",
     "MatchWriter",

@@ -1,19 +1,14 @@
 """Writes instances that arrive in a C-GET as Part 10 files."""
 
-import errno
-import os
-from contextlib import ExitStack, suppress
 from functools import partial
-from io import FileIO
 from pathlib import Path
-from secrets import token_hex
-from stat import S_ISLNK
 
 import anyio
 import anyio.to_thread
 from attrs import define
 
 from pacs_core.association import PeerOperation
+from pacs_core.cli.drafts import Draft
 from pacs_core.cli.output import complain
 from pacs_core.contracts import DatasetStream
 from pacs_core.dataset import (
@@ -26,12 +21,8 @@ from pacs_core.dimse import DimseError, Status, is_valid_uid
 
 # Theory of operation
 #
-# A file appears under its name when it is whole: it is written under a random name in the output
-# folder, and renamed. What is interrupted leaves a file named ".incoming-*.part" at worst.
-#
 # Names come from UIDs that a peer has chosen, so each is checked to be a UID before it becomes part
-# of a path, and folders are opened one below the other without following links. Where a dataset has
-# no study or series, those that were asked for name them.
+# of a path. Where a dataset has no study or series, those that were asked for name them.
 #
 # A failure is reported to the peer as well as to the user, so that the sub-operation counts as
 # failed on both sides.
@@ -86,7 +77,7 @@ class InstanceReceiver:
         syntax = operation.context.transfer_syntax
         # Raises for a UID that is none, and so keeps it out of the name.
         meta = file_meta(operation.context.abstract_syntax, uid, syntax)
-        draft = await anyio.to_thread.run_sync(_Draft, self.output)
+        draft = await anyio.to_thread.run_sync(Draft, self.output)
         try:
             attributes = await _fill(draft, meta, operation.dataset, syntax)
             folders = self._uid(attributes, STUDY), self._uid(attributes, SERIES)
@@ -103,7 +94,7 @@ class InstanceReceiver:
         raise ValueError(f"the dataset has no valid {name} Instance UID")
 
 
-async def _fill(draft: "_Draft", meta: bytes, dataset: DatasetStream, syntax: str) -> Attributes:
+async def _fill(draft: Draft, meta: bytes, dataset: DatasetStream, syntax: str) -> Attributes:
     """Write a whole file; return the UIDs of its study and series."""
     scanner: HeaderScanner | None = HeaderScanner(syntax, {STUDY, SERIES})
     attributes: Attributes = {}
@@ -120,56 +111,3 @@ async def _fill(draft: "_Draft", meta: bytes, dataset: DatasetStream, syntax: st
         attributes = scanner.attributes
     await anyio.to_thread.run_sync(draft.write, buffer)
     return attributes
-
-
-class _Draft:
-    """A file that does not have its name yet. All methods block.
-
-    Folders below the output folder are opened one below the other and never through a link, which
-    somebody else may have put there.
-    """
-
-    def __init__(self, output: Path) -> None:
-        output.mkdir(parents=True, exist_ok=True)
-        self._name = f".incoming-{token_hex(8)}.part"
-        with ExitStack() as stack:
-            self._output = _open_folder(stack, output)
-            self._file = FileIO(self._name, "xb", opener=self._create)
-            self._stack = stack.pop_all()
-
-    def _create(self, _path: str, flags: int) -> int:
-        return os.open(self._name, flags, 0o666, dir_fd=self._output)
-
-    def write(self, data: bytearray) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def finish(self, *folders: str, name: str) -> None:
-        self._file.close()
-        with ExitStack() as stack:
-            below = self._output
-            for folder in folders:
-                with suppress(FileExistsError):
-                    os.mkdir(folder, dir_fd=below)
-                if S_ISLNK(os.stat(folder, dir_fd=below, follow_symlinks=False).st_mode):
-                    raise OSError(
-                        errno.ELOOP,
-                        f"{folder} in the output folder is a link, which is not followed",
-                    )
-                below = _open_folder(stack, folder, os.O_NOFOLLOW, below)
-            os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
-
-    def discard(self) -> None:
-        """Remove what is left, if anything is."""
-        self._file.close()
-        with self._stack, suppress(FileNotFoundError):
-            os.unlink(self._name, dir_fd=self._output)
-
-
-def _open_folder(
-    stack: ExitStack, path: Path | str, flags: int = 0, parent: int | None = None
-) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=parent)
-    stack.callback(os.close, descriptor)
-    return descriptor

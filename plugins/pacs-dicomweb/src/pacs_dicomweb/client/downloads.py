@@ -1,18 +1,19 @@
 """Instances that come in a response, as files of a folder.
 
-A file appears under its name when it is whole. Its name is made of UIDs that a server has chosen,
-so that each is checked to be a UID first, and folders that are links are not entered.
+The name of a file is made of UIDs that a server has chosen, so that each is checked to be a UID
+first.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 import anyio
 import anyio.to_thread
 from attrs import define, field
 
+from pacs_core.api.commands import Draft
 from pacs_core.dataset import (
     HeaderScanner,
     MalformedDataset,
@@ -107,27 +108,17 @@ class Folder:
             It is none; nothing is left of it.
         OSError
         """
-        draft = anyio.Path(self.path / f".incoming-{token_hex(8)}.part")
+        draft = await anyio.to_thread.run_sync(Draft, self.path)
         identification = Identification()
         try:
-            async with await draft.open("xb") as file:
-                async for piece in content:
-                    identification.feed(piece)
-                    await file.write(piece)
-            target = await anyio.to_thread.run_sync(self._place, identification.uids())
-            await draft.replace(target)
-        except BaseException:
+            async for piece in content:
+                identification.feed(piece)
+                await anyio.to_thread.run_sync(draft.write, piece)
+            study, series, instance = identification.uids()
+            finish = partial(draft.finish, study, series, name=f"{instance}.dcm")
+            await anyio.to_thread.run_sync(finish)
+        finally:
             with anyio.CancelScope(shield=True):
-                await draft.unlink(missing_ok=True)
-            raise
+                await anyio.to_thread.run_sync(draft.discard)
         self.received += 1
-        return target
-
-    def _place(self, uids: tuple[str, str, str]) -> Path:
-        folder = self.path
-        for uid in uids[:2]:
-            folder = folder / uid
-            folder.mkdir(exist_ok=True)
-            if folder.is_symlink():
-                raise BadInstanceError(f"{folder} is a link, which is not followed")
-        return folder / f"{uids[2]}.dcm"
+        return self.path / study / series / f"{instance}.dcm"

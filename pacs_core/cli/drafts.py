@@ -1,0 +1,90 @@
+"""Files that appear under their names when they are whole."""
+
+import errno
+import os
+from contextlib import ExitStack, suppress
+from io import FileIO
+from pathlib import Path
+from secrets import token_hex
+from stat import S_ISLNK
+
+# Theory of operation
+#
+# A file is written under a random name in the output folder, and renamed. What is interrupted
+# leaves a file named ".incoming-*.part" at worst. Folders below the output folder are opened one
+# below the other and never through a link, which somebody else may have put there.
+
+
+class Draft:
+    """A file that does not have its name yet. All methods block.
+
+    Parameters
+    ----------
+    output : Path
+        Folder that it is to be in, or in folders below; made if it is missing.
+
+    Raises
+    ------
+    OSError
+        As each method: it cannot be written.
+    """
+
+    def __init__(self, output: Path) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self._name = f".incoming-{token_hex(8)}.part"
+        with ExitStack() as stack:
+            self._output = _open_folder(stack, output)
+            self._file = FileIO(self._name, "xb", opener=self._create)
+            self._stack = stack.pop_all()
+
+    def _create(self, _path: str, flags: int) -> int:
+        return os.open(self._name, flags, 0o666, dir_fd=self._output)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append to it."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def finish(self, *folders: str, name: str) -> None:
+        """Give it its name.
+
+        Parameters
+        ----------
+        *folders : str
+            Names of folders one below the other; made if they are missing.
+        name : str
+            Replaces what has the name.
+
+        Raises
+        ------
+        OSError
+            ELOOP: a folder is a link.
+        """
+        self._file.close()
+        with ExitStack() as stack:
+            below = self._output
+            for folder in folders:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, dir_fd=below)
+                if S_ISLNK(os.stat(folder, dir_fd=below, follow_symlinks=False).st_mode):
+                    raise OSError(
+                        errno.ELOOP,
+                        f"{folder} in the output folder is a link, which is not followed",
+                    )
+                below = _open_folder(stack, folder, os.O_NOFOLLOW, below)
+            os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
+
+    def discard(self) -> None:
+        """Remove what is left, if anything is: the last call, whatever has happened."""
+        self._file.close()
+        with self._stack, suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._output)
+
+
+def _open_folder(
+    stack: ExitStack, path: Path | str, flags: int = 0, parent: int | None = None
+) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=parent)
+    stack.callback(os.close, descriptor)
+    return descriptor
