@@ -1,12 +1,14 @@
 """The chapters of a conformance statement, in the structure of PS3.2."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from pacs_core.conformance.document import DocumentTable, StatementSection
 from pacs_core.conformance.entity import entity_sections
 from pacs_core.conformance.parameters import parameter_rows
 from pacs_core.conformance.statement import Statement
 from pacs_core.conformance.web import web_sections
+from pacs_core.contracts import SecuritySection
 
 
 def sections(statement: Statement) -> Iterator[StatementSection]:
@@ -152,22 +154,21 @@ def _character_sets(statement: Statement) -> StatementSection:
 def _security(statement: Statement) -> Iterator[StatementSection]:
     network = statement.network
     titles = ", ".join(network.calling_ae_titles) or "any"
-    yield StatementSection("7", "Security")
-    yield StatementSection(
-        "7.1",
-        "Security Profiles",
-        (
+    own = {
+        SecuritySection.PROFILES: (
             *(network.tls or ("No Secure Transport Connection Profile is in use.",)),
             f"Audit sinks: {', '.join(statement.audit_sinks) or 'none'}. "
             "No de-identification profile is supported.",
         ),
-    )
-    yield StatementSection(
-        "7.2",
-        "Association Level Security",
-        (
+        SecuritySection.ASSOCIATION: (
             f"Accepted calling AE titles: {titles}. The called AE title is "
             f"{'checked' if network.check_called_ae_title else 'not checked'}. "
             f"Plugins that guard or watch associations: {', '.join(statement.access) or 'none'}.",
         ),
-    )
+        SecuritySection.APPLICATION: (),
+    }
+    yield StatementSection("7", "Security")
+    for number, (section, paragraphs) in enumerate(own.items(), 1):
+        added = [each.paragraphs for each in statement.security if each.section is section]
+        everything = (*paragraphs, *chain.from_iterable(added))
+        yield StatementSection(f"7.{number}", section, everything or ("None.",))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Final
 
 from attrs import frozen
 
@@ -11,8 +10,8 @@ from pacs_core.config import effective_tables
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
+    SecurityStatement,
     ServiceProviderDescriptor,
-    TlsProfile,
     WebServicesStatement,
 )
 from pacs_core.dataset import (
@@ -111,6 +110,8 @@ class Statement:
     character_sets : tuple of str
     access, audit_sinks : tuple of str
         Parts that guard associations, and that record what happens.
+    security : tuple of SecurityStatement
+        What plugins say of it.
     configuration : mapping
         Effective values of all tables, secrets hidden.
     """
@@ -125,6 +126,7 @@ class Statement:
     character_sets: tuple[str, ...]
     access: tuple[str, ...]
     audit_sinks: tuple[str, ...]
+    security: tuple[SecurityStatement, ...]
     configuration: Mapping[str, object]
 
     @property
@@ -151,6 +153,7 @@ def state(assembly: Assembly) -> Statement:
     )
     access = assembly.registry.entries(AccessDescriptor)
     guarded = any(descriptor.authorizer for _, descriptor in access)
+    additions = tuple(_additions(assembly))
     return Statement(
         version=version("pacs-core"),
         plugins=tuple(
@@ -159,24 +162,25 @@ def state(assembly: Assembly) -> Statement:
         ),
         network=_network(assembly),
         services=services,
-        web_services=tuple(_web_services(assembly)),
+        web_services=tuple(each for each in additions if isinstance(each, WebServicesStatement)),
         statuses=_by_code({**_NODE_STATUSES, **(_NOT_AUTHORIZED if guarded else {})}),
         transfer_syntaxes=_syntaxes(services),
         character_sets=SPECIFIC_CHARACTER_SETS,
         access=tuple(_access(access)),
         audit_sinks=tuple(d.name for _, d in assembly.registry.entries(AuditSinkDescriptor)),
+        security=tuple(each for each in additions if isinstance(each, SecurityStatement)),
         configuration=effective_tables(assembly.config, assembly.plugin_configs),
     )
 
 
-def _web_services(assembly: Assembly) -> Iterator[WebServicesStatement]:
+def _additions(assembly: Assembly) -> Iterator[WebServicesStatement | SecurityStatement]:
     for record, result in assembly.manager.call("pacs_conformance", assembly.setup_for):
         if isinstance(result, list | tuple) and all(
-            isinstance(each, WebServicesStatement) for each in result
+            isinstance(each, WebServicesStatement | SecurityStatement) for each in result
         ):
             yield from result
         else:
-            reason = f"pacs_conformance returned {result!r:.100}, no list of WebServicesStatement"
+            reason = f"pacs_conformance returned {result!r:.100}, no list of statements"
             assembly.manager.quarantine(record, Fault.WRONG_RESULT, reason)
 
 
@@ -228,26 +232,17 @@ def _network(assembly: Assembly) -> Network:
     )
 
 
-_PROFILES: Final = {
-    TlsProfile.BCP195: "the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile "
-    "(PS3.15 B.12)",
-    TlsProfile.BCP195_MODIFIED: "the Modified BCP 195 RFC 8996, 9325 TLS Secure Transport "
-    "Connection Profile (PS3.15 B.13), without the cipher suites of TLS 1.3 with AES-CCM",
-    TlsProfile.CUSTOM: "TLS 1.2 and 1.3 with cipher suites that the site has chosen",
-}
-
-
 def _secured(assembly: Assembly) -> Iterator[str]:
     """Iterate over sentences on what is secured by TLS, and how."""
     listening = assembly.config.network.tls
     if listening is not None:
         beside = "beside" if listening.plain else "instead of"
         yield (
-            f"Associations are accepted under {_PROFILES[listening.profile]} on port "
+            f"Associations are accepted under {listening.profile.title} on port "
             f"{listening.port}, {beside} the port that is not secured. Certificates of peers are "
             f"{listening.peers.value}."
         )
     for name, peer in assembly.config.peers.items():
         if peer.tls is not None:
-            profile = _PROFILES[peer.tls.profile]
+            profile = peer.tls.profile.title
             yield f"Associations with peer {name} are requested under {profile}."

@@ -84,7 +84,12 @@ from pacs_core.contracts.conflicts import (
     ConflictKind,
     patient_name_of,
 )
-from pacs_core.contracts.conformance import WebServicesStatement, WebTransaction
+from pacs_core.contracts.conformance import (
+    SecuritySection,
+    SecurityStatement,
+    WebServicesStatement,
+    WebTransaction,
+)
 from pacs_core.contracts.control import (
     ControlError,
     ControlHandler,
@@ -544,6 +549,8 @@ __all__ = [
     "Sample",
     "Secret",
     "SecurityFinding",
+    "SecuritySection",
+    "SecurityStatement",
     "Sender",
     "Sending",
     "Sent",

@@ -1,6 +1,7 @@
-"""Additions of plugins to the conformance statement: web services (PS3.2, PS3.18)."""
+"""Additions of plugins to the conformance statement: web services and security (PS3.2, PS3.18)."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from attrs import field, frozen
 
@@ -57,3 +58,26 @@ class WebServicesStatement:
     statuses: Mapping[int, str] = field(factory=dict)
     attributes: Mapping[str, tuple[str, ...]] = field(factory=dict)
     remarks: tuple[str, ...] = ()
+
+
+class SecuritySection(StrEnum):
+    """Sections of the chapter on security, by their titles (PS3.2 A.7)."""
+
+    PROFILES = "Security Profiles"
+    ASSOCIATION = "Association Level Security"
+    APPLICATION = "Application Level Security"
+
+
+@frozen
+class SecurityStatement:
+    """What a plugin does for security, as it is configured.
+
+    Attributes
+    ----------
+    section : SecuritySection
+    paragraphs : tuple of str
+        Whole sentences, without anything secret.
+    """
+
+    section: SecuritySection
+    paragraphs: tuple[str, ...]

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
@@ -51,6 +51,20 @@ class TlsProfile(Enum):
     """Modified BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.13)."""
     CUSTOM = "custom"
     """The suites that `ciphers` names."""
+
+    @property
+    def title(self) -> str:
+        """What a conformance statement says of it."""
+        return _TITLES[self]
+
+
+_TITLES: Final = {
+    TlsProfile.BCP195: "the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile "
+    "(PS3.15 B.12)",
+    TlsProfile.BCP195_MODIFIED: "the Modified BCP 195 RFC 8996, 9325 TLS Secure Transport "
+    "Connection Profile (PS3.15 B.13), without the cipher suites of TLS 1.3 with AES-CCM",
+    TlsProfile.CUSTOM: "TLS 1.2 and 1.3 with cipher suites that the site has chosen",
+}
 
 
 class PeerCertificates(Enum):

@@ -27,6 +27,7 @@ from pacs_core.contracts import (
     IngestFilterDescriptor,
     ObjectStoreDescriptor,
     SecurityFinding,
+    SecurityStatement,
     ServiceDescriptor,
     ServiceProviderDescriptor,
     Setup,
@@ -511,8 +512,8 @@ def pacs_control(setup: Setup) -> Sequence[ControlDescriptor]:
 
 
 @hookspec
-def pacs_conformance(setup: Setup) -> Sequence[WebServicesStatement]:
-    """Return the web services that the plugin offers, for the conformance statement.
+def pacs_conformance(setup: Setup) -> Sequence[WebServicesStatement | SecurityStatement]:
+    """Return web services of the plugin, and what it does for security, for the statement.
 
     Called by ``pacs conformance`` alone. What service providers offer is in it without this.
 

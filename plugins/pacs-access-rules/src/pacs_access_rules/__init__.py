@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     ControlDescriptor,
     ControlHandler,
     Node,
+    SecurityStatement,
     Setup,
 )
 from pacs_core.plugins import hookimpl
@@ -28,6 +29,7 @@ __all__ = [
     "pacs_check",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_conformance",
     "pacs_control",
     "pacs_web_routes",
 ]
@@ -120,6 +122,16 @@ def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
     from pacs_access_rules.pages import descriptor
 
     return [descriptor()]
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_access_rules.conformance import state_security
+    from pacs_access_rules.reading import policy_of
+
+    policy = setup.config(AccessRulesConfig).policy
+    return [] if policy is None else list(state_security(policy_of(policy)))
 
 
 def _load(name: str) -> Callable[[], Callable[..., int | None]]:

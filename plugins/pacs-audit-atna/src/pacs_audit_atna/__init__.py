@@ -6,6 +6,7 @@ from pacs_core.contracts import (
     AuditSinkDescriptor,
     Hooks,
     SecurityFinding,
+    SecurityStatement,
     Setup,
     Severity,
     is_loopback,
@@ -47,6 +48,14 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
         action = 'set when_full = "fail" in [plugin.audit-atna]'
         findings.append(SecurityFinding(Severity.LOW, what, action))
     return findings
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_audit_atna.conformance import state_security
+
+    return list(state_security(setup.config(AuditAtnaConfig)))
 
 
 def _create(setup: Setup) -> AuditSink:

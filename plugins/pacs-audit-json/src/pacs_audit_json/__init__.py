@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     Hooks,
     Node,
     SecurityFinding,
+    SecurityStatement,
     Setup,
     Severity,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "pacs_capabilities",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_conformance",
     "pacs_security_findings",
 ]
 
@@ -76,6 +78,14 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
         action = "set fsync = true in [plugin.audit-json]"
         findings.append(SecurityFinding(Severity.LOW, what, action))
     return findings
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_audit_json.conformance import state_security
+
+    return list(state_security(setup.config(AuditJsonConfig)))
 
 
 def _load(name: str) -> Callable[[], Callable[..., int | None]]:

@@ -24,6 +24,7 @@ from pacs_core.contracts import (
     CapabilityDescriptor,
     CliCommandDescriptor,
     Node,
+    SecurityStatement,
     Setup,
 )
 from pacs_core.plugins import hookimpl
@@ -110,6 +111,14 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
             "auth-local", _create_pages, "/auth", "Account", navigation=(entry,), public=True
         )
     ]
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_auth_local.conformance import state_security
+
+    return list(state_security(setup.config(AuthLocalConfig)))
 
 
 def _create_pages(context: WebContext) -> "Sequence[BaseRoute]":

@@ -18,6 +18,7 @@ from pacs_core.contracts import (
     Authenticator,
     CapabilityDescriptor,
     Node,
+    SecurityStatement,
     Setup,
 )
 from pacs_core.plugins import hookimpl
@@ -89,6 +90,14 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
     return [
         WebRoutesDescriptor("auth-oidc", _create_flow, "/auth/oidc", "OpenID Connect", public=True)
     ]
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_auth_oidc.conformance import state_security
+
+    return list(state_security(setup.config(OidcConfig)))
 
 
 def _create_flow(context: WebContext) -> "Sequence[BaseRoute]":

@@ -7,6 +7,7 @@ from pacs_core.contracts import (
     Hooks,
     Node,
     SecurityFinding,
+    SecurityStatement,
     Service,
     ServiceDescriptor,
     Setup,
@@ -19,6 +20,7 @@ __all__ = [
     "WebConfig",
     "pacs_check",
     "pacs_config",
+    "pacs_conformance",
     "pacs_hookspecs",
     "pacs_security_findings",
     "pacs_services",
@@ -67,3 +69,11 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
             "web", create, bind=(config.host, config.port), describe_address=config.describe
         )
     ]
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of security."""
+    from pacs_web.conformance import state_security
+
+    return list(state_security(setup.config(WebConfig)))
