@@ -83,6 +83,7 @@ def paths(ui):
         "/ui/node",
         "/ui/node/configuration",
         "/ui/studies/1.2.3",
+        f"/ui/viewer/{study['study_instance_uid']}",
         *(f"/ui{at}{each}" for each in below),
     ]
 
