@@ -5,6 +5,8 @@ import zipfile
 
 import pytest
 
+from pacs_core.testing.datasets import SampleStudy
+
 from .conftest import run_web, wait_for
 from .test_ui import PLUGINS, part10, study_of, upload
 
@@ -66,6 +68,17 @@ def test_the_list_follows_what_is_typed(ui, page):
     assert "q=richard" in page.url
     page.get_by_label("Search").fill("nobody at all")
     page.get_by_text("No study matches.").wait_for()
+
+
+def test_a_word_stands_for_what_has_no_picture(ui, browser):
+    upload(ui, [SampleStudy().make("SR", PatientName="Doe^Report", Modality="SR")])
+    page = browser.new_context(base_url=ui.url, locale="en-US").new_page()
+    page.goto("/ui/?q=report")
+    page.get_by_role("link", name="Doe, Report").first.click()
+    picture = page.locator(".cards .picture")
+    wait_for(lambda: picture.inner_text() == "SR", "no word stands for the picture")
+    assert page.locator(".cards img").count() == 0
+    page.context.close()
 
 
 def test_a_person_finds_the_way_to_an_image_and_back(ui, page):

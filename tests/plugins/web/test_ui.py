@@ -140,6 +140,18 @@ def test_study_series_and_instance(ui):
     assert "<td>PatientID</td><td>LO</td>" in page.text
 
 
+def test_pages_do_without_pictures_where_nothing_renders_them(tmp_path):
+    plugins = [name for name in PLUGINS if name != "image-export"]
+    with run_web(tmp_path, plugins=plugins) as bare:
+        upload(bare, study_of("Doe^Jane", PatientID="P1"))
+        of_study, of_series, of_instance = follow(bare)
+        viewer = of_study.replace("/studies/", "/viewer/")
+        pages = [bare.get(path).text for path in (of_study, of_series, of_instance, viewer)]
+    assert [page for page in pages if "<img" in page] == []
+    assert '<span class="picture">CT</span>' in pages[0]
+    assert "2 Instances" in pages[0]
+
+
 def test_downloads(ui):
     page = ui.get(follow(ui)[0]).text
     (link,) = re.findall(r'href="([^"]+)" download', page)

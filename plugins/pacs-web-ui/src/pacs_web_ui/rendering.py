@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import find_error_status
+from pacs_core.contracts import Renderer, find_error_status
 from pacs_web_ui.changes import check_token
 from pacs_web_ui.charts import show_number
 from pacs_web_ui.config import WebUiConfig
@@ -134,6 +134,7 @@ class PageRenderer:
             languages=sorted(self._languages),
             base=base,
             dicomweb=self._dicomweb(base),
+            pictures=self._context.node.capabilities.provides(Renderer),
             navigation=[
                 _entry(each, language, user) for each in self._context.site.navigation if each.path
             ],
