@@ -31,7 +31,7 @@ from pacs_web.api import http as web_http
 from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
-from pacs_core.api import auditing, commands, conversion, images, streams, threads
+from pacs_core.api import auditing, commands, conversion, identifiers, images, streams, threads
 from pacs_core.api import control as control_api
 from pacs_core.api import sandbox as sandbox_tools
 from pacs_core.api import tls as tls_tools
@@ -210,6 +210,7 @@ _TOOLS = (
     auditing,
     commands,
     control_api,
+    identifiers,
     images,
     conversion,
     sandbox_tools,
@@ -226,6 +227,7 @@ def tools_page() -> str:
         auditing,
         commands,
         control_api,
+        identifiers,
         images,
         conversion,
         streams,

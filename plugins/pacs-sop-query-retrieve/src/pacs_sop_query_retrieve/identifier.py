@@ -1,22 +1,12 @@
 """Reads the identifier of a request, and checks its level and unique keys (PS3.4 C.4)."""
 
-from typing import Final
-
 from attrs import frozen
 
+from pacs_core.api.identifiers import read_keys
 from pacs_core.contracts import Condition, Level, Operation, Query, SingleValue, UidList
-from pacs_core.dataset import (
-    Attributes,
-    MalformedDataset,
-    keyword_of,
-    parse_attributes,
-    texts,
-)
+from pacs_core.dataset import Attributes, keyword_of, texts
 from pacs_core.dimse import DimseError, Status, is_valid_uid
 from pacs_sop_query_retrieve.models import QUERY_RETRIEVE_LEVEL, UNIQUE_KEYS, InformationModel
-
-MAX_LENGTH: Final = 1 << 20
-_GROUP_LENGTH: Final = 0
 
 
 @frozen
@@ -38,18 +28,7 @@ async def read_identifier(
         C000H if it is no dataset; A900H if its Query/Retrieve Level is none of the model's
         (PS3.4 C.4.1.1.3.1).
     """
-    data = await operation.dataset.read(MAX_LENGTH)
-    try:
-        attributes = parse_attributes(
-            data,
-            operation.context.transfer_syntax,
-            default_character_set=character_set,
-            # Such a key is not matched, but answered (PS3.4 C.4.1.1.3.2).
-            name_bulk=True,
-        )
-    except MalformedDataset as error:
-        raise DimseError(Status.UNABLE_TO_PROCESS, f"Identifier: {error}") from error
-    keys = {tag: values for tag, values in attributes.items() if tag & 0xFFFF != _GROUP_LENGTH}
+    keys = await read_keys(operation, character_set)
     return Identifier(_level(keys, model), keys)
 
 

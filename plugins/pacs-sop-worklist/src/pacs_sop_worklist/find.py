@@ -3,6 +3,7 @@
 from typing import ClassVar, Final
 
 from pacs_core.api.auditing import Details, audit_work
+from pacs_core.api.identifiers import read_keys
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditKind,
@@ -16,7 +17,7 @@ from pacs_core.contracts import (
     ServiceProvider,
     Setup,
 )
-from pacs_core.dataset import MalformedDataset, keyword_of, parse_attributes
+from pacs_core.dataset import keyword_of
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_worklist.answers import AnswerFormat
 from pacs_sop_worklist.config import WorklistConfig
@@ -24,8 +25,6 @@ from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.steps import CHARACTER_SET
 
 MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
-
-MAX_IDENTIFIER: Final = 1 << 20
 
 # Date and time of the start are one range where both are given as ranges (PS3.4 Table K.6-1,
 # Scheduled Procedure Step Start Date), without any negotiation.
@@ -66,17 +65,7 @@ class WorklistFind(ServiceProvider):
     async def _find(self, operation: Operation, details: Details) -> Response:
         title = operation.association.origin.calling_ae_title
         settings = self._node.settings
-        data = await operation.dataset.read(MAX_IDENTIFIER)
-        try:
-            keys = parse_attributes(
-                data,
-                operation.context.transfer_syntax,
-                default_character_set=settings.character_set_of(title),
-                name_bulk=True,
-            )
-        except MalformedDataset as error:
-            raise DimseError(Status.UNABLE_TO_PROCESS, f"Identifier: {error}") from error
-        keys = {tag: values for tag, values in keys.items() if tag & 0xFFFF}
+        keys = await read_keys(operation, settings.character_set_of(title))
         details["keys"] = [keyword_of(tag) or f"{tag:08X}" for tag in sorted(keys)]
         try:
             conditions = _MATCHING.conditions(keys, keys.keys() - {CHARACTER_SET})
