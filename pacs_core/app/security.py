@@ -13,6 +13,7 @@ from packaging.version import Version
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.examination import examine
 from pacs_core.app.hooks import NodeHooks
+from pacs_core.app.secret_files import list_secret_files
 from pacs_core.config import Config, inspect_config
 from pacs_core.contracts import (
     AccessDescriptor,
@@ -71,6 +72,7 @@ def find_weaknesses(
         *_of_the_network(config, assembly),
         *_of_the_trail(config, assembly),
         *_of_the_machine(config),
+        *_of_secret_files(assembly),
         *_of_codecs(config),
         *_of_distributions(),
         *_of_plugins(assembly),
@@ -142,6 +144,19 @@ def _of_the_machine(config: Config) -> Iterator[SecurityFinding]:
         if mode & 0o007 and not path.is_symlink():
             what = f"others on this machine have access to {path} (mode {mode:04o})"
             yield SecurityFinding(_HIGH if path == data else _MEDIUM, what, f"chmod o= {path}")
+
+
+def _of_secret_files(assembly: Assembly) -> Iterator[SecurityFinding]:
+    tables = {f"plugin.{name}": table for name, table in assembly.plugin_configs.items()}
+    for top, table in {"": assembly.config, **tables}.items():
+        for key, path in list_secret_files(table, top):
+            try:
+                mode = stat.S_IMODE(path.stat().st_mode)
+            except OSError:
+                continue  # that it is missing is said where it is used
+            if mode & 0o007:
+                what = f"others on this machine have access to {path}, which {key} names"
+                yield SecurityFinding(_HIGH, f"{what} (mode {mode:04o})", f"chmod o= {path}")
 
 
 def _of_codecs(config: Config) -> Iterator[SecurityFinding]:

@@ -58,6 +58,45 @@ host = "127.0.0.1"
 """
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_files_with_secrets(found, tmp_path, mode):
+    names = ("listener.key", "peer.pem", "token", "web.key")
+    for name in names:
+        (tmp_path / name).touch(mode=mode)
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "open.pem").touch(mode=0o644)  # a certificate is for everybody
+    listener, peer, token, web = (str(tmp_path / name) for name in names)
+    _, findings = found(f"""
+[network.tls]
+certificate = "{tmp_path}/open.pem"
+key = {{ file = "{listener}" }}
+peers = "ignored"
+[peers.ward]
+ae_title = "WARD"
+host = "127.0.0.1"
+tls = {{ certificate = "{peer}" }}
+[plugin.audit-atna]
+collector = "https://127.0.0.1"
+token = {{ file = "{token}" }}
+[plugin.web.tls]
+certificate = "{tmp_path}/open.pem"
+key = {{ file = "{web}" }}
+peers = "ignored"
+""")
+    told = {what for what, severity in findings.items() if "names" in what and severity == "high"}
+    keys = {
+        listener: "network.tls.key",
+        peer: "peers.ward.tls.certificate",
+        token: "plugin.audit-atna.token",
+        web: "plugin.web.tls.key",
+    }
+    assert told == {
+        f"others on this machine have access to {path}, which {key} names (mode {mode:04o})"
+        for path, key in keys.items()
+        if mode == 0o644
+    }
+
+
 def test_on_the_network_without_anything(found):
     code, findings = found('[node]\nhost = "0.0.0.0"\ndata_directory = "DATA"\n')
     assert code == 1
