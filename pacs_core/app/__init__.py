@@ -6,7 +6,7 @@ from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.foundation import open_sinks
 from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
-from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, run_node
+from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, dicom_urls, run_node
 from pacs_core.app.process import raise_file_limit, restrict_files
 from pacs_core.app.serve import ignore_harmless_signals, serve
 from pacs_core.app.services import Sockets, bind_services, describe_addresses
@@ -27,6 +27,7 @@ __all__ = [
     "bind_dicom",
     "bind_services",
     "describe_addresses",
+    "dicom_urls",
     "ignore_harmless_signals",
     "open_archive",
     "open_sinks",

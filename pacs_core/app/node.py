@@ -251,6 +251,12 @@ def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def dicom_urls(ae_title: str, host: str, port: int, tls_port: int) -> list[str]:
+    """Return where a node is called, with TLS and without; a port of 0 is none."""
+    schemes = {"dicom": port, "dicom-tls": tls_port}
+    return [f"{scheme}://{ae_title}@{address(host, at)}" for scheme, at in schemes.items() if at]
+
+
 def _tls_context(opened: OpenArchive) -> Callable[[], SSLContext]:
     """Return what gives the context for a connection, by the settings of that moment.
 

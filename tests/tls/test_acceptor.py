@@ -1,12 +1,14 @@
 """Secured associations that the node accepts, and what it refuses: it says which, and goes on."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 from attrs import evolve
 
 from pacs_core.association import AssociationError
-from pacs_core.testing.node import node_process
+from pacs_core.testing.node import node_process, write_config
 
 
 def refused(node, peer):
@@ -127,3 +129,15 @@ def test_workers_share_the_port_and_both_are_announced(
             other.echo(other.peer(of_modality, port=node.tls_port))
         assert node.stop() == 0
         assert node.log.read_text().count("secured by TLSv1.3") == 6
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_status_says_where_the_node_listens(tmp_path, authority, of_node, plain):
+    table = {"port": 0, "plain": plain, "ca": str(authority.file), **of_node.own}
+    config = write_config(tmp_path, {"network": {"tls": table}})
+    with node_process(tmp_path, {"network": {"tls": table}}) as node:
+        urls = [f"dicom://PACS@127.0.0.1:{node.port}"] if plain else []
+        urls.append(f"dicom-tls://PACS@127.0.0.1:{node.tls_port}")
+        program = [sys.executable, "-m", "pacs_core.cli.main", "status", "--config", config]
+        status = subprocess.run(program, capture_output=True, text=True, check=True)
+        assert status.stdout.startswith(f"{' '.join(urls)} (pacs-core ")

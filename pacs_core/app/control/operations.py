@@ -39,8 +39,8 @@ class NodeStatus:
     version : str
         Of pacs-core.
     ae_title, host : str
-    port : int
-        Where it listens.
+    port, tls_port : int
+        Where it listens, and where for associations that are secured by TLS; 0 if not.
     process : int
     node : int
         The process that gets the node's signals: of a node with workers their supervisor.
@@ -59,6 +59,7 @@ class NodeStatus:
     ae_title: str
     host: str
     port: int
+    tls_port: int
     process: int
     node: int
     worker: int
@@ -122,6 +123,7 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
             settings.ae_title,
             settings.host,
             self.running.port,
+            self.running.tls_port,
             os.getpid(),
             self.process,
             opened.node.worker.slot,

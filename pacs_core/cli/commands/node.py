@@ -8,6 +8,7 @@ from typing import Annotated
 from attrs import asdict
 from cyclopts import Parameter
 
+from pacs_core.app import dicom_urls
 from pacs_core.app.control import RELOAD, STATUS, STOP, NodeStatus, Reload, Stop, connect_to_node
 from pacs_core.app.control.operations import Nothing
 from pacs_core.cli.errors import FAILURE
@@ -74,7 +75,8 @@ def _print_json(found: list[NodeStatus]) -> None:
 
 def _print_status(found: list[NodeStatus]) -> None:
     first = found[0]
-    say(f"dicom://{first.ae_title}@{first.host}:{first.port} (pacs-core {first.version})")
+    where = dicom_urls(first.ae_title, first.host, first.port, first.tls_port)
+    say(f"{' '.join(where)} (pacs-core {first.version})")
     if first.index_gap:
         say(first.index_gap)
     rows = [

@@ -17,6 +17,7 @@ from pacs_core.app import (
     bind_dicom,
     bind_services,
     describe_addresses,
+    dicom_urls,
     ignore_harmless_signals,
     raise_file_limit,
     record_configuration_error,
@@ -159,11 +160,7 @@ def _announce(assembly: Assembly, ports: tuple[int, int], services: Sockets) -> 
     ]
     if settings.workers > 1:
         facts.insert(0, f"{settings.workers} workers")
-    where = [
-        f"{scheme}://{settings.ae_title}@{address(settings.host, port)}"
-        for scheme, port in zip(("dicom", "dicom-tls"), ports, strict=True)
-        if port
-    ]
+    where = dicom_urls(settings.ae_title, settings.host, *ports)
     say(f"ready: {' '.join(where)} ({', '.join(facts)})")
     for line in describe_addresses(assembly, services):
         say(line)
