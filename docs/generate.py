@@ -23,6 +23,8 @@ from pacs_dicomweb.conformance import web_services
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
+from pacs_sop_mpps import api as mpps_api
+from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
@@ -428,6 +430,18 @@ def oidc_page() -> str:
     return "".join(parts)
 
 
+def mpps_page() -> str:
+    """Return the reference of performed steps: the table, the API for plugins."""
+    parts = [_NOTE, "# Performed procedure steps\n\n"]
+    parts.append("`pacs-sop-mpps`: [how to use it](../how-to/mpps.md).\n")
+    parts += _table_section("plugin.sop-mpps", MppsConfig)
+    parts += ["\n## `pacs_sop_mpps.api`\n\n", _prose(_doc(mpps_api))]
+    for name in mpps_api.__all__:
+        if inspect.isclass(getattr(mpps_api, name)):
+            parts.append(_class_section(getattr(mpps_api, name)))
+    return "".join(parts)
+
+
 def worklist_page() -> str:
     """Return the reference of the worklist: the table, the API for plugins."""
     parts = [_NOTE, "# Worklist\n\n"]
@@ -488,6 +502,7 @@ PAGES = {
     "reference/web.md": web_page,
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
+    "reference/mpps.md": mpps_page,
     "reference/worklist.md": worklist_page,
     "reference/oidc.md": oidc_page,
     "reference/sign-in.md": sign_in_page,

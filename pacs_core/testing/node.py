@@ -28,6 +28,7 @@ Plugins = Collection[str | EntryPoint]
 ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "web": {"port": 0},
     "jobs": {},
+    "sop-mpps": {},
     "sop-worklist": {},
 }
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take

@@ -1,0 +1,288 @@
+"""Performed steps in tables of the site's database.
+
+Each request is one transaction: the step, the messages for peers, and the jobs that send them and
+tell the worklist are there together, or not at all. Requests for one step wait for each other.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+from attrs import define, evolve, field
+from pacs_database.api import Database
+from pacs_jobs.api import JobQueue, NewJob
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pacs_core.contracts import Condition, NodeSettings, Setup, matches
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Attributes,
+    UnencodableValue,
+    best_character_set,
+    encode_attributes,
+)
+from pacs_core.dimse import Status
+from pacs_sop_mpps.config import MppsConfig
+from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.outbox import Channel, Message, Outbox
+from pacs_sop_mpps.rules import NOT_SETTABLE
+from pacs_sop_mpps.steps import (
+    ENDED,
+    PATIENT_ID,
+    PerformedState,
+    PerformedStep,
+    RefusedStepError,
+    change,
+    create,
+)
+from pacs_sop_mpps.tables import OUTBOX, SCHEDULED, STEPS
+from pacs_sop_mpps.values import MOST_ITEMS, column, count_items, first, from_json, to_json
+
+_PAGE: Final = 200
+_IN_PROGRESS, _UPDATED, _DELETED = 1, 4, 5
+_EVENTS: Final = {PerformedState.COMPLETED: 2, PerformedState.DISCONTINUED: 3}
+"""Event Type IDs of PS3.4 Table F.9.2-1."""
+
+
+@define(eq=False)
+class DatabasePerformedSteps(PerformedProcedureSteps):
+    """The performed steps of all who share a database.
+
+    Parameters
+    ----------
+    database : Database
+    queue : JobQueue
+    config : MppsConfig
+    settings : callable
+        Returns the node's settings, for the AE titles of peers.
+    has_worklist : bool
+        Whether there is a worklist that may be told.
+    """
+
+    database: Database
+    queue: JobQueue
+    config: MppsConfig
+    settings: Callable[[], NodeSettings] = NodeSettings
+    has_worklist: bool = False
+    outbox: Outbox = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outbox = Outbox(self.database, self.queue)
+
+    async def start(self) -> None:
+        """Make the tables what this version expects."""
+        await self.database.migrate("mpps", "pacs_sop_mpps.revisions")
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(MppsConfig)
+
+    async def create(
+        self,
+        instance_uid: str,
+        attributes: Attributes,
+        *,
+        created_by: str = "",
+    ) -> PerformedStep:
+        """Create a step."""
+        step = create(instance_uid, attributes, strict=self.config.strict, created_by=created_by)
+        now = time.time()
+        step = evolve(step, created=now, changed=now)
+        _refuse_oversize(step, self.config.max_bytes)
+        try:
+            async with self.database.begin() as connection:
+                await self._refuse_if_known(connection, instance_uid)
+                await self._refuse_too_many(connection)
+                await self._insert(connection, step)
+                message = Message("create", attributes=step.attributes)
+                await self._tell(connection, step, message, _IN_PROGRESS, created_by)
+        except IntegrityError as error:  # Somebody was faster by a hair.
+            raise _duplicate() from error
+        return step
+
+    async def _refuse_if_known(self, connection: AsyncConnection, instance_uid: str) -> None:
+        known = select(STEPS.c.number).where(STEPS.c.instance_uid == instance_uid)
+        if (await connection.execute(known)).first():
+            raise _duplicate()
+
+    async def _refuse_too_many(self, connection: AsyncConnection) -> None:
+        in_progress = (
+            select(func.count())
+            .select_from(STEPS)
+            .where(STEPS.c.state == str(PerformedState.IN_PROGRESS))
+        )
+        count = (await connection.execute(in_progress)).scalar_one()
+        if count >= self.config.max_in_progress:
+            raise RefusedStepError(Status.RESOURCE_LIMITATION, f"{count} steps are in progress")
+
+    async def _insert(self, connection: AsyncConnection, step: PerformedStep) -> None:
+        values = {
+            "instance_uid": step.instance_uid,
+            "created_by": step.created_by,
+            "patient_id": column(first(step.attributes, PATIENT_ID)),
+            "character_set": "\\".join(step.character_set),
+            "created": step.created,
+            **_changing(step),
+        }
+        added = insert(STEPS).values(values).returning(STEPS.c.number)
+        number = (await connection.execute(added)).scalar_one()
+        rows = [
+            (study, column(each.accession_number), column(each.step_id))
+            for each in step.scheduled
+            for study in each.studies
+        ]
+        names = ("study_uid", "accession_number", "step_id")
+        await connection.execute(
+            insert(SCHEDULED),
+            [
+                {"number": number, "position": position, **dict(zip(names, row, strict=True))}
+                for position, row in enumerate(dict.fromkeys(rows))
+            ],
+        )
+
+    async def change(
+        self, instance_uid: str, modifications: Attributes, *, changed_by: str = ""
+    ) -> PerformedStep:
+        """Set attributes of a step."""
+        async with self.database.begin() as connection:
+            known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
+            row = (await connection.execute(known)).one_or_none()
+            if row is None:
+                raise RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
+            before = _step(row)
+            after = change(before, modifications, strict=self.config.strict)
+            after = evolve(after, changed=time.time())
+            _refuse_oversize(after, self.config.max_bytes)
+            changed = update(STEPS).where(STEPS.c.number == row.number).values(_changing(after))
+            await connection.execute(changed)
+            sent = {
+                tag: values
+                for tag, values in after.attributes.items()
+                if tag in modifications and tag not in NOT_SETTABLE
+            }
+            message = Message("set", attributes=sent)
+            event = _EVENTS.get(after.state, _UPDATED)
+            await self._tell(connection, after, message, event, changed_by)
+        return after
+
+    async def _tell(
+        self,
+        connection: AsyncConnection,
+        step: PerformedStep,
+        message: Message,
+        event_type: int,
+        told_by: str,
+    ) -> None:
+        """Have peers and the worklist told, but for who has told us."""
+        uid, config = step.instance_uid, self.config
+        peers = self.settings().peers
+        others = [n for n in config.forward if n not in peers or peers[n].ae_title != told_by]
+        if message.attributes:
+            await self.outbox.add(connection, Channel.FORWARD, others, uid, message)
+        event = Message("event", event_type)
+        await self.outbox.add(connection, Channel.NOTIFY, config.notify, uid, event)
+        if self.has_worklist:
+            job = NewJob("mpps.worklist", {"instance": uid}, key=f"mpps.worklist/{uid}")
+            await self.queue.enqueue(job, connection=connection)
+
+    async def find(self, instance_uid: str) -> PerformedStep:
+        """Return a step."""
+        wanted = select(STEPS).where(STEPS.c.instance_uid == instance_uid)
+        async with self.database.connect() as connection:
+            row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            raise KeyError(f"there is no performed step {instance_uid}")
+        return _step(row)
+
+    async def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        state: PerformedState | None = None,
+        study: str = "",
+    ) -> AsyncIterator[PerformedStep]:
+        """Iterate over steps, the latest first."""
+        wanted = select(STEPS).order_by(STEPS.c.number.desc()).limit(_PAGE)
+        if state is not None:
+            wanted = wanted.where(STEPS.c.state == str(state))
+        if study:
+            numbers = select(SCHEDULED.c.number).where(SCHEDULED.c.study_uid == study)
+            wanted = wanted.where(STEPS.c.number.in_(numbers))
+        last: int | None = None
+        while True:
+            page = wanted if last is None else wanted.where(STEPS.c.number < last)
+            async with self.database.connect() as connection:
+                rows = (await connection.execute(page)).all()
+            for row in rows:
+                step = _step(row)
+                if all(matches(condition, step.attributes) for condition in conditions):
+                    yield step
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].number
+
+    async def forget(self, *, ended_before: float, in_progress_before: float) -> int:
+        """Forget steps that have not changed since, in small transactions."""
+        ended = STEPS.c.state.in_([str(state) for state in ENDED])
+        old = or_(
+            and_(ended, STEPS.c.changed < ended_before),
+            and_(~ended, STEPS.c.changed < in_progress_before),
+        )
+        count = 0
+        while True:
+            async with self.database.begin() as connection:
+                page = select(STEPS.c.number, STEPS.c.instance_uid).where(old).limit(_PAGE)
+                rows = (await connection.execute(page)).all()
+                numbers, uids = [r.number for r in rows], [r.instance_uid for r in rows]
+                for table, gone in (
+                    (OUTBOX, OUTBOX.c.instance_uid.in_(uids)),
+                    (SCHEDULED, SCHEDULED.c.number.in_(numbers)),
+                    (STEPS, STEPS.c.number.in_(numbers)),
+                ):
+                    await connection.execute(delete(table).where(gone))
+                event = Message("event", _DELETED)
+                for uid in uids:
+                    await self.outbox.add(
+                        connection, Channel.NOTIFY, self.config.notify, uid, event
+                    )
+            count += len(rows)
+            if len(rows) < _PAGE:
+                return count
+
+
+def _changing(step: PerformedStep) -> dict[str, Any]:
+    return {
+        "state": str(step.state),
+        "attributes": to_json(step.attributes),
+        "changed": step.changed,
+    }
+
+
+def _step(row: Row[Any]) -> PerformedStep:
+    return PerformedStep(
+        row.instance_uid,
+        from_json(row.attributes),
+        row.created_by,
+        tuple(filter(None, row.character_set.split("\\"))),
+        row.created,
+        row.changed,
+    )
+
+
+def _refuse_oversize(step: PerformedStep, max_bytes: int) -> None:
+    """Refuse what could not be handed out again, or is too much."""
+    if count_items(step.attributes) > MOST_ITEMS:
+        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
+    character_set = best_character_set(step.attributes, step.character_set)
+    try:
+        encoded = encode_attributes(step.attributes, EXPLICIT_VR_LITTLE_ENDIAN, character_set)
+    except UnencodableValue as error:
+        raise RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
+    if len(encoded) > max_bytes:
+        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {max_bytes} bytes")
+
+
+def _duplicate() -> RefusedStepError:
+    return RefusedStepError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")

@@ -1,0 +1,209 @@
+"""The SOP classes of performed steps, as SCP (PS3.4 F.7, F.8)."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import anyio
+from attrs import define
+
+from pacs_core.api.auditing import Details, audit_work
+from pacs_core.contracts import (
+    AuditKind,
+    AuditObject,
+    AuditObjectKind,
+    EventAction,
+    Node,
+    Operation,
+    Response,
+    ServiceProvider,
+    Setup,
+)
+from pacs_core.dataset import (
+    Attributes,
+    MalformedDataset,
+    MutableAttributes,
+    best_character_set,
+    encode_attributes,
+    keyword_of,
+    parse_attributes,
+)
+from pacs_core.dimse import CommandField, DimseError, Status
+from pacs_sop_mpps.config import MppsConfig
+from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.steps import (
+    CHARACTER_SET,
+    PATIENT_ID,
+    PerformedStep,
+    RefusedStepError,
+)
+from pacs_sop_mpps.values import MOST_ITEMS, count_items, first, keep_known
+
+MPPS: Final = "1.2.840.10008.3.1.2.3.3"
+MPPS_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
+MPPS_NOTIFICATION: Final = "1.2.840.10008.3.1.2.3.5"
+
+_MOST_NESTED: Final = 16
+_AT_ONCE: Final = 64 << 10
+"""Bytes that are parsed without a thread."""
+
+_ACTIONS: Final[Mapping[CommandField, EventAction]] = {
+    CommandField.N_CREATE_RQ: EventAction.CREATE,
+    CommandField.N_SET_RQ: EventAction.UPDATE,
+    CommandField.N_GET_RQ: EventAction.READ,
+}
+# N-GET belongs to Retrieve; that a modality asks in the context that it has harms nobody.
+_OPERATIONS: Final[Mapping[str, frozenset[CommandField]]] = {
+    MPPS: frozenset(_ACTIONS),
+    MPPS_RETRIEVE: frozenset({CommandField.N_GET_RQ}),
+    MPPS_NOTIFICATION: frozenset(),
+}
+
+
+@define(eq=False)
+class MppsProvider(ServiceProvider):
+    """Answers N-CREATE, N-SET and N-GET.
+
+    Parameters
+    ----------
+    node : Node
+    config : MppsConfig
+    """
+
+    applies_restrictions: ClassVar[bool] = False
+
+    node: Node
+    config: MppsConfig
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(MppsConfig)
+
+    async def handle(self, operation: Operation) -> Response:
+        """Answer a request; 0211H if its SOP class has none of the kind."""
+        command = operation.command
+        if command.field not in _OPERATIONS[operation.context.abstract_syntax]:
+            raise DimseError(
+                Status.UNRECOGNIZED_OPERATION,
+                f"{command.field.name} is no operation of this SOP class",
+            )
+        if command.sop_class_uid not in _OPERATIONS:
+            raise DimseError(
+                Status.NO_SUCH_SOP_CLASS, f"{command.sop_class_uid} is no SOP class of MPPS"
+            )
+        objects: list[AuditObject] = []
+
+        async def work(operation: Operation, details: Details) -> Response:
+            details["operation"] = command.field.name.removesuffix("_RQ").replace("_", "-")
+            try:
+                return await self._work(operation, details, objects)
+            except RefusedStepError as error:
+                details["reason"] = error.comment
+                return _refusal(error)
+
+        kind, action = AuditKind.N_SERVICE, _ACTIONS[command.field]
+        return await audit_work(
+            self.node.audit, kind, operation, work, action=action, objects=objects
+        )
+
+    async def _work(
+        self, operation: Operation, details: Details, objects: list[AuditObject]
+    ) -> Response:
+        uid = operation.command.sop_instance_uid
+        steps, title = self.node.find(PerformedProcedureSteps), _calling(operation)
+        if uid is None:  # The SCU has to give it (F.7.2.1.2), but PS3.7 §10.1.5 lets the SCP.
+            from pydicom.uid import generate_uid
+
+            uid = str(generate_uid())
+        details["instance"] = uid
+        match operation.command.field:
+            case CommandField.N_CREATE_RQ:
+                step = await steps.create(uid, await self._read(operation), created_by=title)
+                response = Response(Status.SUCCESS, affected_sop_instance_uid=uid)
+            case CommandField.N_SET_RQ:
+                known = await _find(steps, uid)
+                modifications = await self._read(operation, known.character_set)
+                step = await steps.change(uid, modifications, changed_by=title)
+                response = Response(Status.SUCCESS)
+            case _:
+                step = await _find(steps, uid)
+                response = _answer(operation, step)
+        details["state"], details["studies"] = str(step.state), list(step.studies)
+        patient = first(step.attributes, PATIENT_ID)
+        objects += [AuditObject(AuditObjectKind.PATIENT, patient)] if patient else []
+        objects += [AuditObject(AuditObjectKind.STUDY, each) for each in step.studies]
+        return response
+
+    async def _read(
+        self, operation: Operation, character_set: tuple[str, ...] = ()
+    ) -> MutableAttributes:
+        """Return the attribute list of a request, in the character set of its step's N-CREATE.
+
+        F.7.2.2.1 demands that an N-SET has that one, so many leave out to say so.
+        """
+        limit = self.config.max_bytes
+        assumed = character_set or self.node.settings.character_set_of(_calling(operation))
+
+        def parse() -> MutableAttributes:
+            parsed = parse_attributes(
+                data,
+                operation.context.transfer_syntax,
+                max_depth=_MOST_NESTED,
+                max_length=limit,
+                default_character_set=assumed,
+                name_bulk=True,
+            )
+            if count_items(parsed) > MOST_ITEMS:
+                raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
+            return keep_known(parsed)
+
+        try:
+            data = await operation.dataset.read(limit)
+        except DimseError as error:
+            if error.status != Status.OUT_OF_RESOURCES:
+                raise
+            raise DimseError(Status.RESOURCE_LIMITATION, error.comment) from error
+        try:
+            return await anyio.to_thread.run_sync(parse) if len(data) > _AT_ONCE else parse()
+        except MalformedDataset as error:
+            raise DimseError(Status.PROCESSING_FAILURE, f"Attribute List: {error}") from error
+
+
+async def _find(steps: PerformedProcedureSteps, uid: str) -> PerformedStep:
+    try:
+        return await steps.find(uid)
+    except KeyError as error:
+        raise RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step") from error
+
+
+def _calling(operation: Operation) -> str:
+    return operation.association.origin.calling_ae_title
+
+
+def _answer(operation: Operation, step: PerformedStep) -> Response:
+    """Return the attributes that an N-GET asks for, or all (F.8.2.1)."""
+    wanted = operation.command.attribute_identifier_list or ()
+    found: Attributes = step.attributes
+    if wanted:
+        found = {tag: found[tag] for tag in wanted if tag in found}
+    unknown = [tag for tag in wanted if tag not in found and tag != CHARACTER_SET]
+    dataset = encode_attributes(
+        found,
+        operation.context.transfer_syntax,
+        best_character_set(found, step.character_set),
+    )
+    # PS3.4 Table F.8.2-2: Requested optional Attributes are not supported.
+    status = Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED if unknown else Status.SUCCESS
+    return Response(status, dataset, attribute_identifier_list=tuple(unknown))
+
+
+def _refusal(error: RefusedStepError) -> Response:
+    """Return the response that says why a request was refused."""
+    names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
+    is_of_values = error.status == Status.INVALID_ATTRIBUTE_VALUE
+    return Response(
+        error.status,
+        comment=f"{names}: {error.comment}" if names else error.comment,
+        offending_element=error.tags[:1] if is_of_values else (),
+        attribute_identifier_list=() if is_of_values else error.tags,
+        error_id=error.error_id,
+    )

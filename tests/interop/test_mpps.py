@@ -1,0 +1,502 @@
+"""Performed procedure steps (PS3.4 Annex F), with pynetdicom at both ends."""
+
+import json
+import threading
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+
+import pytest
+from attrs import define, field
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE, evt
+
+from pacs_core.api.commands import main
+from pacs_core.testing.node import node_process, node_thread
+from pacs_core.testing.waiting import until
+
+MPPS = "1.2.840.10008.3.1.2.3.3"
+RETRIEVE = "1.2.840.10008.3.1.2.3.4"
+NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
+WORKLIST = "1.2.840.10008.5.1.4.31"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+PLUGINS = ["sop-mpps", "sop-worklist", "jobs", "database", "audit-json"]
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+
+
+def begun(study=None, step_id="S1", **own):
+    """The attribute list of an N-CREATE, as Table F.7.2-1 wants it."""
+    dataset, scheduled = Dataset(), Dataset()
+    scheduled.StudyInstanceUID = study or generate_uid()
+    scheduled.ReferencedStudySequence = []
+    scheduled.AccessionNumber, scheduled.RequestedProcedureID = "A1", "R1"
+    scheduled.RequestedProcedureDescription = "CT of the head"
+    scheduled.ScheduledProcedureStepID = step_id
+    scheduled.ScheduledProcedureStepDescription = "Head"
+    scheduled.ScheduledProtocolCodeSequence = []
+    dataset.ScheduledStepAttributesSequence = [scheduled]
+    dataset.PatientName, dataset.PatientID = "Doe^Jane", "4711"
+    dataset.PatientBirthDate, dataset.PatientSex = "19700101", "F"
+    dataset.ReferencedPatientSequence = []
+    dataset.PerformedProcedureStepID, dataset.PerformedStationAETitle = "P1", "CT1"
+    dataset.PerformedStationName = dataset.PerformedLocation = ""
+    dataset.PerformedProcedureStepStartDate = "20260131"
+    dataset.PerformedProcedureStepStartTime = "093000"
+    dataset.PerformedProcedureStepStatus = "IN PROGRESS"
+    dataset.PerformedProcedureStepDescription = ""
+    dataset.PerformedProcedureTypeDescription = ""
+    dataset.ProcedureCodeSequence = []
+    dataset.PerformedProcedureStepEndDate = dataset.PerformedProcedureStepEndTime = ""
+    dataset.Modality, dataset.StudyID = "CT", ""
+    dataset.PerformedProtocolCodeSequence = []
+    dataset.PerformedSeriesSequence = []
+    for keyword, value in own.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def ended(state="COMPLETED", images=2, **own):
+    """The modification list of the last N-SET."""
+    dataset, series = Dataset(), Dataset()
+    dataset.PerformedProcedureStepStatus = state
+    dataset.PerformedProcedureStepEndDate = "20260131"
+    dataset.PerformedProcedureStepEndTime = "094500"
+    series.PerformingPhysicianName = series.OperatorsName = ""
+    series.ProtocolName, series.SeriesInstanceUID = "Head", generate_uid()
+    series.SeriesDescription = series.RetrieveAETitle = ""
+    series.ReferencedImageSequence = []
+    for _ in range(images):
+        image = Dataset()
+        image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CT, generate_uid()
+        series.ReferencedImageSequence.append(image)
+    series.ReferencedNonImageCompositeSOPInstanceSequence = []
+    dataset.PerformedSeriesSequence = [series]
+    for keyword, value in own.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def without(dataset, *keywords):
+    for keyword in keywords:
+        delattr(dataset, keyword)
+    return dataset
+
+
+@contextmanager
+def modality(node, title="CT1"):
+    ae = AE(ae_title=title)
+    for each in (MPPS, RETRIEVE, NOTIFICATION):
+        ae.add_requested_context(each)
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
+    assert association.is_established
+    yield association
+    association.release()
+
+
+def n_create(node, dataset, uid=None, title="CT1"):
+    with modality(node, title) as association:
+        return association.send_n_create(dataset, MPPS, uid or generate_uid())[0]
+
+
+def n_set(node, dataset, uid, title="CT1"):
+    with modality(node, title) as association:
+        return association.send_n_set(dataset, MPPS, uid)[0]
+
+
+def n_get(node, uid, tags=(), sop_class=RETRIEVE):
+    with modality(node) as association:
+        return association.send_n_get(list(tags), sop_class, uid, meta_uid=RETRIEVE)
+
+
+@define
+class System:
+    """Another system that is told of steps: an SCP of pynetdicom."""
+
+    heard: list = field(factory=list)
+    answers: dict = field(factory=dict)
+    lock: threading.Lock = field(factory=threading.Lock)
+
+    def hear(self, kind, uid, what):
+        with self.lock:
+            self.heard.append((kind, uid, what))
+            return self.answers.get(kind, [0x0000])[0]
+
+    def create(self, event):
+        request = event.request
+        state = event.attribute_list.PerformedProcedureStepStatus
+        return self.hear("create", request.AffectedSOPInstanceUID, str(state)), Dataset()
+
+    def set(self, event):
+        uid = event.request.RequestedSOPInstanceUID
+        state = event.modification_list.get("PerformedProcedureStepStatus", "")
+        return self.hear("set", uid, str(state)), Dataset()
+
+    def report(self, event):
+        request = event.request
+        assert request.AffectedSOPClassUID == NOTIFICATION
+        return self.hear("event", request.AffectedSOPInstanceUID, event.event_type), None
+
+    def of(self, uid):
+        with self.lock:
+            return [(kind, what) for kind, other, what in self.heard if other == uid]
+
+    @contextmanager
+    def serve(self, port=0):
+        ae = AE("RIS")
+        ae.add_supported_context(MPPS)
+        ae.add_supported_context(NOTIFICATION, scu_role=False, scp_role=True)
+        handlers = [
+            (evt.EVT_N_CREATE, self.create),
+            (evt.EVT_N_SET, self.set),
+            (evt.EVT_N_EVENT_REPORT, self.report),
+        ]
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def system():
+    return System()
+
+
+@pytest.fixture(scope="module")
+def tables(system):
+    with system.serve() as port:
+        peer = {"ae_title": "RIS", "host": "127.0.0.1", "port": port}
+        yield {
+            "peers": {"ris": peer},
+            "plugin": {
+                "sop-mpps": {"forward": ["ris"], "notify": ["ris"]},
+                "jobs": {"poll": 0.2},
+            },
+        }
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, tables):
+    with node_thread(tmp_path_factory.mktemp("node"), tables, plugins=PLUGINS) as running:
+        yield running
+
+
+# The state machine, on the wire (F.7.2)
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "DISCONTINUED"])
+def test_a_step_from_its_begin_to_its_end(node, state):
+    uid, sent = (
+        generate_uid(),
+        begun(PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100"),
+    )
+    with modality(node) as association:
+        status, _ = association.send_n_create(sent, MPPS, uid)
+        assert status.Status == 0x0000
+        assert association.send_n_set(ended("IN PROGRESS"), MPPS, uid)[0].Status == 0x0000
+        assert association.send_n_set(ended(state), MPPS, uid)[0].Status == 0x0000
+        refused, _ = association.send_n_set(ended(state), MPPS, uid)
+        assert (refused.Status, refused.ErrorID) == (0x0110, 0xA710)
+        assert "may no longer be updated" in refused.ErrorComment
+    status, got = n_get(node, uid)
+    assert status.Status == 0x0000
+    assert str(got.PatientName) == "Müller^Jürgen"
+    assert (got.SpecificCharacterSet, got.PerformedProcedureStepStatus) == ("ISO_IR 100", state)
+    assert len(got.PerformedSeriesSequence[0].ReferencedImageSequence) == 2
+
+
+def test_one_uid_is_one_step(node):
+    uid = generate_uid()
+    assert n_create(node, begun(), uid).Status == 0x0000
+    assert n_create(node, begun(), uid).Status == 0x0111
+    assert n_set(node, ended(), generate_uid()).Status == 0x0112
+    assert n_get(node, generate_uid())[0].Status == 0x0112
+
+
+@pytest.mark.parametrize(
+    ("dataset", "status", "said"),
+    [
+        (without(begun(), "Modality", "StudyID"), 0x0120, "Modality"),
+        (without(begun(), "ScheduledStepAttributesSequence"), 0x0120, "ScheduledStep"),
+        (begun(ScheduledStepAttributesSequence=[]), 0x0121, "ScheduledStep"),
+        (begun(PerformedStationAETitle=""), 0x0121, "PerformedStationAETitle"),
+        (begun(PerformedProcedureStepStatus="COMPLETED"), 0x0106, "PerformedProcedureStep"),
+        (
+            begun(PerformedProcedureStepStatus="DISCONTINUED"),
+            0x0106,
+            "PerformedProcedureStepStatus",
+        ),
+        (begun(PerformedProcedureStepStatus="WAITING"), 0x0106, "PerformedProcedureStep"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said(node, dataset, status, said):
+    answer = n_create(node, dataset)
+    assert answer.Status == status
+    assert answer.ErrorComment.startswith(said)
+
+
+def test_no_step_is_completed_without_its_series(node):
+    uid = generate_uid()
+    n_create(node, begun(), uid)
+    assert n_set(node, without(ended(), "PerformedSeriesSequence"), uid).Status == 0x0121
+    assert n_get(node, uid)[1].PerformedProcedureStepStatus == "IN PROGRESS"
+    assert n_set(node, ended(images=0), uid).Status == 0x0000
+
+
+def test_some_attributes_are_answered_and_what_is_not_there_is_a_warning(node):
+    uid = generate_uid()
+    n_create(node, begun(), uid)
+    status, got = n_get(node, uid, [0x00400252, 0x00080060])
+    assert (status.Status, len(got)) == (0x0000, 2)
+    status, got = n_get(node, uid, [0x00400252, 0x00400280])
+    assert (status.Status, len(got)) == (0x0001, 1)
+
+
+def test_requests_that_a_sop_class_has_not_are_0211(node):
+    with modality(node) as association:
+        status, _ = association.send_n_create(begun(), MPPS, generate_uid(), meta_uid=RETRIEVE)
+        assert status.Status == 0x0211
+        status, _ = association.send_n_action(None, 1, MPPS, generate_uid())
+        assert status.Status == 0x0211
+        assert association.send_n_delete(MPPS, generate_uid()).Status == 0x0211
+
+
+def test_ten_thousand_images_are_kept(node):
+    uid = generate_uid()
+    n_create(node, begun(), uid)
+    assert n_set(node, ended(images=10_000), uid).Status == 0x0000
+    _, got = n_get(node, uid)
+    assert len(got.PerformedSeriesSequence[0].ReferencedImageSequence) == 10_000
+
+
+# What real modalities send
+
+
+def lax_forms():
+    yield (
+        "type 2 left out",
+        without(
+            begun(),
+            "ProcedureCodeSequence",
+            "PerformedSeriesSequence",
+            "PatientBirthDate",
+            "StudyID",
+        ),
+    )
+    item = begun()
+    item.ReferencedPatientSequence = [Dataset()]
+    item.PerformedProtocolCodeSequence = [Dataset()]
+    item.ScheduledStepAttributesSequence[0].ReferencedStudySequence = [Dataset()]
+    item.ScheduledStepAttributesSequence[0].ScheduledProtocolCodeSequence = [Dataset()]
+    yield "items without attributes", item
+    yield "a status with an underscore", begun(PerformedProcedureStepStatus="IN_PROGRESS")
+    yield "no step ID", begun(PerformedProcedureStepID="")
+    unscheduled = begun()
+    for keyword in ("AccessionNumber", "RequestedProcedureID", "ScheduledProcedureStepID"):
+        setattr(unscheduled.ScheduledStepAttributesSequence[0], keyword, "")
+    yield "an unscheduled step", unscheduled
+    private = begun()
+    private.add_new(0x00091001, "LO", "something")
+    private.add_new(0x00091002, "OB", b"\0\1")
+    yield "private attributes", private
+
+
+@pytest.mark.parametrize("dataset", [pytest.param(d, id=name) for name, d in lax_forms()])
+def test_what_modalities_get_wrong_is_tolerated(node, dataset):
+    uid = generate_uid()
+    assert n_create(node, dataset, uid).Status == 0x0000
+    _, got = n_get(node, uid)
+    assert got.PerformedProcedureStepStatus == "IN PROGRESS"
+    assert "ProcedureCodeSequence" in got
+    assert not got.ReferencedPatientSequence
+
+
+def test_an_n_set_may_repeat_all_of_the_n_create(node):
+    uid, repeated = generate_uid(), begun()
+    n_create(node, begun(), uid)
+    repeated.PatientID = "other"
+    for element in ended():
+        repeated[element.tag] = element
+    assert n_set(node, repeated, uid).Status == 0x0000
+    _, got = n_get(node, uid)
+    assert (got.PatientID, got.PerformedProcedureStepStatus) == ("4711", "COMPLETED")
+
+
+def test_an_n_set_is_in_the_character_set_of_the_n_create(node):
+    """F.7.2.2.1; so many say nothing of it in N-SET."""
+    uid = generate_uid()
+    n_create(node, begun(SpecificCharacterSet="ISO_IR 144", PatientName="Люкceмбypг"), uid)
+    silent = Dataset()
+    silent.PerformedProcedureStepDescription = "Голова".encode("iso8859_5")
+    assert n_set(node, silent, uid).Status == 0x0000
+    assert n_get(node, uid)[1].PerformedProcedureStepDescription == "Голова"
+
+
+# Others are told
+
+
+def test_peers_are_told_in_order(node, system):
+    uid = generate_uid()
+    n_create(node, begun(), uid)
+    n_set(node, ended("IN PROGRESS"), uid)
+    n_set(node, ended("DISCONTINUED"), uid)
+    until(lambda: len(system.of(uid)) == 6)
+    heard = system.of(uid)
+    assert [each for each in heard if each[0] != "event"] == [
+        ("create", "IN PROGRESS"),
+        ("set", "IN PROGRESS"),
+        ("set", "DISCONTINUED"),
+    ]
+    assert [each for each in heard if each[0] == "event"] == [
+        ("event", 1),
+        ("event", 4),
+        ("event", 3),
+    ]
+
+
+def test_who_has_told_is_not_told_again(node, system):
+    uid = generate_uid()
+    n_create(node, begun(), uid, title="RIS")
+    until(lambda: system.of(uid) == [("event", 1)])
+    n_set(node, ended(), uid)
+    until(lambda: ("set", "COMPLETED") in system.of(uid))
+    assert "create" not in [kind for kind, _ in system.of(uid)]
+
+
+def test_what_is_refused_for_now_is_sent_again_in_its_order(node, system):
+    uid = generate_uid()
+    system.answers["create"] = [0x0213]
+    try:
+        n_create(node, begun(), uid)
+        n_set(node, ended(), uid)
+        until(lambda: ("create", "IN PROGRESS") in system.of(uid))
+        assert ("set", "COMPLETED") not in system.of(uid)
+    finally:
+        system.answers["create"] = [0x0111]  # The peer had it after all.
+    until(lambda: ("set", "COMPLETED") in system.of(uid), 60)
+    system.answers.clear()
+
+
+# The worklist
+
+
+def scheduled_entry(node, study, step_id="S1"):
+    from pacs_sop_worklist.api import Worklist, steps_of
+
+    from pacs_core.dataset import tag_of
+
+    attributes = {
+        tag_of("PatientName"): ("Doe^Jane",),
+        tag_of("PatientID"): ("4711",),
+        tag_of("AccessionNumber"): ("A1",),
+        tag_of("StudyInstanceUID"): (study,),
+        tag_of("RequestedProcedureID"): ("R1",),
+        tag_of("ScheduledProcedureStepSequence"): (
+            {
+                tag_of("Modality"): ("CT",),
+                tag_of("ScheduledProcedureStepID"): (step_id,),
+                tag_of("ScheduledProcedureStepStartDate"): ("20260131",),
+            },
+        ),
+    }
+    worklist = node.node.opened.node.find(Worklist)
+    node.call(worklist.put, list(steps_of(attributes)), "test")
+
+
+def entry_states(node, study):
+    from pacs_sop_worklist.api import Worklist
+
+    from pacs_core.contracts import SingleValue
+
+    worklist = node.node.opened.node.find(Worklist)
+
+    async def states():
+        found = worklist.search([SingleValue(0x0020000D, study)], with_ended=True)
+        return [(str(each.step.state), each.performed) async for each in found]
+
+    return node.call(states)
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "DISCONTINUED"])
+def test_the_worklist_follows_its_steps(node, state):
+    uid, study = generate_uid(), generate_uid()
+    scheduled_entry(node, study)
+    scheduled_entry(node, study, "S2")
+    n_create(node, begun(study), uid)
+    until(lambda: ("STARTED", uid) in entry_states(node, study))
+    n_set(node, ended(state), uid)
+    until(lambda: (state, uid) in entry_states(node, study))
+    assert ("SCHEDULED", "") in entry_states(node, study)
+
+
+def test_a_step_that_was_broken_off_may_be_begun_again(node):
+    first, second, study = generate_uid(), generate_uid(), generate_uid()
+    scheduled_entry(node, study)
+    n_create(node, begun(study), first)
+    n_set(node, ended("DISCONTINUED"), first)
+    until(lambda: entry_states(node, study) == [("DISCONTINUED", first)])
+    n_create(node, begun(study), second)
+    until(lambda: entry_states(node, study) == [("STARTED", second)])
+    n_set(node, ended(), second)
+    until(lambda: entry_states(node, study) == [("COMPLETED", second)])
+
+
+# Power fails
+
+
+def test_a_step_outlives_a_kill_between_n_create_and_n_set(tmp_path):
+    system, uid, study = System(), generate_uid(), generate_uid()
+    with system.serve() as port:
+        peer = {"ae_title": "RIS", "host": "127.0.0.1", "port": port}
+    tables = {
+        "peers": {"ris": peer},
+        "plugin": {"sop-mpps": {"forward": ["ris"]}, "jobs": {"poll": 0.2, "lease": 3.0}},
+    }
+    plugins = [each for each in PLUGINS if each != "sop-worklist"]
+    with node_process(tmp_path, tables, plugins=plugins) as node:
+        assert n_create(node, begun(study), uid).Status == 0x0000
+        node.kill()
+    with system.serve(port), node_process(tmp_path, tables, plugins=plugins) as node:
+        assert n_set(node, ended(), uid).Status == 0x0000
+        until(lambda: ("set", "COMPLETED") in system.of(uid), 60)
+        assert system.of(uid)[0] == ("create", "IN PROGRESS")
+
+
+# Commands
+
+
+def pacs_mpps(node, *arguments):
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["mpps", *arguments, "--config", str(node.data_directory / "pacs.toml")])
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_commands(node):
+    uid, study = generate_uid(), generate_uid()
+    n_create(node, begun(study, PatientID="P\x1b[31m"), uid)
+    code, out, err = pacs_mpps(node, "list", f"StudyInstanceUID={study}", "Modality=CT")
+    assert (code, err) == (0, "")
+    assert uid in out
+    assert "\x1b" not in out
+    assert uid not in pacs_mpps(node, "list", "--state", "completed")[1]
+    code, out, _ = pacs_mpps(node, "show", uid)
+    assert out.startswith("state: IN PROGRESS\ncreated by: CT1, ")
+    assert json.loads("{" + out.partition("{")[2])["Modality"] == ["CT"]
+    assert pacs_mpps(node, "show", "1.2.3")[0] == 1
+    assert pacs_mpps(node, "list", "Nonsense=1")[0] == 2
+
+
+def test_what_happens_is_audited(node):
+    uid = generate_uid()
+    n_create(node, begun(), uid)
+    n_create(node, begun(), uid)
+
+    def events():
+        files = [path for path in node.data_directory.rglob("*.jsonl") if path.is_file()]
+        lines = [line for path in files for line in path.read_text().splitlines()]
+        return [each for each in lines if uid in each]
+
+    until(lambda: any('"0111"' in each for each in events()))
+    until(lambda: any("mpps.told" in each for each in events()))
