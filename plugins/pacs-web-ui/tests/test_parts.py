@@ -39,13 +39,13 @@ def test_german_has_every_text_and_no_other():
 
 def test_another_language_is_a_file(tmp_path):
     (tmp_path / "fr.toml").write_text('"Studies" = "Examens"\n', encoding="utf-8")
-    languages = load_languages(str(tmp_path))
+    languages = load_languages([str(tmp_path)])
     assert set(languages) == {"de", "en", "fr"}
     assert translator(languages["fr"])("Studies") == "Examens"
     assert translator(languages["fr"])("Series|one") == "Series"
     (tmp_path / "fr.toml").write_text("nonsense", encoding="utf-8")
     with pytest.raises(ValueError, match=r"fr\.toml"):
-        load_languages(str(tmp_path))
+        load_languages([str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ What other plugins import is :mod:`pacs_jobs.api`, and :mod:`pacs_jobs.testing` 
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
 
@@ -21,6 +22,9 @@ from pacs_jobs import hooks
 from pacs_jobs.config import JobsConfig
 from pacs_jobs.queue import JobQueue
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "JobsConfig",
     "pacs_capabilities",
@@ -28,6 +32,7 @@ __all__ = [
     "pacs_config",
     "pacs_hookspecs",
     "pacs_services",
+    "pacs_web_routes",
 ]
 
 
@@ -75,6 +80,14 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
         ServiceDescriptor("jobs", create_worker, requires=needed),
         ServiceDescriptor("jobs-schedule", create_schedule, scope="node", requires=needed),
     ]
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return API and pages; without pacs-web nobody asks for them."""
+    from pacs_jobs.web import web_routes
+
+    return web_routes()
 
 
 @hookimpl

@@ -16,6 +16,7 @@ from pacs_core.api.commands import (
     assemble_for_command,
     open_archive,
 )
+from pacs_jobs.description import describe
 from pacs_jobs.jobs import Job, JobState
 from pacs_jobs.queue import JobFilter, JobQueue
 
@@ -60,7 +61,7 @@ def list_jobs(
                 if left == 0:
                     return
                 left -= 1
-                print(json.dumps(_plain(job)) if json_lines else _line(_cells(job)))
+                print(json.dumps(describe(job)) if json_lines else _line(_cells(job)))
 
     anyio.run(run)
 
@@ -76,7 +77,7 @@ def show_job(number: int, /, *, config: ConfigOption = None) -> None:
 
     async def run() -> None:
         async with _queue(config) as queue:
-            for name, value in _plain(await _known(queue.find(number))).items():
+            for name, value in describe(await _known(queue.find(number))).items():
                 print(f"{name:<18}{json.dumps(value) if isinstance(value, dict) else value}")
 
     anyio.run(run)
@@ -178,28 +179,6 @@ def _line(cells: tuple[str, ...]) -> str:
     widths = (8, 24, 11, 7, 21, 20, 0)
     line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
     return "".join(c if c.isprintable() else " " for c in line).rstrip()
-
-
-def _plain(job: Job) -> dict[str, object]:
-    return {
-        "number": job.number,
-        "kind": job.kind,
-        "state": str(job.state),
-        "arguments": dict(job.arguments),
-        "priority": job.priority,
-        "key": job.key,
-        "idempotency_key": job.idempotency_key,
-        "attempts": job.attempts,
-        "created": job.created.isoformat(),
-        "due": job.due.isoformat(),
-        "ended": job.ended.isoformat() if job.ended else "",
-        "worker": job.worker,
-        "done": job.progress.done,
-        "total": job.progress.total,
-        "note": job.progress.note,
-        "error": job.error,
-        "cancel_requested": job.cancel_requested,
-    }
 
 
 BY_VERB: dict[str, Callable[..., None]] = {

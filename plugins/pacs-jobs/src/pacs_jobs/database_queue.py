@@ -354,6 +354,8 @@ def _conditions(wanted: JobFilter | None) -> list[ColumnElement[bool]]:
         conditions.append(JOBS.c.key == wanted.key)
     if wanted.ended_before is not None:
         conditions.append(JOBS.c.ended < wanted.ended_before.timestamp())
+    if wanted.numbers_below is not None:
+        conditions.append(JOBS.c.number < wanted.numbers_below)
     return conditions
 
 

@@ -40,12 +40,15 @@ class JobFilter:
     states : collection of JobState
     key : str
     ended_before : datetime or None
+    numbers_below : int or None
+        For the next page of a list, which has the latest first.
     """
 
     kinds: Collection[str] = ()
     states: Collection[JobState] = ()
     key: str = ""
     ended_before: datetime | None = None
+    numbers_below: int | None = None
 
 
 class LeaseLostError(Exception):

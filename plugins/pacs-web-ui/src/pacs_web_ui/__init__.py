@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pacs_web.api import NavigationEntry, WebContext, WebRoutesDescriptor
+from pacs_web.api import NavigationEntry, PageFrame, WebContext, WebRoutesDescriptor
 
-from pacs_core.contracts import CapabilityDescriptor, ServiceDescriptor, Setup
+from pacs_core.contracts import CapabilityDescriptor, Node, ServiceDescriptor, Setup
 from pacs_core.plugins import hookimpl
 from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.load import LoadHistory, MeteredLoad, Sampler
@@ -25,8 +25,18 @@ def pacs_config() -> type:
 
 @hookimpl
 def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
-    """Return what counts operations for the charts."""
-    return [CapabilityDescriptor("web-ui-load", LoadHistory, MeteredLoad)]
+    """Return what counts operations for the charts, and the layout, for pages of other plugins."""
+    config = setup.config(WebUiConfig)
+
+    def create_frame(node: Node) -> PageFrame:
+        from pacs_web_ui.rendering import TemplateFrame
+
+        return TemplateFrame(config)
+
+    return [
+        CapabilityDescriptor("web-ui-load", LoadHistory, MeteredLoad),
+        CapabilityDescriptor("web-ui-pages", PageFrame, create_frame, always=True),
+    ]
 
 
 @hookimpl

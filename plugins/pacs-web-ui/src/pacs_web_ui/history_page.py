@@ -7,12 +7,12 @@ from starlette.routing import Route
 from pacs_core.contracts import AuditReader
 from pacs_web_ui.auditing import HISTORY_VIEWED
 from pacs_web_ui.history import read_history
-from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.service import READ_AUDIT, WebUi
 from pacs_web_ui.studies import find_study
 
 
-def history_routes(ui: WebUi, renderer: PageRenderer) -> list[Route]:
+def history_routes(ui: WebUi, renderer: TemplateRenderer) -> list[Route]:
     """Return the route of the page."""
 
     async def history(request: Request) -> Response:

@@ -13,7 +13,7 @@ from pacs_web_ui.changes import EchoAnswer, echo
 from pacs_web_ui.charts import make_charts
 from pacs_web_ui.load import LoadHistory
 from pacs_web_ui.node_status import read_configuration, read_status
-from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.service import INSPECT_NODE, QUERY_PEER, WebUi
 
 ORIGINS: Final[Mapping[ConfigOrigin, str]] = {
@@ -41,7 +41,7 @@ STATES: Final[Mapping[str, str]] = {
 """What states of plugins are called, in English."""
 
 
-def node_routes(ui: WebUi, renderer: PageRenderer) -> list[Route]:
+def node_routes(ui: WebUi, renderer: TemplateRenderer) -> list[Route]:
     """Return the routes of these pages."""
     pages = NodePages(ui, renderer)
     return [
@@ -54,7 +54,7 @@ def node_routes(ui: WebUi, renderer: PageRenderer) -> list[Route]:
 class NodePages:
     """Pages of the node."""
 
-    def __init__(self, ui: WebUi, renderer: PageRenderer) -> None:
+    def __init__(self, ui: WebUi, renderer: TemplateRenderer) -> None:
         self._ui, self._renderer = ui, renderer
 
     async def node(self, request: Request) -> Response:

@@ -17,7 +17,7 @@ from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.history_page import history_routes
 from pacs_web_ui.node_page import node_routes
 from pacs_web_ui.peer_pages import peer_routes
-from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.service import WebUi
 from pacs_web_ui.studies import (
     find_study,
@@ -30,7 +30,7 @@ from pacs_web_ui.studies import (
 
 def page_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
     """Return the routes of the pages."""
-    ui, renderer = WebUi(context, config), PageRenderer(context, config)
+    ui, renderer = WebUi(context, config), TemplateRenderer(context, config)
     pages = Pages(ui, renderer)
     routes = [
         Route("/", pages.studies),
@@ -52,7 +52,7 @@ def page_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
 class Pages:
     """Pages of what the archive has."""
 
-    def __init__(self, ui: WebUi, renderer: PageRenderer) -> None:
+    def __init__(self, ui: WebUi, renderer: TemplateRenderer) -> None:
         self._ui, self._renderer = ui, renderer
 
     async def studies(self, request: Request) -> Response:

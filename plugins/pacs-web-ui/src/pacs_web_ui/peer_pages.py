@@ -13,7 +13,7 @@ from pacs_core.contracts import AccessAction, InvalidKeyError, Peer
 from pacs_core.dataset import tag_of
 from pacs_web_ui.auditing import PEER_QUERIED, RETRIEVED, SENT
 from pacs_web_ui.remote import count_held, find_remote_studies, retrieve
-from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.service import QUERY_PEER, RETRIEVE_FROM_PEER, WebUi, read_uid
 from pacs_web_ui.studies import FILTERS, Study, find_study, read_search
 from pacs_web_ui.transfers import TransferReport, pace, send_study
@@ -21,7 +21,7 @@ from pacs_web_ui.transfers import TransferReport, pace, send_study
 _STUDY: Final = tag_of("StudyInstanceUID")
 
 
-def peer_routes(ui: WebUi, renderer: PageRenderer) -> list[Route]:
+def peer_routes(ui: WebUi, renderer: TemplateRenderer) -> list[Route]:
     """Return the routes of these pages."""
     pages = PeerPages(ui, renderer)
     return [
@@ -44,7 +44,7 @@ def read_remote_keys(parameters: Mapping[str, str]) -> dict[int, str]:
 class PeerPages:
     """Pages of what peers have."""
 
-    def __init__(self, ui: WebUi, renderer: PageRenderer) -> None:
+    def __init__(self, ui: WebUi, renderer: TemplateRenderer) -> None:
         self._ui, self._renderer = ui, renderer
 
     async def query(self, request: Request) -> Response:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from attrs import define
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pacs_web.api import NavigationEntry, WebContext
+from pacs_web.api import NavigationEntry, PageFrame, PageRenderer, WebContext
 from pacs_web.api.http import HttpError, StreamResponse, read_body
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -32,22 +33,28 @@ CSRF_COOKIE: Final = "pacs_csrf"
 UNBUFFERED: Final = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 """Headers of what is to be seen as it grows: compression, and proxies, would gather it."""
 
+_OURS: Final = Path(__file__).parent
 _HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
 
 
-class PageRenderer:
+class TemplateRenderer(PageRenderer):
     """Renders templates for requests.
 
     Parameters
     ----------
     context : WebContext
     config : WebUiConfig
+    folder : Path, optional
+        Of another plugin, with its templates and their languages, besides ours.
     """
 
-    def __init__(self, context: WebContext, config: WebUiConfig) -> None:
+    def __init__(
+        self, context: WebContext, config: WebUiConfig, folder: Path | None = None
+    ) -> None:
         self._context, self._config = context, config
-        self._languages = load_languages(config.languages)
-        loader = FileSystemLoader(Path(__file__).parent / "templates")
+        folders = [folder] if folder else []
+        self._languages = load_languages([*(each / "locale" for each in folders), config.languages])
+        loader = FileSystemLoader([each / "templates" for each in (*folders, _OURS)])
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -149,6 +156,17 @@ class PageRenderer:
         """Return where DICOMweb is, for pictures, upload and download; empty if it is not."""
         sections = self._context.site.sections
         return next((base + each.prefix for each in sections if each.name == "dicomweb"), "")
+
+
+@define(eq=False)
+class TemplateFrame(PageFrame):
+    """The layout of these pages, for those of other plugins."""
+
+    config: WebUiConfig
+
+    def renderer(self, context: WebContext, folder: Path) -> PageRenderer:
+        """Return what renders the pages of a plugin."""
+        return TemplateRenderer(context, self.config, folder)
 
 
 def _entry(entry: NavigationEntry, language: str, user: str) -> Mapping[str, str]:

@@ -8,9 +8,7 @@ from pacs_web.api.http import HttpError
 from starlette.requests import Request
 
 from pacs_core.contracts import (
-    Access,
     AccessAction,
-    AccessDeniedError,
     AccessTarget,
     Archive,
     AuditValue,
@@ -60,17 +58,9 @@ class WebUi:
         return self.node.archive.on_behalf_of(self.origin(request), reading=reading, what=what)
 
     async def require(self, request: Request, action: str, peer: Peer | None = None) -> None:
-        """Check that whoever asks may do something that is no use of the archive.
-
-        Raises
-        ------
-        AccessDeniedError
-            An authorizer denies it, or restricts it to some instances: of what a peer has, and of
-            the node, nobody can tell which part that is.
-        """
+        """Check that whoever asks may do something; see :meth:`WebContext.require`."""
         what = AccessTarget(destination=peer.ae_title if peer else "")
-        if await self.node.access.require(Access(action, self.origin(request), what)):
-            raise AccessDeniedError(f"{action} is only for who may see all instances")
+        await self.context.require(request, action, what)
 
     def peer(self, name: str) -> Peer:
         """Return a configured peer by the name of its table.

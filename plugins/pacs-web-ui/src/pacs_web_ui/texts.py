@@ -1,7 +1,7 @@
 """Languages of the pages: English is in the templates, every other in a file."""
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +10,13 @@ COOKIE: Final = "pacs_language"
 _OWN: Final = Path(__file__).parent / "locale"
 
 
-def load_languages(further: str = "") -> dict[str, Mapping[str, str]]:
+def load_languages(further: Iterable[str | Path] = ()) -> dict[str, Mapping[str, str]]:
     """Return the texts by language.
 
     Parameters
     ----------
-    further : str
-        Folder with further languages, whose files go before ours.
+    further : iterable of str or Path
+        Folders with further files, each of which goes before ours and those of earlier ones.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def load_languages(further: str = "") -> dict[str, Mapping[str, str]]:
         A file cannot be read.
     """
     languages: dict[str, Mapping[str, str]] = {ENGLISH: {}}
-    for folder in (_OWN, _OWN / "viewer", *([Path(further)] if further else [])):
+    for folder in (_OWN, _OWN / "viewer", *(Path(each) for each in further if each)):
         for path in sorted(folder.glob("*.toml")):
             try:
                 texts = tomllib.loads(path.read_text(encoding="utf-8"))

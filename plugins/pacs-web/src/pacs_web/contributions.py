@@ -80,7 +80,10 @@ def _create(
         for each in given:
             routes = tuple(each.create(context))
             _check_routes(routes)
-            sections.append(Section(each, routes))
+            if routes:
+                sections.append(Section(each, routes))
+            else:
+                context.site.sections.remove(each)
     except Exception as error:
         reason = f"pacs_web_routes: {each.name}: {type(error).__name__}: {error}"
         context.node.hooks.refuse(contribution, reason)

@@ -19,7 +19,7 @@ from pacs_core.contracts import InstancePath
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.auditing import VIEWED, record_access
 from pacs_web_ui.config import WebUiConfig
-from pacs_web_ui.rendering import PageRenderer
+from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.studies import find_study, list_series
 from pacs_web_ui.viewer.display_sets import list_display_sets
 from pacs_web_ui.viewer.report import read_report
@@ -82,7 +82,7 @@ class ViewerPages:
 
     def __init__(self, context: WebContext, config: WebUiConfig) -> None:
         self._context = context
-        self._renderer = PageRenderer(context, config)
+        self._renderer = TemplateRenderer(context, config)
         files = _read_files()
         self._files = f"{FILES}/{_digest(files)}"
         scripts = "".join(files[name].decode() for name in sorted(files) if name.endswith(".js"))

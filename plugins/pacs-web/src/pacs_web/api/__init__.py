@@ -10,10 +10,13 @@ from pacs_web.api.authentication import (
     WebRefusal,
 )
 from pacs_web.api.context import WebContext, WebSite
+from pacs_web.api.pages import PageFrame, PageRenderer
 from pacs_web.api.routes import NavigationEntry, WebRoutesDescriptor
 
 __all__ = [
     "NavigationEntry",
+    "PageFrame",
+    "PageRenderer",
     "WebAuthenticator",
     "WebAuthenticatorDescriptor",
     "WebContext",

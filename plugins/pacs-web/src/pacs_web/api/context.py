@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from attrs import define, field, frozen
 
-from pacs_core.contracts import Node, Origin
+from pacs_core.contracts import Access, AccessDeniedError, AccessTarget, Node, Origin
 from pacs_web.api.routes import NavigationEntry, WebRoutesDescriptor
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class WebSite:
     ----------
     sections : list of WebRoutesDescriptor
         In plugin order. Complete before the first routes are created; one whose routes cannot be
-        created is taken out again.
+        created is taken out again, and so is one that has none.
     """
 
     sections: list[WebRoutesDescriptor] = field(factory=list)
@@ -60,6 +60,28 @@ class WebContext:
         address is the client's. :attr:`Origin.association` identifies the request in the log.
         """
         return cast(Origin, request.scope[ORIGIN_KEY])
+
+    async def require(
+        self, request: "HTTPConnection", action: str, what: AccessTarget | None = None
+    ) -> None:
+        """Check that whoever asks may do something that is no use of the archive.
+
+        Parameters
+        ----------
+        request : HTTPConnection
+        action : str
+            Of a plugin's own, with a dot in it, such as ``"jobs.steer"``.
+        what : AccessTarget, optional
+
+        Raises
+        ------
+        AccessDeniedError
+            An authorizer denies it, or restricts it to some instances: which part of it that is
+            nobody can tell.
+        """
+        access = Access(action, self.origin_of(request), what or AccessTarget())
+        if await self.node.access.require(access):
+            raise AccessDeniedError(f"{action} is only for who may see all instances")
 
     def base_url(self, request: "HTTPConnection") -> str:
         """Return the absolute URL of the root of the site, as the client sees it, without a slash.

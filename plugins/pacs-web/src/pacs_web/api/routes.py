@@ -55,7 +55,8 @@ class WebRoutesDescriptor:
         Unique on the node; the routes' names begin with it in ``request.url_for("NAME:ROUTE")``.
     create : callable
         Returns the routes, whose paths begin after the prefix. Called once in each worker, before
-        the first request; what it imports does not delay the node's start.
+        the first request; what it imports does not delay the node's start. Without any the
+        descriptor is left out, with its links and its section of the document.
     prefix : str
         Where they are: ``"/dicom-web"``, or ``""`` for paths from the root of the site. The
         longest prefix of a path decides. Each prefix but ``""`` belongs to one descriptor.
