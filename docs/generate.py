@@ -25,6 +25,7 @@ from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
 from pacs_sop_mpps import api as mpps_api
 from pacs_sop_mpps.config import MppsConfig
+from pacs_sop_print.config import PrintConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
@@ -454,6 +455,13 @@ def worklist_page() -> str:
     return "".join(parts)
 
 
+def print_page() -> str:
+    """Return the reference of printing: the table."""
+    parts = [_NOTE, "# Print\n\n", "`pacs-sop-print`: [how to use it](../how-to/print.md).\n"]
+    parts += _table_section("plugin.sop-print", PrintConfig)
+    return "".join(parts)
+
+
 def sign_in_page() -> str:
     """Return the reference of signing in: the tables, the hook, the API for plugins."""
     how = "`pacs-auth-local`: [how to use it](../how-to/sign-in.md).\n"
@@ -503,6 +511,7 @@ PAGES = {
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
     "reference/mpps.md": mpps_page,
+    "reference/print.md": print_page,
     "reference/worklist.md": worklist_page,
     "reference/oidc.md": oidc_page,
     "reference/sign-in.md": sign_in_page,

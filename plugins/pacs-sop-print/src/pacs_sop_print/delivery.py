@@ -1,0 +1,156 @@
+"""Print jobs on their way out: drawn, and handed to folder, printer and archive.
+
+A job is begun again after ``SIGKILL``: files of films are written anew under the same names, and
+what a printer has taken is noted in the folder of the job as soon as `lp` says so.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import anyio
+from pacs_jobs.api import JobFailedError, JobHandler, Progress, RunningJob
+
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditValue,
+    EventAction,
+    Node,
+    Origin,
+    Outcome,
+    PluginAuditKind,
+    PluginInfo,
+)
+from pacs_sop_print.config import PrintConfig
+from pacs_sop_print.films import Film, PrintJob
+from pacs_sop_print.interface import ExecutionStatus, JobRecord, PrintQueue
+from pacs_sop_print.worker import draw_request
+
+logger = logging.getLogger(__name__)
+
+PRINTED: Final = PluginAuditKind("print.printed")
+_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+
+
+class DeliveryError(Exception):
+    """A film could not be drawn, or was not taken; it is tried again."""
+
+
+class PrintFilms(JobHandler):
+    """Prints the films of a job, one after the other.
+
+    Parameters
+    ----------
+    node : Node
+    plugin : PluginInfo
+    config : PrintConfig
+    """
+
+    def __init__(self, node: Node, plugin: PluginInfo, config: PrintConfig) -> None:
+        self._node = node
+        self._config = config
+        self._folder = config.folder or plugin.directory / "films"
+
+    async def run(self, job: RunningJob) -> None:
+        """Print."""
+        queue = self._node.find(PrintQueue)
+        uid = str(job.arguments["uid"])
+        record = await queue.find(uid)
+        if record is None or record.state is ExecutionStatus.DONE:
+            return
+        try:
+            printed = await anyio.to_thread.run_sync(queue.spool.read, record.folder)
+        except (OSError, ValueError) as error:
+            await queue.note(uid, ExecutionStatus.FAILURE, "INVALID PAGE DES", str(error))
+            raise JobFailedError(f"the files of the print job are gone: {error}") from error
+        await queue.note(uid, ExecutionStatus.PRINTING, record.info, record.error)
+        try:
+            for number, film in enumerate(printed.films, 1):
+                await job.report(Progress(number - 1, len(printed.films), "films"))
+                await self._print(record, printed, number, film)
+        except (DeliveryError, OSError) as error:
+            await queue.note(uid, ExecutionStatus.PENDING, "CHECK PRINTER", str(error))
+            raise
+        await self._record(printed)
+        await queue.note(uid, ExecutionStatus.DONE)
+        await anyio.to_thread.run_sync(queue.spool.drop, record.folder)
+
+    async def _print(self, record: JobRecord, job: PrintJob, number: int, film: Film) -> None:
+        source = self._node.find(PrintQueue).spool.folder(record.folder)
+        target = self._folder / f"{job.created}-{record.folder}"
+        await anyio.to_thread.run_sync(lambda: target.mkdir(parents=True, exist_ok=True))
+        stem = f"film-{number}"
+        wanted = list(self._config.formats)
+        needed = [*wanted, *(["pdf"] if self._config.printer and "pdf" not in wanted else [])]
+        draft = source / stem
+        await self._draw(film, source, draft, needed)
+        if self._config.printer:
+            await self._send(job, draft.with_suffix(".pdf"), source / f"{stem}.taken")
+        for suffix in wanted:
+            await anyio.to_thread.run_sync(
+                _move, draft.with_suffix(f".{suffix}"), target / f"{stem}.{suffix}"
+            )
+
+    async def _draw(self, film: Film, source: Path, target: Path, formats: list[str]) -> None:
+        request = draw_request(film, source, target, self._config) | {"formats": formats}
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
+        command = [sys.executable, "-m", "pacs_sop_print.worker"]
+        await self._run(command, json.dumps(request).encode(), "drawing a film", environment)
+
+    async def _send(self, job: PrintJob, file: Path, taken: Path) -> None:
+        if await anyio.Path(taken).exists():
+            return
+        title = "".join(c for c in job.label if c.isprintable()) or "DICOM film"
+        command = [
+            *self._config.lp,
+            "-d", self._config.printer, "-n", str(job.copies), "-t", title, "--", str(file),
+        ]  # fmt: skip
+        await self._run(command, b"", "lp", None)
+        await anyio.Path(taken).touch()
+
+    async def _run(
+        self, command: list[str], content: bytes, what: str, environment: dict[str, str] | None
+    ) -> None:
+        try:
+            with anyio.fail_after(self._config.timeout):
+                ended = await anyio.run_process(
+                    command,
+                    input=content,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    check=False,
+                )
+        except TimeoutError:
+            seconds = f"{self._config.timeout:g}"
+            raise DeliveryError(f"{what} takes longer than {seconds} seconds") from None
+        if ended.returncode != 0:
+            said = ended.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise DeliveryError(f"{what} failed ({ended.returncode}): {' '.join(said)}")
+
+    async def _record(self, job: PrintJob) -> None:
+        details: dict[str, AuditValue] = {
+            "print_job": job.uid,
+            "films": len(job.films),
+            "originator": job.originator,
+        }
+        origin = Origin("print", called_ae_title=self._node.settings.ae_title)
+        event = AuditEvent(PRINTED, Outcome.SUCCESS, origin, details, action=EventAction.EXECUTE)
+        await self._node.audit.record(event)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file to where others look, whole or not at all, also to another file system."""
+    draft = target.with_name(f".{target.name}.part")
+    with source.open("rb") as content, draft.open("wb") as copy:
+        while chunk := content.read(1 << 20):
+            copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
+    draft.replace(target)
