@@ -14,18 +14,21 @@ import httpx
 import pytest
 from attrs import define, frozen
 from importlib_metadata import EntryPoint
+from pacs_sop_worklist.api import Worklist, steps_of
 from pacs_web.api import WebAuthenticator, WebAuthenticatorDescriptor
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
 from pacs_core.contracts import AccessDescriptor, Authenticated, Authenticator, Principal
+from pacs_core.dataset import tag_of
 from pacs_core.plugins import hookimpl
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_thread
 
 PLUGINS = (
     "web", "dicomweb", "web-ui", "access-rules", "store-filesystem", "index-sqlite", "audit-json",
-    "sop-storage", "sop-query-retrieve", "sop-verification", "codec-basic", "image-export",
+    "database", "sop-worklist", "sop-storage", "sop-query-retrieve", "sop-verification",
+    "codec-basic", "image-export",
 )  # fmt: skip
 SEEN, MIXED, HIDDEN, NOWHERE = "1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.9"
 RECENT = (date.today() - timedelta(days=10)).strftime("%Y%m%d")
@@ -122,6 +125,38 @@ def make(sample, study, modality, number, patient="P1"):
     }
     values |= {"BodyPartExamined": "CHEST"} if is_ct else {}
     return sample.make(modality, **values)
+
+
+def steps():
+    """Return scheduled steps: CT that rules permit, and MR; those to be told of come first."""
+    for number, modality in enumerate(("CT", "CT", "MR", "MR"), 1):
+        is_ct = modality == "CT"
+        own = {
+            "Modality": modality,
+            "ScheduledProcedureStepID": f"S{number}",
+            "ScheduledProcedureStepStartDate": RECENT if is_ct else OLD,
+            "ScheduledStationAETitle": "MODALITY",
+        }
+        entry = {
+            "PatientID": f"P{number}",
+            "IssuerOfPatientID": "HOSP",
+            "PatientName": f"Patient^P{number}",
+            "StudyInstanceUID": (SEEN, MIXED, MIXED, HIDDEN)[number - 1],
+            "RequestedProcedureID": f"R{number}",
+            "RequestedProcedureCodeSequence": {"CodeValue": "C1" if is_ct else "M1"},
+            "InstitutionName": "St. Elsewhere" if is_ct else "Other",
+            "ReferringPhysicianName": "House^Gregory" if is_ct else "Who^Doctor",
+            "ScheduledProcedureStepSequence": own,
+            **({"BodyPartExamined": "CHEST"} if is_ct else {}),
+        }
+        yield from steps_of(_attributes(entry))
+
+
+def _attributes(values):
+    return {
+        tag_of(name): (_attributes(value) if isinstance(value, dict) else value,)
+        for name, value in values.items()
+    }
 
 
 # --- who it is: the user identity of an association, a header of a request
@@ -222,6 +257,8 @@ def start(stack, directory, badges, destination, rules, wanted):
             headers = {"content-type": "application/dicom"}
             response = client.post("/dicom-web/studies", content=body, headers=headers)
             assert response.status_code == 200, response.text
+    entries = [step for step in steps() if wanted is not is_ct or is_ct_step(step)]
+    node.call(node.node.opened.node.find(Worklist).put, entries, "test")
     return guarded
 
 
@@ -230,6 +267,10 @@ def part10(sample):
 
     uids = sample.sop_class_uid, sample.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
     return file_meta(*uids) + sample.encode()
+
+
+def is_ct_step(step):
+    return step.item[tag_of("Modality")] == ("CT",)
 
 
 def is_ct(sample):

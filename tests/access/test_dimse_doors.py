@@ -13,6 +13,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (
     CTImageStorage,
+    ModalityWorklistInformationFind,
     MRImageStorage,
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelGet,
@@ -160,6 +161,56 @@ def test_there_is_something_to_find(guarded, oracle):
             if each[2].get("SeriesInstanceUID") != f"{MIXED}.1":  # of which it is not
                 assert len(found) > 1, each
                 assert found != find(expected, *each), each
+
+
+WORKLIST = (
+    {"PatientID": "", "StudyInstanceUID": ""},
+    {"PatientID": "P3"},
+    {"PatientName": "*P4"},
+    {"StudyInstanceUID": MIXED, "PatientID": ""},
+    {"ScheduledProcedureStepSequence": {"Modality": "MR", "ScheduledProcedureStepID": ""}},
+    {"ScheduledProcedureStepSequence": {"ScheduledProcedureStepStartDate": "20000101-20151231"}},
+    {"ScheduledProcedureStepSequence": {"ScheduledStationAETitle": "MODALITY", "Modality": "M*"}},
+)
+NOT_SAID = {"sop-class", "series"}
+"""Roles whose rules are about what no order says: they see no step."""
+
+
+def ask_worklist(guarded, role, keys):
+    """Return all that C-FIND of the Modality Worklist says (PS3.4 K.4.1)."""
+    with associate(guarded, role, (ModalityWorklistInformationFind,)) as association:
+        return [
+            (status.Status, status.get("ErrorComment"), match and match.to_json_dict())
+            for status, match in association.send_c_find(
+                keys_of(keys), ModalityWorklistInformationFind
+            )
+        ]
+
+
+def keys_of(keys):
+    dataset = Dataset()
+    for keyword, value in keys.items():
+        tag = tag_for_keyword(keyword)
+        value = [keys_of(value)] if isinstance(value, dict) else value
+        dataset.add(DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE))
+    return dataset
+
+
+@pytest.mark.parametrize("role", FORMS)
+def test_worklist(guarded, oracle, role):
+    """A step is told of to those who may see the images that it asks for."""
+    for keys in WORKLIST:
+        found = ask_worklist(guarded, role, keys)
+        if role in NOT_SAID:
+            assert found == [(0x0000, None, None)], keys
+        else:
+            assert found == ask_worklist(oracle, "admin", keys), keys
+
+
+def test_there_are_steps_to_hide(guarded, oracle):
+    for keys in WORKLIST:
+        assert ask_worklist(guarded, "admin", keys) != ask_worklist(oracle, "admin", keys), keys
+    assert len(ask_worklist(oracle, "admin", WORKLIST[0])) == 3
 
 
 def get(guarded, role, level, keys):

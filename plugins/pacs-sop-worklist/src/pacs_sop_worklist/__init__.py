@@ -24,8 +24,9 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_sop_worklist.conformance import DESCRIPTION, STATUSES
-from pacs_sop_worklist.find import MODALITY_WORKLIST_FIND, WorklistFind
+from pacs_sop_worklist.find import WorklistFind
 from pacs_sop_worklist.interface import Worklist
+from pacs_sop_worklist.restricting import MODALITY_WORKLIST_FIND
 from pacs_sop_worklist.upkeep import CHANGES
 
 __all__ = [

@@ -36,6 +36,7 @@ from pacs_core.contracts import (
     Condition,
     DateTimeRange,
     Range,
+    Restriction,
     SequenceMatch,
     SingleValue,
     UidList,
@@ -44,6 +45,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import texts
 from pacs_sop_worklist.interface import ListedStep, Worklist
+from pacs_sop_worklist.restricting import is_admitted
 from pacs_sop_worklist.steps import (
     ACCESSION,
     ENDED,
@@ -180,6 +182,7 @@ class DatabaseWorklist(Worklist):
         *,
         station: str = "",
         with_ended: bool = False,
+        restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[ListedStep]:
         """Iterate over the steps that match, by their start."""
         statement, order = _narrowed(conditions, station, with_ended=with_ended)
@@ -194,7 +197,8 @@ class DatabaseWorklist(Worklist):
             for row in rows:
                 listed = _listed(row)
                 answered = listed.step.answered()
-                if all(matches(condition, answered) for condition in conditions):
+                is_match = all(matches(condition, answered) for condition in conditions)
+                if is_match and is_admitted(listed.step, restrictions):
                     yield listed
             if len(rows) < size:
                 return

@@ -6,6 +6,7 @@ from pacs_core.api.auditing import Details, audit_work
 from pacs_core.api.identifiers import read_keys
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
+    AccessAction,
     AuditKind,
     AuditObject,
     AuditObjectKind,
@@ -22,9 +23,8 @@ from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_worklist.answers import AnswerFormat
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_sop_worklist.interface import Worklist
+from pacs_sop_worklist.restricting import restrictions_of
 from pacs_sop_worklist.steps import CHARACTER_SET
-
-MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 
 # Date and time of the start are one range where both are given as ranges (PS3.4 Table K.6-1,
 # Scheduled Procedure Step Start Date), without any negotiation.
@@ -40,7 +40,7 @@ class WorklistFind(ServiceProvider):
     config : WorklistConfig
     """
 
-    applies_restrictions: ClassVar[bool] = False
+    applies_restrictions: ClassVar[bool] = True
 
     def __init__(self, node: Node, config: WorklistConfig) -> None:
         self._node = node
@@ -63,7 +63,8 @@ class WorklistFind(ServiceProvider):
         )
 
     async def _find(self, operation: Operation, details: Details) -> Response:
-        title = operation.association.origin.calling_ae_title
+        origin = operation.association.origin
+        title = origin.calling_ae_title
         settings = self._node.settings
         keys = await read_keys(operation, settings.character_set_of(title))
         details["keys"] = [keyword_of(tag) or f"{tag:08X}" for tag in sorted(keys)]
@@ -81,8 +82,12 @@ class WorklistFind(ServiceProvider):
         )
         station = title if self._config.own_station_only else ""
         count = details["matches"] = 0
+        restrictions = await restrictions_of(
+            self._node, AccessAction.QUERY, origin, operation.command
+        )
         worklist = self._node.find(Worklist)
-        async with closing(worklist.search(conditions, station=station)) as found:
+        steps = worklist.search(conditions, station=station, restrictions=restrictions)
+        async with closing(steps) as found:
             async for listed in found:
                 if operation.cancelled:
                     return Response(Status.CANCEL)

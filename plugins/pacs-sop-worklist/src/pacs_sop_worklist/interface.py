@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 from attrs import frozen
 
-from pacs_core.contracts import Component, Condition
+from pacs_core.contracts import Component, Condition, Restriction
 from pacs_sop_worklist.steps import Step, StepState
 
 
@@ -88,6 +88,7 @@ class Worklist(Component):
         *,
         station: str = "",
         with_ended: bool = False,
+        restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[ListedStep]:
         """Iterate over the steps that match, by their start.
 
@@ -99,4 +100,6 @@ class Worklist(Component):
             Only those that name this station, or none at all.
         with_ended : bool
             Also those that are no longer on the list.
+        restrictions : sequence of Restriction
+            What steps exist for whoever asks; see :meth:`AccessGuard.require`.
         """
