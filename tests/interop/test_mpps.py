@@ -2,9 +2,10 @@
 
 import json
 import threading
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
+import anyio
 import pytest
 from attrs import define, field
 from pydicom import Dataset
@@ -12,14 +13,16 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
+from pacs_core.association import Proposal, connect
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, encode_dataset, parse_attributes
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 RETRIEVE = "1.2.840.10008.3.1.2.3.4"
 NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
-WORKLIST = "1.2.840.10008.5.1.4.31"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+SERIES, IMAGES, REFERENCED_UID = 0x0040_0340, 0x0008_1140, 0x0008_1155
 PLUGINS = ["sop-mpps", "sop-worklist", "jobs", "database", "audit-json"]
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
@@ -182,6 +185,14 @@ def node(tmp_path_factory, tables):
         yield running
 
 
+@pytest.fixture(scope="module")
+def plain_node(tmp_path_factory):
+    """A node that tells nobody."""
+    plugins = ["sop-mpps", "jobs", "database"]
+    with node_thread(tmp_path_factory.mktemp("plain"), {}, plugins=plugins) as running:
+        yield running
+
+
 # The state machine, on the wire (F.7.2)
 
 
@@ -262,12 +273,59 @@ def test_requests_that_a_sop_class_has_not_are_0211(node):
         assert association.send_n_delete(MPPS, generate_uid()).Status == 0x0211
 
 
-def test_ten_thousand_images_are_kept(node):
-    uid = generate_uid()
-    n_create(node, begun(), uid)
-    assert n_set(node, ended(images=10_000), uid).Status == 0x0000
-    _, got = n_get(node, uid)
-    assert len(got.PerformedSeriesSequence[0].ReferencedImageSequence) == 10_000
+@pytest.mark.anyio
+async def test_ten_thousand_images_are_kept(plain_node):
+    uid, many = generate_uid(), encodable(ended(images=1))
+    (series,) = many[SERIES]
+    (image,) = series[IMAGES]
+    images = tuple({**image, REFERENCED_UID: (f"1.2.3.{number}",)} for number in range(10_000))
+    many[SERIES] = ({**series, IMAGES: images},)
+    async with connect(plain_node.peer, [Proposal(MPPS), Proposal(RETRIEVE)]) as association:
+        await association.n_create(MPPS, uid, encodable(begun()))
+        assert (await association.n_set(MPPS, uid, many))[0].status == 0x0000
+        got = (await association.n_get(RETRIEVE, uid))[1]
+    assert got[SERIES] == many[SERIES]
+
+
+@pytest.mark.anyio
+async def test_sixty_four_modalities_at_once_lose_no_update(plain_node):
+    """All create and end a step of their own, and the same one: that is created once, and ended."""
+    common, answers = generate_uid(), {"create": [], "set": []}
+    first, last = encodable(begun()), encodable(ended())
+
+    connecting, everybody = anyio.Semaphore(16), anyio.Event()
+    waiting = set(range(64))
+
+    async def work(client):
+        async with AsyncExitStack() as stack:
+            async with connecting:
+                opened = connect(plain_node.peer, [Proposal(MPPS)], calling_ae_title="CT1")
+                association = await stack.enter_async_context(opened)
+            waiting.discard(client)
+            if not waiting:
+                everybody.set()
+            await everybody.wait()
+            own = generate_uid()
+            for uid in (own, common):
+                created, _ = await association.n_create(MPPS, uid, first)
+                answers["create"].append((uid, created.status))
+            for uid in (own, common):
+                changed, _ = await association.n_set(MPPS, uid, last)
+                answers["set"].append((uid, changed.status))
+
+    async with anyio.create_task_group() as tasks:
+        for client in tuple(waiting):
+            tasks.start_soon(work, client)
+    for kind, refusal in (("create", 0x0111), ("set", 0x0110)):
+        of_common = [status for uid, status in answers[kind] if uid == common]
+        assert sorted(of_common) == [0x0000] + [refusal] * 63
+        assert {status for uid, status in answers[kind] if uid != common} == {0x0000}
+
+
+def encodable(dataset):
+    return parse_attributes(
+        encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN), EXPLICIT_VR_LITTLE_ENDIAN
+    )
 
 
 # What real modalities send
@@ -463,6 +521,26 @@ def test_a_step_outlives_a_kill_between_n_create_and_n_set(tmp_path):
         assert system.of(uid)[0] == ("create", "IN PROGRESS")
 
 
+# What a site chooses
+
+
+def test_a_strict_site_without_a_worklist(tmp_path):
+    tables = {"plugin": {"sop-mpps": {"strict": True, "max_in_progress": 2}}}
+    with node_thread(tmp_path, tables, plugins=["sop-mpps", "jobs", "database"]) as node:
+        uid = generate_uid()
+        assert n_create(node, without(begun(), "StudyID"), uid).Status == 0x0120
+        assert n_create(node, begun(), uid).Status == 0x0000
+        again = ended()
+        again.PatientID = "4711"
+        assert n_set(node, again, uid).Status == 0x0105
+        empty = ended("DISCONTINUED", PerformedSeriesSequence=[])
+        assert n_set(node, empty, uid).Status == 0x0121
+        assert n_create(node, begun()).Status == 0x0000
+        assert n_create(node, begun()).Status == 0x0213
+        assert n_set(node, ended(), uid).Status == 0x0000
+        assert n_create(node, begun()).Status == 0x0000
+
+
 # Commands
 
 
@@ -480,7 +558,10 @@ def test_commands(node):
     assert (code, err) == (0, "")
     assert uid in out
     assert "\x1b" not in out
-    assert uid not in pacs_mpps(node, "list", "--state", "completed")[1]
+    assert uid in pacs_mpps(node, "list", "--state", "IN_PROGRESS")[1]
+    code, out, err = pacs_mpps(node, "list", "--state", "COMPLETED")
+    assert (code, err) == (0, "")
+    assert uid not in out
     code, out, _ = pacs_mpps(node, "show", uid)
     assert out.startswith("state: IN PROGRESS\ncreated by: CT1, ")
     assert json.loads("{" + out.partition("{")[2])["Modality"] == ["CT"]

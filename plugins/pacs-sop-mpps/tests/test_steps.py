@@ -4,30 +4,13 @@ import pytest
 from pacs_sop_mpps.api import PerformedState, RefusedStepError
 from pacs_sop_mpps.rules import RULES, Rule
 from pacs_sop_mpps.steps import change, create
+from pacs_sop_mpps.testing import sample_attributes as full
 from pacs_sop_mpps.values import from_json, keep_known, to_json
 
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of
 
-VALUES = {
-    "UI": "1.2.3",
-    "DA": "20260131",
-    "TM": "0930",
-    "PN": "Doe^Jane",
-    "CS": "CT",
-}
 STATUS, SERIES = tag_of("PerformedProcedureStepStatus"), tag_of("PerformedSeriesSequence")
 TOP = {keyword_of(rule.tag): rule for rule in RULES}
-
-
-def full(rules: tuple[Rule, ...] = RULES, status: str = "IN PROGRESS") -> MutableAttributes:
-    """Return attributes with a value for each row of the table."""
-    attributes: MutableAttributes = {}
-    for rule in rules:
-        value = full(rule.rules) if rule.vr == "SQ" else VALUES.get(rule.vr, "x")
-        attributes[rule.tag] = (value or {tag_of("CodeValue"): ("1",)},)
-    if STATUS in attributes:
-        attributes[STATUS] = (status,)
-    return attributes
 
 
 def settable(**own: str) -> MutableAttributes:

@@ -43,6 +43,7 @@ MPPS_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
 MPPS_NOTIFICATION: Final = "1.2.840.10008.3.1.2.3.5"
 
 _MOST_NESTED: Final = 16
+_NOT_OF_DATASETS: Final = frozenset({0x0000, 0x0002})
 _AT_ONCE: Final = 64 << 10
 """Bytes that are parsed without a thread."""
 
@@ -154,6 +155,8 @@ class MppsProvider(ServiceProvider):
             )
             if count_items(parsed) > MOST_ITEMS:
                 raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
+            if any(tag >> 16 in _NOT_OF_DATASETS for tag in parsed):
+                raise MalformedDataset("it has elements of a command or of a file", 0)
             return keep_known(parsed)
 
         try:
