@@ -19,6 +19,7 @@ from pacs_core.config import (
     inspect_config,
 )
 from pacs_core.contracts import ServiceProviderDescriptor
+from pacs_core.dataset.speedups import Speedup, header_walk
 from pacs_core.plugins import (
     KINDS,
     CodeFrame,
@@ -67,10 +68,11 @@ class PluginReport:
 
 @frozen
 class Diagnosis:
-    """The plugins of a node, and what is wrong beyond single plugins."""
+    """The plugins of a node, what is wrong beyond single plugins, and what is in C."""
 
     plugins: list[PluginReport]
     problems: list[Problem]
+    header_walk: Speedup = field(factory=header_walk)
 
     @property
     def needs_action(self) -> bool:
@@ -93,7 +95,9 @@ def diagnose(path: Path | None = None, found: Iterable[Any] | None = None) -> Di
     problems += [_configuration(text) for text in configs.unknown]
     problems += _of_the_node(assembly)
     plugins = [_report(assembly, record, configs) for record in assembly.manager.records]
-    return Diagnosis(plugins, problems)
+    if (walk := header_walk()).fault:
+        problems.append(Problem(str(walk), "install versions of both that fit, or uninstall it"))
+    return Diagnosis(plugins, problems, walk)
 
 
 def _config(path: Path | None) -> tuple[Config, list[Problem]]:

@@ -6,6 +6,7 @@ from typing import Final
 from pacs_core.dataset.dictionary import sequence_tags, vr_of
 from pacs_core.dataset.layout import NARROW_VRS
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET
+from pacs_core.dataset.speedups import HeaderWalk, header_walk
 
 LATE: Final = min(PIXEL_DATA_TAGS)
 """From this tag on elements are looked at one by one."""
@@ -30,7 +31,7 @@ class ScanTargets:
         of all sequences would not be in the processor's cache when the next instance comes.
     """
 
-    __slots__ = ("_sequences", "_wanted", "collected", "kinds", "last")
+    __slots__ = ("_sequences", "_walk", "_wanted", "collected", "kinds", "last")
 
     def __init__(self, wanted: frozenset[int]) -> None:
         self.collected = wanted | {SPECIFIC_CHARACTER_SET}
@@ -39,6 +40,15 @@ class ScanTargets:
         self.kinds: dict[int, str] = {}
         self._wanted = wanted
         self._sequences = sequence_tags()
+        self._walk: HeaderWalk | None = None
+
+    @property
+    def walk(self) -> HeaderWalk | None:
+        """The walk in C for these targets; None where the one in Python is used."""
+        if self._walk is None and (make := header_walk().maker) is not None:
+            wanted = {tag: self.kind(tag) for tag in self.collected if tag > 0}
+            self._walk = make(wanted, self._sequences, self.last)
+        return self._walk
 
     def kind(self, tag: int) -> str:
         """Return `PASSED`, `LOOKED_AT`, or of a plain value that is wanted its VR in PS3.6."""

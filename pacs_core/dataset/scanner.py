@@ -6,7 +6,8 @@ defined length only where that is asked for: what is in them is needed for conve
 
 Most elements are plain: their tags ascend, their values are short, their VRs have a length of 16
 bits. A tight loop takes these (`_walk_plain`), and stops before whatever is otherwise, which the
-general one looks at (`_walk_top`).
+general one looks at (`_walk_top`). Where the distribution pacs-speedups is installed, the tight
+loop is in C (`_walk_in_c`), and takes more.
 
 What can be passed over without loss of meaning is, and is noted: elements that are of no dataset,
 values with unknown VRs, delimiters too many, zeros after the last element.
@@ -40,6 +41,7 @@ from pacs_core.dataset.oddities import MAX_BEFORE_PIXELS
 from pacs_core.dataset.scan_targets import LATE, LOOKED_AT, targets_for
 from pacs_core.dataset.scan_values import WantedValues
 from pacs_core.dataset.sequence_scan import SequenceScan, note_vr
+from pacs_core.dataset.speedups import DONE, EXPLICIT, LITTLE_ENDIAN, THOROUGH
 from pacs_core.dataset.transfer_syntax import encoding_of
 from pacs_core.dataset.values import SHORT_VALUE, decode_short
 
@@ -54,6 +56,7 @@ from pacs_core.dataset.values import SHORT_VALUE, decode_short
 #
 #   counting     a value, such as Pixel Data, that goes on beyond the chunk: one comparison a chunk
 #   _walk_plain  ascending tags, VRs with short lengths, values all there: most of a header
+#   _walk_in_c   the same in C, and sequences that are whole in the buffer; instead of _walk_plain
 #   _walk_top    any other element of the dataset; comes back to `_walk_plain` after each
 #   _nested      what is in sequences: `SequenceScan` has its own fast and general walk
 #
@@ -142,6 +145,12 @@ class HeaderScanner(WantedValues):
         self._thorough = thorough
         self._encapsulated = encoding.encapsulated
         self._sequences = sequence_tags()
+        # What this takes must be what `_walk_plain` and `_walk_top` make of the same bytes.
+        self._in_c = self._targets.walk
+        self._flags = (
+            EXPLICIT * layout.explicit + LITTLE_ENDIAN * layout.little_endian + THOROUGH * thorough
+        )
+        self._short = min(SHORT_VALUE, max_value)
         self._nested = SequenceScan(self._layout, encoding.encapsulated, self.oddities)
         self._last_tag = _FIRST - 1
         self._ascending = True
@@ -265,10 +274,13 @@ class HeaderScanner(WantedValues):
         read_header, base, wanted = self._layout.read_header, self.offset, self._wanted
         last_wanted, limit, done = self._last_wanted, self._limit, self.done
         walk_plain = self._walk_plain if self._layout.explicit else self._walk_plain_implicit
+        if self._in_c is not None:
+            walk_plain = self._walk_in_c
         sequences = self._sequences
         while True:
             # Again after each element that was not plain: those come one at a time.
             position = walk_plain(buffer, position, end)
+            done = self.done
             if position > end:
                 return self._skip_to(position, end)
             if end - position < 8:
@@ -278,7 +290,7 @@ class HeaderScanner(WantedValues):
                 break
             tag, vr, start, length = header
             last_tag = self._last_tag
-            if not last_tag < tag < LATE:
+            if not (last_tag < tag < LATE and self._ascending):
                 if tag >> 16 in FOREIGN_GROUPS or tag >= _DELIMITERS:
                     after = self._pass_foreign(buffer, position, end, (tag, vr, start, length))
                     if after == position:
@@ -354,7 +366,7 @@ class HeaderScanner(WantedValues):
                 kind = self._targets.kind(tag)
             if kind:
                 # Long values are not remembered by `decode_short`: the general walk decodes them.
-                if kind == LOOKED_AT or self.done or after > end or length > SHORT_VALUE:
+                if kind == LOOKED_AT or self.done or after > end or length > self._short:
                     break
                 raw = bytes(buffer[position + 8 : after])
                 attributes[tag] = decode_short(narrow[code], raw, little, character_sets)
@@ -377,7 +389,7 @@ class HeaderScanner(WantedValues):
             if kind is None:
                 kind = self._targets.kind(tag)
             if kind:
-                if kind in _NOTABLE or self.done or after > end or length > SHORT_VALUE:
+                if kind in _NOTABLE or self.done or after > end or length > self._short:
                     break
                 raw = bytes(buffer[position + 8 : after])
                 attributes[tag] = decode_short(kind, raw, True, character_sets)
@@ -385,8 +397,32 @@ class HeaderScanner(WantedValues):
         self._last_tag = last_tag
         return position
 
+    def _walk_in_c(self, buffer: Buffer, position: int, end: int) -> int:
+        """Do the same, of either kind, and pass over sequences and long values as well."""
+        if self._in_c is None or not self._ascending:
+            return position
+
+        def take(tag: int, vr: str, start: int, length: int) -> None:
+            self._take(tag, vr, buffer, start, length)
+
+        position, self._last_tag, self.done = self._in_c.walk(
+            buffer,
+            position,
+            self.offset,
+            self._last_tag,
+            self._flags + DONE * self.done,
+            self._limit,
+            self._max_value,
+            self.attributes,
+            take,
+        )
+        return position
+
     def _bounds_of_plain(self, end: int) -> tuple[int, int]:
         """Return below which tag elements are plain, and where the last of them may begin."""
+        if not self._ascending:
+            # From here on any may be there a second time: none is plain.
+            return 0, -1
         if self.done:
             return LATE, end - 8
         return self._last_wanted + 1, min(end, self._limit - self.offset) - 8
@@ -428,7 +464,7 @@ class HeaderScanner(WantedValues):
         self.oddities.note("there are zeros between or after the elements")
 
     def _look_at_late(self, tag: int, offset: int) -> None:
-        """Look at an element of or after Pixel Data, or one whose tag does not ascend."""
+        """Look at an element of or after Pixel Data, or one after tags have ceased to ascend."""
         self._ascending = self._ascending and tag > self._last_tag
         if tag in self.attributes or tag in self.oversized:
             # Each may be there once (PS3.5 §7.1). DCMTK goes by the first as well; if it were the

@@ -96,7 +96,19 @@ def environment(wheels, tmp_path):
         uv("venv", "--quiet", "--python", sys.executable, directory)
         constraints = ("--constraint", ROOT / "constraints.txt")
         python = ("--python", directory / "bin" / "python")
-        uv("pip", "install", "--quiet", *python, *constraints, *[wheels[n] for n in names])
+        uv("pip", "install", "--quiet", *python, *constraints, *[wheels.get(n, n) for n in names])
         return Environment(directory)
 
     return environment
+
+
+@pytest.fixture
+def uncompiled_speedups(tmp_path, monkeypatch):
+    """A wheel of pacs-speedups that was built where there is no compiler."""
+    project, programs = tmp_path / "pacs-speedups", tmp_path / "programs"
+    left_out = shutil.ignore_patterns("build", "*.so", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "plugins" / "pacs-speedups", project, ignore=left_out)
+    monkeypatch.setenv("CC", str(programs / "no-compiler"))
+    uv("build", "--wheel", "--quiet", "--out-dir", programs, "--python", sys.executable, project)
+    (wheel,) = programs.glob("*.whl")
+    return wheel

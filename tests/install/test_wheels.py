@@ -1,5 +1,6 @@
 """What is built is what is installed, and what is installed works without a checkout."""
 
+import shutil
 import tomllib
 import zipfile
 from pathlib import Path
@@ -25,6 +26,8 @@ def test_every_source_file_is_in_its_wheel(wheels):
     projects = [ROOT, *sorted(ROOT.glob("plugins/*/"))]
     for project in projects:
         table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        if "hatch" not in table["tool"]:
+            continue
         (package,) = table["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
         target = table["tool"]["hatch"]["build"]["targets"]["wheel"]
         places = {package: Path(package).name, **target.get("force-include", {})}
@@ -37,6 +40,22 @@ def test_every_source_file_is_in_its_wheel(wheels):
         names = set(zipfile.ZipFile(wheels[table["project"]["name"]]).namelist())
         assert {name for name in names if ".dist-info/" not in name} == sources
         assert f"{Path(package).name}/py.typed" in names
+
+
+def test_speedups_are_built_where_a_compiler_is(wheels):
+    names = zipfile.ZipFile(wheels["pacs-speedups"]).namelist()
+    found = [name for name in names if name.startswith("pacs_speedups/_header_walk.abi3")]
+    assert len(found) == (shutil.which("cc") is not None)
+    assert "pacs_speedups/py.typed" in names
+
+
+def test_speedups_are_installed_without_a_compiler(environment, uncompiled_speedups):
+    names = zipfile.ZipFile(uncompiled_speedups).namelist()
+    assert "pacs_speedups/py.typed" in names
+    assert not [name for name in names if name.endswith((".so", ".c"))]
+    installed = environment("pacs-core", uncompiled_speedups)
+    said = "header scan in Python: pacs-speedups 0.1.0 was built without a compiler\n"
+    assert said in installed.run("pacs", "plugins", "doctor", code=1)
 
 
 def test_kernel_and_verification_alone_answer_c_echo(environment):

@@ -9,6 +9,7 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
 from pacs_core.cli.output import count, say
 from pacs_core.config import to_toml
+from pacs_core.dataset.speedups import HEADER_WALK
 
 
 def doctor(
@@ -42,6 +43,13 @@ def _facts(diagnosis: Diagnosis) -> dict[str, object]:
         "needs_action": diagnosis.needs_action,
         "problems": [_problem(each) for each in diagnosis.problems],
         "plugins": [_plugin(each) for each in diagnosis.plugins],
+        "speedups": [
+            {
+                "part": HEADER_WALK,
+                "in_c": diagnosis.header_walk.maker is not None,
+                "detail": diagnosis.header_walk.detail,
+            }
+        ],
     }
 
 
@@ -73,6 +81,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     for report in diagnosis.plugins:
         yield from _plugin_lines(report)
         yield ""
+    yield str(diagnosis.header_walk)
     for problem in diagnosis.problems:
         yield from _problem_lines(problem, "")
     number = len(diagnosis.problems) + sum(len(each.problems) for each in diagnosis.plugins)

@@ -1,6 +1,7 @@
 """``pacs serve``."""
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -32,7 +33,10 @@ from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
 from pacs_core.config import ConfigError, Overrides
 from pacs_core.dataset import load_dictionary
+from pacs_core.dataset.speedups import header_walk
 from pacs_core.plugins import PluginError
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -78,6 +82,7 @@ def serve(
     restrict_files(assembly)
     raise_file_limit(assembly)
     load_dictionary()
+    logger.info("%s", header_walk())
     # Process 1 of a container inherits orphans, which the supervisor reaps.
     if assembly.config.node.workers > 1 or os.getpid() == 1:
         return _serve_with_workers(assembly)

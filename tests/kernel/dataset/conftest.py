@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from pacs_core.dataset import DatasetRecoder
+from pacs_core.testing.header_scans import has_header_walk, scan_in_python
 
 BULK = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 
@@ -69,3 +70,15 @@ def recode():
         return b"".join(pieces + recoder.finish())
 
     return recode
+
+
+@pytest.fixture(scope="module", params=["python", "speedups"])
+def either_scan(request):
+    """Scan headers in Python, which is the reference, and with pacs-speedups."""
+    if request.param == "python":
+        with scan_in_python():
+            yield
+    elif has_header_walk():
+        yield
+    else:
+        pytest.skip("pacs-speedups is not installed, or was built without a compiler")

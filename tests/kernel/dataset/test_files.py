@@ -17,6 +17,8 @@ from pacs_core.dataset import (
     scan_stream,
 )
 
+pytestmark = pytest.mark.usefixtures("either_scan")
+
 DATA = Path(pydicom.__file__).parent / "data"
 TEXT_FILES = {".txt", ".dump", ".json", ".gz", ".icc"}
 TRUNCATED = {"MR_truncated.dcm", "rtplan_truncated.dcm"}

@@ -21,6 +21,8 @@ from pacs_core.dataset import (
     read_elements,
 )
 
+pytestmark = pytest.mark.usefixtures("either_scan")
+
 IMPLICIT, LITTLE, BIG = (
     IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

@@ -23,6 +23,8 @@ from pacs_core.dataset import (
     read_file_meta,
 )
 
+pytestmark = pytest.mark.usefixtures("either_scan")
+
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 WANTED = frozenset({0x0008_0018, 0x0010_0010, 0x0020_000D, 0x0008_1110, 0x0008_1140, 0x0040_0260})
 RLE = "1.2.840.10008.1.2.5"
@@ -378,6 +380,27 @@ def test_the_first_of_repeated_elements_counts(between, size):
     scanner.finish()
     assert scanner.attributes == {PATIENT_ID: ("JANE",)}
     assert list(scanner.oddities.notes) == ["(0010,0020) is there more than once: the first counts"]
+
+
+@pytest.mark.parametrize("value", [b"JANE", b"J" * 200])
+def test_the_first_counts_though_tags_ascend_again_to_a_third(value):
+    name = explicit(0x0010_0010, b"PN", b"Doe^Jane")
+    ids = [explicit(PATIENT_ID, b"LO", each) for each in (value, b"OTTO", b"KARL")]
+    dataset = name.join([ids[0], ids[1], ids[2]])
+    for size in (1, 7, 1000):
+        scanner = HeaderScanner(EXPLICIT_VR_LITTLE_ENDIAN, frozenset({PATIENT_ID, 0x0020_000D}))
+        for start in range(0, len(dataset), size):
+            scanner.feed(dataset[start : start + size])
+        scanner.finish()
+        assert scanner.attributes == {PATIENT_ID: (value.decode(),)}
+
+
+def test_a_short_value_may_be_too_long_for_who_wants_it():
+    for length in (2, 16, 18, 200):
+        data = explicit(PATIENT_ID, b"LO", b"A" * length)
+        scanner = scan(data, wanted={PATIENT_ID}, max_value=16)
+        assert scanner.oversized == ({PATIENT_ID} if length > 16 else set())
+        assert scanner.attributes == ({} if length > 16 else {PATIENT_ID: ("A" * length,)})
 
 
 def test_a_sequence_that_is_repeated_counts_once():
