@@ -10,6 +10,7 @@ from pacs_core.association.acceptance import Acceptance
 from pacs_core.association.channel import Channel
 from pacs_core.association.engine import Engine
 from pacs_core.association.hosts import host_of
+from pacs_core.association.operation import RequestorLink
 from pacs_core.association.secured import describe_tls, tls_details
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import (
@@ -326,7 +327,7 @@ class Acceptor:
             len(info.request.presentation_contexts),
             describe_tls(info),
         )
-        await services.tell_accepted(info)
+        await services.tell_accepted(RequestorLink(info, engine))
         try:
             await engine.run()
         finally:

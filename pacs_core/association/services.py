@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     AssociationObserver,
     Authenticated,
     Authenticator,
+    Link,
     Operation,
     OperationObservers,
     Origin,
@@ -200,8 +201,16 @@ class Services:
         except AccessDeniedError as error:
             raise DimseError(Status.NOT_AUTHORIZED, str(error)) from error
 
-    async def tell_accepted(self, association: AssociationInfo) -> None:
-        """Tell observers of an association that was accepted."""
+    async def tell_accepted(self, link: Link) -> None:
+        """Tell providers whose SOP classes were accepted of an association, and observers."""
+        association = link.association
+        for provider in self._providers_of(association):
+            try:
+                await provider.association_accepted(link)
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
+                logger.exception("%s.association_accepted failed", type(provider).__qualname__)
         for observer in self.observers:
             try:
                 await observer.accepted(association)
@@ -212,8 +221,7 @@ class Services:
 
     async def tell_ended(self, association: AssociationInfo, reason: str) -> None:
         """Tell observers, and providers whose SOP classes were accepted, that it has ended."""
-        uids = {context.abstract_syntax for context in association.contexts.values()}
-        for provider in {self.offers[uid].provider for uid in uids if uid in self.offers}:
+        for provider in self._providers_of(association):
             try:
                 await provider.association_ended(association, reason)
             except BaseException as error:
@@ -227,6 +235,10 @@ class Services:
                 if not is_failure(error):
                     raise
                 logger.exception("observer %s failed", type(observer).__qualname__)
+
+    def _providers_of(self, association: AssociationInfo) -> set[ServiceProvider]:
+        uids = {context.abstract_syntax for context in association.contexts.values()}
+        return {self.offers[uid].provider for uid in uids if uid in self.offers}
 
 
 def _fail(authenticator: Authenticator, error: BaseException) -> Refused:

@@ -144,9 +144,9 @@ class AssociationInfo:
 class Link(ABC):
     """The association that a request came on, for messages towards its requestor.
 
-    A provider may keep it when it has answered: Storage Commitment, for one, reports on the same
-    association as long as the requestor holds it open (PS3.4 J.3.3). Its methods raise once the
-    association has ended; :meth:`ServiceProvider.association_ended` tells when that is.
+    A provider may keep it, also when it has answered: Storage Commitment, for one, reports on the
+    same association as long as the requestor holds it open (PS3.4 J.3.3). Its methods raise once
+    the association has ended; :meth:`ServiceProvider.association_ended` tells when that is.
     """
 
     association: AssociationInfo
@@ -357,6 +357,19 @@ class ServiceProvider(Component, ABC):
     @abstractmethod
     async def handle(self, operation: Operation) -> Response:
         """Work on a request; called in a task of its own, cancelled when the association ends."""
+
+    async def association_accepted(self, link: Link) -> None:
+        """Take note of an association on which this provider may serve, or report events.
+
+        Called once, before its first request, if a presentation context for one of the provider's
+        SOP classes was accepted. Who is to be told of events without having asked for anything, as
+        PS3.4 F.9 has it, keeps the link. The peer cannot answer before this returns: report later,
+        from a service.
+
+        Parameters
+        ----------
+        link : Link
+        """
 
     async def association_ended(self, association: AssociationInfo, reason: str) -> None:
         """Take note that an association on which this provider may have served is over.

@@ -436,6 +436,31 @@ def test_what_is_refused_for_now_is_sent_again_in_its_order(node, system):
     system.answers.clear()
 
 
+def test_who_holds_an_association_open_is_told(node):
+    """F.9: no request, no subscription; the association is all."""
+    heard, early, uid = [], generate_uid(), generate_uid()
+
+    def report(event):
+        heard.append((event.request.AffectedSOPInstanceUID, event.event_type))
+        return 0x0000, None
+
+    n_create(node, begun(), early)
+    ae = AE(ae_title="READING")
+    ae.add_requested_context(NOTIFICATION)
+    handlers = [(evt.EVT_N_EVENT_REPORT, report)]
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS", evt_handlers=handlers)
+    assert association.is_established
+    n_create(node, begun(), uid)
+    until(lambda: (uid, 1) in heard)
+    n_set(node, ended("IN PROGRESS"), uid)
+    until(lambda: (uid, 4) in heard)
+    n_set(node, ended(), uid)
+    until(lambda: (uid, 2) in heard)
+    association.release()
+    assert heard == [(uid, 1), (uid, 4), (uid, 2)]
+    n_create(node, begun())
+
+
 # The worklist
 
 

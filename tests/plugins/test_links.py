@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 SOURCE = Path(__file__).parents[1] / "distributions" / "pacs-reporter" / "src"
 POINT = EntryPoint("reporter", "pacs_reporter", "pacs_core.plugins")
 COMMITMENT, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+VERIFICATION = "1.2.840.10008.1.1"
 PRINT_META, FILM_SESSION = "1.2.840.10008.5.1.1.9", "1.2.840.10008.5.1.1.1"
 TRANSACTION = tag_of("TransactionUID")
 UNRECOGNIZED_OPERATION = 0x0211
@@ -143,6 +144,16 @@ async def test_a_meta_sop_class_carries_those_that_it_stands_for(node, log):
         )
         assert response.status == 0x0000
     assert f"N_CREATE_RQ {FILM_SESSION}" in log
+
+
+async def test_a_provider_hears_of_an_association_before_its_first_request(node, log):
+    async with connect(node.peer, [Proposal(COMMITMENT)], calling_ae_title="QUIET"):
+        await until(lambda: log)
+    assert log[0] == "accepted: QUIET False"
+    log.clear()
+    async with connect(node.peer, [Proposal(VERIFICATION)]):
+        pass
+    assert log == []
 
 
 async def test_a_provider_hears_of_an_association_that_is_aborted(node, log):

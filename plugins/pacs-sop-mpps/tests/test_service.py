@@ -13,8 +13,10 @@ from pacs_sop_mpps import pacs_check, pacs_job_kinds, pacs_service_providers
 from pacs_sop_mpps.api import PerformedProcedureSteps
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.database_steps import DatabasePerformedSteps
-from pacs_sop_mpps.service import MPPS, MPPS_RETRIEVE, MppsProvider
+from pacs_sop_mpps.service import MppsProvider
+from pacs_sop_mpps.sop_classes import MPPS, MPPS_RETRIEVE
 from pacs_sop_mpps.steps import SCHEDULED, SERIES, STATUS
+from pacs_sop_mpps.subscribers import Subscribers
 from pacs_sop_mpps.testing import sample_attributes
 
 from pacs_core.contracts import (
@@ -56,6 +58,7 @@ async def with_steps(node: Node, directory: Path) -> AsyncIterator[Node]:
         await steps.create(KNOWN, sample_attributes())
         node.capabilities.provide(JobQueue, queue)  # type: ignore[type-abstract]
         node.capabilities.provide(PerformedProcedureSteps, steps)  # type: ignore[type-abstract]
+        node.capabilities.provide(Subscribers, Subscribers())
         yield node
 
 

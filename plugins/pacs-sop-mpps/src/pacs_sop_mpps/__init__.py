@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     CapabilityDescriptor,
     CliCommandDescriptor,
     Node,
+    ServiceDescriptor,
     ServiceProvider,
     ServiceProviderDescriptor,
     Setup,
@@ -23,7 +24,9 @@ from pacs_core.plugins import hookimpl
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.conformance import DESCRIPTION, INITIATES, STATUSES
 from pacs_sop_mpps.interface import PerformedProcedureSteps
-from pacs_sop_mpps.service import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE, MppsProvider
+from pacs_sop_mpps.service import MppsProvider
+from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE
+from pacs_sop_mpps.subscribers import ReportChanges, Subscribers
 
 __all__ = [
     "MppsConfig",
@@ -33,6 +36,7 @@ __all__ = [
     "pacs_config",
     "pacs_job_kinds",
     "pacs_service_providers",
+    "pacs_services",
 ]
 
 _SOP_CLASSES = {
@@ -80,7 +84,10 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         )
 
     needed = (Database, JobQueue)
-    return [CapabilityDescriptor("mpps", PerformedProcedureSteps, create, requires=needed)]
+    return [
+        CapabilityDescriptor("mpps", PerformedProcedureSteps, create, requires=needed),
+        CapabilityDescriptor("mpps-subscribers", Subscribers, lambda _: Subscribers()),
+    ]
 
 
 @hookimpl
@@ -99,9 +106,16 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             description=DESCRIPTION,
             statuses=STATUSES,
             initiates=INITIATES,
-            requires=(PerformedProcedureSteps,),
+            requires=(PerformedProcedureSteps, Subscribers),
         )
     ]
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return what reports changes on the associations of each worker."""
+    needed = (PerformedProcedureSteps, Subscribers)
+    return [ServiceDescriptor("mpps-report", ReportChanges, requires=needed)]
 
 
 @hookimpl

@@ -18,7 +18,8 @@ INITIATES: Final = (
     "N-CREATE and N-SET are sent on to configured peers, in their order, as SCU of the Modality "
     "Performed Procedure Step SOP Class. Configured peers are told by N-EVENT-REPORT, as SCP of "
     "the Notification SOP Class after role selection: In Progress (1), Completed (2), Discontinued "
-    "(3), Updated (4), Deleted (5). What a peer does not take is tried again for days."
+    "(3), Updated (4), Deleted (5). What a peer does not take is tried again for days. Whoever "
+    "requests an association as SCU of that SOP Class and holds it open is told on it, but for (5)."
 )
 
 STATUSES: Final[dict[int, str]] = {

@@ -31,19 +31,18 @@ from pacs_sop_mpps.rules import NOT_SETTABLE
 from pacs_sop_mpps.steps import (
     ENDED,
     PATIENT_ID,
+    EventType,
     PerformedState,
     PerformedStep,
     RefusedStepError,
     change,
     create,
+    event_of,
 )
 from pacs_sop_mpps.tables import OUTBOX, SCHEDULED, STEPS
 from pacs_sop_mpps.values import MOST_ITEMS, column, count_items, first, from_json, to_json
 
 _PAGE: Final = 200
-_IN_PROGRESS, _UPDATED, _DELETED = 1, 4, 5
-_EVENTS: Final = {PerformedState.COMPLETED: 2, PerformedState.DISCONTINUED: 3}
-"""Event Type IDs of PS3.4 Table F.9.2-1."""
 
 
 @define(eq=False)
@@ -97,7 +96,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
                 await self._refuse_too_many(connection)
                 await self._insert(connection, step)
                 message = Message("create", attributes=step.attributes)
-                await self._tell(connection, step, message, _IN_PROGRESS, created_by)
+                await self._tell(connection, step, message, EventType.IN_PROGRESS, created_by)
         except IntegrityError as error:  # Somebody was faster by a hair.
             raise _duplicate() from error
         return step
@@ -163,7 +162,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
                 if tag in modifications and tag not in NOT_SETTABLE
             }
             message = Message("set", attributes=sent)
-            event = _EVENTS.get(after.state, _UPDATED)
+            event = event_of(after.state)
             await self._tell(connection, after, message, event, changed_by)
         return after
 
@@ -172,7 +171,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         connection: AsyncConnection,
         step: PerformedStep,
         message: Message,
-        event_type: int,
+        event_type: EventType,
         told_by: str,
     ) -> None:
         """Have peers and the worklist told, but for who has told us."""
@@ -202,11 +201,19 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         *,
         state: PerformedState | None = None,
         study: str = "",
+        changed_since: float | None = None,
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first."""
         wanted = select(STEPS).order_by(STEPS.c.number.desc()).limit(_PAGE)
         if state is not None:
             wanted = wanted.where(STEPS.c.state == str(state))
+        if changed_since is not None:
+            # Each state by itself: that is what there is an index for.
+            states = PerformedState if state is None else (state,)
+            wanted = wanted.where(
+                STEPS.c.state.in_([str(each) for each in states]),
+                STEPS.c.changed >= changed_since,
+            )
         if study:
             numbers = select(SCHEDULED.c.number).where(SCHEDULED.c.study_uid == study)
             wanted = wanted.where(STEPS.c.number.in_(numbers))
@@ -242,7 +249,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
                     (STEPS, STEPS.c.number.in_(numbers)),
                 ):
                     await connection.execute(delete(table).where(gone))
-                event = Message("event", _DELETED)
+                event = Message("event", EventType.DELETED)
                 for uid in uids:
                     await self.outbox.add(
                         connection, Channel.NOTIFY, self.config.notify, uid, event

@@ -68,6 +68,7 @@ class PerformedProcedureSteps(Component):
         *,
         state: PerformedState | None = None,
         study: str = "",
+        changed_since: float | None = None,
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first.
 
@@ -78,6 +79,8 @@ class PerformedProcedureSteps(Component):
         state : PerformedState, optional
         study : str
             Study Instance UID that one of their scheduled steps has, or refers to.
+        changed_since : float, optional
+            Seconds since the epoch.
         """
 
     @abstractmethod

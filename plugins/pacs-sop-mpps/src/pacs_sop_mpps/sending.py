@@ -7,27 +7,22 @@ from attrs import define
 from pacs_jobs.api import JobFailedError, JobHandler, RunningJob
 
 from pacs_core.contracts import (
-    AuditCode,
     AuditEvent,
     AuditValue,
     Node,
     Origin,
     Outcome,
     Peer,
-    PluginAuditKind,
     Proposal,
     RequestedAssociation,
 )
 from pacs_core.dimse import Command, Status, StatusCategory, category, describe
 from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.outbox import Channel, Message, Outbox
-from pacs_sop_mpps.service import MPPS, MPPS_NOTIFICATION
+from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, TOLD
 from pacs_sop_mpps.steps import MAY_NO_LONGER_BE_UPDATED
 
 logger = logging.getLogger(__name__)
-
-TOLD: Final = PluginAuditKind("mpps.told", AuditCode("110111", "DCM", "Procedure Record"))
-"""A peer was told of a performed step."""
 
 _PROPOSALS: Final = {
     Channel.FORWARD: Proposal(MPPS),

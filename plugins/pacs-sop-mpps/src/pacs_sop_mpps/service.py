@@ -8,10 +8,12 @@ from attrs import define
 
 from pacs_core.api.auditing import Details, audit_work
 from pacs_core.contracts import (
+    AssociationInfo,
     AuditKind,
     AuditObject,
     AuditObjectKind,
     EventAction,
+    Link,
     Node,
     Operation,
     Response,
@@ -30,17 +32,15 @@ from pacs_core.dataset import (
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE
 from pacs_sop_mpps.steps import (
     CHARACTER_SET,
     PATIENT_ID,
     PerformedStep,
     RefusedStepError,
 )
+from pacs_sop_mpps.subscribers import Subscribers
 from pacs_sop_mpps.values import MOST_ITEMS, count_items, first, keep_known
-
-MPPS: Final = "1.2.840.10008.3.1.2.3.3"
-MPPS_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
-MPPS_NOTIFICATION: Final = "1.2.840.10008.3.1.2.3.5"
 
 _MOST_NESTED: Final = 16
 _NOT_OF_DATASETS: Final = frozenset({0x0000, 0x0002})
@@ -78,6 +78,16 @@ class MppsProvider(ServiceProvider):
     async def reconfigure(self, setup: Setup) -> None:
         """Go by other settings from the next request on."""
         self.config = setup.config(MppsConfig)
+
+    async def association_accepted(self, link: Link) -> None:
+        """Report changes to whoever associates as SCU of the Notification SOP Class (F.9)."""
+        contexts = link.association.contexts.values()
+        if any(each.abstract_syntax == MPPS_NOTIFICATION and each.scu for each in contexts):
+            await self.node.find(Subscribers).add(self.node, link)
+
+    async def association_ended(self, association: AssociationInfo, reason: str) -> None:
+        """Report no more on it."""
+        self.node.find(Subscribers).discard(association.id)
 
     async def handle(self, operation: Operation) -> Response:
         """Answer a request; 0211H if its SOP class has none of the kind."""

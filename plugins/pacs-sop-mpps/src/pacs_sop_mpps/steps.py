@@ -13,7 +13,7 @@ What identifies the step, its study and its series is insisted on in any case.
 """
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -48,6 +48,27 @@ class PerformedState(StrEnum):
 
 _STATES: Final = frozenset(str(state) for state in PerformedState)
 ENDED: Final = frozenset({PerformedState.COMPLETED, PerformedState.DISCONTINUED})
+
+
+class EventType(IntEnum):
+    """Event Type ID (PS3.4 Table F.9.2-1)."""
+
+    IN_PROGRESS = 1
+    COMPLETED = 2
+    DISCONTINUED = 3
+    UPDATED = 4
+    DELETED = 5
+
+
+_EVENTS: Final = {
+    PerformedState.COMPLETED: EventType.COMPLETED,
+    PerformedState.DISCONTINUED: EventType.DISCONTINUED,
+}
+
+
+def event_of(state: PerformedState) -> EventType:
+    """Return what an N-SET was, after which a step is in a state."""
+    return _EVENTS.get(state, EventType.UPDATED)
 
 
 class RefusedStepError(Exception):

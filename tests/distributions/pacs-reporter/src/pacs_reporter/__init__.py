@@ -4,6 +4,7 @@ import asyncio
 
 from pacs_core.contracts import (
     AssociationInfo,
+    Link,
     Node,
     Operation,
     Response,
@@ -52,6 +53,10 @@ class Reporter(ServiceProvider):
         transaction = "".join(texts(attributes, TRANSACTION_UID))
         LOG.append(f"reported {transaction} {response.status:04X}")
         await asyncio.sleep(60)
+
+    async def association_accepted(self, link: Link) -> None:
+        """Note that there is one."""
+        LOG.append(f"accepted: {link.association.origin.calling_ae_title} {link.has_ended}")
 
     async def association_ended(self, association: AssociationInfo, reason: str) -> None:
         """End what still runs for the association."""
