@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, evt
 
-from pacs_core.testing.node import node_thread
+from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 
 PLUGINS = ["sop-print", "jobs", "database", "audit-json", "sop-verification"]
@@ -234,3 +236,543 @@ def test_the_pdf_has_the_pixels_of_the_film(spooler, folder, tmp_path):
     pixels = zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>")))
     shown = np.frombuffer(pixels, np.uint8).reshape(500, 400, -1)
     assert (shown[:, :, 0] == printed[0]).all()
+
+
+# Requests of pynetdicom
+
+
+class Scu:
+    """An association of pynetdicom with a node that prints."""
+
+    def __init__(self, port, *contexts, meta=GRAY_META, title="MODALITY"):
+        self.meta, self.events = meta, []
+        ae = AE(ae_title=title)
+        for context in contexts or (meta, LUT, ANNOTATION, JOB, PRINTER, CONFIGURATION):
+            ae.add_requested_context(context)
+        handlers = [(evt.EVT_N_EVENT_REPORT, self._hear)]
+        self.association = ae.associate("127.0.0.1", port, ae_title="PACS", evt_handlers=handlers)
+        assert self.association.is_established
+
+    def _hear(self, event):
+        self.events.append((str(event.request.AffectedSOPClassUID), event.event_type))
+        return 0x0000, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        if self.association.is_established:
+            self.association.release()
+
+    def _meta(self, sop_class):
+        return self.meta if sop_class in {SESSION, FILM, GRAY_BOX, COLOR_BOX} else None
+
+    def create(self, sop_class, uid=None, **own):
+        dataset = attributes(**own) if own else None
+        status, answer = self.association.send_n_create(
+            dataset, sop_class, uid, meta_uid=self._meta(sop_class)
+        )
+        self.last = answer
+        return status.Status
+
+    def set(self, sop_class, uid, dataset=None, **own):
+        dataset = dataset or attributes(**own)
+        status, self.last = self.association.send_n_set(
+            dataset, sop_class, uid, meta_uid=self._meta(sop_class)
+        )
+        return status.Status
+
+    def get(self, sop_class, uid, tags=()):
+        status, self.last = self.association.send_n_get(
+            list(tags), sop_class, uid, meta_uid=self._meta(sop_class)
+        )
+        return status.Status
+
+    def print(self, sop_class, uid, action=1):
+        status, self.last = self.association.send_n_action(
+            None, action, sop_class, uid, meta_uid=self._meta(sop_class)
+        )
+        return status.Status
+
+    def delete(self, sop_class, uid):
+        return self.association.send_n_delete(sop_class, uid, meta_uid=self._meta(sop_class)).Status
+
+    def film(self, display_format="STANDARD\\1,1", session="1.2.3", uid="1.2.4", **own):
+        """Create a film session and a film box; return the UIDs of the image boxes."""
+        if session is not None:
+            assert self.create(SESSION, session) == 0
+        own.setdefault("FilmSizeID", "8INX10IN")
+        self.status = self.create(
+            FILM, uid, ImageDisplayFormat=display_format, **refer(SESSION, "1.2.3"), **own
+        )
+        boxes = self.last.ReferencedImageBoxSequence if self.last else []
+        return [item.ReferencedSOPInstanceUID for item in boxes]
+
+
+def refer(sop_class, uid, keyword="ReferencedFilmSessionSequence"):
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    return {keyword: [item]}
+
+
+def attributes(**own):
+    dataset = Dataset()
+    for keyword, value in own.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def grey(pixels, bits=8, **own):
+    """Return the item of a Basic Grayscale Image Sequence."""
+    item = Dataset()
+    item.SamplesPerPixel, item.PhotometricInterpretation = 1, "MONOCHROME2"
+    item.Rows, item.Columns = pixels.shape
+    item.BitsAllocated, item.BitsStored, item.HighBit = 8 if bits == 8 else 16, bits, bits - 1
+    item.PixelRepresentation = 0
+    data = pixels.astype(np.uint8 if bits == 8 else "<u2").tobytes()
+    item.PixelData = data + b"\0" * (len(data) % 2)
+    item["PixelData"].VR = "OB" if bits == 8 else "OW"
+    for keyword, value in own.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def box(position=1, pixels=None, item=None, **own):
+    """Return the Modification List of an image box."""
+    if item is None:
+        item = grey(np.full((40, 40), 128) if pixels is None else pixels)
+    return attributes(ImageBoxPosition=position, BasicGrayscaleImageSequence=[item], **own)
+
+
+@pytest.fixture
+def scu(node):
+    with Scu(node.port) as scu:
+        yield scu
+
+
+def test_a_film_is_described_when_it_is_created(scu):
+    """PS3.4 Table H.4-6: the SCP fills in Referenced Image Box Sequence."""
+    boxes = scu.film("ROW\\1,2", AnnotationDisplayFormatID="2")
+    assert scu.status == 0
+    assert len(set(boxes)) == 3
+    assert {item.ReferencedSOPClassUID for item in scu.last.ReferencedImageBoxSequence} == {
+        GRAY_BOX
+    }
+    assert len(scu.last.ReferencedBasicAnnotationBoxSequence) == 2
+    assert scu.last.FilmSizeID == "8INX10IN"
+    assert scu.last.MaxDensity == 310
+    assert scu.delete(SESSION, "1.2.3") == 0
+    assert scu.set(GRAY_BOX, boxes[0], box()) == 0x0112
+
+
+def test_instances_without_a_uid_get_one(scu):
+    assert scu.create(SESSION) == 0
+    assert scu.create(FILM, ImageDisplayFormat="STANDARD\\1,1") == 0
+    (session,) = scu.last.ReferencedFilmSessionSequence
+    assert session.ReferencedSOPInstanceUID.startswith("2.25.")
+
+
+def test_a_session_without_attributes_has_defaults(scu):
+    """N-CREATE without a dataset is answered with one, as some requestors need it."""
+    assert scu.create(SESSION, "1.2.3") == 0
+    assert (scu.last.NumberOfCopies, scu.last.PrintPriority) == (1, "MED")
+
+
+STATUSES = {
+    "another session": (0x0111, lambda scu: scu.create(SESSION, "1.2.9")),
+    "UID in use": (0x0111, lambda scu: (scu.film(session=None) and None) or scu.status),
+    "no UID": (0x0117, lambda scu: scu.create(LUT, "1.2.x", PresentationLUTShape="IDENTITY")),
+    "no layout": (0x0120, lambda scu: scu.create(FILM, "1.9", **refer(SESSION, "1.2.3"))),
+    "empty layout": (
+        0x0121,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="", **refer(SESSION, "1.2.3")),
+    ),
+    "custom layout": (
+        0x0106,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="CUSTOM\\1"),
+    ),
+    "bad layout": (
+        0x0106,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="STANDARD\\0,1"),
+    ),
+    "too many boxes": (
+        0x0213,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="STANDARD\\5,5"),
+    ),
+    "unknown session": (
+        0x0106,
+        lambda scu: scu.create(
+            FILM, "1.9", ImageDisplayFormat="STANDARD\\1,1", **refer(SESSION, "1.9.9")
+        ),
+    ),
+    "film size": (
+        0x0116,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="STANDARD\\1,1", FilmSizeID="A4"),
+    ),
+    "density": (
+        0xB605,
+        lambda scu: scu.create(FILM, "1.9", ImageDisplayFormat="STANDARD\\1,1", MaxDensity=400),
+    ),
+    "memory": (0xB600, lambda scu: scu.set(SESSION, "1.2.3", MemoryAllocation="100")),
+    "copies": (0x0116, lambda scu: scu.set(SESSION, "1.2.3", NumberOfCopies="99")),
+    "no copies": (0x0106, lambda scu: scu.set(SESSION, "1.2.3", NumberOfCopies="0")),
+    "unknown attribute": (0x0107, lambda scu: scu.set(SESSION, "1.2.3", PatientID="1")),
+    "fixed attribute": (
+        0x0105,
+        lambda scu: scu.set(FILM, "1.2.4", ImageDisplayFormat="STANDARD\\2,2"),
+    ),
+    "polarity": (0x0106, lambda scu: scu.set(GRAY_BOX, scu.box, box(Polarity="ODD"))),
+    "position": (0x0106, lambda scu: scu.set(GRAY_BOX, scu.box, box(2))),
+    "no position": (
+        0x0120,
+        lambda scu: scu.set(GRAY_BOX, scu.box, BasicGrayscaleImageSequence=Sequence()),
+    ),
+    "no image": (0x0120, lambda scu: scu.set(GRAY_BOX, scu.box, ImageBoxPosition=1)),
+    "no such box": (0x0112, lambda scu: scu.set(GRAY_BOX, "1.9.9", box())),
+    "film as box": (0x0119, lambda scu: scu.set(GRAY_BOX, "1.2.4", box())),
+    "colour in grey": (
+        0x0118,
+        lambda scu: (
+            scu.association.send_n_set(box(), COLOR_BOX, scu.box, meta_uid=GRAY_META)[0].Status
+        ),
+    ),
+    "operation": (
+        0x0211,
+        lambda scu: scu.association.send_n_delete(GRAY_BOX, scu.box, meta_uid=GRAY_META).Status,
+    ),
+    "action": (0x0123, lambda scu: scu.print(FILM, "1.2.4", 2)),
+    "empty film": (0xB603, lambda scu: scu.print(FILM, "1.2.4")),
+    "empty session": (0xB602, lambda scu: scu.print(SESSION, "1.2.3")),
+    "no film": (
+        0xC600,
+        lambda scu: scu.delete(FILM, "1.2.4") or scu.print(SESSION, "1.2.3"),
+    ),
+    "large image": (
+        0xB604,
+        lambda scu: scu.set(GRAY_BOX, scu.box, box(pixels=np.zeros((600, 600)))),
+    ),
+    "decimated": (
+        0xB60A,
+        lambda scu: scu.set(
+            GRAY_BOX,
+            scu.box,
+            box(pixels=np.zeros((600, 600)), RequestedDecimateCropBehavior="DECIMATE"),
+        ),
+    ),
+    "cropped": (
+        0xB609,
+        lambda scu: scu.set(
+            GRAY_BOX,
+            scu.box,
+            box(pixels=np.zeros((600, 600)), RequestedDecimateCropBehavior="CROP"),
+        ),
+    ),
+    "too large": (
+        0xC603,
+        lambda scu: scu.set(
+            GRAY_BOX,
+            scu.box,
+            box(pixels=np.zeros((600, 600)), RequestedDecimateCropBehavior="FAIL"),
+        ),
+    ),
+    "many bytes": (
+        0x0213,
+        lambda scu: scu.set(GRAY_BOX, scu.box, box(pixels=np.zeros((1200, 1000)))),
+    ),
+    "few pixels": (
+        0x0106,
+        lambda scu: scu.set(GRAY_BOX, scu.box, box(item=grey(np.zeros((4, 4)), Rows=5, Columns=5))),
+    ),
+    "samples": (
+        0x0106,
+        lambda scu: scu.set(GRAY_BOX, scu.box, box(item=grey(np.zeros((4, 4)), SamplesPerPixel=3))),
+    ),
+    "no LUT": (
+        0x0106,
+        lambda scu: scu.set(
+            FILM, "1.2.4", **refer(LUT, "1.9.9", "ReferencedPresentationLUTSequence")
+        ),
+    ),
+    "LUT shape": (0x0106, lambda scu: scu.create(LUT, "1.2.5", PresentationLUTShape="ROUND")),
+    "LUT without": (0x0120, lambda scu: scu.create(LUT, "1.2.5", FilmSessionLabel="x")),
+    "printer": (0x0112, lambda scu: scu.get(PRINTER, "1.2.3")),
+    "job": (0x0112, lambda scu: scu.get(JOB, "1.2.3")),
+    "attribute of the printer": (
+        0x0107,
+        lambda scu: scu.get(PRINTER, PRINTER_UID, [0x21100010, 0x00100010]),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("name", STATUSES)
+def test_status(scu, name):
+    """Statuses of PS3.4 H.4 and PS3.7 Annex C, each by a request that leads to it."""
+    status, request = STATUSES[name]
+    (scu.box,) = scu.film()
+    assert f"{request(scu):04X}" == f"{status:04X}"
+
+
+def test_more_images_than_there_is_room_for(scu):
+    """C605H: insufficient memory in printer to store the image (PS3.4 H.4.3.1.2.3)."""
+    boxes = scu.film("STANDARD\\2,2")
+    million = np.zeros((1000, 1000))
+    assert [scu.set(GRAY_BOX, uid, box(n, million)) for n, uid in enumerate(boxes, 1)] == [
+        0xB604, 0xB604, 0xB604, 0xC605,
+    ]  # fmt: skip
+    empty = attributes(ImageBoxPosition=1, BasicGrayscaleImageSequence=Sequence())
+    assert scu.set(GRAY_BOX, boxes[0], empty) == 0
+    assert scu.set(GRAY_BOX, boxes[3], box(4, million)) == 0xB604
+
+
+def test_more_films_than_allowed(scu):
+    scu.film()
+    made = [scu.film(session=None, uid=f"1.5.{n}") and scu.status for n in range(4)]
+    assert made == [0, 0, 0, 0]
+    assert scu.film(session=None, uid="1.5.9") == []
+    assert scu.status == 0x0213
+
+
+def test_the_printer_and_its_configuration(scu):
+    assert scu.get(PRINTER, PRINTER_UID) == 0
+    assert (scu.last.PrinterStatus, scu.last.PrinterStatusInfo) == ("NORMAL", "NORMAL")
+    assert scu.get(CONFIGURATION, "1.2.840.10008.5.1.1.17.376") == 0
+    grey_item, color = scu.last.PrinterConfigurationSequence
+    assert (grey_item.SOPClassesSupported, color.SOPClassesSupported) == (GRAY_META, COLOR_META)
+    assert grey_item.MediaInstalledSequence[0].FilmSizeID == "8INX10IN"
+
+
+def test_a_print_job_is_reported_until_it_is_done(scu, folder):
+    """PS3.4 H.4.6: N-GET, and events 1 to 4 on the same association."""
+    (uid,) = scu.film()
+    assert scu.set(GRAY_BOX, uid, box()) == 0
+    with new_films(folder):
+        assert scu.print(FILM, "1.2.4") == 0
+        (job,) = scu.last.ReferencedPrintJobSequence
+        assert job.ReferencedSOPClassUID == JOB
+        until(lambda: (JOB, 3) in scu.events)
+    assert [event for _, event in scu.events] == sorted(event for _, event in scu.events)
+    assert scu.get(JOB, job.ReferencedSOPInstanceUID) == 0
+    assert (scu.last.ExecutionStatus, scu.last.Originator) == ("DONE", "MODALITY")
+
+
+def test_a_print_job_is_known_to_its_originator_only(scu, node, folder):
+    (uid,) = scu.film()
+    scu.set(GRAY_BOX, uid, box())
+    with new_films(folder):
+        scu.print(SESSION, "1.2.3")
+    job = scu.last.ReferencedPrintJobSequence[0].ReferencedSOPInstanceUID
+    with Scu(node.port, title="OTHER") as other:
+        assert other.get(JOB, job) == 0x0112
+
+
+def test_who_cannot_ask_for_a_job_is_told_of_none(node, folder):
+    with Scu(node.port, GRAY_META) as scu, new_films(folder):
+        (uid,) = scu.film()
+        scu.set(GRAY_BOX, uid, box())
+        assert (scu.print(FILM, "1.2.4"), not scu.last) == (0, True)
+
+
+# What is drawn
+
+
+def printed(scu, folder, *images, sop_class=GRAY_BOX, film=None, **own):
+    """Print a film with these image boxes; return its picture."""
+    boxes = scu.film(film or "STANDARD\\1,1", **own)
+    for uid, image in zip(boxes, images, strict=False):
+        assert scu.set(sop_class, uid, image) in {0, 0xB604, 0xB609, 0xB60A}
+    with new_films(folder) as found:
+        assert scu.print(FILM, "1.2.4") < 0xC000
+    return found[0]
+
+
+RAMP = np.tile(np.arange(0, 256, 2), (64, 1))
+
+
+def test_polarity_and_monochrome1_invert(scu, folder):
+    images = [
+        box(1, RAMP, MagnificationType="NONE"),
+        box(2, RAMP, MagnificationType="NONE", Polarity="REVERSE"),
+        box(3, item=grey(RAMP, PhotometricInterpretation="MONOCHROME1"), MagnificationType="NONE"),
+        box(
+            4,
+            item=grey(RAMP, PhotometricInterpretation="MONOCHROME1"),
+            MagnificationType="NONE",
+            Polarity="REVERSE",
+        ),
+    ]
+    picture = printed(scu, folder, *images, film="STANDARD\\2,2")
+    parts = [part for half in np.split(picture, 2) for part in np.split(half, 2, axis=1)]
+    offsets = (41, 31, 41, 31)  # the middle of each box, but for half of the image
+    rows = [part[125, x : x + 128].astype(int) for part, x in zip(parts, offsets, strict=True)]
+    assert (rows[0] == RAMP[0]).all()
+    assert (rows[3] == RAMP[0]).all()
+    assert (rows[1] == 255 - RAMP[0]).all()
+    assert (rows[2] == 255 - RAMP[0]).all()
+
+
+def test_a_presentation_lut_table_makes_p_values(scu, folder):
+    """PS3.3 C.11.4: a table that turns the lower half black and the upper half white."""
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData = [256, 0, 12], [0] * 128 + [4095] * 128
+    item["LUTData"].VR, item["LUTDescriptor"].VR = "US", "US"
+    assert scu.create(LUT, "1.2.5", PresentationLUTSequence=[item]) == 0
+    reference = refer(LUT, "1.2.5", "ReferencedPresentationLUTSequence")
+    picture = printed(scu, folder, box(1, RAMP, MagnificationType="NONE"), **reference)
+    row = picture[250, 136:264]
+    assert (row == np.where(RAMP[0] < 128, 0, 255)).all()
+
+
+def test_density_is_what_the_film_would_have(scu, folder):
+    """LIN OD, and densities of film and border: lighter than the blackest, by PS3.14."""
+    assert scu.create(LUT, "1.2.5", PresentationLUTShape="LIN OD") == 0
+    reference = refer(LUT, "1.2.5", "ReferencedPresentationLUTSequence")
+    image = box(1, RAMP, MagnificationType="NONE")
+    picture = printed(
+        scu, folder, image, BorderDensity="150", MaxDensity=200, MinDensity=50, **reference
+    )
+    row, border = picture[250, 136:264].astype(int), int(picture[5, 5])
+    assert (np.diff(row) >= 0).all()
+    assert 0 < row[0] < border < row[-1] < 255
+    # Density 1.5 is at a third of the way from 2.0 to 0.5.
+    assert abs(border - row[np.argmin(np.abs(RAMP[0] - 85))]) <= 1
+
+
+def test_requested_size_crop_trim_and_empty_boxes(scu, folder):
+    images = [box(1, RAMP, RequestedImageSize="50.8"), box(2, np.full((600, 600), 200),
+        RequestedDecimateCropBehavior="CROP")]  # fmt: skip
+    picture = printed(
+        scu, folder, *images, film="STANDARD\\1,3", Trim="YES", EmptyImageDensity="WHITE"
+    )
+    shown = picture[10:168]
+    columns = np.flatnonzero(shown.max(axis=0) > 0)
+    assert columns[-1] - columns[0] + 1 == 100  # 50.8 mm at 50 pixels an inch
+    assert (picture[175:325, 15:385] == 200).all()
+    assert (picture[335:485, 15:385] == 255).all()
+
+
+def test_annotation_is_drawn_below_the_images(scu, folder):
+    """PS3.4 H.4.7: an annotation box for each line."""
+    (uid,) = scu.film(AnnotationDisplayFormatID="LABEL")
+    (annotation,) = scu.last.ReferencedBasicAnnotationBoxSequence
+    assert scu.set(GRAY_BOX, uid, box(1, np.full((40, 40), 60))) == 0
+    wanted = {"AnnotationPosition": 1, "TextString": "Müller 4711"}
+    text = attributes(SpecificCharacterSet="ISO_IR 192", **wanted)
+    assert scu.set(ANNOTATION, annotation.ReferencedSOPInstanceUID, text) == 0
+    assert scu.set(ANNOTATION, annotation.ReferencedSOPInstanceUID, TextString="x") == 0x0120
+    with new_films(folder) as found:
+        assert scu.print(FILM, "1.2.4") == 0
+    line = found[0][478:490]
+    assert line.max() > 200
+    assert 10 <= np.flatnonzero(line.max(axis=0) > 100)[0] < 16
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_a_film_in_colour(node, folder, planar):
+    pixels = np.random.default_rng(2).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    item = Dataset()
+    item.SamplesPerPixel, item.PhotometricInterpretation = 3, "RGB"
+    item.PlanarConfiguration, item.Rows, item.Columns = planar, 50, 60
+    item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 8, 8, 7, 0
+    item.PixelData = (pixels.transpose(2, 0, 1) if planar else pixels).tobytes()
+    item["PixelData"].VR = "OB"
+    image = attributes(ImageBoxPosition=1, BasicColorImageSequence=[item], MagnificationType="NONE")
+    with Scu(node.port, COLOR_META, meta=COLOR_META) as scu:
+        picture = printed(scu, folder, image, sop_class=COLOR_BOX)
+    assert (picture[225:275, 170:230] == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("display_format", "count"), [("COL\\1,3", 4), ("SLIDE", 20), ("SUPERSLIDE", 20)]
+)
+def test_other_layouts(scu, folder, display_format, count):
+    boxes = scu.film(display_format)
+    assert len(boxes) == count
+    assert scu.set(GRAY_BOX, boxes[-1], box(count, np.full((40, 40), 255))) == 0
+    with new_films(folder) as found:
+        assert scu.print(FILM, "1.2.4") == 0
+    ys, xs = np.nonzero(found[0])
+    assert xs.min() > 200
+    assert ys.min() > 300
+
+
+# The printer
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """A node whose printer is a script: it fails while there is a file `jam`, and stores films."""
+    directory = tmp_path_factory.mktemp("troubled")
+    script = directory / "lp"
+    script.write_text(
+        f'#!/bin/sh\n[ -e {directory}/jam ] && {{ echo "paper jam" >&2; exit 1; }}\n'
+        f'printf "%s " "$@" >> {directory}/taken\n'
+    )
+    script.chmod(0o755)
+    config = {"printer": "films", "lp": [str(script)], "store": True, "max_jobs": 1}
+    tables = {
+        "plugin": {"sop-print": config | {"resolution": 25, "formats": ["png"]}},
+        "archive": {"space": {"reserve": 0}},
+    }
+    plugins = [*PLUGINS, "sop-query-retrieve", "store-filesystem", "index-sqlite"]
+    with node_thread(directory / "node", tables, plugins=plugins) as running:
+        yield running
+
+
+def test_a_printer_in_trouble_says_so_and_recovers(troubled):
+    directory = troubled.data_directory.parent
+    films = troubled.data_directory / "sop-print" / "films"
+    (directory / "jam").touch()
+    with Scu(troubled.port) as scu:
+        (uid,) = scu.film(session="1.2.3")
+        assert scu.set(SESSION, "1.2.3", NumberOfCopies="2", FilmSessionLabel="a; b") == 0
+        assert scu.set(GRAY_BOX, uid, box()) == 0
+        assert scu.print(FILM, "1.2.4") == 0
+        assert scu.print(FILM, "1.2.4") == 0xC602
+        assert scu.print(SESSION, "1.2.3") == 0xC601
+        until(lambda: (PRINTER, 2) in scu.events)
+        assert scu.get(PRINTER, PRINTER_UID) == 0
+        assert (scu.last.PrinterStatus, scu.last.PrinterStatusInfo) == ("WARNING", "CHECK PRINTER")
+        (directory / "jam").unlink()
+        until(lambda: {(PRINTER, 1), (JOB, 3)} <= set(scu.events))
+    arguments = (directory / "taken").read_text().split()
+    assert arguments[:6] == ["-d", "films", "-n", "2", "-t", "a;"]
+    assert len(list(films.glob("*/film-1.png"))) == 1
+    assert not list((troubled.data_directory / "sop-print" / "jobs").iterdir())
+
+
+def test_a_film_is_stored_as_secondary_capture(troubled, module_dcmtk):
+    with Scu(troubled.port) as scu:
+        (uid,) = scu.film()
+        scu.set(GRAY_BOX, uid, box(pixels=np.full((40, 40), 99)))
+        scu.set(SESSION, "1.2.3", FilmSessionLabel="stored")
+        scu.print(FILM, "1.2.4")
+        until(lambda: (JOB, 3) in scu.events)
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyDescription=stored")
+    (study,) = module_dcmtk.find(
+        troubled, *keys, "-k", "StudyInstanceUID", "-k", "ModalitiesInStudy"
+    )
+    assert study.ModalitiesInStudy == "HC"
+
+
+def test_an_accepted_job_survives_kill(tmp_path):
+    """A job that was acknowledged is printed by the node that comes after one that was killed."""
+    films = tmp_path / "films"
+    config = {"folder": str(films), "printer": "films", "lp": ["/bin/false"], "resolution": 25}
+    with node_process(tmp_path, {"plugin": {"sop-print": config}}, plugins=PLUGINS) as node:
+        with Scu(node.port) as scu:
+            (uid,) = scu.film()
+            scu.set(GRAY_BOX, uid, box())
+            assert scu.print(FILM, "1.2.4") == 0
+            until(lambda: (PRINTER, 2) in scu.events)
+            connection = scu.association.dul.socket.socket
+            node.kill()
+            scu.association.abort()
+            connection.close()  # pynetdicom leaves it open where its peer has died
+        assert not list(films.glob("*/film-*"))
+    sessions = tmp_path / "sop-print" / "sessions" / "0"
+    assert len(list(sessions.iterdir())) == 1
+    config["lp"] = ["/bin/true"]
+    with node_process(tmp_path, {"plugin": {"sop-print": config}}, plugins=PLUGINS):
+        until(lambda: list(films.glob("*/film-1.pdf")))
+        assert not list(sessions.iterdir())

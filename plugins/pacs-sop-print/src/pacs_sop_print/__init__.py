@@ -14,9 +14,10 @@ from pacs_core.contracts import (
     SopClassSupport,
 )
 from pacs_core.plugins import hookimpl
+from pacs_sop_print.associations import OpenAssociations
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.conformance import DESCRIPTION
-from pacs_sop_print.interface import PRINT, PrintQueue
+from pacs_sop_print.interface import ATTEMPTS, PRINT, PrintQueue
 from pacs_sop_print.sop_classes import NAMES
 from pacs_sop_print.statuses import STATUSES
 
@@ -45,7 +46,13 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return DatabasePrintQueue(node, setup.plugin, setup.config(PrintConfig))
 
-    return [CapabilityDescriptor("print-queue", PrintQueue, create, requires=(Database, JobQueue))]
+    def create_associations(node: Node) -> OpenAssociations:
+        return OpenAssociations()
+
+    return [
+        CapabilityDescriptor("print-queue", PrintQueue, create, requires=(Database, JobQueue)),
+        CapabilityDescriptor("print-associations", OpenAssociations, create_associations),
+    ]
 
 
 @hookimpl
@@ -64,7 +71,7 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             create,
             description=DESCRIPTION,
             statuses=STATUSES,
-            requires=(PrintQueue,),
+            requires=(PrintQueue, OpenAssociations),
         )
     ]
 
@@ -78,16 +85,33 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
 
         return PrintFilms(node, setup.plugin, setup.config(PrintConfig))
 
-    return [JobKind(PRINT, create, "Print films", requires=(PrintQueue,))]
+    kind = JobKind(
+        PRINT,
+        create,
+        "Print films",
+        attempts=ATTEMPTS,
+        first_pause=2.0,
+        longest_pause=600.0,
+        requires=(PrintQueue,),
+    )
+    return [kind]
 
 
 @hookimpl
 def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
-    """Return what forgets old print jobs."""
+    """Return what forgets old print jobs, and what reports events."""
 
     def create(node: Node) -> Service:
         from pacs_sop_print.upkeep import Upkeep
 
         return Upkeep(node, setup.config(PrintConfig))
 
-    return [ServiceDescriptor("print-upkeep", create, scope="node", requires=(PrintQueue,))]
+    def create_reports(node: Node) -> Service:
+        from pacs_sop_print.reports import Reports
+
+        return Reports(node, setup.config(PrintConfig))
+
+    return [
+        ServiceDescriptor("print-upkeep", create, scope="node", requires=(PrintQueue,)),
+        ServiceDescriptor("print-reports", create_reports, requires=(PrintQueue, OpenAssociations)),
+    ]

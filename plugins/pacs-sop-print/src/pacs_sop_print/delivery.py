@@ -1,7 +1,8 @@
 """Print jobs on their way out: drawn, and handed to folder, printer and archive.
 
-A job is begun again after ``SIGKILL``: files of films are written anew under the same names, and
-what a printer has taken is noted in the folder of the job as soon as `lp` says so.
+A job is begun again after ``SIGKILL``: files of films are written anew under the same names,
+the archive knows the Secondary Capture already, and what a printer has taken is noted in the folder
+of the job as soon as `lp` says so.
 """
 
 import json
@@ -9,8 +10,9 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from pacs_jobs.api import JobFailedError, JobHandler, Progress, RunningJob
@@ -19,6 +21,7 @@ from pacs_core.contracts import (
     AuditEvent,
     AuditValue,
     EventAction,
+    IngestError,
     Node,
     Origin,
     Outcome,
@@ -27,7 +30,13 @@ from pacs_core.contracts import (
 )
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.films import Film, PrintJob
-from pacs_sop_print.interface import ExecutionStatus, JobRecord, PrintQueue
+from pacs_sop_print.interface import ATTEMPTS, ExecutionStatus, JobRecord, PrintQueue
+from pacs_sop_print.secondary_capture import (
+    SOP_CLASS,
+    TRANSFER_SYNTAX,
+    describe,
+    instance_uid,
+)
 from pacs_sop_print.worker import draw_request
 
 logger = logging.getLogger(__name__)
@@ -72,8 +81,10 @@ class PrintFilms(JobHandler):
             for number, film in enumerate(printed.films, 1):
                 await job.report(Progress(number - 1, len(printed.films), "films"))
                 await self._print(record, printed, number, film)
-        except (DeliveryError, OSError) as error:
-            await queue.note(uid, ExecutionStatus.PENDING, "CHECK PRINTER", str(error))
+        except (DeliveryError, IngestError, OSError, LookupError) as error:
+            is_last = job.attempt >= ATTEMPTS
+            state = ExecutionStatus.FAILURE if is_last else ExecutionStatus.PENDING
+            await queue.note(uid, state, "CHECK PRINTER", str(error))
             raise
         await self._record(printed)
         await queue.note(uid, ExecutionStatus.DONE)
@@ -85,9 +96,15 @@ class PrintFilms(JobHandler):
         await anyio.to_thread.run_sync(lambda: target.mkdir(parents=True, exist_ok=True))
         stem = f"film-{number}"
         wanted = list(self._config.formats)
-        needed = [*wanted, *(["pdf"] if self._config.printer and "pdf" not in wanted else [])]
+        needed: set[str] = set(wanted)
+        needed |= {"pdf"} if self._config.printer else set()
+        needed |= {"dcm"} if self._config.store else set()
         draft = source / stem
-        await self._draw(film, source, draft, needed)
+        attributes = describe(job, number, self._node.settings.ae_title)
+        request = draw_request(film, source, draft, self._config)
+        await self._draw(request | {"formats": sorted(needed), "attributes": attributes})
+        if self._config.store:
+            await self._store(job, number, draft.with_suffix(".dcm"))
         if self._config.printer:
             await self._send(job, draft.with_suffix(".pdf"), source / f"{stem}.taken")
         for suffix in wanted:
@@ -95,13 +112,26 @@ class PrintFilms(JobHandler):
                 _move, draft.with_suffix(f".{suffix}"), target / f"{stem}.{suffix}"
             )
 
-    async def _draw(self, film: Film, source: Path, target: Path, formats: list[str]) -> None:
-        request = draw_request(film, source, target, self._config) | {"formats": formats}
+    async def _draw(self, request: dict[str, Any]) -> None:
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
         command = [sys.executable, "-m", "pacs_sop_print.worker"]
         await self._run(command, json.dumps(request).encode(), "drawing a film", environment)
+
+    async def _store(self, job: PrintJob, number: int, file: Path) -> None:
+        origin = Origin(
+            "print",
+            calling_ae_title=job.originator,
+            called_ae_title=self._node.settings.ae_title,
+        )
+        await self._node.archive.ingest(
+            _chunks(file),
+            transfer_syntax_uid=TRANSFER_SYNTAX,
+            sop_class_uid=SOP_CLASS,
+            sop_instance_uid=instance_uid(job, number),
+            origin=origin,
+        )
 
     async def _send(self, job: PrintJob, file: Path, taken: Path) -> None:
         if await anyio.Path(taken).exists():
@@ -143,6 +173,12 @@ class PrintFilms(JobHandler):
         origin = Origin("print", called_ae_title=self._node.settings.ae_title)
         event = AuditEvent(PRINTED, Outcome.SUCCESS, origin, details, action=EventAction.EXECUTE)
         await self._node.audit.record(event)
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(file, "rb") as content:
+        while chunk := await content.read(1 << 20):
+            yield chunk
 
 
 def _move(source: Path, target: Path) -> None:

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from PIL import Image
-from reportlab.lib.utils import ImageReader
-from reportlab.pdfgen.canvas import Canvas
 
 _POINTS: Final = 72.0
 
@@ -17,6 +15,9 @@ def write_png(picture: Image.Image, path: Path) -> None:
 
 def write_pdf(picture: Image.Image, path: Path) -> None:
     """Write a picture as a PDF of one page, with the same pixels."""
+    from reportlab.lib.utils import ImageReader  # takes its time to import
+    from reportlab.pdfgen.canvas import Canvas
+
     across, down = picture.info["dpi"]
     size = (picture.width / across * _POINTS, picture.height / down * _POINTS)
     canvas = Canvas(str(path), pagesize=size, invariant=1)

@@ -13,6 +13,8 @@ from pacs_sop_print.spool import Spool
 
 PRINT: Final = "print.films"
 """The kind of job that prints."""
+ATTEMPTS: Final = 10
+"""After which a print job has failed, until somebody retries it."""
 
 
 class ExecutionStatus(StrEnum):

@@ -110,12 +110,13 @@ def image_boxes(film: Film, config: PrintConfig) -> list[Rectangle]:
 
 def _rows(inner: Rectangle, counts: list[int], gap: float) -> list[Rectangle]:
     boxes = []
+    part = inner.height / len(counts)
     height = _share(inner.height, len(counts), gap)
     for row, count in enumerate(counts):
-        width = _share(inner.width, count, gap)
-        y = inner.y + row * inner.height / len(counts)
+        cell, width = inner.width / count, _share(inner.width, count, gap)
+        y = inner.y + row * part + (part - height) / 2
         boxes += [
-            Rectangle(inner.x + column * inner.width / count, y, width, height)
+            Rectangle(inner.x + column * cell + (cell - width) / 2, y, width, height)
             for column in range(count)
         ]
     return boxes

@@ -27,6 +27,7 @@ from pacs_core.contracts import (
     ServiceProvider,
 )
 from pacs_core.dimse import CommandField, DimseError, Status
+from pacs_sop_print.associations import OpenAssociations
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.film_operations import FilmOperations
 from pacs_sop_print.image_operations import ImageOperations
@@ -72,7 +73,7 @@ class PrintProvider(ServiceProvider):
     def __init__(self, node: Node, config: PrintConfig) -> None:
         self._node = node
         self._config = config
-        self._printing: dict[str, Printing] = {}
+        self._printing = node.find(OpenAssociations).printing
         self.films = films = FilmOperations(node, config)
         self.images = images = ImageOperations(node, config)
         self._handlers: dict[tuple[str, CommandField], Handle] = {

@@ -136,6 +136,8 @@ class Printing:
         Of its images.
     jobs : dict of str to str
         Print jobs that it began, with the state that it was told last.
+    trouble : bool or None
+        Whether it was told last that the printer is in trouble.
     """
 
     association: AssociationInfo
@@ -145,6 +147,7 @@ class Printing:
     folder: Path | None = None
     size: int = 0
     jobs: dict[str, str] = field(factory=dict)
+    trouble: bool | None = None
 
     def find(self, uid: str | None, sop_class: str) -> Any:
         """Return an instance.

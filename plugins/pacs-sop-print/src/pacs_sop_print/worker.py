@@ -42,10 +42,11 @@ def main() -> None:
     config = PrintConfig(font=None if font is None else Path(font), **drawing)
     picture = draw(film, Path(request["folder"]), config)
     for suffix in request["formats"]:
-        if suffix == "raw":
-            Path(f"{request['target']}.raw").write_bytes(picture.tobytes())
-            size = [picture.width, picture.height, picture.mode]
-            json.dump(size, sys.stdout)
+        if suffix == "dcm":
+            from pacs_sop_print.secondary_capture import encode  # pydicom takes its time
+
+            dataset = encode(picture, request["attributes"])
+            Path(f"{request['target']}.dcm").write_bytes(dataset)
         else:
             WRITERS[suffix](picture, Path(f"{request['target']}.{suffix}"))
 
