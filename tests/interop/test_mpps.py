@@ -358,6 +358,9 @@ def lax_forms():
     private.add_new(0x00091001, "LO", "something")
     private.add_new(0x00091002, "OB", b"\0\1")
     yield "private attributes", private
+    issuer = begun()
+    issuer.ScheduledStepAttributesSequence[0].IssuerOfAccessionNumberSequence = [Dataset()]
+    yield "an issuer of an accession number that says nothing", issuer
 
 
 @pytest.mark.parametrize("dataset", [pytest.param(d, id=name) for name, d in lax_forms()])
@@ -464,7 +467,7 @@ def test_who_holds_an_association_open_is_told(node):
 # The worklist
 
 
-def scheduled_entry(node, study, step_id="S1"):
+def scheduled_entry(node, study, step_id="S1", accession="A1"):
     from pacs_sop_worklist.api import Worklist, steps_of
 
     from pacs_core.dataset import tag_of
@@ -472,7 +475,7 @@ def scheduled_entry(node, study, step_id="S1"):
     attributes = {
         tag_of("PatientName"): ("Doe^Jane",),
         tag_of("PatientID"): ("4711",),
-        tag_of("AccessionNumber"): ("A1",),
+        tag_of("AccessionNumber"): (accession,),
         tag_of("StudyInstanceUID"): (study,),
         tag_of("RequestedProcedureID"): ("R1",),
         tag_of("ScheduledProcedureStepSequence"): (
@@ -544,6 +547,60 @@ def test_a_step_outlives_a_kill_between_n_create_and_n_set(tmp_path):
         assert n_set(node, ended(), uid).Status == 0x0000
         until(lambda: ("set", "COMPLETED") in system.of(uid), 60)
         assert system.of(uid)[0] == ("create", "IN PROGRESS")
+
+
+def grouped(*studies, step_id="S1", accession="A1"):
+    """An N-CREATE of several scheduled steps at once."""
+    dataset = begun()
+    scheduled = []
+    for study in studies:
+        (item,) = begun(study, step_id).ScheduledStepAttributesSequence
+        item.AccessionNumber = accession
+        scheduled.append(item)
+    dataset.ScheduledStepAttributesSequence = scheduled
+    return dataset
+
+
+def test_all_scheduled_steps_of_a_performed_one_move_on(node):
+    studies = [generate_uid(), generate_uid()]
+    for study in studies:
+        scheduled_entry(node, study)
+    n_create(node, grouped(*studies), uid := generate_uid())
+    for study in studies:
+        until(lambda study=study: entry_states(node, study) == [("STARTED", uid)])
+    n_set(node, ended(), uid)
+    for study in studies:
+        until(lambda study=study: entry_states(node, study) == [("COMPLETED", uid)])
+
+
+def test_entries_are_found_by_a_study_that_is_referred_to(node):
+    """F.7.2.1.2, note 2: a step of several procedures may have a study of its own."""
+    scheduled_entry(node, study := generate_uid())
+    referred = Dataset()
+    referred.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
+    referred.ReferencedSOPInstanceUID = study
+    dataset = begun()
+    dataset.ScheduledStepAttributesSequence[0].ReferencedStudySequence = [referred]
+    n_create(node, dataset, uid := generate_uid())
+    until(lambda: entry_states(node, study) == [("STARTED", uid)])
+
+
+def test_entries_are_found_without_a_step_id_if_there_is_one_only(node):
+    alone, together = generate_uid(), generate_uid()
+    for study, step_id in ((alone, "S1"), (together, "S1"), (together, "S2")):
+        scheduled_entry(node, study, step_id)
+    n_create(node, begun(together, step_id=""))
+    n_create(node, begun(alone, step_id=""), uid := generate_uid())
+    until(lambda: entry_states(node, alone) == [("STARTED", uid)])
+    assert entry_states(node, together) == [("SCHEDULED", "")] * 2
+
+
+def test_entries_are_found_by_accession_number_where_no_study_fits(node):
+    scheduled_entry(node, study := generate_uid(), accession="A*7")
+    scheduled_entry(node, other := generate_uid(), accession="A17")
+    n_create(node, grouped(generate_uid(), accession="A*7"), uid := generate_uid())
+    until(lambda: entry_states(node, study) == [("STARTED", uid)])
+    assert entry_states(node, other) == [("SCHEDULED", "")]
 
 
 # What a site chooses

@@ -16,11 +16,11 @@ from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_mpps.api import PerformedState, RefusedStepError
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.database_steps import DatabasePerformedSteps
-from pacs_sop_mpps.outbox import Channel
+from pacs_sop_mpps.outbox import Channel, Message
 from pacs_sop_mpps.steps import STATUS
 from pacs_sop_mpps.testing import sample_attributes as full
 
-from pacs_core.contracts import NodeSettings, Peer, SingleValue
+from pacs_core.contracts import NodeSettings, Not, Peer, SingleValue
 from pacs_core.dataset import tag_of
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ RIS = Peer("RIS", "127.0.0.1", 104)
 SETTINGS = NodeSettings(peers={"ris": RIS})
 CONFIG = MppsConfig(forward=("ris",), notify=("ris",))
 COMMENT = tag_of("CommentsOnThePerformedProcedureStep")
-PATIENT = tag_of("PatientID")
+PATIENT, MODALITY = tag_of("PatientID"), tag_of("Modality")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,15 @@ async def start(database: Database, config: MppsConfig) -> DatabasePerformedStep
 async def steps(tmp_path: Path, url: str) -> AsyncIterator[DatabasePerformedSteps]:
     async with open_steps(tmp_path, url) as steps:
         yield steps
+
+
+async def waiting(steps: DatabasePerformedSteps, channel: Channel, uid: str) -> list[Message]:
+    """Take all messages for the peer out of the outbox."""
+    found = []
+    while message := await steps.outbox.next(channel, "ris", uid):
+        found.append(message)
+        await steps.outbox.remove(message.number)
+    return found
 
 
 async def outcome(steps: DatabasePerformedSteps, uid: str, word: str, comment: str) -> int:
@@ -145,7 +154,7 @@ async def test_several_clients_lose_no_update(
                 tasks.start_soon(work, client, own, (steps, other)[client % 2])
     for uid, answers in done.items():
         taken = [(word, comment) for word, status, comment in answers if status == 0]
-        told = await steps.outbox.waiting(Channel.FORWARD, "ris", uid)
+        told = await waiting(steps, Channel.FORWARD, uid)
         creations = [word for word, _ in taken if word == "create"]
         ends = [word for word, _ in taken if word in ("COMPLETED", "DISCONTINUED")]
         assert len(creations) == ("create" in [word for word, _, _ in answers])
@@ -172,7 +181,7 @@ async def test_what_is_refused_leaves_nothing_behind(steps: DatabasePerformedSte
             await steps.create("1.2.3", full())
         with pytest.raises(RefusedStepError):
             await steps.change("1.2.3", {STATUS: ("WAITING",)})
-    told = [await steps.outbox.waiting(c, "ris", "1.2.3") for c in Channel]
+    told = [await waiting(steps, c, "1.2.3") for c in Channel]
     assert [[message.operation for message in each] for each in told] == [["create"], ["event"]]
     assert len([job async for job in steps.queue.jobs()]) == 2
 
@@ -201,8 +210,8 @@ async def test_old_steps_are_forgotten_and_that_is_told(steps: DatabasePerformed
     assert await steps.forget(ended_before=now + 60, in_progress_before=now - 60) == 1
     with pytest.raises(KeyError):
         await steps.find("1.2.3.0")
-    assert await steps.outbox.waiting(Channel.FORWARD, "ris", "1.2.3.0") == []
-    told = await steps.outbox.waiting(Channel.NOTIFY, "ris", "1.2.3.0")
+    assert await waiting(steps, Channel.FORWARD, "1.2.3.0") == []
+    told = await waiting(steps, Channel.NOTIFY, "1.2.3.0")
     assert [message.event_type for message in told] == [5]
     assert await steps.forget(ended_before=now, in_progress_before=now + 60) == 2
 
@@ -218,3 +227,30 @@ async def test_hostile_text_is_kept_as_it_came(steps: DatabasePerformedSteps) ->
     text = "'; DROP TABLE mpps_steps; --\0"
     await steps.create("1.2.3", {**full(), PATIENT: (text,)})
     assert (await steps.find("1.2.3")).attributes[PATIENT] == (text,)
+
+
+async def test_a_step_whose_messages_nobody_takes_is_changed_no_more(
+    steps: DatabasePerformedSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacs_sop_mpps.outbox._MOST_WAITING", 5)
+    statuses = [await outcome(steps, "1.2.3", word, "") for word in ("create", "set", "set", "set")]
+    assert statuses == [0, 0, 0x0213, 0x0213]
+    assert len(await waiting(steps, Channel.FORWARD, "1.2.3")) == 2
+    assert await outcome(steps, "1.2.3", "COMPLETED", "") == 0
+
+
+async def test_a_step_exists_for_whoever_may_see_its_images(steps: DatabasePerformedSteps) -> None:
+    ct, mr = SingleValue(MODALITY, "CT"), SingleValue(MODALITY, "MR")
+    with pytest.raises(RefusedStepError) as caught:
+        await steps.create("1.2.3", full(), restrictions=[mr])
+    assert caught.value.status == 0x0124
+    await steps.create("1.2.3", full(), restrictions=[ct])
+    with pytest.raises(RefusedStepError) as caught:
+        await steps.change("1.2.3", {COMMENT: ("x",)}, restrictions=[mr])
+    assert caught.value.status == 0x0112
+    with pytest.raises(KeyError):
+        await steps.find("1.2.3", restrictions=[ct, mr])
+    assert [each async for each in steps.search(restrictions=[mr])] == []
+    assert len([each async for each in steps.search(restrictions=[ct])]) == 1
+    own = SingleValue(tag_of("StudyInstanceUID"), "1.2.3")
+    assert (await steps.find("1.2.3", restrictions=[own, Not(mr)])).state == "IN PROGRESS"

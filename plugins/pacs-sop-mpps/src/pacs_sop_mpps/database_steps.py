@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
+import anyio
 from attrs import define, evolve, field
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
@@ -15,7 +16,7 @@ from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_core.contracts import Condition, NodeSettings, Setup, matches
+from pacs_core.contracts import Condition, NodeSettings, Restriction, Setup, matches
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
@@ -26,7 +27,8 @@ from pacs_core.dataset import (
 from pacs_core.dimse import Status
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.interface import PerformedProcedureSteps
-from pacs_sop_mpps.outbox import Channel, Message, Outbox
+from pacs_sop_mpps.outbox import Channel, Message, Outbox, OutboxFullError
+from pacs_sop_mpps.restricting import is_admitted
 from pacs_sop_mpps.rules import NOT_SETTABLE
 from pacs_sop_mpps.steps import (
     ENDED,
@@ -84,12 +86,19 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         attributes: Attributes,
         *,
         created_by: str = "",
+        restrictions: Sequence[Restriction] = (),
     ) -> PerformedStep:
         """Create a step."""
-        step = create(instance_uid, attributes, strict=self.config.strict, created_by=created_by)
-        now = time.time()
-        step = evolve(step, created=now, changed=now)
-        _refuse_oversize(step, self.config.max_bytes)
+        config, now = self.config, time.time()
+
+        def work() -> PerformedStep:
+            step = create(instance_uid, attributes, strict=config.strict, created_by=created_by)
+            _refuse_oversize(step, config.max_bytes)
+            return evolve(step, created=now, changed=now)
+
+        step = await anyio.to_thread.run_sync(work)
+        if not is_admitted(step, restrictions):
+            raise RefusedStepError(Status.NOT_AUTHORIZED, "such steps are not for this requestor")
         try:
             async with self.database.begin() as connection:
                 await self._refuse_if_known(connection, instance_uid)
@@ -142,18 +151,30 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         )
 
     async def change(
-        self, instance_uid: str, modifications: Attributes, *, changed_by: str = ""
+        self,
+        instance_uid: str,
+        modifications: Attributes,
+        *,
+        changed_by: str = "",
+        restrictions: Sequence[Restriction] = (),
     ) -> PerformedStep:
         """Set attributes of a step."""
+        config = self.config
+
+        def work(row: Row[Any]) -> PerformedStep:
+            before = _step(row)
+            if not is_admitted(before, restrictions):
+                raise _unknown()
+            after = change(before, modifications, strict=config.strict)
+            _refuse_oversize(after, config.max_bytes)
+            return evolve(after, changed=time.time())
+
         async with self.database.begin() as connection:
             known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
             row = (await connection.execute(known)).one_or_none()
             if row is None:
-                raise RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
-            before = _step(row)
-            after = change(before, modifications, strict=self.config.strict)
-            after = evolve(after, changed=time.time())
-            _refuse_oversize(after, self.config.max_bytes)
+                raise _unknown()
+            after = await anyio.to_thread.run_sync(work, row)
             changed = update(STEPS).where(STEPS.c.number == row.number).values(_changing(after))
             await connection.execute(changed)
             sent = {
@@ -162,8 +183,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
                 if tag in modifications and tag not in NOT_SETTABLE
             }
             message = Message("set", attributes=sent)
-            event = event_of(after.state)
-            await self._tell(connection, after, message, event, changed_by)
+            await self._tell(connection, after, message, event_of(after.state), changed_by)
         return after
 
     async def _tell(
@@ -178,22 +198,28 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         uid, config = step.instance_uid, self.config
         peers = self.settings().peers
         others = [n for n in config.forward if n not in peers or peers[n].ae_title != told_by]
-        if message.attributes:
-            await self.outbox.add(connection, Channel.FORWARD, others, uid, message)
-        event = Message("event", event_type)
-        await self.outbox.add(connection, Channel.NOTIFY, config.notify, uid, event)
+        try:
+            if message.attributes:
+                await self.outbox.add(connection, Channel.FORWARD, others, uid, message)
+            event = Message("event", event_type)
+            await self.outbox.add(connection, Channel.NOTIFY, config.notify, uid, event)
+        except OutboxFullError as error:
+            raise RefusedStepError(Status.RESOURCE_LIMITATION, str(error)) from error
         if self.has_worklist:
             job = NewJob("mpps.worklist", {"instance": uid}, key=f"mpps.worklist/{uid}")
             await self.queue.enqueue(job, connection=connection)
 
-    async def find(self, instance_uid: str) -> PerformedStep:
+    async def find(
+        self, instance_uid: str, *, restrictions: Sequence[Restriction] = ()
+    ) -> PerformedStep:
         """Return a step."""
         wanted = select(STEPS).where(STEPS.c.instance_uid == instance_uid)
         async with self.database.connect() as connection:
             row = (await connection.execute(wanted)).one_or_none()
-        if row is None:
+        step = None if row is None else _step(row)
+        if step is None or not is_admitted(step, restrictions):
             raise KeyError(f"there is no performed step {instance_uid}")
-        return _step(row)
+        return step
 
     async def search(
         self,
@@ -202,6 +228,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         state: PerformedState | None = None,
         study: str = "",
         changed_since: float | None = None,
+        restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first."""
         wanted = select(STEPS).order_by(STEPS.c.number.desc()).limit(_PAGE)
@@ -224,7 +251,8 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
                 rows = (await connection.execute(page)).all()
             for row in rows:
                 step = _step(row)
-                if all(matches(condition, step.attributes) for condition in conditions):
+                is_match = all(matches(each, step.attributes) for each in conditions)
+                if is_match and is_admitted(step, restrictions):
                     yield step
             if len(rows) < _PAGE:
                 return
@@ -289,6 +317,10 @@ def _refuse_oversize(step: PerformedStep, max_bytes: int) -> None:
         raise RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
     if len(encoded) > max_bytes:
         raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {max_bytes} bytes")
+
+
+def _unknown() -> RefusedStepError:
+    return RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
 
 
 def _duplicate() -> RefusedStepError:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
-from pacs_core.contracts import Component, Condition
+from pacs_core.contracts import Component, Condition, Restriction
 from pacs_core.dataset import Attributes
 from pacs_sop_mpps.steps import PerformedState, PerformedStep
 
@@ -22,6 +22,7 @@ class PerformedProcedureSteps(Component):
         attributes: Attributes,
         *,
         created_by: str = "",
+        restrictions: Sequence[Restriction] = (),
     ) -> PerformedStep:
         """Create a step (PS3.4 F.7.2.1); it outlives ``SIGKILL`` when this returns.
 
@@ -33,16 +34,24 @@ class PerformedProcedureSteps(Component):
             Of Table F.7.2-1, Specific Character Set included.
         created_by : str
             AE title of who says so: it is not told again.
+        restrictions : sequence of Restriction
+            What steps exist for whoever says so; see :meth:`AccessGuard.require`.
 
         Raises
         ------
         RefusedStepError
-            0111H if there is one with this UID; 0106H, 0120H, 0121H, 0213H.
+            0111H if there is one with this UID; 0124H if it would not exist for them; 0106H,
+            0120H, 0121H, 0213H.
         """
 
     @abstractmethod
     async def change(
-        self, instance_uid: str, modifications: Attributes, *, changed_by: str = ""
+        self,
+        instance_uid: str,
+        modifications: Attributes,
+        *,
+        changed_by: str = "",
+        restrictions: Sequence[Restriction] = (),
     ) -> PerformedStep:
         """Set attributes of a step (PS3.4 F.7.2.2), and so its state.
 
@@ -53,7 +62,9 @@ class PerformedProcedureSteps(Component):
         """
 
     @abstractmethod
-    async def find(self, instance_uid: str) -> PerformedStep:
+    async def find(
+        self, instance_uid: str, *, restrictions: Sequence[Restriction] = ()
+    ) -> PerformedStep:
         """Return a step.
 
         Raises
@@ -69,6 +80,7 @@ class PerformedProcedureSteps(Component):
         state: PerformedState | None = None,
         study: str = "",
         changed_since: float | None = None,
+        restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first.
 

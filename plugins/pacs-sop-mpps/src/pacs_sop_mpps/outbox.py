@@ -16,14 +16,19 @@ from typing import Final
 from attrs import define, field, frozen
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.dataset import Attributes
 from pacs_sop_mpps.tables import OUTBOX
 from pacs_sop_mpps.values import from_json, to_json
 
-_BATCH: Final = 100
+_MOST_WAITING: Final = 1000
+"""Messages about one step."""
+
+
+class OutboxFullError(Exception):
+    """Too many messages about a step wait for peers that do not take them."""
 
 
 class Channel(StrEnum):
@@ -69,7 +74,17 @@ class Outbox:
         instance_uid: str,
         message: Message,
     ) -> None:
-        """Have a message sent to peers, if the transaction is committed."""
+        """Have a message sent to peers, if the transaction is committed.
+
+        Raises
+        ------
+        OutboxFullError
+            Too many of this step wait already.
+        """
+        if peers:
+            waiting = select(func.count()).where(OUTBOX.c.instance_uid == instance_uid)
+            if (await connection.execute(waiting)).scalar_one() >= _MOST_WAITING:
+                raise OutboxFullError("peers do not take what they are told of this step")
         for peer in peers:
             values = {
                 "channel": channel,
@@ -85,8 +100,8 @@ class Outbox:
             job = NewJob(f"mpps.{channel}", arguments, key=key)
             await self.queue.enqueue(job, connection=connection)
 
-    async def waiting(self, channel: Channel, peer: str, instance_uid: str) -> list[Message]:
-        """Return the messages that are to be sent next, in their order."""
+    async def next(self, channel: Channel, peer: str, instance_uid: str) -> Message | None:
+        """Return the message that is to be sent next, if there is one."""
         wanted = (
             select(OUTBOX)
             .where(
@@ -95,14 +110,13 @@ class Outbox:
                 OUTBOX.c.peer == peer,
             )
             .order_by(OUTBOX.c.number)
-            .limit(_BATCH)
+            .limit(1)
         )
         async with self.database.connect() as connection:
-            rows = (await connection.execute(wanted)).all()
-        return [
-            Message(row.operation, row.event_type, from_json(row.attributes), row.number)
-            for row in rows
-        ]
+            row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            return None
+        return Message(row.operation, row.event_type, from_json(row.attributes), row.number)
 
     async def remove(self, number: int) -> None:
         """Take out a message that has been sent."""

@@ -68,15 +68,18 @@ class TellPeer(JobHandler):
         """Send until nothing is left."""
         name, uid = job.arguments["peer"], job.arguments["instance"]
         outbox = _outbox(self.node)
-        while messages := await outbox.waiting(self.channel, name, uid):
-            peer = self.node.settings.peers.get(name)
-            if peer is None:
-                raise JobFailedError(f"there is no [peers.{name}] any more")
-            async with self.node.connect(peer, [_PROPOSALS[self.channel]]) as association:
-                for message in messages:
-                    answer = await _send(association, uid, message)
-                    await self._judge(peer, uid, message, answer)
-                    await outbox.remove(message.number)
+        message = await outbox.next(self.channel, name, uid)
+        if message is None:
+            return  # Another job was faster.
+        peer = self.node.settings.peers.get(name)
+        if peer is None:
+            raise JobFailedError(f"there is no [peers.{name}] any more")
+        async with self.node.connect(peer, [_PROPOSALS[self.channel]]) as association:
+            while message:
+                answer = await _send(association, uid, message)
+                await self._judge(peer, uid, message, answer)
+                await outbox.remove(message.number)
+                message = await outbox.next(self.channel, name, uid)
 
     async def _judge(self, peer: Peer, uid: str, message: Message, answer: Command) -> None:
         """Record the answer, and raise if the message did not arrive."""

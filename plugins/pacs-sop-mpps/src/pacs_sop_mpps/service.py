@@ -1,6 +1,6 @@
 """The SOP classes of performed steps, as SCP (PS3.4 F.7, F.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import anyio
@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     Node,
     Operation,
     Response,
+    Restriction,
     ServiceProvider,
     Setup,
 )
@@ -32,6 +33,7 @@ from pacs_core.dataset import (
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.restricting import restrictions_of
 from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE
 from pacs_sop_mpps.steps import (
     CHARACTER_SET,
@@ -70,7 +72,7 @@ class MppsProvider(ServiceProvider):
     config : MppsConfig
     """
 
-    applies_restrictions: ClassVar[bool] = False
+    applies_restrictions: ClassVar[bool] = True
 
     node: Node
     config: MppsConfig
@@ -126,17 +128,21 @@ class MppsProvider(ServiceProvider):
 
             uid = str(generate_uid())
         details["instance"] = uid
+        allowed = await restrictions_of(self.node, operation.association.origin, operation.command)
         match operation.command.field:
             case CommandField.N_CREATE_RQ:
-                step = await steps.create(uid, await self._read(operation), created_by=title)
+                attributes = await self._read(operation)
+                step = await steps.create(uid, attributes, created_by=title, restrictions=allowed)
                 response = Response(Status.SUCCESS, affected_sop_instance_uid=uid)
             case CommandField.N_SET_RQ:
-                known = await _find(steps, uid)
+                known = await _find(steps, uid, allowed)
                 modifications = await self._read(operation, known.character_set)
-                step = await steps.change(uid, modifications, changed_by=title)
+                step = await steps.change(
+                    uid, modifications, changed_by=title, restrictions=allowed
+                )
                 response = Response(Status.SUCCESS)
             case _:
-                step = await _find(steps, uid)
+                step = await _find(steps, uid, allowed)
                 response = _answer(operation, step)
         details["state"], details["studies"] = str(step.state), list(step.studies)
         patient = first(step.attributes, PATIENT_ID)
@@ -181,9 +187,11 @@ class MppsProvider(ServiceProvider):
             raise DimseError(Status.PROCESSING_FAILURE, f"Attribute List: {error}") from error
 
 
-async def _find(steps: PerformedProcedureSteps, uid: str) -> PerformedStep:
+async def _find(
+    steps: PerformedProcedureSteps, uid: str, restrictions: Sequence[Restriction]
+) -> PerformedStep:
     try:
-        return await steps.find(uid)
+        return await steps.find(uid, restrictions=restrictions)
     except KeyError as error:
         raise RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step") from error
 

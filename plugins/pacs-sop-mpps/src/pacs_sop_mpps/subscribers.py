@@ -18,21 +18,20 @@ import anyio
 from attrs import define, field, frozen
 
 from pacs_core.contracts import (
-    Access,
-    AccessAction,
     AccessDeniedError,
-    AccessTarget,
     AssociationError,
     AuditEvent,
     Component,
     Link,
     Node,
     Outcome,
+    Restriction,
     Service,
     Started,
 )
 from pacs_core.dimse import Status
 from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.restricting import is_admitted, restrictions_of
 from pacs_sop_mpps.sop_classes import MPPS_NOTIFICATION, TOLD
 from pacs_sop_mpps.steps import EventType, PerformedStep, event_of
 
@@ -53,33 +52,42 @@ class Event:
     kind: EventType
 
 
+@frozen
+class Subscription:
+    """What one is told of: since when, and under which restrictions."""
+
+    since: float
+    restrictions: tuple[Restriction, ...] = ()
+
+    def covers(self, event: Event, step: PerformedStep) -> bool:
+        """Tell whether it is told of something that happened to a step."""
+        return event.moment >= self.since and is_admitted(step, self.restrictions)
+
+
 @define(eq=False)
 class Subscribers(Component):
-    """The associations of this worker on which changes are reported, and since when."""
+    """The associations of this worker on which changes are reported."""
 
-    since: dict[Link, float] = field(factory=dict)
+    links: dict[Link, Subscription] = field(factory=dict)
     _some: anyio.Event = field(factory=anyio.Event)
 
     async def add(self, node: Node, link: Link) -> None:
         """Tell an association from now on, if its requestor may know."""
-        origin = link.association.origin
-        target = AccessTarget(MPPS_NOTIFICATION)
         try:
-            if await node.access.require(Access(AccessAction.WORKFLOW, origin, target)):
-                return  # It may know of some steps only, and an event does not say of which.
+            restrictions = await restrictions_of(node, link.association.origin)
         except AccessDeniedError:
             return
-        self.since[link] = time.time()
+        self.links[link] = Subscription(time.time(), restrictions)
         self._some.set()
 
     def discard(self, association: str) -> None:
         """Tell an association no more."""
-        for link in [each for each in self.since if each.association.id == association]:
-            del self.since[link]
+        for link in [each for each in self.links if each.association.id == association]:
+            del self.links[link]
 
     async def wait(self) -> None:
         """Wait until there is one."""
-        while not self.since:
+        while not self.links:
             self._some = anyio.Event()
             await self._some.wait()
 
@@ -97,22 +105,22 @@ class ReportChanges(Service):
         while True:
             await subscribers.wait()
             looked, seen = time.time(), frozenset[Event]()
-            while subscribers.since:
+            while subscribers.links:
                 begin, looked = looked - _OVERLAP, time.time()
-                events = frozenset(await self._events(begin))
-                news = sorted(events - seen, key=lambda event: (event.moment, event.kind))
-                seen = events
+                events = await self._events(begin)
+                news = sorted(events.keys() - seen, key=lambda each: (each.moment, each.kind))
+                seen = frozenset(events)
                 if news:
                     async with anyio.create_task_group() as tasks:
-                        for link, since in tuple(subscribers.since.items()):
-                            own = [event for event in news if event.moment >= since]
+                        for link, wanted in tuple(subscribers.links.items()):
+                            own = [each for each in news if wanted.covers(each, events[each])]
                             tasks.start_soon(self._report, subscribers, link, own)
                 await anyio.sleep(_POLL)
 
-    async def _events(self, begin: float) -> list[Event]:
+    async def _events(self, begin: float) -> dict[Event, PerformedStep]:
         steps = self.node.find(PerformedProcedureSteps)
         changed = [step async for step in steps.search(changed_since=begin)]
-        return [e for step in changed for e in _events_of(step) if e.moment >= begin]
+        return {e: step for step in changed for e in _events_of(step) if e.moment >= begin}
 
     async def _report(self, subscribers: Subscribers, link: Link, events: Sequence[Event]) -> None:
         association = link.association
