@@ -36,6 +36,7 @@ from pacs_core.upper_layer import (
     AssociationRefused,
     AssociationRequested,
     AsynchronousOperations,
+    ConnectionClosed,
     Event,
     Role,
     State,
@@ -191,6 +192,8 @@ class Acceptor:
         elif isinstance(event, AssociationRefused):
             reason = f"{event.rejection.meaning}: {event.detail}"
             await self._record_refusal(reason)
+        elif isinstance(event, ConnectionClosed) and (failure := self._channel.failure):
+            await self._record_refusal(f"TLS: {failure}", tls=failure.code)
 
     async def _record_refusal(self, reason: str, **details: str) -> None:
         self._refused = True

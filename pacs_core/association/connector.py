@@ -30,6 +30,7 @@ from pacs_core.contracts import (
     Proposal,
     ServeRequests,
     TlsContexts,
+    TlsError,
     WorkerInfo,
 )
 
@@ -194,7 +195,9 @@ class NodeConnector(Connector):
     async def _record_refusal(self, peer: Peer, error: AssociationError) -> None:
         logger.warning("no association with %s: %s", peer, error)
         origin = Origin("DIMSE", self.ae_title, peer.ae_title, peer.host, peer.port)
-        details = {"reason": str(error)}
+        details: dict[str, AuditValue] = {"reason": str(error)}
+        if isinstance(error.__cause__, TlsError):
+            details["tls"] = error.__cause__.code
         await self._record(AuditKind.ASSOCIATION_REFUSED, Outcome.FAILURE, origin, details)
 
     async def _record(

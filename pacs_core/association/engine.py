@@ -231,7 +231,8 @@ class Engine:
             codes = f"source {event.source}, reason {event.reason}"
             self._end(f"aborted by {by} ({codes})" + (event.detail and f": {event.detail}"))
         elif isinstance(event, ConnectionClosed):
-            self._end("the transport connection was lost")
+            why = f": TLS: {self._channel.failure}" if self._channel.failure else ""
+            self._end(f"the transport connection was lost{why}")
 
     async def _on_release_requested(self, event: ReleaseRequested) -> None:
         if event.collision and self._machine.role is Role.ACCEPTOR:

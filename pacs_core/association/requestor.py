@@ -194,9 +194,8 @@ async def _secure(transport: Transport, peer: Peer, timeouts: Timeouts) -> TlsIn
         raise ConnectError(f"{peer}: TLS with it failed: {error}") from error
     except TimeoutError:
         transport.close()
-        raise ConnectError(
-            f"{peer}: no TLS handshake within {timeouts.artim:g} s; does it speak TLS on this port?"
-        ) from None
+        reason = f"no TLS handshake within {timeouts.artim:g} s; does it speak TLS on this port?"
+        raise ConnectError(f"{peer}: {reason}") from TlsError(reason, "timeout")
     except BaseException:
         transport.close()
         raise
@@ -241,7 +240,8 @@ async def _await_answer(channel: Channel) -> AssociateAC:
                 raise AssociationAbortedError(f"aborted by {by} in negotiation: {event.detail}")
             if isinstance(event, ConnectionClosed):
                 why = f": {channel.failure}" if channel.failure else ""
-                raise AssociationAbortedError(f"the peer closed the connection in negotiation{why}")
+                message = f"the peer closed the connection in negotiation{why}"
+                raise AssociationAbortedError(message) from channel.failure
 
 
 def _request(

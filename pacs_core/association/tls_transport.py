@@ -139,6 +139,11 @@ class TlsTransport(Transport):
         except ssl.SSLError as error:
             self.failure = explain(error)
         if self._outgoing.pending:  # an alert, or an answer to a change of keys
+            if self._tls.server_side and self._tls.version() == "TLSv1.2" and not self.failure:
+                # Nothing else answers what a client of TLS 1.2 sends in an association. It may go
+                # on after that alert (RFC 5246 §7.2.2), and ask again and again.
+                said = "it wants to renegotiate, which is refused"
+                self.failure = TlsError(said, "renegotiation")
             self._pass_on()
         return count
 

@@ -27,7 +27,8 @@ class TlsError(Exception):
     code : str
         What it was, in a word: ``"expired"``, ``"not-yet-valid"``, ``"unknown-ca"``,
         ``"self-signed"``, ``"wrong-host"``, ``"no-certificate"``, ``"no-tls"``, ``"version"``,
-        ``"cipher-suite"``, ``"closed"``, ``"refused-by-peer"``, ``"protocol"``.
+        ``"cipher-suite"``, ``"too-weak"``, ``"wrong-purpose"``, ``"renegotiation"``,
+        ``"timeout"``, ``"closed"``, ``"refused-by-peer"``, ``"bad-certificate"``, ``"protocol"``.
     """
 
     def __init__(self, message: str, code: str = "protocol") -> None:

@@ -14,8 +14,12 @@ _VERIFY_CODES: Final = {  # X509_V_ERR of OpenSSL
     20: "unknown-ca",
     21: "unknown-ca",
     24: "unknown-ca",
+    26: "wrong-purpose",
     62: "wrong-host",
     64: "wrong-host",
+    66: "too-weak",
+    67: "too-weak",
+    68: "too-weak",
 }
 
 _REASONS: Final = {

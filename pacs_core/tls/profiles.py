@@ -1,9 +1,10 @@
 """The cipher suites of the Secure Transport Connection Profiles (PS3.15 B.12, B.13).
 
 The strongest come first, and the server's order counts (RFC 9325 §4.2). Suites of TLS 1.3 are
-OpenSSL's: AES-256-GCM, ChaCha20-Poly1305 and AES-128-GCM. Python cannot choose others, so that
-AES-128-CCM and AES-128-CCM-8 of TLS 1.3, which B.13 lists as well, are not there. Suites that the
-OpenSSL at hand lacks, as most lack Camellia, are left out; B.13 makes Camellia optional (CP-2311).
+OpenSSL's: AES-256-GCM, ChaCha20-Poly1305 and AES-128-GCM. Python cannot choose others: AES-128-CCM
+and AES-128-CCM-8 of TLS 1.3, which B.13 wants as well, are there if OpenSSL's own configuration
+(``Ciphersuites`` of ``OPENSSL_CONF``) names them. Suites of TLS 1.2 that the OpenSSL at hand lacks,
+as most lack Camellia, are left out; B.13 makes Camellia optional (CP-2311).
 """
 
 from typing import Final

@@ -23,6 +23,7 @@ from pacs_core.testing.peer_programs import PeerPrograms, find_free_port
 
 PATIENCE = 30.0
 VERIFICATION = "1.2.840.10008.1.1"
+STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 SIDE = 2048
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -161,6 +162,20 @@ async def _echo(peer):
     async with connect(peer, [Proposal(VERIFICATION)]) as association:
         assert (await association.c_echo()).status == 0x0000
         return association.info
+
+
+def move(node, of_modality, image, destination):
+    """Let the node send the image to a destination over a secured association."""
+
+    async def move():
+        async with connect(node.peer(of_modality), [Proposal(STUDY_MOVE)]) as association:
+            query = Dataset()
+            query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", image.StudyInstanceUID
+            async for response, _ in association.c_move(STUDY_MOVE, query, destination):
+                final = response
+        return final.status, final.number_of_completed_suboperations
+
+    return anyio.run(move)
 
 
 @pytest.fixture

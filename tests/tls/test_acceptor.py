@@ -78,6 +78,15 @@ def test_the_nodes_certificate_is_not_trusted(secure_node, of_modality, stranger
         assert "it does not trust who issued our certificate (alert)" in reason
 
 
+def test_several_authorities_in_one_file(secure_node, authority, stranger, of_modality, tmp_path):
+    """Each hospital that sends has its own (dcm4chee-arc-light 4764)."""
+    several = tmp_path / "several.pem"
+    several.write_bytes(authority.file.read_bytes() + stranger.file.read_bytes())
+    with secure_node(ca=str(several)) as node:
+        node.echo(node.peer(stranger.issue("ct1.other.example")))
+        node.echo(node.peer(of_modality))
+
+
 def test_plain_dicom_on_the_tls_port(secure_node):
     with secure_node() as node:
         refused(node, evolve(node.peer(), tls=None))
@@ -91,6 +100,7 @@ def test_tls_on_the_plain_port(secure_node, of_modality):
         assert "it speaks plain DICOM (a PDU of type 07H), not TLS" in told
         (refusal,) = node.await_details("association-refused")
         assert "as if of TLS, which is not spoken on this port" in refusal["reason"]
+        assert refusal["reason"] in node.caplog.text
 
 
 def test_certificates_are_optional(secure_node, of_modality, stranger):

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pacs_core.association import AssociationError
 
@@ -51,12 +51,13 @@ GARBAGE = {
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_hellos_of_garbage(secure_node, garbage):
-    with secure_node(network=ARTIM) as node:
+    with secure_node(network={"timeouts": {"artim": 5.0, "shutdown": 1.0}}) as node:
         with dial(node) as connection:
             connection.sendall(garbage())
             await_close(connection)
         (details,) = node.await_details("association-refused")
-        assert re.match(r"TLS: |no TLS handshake", details["reason"])
+        assert details["tls"] in ("protocol", "version", "timeout", "no-tls", "refused-by-peer")
+        node.await_refusal(details["tls"])
 
 
 @pytest.mark.parametrize("first", [b"\x80\x2e\x01\x00\x02", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100])
@@ -81,8 +82,7 @@ def test_a_hello_without_end(secure_node):
     with secure_node() as node:
         with dial(node) as connection, pytest.raises(ConnectionError):
             send_without_end(connection)
-        (details,) = node.await_details("association-refused")
-        assert details["reason"].startswith("TLS: ")
+        assert node.await_refusal("protocol").startswith("TLS: ")
 
 
 def test_a_handshake_that_dribbles_does_not_outlast_artim_nor_holds_up_others(
@@ -134,6 +134,7 @@ def test_renegotiation_is_refused(secure_node, programs, of_modality):
             output = process.communicate("Q\n", timeout=20)[0]
         assert "RENEGOTIATING" in output
         assert "no renegotiation" in output
+        assert "it wants to renegotiate" in node.await_refusal("renegotiation")
 
 
 def test_a_downgrade_is_noticed(secure_node, programs, of_modality):
@@ -145,9 +146,9 @@ def test_a_downgrade_is_noticed(secure_node, programs, of_modality):
         assert "downgrade" in node.await_refusal("version")
 
 
-def self_signed(folder, *, names=(), common_name="ct1", sign_with=None):
+def self_signed(folder, *, names=(), common_name="ct1", sign_with=None, key=None, purpose=None):
     """Make a certificate by hand: signed by its own key, or a CA's."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     issuer, signer = sign_with or (subject, key)
     now = datetime.now(UTC)
@@ -163,6 +164,8 @@ def self_signed(folder, *, names=(), common_name="ct1", sign_with=None):
     if names:
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
+    if purpose is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     certificate = builder.sign(signer, hashes.SHA256())
     files = folder / "own.crt", folder / "own.key"
     files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -171,9 +174,10 @@ def self_signed(folder, *, names=(), common_name="ct1", sign_with=None):
     return files
 
 
-def present(node, certificate, key):
+def present(node, certificate, key, *, cipher="DEFAULT"):
     """Connect with a certificate, and try to use the connection."""
     context = ssl.create_default_context(cafile=node.authority.file)
+    context.set_ciphers(cipher)
     context.load_cert_chain(certificate, key)
     with dial(node) as connection:
         try:
@@ -201,6 +205,23 @@ def authority_key(authority):
     certificate = x509.load_pem_x509_certificate(authority.file.read_bytes())
     key = serialization.load_pem_private_key(authority.private_key, None)
     return certificate.subject, key
+
+
+def test_a_key_that_is_too_short(secure_node, tmp_path, authority):
+    """As the certificate that dcm4che came with (dcm4che 1458): PS3.15 B.13 wants 2048 bits."""
+    key = rsa.generate_private_key(65537, 1024)
+    files = self_signed(tmp_path, key=key, sign_with=authority_key(authority))
+    with secure_node() as node:
+        present(node, *files, cipher="DEFAULT:@SECLEVEL=0")
+        assert "key too weak" in node.await_refusal("too-weak")
+
+
+def test_a_certificate_for_servers_only(secure_node, tmp_path, authority):
+    server_only = ExtendedKeyUsageOID.SERVER_AUTH
+    files = self_signed(tmp_path, purpose=server_only, sign_with=authority_key(authority))
+    with secure_node() as node:
+        present(node, *files)
+        assert "certificate purpose" in node.await_refusal("wrong-purpose")
 
 
 NAMES = ("ct1\0.evil.example", "ct1\n2026 INFO forged entry", "\x1b[31mred")
@@ -255,3 +276,4 @@ def test_records_of_garbage_in_an_association(secure_node, of_modality):
                     incoming.write(connection.recv(65536))
             connection.sendall(outgoing.read() + b"\x17\x03\x03\x00\x20" + os.urandom(32))
             await_close(connection)
+        assert "decryption failed" in node.await_refusal("protocol")

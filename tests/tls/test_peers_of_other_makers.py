@@ -1,18 +1,15 @@
 """DCMTK, pynetdicom and openssl as requestors and as acceptors of secured associations."""
 
-import re
 import ssl
 
-import anyio
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from pacs_core.association import Proposal, connect
+from .conftest import move
 
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 
 # What this DCMTK knows of PS3.15: Non-downgrading BCP 195, BCP 195, Extended BCP 195.
 PROFILES = ("+py", "+px", "+pz")
@@ -39,20 +36,6 @@ def ssl_context(of_modality, authority):
         return context
 
     return ssl_context
-
-
-def move(node, of_modality, image, destination):
-    """Let the node send the image to a destination over a secured association."""
-
-    async def move():
-        async with connect(node.peer(of_modality), [Proposal(STUDY_MOVE)]) as association:
-            query = Dataset()
-            query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", image.StudyInstanceUID
-            async for response, _ in association.c_move(STUDY_MOVE, query, destination):
-                final = response
-        return final.status, final.number_of_completed_suboperations
-
-    return anyio.run(move)
 
 
 @pytest.mark.peer("dcmtk")
@@ -150,43 +133,6 @@ def test_the_node_moves_to_pynetdicom(
             assert got == [image.PixelData]
     finally:
         server.shutdown()
-
-
-def s_client(programs, node, *arguments, pem=None):
-    own = () if pem is None else ("-cert", pem.certificate, "-key", pem.key)
-    where = ("s_client", "-connect", f"127.0.0.1:{node.port}", *own, *arguments)
-    output = programs.run("openssl", *where, code=None)
-    suite = re.search(r"^New, (TLSv1\.\d), Cipher is (\S+)$", output, re.MULTILINE)
-    return suite.groups() if suite and suite[2] != "(NONE)" else None
-
-
-WEAK = "ALL:@SECLEVEL=0"
-
-
-@pytest.mark.parametrize("profile", ["bcp195", "bcp195-modified"])
-def test_versions_and_suites_that_openssl_can_agree_on(secure_node, programs, of_modality, profile):
-    """PS3.15 B.12 and B.13: TLS 1.2 and 1.3, and nothing that RFC 9325 advises against."""
-    with secure_node(profile=profile) as node:
-        for version in ("-tls1", "-tls1_1"):
-            assert s_client(programs, node, version, "-cipher", WEAK, pem=of_modality) is None
-        assert "above TLS 1.1" in node.await_refusal("version")
-        assert s_client(programs, node, "-tls1_3", pem=of_modality)[0] == "TLSv1.3"
-        ecdsa_only = ("-tls1_2", "-sigalgs", "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256")
-        agreed = s_client(programs, node, *ecdsa_only, pem=of_modality)
-        assert "GCM" in agreed[1]
-        for refused in ("AES128-SHA", "ECDHE-RSA-AES128-SHA", "AES256-GCM-SHA384", "NULL-SHA"):
-            cipher = ("-tls1_2", "-cipher", f"{refused}:@SECLEVEL=0")
-            assert s_client(programs, node, *cipher, pem=of_modality) is None
-        assert "no permitted cipher suite" in node.await_refusal("cipher-suite")
-        chacha = ("-tls1_2", "-cipher", "CHACHA20")
-        offered = s_client(programs, node, *chacha, pem=of_modality)
-        assert (offered is not None) == (profile == "bcp195-modified")
-
-
-def test_suites_of_ones_own(secure_node, programs, of_modality):
-    suite = "ECDHE-ECDSA-AES128-CCM:ECDHE-RSA-AES256-CBC:ECDHE-ECDSA-AES256-SHA384"
-    with secure_node(profile="custom", ciphers=suite) as node:
-        assert s_client(programs, node, "-tls1_2", pem=of_modality)[1] in suite.split(":")
 
 
 def test_no_compression_no_renegotiation_no_tickets(secure_node, programs, of_modality):

@@ -1,18 +1,26 @@
 """Secured associations of our own: what is refused, and what the commands do and say."""
 
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack, contextmanager, suppress
 
 import anyio
 import pytest
 from attrs import evolve
 from pydicom import dcmread
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE
 
 from pacs_core.association import AssociationError, ConnectError, Proposal, connect
 from pacs_core.config import to_toml
 from pacs_core.contracts import ClientTls, Timeouts
 from pacs_core.testing.raw_peer import raw_server
+
+from .conftest import move
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -119,3 +127,80 @@ def test_the_commands_go_by_the_peers_table(secure_node, pacs, file, image, tmp_
         assert dcmread(got).PixelData == image.PixelData
         # Of the node's peers none has this AE title, which it says over the secured association.
         assert "NOBODY" in pacs(node.port, "move", "safe", "--to", "NOBODY", "-k", study, code=1)
+
+
+def _serve_nothing(listening, answer):
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        with connection, suppress(OSError):
+            answer(connection)
+
+
+@contextmanager
+def _server(answer):
+    """Give each connection to a function; return the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_serve_nothing, args=(listening, answer))
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _show(pem, authority):
+    """Return an answer: a handshake with a certificate, that wants none of its client's CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem.certificate, pem.key)
+    if authority is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(authority.file)
+
+    def answer(connection):
+        with context.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(1)
+
+    return answer
+
+
+A_ABORT = b"\x07\0\0\0\0\x04\0\0\x02\x01"
+REFUSALS = {
+    "wrong-host": lambda a, b: _show(a.issue("other.hospital.example"), None),
+    "expired": lambda a, b: _show(a.issue_expired("127.0.0.1"), None),
+    "not-yet-valid": lambda a, b: _show(a.issue_future("127.0.0.1"), None),
+    "unknown-ca": lambda a, b: _show(b.issue("127.0.0.1", name="scp"), None),
+    "refused-by-peer": lambda a, b: _show(a.issue("127.0.0.1", name="scp"), b),
+    "no-tls": lambda a, b: lambda connection: connection.sendall(A_ABORT),
+    "timeout": lambda a, b: lambda connection: connection.recv(1 << 16) and connection.recv(1),
+}
+"""What a destination does by which it is refused, given its CA and another."""
+
+
+def test_what_a_node_refuses_to_send_to_is_logged_and_audited(
+    secure_node, of_modality, authority, stranger, image
+):
+    network = {"timeouts": {"artim": 1.0, "shutdown": 1.0}}
+    trusted = {"ca": str(authority.file), **of_modality.own}
+    with ExitStack() as stack:
+        remote = {
+            code: {
+                "ae_title": code.upper(),
+                "host": "127.0.0.1",
+                "port": stack.enter_context(_server(refusal(authority, stranger))),
+                "tls": trusted,
+            }
+            for code, refusal in REFUSALS.items()
+        }
+        with secure_node(remote=remote, network=network) as node:
+            sender = AE("SENDER")
+            sender.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+            plain = sender.associate("127.0.0.1", node.node.port)
+            assert plain.send_c_store(image).Status == 0x0000
+            plain.release()
+            for code in REFUSALS:
+                assert move(node, of_modality, image, code.upper())[1] == 0
+                node.await_refusal(code)
