@@ -1,9 +1,12 @@
 """Audit sink of pacs-core: DICOM audit messages, or FHIR AuditEvents, to a collector."""
 
+from collections.abc import Callable
+
 from pacs_audit_atna.config import AuditAtnaConfig
 from pacs_core.contracts import (
     AuditSink,
     AuditSinkDescriptor,
+    CliCommandDescriptor,
     Hooks,
     SecurityFinding,
     SecurityStatement,
@@ -13,7 +16,13 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import hookimpl
 
-__all__ = ["AuditAtnaConfig", "pacs_audit_sinks", "pacs_config", "pacs_security_findings"]
+__all__ = [
+    "AuditAtnaConfig",
+    "pacs_audit_sinks",
+    "pacs_cli_commands",
+    "pacs_config",
+    "pacs_security_findings",
+]
 
 
 @hookimpl
@@ -56,6 +65,30 @@ def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
     from pacs_audit_atna.conformance import state_security
 
     return list(state_security(setup.config(AuditAtnaConfig)))
+
+
+def _load(name: str) -> Callable[[], Callable[..., int | None]]:
+    def load() -> Callable[..., int | None]:
+        from pacs_audit_atna import commands
+
+        command: Callable[..., int | None] = getattr(commands, name)
+        return command
+
+    return load
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return the commands."""
+    return [
+        CliCommandDescriptor(
+            "audit spool list", "List what waits for the collector, and why.", _load("list_spool")
+        ),
+        CliCommandDescriptor("audit spool flush", "Deliver what waits, now.", _load("flush_spool")),
+        CliCommandDescriptor(
+            "audit spool drop", "Drop what waits, for a stated reason.", _load("drop_spool")
+        ),
+    ]
 
 
 def _create(setup: Setup) -> AuditSink:

@@ -111,6 +111,7 @@ EVENTS: Final = {
     AuditKind.INGEST_FILTERED: EventClass(INSTANCES_ACCESSED, None, _UPDATE),
     AuditKind.INSTANCE_HEALED: EventClass(INSTANCES_ACCESSED, None, _UPDATE),
     AuditKind.ACCESS_DENIED: EventClass(SECURITY_ALERT, RESTRICTED_FUNCTION),
+    AuditKind.CONTROL: EventClass(SECURITY_ALERT, RESTRICTED_FUNCTION),
 }
 """The kernel's kinds that are events of the standard; the others are C-ECHO and what is of the node
 itself, such as a disk that is full."""

@@ -15,7 +15,7 @@ from anyio import to_thread
 from pacs_audit_atna.config import AuditAtnaConfig
 from pacs_audit_atna.events import AUDIT_STOPPED, SECURITY_ALERT, translate
 from pacs_audit_atna.fhir_form import to_fhir
-from pacs_audit_atna.spool import Spool, SpooledMessage
+from pacs_audit_atna.spool import RESERVED, Spool, SpooledMessage
 from pacs_audit_atna.syslog import syslog_message
 from pacs_audit_atna.transports import Transport, make_transport
 from pacs_audit_atna.xml_form import to_xml
@@ -34,11 +34,14 @@ from pacs_core.contracts import (
 # `write` ends when the messages are in the spool. Of all processes of a node one delivers: who has
 # the lock of a file, which goes to another when that one dies. It takes the oldest messages, sends
 # them, and removes those that the collector has. When the collector is away it waits, longer and
-# longer, and nothing else does, until the spool is full.
+# longer, and nothing else does, until the spool is full. How the last attempt went is noted in the
+# spool, where commands see it; they ask to be served at once by a counter beside it.
 
 _log = logging.getLogger(__name__)
 
 DROPPED: Final = PluginAuditKind("audit-atna.dropped", SECURITY_ALERT, AUDIT_STOPPED)
+DISCARDED: Final = PluginAuditKind("audit-atna.discarded", SECURITY_ALERT, AUDIT_STOPPED)
+"""Somebody had messages dropped, and said why. There is always room for that record."""
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which is looked for messages of other processes, and for the lock."""
@@ -117,7 +120,9 @@ class CollectorSink(AuditSink):
         self._news.set()
 
     def _add(self, events: Sequence[AuditEvent], drop: bool) -> int:
-        return self._spool.add([self._encode(event) for event in events], drop=drop)
+        reserve = RESERVED if all(event.kind == DISCARDED for event in events) else 0
+        bodies = [self._encode(event) for event in events]
+        return self._spool.add(bodies, drop=drop, reserve=reserve)
 
     def _encode(self, event: AuditEvent) -> bytes:
         message = translate(event, self._ae_title)
@@ -142,14 +147,20 @@ class CollectorSink(AuditSink):
 
     async def _deliver_for_good(self, transport: Transport) -> None:
         wait = 0.0
+        self._away = bool((await to_thread.run_sync(self._spool.state)).failure)
         while True:
+            failure: str | None
             try:
                 failure = await self._deliver_batch(transport)
             except OSError as error:
                 failure = str(error)
+            if failure is None:
+                wait = 0.0
+                continue
             if not failure:
                 if self._away:
                     _log.info("the audit collector %s is back", self._config.collector)
+                    await to_thread.run_sync(self._spool.note_failure, "")
                 wait, self._away = 0.0, False
                 continue
             if not self._away:
@@ -160,18 +171,30 @@ class CollectorSink(AuditSink):
                     failure,
                 )
             self._away = True
+            await to_thread.run_sync(self._spool.note_failure, failure)
             wait = min(_LONGEST_WAIT, 2 * wait or 0.5)
-            await asyncio.sleep(wait)
+            if await self._wait_or_be_asked(wait):
+                wait = 0.0
 
-    async def _deliver_batch(self, transport: Transport) -> str:
-        """Deliver what has waited longest, or wait for something; return why that failed."""
+    async def _wait_or_be_asked(self, seconds: float) -> bool:
+        """Wait, but not after somebody asks to flush; return whether somebody does."""
+        asked = await to_thread.run_sync(self._spool.flushes)
+        end = asyncio.get_running_loop().time() + seconds
+        while (left := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, _LOOK_AGAIN))
+            if await to_thread.run_sync(self._spool.flushes) != asked:
+                return True
+        return False
+
+    async def _deliver_batch(self, transport: Transport) -> str | None:
+        """Deliver what has waited longest; return why that failed, None if nothing waits."""
         self._news.clear()
         waiting = await self._spooled(transport.batch)
         if not waiting:
             await self._tell_what_was_dropped()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), _LOOK_AGAIN)
-            return ""
+            return None
         delivery = await transport.deliver([message.body for message in waiting])
         for place, reason in delivery.refused.items():
             _log.error("the audit collector refuses a message, it is set aside: %s", reason)

@@ -4,6 +4,7 @@ import errno
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,19 @@ CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY AUTOINCREMENT, body B
 CREATE TABLE IF NOT EXISTS refused (
     id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT OR IGNORE INTO counter VALUES ('bytes', 0), ('dropped', 0);
+CREATE TABLE IF NOT EXISTS attempt (
+    id INTEGER PRIMARY KEY CHECK (id = 0), failures INTEGER NOT NULL, failure TEXT NOT NULL,
+    away_since REAL NOT NULL);
+INSERT OR IGNORE INTO counter VALUES ('bytes', 0), ('dropped', 0), ('flushes', 0);
+INSERT OR IGNORE INTO attempt VALUES (0, 0, '', 0);
 """
+_COUNTS: Final = """
+SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM refused),
+    (SELECT value FROM counter WHERE name = 'bytes'),
+    (SELECT value FROM counter WHERE name = 'dropped'), failures, failure, away_since FROM attempt
+"""
+RESERVED: Final = 64 * 1024
+"""Bytes beyond the limit for the record that messages were dropped on purpose."""
 _MOST_REFUSED: Final = 1000
 _BUSY: Final = 10.0
 
@@ -43,6 +55,42 @@ class SpooledMessage(NamedTuple):
 
     id: int
     body: bytes
+
+
+class RefusedMessage(NamedTuple):
+    """A message that the collector refuses for good."""
+
+    id: int
+    body: bytes
+    reason: str
+
+
+class SpoolState(NamedTuple):
+    """How a spool is.
+
+    Attributes
+    ----------
+    waiting, refused : int
+        Messages that wait, and those set aside.
+    bytes : int
+        Of those that wait.
+    dropped : int
+        Those that found no room, of which the collector has not been told.
+    failures : int
+        How often messages could not be delivered, ever.
+    failure : str
+        Why the last attempt failed; empty if it did not.
+    away_since : float
+        When the first of the attempts that failed in a row was; seconds since the epoch.
+    """
+
+    waiting: int
+    refused: int
+    bytes: int
+    dropped: int
+    failures: int
+    failure: str
+    away_since: float
 
 
 class Spool:
@@ -91,7 +139,7 @@ class Spool:
                 self._database.close()
                 self._database = None
 
-    def add(self, bodies: Sequence[bytes], *, drop: bool) -> int:
+    def add(self, bodies: Sequence[bytes], *, drop: bool, reserve: int = 0) -> int:
         """Add messages, all of them or none; return how many were dropped.
 
         Parameters
@@ -99,6 +147,8 @@ class Spool:
         bodies : sequence of bytes
         drop : bool
             Whether to leave out, and count, what finds no room.
+        reserve : int
+            Bytes beyond the limit that these may take.
 
         Raises
         ------
@@ -111,7 +161,7 @@ class Spool:
             waiting = _counter(database, "bytes")
             kept = []
             for body in bodies:
-                if waiting + len(body) > self._limit:
+                if waiting + len(body) > self._limit + reserve:
                     if not drop:
                         raise SpoolFullError(waiting, self._limit)
                     continue
@@ -135,14 +185,18 @@ class Spool:
     def remove(self, messages: Sequence[SpooledMessage]) -> None:
         """Forget messages that the collector has."""
         with self._transaction() as database:
-            database.executemany("DELETE FROM message WHERE id = ?", [(m.id,) for m in messages])
-            freed = sum(len(message.body) for message in messages)
+            freed = 0
+            for message in messages:  # of which some may have been dropped meanwhile
+                gone = database.execute("DELETE FROM message WHERE id = ?", (message.id,))
+                freed += len(message.body) * gone.rowcount
             _set_counter(database, "bytes", max(0, _counter(database, "bytes") - freed))
 
     def set_aside(self, message: SpooledMessage, reason: str) -> None:
         """Keep a message apart that the collector refuses; of these the last 1000 are kept."""
         with self._transaction() as database:
-            database.execute("DELETE FROM message WHERE id = ?", (message.id,))
+            gone = database.execute("DELETE FROM message WHERE id = ?", (message.id,))
+            if not gone.rowcount:
+                return  # dropped meanwhile
             waiting = _counter(database, "bytes") - len(message.body)
             _set_counter(database, "bytes", max(0, waiting))
             database.execute(
@@ -161,6 +215,45 @@ class Spool:
                 return 0
             _set_counter(database, "dropped", 0)
             return dropped
+
+    def state(self) -> SpoolState:
+        """Return how it is."""
+        with self._lock, self._errors():
+            return SpoolState(*self._open_database.execute(_COUNTS).fetchone())
+
+    def set_aside_messages(self, count: int) -> list[RefusedMessage]:
+        """Return what the collector refuses, the first first."""
+        with self._lock, self._errors():
+            found = self._open_database.execute(
+                "SELECT id, body, reason FROM refused ORDER BY id LIMIT ?", (count,)
+            )
+            return [RefusedMessage(*row) for row in found]
+
+    def forget_set_aside(self, last: int) -> int:
+        """Forget what the collector refuses, up to a number; return how many these are."""
+        with self._transaction() as database:
+            return database.execute("DELETE FROM refused WHERE id <= ?", (last,)).rowcount
+
+    def note_failure(self, failure: str) -> None:
+        """Note that messages could not be delivered, and why; empty, that they were."""
+        sql = (
+            "UPDATE attempt SET failure = ?1, failures = failures + 1, "
+            "away_since = CASE WHEN failure = '' THEN ?2 ELSE away_since END"
+            if failure
+            else "UPDATE attempt SET failure = ?1, away_since = 0 * ?2"
+        )
+        with self._transaction() as database:
+            database.execute(sql, (failure, time.time()))
+
+    def ask_to_flush(self) -> None:
+        """Ask whoever delivers not to wait any longer."""
+        with self._transaction() as database:
+            _set_counter(database, "flushes", _counter(database, "flushes") + 1)
+
+    def flushes(self) -> int:
+        """Return how often that was asked."""
+        with self._lock, self._errors():
+            return _counter(self._open_database, "flushes")
 
     @property
     def _open_database(self) -> sqlite3.Connection:
