@@ -63,3 +63,12 @@ def test_a_failing_contestant_is_reported(tmp_path):
     result = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0
     assert "gone" in result.stderr
+
+
+@pytest.mark.parametrize("contestant", ["ours-none-tls", "dcmtk-storescp-tls"])
+@pytest.mark.peer("dcmtk")
+def test_stores_over_tls(benchmark, contestant):
+    sizes = ("--sizes", "small", "--associations", "2")
+    (figure,) = benchmark("store", *sizes, contestant=contestant)
+    assert figure["contestant"] == contestant
+    assert all(value > 0 for value in figure["values"])

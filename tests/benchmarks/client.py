@@ -1,6 +1,7 @@
 """A blocking DICOM client on a bare socket: one system call to send a message, few to receive."""
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
@@ -74,6 +75,12 @@ def tune(sock: socket.socket) -> socket.socket:
     return sock
 
 
+def _anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def messages(reader: PduReader) -> Iterator[Message | None]:
     """Yield messages that come; None when the peer asks to release the association."""
     encoded, values, size = bytearray(), dict[int, bytes](), 0
@@ -111,12 +118,15 @@ class Client:
     contexts : sequence of wire.Context
     called : str
         AE title of the peer.
+    tls : bool
+        Whether the connection is secured; whoever answers is believed.
     """
 
     port: int
     contexts: Sequence[wire.Context]
     called: str = "ANY-SCP"
     calling: str = "BENCH"
+    tls: bool = False
     max_length: int = 0
     _socket: socket.socket = field(init=False)
     _messages: Iterator[Message | None] = field(init=False)
@@ -125,6 +135,8 @@ class Client:
     def __enter__(self) -> "Client":
         """Connect and negotiate; every context has to be accepted."""
         self._socket = tune(socket.create_connection(("127.0.0.1", self.port)))
+        if self.tls:
+            self._socket = _anybody().wrap_socket(self._socket)
         self._reader = PduReader(self._socket)
         self._socket.sendall(wire.associate_request(self.contexts, self.called, self.calling))
         kind, body = self._reader.next()
@@ -163,6 +175,9 @@ class Client:
 
     def send(self, *buffers: bytes | bytearray | memoryview) -> None:
         """Send encoded PDUs in one system call; what it leaves over, in further ones."""
+        if self.tls:  # which sends records, not what lies scattered
+            self._socket.sendall(b"".join(buffers))
+            return
         sent = self._socket.sendmsg(buffers)
         for buffer in buffers:
             if sent < len(buffer):

@@ -47,6 +47,9 @@ class Contestant:
         As many as it accepts at once.
     max_storing : int
         As many as may store at once.
+    environment : mapping of str to str
+    tls : bool
+        Whether its port is for secured associations.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Contestant:
     max_associations: int = 1000
     max_storing: int = 1000
     environment: Mapping[str, str] = field(factory=dict)
+    tls: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -140,7 +144,7 @@ def _await_echo(
 ) -> None:
     while monotonic() < started + START_TIMEOUT and process.poll() is None:
         try:
-            with Client(port, [VERIFY], contestant.called):
+            with Client(port, [VERIFY], contestant.called, tls=contestant.tls):
                 return
         except (OSError, PeerError):
             sleep(0.002)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import trustme
+
 from .client import PeerError
 from .contestant import Command, Contestant
 
@@ -29,6 +31,29 @@ def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
         )
         program = [sys.executable, "-m", "pacs_core.cli.main"]
         return [*program, "serve", "--config", str(config), *extra]
+
+    return command
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    """Make a certificate with an RSA key, which all profiles of DCMTK take; return its files."""
+    issued = trustme.CA().issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
+    certificate, key = directory / "node.crt", directory / "node.key"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    return certificate, key
+
+
+def _ours_secured(durability: str) -> Command:
+    def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
+        certificate, key = _certificate(directory)
+        program = _ours(durability)(directory, 0, 0)
+        with (directory / "pacs.toml").open("a") as config:
+            config.write(
+                f'[network.tls]\nport = {port}\nplain = false\npeers = "ignored"\n'
+                f'certificate = "{certificate}"\nkey = {{ file = "{key}" }}\n'
+            )
+        return program
 
     return command
 
@@ -65,6 +90,12 @@ def _dcmtk_storescp(directory: Path, port: int, move_port: int) -> Sequence[str]
     objects.mkdir(exist_ok=True)
     options = ["--quiet", "+B", "-pdu", "131072", "--fork", "-dhl", "-od", str(objects)]
     return [dcmtk("storescp"), *options, str(port)]
+
+
+def _dcmtk_storescp_secured(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    certificate, key = _certificate(directory)
+    program, *options = _dcmtk_storescp(directory, port, move_port)
+    return [program, "+tls", str(key), str(certificate), "-ic", *options]
 
 
 def _dcmqrscp(directory: Path, port: int, move_port: int) -> Sequence[str]:
@@ -224,6 +255,27 @@ CONTESTANTS = (
         command=_dcmtk_storescp,
         settings="+B -pdu 131072 --fork -dhl --quiet, TCP_NODELAY=1; keeps no index",
         missing=needs("storescp"),
+    ),
+    *(
+        Contestant(
+            f"ours-{durability}-tls",
+            durable=durability == "commit",
+            does=frozenset({"store"}),
+            command=_ours_secured(durability),
+            settings=f"as ours-{durability}, secured by TLS; peers ignored, plain false",
+            called="PACS",
+            tls=True,
+        )
+        for durability in ("commit", "none")
+    ),
+    Contestant(
+        "dcmtk-storescp-tls",
+        durable=False,
+        does=frozenset({"store"}),
+        command=_dcmtk_storescp_secured,
+        settings="as dcmtk-storescp, secured by TLS; +tls, -ic",
+        missing=needs("storescp"),
+        tls=True,
     ),
     Contestant(
         "dcmtk-dcmqrscp",

@@ -51,11 +51,12 @@ def storing(
     *,
     first: int = 0,
     per_series: int = INSTANCES_PER_SERIES,
+    tls: bool = False,
 ) -> Iterator[Operation]:
     """Associate, and give a function that stores one more object, each with UIDs of its own."""
     dataset = data.whole(shape)
     command = wire.store_request(shape.sop_class_uid, data.instance_uid(0))
-    with Client(port, [storage_context(shape.sop_class_uid)], called) as client:
+    with Client(port, [storage_context(shape.sop_class_uid)], called, tls=tls) as client:
         encoded = client.encode(1, command, dataset)
         uids = (data.instance_uid(0), data.series_uid(0), data.study_uid(0))
         message = wire.Patched(encoded, uids)

@@ -50,7 +50,8 @@ def _timed(node: Running, prepare: Prepare, shape: data.Shape) -> tuple[float, f
 
 @contextmanager
 def _sending(node: Running, shape: data.Shape, _sender: int) -> Iterator[Operation]:
-    with Client(node.port, [storage_context(shape.sop_class_uid)], node.called) as client:
+    context, tls = storage_context(shape.sop_class_uid), node.contestant.tls
+    with Client(node.port, [context], node.called, tls=tls) as client:
         request = wire.store_request(shape.sop_class_uid, data.instance_uid(0))
 
         def send() -> None:

@@ -27,5 +27,5 @@ def _session(
     shape: data.Shape, associations: int, seconds: float, contestant: Contestant, directory: Path
 ) -> Iterator[Measure]:
     with running(contestant, directory) as node:
-        prepare = partial(storing, node.port, node.called, shape)
+        prepare = partial(storing, node.port, node.called, shape, tls=contestant.tls)
         yield lambda: (drive(prepare, associations, seconds=seconds).rate,)
