@@ -8,16 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import fields, has
 from packaging.version import Version
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.examination import examine
 from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.secret_files import list_secret_files
-from pacs_core.config import Config, inspect_config
+from pacs_core.config import Config, find_config, inspect_config
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditSinkDescriptor,
+    ConfigFile,
     SecurityFinding,
     Severity,
     is_loopback,
@@ -66,6 +68,7 @@ def find_weaknesses(
     ConfigError
         The file cannot be read.
     """
+    file = find_config(path)
     config, _ = inspect_config(path)
     assembly, _ = examine(config, found)
     findings = [
@@ -73,6 +76,7 @@ def find_weaknesses(
         *_of_the_trail(config, assembly),
         *_of_the_machine(config),
         *_of_secret_files(assembly),
+        *_of_files_that_decide(file, assembly),
         *_of_codecs(config),
         *_of_distributions(),
         *_of_plugins(assembly),
@@ -151,12 +155,31 @@ def _of_secret_files(assembly: Assembly) -> Iterator[SecurityFinding]:
     for top, table in {"": assembly.config, **tables}.items():
         for key, path in list_secret_files(table, top):
             try:
-                mode = stat.S_IMODE(path.stat().st_mode)
+                status = path.stat()
             except OSError:
                 continue  # that it is missing is said where it is used
+            mode = stat.S_IMODE(status.st_mode)
             if mode & 0o007:
                 what = f"others on this machine have access to {path}, which {key} names"
                 yield SecurityFinding(_HIGH, f"{what} (mode {mode:04o})", f"chmod o= {path}")
+            if status.st_uid not in (0, os.geteuid()):
+                what = f"another user (number {status.st_uid}) owns {path}, which {key} names"
+                yield SecurityFinding(_HIGH, what, f"let the user of the node own it: chown {path}")
+
+
+def _of_files_that_decide(config: Path | None, assembly: Assembly) -> Iterator[SecurityFinding]:
+    """Find what others could change: the configuration, and the files that it is made of."""
+    files = {} if config is None else {config: "the configuration"}
+    for name, table in assembly.plugin_configs.items():
+        kind = type(table)
+        for field in fields(kind) if has(kind) else ():
+            if isinstance(value := getattr(table, field.name), ConfigFile):
+                files[value.path] = f"plugin.{name}.{field.name}"
+    for file, what in files.items():
+        mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
+        if mode & 0o002:
+            told = f"others on this machine may change {file}, which is {what} (mode {mode:04o})"
+            yield SecurityFinding(_HIGH, told, f"chmod o-w {file}")
 
 
 def _of_codecs(config: Config) -> Iterator[SecurityFinding]:

@@ -1,6 +1,6 @@
 """Settings of the database in which plugins keep tables of their own."""
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import field, frozen
 
@@ -29,7 +29,7 @@ class DatabaseSettings:
     @url.validator
     def _check_url(self, _attribute: object, url: str) -> None:
         parts = urlsplit(url)
-        if parts.password:
+        if parts.password or "password" in parse_qs(parts.query):
             raise ValueError("has a password in it: put that into the key `password`")
         if url and parts.scheme not in {"postgresql", "sqlite"}:
             raise ValueError(f"begins with neither postgresql: nor sqlite:, but {parts.scheme!r}")

@@ -11,7 +11,9 @@ from pacs_core.contracts import (
     CliCommandDescriptor,
     ControlDescriptor,
     ControlHandler,
+    Hooks,
     Node,
+    SecurityFinding,
     SecurityStatement,
     Setup,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "pacs_config",
     "pacs_conformance",
     "pacs_control",
+    "pacs_security_findings",
     "pacs_web_routes",
 ]
 
@@ -70,6 +73,14 @@ def pacs_access(setup: Setup) -> list[AccessDescriptor]:
         return RulesAuthorizer(node, config, glass)
 
     return [AccessDescriptor("access-rules", authorizer=create)]
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return where the policy gives more than its author can have meant."""
+    from pacs_access_rules.weaknesses import find_weaknesses
+
+    return list(find_weaknesses(setup.config(AccessRulesConfig).policy))
 
 
 @hookimpl

@@ -1,5 +1,6 @@
 """Audit sink of pacs-core: DICOM audit messages, or FHIR AuditEvents, to a collector."""
 
+import stat
 from collections.abc import Callable
 
 from pacs_audit_atna.config import AuditAtnaConfig
@@ -56,6 +57,14 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
         what = "events are dropped when the collector is away for long"
         action = 'set when_full = "fail" in [plugin.audit-atna]'
         findings.append(SecurityFinding(Severity.LOW, what, action))
+    if not config.fsync:
+        what = "a power failure costs events that wait for the collector"
+        action = "remove fsync = false from [plugin.audit-atna]"
+        findings.append(SecurityFinding(Severity.LOW, what, action))
+    for path in (directory := setup.settings.data_directory / "audit-atna").glob("spool*"):
+        if (mode := stat.S_IMODE(path.stat().st_mode)) & stat.S_IMODE(directory.stat().st_mode) & 7:
+            what = f"others may read or change events that wait in {path} (mode {mode:04o})"
+            findings.append(SecurityFinding(Severity.HIGH, what, f"chmod -R o= {directory}"))
     return findings
 
 

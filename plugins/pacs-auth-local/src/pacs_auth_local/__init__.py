@@ -23,7 +23,9 @@ from pacs_core.contracts import (
     Authenticator,
     CapabilityDescriptor,
     CliCommandDescriptor,
+    Hooks,
     Node,
+    SecurityFinding,
     SecurityStatement,
     Setup,
 )
@@ -45,6 +47,14 @@ def pacs_config() -> type:
 def pacs_check(setup: Setup) -> list[str]:
     """Return what is wrong with the table beyond its types."""
     return list(setup.config(AuthLocalConfig).problems())
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what lets somebody in as somebody else, or as nobody."""
+    from pacs_auth_local.weaknesses import find_weaknesses
+
+    return list(find_weaknesses(setup.config(AuthLocalConfig)))
 
 
 @hookimpl

@@ -6,11 +6,11 @@ tests.
 
 import logging
 
-from pacs_core.contracts import CapabilityDescriptor, Node, Setup
+from pacs_core.contracts import CapabilityDescriptor, Hooks, Node, SecurityFinding, Setup
 from pacs_core.plugins import hookimpl
 from pacs_database.interface import Database
 
-__all__ = ["pacs_capabilities", "pacs_check"]
+__all__ = ["pacs_capabilities", "pacs_check", "pacs_security_findings"]
 
 
 @hookimpl
@@ -19,6 +19,14 @@ def pacs_check(setup: Setup) -> list[str]:
     from pacs_database.address import address_problems
 
     return address_problems(setup.settings)
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what lets others read what is in the database, or on its way there."""
+    from pacs_database.weaknesses import find_weaknesses
+
+    return list(find_weaknesses(setup.settings))
 
 
 @hookimpl
