@@ -9,15 +9,16 @@ from typing import Final
 import anyio
 from attrs import define
 
-from pacs_core.config import Config, tls_tables
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
     AuditKind,
     AuditValue,
+    ClientTls,
     Node,
     Origin,
     Outcome,
+    ServerTls,
 )
 from pacs_core.tls import FileTlsContexts, certificate_uses
 
@@ -36,13 +37,13 @@ class CertificateWatch:
 
     Attributes
     ----------
-    config : callable
-        Returns the configuration as it is now.
+    tables : callable
+        Returns the tables of TLS as they are now, by path.
     node : Node
         Of several workers, the first warns; each reads what has changed.
     """
 
-    config: Callable[[], Config]
+    tables: Callable[[], Mapping[str, ServerTls | ClientTls]]
     node: Node
     _due: float = 0.0
 
@@ -58,8 +59,7 @@ class CertificateWatch:
             await anyio.sleep(LOOK_AGAIN)
 
     async def _read_again(self, contexts: FileTlsContexts) -> None:
-        tables = tls_tables(self.config())
-        names = {settings: where for where, settings in tables.items()}
+        names = {settings: where for where, settings in self.tables().items()}
         for settings, problem in contexts.refresh():
             where = names.get(settings) or str(settings.certificate or settings.ca)
             self._due = 0.0
@@ -74,7 +74,7 @@ class CertificateWatch:
 
     async def _warn(self) -> None:
         now = datetime.now(UTC)
-        for use in certificate_uses(tls_tables(self.config())):
+        for use in certificate_uses(self.tables()):
             trouble = use.trouble(now)
             if not trouble:
                 continue

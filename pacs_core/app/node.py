@@ -27,7 +27,7 @@ from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
 from pacs_core.association import Listener, Services, SupportedService, WorkerLoad, bind_sockets
 from pacs_core.concurrency import task_group
-from pacs_core.config import Config
+from pacs_core.config import Config, tls_tables
 from pacs_core.contracts import (
     AccessDescriptor,
     AuditEvent,
@@ -182,7 +182,10 @@ async def run_node(
         await listener.listen(place.sockets)
         await listener.listen_securely(place.tls_sockets, context)
         # Asks for the configuration each time: it may have been read again.
-        watch = CertificateWatch(lambda: reloader.assembly.config, opened.node)
+        watch = CertificateWatch(
+            lambda: tls_tables(reloader.assembly.config, reloader.assembly.plugin_configs),
+            opened.node,
+        )
         runner = ServiceRunner(assembly, opened, place.service_sockets)
         reloader = Reloader(assembly, opened, listener, runner, set_log_level)
         addresses = [

@@ -256,7 +256,9 @@ class Reloader:
         if config.log.level != self.assembly.config.log.level:
             self.set_log_level(config.log.level)
         if isinstance(contexts := self.opened.node.tls, FileTlsContexts):
-            before, after = tls_tables(self.assembly.config), tls_tables(config)
+            before, after = (
+                tls_tables(each.config, each.plugin_configs) for each in (self.assembly, assembly)
+            )
             # Keys and certificates of tables that are gone are not kept in memory.
             contexts.forget(set(before.values()) - set(after.values()))
         self.assembly = assembly

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen, has
 from attrs.validators import and_, ge, in_, le, lt
 
 from pacs_core.archive import ArchiveSettings, AuditSettings
@@ -134,8 +134,17 @@ class Config:
         )
 
 
-def tls_tables(config: Config) -> dict[str, ServerTls | ClientTls]:
-    """Return the tables of TLS that a configuration has, by path."""
+def tls_tables(
+    config: Config, plugin_configs: Mapping[str, object] | None = None
+) -> dict[str, ServerTls | ClientTls]:
+    """Return the tables of TLS that a configuration has, by path.
+
+    Parameters
+    ----------
+    config : Config
+    plugin_configs : mapping of str to object, optional
+        Tables of plugins, by name: those that they have at their top.
+    """
     tables: dict[str, ServerTls | ClientTls] = {}
     if config.network.tls is not None:
         tables["network.tls"] = config.network.tls
@@ -144,4 +153,10 @@ def tls_tables(config: Config) -> dict[str, ServerTls | ClientTls]:
             tables[f"peers.{name}.tls"] = peer.tls
         if peer.dicomweb_tls is not None:
             tables[f"peers.{name}.dicomweb_tls"] = peer.dicomweb_tls
+    for name, table in (plugin_configs or {}).items():
+        kind = type(table)
+        for each in fields(kind) if has(kind) else ():
+            value = getattr(table, each.name)
+            if isinstance(value, ServerTls | ClientTls):
+                tables[f"plugin.{name}.{each.name}"] = value
     return tables

@@ -5,12 +5,15 @@ itself, in memory: with the time not checked, and the certificate its own author
 becomes known. The same shows that certificate and key go together.
 """
 
+import _ssl
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from pacs_core.contracts import Certificate, Secret, TlsConfigError, TlsInfo
@@ -26,6 +29,7 @@ _SHORT: Final = {
     "stateOrProvinceName": "ST",
     "localityName": "L",
 }
+_PEM: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\\n?", re.DOTALL)
 _PATIENCE: Final = 10
 _MOST_NAMES: Final = 100
 
@@ -131,8 +135,23 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, *, of_server: b
     raise ssl.SSLError("the handshake does not end")
 
 
-def authorities(path: Path) -> list[Certificate]:
-    """Return the CAs in a file; certificates that are no CA's are left out."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    load_authorities(context, path)
-    return [certificate_of(each) for each in context.get_ca_certs()]
+def trusted_certificates(path: Path) -> list[Certificate]:
+    """Return what a file lets this side trust: CAs, and peers by themselves.
+
+    Raises
+    ------
+    TlsConfigError
+        It cannot be used.
+    """
+    load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
+    return [_read(pem) for pem in _PEM.findall(path.read_text(errors="replace"))]
+
+
+def _read(pem: str) -> Certificate:
+    # `SSLContext.get_ca_certs` leaves out what is no CA's. This is how Python itself tests the
+    # names of hosts; it takes the name of a file.
+    with NamedTemporaryFile("w", encoding="ascii", errors="replace") as file:
+        file.write(pem)
+        file.flush()
+        described = _ssl._test_decode_cert(file.name)  # type: ignore[attr-defined]
+        return certificate_of(described)

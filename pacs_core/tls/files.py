@@ -15,7 +15,7 @@ from pacs_core.contracts import (
     TlsConfigError,
     TlsContexts,
 )
-from pacs_core.tls.certificates import authorities, describe_remaining, own_certificate
+from pacs_core.tls.certificates import describe_remaining, own_certificate, trusted_certificates
 from pacs_core.tls.contexts import client_context, server_context
 
 # Theory of operation
@@ -188,7 +188,7 @@ def _own(where: str, path: Path, settings: ServerTls | ClientTls) -> Certificate
 
 def _trusted(where: str, path: Path) -> Iterator[CertificateUse]:
     try:
-        for certificate in authorities(path):
+        for certificate in trusted_certificates(path):
             yield CertificateUse(where, path, certificate)
     except TlsConfigError as error:
         yield CertificateUse(where, path, problem=str(error))

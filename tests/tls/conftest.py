@@ -73,10 +73,10 @@ class Authority:
         after = tomorrow + timedelta(days=100)
         return self.issue(*names, name="future", not_before=tomorrow, not_after=after)
 
-    def issue_brief(self, *names: str, days: int) -> Pem:
+    def issue_brief(self, *names: str, days: int, name: str = "brief") -> Pem:
         """Issue one that is valid for some days, and an hour."""
         until = datetime.now(UTC) + timedelta(days=days, hours=1)
-        return self.issue(*names, name="brief", not_before=LONG_AGO, not_after=until)
+        return self.issue(*names, name=name, not_before=LONG_AGO, not_after=until)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pacs_core.contracts import ClientTls, Peer, Secret
 from pacs_core.testing.node import node_process, write_config
 
 PATIENCE = 30.0
+ARCHIVE = ("store-filesystem", "index-sqlite", "audit-json", "audit-atna", "sop-verification")
 VERIFICATION = "1.2.840.10008.1.1"
 
 
@@ -140,6 +141,39 @@ def test_a_certificate_that_expires_soon_is_warned_of(tmp_path, tables, authorit
         (details,) = events(node, "certificate-expiry")
         assert details["where"] == "network.tls.certificate"
         assert "expires in 29 days" in details["reason"]
+
+
+def test_every_table_is_looked_after_from_thirty_days_before(
+    tmp_path, tables, authority, of_node, tls_check
+):
+    """The CA expired unnoticed that others came with (dcm4chee-arc-light 3806)."""
+    brief = authority.issue_brief("127.0.0.1", days=29)
+    longer = authority.issue_brief("127.0.0.1", days=31, name="longer")
+    tls = {"ca": str(brief.certificate), **longer.own}
+    tables["peers"] = {"ct": {"ae_title": "CT", "host": "127.0.0.1", "port": 104, "tls": tls}}
+    web = {"port": 0, "tls": {"peers": "ignored", **brief.own}}
+    collector = {"collector": "tls://127.0.0.1:1", "tls": {"ca": str(of_node.certificate)}}
+    tables["plugin"] = {"web": web, "audit-atna": collector}
+    with node_process(tmp_path / "node", tables, plugins=("web", *ARCHIVE)) as node:
+        await_log(node, "peers.ct.tls.ca: ")
+        await_log(node, "plugin.web.tls.certificate: ")
+        assert node.stop() == 0
+        found = {each["where"]: each["reason"] for each in events(node, "certificate-expiry")}
+        assert set(found) == {"peers.ct.tls.ca", "plugin.web.tls.certificate"}
+        assert all("brief.crt: expires in 29 days" in reason for reason in found.values())
+    code, output = tls_check(tables)
+    assert code == 1
+    lines = output.splitlines()
+    seen = {line.split()[1].rstrip(":"): line.split()[0] for line in lines if line[0] != " "}
+    assert seen == {
+        "network.tls.certificate": "ok",
+        "network.tls.ca": "ok",
+        "peers.ct.tls.certificate": "ok",
+        "peers.ct.tls.ca": "PROBLEM",
+        "plugin.web.tls.certificate": "PROBLEM",
+        "plugin.audit-atna.tls.ca": "ok",
+    }
+    assert output.count("expires in 31 days") == 1
 
 
 def test_one_that_has_expired_is_an_error_and_the_node_serves(tmp_path, tables, authority):

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 
+from pacs_core.app.examination import examine
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import say
@@ -18,9 +19,13 @@ def check(*, options: LocalOptions = LOCAL) -> int:
     The exit code is 1 if one cannot be used, has expired, or expires within 30 days.
     """
     configure_logging(options.log_level or "warning")
-    tables = tls_tables(load_config(options.config))
+    assembly, _ = examine(load_config(options.config))
+    tables = tls_tables(assembly.config, assembly.plugin_configs)
     if not tables:
-        say("no table of the configuration names certificates: [network.tls], [peers.NAME.tls]")
+        say(
+            "no table of the configuration names certificates: [network.tls], [peers.NAME.tls], "
+            "[plugin.web.tls]"
+        )
         return os.EX_OK
     now = datetime.now(UTC)
     troubled = False
