@@ -1,20 +1,30 @@
 """Performed procedure steps (PS3.4 Annex F), with pynetdicom at both ends."""
 
 import json
+import sys
 import threading
 from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 import anyio
 import pytest
 from attrs import define, field
+from importlib_metadata import EntryPoint
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
 from pacs_core.association import Proposal, connect
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, encode_dataset, parse_attributes
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    decode_dataset,
+    encode_dataset,
+    parse_attributes,
+)
+from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 
@@ -23,7 +33,17 @@ RETRIEVE = "1.2.840.10008.3.1.2.3.4"
 NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SERIES, IMAGES, REFERENCED_UID = 0x0040_0340, 0x0008_1140, 0x0008_1155
-PLUGINS = ["sop-mpps", "sop-worklist", "jobs", "database", "audit-json"]
+PLUGINS = [
+    "sop-mpps",
+    "sop-worklist",
+    "jobs",
+    "database",
+    "audit-json",
+    "sop-storage",
+    "store-filesystem",
+    "index-sqlite",
+]
+RULES = Path(__file__).parents[1] / "distributions" / "pacs-rules" / "src"
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
 
@@ -623,6 +643,26 @@ def test_a_strict_site_without_a_worklist(tmp_path):
         assert n_create(node, begun()).Status == 0x0000
 
 
+def test_a_step_is_for_whoever_may_do_workflow_with_its_images(tmp_path):
+    rules = [
+        {"who": ["CT1"], "may": ["workflow"], "modalities": ["CT"]},
+        {"who": ["MR1"], "may": ["workflow"], "modalities": ["MR"]},
+    ]
+    uid, point = generate_uid(), EntryPoint("rules", "pacs_rules", "pacs_core.plugins")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(RULES)
+        plugins = ["sop-mpps", "jobs", "database", "store-filesystem", "index-sqlite", point]
+        tables = {"plugin": {"rules": {"rule": rules}}}
+        with node_thread(tmp_path, tables, plugins=plugins) as node:
+            assert n_create(node, begun(), uid, title="OTHER").Status == 0x0124
+            assert n_create(node, begun(), uid, title="MR1").Status == 0x0124
+            assert n_create(node, begun(), uid, title="CT1").Status == 0x0000
+            assert n_set(node, ended(), uid, title="MR1").Status == 0x0112
+            assert n_set(node, ended(), uid, title="CT1").Status == 0x0000
+            assert n_get(node, uid)[0].Status == 0x0000
+    sys.modules.pop("pacs_rules", None)
+
+
 # Commands
 
 
@@ -649,6 +689,38 @@ def test_commands(node):
     assert json.loads("{" + out.partition("{")[2])["Modality"] == ["CT"]
     assert pacs_mpps(node, "show", "1.2.3")[0] == 1
     assert pacs_mpps(node, "list", "Nonsense=1")[0] == 2
+
+
+def test_what_is_stored_of_a_step_is_shown(node):
+    uid, sample = generate_uid(), SampleStudy(generate_uid()).make("CT")
+    last = ended()
+    (series,) = last.PerformedSeriesSequence
+    series.SeriesInstanceUID = sample.values["SeriesInstanceUID"]
+    series.ReferencedImageSequence[0].ReferencedSOPInstanceUID = sample.sop_instance_uid
+    n_create(node, begun(sample.values["StudyInstanceUID"]), uid)
+    n_set(node, last, uid)
+    assert "instances: 0 of 2 are in the archive" in pacs_mpps(node, "show", uid)[1]
+    ae = AE(ae_title="CT1")
+    ae.add_requested_context(sample.sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
+    image = decode_dataset(sample.encode(), EXPLICIT_VR_LITTLE_ENDIAN)
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = EXPLICIT_VR_LITTLE_ENDIAN
+    assert association.send_c_store(image).Status == 0x0000
+    association.release()
+    until(lambda: "instances: 1 of 2 are in the archive" in pacs_mpps(node, "show", uid)[1])
+
+
+def test_a_step_whose_modality_failed_is_ended_by_hand(node, system):
+    uid, study = generate_uid(), generate_uid()
+    scheduled_entry(node, study)
+    n_create(node, begun(study), uid)
+    assert pacs_mpps(node, "discontinue", uid) == (0, f"{uid} is discontinued\n", "")
+    assert n_set(node, ended(), uid).Status == 0x0110
+    code, _, err = pacs_mpps(node, "discontinue", uid)
+    assert (code, "may no longer be updated" in err) == (1, True)
+    until(lambda: entry_states(node, study) == [("DISCONTINUED", uid)])
+    until(lambda: ("set", "DISCONTINUED") in system.of(uid))
 
 
 def test_what_happens_is_audited(node):

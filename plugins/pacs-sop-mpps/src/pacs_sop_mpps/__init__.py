@@ -156,6 +156,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
     summaries = {
         "list": "List performed procedure steps.",
         "show": "Show a performed procedure step.",
+        "discontinue": "Discontinue a step whose modality has failed.",
     }
 
     def load(verb: str) -> Callable[..., int | None]:

@@ -1,12 +1,21 @@
 """Public API: performed procedure steps, for plugins that follow what modalities do."""
 
 from pacs_sop_mpps.interface import PerformedProcedureSteps
-from pacs_sop_mpps.steps import PerformedState, PerformedStep, RefusedStepError, ScheduledStep
+from pacs_sop_mpps.steps import (
+    PerformedSeries,
+    PerformedState,
+    PerformedStep,
+    RefusedStepError,
+    ScheduledStep,
+)
+from pacs_sop_mpps.stored import missing_instances
 
 __all__ = [
     "PerformedProcedureSteps",
+    "PerformedSeries",
     "PerformedState",
     "PerformedStep",
     "RefusedStepError",
     "ScheduledStep",
+    "missing_instances",
 ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,17 +13,41 @@ from pacs_core.api.commands import (
     ConfigOption,
     UsageError,
     assemble_for_command,
+    local_origin,
     open_archive,
 )
-from pacs_core.contracts import Condition, KeyMatching, SequenceMatch
+from pacs_core.api.streams import closing
+from pacs_core.contracts import (
+    AuditCode,
+    AuditEvent,
+    Condition,
+    EventAction,
+    KeyMatching,
+    Node,
+    Outcome,
+    PluginAuditKind,
+    SequenceMatch,
+)
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of
 from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.rules import RULES
-from pacs_sop_mpps.steps import PATIENT_ID, SCHEDULED, PerformedState, PerformedStep
+from pacs_sop_mpps.steps import (
+    PATIENT_ID,
+    SCHEDULED,
+    STATUS,
+    PerformedState,
+    PerformedStep,
+    RefusedStepError,
+)
+from pacs_sop_mpps.stored import missing_instances
 from pacs_sop_mpps.values import first
 
 _NAME, _MODALITY = tag_of("PatientName"), tag_of("Modality")
 _STATION = tag_of("PerformedStationAETitle")
+_END_DATE, _END_TIME = (
+    tag_of("PerformedProcedureStepEndDate"),
+    tag_of("PerformedProcedureStepEndTime"),
+)
 _DATE, _TIME = (
     tag_of("PerformedProcedureStepStartDate"),
     tag_of("PerformedProcedureStepStartTime"),
@@ -55,8 +79,8 @@ def list_steps(
         print(_line(("START", "STATE", "MOD.", "STATION", "PATIENT", "INSTANCE")))
         left = limit
         async with (
-            _steps(config) as steps,
-            aclosing(steps.search(conditions, state=state)) as found,  # type: ignore[type-var]
+            _open(config) as node,
+            closing(node.find(PerformedProcedureSteps).search(conditions, state=state)) as found,
         ):
             async for step in found:
                 if left == 0:
@@ -77,27 +101,73 @@ def show(instance: str, /, *, config: ConfigOption = None) -> None:
     """
 
     async def run() -> None:
-        async with _steps(config) as steps:
-            try:
-                step = await steps.find(instance)
-            except KeyError as error:
-                raise CommandError(str(error.args[0])) from error
+        async with _open(config) as node:
+            step = await _find(node, instance)
             print(f"state: {step.state}")
             print(f"created by: {step.created_by or '(nobody)'}, {_moment(step.created)}")
             print(f"changed: {_moment(step.changed)}")
+            made = len({uid for series in step.series for uid in series.instances})
+            with suppress(LookupError):  # Not every node has an archive.
+                missing = len(await missing_instances(node.archive, step))
+                print(f"instances: {made - missing} of {made} are in the archive")
             print(json.dumps(_plain(step.attributes), indent=1, ensure_ascii=False))
 
     anyio.run(run)
 
 
-BY_VERB: dict[str, Callable[..., None]] = {"list": list_steps, "show": show}
+def discontinue(instance: str, /, *, config: ConfigOption = None) -> None:
+    """Discontinue a step whose modality has failed: it can be changed no more.
+
+    Parameters
+    ----------
+    instance
+        Its SOP Instance UID, as listed.
+    """
+    now = datetime.now()
+    end: Attributes = {
+        STATUS: (str(PerformedState.DISCONTINUED),),
+        _END_DATE: (now.strftime("%Y%m%d"),),
+        _END_TIME: (now.strftime("%H%M%S"),),
+    }
+
+    async def run() -> None:
+        async with _open(config) as node:
+            await _find(node, instance)
+            try:
+                await node.find(PerformedProcedureSteps).change(instance, end)
+            except RefusedStepError as error:
+                raise CommandError(f"{instance}: {error.comment}") from error
+            details = {"instance": instance}
+            action, origin = EventAction.UPDATE, local_origin("mpps discontinue")
+            event = AuditEvent(DISCONTINUED, Outcome.SUCCESS, origin, details, action=action)
+            await node.audit.record(event)
+            print(f"{instance} is discontinued")
+
+    anyio.run(run)
+
+
+DISCONTINUED = PluginAuditKind("mpps.discontinued", AuditCode("110111", "DCM", "Procedure Record"))
+"""A step was ended by hand (PS3.4 F.7.2.2.3, note 2)."""
+
+BY_VERB: dict[str, Callable[..., None]] = {
+    "list": list_steps,
+    "show": show,
+    "discontinue": discontinue,
+}
 
 
 @asynccontextmanager
-async def _steps(config: Path | None) -> AsyncIterator[PerformedProcedureSteps]:
+async def _open(config: Path | None) -> AsyncIterator[Node]:
     needed = (PerformedProcedureSteps,)
     async with open_archive(assemble_for_command(config), requires=needed) as opened:
-        yield opened.node.find(PerformedProcedureSteps)
+        yield opened.node
+
+
+async def _find(node: Node, instance: str) -> PerformedStep:
+    try:
+        return await node.find(PerformedProcedureSteps).find(instance)
+    except KeyError as error:
+        raise CommandError(str(error.args[0])) from error
 
 
 def _conditions(keys: tuple[str, ...]) -> tuple[Condition, ...]:

@@ -32,7 +32,13 @@ STEP_ID: Final = tag_of("ScheduledProcedureStepID")
 PATIENT_ID: Final = tag_of("PatientID")
 CHARACTER_SET: Final = tag_of("SpecificCharacterSet")
 REFERENCED_STUDY: Final = tag_of("ReferencedStudySequence")
+SERIES_UID: Final = tag_of("SeriesInstanceUID")
 REFERENCED_UID: Final = tag_of("ReferencedSOPInstanceUID")
+
+_MADE: Final = (
+    tag_of("ReferencedImageSequence"),
+    tag_of("ReferencedNonImageCompositeSOPInstanceSequence"),
+)
 
 MAY_NO_LONGER_BE_UPDATED: Final = 0xA710
 """Error ID of PS3.4 Table F.7.2-2."""
@@ -111,6 +117,22 @@ class ScheduledStep:
 
 
 @frozen
+class PerformedSeries:
+    """An item of Performed Series Sequence.
+
+    Attributes
+    ----------
+    series_uid : str
+        Series Instance UID.
+    instances : tuple of str
+        SOP Instance UIDs of its images, and of what is no image.
+    """
+
+    series_uid: str
+    instances: tuple[str, ...] = ()
+
+
+@frozen
 class PerformedStep:
     """A performed procedure step.
 
@@ -157,6 +179,17 @@ class PerformedStep:
         """Study Instance UIDs, each once."""
         uids = (first(item, STUDY_UID) for item in items(self.attributes, SCHEDULED))
         return tuple(dict.fromkeys(uids))
+
+    @property
+    def series(self) -> tuple[PerformedSeries, ...]:
+        """What it made."""
+        return tuple(
+            PerformedSeries(
+                first(item, SERIES_UID),
+                tuple(first(each, REFERENCED_UID) for tag in _MADE for each in items(item, tag)),
+            )
+            for item in items(self.attributes, SERIES)
+        )
 
 
 def _referred(item: Attributes) -> Iterator[str]:
