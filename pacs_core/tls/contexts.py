@@ -18,6 +18,11 @@ from pacs_core.contracts import (
 from pacs_core.tls.errors import reason_of
 from pacs_core.tls.profiles import cipher_string
 
+_TOO_WEAK = {
+    "EE_KEY_TOO_SMALL": "the key is too short: RSA needs 2048 bits, ECC 224 (PS3.15 B.13)",
+    "CA_KEY_TOO_SMALL": "the key of a CA is too short: RSA needs 2048 bits, ECC 224 (PS3.15 B.13)",
+    "CA_MD_TOO_WEAK": "it is signed with SHA-1 or weaker: SHA-256 is needed (PS3.15 B.13)",
+}
 _VERIFY = {
     PeerCertificates.REQUIRED: ssl.CERT_REQUIRED,
     PeerCertificates.OPTIONAL: ssl.CERT_OPTIONAL,
@@ -103,13 +108,27 @@ def load_certificate(
     except LookupError as error:  # of a secret
         raise TlsConfigError(str(error)) from error
     except ssl.SSLError as error:
-        raise TlsConfigError(
-            f"{certificate}, {_key_name(key, certificate)}: no certificate with its key in PEM: "
-            f"{reason_of(error)}"
-        ) from error
+        names = f"{certificate}, {_key_name(key, certificate)}"
+        trouble = (
+            _TOO_WEAK.get(error.reason or "")
+            or _why_no_pem(certificate, b"-----BEGIN CERTIFICATE-----")
+            or _why_no_pem(Path(key.file) if key and key.file else None, b"PRIVATE KEY-----")
+            or f"no certificate with its key in PEM: {reason_of(error)}"
+        )
+        raise TlsConfigError(f"{names}: {trouble}") from error
     except OSError as error:
         where = error.filename or _key_name(key, certificate)
         raise TlsConfigError(f"{where}: cannot be read: {error.strerror}") from error
+
+
+def _why_no_pem(path: Path | None, mark: bytes) -> str:
+    """Return why OpenSSL found nothing in a file; empty if it is not the file."""
+    text = path.read_bytes() if path is not None else mark
+    if text[:1] == b"\x30":  # SEQUENCE, with which all of ASN.1 begins
+        how = "convert it with openssl x509, pkey or pkcs12 -nodes"
+        return f"{path} is DER or PKCS #12, not PEM: {how}"
+    what = mark.strip(b"-").removeprefix(b"BEGIN ").decode().lower()
+    return "" if mark in text else f"{path} has no {what} in PEM"
 
 
 def _key_name(key: Secret | None, certificate: Path) -> str:

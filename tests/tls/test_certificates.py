@@ -9,12 +9,16 @@ import time
 
 import anyio
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from pacs_core.association import Proposal, connect
 from pacs_core.config import to_toml
 from pacs_core.contracts import ClientTls, Peer, Secret
 from pacs_core.testing.node import node_process, write_config
+from tests.tls.handmade import self_signed
 
 PATIENCE = 30.0
 ARCHIVE = ("store-filesystem", "index-sqlite", "audit-json", "audit-atna", "sop-verification")
@@ -246,6 +250,35 @@ def test_a_node_does_not_start_with_files_that_cannot_be_used(tls_check, of_node
     assert f"network.tls: {nothing}: no certificates in PEM" in output
     assert "peers.ct.tls: " in output
     assert "nowhere.pem: cannot be read" in output
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("node.der", "node.key", "node.der is DER or PKCS #12, not PEM"),
+        ("node.p12", "node.key", "node.p12 is DER or PKCS #12, not PEM"),
+        ("node.crt", "node.p12", "node.p12 is DER or PKCS #12, not PEM"),
+        ("node.key", "node.key", "node.key has no certificate in PEM"),
+        ("node.crt", "node.crt", "node.crt has no private key in PEM"),
+        ("short.crt", "short.key", "the key is too short: RSA needs 2048 bits"),
+    ],
+)
+def test_files_that_others_take(tls_check, of_node, tmp_path, certificate, key, said):
+    """PKCS #12 and short keys are usual (fo-dicom 1688, dcm4che 1458): say what to do."""
+    shutil.copy(of_node.certificate, tmp_path / "node.crt")
+    shutil.copy(of_node.key, tmp_path / "node.key")
+    read = x509.load_pem_x509_certificate(of_node.certificate.read_bytes())
+    private = serialization.load_pem_private_key(of_node.key.read_bytes(), None)
+    (tmp_path / "node.der").write_bytes(read.public_bytes(serialization.Encoding.DER))
+    encryption = serialization.NoEncryption()
+    bundle = pkcs12.serialize_key_and_certificates(b"node", private, read, None, encryption)
+    (tmp_path / "node.p12").write_bytes(bundle)
+    short = self_signed(tmp_path, key=rsa.generate_private_key(65537, 1024))
+    for path, suffix in zip(short, ("crt", "key"), strict=True):
+        path.rename(tmp_path / f"short.{suffix}")
+    own = {"certificate": str(tmp_path / certificate), "key": {"file": str(tmp_path / key)}}
+    code, output = tls_check({"network": {"tls": {"peers": "ignored", **own}}})
+    assert (code, said in output) == (1, True), output
 
 
 def test_what_does_not_go_together_is_said(tls_check, of_node):

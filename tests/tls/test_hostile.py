@@ -6,15 +6,13 @@ import socket
 import ssl
 import struct
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pacs_core.association import AssociationError
+from tests.tls.handmade import authority_key, self_signed
 
 ARTIM = {"timeouts": {"artim": 1.0, "shutdown": 1.0}}
 
@@ -146,34 +144,6 @@ def test_a_downgrade_is_noticed(secure_node, programs, of_modality):
         assert "downgrade" in node.await_refusal("version")
 
 
-def self_signed(folder, *, names=(), common_name="ct1", sign_with=None, key=None, purpose=None):
-    """Make a certificate by hand: signed by its own key, or a CA's."""
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    issuer, signer = sign_with or (subject, key)
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-    )
-    if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = builder.add_extension(alternatives, critical=False)
-    if purpose is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    certificate = builder.sign(signer, hashes.SHA256())
-    files = folder / "own.crt", folder / "own.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    files[1].write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
-    return files
-
-
 def present(node, certificate, key, *, cipher="DEFAULT"):
     """Connect with a certificate, and try to use the connection."""
     context = ssl.create_default_context(cafile=node.authority.file)
@@ -199,12 +169,6 @@ def test_a_certificate_with_ten_thousand_names(secure_node, tmp_path):
     with secure_node() as node:
         present(node, *self_signed(tmp_path, names=names))
         assert "too long" in node.await_refusal("protocol")
-
-
-def authority_key(authority):
-    certificate = x509.load_pem_x509_certificate(authority.file.read_bytes())
-    key = serialization.load_pem_private_key(authority.private_key, None)
-    return certificate.subject, key
 
 
 def test_a_key_that_is_too_short(secure_node, tmp_path, authority):
