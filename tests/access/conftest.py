@@ -62,6 +62,8 @@ FORMS = {
     "emergency": "may = '*'\nemergency = true\n{rule}\nmay = {read}\nwhere.Modality = 'CT'",
 }
 """Forms of rules, by the name of their role: each permits the CT of the studies, no more."""
+NOT_SAID = {"sop-class", "series"}
+"""Roles whose rules are about what no order says: they see no step of the worklist."""
 READ = "['query', 'retrieve', 'move', 'delete']"
 
 
@@ -136,6 +138,7 @@ def steps():
             "ScheduledProcedureStepID": f"S{number}",
             "ScheduledProcedureStepStartDate": RECENT if is_ct else OLD,
             "ScheduledStationAETitle": "MODALITY",
+            "ScheduledProcedureStepStatus": "STARTED",  # so that the images do not move it on
         }
         entry = {
             "PatientID": f"P{number}",
@@ -241,6 +244,7 @@ def start(stack, directory, badges, destination, rules, wanted):
         "plugin": {
             "access-rules": {"policy": str(directory / "rules.toml")},
             "web-ui": {"deletion": True},
+            "sop-worklist": {"complete_with_study": False},
             "dicomweb": {"delete": True},
         },
         "peers": {

@@ -28,7 +28,7 @@ from pacs_core.api.commands import main
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_core.testing.datasets import SampleStudy
 
-from .conftest import FORMS, HIDDEN, MIXED, NOWHERE, SEEN, instances, make
+from .conftest import FORMS, HIDDEN, MIXED, NOT_SAID, NOWHERE, SEEN, instances, make
 
 NOT_AUTHORIZED = 0x0124
 STORAGE = (CTImageStorage, MRImageStorage)
@@ -172,8 +172,6 @@ WORKLIST = (
     {"ScheduledProcedureStepSequence": {"ScheduledProcedureStepStartDate": "20000101-20151231"}},
     {"ScheduledProcedureStepSequence": {"ScheduledStationAETitle": "MODALITY", "Modality": "M*"}},
 )
-NOT_SAID = {"sop-class", "series"}
-"""Roles whose rules are about what no order says: they see no step."""
 
 
 def ask_worklist(guarded, role, keys):

@@ -9,7 +9,7 @@ from pacs_web.contributions import collect_sections
 
 from pacs_core.testing.datasets import SampleStudy
 
-from .conftest import FORMS, HIDDEN, MIXED, NOWHERE, SEEN, instances, make, part10
+from .conftest import FORMS, HIDDEN, MIXED, NOT_SAID, NOWHERE, SEEN, instances, make, part10
 
 DIFFERENT = {
     "/access/override": "who may break the glass",
@@ -23,6 +23,9 @@ DIFFERENT = {
     "/api/node/configuration": "files of the node",
     "/ui/query": "only for who may ask peers",
     "/api/peers/{peer}/studies": "only for who may ask peers",
+    "/api/worklist/": "compared by themselves: some rules are about what no order says",
+    "/ui/worklist/": "as above",
+    "/ui/worklist/add": "only for who may change the worklist",
     "/ui/studies/{study}/history": "what was done on the one node and not on the other",
 }
 """Routes that two nodes answer differently without rules, and why. Hidden and unknown are alike."""
@@ -192,6 +195,29 @@ def test_searches(guarded, oracle, role, share):
     targets = [f"{path}?{query}" for path in LISTS for query in SEARCHES]
     targets += [f"{path}?{query}" for path in ("/ui/", "/api/studies") for query in PAGES]
     compare(guarded, oracle, role, targets[share::6])
+
+
+WORKLISTS = (
+    "", "?PatientID=P3", "?PatientName=Patient", "?Modality=MR", "?Modality=M*",
+    "?ScheduledStationAETitle=MODALITY", "?AccessionNumber=*", "?all=on&PatientID=P4",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_worklist(guarded, oracle, role):
+    """As at the DIMSE door: the steps of hidden images are hidden, and cannot be cancelled."""
+    targets = [f"/ui/worklist/{query}" for query in WORKLISTS]
+    targets += [f"/api/worklist{query.replace('all=on', 'all=true')}" for query in WORKLISTS]
+    targets += [f"/{door}/worklist/{number}" for door in ("ui", "api") for number in range(3, 6)]
+    with guarded.client(role) as client:
+        if role in NOT_SAID:
+            assert client.get("/api/worklist").json()["steps"] == []
+        else:
+            compare(guarded, oracle, role, targets)
+        # Some may do nothing but read; for the others there is no such step.
+        assert client.post("/api/worklist/3/cancel").status_code in {403, 404}
+    with guarded.client("admin") as admin:
+        assert admin.get("/api/worklist/3").json()["state"] == "STARTED"
 
 
 def test_the_oracle_shows_and_hides(oracle, guarded, routes):

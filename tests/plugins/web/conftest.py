@@ -113,3 +113,15 @@ def web(bulletin, tmp_path_factory):
     """A node with short deadlines, for all tests of a module."""
     with run_web(tmp_path_factory.mktemp("web"), {"timeouts": SHORT}) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser, whose pages tests open in contexts of their own."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        program = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield program
+        program.close()

@@ -34,17 +34,6 @@ def ui(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        program = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield program
-        program.close()
-
-
 @pytest.fixture
 def open_page(browser, ui):
     """Return a function that opens a page of a browser with such preferences."""

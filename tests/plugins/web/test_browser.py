@@ -33,17 +33,6 @@ def ui(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        program = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield program
-        program.close()
-
-
 @pytest.fixture(params=["light", "dark"])
 def page(browser, ui, request):
     """A page of which the browser refuses nothing, and in which nothing fails."""

@@ -5,6 +5,7 @@ What other plugins import is :mod:`pacs_sop_worklist.api`.
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
 
@@ -29,6 +30,9 @@ from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.restricting import MODALITY_WORKLIST_FIND
 from pacs_sop_worklist.upkeep import CHANGES
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "WorklistConfig",
     "pacs_capabilities",
@@ -37,6 +41,7 @@ __all__ = [
     "pacs_config",
     "pacs_service_providers",
     "pacs_services",
+    "pacs_web_routes",
 ]
 
 
@@ -111,6 +116,14 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
         return FollowStudies(node, config)
 
     return [ChangeConsumerDescriptor("sop-worklist", create, kinds=CHANGES, requires=(Worklist,))]
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return API and pages; without pacs-web nobody asks for them."""
+    from pacs_sop_worklist.web import web_routes
+
+    return web_routes()
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """``pacs worklist``."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,30 +17,19 @@ from pacs_core.api.commands import (
     assemble_for_command,
     open_archive,
 )
-from pacs_core.contracts import Condition, KeyMatching, SequenceMatch
-from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of, texts
+from pacs_core.dataset import Attributes, keyword_of, texts
 from pacs_sop_worklist.files import UnreadableFileError, read_steps
 from pacs_sop_worklist.interface import ListedStep, Worklist
+from pacs_sop_worklist.orders import DESCRIPTION, PATIENT_NAME, make_order
+from pacs_sop_worklist.searching import of_study, read_conditions
 from pacs_sop_worklist.steps import (
-    ACCESSION,
     MODALITY,
     PATIENT_ID,
-    PROCEDURE_ID,
-    SEQUENCE,
-    START_DATE,
-    START_TIME,
-    STATION,
-    STEP_ID,
     STUDY_UID,
     InvalidStepError,
     StepState,
     steps_of,
 )
-
-_PATIENT_NAME = tag_of("PatientName")
-_DESCRIPTION = tag_of("ScheduledProcedureStepDescription")
-_BIRTH, _SEX = tag_of("PatientBirthDate"), tag_of("PatientSex")
-_REQUESTED = tag_of("RequestedProcedureDescription")
 
 
 def add(
@@ -89,42 +78,33 @@ def add(
     step
         Scheduled Procedure Step ID.
     """
-    from pydicom.uid import generate_uid
-
-    begins = start or datetime.now()
-    uid = study or str(generate_uid())
-    own: MutableAttributes = {
-        MODALITY: (modality,),
-        START_DATE: (begins.strftime("%Y%m%d"),),
-        START_TIME: (begins.strftime("%H%M%S"),),
-        STEP_ID: (step,),
-        STATION: station,
-        _DESCRIPTION: (description,),
-    }
-    attributes: Attributes = {
-        PATIENT_ID: (patient_id,),
-        _PATIENT_NAME: (patient_name,),
-        _BIRTH: (birth_date,),
-        _SEX: (sex,),
-        ACCESSION: (accession,),
-        STUDY_UID: (uid,),
-        PROCEDURE_ID: (procedure or accession[:16] or uid[-16:],),
-        _REQUESTED: (description,),
-        SEQUENCE: (own,),
-    }
+    try:
+        entry = make_order(
+            patient_id,
+            patient_name,
+            modality,
+            start or datetime.now(),
+            stations=station,
+            accession=accession,
+            description=description,
+            birth_date=birth_date,
+            sex=sex,
+            study=study,
+            procedure=procedure,
+            step=step,
+        )
+        steps = list(steps_of(entry))
+    except InvalidStepError as error:
+        raise UsageError(str(error)) from error
 
     async def run() -> None:
         async with _worklist(config) as worklist:
-            steps = list(steps_of(attributes))
             await worklist.put(steps, "command")
-            async for listed in worklist.search(_study(uid)):
+            async for listed in worklist.search(of_study(texts(entry, STUDY_UID)[0])):
                 if listed.step.identity == steps[0].identity:
                     print(listed.number)
 
-    try:
-        anyio.run(run)
-    except InvalidStepError as error:
-        raise UsageError(str(error)) from error
+    anyio.run(run)
 
 
 def import_files(*files: Path, config: ConfigOption = None) -> None:
@@ -167,7 +147,10 @@ def list_steps(
     limit
         How many at most.
     """
-    conditions = _conditions(keys)
+    try:
+        conditions = read_conditions(_keys(keys))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
     async def run() -> None:
         print(_line(("NUMBER", "START", "MOD.", "STATION", "STATE", "PATIENT", "DESCRIPTION")))
@@ -245,37 +228,17 @@ async def _find(worklist: Worklist, number: int) -> ListedStep:
         raise CommandError(str(error.args[0])) from error
 
 
-def _study(uid: str) -> tuple[Condition, ...]:
-    return KeyMatching().conditions({STUDY_UID: (uid,)}, (STUDY_UID,))
-
-
-_OF_STEP = frozenset({MODALITY, START_DATE, START_TIME, STEP_ID, STATION, _DESCRIPTION})
-
-
-def _conditions(keys: tuple[str, ...]) -> tuple[Condition, ...]:
-    top: MutableAttributes = {}
-    own: MutableAttributes = {}
-    for key in keys:
+def _keys(given: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for key in given:
         keyword, equals, value = key.partition("=")
-        try:
-            tag = tag_of(keyword)
-        except LookupError as error:
-            raise UsageError(f"{keyword} is no keyword of an attribute") from error
         if not equals:
             raise UsageError(f"{key}: write it as KEYWORD=VALUE")
-        (own if tag in _OF_STEP else top)[tag] = (value,)
-    matching = KeyMatching(combined_date_time=True)
-    try:
-        found = matching.conditions(top, top)
-        inner = matching.conditions(own, own)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return (*found, SequenceMatch(SEQUENCE, inner)) if inner else found
+        yield keyword, value
 
 
 def _cells(listed: ListedStep) -> tuple[str, ...]:
     step = listed.step
-    name = "".join(texts(step.attributes, _PATIENT_NAME)[:1])
+    name = "".join(texts(step.attributes, PATIENT_NAME)[:1])
     patient = f"{''.join(texts(step.attributes, PATIENT_ID)[:1])} {name}"
     return (
         str(listed.number),
@@ -284,7 +247,7 @@ def _cells(listed: ListedStep) -> tuple[str, ...]:
         "\\".join(step.stations),
         str(step.state),
         patient,
-        "".join(texts(step.item, _DESCRIPTION)[:1]),
+        "".join(texts(step.item, DESCRIPTION)[:1]),
     )
 
 

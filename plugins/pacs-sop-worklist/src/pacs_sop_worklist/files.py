@@ -36,6 +36,16 @@ def read_steps(path: Path) -> list[Step]:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise UnreadableFileError(f"it cannot be read: {error.strerror}") from error
+    return steps_in(data)
+
+
+def steps_in(data: bytes) -> list[Step]:
+    """Return the steps in the content of a file.
+
+    Raises
+    ------
+    UnreadableFileError
+    """
     if len(data) > MAX_FILE:
         raise UnreadableFileError(f"it has more than {MAX_FILE} bytes")
     try:

@@ -85,6 +85,11 @@ class Step:
         )
 
     @property
+    def patient_id(self) -> str:
+        """Patient ID."""
+        return _first(self.attributes, PATIENT_ID)
+
+    @property
     def stations(self) -> tuple[str, ...]:
         """Scheduled Station AE Titles."""
         return tuple(filter(None, texts(self.item, STATION)))
