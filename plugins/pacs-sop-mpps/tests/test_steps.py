@@ -2,8 +2,8 @@
 
 import pytest
 from pacs_sop_mpps.api import PerformedState, RefusedStepError
+from pacs_sop_mpps.machine import change, create
 from pacs_sop_mpps.rules import RULES, Rule
-from pacs_sop_mpps.steps import change, create
 from pacs_sop_mpps.testing import sample_attributes as full
 from pacs_sop_mpps.values import from_json, keep_known, to_json
 

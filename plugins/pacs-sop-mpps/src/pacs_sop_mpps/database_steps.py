@@ -27,6 +27,7 @@ from pacs_core.dataset import (
 from pacs_core.dimse import Status
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.interface import PerformedProcedureSteps
+from pacs_sop_mpps.machine import change, create
 from pacs_sop_mpps.outbox import Channel, Message, Outbox, OutboxFullError
 from pacs_sop_mpps.restricting import is_admitted
 from pacs_sop_mpps.rules import NOT_SETTABLE
@@ -37,8 +38,6 @@ from pacs_sop_mpps.steps import (
     PerformedState,
     PerformedStep,
     RefusedStepError,
-    change,
-    create,
     event_of,
 )
 from pacs_sop_mpps.tables import OUTBOX, SCHEDULED, STEPS
