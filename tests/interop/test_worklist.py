@@ -12,6 +12,7 @@ import anyio
 import pytest
 from attrs import frozen
 from pacs_database.testing import open_database
+from pacs_sop_worklist.api import StepState
 from pacs_sop_worklist.database_worklist import DatabaseWorklist
 from pydicom import Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
@@ -492,6 +493,47 @@ def test_old_steps_are_forgotten(tmp_path):
     fill(tmp_path, [entry(0), entry(1), entry(5), entry(6)])
     worklist(tmp_path, "cancel", "4")
     assert anyio.run(run) == ["1.2.3.5/R5/S5"]
+
+
+def test_steps_that_were_begun_are_forgotten_when_nothing_more_is_heard(tmp_path):
+    async def run() -> list[str]:
+        async with open_database(tmp_path) as database:
+            worklist = DatabaseWorklist(database)
+            await worklist.start()
+            for number in (1, 2):
+                await worklist.set_state(number, StepState.STARTED, performed="1.2")
+            await worklist.forget(ended_before=time.time() - 60, due_before="20990131 090000")
+            assert (await worklist.find(1)).step.state is StepState.STARTED
+            await worklist.forget(ended_before=time.time() + 1, due_before="20990131 090000")
+            return [listed.step.identity async for listed in worklist.search()]
+
+    fill(tmp_path, [entry(0), entry(1), entry(2)])
+    assert anyio.run(run) == ["1.2.3.1/R1/S1", "1.2.3.2/R2/S2"]
+
+
+def test_who_guesses_gives_way_to_a_performed_step(tmp_path):
+    async def run() -> list[tuple[bool, str]]:
+        async with open_database(tmp_path) as database:
+            worklist = DatabaseWorklist(database)
+            await worklist.start()
+            answers = []
+            for state, values in (
+                (StepState.STARTED, {"unless_performed": True}),
+                (StepState.STARTED, {"performed": "1.2"}),
+                (StepState.COMPLETED, {"unless_performed": True}),
+                (StepState.DISCONTINUED, {"performed": "1.2"}),
+            ):
+                changed = await worklist.set_state(1, state, **values)
+                answers.append((changed, str((await worklist.find(1)).step.state)))
+            return answers
+
+    fill(tmp_path, [entry(0)])
+    assert anyio.run(run) == [
+        (True, "STARTED"),
+        (True, "STARTED"),
+        (False, "STARTED"),
+        (True, "DISCONTINUED"),
+    ]
 
 
 def test_the_peer_reads_what_the_folder_has(folder):

@@ -26,7 +26,8 @@ class WorklistConfig:
         Whether a step of which images have come is completed with its study, for modalities
         without MPPS.
     keep_finished, expire : float
-        Days after which steps are forgotten that have ended, or that were to begin and did not.
+        Days after which steps are forgotten that have ended, or that were to begin and did not, or
+        did not end.
     max_results : int or None
         More matches are answered with A700H.
     """

@@ -140,7 +140,12 @@ class DatabaseWorklist(Worklist):
             return await _forget(connection, and_(*gone))
 
     async def set_state(
-        self, number: int, state: StepState, *, performed: str | None = None
+        self,
+        number: int,
+        state: StepState,
+        *,
+        performed: str | None = None,
+        unless_performed: bool = False,
     ) -> bool:
         """Say how far a step has come."""
         values: dict[str, Any] = {
@@ -152,19 +157,24 @@ class DatabaseWorklist(Worklist):
             values["performed"] = performed
         async with self.database.begin() as connection:
             row = update(STEPS).where(STEPS.c.number == number).values(values)
+            if unless_performed:
+                row = row.where(STEPS.c.performed == "")
             found = (await connection.execute(row)).rowcount
+            if not found:
+                return False
             stations = update(STATIONS).where(STATIONS.c.number == number)
             await connection.execute(stations.values(is_open=state not in ENDED))
-        return bool(found)
+        return True
 
     async def forget(self, *, ended_before: float, due_before: str) -> int:
         """Forget steps that are of no use any more."""
         ended = and_(~STEPS.c.is_open, STEPS.c.changed < ended_before)
-        never = STEPS.c.state.in_([str(state) for state in _UNTOUCHED])
+        # One that was begun may have been so late, and goes when nothing more is heard of it.
+        untouched = STEPS.c.state.in_([str(state) for state in _UNTOUCHED])
+        silent = or_(untouched, STEPS.c.changed < ended_before)
+        due = and_(STEPS.c.is_open, STEPS.c.start < due_before)
         async with self.database.begin() as connection:
-            return await _forget(
-                connection, or_(ended, and_(never, STEPS.c.is_open, STEPS.c.start < due_before))
-            )
+            return await _forget(connection, or_(ended, and_(due, silent)))
 
     async def find(self, number: int) -> ListedStep:
         """Return a step."""

@@ -51,13 +51,33 @@ class Worklist(Component):
 
     @abstractmethod
     async def set_state(
-        self, number: int, state: StepState, *, performed: str | None = None
+        self,
+        number: int,
+        state: StepState,
+        *,
+        performed: str | None = None,
+        unless_performed: bool = False,
     ) -> bool:
-        """Say how far a step has come; returns False if there is no such step."""
+        """Say how far a step has come.
+
+        Parameters
+        ----------
+        number : int
+        state : StepState
+        performed : str, optional
+            SOP Instance UID of the performed step that says so.
+        unless_performed : bool
+            Leave it alone if a performed step has spoken for it: who guesses gives way.
+
+        Returns
+        -------
+        bool
+            Whether there is such a step, and it was changed.
+        """
 
     @abstractmethod
     async def forget(self, *, ended_before: float, due_before: str) -> int:
-        """Forget steps that ended, or were to begin and have not, before a time.
+        """Forget steps that ended, or were to begin and have not, or not ended, before a time.
 
         Parameters
         ----------

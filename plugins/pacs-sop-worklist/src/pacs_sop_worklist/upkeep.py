@@ -54,9 +54,12 @@ class FollowStudies(ChangeConsumer):
                     continue
                 is_over = kind is ChangeKind.STUDY_COMPLETE and self.config.complete_with_study
                 if is_over:
-                    await worklist.set_state(listed.number, StepState.COMPLETED)
+                    state = StepState.COMPLETED
                 elif listed.step.state in _NOT_BEGUN:
-                    await worklist.set_state(listed.number, StepState.STARTED)
+                    state = StepState.STARTED
+                else:
+                    continue
+                await worklist.set_state(listed.number, state, unless_performed=True)
 
 
 @define(eq=False)
