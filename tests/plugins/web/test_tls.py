@@ -26,6 +26,14 @@ def table(authority, tmp_path):
     return {"certificate": str(pem), "peers": "ignored"}
 
 
+def serial_of(context, port):
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as secured,
+    ):
+        return secured.getpeercert()["serialNumber"]
+
+
 @pytest.fixture
 def client_context(authority):
     context = ssl.create_default_context()
@@ -68,13 +76,6 @@ def test_another_certificate_is_taken_on_sighup_and_a_bad_one_is_not(
 ):
     folder = tmp_path / "node"
 
-    def serial(port):
-        with (
-            socket.create_connection(("127.0.0.1", port), 20) as connection,
-            client_context.wrap_socket(connection, server_hostname="localhost") as secured,
-        ):
-            return secured.getpeercert()["serialNumber"]
-
     def reload(web, certificate):
         text = (folder / "pacs.toml").read_text()
         old = re.search(r'certificate = "([^"]+)"', text)[1]
@@ -84,10 +85,23 @@ def test_another_certificate_is_taken_on_sighup_and_a_bad_one_is_not(
     other = tmp_path / "other.pem"
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(other)
     with run_web(folder, {"tls": table}) as web:
-        first = wait_for(lambda: serial(web.port), "no certificate")
+        first = wait_for(lambda: serial_of(client_context, web.port), "no certificate")
         reload(web, tmp_path / "nowhere.pem")
         wait_for(lambda: "tls: " in web.log and "goes on with the config" in web.log, "not refused")
-        assert serial(web.port) == first
+        assert serial_of(client_context, web.port) == first
         reload(web, other)
         wait_for(lambda: "plugin.web.tls.certificate changed" in web.log, "not taken")
-        assert serial(web.port) != first
+        assert serial_of(client_context, web.port) != first
+
+
+def test_a_certificate_that_is_renewed_in_its_place_is_taken(
+    bulletin, tmp_path, table, authority, client_context
+):
+    with run_web(tmp_path / "node", {"tls": table}) as web:
+        first = wait_for(lambda: serial_of(client_context, web.port), "no certificate")
+        renewed = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+        renewed.write_to_path(tmp_path / "renewed.pem")
+        (tmp_path / "renewed.pem").rename(table["certificate"])
+        said = "plugin.web.tls: its certificates were read again"
+        wait_for(lambda: said in web.log, "not taken")
+        assert serial_of(client_context, web.port) != first

@@ -131,6 +131,19 @@ def test_a_downgrade(web, programs, client):
     await_refusal(web, "downgrade")
 
 
+def test_renegotiation(web, programs, authority, client):
+    """RFC 9325 §3.5: it is not begun; nothing is refused that could be recorded."""
+    own = ("-cert", client.certificate, "-key", client.key)
+    where = ("s_client", "-connect", f"127.0.0.1:{web.port}", "-tls1_2", *own)
+    with programs.start("openssl", *where, stdin=True) as process:
+        said = ""
+        while "Verify return code" not in said:  # the handshake has ended
+            said = process.stdout.readline()
+        output = process.communicate("R\n", timeout=PATIENCE)[0]
+    assert "no renegotiation" in output
+    assert present(web, authority, client.certificate, client.key) == 200
+
+
 @pytest.mark.parametrize(("profile", "kind"), [("bcp195", "RSA"), ("bcp195-modified", "ECDSA")])
 def test_the_profiles(bulletin, authority, programs, tmp_path, profile, kind):
     """PS3.15 B.12, B.13."""
