@@ -432,10 +432,14 @@ def test_images_move_a_step_on_and_take_it_off_the_list(node, folder):
 
 
 def test_commands(tmp_path):
-    added = worklist(
-        tmp_path, "add", "4711", "Doe^Jane", "--modality", "CT", "--start", "2099-01-31T09:30:00",
-        "--station", "CT1", "--accession", "A1", "--description", "Head\x1b[31m",
+    order = (
+        "add", "4711", "Doe^Jane", "--modality", "CT", "--start", "2099-01-31T09:30:00",
+        "--station", "CT1", "--accession", "A1", "--description",
     )  # fmt: skip
+    refused = worklist(tmp_path, *order, "Head\x1b[31m")
+    assert (refused.code, refused.out) == (2, ""), refused
+    assert "\x1b" not in refused.err
+    added = worklist(tmp_path, *order, "Head")
     assert (added.code, added.out) == (0, "1\n"), added.err
     listed = worklist(
         tmp_path, "list", "PatientID=4711", "ScheduledProcedureStepStartDate=20990131"
@@ -454,7 +458,7 @@ def test_commands(tmp_path):
     ("arguments", "code", "said"),
     [
         (("show", "9"), 1, "there is no step 9"),
-        (("list", "Nonsense=1"), 2, "Nonsense is no keyword"),
+        (("list", "Nonsense=1"), 2, "'Nonsense' is no keyword"),
         (("list", "ScheduledProcedureStepStartDate=soon"), 2, "ScheduledProcedureStepStartDate"),
         (("import", "/dev/null"), 1, "/dev/null"),
         (("add", "", "Doe", "--modality", "CT"), 2, "PatientID is missing"),
@@ -468,10 +472,12 @@ def test_commands_say_what_is_wrong(tmp_path, arguments, code, said):
 
 def test_dicom_json_is_imported(tmp_path):
     file = tmp_path / "order.json"
-    file.write_text(entry(1).to_json())
+    file.write_text(entry(1, ScheduledProcedureStepDescription="Head\x1b[31m").to_json())
     assert worklist(tmp_path, "import", str(file)).out == "1 of 1 steps added or changed\n"
     assert worklist(tmp_path, "import", str(file)).out == "0 of 1 steps added or changed\n"
-    assert "Doe^Jane1" in worklist(tmp_path, "list").out
+    listed = worklist(tmp_path, "list").out
+    assert "Doe^Jane1" in listed
+    assert "\x1b" not in listed
 
 
 def test_a_step_that_has_ended_is_not_scheduled_anew(tmp_path):
