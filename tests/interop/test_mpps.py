@@ -459,6 +459,28 @@ def test_what_is_refused_for_now_is_sent_again_in_its_order(node, system):
     system.answers.clear()
 
 
+def test_what_is_refused_for_good_is_given_up(node, system):
+    """It would be refused again; the N-SET does not go before it."""
+    uid = generate_uid()
+    system.answers["create"] = [0x0106]
+    try:
+        n_create(node, begun(), uid)
+        n_set(node, ended(), uid)
+        until(lambda: len(jobs_of(node, uid, "failed")) == 2)
+    finally:
+        system.answers.clear()
+    assert ("set", "COMPLETED") not in system.of(uid)
+    jobs = jobs_of(node, uid, "failed")
+    assert all("0106H invalid attribute value" in job["error"] for job in jobs)
+    assert pacs(node, "jobs", "retry", str(jobs[0]["number"]))[0] == 0
+    until(lambda: ("set", "COMPLETED") in system.of(uid))
+
+
+def jobs_of(node, uid, state):
+    out = pacs(node, "jobs", "list", "mpps.forward", "--state", state, "--json")[1]
+    return [job for job in map(json.loads, out.splitlines()) if job["arguments"]["instance"] == uid]
+
+
 def test_who_holds_an_association_open_is_told(node):
     """F.9: no request, no subscription; the association is all."""
     heard, early, uid = [], generate_uid(), generate_uid()
@@ -666,11 +688,15 @@ def test_a_step_is_for_whoever_may_do_workflow_with_its_images(tmp_path):
 # Commands
 
 
-def pacs_mpps(node, *arguments):
+def pacs(node, *arguments):
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = main(["mpps", *arguments, "--config", str(node.data_directory / "pacs.toml")])
+        code = main([*arguments, "--config", str(node.data_directory / "pacs.toml")])
     return code, out.getvalue(), err.getvalue()
+
+
+def pacs_mpps(node, *arguments):
+    return pacs(node, "mpps", *arguments)
 
 
 def test_commands(node):

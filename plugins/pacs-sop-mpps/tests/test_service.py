@@ -15,17 +15,22 @@ from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.database_steps import DatabasePerformedSteps
 from pacs_sop_mpps.service import MppsProvider
 from pacs_sop_mpps.sop_classes import MPPS, MPPS_RETRIEVE
-from pacs_sop_mpps.steps import SCHEDULED, SERIES, STATUS
-from pacs_sop_mpps.subscribers import Subscribers
+from pacs_sop_mpps.steps import SCHEDULED, SERIES, STATUS, EventType
+from pacs_sop_mpps.subscribers import Event, Subscribers
 from pacs_sop_mpps.testing import sample_attributes
 
 from pacs_core.contracts import (
+    Access,
+    AccessDeniedError,
+    AccessGuard,
     Node,
     NodeSettings,
     Response,
+    Restriction,
     ServiceProvider,
     ServiceProviderDescriptor,
     Setup,
+    SingleValue,
 )
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -229,3 +234,42 @@ async def test_each_kind_of_job_has_a_handler(mpps_node: Node) -> None:
     assert kinds.keys() == {"mpps.forward", "mpps.notify", "mpps.worklist", "mpps.expire"}
     for kind in kinds.values():
         await kind.create(mpps_node).start()
+
+
+class Guard(AccessGuard):
+    """Denies, or restricts."""
+
+    def __init__(self, restrictions: tuple[Restriction, ...] | None) -> None:
+        self.restrictions = restrictions
+
+    async def require(self, access: Access) -> tuple[Restriction, ...]:
+        if self.restrictions is None:
+            raise AccessDeniedError("no")
+        return self.restrictions
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "told"),
+    [
+        ((), True),
+        ((SingleValue(tag_of("Modality"), "CT"),), True),
+        ((SingleValue(tag_of("Modality"), "MR"),), False),
+        (None, False),
+    ],
+    ids=["anything", "this", "another", "denied"],
+)
+async def test_subscribers_are_told_of_what_they_may_know(
+    mpps_node: Node, restrictions: tuple[Restriction, ...] | None, told: bool
+) -> None:
+    subscribers, link = Subscribers(), MemoryOperation(GET.command).link
+    steps = mpps_node.find(PerformedProcedureSteps)  # type: ignore[type-abstract]
+    mpps_node = evolve(mpps_node, access=Guard(restrictions))
+    await subscribers.add(mpps_node, link)
+    step = await steps.create("1.2.3.9", sample_attributes())
+    event = Event(step.created, step.instance_uid, EventType.IN_PROGRESS)
+    earlier = evolve(event, moment=step.created - 60)
+    wanted = subscribers.subscriptions.get(link.association.id)
+    assert (wanted is not None and wanted.covers(event, step)) is told
+    assert wanted is None or not wanted.covers(earlier, step)
+    subscribers.discard(link.association.id)
+    assert subscribers.subscriptions == {}

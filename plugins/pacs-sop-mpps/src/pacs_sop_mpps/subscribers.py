@@ -54,8 +54,9 @@ class Event:
 
 @frozen
 class Subscription:
-    """What one is told of: since when, and under which restrictions."""
+    """Who is told, since when, and under which restrictions."""
 
+    link: Link
     since: float
     restrictions: tuple[Restriction, ...] = ()
 
@@ -68,7 +69,7 @@ class Subscription:
 class Subscribers(Component):
     """The associations of this worker on which changes are reported."""
 
-    links: dict[Link, Subscription] = field(factory=dict)
+    subscriptions: dict[str, Subscription] = field(factory=dict)
     _some: anyio.Event = field(factory=anyio.Event)
 
     async def add(self, node: Node, link: Link) -> None:
@@ -77,17 +78,17 @@ class Subscribers(Component):
             restrictions = await restrictions_of(node, link.association.origin)
         except AccessDeniedError:
             return
-        self.links[link] = Subscription(time.time(), restrictions)
+        subscription = Subscription(link, time.time(), restrictions)
+        self.subscriptions[link.association.id] = subscription
         self._some.set()
 
     def discard(self, association: str) -> None:
         """Tell an association no more."""
-        for link in [each for each in self.links if each.association.id == association]:
-            del self.links[link]
+        self.subscriptions.pop(association, None)
 
     async def wait(self) -> None:
         """Wait until there is one."""
-        while not self.links:
+        while not self.subscriptions:
             self._some = anyio.Event()
             await self._some.wait()
 
@@ -105,16 +106,16 @@ class ReportChanges(Service):
         while True:
             await subscribers.wait()
             looked, seen = time.time(), frozenset[Event]()
-            while subscribers.links:
+            while subscribers.subscriptions:
                 begin, looked = looked - _OVERLAP, time.time()
                 events = await self._events(begin)
                 news = sorted(events.keys() - seen, key=lambda each: (each.moment, each.kind))
                 seen = frozenset(events)
                 if news:
                     async with anyio.create_task_group() as tasks:
-                        for link, wanted in tuple(subscribers.links.items()):
+                        for wanted in tuple(subscribers.subscriptions.values()):
                             own = [each for each in news if wanted.covers(each, events[each])]
-                            tasks.start_soon(self._report, subscribers, link, own)
+                            tasks.start_soon(self._report, subscribers, wanted.link, own)
                 await anyio.sleep(_POLL)
 
     async def _events(self, begin: float) -> dict[Event, PerformedStep]:
