@@ -246,8 +246,14 @@ def _narrowed(
     named = next((values for each in inner if (values := _exact(each, STATION))), ())
     wanted += [STEPS.c.number.in_(_numbers_of(named))] if len(named) > 1 else []
     own = (station, "") if station else ()
+    start: ColumnElement[Any]
+    is_of_few = any(_exact(each, tag) for each in conditions for tag in _COLUMNS)
     if with_ended or not (named or own) or len(named) > 1:
         statement, start, number = select(STEPS), STEPS.c.start, STEPS.c.number
+        if is_of_few:
+            # SQLite would walk over all by their start, only to save the sort of these few: 140 ms
+            # instead of 1 in 100,000. By an expression no index has that order.
+            start = STEPS.c.start.concat("")
         wanted += [STEPS.c.number.in_(_numbers_of(own))] if own else []
         wanted += [] if with_ended else [STEPS.c.is_open.is_(True)]
     else:
