@@ -100,7 +100,7 @@ def main() -> None:
     sizes = options.sizes.split(",")
     if options.ingest_alone:
         with tempfile.TemporaryDirectory(dir=PLACES["tmpfs"]) as name:
-            print(anyio.run(_ingest, data.SHAPES[sizes[0]], 100, Path(name)))
+            print(anyio.run(_ingest, data.SHAPES[sizes[0]], 20, Path(name)))
         return
     variants = [{}, {options.switch: "1"}]
     ours = next(each for each in CONTESTANTS if each.name == "ours-none")

@@ -195,7 +195,11 @@ def elements(draw, order, explicit, depth=0):
             value = draw(VALUES)
             length = len(value)
         if draw(st.integers(0, 19)) == 0:
-            length = draw(st.sampled_from([0, 1, 7, UNDEFINED, length + 2, max(length - 2, 0)]))
+            length = draw(
+                st.sampled_from(
+                    [0, 1, 7, UNDEFINED, min(length + 2, UNDEFINED), max(length - 2, 0)]
+                )
+            )
         parts.append(head(tag, vr, length, order, explicit) + value)
         if draw(st.integers(0, 29)) == 0:
             parts.append(
