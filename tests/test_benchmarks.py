@@ -26,7 +26,9 @@ def benchmark(tmp_path: Path):
         assert result.returncode == 0, result.stdout + result.stderr
         assert (output / "results.svg").read_text().startswith("<svg")
         assert contestant in (output / "results.md").read_text()
-        return json.loads((output / "results.json").read_text())
+        figures = json.loads((output / "results.json").read_text())
+        # Names are chosen by their beginnings: the same over TLS is measured as well.
+        return [figure for figure in figures if figure["contestant"] == contestant]
 
     return run
 
