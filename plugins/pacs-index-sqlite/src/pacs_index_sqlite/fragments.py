@@ -10,6 +10,7 @@ from pacs_core.contracts import wildcard_pattern
 
 # Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH).
 _LONGEST_PATTERN = 50_000
+_LONGEST_CHAIN = 24
 _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -37,24 +38,27 @@ def _join(word: str, parts: Sequence[Sql]) -> Sql:
 
 def any_of(parts: Sequence[Sql]) -> Sql:
     """Return the disjunction of parts, of which there is one at least."""
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2  # see `all_of`
-    return _join("OR", (any_of(parts[:middle]), any_of(parts[middle:])))
+    return _join_all("OR", parts)
 
 
 def all_of(parts: Sequence[Sql]) -> Sql:
-    """Return the conjunction of any number of parts.
+    """Return the conjunction of any number of parts."""
+    return _join_all("AND", parts) if parts else ALWAYS
 
-    Halves are joined, not a chain: SQLite limits the depth of an expression, and how many
-    conditions a query has is up to the peer.
+
+def _join_all(word: str, parts: Sequence[Sql]) -> Sql:
+    """Return parts joined, in short chains of chains.
+
+    How many conditions a query has is up to the peer, and to rules. One chain of them would exceed
+    how deep an expression may be for SQLite, and parentheses for each two the stack of its parser.
     """
-    if not parts:
-        return ALWAYS
     if len(parts) == 1:
         return parts[0]
-    middle = len(parts) // 2
-    return _join("AND", (all_of(parts[:middle]), all_of(parts[middle:])))
+    if len(parts) <= _LONGEST_CHAIN:
+        return _join(word, parts)
+    size = -(-len(parts) // _LONGEST_CHAIN)
+    chunks = [parts[at : at + size] for at in range(0, len(parts), size)]
+    return _join(word, [_join_all(word, chunk) for chunk in chunks])
 
 
 Comparison = Callable[[str], Sql]
