@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType, UnionType
@@ -26,6 +27,8 @@ from pacs_jobs.config import JobsConfig
 from pacs_sop_mpps import api as mpps_api
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_print.config import PrintConfig
+from pacs_sop_storage_commitment import api as commitment_api
+from pacs_sop_storage_commitment.config import StorageCommitmentConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
@@ -431,27 +434,15 @@ def oidc_page() -> str:
     return "".join(parts)
 
 
-def mpps_page() -> str:
-    """Return the reference of performed steps: the table, the API for plugins."""
-    parts = [_NOTE, "# Performed procedure steps\n\n"]
-    parts.append("`pacs-sop-mpps`: [how to use it](../how-to/mpps.md).\n")
-    parts += _table_section("plugin.sop-mpps", MppsConfig)
-    parts += ["\n## `pacs_sop_mpps.api`\n\n", _prose(_doc(mpps_api))]
-    for name in mpps_api.__all__:
-        if inspect.isclass(getattr(mpps_api, name)):
-            parts.append(_class_section(getattr(mpps_api, name)))
-    return "".join(parts)
-
-
-def worklist_page() -> str:
-    """Return the reference of the worklist: the table, the API for plugins."""
-    parts = [_NOTE, "# Worklist\n\n"]
-    parts.append("`pacs-sop-worklist`: [how to use it](../how-to/worklist.md).\n")
-    parts += _table_section("plugin.sop-worklist", WorklistConfig)
-    parts += ["\n## `pacs_sop_worklist.api`\n\n", _prose(_doc(worklist_api))]
-    for name in worklist_api.__all__:
-        if inspect.isclass(getattr(worklist_api, name)):
-            parts.append(_class_section(getattr(worklist_api, name)))
+def _service_page(title: str, how: str, plugin: str, schema: type, api: ModuleType) -> str:
+    """Return the reference of a workflow service: the table, the API for plugins."""
+    parts = [_NOTE, f"# {title}\n\n"]
+    parts.append(f"`pacs-{plugin}`: [how to use it](../how-to/{how}.md).\n")
+    parts += _table_section(f"plugin.{plugin}", schema)
+    parts += [f"\n## `{api.__name__}`\n\n", _prose(_doc(api))]
+    for name in api.__all__:
+        if inspect.isclass(getattr(api, name)):
+            parts.append(_class_section(getattr(api, name)))
     return "".join(parts)
 
 
@@ -510,9 +501,21 @@ PAGES = {
     "reference/web.md": web_page,
     "reference/dicomweb.md": dicomweb_page,
     "reference/jobs.md": jobs_page,
-    "reference/mpps.md": mpps_page,
+    "reference/mpps.md": partial(
+        _service_page, "Performed procedure steps", "mpps", "sop-mpps", MppsConfig, mpps_api
+    ),
     "reference/print.md": print_page,
-    "reference/worklist.md": worklist_page,
+    "reference/worklist.md": partial(
+        _service_page, "Worklist", "worklist", "sop-worklist", WorklistConfig, worklist_api
+    ),
+    "reference/storage-commitment.md": partial(
+        _service_page,
+        "Storage Commitment",
+        "storage-commitment",
+        "sop-storage-commitment",
+        StorageCommitmentConfig,
+        commitment_api,
+    ),
     "reference/oidc.md": oidc_page,
     "reference/sign-in.md": sign_in_page,
 }

@@ -13,7 +13,8 @@ from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
 from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
-from pacs_core.cli.output import complain, say
+from pacs_core.cli.output import complain, print_table, say
+from pacs_core.cli.peers import parse_peer
 from pacs_core.config import load_config
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "open_archive",
     "open_sinks",
     "parse_keys",
+    "parse_peer",
+    "print_table",
     "read_frame",
     "say",
 ]

@@ -1,6 +1,6 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
 
 from anyio.abc import TaskGroup
@@ -149,6 +149,7 @@ class NodeArchive(RangeReadingArchive):
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
+        self._durability = durability
         self._store = store = recalling(store, recall_timeout)
         self._index = index
         self._audit = audit
@@ -346,6 +347,11 @@ class NodeArchive(RangeReadingArchive):
         """Return why the index may lack instances, and what to do; empty if it should not."""
         reason = await self._index.gap()
         return reason and f"the index may lack instances: {reason}; run `pacs index rebuild`"
+
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Flush instances that a loss of power could cost, see :meth:`Archive.make_durable`."""
+        if self._durability is not Durability.COMMIT and instances:
+            await self._store.flush([each.key for each in instances])
 
     async def availability(self, query: Query) -> Availability:
         """Return how soon what matches can be read, see :meth:`Archive.availability`."""

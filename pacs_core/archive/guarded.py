@@ -192,6 +192,10 @@ class GuardedArchive(Archive):
         """Return why searches may miss instances that are stored."""
         return await self._archive.gap()
 
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Flush instances, which whoever has them may see."""
+        await self._archive.make_durable(instances)
+
     async def availability(self, query: Query) -> Availability:
         """Return how soon all instances that match, and may be seen, can be read."""
         restricted = await self._restrict(query, AccessAction.QUERY)

@@ -87,6 +87,10 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Refuse."""
+        _refuse()
+
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Refuse."""
         _refuse()

@@ -327,6 +327,19 @@ class Archive(ABC):
         """
 
     @abstractmethod
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Return when the objects of instances outlive a loss of power.
+
+        With ``[archive] durability = "commit"`` they do already. With another they are flushed:
+        whatever of the index is lost with the power is in the objects, for ``pacs index rebuild``.
+
+        Raises
+        ------
+        OSError, StorageFullError
+            They cannot be flushed.
+        """
+
+    @abstractmethod
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Delete an instance from index and store.
 

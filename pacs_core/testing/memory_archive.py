@@ -1,7 +1,7 @@
 """An archive that keeps everything in memory: the contract in its simplest form."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -193,6 +193,9 @@ class MemoryArchive(RangeReadingArchive):
     async def open_ranges(self, instance: StoredInstance) -> ObjectReader:
         """Open an instance; there is nothing to check."""
         return await self.open(instance)
+
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Do nothing: nothing here outlives the process."""
 
     async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
         """Forget an instance."""

@@ -30,6 +30,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "jobs": {},
     "sop-mpps": {},
     "sop-worklist": {},
+    "sop-storage-commitment": {},
     "sop-print": {},
 }
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take

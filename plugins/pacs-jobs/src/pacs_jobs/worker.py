@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from pacs_core.contracts import (
+    AssociationError,
     AuditEvent,
     AuditFailedError,
     AuditValue,
@@ -149,6 +150,9 @@ class JobWorker(Service):
             error = f"it was not done after {kind.timeout:g} s"
         except JobFailedError as reason:
             error, final = str(reason), True
+        except (AssociationError, OSError) as reason:  # such as a peer that is away for days
+            logger.warning("job %s (%s) failed: %s", job.number, job.kind, reason)
+            error = str(reason)
         except Exception as reason:
             logger.exception("job %s (%s) failed", job.number, job.kind)
             error = f"{type(reason).__name__}: {reason}"

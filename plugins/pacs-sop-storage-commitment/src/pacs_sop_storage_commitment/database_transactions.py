@@ -1,0 +1,161 @@
+"""Transactions of Storage Commitment in a table of the site's database.
+
+What has been promised to a requestor, or asked of a peer, outlives the process: each step is
+committed before anybody is told of it.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from pacs_database.api import Database
+from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pacs_sop_storage_commitment.interface import (
+    Direction,
+    Transaction,
+    Transactions,
+    TransactionState,
+)
+from pacs_sop_storage_commitment.references import (
+    CommitmentRequest,
+    FailureReason,
+    Failures,
+    Reference,
+)
+from pacs_sop_storage_commitment.tables import TRANSACTIONS
+
+_DAY: Final = 24 * 3600.0
+
+
+class DatabaseTransactions(Transactions):
+    """All transactions of those who share a database.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def start(self) -> None:
+        """Make the table what this version expects."""
+        await self.database.migrate("commitment", "pacs_sop_storage_commitment.revisions")
+
+    async def add(
+        self,
+        connection: AsyncConnection,
+        direction: Direction,
+        peer: str,
+        request: CommitmentRequest,
+    ) -> Transaction:
+        """See base."""
+        digest = _digest(request)
+        of_peer = [
+            TRANSACTIONS.c.direction == str(direction),
+            TRANSACTIONS.c.peer == peer,
+            TRANSACTIONS.c.uid == request.transaction_uid,
+        ]
+        rows = (await connection.execute(select(TRANSACTIONS).where(and_(*of_peer)))).all()
+        for row in rows:
+            if row.digest == digest:
+                return _transaction(row)
+        in_use = FailureReason.DUPLICATE_TRANSACTION
+        failures = dict.fromkeys(request.references, in_use) if rows else {}
+        instances = [(each.sop_class_uid, each.sop_instance_uid) for each in request.references]
+        now = time.time()
+        values = {
+            "direction": str(direction),
+            "peer": peer,
+            "uid": request.transaction_uid,
+            "digest": digest,
+            "state": str(TransactionState.CHECKED if rows else TransactionState.ASKED),
+            "instances": json.dumps(instances),
+            "failed": _failures_json(failures),
+            "note": "",
+            "created": now,
+            "changed": now,
+        }
+        added = insert(TRANSACTIONS).values(**values).returning(TRANSACTIONS)
+        return _transaction((await connection.execute(added)).one())
+
+    async def find(self, number: int) -> Transaction:
+        """See base."""
+        async with self.database.connect() as connection:
+            wanted = select(TRANSACTIONS).where(TRANSACTIONS.c.number == number)
+            row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            raise KeyError(f"there is no transaction {number}")
+        return _transaction(row)
+
+    async def with_uid(self, uid: str, *, peer: str = "", sent: bool = False) -> list[Transaction]:
+        """See base."""
+        conditions = [TRANSACTIONS.c.uid == uid]
+        if peer:
+            conditions.append(TRANSACTIONS.c.peer == peer)
+        if sent:
+            conditions.append(TRANSACTIONS.c.direction == str(Direction.SENT))
+        wanted = select(TRANSACTIONS).where(and_(*conditions)).order_by(TRANSACTIONS.c.number)
+        async with self.database.connect() as connection:
+            return [_transaction(row) for row in await connection.execute(wanted)]
+
+    async def latest(self, limit: int) -> AsyncIterator[Transaction]:
+        """See base."""
+        wanted = select(TRANSACTIONS).order_by(TRANSACTIONS.c.number.desc()).limit(limit)
+        async with self.database.connect() as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(wanted)).all()
+        for row in rows:
+            yield _transaction(row)
+
+    async def set_result(
+        self, number: int, failures: Failures, state: TransactionState = TransactionState.CHECKED
+    ) -> None:
+        """See base."""
+        await self._set(number, state=str(state), failed=_failures_json(failures))
+
+    async def set_state(self, number: int, state: TransactionState, note: str = "") -> None:
+        """See base."""
+        await self._set(number, state=str(state), note=note)
+
+    async def _set(self, number: int, **values: str) -> None:
+        row = update(TRANSACTIONS).where(TRANSACTIONS.c.number == number)
+        async with self.database.begin() as connection:
+            await connection.execute(row.values(**values, changed=time.time()))
+
+    async def forget(self, days: float) -> int:
+        """See base."""
+        ended = [str(TransactionState.REPORTED), str(TransactionState.GIVEN_UP)]
+        old = TRANSACTIONS.c.changed < time.time() - days * _DAY
+        async with self.database.begin() as connection:
+            gone = delete(TRANSACTIONS).where(and_(TRANSACTIONS.c.state.in_(ended), old))
+            return int((await connection.execute(gone)).rowcount)
+
+
+def _digest(request: CommitmentRequest) -> str:
+    """Return what is the same for the same instances, in whichever order."""
+    lines = sorted(f"{r.sop_class_uid} {r.sop_instance_uid}" for r in request.references)
+    return sha256("\n".join(lines).encode("ascii")).hexdigest()
+
+
+def _failures_json(failures: Failures) -> str:
+    return json.dumps([(r.sop_class_uid, r.sop_instance_uid, int(v)) for r, v in failures.items()])
+
+
+def _transaction(row: Row[Any]) -> Transaction:
+    references = tuple(Reference(*each) for each in json.loads(row.instances))
+    failures = {Reference(c, i): reason for c, i, reason in json.loads(row.failed)}
+    return Transaction(
+        row.number,
+        Direction(row.direction),
+        row.peer,
+        CommitmentRequest(row.uid, references),
+        TransactionState(row.state),
+        failures,
+        row.note,
+        row.created,
+        row.changed,
+    )

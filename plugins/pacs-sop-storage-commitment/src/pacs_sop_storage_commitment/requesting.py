@@ -1,0 +1,112 @@
+"""Storage Commitment as SCU: peers are asked whether they keep what they were sent."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+from pacs_database.api import Database
+
+from pacs_core.contracts import (
+    Node,
+    Operation,
+    Peer,
+    Proposal,
+    Response,
+    ServeRequests,
+)
+from pacs_core.dataset import MalformedDataset, parse_attributes
+from pacs_core.dimse import CommandField, DimseError, Status, StatusCategory, category
+from pacs_sop_storage_commitment.interface import (
+    CommitmentRefusedError,
+    Direction,
+    Requester,
+    Transaction,
+    Transactions,
+    TransactionState,
+)
+from pacs_sop_storage_commitment.references import (
+    PUSH_MODEL,
+    PUSH_MODEL_INSTANCE,
+    REQUEST,
+    CommitmentRequest,
+    FailureReason,
+    Failures,
+    Reference,
+    read_report,
+    write_request,
+)
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+
+
+class PeerRequester(Requester):
+    """Asks peers, and keeps what they report.
+
+    Parameters
+    ----------
+    node : Node
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._news = anyio.Event()
+
+    async def start(self) -> None:
+        """See base."""
+        self._transactions = self._node.find(Transactions)
+        self._database = self._node.find(Database)
+
+    async def request(self, peer: Peer, request: CommitmentRequest, wait: float) -> Transaction:
+        """See base."""
+        async with self._database.begin() as connection:
+            asked = await self._transactions.add(connection, Direction.SENT, peer.ae_title, request)
+        proposal = Proposal(PUSH_MODEL)
+        async with self._node.connect(peer, [proposal], serve=self._serve(peer)) as association:
+            response, _ = await association.n_action(
+                PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, write_request(request)
+            )
+            status = response.status or 0
+            if category(status) is StatusCategory.FAILURE:
+                reason = f"{peer} answered {status:04X}H {response.error_comment or ''}".rstrip()
+                await self._transactions.set_state(asked.number, TransactionState.GIVEN_UP, reason)
+                raise CommitmentRefusedError(reason)
+            with anyio.move_on_after(wait):
+                while (found := await self._transactions.find(asked.number)).state is (
+                    TransactionState.ASKED
+                ):
+                    await self._news.wait()
+                return found
+        return await self._transactions.find(asked.number)
+
+    def _serve(self, peer: Peer) -> ServeRequests:
+        async def serve(operation: Operation) -> Response:
+            if operation.command.field is not CommandField.N_EVENT_REPORT_RQ:
+                raise DimseError(Status.UNRECOGNIZED_OPERATION, "Expected N-EVENT-REPORT-RQ")
+            data = await operation.dataset.read(_MOST_BYTES)
+            try:
+                attributes = parse_attributes(data, operation.context.transfer_syntax)
+            except MalformedDataset as error:
+                raise DimseError(Status.INVALID_ARGUMENT_VALUE, str(error)) from error
+            await self.take_report(peer.ae_title, *read_report(attributes))
+            return Response(Status.SUCCESS)
+
+        return serve
+
+    async def take_report(
+        self, ae_title: str, uid: str, committed: Sequence[Reference], failures: Failures
+    ) -> None:
+        """See base."""
+        found = await self._transactions.with_uid(uid, peer=ae_title, sent=True)
+        if not found:
+            comment = f"no transaction {uid} is known here"
+            raise DimseError(Status.INVALID_ARGUMENT_VALUE, comment)
+        asked = found[-1]
+        given = set(committed)
+        missing = {
+            each: failures.get(each, FailureReason.PROCESSING_FAILURE)
+            for each in asked.request.references
+            if each not in given or each in failures
+        }
+        await self._transactions.set_result(asked.number, missing, TransactionState.REPORTED)
+        self._news.set()
+        self._news = anyio.Event()
