@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from ..runner import Case, Options
-from . import codecs, control, find, ingest, large, process, retrieve, send, store, web
+from . import codecs, control, find, ingest, large, process, retrieve, send, store, web, worklist
 
 WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "associate": control.associate_cases,
@@ -15,6 +15,7 @@ WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "send": send.cases,
     "codecs": codecs.cases,
     "web": web.cases,
+    "worklist": worklist.cases,
     "ingest": ingest.cases,
     "start": process.start_cases,
     "idle": process.idle_cases,
