@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
+from anyio import to_thread
+
 from pacs_access_rules.conditions import EVERYTHING, NOTHING
 from pacs_access_rules.config import AccessRulesConfig
 from pacs_access_rules.overrides import Override, Overrides
@@ -179,7 +181,8 @@ class RulesAuthorizer(Authorizer):
         rules = self._policy.applicable(access)
         override = None
         if any(rule.emergency for rule in rules):
-            override = self._glass.overrides.active(person_of(access.origin))
+            person = person_of(access.origin)
+            override = await to_thread.run_sync(self._glass.overrides.active, person)
             rules = rules if override else tuple(rule for rule in rules if not rule.emergency)
         verdict = judge(rules)
         if override is not None and not isinstance(verdict, Deny):
