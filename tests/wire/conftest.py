@@ -266,6 +266,9 @@ def shared_node(
 ) -> Iterator[NodeThread]:
     """One node for a module: what one test breaks, the next one finds."""
     with node_thread(tmp_path_factory.mktemp("node") / "data", tables) as node:
+        before = None
+        while before != (before := residue(node)):  # some services take a while to begin
+            time.sleep(0.3)
         yield node
 
 
