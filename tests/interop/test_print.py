@@ -3,18 +3,20 @@
 import base64
 import re
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
-from pacs_core.testing.node import node_process, node_thread
+from pacs_core.api.commands import main
+from pacs_core.testing.node import node_process, node_thread, write_config
 from pacs_core.testing.waiting import until
 
 PLUGINS = ["sop-print", "jobs", "database", "audit-json", "sop-verification"]
@@ -58,7 +60,7 @@ Aetitle = PACS
 Description = node
 Hostname = 127.0.0.1
 Port = {port}
-Type = PRINTER
+Type = {type}
 BorderDensity = 150\\20\\BLACK\\WHITE
 DisableNewVRs = false
 DisplayFormat=1,1\\1,2\\2,2
@@ -158,7 +160,7 @@ def spooler(node, module_dcmtk):
     for name in ("spool", "database", "lut", "log"):
         (module_dcmtk.directory / name).mkdir(exist_ok=True)
     config = module_dcmtk.directory / "dcmpstat.cfg"
-    config.write_text(DCMPSTAT.format(port=node.port))
+    config.write_text(DCMPSTAT.format(port=node.port, type="PRINTER"))
 
     def spool(*arguments, scu=()):
         for old in (module_dcmtk.directory / "spool").iterdir():
@@ -776,3 +778,91 @@ def test_an_accepted_job_survives_kill(tmp_path):
     with node_process(tmp_path, {"plugin": {"sop-print": config}}, plugins=PLUGINS):
         until(lambda: list(films.glob("*/film-1.pdf")))
         assert not list(sessions.iterdir())
+
+
+# pacs print
+
+
+@pytest.fixture
+def pacs_print(tmp_path):
+    """Return a function that runs ``pacs print``; it returns the exit code and what was said."""
+    config = write_config(tmp_path / "scu", {"plugin": {"sop-print": {}}})
+
+    def run(*arguments):
+        said = StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            code = main(["print", *map(str, arguments), "--config", str(config)])
+        return code, said.getvalue()
+
+    return run
+
+
+def test_pacs_print_fills_films_of_a_node(node, folder, tmp_path, pacs_print):
+    images = [write_image(tmp_path / f"{n}.dcm", np.full((64, 64), 800 * n)) for n in range(1, 4)]
+    options = ("--format", "STANDARD\\1,2", "--size", "8INX10IN", "--annotation", "Line")
+    more = ("--annotation-format", "LABEL", "--collate", "--border", "WHITE", "--color")
+    with new_films(folder, 2) as printed:
+        code, said = pacs_print(f"PACS@127.0.0.1:{node.port}", *images, *options, *more)
+    assert (code, said) == (0, f"PACS@127.0.0.1:{node.port}: 3 images on 2 films\n")
+    first, second = printed
+    greys = [first[120, 200], first[360, 200], second[120, 200]]
+    assert [[abs(int(v) - 800 * n * GREY) < 2 for v in c] for n, c in enumerate(greys, 1)] == [
+        [True] * 3
+    ] * 3
+    assert second[5, 5].tolist() == [255, 255, 255]
+    assert second[360, 200].tolist() == [0, 0, 0]
+
+
+def test_pacs_print_by_dcmprscp(module_dcmtk, free_port, tmp_path, pacs_print):
+    """DCMTK's print SCP stores what it is sent: the same pixels, in the same places."""
+    port = free_port()
+    work = module_dcmtk.directory / "scp"
+    for name in ("spool", "database", "lut", "log"):
+        (work / name).mkdir(parents=True, exist_ok=True)
+    config = work / "dcmpstat.cfg"
+    text = DCMPSTAT.format(port=port, type="LOCALPRINTER").replace("127.0.0.1", "localhost")
+    for name in ("spool", "database", "lut", "log"):
+        text = text.replace(f"Directory = {name}", f"Directory = {work / name}")
+    config.write_text(text)
+    pixels = np.random.default_rng(3).integers(0, 4096, (50, 70))
+    image = write_image(tmp_path / "i.dcm", pixels)
+    server = module_dcmtk.start("dcmprscp", "-v", "--config", config, "--printer", "NODE")
+    try:
+        until(lambda: pacs_print_code(pacs_print, port, image) == 0)
+        found = [dcmread(path) for path in (work / "database").glob("HG_*.dcm")]
+    finally:
+        server.kill()
+        server.communicate()
+    assert found
+    assert np.abs(found[0].pixel_array.astype(int) - pixels * GREY).max() <= 1
+    (stored,) = [dcmread(path) for path in (work / "database").glob("SP_*.dcm")][:1]
+    assert stored.FilmBoxContentSequence[0].ImageDisplayFormat == "STANDARD\\1,1"
+
+
+def pacs_print_code(pacs_print, port, image):
+    code, said = pacs_print(f"PACS@127.0.0.1:{port}", image, "--size", "8INX10IN")
+    print(said)
+    return code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--format", "CUSTOM\\1"), "0106H"),
+        (("--format", "STANDARD\\9,9"), "0213H"),
+        (("--window", "1"), "--window is CENTRE,WIDTH"),
+        (("--annotation", "x"), "--annotation-format"),
+    ],
+)
+def test_pacs_print_says_what_is_wrong(node, tmp_path, pacs_print, arguments, words):
+    image = write_image(tmp_path / "i.dcm", ramp())
+    code, said = pacs_print(f"PACS@127.0.0.1:{node.port}", image, *arguments)
+    assert code != 0
+    assert words in said
+
+
+def test_pacs_print_with_a_file_that_is_no_image(node, tmp_path, pacs_print):
+    (tmp_path / "x.dcm").write_bytes(b"nothing")
+    code, said = pacs_print(f"PACS@127.0.0.1:{node.port}", tmp_path / "x.dcm")
+    assert code != 0
+    assert "x.dcm" in said

@@ -1,10 +1,13 @@
 """Print Management of pacs-core (PS3.4 Annex H)."""
 
+from collections.abc import Callable
+
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
+    CliCommandDescriptor,
     Node,
     Service,
     ServiceDescriptor,
@@ -24,6 +27,7 @@ from pacs_sop_print.statuses import STATUSES
 __all__ = [
     "PrintConfig",
     "pacs_capabilities",
+    "pacs_cli_commands",
     "pacs_config",
     "pacs_job_kinds",
     "pacs_service_providers",
@@ -115,3 +119,15 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
         ServiceDescriptor("print-upkeep", create, scope="node", requires=(PrintQueue,)),
         ServiceDescriptor("print-reports", create_reports, requires=(PrintQueue, OpenAssociations)),
     ]
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return ``pacs print``."""
+
+    def load() -> Callable[..., None]:
+        from pacs_sop_print.commands import print_files
+
+        return print_files
+
+    return [CliCommandDescriptor("print", "Print images on a DICOM printer.", load)]
