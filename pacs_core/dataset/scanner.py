@@ -80,6 +80,8 @@ _NOTABLE = frozenset({"SQ", "UN"})
 _SEQUENCE = frozenset({"", "SQ"})
 _FIRST = 0x0004_0000  # below are the groups of what is no dataset (PS3.5 §7.1)
 _DELIMITERS = ITEM & 0xFFFF_0000
+_IDENTITY = frozenset({0x0008_0016, 0x0008_0018, 0x0020_000D, 0x0020_000E})
+"""SOP Class, SOP Instance, Study and Series Instance UID."""
 
 
 class HeaderScanner(WantedValues):
@@ -470,7 +472,9 @@ class HeaderScanner(WantedValues):
             # Each may be there once (PS3.5 §7.1). DCMTK goes by the first as well; if it were the
             # last, it would depend on what lies between whether it is looked at.
             self.oddities.note(f"{shown(tag)} is there more than once: the first counts")
-            self._wanted = self._wanted - {tag}
+            # Who compares what an instance says of itself at first and at last is to see both.
+            if tag not in _IDENTITY:
+                self._wanted = self._wanted - {tag}
         if tag not in PIXEL_DATA_TAGS:
             return
         if self._has_pixel_data:

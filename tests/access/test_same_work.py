@@ -94,6 +94,7 @@ def test_every_route(guarded, routes, steps, role, level):
 def test_every_service(guarded, destination, steps, role, level):
     names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     query = {"study": "STUDY", "series": "SERIES", "instance": "IMAGE"}[level]
+    destination.received.clear()
     told = []
     for uids in HIDES[level]:
         keys = dict(zip(names, uids, strict=True))
