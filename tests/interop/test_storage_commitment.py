@@ -194,8 +194,9 @@ def test_a_transaction_is_asked_for_again(node, modality):
         again = request_of(second, first, uid=request.TransactionUID)
         assert ask(association, again) == 0x0000
         assert modality.report() == (2, [second[1]], {first[1]: 0x0112})
-        assert ask(association, request_of(third, uid=request.TransactionUID)) == 0x0000
-        assert modality.report() == (2, [], {third[1]: 0x0131})
+        for _ in range(2):
+            assert ask(association, request_of(third, uid=request.TransactionUID)) == 0x0000
+            assert modality.report() == (2, [], {third[1]: 0x0131})
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
@@ -224,6 +225,29 @@ def test_requests_that_make_no_sense(node, modality, change, status):
         assert ask(association, request) == status
         assert ask(association, request_of((CTImageStorage, "1.2.3"))) == 0x0000
         assert modality.report()[0] == 2
+
+
+def test_a_request_that_is_too_large(node, modality):
+    references = [(CTImageStorage, f"1.2.9.{n}") for n in range(2_000)]
+    with modality.associated(node.port) as association:
+        assert ask(association, request_of(*references)) == 0x0213
+        assert ask(association, request_of(references[0])) == 0x0000
+        assert modality.report()[0] == 2
+
+
+def test_nothing_is_waited_for_where_the_report_comes_on_an_association_of_its_own(
+    tmp_path, modality
+):
+    with (
+        modality.listening() as port,
+        node_thread(tmp_path, tables(port, wait=0.0), plugins=PLUGINS) as node,
+        modality.associated(node.port) as association,
+    ):
+        request = request_of(*store(association))
+        for _ in range(2):
+            assert ask(association, request) == 0x0000
+            kind, _, requestor = modality.reports.get(timeout=PATIENCE)
+            assert (kind, requestor) == (1, "PACS")
 
 
 def test_other_actions_instances_and_services(node, modality):

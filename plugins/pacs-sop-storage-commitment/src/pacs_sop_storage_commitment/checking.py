@@ -50,14 +50,18 @@ async def check(
     remaining = iter(references)
     while batch := list(islice(remaining, _AT_ONCE)):
         stored = await _find(archive, batch)
-        committed = []
+        committed: list[tuple[Reference, StoredInstance]] = []
         for reference in batch:
             failure = await _check_one(archive, reference, stored[reference.sop_instance_uid], how)
             if isinstance(failure, FailureReason):
                 failures[reference] = failure
             else:
-                committed.append(failure)
-        await archive.make_durable(committed)
+                committed.append((reference, failure))
+        try:
+            await archive.make_durable([instance for _, instance in committed])
+        except OSError as error:
+            _log.error("no commitment to %d instances, not on disk: %s", len(committed), error)
+            failures |= dict.fromkeys((r for r, _ in committed), FailureReason.RESOURCE_LIMITATION)
     return failures
 
 

@@ -60,20 +60,28 @@ class DatabaseTransactions(Transactions):
             TRANSACTIONS.c.peer == peer,
             TRANSACTIONS.c.uid == request.transaction_uid,
         ]
-        rows = (await connection.execute(select(TRANSACTIONS).where(and_(*of_peer)))).all()
+        known = select(TRANSACTIONS).where(and_(*of_peer)).order_by(TRANSACTIONS.c.number)
+        rows = (await connection.execute(known)).all()
+        # Who was there first has the transaction UID, whatever others say under it later.
+        in_use = bool(rows) and rows[0].digest != digest
+        reason = FailureReason.DUPLICATE_TRANSACTION
+        failures = dict.fromkeys(request.references, reason) if in_use else {}
+        state = TransactionState.CHECKED if in_use else TransactionState.ASKED
+        now = time.time()
         for row in rows:
             if row.digest == digest:
-                return _transaction(row)
-        in_use = FailureReason.DUPLICATE_TRANSACTION
-        failures = dict.fromkeys(request.references, in_use) if rows else {}
+                # Who asks again has not got the answer, or wants to know how it is now.
+                again = update(TRANSACTIONS).where(TRANSACTIONS.c.number == row.number)
+                anew = {"state": str(state), "failed": _failures_json(failures), "changed": now}
+                renewed = again.values(**anew).returning(TRANSACTIONS)
+                return _transaction((await connection.execute(renewed)).one())
         instances = [(each.sop_class_uid, each.sop_instance_uid) for each in request.references]
-        now = time.time()
         values = {
             "direction": str(direction),
             "peer": peer,
             "uid": request.transaction_uid,
             "digest": digest,
-            "state": str(TransactionState.CHECKED if rows else TransactionState.ASKED),
+            "state": str(state),
             "instances": json.dumps(instances),
             "failed": _failures_json(failures),
             "note": "",
@@ -128,10 +136,9 @@ class DatabaseTransactions(Transactions):
 
     async def forget(self, days: float) -> int:
         """See base."""
-        ended = [str(TransactionState.REPORTED), str(TransactionState.GIVEN_UP)]
         old = TRANSACTIONS.c.changed < time.time() - days * _DAY
         async with self.database.begin() as connection:
-            gone = delete(TRANSACTIONS).where(and_(TRANSACTIONS.c.state.in_(ended), old))
+            gone = delete(TRANSACTIONS).where(old)
             return int((await connection.execute(gone)).rowcount)
 
 

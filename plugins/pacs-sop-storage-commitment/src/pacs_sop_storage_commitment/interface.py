@@ -82,7 +82,7 @@ class Transactions(Component):
         peer: str,
         request: CommitmentRequest,
     ) -> Transaction:
-        """Note a request, or return it as it stands if it is known.
+        """Note a request; one that is known is asked anew.
 
         A transaction UID that the same peer has used for other instances is in use: all of the
         second request fail with 0131H (PS3.3 C.14.1.1).
@@ -127,7 +127,7 @@ class Transactions(Component):
 
     @abstractmethod
     async def forget(self, days: float) -> int:
-        """Forget what ended so many days ago, and return how many."""
+        """Forget what nothing has become of for so many days, and return how many."""
 
 
 class CommitmentRefusedError(Exception):

@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar, Final
 
+import anyio.to_thread
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 
@@ -24,7 +26,6 @@ from pacs_sop_storage_commitment.interface import (
     Direction,
     Requester,
     Transactions,
-    TransactionState,
 )
 from pacs_sop_storage_commitment.references import (
     PUSH_MODEL_INSTANCE,
@@ -33,7 +34,7 @@ from pacs_sop_storage_commitment.references import (
     read_report,
     read_request,
 )
-from pacs_sop_storage_commitment.reporting import REPORT_JOB, Reporter, report_soon
+from pacs_sop_storage_commitment.reporting import MARGIN, REPORT_JOB, Reporter, report_soon
 
 # Theory of operation
 #
@@ -42,6 +43,9 @@ from pacs_sop_storage_commitment.reporting import REPORT_JOB, Reporter, report_s
 # looks at the instances and reports on the same association, as long as `wait` says. The job is due
 # when that time is over. It finds what the task has done and does the rest: the look, or the report
 # on an association of its own.
+
+_DEPTH: Final = 4
+"""Of sequences in a request; those of the standard have one."""
 
 _BYTES_EACH: Final = 512
 """Bytes of a request for each instance that it names: two UIDs of 64 characters, and their
@@ -106,14 +110,11 @@ class StorageCommitmentProvider(ServiceProvider):
         peer = operation.association.origin.calling_ae_title
         async with self._database.begin() as connection:
             found = await self._transactions.add(connection, Direction.RECEIVED, peer, request)
-            due = datetime.now(UTC) + timedelta(seconds=self._config.wait)
+            due = datetime.now(UTC) + timedelta(seconds=self._config.wait + MARGIN)
             job = NewJob(
                 REPORT_JOB, {"transaction": found.number}, due=due, key=f"commitment {peer}"
             )
             await self._jobs.enqueue(job, connection=connection)
-        if found.state in {TransactionState.REPORTED, TransactionState.GIVEN_UP}:
-            # Who asks again has not got the answer, or wants to know how it is now.
-            await self._transactions.set_state(found.number, TransactionState.ASKED)
         if self._config.wait:
             self._report_soon(operation, found.number)
         return Response(Status.SUCCESS)
@@ -131,9 +132,14 @@ class StorageCommitmentProvider(ServiceProvider):
         return Response(Status.SUCCESS)
 
     async def _read(self, operation: Operation) -> Attributes:
-        data = await operation.dataset.read(self._config.max_instances * _BYTES_EACH + 4096)
         try:
-            return parse_attributes(data, operation.context.transfer_syntax)
+            data = await operation.dataset.read(self._config.max_instances * _BYTES_EACH + 4096)
+        except DimseError as error:
+            raise DimseError(Status.RESOURCE_LIMITATION, error.comment) from error
+        parse = partial(parse_attributes, max_depth=_DEPTH)
+        try:
+            # In a thread: thousands of items take their time.
+            return await anyio.to_thread.run_sync(parse, data, operation.context.transfer_syntax)
         except MalformedDataset as error:
             raise DimseError(Status.INVALID_ARGUMENT_VALUE, str(error)) from error
 

@@ -1,5 +1,6 @@
 """Results: found out once, and reported until the requestor has taken them (PS3.4 J.3.3)."""
 
+import asyncio
 import logging
 from typing import Final
 
@@ -31,7 +32,12 @@ from pacs_sop_storage_commitment.references import PUSH_MODEL, PUSH_MODEL_INSTAN
 _log = logging.getLogger(__name__)
 
 REPORT_JOB: Final = "sop-storage-commitment.report"
-FORGET_JOB: Final = "sop-storage-commitment.forget"
+MARGIN: Final = 1.0
+"""Seconds between the last moment for a report on the association and a report on another."""
+
+_ANSWER_LEAVES: Final = 0.02
+"""Seconds after which the response to N-ACTION has left: many do not expect the report before."""
+
 COMMITTED: Final = PluginAuditKind("sop-storage-commitment.committed")
 
 _POINTLESS: Final = frozenset({0x0112, 0x0113, 0x0114, 0x0115, 0x0118, 0x0119, 0x0122, 0x0211})
@@ -76,7 +82,8 @@ class Reporter:
         ae_title = self._node.settings.ae_title
         kind, information = write_report(transaction.request, transaction.failures, ae_title)
         response, _ = await link.n_event_report(PUSH_MODEL, PUSH_MODEL_INSTANCE, kind, information)
-        await self._conclude(transaction, response.status or 0)
+        # Many release the association with their answer, which ends the task.
+        await asyncio.shield(self._conclude(transaction, response.status or 0))
 
     async def report_anew(self, transaction: Transaction) -> None:
         """Report on an association of our own, with our role that of SCP (PS3.7 D.3.3.4).
@@ -185,7 +192,3 @@ async def report_soon(reporter: Reporter, link: Link, number: int) -> None:
         _log.info("the result of a commitment is reported later: %s", error)
     except Exception:
         _log.exception("a commitment could not be looked at; it is tried again")
-
-
-_ANSWER_LEAVES: Final = 0.02
-"""Seconds after which the response to N-ACTION has left: many do not expect the report before."""

@@ -71,11 +71,12 @@ class PeerRequester(Requester):
                 await self._transactions.set_state(asked.number, TransactionState.GIVEN_UP, reason)
                 raise CommitmentRefusedError(reason)
             with anyio.move_on_after(wait):
-                while (found := await self._transactions.find(asked.number)).state is (
-                    TransactionState.ASKED
-                ):
-                    await self._news.wait()
-                return found
+                while True:
+                    news = self._news  # before it is looked, so that none is missed in between
+                    found = await self._transactions.find(asked.number)
+                    if found.state is not TransactionState.ASKED:
+                        return found
+                    await news.wait()
         return await self._transactions.find(asked.number)
 
     def _serve(self, peer: Peer) -> ServeRequests:
