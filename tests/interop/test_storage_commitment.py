@@ -320,20 +320,22 @@ def test_a_node_that_is_killed_reports_when_it_is_back(tmp_path, modality):
 
 
 def test_a_modality_that_is_unknown_is_given_up(tmp_path):
+    def await_word(word):
+        until = time.monotonic() + PATIENCE
+        while word not in (shown := pacs(tmp_path, "commitments", "list").stdout):
+            assert time.monotonic() < until, shown
+            time.sleep(0.3)
+
     stranger = Modality("NOBODY")
     with node_thread(tmp_path, tables(wait=0.1), plugins=PLUGINS) as node:
         with stranger.associated(node.port) as association:
-            request = request_of((CTImageStorage, "1.2.3"))
-            assert ask(association, request) == 0x0000
+            assert ask(association, request_of((CTImageStorage, "1.2.3"))) == 0x0000
             stranger.report()
+            await_word("reported")
         with stranger.associated(node.port) as association:
             stranger.handlers[:] = []
             assert ask(association, request_of((CTImageStorage, "1.2.4"))) == 0x0000
-        until = time.monotonic() + PATIENCE
-        while "given-up" not in (shown := pacs(tmp_path, "commitments", "list").stdout):
-            assert time.monotonic() < until, shown
-            time.sleep(0.3)
-    assert "reported" in shown
+        await_word("given-up")
 
 
 # --- asking

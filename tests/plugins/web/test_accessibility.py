@@ -147,6 +147,7 @@ def test_the_keyboard_is_enough(ui, open_page):
     page.locator(".cards.small").wait_for()
     tab_to(page, ".trail a:last-child")
     page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Doe, Jane").wait_for()
     tab_to(page, "select[name=peer]")
     page.keyboard.press("s")
     assert page.locator("select[name=peer]").input_value() == "self"

@@ -1,5 +1,6 @@
 // The viewer: what is in the study, viewports, and the buttons around them.
 
+import "../../../static/pictures.js";
 import { Cine } from "./cine.js";
 import { framesOf } from "./frames.js";
 import { values } from "./dicom.js";
