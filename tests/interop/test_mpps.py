@@ -45,7 +45,13 @@ PLUGINS = [
 ]
 RULES = Path(__file__).parents[1] / "distributions" / "pacs-rules" / "src"
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.timeout(180),
+    # pynetdicom fails in a thread of its own if an association ends while it answers.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def begun(study=None, step_id="S1", **own):

@@ -152,7 +152,7 @@ class JobWorker(Service):
             error, final = str(reason), True
         except (AssociationError, OSError) as reason:  # such as a peer that is away for days
             logger.warning("job %s (%s) failed: %s", job.number, job.kind, reason)
-            error = str(reason)
+            error = f"{type(reason).__name__}: {reason}"
         except Exception as reason:
             logger.exception("job %s (%s) failed", job.number, job.kind)
             error = f"{type(reason).__name__}: {reason}"
