@@ -28,7 +28,7 @@ HIDES = {
     "instance": ((MIXED, f"{MIXED}.1", f"{MIXED}.2.3"), (MIXED, f"{MIXED}.1", f"{MIXED}.8.3")),
 }
 """UIDs of what is hidden, and of what does not exist, by the level of which that is true."""
-ROLES = ("value", "unless", "sequence", "two-rules", "deny-first")
+ROLES = ("value", "sequence", "deny-first")
 
 
 @pytest.fixture(scope="module")
