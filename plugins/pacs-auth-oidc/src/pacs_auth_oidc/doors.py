@@ -1,4 +1,4 @@
-"""Who comes with a JSON web token: as a bearer over HTTP, or as user identity over DIMSE."""
+"""Authenticators of JSON web tokens: bearers over HTTP, user identities over DIMSE."""
 
 from typing import Final
 

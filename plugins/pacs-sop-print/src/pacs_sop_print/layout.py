@@ -1,4 +1,4 @@
-"""Where image boxes and annotation are on a film, and where an image is in its box.
+"""Layout of films: places of image boxes and annotation, and of an image in its box.
 
 All lengths are in millimetres until they are asked for in pixels.
 """
