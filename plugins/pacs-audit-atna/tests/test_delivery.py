@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.server
 import json
+import logging
 import socket
 import ssl
 import threading
@@ -37,6 +38,12 @@ from pacs_core.contracts import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def listen(caplog: pytest.LogCaptureFixture) -> None:
+    """Hear what the plugin says, however quiet a command of another test wanted the log to be."""
+    caplog.set_level(logging.INFO, "pacs_audit_atna")
 
 
 class Collector:
