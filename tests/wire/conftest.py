@@ -266,9 +266,10 @@ def shared_node(
 ) -> Iterator[NodeThread]:
     """One node for a module: what one test breaks, the next one finds."""
     with node_thread(tmp_path_factory.mktemp("node") / "data", tables) as node:
-        before = None
-        while before != (before := residue(node)):  # some services take a while to begin
-            time.sleep(0.3)
+        before, same = None, 0
+        while same < 5:  # some services take a while to begin
+            same = same + 1 if before == (before := residue(node)) else 0
+            time.sleep(0.4)
         yield node
 
 
@@ -300,6 +301,7 @@ def node(
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[NodeThread]:
     """A node that must serve on after the test, with nothing left behind and nothing unforeseen."""
+    still_serves(shared_node)  # what begins with the first association is no residue
     eventually(lambda: not shared_node.node.listener.associations)
     before = residue(shared_node)
     yield shared_node
