@@ -222,7 +222,8 @@ def residue(node: NodeThread) -> Residue:
 
     return Residue(
         associations=node.node.listener.associations,
-        tasks=len(node.call(asyncio.all_tasks)),
+        # Without those of the web server, which begins in its own time.
+        tasks=sum(not t.get_name().startswith("pacs_web.") for t in node.call(asyncio.all_tasks)),
         descriptors=open_files(),
         instances=node.call(count),
         files=stored_files(node),
