@@ -102,6 +102,18 @@ def _tables(data_directory: Path, tables: Tables) -> dict[str, dict[str, Any]]:
     return merged
 
 
+def usual_plugins(*more: EntryPoint) -> PluginManager:
+    """Return a manager of the plugins that nodes of tests have, and some more.
+
+    Parameters
+    ----------
+    *more : EntryPoint
+        Of what is not installed.
+    """
+    found = entry_points(group=ENTRY_POINT_GROUP)
+    return PluginManager(found=[*(each for each in found if each.name not in ON_REQUEST), *more])
+
+
 def chosen_plugins(plugins: Plugins, policy: PluginPolicy | None = None) -> PluginManager:
     """Return a manager of these plugins only, whatever else is installed.
 

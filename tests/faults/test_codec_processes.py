@@ -6,14 +6,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import EntryPoint
 from pydicom.data import get_testdata_file
 
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Level, Query
 from pacs_core.dataset import read_file_meta
-from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager
-from pacs_core.testing.node import node_thread
+from pacs_core.plugins import ENTRY_POINT_GROUP
+from pacs_core.testing.node import node_thread, usual_plugins
 from pacs_core.testing.waiting import until
 
 pytestmark = [
@@ -97,7 +97,7 @@ def slow_codec(tmp_path, monkeypatch):
     (tmp_path / "slow_codec.py").write_text(SLOW.format(pids=pids))
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("slow", "slow_codec", ENTRY_POINT_GROUP)
-    return PluginManager(found=[*entry_points(group=ENTRY_POINT_GROUP), point]), pids
+    return usual_plugins(point), pids
 
 
 @pytest.mark.parametrize(

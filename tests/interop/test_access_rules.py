@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import EntryPoint
 from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
@@ -38,9 +38,8 @@ from pacs_core.contracts import (
     Principal,
     Query,
 )
-from pacs_core.plugins import PluginManager
 from pacs_core.testing.datasets import SampleStudy
-from pacs_core.testing.node import node_thread
+from pacs_core.testing.node import node_thread, usual_plugins
 
 SOURCE = Path(__file__).parents[1] / "distributions" / "pacs-rules" / "src"
 POINT = EntryPoint("rules", "pacs_rules", "pacs_core.plugins")
@@ -95,7 +94,7 @@ def node(tmp_path_factory, received):
                 "elsewhere": {"ae_title": "ELSEWHERE", **peer},
             },
         }
-        manager = PluginManager(found=[*entry_points(group="pacs_core.plugins"), POINT])
+        manager = usual_plugins(POINT)
         directory = tmp_path_factory.mktemp("rules") / "data"
         node = stack.enter_context(node_thread(directory, tables, manager))
         for dataset in instances():

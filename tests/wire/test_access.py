@@ -26,8 +26,8 @@ from pacs_core.contracts import (
     SingleValue,
     SopClassSupport,
 )
-from pacs_core.plugins import PluginManager, hookimpl
-from pacs_core.testing.node import node_thread
+from pacs_core.plugins import hookimpl
+from pacs_core.testing.node import node_thread, usual_plugins
 from pacs_core.upper_layer import (
     NO_REASON_GIVEN,
     AsynchronousOperations,
@@ -154,13 +154,9 @@ def _plugin():
 
 @pytest.fixture(scope="module")
 def shared_node(tmp_path_factory):
-    from importlib_metadata import entry_points
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "wire_access_plugin", _plugin())
-        group = "pacs_core.plugins"
-        point = EntryPoint("access", "wire_access_plugin", group)
-        manager = PluginManager(found=[*entry_points(group=group), point])
+        manager = usual_plugins(EntryPoint("access", "wire_access_plugin", "pacs_core.plugins"))
         tables = {"network": {"operations_window": 4}}
         with node_thread(tmp_path_factory.mktemp("node") / "data", tables, manager) as node:
             yield node

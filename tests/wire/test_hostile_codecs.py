@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import EntryPoint
 
 from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Level, Query
 from pacs_core.dataset import tag_of, texts
-from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager
-from pacs_core.testing.node import node_process, node_thread
+from pacs_core.plugins import ENTRY_POINT_GROUP
+from pacs_core.testing.node import node_process, node_thread, usual_plugins
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ def world(folder, limits):
     target = {"port": 0, "data_directory": str(folder / "target"), "ae_title": "TARGET"}
     native = {"sop-storage": {"transfer_syntaxes": [EXPLICIT]}}
     point = EntryPoint("obedient", "misbehaving_codecs", ENTRY_POINT_GROUP)
-    manager = PluginManager(found=[*entry_points(group=ENTRY_POINT_GROUP), point])
+    manager = usual_plugins(point)
     tables = {"node": target, "plugin": native, **NO_WAITING}
     with node_thread(folder / "target", tables) as destination:
         peer = {"ae_title": "TARGET", "host": "127.0.0.1", "port": destination.port}

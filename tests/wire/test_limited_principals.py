@@ -4,7 +4,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import EntryPoint
 
 from pacs_core.contracts import (
     AccessDescriptor,
@@ -13,8 +13,8 @@ from pacs_core.contracts import (
     Principal,
     Refused,
 )
-from pacs_core.plugins import PluginManager, hookimpl
-from pacs_core.testing.node import node_thread
+from pacs_core.plugins import hookimpl
+from pacs_core.testing.node import node_thread, usual_plugins
 from pacs_core.upper_layer import NO_REASON_GIVEN, UserIdentity, UserIdentityType, encode
 
 KNOWN = {
@@ -58,9 +58,8 @@ def shared_node(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, module.__name__, module)
         point = EntryPoint("limited", module.__name__, "pacs_core.plugins")
-        found = [*entry_points(group="pacs_core.plugins"), point]
         folder = tmp_path_factory.mktemp("node") / "data"
-        with node_thread(folder, {}, PluginManager(found=found)) as node:
+        with node_thread(folder, {}, usual_plugins(point)) as node:
             yield node
 
 
