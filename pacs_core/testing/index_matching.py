@@ -63,6 +63,12 @@ class IndexMatching:
         assert await found(index, Level.PATIENT, Wildcard(tag, "X1*2")) == []
         assert await found(index, Level.PATIENT, key="OtherPatientIDs") == ["X1\\X2"]
 
+    async def test_any_of_several_values_with_a_nul_matches(self, index: Index) -> None:
+        await index.add(make_record(OtherPatientIDs=["X1", "X\0002"]))
+        tag = tag_of("OtherPatientIDs")
+        assert await found(index, Level.PATIENT, Wildcard(tag, "?\0*2")) == ["P1"]
+        assert await found(index, Level.PATIENT, Wildcard(tag, "?\0*3")) == []
+
     async def test_uid_list(self, index: Index) -> None:
         for n in (1, 2, 3):
             await index.add(make_record(f"{n}.1.1"))

@@ -77,4 +77,4 @@ def compare_several(attribute: Attribute, match: str, comparison: Comparison) ->
     found = comparison("value")
     match = f"{attribute.table}.{match}" if attribute.is_variant else match
     text = f"{attribute.table}.id IN (SELECT owner FROM several WHERE match = ? AND {found.text})"  # noqa: S608
-    return Sql(text, (match, *found.parameters))
+    return Sql(text, (match, *found.parameters), found.functions)
