@@ -21,7 +21,7 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_sop_storage_commitment.config import StorageCommitmentConfig
 from pacs_sop_storage_commitment.conformance import DESCRIPTION, INITIATES, STATUSES
-from pacs_sop_storage_commitment.interface import Requester, Transactions
+from pacs_sop_storage_commitment.interface import REPORT_JOB, Requester, Transactions
 from pacs_sop_storage_commitment.references import PUSH_MODEL
 
 __all__ = [
@@ -110,7 +110,7 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
     attempts = 12 + round(config.report_for * 24 * 3600 / longest)
     return [
         JobKind(
-            "sop-storage-commitment.report",
+            REPORT_JOB,
             create_report,
             "Reports what is committed to to who has asked.",
             concurrency=4,

@@ -7,7 +7,7 @@ nothing at start-up.
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -16,6 +16,10 @@ from pacs_sop_storage_commitment.references import CommitmentRequest, Failures, 
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+REPORT_JOB: Final = "sop-storage-commitment.report"
+"""Kind of the jobs that report results."""
 
 
 class Direction(StrEnum):

@@ -2,10 +2,8 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar
 
-import anyio.to_thread
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 
@@ -19,22 +17,21 @@ from pacs_core.contracts import (
     ServiceProvider,
     Setup,
 )
-from pacs_core.dataset import Attributes, MalformedDataset, parse_attributes
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_storage_commitment.config import StorageCommitmentConfig
 from pacs_sop_storage_commitment.interface import (
+    REPORT_JOB,
     Direction,
     Requester,
     Transactions,
 )
+from pacs_sop_storage_commitment.reading import read_information, receive_report
 from pacs_sop_storage_commitment.references import (
     PUSH_MODEL_INSTANCE,
     REQUEST,
-    EventType,
-    read_report,
     read_request,
 )
-from pacs_sop_storage_commitment.reporting import MARGIN, REPORT_JOB, Reporter, report_soon
+from pacs_sop_storage_commitment.reporting import MARGIN, Reporter, report_soon
 
 # Theory of operation
 #
@@ -43,13 +40,6 @@ from pacs_sop_storage_commitment.reporting import MARGIN, REPORT_JOB, Reporter, 
 # looks at the instances and reports on the same association, as long as `wait` says. The job is due
 # when that time is over. It finds what the task has done and does the rest: the look, or the report
 # on an association of its own.
-
-_DEPTH: Final = 4
-"""Of sequences in a request; those of the standard have one."""
-
-_BYTES_EACH: Final = 512
-"""Bytes of a request for each instance that it names: two UIDs of 64 characters, and their
-sequence item, take 170."""
 
 
 class StorageCommitmentProvider(ServiceProvider):
@@ -103,8 +93,8 @@ class StorageCommitmentProvider(ServiceProvider):
             raise DimseError(Status.NO_SUCH_SOP_INSTANCE, comment)
         if command.action_type_id != REQUEST:
             raise DimseError(Status.NO_SUCH_ACTION_TYPE, "the only action is 1")
-        attributes = await self._read(operation)
-        request = read_request(attributes, self._config.max_instances)
+        most = self._config.max_instances
+        request = read_request(await read_information(operation, most), most)
         details["transaction_uid"] = request.transaction_uid
         details["instances"] = len(request.references)
         peer = operation.association.origin.calling_ae_title
@@ -120,28 +110,13 @@ class StorageCommitmentProvider(ServiceProvider):
         return Response(Status.SUCCESS)
 
     async def _take_report(self, operation: Operation, details: Details) -> Response:
-        kind = operation.command.event_type_id
-        if kind not in set(EventType):
-            raise DimseError(Status.NO_SUCH_EVENT_TYPE, "events are 1 and 2")
-        uid, committed, failures = read_report(await self._read(operation))
+        uid, committed, failures = await receive_report(operation, self._config.max_instances)
         details["transaction_uid"] = uid
         details["committed"], details["failed"] = len(committed), len(failures)
         await self._requester.take_report(
             operation.association.origin.calling_ae_title, uid, committed, failures
         )
         return Response(Status.SUCCESS)
-
-    async def _read(self, operation: Operation) -> Attributes:
-        try:
-            data = await operation.dataset.read(self._config.max_instances * _BYTES_EACH + 4096)
-        except DimseError as error:
-            raise DimseError(Status.RESOURCE_LIMITATION, error.comment) from error
-        parse = partial(parse_attributes, max_depth=_DEPTH)
-        try:
-            # In a thread: thousands of items take their time.
-            return await anyio.to_thread.run_sync(parse, data, operation.context.transfer_syntax)
-        except MalformedDataset as error:
-            raise DimseError(Status.INVALID_ARGUMENT_VALUE, str(error)) from error
 
     def _report_soon(self, operation: Operation, number: int) -> None:
         task = asyncio.create_task(report_soon(self._reporter, operation.link, number))

@@ -5,6 +5,7 @@ import logging
 from typing import Final
 
 import anyio
+from attrs import evolve
 from pacs_jobs.api import JobFailedError, JobHandler, RunningJob
 
 from pacs_core.contracts import (
@@ -18,6 +19,7 @@ from pacs_core.contracts import (
     Outcome,
     PluginAuditKind,
     Proposal,
+    RequestedAssociation,
 )
 from pacs_core.dimse import StatusCategory, category
 from pacs_sop_storage_commitment.checking import check
@@ -31,7 +33,6 @@ from pacs_sop_storage_commitment.references import PUSH_MODEL, PUSH_MODEL_INSTAN
 
 _log = logging.getLogger(__name__)
 
-REPORT_JOB: Final = "sop-storage-commitment.report"
 MARGIN: Final = 1.0
 """Seconds between the last moment for a report on the association and a report on another."""
 
@@ -67,10 +68,12 @@ class Reporter:
         failures = await check(self._node.archive, references, self.config.check)
         await self._record(transaction, len(references) - len(failures), len(failures))
         await self._transactions.set_result(number, failures)
-        return await self._transactions.find(number)
+        return evolve(transaction, state=TransactionState.CHECKED, failures=failures)
 
-    async def report_on(self, link: Link, transaction: Transaction) -> None:
-        """Report on the association of the request.
+    async def report_on(
+        self, association: Link | RequestedAssociation, transaction: Transaction
+    ) -> None:
+        """Report on an association: that of the request, or one of our own.
 
         Raises
         ------
@@ -81,7 +84,9 @@ class Reporter:
         """
         ae_title = self._node.settings.ae_title
         kind, information = write_report(transaction.request, transaction.failures, ae_title)
-        response, _ = await link.n_event_report(PUSH_MODEL, PUSH_MODEL_INSTANCE, kind, information)
+        response, _ = await association.n_event_report(
+            PUSH_MODEL, PUSH_MODEL_INSTANCE, kind, information
+        )
         # Many release the association with their answer, which ends the task.
         await asyncio.shield(self._conclude(transaction, response.status or 0))
 
@@ -101,14 +106,9 @@ class Reporter:
                 f"there is no [peers] table with the AE title {transaction.peer}, to which the "
                 "result is to be reported"
             )
-        ae_title = self._node.settings.ae_title
-        kind, information = write_report(transaction.request, transaction.failures, ae_title)
         proposal = Proposal(PUSH_MODEL, scu=False, scp=True)
         async with self._node.connect(peer, [proposal]) as association:
-            response, _ = await association.n_event_report(
-                PUSH_MODEL, PUSH_MODEL_INSTANCE, kind, information
-            )
-        await self._conclude(transaction, response.status or 0)
+            await self.report_on(association, transaction)
 
     async def _conclude(self, transaction: Transaction, status: int) -> None:
         if status in _POINTLESS:

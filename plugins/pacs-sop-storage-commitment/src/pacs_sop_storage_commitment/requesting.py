@@ -1,7 +1,6 @@
 """Storage Commitment as SCU: peers are asked whether they keep what they were sent."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import anyio
 from pacs_database.api import Database
@@ -14,7 +13,6 @@ from pacs_core.contracts import (
     Response,
     ServeRequests,
 )
-from pacs_core.dataset import MalformedDataset, parse_attributes
 from pacs_core.dimse import CommandField, DimseError, Status, StatusCategory, category
 from pacs_sop_storage_commitment.interface import (
     CommitmentRefusedError,
@@ -24,6 +22,7 @@ from pacs_sop_storage_commitment.interface import (
     Transactions,
     TransactionState,
 )
+from pacs_sop_storage_commitment.reading import receive_report
 from pacs_sop_storage_commitment.references import (
     PUSH_MODEL,
     PUSH_MODEL_INSTANCE,
@@ -32,11 +31,8 @@ from pacs_sop_storage_commitment.references import (
     FailureReason,
     Failures,
     Reference,
-    read_report,
     write_request,
 )
-
-_MOST_BYTES: Final = 16 * 1024 * 1024
 
 
 class PeerRequester(Requester):
@@ -61,7 +57,8 @@ class PeerRequester(Requester):
         async with self._database.begin() as connection:
             asked = await self._transactions.add(connection, Direction.SENT, peer.ae_title, request)
         proposal = Proposal(PUSH_MODEL)
-        async with self._node.connect(peer, [proposal], serve=self._serve(peer)) as association:
+        serve = self._serve(peer, len(request.references))
+        async with self._node.connect(peer, [proposal], serve=serve) as association:
             response, _ = await association.n_action(
                 PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, write_request(request)
             )
@@ -79,16 +76,11 @@ class PeerRequester(Requester):
                     await news.wait()
         return await self._transactions.find(asked.number)
 
-    def _serve(self, peer: Peer) -> ServeRequests:
+    def _serve(self, peer: Peer, most: int) -> ServeRequests:
         async def serve(operation: Operation) -> Response:
             if operation.command.field is not CommandField.N_EVENT_REPORT_RQ:
                 raise DimseError(Status.UNRECOGNIZED_OPERATION, "Expected N-EVENT-REPORT-RQ")
-            data = await operation.dataset.read(_MOST_BYTES)
-            try:
-                attributes = parse_attributes(data, operation.context.transfer_syntax)
-            except MalformedDataset as error:
-                raise DimseError(Status.INVALID_ARGUMENT_VALUE, str(error)) from error
-            await self.take_report(peer.ae_title, *read_report(attributes))
+            await self.take_report(peer.ae_title, *await receive_report(operation, most))
             return Response(Status.SUCCESS)
 
         return serve
