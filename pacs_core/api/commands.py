@@ -13,7 +13,7 @@ from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
 from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
-from pacs_core.cli.output import complain, print_table, say
+from pacs_core.cli.output import complain, print_row, print_table, say
 from pacs_core.cli.peers import parse_peer
 from pacs_core.config import load_config
 
@@ -38,6 +38,7 @@ __all__ = [
     "open_sinks",
     "parse_keys",
     "parse_peer",
+    "print_row",
     "print_table",
     "read_frame",
     "say",

@@ -1,7 +1,7 @@
 """Text for people: escaped, aligned, and on the right stream."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def escape(text: str) -> str:
@@ -37,3 +37,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(padded).rstrip())
+
+
+def print_row(cells: Iterable[str], widths: Iterable[int]) -> None:
+    """Print a line of a table whose rows come one by one, so that widths are chosen beforehand.
+
+    Parameters
+    ----------
+    cells : iterable of str
+    widths : iterable of int
+        Of the columns, the space after each included; a cell that is wider moves the rest.
+    """
+    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    line = "".join(c if c.isprintable() else " " for c in "".join(padded))
+    print(line.rstrip())

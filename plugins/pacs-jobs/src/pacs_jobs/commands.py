@@ -15,12 +15,22 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     open_archive,
+    print_row,
 )
 from pacs_jobs.description import describe
 from pacs_jobs.jobs import Job, JobState
 from pacs_jobs.queue import JobFilter, JobQueue
 
-_COLUMNS = ("NUMBER", "KIND", "STATE", "TRIES", "DUE OR ENDED", "PROGRESS", "ERROR")
+_COLUMNS = {
+    "NUMBER": 8,
+    "KIND": 24,
+    "STATE": 11,
+    "TRIES": 7,
+    "DUE OR ENDED": 21,
+    "PROGRESS": 20,
+    "ERROR": 0,
+}
+"""Of the list, with their widths."""
 
 
 def list_jobs(
@@ -49,7 +59,7 @@ def list_jobs(
 
     async def run() -> None:
         if not json_lines:
-            print(_line(_COLUMNS))
+            print_row(_COLUMNS, _COLUMNS.values())
         left = limit
         async with (
             _queue(config) as queue,
@@ -61,7 +71,10 @@ def list_jobs(
                 if left == 0:
                     return
                 left -= 1
-                print(json.dumps(describe(job)) if json_lines else _line(_cells(job)))
+                if json_lines:
+                    print(json.dumps(describe(job)))
+                else:
+                    print_row(_cells(job), _COLUMNS.values())
 
     anyio.run(run)
 
@@ -173,12 +186,6 @@ def _cells(job: Job) -> tuple[str, ...]:
         f"{share} {progress.note}".strip(),
         job.error[:60],
     )
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    widths = (8, 24, 11, 7, 21, 20, 0)
-    line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-    return "".join(c if c.isprintable() else " " for c in line).rstrip()
 
 
 BY_VERB: dict[str, Callable[..., None]] = {

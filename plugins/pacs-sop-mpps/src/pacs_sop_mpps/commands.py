@@ -15,6 +15,7 @@ from pacs_core.api.commands import (
     assemble_for_command,
     local_origin,
     open_archive,
+    print_row,
 )
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -54,6 +55,9 @@ _DATE, _TIME = (
 )
 _OF_SCHEDULED = frozenset(rule.tag for r in RULES if r.tag == SCHEDULED for rule in r.rules)
 
+_COLUMNS = {"START": 17, "STATE": 14, "MOD.": 6, "STATION": 18, "PATIENT": 30, "INSTANCE": 0}
+"""Of the list, with their widths."""
+
 
 def list_steps(
     *keys: str,
@@ -76,7 +80,7 @@ def list_steps(
     conditions = _conditions(keys)
 
     async def run() -> None:
-        print(_line(("START", "STATE", "MOD.", "STATION", "PATIENT", "INSTANCE")))
+        print_row(_COLUMNS, _COLUMNS.values())
         left = limit
         async with (
             _open(config) as node,
@@ -86,7 +90,7 @@ def list_steps(
                 if left == 0:
                     return
                 left -= 1
-                print(_line(_cells(step)))
+                print_row(_cells(step), _COLUMNS.values())
 
     anyio.run(run)
 
@@ -201,12 +205,6 @@ def _cells(step: PerformedStep) -> tuple[str, ...]:
         f"{first(attributes, PATIENT_ID)} {first(attributes, _NAME)}",
         step.instance_uid,
     )
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    widths = (17, 14, 6, 18, 30, 0)
-    line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-    return "".join(c if c.isprintable() else " " for c in line).rstrip()
 
 
 def _moment(seconds: float) -> str:

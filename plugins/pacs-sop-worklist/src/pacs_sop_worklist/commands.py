@@ -16,6 +16,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     open_archive,
+    print_row,
 )
 from pacs_core.dataset import Attributes, keyword_of, texts
 from pacs_sop_worklist.files import UnreadableFileError, read_steps
@@ -30,6 +31,17 @@ from pacs_sop_worklist.steps import (
     StepState,
     steps_of,
 )
+
+_COLUMNS = {
+    "NUMBER": 8,
+    "START": 17,
+    "MOD.": 6,
+    "STATION": 18,
+    "STATE": 14,
+    "PATIENT": 30,
+    "DESCRIPTION": 0,
+}
+"""Of the list, with their widths."""
 
 
 def add(
@@ -153,7 +165,7 @@ def list_steps(
         raise UsageError(str(error)) from error
 
     async def run() -> None:
-        print(_line(("NUMBER", "START", "MOD.", "STATION", "STATE", "PATIENT", "DESCRIPTION")))
+        print_row(_COLUMNS, _COLUMNS.values())
         left = limit
         async with (
             _worklist(config) as worklist,
@@ -163,7 +175,7 @@ def list_steps(
                 if left == 0:
                     return
                 left -= 1
-                print(_line(_cells(listed)))
+                print_row(_cells(listed), _COLUMNS.values())
 
     anyio.run(run)
 
@@ -249,12 +261,6 @@ def _cells(listed: ListedStep) -> tuple[str, ...]:
         patient,
         "".join(texts(step.item, DESCRIPTION)[:1]),
     )
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    widths = (8, 17, 6, 18, 14, 30, 0)
-    line = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-    return "".join(c if c.isprintable() else " " for c in line).rstrip()
 
 
 def _plain(attributes: Attributes) -> dict[str, object]:
