@@ -21,6 +21,9 @@ from attrs import define, evolve, field, frozen
 
 from pacs_core.association import AssociationAbortedError, NetworkSettings, NodeConnector
 from pacs_core.contracts import (
+    Access,
+    AccessDeniedError,
+    AccessGuard,
     AssociationInfo,
     AuditEvent,
     AuditFailedError,
@@ -33,6 +36,7 @@ from pacs_core.contracts import (
     Origin,
     PassThrough,
     Response,
+    Restriction,
     Sender,
     ServiceProvider,
     dimse_error_of,
@@ -81,6 +85,31 @@ class MemoryAuditTrail(AuditTrail):
         if self.failing:
             raise AuditFailedError("the audit sink 'memory' is failing")
         self.events.append(event)
+
+
+@frozen
+class MemoryAccessGuard(AccessGuard):
+    """Denies one action, or restricts all, and keeps what it was asked.
+
+    Attributes
+    ----------
+    denied : str
+        The action; none if empty.
+    restrictions : tuple of Restriction
+        Of whatever it does not deny.
+    asked : list of Access
+    """
+
+    denied: str = ""
+    restrictions: tuple[Restriction, ...] = ()
+    asked: list[Access] = field(factory=list)
+
+    async def require(self, access: Access) -> tuple[Restriction, ...]:
+        """See base."""
+        self.asked.append(access)
+        if access.action == self.denied:
+            raise AccessDeniedError("not you")
+        return self.restrictions
 
 
 def memory_association(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import evolve
 from pacs_database.testing import open_database
 from pacs_jobs import pacs_web_routes
 from pacs_jobs.api import JobQueue, NewJob
@@ -16,17 +16,13 @@ from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.rendering import TemplateFrame
 
 from pacs_core.contracts import (
-    Access,
-    AccessDeniedError,
-    AccessGuard,
     Node,
     NodeSettings,
-    Restriction,
     Setup,
     SingleValue,
 )
 from pacs_core.dataset import tag_of
-from pacs_core.testing.operations import memory_node
+from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 
 API, PAGES = pacs_web_routes(Setup(NodeSettings()))
 CT_ONLY = (SingleValue(tag_of("Modality"), "CT"),)
@@ -65,21 +61,6 @@ class TestPages(WebRoutesContract):
         return node
 
 
-@frozen
-class Guard(AccessGuard):
-    """Denies one action, or restricts all."""
-
-    denied: str = ""
-    restrictions: tuple[Restriction, ...] = ()
-    asked: list[str] = field(factory=list)
-
-    async def require(self, access: Access) -> tuple[Restriction, ...]:
-        self.asked.append(access.action)
-        if access.action == self.denied:
-            raise AccessDeniedError("not you")
-        return self.restrictions
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("descriptor", "path", "action"),
@@ -98,11 +79,11 @@ async def test_who_may_not_is_told_so(
 ) -> None:
     """Also whoever may see some instances only: of what others a job is about nobody can tell."""
     method, _, path = path.rpartition(" ")
-    for guard in (Guard(action), Guard(restrictions=CT_ONLY)):
+    for guard in (MemoryAccessGuard(action), MemoryAccessGuard(restrictions=CT_ONLY)):
         async with serve_routes(descriptor, evolve(node, access=guard)) as server:
             response = await server.client.request(method or "GET", path)
         assert response.status_code == 403
-        assert guard.asked == [action]
+        assert [each.action for each in guard.asked] == [action]
         assert "acme" not in response.text
     assert (await node.find(JobQueue).find(1)).cancel_requested is False
 

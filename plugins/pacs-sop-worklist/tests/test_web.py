@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import evolve
 from pacs_database.testing import open_database
 from pacs_sop_worklist import pacs_web_routes
 from pacs_sop_worklist.api import Worklist, steps_of
@@ -19,18 +19,14 @@ from pacs_web_ui.config import WebUiConfig
 from pacs_web_ui.rendering import TemplateFrame
 
 from pacs_core.contracts import (
-    Access,
-    AccessDeniedError,
-    AccessGuard,
     Node,
     NodeSettings,
-    Restriction,
     Setup,
     SingleValue,
 )
 from pacs_core.dataset import Attributes, tag_of
 from pacs_core.dataset.json_model import attributes_json
-from pacs_core.testing.operations import memory_node
+from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 
 API, PAGES = pacs_web_routes(Setup(NodeSettings()))
 CT_ONLY = (SingleValue(tag_of("Modality"), "CT"),)
@@ -75,21 +71,6 @@ class TestPages(WebRoutesContract):
         return node
 
 
-@frozen
-class Guard(AccessGuard):
-    """Denies one action, or restricts all."""
-
-    denied: str = ""
-    restrictions: tuple[Restriction, ...] = ()
-    asked: list[str] = field(factory=list)
-
-    async def require(self, access: Access) -> tuple[Restriction, ...]:
-        self.asked.append(access.action)
-        if access.action == self.denied:
-            raise AccessDeniedError("not you")
-        return self.restrictions
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("descriptor", "path", "action"),
@@ -106,11 +87,11 @@ async def test_who_may_not_is_told_so(
     node: Node, descriptor: WebRoutesDescriptor, path: str, action: str
 ) -> None:
     method, _, path = path.rpartition(" ")
-    guard = Guard(action)
+    guard = MemoryAccessGuard(action)
     async with serve_routes(descriptor, evolve(node, access=guard)) as server:
         body = attributes_json(order("CT", "1.2.9"))
         response = await server.client.request(method or "GET", path, content=body)
-    assert (response.status_code, guard.asked) == (403, [action])
+    assert (response.status_code, [each.action for each in guard.asked]) == (403, [action])
     assert "Jane" not in response.text
     assert (await node.find(Worklist).find(1)).step.state is StepState.SCHEDULED
 
@@ -118,7 +99,7 @@ async def test_who_may_not_is_told_so(
 @pytest.mark.anyio
 async def test_what_is_hidden_does_not_exist(node: Node) -> None:
     """It is neither seen nor cancelled, and no order that is sent takes its place."""
-    restricted = evolve(node, access=Guard(restrictions=CT_ONLY))
+    restricted = evolve(node, access=MemoryAccessGuard(restrictions=CT_ONLY))
     async with serve_routes(API, restricted) as server:
         found = (await server.client.get("/api/worklist")).json()
         assert [each["number"] for each in found["steps"]] == [1]

@@ -1,22 +1,18 @@
 """Permissions for what is no use of the archive: who may not, is told so and nothing else."""
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import evolve
 from pacs_web.testing import serve_routes
 from pacs_web_ui import WebUiConfig, pacs_web_routes
 
 from pacs_core.contracts import (
-    Access,
-    AccessDeniedError,
-    AccessGuard,
     NodeSettings,
     Peer,
-    Restriction,
     Setup,
     SingleValue,
 )
 from pacs_core.dataset import tag_of
-from pacs_core.testing.operations import memory_node
+from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 
 pytestmark = pytest.mark.anyio
 
@@ -25,22 +21,7 @@ CT_ONLY = (SingleValue(tag_of("Modality"), "CT"),)
 WARD = Peer("WARD", "127.0.0.1", 1, "ward")
 
 
-@frozen
-class Guard(AccessGuard):
-    """Denies one action, or restricts all."""
-
-    denied: str = ""
-    restrictions: tuple[Restriction, ...] = ()
-    asked: list[tuple[str, str]] = field(factory=list)
-
-    async def require(self, access: Access) -> tuple[Restriction, ...]:
-        self.asked.append((access.action, access.what.destination))
-        if access.action == self.denied:
-            raise AccessDeniedError("not you")
-        return self.restrictions
-
-
-def node_with(guard: Guard):
+def node_with(guard: MemoryAccessGuard):
     return evolve(memory_node(NodeSettings(peers={"ward": WARD})), access=guard)
 
 
@@ -60,11 +41,11 @@ def node_with(guard: Guard):
 )
 async def test_who_may_not_is_told_so(descriptor, path, action, destination) -> None:
     method, _, path = path.rpartition(" ")
-    for guard in (Guard(action), Guard(restrictions=CT_ONLY)):
+    for guard in (MemoryAccessGuard(action), MemoryAccessGuard(restrictions=CT_ONLY)):
         async with serve_routes(descriptor, node_with(guard)) as server:
             response = await server.client.request(method or "GET", path)
         assert response.status_code == 403
-        assert (action, destination) in guard.asked
+        assert (action, destination) in [(e.action, e.what.destination) for e in guard.asked]
         assert ("not you" if guard.denied else "all instances") in response.text
         kind = "text/html" if descriptor is PAGES else "application/problem+json"
         assert response.headers["content-type"].startswith(kind)
