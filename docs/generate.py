@@ -37,7 +37,16 @@ from pacs_web.api import http as web_http
 from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
-from pacs_core.api import auditing, commands, conversion, identifiers, images, streams, threads
+from pacs_core.api import (
+    attribute_lists,
+    auditing,
+    commands,
+    conversion,
+    identifiers,
+    images,
+    streams,
+    threads,
+)
 from pacs_core.api import control as control_api
 from pacs_core.api import sandbox as sandbox_tools
 from pacs_core.api import tls as tls_tools
@@ -217,6 +226,7 @@ _TOOLS = (
     commands,
     control_api,
     identifiers,
+    attribute_lists,
     images,
     conversion,
     sandbox_tools,
@@ -234,6 +244,7 @@ def tools_page() -> str:
         commands,
         control_api,
         identifiers,
+        attribute_lists,
         images,
         conversion,
         streams,

@@ -5,8 +5,8 @@ from pacs_sop_mpps.api import PerformedState, RefusedStepError
 from pacs_sop_mpps.machine import change, create
 from pacs_sop_mpps.rules import RULES, Rule
 from pacs_sop_mpps.testing import sample_attributes as full
-from pacs_sop_mpps.values import from_json, keep_known, to_json
 
+from pacs_core.api.attribute_lists import from_json, keep_known, to_json
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of
 
 STATUS, SERIES = tag_of("PerformedProcedureStepStatus"), tag_of("PerformedSeriesSequence")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from pacs_core.api.attribute_lists import first
 from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
@@ -41,7 +42,6 @@ from pacs_sop_mpps.steps import (
     RefusedStepError,
 )
 from pacs_sop_mpps.stored import missing_instances
-from pacs_sop_mpps.values import first
 
 _NAME, _MODALITY = tag_of("PatientName"), tag_of("Modality")
 _STATION = tag_of("PerformedStationAETitle")

@@ -16,6 +16,7 @@ from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.api.attribute_lists import MOST_ITEMS, count_items, first, from_json, to_json
 from pacs_core.contracts import Condition, NodeSettings, Restriction, Setup, matches
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -41,7 +42,6 @@ from pacs_sop_mpps.steps import (
     event_of,
 )
 from pacs_sop_mpps.tables import OUTBOX, SCHEDULED, STEPS
-from pacs_sop_mpps.values import MOST_ITEMS, column, count_items, first, from_json, to_json
 
 _PAGE: Final = 200
 
@@ -128,7 +128,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         values = {
             "instance_uid": step.instance_uid,
             "created_by": step.created_by,
-            "patient_id": column(first(step.attributes, PATIENT_ID)),
+            "patient_id": _column(first(step.attributes, PATIENT_ID)),
             "character_set": "\\".join(step.character_set),
             "created": step.created,
             **_changing(step),
@@ -136,7 +136,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         added = insert(STEPS).values(values).returning(STEPS.c.number)
         number = (await connection.execute(added)).scalar_one()
         rows = [
-            (study, column(each.accession_number), column(each.step_id))
+            (study, _column(each.accession_number), _column(each.step_id))
             for each in step.scheduled
             for study in each.studies
         ]
@@ -324,3 +324,8 @@ def _unknown() -> RefusedStepError:
 
 def _duplicate() -> RefusedStepError:
     return RefusedStepError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")
+
+
+def _column(text: str) -> str:
+    """Return text as every database takes it: without NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

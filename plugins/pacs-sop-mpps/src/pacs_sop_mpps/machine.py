@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from pacs_core.api.attribute_lists import first, is_sound, mistyped
 from pacs_core.dataset import Attributes, MutableAttributes, Value, texts
 from pacs_core.dimse import Status
 from pacs_sop_mpps.rules import NOT_SETTABLE, RULES, Rule
@@ -28,7 +29,6 @@ from pacs_sop_mpps.steps import (
     PerformedStep,
     RefusedStepError,
 )
-from pacs_sop_mpps.values import first, is_sound, mistyped
 
 _STATES = frozenset(str(state) for state in PerformedState)
 

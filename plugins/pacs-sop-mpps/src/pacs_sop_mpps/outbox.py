@@ -19,9 +19,9 @@ from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.dataset import Attributes
 from pacs_sop_mpps.tables import OUTBOX
-from pacs_sop_mpps.values import from_json, to_json
 
 _MOST_WAITING: Final = 1000
 """Messages about one step."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-import anyio
 from attrs import define
 
+from pacs_core.api.attribute_lists import first, read_attribute_list
 from pacs_core.api.auditing import Details, audit_work
 from pacs_core.contracts import (
     AssociationInfo,
@@ -23,12 +23,10 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import (
     Attributes,
-    MalformedDataset,
     MutableAttributes,
     best_character_set,
     encode_attributes,
     keyword_of,
-    parse_attributes,
 )
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_mpps.config import MppsConfig
@@ -42,12 +40,6 @@ from pacs_sop_mpps.steps import (
     RefusedStepError,
 )
 from pacs_sop_mpps.subscribers import Subscribers
-from pacs_sop_mpps.values import MOST_ITEMS, count_items, first, keep_known
-
-_MOST_NESTED: Final = 16
-_NOT_OF_DATASETS: Final = frozenset({0x0000, 0x0002})
-_AT_ONCE: Final = 64 << 10
-"""Bytes that are parsed without a thread."""
 
 _ACTIONS: Final[Mapping[CommandField, EventAction]] = {
     CommandField.N_CREATE_RQ: EventAction.CREATE,
@@ -157,34 +149,8 @@ class MppsProvider(ServiceProvider):
 
         F.7.2.2.1 demands that an N-SET has that one, so many leave out to say so.
         """
-        limit = self.config.max_bytes
         assumed = character_set or self.node.settings.character_set_of(_calling(operation))
-
-        def parse() -> MutableAttributes:
-            parsed = parse_attributes(
-                data,
-                operation.context.transfer_syntax,
-                max_depth=_MOST_NESTED,
-                max_length=limit,
-                default_character_set=assumed,
-                name_bulk=True,
-            )
-            if count_items(parsed) > MOST_ITEMS:
-                raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
-            if any(tag >> 16 in _NOT_OF_DATASETS for tag in parsed):
-                raise MalformedDataset("it has elements of a command or of a file", 0)
-            return keep_known(parsed)
-
-        try:
-            data = await operation.dataset.read(limit)
-        except DimseError as error:
-            if error.status != Status.OUT_OF_RESOURCES:
-                raise
-            raise DimseError(Status.RESOURCE_LIMITATION, error.comment) from error
-        try:
-            return await anyio.to_thread.run_sync(parse) if len(data) > _AT_ONCE else parse()
-        except MalformedDataset as error:
-            raise DimseError(Status.PROCESSING_FAILURE, f"Attribute List: {error}") from error
+        return await read_attribute_list(operation, self.config.max_bytes, assumed)
 
 
 async def _find(

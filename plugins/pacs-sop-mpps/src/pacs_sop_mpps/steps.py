@@ -6,8 +6,8 @@ from typing import Final
 
 from attrs import field, frozen
 
+from pacs_core.api.attribute_lists import first
 from pacs_core.dataset import Attributes, items, tag_of
-from pacs_sop_mpps.values import first
 
 SCHEDULED: Final = tag_of("ScheduledStepAttributesSequence")
 STATUS: Final = tag_of("PerformedProcedureStepStatus")

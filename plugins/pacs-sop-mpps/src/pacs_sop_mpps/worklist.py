@@ -20,6 +20,7 @@ from attrs import define
 from pacs_jobs.api import JobHandler, RunningJob
 from pacs_sop_worklist.api import ListedStep, StepState, Worklist
 
+from pacs_core.api.attribute_lists import first
 from pacs_core.contracts import Node, SingleValue
 from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.steps import (
@@ -30,7 +31,6 @@ from pacs_sop_mpps.steps import (
     PerformedStep,
     ScheduledStep,
 )
-from pacs_sop_mpps.values import first
 
 logger = logging.getLogger(__name__)
 
