@@ -14,6 +14,7 @@ KINDS = [
     "change-consumer",
     "ingest-filter",
     "service",
+    "job-kind",
     "web-routes",
     "access",
     "control",

@@ -21,6 +21,7 @@ Kind = Literal[
     "change-consumer",
     "ingest-filter",
     "service",
+    "job-kind",
     "web-routes",
     "access",
     "control",
