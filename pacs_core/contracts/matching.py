@@ -75,7 +75,7 @@ def admits(restriction: Restriction, attributes: Attributes) -> bool:
     return matches(restriction, attributes)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def wildcard_pattern(text: str) -> "re.Pattern[str]":
     """Return a wild card pattern as a regular expression (PS3.4 C.2.2.2.4)."""
     first, *rest = ("".join("." if c == "?" else re.escape(c) for c in p) for p in text.split("*"))

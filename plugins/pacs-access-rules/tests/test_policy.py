@@ -393,6 +393,10 @@ def test_any_text_is_read_or_refused(text):
             "rule 1 (line 1) is about nothing",
         ),
         ("[[rule]]\nmay_not='query'", "nobody may do anything"),
+        (
+            "".join(f"[[rule]]\nmay='query'\nwhere.PatientID='{n}'\n" for n in range(201)),
+            "201 rules have conditions, more than 200",
+        ),
     ],
 )
 def test_what_is_odd(text, warning):

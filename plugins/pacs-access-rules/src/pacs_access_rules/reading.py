@@ -21,6 +21,8 @@ _KEYS: Final = (
 _DOTTED: Final = re.compile(r"[a-z0-9*-]+(\.[a-z0-9*-]+)+")
 _ACTIONS: Final = frozenset(map(str, AccessAction)) | {"*"}
 MAX_RULES: Final = 1000
+MANY: Final = 200
+"""Rules with conditions; as of these the time that they take in a query is worth a word."""
 MAX_MINUTES: Final = 24 * 60
 
 
@@ -268,6 +270,13 @@ def check_policy(policy: Policy) -> Iterator[str]:
         if before is not None:
             how = "" if before.allows == rule.allows else ", and says the contrary"
             yield f"{rule} never decides: {before} is about all of that before it{how}"
+    conditional = sum(not rule.objects.is_all for rule in policy.rules)
+    if conditional > MANY:
+        yield (
+            f"{conditional} rules have conditions, more than {MANY}: a query compares whatever it"
+            " looks at with those of them that are about the person and action; give one rule a"
+            " list of values rather than each value a rule"
+        )
     if not any(rule.allows for rule in policy.rules):
         yield "nobody may do anything: no rule allows something"
 

@@ -107,7 +107,7 @@ class Translator:
     def _place(self, condition: Condition) -> PlacedCondition:
         if computed := self._catalog.computed.get(condition.tag):
             return self._place_computed(computed, condition)
-        attribute = self._attribute(condition.tag)
+        attribute = self.attribute(condition.tag)
         about = min(attribute.kept, self._level, key=lambda level: level.depth)
         if (
             isinstance(condition, Empty)
@@ -128,7 +128,7 @@ class Translator:
         ValueError
             It is about an attribute that the index does not store.
         """
-        attribute, rule = self._attribute(condition.tag), _RULES[type(condition)]
+        attribute, rule = self.attribute(condition.tag), _RULES[type(condition)]
         sql, varying = rule(self, attribute, condition), attribute.varying
         if varying is None:
             return sql
@@ -180,7 +180,14 @@ class Translator:
         sql = self._in_any(attribute, condition)
         return PlacedCondition(attribute.kept, about, sql, weight_of(attribute, condition))
 
-    def _attribute(self, tag: int) -> Attribute:
+    def attribute(self, tag: int) -> Attribute:
+        """Return the attribute that conditions on a tag are about.
+
+        Raises
+        ------
+        ValueError
+            The index does not store it.
+        """
         try:
             return self._catalog.attributes[tag]
         except KeyError:
@@ -244,7 +251,7 @@ class Translator:
 
     def moments(self, attribute: Attribute, c: DateTimeRange) -> Sql:
         """PS3.4 C.2.2.2.5.4, C.2.2.2.5.2."""
-        other = self._attribute(c.time_tag)
+        other = self.attribute(c.time_tag)
         _require(attribute, {"DA"})
         _require(other, {"TM"})
         if other.level is not attribute.level:

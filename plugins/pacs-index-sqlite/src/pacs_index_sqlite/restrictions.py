@@ -7,18 +7,25 @@ as ever and sees nothing else. What a study or series shows where its instances 
 out anew from the variants that are left, see :func:`.tables.shown`.
 
 Names are looked up within: ``main.`` is the whole table.
+
+A restriction of few conditions is SQL as well. Each of these tables repeats it, though, so a long
+one becomes a function, see :mod:`.permission`.
 """
 
 from itertools import pairwise
+from typing import Final
 
 from pacs_core.contracts import AllOf, Either, Level, Not, Query, Restriction
 from pacs_index_sqlite.catalog import TABLES
 from pacs_index_sqlite.conditions import Translator
 from pacs_index_sqlite.fragments import ALWAYS, NOTHING, Sql, all_of, any_of
+from pacs_index_sqlite.permission import conditions_of, permits
 from pacs_index_sqlite.tables import header_of
 
 _LEVELS = tuple(Level)
 _VARYING = (Level.STUDY, Level.SERIES)
+_FEW: Final = 6
+"""Conditions, as SQL; beyond about that a function is faster, though it has statements prepared."""
 
 
 def scope_of(translator: Translator, query: Query) -> Sql:
@@ -31,7 +38,11 @@ def scope_of(translator: Translator, query: Query) -> Sql:
     """
     if not query.restrictions:
         return NOTHING
-    permitted = all_of([_permits(translator, each) for each in query.restrictions])
+    restriction = AllOf(query.restrictions)
+    if len(conditions_of(restriction)) > _FEW:
+        permitted = permits(restriction, translator.attribute)
+    else:
+        permitted = _permits(translator, restriction)
     tables = [*_entities(permitted.text), *_variants(permitted.text)]
     beginning = f"WITH {', '.join(tables)} "
     return Sql(beginning, permitted.parameters * len(tables), permitted.functions)

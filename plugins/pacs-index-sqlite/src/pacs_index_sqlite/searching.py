@@ -84,7 +84,7 @@ class Matching:
     ) -> list[Any]:
         sources = self.scope, self.where, self.sorting
         for name, function in (each for source in sources for each in source.functions):
-            connection.create_function(name, 1, function)
+            connection.create_function(name, -1, function)
         try:
             return connection.execute(statement, parameters).fetchall()
         except UnicodeEncodeError:
@@ -232,7 +232,7 @@ class Fetch:
     def read(self, connection: sqlite3.Connection, ids: list[int]) -> list[Any]:
         """Return what is still there of the ids."""
         for name, function in self._scope.functions:
-            connection.create_function(name, 1, function)
+            connection.create_function(name, -1, function)
         parameters = (*self._scope.parameters, json_of(ids))
         rows = connection.execute(self._scope.text + self._statement, parameters)
         return [self._convert(row) for row in rows]

@@ -45,6 +45,22 @@ def shown(attribute: Attribute, *, restricted: bool) -> str:
     )
 
 
+def value_of(attribute: Attribute) -> str:
+    """Return the text of an attribute that a row of `instance` and those above it have.
+
+    Where the instances of a study or series differ, each has its own in the table of variants,
+    under the number of its header.
+    """
+    varying = attribute.varying
+    if varying is None:
+        return column_of(attribute)
+    found = f"FROM main.{varying.table} AS v WHERE v.id = {header_of(attribute.kept)}"
+    return (
+        f"CASE WHEN EXISTS (SELECT 1 {found}) "
+        f"THEN (SELECT v.{attribute.keyword} {found}) ELSE {column_of(attribute)} END"
+    )
+
+
 def column_of(attribute: Attribute) -> str:
     """Return the column with the text of an attribute."""
     return f"{attribute.table}.{attribute.keyword}"
