@@ -29,6 +29,8 @@ from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_storage_commitment import api as commitment_api
 from pacs_sop_storage_commitment.config import StorageCommitmentConfig
+from pacs_sop_ups import api as ups_api
+from pacs_sop_ups.config import UpsConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
@@ -516,6 +518,9 @@ PAGES = {
         _service_page, "Performed procedure steps", "mpps", "sop-mpps", MppsConfig, mpps_api
     ),
     "reference/print.md": print_page,
+    "reference/ups.md": partial(
+        _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api
+    ),
     "reference/worklist.md": partial(
         _service_page, "Worklist", "worklist", "sop-worklist", WorklistConfig, worklist_api
     ),

@@ -29,6 +29,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "web": {"port": 0},
     "jobs": {},
     "sop-mpps": {},
+    "sop-ups": {},
     "sop-worklist": {},
     "sop-storage-commitment": {},
     "sop-print": {},

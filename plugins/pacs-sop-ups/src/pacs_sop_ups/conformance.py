@@ -1,0 +1,49 @@
+"""Procedure steps in the conformance statement (PS3.2, PS3.4 CC.4)."""
+
+from typing import Final
+
+from pacs_core.dimse import Status
+from pacs_sop_ups.statuses import UpsStatus
+
+DESCRIPTION: Final = (
+    "Takes all attributes of the Unified Procedure Step IOD but private ones, in N-CREATE, and in "
+    "N-SET those that PS3.4 Table CC.2.5-3 allows; keeps them as sent, answers N-GET with them, "
+    "but never with the Transaction UID. The Modification DateTime is this node's, and so is the "
+    "Worklist Label of a step without one. A step that is canceled by request before anybody has "
+    "claimed it is canceled by this node; of others the performer is asked. Unless the site is "
+    "strict, absent attributes of type 2 count as sent without a value. Steps are kept for as many "
+    "days after their end as the site configures, 30 by default."
+)
+
+STATUSES: Final[dict[int, str]] = {
+    Status.SUCCESS: "the request was fulfilled",
+    Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED: "N-GET asks for attributes that the step has not",
+    Status.NO_SUCH_ATTRIBUTE: "N-SET has attributes that it may not set, and the site is strict",
+    Status.INVALID_ATTRIBUTE_VALUE: "a value is wrong, or N-SET has another state",
+    Status.PROCESSING_FAILURE: "there is no dataset",
+    Status.DUPLICATE_SOP_INSTANCE: "there is a step with this SOP Instance UID",
+    Status.INVALID_ARGUMENT_VALUE: "there is no such state, or the information is no dataset",
+    Status.INVALID_SOP_INSTANCE: "the SOP Instance UID is none, or stands for something else",
+    Status.NO_SUCH_SOP_CLASS: "the SOP class of the request is none of UPS",
+    Status.MISSING_ATTRIBUTE: "N-CREATE lacks what it must have",
+    Status.MISSING_ATTRIBUTE_VALUE: "what must have a value has none",
+    Status.NO_SUCH_ACTION_TYPE: "the SOP class has no such action",
+    Status.NOT_AUTHORIZED: "the requestor may not",
+    Status.UNRECOGNIZED_OPERATION: "the SOP class has no such operation",
+    Status.RESOURCE_LIMITATION: "the list is too long, or too many steps have not ended",
+    UpsStatus.CREATED_WITH_MODIFICATIONS: "what must be empty at creation was emptied",
+    UpsStatus.ALREADY_CANCELED: "the step is CANCELED already",
+    UpsStatus.COERCED_INVALID_VALUES: "what N-SET may not set was passed over, the rest was set",
+    UpsStatus.ALREADY_COMPLETED: "the step is COMPLETED already",
+    UpsStatus.MAY_NO_LONGER_BE_UPDATED: "the step has ended",
+    UpsStatus.WRONG_TRANSACTION_UID: "there is no Transaction UID, or it is not the performer's",
+    UpsStatus.ALREADY_IN_PROGRESS: "somebody has claimed the step",
+    UpsStatus.SCHEDULED_ONLY_BY_CREATION: "no step becomes SCHEDULED by N-SET or N-ACTION",
+    UpsStatus.FINAL_STATE_NOT_MET: "the step lacks what its end demands; the comment says what",
+    UpsStatus.NO_SUCH_STEP: "there is no step with this SOP Instance UID",
+    UpsStatus.CREATED_NOT_SCHEDULED: "N-CREATE has another state than SCHEDULED",
+    UpsStatus.NOT_IN_PROGRESS: "nobody has claimed the step",
+    UpsStatus.IS_COMPLETED: "the step is COMPLETED, and cannot be canceled",
+    UpsStatus.PERFORMER_UNREACHABLE: "nobody who would cancel it follows the step",
+    UpsStatus.INAPPROPRIATE_ACTION: "the SOP Instance UID stands for steps, and is none",
+}

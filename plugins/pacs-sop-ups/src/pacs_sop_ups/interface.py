@@ -1,0 +1,130 @@
+"""Unified procedure steps as other plugins see them."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection, Sequence
+
+from pacs_core.contracts import Component, Condition, Restriction
+from pacs_core.dataset import Attributes
+from pacs_sop_ups.steps import ChangedStep, ProcedureStep
+from pacs_sop_ups.transitions import StepState
+
+
+class UnifiedProcedureSteps(Component):
+    """Work that was asked for: who does it, and how far it has come.
+
+    What is done here is done as by the DIMSE services: the same rules, codes and events. Each
+    change is one transaction; of several who claim a step, one has it.
+    """
+
+    @abstractmethod
+    async def create(
+        self,
+        instance_uid: str,
+        attributes: Attributes,
+        *,
+        requestor: str = "",
+        restrictions: Sequence[Restriction] = (),
+    ) -> ChangedStep:
+        """Create a step (PS3.4 CC.2.5); it outlives ``SIGKILL`` when this returns.
+
+        Parameters
+        ----------
+        instance_uid : str
+            SOP Instance UID.
+        attributes : Attributes
+            Of Table CC.2.5-3, Specific Character Set included.
+        requestor : str
+            AE title of who asks.
+        restrictions : sequence of Restriction
+            What steps exist for whoever asks; see :meth:`AccessGuard.require`.
+
+        Raises
+        ------
+        RefusedStepError
+            C309H; 0106H, 0111H, 0117H, 0120H, 0121H, 0124H, 0213H.
+        """
+
+    @abstractmethod
+    async def change(
+        self,
+        instance_uid: str,
+        modifications: Attributes,
+        *,
+        requestor: str = "",
+        restrictions: Sequence[Restriction] = (),
+    ) -> ChangedStep:
+        """Set attributes of a step (PS3.4 CC.2.6), with the Transaction UID of one in progress.
+
+        Raises
+        ------
+        RefusedStepError
+            C300H, C301H, C303H, C307H, C310H; 0105H, 0106H, 0121H, 0213H.
+        """
+
+    @abstractmethod
+    async def change_state(
+        self,
+        instance_uid: str,
+        state: str,
+        transaction_uid: str,
+        *,
+        requestor: str = "",
+        restrictions: Sequence[Restriction] = (),
+    ) -> ChangedStep:
+        """Claim, complete or cancel a step (PS3.4 CC.2.1).
+
+        Raises
+        ------
+        RefusedStepError
+            C300H to C304H, C307H, C310H; 0115H.
+        """
+
+    @abstractmethod
+    async def request_cancel(
+        self,
+        instance_uid: str,
+        information: Attributes,
+        *,
+        requestor: str = "",
+        restrictions: Sequence[Restriction] = (),
+    ) -> ChangedStep:
+        """Cancel a step, or ask its performer to (PS3.4 CC.2.2).
+
+        Raises
+        ------
+        RefusedStepError
+            C307H, C311H, C312H.
+        """
+
+    @abstractmethod
+    async def find(
+        self, instance_uid: str, *, restrictions: Sequence[Restriction] = ()
+    ) -> ProcedureStep:
+        """Return a step.
+
+        Raises
+        ------
+        KeyError
+        """
+
+    @abstractmethod
+    def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        states: Collection[StepState] = (),
+        restrictions: Sequence[Restriction] = (),
+    ) -> AsyncIterator[ProcedureStep]:
+        """Iterate over steps, the latest first.
+
+        Parameters
+        ----------
+        conditions : sequence of Condition
+            On their attributes.
+        states : collection of StepState
+            In which they are; any if there is none.
+        """
+
+    @abstractmethod
+    async def forget(self, *, ended_before: float) -> int:
+        """Forget steps that ended before, in seconds since the epoch; return how many."""

@@ -1,0 +1,212 @@
+"""The SOP classes of procedure steps, as SCP (PS3.4 CC.2, CC.3).
+
+All steps are instances of UPS Push, so requests in the presentation contexts of the other SOP
+classes name that one, or, as some do, their own (CC.3.1).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from attrs import define
+
+from pacs_core.api.attribute_lists import first, read_attribute_list
+from pacs_core.api.auditing import Details, audit_work
+from pacs_core.contracts import (
+    AccessAction,
+    AuditKind,
+    AuditObject,
+    AuditObjectKind,
+    EventAction,
+    Node,
+    Operation,
+    Response,
+    Restriction,
+    ServiceProvider,
+    Setup,
+)
+from pacs_core.dataset import (
+    Attributes,
+    MutableAttributes,
+    best_character_set,
+    encode_attributes,
+    keyword_of,
+)
+from pacs_core.dimse import CommandField, DimseError, Status
+from pacs_sop_ups.config import UpsConfig
+from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.restricting import restrictions_of
+from pacs_sop_ups.sop_classes import ACTIONS, OPERATIONS, WELL_KNOWN, ActionType
+from pacs_sop_ups.statuses import UpsStatus
+from pacs_sop_ups.steps import (
+    CHARACTER_SET,
+    PATIENT_ID,
+    STATE,
+    TRANSACTION,
+    ChangedStep,
+    ProcedureStep,
+    RefusedStepError,
+)
+
+_ACTIONS: Final[Mapping[CommandField, EventAction]] = {
+    CommandField.N_CREATE_RQ: EventAction.CREATE,
+    CommandField.N_SET_RQ: EventAction.UPDATE,
+    CommandField.N_GET_RQ: EventAction.READ,
+    CommandField.N_ACTION_RQ: EventAction.EXECUTE,
+}
+
+
+@define(eq=False)
+class UpsProvider(ServiceProvider):
+    """Answers N-CREATE, N-GET, N-SET and N-ACTION.
+
+    Parameters
+    ----------
+    node : Node
+    config : UpsConfig
+    """
+
+    applies_restrictions: ClassVar[bool] = True
+
+    node: Node
+    config: UpsConfig
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(UpsConfig)
+
+    async def handle(self, operation: Operation) -> Response:
+        """Answer a request; 0211H, or 0123H, if the SOP class of its context has no such."""
+        command, context = operation.command, operation.context.abstract_syntax
+        if command.field not in OPERATIONS[context]:
+            raise DimseError(
+                Status.UNRECOGNIZED_OPERATION,
+                f"{command.field.name} is no operation of this SOP class",
+            )
+        if command.sop_class_uid not in OPERATIONS:
+            raise DimseError(
+                Status.NO_SUCH_SOP_CLASS, f"{command.sop_class_uid} is no SOP class of UPS"
+            )
+        is_action = command.field is CommandField.N_ACTION_RQ
+        if is_action and command.action_type_id not in ACTIONS[context]:
+            raise DimseError(
+                Status.NO_SUCH_ACTION_TYPE,
+                f"{command.action_type_id} is no action of this SOP class",
+            )
+        objects: list[AuditObject] = []
+
+        async def work(operation: Operation, details: Details) -> Response:
+            details["operation"] = command.field.name.removesuffix("_RQ").replace("_", "-")
+            if is_action:
+                details["action"] = ActionType(command.action_type_id or 0).name
+            try:
+                return await self._work(operation, details, objects)
+            except RefusedStepError as error:
+                details["reason"] = error.comment
+                return _refusal(error)
+
+        return await audit_work(
+            self.node.audit,
+            AuditKind.N_SERVICE,
+            operation,
+            work,
+            action=_ACTIONS[command.field],
+            objects=objects,
+        )
+
+    async def _work(
+        self, operation: Operation, details: Details, objects: list[AuditObject]
+    ) -> Response:
+        command = operation.command
+        uid = command.sop_instance_uid
+        if uid is None:  # The SCU may leave it to the SCP (PS3.7 §10.1.5.1.4).
+            from pydicom.uid import generate_uid
+
+            uid = str(generate_uid())
+        details["instance"] = uid
+        is_read = command.field is CommandField.N_GET_RQ
+        act = AccessAction.QUERY if is_read else AccessAction.WORKFLOW
+        allowed = await restrictions_of(self.node, act, operation.association.origin, command)
+        if is_read:
+            step = await self._find(uid, allowed)
+            response = _answer(operation, step)
+        else:
+            made = await self._change(operation, uid, allowed)
+            step = made.step
+            response = Response(
+                made.status,
+                affected_sop_instance_uid=uid,
+                action_type_id=command.action_type_id,
+                attribute_identifier_list=made.tags,
+            )
+        details["state"], details["studies"] = str(step.state), list(step.studies)
+        patient = first(step.attributes, PATIENT_ID)
+        objects += [AuditObject(AuditObjectKind.PATIENT, patient)] if patient else []
+        objects += [AuditObject(AuditObjectKind.STUDY, each) for each in step.studies]
+        return response
+
+    async def _change(
+        self, operation: Operation, uid: str, allowed: tuple[Restriction, ...]
+    ) -> ChangedStep:
+        """Do what a request asks for."""
+        steps, title = self.node.find(UnifiedProcedureSteps), _calling(operation)
+        if operation.command.field is CommandField.N_CREATE_RQ:
+            attributes = await self._read(operation)
+            return await steps.create(uid, attributes, requestor=title, restrictions=allowed)
+        if uid in WELL_KNOWN:
+            raise RefusedStepError(
+                UpsStatus.INAPPROPRIATE_ACTION, "this stands for steps, and is none"
+            )
+        # PS3.4 CC.2.6.2: in the character set of the step, whether that is said or not.
+        known = await self._find(uid, allowed)
+        given = await self._read(operation, known.character_set)
+        if operation.command.field is CommandField.N_SET_RQ:
+            return await steps.change(uid, given, requestor=title, restrictions=allowed)
+        if operation.command.action_type_id == ActionType.REQUEST_CANCEL:
+            return await steps.request_cancel(uid, given, requestor=title, restrictions=allowed)
+        return await steps.change_state(
+            uid, first(given, STATE), first(given, TRANSACTION),
+            requestor=title, restrictions=allowed,
+        )  # fmt: skip
+
+    async def _find(self, uid: str, allowed: tuple[Restriction, ...]) -> ProcedureStep:
+        try:
+            return await self.node.find(UnifiedProcedureSteps).find(uid, restrictions=allowed)
+        except KeyError as error:
+            raise RefusedStepError(UpsStatus.NO_SUCH_STEP, "there is no such step") from error
+
+    async def _read(
+        self, operation: Operation, character_set: tuple[str, ...] = ()
+    ) -> MutableAttributes:
+        assumed = character_set or self.node.settings.character_set_of(_calling(operation))
+        return await read_attribute_list(operation, self.config.max_bytes, assumed)
+
+
+def _calling(operation: Operation) -> str:
+    return operation.association.origin.calling_ae_title
+
+
+def _answer(operation: Operation, step: ProcedureStep) -> Response:
+    """Return the attributes that an N-GET asks for, or all (CC.2.7); never a Transaction UID."""
+    wanted = operation.command.attribute_identifier_list or ()
+    found: Attributes = step.attributes
+    if wanted:
+        found = {tag: found[tag] for tag in wanted if tag in found}
+    unknown = [tag for tag in wanted if tag not in found and tag != CHARACTER_SET]
+    dataset = encode_attributes(
+        found, operation.context.transfer_syntax, best_character_set(found, step.character_set)
+    )
+    # PS3.4 Table CC.2.7-1: Requested optional Attributes are not supported.
+    status = Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED if unknown else Status.SUCCESS
+    return Response(status, dataset, attribute_identifier_list=tuple(unknown))
+
+
+def _refusal(error: RefusedStepError) -> Response:
+    """Return the response that says why a request was refused."""
+    names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
+    is_of_values = error.status == Status.INVALID_ATTRIBUTE_VALUE
+    return Response(
+        error.status,
+        comment=f"{names}: {error.comment}" if names else error.comment,
+        offending_element=error.tags[:1] if is_of_values else (),
+        attribute_identifier_list=() if is_of_values else error.tags,
+    )

@@ -1,0 +1,223 @@
+"""Procedure steps in a database: against a model, by several clients at once, and forgotten."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_sop_ups.api import RefusedStepError, StepState
+from pacs_sop_ups.config import UpsConfig
+from pacs_sop_ups.database_steps import DatabaseProcedureSteps
+from pacs_sop_ups.steps import LABEL, PATIENT_ID, TRANSACTION
+from pacs_sop_ups.testing import performed_attributes, sample_attributes
+
+from pacs_core.contracts import SingleValue
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = UpsConfig()
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    with run_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
+async def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return ""
+    return await new_database(request.getfixturevalue("postgresql"))
+
+
+@asynccontextmanager
+async def open_steps(
+    directory: Path, url: str, config: UpsConfig = CONFIG
+) -> AsyncIterator[DatabaseProcedureSteps]:
+    async with open_database(directory, url) as database:
+        steps = DatabaseProcedureSteps(database, config)
+        await steps.start()
+        yield steps
+
+
+@pytest.fixture
+async def steps(tmp_path: Path, url: str) -> AsyncIterator[DatabaseProcedureSteps]:
+    async with open_steps(tmp_path, url) as steps:
+        yield steps
+
+
+async def outcome(steps: DatabaseProcedureSteps, uid: str, word: str, client: int) -> int:
+    """Do something to a step as a client, who has a Transaction UID of its own."""
+    transaction = f"1.2.3.{client}"
+    try:
+        if word == "create":
+            made = await steps.create(uid, sample_attributes())
+        elif word == "set":
+            own = {**performed_attributes(), TRANSACTION: (transaction,)}
+            made = await steps.change(uid, own)
+        elif word == "cancel":
+            made = await steps.request_cancel(uid, {})
+        else:
+            made = await steps.change_state(uid, word, transaction)
+    except RefusedStepError as error:
+        return error.status
+    return made.status
+
+
+class Model:
+    """A step, by Tables CC.1.1-2 and CC.2.5-3 as they are written in prose."""
+
+    state = ""
+    holder: int | None = None
+    is_performed = False
+
+    def expect(self, word: str, client: int) -> int:
+        """Return the status of a request, and note what it does."""
+        if word == "create":
+            known, self.state = self.state, self.state or "SCHEDULED"
+            return 0x0111 if known else 0
+        if not self.state:
+            return 0xC307
+        return getattr(self, f"_{word.lower().replace(' ', '_')}")(client)  # type: ignore[no-any-return]
+
+    def _scheduled(self, client: int) -> int:
+        return 0xC303
+
+    def _set(self, client: int) -> int:
+        if self.state in ("COMPLETED", "CANCELED"):
+            return 0xC300
+        if self.state == "SCHEDULED":
+            return 0xC310
+        if client != self.holder:
+            return 0xC301
+        self.is_performed = True
+        return 0
+
+    def _cancel(self, client: int) -> int:
+        if self.state == "SCHEDULED":
+            self.state = "CANCELED"
+            return 0
+        return {"IN PROGRESS": 0xC312, "COMPLETED": 0xC311, "CANCELED": 0xB304}[self.state]
+
+    def _in_progress(self, client: int) -> int:
+        if self.state != "SCHEDULED":
+            return 0xC302 if self.state == "IN PROGRESS" else 0xC300
+        self.state, self.holder = "IN PROGRESS", client
+        return 0
+
+    def _end(self, client: int, wanted: str, already: int) -> int:
+        if self.state == "SCHEDULED":
+            return 0xC310
+        if client != self.holder:
+            return 0xC301
+        if self.state != "IN PROGRESS":
+            return already if self.state == wanted else 0xC300
+        if wanted == "COMPLETED" and not self.is_performed:
+            return 0xC304
+        self.state = wanted
+        return 0
+
+    def _completed(self, client: int) -> int:
+        return self._end(client, "COMPLETED", 0xB306)
+
+    def _canceled(self, client: int) -> int:
+        return self._end(client, "CANCELED", 0xB304)
+
+
+WORDS = ["create", "set", "cancel", "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"]
+REQUESTS = st.lists(
+    st.tuples(st.integers(0, 1), st.sampled_from(WORDS), st.integers(0, 1)), max_size=14
+)
+few = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@few
+@given(requests=REQUESTS)
+async def test_one_request_after_the_other_is_answered_as_by_the_model(
+    steps: DatabaseProcedureSteps, requests: list[tuple[int, str, int]]
+) -> None:
+    prefix = f"1.2.{time.monotonic_ns()}"
+    models = [Model(), Model()]
+    for which, word, client in requests:
+        wanted = models[which].expect(word, client)
+        assert await outcome(steps, f"{prefix}.{which}", word, client) == wanted, word
+    for which, model in enumerate(models):
+        if model.state:
+            assert (await steps.find(f"{prefix}.{which}")).state == model.state
+
+
+@few
+@given(requests=st.lists(st.lists(st.sampled_from(WORDS), max_size=8), min_size=2, max_size=4))
+async def test_several_clients_share_a_step_as_one_after_the_other(
+    tmp_path: Path, url: str, steps: DatabaseProcedureSteps, requests: list[list[str]]
+) -> None:
+    """It is claimed once, and ended once: by who holds it, or by request before it is claimed."""
+    uid = f"1.2.{time.monotonic_ns()}"
+    taken: list[tuple[int, str]] = []
+
+    async def work(client: int, own: list[str], steps: DatabaseProcedureSteps) -> None:
+        taken.extend(
+            [(client, word) for word in own if await outcome(steps, uid, word, client) == 0]
+        )
+
+    await outcome(steps, uid, "create", 0)
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(open_steps(tmp_path, url))
+        async with anyio.create_task_group() as tasks:
+            for client, own in enumerate(requests):
+                tasks.start_soon(work, client, own, (steps, other)[client % 2])
+    claims = [client for client, word in taken if word == "IN PROGRESS"]
+    ends = [(client, word) for client, word in taken if word in ("COMPLETED", "CANCELED")]
+    cancels = [word for _, word in taken if word == "cancel"]
+    assert "create" not in [word for _, word in taken]
+    assert len(claims) + len(cancels) <= 1
+    assert len(ends) <= len(claims)
+    assert {client for client, word in (*ends, *((c, w) for c, w in taken if w == "set"))} <= set(
+        claims
+    )
+    step = await steps.find(uid)
+    state = ends[0][1] if ends else ("CANCELED" if cancels else "")
+    assert step.state == (state or ("IN PROGRESS" if claims else "SCHEDULED"))
+    assert step.transaction_uid == (f"1.2.3.{claims[0]}" if claims else "")
+
+
+async def test_steps_are_found_restricted_and_forgotten(steps: DatabaseProcedureSteps) -> None:
+    for number in range(3):
+        await steps.create(f"1.2.3.{number}", {**sample_attributes(), PATIENT_ID: (f"P{number}",)})
+    assert await outcome(steps, "1.2.3.1", "cancel", 0) == 0
+
+    async def uids(**wanted: object) -> list[str]:
+        return [each.instance_uid async for each in steps.search(**wanted)]  # type: ignore[arg-type]
+
+    own = SingleValue(PATIENT_ID, "P0")
+    assert await uids() == ["1.2.3.2", "1.2.3.1", "1.2.3.0"]
+    assert await uids(states=[StepState.CANCELED]) == ["1.2.3.1"]
+    assert await uids(conditions=[own]) == await uids(restrictions=[own]) == ["1.2.3.0"]
+    with pytest.raises(RefusedStepError) as caught:
+        await steps.create("1.2.3.9", sample_attributes(), restrictions=[own])
+    assert caught.value.status == 0x0124
+    with pytest.raises(RefusedStepError) as caught:
+        await steps.change("1.2.3.1", {LABEL: ("y",)}, restrictions=[own])
+    assert caught.value.status == 0xC307
+    now = time.time()
+    assert await steps.forget(ended_before=now - 60) == 0
+    assert await steps.forget(ended_before=now + 60) == 1
+    assert await uids() == ["1.2.3.2", "1.2.3.0"]
+
+
+async def test_no_more_steps_are_open_than_may_be(tmp_path: Path, url: str) -> None:
+    async with open_steps(tmp_path, url, UpsConfig(max_open=2)) as steps:
+        assert [await outcome(steps, f"1.2.{n}", "create", 0) for n in range(3)] == [0, 0, 0x0213]
+        assert await outcome(steps, "1.2.0", "cancel", 0) == 0
+        assert await outcome(steps, "1.2.2", "create", 0) == 0

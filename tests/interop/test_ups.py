@@ -1,0 +1,380 @@
+"""Unified procedure steps (PS3.4 Annex CC), with pynetdicom at the other end."""
+
+import threading
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE
+
+from pacs_core.testing.node import node_process, node_thread
+
+PUSH, WATCH, PULL = (f"1.2.840.10008.5.1.4.34.6.{n}" for n in (1, 2, 3))
+GLOBAL = "1.2.840.10008.5.1.4.34.5"
+PLUGINS = ["sop-ups", "jobs", "database", "audit-json"]
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.timeout(180),
+    # pynetdicom fails in a thread of its own if an association ends while it answers.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def code(value="1", meaning="one"):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "99TEST", meaning
+    return item
+
+
+def scheduled(**own):
+    """The attribute list of an N-CREATE, as Table CC.2.5-3 wants it."""
+    dataset = Dataset()
+    dataset.ScheduledProcedureStepPriority = "MEDIUM"
+    dataset.ProcedureStepLabel, dataset.WorklistLabel = "Measure the heart", "CARDIO"
+    dataset.ScheduledProcessingParametersSequence = []
+    dataset.ScheduledStationNameCodeSequence = [code("WS1", "workstation 1")]
+    dataset.ScheduledStationClassCodeSequence = []
+    dataset.ScheduledStationGeographicLocationCodeSequence = []
+    dataset.ScheduledProcedureStepStartDateTime = "20260131093000"
+    dataset.ScheduledWorkitemCodeSequence = [code("110005", "interpretation")]
+    dataset.CommentsOnTheScheduledProcedureStep = ""
+    dataset.InputReadinessState = "READY"
+    dataset.InputInformationSequence = []
+    dataset.StudyInstanceUID = generate_uid()
+    dataset.PatientName, dataset.PatientID, dataset.IssuerOfPatientID = "Doe^Jane", "4711", ""
+    dataset.PatientBirthDate, dataset.PatientSex = "19700101", "F"
+    dataset.AdmissionID, dataset.AdmittingDiagnosesDescription = "", ""
+    dataset.AdmittingDiagnosesCodeSequence, dataset.ReferencedRequestSequence = [], []
+    dataset.ProcedureStepState = "SCHEDULED"
+    dataset.ProcedureStepProgressInformationSequence = []
+    dataset.UnifiedProcedureStepPerformedProcedureSequence = []
+    for keyword, value in own.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def performed(**own):
+    """What a performer sets before it completes a step."""
+    item = Dataset()
+    item.PerformedStationNameCodeSequence = [code("WS1", "workstation 1")]
+    item.PerformedStationClassCodeSequence = []
+    item.PerformedStationGeographicLocationCodeSequence = []
+    item.PerformedProcedureStepStartDateTime = "20260131093000"
+    item.PerformedWorkitemCodeSequence = [code("110005", "interpretation")]
+    item.PerformedProcedureStepEndDateTime = "20260131094500"
+    item.OutputInformationSequence = []
+    for keyword, value in own.items():
+        setattr(item, keyword, value)
+    return with_values(UnifiedProcedureStepPerformedProcedureSequence=[item])
+
+
+def with_values(**values):
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+class Peer:
+    """An SCU on an association in whose contexts it may ask for anything."""
+
+    def __init__(self, association):
+        self.association = association
+
+    def create(self, dataset=None, uid=None):
+        uid = uid or generate_uid()
+        return self.association.send_n_create(dataset or scheduled(), PUSH, uid)[0], uid
+
+    def act(self, uid, action, information, context=PULL, sop_class=PUSH):
+        return self.association.send_n_action(
+            information, action, sop_class, uid, meta_uid=context
+        )[0]
+
+    def change_state(self, uid, state, transaction=None):
+        information = with_values(ProcedureStepState=state)
+        if transaction:
+            information.TransactionUID = transaction
+        return self.act(uid, 1, information).Status
+
+    def request_cancel(self, uid, context=PUSH, **information):
+        information = with_values(ReasonForCancellation="no longer needed", **information)
+        return self.act(uid, 2, information, context)
+
+    def set(self, uid, modifications, transaction=None):
+        if transaction:
+            modifications.TransactionUID = transaction
+        return self.association.send_n_set(modifications, PUSH, uid, meta_uid=PULL)[0]
+
+    def get(self, uid, *tags):
+        return self.association.send_n_get(list(tags), PUSH, uid, meta_uid=WATCH)
+
+    def state(self, uid):
+        return self.get(uid, 0x0074_1000)[1].ProcedureStepState
+
+
+@contextmanager
+def connected(node, title="PERFORMER"):
+    ae = AE(ae_title=title)
+    for each in (PUSH, WATCH, PULL):
+        ae.add_requested_context(each)
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
+    assert association.is_established
+    yield Peer(association)
+    association.release()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with node_thread(tmp_path_factory.mktemp("node"), {}, plugins=PLUGINS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def peer(node):
+    with connected(node) as peer:
+        yield peer
+
+
+def in_state(peer, state):
+    """Return a step in a state, and its Transaction UID."""
+    (status, uid), transaction = peer.create(), generate_uid()
+    assert status.Status == 0x0000
+    if state != "SCHEDULED":
+        assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
+    if state in ("COMPLETED", "CANCELED"):
+        assert peer.set(uid, performed(), transaction).Status == 0x0000
+        assert peer.change_state(uid, state, transaction) == 0x0000
+    return uid, transaction
+
+
+# Tables CC.1.1-1 to CC.1.1-3: the state machine
+
+
+def test_a_step_from_its_creation_to_its_end(peer):
+    created = scheduled(PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100")
+    (status, uid), transaction = peer.create(created), generate_uid()
+    assert status.Status == 0x0000
+    assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
+    progress = with_values(ProcedureStepProgress="50")
+    progress.ProcedureStepProgressDescription = "halbwegs, schön"
+    half = with_values(ProcedureStepProgressInformationSequence=[progress])
+    half.SpecificCharacterSet = "ISO_IR 192"
+    assert peer.set(uid, half, transaction).Status == 0x0000
+    assert peer.set(uid, performed(), transaction).Status == 0x0000
+    assert peer.change_state(uid, "COMPLETED", transaction) == 0x0000
+    status, got = peer.get(uid)
+    assert status.Status == 0x0000
+    assert (str(got.PatientName), got.ProcedureStepState) == ("Müller^Jürgen", "COMPLETED")
+    (item,) = got.ProcedureStepProgressInformationSequence
+    assert item.ProcedureStepProgressDescription == "halbwegs, schön"
+    assert "TransactionUID" not in got
+    assert got.ScheduledProcedureStepModificationDateTime
+
+
+_ASKED = [
+    ("SCHEDULED", 0xC303, 0xC303, 0xC303, 0xC303),
+    ("IN PROGRESS", 0x0000, 0xC302, 0xC300, 0xC300),
+    ("COMPLETED", 0xC310, 0x0000, 0xB306, 0xC300),
+    ("CANCELED", 0xC310, 0x0000, 0xC300, 0xB304),
+]
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_changes_of_state(peer, column):
+    """Table CC.1.1-2, with the correct Transaction UID, and without."""
+    state = ("SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED")[column]
+    for wanted, *statuses in sorted(_ASKED, key=lambda row: row[column + 1] == 0):
+        uid, transaction = in_state(peer, state)
+        if state == "IN PROGRESS":
+            assert peer.set(uid, performed(), transaction).Status == 0x0000
+        wrong = 0xC303 if wanted == "SCHEDULED" else 0xC301
+        assert peer.change_state(uid, wanted) == wrong
+        if state != "SCHEDULED" and wanted in ("COMPLETED", "CANCELED"):
+            assert peer.change_state(uid, wanted, generate_uid()) == wrong
+        assert peer.change_state(uid, wanted, transaction) == statuses[column]
+        assert peer.state(uid) == (wanted if statuses[column] == 0 else state)
+
+
+@pytest.mark.parametrize("context", [PUSH, WATCH])
+def test_requests_to_cancel(peer, context):
+    uid, _ = in_state(peer, "SCHEDULED")
+    assert peer.request_cancel(uid, context).Status == 0x0000
+    (item,) = peer.get(uid)[1].ProcedureStepProgressInformationSequence
+    assert item.ReasonForCancellation == "no longer needed"
+    assert item.ProcedureStepDiscontinuationReasonCodeSequence[0].CodeValue == "110513"
+    assert item.ProcedureStepCancellationDateTime
+    assert peer.request_cancel(uid, context).Status == 0xB304
+    uid, _ = in_state(peer, "IN PROGRESS")
+    assert peer.request_cancel(uid, context).Status == 0xC312
+    assert peer.state(uid) == "IN PROGRESS"
+    uid, _ = in_state(peer, "COMPLETED")
+    assert peer.request_cancel(uid, context).Status == 0xC311
+
+
+def test_of_those_who_claim_a_step_one_has_it(node):
+    claims, answers = [generate_uid() for _ in range(8)], {}
+    with ExitStack() as stack:
+        peers = [stack.enter_context(connected(node, f"P{number}")) for number in range(8)]
+        _, uid = peers[0].create()
+
+        def claim(number):
+            answers[number] = peers[number].change_state(uid, "IN PROGRESS", claims[number])
+
+        threads = [threading.Thread(target=claim, args=[number]) for number in range(len(peers))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers.values()) == [0x0000] + [0xC302] * 7
+        for number, peer in enumerate(peers):
+            taken = peer.set(uid, performed(), claims[number]).Status
+            assert taken == (0x0000 if answers[number] == 0 else 0xC301)
+
+
+# Table CC.2.5-3: attributes
+
+
+def test_what_is_missing_or_wrong_at_creation(peer):
+    incomplete = scheduled()
+    del incomplete.InputReadinessState
+    status, _ = peer.create(incomplete)
+    assert status.Status == 0x0120
+    assert "InputReadinessState" in status.ErrorComment
+    for values, wanted in (
+        ({"ProcedureStepState": "IN PROGRESS"}, 0xC309),
+        ({"ProcedureStepLabel": ""}, 0x0121),
+        ({"ScheduledWorkitemCodeSequence": [with_values(CodeMeaning="no code")]}, 0x0121),
+        ({"InputReadinessState": "PERHAPS"}, 0x0106),
+        ({"UnifiedProcedureStepPerformedProcedureSequence": [Dataset()]}, 0xB300),
+        ({"TransactionUID": "1.2.3"}, 0xB300),
+    ):
+        assert peer.create(scheduled(**values))[0].Status == wanted, values
+    status, uid = peer.create()
+    assert (status.Status, peer.create(uid=uid)[0].Status) == (0x0000, 0x0111)
+    assert peer.create(uid=GLOBAL)[0].Status == 0x0117
+
+
+def test_what_may_be_left_to_the_node(peer):
+    bare = with_values(
+        ScheduledProcedureStepPriority="HIGH",
+        ProcedureStepLabel="x",
+        ScheduledProcedureStepStartDateTime="20260131093000",
+        InputReadinessState="READY",
+        ProcedureStepState="SCHEDULED",
+    )
+    status, uid = peer.create(bare)
+    assert status.Status == 0x0000
+    assert peer.get(uid)[1].WorklistLabel == "PACS"
+
+
+def test_what_n_set_may_change(peer):
+    uid, transaction = in_state(peer, "SCHEDULED")
+    assert peer.set(uid, with_values(ProcedureStepLabel="y")).Status == 0x0000
+    assert peer.set(uid, with_values(ProcedureStepLabel="")).Status == 0x0121
+    assert peer.set(uid, with_values(ProcedureStepState="SCHEDULED")).Status == 0x0000
+    assert peer.set(uid, with_values(ProcedureStepState="COMPLETED")).Status == 0x0106
+    assert peer.set(uid, with_values(PatientName="Doe^Jane")).Status == 0x0000
+    passed = peer.set(uid, with_values(PatientID="4712", WorklistLabel="NEURO"))
+    assert passed.Status == 0xB305
+    assert passed.AttributeIdentifierList == 0x0010_0020
+    got = peer.get(uid)[1]
+    assert (got.ProcedureStepLabel, got.WorklistLabel, got.PatientID) == ("y", "NEURO", "4711")
+    assert peer.set(uid, with_values(ProcedureStepLabel="z"), transaction).Status == 0xC310
+    uid, transaction = in_state(peer, "IN PROGRESS")
+    assert peer.set(uid, with_values(ProcedureStepLabel="z")).Status == 0xC301
+    assert peer.set(uid, with_values(ProcedureStepState="SCHEDULED"), transaction).Status == 0xC303
+    uid, transaction = in_state(peer, "CANCELED")
+    assert peer.set(uid, with_values(ProcedureStepLabel="z"), transaction).Status == 0xC300
+
+
+def test_what_an_end_demands(peer):
+    uid, transaction = in_state(peer, "IN PROGRESS")
+    assert peer.change_state(uid, "COMPLETED", transaction) == 0xC304
+    halfway = performed(PerformedWorkitemCodeSequence=[])
+    assert peer.set(uid, performed(PerformedProcedureStepEndDateTime="")).Status == 0xC301
+    del halfway.UnifiedProcedureStepPerformedProcedureSequence[0].PerformedWorkitemCodeSequence
+    assert peer.set(uid, halfway, transaction).Status == 0x0000
+    refused = peer.act(
+        uid, 1, with_values(ProcedureStepState="COMPLETED", TransactionUID=transaction)
+    )
+    assert refused.Status == 0xC304
+    assert refused.ErrorComment.startswith("PerformedWorkitemCodeSequence")
+    assert peer.change_state(uid, "CANCELED", transaction) == 0x0000
+
+
+# What peers are known to do
+
+
+def test_states_spelled_otherwise(peer):
+    _, uid = peer.create(scheduled(ProcedureStepState="SCHEDULED "))
+    transaction = generate_uid()
+    assert peer.change_state(uid, "IN_PROGRESS", transaction) == 0x0000
+    assert peer.state(uid) == "IN PROGRESS"
+    assert peer.change_state(uid, "CANCELLED", transaction) == 0x0000
+    assert peer.state(uid) == "CANCELED"
+    assert peer.change_state(uid, "DONE", transaction) == 0x0115
+
+
+def test_requests_may_name_push_or_the_sop_class_of_the_context(peer):
+    """CC.3.1: the SOP class of all steps is UPS Push, in whichever context it is spoken of."""
+    for sop_class in (PUSH, PULL):
+        uid, _ = in_state(peer, "SCHEDULED")
+        claim = with_values(ProcedureStepState="IN PROGRESS", TransactionUID=generate_uid())
+        assert peer.act(uid, 1, claim, PULL, sop_class).Status == 0x0000
+    assert peer.act(uid, 1, claim, PULL, "1.2.840.10008.1.1").Status == 0x0118
+
+
+def test_each_context_has_its_operations(peer):
+    uid, _ = in_state(peer, "SCHEDULED")
+    information = with_values(ProcedureStepState="IN PROGRESS", TransactionUID="1.2.3")
+    for context, action in ((PUSH, 1), (WATCH, 1), (PULL, 2), (PULL, 9)):
+        assert peer.act(uid, action, information, context).Status == 0x0123
+    created, _ = peer.association.send_n_create(scheduled(), PULL, generate_uid())
+    assert created.Status == 0x0211
+    assert peer.state(uid) == "SCHEDULED"
+
+
+def test_what_there_is_not(peer):
+    unknown = generate_uid()
+    assert peer.get(unknown)[0].Status == 0xC307
+    assert peer.set(unknown, performed()).Status == 0xC307
+    assert peer.change_state(unknown, "IN PROGRESS", "1.2.3") == 0xC307
+    assert peer.request_cancel(unknown).Status == 0xC307
+    assert peer.change_state(GLOBAL, "IN PROGRESS", "1.2.3") == 0xC314
+    assert peer.get(GLOBAL)[0].Status == 0xC307
+    uid, _ = in_state(peer, "SCHEDULED")
+    status, got = peer.get(uid, 0x0074_1000, 0x0008_1195)
+    assert (status.Status, got.ProcedureStepState) == (0x0001, "SCHEDULED")
+    assert "TransactionUID" not in got
+
+
+def test_hostile_lists(peer):
+    uid, _ = in_state(peer, "SCHEDULED")
+    many = with_values(ScheduledProcessingParametersSequence=[Dataset() for _ in range(60_000)])
+    assert peer.set(uid, many).Status == 0x0213
+    deep = Dataset()
+    for _ in range(40):
+        deep = with_values(ScheduledProcessingParametersSequence=[deep])
+    assert peer.set(uid, deep).Status == 0x0110
+    assert peer.act(uid, 1, deep).Status == 0x0115
+    text = "'; DROP TABLE ups_steps; --"
+    assert peer.set(uid, with_values(CommentsOnTheScheduledProcedureStep=text)).Status == 0x0000
+    assert peer.get(uid)[1].CommentsOnTheScheduledProcedureStep == text
+
+
+# Power fails
+
+
+def test_a_claim_outlives_a_kill(tmp_path):
+    transaction = generate_uid()
+    with node_process(tmp_path, {}, plugins=PLUGINS) as node, connected(node) as peer:
+        _, uid = peer.create()
+        assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
+        node.kill()
+    with node_process(tmp_path, {}, plugins=PLUGINS) as node, connected(node, "OTHER") as peer:
+        assert peer.change_state(uid, "IN PROGRESS", generate_uid()) == 0xC302
+        assert peer.set(uid, performed(), transaction).Status == 0x0000
+        assert peer.change_state(uid, "COMPLETED", transaction) == 0x0000
