@@ -61,7 +61,7 @@ from pacs_core.upper_layer import (
 
 PartT = TypeVar("PartT", bound=Component)
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds for whatever should take none."""
 
 PASSCODE: Final = b"correct horse battery staple"

@@ -37,7 +37,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.testing.operations import MemoryAuditTrail, memory_node
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds for whatever should take no time."""
 
 MOST: Final = 3

@@ -37,7 +37,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take
 their time to import; and the tables that they have then."""
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 """Seconds that a node process has to become ready."""
 
 

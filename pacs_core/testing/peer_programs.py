@@ -14,7 +14,7 @@ from attrs import frozen
 
 PROGRAM_PATH: Final = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
 """Where programs are looked for. Not ``$PATH``: pynetdicom's there have the names of DCMTK's."""
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Seconds that a program may take."""
 
 _ENVIRONMENT: Final = {"TCP_NODELAY": "1"}  # DCMTK's would wait 40 ms for each answer

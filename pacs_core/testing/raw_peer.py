@@ -25,7 +25,7 @@ RELEASE_RQ: Final = bytes.fromhex("05000000000400000000")
 RELEASE_RP: Final = bytes.fromhex("06000000000400000000")
 _ABORT = 0x07
 _MAXIMUM_LENGTH = 16384
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 
 
 def abort_pdu(source: int, reason: int) -> bytes:

@@ -25,7 +25,7 @@ from pacs_core.association import bind_sockets
 from pacs_core.contracts import Node, NodeSettings, Service, ServiceDescriptor
 from pacs_core.testing.operations import memory_node
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that a service has to start, and to end once it is cancelled."""
 
 GARBAGE: Final = (b"", b"\0" * 1000, b"\x16\x03\x01" + os.urandom(500), b"GET / HTTP/9.9\r\n\r\n")

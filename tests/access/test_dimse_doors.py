@@ -123,11 +123,17 @@ def find(association, model, level, keys):
 
 
 def retrieve(responses):
-    """Return all that is said of sub-operations."""
-    return [
+    """Return all that is said of sub-operations in the end; how often before it, time decides."""
+    said = [
         (status.to_json_dict() | {"00000120": None}, match and match.to_json_dict())
         for status, match in responses
     ]
+    numbers = [
+        {tag: each["Value"][0] for tag, each in status.items() if "00001020" <= tag <= "00001023"}
+        for status, _ in said
+    ]
+    assert len({sum(each.values()) for each in numbers if each}) <= 1, numbers
+    return said[-1:]
 
 
 def models(level, service):

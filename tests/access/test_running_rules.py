@@ -12,7 +12,7 @@ from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, write_config
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 VERIFICATION = "1.2.840.10008.1.1"
 LOCAL = '[[rule]]\nname = "the machine"\nmethod = "local"\nmay = "*"\n'
 ECHO_ONE = '[[rule]]\nae_title = "ONE"\nnetwork = "127.0.0.0/8"\nmay = "echo"\n'

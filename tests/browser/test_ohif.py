@@ -24,7 +24,6 @@ from .segmentation import segment
 
 pytestmark = [
     pytest.mark.peer("chromium"),
-    pytest.mark.timeout(300),
     pytest.mark.xdist_group("ohif"),
 ]
 

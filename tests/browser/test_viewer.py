@@ -22,7 +22,6 @@ from .test_viewer_pixels import actual_pixels, native, new_uid, open_viewer, sho
 
 pytestmark = [
     pytest.mark.peer("chromium"),
-    pytest.mark.timeout(180),
     pytest.mark.xdist_group("viewer"),
 ]
 SIZE = 128

@@ -25,7 +25,6 @@ from pydicom.uid import (
 
 pytestmark = [
     pytest.mark.peer("chromium"),
-    pytest.mark.timeout(180),
     pytest.mark.xdist_group("viewer"),
 ]
 SIZE = 128

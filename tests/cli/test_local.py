@@ -160,7 +160,7 @@ def test_verify_content_goes_on_where_it_was(pacs, spawn, data: Path, files: lis
     # So slow that it will not end.
     process = spawn(*command, "--rate", "0.01")
     state = data / "verify-content.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -12,7 +12,6 @@ from pacs_core.testing.node import node_process
 PLUGINS = ("audit-json", "sop-verification")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_chain_of_a_node_that_is_killed(tmp_path, capsys, workers):
     tables = {

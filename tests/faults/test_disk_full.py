@@ -20,8 +20,6 @@ from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.waiting import until
 
-pytestmark = [pytest.mark.timeout(120)]
-
 MIB = 1024 * 1024
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 STUDY = "1.2.826.0.9"

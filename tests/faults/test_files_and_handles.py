@@ -18,8 +18,6 @@ from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.node import write_config
 from pacs_core.testing.waiting import until
 
-pytestmark = [pytest.mark.timeout(120)]
-
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 NOBODY = 65534
 

@@ -24,7 +24,7 @@ from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.node import write_config
 from pacs_core.testing.waiting import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"

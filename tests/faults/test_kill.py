@@ -25,7 +25,7 @@ from pacs_core.testing.node import node_thread, write_config
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.transfers import retrieve
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio]
 
 ROUNDS = 50
 SENDERS = 4
@@ -141,7 +141,7 @@ def served(data_directory: Path, port: int) -> Iterator[tuple[Peer, Callable[[],
 
 
 def await_port(port: int, is_alive: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

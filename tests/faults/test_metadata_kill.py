@@ -16,7 +16,7 @@ from pacs_core.contracts import Level, Query, encode_metadata
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.killable_node import cradle
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio]
 
 TABLES = {"archive": {"durability": "none", "space": {"reserve": 0}}}
 ROUNDS = 6

@@ -293,13 +293,13 @@ async def test_a_full_disk_makes_senders_wait_for_the_disk(
         with monkeypatch.context() as broken:
             broken.setattr(os, "fsync", full)
             await ingest(archive, 1)
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not found.trail.events:
                     await anyio.lowlevel.checkpoint()
             with pytest.raises(Exception, match="no room") as caught:
                 await ingest(archive, 2)
             assert isinstance(caught.value.__cause__, StorageFullError)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while await found.unflushed():
                 await anyio.lowlevel.checkpoint()
         await archive.stop()

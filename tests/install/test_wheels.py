@@ -13,7 +13,7 @@ from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 
 # Building and installing takes longer where nothing is cached, or much else runs.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio]
 
 ROOT = Path(__file__).parents[2]
 VERIFICATION = "1.2.840.10008.1.1"

@@ -21,7 +21,6 @@ from pacs_core.testing.waiting import until
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.timeout(300),
 ]
 
 GET = StudyRootQueryRetrieveInformationModelGet

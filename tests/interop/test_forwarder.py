@@ -18,7 +18,7 @@ from pacs_core.testing.node import node_process, write_config
 FORWARDER = Path(__file__).parents[1] / "distributions" / "pacs-forwarder" / "src"
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, MPEG4 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.102"
-PATIENCE = 40.0
+PATIENCE = 60.0
 COUNT = 12
 
 

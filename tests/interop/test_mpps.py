@@ -47,7 +47,6 @@ RULES = Path(__file__).parents[1] / "distributions" / "pacs-rules" / "src"
 
 pytestmark = [
     pytest.mark.peer,
-    pytest.mark.timeout(180),
     # pynetdicom fails in a thread of its own if an association ends while it answers.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -30,7 +30,6 @@ LUT = "1.2.840.10008.5.1.1.23"
 
 pytestmark = [
     pytest.mark.peer,
-    pytest.mark.timeout(180),
     # pynetdicom fails in a thread of its own if an association ends while it answers.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -8,7 +8,6 @@ import pytest
 from pacs_core.testing.node import node_process
 
 RECONCILER = Path(__file__).parents[1] / "distributions" / "pacs-reconciler" / "src"
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ PLUGINS = (
     "sop-storage-commitment", "jobs", "database", "sop-storage", "sop-verification",
     "store-filesystem", "index-sqlite", "audit-json",
 )  # fmt: skip
-PATIENCE = 30
+PATIENCE = 60.0
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 

@@ -36,7 +36,7 @@ PLUGINS = [
     "audit-json",
 ]
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.peer]
 
 
 def entry(number, **own):

@@ -22,7 +22,7 @@ from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.node import node_process
 from pacs_core.testing.waiting import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio]
 
 OUTBOX = Path(__file__).parents[1] / "distributions" / "pacs-outbox"
 CT = "1.2.840.10008.5.1.4.1.1.2"

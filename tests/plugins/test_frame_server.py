@@ -17,7 +17,7 @@ from pacs_core.testing.node import node_process, write_config
 SERVER = Path(__file__).parents[1] / "distributions" / "pacs-frame-server"
 FRAMES = 12
 PIXELS = numpy.arange(FRAMES * 16 * 20, dtype="<u2").reshape(FRAMES, 16, 20)
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def sample(study: str, date: str) -> Dataset:

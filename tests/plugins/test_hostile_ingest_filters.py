@@ -88,8 +88,6 @@ FAILING = (
     "META", "SETS", "SEQUENCE",
 )  # fmt: skip
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(autouse=True, scope="module")
 def installed(site):

@@ -29,8 +29,6 @@ TABLES = {
     "archive": {"keep_received": True},
 }
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(autouse=True, scope="module")
 def installed(site):

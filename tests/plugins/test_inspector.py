@@ -82,7 +82,7 @@ def test_it_knows_plugins_queues_and_what_was_lost(node, pacs_dataset):
         )
 
     node.call(ingest)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := node.call(inspector.warnings)):
         assert time.monotonic() < deadline
         time.sleep(0.02)

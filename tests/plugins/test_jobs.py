@@ -17,8 +17,6 @@ from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_core.testing.node import NodeProcess, node_process, write_config
 from pacs_core.testing.waiting import until
 
-pytestmark = [pytest.mark.timeout(300)]
-
 CHORES = Path(__file__).parents[1] / "distributions" / "pacs-chores"
 TABLES = {
     "node": {"workers": 2},

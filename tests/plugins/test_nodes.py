@@ -10,7 +10,7 @@ from attrs import frozen
 
 from pacs_core.testing.node import node_process
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 FOREVER = 3600.0
 
 SENTRY = """

@@ -14,7 +14,7 @@ from pacs_core.testing.node import node_process, write_config
 from pacs_core.testing.peer_programs import find_free_port
 
 LAMP = Path(__file__).parents[1] / "distributions" / "pacs-lamp"
-PATIENCE = 30.0
+PATIENCE = 60.0
 VERIFICATION = "1.2.840.10008.1.1"
 
 

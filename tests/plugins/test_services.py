@@ -15,7 +15,7 @@ from pacs_core.testing.node import node_process, write_config
 from pacs_core.testing.peer_programs import find_free_port
 
 BEACON = Path(__file__).parents[1] / "distributions" / "pacs-beacon"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)

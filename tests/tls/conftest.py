@@ -21,7 +21,7 @@ from pacs_core.contracts import ClientTls, Peer, Secret
 from pacs_core.testing.node import node_thread
 from pacs_core.testing.peer_programs import PeerPrograms, find_free_port
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 SIDE = 2048

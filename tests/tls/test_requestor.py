@@ -114,7 +114,6 @@ def pacs(tmp_path, authority, of_modality):
     return pacs
 
 
-@pytest.mark.timeout(240)  # seven processes
 def test_the_commands_go_by_the_peers_table(secure_node, pacs, file, image, tmp_path):
     study = f"StudyInstanceUID={image.StudyInstanceUID}"
     with secure_node() as node:

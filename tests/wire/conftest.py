@@ -42,7 +42,7 @@ from pacs_core.upper_layer import (
     fragment,
 )
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds until a test gives up on something that should happen soon."""
 
 

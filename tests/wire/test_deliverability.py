@@ -280,7 +280,7 @@ async def test_what_is_acknowledged_is_delivered(node, name, caplog):
     if case.status == REFUSED:
         assert response.error_comment
         return
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         while not (events := audited(node, uid)):  # noqa: ASYNC110
             await anyio.sleep(0.02)
     said = json.loads(events[0])

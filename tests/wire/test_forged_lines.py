@@ -141,7 +141,6 @@ def say_over_http(port, text):
             exchange(connection, request)
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("breaking", list(BREAKS.values()), ids=list(BREAKS))
 def test_nobody_on_the_wire_writes_a_line(doors, wire, breaking):
     node, port = doors

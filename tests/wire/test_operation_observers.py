@@ -133,7 +133,7 @@ async def test_an_association_that_ends_ends_its_operations_without_a_status(nod
     async with connect(node.peer, [Proposal(CT, (EXPLICIT,))]) as association:
         with pytest.raises((EOFError, AssociationAbortedError)):
             await association.c_store(CT, "1.2.7.3", half())
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while notes.running:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     assert all(end.status is None for _, _, end in notes.ends)

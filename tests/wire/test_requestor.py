@@ -77,7 +77,7 @@ SILENT_OR_WRONG = {
 async def test_no_association(server, wire, name):
     script, error = SILENT_OR_WRONG[name]
     peer = server(lambda raw: script(raw, wire))
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         with pytest.raises(error) as raised:
             await echo(peer)
     assert type(raised.value) is error
@@ -169,7 +169,7 @@ WRONG_ANSWERS = {
 async def test_no_answer(server, wire, name):
     script, error = WRONG_ANSWERS[name]
     peer = server(lambda raw: script(raw, wire))
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         with pytest.raises(error) as raised:
             await echo(peer)
     assert type(raised.value) is error
@@ -183,7 +183,7 @@ async def test_answer_nobody_asked_for(server, wire):
         raw.send(encode(AssociateAC("", "", (ACCEPTED,))), wire.echo_response())
         raw.until_closed()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with connect(server(script), ECHO, timeouts=SHORT) as association:
             await association.engine.ended.wait()
             with pytest.raises(AssociationAbortedError, match="not outstanding"):
@@ -202,7 +202,7 @@ async def test_request_along_with_the_answer_to_ours_is_heard(server, wire, even
         raw.read_pdu()
         raw.send(wire.RELEASE_RP)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with connect(server(script), ECHO, timeouts=SHORT):
             await anyio.to_thread.run_sync(eventually, lambda: heard)
     assert (heard[0].message_id_being_responded_to, heard[0].status) == (9, 0x0122)
@@ -246,7 +246,7 @@ async def test_peer_that_can_receive_nothing(server):
         raw.accept(ACCEPTED, user=UserInformation(1))
         raw.until_closed()
 
-    with anyio.fail_after(5), pytest.raises(AssociationAbortedError, match="no room for data"):
+    with anyio.fail_after(20), pytest.raises(AssociationAbortedError, match="no room for data"):
         await echo(server(script))
 
 
@@ -259,7 +259,7 @@ async def test_peer_that_does_not_read(server):
         done.wait(10)
 
     try:
-        with anyio.fail_after(5), pytest.raises(PeerTimeoutError, match="took nothing"):
+        with anyio.fail_after(20), pytest.raises(PeerTimeoutError, match="took nothing"):
             async with connect(server(script), ECHO, timeouts=SHORT) as association:
                 await association.c_store("1.2", "1.2.3", bytes(50 << 20), context_id=1)
     finally:

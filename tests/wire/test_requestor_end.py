@@ -63,7 +63,7 @@ ENDINGS = {
 async def test_end_without_agreement_is_no_error(server, wire, name):
     """All that was asked has been answered; that the peer cannot say goodbye costs nobody."""
     peer = server(lambda raw: _ends(ENDINGS[name])(raw, wire))
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert (await echo(peer)).status == 0x0000
 
 
@@ -123,7 +123,7 @@ async def test_cancelled_request_leaves_the_association_usable(server, wire):
         raw.send(wire.RELEASE_RP)
 
     waiting = Event()
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with connect(server(script), ECHO) as association:
             with anyio.move_on_after(0.05):
                 await association.c_echo()
@@ -139,7 +139,7 @@ async def test_cancelled_before_it_is_sent(pacs_node, window):
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 await association.c_echo()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert (await association.c_echo()).status == 0x0000
 
 
@@ -149,7 +149,7 @@ async def test_request_that_cannot_be_encoded_leaves_the_association_usable(pacs
         for _ in range(3):
             with pytest.raises(ValueError, match="UID"):
                 await association.c_store("1.2", "x" * 80, b"", context_id=1)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert (await association.c_echo()).status == 0x0000
 
 
@@ -161,7 +161,7 @@ async def test_dataset_that_fails_aborts(pacs_node, wire):
         raise OwnError("disk")
 
     proposals = [Proposal(wire.CT, (wire.EXPLICIT,))]
-    with anyio.fail_after(5), pytest.raises(OwnError):
+    with anyio.fail_after(20), pytest.raises(OwnError):
         async with connect(pacs_node().peer, proposals) as association:
             await association.c_store(wire.CT, "1.2.3", broken())
 
@@ -184,7 +184,7 @@ async def test_one_cancelled_sender_does_not_harm_another(pacs_node, wire):
         async def store() -> None:
             statuses.append((await association.c_store(wire.CT, "1.2.826.5", slow())).status)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(store)
                 await started.wait()

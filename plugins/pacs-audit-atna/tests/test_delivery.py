@@ -88,7 +88,7 @@ class Collector:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def wait_for(what: Any, seconds: float = 20.0) -> None:
+def wait_for(what: Any, seconds: float = 60.0) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not what():

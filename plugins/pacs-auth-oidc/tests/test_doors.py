@@ -21,8 +21,6 @@ from pynetdicom.sop_class import Verification
 from pacs_core.testing.node import node_thread
 from pacs_core.testing.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
-
 PLUGINS = (
     "web",
     "web-ui",

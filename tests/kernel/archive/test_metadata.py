@@ -82,7 +82,7 @@ def opened(bench, monkeypatch):
 
 async def prepare(archive):
     """Let the archive prepare metadata until none are lacking."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(archive.preparation.run, lambda: None)
             while (await archive.preparation.source.prepared.lacking(1)).instances:  # noqa: ASYNC110
@@ -285,7 +285,7 @@ async def test_instances_that_arrive_do_not_wait_for_metadata(bench, dataset, mo
     arriving = Preparation(archive.preparation.source, count().__next__)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(arriving.run, lambda: None)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while len(sizes) < 3:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()

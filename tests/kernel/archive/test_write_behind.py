@@ -55,13 +55,13 @@ async def unflushed(bench):
 
 
 async def settled(bench):
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         while await unflushed(bench):
             await checkpoint()
 
 
 async def recorded(bench, count):
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         while len(bench.trail.events) < count:
             await checkpoint()
 

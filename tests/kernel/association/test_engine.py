@@ -85,7 +85,7 @@ class Requestor:
 
     async def hear(self, kind):
         """Return the next event or command of a kind."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while True:
                 for position, what in enumerate(self.heard):
                     if isinstance(what, kind):
@@ -129,7 +129,7 @@ async def established(serve=answer, *, invoked=1, performed=1, **timeouts):
             yield engine, peer
         finally:
             far.close()
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 await engine.ended.wait()
 
 
@@ -185,7 +185,7 @@ async def test_a_lost_connection_ends_what_is_performed():
         await peer.say(C_ECHO)
         await begun.wait()
         peer.stream.close()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await cancelled.wait()
     assert engine.end_reason == "the transport connection was lost"
 

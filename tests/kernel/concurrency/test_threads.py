@@ -106,7 +106,7 @@ async def test_a_task_that_asyncio_cancels_waits_too_and_stays_cancelled(threads
 async def test_cancelled_around_the_moment_of_the_result(threads, turns):
     """Whatever comes first, the result or the cancellation: no deadlock, and no lost result."""
     results = []
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
 
             async def run():

@@ -161,7 +161,7 @@ async def test_results_may_be_taken_under_scopes_of_the_caller(node, peer, stora
     async with node.sender.send(node.archive.instances(STUDY), peer) as results:
         taken = []
         for _ in range(11):
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 taken.append(await anext(results))
     assert len(taken) == 11
 

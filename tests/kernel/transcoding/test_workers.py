@@ -197,7 +197,7 @@ async def test_signals_to_the_whole_group_leave_workers_to_the_node(running_work
 async def test_idle_processes_end(running_workers, job):
     async with running_workers(idle=0.05) as workers:
         pid = await pid_of(workers, job)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while workers.pids:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert is_gone(pid)

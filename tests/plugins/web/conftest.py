@@ -15,7 +15,7 @@ from pacs_core.testing.node import NodeProcess, node_process
 BULLETIN = Path(__file__).parents[2] / "distributions" / "pacs-bulletin"
 ARCHIVE = ("store-filesystem", "index-sqlite", "audit-json", "sop-storage", "sop-verification")
 ADDED = {"bulletin", "bulletin-guard", "bulletin-broken", "bulletin-sleeper", "chores"}
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 SHORT = {"head": 0.7, "body": 0.7, "write": 1.0, "idle": 5.0}
 

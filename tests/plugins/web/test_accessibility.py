@@ -9,7 +9,7 @@ from .conftest import run_web
 from .test_ui import PLUGINS, studies, study_of, upload
 from .test_ui_peers import free_port
 
-pytestmark = [pytest.mark.peer("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peer("chromium")]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 STEPS = 60

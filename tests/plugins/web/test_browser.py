@@ -10,7 +10,7 @@ from pacs_core.testing.datasets import SampleStudy
 from .conftest import run_web, wait_for
 from .test_ui import PLUGINS, part10, study_of, upload
 
-pytestmark = [pytest.mark.peer("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.peer("chromium")]
 
 DROP = """
 async ([target, files]) => {

@@ -23,8 +23,6 @@ from pacs_core.testing.node import write_config
 
 from .conftest import run_web
 
-pytestmark = pytest.mark.timeout(180)
-
 STUDY = "1.2.3.4"
 
 

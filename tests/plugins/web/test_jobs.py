@@ -16,8 +16,6 @@ from pacs_jobs.database_queue import DatabaseJobQueue
 from .conftest import run_web, wait_for
 from .test_accessibility import violations_of
 
-pytestmark = [pytest.mark.timeout(180)]
-
 CHORES = Path(__file__).parents[2] / "distributions" / "pacs-chores"
 PLUGINS = ("web-ui", "database", "jobs", "chores")
 TOMORROW = datetime.now(UTC) + timedelta(days=1)

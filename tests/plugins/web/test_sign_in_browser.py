@@ -11,7 +11,7 @@ from .test_ui import study_of, upload
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytestmark = [pytest.mark.peer("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.peer("chromium")]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ from pynetdicom import AE
 from .conftest import run_web, wait_for
 from .test_accessibility import violations_of
 
-pytestmark = [pytest.mark.timeout(180)]
-
 PLUGINS = ("web-ui", "database", "sop-worklist")
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 XSS = "<script>alert(1)</script>"

@@ -160,7 +160,6 @@ class CollectorSink(AuditSink):
             if not failure:
                 if self._away:
                     _log.info("the audit collector %s is back", self._config.collector)
-                    await to_thread.run_sync(self._spool.note_failure, "")
                 wait, self._away = 0.0, False
                 continue
             if not self._away:

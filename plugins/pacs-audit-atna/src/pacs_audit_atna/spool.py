@@ -183,8 +183,9 @@ class Spool:
             return [SpooledMessage(*row) for row in found]
 
     def remove(self, messages: Sequence[SpooledMessage]) -> None:
-        """Forget messages that the collector has."""
+        """Forget messages that the collector has, which therefore is there."""
         with self._transaction() as database:
+            _end_failure(database)
             freed = 0
             for message in messages:  # of which some may have been dropped meanwhile
                 gone = database.execute("DELETE FROM message WHERE id = ?", (message.id,))
@@ -194,6 +195,7 @@ class Spool:
     def set_aside(self, message: SpooledMessage, reason: str) -> None:
         """Keep a message apart that the collector refuses; of these the last 1000 are kept."""
         with self._transaction() as database:
+            _end_failure(database)
             gone = database.execute("DELETE FROM message WHERE id = ?", (message.id,))
             if not gone.rowcount:
                 return  # dropped meanwhile
@@ -235,15 +237,13 @@ class Spool:
             return database.execute("DELETE FROM refused WHERE id <= ?", (last,)).rowcount
 
     def note_failure(self, failure: str) -> None:
-        """Note that messages could not be delivered, and why; empty, that they were."""
-        sql = (
-            "UPDATE attempt SET failure = ?1, failures = failures + 1, "
-            "away_since = CASE WHEN failure = '' THEN ?2 ELSE away_since END"
-            if failure
-            else "UPDATE attempt SET failure = ?1, away_since = 0 * ?2"
-        )
+        """Note that messages could not be delivered, and why; until some are."""
         with self._transaction() as database:
-            database.execute(sql, (failure, time.time()))
+            database.execute(
+                "UPDATE attempt SET failure = ?1, failures = failures + 1, "
+                "away_since = CASE WHEN failure = '' THEN ?2 ELSE away_since END",
+                (failure, time.time()),
+            )
 
     def ask_to_flush(self) -> None:
         """Ask whoever delivers not to wait any longer."""
@@ -286,6 +286,10 @@ class Spool:
 def _counter(database: sqlite3.Connection, name: str) -> int:
     [value] = database.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
     return int(value)
+
+
+def _end_failure(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE attempt SET failure = '', away_since = 0 WHERE failure != ''")
 
 
 def _set_counter(database: sqlite3.Connection, name: str, value: int) -> None:
