@@ -167,6 +167,9 @@ def test_explain(config, rules, tmp_path, capfd):
         1,
         ["denied", "  R: no rule fits: denied"],
     )
+    assert explain("anna", "query")[1][-1] == (
+        "  R: rule 3 (line 9) is for the role viewer: name it with --role"
+    )
     uid = study.study_instance_uid
     assert explain("anna", "query", uid, "--role", "viewer") == (
         0,

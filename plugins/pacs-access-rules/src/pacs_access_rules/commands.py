@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
+from attrs import evolve
 from cyclopts import Parameter
 
 from pacs_access_rules.authorizer import judge, unknown_to_index
@@ -162,6 +163,11 @@ def explain(
         print(f"  {name}: {rule} {what} {about}")
     if not (rules and rules[-1].objects.is_all and not rules[-1].emergency):
         print(f"  {name}: no {'further ' if rules else ''}rule fits: denied")
+        for rule in () if role else policy.rules:
+            anyone = evolve(rule, who=evolve(rule.who, principal=(), role=(), method=()))
+            if rule.who.role and anyone.covers(access):
+                roles = " or ".join(rule.who.role)
+                print(f"  {name}: {rule} is for the role {roles}: name it with --role")
     return 1 if isinstance(verdict, Deny) else 0
 
 
