@@ -15,6 +15,7 @@ from pacs_core.cli.main import main
 from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
 from pacs_core.cli.output import complain, print_row, print_table, say
 from pacs_core.cli.peers import parse_peer
+from pacs_core.cli.progress import progress
 from pacs_core.config import load_config
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "parse_peer",
     "print_row",
     "print_table",
+    "progress",
     "read_frame",
     "say",
 ]

@@ -1,0 +1,172 @@
+"""Files of folders, one after the other or in several processes, and what became of each."""
+
+import os
+import stat
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from itertools import chain, islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final, Literal
+
+from attrs import field, frozen
+from pydicom.dataset import Dataset
+
+from pacs_core.api.commands import Draft
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.files import Writer, deidentify_file
+from pacs_deidentify.leaks import find_leaks
+from pacs_deidentify.options import Option
+from pacs_deidentify.profile import Profile
+
+Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
+
+_NOT_DICOM: Final = "not a DICOM file"
+_FEW: Final = 8
+"""Files for which further processes are not worth their start."""
+
+
+@frozen
+class FileResult:
+    """What became of a file.
+
+    Attributes
+    ----------
+    source : Path
+    outcome : str
+    reason : str
+        Why there is nothing of it.
+    target : str
+        What was made of it, below the output folder.
+    counts : dict of str to int
+        Attributes that each action was done to.
+    changes : tuple of (str, str)
+        Paths of attributes, and the action.
+    warnings : tuple of str
+    leaks : tuple of str
+        Paths of attributes that still show what they must not.
+    """
+
+    source: Path
+    outcome: Outcome
+    reason: str = ""
+    target: str = ""
+    counts: dict[str, int] = field(factory=dict)
+    changes: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
+
+
+@frozen
+class Batch:
+    """How files are treated.
+
+    Attributes
+    ----------
+    profile : Profile
+    output : Path
+        Each file is in folders of its study and series there.
+    overwrite : bool
+        Whether what is there already is replaced.
+    prove : bool
+        Whether what is made is scanned.
+    """
+
+    profile: Profile
+    output: Path
+    overwrite: bool = False
+    prove: bool = False
+
+    def run(self, files: Iterable[Path], jobs: int) -> Iterator[FileResult]:
+        """Iterate over what became of files, in their order."""
+        pending = iter(files)
+        first = list(islice(pending, _FEW))
+        if jobs == 1 or len(first) < _FEW:
+            yield from map(self.one, chain(first, pending))
+            return
+        waiting: deque[Future[FileResult]] = deque()
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            try:
+                for path in chain(first, pending):
+                    if len(waiting) >= 4 * jobs:
+                        yield waiting.popleft().result()
+                    waiting.append(pool.submit(self.one, path))
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def one(self, path: Path) -> FileResult:
+        """De-identify a file into the output folder: whole, or not at all."""
+        with warnings.catch_warnings():
+            # pydicom warns of what is not valid in a file; that is not for us to judge.
+            warnings.simplefilter("ignore")
+            try:
+                if not stat.S_ISREG(path.stat().st_mode):
+                    return FileResult(path, "skipped", "not a regular file")
+                return self._write(path)
+            except DeidentificationError as error:
+                reason = str(error)
+                outcome: Outcome = "skipped" if reason.startswith(_NOT_DICOM) else "refused"
+                return FileResult(path, outcome, reason)
+            except OSError as error:
+                return FileResult(path, "failed", error.strerror or str(error))
+            except RecursionError:
+                return FileResult(path, "refused", "sequences are nested too deeply")
+
+    def _write(self, path: Path) -> FileResult:
+        draft = Draft(self.output)
+        try:
+            names: list[str] = []
+            report = deidentify_file(path, self.profile, partial(_name, draft, names))
+            target = "/".join(names)
+            if not self.overwrite and (self.output / target).exists():
+                return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")
+            draft.finish(*names[:-1], name=names[-1])
+        finally:
+            draft.discard()
+        leaks: list[str] = []
+        if self.prove:
+            moves = Option.RETAIN_MODIFIED_DATES in self.profile.options
+            made = self.output / target
+            leaks = find_leaks(made, report.identifiers, dates_move=moves)
+            if leaks:
+                made.unlink()
+        return FileResult(
+            path,
+            "leaking" if leaks else "de-identified",
+            target=target,
+            counts=report.count(),
+            changes=tuple((where, str(action)) for where, action in report.changes),
+            warnings=tuple(report.warnings),
+            leaks=tuple(leaks),
+        )
+
+
+def _name(draft: Draft, names: list[str], made: Dataset) -> Writer:
+    """Remember the names under which a file is to be: UIDs that it has."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        uid = str(made.get(keyword, "") or "").strip()
+        if uid and (len(uid) > 64 or not uid.replace(".", "").isdecimal() or not uid.isascii()):
+            raise DeidentificationError(f"its {keyword} is no UID")
+        names += [uid] if uid else []
+    if not made.get("SOPInstanceUID"):
+        raise DeidentificationError("it has no SOP Instance UID")
+    names[-1] += ".dcm"
+    return draft
+
+
+def find_files(folder: Path, without: Path) -> Iterator[Path]:
+    """Iterate over the files of a folder, or the one that is named; one folder is left out."""
+    if not folder.is_dir():
+        yield folder
+        return
+    left_out = without.resolve()
+    for below, folders, names in os.walk(folder):
+        here = Path(below)
+        folders[:] = sorted(name for name in folders if (here / name).resolve() != left_out)
+        yield from (here / name for name in sorted(names))

@@ -1,0 +1,129 @@
+"""Pixels of regions replaced by black, or by whatever is black in an image."""
+
+from collections.abc import Iterable, Sequence
+
+from attrs import frozen
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.regions import Region
+
+
+@frozen
+class NativeLayout:
+    """Where the samples of native frames are (PS3.5 §8.1, PS3.3 C.7.6.3).
+
+    Attributes
+    ----------
+    rows, columns, frames : int
+    sample : int
+        Bytes of a sample.
+    samples : int
+        For each pixel.
+    planar : bool
+        Whether planes of samples follow each other.
+    fill : bytes
+        One pixel that is black.
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    sample: int
+    samples: int
+    planar: bool
+    fill: bytes
+
+    @property
+    def length(self) -> int:
+        """Bytes of all frames."""
+        return self.rows * self.columns * self.samples * self.sample * self.frames
+
+    @property
+    def planes(self) -> int:
+        """How many there are of what follows each other: frames, or planes of their samples."""
+        return self.frames * (self.samples if self.planar else 1)
+
+    @property
+    def plane_length(self) -> int:
+        """Bytes of each."""
+        return self.length // self.planes
+
+    def blank(self, data: bytearray, plane: int, regions: Iterable[Region]) -> None:
+        """Blank regions of a plane.
+
+        Parameters
+        ----------
+        data : bytearray
+            The plane.
+        plane : int
+            Its number, from 0.
+        regions : iterable of Region
+        """
+        pixel = self.fill
+        if self.planar:
+            first = plane % self.samples * self.sample
+            pixel = pixel[first : first + self.sample]
+        for region in regions:
+            left, right = max(region.x, 0), min(region.x + region.width, self.columns)
+            for row in range(max(region.y, 0), min(region.y + region.height, self.rows)):
+                start = (row * self.columns + left) * len(pixel)
+                if left < right:
+                    data[start : start + (right - left) * len(pixel)] = pixel * (right - left)
+
+
+def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayout:
+    """Return the layout of an image.
+
+    Raises
+    ------
+    DeidentificationError
+        It is compressed, or samples do not begin at bytes.
+    """
+    if transfer_syntax_uid and UID(transfer_syntax_uid).is_encapsulated:
+        raise DeidentificationError("pixels are compressed: only native ones can be blanked")
+    allocated = int(dataset.BitsAllocated)
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    if allocated % 8 or photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"}:
+        raise DeidentificationError(f"pixels of {allocated} bits, {photometric}, cannot be blanked")
+    size, samples = allocated // 8, int(dataset.get("SamplesPerPixel", 1))
+    black = _black(dataset, photometric)
+    order = "little" if dataset.original_encoding[1] is not False else "big"
+    values = black * samples if len(black) == 1 else black
+    return NativeLayout(
+        rows=int(dataset.Rows),
+        columns=int(dataset.Columns),
+        frames=int(dataset.get("NumberOfFrames", None) or 1),
+        sample=size,
+        samples=samples,
+        planar=samples > 1 and int(dataset.get("PlanarConfiguration", 0)) == 1,
+        fill=b"".join(value.to_bytes(size, order) for value in values),  # type: ignore[arg-type]
+    )
+
+
+def blank_pixels(dataset: Dataset, regions: Sequence[Region]) -> None:
+    """Blank regions of native Pixel Data (7FE0,0010) that a dataset holds."""
+    if not regions:
+        return
+    layout = native_layout(dataset)
+    content = bytes(dataset.PixelData)
+    if len(content) < layout.length:
+        raise DeidentificationError("Pixel Data is shorter than its attributes say")
+    size, pieces = layout.plane_length, []
+    for plane in range(layout.planes):
+        data = bytearray(content[plane * size : (plane + 1) * size])
+        layout.blank(data, plane, regions)
+        pieces.append(bytes(data))
+    dataset.PixelData = b"".join([*pieces, content[layout.length :]])
+
+
+def _black(dataset: Dataset, photometric: str) -> list[int]:
+    stored, is_signed = int(dataset.BitsStored), int(dataset.get("PixelRepresentation", 0)) == 1
+    lowest = 1 << stored - 1 if is_signed else 0
+    highest = (1 << stored - (1 if is_signed else 0)) - 1
+    if photometric == "MONOCHROME1":
+        return [highest]
+    if photometric.startswith("YBR"):
+        return [0, 1 << stored - 1, 1 << stored - 1]
+    return [lowest]

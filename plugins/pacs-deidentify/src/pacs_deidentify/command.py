@@ -1,0 +1,186 @@
+"""``pacs deidentify``."""
+
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+from attrs import asdict
+from cyclopts import Parameter
+
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    UsageError,
+    assemble,
+    complain,
+    load_config,
+    progress,
+    say,
+)
+from pacs_deidentify.batch import Batch, FileResult, find_files
+from pacs_deidentify.config import DeidentifyConfig
+from pacs_deidentify.options import Option
+from pacs_deidentify.profile import Profile
+from pacs_deidentify.profiles import make_profile
+from pacs_deidentify.tables import load_profile
+
+KEY_VARIABLE: Final = "PACS_DEIDENTIFY_KEY"
+_NOTHING: Final = 3
+
+
+def deidentify(
+    source: Path,
+    output: Path,
+    /,
+    *,
+    profile: str = "",
+    option: Annotated[list[Option] | None, Parameter(negative=())] = None,
+    key_file: Path | None = None,
+    report: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    jobs: int = 0,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """De-identify DICOM files by the profiles of PS3.15 Annex E.
+
+    What is made of a file is OUT/STUDY/SERIES/INSTANCE.dcm, by the new UIDs. Nothing of the input
+    is changed. Files that are not safe to let out are refused: those in which text is burnt in, for
+    instance.
+
+    Pseudonyms, UIDs and the shift of dates depend on a secret key, which is read from --key-file,
+    from $PACS_DEIDENTIFY_KEY, or from where the configuration says. With the same key they are the
+    same in every run. Without any, a key is made that is forgotten afterwards.
+
+    Parameters
+    ----------
+    source
+        A file, or a folder with all below it.
+    output
+        Folder for what is made.
+    profile
+        Of the configuration; else the one that it names, which by itself is "basic".
+    option
+        What to retain or clean in addition to the profile; may be given several times.
+    key_file
+        File with the key, at least 16 characters.
+    report
+        Scan what is made for every identifying value of what it was made from, and write to this
+        file what was done, one JSON object a line. What still shows one is not kept.
+    overwrite
+        Replace files that exist.
+    jobs
+        Processes; 0 for one for each processor.
+    json
+        Print what became of each file, one JSON object a line.
+    """
+    if not source.exists():
+        raise UsageError(f"{source} does not exist")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is no folder")
+    if output.resolve() == source.resolve():
+        raise UsageError("the input is never changed: name another folder for what is made")
+    settings = assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
+    try:
+        made = make_profile(settings, profile, _key(key_file, settings), option or ())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    batch = Batch(made, output, overwrite, prove=report is not None)
+    outcomes: Counter[str] = Counter()
+    with ExitStack() as stack:
+        lines = stack.enter_context(_open_report(report)) if report else None
+        if lines:
+            _write_line(lines, _head(made))
+        advance = stack.enter_context(progress("de-identifying", None))
+        for result in batch.run(find_files(source, output), jobs or os.cpu_count() or 1):
+            advance(1)
+            outcomes[result.outcome] += 1
+            _tell(result, json)
+            if lines:
+                _write_line(lines, _record(result))
+    return _summarize(outcomes, json)
+
+
+def _key(key_file: Path | None, settings: DeidentifyConfig) -> bytes:
+    if key_file:
+        try:
+            return key_file.read_bytes().strip()
+        except OSError as error:
+            raise CommandError(f"{key_file}: {error.strerror or error}") from error
+    if text := os.environ.get(KEY_VARIABLE):
+        return text.encode()
+    if settings.key:
+        try:
+            return settings.key.reveal().encode()
+        except LookupError as error:
+            raise CommandError(f"the key: {error}") from error
+    complain(
+        "no key is given, so that another run makes other UIDs and pseudonyms; "
+        f"see --key-file and ${KEY_VARIABLE}"
+    )
+    return secrets.token_bytes(32)
+
+
+def _open_report(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror or error}") from error
+
+
+def _head(profile: Profile) -> dict[str, object]:
+    return {
+        "edition": load_profile().edition,
+        "profile": profile.name,
+        "options": sorted(profile.options),
+    }
+
+
+def _record(result: FileResult) -> dict[str, object]:
+    return asdict(result) | {"source": str(result.source)}
+
+
+def _write_line(out: IO[str], record: dict[str, object]) -> None:
+    out.write(json.dumps(record) + "\n")
+
+
+def _tell(result: FileResult, as_json: bool) -> None:
+    if as_json:
+        record = _record(result)
+        del record["changes"]
+        print(json.dumps(record))
+    elif result.leaks:
+        complain(f"{result.source}: not kept: identifying values in {', '.join(result.leaks)}")
+    elif result.outcome in {"refused", "failed"}:
+        complain(f"{result.source}: {result.reason}")
+    else:
+        for warning in result.warnings:
+            complain(f"{result.source}: {warning}")
+
+
+def _summarize(outcomes: Counter[str], as_json: bool) -> int:
+    """Say how many files there were of each outcome; return the exit code."""
+    if not as_json:
+        say(", ".join(_counts(outcomes)))
+    if outcomes["refused"] + outcomes["failed"] + outcomes["leaking"]:
+        return 1
+    if not outcomes["de-identified"]:
+        complain("there is nothing to do: no DICOM file was found")
+        return _NOTHING
+    return 0
+
+
+def _counts(outcomes: Counter[str]) -> Iterator[str]:
+    done = outcomes["de-identified"]
+    yield f"{done} instance{'' if done == 1 else 's'} de-identified"
+    yield from (
+        f"{number} {outcome}"
+        for outcome, number in sorted(outcomes.items())
+        if outcome != "de-identified"
+    )

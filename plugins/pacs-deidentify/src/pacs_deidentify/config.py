@@ -1,0 +1,107 @@
+"""The table ``[plugin.deidentify]``."""
+
+import re
+from typing import Literal
+
+from attrs import field, frozen
+from attrs.validators import deep_iterable, ge, in_, instance_of, le, matches_re, max_len, min_len
+
+from pacs_core.contracts import Secret
+from pacs_deidentify.options import Option
+
+_OPTIONS = [option.value for option in Option]
+_TAG = deep_iterable(matches_re(r"[0-9A-Fa-f]{8}|[A-Za-z][A-Za-z0-9]*"), instance_of(tuple))
+
+
+@frozen
+class DeviceConfig:
+    """``[[plugin.deidentify.devices]]``: where images of a device have text burnt in.
+
+    Attributes
+    ----------
+    sop_class : str
+        UID; empty for any, as all that follow.
+    modality, manufacturer, model : str
+        Beginnings, whatever their case.
+    rows, columns : int
+    regions : tuple of tuple of int
+        x, y, width and height in pixels. None: the device burns nothing in.
+    outside_ultrasound_regions : bool
+        Whether all is blanked that is in no region of Sequence of Ultrasound Regions (0018,6011).
+    """
+
+    sop_class: str = ""
+    modality: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    rows: int = field(default=0, validator=ge(0))
+    columns: int = field(default=0, validator=ge(0))
+    regions: tuple[tuple[int, ...], ...] = field(
+        default=(), validator=deep_iterable(deep_iterable(ge(0), [min_len(4), max_len(4)]))
+    )
+    outside_ultrasound_regions: bool = False
+
+
+@frozen
+class ProfileConfig:
+    """``[plugin.deidentify.profiles.NAME]``: the Basic Profile with options (PS3.15 E.3).
+
+    Attributes
+    ----------
+    options : tuple of str
+        As `pacs deidentify --option` names them.
+    keep, remove : tuple of str
+        Attributes by keyword or by the eight digits of their tag: kept as they are, or removed,
+        whatever the standard says.
+    safe_private : tuple of str
+        Private attributes that are known to be safe beside those of the standard, as
+        ``CREATOR:GGGG:EE``; with the option retain-safe-private.
+    patterns : tuple of str
+        Regular expressions of what else is taken out of text that is cleaned.
+    max_shift : int
+        Days by which dates are moved at most, with the option retain-modified-dates.
+    burned_in : str
+        What is done with images in which text is burnt in, unless pixels are cleaned: ``refuse``,
+        or ``flag`` in the report.
+    """
+
+    options: tuple[str, ...] = field(default=(), validator=deep_iterable(in_(_OPTIONS)))
+    keep: tuple[str, ...] = field(default=(), validator=_TAG)
+    remove: tuple[str, ...] = field(default=(), validator=_TAG)
+    safe_private: tuple[str, ...] = field(
+        default=(), validator=deep_iterable(matches_re(r".{1,64}:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}"))
+    )
+    patterns: tuple[str, ...] = ()
+    max_shift: int = field(default=3652, validator=[ge(1), le(36524)])
+    burned_in: Literal["refuse", "flag"] = "refuse"
+
+    def __attrs_post_init__(self) -> None:
+        for pattern in self.patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+
+@frozen
+class DeidentifyConfig:
+    """``[plugin.deidentify]``.
+
+    Attributes
+    ----------
+    key : Secret or None
+        From which pseudonyms, UIDs and the shift of dates are computed: at least 16 characters.
+        Without one, the node makes one when it first needs it, and keeps it in its directory;
+        `pacs deidentify` takes one for each run.
+    profile : str
+        The profile that is used where none is named.
+    profiles : dict of str to ProfileConfig
+        By name, in addition to ``basic``, which is the Basic Profile without options.
+    devices : tuple of DeviceConfig
+        The first that matches an image is used.
+    """
+
+    key: Secret | None = None
+    profile: str = "basic"
+    profiles: dict[str, ProfileConfig] = field(factory=dict)
+    devices: tuple[DeviceConfig, ...] = ()

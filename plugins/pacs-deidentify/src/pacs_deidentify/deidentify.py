@@ -1,0 +1,360 @@
+"""De-identification of a dataset: a function without input or output (PS3.15 Annex E)."""
+
+import struct
+from enum import Enum, auto
+from typing import Any, Final
+
+from pydicom.dataelem import DataElement, empty_value_for_VR
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+
+from pacs_deidentify.actions import Action, choose
+from pacs_deidentify.attributes import (
+    MOST,
+    TEMPORAL_VRS,
+    TEXT_VRS,
+    is_of_instance,
+    is_well_known,
+    known_vr,
+    raw_vr,
+    tag_text,
+    values_of,
+)
+from pacs_deidentify.blanking import blank_pixels
+from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.identifiers import find_identifiers
+from pacs_deidentify.marking import mark
+from pacs_deidentify.options import Option
+from pacs_deidentify.private import PrivateAttributes
+from pacs_deidentify.profile import Profile
+from pacs_deidentify.regions import find_regions
+from pacs_deidentify.report import Report
+from pacs_deidentify.risks import may_have_text, may_show_face
+from pacs_deidentify.tables import TableRow, load_profile
+from pacs_deidentify.temporal import shift_date
+from pacs_deidentify.text import TextCleaner
+
+# Theory of operation
+#
+# A new dataset is built; the given one stays as it is. Each element is looked up in Table E.1-1,
+# which with the options of the profile and the Type of the attribute gives one action. What the
+# table does not have stays, with these exceptions, each on the safe side:
+#
+# - An attribute that the dictionary does not know goes, as do private ones that are not known to be
+#   safe. A sequence that is none in the file goes too: nothing can be told about its content.
+# - Names and dates go, whatever they are of. UIDs are replaced, but for those of the standard, and
+#   for those that name classes, schemes and syntaxes.
+# - All text that stays is swept: what the dataset itself says elsewhere of the patient, and of
+#   others, is taken out of it. So is what has the form of a mail address and the like.
+#
+# An element that stays as it is keeps its bytes; only what is changed is encoded anew.
+
+_PATIENT_NAME: Final = 0x0010_0010
+_PATIENT_ID: Final = 0x0010_0020
+_DOCUMENT: Final = 0x0042_0011
+_CONTENT: Final = 0x0040_A730
+_OVERLAYS: Final = 0x6000_0000
+_DATES: Final = {Option.RETAIN_FULL_DATES: Action.KEEP, Option.RETAIN_MODIFIED_DATES: Action.CLEAN}
+_UNREADABLE: Final = (
+    AttributeError, IndexError, KeyError, LookupError, NotImplementedError, OverflowError,
+    struct.error, TypeError, ValueError,
+)  # fmt: skip
+"""What pydicom raises for values that are damaged."""
+
+
+class _Mode(Enum):
+    """How text is treated that the table says nothing of."""
+
+    SWEEP = auto()
+    CLEAN = auto()
+    """Within a sequence that is cleaned."""
+    REPLACE = auto()
+    """Within a sequence that is replaced by a dummy."""
+
+
+def deidentify(dataset: Dataset, profile: Profile) -> tuple[Dataset, Report]:
+    """Return a de-identified copy of a dataset, and what was done.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Without file meta information, which is made anew with a file. It may be without Pixel
+        Data, too: the caller then blanks ``report.regions``.
+    profile : Profile
+
+    Returns
+    -------
+    Dataset
+        In the encoding of the given one.
+    Report
+
+    Raises
+    ------
+    DeidentificationError
+        It is not safe to let it out: text is burnt in that is not to be cleaned or cannot be, or a
+        face may be recognized.
+    """
+    return _Deidentification(dataset, profile).run()
+
+
+class _Deidentification:
+    def __init__(self, dataset: Dataset, profile: Profile) -> None:
+        self._dataset = dataset
+        self._profile = profile
+        self._table = load_profile()
+        self._sop_class = str(dataset.get("SOPClassUID", ""))
+        self._report = Report(self._sop_class)
+        self._retains_uids = Option.RETAIN_UIDS in profile.options
+        try:
+            identifiers = find_identifiers(dataset, profile.options)
+            self._patient = _patient_of(dataset)
+        except _UNREADABLE as error:
+            raise DeidentificationError(f"it cannot be read: {type(error).__name__}") from error
+        self._report.identifiers = identifiers
+        self._cleaner = TextCleaner(identifiers, self._uid, profile.patterns)
+        self._shift = profile.pseudonyms.shift(self._patient, profile.max_shift)
+        self._private = PrivateAttributes(profile)
+
+    def run(self) -> tuple[Dataset, Report]:
+        self._check_pixels()
+        made = self._walk(self._dataset, 0, "", _Mode.SWEEP)
+        mark(made, self._profile, self._table.edition)
+        if self._report.regions is not None:
+            made.BurnedInAnnotation = "NO"
+            if "PixelData" in made:
+                blank_pixels(made, self._report.regions)
+        self._report.sop_instance_uid = str(made.get("SOPInstanceUID", ""))
+        return made, self._report
+
+    def _check_pixels(self) -> None:
+        dataset, options = self._dataset, self._profile.options
+        if Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset):
+            raise DeidentificationError(
+                "a face may be recognized in it, and nothing here removes it"
+            )
+        if Option.CLEAN_PIXEL_DATA in options:
+            self._report.regions = find_regions(self._profile.regions, dataset)
+            if self._report.regions is None and may_have_text(dataset):
+                raise DeidentificationError(
+                    "text may be burnt in, and no rule says where images of its device have it"
+                )
+        elif dataset.get("BurnedInAnnotation", "") == "YES" and self._profile.burned_in == "refuse":
+            raise DeidentificationError(
+                f"text is burnt in (0028,0301), and the profile has no {Option.CLEAN_PIXEL_DATA}"
+            )
+        elif may_have_text(dataset):
+            self._report.warnings.append("text may be burnt into the image: look at it")
+
+    def _walk(self, source: Dataset, parent: int, path: str, mode: _Mode) -> Dataset:
+        made = Dataset()
+        # The encoding in which unchanged elements are copied, and others are written.
+        is_implicit, is_little = source.original_encoding
+        made.set_original_encoding(is_implicit, is_little, source.original_character_set)
+        for tag in sorted(source.keys()):
+            if tag.element == 0:  # group lengths (PS3.5 §7.2) would be wrong
+                continue
+            where = f"{path}{tag_text(tag)}"
+            try:
+                self._convert(source, tag, parent, where, mode, made)
+            except DeidentificationError:
+                raise
+            except _UNREADABLE:
+                self._report.changes.append((where, Action.REMOVE))
+                self._report.warnings.append(f"{where} cannot be read; it is removed")
+        self._private.drop_creators(made)
+        return made
+
+    def _convert(
+        self, source: Dataset, tag: BaseTag, parent: int, where: str, mode: _Mode, made: Dataset
+    ) -> None:
+        """Put into the dataset that is made what becomes of an element."""
+        if tag.is_private:
+            if not self._private.keeps(source, tag):
+                self._report.changes.append((where, Action.REMOVE))
+                return
+            element = source[tag]
+            vr, action = str(element.VR), Action.REPLACE_UID if element.VR == "UI" else None
+        else:
+            known = known_vr(tag, raw_vr(source, tag))
+            vr = known or "UN"
+            action = self._action(source, tag, parent, known)
+        if action is Action.REMOVE:
+            self._report.changes.append((where, action))
+            return
+        if vr == "SQ":
+            self._sequence(source, tag, where, mode, action, made)
+            return
+        if action is Action.CLEAN:
+            self._clean(source, tag, parent, where, vr, made)
+            return
+        if action is None or action is Action.KEEP:
+            self._retain(source, tag, where, vr, mode if action is None else None, made)
+            return
+        self._replace(source, tag, where, vr, action, made)
+
+    def _action(self, source: Dataset, tag: BaseTag, parent: int, vr: str | None) -> Action | None:
+        """Return what is done to a standard attribute; None if it is not in the table."""
+        if tag in self._profile.remove or vr is None:
+            return Action.REMOVE
+        if tag in self._profile.keep:
+            return Action.KEEP
+        options = self._profile.options
+        if _OVERLAYS <= tag < 0x6100_0000:
+            is_region = source.get((tag.group, 0x0040)) is not None and (
+                source[tag.group, 0x0040].value == "R"
+            )
+            # Pictures of text cannot be read here, so that only regions of interest are kept.
+            return None if Option.CLEAN_GRAPHICS in options and is_region else Action.REMOVE
+        row = self._table.find(tag) or _row_of_vr(tag, vr)
+        if row is None:
+            return None
+        chosen = {row.options[option] for option in options & row.options.keys()}
+        if "K" in chosen:
+            return Action.KEEP
+        if "C" in chosen and vr not in {"OB", "OW", "UN"}:
+            return Action.CLEAN
+        return choose(row.basic, tag, parent, self._sop_class)
+
+    def _sequence(
+        self, source: Dataset, tag: BaseTag, where: str, mode: _Mode, action: Action | None,
+        made: Dataset,
+    ) -> None:  # fmt: skip
+        element = source[tag]
+        if element.VR != "SQ" or action is Action.EMPTY:
+            changed = Action.EMPTY if element.VR == "SQ" else Action.REMOVE
+            self._report.changes.append((where, changed))
+            if changed is Action.EMPTY:
+                made[tag] = DataElement(tag, "SQ", Sequence())
+            return
+        if action in {Action.CLEAN, Action.DUMMY}:
+            self._report.changes.append((where, action))
+            mode = _Mode.CLEAN if action is Action.CLEAN else _Mode.REPLACE
+        if action is Action.DUMMY and tag == _CONTENT:
+            made[tag] = DataElement(tag, "SQ", Sequence([_no_content()]))
+            return
+        items = [
+            self._walk(item, tag, f"{where}[{number}].", mode)
+            for number, item in enumerate(element.value)
+        ]
+        made[tag] = DataElement(tag, "SQ", Sequence(items))
+
+    def _retain(
+        self, source: Dataset, tag: BaseTag, where: str, vr: str, mode: _Mode | None, made: Dataset
+    ) -> None:
+        """Keep an element; text that nobody decided to keep is swept, cleaned or replaced."""
+        read = raw_vr(source, tag)
+        if mode is None or not {vr, read} & TEXT_VRS:
+            made[tag] = source.get_item(tag)
+            return
+        if mode is _Mode.REPLACE:
+            self._replace(source, tag, where, vr, Action.DUMMY, made)
+            return
+        clean = self._cleaner.clean if mode is _Mode.CLEAN else self._cleaner.sweep
+        self._map(source, tag, where, vr, clean, made)
+
+    def _clean(
+        self, source: Dataset, tag: BaseTag, parent: int, where: str, vr: str, made: Dataset
+    ) -> None:
+        if vr == "TM":  # dates move by whole days
+            made[tag] = source.get_item(tag)
+        elif vr in {"DA", "DT"}:
+            moved = [shift_date(text, self._shift) for text in values_of(source[tag].value)]
+            if None not in moved:
+                made[tag] = DataElement(tag, vr, moved or None)
+                self._report.changes.append((where, Action.CLEAN))
+                return
+            self._by_type(source, tag, parent, where, vr, made)
+        elif vr == "PN" or vr not in TEXT_VRS or tag == 0x0008_0201:
+            # Timezone Offset From UTC tells a place; names have no part that is not one.
+            self._by_type(source, tag, parent, where, vr, made)
+        else:
+            self._map(source, tag, where, vr, self._cleaner.clean, made)
+
+    def _by_type(
+        self, source: Dataset, tag: BaseTag, parent: int, where: str, vr: str, made: Dataset
+    ) -> None:
+        row = self._table.find(tag)
+        action = choose(row.basic if row else "X", tag, parent, self._sop_class)
+        if action is Action.REMOVE:
+            self._report.changes.append((where, action))
+        else:
+            self._replace(source, tag, where, vr, action, made)
+
+    def _map(
+        self, source: Dataset, tag: BaseTag, where: str, vr: str, clean: Any, made: Dataset
+    ) -> None:
+        element = source[tag]
+        texts = values_of(element.value)
+        cleaned = [clean(text) for text in texts]
+        if cleaned == texts:
+            made[tag] = source.get_item(tag)
+            return
+        self._report.changes.append((where, Action.CLEAN))
+        written = str(element.VR)
+        if written == "UR":
+            cleaned = [DUMMIES["UR"]]
+        made[tag] = DataElement(tag, written, [text[: MOST.get(written)] for text in cleaned])
+
+    def _replace(
+        self, source: Dataset, tag: BaseTag, where: str, vr: str, action: Action, made: Dataset
+    ) -> None:
+        """Put in an empty value, a dummy, or another UID."""
+        texts = [text.strip(" \0") for text in values_of(source[tag].value)]
+        pseudonyms = self._profile.pseudonyms
+        value: Any
+        if vr == "UI" and action is not Action.EMPTY:
+            value = [self._uid(text) if text else "" for text in texts]
+            if value == texts:
+                made[tag] = source.get_item(tag)
+                return
+        elif tag == _PATIENT_ID and texts:
+            value = pseudonyms.identifier("patient", texts[0])
+        elif tag == _PATIENT_NAME and texts:
+            value = pseudonyms.identifier("patient", self._patient)
+        elif action is Action.EMPTY or vr not in DUMMIES:
+            value = empty_value_for_VR(vr)
+        elif tag == _DOCUMENT:
+            value = EMPTY_DOCUMENTS.get(
+                str(source.get("MIMETypeOfEncapsulatedDocument", "")), b"\0\0"
+            )
+            made.EncapsulatedDocumentLength = len(value)
+        else:
+            value = DUMMIES[vr]
+        self._report.changes.append((where, action))
+        made[tag] = DataElement(tag, vr, value)
+
+    def _uid(self, uid: str) -> str:
+        if self._retains_uids or is_well_known(uid):
+            return uid
+        return self._profile.pseudonyms.uid(uid)
+
+
+def _patient_of(dataset: Dataset) -> str:
+    """Return who a dataset is of: by ID, else by name and birth date, else by study."""
+    for keywords in (("PatientID",), ("PatientName", "PatientBirthDate"), ("StudyInstanceUID",)):
+        values = [str(dataset.get(keyword, "") or "").strip(" \0") for keyword in keywords]
+        if values[0]:
+            return "\\".join(values)
+    return ""
+
+
+def _row_of_vr(tag: BaseTag, vr: str) -> TableRow | None:
+    """Return how an attribute is treated that is not in the table, but is of such a VR."""
+    if vr in TEMPORAL_VRS:
+        return TableRow("X", {option: str(action) for option, action in _DATES.items()})
+    if vr == "PN":
+        return TableRow("X/Z/D", {})
+    return TableRow("U", {}) if vr == "UI" and is_of_instance(tag) else None
+
+
+def _no_content() -> Dataset:
+    """Return an item for a report without content (PS3.3 C.17.3)."""
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "121106", "DCM", "Comment"
+    item = Dataset()
+    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
+    item.ConceptNameCodeSequence = [code]
+    item.TextValue = DUMMIES["UT"]
+    return item

@@ -1,0 +1,347 @@
+"""DICOM files (PS3.10) that are de-identified as they are read, and written anew."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final, Protocol
+
+from attrs import define, evolve, frozen
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.filebase import DicomIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from pacs_core.dataset import (
+    Encoding,
+    FileMeta,
+    MalformedDataset,
+    NeedMoreData,
+    NotPart10,
+    encoding_of,
+    file_meta,
+    guess_transfer_syntax,
+    read_file_meta,
+)
+from pacs_deidentify.blanking import NativeLayout, native_layout
+from pacs_deidentify.deidentify import deidentify
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.profile import Profile
+from pacs_deidentify.report import Report
+
+# Theory of operation
+#
+# Pixel Data may be larger than memory, and are not looked at unless regions are blanked. So a file
+# is read as one dataset without the elements of pixels, whose places in the file are remembered.
+# What is made of the dataset is written in two parts, with the pixels copied between them, frame by
+# frame where regions are blanked. A deflated dataset is inflated into a file first.
+#
+# The preamble and the file meta information are made anew: both have room for what identifies
+# somebody, a preamble even for a whole TIFF header (PS3.15 E.1.1).
+
+MAX_HEADER: Final = 1 << 28
+"""Bytes that all but Pixel Data may have."""
+
+MAX_INFLATED: Final = 1 << 33
+"""Bytes that a deflated dataset may have."""
+
+_CHUNK: Final = 1 << 20
+_PREFIX: Final = 1 << 16
+_PIXELS: Final = frozenset({0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
+_BEFORE_PIXELS: Final = 0x7FE0_0008
+_AFTER_PIXELS: Final = 0x7FE0_0011
+_HEADER: Final = 8
+_UNDEFINED: Final = 0xFFFF_FFFF
+_ITEM: Final = 0xFFFE_E000
+_END: Final = 0xFFFE_E0DD
+
+
+class Writer(Protocol):
+    """Takes what is written."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append."""
+
+
+@frozen
+class PixelSpan:
+    """Where in a file an element of pixels is, its header included.
+
+    Attributes
+    ----------
+    start, value, end : int
+    encapsulated : bool
+    """
+
+    start: int
+    value: int
+    end: int
+    encapsulated: bool
+
+
+@define
+class ReadFile:
+    """A file that was read, all but its pixels."""
+
+    meta: FileMeta
+    encoding: Encoding
+    content: IO[bytes]
+    dataset: Dataset
+    pixels: list[PixelSpan]
+
+
+class _BoundedReader:
+    """Reads for pydicom: not without end, and never less than was asked for."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+        self._left = MAX_HEADER
+        self.tell, self.seek = content.tell, content.seek
+        self.name = ""
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise DeidentificationError(f"all but its pixels are more than {MAX_HEADER} bytes")
+        data = self._content.read(size)
+        # Nothing at all is the end of the dataset, where pydicom asks for a header.
+        if len(data) < size and (data or size > _HEADER):
+            raise DeidentificationError("it ends in the middle")
+        return data
+
+
+def deidentify_file(
+    source: Path | IO[bytes], profile: Profile, open_target: Callable[[Dataset], Writer]
+) -> Report:
+    """De-identify a file.
+
+    Parameters
+    ----------
+    source : Path or file
+        Opened for reading, seekable.
+    profile : Profile
+    open_target : callable
+        From the de-identified dataset, without its pixels, to where the file is written.
+
+    Raises
+    ------
+    DeidentificationError
+        It is no DICOM file, damaged, or not safe to let out. What was written until then is not
+        to be used.
+    OSError
+        It cannot be read.
+    """
+    with open_file(source) as read:
+        made, report = deidentify(read.dataset, profile)
+        layout = None
+        if report.regions and read.pixels:
+            made.set_original_encoding(*read.dataset.original_encoding)
+            layout = native_layout(made, read.meta.transfer_syntax_uid)
+        _write(read, made, report, layout, open_target(made))
+        return report
+
+
+@contextmanager
+def open_file(source: Path | IO[bytes]) -> Iterator[ReadFile]:
+    """Read a file, all but its pixels.
+
+    Raises
+    ------
+    DeidentificationError
+        It is no DICOM file, or damaged.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as opened, _read(opened) as read:
+            yield read
+    else:
+        with _read(source) as read:
+            yield read
+
+
+@contextmanager
+def _read(content: IO[bytes]) -> Iterator[ReadFile]:
+    meta = _file_meta(content)
+    try:
+        encoding = encoding_of(meta.transfer_syntax_uid)
+    except (ValueError, LookupError) as error:
+        raise DeidentificationError(f"its transfer syntax is not known: {error}") from error
+    content.seek(meta.dataset_offset)
+    if not encoding.deflated:
+        yield _read_dataset(meta, encoding, content)
+        return
+    with TemporaryFile() as inflated:
+        _inflate(content, inflated)
+        inflated.seek(0)
+        yield _read_dataset(meta, encoding, inflated)
+
+
+def _file_meta(content: IO[bytes]) -> FileMeta:
+    prefix = content.read(_PREFIX)
+    try:
+        meta = read_file_meta(prefix)
+        if meta.transfer_syntax_uid:
+            return meta
+        guessed = guess_transfer_syntax(prefix[meta.dataset_offset :])
+        return evolve(meta, transfer_syntax_uid=guessed)
+    except NeedMoreData:
+        pass
+    except NotPart10 as error:
+        try:
+            return FileMeta("", "", guess_transfer_syntax(prefix), 0)
+        except NotPart10:
+            raise DeidentificationError(f"not a DICOM file: {error}") from error
+    raise DeidentificationError("not a DICOM file, or it ends in the middle")
+
+
+def _read_dataset(meta: FileMeta, encoding: Encoding, content: IO[bytes]) -> ReadFile:
+    reader = _BoundedReader(content)
+    whole, pixels = Dataset(), []
+    while True:
+        try:
+            part = read_dataset(
+                reader,  # type: ignore[arg-type]
+                not encoding.explicit,
+                encoding.little_endian,
+                stop_when=lambda tag, vr, length: tag in _PIXELS,
+            )
+            _check_last(part)
+            if part and part.original_encoding[0] is encoding.explicit:
+                raise DeidentificationError("it is not encoded as its transfer syntax says")
+            if not whole:
+                is_implicit, is_little = part.original_encoding
+                whole.set_original_encoding(is_implicit, is_little, part.original_character_set)
+            for tag in part.keys():  # noqa: SIM118 iteration would convert each element
+                whole[tag] = part.get_item(tag)
+            span = _pixel_span(content, encoding)
+        except (EOFError, MalformedDataset, BytesLengthException, ValueError, TypeError) as error:
+            if isinstance(error, DeidentificationError):
+                raise
+            raise DeidentificationError(f"it cannot be read: {error}") from error
+        if span is None:
+            break
+        pixels.append(span)
+        content.seek(span.end)
+    if not whole:
+        raise DeidentificationError("not a DICOM file: it has no attributes")
+    if 0x0004_1220 in whole:
+        raise DeidentificationError("it is a directory of other files (DICOMDIR)")
+    return ReadFile(meta, encoding, content, whole, pixels)
+
+
+def _check_last(part: Dataset) -> None:
+    """Refuse a dataset whose last value is cut off."""
+    last = list(part.keys())[-1:]
+    for element in (part.get_item(tag) for tag in last):
+        if not isinstance(element, RawDataElement) or not element.value:
+            continue
+        if len(element.value) < element.length < _UNDEFINED:
+            raise DeidentificationError("it ends in the middle")
+
+
+def _pixel_span(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
+    """Return the element of pixels at which the file is, None at the end of the dataset."""
+    start = content.tell()
+    head = content.read(12)
+    if not head:
+        return None
+    order = "little" if encoding.little_endian else "big"
+    wide = encoding.explicit
+    length = int.from_bytes(head[8:12] if wide else head[4:8], order)  # type: ignore[arg-type]
+    value = start + (12 if wide else 8)
+    size = content.seek(0, 2)
+    if length != _UNDEFINED:
+        if value + length > size:
+            raise DeidentificationError("it ends in the middle of its pixels")
+        return PixelSpan(start, value, value + length, False)
+    position = value
+    while True:  # items up to the delimiter (PS3.5 A.4); these are always little endian
+        content.seek(position)
+        item = content.read(8)
+        tag = int.from_bytes(item[:2], "little") << 16 | int.from_bytes(item[2:4], "little")
+        length = int.from_bytes(item[4:], "little")
+        position += 8
+        if len(item) == 8 and tag == _END:
+            return PixelSpan(start, value, position, True)
+        if len(item) < 8 or tag != _ITEM or position + length > size:
+            raise DeidentificationError("its pixels are damaged, or it ends in the middle")
+        position += length
+
+
+def _inflate(source: IO[bytes], target: IO[bytes]) -> None:
+    inflater, written = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    try:
+        while not inflater.eof and (data := inflater.unconsumed_tail or source.read(_CHUNK)):
+            written += target.write(inflater.decompress(data, _CHUNK))
+            if written > MAX_INFLATED:
+                raise DeidentificationError(f"it inflates to more than {MAX_INFLATED} bytes")
+    except zlib.error as error:
+        raise DeidentificationError(f"it cannot be inflated: {error}") from error
+    if not inflater.eof:
+        raise DeidentificationError("it ends in the middle")
+
+
+class _Deflater:
+    def __init__(self, target: Writer) -> None:
+        self._target = target
+        self._deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+
+    def write(self, data: bytes) -> None:
+        self._target.write(self._deflater.compress(data))
+
+    def finish(self) -> None:
+        self._target.write(self._deflater.flush())
+
+
+def _write(
+    read: ReadFile, made: Dataset, report: Report, layout: NativeLayout | None, target: Writer
+) -> None:
+    uid = str(made.get("SOPClassUID", "")) or read.meta.sop_class_uid
+    try:
+        head = file_meta(uid, report.sop_instance_uid, read.meta.transfer_syntax_uid)
+    except ValueError as error:
+        raise DeidentificationError("its SOP Class UID or SOP Instance UID is not valid") from error
+    target.write(head)
+    deflater = _Deflater(target) if read.encoding.deflated else None
+    body: Writer = deflater or target
+    charset = made.get("SpecificCharacterSet", None) or "ISO_IR 6"
+    body.write(_encode(made[:_BEFORE_PIXELS], read.encoding, charset))
+    for span in read.pixels:
+        _copy_pixels(read.content, span, layout, report, body)
+    body.write(_encode(made[_AFTER_PIXELS:], read.encoding, charset))
+    if deflater:
+        deflater.finish()
+
+
+def _encode(dataset: Dataset, encoding: Encoding, charset: str | list[str]) -> bytes:
+    buffer = BytesIO()
+    out = DicomIO(buffer)
+    out.is_implicit_VR = not encoding.explicit
+    out.is_little_endian = encoding.little_endian
+    write_dataset(out, dataset, charset)
+    return buffer.getvalue()
+
+
+def _copy_pixels(
+    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer
+) -> None:
+    content.seek(span.start)
+    out.write(content.read(span.value - span.start))
+    left = span.end - span.value
+    if layout:
+        if layout.length > left:
+            raise DeidentificationError("Pixel Data is shorter than its attributes say")
+        for plane in range(layout.planes):
+            samples = bytearray(content.read(layout.plane_length))
+            layout.blank(samples, plane, report.regions or ())
+            out.write(bytes(samples))
+        left -= layout.length
+    while left:
+        data = content.read(min(left, _CHUNK))
+        if not data:
+            raise DeidentificationError("it ends in the middle of its pixels")
+        out.write(data)
+        left -= len(data)

@@ -1,0 +1,40 @@
+"""Record of what was done to an instance; it has no value of the instance."""
+
+from collections import Counter
+
+from attrs import define, field
+
+from pacs_deidentify.actions import Action
+from pacs_deidentify.regions import Region
+
+
+@define
+class Report:
+    """What became of an instance.
+
+    Attributes
+    ----------
+    sop_class_uid : str
+    sop_instance_uid : str
+        The new one.
+    changes : list of (str, Action)
+        Attributes by their path, such as ``(0008,1140)[0].(0008,1155)``, in order.
+    warnings : list of str
+        What somebody should look at.
+    regions : list of Region or None
+        What of each frame is blanked, None if pixels are not cleaned.
+    identifiers : frozenset of str
+        Values of the input that its attributes must not show any more: secret, for the scan of
+        what was made of it.
+    """
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    changes: list[tuple[str, Action]] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    regions: list[Region] | None = None
+    identifiers: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def count(self) -> dict[str, int]:
+        """Return how many attributes each action was done to."""
+        return dict(sorted(Counter(str(action) for _, action in self.changes).items()))

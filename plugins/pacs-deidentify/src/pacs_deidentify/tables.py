@@ -1,0 +1,129 @@
+"""Tables of the standard: Table E.1-1, Types of attributes, and safe private attributes.
+
+They are files in ``data``, each of which names its edition, and are read when first needed.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from attrs import frozen
+
+from pacs_deidentify.options import Option
+
+COLUMNS: Final = {
+    "uids": Option.RETAIN_UIDS,
+    "device": Option.RETAIN_DEVICE_IDENTITY,
+    "institution": Option.RETAIN_INSTITUTION_IDENTITY,
+    "patient": Option.RETAIN_PATIENT_CHARACTERISTICS,
+    "full-dates": Option.RETAIN_FULL_DATES,
+    "modified-dates": Option.RETAIN_MODIFIED_DATES,
+    "descriptors": Option.CLEAN_DESCRIPTORS,
+    "structured": Option.CLEAN_STRUCTURED_CONTENT,
+    "graphics": Option.CLEAN_GRAPHICS,
+}
+"""The option of each column."""
+
+_UID_ROOT: Final = "1.2.840.10008."
+
+
+@frozen
+class TableRow:
+    """A row of Table E.1-1.
+
+    Attributes
+    ----------
+    basic : str
+        Action of the Basic Profile: a code, or several that the Type of the attribute chooses from.
+    options : dict of Option to str
+        ``K`` or ``C`` for each option that has an action of its own.
+    """
+
+    basic: str
+    options: dict[Option, str]
+
+
+@frozen
+class TypeRow:
+    """Types of an attribute in the IODs (PS3.3): `usual`, and others by SOP Class UID."""
+
+    usual: int
+    others: dict[str, int]
+
+
+@frozen
+class ProfileTable:
+    """Table E.1-1.
+
+    Attributes
+    ----------
+    edition : str
+        Of the standard, such as 2026c.
+    rows : dict of int to TableRow
+        By tag.
+    repeating : tuple of (int, int, TableRow)
+        Rows for repeating groups: what the tag is after a mask, the mask, and the row.
+    """
+
+    edition: str
+    rows: dict[int, TableRow]
+    repeating: tuple[tuple[int, int, TableRow], ...]
+
+    def find(self, tag: int) -> TableRow | None:
+        """Return the row of an attribute, None if the standard leaves it alone."""
+        if (row := self.rows.get(tag)) or not 0x5000_0000 <= tag < 0x6100_0000:
+            return row
+        return next((row for value, mask, row in self.repeating if tag & mask == value), None)
+
+
+@cache
+def load_profile() -> ProfileTable:
+    """Return Table E.1-1."""
+    rows, repeating = {}, []
+    first, *_ = _lines("table_e1_1.tsv", comments=True)
+    for tag, _keyword, basic, *cells in _records("table_e1_1.tsv"):
+        pairs = zip(COLUMNS.values(), cells, strict=False)
+        row = TableRow(basic, {option: cell for option, cell in pairs if cell in {"K", "C"}})
+        if "x" in tag:
+            mask = int("".join("0" if digit == "x" else "F" for digit in tag), 16)
+            # Groups that repeat are even: odd ones are private (PS3.5 §7.6).
+            repeating.append((int(tag.replace("x", "0"), 16), mask, row))
+        else:
+            rows[int(tag, 16)] = row
+    edition = first.partition("edition ")[2].partition(";")[0]
+    return ProfileTable(edition, rows, tuple(repeating))
+
+
+@cache
+def load_types() -> dict[tuple[int, int], TypeRow]:
+    """Return Types by tag, and the tag of the sequence that it is in; that is 0 outside of any."""
+    found = {}
+    for tag, parent, usual, *rest in _records("attribute_types.tsv"):
+        others = {}
+        for part in rest[0].split() if rest else ():
+            kind, _, uids = part.partition("=")
+            others.update(dict.fromkeys((_UID_ROOT + uid for uid in uids.split(",")), int(kind)))
+        found[int(tag, 16), int(parent or "0", 16)] = TypeRow(int(usual), others)
+    return found
+
+
+@cache
+def load_safe_private() -> frozenset[tuple[str, int, int]]:
+    """Return safe private attributes: creator, group, and element within the block (E.3.10)."""
+    return frozenset(
+        (creator, int(group, 16), int(element, 16))
+        for creator, group, element, *_ in _records("safe_private.tsv")
+    )
+
+
+def _records(name: str) -> Iterator[list[str]]:
+    lines = _lines(name)
+    next(lines)
+    for line in lines:
+        yield line.split("\t")
+
+
+def _lines(name: str, *, comments: bool = False) -> Iterator[str]:
+    text = (files("pacs_deidentify") / "data" / name).read_text(encoding="utf-8")
+    return (line for line in text.splitlines() if comments or not line.startswith("#"))

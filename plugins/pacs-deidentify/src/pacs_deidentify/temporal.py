@@ -1,0 +1,37 @@
+"""Dates that are moved by days (PS3.5 §6.2, VRs DA and DT)."""
+
+import re
+from datetime import date, timedelta
+from typing import Final
+
+_DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)(.*)")
+
+
+def shift_date(text: str, days: int) -> str | None:
+    """Move a date, or the date of a date and time, whose time and offset stay.
+
+    Parameters
+    ----------
+    text : str
+        One value of VR DA or DT.
+    days : int
+
+    Returns
+    -------
+    str or None
+        None if it has no day, or none that exists: what cannot be moved cannot stay.
+
+    Examples
+    --------
+    >>> shift_date("20240301", -1), shift_date("20240301123000.5+0100", -366), shift_date("2024", 1)
+    ('20240229', '20230301123000.5+0100', None)
+    """
+    match = _DATE.fullmatch(text.strip(" \0"))
+    if not match:
+        return None
+    year, month, day, rest = match.groups()
+    try:
+        moved = date(int(year), int(month), int(day)) + timedelta(days)
+    except (ValueError, OverflowError):
+        return None
+    return f"{moved:%Y%m%d}".rjust(8, "0") + rest

@@ -1,0 +1,96 @@
+"""Text that is cleaned of what identifies somebody (PS3.15 E.3.5, E.3.4)."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+MARK: Final = "***"
+"""Stands where something was taken out. No identifier is shorter, so that text never grows."""
+
+_MONTH: Final = (
+    r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|f[eé]v|avr|juin|juil|ao[uû]t)"
+    r"[a-zéû]{0,7}\.?"
+)
+_UID: Final = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\w.]?\d)")
+_PRECISE: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # mail
+        r"\b(?:https?|ftp)://\S+",
+        r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])",  # social security number
+    )
+)
+_CAUTIOUS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # a label, and what follows it in the same clause
+        r"(?i)\b(?:patient|name|mrn|pid|id|dob|born|ssn|address|phone|tel|fax|physician|referring|"
+        r"operator|technologist|accession|anschrift|geboren|geb|arzt|patientin)\b\.?\s*"
+        r"(?:name|id|no|nr|number|on|am)?\s*[:=#]\s*[^;,\n\r]+",
+        # a title, and the names after it
+        r"(?i:\b(?:dr|prof|mr|mrs|ms|herrn?|frau|mme|sig)\b)\.?(?:\s*(?i:med|dr)\.)*"
+        r"(?:\s+[A-ZÀ-Þ][\w'’-]*)+",
+        r"(?<!\d)\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)",
+        r"(?<!\d)\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)(?!\d)",
+        rf"(?i)\b\d{{1,2}}(?:\.|st|nd|rd|th)?\s+{_MONTH},?\s+\d{{4}}\b",
+        rf"(?i)\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b",
+        r"(?<!\w)\+?\(?\d{2,5}\)?[\s/-]\d{2,4}[\s/-]?\d{2,}(?:[\s-]\d{2,})*(?!\w)",  # phone
+        r"(?<![\w.-])(?=[\w-]*\d{4})[A-Za-z\d][\w-]{4,}(?!\w)",  # number of something
+        r"(?<![\w.])\d{5,}(?!\w)",
+    )
+)
+
+
+class TextCleaner:
+    """Takes identifiers and what looks like some out of text.
+
+    Parameters
+    ----------
+    identifiers : iterable of str
+        What is known to identify somebody: each is taken out wherever it stands as a word,
+        whatever its case.
+    replace_uid : callable
+        From the UID in a text to what replaces it.
+    patterns : iterable of re.Pattern
+        What else is taken out of text that is cleaned.
+    """
+
+    def __init__(
+        self,
+        identifiers: Iterable[str],
+        replace_uid: Callable[[str], str],
+        patterns: Iterable[re.Pattern[str]] = (),
+    ) -> None:
+        # The longest first: of "Anna Maria" nothing is left.
+        known = sorted(set(identifiers), key=len, reverse=True)
+        # White space and carets between the words of a name may be written in any way.
+        alternatives = (re.escape(text).replace(r"\ ", r"[\s^,_]+") for text in known)
+        pattern = "|".join(alternatives)
+        self._known = re.compile(rf"(?i)(?<![^\W_])(?:{pattern})(?![^\W_])") if known else None
+        self._replace_uid = replace_uid
+        self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
+
+    def sweep(self, text: str) -> str:
+        """Return text without what certainly identifies somebody."""
+        text = _UID.sub(lambda match: self._replace_uid(match[0]), text)
+        if self._known:
+            text = self._known.sub(MARK, text)
+        for pattern in _PRECISE:
+            text = pattern.sub(MARK, text)
+        return text
+
+    def clean(self, text: str) -> str:
+        """Return text without what may identify somebody either."""
+        # UIDs of those who replace them are long numbers themselves, so they are set aside.
+        pieces, end = [], 0
+        for match in _UID.finditer(text):
+            pieces += [self._cleaned(text[end : match.start()]), self._replace_uid(match[0])]
+            end = match.end()
+        return "".join([*pieces, self._cleaned(text[end:])])
+
+    def _cleaned(self, text: str) -> str:
+        if self._known:
+            text = self._known.sub(MARK, text)
+        for pattern in self._patterns:
+            text = pattern.sub(MARK, text)
+        return text
