@@ -106,6 +106,8 @@ def write_profile(path: Path, actions: dict[str, str], older: list[dict[str, str
         options = derive_options(tag, action)
         if row:
             options = {name: row.get(column, "") for name, column in OPTIONS.items()}
+            # Referenced Patient Sequence (0008,1120) is kept; the older table has a slip there.
+            options["uids"] = options["uids"].replace("X", "K")
         cells = [tag, keyword_of(tag), action, *(options.get(name, "") for name in OPTIONS)]
         lines.append("\t".join([*cells, "" if row else "derived"]).rstrip("\t"))
     path.write_text("\n".join(lines) + "\n")

@@ -13,7 +13,7 @@ from pacs_deidentify.tables import TableRow, load_profile
 _VRS: Final = frozenset({"AE", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"})
 _SEPARATORS: Final = re.compile(r"[\^=,\s]+")
 _NUMBERS: Final = "0123456789 ,#"
-_DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")
+_DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
 _DATE_FORMS: Final = (
     "{0}{1}{2}", "{0}-{1}-{2}", "{0}/{1}/{2}", "{0}.{1}.{2}", "{2}.{1}.{0}", "{1}/{2}/{0}",
     "{2}/{1}/{0}", "{2}-{1}-{0}", "{1}-{2}-{0}",

@@ -4,7 +4,7 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
-_DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)(.*)")
+_DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)(.*)")
 
 
 def shift_date(text: str, days: int) -> str | None:
