@@ -56,6 +56,8 @@ class PrintConfig:
         Print jobs that wait: with more the queue is full.
     keep : float
         Days after which a print job that ended is forgotten.
+    memory : int
+        Bytes of address space of the process that draws a film, with the libraries in it.
     timeout : float
         Seconds for a film to be drawn, and for ``lp`` to take it.
     """
@@ -90,4 +92,5 @@ class PrintConfig:
     max_session: int = field(default=2 << 30, validator=_POSITIVE)
     max_jobs: int = field(default=100, validator=_POSITIVE)
     keep: float = field(default=7.0, validator=ge(0))
+    memory: int = field(default=4 << 30, validator=ge(256 << 20))
     timeout: float = field(default=120.0, validator=gt(0))

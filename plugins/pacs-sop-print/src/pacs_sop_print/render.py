@@ -3,11 +3,13 @@
 What a pixel value becomes is worked out once for each value, not for each pixel.
 """
 
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
+from attrs import frozen
 from PIL import Image, ImageDraw, ImageFont
 
 from pacs_sop_print.config import PrintConfig
@@ -35,14 +37,29 @@ _FILTERS: Final = {
 """Of magnification. What is made smaller is averaged, whatever it says, or lines would be lost."""
 
 
-def draw(film: Film, folder: Path, config: PrintConfig) -> Image.Image:
+@frozen
+class Sources:
+    """What a film is drawn from; open already, for who draws may open nothing.
+
+    Attributes
+    ----------
+    images : mapping of str to binary file
+        Pixels, by the name of the file.
+    font : bytes or None
+        A TrueType or OpenType font for annotation; None for the one that comes with Pillow.
+    """
+
+    images: Mapping[str, BinaryIO]
+    font: bytes | None = None
+
+
+def draw(film: Film, sources: Sources, config: PrintConfig) -> Image.Image:
     """Return a film as it looks.
 
     Parameters
     ----------
     film : Film
-    folder : Path
-        With the files of its images.
+    sources : Sources
     config : PrintConfig
 
     Returns
@@ -62,11 +79,12 @@ def draw(film: Film, folder: Path, config: PrintConfig) -> Image.Image:
     for position, box in enumerate(boxes, 1):
         area = box.pixels(resolution)
         if position in images:
-            _draw_image(picture, area, images[position], film, folder, config, scale)
+            _draw_image(picture, area, images[position], film, sources, config, scale)
         else:
             picture.paste(_colour(empty, mode), area)
     for number, text in enumerate(film.annotations):
-        _draw_text(picture, text, len(film.annotations) - number, border, resolution, config)
+        line = len(film.annotations) - number
+        _draw_text(picture, text, line, border, resolution, config, sources.font)
     picture.info["dpi"] = (resolution, resolution)
     return picture
 
@@ -86,13 +104,13 @@ def _draw_image(
     area: tuple[int, int, int, int],
     image: FilmImage,
     film: Film,
-    folder: Path,
+    sources: Sources,
     config: PrintConfig,
     scale: GreyScale,
 ) -> None:
     width, height = area[2] - area[0], area[3] - area[1]
     placement = place_image((width, height), image, resolution_of(film, config), config)
-    drawn = _scale(_tones(image, _pixels(image.image, folder), scale), image, placement)
+    drawn = _scale(_tones(image, _pixels(image.image, sources), scale), image, placement)
     drawn = drawn.convert(picture.mode)
     left = area[0] + (width - drawn.width) // 2
     top = area[1] + (height - drawn.height) // 2
@@ -110,12 +128,12 @@ def _draw_image(
         )
 
 
-def _pixels(image: PrintedImage, folder: Path) -> Array:
+def _pixels(image: PrintedImage, sources: Sources) -> Array:
     shape: tuple[int, ...] = (image.rows, image.columns)
     if image.samples > 1:
         shape = (*shape, image.samples)
     kind = np.dtype(np.uint8 if image.bits <= 8 else "<u2")
-    return np.fromfile(folder / image.file, dtype=kind).reshape(shape)
+    return np.fromfile(sources.images[image.file], dtype=kind).reshape(shape)
 
 
 def _tones(image: FilmImage, pixels: Array, scale: GreyScale) -> Image.Image:
@@ -157,7 +175,13 @@ def _scale(drawn: Image.Image, image: FilmImage, placement: Placement) -> Image.
 
 
 def _draw_text(
-    picture: Image.Image, text: str, line: int, border: int, resolution: int, config: PrintConfig
+    picture: Image.Image,
+    text: str,
+    line: int,
+    border: int,
+    resolution: int,
+    config: PrintConfig,
+    font_file: bytes | None,
 ) -> None:
     """Draw an annotation below the images; `line` counts from the bottom, from 1."""
     dots = resolution / INCH
@@ -165,8 +189,8 @@ def _draw_text(
     size = max(height * 0.65, 6.0)
     font = (
         ImageFont.load_default(size)
-        if config.font is None
-        else ImageFont.truetype(str(config.font), size)
+        if font_file is None
+        else ImageFont.truetype(BytesIO(font_file), size)
     )
     at = (config.margin * dots, picture.height - config.margin * dots - (line - 0.5) * height)
     ImageDraw.Draw(picture).text(
