@@ -28,6 +28,8 @@ from pacs_sop_print.spool import Spool
 from pacs_sop_print.tables import JOBS
 
 _PRIORITIES: Final = {"HIGH": 1, "MED": 0, "LOW": -1}
+_LOCK: Final = int.from_bytes(b"prints", "big")
+"""Of those who enter print jobs, on PostgreSQL."""
 _ORPHAN: Final = 3600.0
 """Seconds after which a folder is of a job that was never entered, not of one that is just made."""
 
@@ -63,6 +65,9 @@ class DatabasePrintQueue(PrintQueue):
         """
         waiting = select(func.count()).where(JOBS.c.state.not_in(ENDED))
         async with self._database.begin() as connection:
+            if self._database.dialect == "postgresql":
+                # Nobody else enters a job between counting and entering; SQLite has one writer.
+                await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             if (await connection.execute(waiting)).scalar_one() >= self._config.max_jobs:
                 raise QueueFullError(f"{self._config.max_jobs} print jobs wait already")
             await connection.execute(
