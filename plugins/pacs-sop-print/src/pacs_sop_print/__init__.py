@@ -19,7 +19,7 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_sop_print.associations import OpenAssociations
 from pacs_sop_print.config import PrintConfig
-from pacs_sop_print.conformance import DESCRIPTION
+from pacs_sop_print.conformance import DESCRIPTION, INITIATES
 from pacs_sop_print.interface import ATTEMPTS, PRINT, PrintQueue
 from pacs_sop_print.sop_classes import NAMES
 from pacs_sop_print.statuses import STATUSES
@@ -74,6 +74,7 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             {uid: SopClassSupport(name=name) for uid, name in NAMES.items()},
             create,
             description=DESCRIPTION,
+            initiates=INITIATES,
             statuses=STATUSES,
             requires=(PrintQueue, OpenAssociations),
         )

@@ -17,6 +17,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    local_origin,
     open_archive,
     parse_peer,
     read_frame,
@@ -30,6 +31,8 @@ from pacs_core.contracts import (
     RenderingOptions,
     TranscodingError,
 )
+from pacs_core.dataset import Attributes
+from pacs_sop_print.exporting import exported
 from pacs_sop_print.layout import LayoutError, count_boxes
 from pacs_sop_print.scu import FilmOptions, FilmPrinter, Picture, PrintError, acknowledge
 
@@ -165,16 +168,27 @@ async def _run(
         node = opened.node
         peer = parse_peer(peer_text, node.settings.peers)
         renderer = node.find(Renderer)
+        shown: list[Attributes] = []
         pictures = [
-            partial(_read, assembly, renderer, file, window, is_color=options.is_color)
+            partial(_read, assembly, renderer, file, window, shown, is_color=options.is_color)
             for file in files
         ]
+        reason = "interrupted"
         try:
             async with node.connect(peer, options.proposals, serve=acknowledge) as association:
                 printer = FilmPrinter(association, options, complain)
                 films = await printer.print_all(pictures)
+            reason = ""
         except (AssociationError, PrintError) as error:
+            reason = str(error)
             raise CommandError(f"{peer}: {error}") from error
+        except CommandError as error:
+            reason = str(error)
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                event = exported(local_origin("pacs print"), peer, shown, reason)
+                await node.audit.record(event)
     say(f"{peer}: {len(files)} images on {films} films")
 
 
@@ -183,6 +197,7 @@ async def _read(
     renderer: Renderer,
     file: Path,
     window: tuple[float, float, str] | None,
+    shown: list[Attributes],
     *,
     is_color: bool,
 ) -> Picture:
@@ -194,6 +209,7 @@ async def _read(
         raise CommandError(f"{file}: {error}") from error
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror or error}") from error
+    shown.append(stored.attributes)
     with Image.open(BytesIO(content)) as image:
-        shown = image.convert("RGB" if is_color else "L")
-        return Picture(shown.width, shown.height, shown.mode, shown.tobytes())
+        picture = image.convert("RGB" if is_color else "L")
+        return Picture(picture.width, picture.height, picture.mode, picture.tobytes())
