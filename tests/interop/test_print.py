@@ -1,13 +1,19 @@
 """Print Management (PS3.4 Annex H), driven by DCMTK's print programs and pynetdicom."""
 
 import base64
+import json
 import re
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
+from threading import Barrier
+from types import ModuleType
 
 import numpy as np
 import pytest
+from importlib_metadata import EntryPoint
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
@@ -16,6 +22,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
+from pacs_core.contracts import AccessDescriptor, Allow, Authorizer, Deny, Restrict, SingleValue
+from pacs_core.plugins import hookimpl
 from pacs_core.testing.node import node_process, node_thread, write_config
 from pacs_core.testing.waiting import until
 
@@ -98,8 +106,27 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("films")
 
 
+class Guard(Authorizer):
+    """Denies the service that is the calling AE title, and restricts another."""
+
+    async def authorize(self, access):
+        title = access.origin.calling_ae_title
+        if title == "RESTRICTED":
+            return Restrict((SingleValue(0x0008_0060, "CT"),))
+        service = access.what.command and access.what.command.field.name
+        return Deny(f"no {service}") if title == service else Allow()
+
+
+@hookimpl
+def pacs_access(setup):
+    return [AccessDescriptor("guard", authorizer=lambda node: Guard())]
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory, folder):
+    module = ModuleType("print_guard_plugin")
+    module.pacs_access = pacs_access
+    guard = EntryPoint("print-guard", "print_guard_plugin", "pacs_core.plugins")
     tables = {
         "plugin": {
             "sop-print": {
@@ -114,8 +141,11 @@ def node(tmp_path_factory, folder):
             }
         }
     }
-    with node_thread(tmp_path_factory.mktemp("node"), tables, plugins=PLUGINS) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "print_guard_plugin", module)
+        plugins = [*PLUGINS, guard]
+        with node_thread(tmp_path_factory.mktemp("node"), tables, plugins=plugins) as running:
+            yield running
 
 
 @contextmanager
@@ -123,7 +153,7 @@ def new_films(folder, count=1):
     """Yield a list that has the new films at the end."""
     before, found = set(folder.glob("*/film-*.png")), []
     yield found
-    until(lambda: len(set(folder.glob("*/film-*.png")) - before) == count)
+    until(lambda: len(set(folder.glob("*/film-*.png")) - before) == count, 60.0)
     paths = sorted(set(folder.glob("*/film-*.png")) - before)
     until(lambda: all(path.with_suffix(".pdf").exists() for path in paths))
     found += [np.asarray(Image.open(path)) for path in paths]
@@ -520,8 +550,48 @@ def test_status(scu, name):
     assert f"{request(scu):04X}" == f"{status:04X}"
 
 
+@pytest.mark.parametrize(
+    "denied", ["N_CREATE_RQ", "N_SET_RQ", "N_GET_RQ", "N_ACTION_RQ", "N_DELETE_RQ", "RESTRICTED"]
+)
+def test_who_may_not_is_refused(node, denied):
+    """0124H, and nothing happens; who is restricted to some images prints none of any."""
+    requests = {
+        "N_CREATE_RQ": lambda scu: scu.create(SESSION, "1.2.3"),
+        "N_SET_RQ": lambda scu: scu.set(SESSION, "1.2.3", PrintPriority="LOW"),
+        "N_GET_RQ": lambda scu: scu.get(PRINTER, PRINTER_UID),
+        "N_ACTION_RQ": lambda scu: scu.print(SESSION, "1.2.3"),
+        "N_DELETE_RQ": lambda scu: scu.delete(SESSION, "1.2.3"),
+    }
+    others = {"N_ACTION_RQ": 0xC600} if denied != "N_CREATE_RQ" else dict.fromkeys(requests, 0x0112)
+    others |= {"N_GET_RQ": 0}
+    with Scu(node.port, title=denied) as scu:
+        statuses = {name: request(scu) for name, request in requests.items()}
+    expected = {
+        name: 0x0124 if denied in {name, "RESTRICTED"} else others.get(name, 0) for name in requests
+    }
+    assert statuses == expected
+
+
+def test_sixteen_requestors_at_once(node, folder):
+    """All use the same UIDs at the same time; each fourth prints, and prints its own image."""
+    together = Barrier(16, timeout=60)
+
+    def request(number):
+        with Scu(node.port, GRAY_META, title=f"SCU{number}") as scu:
+            (uid,) = scu.film()
+            together.wait()
+            filled = scu.set(GRAY_BOX, uid, box(pixels=np.full((40, 40), 100 + number)))
+            together.wait()
+            last = scu.delete(SESSION, "1.2.3") if number % 4 else scu.print(FILM, "1.2.4")
+            return scu.status, filled, last
+
+    with new_films(folder, 4) as printed, ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(request, range(16))) == [(0, 0, 0)] * 16
+    assert sorted(int(film[250, 200]) for film in printed) == [100, 104, 108, 112]
+
+
 def test_more_images_than_there_is_room_for(scu):
-    """C605H: insufficient memory in printer to store the image (PS3.4 H.4.3.1.2.3)."""
+    """C605H: insufficient memory in printer to store the image (PS3.4 H.4.3.1.2.1.2)."""
     boxes = scu.film("STANDARD\\2,2")
     million = np.zeros((1000, 1000))
     assert [scu.set(GRAY_BOX, uid, box(n, million)) for n, uid in enumerate(boxes, 1)] == [
@@ -545,12 +615,14 @@ def test_the_printer_and_its_configuration(scu):
     assert (scu.last.PrinterStatus, scu.last.PrinterStatusInfo) == ("NORMAL", "NORMAL")
     assert scu.get(CONFIGURATION, "1.2.840.10008.5.1.1.17.376") == 0
     grey_item, color = scu.last.PrinterConfigurationSequence
-    assert (grey_item.SOPClassesSupported, color.SOPClassesSupported) == (GRAY_META, COLOR_META)
+    assert list(grey_item.SOPClassesSupported) == [GRAY_META, JOB, ANNOTATION, LUT]
+    assert color.SOPClassesSupported[0] == COLOR_META
+    assert grey_item.MaximumMemoryAllocation == 0  # PS3.3 C.13.13: it is not supported
     assert grey_item.MediaInstalledSequence[0].FilmSizeID == "8INX10IN"
 
 
 def test_a_print_job_is_reported_until_it_is_done(scu, folder):
-    """PS3.4 H.4.6: N-GET, and events 1 to 4 on the same association."""
+    """PS3.4 H.4.5: N-GET, and events 1 to 4 on the same association."""
     (uid,) = scu.film()
     assert scu.set(GRAY_BOX, uid, box()) == 0
     with new_films(folder):
@@ -659,7 +731,7 @@ def test_requested_size_crop_trim_and_empty_boxes(scu, folder):
 
 
 def test_annotation_is_drawn_below_the_images(scu, folder):
-    """PS3.4 H.4.7: an annotation box for each line."""
+    """PS3.4 H.4.4: an annotation box for each line."""
     (uid,) = scu.film(AnnotationDisplayFormatID="LABEL")
     (annotation,) = scu.last.ReferencedBasicAnnotationBoxSequence
     assert scu.set(GRAY_BOX, uid, box(1, np.full((40, 40), 60))) == 0
@@ -816,6 +888,16 @@ def test_pacs_print_fills_films_of_a_node(node, folder, tmp_path, pacs_print):
     ] * 3
     assert second[5, 5].tolist() == [255, 255, 255]
     assert second[360, 200].tolist() == [0, 0, 0]
+    event = exports(tmp_path)[0]
+    assert (event["outcome"], event["action"], event["details"]["images"]) == ("success", "R", 3)
+    assert len([each for each in event["objects"] if each["kind"] == "study"]) == 3
+    assert {each["id"] for each in event["objects"] if each["kind"] == "patient"} == {"F1"}
+
+
+def exports(tmp_path):
+    """Return what ``pacs print`` has recorded (PS3.15 A.5.3.5)."""
+    lines = (tmp_path / "scu" / "audit" / "audit.jsonl").read_text().splitlines()
+    return [each for each in map(json.loads, lines) if each.get("event") == "print.sent"]
 
 
 def test_pacs_print_by_dcmprscp(module_dcmtk, free_port, tmp_path, pacs_print):
@@ -871,3 +953,6 @@ def test_pacs_print_with_a_file_that_is_no_image(node, tmp_path, pacs_print):
     code, said = pacs_print(f"PACS@127.0.0.1:{node.port}", tmp_path / "x.dcm")
     assert code != 0
     assert "x.dcm" in said
+    (event,) = exports(tmp_path)
+    assert (event["outcome"], event["details"]["images"]) == ("failure", 0)
+    assert "x.dcm" in event["details"]["reason"]

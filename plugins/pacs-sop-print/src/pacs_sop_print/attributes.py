@@ -152,7 +152,7 @@ FILM_SESSION_RULES: Final[Rules] = {
     "MemoryAllocation": Rule(_memory),
     "OwnerID": Rule(_text, ""),
 }
-"""PS3.4 Tables H.4-1 and H.4-3."""
+"""PS3.4 H.4.1.2: Table H.4-2, and what N-SET may change."""
 
 FILM_BOX_RULES: Final[Rules] = {
     "ImageDisplayFormat": Rule(_text, can_be_set=False),
@@ -175,7 +175,7 @@ FILM_BOX_RULES: Final[Rules] = {
     "ReflectedAmbientLight": Rule(_light, 10),
     "RequestedResolutionID": Rule(_one_of("STANDARD", "HIGH"), "STANDARD", can_be_set=False),
 }
-"""PS3.4 Tables H.4-6 and H.4-8."""
+"""PS3.4 H.4.2.2: Table H.4-6, and what N-SET may change."""
 
 IMAGE_BOX_RULES: Final[Rules] = {
     "Polarity": Rule(_one_of("NORMAL", "REVERSE"), "NORMAL"),
@@ -187,7 +187,7 @@ IMAGE_BOX_RULES: Final[Rules] = {
     "MaxDensity": Rule(_limit),
     "MinDensity": Rule(_limit),
 }
-"""PS3.4 Tables H.4-11 and H.4-13; without a value those of the film box hold."""
+"""PS3.4 Tables H.4-10 and H.4-11; without a value those of the film box hold."""
 
 _PRECEDENCE: Final[Mapping[int, int]] = {
     Status.ATTRIBUTE_LIST_ERROR: 1,

@@ -1,4 +1,4 @@
-"""Operations on image boxes, annotation boxes and Presentation LUTs (PS3.4 H.4.3, H.4.7, H.4.9)."""
+"""Operations on image boxes, annotation boxes and Presentation LUTs (PS3.4 H.4.3, H.4.4, H.4.9)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +71,7 @@ class ImageOperations:
             if keyword not in given:
                 require(given, keyword)  # 0120H: missing, and not empty
             sequence = value_of(given, keyword)
-            # An empty sequence empties the box (PS3.4 H.4.3.1.2.1).
+            # An empty sequence empties the box (PS3.4 H.4.3.1.2.1.3).
             content = None if sequence is None else self._read(sequence[0], sop_class)
             draft.image = content and content[0]
             self._check_placement(draft, film, warnings.add)
@@ -97,7 +97,7 @@ class ImageOperations:
         return read_image(item, is_color=is_color, limit=self._config.max_image)
 
     def _check_placement(self, draft: ImageBox, film: FilmBox, add: Callable[[int], None]) -> None:
-        """Say now what will become of an image that does not fit (PS3.4 H.4.3.1.2.3)."""
+        """Say now what will become of an image that does not fit (PS3.4 H.4.3.1.2.1.2)."""
         image = draft.to_film_image(film, self._config)
         if image is None:
             return

@@ -80,7 +80,7 @@ def _aspect(item: Dataset) -> float:
 
 
 def read_lut(dataset: Dataset) -> PresentationLut:
-    """Return the Presentation LUT of an N-CREATE (PS3.4 Table H.4-31).
+    """Return the Presentation LUT of an N-CREATE (PS3.4 Table H.4-23).
 
     Raises
     ------

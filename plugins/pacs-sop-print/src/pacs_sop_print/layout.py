@@ -58,7 +58,7 @@ def film_size(size: str, *, landscape: bool) -> tuple[float, float]:
 
 
 def count_boxes(display_format: str, size: str, *, landscape: bool) -> int:
-    """Return how many image boxes an Image Display Format has (PS3.3 C.13.3.1).
+    """Return how many image boxes an Image Display Format has (PS3.3 Table C.13-3).
 
     Raises
     ------
@@ -86,7 +86,7 @@ def resolution_of(film: Film, config: PrintConfig) -> int:
 def image_boxes(film: Film, config: PrintConfig) -> list[Rectangle]:
     """Return the image boxes of a film by position.
 
-    STANDARD and ROW count row by row from the upper left, COL column by column (PS3.3 C.13.3.1).
+    STANDARD and ROW count row by row from the upper left, COL column by column (PS3.3 C.13.5.1).
     """
     width, height = film_size(film.size, landscape=film.landscape)
     below = ANNOTATION_HEIGHT * len(film.annotations)

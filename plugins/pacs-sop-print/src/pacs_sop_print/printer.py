@@ -1,4 +1,7 @@
-"""Printer, its configuration, and print jobs, as N-GET tells of them (PS3.3 C.13)."""
+"""Printer, its configuration, and print jobs, as N-GET tells of them.
+
+PS3.3 C.13.8, C.13.9 and C.13.13.
+"""
 
 from collections.abc import Collection
 from typing import Final
@@ -9,13 +12,19 @@ from pacs_core.contracts import Response
 from pacs_core.dimse import Status
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.interface import JobRecord
-from pacs_sop_print.sop_classes import COLOR_META, GRAYSCALE_META
+from pacs_sop_print.sop_classes import (
+    ANNOTATION_BOX,
+    COLOR_META,
+    GRAYSCALE_META,
+    PRESENTATION_LUT,
+    PRINT_JOB,
+)
 
 _MANUFACTURER: Final = "pacs-core"
 
 
 def describe_printer(config: PrintConfig, trouble: str) -> Dataset:
-    """Return the attributes of the Printer (PS3.4 Table H.4-14)."""
+    """Return the attributes of the Printer (PS3.4 H.4.6.2.2)."""
     dataset = Dataset()
     dataset.PrinterStatus = "WARNING" if trouble else "NORMAL"
     dataset.PrinterStatusInfo = "CHECK PRINTER" if trouble else "NORMAL"
@@ -27,7 +36,7 @@ def describe_printer(config: PrintConfig, trouble: str) -> Dataset:
 
 
 def describe_job(record: JobRecord, config: PrintConfig) -> Dataset:
-    """Return the attributes of a Print Job (PS3.4 Table H.4-20)."""
+    """Return the attributes of a Print Job (PS3.4 H.4.5.2.2)."""
     dataset = Dataset()
     dataset.ExecutionStatus = str(record.state)
     dataset.ExecutionStatusInfo = record.info
@@ -39,7 +48,7 @@ def describe_job(record: JobRecord, config: PrintConfig) -> Dataset:
 
 
 def describe_configuration(config: PrintConfig) -> Dataset:
-    """Return the attributes of the Printer Configuration (PS3.3 C.13.11, PS3.4 Table H.4-34)."""
+    """Return the attributes of the Printer Configuration (PS3.3 C.13.13, PS3.4 Table H.4-26)."""
     dataset = Dataset()
     dataset.PrinterConfigurationSequence = [
         _configuration(config, GRAYSCALE_META, 12),
@@ -50,8 +59,9 @@ def describe_configuration(config: PrintConfig) -> Dataset:
 
 def _configuration(config: PrintConfig, meta_class: str, bits: int) -> Dataset:
     item = Dataset()
-    item.SOPClassesSupported = meta_class
-    item.MaximumMemoryAllocation = config.max_session // 1024
+    optional = (PRINT_JOB, ANNOTATION_BOX, PRESENTATION_LUT)
+    item.SOPClassesSupported = [meta_class, *optional]
+    item.MaximumMemoryAllocation = 0  # Memory Allocation (2000,0060) is not supported
     item.MemoryBitDepth, item.PrintingBitDepth = bits, 8
     media = [_medium(config, number, size) for number, size in enumerate(config.film_sizes, 1)]
     item.MediaInstalledSequence, item.OtherMediaAvailableSequence = media[:1], media[1:]

@@ -27,9 +27,9 @@ _JOB_EVENTS: Final = {
     ExecutionStatus.DONE: 3,
     ExecutionStatus.FAILURE: 4,
 }
-"""Event Type IDs of the Print Job (PS3.4 Table H.4-22)."""
+"""Event Type IDs of the Print Job (PS3.4 H.4.5.2.1)."""
 _NORMAL, _WARNING = 1, 2
-"""Event Type IDs of the Printer (PS3.4 Table H.4-16)."""
+"""Event Type IDs of the Printer (PS3.4 H.4.6.2.1)."""
 
 
 @define(eq=False)

@@ -88,7 +88,7 @@ class FilmOptions:
 
 
 async def acknowledge(operation: Operation) -> Response:
-    """Take events of the printer (PS3.4 H.4.5); nothing else is asked of us."""
+    """Take events of the printer (PS3.4 H.4.6); nothing else is asked of us."""
     if operation.command.field is not CommandField.N_EVENT_REPORT_RQ:
         return Response(Status.UNRECOGNIZED_OPERATION)
     await operation.read_dataset()
@@ -242,7 +242,7 @@ def _to_dataset(values: dict[str, Any]) -> Dataset:
 
 
 def _image_item(picture: Picture) -> Dataset:
-    """Return the item of the image sequence (PS3.4 Tables H.4-11 and H.4-13)."""
+    """Return the item of the image sequence (PS3.4 Tables H.4-10 and H.4-11)."""
     item = Dataset()
     item.SamplesPerPixel = samples = _NUMBER_OF[picture.mode]
     pixels = picture.pixels

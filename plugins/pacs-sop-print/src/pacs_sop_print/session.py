@@ -1,4 +1,4 @@
-"""Film sessions of an association, and what is in them (PS3.4 H.2.3): as long as it is open."""
+"""Film sessions of an association, and what is in them (PS3.4 H.2): as long as it is open."""
 
 from pathlib import Path
 from typing import Any, Final, TypeVar

@@ -1,4 +1,8 @@
-"""Statuses of Print Management beside those of PS3.7 Annex C (PS3.4 H.4)."""
+"""Statuses of Print Management beside those of PS3.7 Annex C (PS3.4 H.4).
+
+Three of the standard's do not arise: B601H, for film sessions can be printed; C616H, for the same
+reason; and C613H, which is of combined print images, retired.
+"""
 
 from enum import IntEnum
 from typing import Final
@@ -7,7 +11,7 @@ from pacs_core.dimse import Status
 
 
 class PrintStatus(IntEnum):
-    """Warnings and failures of PS3.4 H.4.1.2 to H.4.3.2, by the words there."""
+    """Warnings and failures of PS3.4 H.4.1.2, H.4.2.2 and H.4.3.1.2, by the words there."""
 
     MEMORY_ALLOCATION_NOT_SUPPORTED = 0xB600
     EMPTY_SESSION = 0xB602
