@@ -18,6 +18,7 @@ from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
 from pacs_core.association import Proposal, connect
+from pacs_core.contracts import Response
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     decode_dataset,
@@ -212,9 +213,10 @@ def node(tmp_path_factory, tables):
 
 @pytest.fixture(scope="module")
 def plain_node(tmp_path_factory):
-    """A node that tells nobody."""
+    """A node of two workers that tells nobody."""
     plugins = ["sop-mpps", "jobs", "database"]
-    with node_thread(tmp_path_factory.mktemp("plain"), {}, plugins=plugins) as running:
+    tables = {"node": {"workers": 2}}
+    with node_process(tmp_path_factory.mktemp("plain"), tables, plugins=plugins) as running:
         yield running
 
 
@@ -314,17 +316,30 @@ async def test_ten_thousand_images_are_kept(plain_node):
 
 @pytest.mark.anyio
 async def test_sixty_four_modalities_at_once_lose_no_update(plain_node):
-    """All create and end a step of their own, and the same one: that is created once, and ended."""
+    """All create and end a step of their own, and the same one: that is created once, and ended.
+
+    They are spread over two workers, and so are those who hold an association open to be told.
+    """
     common, answers = generate_uid(), {"create": [], "set": []}
     first, last = encodable(begun()), encodable(ended())
 
     connecting, everybody = anyio.Semaphore(16), anyio.Event()
     waiting = set(range(64))
+    told = {client: {1: anyio.Event(), 2: anyio.Event()} for client in range(0, 64, 8)}
 
     async def work(client):
+        async def hear(operation):
+            command = operation.command
+            await operation.read_dataset()
+            if command.affected_sop_instance_uid == common:
+                told[client][command.event_type_id].set()
+            return Response(0x0000, event_type_id=command.event_type_id)
+
+        uids = [MPPS, NOTIFICATION] if client in told else [MPPS]
         async with AsyncExitStack() as stack:
             async with connecting:
-                opened = connect(plain_node.peer, [Proposal(MPPS)], calling_ae_title="CT1")
+                proposals = [Proposal(uid) for uid in uids]
+                opened = connect(plain_node.peer, proposals, calling_ae_title="CT1", serve=hear)
                 association = await stack.enter_async_context(opened)
             waiting.discard(client)
             if not waiting:
@@ -337,6 +352,9 @@ async def test_sixty_four_modalities_at_once_lose_no_update(plain_node):
             for uid in (own, common):
                 changed, _ = await association.n_set(MPPS, uid, last)
                 answers["set"].append((uid, changed.status))
+            with anyio.fail_after(30):
+                for event_type in (1, 2) if client in told else ():
+                    await told[client][event_type].wait()
 
     async with anyio.create_task_group() as tasks:
         for client in tuple(waiting):

@@ -6,6 +6,7 @@ What other plugins import is :mod:`pacs_sop_mpps.api`.
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
@@ -28,6 +29,9 @@ from pacs_sop_mpps.service import MppsProvider
 from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE
 from pacs_sop_mpps.subscribers import ReportChanges, Subscribers
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "MppsConfig",
     "pacs_capabilities",
@@ -37,6 +41,7 @@ __all__ = [
     "pacs_job_kinds",
     "pacs_service_providers",
     "pacs_services",
+    "pacs_web_routes",
 ]
 
 _SOP_CLASSES = {
@@ -148,6 +153,14 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
     ]
     worklist = told("mpps.worklist", create_worklist, "moves entries of the worklist on")
     return [*kinds, worklist] if _HAS_WORKLIST else kinds
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return API and pages; without pacs-web nobody asks for them."""
+    from pacs_sop_mpps.web import web_routes
+
+    return web_routes()
 
 
 @hookimpl

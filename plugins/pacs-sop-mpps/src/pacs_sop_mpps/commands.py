@@ -20,23 +20,17 @@ from pacs_core.api.commands import (
 )
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
-    AuditCode,
     AuditEvent,
-    Condition,
     EventAction,
-    KeyMatching,
     Node,
     Outcome,
-    PluginAuditKind,
-    SequenceMatch,
 )
-from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of
+from pacs_core.dataset import Attributes, keyword_of, tag_of
+from pacs_sop_mpps.discontinuing import DISCONTINUED, discontinue_at
 from pacs_sop_mpps.interface import PerformedProcedureSteps
-from pacs_sop_mpps.rules import RULES
+from pacs_sop_mpps.searching import read_conditions
 from pacs_sop_mpps.steps import (
     PATIENT_ID,
-    SCHEDULED,
-    STATUS,
     PerformedState,
     PerformedStep,
     RefusedStepError,
@@ -45,15 +39,10 @@ from pacs_sop_mpps.stored import missing_instances
 
 _NAME, _MODALITY = tag_of("PatientName"), tag_of("Modality")
 _STATION = tag_of("PerformedStationAETitle")
-_END_DATE, _END_TIME = (
-    tag_of("PerformedProcedureStepEndDate"),
-    tag_of("PerformedProcedureStepEndTime"),
-)
 _DATE, _TIME = (
     tag_of("PerformedProcedureStepStartDate"),
     tag_of("PerformedProcedureStepStartTime"),
 )
-_OF_SCHEDULED = frozenset(rule.tag for r in RULES if r.tag == SCHEDULED for rule in r.rules)
 
 _COLUMNS = {"START": 17, "STATE": 14, "MOD.": 6, "STATION": 18, "PATIENT": 30, "INSTANCE": 0}
 """Of the list, with their widths."""
@@ -77,7 +66,12 @@ def list_steps(
     limit
         How many at most.
     """
-    conditions = _conditions(keys)
+    if wrong := next((key for key in keys if "=" not in key), ""):
+        raise UsageError(f"{wrong}: write it as KEYWORD=VALUE")
+    try:
+        conditions = read_conditions((key.split("=", 1)[0], key.split("=", 1)[1]) for key in keys)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
     async def run() -> None:
         print_row(_COLUMNS, _COLUMNS.values())
@@ -127,12 +121,7 @@ def discontinue(instance: str, /, *, config: ConfigOption = None) -> None:
     instance
         Its SOP Instance UID, as listed.
     """
-    now = datetime.now()
-    end: Attributes = {
-        STATUS: (str(PerformedState.DISCONTINUED),),
-        _END_DATE: (now.strftime("%Y%m%d"),),
-        _END_TIME: (now.strftime("%H%M%S"),),
-    }
+    end = discontinue_at(datetime.now())
 
     async def run() -> None:
         async with _open(config) as node:
@@ -149,9 +138,6 @@ def discontinue(instance: str, /, *, config: ConfigOption = None) -> None:
 
     anyio.run(run)
 
-
-DISCONTINUED = PluginAuditKind("mpps.discontinued", AuditCode("110111", "DCM", "Procedure Record"))
-"""A step was ended by hand (PS3.4 F.7.2.2.3, note 2)."""
 
 BY_VERB: dict[str, Callable[..., None]] = {
     "list": list_steps,
@@ -172,27 +158,6 @@ async def _find(node: Node, instance: str) -> PerformedStep:
         return await node.find(PerformedProcedureSteps).find(instance)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from error
-
-
-def _conditions(keys: tuple[str, ...]) -> tuple[Condition, ...]:
-    top: MutableAttributes = {}
-    scheduled: MutableAttributes = {}
-    for key in keys:
-        keyword, equals, value = key.partition("=")
-        try:
-            tag = tag_of(keyword)
-        except LookupError as error:
-            raise UsageError(f"{keyword} is no keyword of an attribute") from error
-        if not equals:
-            raise UsageError(f"{key}: write it as KEYWORD=VALUE")
-        (scheduled if tag in _OF_SCHEDULED else top)[tag] = (value,)
-    matching = KeyMatching(combined_date_time=True)
-    try:
-        found = matching.conditions(top, top)
-        inner = matching.conditions(scheduled, scheduled)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return (*found, SequenceMatch(SCHEDULED, inner)) if inner else found
 
 
 def _cells(step: PerformedStep) -> tuple[str, ...]:

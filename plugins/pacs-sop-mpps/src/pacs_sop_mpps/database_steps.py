@@ -227,6 +227,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         state: PerformedState | None = None,
         study: str = "",
         changed_since: float | None = None,
+        before: str = "",
         restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first."""
@@ -243,6 +244,10 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         if study:
             numbers = select(SCHEDULED.c.number).where(SCHEDULED.c.study_uid == study)
             wanted = wanted.where(STEPS.c.number.in_(numbers))
+        if before:
+            await self.find(before, restrictions=restrictions)
+            known = select(STEPS.c.number).where(STEPS.c.instance_uid == before)
+            wanted = wanted.where(STEPS.c.number < known.scalar_subquery())
         last: int | None = None
         while True:
             page = wanted if last is None else wanted.where(STEPS.c.number < last)

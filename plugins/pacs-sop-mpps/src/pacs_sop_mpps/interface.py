@@ -80,6 +80,7 @@ class PerformedProcedureSteps(Component):
         state: PerformedState | None = None,
         study: str = "",
         changed_since: float | None = None,
+        before: str = "",
         restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[PerformedStep]:
         """Iterate over steps, the latest first.
@@ -93,6 +94,15 @@ class PerformedProcedureSteps(Component):
             Study Instance UID that one of their scheduled steps has, or refers to.
         changed_since : float, optional
             Seconds since the epoch.
+        before : str
+            SOP Instance UID of a step: only those that were created before it.
+        restrictions : sequence of Restriction
+            What steps exist for whoever asks.
+
+        Raises
+        ------
+        KeyError
+            There is no step `before`.
         """
 
     @abstractmethod
