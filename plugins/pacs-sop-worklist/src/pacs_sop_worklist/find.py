@@ -3,7 +3,7 @@
 from typing import ClassVar, Final
 
 from pacs_core.api.auditing import Details, audit_work
-from pacs_core.api.identifiers import read_keys
+from pacs_core.api.identifiers import AnswerFormat, read_keys
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AccessAction,
@@ -20,7 +20,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import keyword_of
 from pacs_core.dimse import CommandField, DimseError, Status
-from pacs_sop_worklist.answers import AnswerFormat
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.restricting import restrictions_of
