@@ -1,17 +1,21 @@
 """Unified procedure steps (PS3.4 Annex CC), with pynetdicom at the other end."""
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
+from pacs_core.api.commands import main
 from pacs_core.testing.node import node_process, node_thread
+from pacs_core.testing.waiting import until
 
-PUSH, WATCH, PULL = (f"1.2.840.10008.5.1.4.34.6.{n}" for n in (1, 2, 3))
+PUSH, WATCH, PULL, EVENT, QUERY = (f"1.2.840.10008.5.1.4.34.6.{n}" for n in range(1, 6))
 GLOBAL = "1.2.840.10008.5.1.4.34.5"
+FILTERED = f"{GLOBAL}.1"
 PLUGINS = ["sop-ups", "jobs", "database", "audit-json"]
 
 pytestmark = [
@@ -111,6 +115,20 @@ class Peer:
     def get(self, uid, *tags):
         return self.association.send_n_get(list(tags), PUSH, uid, meta_uid=WATCH)
 
+    def find(self, context=QUERY, **keys):
+        identifier = with_values(SOPInstanceUID="", ProcedureStepState="")
+        for keyword, value in keys.items():
+            setattr(identifier, keyword, value)
+        answers = list(self.association.send_c_find(identifier, context))
+        assert answers.pop()[0].Status == 0x0000
+        return [answer for _, answer in answers]
+
+    def follow(self, uid, action, receiver="WATCHER", lock="FALSE", **keys):
+        information = with_values(ReceivingAE=receiver, **keys)
+        if lock:
+            information.DeletionLock = lock
+        return self.act(uid, action, information, WATCH).Status
+
     def state(self, uid):
         return self.get(uid, 0x0074_1000)[1].ProcedureStepState
 
@@ -118,7 +136,8 @@ class Peer:
 @contextmanager
 def connected(node, title="PERFORMER"):
     ae = AE(ae_title=title)
-    for each in (PUSH, WATCH, PULL):
+    ae.network_timeout = None
+    for each in (PUSH, WATCH, PULL, QUERY):
         ae.add_requested_context(each)
     association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
     assert association.is_established
@@ -126,9 +145,59 @@ def connected(node, title="PERFORMER"):
     association.release()
 
 
+class Receiver:
+    """An SCU of UPS Event that is told of steps: an acceptor of pynetdicom."""
+
+    def __init__(self):
+        self.heard, self.answers, self.lock = [], [], threading.Lock()
+
+    def report(self, event):
+        request = event.request
+        assert request.AffectedSOPClassUID == PUSH
+        with self.lock:
+            if self.answers:
+                return self.answers.pop(), None
+            said = (event.event_type, event.event_information)
+            self.heard.append((request.AffectedSOPInstanceUID, *said))
+            return 0x0000, None
+
+    def of(self, uid):
+        """Return the types of the events of a step, with their information."""
+        with self.lock:
+            return [(kind, said) for other, kind, said in self.heard if other == uid]
+
+    def kinds(self, uid):
+        return [kind for kind, _ in self.of(uid)]
+
+    @contextmanager
+    def serve(self, port=0):
+        ae = AE("WATCHER")
+        ae.add_supported_context(EVENT, scu_role=False, scp_role=True)
+        handlers = [(evt.EVT_N_EVENT_REPORT, self.report)]
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+
+
+def tables_with(port):
+    peer = {"ae_title": "WATCHER", "host": "127.0.0.1", "port": port}
+    return {"peers": {"watcher": peer}, "plugin": {"jobs": {"poll": 0.2, "lease": 3.0}}}
+
+
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with node_thread(tmp_path_factory.mktemp("node"), {}, plugins=PLUGINS) as running:
+def receiver():
+    return Receiver()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, receiver):
+    directory = tmp_path_factory.mktemp("node")
+    with (
+        receiver.serve() as port,
+        node_thread(directory, tables_with(port), plugins=PLUGINS) as running,
+    ):
         yield running
 
 
@@ -365,16 +434,174 @@ def test_hostile_lists(peer):
     assert peer.get(uid)[1].CommentsOnTheScheduledProcedureStep == text
 
 
+# C-FIND (CC.2.8)
+
+
+def test_steps_are_found(peer):
+    label, studies = f"FIND{generate_uid()[-8:]}", [generate_uid() for _ in range(3)]
+    uids = [
+        peer.create(
+            scheduled(
+                WorklistLabel=label,
+                StudyInstanceUID=study,
+                ScheduledProcedureStepStartDateTime=f"202601{number + 10}093000",
+                ScheduledStationNameCodeSequence=[code(f"WS{number}", "a workstation")],
+            )
+        )[1]
+        for number, study in enumerate(studies)
+    ]
+    assert peer.change_state(uids[0], "IN PROGRESS", generate_uid()) == 0x0000
+
+    def found(context=QUERY, **keys):
+        return {each.SOPInstanceUID for each in peer.find(context, WorklistLabel=label, **keys)}
+
+    for context in (PULL, WATCH, QUERY):
+        assert found(context) == set(uids)
+    assert found(ProcedureStepState="SCHEDULED") == set(uids[1:])
+    assert found(ScheduledProcedureStepStartDateTime="20260111-20260131") == set(uids[1:])
+    assert found(SOPInstanceUID=uids[2]) == {uids[2]}
+    assert found(StudyInstanceUID=studies[1], TransactionUID="1.2.3") == {uids[1]}
+    station = with_values(CodeValue="WS2", CodeMeaning="")
+    (answer,) = peer.find(
+        WorklistLabel=label, ScheduledStationNameCodeSequence=[station], TransactionUID=""
+    )
+    assert (answer.SOPInstanceUID, answer.ProcedureStepState) == (uids[2], "SCHEDULED")
+    assert answer.ScheduledStationNameCodeSequence[0].CodeMeaning == "a workstation"
+    assert not answer.TransactionUID
+    keys = with_values(ScheduledProcedureStepStartDateTime="20260131-20260101")
+    ((status, _),) = peer.association.send_c_find(keys, PULL)
+    assert status.Status == 0xA900
+
+
+# Subscriptions and events (CC.2.3, CC.2.4)
+
+
+def test_a_receiver_is_told_what_happens_to_a_step(peer, receiver):
+    uid, _ = in_state(peer, "SCHEDULED")
+    transaction = generate_uid()
+    assert peer.follow(uid, 3) == 0x0000
+    until(lambda: receiver.kinds(uid) == [1])
+    someone = with_values(HumanPerformerCodeSequence=[code()], HumanPerformerName="Roe^Richard")
+    someone.HumanPerformerOrganization = "CARDIO"
+    assigned = with_values(ScheduledHumanPerformersSequence=[someone])
+    assert peer.set(uid, assigned).Status == 0x0000
+    assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
+    progress = with_values(ProcedureStepProgress="50")
+    half = with_values(ProcedureStepProgressInformationSequence=[progress])
+    assert peer.set(uid, half, transaction).Status == 0x0000
+    assert peer.request_cancel(uid, ContactDisplayName="Roe^Richard").Status == 0x0000
+    assert peer.change_state(uid, "CANCELED", transaction) == 0x0000
+    until(lambda: receiver.kinds(uid) == [1, 5, 1, 3, 2, 1])
+    said = [information for _, information in receiver.of(uid)]
+    assert (said[0].ProcedureStepState, said[0].InputReadinessState) == ("SCHEDULED", "READY")
+    assert said[1].HumanPerformerOrganization == "CARDIO"
+    assert said[2].ProcedureStepState == "IN PROGRESS"
+    assert said[3].ProcedureStepProgressInformationSequence[0].ProcedureStepProgress == "50"
+    assert said[4].RequestingAE == "PERFORMER"
+    assert said[4].ReasonForCancellation == "no longer needed"
+    assert said[5].ProcedureStepDiscontinuationReasonCodeSequence[0].CodeValue == "110513"
+
+
+def test_a_receiver_follows_all_steps_or_those_that_match(peer, receiver):
+    label = f"L{generate_uid()[-8:]}"
+    old = peer.create(scheduled(WorklistLabel=label))[1]
+    assert peer.follow(FILTERED, 3, lock="TRUE", WorklistLabel=label) == 0x0000
+    other = peer.create()[1]
+    new = peer.create(scheduled(WorklistLabel=label))[1]
+    until(lambda: (receiver.kinds(old), receiver.kinds(new)) == ([1], [1, 5]))
+    assert receiver.kinds(other) == []
+    assert peer.follow(FILTERED, 5, lock=None) == 0x0000
+    later = peer.create(scheduled(WorklistLabel=label))[1]
+    assert peer.request_cancel(old).Status == 0x0000
+    until(lambda: receiver.kinds(old) == [1, 1, 1])
+    assert peer.follow(new, 4, lock=None) == 0x0000
+    assert peer.request_cancel(new).Status == 0x0000
+    assert peer.follow(GLOBAL, 3) == 0x0000
+    until(lambda: receiver.kinds(later) == [1])
+    assert peer.follow(GLOBAL, 4, lock=None) == 0x0000
+    assert peer.request_cancel(later).Status == 0x0000
+    # What is told in order shows what was not told.
+    last, _ = in_state(peer, "SCHEDULED")
+    assert peer.follow(last, 3) == 0x0000
+    until(lambda: receiver.kinds(last) == [1])
+    assert receiver.kinds(later) == [1]
+
+
+def test_subscriptions_that_are_refused(peer):
+    uid, _ = in_state(peer, "SCHEDULED")
+    assert peer.follow(uid, 3, receiver="STRANGER") == 0xC308
+    assert peer.follow(uid, 3, lock=None) == 0x0115
+    assert peer.follow(generate_uid(), 3) == 0xC307
+    assert peer.follow(generate_uid(), 4, lock=None) == 0xC307
+    assert peer.follow(uid, 5, lock=None) == 0xC314
+
+
+def test_an_event_that_is_not_taken_is_told_again(peer, receiver):
+    uid, _ = in_state(peer, "SCHEDULED")
+    assert peer.follow(uid, 3) == 0x0000
+    until(lambda: receiver.kinds(uid) == [1])
+    with receiver.lock:
+        receiver.answers = [0x0113]  # It would be answered so again: what follows is told.
+    assert peer.change_state(uid, "IN PROGRESS", generate_uid()) == 0x0000
+    assert peer.request_cancel(uid).Status == 0x0000
+    until(lambda: receiver.kinds(uid) == [1, 2])
+
+
 # Power fails
 
 
-def test_a_claim_outlives_a_kill(tmp_path):
-    transaction = generate_uid()
-    with node_process(tmp_path, {}, plugins=PLUGINS) as node, connected(node) as peer:
-        _, uid = peer.create()
-        assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
+def test_claims_subscriptions_and_events_outlive_a_kill(tmp_path):
+    receiver, transaction = Receiver(), generate_uid()
+    with receiver.serve() as port:
+        pass
+    with node_process(tmp_path, tables_with(port), plugins=PLUGINS) as node:
+        with connected(node) as peer:
+            assert peer.follow(GLOBAL, 3) == 0x0000
+            _, uid = peer.create()
+            assert peer.change_state(uid, "IN PROGRESS", transaction) == 0x0000
         node.kill()
-    with node_process(tmp_path, {}, plugins=PLUGINS) as node, connected(node, "OTHER") as peer:
+    with (
+        receiver.serve(port),
+        node_process(tmp_path, tables_with(port), plugins=PLUGINS) as node,
+        connected(node, "OTHER") as peer,
+    ):
         assert peer.change_state(uid, "IN PROGRESS", generate_uid()) == 0xC302
         assert peer.set(uid, performed(), transaction).Status == 0x0000
         assert peer.change_state(uid, "COMPLETED", transaction) == 0x0000
+        until(lambda: receiver.kinds(uid) == [1, 5, 1, 1], 60)
+        assert receiver.kinds(GLOBAL) == [4]
+        said = receiver.of(GLOBAL)[-1][1]
+    assert (said.SCPStatus, said.SubscriptionListStatus) == ("RESTARTED", "WARM START")
+
+
+# Commands
+
+
+def pacs_ups(node, *arguments):
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["ups", *arguments, "--config", str(node.data_directory / "pacs.toml")])
+    return code, out.getvalue().strip(), err.getvalue()
+
+
+def test_commands(node, peer):
+    workitem = "ScheduledWorkitemCodeSequence=110005^DCM^Interpretation"
+    code, uid, err = pacs_ups(node, "create", "Read it", "PatientID=P7", workitem)
+    assert (code, err) == (0, "")
+    assert uid in pacs_ups(node, "list", "PatientID=P7", "--state", "SCHEDULED")[1]
+    key = "ScheduledWorkitemCodeSequence.CodeValue=110005"
+    assert uid in pacs_ups(node, "list", key)[1]
+    assert uid not in pacs_ups(node, "list", "PatientID=P8")[1]
+    _, transaction, _ = pacs_ups(node, "claim", uid)
+    code, _, err = pacs_ups(node, "claim", uid)
+    assert code == 1
+    assert "C302H" in err
+    assert pacs_ups(node, "complete", uid, "1.2.3")[0] == 1
+    assert pacs_ups(node, "complete", uid, transaction)[0] == 0
+    assert peer.state(uid) == "COMPLETED"
+    assert pacs_ups(node, "show", uid)[1].startswith("state: COMPLETED\n")
+    _, other, _ = pacs_ups(node, "create", "Never mind")
+    assert pacs_ups(node, "cancel", other, "--reason", "typo")[1] == "the step is CANCELED"
+    (item,) = peer.get(other)[1].ProcedureStepProgressInformationSequence
+    assert item.ReasonForCancellation == "typo"
+    assert pacs_ups(node, "list", "Nonsense=1")[0] == 2

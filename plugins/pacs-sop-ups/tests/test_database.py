@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_ups.api import RefusedStepError, StepState
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.database_steps import DatabaseProcedureSteps
+from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL
 from pacs_sop_ups.steps import LABEL, PATIENT_ID, TRANSACTION
 from pacs_sop_ups.testing import performed_attributes, sample_attributes
 
@@ -41,7 +43,9 @@ async def open_steps(
     directory: Path, url: str, config: UpsConfig = CONFIG
 ) -> AsyncIterator[DatabaseProcedureSteps]:
     async with open_database(directory, url) as database:
-        steps = DatabaseProcedureSteps(database, config)
+        queue = DatabaseJobQueue(database)
+        await queue.start()
+        steps = DatabaseProcedureSteps(database, queue, config)
         await steps.start()
         yield steps
 
@@ -214,6 +218,72 @@ async def test_steps_are_found_restricted_and_forgotten(steps: DatabaseProcedure
     assert await steps.forget(ended_before=now - 60) == 0
     assert await steps.forget(ended_before=now + 60) == 1
     assert await uids() == ["1.2.3.2", "1.2.3.0"]
+
+
+async def told(steps: DatabaseProcedureSteps, receiver: str) -> list[tuple[str, int]]:
+    """Take what a receiver is to be told, in order."""
+    waiting = await steps.outbox.next(receiver)
+    for each in waiting:
+        await steps.outbox.remove(each.number)
+    return [(each.instance_uid, int(each.event.kind)) for each in waiting]
+
+
+async def test_who_follows_what(steps: DatabaseProcedureSteps) -> None:
+    """PS3.4 CC.2.3.3: all, those that match, single ones, and none any more."""
+    await outcome(steps, "1.2.1", "create", 0)
+    assert await steps.subscribe(UPS_GLOBAL, "ALL", has_lock=True) == 0
+    assert await steps.subscribe(UPS_FILTERED, "SOME", keys={PATIENT_ID: ("P*",)}) == 0
+    assert await steps.subscribe("1.2.1", "ONE") == 0
+    await steps.create("1.2.2", {**sample_attributes(), PATIENT_ID: ("P2",)})
+    created = [("1.2.2", 1), ("1.2.2", 5)]
+    assert await told(steps, "ALL") == [("1.2.1", 1), *created]
+    assert await told(steps, "SOME") == created
+    assert await told(steps, "ONE") == [("1.2.1", 1)]
+    # A request to cancel what nobody has claimed is begun, and canceled (CC.2.2.3).
+    await outcome(steps, "1.2.1", "cancel", 0)
+    assert await told(steps, "ONE") == await told(steps, "ALL") == [("1.2.1", 1), ("1.2.1", 1)]
+    assert await steps.unsubscribe("1.2.2", "ALL")
+    assert await outcome(steps, "1.2.2", "IN PROGRESS", 0) == 0
+    assert await outcome(steps, "1.2.2", "cancel", 1) == 0
+    assert (await told(steps, "ALL"), await told(steps, "SOME")) == (
+        [],
+        [("1.2.2", 1), ("1.2.2", 2)],
+    )
+    assert [await steps.suspend(UPS_GLOBAL, "SOME") for _ in range(2)] == [True, False]
+    await steps.create("1.2.3", {**sample_attributes(), PATIENT_ID: ("P3",)})
+    assert await told(steps, "SOME") == []
+    assert [await steps.unsubscribe(UPS_GLOBAL, "SOME") for _ in range(2)] == [True, False]
+    assert await outcome(steps, "1.2.2", "CANCELED", 0) == 0
+    assert await told(steps, "SOME") == []
+
+
+async def test_a_step_is_forgotten_when_nobody_locks_it_any_more(
+    steps: DatabaseProcedureSteps,
+) -> None:
+    for uid in ("1.2.1", "1.2.2"):
+        await outcome(steps, uid, "create", 0)
+        await outcome(steps, uid, "cancel", 0)
+        await steps.subscribe(uid, "WATCHER", has_lock=uid == "1.2.1")
+    later = time.time() + 60
+    assert await steps.forget(ended_before=later) == 1
+    assert (await steps.find("1.2.1")).state == "CANCELED"
+    assert await steps.unsubscribe(UPS_GLOBAL, "WATCHER")
+    assert await steps.forget(ended_before=later) == 1
+    assert await steps.outbox.drop(later) == 2
+    steps.config = UpsConfig(deletion_locks=False)
+    assert await steps.subscribe(UPS_GLOBAL, "WATCHER", has_lock=True) == 0xB301
+
+
+async def test_who_takes_nothing_holds_nobody_up(
+    steps: DatabaseProcedureSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacs_sop_ups.outbox._MOST_WAITING", 3)
+    await steps.subscribe(UPS_GLOBAL, "DEAF")
+    for number in range(5):
+        assert await outcome(steps, f"1.2.{number}", "create", 0) == 0
+    assert len(await told(steps, "DEAF")) == 2
+    assert await outcome(steps, "1.2.1", "IN PROGRESS", 0) == 0
+    assert await told(steps, "DEAF") == [("1.2.1", 1)]
 
 
 async def test_no_more_steps_are_open_than_may_be(tmp_path: Path, url: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from pacs_database.testing import open_database
+from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_ups import pacs_service_providers
 from pacs_sop_ups.api import UnifiedProcedureSteps
 from pacs_sop_ups.config import UpsConfig
@@ -40,7 +41,9 @@ CLAIM: Attributes = {STATE: ("IN PROGRESS",), TRANSACTION: ("1.2.3.5",)}
 async def with_steps(node: Node, directory: Path) -> AsyncIterator[Node]:
     """Give a node the capability that the provider needs, and a step."""
     async with open_database(directory) as database:
-        steps = DatabaseProcedureSteps(database, CONFIG)
+        queue = DatabaseJobQueue(database)
+        await queue.start()
+        steps = DatabaseProcedureSteps(database, queue, CONFIG)
         await steps.start()
         await steps.create(KNOWN, sample_attributes())
         node.capabilities.provide(UnifiedProcedureSteps, steps)  # type: ignore[type-abstract]

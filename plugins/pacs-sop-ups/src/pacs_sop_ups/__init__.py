@@ -3,14 +3,18 @@
 What other plugins import is :mod:`pacs_sop_ups.api`.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from pacs_database.api import Database
-from pacs_jobs.api import JobHandler, JobKind
+from pacs_jobs.api import JobHandler, JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
+    CliCommandDescriptor,
     Node,
+    Service,
+    ServiceDescriptor,
     ServiceProvider,
     ServiceProviderDescriptor,
     Setup,
@@ -18,24 +22,31 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_ups.config import UpsConfig
-from pacs_sop_ups.conformance import DESCRIPTION, STATUSES
+from pacs_sop_ups.conformance import DESCRIPTION, INITIATES, STATUSES
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.service import UpsProvider
-from pacs_sop_ups.sop_classes import UPS_PULL, UPS_PUSH, UPS_WATCH
+from pacs_sop_ups.sop_classes import UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
 
 __all__ = [
     "UpsConfig",
     "pacs_capabilities",
+    "pacs_cli_commands",
     "pacs_config",
     "pacs_job_kinds",
     "pacs_service_providers",
+    "pacs_services",
 ]
 
 _SOP_CLASSES = {
     UPS_PUSH: SopClassSupport(name="Unified Procedure Step - Push"),
     UPS_WATCH: SopClassSupport(name="Unified Procedure Step - Watch"),
     UPS_PULL: SopClassSupport(name="Unified Procedure Step - Pull"),
+    UPS_QUERY: SopClassSupport(name="Unified Procedure Step - Query"),
 }
+
+
+_ATTEMPTS = 100
+"""Of telling a receiver: with pauses of up to an hour, about four days."""
 
 
 @hookimpl
@@ -52,14 +63,17 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     def create(node: Node) -> UnifiedProcedureSteps:
         from pacs_sop_ups.database_steps import DatabaseProcedureSteps
 
-        return DatabaseProcedureSteps(node.find(Database), config, settings=lambda: node.settings)
+        return DatabaseProcedureSteps(
+            node.find(Database), node.find(JobQueue), config, settings=lambda: node.settings
+        )
 
-    return [CapabilityDescriptor("ups", UnifiedProcedureSteps, create, requires=(Database,))]
+    needed = (Database, JobQueue)
+    return [CapabilityDescriptor("ups", UnifiedProcedureSteps, create, requires=needed)]
 
 
 @hookimpl
 def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
-    """Register the normalized operations of procedure steps."""
+    """Register the operations of procedure steps."""
     config = setup.config(UpsConfig)
 
     def create(node: Node) -> ServiceProvider:
@@ -72,14 +86,28 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             create,
             description=DESCRIPTION,
             statuses=STATUSES,
+            initiates=INITIATES,
             requires=(UnifiedProcedureSteps,),
         )
     ]
 
 
 @hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return what says that the node is there again."""
+
+    def create(node: Node) -> Service:
+        from pacs_sop_ups.upkeep import Announce
+
+        return Announce(node)
+
+    needed = (UnifiedProcedureSteps,)
+    return [ServiceDescriptor("ups-announce", create, scope="node", requires=needed)]
+
+
+@hookimpl
 def pacs_job_kinds(setup: Setup) -> list[JobKind]:
-    """Return the job that forgets old steps."""
+    """Return the jobs that tell receivers, and that forget old steps."""
     config = setup.config(UpsConfig)
 
     def create_expiry(node: Node) -> JobHandler:
@@ -87,5 +115,45 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
 
         return ForgetOldSteps(node, config)
 
+    def create_teller(node: Node) -> JobHandler:
+        from pacs_sop_ups.sending import TellReceiver
+
+        return TellReceiver(node)
+
     kind = partial(JobKind, requires=(UnifiedProcedureSteps,))
-    return [kind("ups.expire", create_expiry, "forgets old procedure steps", schedule="37 3 * * *")]
+    return [
+        kind("ups.expire", create_expiry, "forgets old procedure steps", schedule="37 3 * * *"),
+        kind(
+            "ups.notify",
+            create_teller,
+            "N-EVENT-REPORT to who follows procedure steps",
+            concurrency=4,
+            attempts=_ATTEMPTS,
+            first_pause=5.0,
+            timeout=300.0,
+        ),
+    ]
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return ``pacs ups``."""
+    summaries = {
+        "create": "Hand out work: create a procedure step.",
+        "list": "List procedure steps.",
+        "show": "Show a procedure step.",
+        "claim": "Claim a procedure step.",
+        "complete": "Complete a procedure step that was claimed.",
+        "cancel": "Cancel a procedure step, or ask its performer to.",
+        "watch": "Print what happens to procedure steps.",
+    }
+
+    def load(verb: str) -> Callable[..., int | None]:
+        from pacs_sop_ups import commands
+
+        return commands.BY_VERB[verb]
+
+    return [
+        CliCommandDescriptor(f"ups {verb}", summary, partial(load, verb))
+        for verb, summary in summaries.items()
+    ]

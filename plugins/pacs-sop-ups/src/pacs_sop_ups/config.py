@@ -1,7 +1,7 @@
 """The table ``[plugin.sop-ups]``."""
 
 from attrs import field, frozen
-from attrs.validators import ge, gt, max_len
+from attrs.validators import ge, gt, max_len, optional
 
 from pacs_core.contracts import RELOADABLE
 
@@ -21,6 +21,12 @@ class UpsConfig:
         are known by their AE title.
     keep_ended : float
         Days after which steps are forgotten that are completed or canceled.
+    deletion_locks : bool
+        Whether who follows a step may keep it from being forgotten; else they are warned by B301H.
+    keep_events : float
+        Days after which events are dropped that a receiver has not taken.
+    max_results : int or None
+        More matches of a query are answered with A700H.
     max_open : int
         Steps at once that have not ended; more are refused with 0213H.
     max_bytes : int
@@ -31,5 +37,8 @@ class UpsConfig:
     strict: bool = field(default=False, metadata=RELOADABLE)
     believe_performer: bool = field(default=False, metadata=RELOADABLE)
     keep_ended: float = field(default=30.0, validator=gt(0), metadata=RELOADABLE)
+    deletion_locks: bool = field(default=True, metadata=RELOADABLE)
+    keep_events: float = field(default=7.0, validator=gt(0), metadata=RELOADABLE)
+    max_results: int | None = field(default=None, validator=optional(ge(1)), metadata=RELOADABLE)
     max_open: int = field(default=100_000, validator=ge(1), metadata=RELOADABLE)
     max_bytes: int = field(default=4 << 20, validator=ge(1024), metadata=RELOADABLE)

@@ -15,6 +15,14 @@ DESCRIPTION: Final = (
     "days after their end as the site configures, 30 by default."
 )
 
+INITIATES: Final = (
+    "Receivers that have subscribed, or were subscribed, and are configured as peers are told by "
+    "N-EVENT-REPORT, as SCP of the UPS Event SOP Class after role selection; the Affected SOP "
+    "Class is UPS Push: UPS State Report (1), Cancel Requested (2), Progress Report (3), SCP "
+    "Status Change (4), when this node has started, Assigned (5). What a receiver does not take is "
+    "tried again for days, in its order."
+)
+
 STATUSES: Final[dict[int, str]] = {
     Status.SUCCESS: "the request was fulfilled",
     Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED: "N-GET asks for attributes that the step has not",
@@ -22,7 +30,7 @@ STATUSES: Final[dict[int, str]] = {
     Status.INVALID_ATTRIBUTE_VALUE: "a value is wrong, or N-SET has another state",
     Status.PROCESSING_FAILURE: "there is no dataset",
     Status.DUPLICATE_SOP_INSTANCE: "there is a step with this SOP Instance UID",
-    Status.INVALID_ARGUMENT_VALUE: "there is no such state, or the information is no dataset",
+    Status.INVALID_ARGUMENT_VALUE: "there is no such state, AE title or key; or no dataset",
     Status.INVALID_SOP_INSTANCE: "the SOP Instance UID is none, or stands for something else",
     Status.NO_SUCH_SOP_CLASS: "the SOP class of the request is none of UPS",
     Status.MISSING_ATTRIBUTE: "N-CREATE lacks what it must have",
@@ -31,7 +39,13 @@ STATUSES: Final[dict[int, str]] = {
     Status.NOT_AUTHORIZED: "the requestor may not",
     Status.UNRECOGNIZED_OPERATION: "the SOP class has no such operation",
     Status.RESOURCE_LIMITATION: "the list is too long, or too many steps have not ended",
+    Status.OUT_OF_RESOURCES: "C-FIND has more matches than the site answers",
+    Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS: "a key of C-FIND cannot be matched",
+    Status.CANNOT_UNDERSTAND: "the identifier is no dataset",
+    Status.CANCEL: "C-FIND was cancelled",
+    Status.PENDING: "a step that matches",
     UpsStatus.CREATED_WITH_MODIFICATIONS: "what must be empty at creation was emptied",
+    UpsStatus.DELETION_LOCK_NOT_GRANTED: "subscribed, but this site grants no deletion locks",
     UpsStatus.ALREADY_CANCELED: "the step is CANCELED already",
     UpsStatus.COERCED_INVALID_VALUES: "what N-SET may not set was passed over, the rest was set",
     UpsStatus.ALREADY_COMPLETED: "the step is COMPLETED already",
@@ -41,9 +55,10 @@ STATUSES: Final[dict[int, str]] = {
     UpsStatus.SCHEDULED_ONLY_BY_CREATION: "no step becomes SCHEDULED by N-SET or N-ACTION",
     UpsStatus.FINAL_STATE_NOT_MET: "the step lacks what its end demands; the comment says what",
     UpsStatus.NO_SUCH_STEP: "there is no step with this SOP Instance UID",
+    UpsStatus.UNKNOWN_RECEIVING_AE: "the Receiving AE is not configured as a peer",
     UpsStatus.CREATED_NOT_SCHEDULED: "N-CREATE has another state than SCHEDULED",
     UpsStatus.NOT_IN_PROGRESS: "nobody has claimed the step",
     UpsStatus.IS_COMPLETED: "the step is COMPLETED, and cannot be canceled",
     UpsStatus.PERFORMER_UNREACHABLE: "nobody who would cancel it follows the step",
-    UpsStatus.INAPPROPRIATE_ACTION: "the SOP Instance UID stands for steps, and is none",
+    UpsStatus.INAPPROPRIATE_ACTION: "the SOP Instance UID stands for many steps, or for one only",
 }

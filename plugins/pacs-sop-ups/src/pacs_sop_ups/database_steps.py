@@ -9,30 +9,44 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, Final
 
 import anyio
-from attrs import define, evolve
+from attrs import define, evolve, field
 from pacs_database.api import Database
+from pacs_jobs.api import JobQueue
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_core.api.attribute_lists import MOST_ITEMS, count_items, from_json, to_json
-from pacs_core.contracts import Condition, NodeSettings, Restriction, Setup, matches
+from pacs_core.contracts import (
+    Condition,
+    InvalidKeyError,
+    NodeSettings,
+    Restriction,
+    Setup,
+    matches,
+)
 from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
-    UnencodableValue,
-    best_character_set,
-    encode_attributes,
 )
 from pacs_core.dimse import Status, is_valid_uid
 from pacs_sop_ups import machine
 from pacs_sop_ups.config import UpsConfig
+from pacs_sop_ups.events import restarted
 from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.matching import conditions_of
+from pacs_sop_ups.outbox import Outbox
 from pacs_sop_ups.restricting import is_admitted
-from pacs_sop_ups.sop_classes import WELL_KNOWN
+from pacs_sop_ups.rows import refuse_oversize, row_of, step_of
+from pacs_sop_ups.searching import pages
+from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL, WELL_KNOWN
 from pacs_sop_ups.statuses import UpsStatus
-from pacs_sop_ups.steps import ChangedStep, EventType, ProcedureStep, RefusedStepError
-from pacs_sop_ups.tables import STEPS
+from pacs_sop_ups.steps import (
+    ChangedStep,
+    EventType,
+    ProcedureStep,
+    RefusedStepError,
+)
+from pacs_sop_ups.subscriptions import Subscriptions, check_receiver
+from pacs_sop_ups.tables import FOLLOWERS, STEPS
 from pacs_sop_ups.transitions import ENDED, StepState
 
 _PAGE: Final = 200
@@ -46,14 +60,22 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
     Parameters
     ----------
     database : Database
+    queue : JobQueue
     config : UpsConfig
     settings : callable
-        Returns the node's settings, for its AE title.
+        Returns the node's settings, for AE titles.
     """
 
     database: Database
+    queue: JobQueue
     config: UpsConfig
     settings: Callable[[], NodeSettings] = NodeSettings
+    outbox: Outbox = field(init=False)
+    subscriptions: Subscriptions = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outbox = Outbox(self.database, self.queue, self.settings)
+        self.subscriptions = Subscriptions(self.outbox)
 
     async def start(self) -> None:
         """Make the tables what this version expects."""
@@ -84,7 +106,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
                 strict=config.strict,
                 created_by=requestor,
             )
-            _refuse_oversize(made.step, config.max_bytes)
+            refuse_oversize(made.step, config.max_bytes)
             return evolve(made, step=evolve(made.step, created=now, changed=now))
 
         made = await anyio.to_thread.run_sync(work)
@@ -101,7 +123,9 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
                     "character_set": "\\".join(made.step.character_set),
                     "created": now,
                 }
-                await connection.execute(insert(STEPS).values({**identity, **_changing(made.step)}))
+                await connection.execute(insert(STEPS).values({**identity, **row_of(made.step)}))
+                await self.subscriptions.introduce(connection, made.step)
+                await self.subscriptions.tell(connection, instance_uid, made.events)
         except IntegrityError as error:  # Somebody was faster by a hair.
             raise _duplicate() from error
         return made
@@ -176,12 +200,12 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         """Change a step as is decided while nobody else can, or refuse."""
 
         def work(row: Row[Any]) -> ChangedStep:
-            before = _step(row)
+            before = step_of(row)
             if not is_admitted(before, restrictions):
                 raise _unknown()
             made = decide(before)
             if made.step is not before:
-                _refuse_oversize(made.step, self.config.max_bytes)
+                refuse_oversize(made.step, self.config.max_bytes)
                 made = evolve(made, step=evolve(made.step, changed=time.time()))
             return made
 
@@ -190,12 +214,14 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             if row is None:
                 raise _unknown()
             made = await anyio.to_thread.run_sync(work, row)
-            if any(event.kind is EventType.CANCEL_REQUESTED for event in made.events):
+            told = await self.subscriptions.tell(connection, instance_uid, made.events)
+            is_request = any(e.kind is EventType.CANCEL_REQUESTED for e in made.events)
+            if is_request and not told:
                 raise RefusedStepError(
                     UpsStatus.PERFORMER_UNREACHABLE, "nobody has subscribed to the step"
                 )
             changed = update(STEPS).where(STEPS.c.number == row.number)
-            await connection.execute(changed.values(_changing(made.step)))
+            await connection.execute(changed.values(row_of(made.step)))
         return made
 
     async def _row(self, connection: AsyncConnection, instance_uid: str) -> Row[Any] | None:
@@ -210,6 +236,80 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         if count >= self.config.max_open:
             raise RefusedStepError(Status.RESOURCE_LIMITATION, f"{count} steps have not ended")
 
+    async def subscribe(
+        self,
+        instance_uid: str,
+        receiver: str,
+        *,
+        keys: Attributes | None = None,
+        has_lock: bool = False,
+        restrictions: Sequence[Restriction] = (),
+    ) -> int:
+        """Have somebody told of what happens to a step, or to many."""
+        check_receiver(receiver)
+        is_locked = has_lock and self.config.deletion_locks
+        if instance_uid in WELL_KNOWN:
+            filtered = keys or {} if instance_uid == UPS_FILTERED else {}
+            await self._subscribe_globally(receiver, filtered, is_locked, restrictions)
+        else:
+            async with self.database.begin() as connection:
+                row = await self._row(connection, instance_uid)
+                if row is None or not is_admitted(step_of(row), restrictions):
+                    raise _unknown()
+                await self.subscriptions.follow(
+                    connection, receiver, step_of(row), has_lock=is_locked
+                )
+        is_refused = has_lock and not is_locked
+        return UpsStatus.DELETION_LOCK_NOT_GRANTED if is_refused else Status.SUCCESS
+
+    async def _subscribe_globally(
+        self,
+        receiver: str,
+        keys: Attributes,
+        has_lock: bool,
+        restrictions: Sequence[Restriction],
+    ) -> None:
+        try:
+            conditions_of(keys)
+        except InvalidKeyError as error:
+            raise RefusedStepError(
+                Status.INVALID_ARGUMENT_VALUE, error.comment, [error.tag]
+            ) from error
+        async with self.database.begin() as connection:
+            await self.subscriptions.subscribe_globally(
+                connection, receiver, keys, has_lock=has_lock
+            )
+        async for page in pages(self.database):
+            steps = [step for step in page if is_admitted(step, restrictions)]
+            async with self.database.begin() as connection:
+                await self.subscriptions.follow_page(
+                    connection, receiver, keys, steps, has_lock=has_lock
+                )
+
+    async def unsubscribe(self, instance_uid: str, receiver: str) -> bool:
+        """Have somebody told no more."""
+        async with self.database.begin() as connection:
+            if instance_uid in WELL_KNOWN:
+                return await self.subscriptions.unsubscribe_globally(connection, receiver)
+            if await self._row(connection, instance_uid) is None:
+                raise _unknown()
+            return await self.subscriptions.leave(connection, receiver, instance_uid)
+
+    async def suspend(self, instance_uid: str, receiver: str) -> bool:
+        """Have somebody not follow new steps."""
+        if instance_uid not in WELL_KNOWN:
+            raise RefusedStepError(
+                UpsStatus.INAPPROPRIATE_ACTION, "what is suspended is a global subscription"
+            )
+        async with self.database.begin() as connection:
+            return await self.subscriptions.suspend(connection, receiver)
+
+    async def announce(self) -> None:
+        """Tell who has subscribed globally that this node is there again (CC.2.4.3)."""
+        async with self.database.begin() as connection:
+            receivers = await self.subscriptions.global_receivers(connection)
+            await self.outbox.add(connection, receivers, [(UPS_GLOBAL, restarted())])
+
     async def find(
         self, instance_uid: str, *, restrictions: Sequence[Restriction] = ()
     ) -> ProcedureStep:
@@ -217,7 +317,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         wanted = select(STEPS).where(STEPS.c.instance_uid == instance_uid)
         async with self.database.connect() as connection:
             row = (await connection.execute(wanted)).one_or_none()
-        step = None if row is None else _step(row)
+        step = None if row is None else step_of(row)
         if step is None or not is_admitted(step, restrictions):
             raise KeyError(f"there is no procedure step {instance_uid}")
         return step
@@ -227,74 +327,35 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         conditions: Sequence[Condition] = (),
         *,
         states: Collection[StepState] = (),
+        changed_since: float | None = None,
         restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[ProcedureStep]:
         """Iterate over steps, the latest first."""
-        wanted = select(STEPS).order_by(STEPS.c.number.desc()).limit(_PAGE)
-        if states:
-            wanted = wanted.where(STEPS.c.state.in_([str(state) for state in states]))
-        last: int | None = None
-        while True:
-            page = wanted if last is None else wanted.where(STEPS.c.number < last)
-            async with self.database.connect() as connection:
-                rows = (await connection.execute(page)).all()
-            for row in rows:
-                step = _step(row)
-                is_match = all(matches(each, step.attributes) for each in conditions)
+        async for page in pages(self.database, conditions, states, changed_since):
+            for step in page:
+                answered = step.answered()
+                is_match = all(matches(each, answered) for each in conditions)
                 if is_match and is_admitted(step, restrictions):
                     yield step
-            if len(rows) < _PAGE:
-                return
-            last = rows[-1].number
 
     async def forget(self, *, ended_before: float) -> int:
         """Forget steps that ended before, in small transactions."""
-        old = (STEPS.c.state.in_(_ENDED), STEPS.c.changed < ended_before)
+        locks = select(FOLLOWERS.c.instance_uid).where(FOLLOWERS.c.has_lock)
+        old = (
+            STEPS.c.state.in_(_ENDED),
+            STEPS.c.changed < ended_before,
+            STEPS.c.instance_uid.not_in(locks),
+        )
         count = 0
         while True:
             async with self.database.begin() as connection:
-                page = select(STEPS.c.number).where(*old).limit(_PAGE)
-                numbers = (await connection.execute(page)).scalars().all()
-                await connection.execute(delete(STEPS).where(STEPS.c.number.in_(numbers)))
-            count += len(numbers)
-            if len(numbers) < _PAGE:
+                page = select(STEPS.c.instance_uid).where(*old).limit(_PAGE)
+                uids = (await connection.execute(page)).scalars().all()
+                await self.subscriptions.forget(connection, uids)
+                await connection.execute(delete(STEPS).where(STEPS.c.instance_uid.in_(uids)))
+            count += len(uids)
+            if len(uids) < _PAGE:
                 return count
-
-
-def _changing(step: ProcedureStep) -> dict[str, Any]:
-    return {
-        "state": str(step.state),
-        "transaction_uid": step.transaction_uid,
-        "claimed_by": step.claimed_by,
-        "attributes": to_json(step.attributes),
-        "changed": step.changed,
-    }
-
-
-def _step(row: Row[Any]) -> ProcedureStep:
-    return ProcedureStep(
-        row.instance_uid,
-        from_json(row.attributes),
-        row.transaction_uid,
-        row.created_by,
-        row.claimed_by,
-        tuple(filter(None, row.character_set.split("\\"))),
-        row.created,
-        row.changed,
-    )
-
-
-def _refuse_oversize(step: ProcedureStep, max_bytes: int) -> None:
-    """Refuse what could not be handed out again, or is too much."""
-    if count_items(step.attributes) > MOST_ITEMS:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
-    character_set = best_character_set(step.attributes, step.character_set)
-    try:
-        encoded = encode_attributes(step.attributes, EXPLICIT_VR_LITTLE_ENDIAN, character_set)
-    except UnencodableValue as error:
-        raise RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
-    if len(encoded) > max_bytes:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {max_bytes} bytes")
 
 
 def _unknown() -> RefusedStepError:

@@ -66,6 +66,16 @@ def cancel_requested(information: Attributes, requestor: str) -> StepEvent:
     return StepEvent(EventType.CANCEL_REQUESTED, told)
 
 
+def restarted() -> StepEvent:
+    """Return the event that says that this SCP is there again, and has lost nothing (CC.2.4.3)."""
+    information = {
+        tag_of("SCPStatus"): ("RESTARTED",),
+        tag_of("SubscriptionListStatus"): ("WARM START",),
+        tag_of("UnifiedProcedureStepListStatus"): ("WARM START",),
+    }
+    return StepEvent(EventType.SCP_STATUS_CHANGE, information)
+
+
 def _assigned(step: ProcedureStep) -> StepEvent:
     information: MutableAttributes = {STATIONS: step.attributes.get(STATIONS, ())}
     for item in items(step.attributes, PERFORMERS):

@@ -97,6 +97,68 @@ class UnifiedProcedureSteps(Component):
         """
 
     @abstractmethod
+    async def subscribe(
+        self,
+        instance_uid: str,
+        receiver: str,
+        *,
+        keys: Attributes | None = None,
+        has_lock: bool = False,
+        restrictions: Sequence[Restriction] = (),
+    ) -> int:
+        """Have somebody told of what happens to a step, or to many (PS3.4 CC.2.3).
+
+        Parameters
+        ----------
+        instance_uid : str
+            Of a step, or a well-known one: of all steps, or those that match.
+        receiver : str
+            AE title: of a configured peer, which is sent N-EVENT-REPORT, or of somebody else, who
+            fetches events.
+        keys : Attributes, optional
+            Of a filter.
+        has_lock : bool
+            Whether steps are not to be forgotten as long as the receiver follows them.
+        restrictions : sequence of Restriction
+
+        Returns
+        -------
+        int
+            Success, or B301H: without the lock.
+
+        Raises
+        ------
+        RefusedStepError
+            C307H; 0115H, if it is no AE title, or no filter.
+        """
+
+    @abstractmethod
+    async def unsubscribe(self, instance_uid: str, receiver: str) -> bool:
+        """Have somebody told no more; return whether they were.
+
+        Parameters
+        ----------
+        instance_uid : str
+            Of a step, or a well-known one: of all that they follow.
+        receiver : str
+
+        Raises
+        ------
+        RefusedStepError
+            C307H.
+        """
+
+    @abstractmethod
+    async def suspend(self, instance_uid: str, receiver: str) -> bool:
+        """Have somebody not follow new steps; return whether they did.
+
+        Raises
+        ------
+        RefusedStepError
+            C314H: it is not one of the well-known instances.
+        """
+
+    @abstractmethod
     async def find(
         self, instance_uid: str, *, restrictions: Sequence[Restriction] = ()
     ) -> ProcedureStep:
@@ -113,6 +175,7 @@ class UnifiedProcedureSteps(Component):
         conditions: Sequence[Condition] = (),
         *,
         states: Collection[StepState] = (),
+        changed_since: float | None = None,
         restrictions: Sequence[Restriction] = (),
     ) -> AsyncIterator[ProcedureStep]:
         """Iterate over steps, the latest first.
@@ -123,8 +186,16 @@ class UnifiedProcedureSteps(Component):
             On their attributes.
         states : collection of StepState
             In which they are; any if there is none.
+        changed_since : float, optional
+            Seconds since the epoch.
         """
 
     @abstractmethod
     async def forget(self, *, ended_before: float) -> int:
-        """Forget steps that ended before, in seconds since the epoch; return how many."""
+        """Forget steps that ended before, but for locked ones; return how many.
+
+        Parameters
+        ----------
+        ended_before : float
+            Seconds since the epoch.
+        """

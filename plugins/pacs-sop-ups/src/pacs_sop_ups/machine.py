@@ -13,17 +13,17 @@ sent without a value, what must be empty is emptied, and what N-SET may not set 
 warning says so, and the response names the attributes.
 """
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from attrs import evolve
 
-from pacs_core.api.attribute_lists import first, is_sound, mistyped
-from pacs_core.dataset import Attributes, MutableAttributes, Value, items, tag_of, texts
+from pacs_core.api.attribute_lists import first
+from pacs_core.dataset import Attributes, MutableAttributes, items, tag_of, texts
 from pacs_core.dimse import Status, is_valid_uid
 from pacs_sop_ups.events import cancel_requested, events_between
-from pacs_sop_ups.rules import NOT_SETTABLE, RULES, SCHEDULED_MODULE, TERMS, Rule
+from pacs_sop_ups.rules import NOT_SETTABLE, RULES, SCHEDULED_MODULE
+from pacs_sop_ups.settling import invalid, refuse_mistyped, settle, unfinished
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import (
     CANCELED_AT,
@@ -53,7 +53,6 @@ from pacs_sop_ups.transitions import (
 )
 
 _STATES: Final = frozenset(str(state) for state in StepState)
-_CODE: Final = (tag_of("CodeValue"), tag_of("LongCodeValue"), tag_of("URNCodeValue"))
 _UNSPECIFIED: Final[Attributes] = {
     tag_of("CodeValue"): ("110513",),
     tag_of("CodingSchemeDesignator"): ("DCM",),
@@ -88,7 +87,7 @@ def create(
     RefusedStepError
         C309H, 0120H, 0121H, 0106H.
     """
-    _refuse_mistyped(attributes)
+    refuse_mistyped(attributes)
     settled = _without(attributes, SOP_CLASS, SOP_INSTANCE, MODIFIED)
     state = read_state(first(settled, STATE))
     if state and state != StepState.SCHEDULED:
@@ -99,9 +98,9 @@ def create(
         settled[STATE] = (str(state),)
     filled = [rule.tag for rule in RULES if rule.create == "0" and settled.get(rule.tag)]
     if strict and filled:
-        raise _invalid("these are empty at creation", *filled)
+        raise invalid("these are empty at creation", *filled)
     settled.update(dict.fromkeys(filled, ()))
-    _settle(settled, RULES, is_creation=True, strict=strict)
+    settle(settled, RULES, is_creation=True, strict=strict)
     if not first(settled, WORKLIST_LABEL):
         settled[WORKLIST_LABEL] = (worklist_label,)
     settled[MODIFIED] = (_now(),)
@@ -135,7 +134,7 @@ def change(
     RefusedStepError
         C300H, C301H, C303H, C310H; 0105H, 0106H, 0121H.
     """
-    _refuse_mistyped(modifications)
+    refuse_mistyped(modifications)
     given = first(modifications, TRANSACTION)
     if step.state in ENDED:
         raise _refused(UpsStatus.MAY_NO_LONGER_BE_UPDATED, f"the step is {step.state}")
@@ -153,7 +152,7 @@ def change(
     ]
     if strict and passed:
         raise RefusedStepError(Status.NO_SUCH_ATTRIBUTE, "N-SET may not set these", passed)
-    _settle(own, [rule for rule in RULES if rule.tag in own], is_creation=False, strict=strict)
+    settle(own, [rule for rule in RULES if rule.tag in own], is_creation=False, strict=strict)
     dated = {MODIFIED: (_now(),)} if own.keys() & SCHEDULED_MODULE else {}
     after = evolve(step, attributes={**step.attributes, **own, **dated})
     status = UpsStatus.COERCED_INVALID_VALUES if passed else Status.SUCCESS
@@ -213,7 +212,7 @@ def request_cancel(
     RefusedStepError
         C311H.
     """
-    _refuse_mistyped(information)
+    refuse_mistyped(information)
     effect = TRANSITIONS[REQUEST_CANCEL, step.state]
     if isinstance(effect, UpsStatus):
         return _answer(step, effect, f"the step is {step.state}")
@@ -269,86 +268,17 @@ def _refuse_other_state(step: ProcedureStep, wanted: MutableAttributes) -> None:
             UpsStatus.SCHEDULED_ONLY_BY_CREATION, "a step becomes SCHEDULED by N-CREATE only"
         )
     else:
-        raise _invalid("N-ACTION changes the state, not N-SET", STATE)
+        raise invalid("N-ACTION changes the state, not N-SET", STATE)
 
 
 def _refuse_unfinished(step: ProcedureStep, *, strict: bool) -> None:
     """Refuse an end without what the final state demands (CC.2.5.1.3)."""
     codes = {StepState.COMPLETED: "RP", StepState.CANCELED: "RX"}[step.state]
-    missing = list(_unfinished(step.attributes, RULES, codes, strict=strict))
+    missing = list(unfinished(step.attributes, RULES, codes, strict=strict))
     if missing:
         raise RefusedStepError(
             UpsStatus.FINAL_STATE_NOT_MET, f"no step is {step.state} without a value", missing
         )
-
-
-def _unfinished(
-    attributes: Attributes, rules: Sequence[Rule], codes: str, *, strict: bool
-) -> Iterator[int]:
-    for rule in rules:
-        values = attributes.get(rule.tag, ())
-        if rule.final in codes and (strict or not rule.is_mild) and not _has_value(values):
-            yield rule.tag
-        for item in items(attributes, rule.tag):
-            yield from _unfinished(item, rule.rules, codes, strict=strict)
-
-
-def _settle(
-    attributes: MutableAttributes, rules: Sequence[Rule], *, is_creation: bool, strict: bool
-) -> None:
-    """Put right what may be, in place, and refuse what breaks the rules."""
-    absent: list[int] = []
-    empty: list[int] = []
-    wrong: list[int] = []
-    _apply(attributes, rules, is_creation, strict, absent, empty, wrong)
-    if absent:
-        # N-SET has no 0120H (PS3.7 §10.1.3.1.9).
-        status = Status.MISSING_ATTRIBUTE if is_creation else Status.MISSING_ATTRIBUTE_VALUE
-        raise RefusedStepError(status, "attributes are missing", absent)
-    if empty:
-        raise RefusedStepError(
-            Status.MISSING_ATTRIBUTE_VALUE, "attributes have no value, and need one", empty
-        )
-    if wrong:
-        raise _invalid("values are not what they may be", *wrong)
-
-
-def _apply(
-    attributes: MutableAttributes,
-    rules: Sequence[Rule],
-    is_creation: bool,
-    strict: bool,
-    absent: list[int],
-    empty: list[int],
-    wrong: list[int],
-) -> None:
-    for rule in rules:
-        kind = rule.create if is_creation else rule.change
-        values = attributes.get(rule.tag)
-        if values is None:
-            if kind == rule.create == "1":
-                absent.append(rule.tag)
-            elif kind in "02" and is_creation:
-                if strict:
-                    absent.append(rule.tag)
-                attributes[rule.tag] = ()
-            continue
-        if kind == "1" and not _has_value(values):
-            empty.append(rule.tag)
-        terms = TERMS.get(rule.tag)
-        if not all(is_sound(rule.vr, v) and (terms is None or v in terms) for v in values if v):
-            wrong.append(rule.tag)
-        made: list[Value] = []
-        for value in values:
-            if isinstance(value, str):
-                made.append(value)
-                continue
-            if rule.is_code and not any(first(value, tag) for tag in _CODE):
-                empty.append(_CODE[0])
-            item = dict(value)
-            _apply(item, rule.rules, is_creation, strict, absent, empty, wrong)
-            made.append(item)
-        attributes[rule.tag] = tuple(made)
 
 
 def _answer(step: ProcedureStep, status: UpsStatus, comment: str) -> ChangedStep:
@@ -358,25 +288,12 @@ def _answer(step: ProcedureStep, status: UpsStatus, comment: str) -> ChangedStep
     raise _refused(status, comment)
 
 
-def _has_value(values: Sequence[object]) -> bool:
-    return any(value.strip() if isinstance(value, str) else True for value in values)
-
-
-def _refuse_mistyped(attributes: Attributes) -> None:
-    if tags := sorted(set(mistyped(attributes))):
-        raise _invalid("sequences have items, and nothing else has", *tags)
-
-
 def _without(attributes: Attributes, *tags: int) -> MutableAttributes:
     return {tag: values for tag, values in attributes.items() if tag not in tags}
 
 
 def _now() -> str:
     return datetime.now().astimezone().strftime("%Y%m%d%H%M%S%z")
-
-
-def _invalid(comment: str, *tags: int) -> RefusedStepError:
-    return RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, comment, tags)
 
 
 def _refused(status: UpsStatus, comment: str) -> RefusedStepError:

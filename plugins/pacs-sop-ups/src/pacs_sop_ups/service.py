@@ -33,19 +33,23 @@ from pacs_core.dataset import (
 )
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_ups.config import UpsConfig
+from pacs_sop_ups.find import UpsFind
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.restricting import restrictions_of
 from pacs_sop_ups.sop_classes import ACTIONS, OPERATIONS, WELL_KNOWN, ActionType
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import (
     CHARACTER_SET,
+    DELETION_LOCK,
     PATIENT_ID,
+    RECEIVER,
     STATE,
     TRANSACTION,
     ChangedStep,
     ProcedureStep,
     RefusedStepError,
 )
+from pacs_sop_ups.subscriptions import check_receiver
 
 _ACTIONS: Final[Mapping[CommandField, EventAction]] = {
     CommandField.N_CREATE_RQ: EventAction.CREATE,
@@ -55,9 +59,17 @@ _ACTIONS: Final[Mapping[CommandField, EventAction]] = {
 }
 
 
+_FOLLOWING: Final = frozenset(
+    {ActionType.SUBSCRIBE, ActionType.UNSUBSCRIBE, ActionType.SUSPEND_GLOBAL}
+)
+_LOCKS: Final = {"TRUE": True, "FALSE": False}
+_OWN: Final = frozenset({RECEIVER, DELETION_LOCK, CHARACTER_SET})
+"""Of the information of a subscription what is no key of its filter."""
+
+
 @define(eq=False)
 class UpsProvider(ServiceProvider):
-    """Answers N-CREATE, N-GET, N-SET and N-ACTION.
+    """Answers N-CREATE, N-GET, N-SET, N-ACTION and C-FIND.
 
     Parameters
     ----------
@@ -86,6 +98,8 @@ class UpsProvider(ServiceProvider):
             raise DimseError(
                 Status.NO_SUCH_SOP_CLASS, f"{command.sop_class_uid} is no SOP class of UPS"
             )
+        if command.field is CommandField.C_FIND_RQ:
+            return await UpsFind(self.node, self.config).answer(operation)
         is_action = command.field is CommandField.N_ACTION_RQ
         if is_action and command.action_type_id not in ACTIONS[context]:
             raise DimseError(
@@ -123,9 +137,13 @@ class UpsProvider(ServiceProvider):
 
             uid = str(generate_uid())
         details["instance"] = uid
-        is_read = command.field is CommandField.N_GET_RQ
+        is_about_following = command.action_type_id in _FOLLOWING
+        is_read = command.field is CommandField.N_GET_RQ or is_about_following
         act = AccessAction.QUERY if is_read else AccessAction.WORKFLOW
         allowed = await restrictions_of(self.node, act, operation.association.origin, command)
+        if is_about_following:
+            status = await self._follow(operation, uid, allowed, details)
+            return Response(status, action_type_id=command.action_type_id)
         if is_read:
             step = await self._find(uid, allowed)
             response = _answer(operation, step)
@@ -167,6 +185,34 @@ class UpsProvider(ServiceProvider):
             uid, first(given, STATE), first(given, TRANSACTION),
             requestor=title, restrictions=allowed,
         )  # fmt: skip
+
+    async def _follow(
+        self, operation: Operation, uid: str, allowed: tuple[Restriction, ...], details: Details
+    ) -> int:
+        """Subscribe, unsubscribe or suspend somebody (CC.2.3), and return the status."""
+        steps, given = self.node.find(UnifiedProcedureSteps), await self._read(operation)
+        receiver, lock = first(given, RECEIVER), first(given, DELETION_LOCK)
+        details["receiver"] = receiver
+        check_receiver(receiver)
+        action = operation.command.action_type_id
+        if action == ActionType.UNSUBSCRIBE:
+            await steps.unsubscribe(uid, receiver)
+            return Status.SUCCESS
+        if action == ActionType.SUSPEND_GLOBAL:
+            await steps.suspend(uid, receiver)
+            return Status.SUCCESS
+        if lock not in _LOCKS:
+            raise RefusedStepError(
+                Status.INVALID_ARGUMENT_VALUE, f"{lock!r:.20} is no answer", [DELETION_LOCK]
+            )
+        if self.node.settings.peer(receiver) is None:
+            raise RefusedStepError(
+                UpsStatus.UNKNOWN_RECEIVING_AE, f"there is no peer with AE title {receiver}"
+            )
+        keys = {tag: values for tag, values in given.items() if tag not in _OWN}
+        return await steps.subscribe(
+            uid, receiver, keys=keys, has_lock=_LOCKS[lock], restrictions=allowed
+        )
 
     async def _find(self, uid: str, allowed: tuple[Restriction, ...]) -> ProcedureStep:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
+from pacs_core.contracts import AuditCode, PluginAuditKind
 from pacs_core.dimse import CommandField
 
 UPS_PUSH: Final = "1.2.840.10008.5.1.4.34.6.1"
@@ -32,15 +33,28 @@ OPERATIONS: Final[Mapping[str, frozenset[CommandField]]] = {
     UPS_PUSH: frozenset(
         {CommandField.N_CREATE_RQ, CommandField.N_ACTION_RQ, CommandField.N_GET_RQ}
     ),
-    UPS_WATCH: frozenset({CommandField.N_ACTION_RQ, CommandField.N_GET_RQ}),
-    UPS_PULL: frozenset({CommandField.N_ACTION_RQ, CommandField.N_GET_RQ, CommandField.N_SET_RQ}),
+    UPS_WATCH: frozenset({CommandField.C_FIND_RQ, CommandField.N_ACTION_RQ, CommandField.N_GET_RQ}),
+    UPS_PULL: frozenset(
+        {
+            CommandField.C_FIND_RQ,
+            CommandField.N_ACTION_RQ,
+            CommandField.N_GET_RQ,
+            CommandField.N_SET_RQ,
+        }
+    ),
+    UPS_QUERY: frozenset({CommandField.C_FIND_RQ}),
     UPS_EVENT: frozenset(),
 }
 """What may be asked for in a presentation context of each SOP class (PS3.4 Table CC.2-1)."""
 
 ACTIONS: Final[Mapping[str, frozenset[ActionType]]] = {
     UPS_PUSH: frozenset({ActionType.REQUEST_CANCEL}),
-    UPS_WATCH: frozenset({ActionType.REQUEST_CANCEL}),
+    UPS_WATCH: frozenset(ActionType) - {ActionType.CHANGE_STATE},
     UPS_PULL: frozenset({ActionType.CHANGE_STATE}),
 }
 """Which actions."""
+
+TOLD: Final = PluginAuditKind("ups.told", AuditCode("110111", "DCM", "Procedure Record"))
+"""A receiver was told of an event."""
+CHANGED: Final = PluginAuditKind("ups.changed", AuditCode("110111", "DCM", "Procedure Record"))
+"""A step was created, changed or subscribed to by command or over HTTP."""

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from pacs_core.api.attribute_lists import first
 from pacs_core.dataset import Attributes, items, tag_of
 from pacs_core.dimse import Status
+from pacs_sop_ups.sop_classes import UPS_PUSH
 from pacs_sop_ups.transitions import StepState
 
 STATE: Final = tag_of("ProcedureStepState")
@@ -35,6 +36,8 @@ CANCELED_AT: Final = tag_of("ProcedureStepCancellationDateTime")
 CONTACTS: Final = tag_of("ProcedureStepCommunicationsURISequence")
 CONTACT_URI: Final = tag_of("ContactURI")
 CONTACT_NAME: Final = tag_of("ContactDisplayName")
+RECEIVER: Final = tag_of("ReceivingAE")
+DELETION_LOCK: Final = tag_of("DeletionLock")
 
 
 class EventType(IntEnum):
@@ -114,6 +117,10 @@ class ProcedureStep:
     def state(self) -> StepState:
         """How far it has come."""
         return StepState(first(self.attributes, STATE))
+
+    def answered(self) -> Attributes:
+        """Return what C-FIND matches and answers: its attributes, and what identifies it."""
+        return {**self.attributes, SOP_CLASS: (UPS_PUSH,), SOP_INSTANCE: (self.instance_uid,)}
 
     @property
     def studies(self) -> tuple[str, ...]:

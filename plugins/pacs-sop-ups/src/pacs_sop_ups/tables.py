@@ -1,6 +1,6 @@
 """The tables of procedure steps, as SQLAlchemy Core knows them; the revisions make them."""
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
 
 _METADATA = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -19,3 +19,33 @@ STEPS = Table(
     Column("created", Double),
     Column("changed", Double),
 )
+
+FOLLOWERS = Table(
+    "ups_followers",
+    _METADATA,
+    Column("instance_uid", Text, primary_key=True),
+    Column("receiver", Text, primary_key=True),
+    Column("has_lock", Boolean),
+)
+"""Who is told of which step."""
+
+GLOBALS = Table(
+    "ups_globals",
+    _METADATA,
+    Column("receiver", Text, primary_key=True),
+    Column("keys", Text),
+    Column("has_lock", Boolean),
+)
+"""Who is told of new steps, or of those that match."""
+
+OUTBOX = Table(
+    "ups_outbox",
+    _METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("receiver", Text),
+    Column("instance_uid", Text),
+    Column("event_type", Integer),
+    Column("information", Text),
+    Column("moment", Double),
+)
+"""What receivers are still to be told, in the order in which it happened."""

@@ -1,13 +1,15 @@
-"""The job that forgets old steps, every night."""
+"""What is done at start, and every night: to say that the node is there, and to forget."""
 
 import time
 
+import anyio
 from attrs import define
 from pacs_jobs.api import JobHandler, Progress, RunningJob
 
-from pacs_core.contracts import Node, Setup
+from pacs_core.contracts import Node, Service, Setup, Started
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.sending import database_steps_of
 
 _DAY = 86400.0
 
@@ -32,5 +34,20 @@ class ForgetOldSteps(JobHandler):
     async def run(self, job: RunningJob) -> None:
         """Forget."""
         steps = self.node.find(UnifiedProcedureSteps)
-        count = await steps.forget(ended_before=time.time() - self.config.keep_ended * _DAY)
+        now = time.time()
+        count = await steps.forget(ended_before=now - self.config.keep_ended * _DAY)
+        await database_steps_of(self.node).outbox.drop(now - self.config.keep_events * _DAY)
         await job.report(Progress(count, count, f"{count} steps forgotten"))
+
+
+@define(eq=False)
+class Announce(Service):
+    """Tells who has subscribed globally that the node is there again."""
+
+    node: Node
+
+    async def run(self, started: Started) -> None:
+        """Tell them once."""
+        await database_steps_of(self.node).announce()
+        started()
+        await anyio.sleep_forever()

@@ -1,0 +1,353 @@
+"""``pacs ups``."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from pacs_core.api.attribute_lists import first
+from pacs_core.api.commands import (
+    CommandError,
+    ConfigOption,
+    UsageError,
+    assemble_for_command,
+    local_origin,
+    open_archive,
+    print_row,
+)
+from pacs_core.api.streams import closing
+from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome
+from pacs_core.dataset import Attributes, MutableAttributes, items, keyword_of, tag_of
+from pacs_sop_ups.arguments import date_time, performed_item, plain, read_attributes, read_pair
+from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.matching import conditions_of, read_keys
+from pacs_sop_ups.sop_classes import CHANGED
+from pacs_sop_ups.steps import (
+    LABEL,
+    PATIENT_ID,
+    PERFORMED,
+    PRIORITY,
+    PROGRESS,
+    READINESS,
+    REASON,
+    START,
+    STATE,
+    TRANSACTION,
+    WORKLIST_LABEL,
+    ChangedStep,
+    ProcedureStep,
+    RefusedStepError,
+)
+from pacs_sop_ups.transitions import StepState
+
+_NAME = tag_of("PatientName")
+_PROGRESS = tag_of("ProcedureStepProgress")
+_COLUMNS = {
+    "START": 15,
+    "STATE": 12,
+    "PRIO": 7,
+    "WORKLIST": 14,
+    "LABEL": 26,
+    "PATIENT": 26,
+    "INSTANCE": 0,
+}
+"""Of the list, with their widths."""
+_POLL = 1.0
+_OVERLAP = 10.0
+"""Seconds that a change may take to be there for others, after the time that it bears."""
+
+
+def create(
+    label: str,
+    /,
+    *attributes: str,
+    priority: str = "MEDIUM",
+    start: datetime | None = None,
+    worklist: str = "",
+    readiness: str = "READY",
+    config: ConfigOption = None,
+) -> None:
+    """Create a step, and print its SOP Instance UID.
+
+    Parameters
+    ----------
+    label
+        Procedure Step Label: what is to be done.
+    attributes
+        Keywords with values, as in ``PatientID=4711`` or, of a code,
+        ``ScheduledWorkitemCodeSequence=110005^DCM^Interpretation``.
+    priority
+        HIGH, MEDIUM or LOW.
+    start
+        When it is to begin; now if it is not given.
+    worklist
+        Worklist Label; the node's if it is not given.
+    readiness
+        Input Readiness State: READY, UNAVAILABLE or INCOMPLETE.
+    """
+    made: MutableAttributes = {
+        **read_attributes(attributes),
+        LABEL: (label,),
+        PRIORITY: (priority.upper(),),
+        READINESS: (readiness.upper(),),
+        START: (date_time(start),),
+        STATE: (str(StepState.SCHEDULED),),
+        WORKLIST_LABEL: (worklist,) if worklist else (),
+    }
+
+    async def run() -> None:
+        from pydicom.uid import generate_uid
+
+        async with _open(config) as node:
+            uid = str(generate_uid())
+            await _do(node, "create", uid, node.find(UnifiedProcedureSteps).create(uid, made))
+            print(uid)
+
+    anyio.run(run)
+
+
+def list_steps(
+    *keys: str,
+    state: StepState | None = None,
+    limit: int = 50,
+    config: ConfigOption = None,
+) -> None:
+    """List procedure steps, the latest first.
+
+    Parameters
+    ----------
+    keys
+        Keywords with values, as in ``PatientID=4711`` or
+        ``ScheduledStationNameCodeSequence.CodeValue=WS1``, that match as in C-FIND.
+    state
+        Only those in it.
+    limit
+        How many at most.
+    """
+    try:
+        conditions = conditions_of(read_keys(map(read_pair, keys)))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    states = () if state is None else (state,)
+
+    async def run() -> None:
+        print_row(_COLUMNS, _COLUMNS.values())
+        left = limit
+        async with (
+            _open(config) as node,
+            closing(node.find(UnifiedProcedureSteps).search(conditions, states=states)) as found,
+        ):
+            async for step in found:
+                if left == 0:
+                    return
+                left -= 1
+                print_row(_cells(step), _COLUMNS.values())
+
+    anyio.run(run)
+
+
+def show(instance: str, /, *, config: ConfigOption = None) -> None:
+    """Show a procedure step with all of its attributes.
+
+    Parameters
+    ----------
+    instance
+        Its SOP Instance UID, as listed.
+    """
+
+    async def run() -> None:
+        async with _open(config) as node:
+            step = await _find(node, instance)
+            print(f"state: {step.state}")
+            print(f"created by: {step.created_by or '(nobody)'}")
+            print(f"claimed by: {step.claimed_by or '(nobody)'}")
+            print(json.dumps(plain(step.attributes), indent=1, ensure_ascii=False))
+
+    anyio.run(run)
+
+
+def claim(instance: str, /, *, config: ConfigOption = None) -> None:
+    """Claim a procedure step, and print the Transaction UID with which it is changed from then on.
+
+    Parameters
+    ----------
+    instance
+        Its SOP Instance UID, as listed.
+    """
+
+    async def run() -> None:
+        from pydicom.uid import generate_uid
+
+        async with _open(config) as node:
+            transaction, steps = str(generate_uid()), node.find(UnifiedProcedureSteps)
+            title = node.settings.ae_title
+            claimed = steps.change_state(
+                instance, StepState.IN_PROGRESS, transaction, requestor=title
+            )
+            await _do(node, "claim", instance, claimed)
+            print(transaction)
+
+    anyio.run(run)
+
+
+def complete(instance: str, transaction: str, /, *, config: ConfigOption = None) -> None:
+    """Complete a procedure step that was claimed.
+
+    What its end demands and is not there is entered: as scheduled, by this archive, now.
+
+    Parameters
+    ----------
+    instance
+        Its SOP Instance UID, as listed.
+    transaction
+        Its Transaction UID, as printed by ``pacs ups claim``.
+    """
+
+    async def run() -> None:
+        async with _open(config) as node:
+            steps, step = node.find(UnifiedProcedureSteps), await _find(node, instance)
+            own: Attributes = {PERFORMED: (performed_item(step),), TRANSACTION: (transaction,)}
+            await _do(node, "set", instance, steps.change(instance, own))
+            done = steps.change_state(instance, StepState.COMPLETED, transaction)
+            await _do(node, "complete", instance, done)
+
+    anyio.run(run)
+
+
+def cancel(
+    instance: str,
+    transaction: str = "",
+    /,
+    *,
+    reason: str = "",
+    config: ConfigOption = None,
+) -> None:
+    """Cancel a procedure step; of one that somebody has claimed, ask its performer to.
+
+    Parameters
+    ----------
+    instance
+        Its SOP Instance UID, as listed.
+    transaction
+        Its Transaction UID, of whoever has claimed it.
+    reason
+        Reason For Cancellation.
+    """
+    why: MutableAttributes = {REASON: (reason,)} if reason else {}
+
+    async def run() -> None:
+        async with _open(config) as node:
+            steps = node.find(UnifiedProcedureSteps)
+            if not transaction:
+                title = node.settings.ae_title
+                asked = steps.request_cancel(instance, why, requestor=title)
+                made = await _do(node, "request-cancel", instance, asked)
+                print(f"the step is {made.step.state}")
+                return
+            step = await _find(node, instance)
+            if why:
+                item: Attributes = {**next(iter(items(step.attributes, PROGRESS)), {}), **why}
+                own: Attributes = {PROGRESS: (item,), TRANSACTION: (transaction,)}
+                await _do(node, "set", instance, steps.change(instance, own))
+            ended = steps.change_state(instance, StepState.CANCELED, transaction)
+            await _do(node, "cancel", instance, ended)
+
+    anyio.run(run)
+
+
+def watch(*keys: str, changes: int = 0, config: ConfigOption = None) -> None:
+    """Print procedure steps as they are created and changed.
+
+    Parameters
+    ----------
+    keys
+        As of ``pacs ups list``.
+    changes
+        After how many to end; 0 for never.
+    """
+    try:
+        conditions = conditions_of(read_keys(map(read_pair, keys)))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+    async def run() -> None:
+        left, looked, seen = changes, time.time(), frozenset[tuple[str, float]]()
+        since = looked
+        async with _open(config) as node:
+            steps = node.find(UnifiedProcedureSteps)
+            print("watching", flush=True)
+            while True:
+                begin, looked = max(since, looked - _OVERLAP), time.time()
+                found = [s async for s in steps.search(conditions, changed_since=begin)]
+                news = [s for s in found if (s.instance_uid, s.changed) not in seen]
+                seen = frozenset((s.instance_uid, s.changed) for s in found)
+                for step in sorted(news, key=lambda each: each.changed):
+                    progress = [first(each, _PROGRESS) for each in items(step.attributes, PROGRESS)]
+                    percent = f"{progress[0]} %" if any(progress) else ""
+                    at = datetime.fromtimestamp(step.changed).strftime("%H:%M:%S")
+                    print(at, step.instance_uid, step.state, percent, flush=True)
+                    left -= 1
+                    if left == 0:
+                        return
+                await anyio.sleep(_POLL)
+
+    anyio.run(run)
+
+
+BY_VERB: dict[str, Callable[..., None]] = {
+    "create": create,
+    "list": list_steps,
+    "show": show,
+    "claim": claim,
+    "complete": complete,
+    "cancel": cancel,
+    "watch": watch,
+}
+
+
+@asynccontextmanager
+async def _open(config: Path | None) -> AsyncIterator[Node]:
+    needed = (UnifiedProcedureSteps,)
+    async with open_archive(assemble_for_command(config), requires=needed) as opened:
+        yield opened.node
+
+
+async def _find(node: Node, instance: str) -> ProcedureStep:
+    try:
+        return await node.find(UnifiedProcedureSteps).find(instance)
+    except KeyError as error:
+        raise CommandError(str(error.args[0])) from error
+
+
+async def _do(node: Node, verb: str, instance: str, work: Any) -> ChangedStep:
+    """Do something to a step, and record it; CommandError says why it was refused."""
+    try:
+        made: ChangedStep = await work
+    except RefusedStepError as error:
+        names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
+        what = f"{names}: {error.comment}" if names else error.comment
+        raise CommandError(f"{instance}: {what} ({error.status:04X}H)") from error
+    origin = local_origin(f"ups {verb}")
+    details = {"instance": instance, "do": verb, "state": str(made.step.state)}
+    action = EventAction.CREATE if verb == "create" else EventAction.UPDATE
+    event = AuditEvent(CHANGED, Outcome.SUCCESS, origin, details, action=action)
+    await node.audit.record(event)
+    return made
+
+
+def _cells(step: ProcedureStep) -> tuple[str, ...]:
+    attributes = step.attributes
+    return (
+        first(attributes, START)[:14],
+        str(step.state),
+        first(attributes, PRIORITY),
+        first(attributes, WORKLIST_LABEL),
+        first(attributes, LABEL),
+        f"{first(attributes, PATIENT_ID)} {first(attributes, _NAME)}",
+        step.instance_uid,
+    )
