@@ -13,6 +13,7 @@ from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Correc
 from pacs_core.archive.deletion import Deletion
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.frame_reading import FrameLayouts
 from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
@@ -149,6 +150,7 @@ class NodeArchive(RangeReadingArchive):
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
+        self._layouts = FrameLayouts()
         self._durability = durability
         self._store = store = recalling(store, recall_timeout)
         self._index = index
@@ -394,6 +396,12 @@ class NodeArchive(RangeReadingArchive):
     async def open_ranges(self, instance: StoredInstance) -> ObjectReader:
         """Open an object of which only parts are read; of the checks there is only the size."""
         return await self._opener.open_ranges(instance)
+
+    async def open_ranges_and_read(
+        self, instance: StoredInstance, offset: int, length: int
+    ) -> tuple[ObjectReader, bytes]:
+        """Open an object so, and read what is at an offset of the dataset, in one step."""
+        return await self._opener.open_ranges_and_read(instance, offset, length)
 
     def metadata(self, query: Query) -> AsyncIterator[tuple[StoredInstance, bytes]]:
         """Iterate over the metadata of instances, see :meth:`Archive.metadata`."""

@@ -1,53 +1,31 @@
-"""Headers, bulk data and single frames of stored instances, read by ranges of their objects.
+"""Headers and bulk data of stored instances, read by ranges of their objects.
 
 The object is opened without being checked against its digest: that would take reading all of it,
 which this is there to avoid. Its size is checked. Who wants proof opens the object.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Generator
 from typing import Final, Protocol, TypeVar
 
 from attrs import define, field
 
 from pacs_core.contracts import (
     CHUNK_SIZE,
-    Frame,
-    FrameNotFoundError,
     InstanceHeader,
     ObjectReader,
     StoredInstance,
     UnreadableFramesError,
 )
 from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    Attributes,
     BulkData,
     ElementReader,
-    ElementSet,
     MalformedDataset,
     ReadLimits,
     encoding_of,
-    short_name_of,
     swap_words,
-    tag_of,
 )
+from pacs_core.dataset.element_reader import WINDOW
 from pacs_core.dataset.inflate import Inflater
-from pacs_core.imaging import (
-    EXTENDED_OFFSET_TABLE,
-    EXTENDED_OFFSET_TABLE_LENGTHS,
-    IMAGE_TAGS,
-    MAX_FRAME_BYTES,
-    MAX_OFFSET_TABLE_BYTES,
-    EncapsulatedFrames,
-    FrameRanges,
-    Image,
-    ImageError,
-    NativeFrames,
-    image_of,
-    is_video,
-    offsets_of,
-)
 
 # Theory of operation
 #
@@ -58,26 +36,11 @@ from pacs_core.imaging import (
 #
 # Finding and reading are apart. What finds (`ElementReader`, `FrameRanges`) does no input: it is a
 # generator that asks for ranges, and `drive` gives it what it asks for.
-#
-# A frame is found in one of three ways, the cheapest that the object allows:
-#
-#   native     its place is arithmetic; bits that it shares with its neighbours are shifted out
-#   by ranges  offset tables, or a fragment for each frame, tell where it is (PS3.5 A.4)
-#   in order   nothing shows where frames begin: all before it is read and taken apart
-#
-# Of the third each frame costs as much as all before it. What is found is not remembered: such
-# objects are rare, and an index of boundaries would have to be kept true with the object.
 
 T = TypeVar("T")
 
-_PIXEL_DATA: Final = 0x7FE0_0010
-_BITS_ALLOCATED: Final = tag_of("BitsAllocated")
-_BITS_STORED: Final = tag_of("BitsStored")
-_MAX_OVERHEAD: Final = 16 << 20
-"""Bytes of a codestream beyond twice those of its pixels: profiles and comments can be long."""
-
-_FRAME_LIMITS: Final = ReadLimits(bulk=0, value=256)
-"""Nothing that describes frames is longer."""
+BEGINNING: Final = WINDOW
+"""Bytes with which a header begins: whoever opens an object for it can read them at once."""
 
 
 class DatasetRanges(Protocol):
@@ -96,9 +59,14 @@ class StoredRanges:
     _reader: ObjectReader
     _start: int
     size: int | None
+    _held_from: int = 0
+    _held: bytes = b""
 
     async def read(self, offset: int, length: int) -> bytes:
-        """See base."""
+        """See base; from what was read while opening, if that has it."""
+        start = offset - self._held_from
+        if start >= 0 and start + length <= len(self._held):
+            return self._held[start : start + length]
         return await self._reader.read(self._start + offset, length)
 
 
@@ -140,12 +108,23 @@ class InflatedRanges:
         self._base += passed
 
 
-def ranges_of(reader: ObjectReader, instance: StoredInstance) -> DatasetRanges:
-    """Return what reads ranges of the dataset of an instance."""
+def ranges_of(
+    reader: ObjectReader, instance: StoredInstance, held: bytes = b"", held_from: int = 0
+) -> DatasetRanges:
+    """Return what reads ranges of the dataset of an instance.
+
+    Parameters
+    ----------
+    reader : ObjectReader
+    instance : StoredInstance
+    held : bytes
+        What has been read of the dataset, from `held_from` on.
+    held_from : int
+    """
     if encoding_of(instance.transfer_syntax_uid).deflated:
         return InflatedRanges(reader, instance.dataset_offset)
     size = reader.size - instance.dataset_offset
-    return StoredRanges(reader, instance.dataset_offset, size)
+    return StoredRanges(reader, instance.dataset_offset, size, held_from, held)
 
 
 async def drive(
@@ -166,18 +145,24 @@ async def read_header(
     limits: ReadLimits | None = None,
     *,
     until_pixel_data: bool = False,
+    held: bytes = b"",
 ) -> InstanceHeader:
-    """Read the elements of an instance, see :meth:`Archive.header`."""
-    ranges = ranges_of(reader, instance)
-    return await _header(ranges, instance, limits, until_pixel_data)
+    """Read the elements of an instance, see :meth:`Archive.header`.
+
+    `held` is the beginning of the dataset, as far as it was read while opening.
+    """
+    ranges = ranges_of(reader, instance, held)
+    return await read_elements_of(ranges, instance, limits, until_pixel_data=until_pixel_data)
 
 
-async def _header(
+async def read_elements_of(
     ranges: DatasetRanges,
     instance: StoredInstance,
     limits: ReadLimits | None,
-    until_pixel_data: bool,
+    *,
+    until_pixel_data: bool = False,
 ) -> InstanceHeader:
+    """Do the same of ranges that somebody has already."""
     uid = instance.transfer_syntax_uid
     elements = ElementReader(uid, ranges.size, limits=limits, until_pixel_data=until_pixel_data)
     await drive(elements.run(), ranges)
@@ -195,140 +180,3 @@ async def read_bulk_data(
     while offset < end and (chunk := await ranges.read(offset, min(CHUNK_SIZE, end - offset))):
         offset += len(chunk)
         yield bytes(swap_words(chunk, value.word_size))
-
-
-async def read_frames(
-    reader: ObjectReader, instance: StoredInstance, numbers: Sequence[int]
-) -> AsyncIterator[Frame]:
-    """Iterate over frames, see :meth:`Archive.frames`."""
-    ranges = ranges_of(reader, instance)
-    header = await _header(ranges, instance, _FRAME_LIMITS, until_pixel_data=True)
-    try:
-        image = _image(header)
-        frames = image.frames if image is not None else 0
-        for number in numbers:
-            # All are checked before the first is read: who asks for ten gets ten, or an error.
-            if not 1 <= number <= frames:
-                raise FrameNotFoundError(number, frames)
-        if image is None:
-            return
-        read = await _frame_reader(header, image, ranges)
-        for number in numbers:
-            yield await read(number)
-    except ImageError as error:
-        raise UnreadableFramesError(str(error)) from error
-
-
-def _image(header: InstanceHeader) -> Image | None:
-    """Return the image of an instance; None if it has no pixels."""
-    if header.pixel_data is None:
-        return None
-    attributes = _attributes(header.elements)
-    if header.pixel_data.tag != _PIXEL_DATA and _BITS_ALLOCATED in attributes:
-        # Floating point pixels have no Bits Stored (PS3.3 C.7.6.24).
-        # What the object says of Bits Stored, should it say it all the same, comes last and counts.
-        attributes = {_BITS_STORED: attributes[_BITS_ALLOCATED], **attributes}
-    return image_of(attributes)
-
-
-def _attributes(elements: ElementSet) -> Attributes:
-    found = {tag: elements.texts(tag) for tag in IMAGE_TAGS if tag in elements.elements}
-    return {tag: values for tag, values in found.items() if values}
-
-
-async def _frame_reader(
-    header: InstanceHeader, image: Image, ranges: DatasetRanges
-) -> Callable[[int], Awaitable[Frame]]:
-    element, uid = header.pixel_data, header.transfer_syntax_uid
-    assert element is not None  # noqa: S101 - for the type checker
-    start = header.pixel_data_offset
-    encoding = encoding_of(uid)
-    if element.length is not None:
-        native = NativeFrames(image, element.length, encoding.little_endian, element.vr)
-        return NativeFrameReader(native, ranges, start).read
-    if not encoding.encapsulated:
-        raise ImageError(
-            f"Pixel Data is encapsulated, but its transfer syntax, {short_name_of(uid)}, is a "
-            "native one (PS3.5 A.1, A.4)"
-        )
-    if is_video(uid):
-        raise ImageError(f"{short_name_of(uid)} is a video, which is not taken apart")
-    offsets, lengths = [
-        await _offset_table(header.elements, tag, ranges)
-        for tag in (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS)
-    ]
-    # Compression that doubles a frame is no compression: beyond that the boundaries are wrong.
-    most = min(MAX_FRAME_BYTES, 2 * image.format.size + _MAX_OVERHEAD)
-    found = FrameRanges(image, uid, offsets, lengths, most)
-    parser = partial(EncapsulatedFrames, image, uid, offsets, lengths, most)
-    return EncapsulatedFrameReader(image, uid, ranges, start, found, parser).read
-
-
-async def _offset_table(
-    elements: ElementSet, tag: int, ranges: DatasetRanges
-) -> Sequence[int] | None:
-    element = elements.elements.get(tag)
-    if element is None or not isinstance(element.value, BulkData):
-        return None  # empty, or none
-    length = element.value.length or 0
-    # As good as none: frames are then found without it, and memory stays bounded.
-    if length > MAX_OFFSET_TABLE_BYTES:
-        return None
-    return offsets_of(await ranges.read(element.value.offset, length))
-
-
-@define
-class NativeFrameReader:
-    """Reads frames of native Pixel Data, whose place is arithmetic."""
-
-    _native: NativeFrames
-    _ranges: DatasetRanges
-    _start: int
-
-    async def read(self, number: int) -> Frame:
-        """Read a frame."""
-        offset, length = self._native.range_of(number)
-        data = self._native.take(number, await self._ranges.read(self._start + offset, length))
-        image = self._native.image
-        return Frame(number, data, EXPLICIT_VR_LITTLE_ENDIAN, image.format, image.low_bits)
-
-
-@define
-class EncapsulatedFrameReader:
-    """Reads frames of encapsulated Pixel Data."""
-
-    _image: Image
-    _uid: str
-    _ranges: DatasetRanges
-    _start: int
-    _found: FrameRanges
-    _parser: Callable[[], EncapsulatedFrames]
-
-    async def read(self, number: int) -> Frame:
-        """Read a frame."""
-        spans = await drive(self._found.find(number), self._ranges, self._start)
-        if spans is None:
-            data = await self._read_from_beginning(number)
-        else:
-            data = b"".join([await self._read_span(*span) for span in spans])
-        return Frame(number, data, self._uid, self._image.format, self._image.low_bits)
-
-    async def _read_span(self, offset: int, length: int) -> bytes:
-        data = await self._ranges.read(self._start + offset, length)
-        if len(data) < length:
-            raise ImageError("the dataset ends within a fragment of Pixel Data")
-        return data
-
-    async def _read_from_beginning(self, number: int) -> bytes:
-        """Read all that comes before a frame: nothing shows where it begins."""
-        parser = self._parser()
-        passed, offset = 0, self._start
-        while chunk := await self._ranges.read(offset, CHUNK_SIZE):
-            offset += len(chunk)
-            for frame in parser.feed(chunk):
-                passed += 1
-                if passed == number:
-                    return frame
-            if parser.done:
-                break
-        raise ImageError(f"Pixel Data end before frame {number}")

@@ -78,6 +78,18 @@ class InstanceOpener:
         reader = await self.checks.check_size(instance, reader)
         return await self._correct(instance, reader) if instance.corrections else reader
 
+    async def open_ranges_and_read(
+        self, instance: StoredInstance, offset: int, length: int
+    ) -> tuple[ObjectReader, bytes]:
+        """Open it so, and read what is at an offset of the dataset, in one step."""
+        if instance.corrections:
+            reader = await self.open_ranges(instance)
+            return await with_beginning(reader, instance.dataset_offset + offset, length)
+        with _translated_errors(instance):
+            start = instance.dataset_offset + offset
+            reader, held = await self.store.open_and_read(instance.key, start, length)
+        return await self.checks.check_size(instance, reader), held
+
     async def _correct(self, instance: StoredInstance, reader: ObjectReader) -> ObjectReader:
         """Return what corrections make of an open object: what every door gets of it."""
         if not self.corrections.knows(instance.corrections):

@@ -40,7 +40,8 @@ from pacs_core.imaging.syntaxes import pixel_syntax
 # and the fragments end exactly where the next frame should begin.
 #
 # The walk over all headers is done once, and what it has found is kept for the next frame of the
-# instance.
+# instance. Several may look for frames of it at the same time: what is found is set in one step,
+# when it is complete, and each finds the same.
 
 Span: TypeAlias = tuple[int, int]
 """Offset and length, in the value of Pixel Data."""
@@ -87,6 +88,12 @@ class FrameRanges:
         self._first = -1
         self._by_headers: list[list[Span]] | None = None
         self._walked = False
+        self._fragments = 0
+
+    @property
+    def held(self) -> int:
+        """How many numbers are remembered, roughly: of offset tables, and of fragments."""
+        return self._fragments + sum(len(table.offsets) for table in self._tables)
 
     def find(self, number: int) -> Finding:
         """Return the spans of a frame, from 1, in order; None if there is no telling.
@@ -101,8 +108,9 @@ class FrameRanges:
         spans = yield from self._by_table(number)
         if spans is None:
             if not self._walked:
-                self._walked = True
                 self._by_headers = yield from self._walk()
+                self._fragments = sum(map(len, self._by_headers or ()))
+                self._walked = True
             spans = self._by_headers[number - 1] if self._by_headers is not None else None
         if spans is not None and sum(length for _, length in spans) > self._max_frame_bytes:
             raise ImageError(f"frame {number} has more than {self._max_frame_bytes} bytes")
@@ -113,12 +121,14 @@ class FrameRanges:
         tag, length = _item(header)
         if tag != _ITEM or length == _UNDEFINED_LENGTH:
             raise ImageError("Pixel Data does not begin with a Basic Offset Table item")
-        self._first = _HEADER.size + length
+        tables = [*self._tables]
         if length == 4 * self._frames and length <= MAX_OFFSET_TABLE_BYTES:
             table = yield _HEADER.size, length
             offsets = array("Q", [offset for (offset,) in Struct("<I").iter_unpack(table)])
-            self._tables.append(OffsetTable("Basic Offset Table", offsets))
-        self._tables = [table for table in self._tables if not table.fault(self._frames)]
+            tables.append(OffsetTable("Basic Offset Table", offsets))
+        if self._first < 0:  # nobody else has meanwhile
+            self._tables = [table for table in tables if not table.fault(self._frames)]
+            self._first = _HEADER.size + length
 
     def _by_table(self, number: int) -> Finding:
         for table in self._tables:

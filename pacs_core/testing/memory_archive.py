@@ -10,6 +10,7 @@ from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import new_correction
 from pacs_core.archive.correction_rules import check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections, overlay
+from pacs_core.archive.frame_reading import FrameLayouts
 from pacs_core.archive.range_reading import RangeReadingArchive
 from pacs_core.contracts import (
     Correction,
@@ -103,6 +104,7 @@ class MemoryArchive(RangeReadingArchive):
     """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
 
     _held: dict[InstancePath, _Held] = field(factory=dict)
+    _layouts: FrameLayouts = field(factory=FrameLayouts, init=False)
     _log: MemoryCorrectionLog = field(factory=MemoryCorrectionLog, init=False)
     _corrections: Corrections = field(init=False)
 

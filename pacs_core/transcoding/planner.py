@@ -63,6 +63,8 @@ _LAST = (
 )
 """What is sent if nothing else was negotiated."""
 
+_ALL = (*_USUAL, *_LAST)
+_REMEMBERED = 256
 _NO_OPTIONS = EncodeOptions()
 
 
@@ -82,11 +84,14 @@ class Planner:
     table: CodecTable = field(factory=CodecTable)
     default: TransferPolicy = field(factory=TransferPolicy)
     verify: bool = False
+    _found: dict[tuple[str, TransferPolicy, tuple[str, ...]], tuple[str, ...]] = field(
+        factory=dict, init=False, eq=False, repr=False
+    )
 
     def proposals(self, transfer_syntax_uid: str, peer: Peer | None = None) -> tuple[str, ...]:
         """Return what is worth proposing for an instance, see :meth:`Transcoder.proposals`."""
         policy = self._policy(peer)
-        return tuple(self._possible(transfer_syntax_uid, policy, (*_USUAL, *policy.accepted)))
+        return self._possible(transfer_syntax_uid, policy, _USUAL)
 
     def plan(
         self,
@@ -97,7 +102,7 @@ class Planner:
     ) -> Plan:
         """Choose a form, see :meth:`Transcoder.plan`."""
         source, policy = transfer_syntax_uid, self._policy(peer)
-        possible = self._possible(source, policy, (*_USUAL, *policy.accepted, *_LAST))
+        possible = self._possible(source, policy, _ALL)
         candidates = [uid for uid in possible if uid in accepted]
         fits = (uid for uid in candidates if not self._misfit(source, uid, image))
         # What has no pixels may be labelled as compressed, where nothing else is accepted.
@@ -154,9 +159,23 @@ class Planner:
         return evolve(peer.transfer, preferred=preferred)
 
     def _possible(
+        self, source: str, policy: TransferPolicy, others: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the forms that an instance can be given, the best first.
+
+        Neither codecs nor policies change, so it is found out once for all instances.
+        """
+        key = source, policy, others
+        if (found := self._found.get(key)) is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            wanted = (*others[: len(_USUAL)], *policy.accepted, *others[len(_USUAL) :])
+            found = self._found[key] = tuple(self._find_possible(source, policy, wanted))
+        return found
+
+    def _find_possible(
         self, source: str, policy: TransferPolicy, others: Collection[str]
     ) -> Iterator[str]:
-        """Iterate over the forms that an instance can be given, the best first."""
         ranked = [*policy.preferred, source, *self.table.recompression_targets(source), *others]
         if not is_lossless(source):
             # What has lost something already is not compressed lossily again if it can be helped.

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs_core.archive import NoArchive
+from pacs_core.archive.frame_reading import read_frames, read_layout
 from pacs_core.archive.guarded import GuardedArchive
-from pacs_core.archive.instance_reading import read_frames
+from pacs_core.archive.instance_reading import ranges_of
 from pacs_core.association import AccessControl
 from pacs_core.contracts import (
     DamagedObjectError,
@@ -293,7 +294,9 @@ def test_noise_for_fragments_is_refused_or_read(value, uid, frames):
         reader = MemoryReader(data + value)
         stored = evolve(instance, transfer_syntax_uid=uid, dataset_offset=0)
         try:
-            found = [f async for f in read_frames(reader, stored, range(1, frames + 1))]
+            ranges = ranges_of(reader, stored)
+            layout = await read_layout(ranges, stored)
+            found = [f async for f in read_frames(layout, ranges, range(1, frames + 1))]
         except UnreadableFramesError:
             return
         assert len(found) == frames

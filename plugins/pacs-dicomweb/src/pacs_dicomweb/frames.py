@@ -13,7 +13,12 @@ from pacs_core.contracts import Action, Archive, AuditValue, Frame, Outcome, Sto
 from pacs_core.dataset import encoding_of
 from pacs_dicomweb.instances import entity_tag, instance_of, is_unchanged
 from pacs_dicomweb.media_types import Choice, Representation
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
+from pacs_dicomweb.multipart_writing import (
+    OutgoingPart,
+    new_boundary,
+    write_multipart,
+    write_single,
+)
 from pacs_dicomweb.pixel_media_types import accepted_for, content_type_of, offered_frames
 from pacs_dicomweb.service import (
     RETRIEVED,
@@ -89,22 +94,23 @@ class FrameRetrieval:
         location = (
             f"{self._service.url(request)}{resource_of_instance(instance.identity).path}/frames/"
         )
-        if not choice.representation.is_multipart:
+        if len(numbers) == 1:
+            # It is in memory as a whole: to stream it would cost more than to read it.
             async with closing(frames) as iterator:
                 frame = await anext(iterator)
-            headers["Content-Location"] = f"{location}{frame.number}"
-            content_type = content_type_of(name, frame.transfer_syntax_uid)
-            return Response(frame.data, headers={**headers, "Content-Type": content_type})
+            part = _part(frame, name, location)
+            if choice.representation.is_multipart:
+                boundary = new_boundary()
+                headers["Content-Type"] = choice.representation.content_type(boundary)
+                return Response(write_single(part, boundary), headers=headers)
+            headers |= {"Content-Location": part.location, "Content-Type": part.content_type}
+            return Response(frame.data, headers=headers)
         boundary = new_boundary()
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             async with closing(frames) as iterator:
                 async for frame in iterator:
-                    yield OutgoingPart(
-                        content_type_of(name, frame.transfer_syntax_uid),
-                        frame.data,
-                        location=f"{location}{frame.number}",
-                    )
+                    yield _part(frame, name, location)
 
         headers["Content-Type"] = choice.representation.content_type(boundary)
         return StreamResponse(write_multipart(parts(), boundary), headers=headers)
@@ -134,6 +140,11 @@ class FrameRetrieval:
         syntaxes: Sequence[str],
     ) -> AsyncIterator[Frame]:
         return self._service.node.transcoder.frames(archive.frames(instance, numbers), syntaxes)
+
+
+def _part(frame: Frame, name: str, location: str) -> OutgoingPart:
+    content_type = content_type_of(name, frame.transfer_syntax_uid)
+    return OutgoingPart(content_type, frame.data, location=f"{location}{frame.number}")
 
 
 def _takes_native(syntaxes: Sequence[str]) -> bool:

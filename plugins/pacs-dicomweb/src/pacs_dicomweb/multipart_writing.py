@@ -41,6 +41,15 @@ def new_boundary() -> str:
     return secrets.token_hex(16)
 
 
+def write_single(part: OutgoingPart, boundary: str) -> bytes:
+    """Return a multipart body of one part, whose content is there."""
+    assert isinstance(part.content, bytes)  # noqa: S101 - for the type checker
+    delimiter = f"--{boundary}".encode()
+    return b"".join(
+        (delimiter, b"\r\n", part.head(), part.content, b"\r\n", delimiter, b"--\r\n")
+    )
+
+
 async def write_multipart(
     parts: AsyncIterable[OutgoingPart], boundary: str
 ) -> AsyncIterator[bytes | memoryview]:
