@@ -116,14 +116,15 @@ class FrameLayout:
                 raise FrameNotFoundError(number, frames)
 
     def range_of(self, number: int) -> tuple[int, int]:
-        """Return offset and length, in the dataset, of what a frame is read from, if known.
+        """Return offset and length, in the dataset, of what a frame is read from.
 
-        A length of 0 says that they are not.
+        A length of 0 says that it is not known.
         """
-        if self.native is None or self.image is None or not 1 <= number <= self.image.frames:
-            return 0, 0
-        offset, length = self.native.range_of(number)
-        return self.start + offset, length
+        extent = None
+        if self.image is not None and 1 <= number <= self.image.frames:
+            found = self.encapsulated
+            extent = found.extent(number) if found else self.native and self.native.range_of(number)
+        return (self.start + extent[0], extent[1]) if extent else (0, 0)
 
     async def read(self, number: int, ranges: DatasetRanges) -> Frame:
         """Read a frame.

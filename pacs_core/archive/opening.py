@@ -82,6 +82,8 @@ class InstanceOpener:
         self, instance: StoredInstance, offset: int, length: int
     ) -> tuple[ObjectReader, bytes]:
         """Open it so, and read what is at an offset of the dataset, in one step."""
+        if not length:
+            return await self.open_ranges(instance), b""
         if instance.corrections:
             reader = await self.open_ranges(instance)
             return await with_beginning(reader, instance.dataset_offset + offset, length)

@@ -32,6 +32,8 @@ class RangeReadingArchive(Archive):
         Override it where the two cost less in one step than one after the other.
         """
         reader = await self.open_ranges(instance)
+        if not length:
+            return reader, b""
         return await with_beginning(reader, instance.dataset_offset + offset, length)
 
     async def header(
@@ -53,9 +55,11 @@ class RangeReadingArchive(Archive):
     ) -> AsyncIterator[Frame]:
         """Iterate over frames, see :meth:`Archive.frames`."""
         layout = self._layouts.get(instance)
-        offset, length = layout.range_of(numbers[0]) if layout and numbers else (0, 0)
-        # The first frame of a layout that is known, or the header that tells the layout.
-        reader, held = await self.open_ranges_and_read(instance, offset, length or BEGINNING)
+        # With the object comes the first frame of a layout that is known, or the header.
+        offset, length = 0, BEGINNING
+        if layout is not None:
+            offset, length = layout.range_of(numbers[0]) if numbers else (0, 0)
+        reader, held = await self.open_ranges_and_read(instance, offset, length)
         async with reader:
             ranges = ranges_of(reader, instance, held, offset)
             known = layout or await read_layout(ranges, instance)

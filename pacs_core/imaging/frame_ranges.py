@@ -95,6 +95,19 @@ class FrameRanges:
         """How many numbers are remembered, roughly: of offset tables, and of fragments."""
         return self._fragments + sum(len(table.offsets) for table in self._tables)
 
+    def extent(self, number: int) -> Span | None:
+        """Return where a frame and the headers of its fragments lie, if that is known by now."""
+        if self._by_headers is not None:
+            spans = self._by_headers[number - 1]
+            start, (last, length) = spans[0][0], spans[-1]
+            extent = start, last + length - start
+        elif self._tables and number < self._frames:
+            offsets = self._tables[0].offsets
+            extent = self._first + offsets[number - 1], offsets[number] - offsets[number - 1]
+        else:
+            return None
+        return extent if 0 < extent[1] <= self._max_frame_bytes else None
+
     def find(self, number: int) -> Finding:
         """Return the spans of a frame, from 1, in order; None if there is no telling.
 

@@ -7,14 +7,22 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.rendering_parameters import read_rendering, read_viewport
 from pacs_dicomweb.search_parameters import InvalidParameterError
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG4HP41, JPEGLSLossless
 
-from pacs_core.contracts import SourceRegion, Viewport
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
+from pacs_core.contracts import (
+    EntityPath,
+    InstancePath,
+    Origin,
+    Renderer,
+    SourceRegion,
+    Viewport,
+)
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta, tag_of
 from pacs_core.testing.datasets import SampleStudy
 
 
@@ -227,3 +235,55 @@ def test_whatever_comes_makes_sense_or_is_refused(parameters):
         return
     assert options.viewport is None or options.viewport.width * options.viewport.height <= 10_000
     assert options.window is None or options.window[1] > 0
+
+
+def test_a_picture_is_made_once_and_anew_of_what_changed(door):
+    door = door()
+    made = store_gradient(door, SampleStudy())
+    path = path_of(made)
+    renderer = door.node.node.opened.node.find(Renderer)
+    calls, render = [], renderer.render
+
+    async def count(*arguments):
+        calls.append(arguments)
+        return await render(*arguments)
+
+    renderer.render = count
+    asked = [f"{path}/rendered", f"{path}/thumbnail", f"{path}/frames/1/rendered?viewport=8,8"]
+    first = [door.get(each) for each in asked]
+    assert [each.status_code for each in first] == [200] * 3
+    assert len(calls) == 3
+    again = [door.get(each) for each in asked]
+    assert [each.content for each in again] == [each.content for each in first]
+    assert [each.headers["etag"] for each in again] == [each.headers["etag"] for each in first]
+    assert len(calls) == 3
+    archive = door.node.node.opened.archive
+    entity = EntityPath(study_instance_uid=str(made.values["StudyInstanceUID"]))
+    door.node.call(archive.update, entity, {tag_of("PatientID"): ("P2",)}, Origin("test"))
+    for each, before in zip(asked, first, strict=True):
+        assert door.get(each).headers["etag"] != before.headers["etag"]
+    assert len(calls) == 6
+    instance = InstancePath(made.values["StudyInstanceUID"], made.sop_instance_uid)
+    door.node.call(archive.delete, instance, Origin("test"))
+    assert [door.get(each).status_code for each in asked] == [404] * 3
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 200)), max_size=40))
+def test_what_is_kept_is_bounded_and_the_latest(asked):
+    kept: Kept[int] = Kept(800)
+    sizes = {}
+    for number, (name, size) in enumerate(asked):
+        kept.keep(name, number, size)
+        if size <= 100:
+            sizes.pop(name, None)
+            sizes[name] = size
+            assert kept.get(name) == number
+    expected, total = [], 0
+    for name, size in reversed(sizes.items()):
+        total += size
+        if total > 800:
+            break
+        expected.append(name)
+    assert [name for name in reversed(sizes) if kept.get(name) is not None] == expected
+    kept.keep("", 1, 1)
+    assert kept.get("") is None

@@ -3,13 +3,14 @@
 from struct import pack
 
 import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs_core.archive import NoArchive
-from pacs_core.archive.frame_reading import read_frames, read_layout
+from pacs_core.archive.frame_reading import FrameLayouts, read_frames, read_layout
 from pacs_core.archive.guarded import GuardedArchive
 from pacs_core.archive.instance_reading import ranges_of
 from pacs_core.association import AccessControl
@@ -387,3 +388,86 @@ async def test_who_may_not_read_an_instance_gets_nothing_of_it():
     assert [f.data async for f in everybody.frames(instance, [1])] == [bytes(12)]
     value = BulkData(0, 4)
     assert [p async for p in everybody.bulk_data(instance, value)] == [header()[:4]]
+
+
+def jpegs(frames: int) -> tuple[bytes, list[bytes]]:
+    """Return a dataset of JPEG frames without an offset table, and the frames."""
+    made = [b"\xff\xd8\xff" + bytes([number]) * 61 for number in range(frames)]
+    return encapsulated(frames, made, BitsAllocated="8", BitsStored="8", HighBit="7"), made
+
+
+@pytest.mark.parametrize("uid", [EXPLICIT, JPEG])
+async def test_where_frames_lie_is_read_once(uid):
+    pixels = bytes(range(36))
+    data, made = (native(3, pixels), [pixels[:12], pixels[12:24], pixels[24:]])
+    if uid == JPEG:
+        data, made = jpegs(3)
+    archive = CountingArchive()
+    instance = evolve(archive.put(data, uid), digest=b"of these bytes")
+    read = []
+    for number in (1, 2, 3, 2):
+        before = archive.read
+        (frame,) = [each async for each in archive.frames(instance, [number])]
+        assert bytes(frame.data) == made[number - 1]
+        read.append(archive.read - before)
+    # Once it is known, nothing is read but the frame itself.
+    assert read[1:] == [len(made[0])] * 3
+    assert read[0] > len(made[0])
+    with pytest.raises(FrameNotFoundError):
+        [each async for each in archive.frames(instance, [2, 4])]
+
+
+async def test_other_bytes_under_the_same_key_have_a_layout_of_their_own():
+    archive = MemoryArchive()
+    first = evolve(archive.put(native(2, bytes(range(24))), EXPLICIT), digest=b"first")
+    await archive.delete(first.identity.path, Origin("test"))
+    grown = native(2, bytes(range(100, 124)), PatientName="Doe^Somebody with a long name")
+    second = evolve(archive.put(grown, EXPLICIT), digest=b"second")
+    unknown = evolve(second, digest=b"")
+    for instance, begins in ((second, 112), (unknown, 112)):
+        assert first.key == instance.key
+        (frame,) = [each async for each in archive.frames(instance, [2])]
+        assert frame.data[0] == begins
+
+
+async def test_layouts_are_bounded():
+    layouts, archive = FrameLayouts(), MemoryArchive()
+    data, _ = jpegs(200)
+    instance = archive.put(data, JPEG)
+    reader = await archive.open(instance)
+    ranges = ranges_of(reader, instance)
+    known = []
+    for number in range(600):
+        known.append(evolve(instance, digest=str(number).encode()))
+        layout = await read_layout(ranges, instance)
+        assert [each async for each in read_frames(layout, ranges, [1])]
+        assert layout.weight == 400 - 200  # one fragment each
+        layouts.keep(known[-1], layout)
+        layouts.keep(known[-1], layout)
+    held = [each for each in known if layouts.get(each) is not None]
+    assert held == known[-500:]
+
+
+async def test_several_look_for_frames_of_one_layout_at_once():
+    archive = MemoryArchive()
+    data, made = jpegs(5)
+    instance = archive.put(data, JPEG)
+    reader = await archive.open(instance)
+
+    class Slow:
+        size = None
+
+        async def read(self, offset, length):
+            await anyio.lowlevel.checkpoint()
+            return await reader.read(instance.dataset_offset + offset, length)
+
+    layout = await read_layout(Slow(), instance)
+    found = {}
+
+    async def read(number):
+        found[number] = (await layout.read(number, Slow())).data
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(1, 6):
+            tasks.start_soon(read, number)
+    assert [bytes(found[number]) for number in range(1, 6)] == made

@@ -16,7 +16,7 @@ def cookie_name(request: HTTPConnection) -> str:
     With the prefix ``__Host-`` no other host of the domain can set it, and with ``__Secure-`` none
     over HTTP (RFC 6265bis §4.1.3). The former is only for cookies of a whole host.
     """
-    if request.url.scheme != "https":
+    if request.scope["scheme"] != "https":
         return NAME
     return f"__Secure-{NAME}" if base_path_of(request) else f"__Host-{NAME}"
 

@@ -30,6 +30,9 @@ class DicomWebConfig:
         Pixels of an image that is rendered, as it is stored and as it is asked for.
     render_timeout : float
         Seconds that rendering a frame may take.
+    kept_pictures : int
+        Bytes of rendered pictures and thumbnails that are kept in memory, in each worker; 0 for
+        none. Pictures of what changes are made anew.
     delete : bool
         Whether studies, series and instances can be deleted by DELETE.
     """
@@ -42,6 +45,7 @@ class DicomWebConfig:
     max_metadata: int = field(default=64 << 20, validator=ge(1024))
     max_pixels: int = field(default=64 << 20, validator=ge(1))
     render_timeout: float = field(default=20.0, validator=ge(0.1))
+    kept_pictures: int = field(default=16 << 20, validator=ge(0))
     delete: bool = False
 
     def problems(self) -> list[str]:

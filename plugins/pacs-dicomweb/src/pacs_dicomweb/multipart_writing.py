@@ -45,9 +45,7 @@ def write_single(part: OutgoingPart, boundary: str) -> bytes:
     """Return a multipart body of one part, whose content is there."""
     assert isinstance(part.content, bytes)  # noqa: S101 - for the type checker
     delimiter = f"--{boundary}".encode()
-    return b"".join(
-        (delimiter, b"\r\n", part.head(), part.content, b"\r\n", delimiter, b"--\r\n")
-    )
+    return b"".join((delimiter, b"\r\n", part.head(), part.content, b"\r\n", delimiter, b"--\r\n"))
 
 
 async def write_multipart(

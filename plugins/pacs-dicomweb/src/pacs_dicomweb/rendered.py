@@ -26,6 +26,7 @@ from pacs_core.dataset import MalformedDataset, tag_of
 from pacs_dicomweb.bulk_data import media_type_of, value_of
 from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
+from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.media_types import Representation
 from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import VIDEOS
@@ -50,6 +51,9 @@ _SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
 _MOST_PRESENTED: Final = 100
 """Images of a presentation state."""
+
+_KEPT_HEADERS: Final = 16 << 20
+"""Bytes of memory for headers that were read."""
 
 _TRIED: Final = 8
 """Instances that are tried for a thumbnail."""
@@ -77,6 +81,12 @@ class Rendering:
 
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
+        self._headers: Kept[Shown] = Kept(_KEPT_HEADERS)
+        self._pictures_kept: Kept[bytes] = Kept(service.config.kept_pictures)
+
+    async def look_at(self, archive: Archive, instance: StoredInstance) -> Shown:
+        """Return how an instance is shown, as the archive has just found it."""
+        return await look_at(archive, instance, self._headers)
 
     async def retrieve(self, request: Request) -> Response:
         """Answer GET of a rendered instance, or of rendered frames of it."""
@@ -84,7 +94,7 @@ class Rendering:
         instance = await instance_of(archive, resource_of(request))
         if instance.identity.sop_class_uid in STATES:
             return await self._presented(request, archive, instance)
-        shown = await look_at(archive, instance)
+        shown = await self.look_at(archive, instance)
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])
             offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
@@ -105,7 +115,9 @@ class Rendering:
         for image in state.images[:_MOST_PRESENTED]:
             stored = await archive.locate(InstancePath(study, image.sop_instance_uid))
             if stored is not None:
-                shown = evolve(await look_at(archive, stored), state=state, state_instance=instance)
+                shown = evolve(
+                    await self.look_at(archive, stored), state=state, state_instance=instance
+                )
                 found.append((shown, image.frames or tuple(range(1, shown.frames + 1))))
         if not found:
             raise InstanceNotFoundError("none of the images of the presentation state is here")
@@ -136,7 +148,7 @@ class Rendering:
         async def parts() -> AsyncIterator[OutgoingPart]:
             for instance in instances:
                 try:
-                    shown = await look_at(archive, instance)
+                    shown = await self.look_at(archive, instance)
                     content = await self._show(archive, shown, (1,), options)
                 except _NOT_SHOWN:
                     continue  # not everything in a study is an image
@@ -159,15 +171,18 @@ class Rendering:
         tag = entity_tag(instances, str(options), str(numbers))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
+        headers = {"ETag": f"W/{tag}"} if tag else {}
+        if (content := self._pictures_kept.get(tag)) is not None:
+            return Response(content, headers=headers, media_type=representation.name)
         reason: Exception | None = None
         for instance in instances:
             try:
-                shown = await look_at(archive, instance)
+                shown = await self.look_at(archive, instance)
                 content = await self._show(archive, shown, numbers, options)
             except _NOT_SHOWN as error:
                 reason = reason or error
                 continue
-            headers = {"ETag": f"W/{tag}"} if tag else {}
+            self._pictures_kept.keep(tag, content, len(content))
             return Response(content, headers=headers, media_type=representation.name)
         raise reason or InstanceNotFoundError(f"there is no {resource}")
 
@@ -193,7 +208,7 @@ class Rendering:
         if not representation.is_multipart:
             # A picture that cannot move is of the first frame.
             chosen = numbers if representation is GIF else numbers[:1]
-            content = await self._show(archive, shown, chosen, options)
+            content = await self._picture(tag, archive, shown, chosen, options)
             return Response(content, headers=headers, media_type=representation.name)
 
         async def parts() -> AsyncIterator[OutgoingPart]:
@@ -216,10 +231,24 @@ class Rendering:
         tag = entity_tag(shown.instances, str(options), str(number))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
-        content = await self._show(archive, shown, (number,), options)
+        content = await self._picture(tag, archive, shown, (number,), options)
         await self._record(request, [shown.instance])
         headers = {"ETag": f"W/{tag}"} if tag else {}
         return Response(content, headers=headers, media_type=options.media_type)
+
+    async def _picture(
+        self,
+        tag: str,
+        archive: Archive,
+        shown: Shown,
+        numbers: Sequence[int],
+        options: RenderingOptions,
+    ) -> bytes:
+        """Return a picture; one that was made before needs no pixels."""
+        if (content := self._pictures_kept.get(tag)) is None:
+            content = await self._show(archive, shown, numbers, options)
+            self._pictures_kept.keep(tag, content, len(content))
+        return content
 
     async def _show(
         self, archive: Archive, shown: Shown, numbers: Sequence[int], options: RenderingOptions

@@ -31,6 +31,8 @@ _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 _FRAMES = f"{_INSTANCE}/frames/{{frames}}"
 
+_OFTEN = frozenset({_FRAMES, f"{_FRAMES}/rendered", f"{_INSTANCE}/rendered", "/studies"})
+
 Table = dict[str, dict[str, Handler]]
 
 
@@ -39,9 +41,9 @@ def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
     service = DicomWeb(context, config)
     table, kinds = _table(service)
     paths: Table = {**table, "/": {}}
-    return [
-        Route(path, _Endpoint(service, handlers, table, kinds)) for path, handlers in paths.items()
-    ]
+    # Each request is held against one after the other: what viewers ask for most comes first.
+    order = sorted(paths, key=lambda path: path not in _OFTEN)
+    return [Route(path, _Endpoint(service, paths[path], table, kinds)) for path in order]
 
 
 def methods_by_path(

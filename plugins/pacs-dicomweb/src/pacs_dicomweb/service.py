@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -25,6 +26,9 @@ from pacs_core.contracts import (
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.media_types import Choice, Representation, accepted_types, choose
 from pacs_dicomweb.search_parameters import InvalidParameterError, accept_of, read_query
+
+_USUAL_LENGTH: Final = 256
+"""Of an Accept header: what it asks for is remembered, which longer ones are not worth."""
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -125,7 +129,7 @@ def parameters_of(request: Request) -> list[tuple[str, str]]:
         400: they cannot be read.
     """
     try:
-        return read_query(request.url.query)
+        return read_query(request.scope["query_string"].decode("ascii", "replace"))
     except InvalidParameterError as error:
         raise HttpError(400, str(error)) from error
 
@@ -141,10 +145,19 @@ def accept(
         406: none.
     """
     header = ", ".join(request.headers.getlist("accept"))
-    choices = choose(accepted_types(header, accept_of(parameters)), offered)
+    ask = _accepted if len(header) <= _USUAL_LENGTH else _accepted.__wrapped__
+    choices = ask(header, tuple(accept_of(parameters)), tuple(offered))
     if not choices:
         raise not_acceptable(offered)
-    return choices
+    return list(choices)
+
+
+@lru_cache(maxsize=256)
+def _accepted(
+    header: str, named: tuple[str, ...], offered: tuple[Representation, ...]
+) -> tuple[Choice, ...]:
+    """Return what is accepted: clients say the same again and again."""
+    return tuple(choose(accepted_types(header, named), offered))
 
 
 def not_acceptable(offered: Sequence[Representation], reason: str = "") -> HttpError:

@@ -26,10 +26,15 @@ from pacs_core.dataset import (
     encode_elements,
     tag_of,
 )
+from pacs_dicomweb.instances import entity_tag
+from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.presentation_states import PresentationState
 
 _LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
 """Lookup tables and palettes are bulk data that a renderer needs."""
+
+_HEADER: Final = 8 * 1024
+"""Bytes of memory that any header takes."""
 
 _PIXELS: Final = 0x7FE00000
 _PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -72,18 +77,33 @@ class Shown:
         return self.rows * self.columns
 
 
-async def look_at(archive: Archive, instance: StoredInstance) -> Shown:
+async def look_at(archive: Archive, instance: StoredInstance, kept: Kept[Shown]) -> Shown:
     """Read what says how an instance is shown.
+
+    Parameters
+    ----------
+    archive : Archive
+    instance : StoredInstance
+        As the archive has just found it: what is kept is not asked for once more.
+    kept : Kept
+        What others have read.
 
     Raises
     ------
     MalformedDataset, InstanceNotFoundError, DamagedObjectError
         As of :meth:`Archive.header`.
     """
+    name = entity_tag([instance])
+    if (known := kept.get(name)) is not None:
+        return evolve(known, instance=instance)
     header = await archive.header(instance, _LIMITS)
     rows, columns = (_number(header, name) for name in ("Rows", "Columns"))
     frames = _number(header, "NumberOfFrames") or 1
-    return Shown(instance, header, frames, rows, columns)
+    shown = Shown(instance, header, frames, rows, columns)
+    if header.pixel_data is not None:
+        # What precedes the pixels takes some ten times the memory once it is read.
+        kept.keep(name, shown, _HEADER + 10 * header.pixel_data_offset)
+    return shown
 
 
 async def read_state(archive: Archive, instance: StoredInstance) -> PresentationState:

@@ -35,7 +35,7 @@ from pacs_dicomweb.service import (
     not_acceptable,
     parameters_of,
 )
-from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, read_state
+from pacs_dicomweb.shown_frames import Shown, annotations_of, read_state
 
 _PICTURES: Final = (JPEG, PNG, GIF)
 _SIDE: Final = 1 << 20
@@ -64,7 +64,7 @@ class UriService:
         _check(named)
         archive = self._service.archive(request)
         instance = await _instance(archive, named)
-        shown = await look_at(archive, instance)
+        shown = await self._pictures.look_at(archive, instance)
         content_types = [v for name, v in parameters if name.lower() == "contenttype"]
         header = ", ".join(request.headers.getlist("accept"))
         is_image = bool(shown.pixels) and shown.header.pixel_data is not None

@@ -94,6 +94,7 @@ class SqliteIndex(Index):
         self._config = config or SqliteIndexConfig()
         self._catalog = build_catalog(self._config.attributes)
         self._wanted = frozenset(self._catalog.attributes)
+        self._searchable = {level: self._catalog.searchable(level) for level in Level}
         self._in_use: OpenIndex | None = None
         self._opening = Lock()
         self._change_log = SqliteChangeLog(self._write_outbox, self._read)
@@ -151,7 +152,7 @@ class SqliteIndex(Index):
 
     def searchable_tags(self, level: Level) -> frozenset[int]:
         """Tags of the level and those above."""
-        return self._catalog.searchable(level)
+        return self._searchable[level]
 
     async def add(
         self, record: InstanceRecord, *, durability: Durability = Durability.COMMIT

@@ -1,0 +1,40 @@
+"""What was made of instances lately, kept in memory for whoever asks next, within limits."""
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+T = TypeVar("T")
+
+
+@define
+class Kept(Generic[T]):
+    """Values by names, the ones forgotten first that were not asked for the longest.
+
+    Attributes
+    ----------
+    most : int
+        Bytes that all may have; 0 keeps nothing. What has more than an eighth is not kept.
+    """
+
+    most: int
+    _values: "OrderedDict[str, tuple[T, int]]" = field(factory=OrderedDict, init=False)
+    _size: int = field(default=0, init=False)
+
+    def get(self, name: str) -> T | None:
+        """Return what is kept under a name, if it is still there."""
+        if not name or (found := self._values.get(name)) is None:
+            return None
+        self._values.move_to_end(name)
+        return found[0]
+
+    def keep(self, name: str, value: T, size: int) -> None:
+        """Keep a value of `size` bytes; under no name, nothing."""
+        if not name or size * 8 > self.most:
+            return
+        self._size += size - self._values.pop(name, (value, 0))[1]
+        self._values[name] = value, size
+        while self._size > self.most:
+            _, (_, forgotten) = self._values.popitem(last=False)
+            self._size -= forgotten
