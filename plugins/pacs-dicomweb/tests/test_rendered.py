@@ -270,7 +270,7 @@ def test_a_picture_is_made_once_and_anew_of_what_changed(door):
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 200)), max_size=40))
 def test_what_is_kept_is_bounded_and_the_latest(asked):
-    kept: Kept[int] = Kept(800)
+    kept: Kept[int] = Kept(lambda: 800)
     sizes = {}
     for number, (name, size) in enumerate(asked):
         kept.keep(name, number, size)

@@ -12,7 +12,7 @@ from pacs_jobs.api import JobQueue, NewJob
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_web.api import PageFrame, WebRoutesDescriptor
 from pacs_web.testing import WebRoutesContract, serve_routes
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.rendering import TemplateFrame
 
 from pacs_core.contracts import (
@@ -37,7 +37,7 @@ async def node(tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Node]:
         await queue.enqueue(NewJob("acme.sweep", {"room": "<b>"}))
         node = memory_node(NodeSettings())
         node.capabilities.provide(JobQueue, queue)
-        node.capabilities.provide(PageFrame, TemplateFrame(WebUiConfig()))
+        node.capabilities.provide(PageFrame, TemplateFrame(WebUiSettings()))
         yield node
 
 

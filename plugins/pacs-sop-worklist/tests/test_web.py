@@ -15,7 +15,7 @@ from pacs_sop_worklist.orders import make_order
 from pacs_sop_worklist.steps import InvalidStepError, StepState
 from pacs_web.api import PageFrame, WebRoutesDescriptor
 from pacs_web.testing import WebRoutesContract, serve_routes
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.rendering import TemplateFrame
 
 from pacs_core.contracts import (
@@ -47,7 +47,7 @@ async def node(tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Node]:
             await worklist.put(list(steps_of(order(modality, study, "<b>^Jane"))), "test")
         node = memory_node(NodeSettings())
         node.capabilities.provide(Worklist, worklist)
-        node.capabilities.provide(PageFrame, TemplateFrame(WebUiConfig()))
+        node.capabilities.provide(PageFrame, TemplateFrame(WebUiSettings()))
         yield node
 
 

@@ -65,3 +65,34 @@ def test_a_wrong_limit_changes_nothing(bulletin, tmp_path, reload):
         logged = reload(web, "goes on with the configuration that it had", max_target=1)
         assert "plugin.web.max_target" in logged
         assert web.is_healthy()
+
+
+def test_dicomweb_and_pages_go_by_new_settings(tmp_path):
+    plugins = ("dicomweb", "web-ui")
+
+    def tables(**changed):
+        own = {"dicomweb": {}, "web-ui": {}} | changed
+        return {
+            "log": {"level": "info"},
+            "plugin": {"web": {"port": 0}, **own},
+            "plugins": {"disabled": without(*plugins)},
+        }
+
+    with run_web(tmp_path, plugins=plugins) as web:
+        none, page = "/dicom-web/studies?PatientID=nobody", "/api/studies/1.2.3"
+        assert web.get(none).status_code == 200
+        assert "deletion is off" in httpx.delete(web.url + page).text
+        write_config(
+            tmp_path,
+            tables(
+                **{"dicomweb": {"no_results": 204, "delete": True}, "web-ui": {"deletion": True}}
+            ),
+        )
+        before = len(web.log)
+        web.node.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "plugin.dicomweb.no_results" in web.log[before:], web.log)
+        assert "these settings need a restart: plugin.dicomweb.delete" in web.log[before:]
+        assert web.get(none).status_code == 204
+        assert "deletion is off" not in httpx.delete(web.url + page).text
+        # What decides which routes there are stays as it was.
+        assert httpx.delete(f"{web.url}/dicom-web/studies/1.2.3").status_code == 405

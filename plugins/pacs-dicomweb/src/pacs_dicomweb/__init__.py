@@ -4,9 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pacs_core.contracts import CliCommandDescriptor, Setup, WebServicesStatement
+from pacs_core.contracts import (
+    CapabilityDescriptor,
+    CliCommandDescriptor,
+    Setup,
+    WebServicesStatement,
+)
 from pacs_core.plugins import hookimpl
-from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.config import DicomWebConfig, DicomWebSettings
 
 if TYPE_CHECKING:
     from pacs_web.api import WebContext, WebRoutesDescriptor
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DicomWebConfig",
+    "pacs_capabilities",
     "pacs_check",
     "pacs_cli_commands",
     "pacs_config",
@@ -26,6 +32,15 @@ __all__ = [
 def pacs_config() -> type:
     """Return the class of ``[plugin.dicomweb]``."""
     return DicomWebConfig
+
+
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Return what has the settings as they are by now."""
+    settings = DicomWebSettings(setup.config(DicomWebConfig))
+    return [
+        CapabilityDescriptor("dicomweb-settings", DicomWebSettings, lambda _: settings, always=True)
+    ]
 
 
 @hookimpl
@@ -52,7 +67,9 @@ def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
     def create(context: "WebContext") -> "Sequence[BaseRoute]":
         from pacs_dicomweb.routes import routes
 
-        return routes(context, config)
+        found = context.node.capabilities.provides(DicomWebSettings)
+        settings = context.node.find(DicomWebSettings) if found else DicomWebSettings(config)
+        return routes(context, settings)
 
     return [
         WebRoutesDescriptor("dicomweb", create, prefix=config.root, title="DICOMweb", max_body=None)

@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from attrs.validators import ge
+
+from pacs_core.contracts import RELOADABLE, Component, Setup
 
 
 @frozen
@@ -38,14 +40,14 @@ class DicomWebConfig:
     """
 
     root: str = "/dicom-web"
-    no_results: Literal[200, 204] = 200
-    fuzzy_names: bool = True
-    max_results: int = field(default=10_000, validator=ge(1))
-    max_parts: int = field(default=100_000, validator=ge(1))
-    max_metadata: int = field(default=64 << 20, validator=ge(1024))
-    max_pixels: int = field(default=64 << 20, validator=ge(1))
-    render_timeout: float = field(default=20.0, validator=ge(0.1))
-    kept_pictures: int = field(default=16 << 20, validator=ge(0))
+    no_results: Literal[200, 204] = field(default=200, metadata=RELOADABLE)
+    fuzzy_names: bool = field(default=True, metadata=RELOADABLE)
+    max_results: int = field(default=10_000, validator=ge(1), metadata=RELOADABLE)
+    max_parts: int = field(default=100_000, validator=ge(1), metadata=RELOADABLE)
+    max_metadata: int = field(default=64 << 20, validator=ge(1024), metadata=RELOADABLE)
+    max_pixels: int = field(default=64 << 20, validator=ge(1), metadata=RELOADABLE)
+    render_timeout: float = field(default=20.0, validator=ge(0.1), metadata=RELOADABLE)
+    kept_pictures: int = field(default=16 << 20, validator=ge(0), metadata=RELOADABLE)
     delete: bool = False
 
     def problems(self) -> list[str]:
@@ -53,3 +55,19 @@ class DicomWebConfig:
         if not self.root.startswith("/") or self.root.endswith("/"):
             return [f"root: {self.root!r}: begin with a slash, end without: /dicom-web"]
         return []
+
+
+@define(eq=False)
+class DicomWebSettings(Component):
+    """The table as it is by now: requests go by it from their beginning on.
+
+    Attributes
+    ----------
+    config : DicomWebConfig
+    """
+
+    config: DicomWebConfig = field(factory=DicomWebConfig)
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(DicomWebConfig)

@@ -1,6 +1,7 @@
 """What was made of instances lately, kept in memory for whoever asks next, within limits."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -14,11 +15,12 @@ class Kept(Generic[T]):
 
     Attributes
     ----------
-    most : int
-        Bytes that all may have; 0 keeps nothing. What has more than an eighth is not kept.
+    most : callable
+        Returns how many bytes all may have; 0 keeps nothing. What has more than an eighth is not
+        kept.
     """
 
-    most: int
+    most: Callable[[], int]
     _values: "OrderedDict[str, tuple[T, int]]" = field(factory=OrderedDict, init=False)
     _size: int = field(default=0, init=False)
 
@@ -31,10 +33,10 @@ class Kept(Generic[T]):
 
     def keep(self, name: str, value: T, size: int) -> None:
         """Keep a value of `size` bytes; under no name, nothing."""
-        if not name or size * 8 > self.most:
-            return
-        self._size += size - self._values.pop(name, (value, 0))[1]
-        self._values[name] = value, size
-        while self._size > self.most:
+        most = self.most()
+        if name and size * 8 <= most:
+            self._size += size - self._values.pop(name, (value, 0))[1]
+            self._values[name] = value, size
+        while self._size > most:
             _, (_, forgotten) = self._values.popitem(last=False)
             self._size -= forgotten

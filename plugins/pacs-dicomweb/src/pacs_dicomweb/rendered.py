@@ -81,8 +81,8 @@ class Rendering:
 
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
-        self._headers: Kept[Shown] = Kept(_KEPT_HEADERS)
-        self._pictures_kept: Kept[bytes] = Kept(service.config.kept_pictures)
+        self._headers: Kept[Shown] = Kept(lambda: _KEPT_HEADERS)
+        self._pictures_kept: Kept[bytes] = Kept(lambda: service.config.kept_pictures)
 
     async def look_at(self, archive: Archive, instance: StoredInstance) -> Shown:
         """Return how an instance is shown, as the archive has just found it."""

@@ -14,7 +14,7 @@ from pacs_core.contracts import Level
 from pacs_core.dataset import MalformedDataset
 from pacs_dicomweb.bulk_data import BulkDataRetrieval
 from pacs_dicomweb.capabilities import OFFERED, describe
-from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.config import DicomWebConfig, DicomWebSettings
 from pacs_dicomweb.deleting import EntityDeletion
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.media_types import accepted_types, choose
@@ -36,9 +36,9 @@ _OFTEN = frozenset({_FRAMES, f"{_FRAMES}/rendered", f"{_INSTANCE}/rendered", "/s
 Table = dict[str, dict[str, Handler]]
 
 
-def routes(context: WebContext, config: DicomWebConfig) -> Sequence[BaseRoute]:
+def routes(context: WebContext, settings: DicomWebSettings) -> Sequence[BaseRoute]:
     """Return the routes."""
-    service = DicomWeb(context, config)
+    service = DicomWeb(context, settings)
     table, kinds = _table(service)
     paths: Table = {**table, "/": {}}
     # Each request is held against one after the other: what viewers ask for most comes first.
@@ -50,7 +50,7 @@ def methods_by_path(
     config: DicomWebConfig,
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Return the methods of each path, and what kind of resource it is, without a node."""
-    table, kinds = _table(DicomWeb(cast(WebContext, None), config))
+    table, kinds = _table(DicomWeb(cast(WebContext, None), DicomWebSettings(config)))
     return {path: tuple(handlers) for path, handlers in table.items()}, kinds
 
 

@@ -23,7 +23,7 @@ from pacs_core.contracts import (
     Outcome,
     PluginAuditKind,
 )
-from pacs_dicomweb.config import DicomWebConfig
+from pacs_dicomweb.config import DicomWebConfig, DicomWebSettings
 from pacs_dicomweb.media_types import Choice, Representation, accepted_types, choose
 from pacs_dicomweb.search_parameters import InvalidParameterError, accept_of, read_query
 
@@ -79,11 +79,16 @@ class DicomWeb:
     Attributes
     ----------
     context : WebContext
-    config : DicomWebConfig
+    settings : DicomWebSettings
     """
 
     context: WebContext
-    config: DicomWebConfig = field(factory=DicomWebConfig)
+    settings: DicomWebSettings = field(factory=DicomWebSettings)
+
+    @property
+    def config(self) -> DicomWebConfig:
+        """The settings as they are by now."""
+        return self.settings.config
 
     @property
     def node(self) -> Node:

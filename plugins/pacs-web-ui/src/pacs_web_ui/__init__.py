@@ -8,7 +8,7 @@ from pacs_web.api import NavigationEntry, PageFrame, WebContext, WebRoutesDescri
 
 from pacs_core.contracts import CapabilityDescriptor, Node, ServiceDescriptor, Setup
 from pacs_core.plugins import hookimpl
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiConfig, WebUiSettings
 from pacs_web_ui.load import LoadHistory, MeteredLoad, Sampler
 
 if TYPE_CHECKING:
@@ -26,16 +26,19 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     """Return what counts operations for the charts, and the layout, for pages of other plugins."""
-    config = setup.config(WebUiConfig)
+    settings = WebUiSettings(setup.config(WebUiConfig))
 
     def create_frame(node: Node) -> PageFrame:
         from pacs_web_ui.rendering import TemplateFrame
 
-        return TemplateFrame(config)
+        return TemplateFrame(node.find(WebUiSettings))
 
     return [
+        CapabilityDescriptor("web-ui-settings", WebUiSettings, lambda _: settings),
         CapabilityDescriptor("web-ui-load", LoadHistory, MeteredLoad),
-        CapabilityDescriptor("web-ui-pages", PageFrame, create_frame, always=True),
+        CapabilityDescriptor(
+            "web-ui-pages", PageFrame, create_frame, requires=(WebUiSettings,), always=True
+        ),
     ]
 
 
@@ -79,6 +82,11 @@ def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
     ]
 
 
+def _settings(config: WebUiConfig, context: WebContext) -> WebUiSettings:
+    found = context.node.capabilities.provides(WebUiSettings)
+    return context.node.find(WebUiSettings) if found else WebUiSettings(config)
+
+
 def _create_home(context: WebContext) -> "Sequence[BaseRoute]":
     from pacs_web_ui.files import home_routes
 
@@ -94,13 +102,13 @@ def _create_static(context: WebContext) -> "Sequence[BaseRoute]":
 def _create_pages(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
     from pacs_web_ui.pages import page_routes
 
-    return page_routes(context, config)
+    return page_routes(context, _settings(config, context))
 
 
 def _create_viewer(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
     from pacs_web_ui.viewer.routes import viewer_routes
 
-    return viewer_routes(context, config)
+    return viewer_routes(context, _settings(config, context))
 
 
 def _create_viewer_files(context: WebContext) -> "Sequence[BaseRoute]":
@@ -112,13 +120,13 @@ def _create_viewer_files(context: WebContext) -> "Sequence[BaseRoute]":
 def _create_api(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
     from pacs_web_ui.rest import api_routes
 
-    return api_routes(context, config)
+    return api_routes(context, _settings(config, context))
 
 
 def _create_upload(config: WebUiConfig, context: WebContext) -> "Sequence[BaseRoute]":
     from pacs_web_ui.uploading import upload_routes
 
-    return upload_routes(context, config)
+    return upload_routes(context, _settings(config, context))
 
 
 def _describe_upload(context: WebContext) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The table ``[plugin.web-ui]``."""
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from attrs.validators import and_, ge, le
+
+from pacs_core.contracts import RELOADABLE, Component, Setup
 
 
 @frozen
@@ -21,7 +23,23 @@ class WebUiConfig:
         Folder with further languages: a file ``fr.toml`` has the English texts as keys.
     """
 
-    page_size: int = field(default=50, validator=and_(ge(1), le(1000)))
-    deletion: bool = False
-    max_zip: int = field(default=16 << 30, validator=ge(0))
+    page_size: int = field(default=50, validator=and_(ge(1), le(1000)), metadata=RELOADABLE)
+    deletion: bool = field(default=False, metadata=RELOADABLE)
+    max_zip: int = field(default=16 << 30, validator=ge(0), metadata=RELOADABLE)
     languages: str = ""
+
+
+@define(eq=False)
+class WebUiSettings(Component):
+    """The table as it is by now: requests go by it from their beginning on.
+
+    Attributes
+    ----------
+    config : WebUiConfig
+    """
+
+    config: WebUiConfig = field(factory=WebUiConfig)
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(WebUiConfig)

@@ -13,7 +13,7 @@ from pacs_core.contracts import InstancePath, InvalidKeyError
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.attributes import Row, rows_of
 from pacs_web_ui.auditing import VIEWED, record_search
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.history_page import history_routes
 from pacs_web_ui.node_page import node_routes
 from pacs_web_ui.peer_pages import peer_routes
@@ -28,9 +28,9 @@ from pacs_web_ui.studies import (
 )
 
 
-def page_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
+def page_routes(context: WebContext, settings: WebUiSettings) -> list[BaseRoute]:
     """Return the routes of the pages."""
-    ui, renderer = WebUi(context, config), TemplateRenderer(context, config)
+    ui, renderer = WebUi(context, settings), TemplateRenderer(context, settings)
     pages = Pages(ui, renderer)
     routes = [
         Route("/", pages.studies),

@@ -19,7 +19,7 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import Renderer, find_error_status
 from pacs_web_ui.changes import check_token
 from pacs_web_ui.charts import show_number
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.texts import COOKIE, choose_language, load_languages, translator
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -43,17 +43,18 @@ class TemplateRenderer(PageRenderer):
     Parameters
     ----------
     context : WebContext
-    config : WebUiConfig
+    settings : WebUiSettings
     folder : Path, optional
         Of another plugin, with its templates and their languages, besides ours.
     """
 
     def __init__(
-        self, context: WebContext, config: WebUiConfig, folder: Path | None = None
+        self, context: WebContext, settings: WebUiSettings, folder: Path | None = None
     ) -> None:
-        self._context, self._config = context, config
+        self._context, self._settings = context, settings
         folders = [folder] if folder else []
-        self._languages = load_languages([*(each / "locale" for each in folders), config.languages])
+        further = settings.config.languages
+        self._languages = load_languages([*(each / "locale" for each in folders), further])
         loader = FileSystemLoader([each / "templates" for each in (*folders, _OURS)])
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -148,7 +149,7 @@ class TemplateRenderer(PageRenderer):
             viewers=[each for each in self._context.site.navigation if each.study_path],
             node=self._context.node.settings,
             path=request.url.path.removeprefix(base),
-            may_delete=self._config.deletion,
+            may_delete=self._settings.config.deletion,
             **values,
         )
 
@@ -162,11 +163,11 @@ class TemplateRenderer(PageRenderer):
 class TemplateFrame(PageFrame):
     """The layout of these pages, for those of other plugins."""
 
-    config: WebUiConfig
+    settings: WebUiSettings
 
     def renderer(self, context: WebContext, folder: Path) -> PageRenderer:
         """Return what renders the pages of a plugin."""
-        return TemplateRenderer(context, self.config, folder)
+        return TemplateRenderer(context, self.settings, folder)
 
 
 def _entry(entry: NavigationEntry, language: str, user: str) -> Mapping[str, str]:

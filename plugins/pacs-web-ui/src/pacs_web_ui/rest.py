@@ -19,7 +19,7 @@ from pacs_web_ui.auditing import (
     record_search,
 )
 from pacs_web_ui.changes import echo
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.models import NodeSummary, PeerSummary, SectionSummary
 from pacs_web_ui.node_status import read_configuration, read_status
 from pacs_web_ui.peer_pages import read_remote_keys
@@ -43,9 +43,9 @@ from pacs_web_ui.studies import (
 from pacs_web_ui.transfers import answer_progress, send_study
 
 
-def api_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
+def api_routes(context: WebContext, settings: WebUiSettings) -> list[BaseRoute]:
     """Return the routes of the API."""
-    api = Api(WebUi(context, config))
+    api = Api(WebUi(context, settings))
     return [
         Route("/node", api.node),
         Route("/node/status", api.status),

@@ -20,7 +20,7 @@ from pacs_core.contracts import (
 from pacs_core.dimse import is_valid_uid
 from pacs_web_ui.auditing import record_access
 from pacs_web_ui.changes import delete_study
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiConfig, WebUiSettings
 
 INSPECT_NODE = "node.inspect"
 READ_AUDIT = "audit.read"
@@ -35,11 +35,16 @@ class WebUi:
     Attributes
     ----------
     context : WebContext
-    config : WebUiConfig
+    settings : WebUiSettings
     """
 
     context: WebContext
-    config: WebUiConfig
+    settings: WebUiSettings
+
+    @property
+    def config(self) -> WebUiConfig:
+        """The settings as they are by now."""
+        return self.settings.config
 
     @property
     def node(self) -> Node:

@@ -40,7 +40,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import NeedMoreData, NotPart10, read_file_meta
 from pacs_web_ui.auditing import UPLOADED
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.models import UploadReport
 from pacs_web_ui.service import WebUi
 from pacs_web_ui.transfers import answer_progress
@@ -62,14 +62,14 @@ class NestedZipError(Exception):
     """An entry is a zip file itself."""
 
 
-def upload_routes(context: WebContext, config: WebUiConfig) -> Sequence[BaseRoute]:
+def upload_routes(context: WebContext, settings: WebUiSettings) -> Sequence[BaseRoute]:
     """Return the route."""
-    ui = WebUi(context, config)
+    ui = WebUi(context, settings)
 
     async def upload(request: Request) -> Response:
         """Store the DICOM files in a zip file."""
         node, origin, archive = ui.node, ui.origin(request), ui.archive(request)
-        file = await _spool(request, node, config.max_zip)
+        file = await _spool(request, node, ui.config.max_zip)
         try:
             content = await to_thread.run_sync(open_zip, file)
         except BaseException:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from pacs_core.contracts import InstancePath
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.auditing import VIEWED, record_access
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.rendering import TemplateRenderer
 from pacs_web_ui.studies import find_study, list_series
 from pacs_web_ui.viewer.display_sets import list_display_sets
@@ -70,9 +70,9 @@ def file_routes() -> list[BaseRoute]:
     return [Route("/{digest}/{name}", file)]
 
 
-def viewer_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
+def viewer_routes(context: WebContext, settings: WebUiSettings) -> list[BaseRoute]:
     """Return the routes of the pages."""
-    pages = ViewerPages(context, config)
+    pages = ViewerPages(context, settings)
     report = "/{study}/series/{series}/instances/{instance}/report"
     return [Route("/{study}", pages.viewer), Route(report, pages.report)]
 
@@ -80,9 +80,9 @@ def viewer_routes(context: WebContext, config: WebUiConfig) -> list[BaseRoute]:
 class ViewerPages:
     """The pages of the viewer."""
 
-    def __init__(self, context: WebContext, config: WebUiConfig) -> None:
+    def __init__(self, context: WebContext, settings: WebUiSettings) -> None:
         self._context = context
-        self._renderer = TemplateRenderer(context, config)
+        self._renderer = TemplateRenderer(context, settings)
         files = _read_files()
         self._files = f"{FILES}/{_digest(files)}"
         scripts = "".join(files[name].decode() for name in sorted(files) if name.endswith(".js"))
