@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from pacs_auth_oidc.config import OidcConfig
 from pacs_auth_oidc.verification import (
     LONGEST,
@@ -211,3 +211,54 @@ def test_nothing_else_comes_out_of_nonsense(text):
 def test_a_configuration_that_is_not_safe_is_refused(changes, said):
     values = {"issuer": ISSUER, "client_id": "pacs", **changes}
     assert any(said in problem for problem in OidcConfig(**values).problems())
+
+
+# --- keys and headers as providers have them
+
+
+def test_certificates_in_keys_and_headers_are_let_pass():
+    """They are long, and nothing is concluded from them (RFC 7515 §4.1.6)."""
+    chain = {"x5c": ["A" * 1500] * 3, "x5t#S256": "A" * 43}
+    keys = usable_keys({"keys": [RSA.as_dict(private=False) | chain]})
+    assert verify(token(header=chain), keys, CONFIG, AUDIENCES)
+    with pytest.raises(TokenError, match="header cannot be read"):
+        verify(token(header={"x5c": ["A" * 1500] * 6}), keys, CONFIG, AUDIENCES)
+
+
+@pytest.mark.parametrize("segment", ["header", "payload"])
+def test_json_in_json_in_json(segment):
+    deep = urlsafe_b64encode(b'{"a":' * 2000 + b"1" + b"}" * 2000).decode().rstrip("=")
+    made = [part({"alg": "RS256", "kid": "r1"}), part(claims()), "AAAA"]
+    made[segment == "payload"] = deep if segment == "payload" else deep[:8000]
+    with pytest.raises(TokenError):
+        verify(".".join(made), KEYS, CONFIG, AUDIENCES)
+
+
+@pytest.mark.parametrize("curve", ["Ed25519", "Ed448"])
+def test_old_and_new_names_of_edwards_curves(curve):
+    """The key says the curve that EdDSA leaves open; without a warning (RFC 9864 §2.2)."""
+    key = OKPKey.generate_key(curve, {"kid": "o"})
+    keys, config = usable_keys({"keys": [key.as_dict(private=False)]}), OidcConfig(ISSUER, "pacs")
+    for name, is_taken in (("EdDSA", True), ("Ed25519", curve == "Ed25519"), ("Ed448", False)):
+        signed = f"{part({'alg': name, 'kid': 'o'})}.{part(claims())}"
+        signature = urlsafe_b64encode(key.private_key.sign(signed.encode())).rstrip(b"=")
+        made = f"{signed}.{signature.decode()}"
+        if is_taken:
+            assert verify(made, keys, config, AUDIENCES)
+        else:
+            with pytest.raises(TokenError):
+                verify(made, keys, config, AUDIENCES)
+
+
+def test_a_key_signs_as_it_says_only():
+    """RFC 8725 §3.1: the key's own algorithm, if it says one."""
+    keys = usable_keys({"keys": [RSA.as_dict(private=False) | {"alg": "PS256"}]})
+    with pytest.raises(TokenError, match="signature is wrong"):
+        verify(token(), keys, CONFIG, AUDIENCES)
+
+
+def test_one_key_that_cannot_be_used_leaves_the_others():
+    short = RSA.as_dict(private=False) | {"kid": "short"}
+    short["n"] = short["n"][:171]  # 1024 bits
+    broken = EC.as_dict(private=False) | {"kid": "broken", "x": "AAAA"}
+    assert list(usable_keys({"keys": [short, broken, RSA.as_dict(private=False)]})) == ["r1"]

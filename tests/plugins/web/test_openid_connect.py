@@ -1,22 +1,22 @@
 """Sign-in by OpenID Connect, with a provider that runs here: people, machines, DIMSE peers."""
 
 import json
-import threading
-from base64 import urlsafe_b64encode
-from contextlib import contextmanager
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import time
-from urllib.parse import parse_qs, urlsplit
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 
 import anyio
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jwe, jws
 from joserfc.jwk import RSAKey
+from pacs_auth_oidc.testing import run_provider
 
 from pacs_core.association import AssociationOptions, AssociationRefusedError, Proposal, connect
-from pacs_core.upper_layer import NO_REASON_GIVEN, UserIdentity, UserIdentityType
+from pacs_core.upper_layer import (
+    NO_REASON_GIVEN,
+    AssociateRJ,
+    UserIdentity,
+    UserIdentityType,
+)
 
 from .conftest import run_web, wait_for
 
@@ -24,98 +24,11 @@ PLUGINS = ("auth-local", "auth-oidc", "web-ui", "dicomweb", "sop-query-retrieve"
 STUDIES = "/dicom-web/studies"
 
 
-class Provider:
-    """An OpenID Connect provider: one client, one user who always agrees."""
-
-    def __init__(self, port):
-        self.issuer = f"http://127.0.0.1:{port}"
-        self.rotate("first")
-        self.codes = {}
-        self.asked = []
-        self.broken = self.swap_nonce = False
-
-    def rotate(self, kid):
-        self.key = RSAKey.generate_key(2048, {"kid": kid, "use": "sig"})
-
-    def token(self, **changes):
-        claims = {
-            "iss": self.issuer, "aud": "pacs", "sub": "1", "exp": int(time()) + 60,
-            "preferred_username": "carol", "groups": ["radiology"],
-        }  # fmt: skip
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims | changes, self.key)
-
-    def get(self, path, query):
-        self.asked.append(path)
-        if self.broken:
-            return 500, {}
-        if path == "/.well-known/openid-configuration":
-            return 200, {
-                "issuer": self.issuer,
-                "authorization_endpoint": f"{self.issuer}/authorize",
-                "token_endpoint": f"{self.issuer}/token",
-                "jwks_uri": f"{self.issuer}/keys",
-            }
-        if path == "/keys":
-            return 200, {"keys": [self.key.as_dict(private=False)]}
-        assert path == "/authorize"
-        assert (query["response_type"], query["code_challenge_method"]) == ("code", "S256")
-        code = f"code-{len(self.codes)}"
-        self.codes[code] = query
-        return 303, f"{query['redirect_uri']}?code={code}&state={query['state']}"
-
-    def post(self, path, form):
-        assert path == "/token"
-        query = self.codes.pop(form.get("code"), None)
-        if query is None or query["redirect_uri"] != form["redirect_uri"]:
-            return 400, {"error": "invalid_grant"}
-        digest = sha256(form["code_verifier"].encode()).digest()
-        if urlsafe_b64encode(digest).rstrip(b"=").decode() != query["code_challenge"]:
-            return 400, {"error": "invalid_grant"}
-        nonce = "another" if self.swap_nonce else query["nonce"]
-        return 200, {"token_type": "Bearer", "id_token": self.token(nonce=nonce)}
-
-
-@contextmanager
-def serve_provider():
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            self.answer(*provider.get(parts.path, query))
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(body).items()}
-            self.answer(*provider.post(self.path, form))
-
-        def answer(self, status, content):
-            self.send_response(status)
-            if status == 303:
-                self.send_header("location", content)
-                content = {}
-            body = json.dumps(content).encode()
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    provider = Provider(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield provider
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def provider():
-    with serve_provider() as running:
+    with run_provider() as running:
+        running.claims |= {"groups": ["radiology"]}
+        running.extras = {"x5c": [b64encode(bytes(2000)).decode()] * 3}  # as Keycloak has it
         yield running
 
 
@@ -164,29 +77,43 @@ def test_answers_to_nothing_that_was_asked(web, provider):
         mine, theirs = begin(client), begin(other)
         assert client.get(theirs).status_code == 403  # somebody else's code, planted
         code = mine.partition("?")[2].partition("&")[0]
-        for query in ("", code, f"{code}&state=", f"{code}&state=%C3%A9", "state=x&error=<script>"):
+        state = httpx.URL(mine).params["state"]
+        for query in (
+            "", code, f"{code}&state=", f"{code}&state=%C3%A9", "state=x&error=<script>",
+            f"state={state}&error=<script>access_denied",
+        ):  # fmt: skip
             answer = client.get(f"/auth/oidc/callback?{query}")
             assert answer.status_code == 403
-            assert "<script>" not in answer.text
+            assert "<script>" not in answer.text or "json" in answer.headers["content-type"]
         assert client.get(mine + "&iss=https://evil.example").status_code == 403
         assert client.get(STUDIES).status_code == 401
 
 
-def test_a_token_that_answers_another_request(web, provider):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nonce": "another"},
+        {"aud": "another"},
+        {"azp": "another"},
+        {"iss": "https://evil.example"},
+        {"exp": 1},
+        {"preferred_username": None},
+    ],
+)
+def test_an_id_token_that_is_not_for_this_sign_in(web, provider, monkeypatch, change):
+    monkeypatch.setattr(provider, "forged", change)
     with web.client() as client:
-        back = begin(client)
-        provider.swap_nonce = True
-        try:
-            assert client.get(back).status_code == 403
-        finally:
-            provider.swap_nonce = False
+        assert client.get(begin(client)).status_code == 403
         assert client.get(STUDIES).status_code == 401
 
 
-def test_a_code_that_is_none(web):
+def test_a_code_is_of_use_to_who_asked_for_it_only(web, provider):
     with web.client() as client:
-        state = begin(client).partition("state=")[2]
-        assert client.get(f"/auth/oidc/callback?code=guessed&state={state}").status_code == 502
+        back = httpx.URL(begin(client))
+        guessed = back.copy_set_param("code", "guessed")
+        assert client.get(guessed).status_code == 502
+        provider.codes[back.params["code"]]["code_challenge"] = "of somebody else"
+        assert client.get(back).status_code == 502
 
 
 def test_cookies_that_are_none_of_ours(web):
@@ -202,21 +129,71 @@ def test_nobody_is_led_to_another_site(web, target):
         assert client.get(begin(client, target)).headers["location"] == "/"
 
 
-def test_machines_have_bearer_tokens(web, provider):
-    def ask(token):
-        return web.get(STUDIES, headers={"authorization": f"Bearer {token}"})
+def forge(provider, header=None, payload=None, key=None):
+    """Return a token with another header, or another content, and a signature that is right."""
+    header = {"alg": "RS256", "kid": provider.key.kid} | (header or {})
+    said = provider.token().split(".")[1]
+    payload = payload or urlsafe_b64decode(said + "===")
+    registry = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+    registry.max_header_length = 1 << 20
+    return jws.serialize_compact(header, payload, key or provider.key, registry=registry)
 
-    assert ask(provider.token()).status_code == 200
-    for token in (
-        provider.token(exp=1), provider.token(aud="other"), provider.token(iss="other"),
-        provider.token()[:-8] + "AAAAAAAA", "eyJhbGciOiJub25lIn0.e30.AAAA",
-    ):  # fmt: skip
-        answer = ask(token)
-        assert answer.status_code == 401
-        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-        assert token not in web.log
+
+def deep(depth):
+    """Return the segment of a token that is nothing but JSON in JSON."""
+    return urlsafe_b64encode(b'{"alg":' * depth + b"1" + b"}" * depth).rstrip(b"=").decode()
+
+
+HOSTILE = {
+    "expired": lambda p: p.token(exp=1),
+    "never expires": lambda p: p.token(exp=None),
+    "not yet": lambda p: p.token(nbf=1 << 40),
+    "other audience": lambda p: p.token(aud="other"),
+    "no audience": lambda p: p.token(aud=None),
+    "other issuer": lambda p: p.token(iss="other"),
+    "issuer of which ours is a part": lambda p: p.token(iss=[p.issuer, "x"]),
+    "NUL in the name": lambda p: p.token(preferred_username="carol\0"),
+    "64 KB of name": lambda p: p.token(preferred_username="x" * 9_000),
+    "changed": lambda p: p.token()[:-8] + "AAAAAAAA",
+    "unsigned": lambda p: "eyJhbGciOiJub25lIn0.e30.",
+    "unsigned with a signature": lambda p: "eyJhbGciOiJub25lIn0.e30.AAAA",
+    "another token within": lambda p: forge(p, {"cty": "JWT"}, p.token().encode()),
+    "another token within, not said": lambda p: forge(p, {}, p.token().encode()),
+    "encrypted": lambda p: jwe.encrypt_compact(
+        {"alg": "RSA-OAEP", "enc": "A128GCM", "cty": "JWT"}, b"x" * 50, p.key
+    ),
+    "key named as a path": lambda p: forge(p, {"kid": "../../../../dev/null"}),
+    "key named as an address": lambda p: forge(p, {"kid": f"{p.issuer}/evil"}),
+    "key named with a NUL": lambda p: forge(p, {"kid": "first\0"}),
+    "key by its address": lambda p: forge(p, {"jku": f"{p.issuer}/evil"}, key=STRANGER),
+    "key of its own": lambda p: forge(p, {"jwk": STRANGER.as_dict(private=False)}, key=STRANGER),
+    "certificate of its own": lambda p: forge(p, {"x5c": ["AAAA"]}, key=STRANGER),
+    "extension that must be known": lambda p: forge(p, {"crit": ["b64"], "b64": False}),
+    "header too long": lambda p: forge(p, {"x": "y" * 7_000}),
+    "JSON in JSON": lambda p: f"{deep(900)}.{deep(900)}.AAAA",
+    "long": lambda p: f"eyJhbGciOiJub25lIn0.{'e' * 15_000}.AAAA",
+}
+"""Tokens that are none, by what is wrong with them (RFC 8725)."""
+STRANGER = RSAKey.generate_key(2048, {"kid": "first"})
+
+
+def test_machines_have_bearer_tokens(web, provider):
+    assert ask(web, provider.token()) == 200
+    assert ask(web, forge(provider, {"typ": "at+jwt", "x5c": ["A" * 1500]})) == 200
+    asked = len(provider.asked)
+    for wrong, make in HOSTILE.items():
+        token = make(provider)
+        answer = web.get(STUDIES, headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == 401, wrong
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"], wrong
+        assert token not in web.log, wrong
     assert web.get(STUDIES).status_code == 401
+    too_long = web.get(STUDIES, headers={"authorization": f"Bearer {'x' * 100_000}"})
+    assert too_long.status_code in (400, 431)
+    assert "/evil" not in provider.asked
+    assert len(provider.asked) - asked <= 2  # keys are asked for again once
     assert web.is_healthy()
+    assert "Traceback" not in web.log
     wait_for(lambda: '127.0.0.1 carol "GET /dicom-web/studies" 200' in web.log, "who is not logged")
 
 
@@ -225,20 +202,22 @@ def associate(web, token):
     identity = UserIdentity(UserIdentityType.JWT, True, token.encode())
     options = AssociationOptions(user_identity=identity)
 
-    async def ask():
+    async def call():
         try:
             async with connect(web.node.peer, [Proposal("1.2.840.10008.1.1")], options=options):
                 return None
         except AssociationRefusedError as error:
             return error.rejection
 
-    return anyio.run(ask)
+    return anyio.run(call)
 
 
 def test_dimse_peers_have_tokens(web, provider):
     """User identity of type 5 (PS3.7 D.3.3.7.1)."""
     assert associate(web, provider.token()) is None
-    assert associate(web, provider.token(exp=1)) == NO_REASON_GIVEN
+    for wrong, make in HOSTILE.items():
+        assert associate(web, make(provider)) == NO_REASON_GIVEN, wrong
+    assert associate(web, "") == NO_REASON_GIVEN
     assert associate(web, "x" * 60_000) == NO_REASON_GIVEN
     trail = web.node.data_directory / "audit" / "audit.jsonl"
 
@@ -260,28 +239,28 @@ def run_with(own, folder, **more):
 
 
 def test_a_provider_that_is_ill_is_left_alone_and_the_node_starts(tmp_path):
-    with serve_provider() as own, run_with(own, tmp_path) as web:
-        own.broken = True
-        assert ask(web, own.token()) == 503
-        own.broken = False
+    with run_provider() as own, run_with(own, tmp_path) as web:
+        own.is_broken = True
+        refused = web.get(STUDIES, headers={"authorization": f"Bearer {own.token()}"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+        assert web.get("/auth/oidc/login").status_code == 503
+        assert associate(web, own.token()) == AssociateRJ(2, 1, 1)  # for now
+        own.is_broken = False
         assert [ask(web, own.token()) for _ in range(5)] == [503] * 5
         assert len(own.asked) == 1
         assert web.is_healthy()
 
 
-def test_unknown_keys_let_nobody_be_asked_again_and_again(tmp_path):
-    with serve_provider() as own, run_with(own, tmp_path) as web:
-        good = own.token()
-        assert ask(web, good) == 200
-        asked = len(own.asked)
-        own.rotate("unknown")
-        assert [ask(web, own.token()) for _ in range(5)] == [401] * 5
-        assert len(own.asked) == asked
-        assert ask(web, good) == 200
+def test_unknown_keys_let_nobody_be_asked_again_and_again(web, provider):
+    asked = len(provider.asked)
+    for number in range(20):
+        assert ask(web, forge(provider, {"kid": f"unknown {number}"})) == 401
+    assert len(provider.asked) - asked <= 4  # once, or twice if that takes half a minute
+    assert ask(web, provider.token()) == 200
 
 
 def test_keys_that_have_changed_are_taken_once_the_old_ones_are_old(tmp_path):
-    with serve_provider() as own, run_with(own, tmp_path, keys_for=0.5) as web:
+    with run_provider() as own, run_with(own, tmp_path, keys_for=0.5) as web:
         assert ask(web, own.token()) == 200
         own.rotate("second")
         wait_for(lambda: ask(web, own.token()) == 200, "new keys are not taken")

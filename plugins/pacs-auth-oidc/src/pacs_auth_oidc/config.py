@@ -14,10 +14,10 @@ from pacs_core.contracts import Secret
 ASYMMETRIC: Final = frozenset(
     {
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-        "Ed25519",
+        "Ed25519", "Ed448",
     }
 )  # fmt: skip
-"""Signatures that who checks them cannot make (RFC 7518 §3.1, RFC 8037)."""
+"""Signatures that who checks them cannot make (RFC 7518 §3.1, RFC 8037, RFC 9864)."""
 
 
 @frozen
@@ -62,7 +62,7 @@ class OidcConfig:
     client_id: str = ""
     client_secret: Secret | None = None
     audience: tuple[str, ...] = ()
-    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
     name_claim: str = "preferred_username"
     roles_claim: str = "roles"
     roles: Mapping[str, str] = field(factory=dict)

@@ -7,10 +7,13 @@ which are asymmetric; its ``kid`` is looked up among the provider's keys and is 
 else; keys or addresses of keys in its header are not looked at. A token within a token, an
 encrypted one, and one with extensions that must be understood (``crit``) are refused, and so is one
 that is bound to a key of its sender (``cnf``, RFC 7800), of which nothing is proven here.
+
+Certificates that a header or a key of the provider carries (``x5c``) are let pass and not looked
+at: keys are trusted because they come from the provider, over TLS.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any, Final
 
@@ -23,6 +26,10 @@ from pacs_auth_oidc.config import OidcConfig
 from pacs_core.contracts import Principal
 
 LONGEST: Final = 16 * 1024
+_LONGEST_HEADER: Final = 8 * 1024
+"""Characters of a header; some providers put a chain of certificates there."""
+_LEAST_MODULUS: Final = 342
+"""Characters of the modulus of an RSA key of 2048 bits, the least that is safe (RFC 7518 §3.3)."""
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _LONGEST_NAME: Final = 255
 _MOST_ROLES: Final = 200
@@ -50,16 +57,45 @@ class Claims:
         return value if isinstance(value, str) else ""
 
 
+class Signatures(jws.JWSRegistry):
+    """Signatures that are taken.
+
+    Parameters
+    ----------
+    algorithms : iterable of str
+        Their names in headers.
+    """
+
+    max_header_length = _LONGEST_HEADER
+    max_signature_length = 2048  # of a key of 8192 bits, and more
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        super().__init__(algorithms=frozenset(algorithms), strict_check_header=False)
+
+    def get_alg(self, name: str) -> Any:
+        """Return an algorithm by the name that a header says.
+
+        EdDSA is deprecated because it leaves the curve open (RFC 9864 §2.2), which joserfc warns
+        of. Here the provider's key says it, so that old and new name are as good.
+        """
+        if name == "EdDSA" and name in (self.allowed or ()):
+            return self.algorithms[name]
+        return super().get_alg(name)
+
+
 def usable_keys(document: object) -> Mapping[str, Key]:
     """Return the keys of a JSON web key set (RFC 7517 §5) that can verify, by their ID.
 
-    Keys of other kinds, shared secrets among them, and those for encryption are passed over.
+    Keys of other kinds, shared secrets among them, those for encryption and those that are too
+    short are passed over.
     """
     given = document.get("keys") if isinstance(document, dict) else None
     keys: dict[str, Key] = {}
     for each in given if isinstance(given, list) else ():
         is_signing = isinstance(each, dict) and each.get("use", "sig") == "sig"
         if not is_signing or each.get("kty") not in {"RSA", "EC", "OKP"}:
+            continue
+        if each["kty"] == "RSA" and len(str(each.get("n"))) < _LEAST_MODULUS:
             continue
         try:
             key = KeySet.import_key_set({"keys": [each]}).keys[0]
@@ -96,18 +132,18 @@ def verify(
     """
     if not is_token(token):
         raise TokenError("it has not the form of a signed JSON web token, or is too long")
+    registry = Signatures(config.algorithms)
     try:
-        header = jws.extract_compact(token.encode()).headers()
-    except (JoseError, ValueError, TypeError) as error:
+        header = jws.extract_compact(token.encode(), registry=registry).headers()
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise TokenError("its header cannot be read") from error
     if header.get("alg") not in config.algorithms:
         raise TokenError("its algorithm is not among those of the configuration")
     if "crit" in header or str(header.get("cty", "")).upper().endswith("JWT"):
         raise TokenError("it has extensions, or another token within")
     key = _find_key(header.get("kid"), keys)
-    registry = jws.JWSRegistry(algorithms=list(config.algorithms), strict_check_header=False)
     try:
-        decoded = jwt.decode(token, key, algorithms=list(config.algorithms), registry=registry)
+        decoded = jwt.decode(token, key, registry=registry)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise TokenError("its signature is wrong") from error
     claims = Claims(decoded.claims)
