@@ -1,34 +1,33 @@
 """Two nodes: one holds everything and has rules, the other holds what these permit and no more.
 
 Whatever is asked of both, as somebody whom rules restrict, is answered alike: that is the proof
-that what is hidden does not exist for them.
+that what is hidden does not exist for them. Who asks is known by a token of an identity provider
+(OpenID Connect), which says the role, at both doors.
 """
 
-import sys
 from contextlib import ExitStack
-from datetime import date, timedelta
-from functools import lru_cache
-from types import ModuleType
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from pathlib import Path
 
 import httpx
 import pytest
 from attrs import define, frozen
 from importlib_metadata import EntryPoint
+from pacs_auth_oidc.testing import run_provider
+from pacs_jobs.api import JobQueue, NewJob
 from pacs_sop_worklist.api import Worklist, steps_of
-from pacs_web.api import WebAuthenticator, WebAuthenticatorDescriptor
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
-from pacs_core.contracts import AccessDescriptor, Authenticated, Authenticator, Principal
 from pacs_core.dataset import tag_of
-from pacs_core.plugins import hookimpl
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_thread
 
 PLUGINS = (
     "web", "dicomweb", "web-ui", "access-rules", "store-filesystem", "index-sqlite", "audit-json",
     "database", "sop-worklist", "sop-storage", "sop-query-retrieve", "sop-verification",
-    "codec-basic", "image-export",
+    "codec-basic", "image-export", "jobs", "auth-local", "auth-oidc",
 )  # fmt: skip
 SEEN, MIXED, HIDDEN, NOWHERE = "1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.9"
 RECENT = (date.today() - timedelta(days=10)).strftime("%Y%m%d")
@@ -162,43 +161,18 @@ def _attributes(values):
     }
 
 
-# --- who it is: the user identity of an association, a header of a request
-
-
-class Badges(Authenticator):
-    async def authenticate(self, request, origin):
-        identity = request.user_information.user_identity
-        if identity is None:
-            return None
-        name = identity.primary.decode()
-        return Authenticated(Principal(name, frozenset({name}), "badge"))
-
-
-class WebBadges(WebAuthenticator):
-    async def authenticate(self, request, origin):
-        name = request.headers.get("x-badge", "")
-        return Principal(name, frozenset({name}), "badge") if name else None
-
-
-@hookimpl
-def pacs_access(setup):
-    return [AccessDescriptor("badges", authenticator=lambda node: Badges())]
-
-
-@hookimpl(optionalhook=True)
-def pacs_web_authenticators(setup):
-    return [WebAuthenticatorDescriptor("badges", lambda node: WebBadges())]
-
-
 @define
 class Guarded:
     """A node, and its web server."""
 
     node: object
     url: str
+    token: object
 
-    def client(self, badge=""):
-        headers = {"host": "127.0.0.1:4711"} | ({"x-badge": badge} if badge else {})
+    def client(self, role=""):
+        headers = {"host": "127.0.0.1:4711"}
+        if role:
+            headers["authorization"] = f"Bearer {self.token(role)}"
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
 
@@ -211,12 +185,35 @@ class Destination:
 
 
 @pytest.fixture(scope="session")
-def badges():
-    module = ModuleType("badges_of_access_tests")
-    module.pacs_access, module.pacs_web_authenticators = pacs_access, pacs_web_authenticators
-    sys.modules[module.__name__] = module
-    yield EntryPoint("badges", module.__name__, "pacs_core.plugins")
-    del sys.modules[module.__name__]
+def provider():
+    """An identity provider whose tokens are good for all tests."""
+    with run_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def token(provider):
+    """Return a function that returns the token of somebody of a role, who has its name."""
+    later = int((datetime.now(UTC) + timedelta(hours=6)).timestamp())
+
+    @cache
+    def token(role):
+        return provider.token(preferred_username=role, roles=[role], exp=later)
+
+    return token
+
+
+@pytest.fixture(scope="session")
+def ohif(tmp_path_factory):
+    """The distribution of OHIF, with the app of a page in its place."""
+    app = tmp_path_factory.mktemp("ohif")
+    (app / "app.bundle.12ab.js").write_text("ohif")
+    (app / "WORKERS").write_text("")
+    source = Path(__file__).parents[2] / "contrib" / "pacs-viewer-ohif" / "src"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(source)
+        patch.setattr("pacs_viewer_ohif.routes.APP", app)
+        yield EntryPoint("viewer-ohif", "pacs_viewer_ohif", "pacs_core.plugins")
 
 
 @pytest.fixture(scope="session")
@@ -235,14 +232,16 @@ def destination():
     server.shutdown()
 
 
-def start(stack, directory, badges, destination, rules, wanted):
+def start(stack, directory, world, rules, wanted):
     """Start a node that holds the instances for which `wanted` is true."""
+    destination, provider, token, ohif = world
     directory.mkdir()
     (directory / "rules.toml").write_text(rules)
     peer = {"host": "127.0.0.1", "port": destination.port}
     tables = {
         "plugin": {
             "access-rules": {"policy": str(directory / "rules.toml")},
+            "auth-oidc": {"issuer": provider.issuer, "client_id": "pacs", "anonymous": "allowed"},
             "web-ui": {"deletion": True},
             "sop-worklist": {"complete_with_study": False},
             "dicomweb": {"delete": True},
@@ -252,9 +251,9 @@ def start(stack, directory, badges, destination, rules, wanted):
             "elsewhere": {"ae_title": "ELSEWHERE", **peer},
         },
     }
-    node = stack.enter_context(node_thread(directory / "data", tables, plugins=(*PLUGINS, badges)))
+    node = stack.enter_context(node_thread(directory / "data", tables, plugins=(*PLUGINS, ohif)))
     web = node.node.service_sockets["web"][0].getsockname()[1]
-    guarded = Guarded(node, f"http://127.0.0.1:{web}")
+    guarded = Guarded(node, f"http://127.0.0.1:{web}", token)
     with guarded.client("admin") as client:
         for sample in filter(wanted, instances()):
             body = part10(sample)
@@ -262,8 +261,17 @@ def start(stack, directory, badges, destination, rules, wanted):
             response = client.post("/dicom-web/studies", content=body, headers=headers)
             assert response.status_code == 200, response.text
     entries = [step for step in steps() if wanted is not is_ct or is_ct_step(step)]
-    node.call(node.node.opened.node.find(Worklist).put, entries, "test")
+    opened = node.node.opened.node
+    node.call(opened.find(Worklist).put, entries, "test")
+    if wanted is not is_ct:
+        node.call(opened.find(JobQueue).enqueue, job())
     return guarded
+
+
+def job():
+    """Return a job that says what it is about, and is not done meanwhile."""
+    due = datetime.now(UTC) + timedelta(days=1)
+    return NewJob("other.job", {"study": HIDDEN}, due=due, key=f"study {HIDDEN}")
 
 
 def part10(sample):
@@ -282,16 +290,22 @@ def is_ct(sample):
 
 
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory, badges, destination):
-    """The node with everything, and rules."""
-    with ExitStack() as stack:
-        folder = tmp_path_factory.mktemp("guarded") / "node"
-        yield start(stack, folder, badges, destination, policy(), lambda sample: True)
+def world(destination, provider, token, ohif):
+    """What is around both nodes."""
+    return destination, provider, token, ohif
 
 
 @pytest.fixture(scope="session")
-def oracle(tmp_path_factory, badges, destination):
+def guarded(tmp_path_factory, world):
+    """The node with everything, and rules."""
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("guarded") / "node"
+        yield start(stack, folder, world, policy(), lambda sample: True)
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory, world):
     """The node with what rules permit, and everybody may do everything."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("oracle") / "node"
-        yield start(stack, folder, badges, destination, EVERYTHING, is_ct)
+        yield start(stack, folder, world, EVERYTHING, is_ct)
