@@ -12,6 +12,7 @@ from attrs import define, frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required, start_capabilities
+from pacs_core.app.deletion_guards import start_guards
 from pacs_core.app.foundation import Foundation, start_foundation
 from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.ingest_filters import make_filters, start_filters
@@ -26,6 +27,7 @@ from pacs_core.app.lifespan import (
 )
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
+    DeletionGuards,
     EventDispatcher,
     IngestFilters,
     NoArchive,
@@ -62,7 +64,7 @@ from pacs_core.tls import FileTlsContexts
 #   foundation  store, index, audit sinks (see there), then the audit trail on the sinks
 #   observers   capabilities and event handlers, which may use all that is in the node
 #   archive     delivery to the handlers, then the archive, which settles what a crash has left
-#   parts       authorizers and ingest filters, and whatever the caller starts
+#   parts       authorizers, ingest filters and deletion guards, and whatever the caller starts
 #
 # Everything between is made at once, without starting anything (`_put_together`): the archive, what
 # connects and sends, and the `Node` that components receive. So a component gets the whole node
@@ -200,6 +202,7 @@ async def open_archive(
                 await found.warn_of_gap()
                 await _start_authorizers(parts, made, serving=serving)
                 await start_filters(assembly, parts, node, made.filters, serving=serving)
+                await start_guards(assembly, parts, node, made.deletion_guards, serving=serving)
                 yield OpenArchive(
                     node, found.store, found.index, parts, made.access, made.space,
                     made.connector, made.sender, made.current, everything,
@@ -216,6 +219,7 @@ class _Parts:
     guards: list[tuple[PluginRecord, AccessDescriptor]]
     access: AccessControl
     filters: IngestFilters
+    deletion_guards: DeletionGuards
     connector: NodeConnector
     sender: NodeSender
     current: CurrentSettings
@@ -236,7 +240,8 @@ def _put_together(
     guards = [entry for entry in entries if entry[1].authorizer is not None]
     access = AccessControl(audit, expected=bool(guards))
     filters = make_filters(assembly, audit)
-    archive = _archive(assembly, found, events, space, access, filters, current)
+    deletion_guards = DeletionGuards(network.timeouts.plugin)
+    archive = _archive(assembly, found, events, space, access, filters, deletion_guards, current)
     operations, contexts = OperationObservers(), FileTlsContexts()
     connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
     sender = NodeSender(settings, archive, transcoder, connector, audit)
@@ -255,7 +260,9 @@ def _put_together(
         tls=contexts,
         access=access,
     )
-    return _Parts(node, events, space, guards, access, filters, connector, sender, current)
+    return _Parts(
+        node, events, space, guards, access, filters, deletion_guards, connector, sender, current
+    )
 
 
 def _archive(
@@ -265,6 +272,7 @@ def _archive(
     space: SpaceWatch,
     access: AccessControl,
     filters: IngestFilters,
+    deletion_guards: DeletionGuards,
     current: CurrentSettings,
 ) -> Archive:
     index = found.usable_index
@@ -287,6 +295,7 @@ def _archive(
         space=space,
         access=access,
         filters=filters,
+        guards=deletion_guards,
         prepare_metadata=settings.prepare_metadata,
         recall_timeout=settings.recall_timeout,
     )

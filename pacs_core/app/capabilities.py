@@ -10,6 +10,7 @@ from pacs_core.contracts import (
     ChangeConsumerDescriptor,
     Component,
     ControlDescriptor,
+    DeletionGuardDescriptor,
     EventHandlerDescriptor,
     Node,
     ServiceDescriptor,
@@ -31,6 +32,7 @@ RequiringDescriptor = (
     CapabilityDescriptor
     | ChangeConsumerDescriptor
     | ControlDescriptor
+    | DeletionGuardDescriptor
     | EventHandlerDescriptor
     | ServiceDescriptor
     | ServiceProviderDescriptor

@@ -7,6 +7,7 @@ from pacs_core.archive.comparison import compare
 from pacs_core.archive.consumers import ConsumerService
 from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.damage import object_damage
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.maintenance import find_gap, verify_index
@@ -33,6 +34,7 @@ __all__ = [
     "AuditSettings",
     "ConsumerService",
     "ContentCheck",
+    "DeletionGuards",
     "Difference",
     "DifferenceKind",
     "DuplicatePolicy",

@@ -11,6 +11,7 @@ from pacs_core.archive.correcting import Correcting, new_correction
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections
 from pacs_core.archive.deletion import Deletion
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.frame_reading import FrameLayouts
@@ -123,6 +124,8 @@ class NodeArchive(RangeReadingArchive):
         Asked on behalf of whom the archive is used.
     filters : IngestFilters, optional
         Judge, and may change, what arrives before it is stored.
+    guards : DeletionGuards, optional
+        Asked what must be kept, before anything is deleted or replaced.
     prepare_metadata : bool
         Whether the index is to keep metadata, if it can.
     recall_timeout : float
@@ -147,6 +150,7 @@ class NodeArchive(RangeReadingArchive):
         space: SpaceWatch | None = None,
         access: AccessControl | None = None,
         filters: IngestFilters | None = None,
+        guards: DeletionGuards | None = None,
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
     ) -> None:
@@ -159,11 +163,9 @@ class NodeArchive(RangeReadingArchive):
             store, index, audit, durability, interval=flush_interval, capacity=flush_bytes
         )
         self._storage = ArchiveStorage(store, index, events, self._behind, ae_title)
-        duplicates, healing = (
-            Duplicates(self._storage, policy, audit),
-            Healing(self._storage, audit),
-        )
-        self._ingest = Ingest(self._storage, duplicates, healing)
+        self._guards = guards or DeletionGuards()
+        duplicates = Duplicates(self._storage, policy, audit, self._guards)
+        self._ingest = Ingest(self._storage, duplicates, Healing(self._storage, audit))
         self._corrections = Corrections(index.correction_log)
         self._opener = InstanceOpener(
             store,
@@ -177,7 +179,9 @@ class NodeArchive(RangeReadingArchive):
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
-        self._deletion = Deletion(self._storage, audit, self._locks, self._space, self._corrections)
+        self._deletion = Deletion(
+            self._storage, audit, self._locks, self._space, self._corrections, self._guards
+        )
         self._correcting = Correcting(
             self._storage, self._corrections, audit, self._locks, character_set_of
         )
@@ -212,7 +216,12 @@ class NodeArchive(RangeReadingArchive):
     def aside(self) -> Aside:
         """What was set aside, because another object is served under its SOP Instance UID."""
         return Aside(
-            self._storage, self._audit, self._locks, self._character_set_of, self._corrections
+            self._storage,
+            self._audit,
+            self._locks,
+            self._character_set_of,
+            self._corrections,
+            self._guards,
         )
 
     @property
@@ -407,7 +416,9 @@ class NodeArchive(RangeReadingArchive):
         """Iterate over the metadata of instances, see :meth:`Archive.metadata`."""
         return self._metadata.find(query)
 
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+    async def delete(
+        self, path: InstancePath, origin: Origin, *, override: str = ""
+    ) -> StoredInstance:
         """Delete an instance from index and store, with what was set aside beside it.
 
         If any of that cannot be deleted, or not be read to tell what it is, the instance is still
@@ -415,14 +426,18 @@ class NodeArchive(RangeReadingArchive):
 
         Raises
         ------
+        InstanceHeldError
+            A deletion guard holds it, and nothing overrides that.
         InstanceNotFoundError
             There is none.
         AuditFailedError
             The deletion could not be recorded, and was not carried out.
         """
-        return await self._deletion.delete(path, origin)
+        return await self._deletion.delete(path, origin, override)
 
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(
+        self, query: Query, origin: Origin, *, override: str = ""
+    ) -> DeletionReport:
         """Delete what a query finds, see :meth:`Archive.delete_all`.
 
         Raises
@@ -430,7 +445,7 @@ class NodeArchive(RangeReadingArchive):
         AuditFailedError
             The deletion of a study could not be recorded, and was not carried out.
         """
-        return await self._deletion.delete_all(query, origin)
+        return await self._deletion.delete_all(query, origin, override)
 
     async def update(
         self,

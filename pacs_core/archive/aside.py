@@ -9,7 +9,7 @@ one object too many, never one too few, and a rebuild serves what the index had.
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from uuid import uuid4
 
@@ -17,8 +17,9 @@ import anyio
 from attrs import evolve, frozen
 
 from pacs_core.archive.conflicts import report_conflicts
-from pacs_core.archive.corrections import NO_CORRECTIONS, Corrections
+from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.damage import OTHER_BYTES
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.fixity import CREATOR_UID, Digest, Fixity, later_rank
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
@@ -32,6 +33,7 @@ from pacs_core.contracts import (
     AuditTrail,
     DamagedObjectError,
     InstanceEventKind,
+    InstanceHeldError,
     InstanceRecord,
     InvalidInstanceError,
     ObjectNotFoundError,
@@ -81,13 +83,15 @@ class Aside:
         Those of the archive, by SOP Instance UID.
     character_set_of : CharacterSetOf
     corrections : Corrections
+    guards : DeletionGuards
     """
 
     storage: ArchiveStorage
     audit: AuditTrail
     locks: KeyedLocks
     character_set_of: CharacterSetOf
-    corrections: Corrections = NO_CORRECTIONS
+    corrections: Corrections
+    guards: DeletionGuards
 
     async def find_all(self) -> AsyncGenerator[SetAside, None]:
         """Iterate over all that is set aside, and can be read."""
@@ -136,11 +140,20 @@ class Aside:
             raise NotSetAsideError(f"{key} is served, it is not set aside")
         return SetAside(record, served)
 
-    async def promote(self, key: str, origin: Origin) -> StoredInstance:
+    async def promote(self, key: str, origin: Origin, *, override: str = "") -> StoredInstance:
         """Serve what is set aside under a key; what was served is set aside.
+
+        Parameters
+        ----------
+        key : str
+        origin : Origin
+        override : str
+            Why that is done although a deletion guard holds what is served, for the audit trail.
 
         Raises
         ------
+        InstanceHeldError
+            A deletion guard holds what is served, and nothing overrides that.
         NotSetAsideError
             Nothing is set aside there.
         DamagedObjectError
@@ -151,10 +164,15 @@ class Aside:
         item = await self.find(key)
         async with self.locks.hold(item.instance.identity.sop_instance_uid):
             item = await self.find(key)
+            holds = await self.guards.find_holds([item.served], origin)
+            for reason in holds.values():
+                if not override:
+                    raise InstanceHeldError(f"what is served is held: {reason}")
             record = await self._copy(item)
             async with self.storage.withdraw_on_failure(record.instance):
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                    await self._record("promoted", item, origin)
+                    details = {"override": override, "held": "; ".join(holds.values())}
+                    await self._record("promoted", item, origin, details if holds else {})
                     # A flush that is under way must not settle the row under its new object.
                     await self.storage.behind.forget(item.instance.identity.path)
                     result = await self.storage.index.replace(record)
@@ -212,7 +230,9 @@ class Aside:
             with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
                 await self.storage.store.delete(key)
 
-    async def _record(self, what: str, item: SetAside, origin: Origin) -> None:
+    async def _record(
+        self, what: str, item: SetAside, origin: Origin, more: Mapping[str, str] | None = None
+    ) -> None:
         identity = item.instance.identity
         uid = identity.sop_instance_uid
         _log.warning("object %s of instance %s is %s", item.instance.key, uid, what)
@@ -222,6 +242,7 @@ class Aside:
             "decision": what,
             "existing_key": item.served.key,
             "newcomer_key": item.instance.key,
+            **(more or {}),
         }
         await self.audit.record(AuditEvent(AuditKind.DUPLICATE, Outcome.SUCCESS, origin, details))
 

@@ -2,12 +2,14 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 
 import anyio
 from attrs import evolve, frozen
 
-from pacs_core.archive.corrections import NO_CORRECTIONS, Corrections
+from pacs_core.archive.corrections import Corrections
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import read_record
@@ -24,6 +26,7 @@ from pacs_core.contracts import (
     DeletionReport,
     EventAction,
     InstanceEventKind,
+    InstanceHeldError,
     InstanceNotFoundError,
     InstancePath,
     InstanceRecord,
@@ -47,6 +50,9 @@ from pacs_core.dataset import tag_of, texts
 # for one, is no crash: the row comes back, and the deletion can be made again. What is deleted is
 # recorded before: an instance by itself, or all of a study together (PS3.15 A.5.3.8).
 #
+# Guards are asked before anything is touched, of all of a study at once, and once more about each
+# instance whose row is gone and whose object is not: see `deletion_guards` for why.
+#
 # What is set aside is found by its key. That is a variant of the key of what is served, whatever
 # series it came with; or, if a correction has brought the two together, one of the study that it
 # was stored in. Of which instance an object is, is known only once it has been read: a store may
@@ -68,48 +74,57 @@ class Deletion:
     audit: AuditTrail
     locks: KeyedLocks
     space: SpaceWatch
-    corrections: Corrections = NO_CORRECTIONS
+    corrections: Corrections
+    guards: DeletionGuards
 
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+    async def delete(self, path: InstancePath, origin: Origin, override: str) -> StoredInstance:
         """Delete an instance, see :meth:`Archive.delete`."""
-        return await self._with_reserve(path, origin, is_recorded=False)
+        return await self._with_reserve(path, origin, override, is_recorded=False)
 
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(self, query: Query, origin: Origin, override: str) -> DeletionReport:
         """Delete what a query finds, see :meth:`Archive.delete_all`."""
         studies: dict[str, list[StoredInstance]] = {}
         async for instance in self.storage.index.instances(query):
             studies.setdefault(instance.identity.study_instance_uid, []).append(instance)
         deleted = Counter[str]()
         failures: dict[InstancePath, str] = {}
+        held: dict[InstancePath, str] = {}
         # One record for each study, made before the first of its instances goes (PS3.15 A.5.3.8).
         for study, instances in studies.items():
-            await self._record_study(study, instances, origin)
+            reasons = await self.guards.find_holds(instances, origin)
+            await self._record_study(study, instances, origin, reasons, override)
+            if reasons and not override:
+                paths = [instance.identity.path for instance in instances]
+                held |= {p: reasons[p[1]] for p in paths if p.sop_instance_uid in reasons}
+                continue
             for instance in instances:
                 path = instance.identity.path
                 try:
-                    await self._with_reserve(path, origin, is_recorded=True)
+                    await self._with_reserve(path, origin, override, is_recorded=True)
                 except InstanceNotFoundError:
                     continue  # somebody else has deleted it
+                except InstanceHeldError as error:
+                    held[path] = str(error)
                 except Exception as error:
                     _log.exception("instance %s was not deleted", path.sop_instance_uid)
                     failures[path] = f"{type(error).__name__}: {error}"
                 else:
                     deleted[study] += 1
-        return DeletionReport(dict(deleted), failures)
+        return DeletionReport(dict(deleted), failures, held)
 
     async def _with_reserve(
-        self, path: InstancePath, origin: Origin, *, is_recorded: bool
+        self, path: InstancePath, origin: Origin, override: str, *, is_recorded: bool
     ) -> StoredInstance:
         try:
-            return await self._delete(path, origin, is_recorded)
+            return await self._delete(path, origin, override, is_recorded)
         # Deleting writes before it frees: a row changes, and the record is made.
         except (StorageFullError, AuditFailedError):
             if not self.space.release_reserve():
                 raise
-        return await self._delete(path, origin, is_recorded)
+        return await self._delete(path, origin, override, is_recorded)
 
     async def _delete(
-        self, path: InstancePath, origin: Origin, is_recorded: bool
+        self, path: InstancePath, origin: Origin, override: str, is_recorded: bool
     ) -> StoredInstance:
         async with self.locks.hold(path.sop_instance_uid):
             existing = await self.storage.index.locate(path)
@@ -119,13 +134,13 @@ class Deletion:
                     f"{path.study_instance_uid}"
                 )
             if not is_recorded:
-                await self._record(existing, origin, Outcome.SUCCESS)
+                await self._record_one(existing, origin, override)
             # What is set aside first: if the process dies in between, what is served still tells
             # what belongs to it.
             try:
                 await self._remove_set_aside(existing, origin)
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                    await self._remove(existing)
+                    await self._remove(existing, origin, override)
             except Exception as error:
                 await self._record(existing, origin, Outcome.FAILURE, reason=str(error))
                 raise
@@ -170,17 +185,36 @@ class Deletion:
             return False
         return record.instance.identity.path == path
 
-    async def _remove(self, existing: StoredInstance) -> None:
+    async def _remove(self, existing: StoredInstance, origin: Origin, override: str) -> None:
         index, path = self.storage.index, existing.identity.path
         known = [found async for found in index.search(_query_of(path, index.wanted_tags))]
         await self.storage.behind.forget(path)
         removed = await index.remove(path) or existing
         try:
+            if not override:
+                await self._require_free(existing, origin)
             with suppress(ObjectNotFoundError):
                 await self.storage.store.delete(removed.key)
         except Exception:
             await index.add(InstanceRecord(removed, known[0] if known else {}))
             raise
+
+    async def _require_free(self, instance: StoredInstance, origin: Origin) -> None:
+        for reason in (await self.guards.find_holds([instance], origin)).values():
+            raise InstanceHeldError(reason)
+
+    async def _record_one(self, instance: StoredInstance, origin: Origin, override: str) -> None:
+        """Record that an instance is deleted, or that it is held, which raises."""
+        holds = await self.guards.find_holds([instance], origin)
+        for reason in holds.values():
+            if override:
+                what = {"held": reason, "override": override}
+                await self._record(instance, origin, Outcome.SUCCESS, **what)
+            else:
+                await self._record(instance, origin, Outcome.FAILURE, reason=reason)
+                raise InstanceHeldError(reason)
+        if not holds:
+            await self._record(instance, origin, Outcome.SUCCESS)
 
     async def _record(
         self, instance: StoredInstance, origin: Origin, outcome: Outcome, **details: str
@@ -196,9 +230,17 @@ class Deletion:
         await self.audit.record(AuditEvent(AuditKind.DELETE, outcome, origin, what))
 
     async def _record_study(
-        self, study: str, instances: list[StoredInstance], origin: Origin
+        self,
+        study: str,
+        instances: list[StoredInstance],
+        origin: Origin,
+        holds: Mapping[str, str],
+        override: str,
     ) -> None:
-        """Record that all these instances of a study are deleted: DICOM Study Deleted."""
+        """Record that all these instances of a study are deleted: DICOM Study Deleted.
+
+        Or that none of them is, because some are held.
+        """
         classes = Counter(instance.identity.sop_class_uid for instance in instances)
         objects = [AuditObject(AuditObjectKind.STUDY, study, sop_classes=dict(classes))]
         wanted = frozenset({_PATIENT_ID, _PATIENT_NAME})
@@ -209,10 +251,13 @@ class Deletion:
             )
             objects.append(AuditObject(AuditObjectKind.PATIENT, patient_id, name))
         details: dict[str, AuditValue] = {"study_instance_uid": study, "instances": len(instances)}
+        if holds:
+            details |= {"held": len(holds), "reason": tuple(sorted(set(holds.values())))[:10]}
+            details |= {"override": override} if override else {}
         await self.audit.record(
             AuditEvent(
                 AuditKind.DELETE,
-                Outcome.SUCCESS,
+                Outcome.FAILURE if holds and not override else Outcome.SUCCESS,
                 origin,
                 details,
                 action=EventAction.DELETE,

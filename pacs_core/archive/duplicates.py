@@ -13,6 +13,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from pacs_core.archive.conflicts import report_conflicts
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.fixity import SET_ASIDE, Digest, digest_of, is_decay, later_rank
 from pacs_core.archive.incoming_instance import Chunk, IncomingInstance, InstanceWriter
 from pacs_core.archive.objects import read_meta, same_dataset
@@ -48,6 +49,9 @@ from pacs_core.contracts import (
 # in the objects, for a rebuild. What is set aside gets a name made of its content, and so finds
 # itself when it is sent again. What replaces gets a random name: its content may have been there
 # before, under a lower rank.
+#
+# What a deletion guard holds is not replaced: the newcomer is set aside instead. Guards are asked
+# once more when another row is in its place (see `deletion_guards`).
 #
 # An audit record precedes each act that cannot be undone, and the act is left undone if the record
 # fails.
@@ -105,14 +109,10 @@ class Duplicates:
     storage: ArchiveStorage
     policy: DuplicatePolicy
     audit: AuditTrail
+    guards: DeletionGuards
 
-    @property
-    def sets_aside(self) -> bool:
-        """Whether other content is kept beside what is served."""
-        return self.policy is DuplicatePolicy.KEEP_FIRST
-
-    async def consider(self, existing: StoredInstance, origin: Origin) -> None:
-        """Decide whether to read other content to its end.
+    async def decide(self, existing: StoredInstance, origin: Origin) -> DuplicatePolicy:
+        """Decide, before other content is read to its end, what becomes of it.
 
         Raises
         ------
@@ -121,6 +121,15 @@ class Duplicates:
         """
         if self.policy is DuplicatePolicy.REJECT:
             await self._reject(existing, origin)
+        if self.policy is DuplicatePolicy.REPLACE and await self._is_held(existing, origin):
+            return DuplicatePolicy.KEEP_FIRST
+        return self.policy
+
+    async def _is_held(self, existing: StoredInstance, origin: Origin) -> bool:
+        holds = await self.guards.find_holds([existing], origin)
+        for uid, reason in holds.items():
+            _log.warning("instance %s is not replaced: it is held: %s", uid, reason)
+        return bool(holds)
 
     async def write(
         self,
@@ -170,14 +179,15 @@ class Duplicates:
         name: str,
         incoming: IncomingInstance,
         existing: StoredInstance,
+        policy: DuplicatePolicy,
     ) -> IngestResult:
-        """Commit a written newcomer beside what is stored, and settle which one is served."""
-        if self.sets_aside:
+        """Commit a written newcomer beside what is stored, as :meth:`decide` has said."""
+        if policy is DuplicatePolicy.KEEP_FIRST:
             key = await self._keep(writer, name, incoming, existing)
             return await self._set_aside(key, existing, incoming.origin)
         record = incoming.record(await writer.commit(uuid4().hex, later_rank()))
         async with self.storage.withdraw_on_failure(record.instance):
-            return await self._settle(record, existing, incoming.origin)
+            return await self._replace(record, existing, incoming.origin)
 
     async def _keep(
         self,
@@ -215,14 +225,7 @@ class Duplicates:
             await self.storage.discard(newcomer.instance.key)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
         await self.storage.behind.secure(newcomer.instance)
-        return await self._settle(newcomer, existing, origin)
-
-    async def _settle(
-        self, newcomer: InstanceRecord, existing: StoredInstance, origin: Origin
-    ) -> IngestResult:
-        if self.policy is DuplicatePolicy.REJECT:
-            await self._reject(existing, origin)
-        if self.policy is DuplicatePolicy.REPLACE:
+        if await self.decide(existing, origin) is DuplicatePolicy.REPLACE:
             return await self._replace(newcomer, existing, origin)
         return await self._set_aside(newcomer.instance.key, existing, origin)
 
@@ -239,7 +242,11 @@ class Duplicates:
         result = await self.storage.index.replace(newcomer)
         former = result.existing
         if former is not None and former.key != newcomer.instance.key:
-            await self.storage.discard(former.key)
+            if await self._is_held(former, origin):
+                # Since it was decided: what was promised stays, though no longer in its place.
+                _log.warning("object %s is set aside", former.key)
+            else:
+                await self.storage.discard(former.key)
         await self.report(result, newcomer.instance, origin)
         return IngestResult(IngestOutcome.REPLACED, newcomer.instance)
 

@@ -269,18 +269,25 @@ class GuardedArchive(Archive):
             async for frame in frames:
                 yield frame
 
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+    async def delete(
+        self, path: InstancePath, origin: Origin, *, override: str = ""
+    ) -> StoredInstance:
         """Delete an instance that may be deleted; others are not there."""
-        if await self._locate(path, AccessAction.DELETE) is None:
-            raise InstanceNotFoundError(
-                f"there is no instance {path.sop_instance_uid} in study {path.study_instance_uid}"
-            )
-        return await self._archive.delete(path, origin)
+        for action in _deleting(override):
+            if await self._locate(path, action) is None:
+                raise InstanceNotFoundError(
+                    f"there is no instance {path.sop_instance_uid} in study "
+                    f"{path.study_instance_uid}"
+                )
+        return await self._archive.delete(path, origin, override=override)
 
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(
+        self, query: Query, origin: Origin, *, override: str = ""
+    ) -> DeletionReport:
         """Delete what a query finds and may be deleted."""
-        restricted = await self._restrict(query, AccessAction.DELETE)
-        return await self._archive.delete_all(restricted, origin)
+        for action in _deleting(override):
+            query = await self._restrict(query, action)
+        return await self._archive.delete_all(query, origin, override=override)
 
     async def update(
         self,
@@ -335,3 +342,9 @@ class GuardedArchive(Archive):
         if not await self._is_whole(entity, restrictions):
             reason = "not all of it may be corrected"
             await self._access.deny(self._make_access(AccessAction.UPDATE), reason)
+
+
+def _deleting(override: str) -> tuple[AccessAction, ...]:
+    """Return what must be permitted to who deletes."""
+    held = (AccessAction.DELETE_HELD,) if override else ()
+    return (AccessAction.DELETE, *held)

@@ -18,6 +18,7 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
 from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
+from pacs_core.archive.settings import DuplicatePolicy
 from pacs_core.archive.storage import ArchiveStorage, WithdrawOnFailure
 from pacs_core.contracts import (
     Durability,
@@ -126,17 +127,16 @@ class Ingest:
         fault: str,
     ) -> IngestResult:
         """Take one that differs from what is held: its place if that is damaged, else by policy."""
-        if not fault:
-            await self.duplicates.consider(existing, incoming.origin)
+        policy = None if fault else await self.duplicates.decide(existing, incoming.origin)
         durability = self.storage.behind.durable_at_least
-        beside = existing.identity if not fault and self.duplicates.sets_aside else None
+        beside = existing.identity if policy is DuplicatePolicy.KEEP_FIRST else None
         async with self.storage.writer(incoming, durability, beside) as writer:
             variant = await self.duplicates.write(writer, incoming, existing, reader, matching)
             await self.storage.tell_received(incoming)
             with anyio.move_on_after(COMMIT_TIMEOUT, shield=True):
-                if fault:
+                if policy is None:
                     return await self.healing.heal(writer, incoming, existing, fault)
-                return await self.duplicates.commit(writer, variant, incoming, existing)
+                return await self.duplicates.commit(writer, variant, incoming, existing, policy)
         raise _too_slow()
 
     async def _store(self, incoming: IncomingInstance, *, lost: bool) -> IngestResult:

@@ -91,11 +91,15 @@ class NoArchive(Archive):
         """Refuse."""
         _refuse()
 
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+    async def delete(
+        self, path: InstancePath, origin: Origin, *, override: str = ""
+    ) -> StoredInstance:
         """Refuse."""
         _refuse()
 
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(
+        self, query: Query, origin: Origin, *, override: str = ""
+    ) -> DeletionReport:
         """Refuse."""
         _refuse()
 

@@ -110,7 +110,8 @@ from pacs_core.contracts.corrections import (
     EntityPath,
 )
 from pacs_core.contracts.database import DatabaseSettings
-from pacs_core.contracts.deletion import DeletionError, DeletionReport
+from pacs_core.contracts.deletion import DeletionError, DeletionReport, InstanceHeldError
+from pacs_core.contracts.deletion_guard import DeletionGuard
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
     AuditSinkDescriptor,
@@ -119,6 +120,7 @@ from pacs_core.contracts.descriptors import (
     CliCommandDescriptor,
     CodecDescriptor,
     ControlDescriptor,
+    DeletionGuardDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
@@ -433,6 +435,8 @@ __all__ = [
     "DateTimeRange",
     "DecodedFrame",
     "DeletionError",
+    "DeletionGuard",
+    "DeletionGuardDescriptor",
     "DeletionReport",
     "Deny",
     "Descriptor",
@@ -473,6 +477,7 @@ __all__ = [
     "InstanceEvent",
     "InstanceEventKind",
     "InstanceHeader",
+    "InstanceHeldError",
     "InstanceIdentity",
     "InstanceNotFoundError",
     "InstancePath",

@@ -74,6 +74,8 @@ class AccessAction(StrEnum):
     MOVE = "move"
     """C-MOVE: to a third party, :attr:`AccessTarget.destination`."""
     DELETE = "delete"
+    DELETE_HELD = "delete-held"
+    """Delete what deletion guards hold, besides :attr:`DELETE`."""
     UPDATE = "update"
     """Correct what the archive hands out: :meth:`Archive.update`, :meth:`Archive.revert`."""
     WORKFLOW = "workflow"

@@ -340,29 +340,45 @@ class Archive(ABC):
         """
 
     @abstractmethod
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
-        """Delete an instance from index and store.
+    async def delete(
+        self, path: InstancePath, origin: Origin, *, override: str = ""
+    ) -> StoredInstance:
+        """Delete an instance from index and store, unless a deletion guard holds it.
+
+        Parameters
+        ----------
+        path : InstancePath
+        origin : Origin
+        override : str
+            Why it is deleted although it is held, for the audit trail.
 
         Raises
         ------
+        InstanceHeldError
+            It is held.
         InstanceNotFoundError
             There is none.
         """
 
     @abstractmethod
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(
+        self, query: Query, origin: Origin, *, override: str = ""
+    ) -> DeletionReport:
         """Delete all instances at or below what matches, one after another.
 
         Each is deleted by itself, as by :meth:`delete`, so that a large query holds up nobody, and
         one that is cut short is simply made again. What cannot be deleted stays, and the report
-        says why (:meth:`DeletionReport.raise_unless_deleted`). Corrections stay as well: what comes
-        again is corrected again.
+        says why (:meth:`DeletionReport.raise_unless_deleted`). Where deletion guards hold something
+        of a study, nothing of that study is deleted, lest half of it looks like the whole.
+        Corrections stay as well: what comes again is corrected again.
 
         Parameters
         ----------
         query : Query
             ``limit`` and ``offset`` count entities of its level, as in a search.
         origin : Origin
+        override : str
+            Why what is held is deleted all the same, for the audit trail.
         """
 
     # --- corrections

@@ -16,6 +16,7 @@ from pacs_core.contracts.changes import INSTANCE_CHANGES, ChangeConsumer, Change
 from pacs_core.contracts.codec import Codec
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.control import ControlHandler, ControlOperation
+from pacs_core.contracts.deletion_guard import DeletionGuard
 from pacs_core.contracts.events import EventHandler
 from pacs_core.contracts.index import Index
 from pacs_core.contracts.ingest_filter import IngestFilter
@@ -278,6 +279,27 @@ class IngestFilterDescriptor:
 
 
 @frozen
+class DeletionGuardDescriptor:
+    """What keeps instances from being deleted. While it does not run, nothing is deleted.
+
+    A node starts it with the others; a command when it is first asked, together with what it
+    requires.
+
+    Attributes
+    ----------
+    name : str
+        Told with each reason.
+    create : callable
+    requires : tuple of type
+        Interfaces of the capabilities that it cannot do without.
+    """
+
+    name: str
+    create: Callable[[Node], DeletionGuard]
+    requires: Interfaces = ()
+
+
+@frozen
 class ControlDescriptor:
     """An operation on a running node, and what handles it.
 
@@ -339,6 +361,7 @@ Descriptor = (
     | ChangeConsumerDescriptor
     | AccessDescriptor
     | IngestFilterDescriptor
+    | DeletionGuardDescriptor
     | ControlDescriptor
     | CliCommandDescriptor
 )

@@ -14,7 +14,7 @@ from pacs_core.contracts.access import AccessDeniedError
 from pacs_core.contracts.audit import AuditFailedError
 from pacs_core.contracts.availability import NotOnlineError
 from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
-from pacs_core.contracts.deletion import DeletionError
+from pacs_core.contracts.deletion import DeletionError, InstanceHeldError
 from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.ingest import (
     DuplicateInstanceError,
@@ -111,6 +111,7 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
             Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, 400, normalized=_FAILURE
         ),
         DeletionError: _failure(_FAILURE, 500),
+        InstanceHeldError: _failure(_FAILURE, 409),
         DamagedObjectError: _failure(_FAILURE, 500),
         CorrectionError: _failure(_FAILURE, 409),
         CorrectionNotFoundError: _failure(_FAILURE, 404),

@@ -21,6 +21,7 @@ from pacs_core.contracts import (
     CliCommandDescriptor,
     CodecDescriptor,
     ControlDescriptor,
+    DeletionGuardDescriptor,
     EventHandlerDescriptor,
     Hooks,
     IndexDescriptor,
@@ -470,6 +471,39 @@ def pacs_ingest_filters(setup: Setup) -> Sequence[IngestFilterDescriptor]:
         @hookimpl
         def pacs_ingest_filters(setup: Setup) -> list[IngestFilterDescriptor]:
             return [IngestFilterDescriptor("site", lambda node: Site())]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_deletion_guards(setup: Setup) -> Sequence[DeletionGuardDescriptor]:
+    """Return what keeps instances from being deleted, or replaced by other content.
+
+    Example
+    -------
+    ::
+
+        from collections.abc import Mapping, Sequence
+
+        from pacs_core.contracts import (
+            DeletionGuard, DeletionGuardDescriptor, Origin, Setup, StoredInstance,
+        )
+        from pacs_core.plugins import hookimpl
+
+        class Court(DeletionGuard):
+            async def find_holds(
+                self, instances: Sequence[StoredInstance], origin: Origin
+            ) -> Mapping[str, str]:
+                identities = [instance.identity for instance in instances]
+                return {
+                    each.sop_instance_uid: "evidence in a lawsuit"
+                    for each in identities
+                    if each.study_instance_uid == "1.2.840.99.1"
+                }
+
+        @hookimpl
+        def pacs_deletion_guards(setup: Setup) -> list[DeletionGuardDescriptor]:
+            return [DeletionGuardDescriptor("court", lambda node: Court())]
     """
     raise NotImplementedError
 

@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     CliCommandDescriptor,
     CodecDescriptor,
     ControlDescriptor,
+    DeletionGuardDescriptor,
     Descriptor,
     EventHandlerDescriptor,
     IndexDescriptor,
@@ -62,6 +63,7 @@ KINDS = (
     DescriptorKind("change consumer", "pacs_change_consumers", ChangeConsumerDescriptor),
     DescriptorKind("access", "pacs_access", AccessDescriptor),
     DescriptorKind("ingest filter", "pacs_ingest_filters", IngestFilterDescriptor),
+    DescriptorKind("deletion guard", "pacs_deletion_guards", DeletionGuardDescriptor),
     DescriptorKind("control operation", "pacs_control", ControlDescriptor),
     DescriptorKind("CLI command", "pacs_cli_commands", CliCommandDescriptor),
 )

@@ -10,6 +10,7 @@ from pacs_core.archive.corrected_reader import Overlay, correct_reader
 from pacs_core.archive.correcting import new_correction
 from pacs_core.archive.correction_rules import check_correction, normalize_changes
 from pacs_core.archive.corrections import Corrections, overlay
+from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.frame_reading import FrameLayouts
 from pacs_core.archive.range_reading import RangeReadingArchive
 from pacs_core.contracts import (
@@ -23,6 +24,7 @@ from pacs_core.contracts import (
     IdentityMismatchError,
     IngestOutcome,
     IngestResult,
+    InstanceHeldError,
     InstanceIdentity,
     InstanceNotFoundError,
     InstancePath,
@@ -104,6 +106,7 @@ class MemoryArchive(RangeReadingArchive):
     """Keeps instances in a dictionary and searches them one by one; duplicates are rejected."""
 
     _held: dict[InstancePath, _Held] = field(factory=dict)
+    guards: DeletionGuards = field(factory=DeletionGuards)
     _layouts: FrameLayouts = field(factory=FrameLayouts, init=False)
     _log: MemoryCorrectionLog = field(factory=MemoryCorrectionLog, init=False)
     _corrections: Corrections = field(init=False)
@@ -199,18 +202,30 @@ class MemoryArchive(RangeReadingArchive):
     async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
         """Do nothing: nothing here outlives the process."""
 
-    async def delete(self, path: InstancePath, origin: Origin) -> StoredInstance:
+    async def delete(
+        self, path: InstancePath, origin: Origin, *, override: str = ""
+    ) -> StoredInstance:
         """Forget an instance."""
         instance = self._get(path).instance
+        holds = await self.guards.find_holds([instance], origin)
+        if holds and not override:
+            raise InstanceHeldError(holds[path.sop_instance_uid])
         del self._held[path]
         return instance
 
-    async def delete_all(self, query: Query, origin: Origin) -> DeletionReport:
+    async def delete_all(
+        self, query: Query, origin: Origin, *, override: str = ""
+    ) -> DeletionReport:
         """Forget all that a query finds."""
-        found = [instance.identity async for instance in self.instances(query)]
-        for identity in found:
-            del self._held[identity.path]
-        return DeletionReport(Counter(identity.study_instance_uid for identity in found))
+        found = [instance async for instance in self.instances(query)]
+        holds = {} if override else await self.guards.find_holds(found, origin)
+        paths = [instance.identity.path for instance in found]
+        held = {path: holds[path[1]] for path in paths if path.sop_instance_uid in holds}
+        whole = {path.study_instance_uid for path in held}
+        gone = [path for path in paths if path.study_instance_uid not in whole]
+        for path in gone:
+            del self._held[path]
+        return DeletionReport(Counter(path.study_instance_uid for path in gone), held=held)
 
     async def update(
         self,

@@ -14,7 +14,7 @@ from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
-from pacs_core.contracts import Origin
+from pacs_core.contracts import InstanceHeldError, Origin
 from pacs_core.dataset import keyword_of, short_name_of
 
 ORIGIN = Origin("aside")
@@ -93,7 +93,9 @@ def _text(values: tuple[object, ...]) -> str:
     return "\\".join(map(str, values))[:80]
 
 
-def promote(key: str, /, *, yes: Yes = False, options: LocalOptions = LOCAL) -> None:
+def promote(
+    key: str, /, *, override: str = "", yes: Yes = False, options: LocalOptions = LOCAL
+) -> None:
     """Serve an object that was set aside; the one that was served is set aside.
 
     Without --yes, only says what would be done.
@@ -102,20 +104,25 @@ def promote(key: str, /, *, yes: Yes = False, options: LocalOptions = LOCAL) -> 
     ----------
     key
         As `pacs archive aside list` names it.
+    override
+        Why that is done although a deletion guard holds what is served. The audit trail has it.
     yes
         Do it.
     """
-    run_async(_promote, assemble_local(options, level="error"), key, yes)
+    run_async(_promote, assemble_local(options, level="error"), key, override, yes)
 
 
-async def _promote(assembly: Assembly, key: str, yes: bool) -> None:
+async def _promote(assembly: Assembly, key: str, override: str, yes: bool) -> None:
     require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         item = await _find(opened, key)
         if not yes:
             say(f"{key} would be served instead of {item.served.key}; add --yes to do it")
             return
-        promoted = await _aside(opened).promote(key, ORIGIN)
+        try:
+            promoted = await _aside(opened).promote(key, ORIGIN, override=override)
+        except InstanceHeldError as error:
+            raise CommandError(str(error)) from error
     say(f"{promoted.key} is served, {item.served.key} is set aside")
 
 

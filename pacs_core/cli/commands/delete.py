@@ -37,6 +37,7 @@ def delete(
     instance: Uids = None,
     in_study: str | None = None,
     of_patient: str | None = None,
+    override: str = "",
     yes: Annotated[bool, Parameter(negative=())] = False,
     options: LocalOptions = LOCAL,
 ) -> int:
@@ -54,6 +55,8 @@ def delete(
     of_patient
         Only what has this Patient ID, with ^^^ and its issuer behind it if it has one; may be
         empty.
+    override
+        Why what deletion guards hold is deleted all the same. The audit trail has it.
     yes
         Do it.
     """
@@ -77,10 +80,12 @@ def delete(
         for level, uids in wanted.items()
         if uids
     }
-    return run_async(_delete, assemble_local(options), queries, yes)
+    return run_async(_delete, assemble_local(options), queries, override, yes)
 
 
-async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool) -> int:
+async def _delete(
+    assembly: Assembly, queries: dict[LevelName, Query], override: str, yes: bool
+) -> int:
     require_data_directory(assembly)
     async with open_archive(assembly) as opened:
         require_archive(opened)
@@ -100,9 +105,12 @@ async def _delete(assembly: Assembly, queries: dict[LevelName, Query], yes: bool
             say(f"{count(len(paths), 'instance')} would be deleted; add --yes to do it")
             return 0
         report = DeletionReport.merge(
-            [await archive.delete_all(query, origin) for query in queries.values()]
+            [
+                await archive.delete_all(query, origin, override=override)
+                for query in queries.values()
+            ]
         )
-    for path, why in report.failures.items():
+    for path, why in (*report.failures.items(), *report.held.items()):
         complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
     say(f"{count(report.instances, 'instance')} deleted")
     report.raise_unless_deleted("instance of that any more")
