@@ -12,6 +12,8 @@ from pacs_jobs.api import JobHandler, JobKind, JobQueue
 from pacs_core.contracts import (
     CapabilityDescriptor,
     CliCommandDescriptor,
+    DeletionGuard,
+    DeletionGuardDescriptor,
     Node,
     ServiceProvider,
     ServiceProviderDescriptor,
@@ -29,6 +31,7 @@ __all__ = [
     "pacs_capabilities",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_deletion_guards",
     "pacs_job_kinds",
     "pacs_service_providers",
 ]
@@ -89,6 +92,19 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             requires=(Database, JobQueue, Requester, Transactions),
         )
     ]
+
+
+@hookimpl
+def pacs_deletion_guards(setup: Setup) -> list[DeletionGuardDescriptor]:
+    """Return what holds instances that were committed to."""
+    config = setup.config(StorageCommitmentConfig)
+
+    def create(node: Node) -> DeletionGuard:
+        from pacs_sop_storage_commitment.guard import CommitmentGuard
+
+        return CommitmentGuard(node, config)
+
+    return [DeletionGuardDescriptor("storage-commitment", create, requires=(Transactions,))]
 
 
 @hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ in `requires`.
 from pacs_sop_storage_commitment.interface import (
     CommitmentRefusedError,
     Direction,
+    Promise,
     Requester,
     Transaction,
     Transactions,
@@ -27,6 +28,7 @@ __all__ = [
     "EventType",
     "FailureReason",
     "Failures",
+    "Promise",
     "Reference",
     "Requester",
     "Transaction",

@@ -1,5 +1,6 @@
 """The table ``[plugin.sop-storage-commitment]``."""
 
+from math import inf
 from typing import Literal
 
 from attrs import field, frozen
@@ -24,6 +25,9 @@ class StorageCommitmentConfig:
         Days for which a report is tried again while the requestor cannot be reached.
     keep : float
         Days after which transactions that have ended are forgotten.
+    protect_for : float
+        Days for which what was committed to can be deleted by nobody who does not override that;
+        ``inf`` for as long as the archive has it, 0 for not at all.
     max_instances : int
         Instances that one request may name.
     """
@@ -32,4 +36,5 @@ class StorageCommitmentConfig:
     wait: float = field(default=5.0, validator=ge(0), metadata=RELOADABLE)
     report_for: float = field(default=7.0, validator=gt(0))
     keep: float = field(default=90.0, validator=gt(0), metadata=RELOADABLE)
+    protect_for: float = field(default=inf, validator=ge(0), metadata=RELOADABLE)
     max_instances: int = field(default=10_000, validator=ge(1), metadata=RELOADABLE)

@@ -10,9 +10,11 @@ DESCRIPTION: Final = (
     "reported on the association of the request while that is open, and else on a new one to the "
     "peer with the requestor's AE title, with the roles of PS3.7 D.3.3.4, again and "
     "again for days. "
-    "Failure Reasons are 0110H, 0112H, 0119H, 0122H, 0131H and 0213H. Instances are kept until "
-    "they are deleted; Storage Media File-Sets and performed procedure steps that a request names "
-    "are not looked at. As SCU this archive asks peers, and takes their reports at any time."
+    "Failure Reasons are 0110H, 0112H, 0119H, 0122H, 0131H and 0213H. What is committed "
+    "to is kept from deletion, and from replacement by other content, for as long as the "
+    "configuration says: without end, by default. Storage Media File-Sets and performed procedure "
+    "steps that a request names are not looked at. As SCU this archive asks peers, and takes "
+    "their reports at any time."
 )
 
 INITIATES: Final = "to report results of requests, and to request commitment of peers"

@@ -11,11 +11,25 @@ from hashlib import sha256
 from typing import Any, Final
 
 from pacs_database.api import Database
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Row,
+    and_,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_sop_storage_commitment.interface import (
     Direction,
+    Promise,
     Transaction,
     Transactions,
     TransactionState,
@@ -26,7 +40,7 @@ from pacs_sop_storage_commitment.references import (
     Failures,
     Reference,
 )
-from pacs_sop_storage_commitment.tables import TRANSACTIONS
+from pacs_sop_storage_commitment.tables import HOLDS, TRANSACTIONS
 
 _DAY: Final = 24 * 3600.0
 
@@ -54,6 +68,7 @@ class DatabaseTransactions(Transactions):
         request: CommitmentRequest,
     ) -> Transaction:
         """See base."""
+        await self._queue_up(connection, direction, peer, request.transaction_uid)
         digest = _digest(request)
         of_peer = [
             TRANSACTIONS.c.direction == str(direction),
@@ -74,7 +89,9 @@ class DatabaseTransactions(Transactions):
                 again = update(TRANSACTIONS).where(TRANSACTIONS.c.number == row.number)
                 anew = {"state": str(state), "failed": _failures_json(failures), "changed": now}
                 renewed = again.values(**anew).returning(TRANSACTIONS)
-                return _transaction((await connection.execute(renewed)).one())
+                transaction = _transaction((await connection.execute(renewed)).one())
+                await self._promise(connection, transaction)
+                return transaction
         instances = [(each.sop_class_uid, each.sop_instance_uid) for each in request.references]
         values = {
             "direction": str(direction),
@@ -89,7 +106,48 @@ class DatabaseTransactions(Transactions):
             "changed": now,
         }
         added = insert(TRANSACTIONS).values(**values).returning(TRANSACTIONS)
-        return _transaction((await connection.execute(added)).one())
+        transaction = _transaction((await connection.execute(added)).one())
+        await self._promise(connection, transaction)
+        return transaction
+
+    async def _queue_up(
+        self, connection: AsyncConnection, direction: Direction, peer: str, uid: str
+    ) -> None:
+        """Wait for others that note a request with the same Transaction UID at this moment.
+
+        Else neither would see the other. SQLite lets in one writer at a time anyway.
+        """
+        if self.database.dialect == "postgresql":
+            name = sha256(f"{direction} {peer}\0{uid}".encode()).digest()[:8]
+            lock = func.pg_advisory_xact_lock(int.from_bytes(name, signed=True))
+            await connection.execute(select(lock))
+
+    async def _promise(
+        self, connection: AsyncConnection, transaction: Transaction, since: float = 0.0
+    ) -> None:
+        """Note what a peer is promised; what it was promised before remains so."""
+        if transaction.direction is Direction.SENT:
+            return
+        references = transaction.request.references
+        kept = {each.sop_instance_uid for each in references if each not in transaction.failures}
+        # One parameter, however many there are.
+        listed = literal(json.dumps(sorted(kept)))
+        if self.database.dialect == "sqlite":
+            uids = func.json_each(listed).table_valued("value")
+        else:
+            uids = func.json_array_elements_text(cast(listed, JSON)).table_valued("value")
+        uid = uids.c.value
+        rows = select(
+            uid, literal(transaction.number), literal(transaction.peer), literal(since)
+        ).where(uid != "")
+        dialect = {"sqlite": sqlite, "postgresql": postgresql}[self.database.dialect]
+        promise = dialect.insert(HOLDS).from_select(list(HOLDS.c), rows)
+        latest = promise.on_conflict_do_update(
+            index_elements=[HOLDS.c.instance_uid, HOLDS.c.number],
+            set_={"since": promise.excluded.since},
+            where=promise.excluded.since > HOLDS.c.since,
+        )
+        await connection.execute(latest)
 
     async def find(self, number: int) -> Transaction:
         """See base."""
@@ -123,21 +181,43 @@ class DatabaseTransactions(Transactions):
         self, number: int, failures: Failures, state: TransactionState = TransactionState.CHECKED
     ) -> None:
         """See base."""
-        await self._set(number, state=str(state), failed=_failures_json(failures))
+        now = time.time()
+        result = {"state": str(state), "failed": _failures_json(failures), "changed": now}
+        row = update(TRANSACTIONS).where(TRANSACTIONS.c.number == number)
+        undecided = and_(HOLDS.c.number == number, HOLDS.c.since == 0)
+        async with self.database.begin() as connection:
+            changed = row.values(**result).returning(TRANSACTIONS)
+            if (transaction := (await connection.execute(changed)).one_or_none()) is not None:
+                await connection.execute(delete(HOLDS).where(undecided))
+                await self._promise(connection, _transaction(transaction), now)
 
     async def set_state(self, number: int, state: TransactionState, note: str = "") -> None:
         """See base."""
-        await self._set(number, state=str(state), note=note)
-
-    async def _set(self, number: int, **values: str) -> None:
         row = update(TRANSACTIONS).where(TRANSACTIONS.c.number == number)
+        values = {"state": str(state), "note": note, "changed": time.time()}
         async with self.database.begin() as connection:
-            await connection.execute(row.values(**values, changed=time.time()))
+            await connection.execute(row.values(**values))
 
-    async def forget(self, days: float) -> int:
+    async def promises(self, uids: Sequence[str]) -> dict[str, Promise]:
         """See base."""
-        old = TRANSACTIONS.c.changed < time.time() - days * _DAY
+        found: dict[str, Promise] = {}
+        async with self.database.connect() as connection:
+            named = HOLDS.c.instance_uid.in_(uids)
+            wanted = select(HOLDS).where(named).order_by(HOLDS.c.since)
+            for row in await connection.execute(wanted):
+                found[row.instance_uid] = Promise(row.peer, row.since)
+        return found
+
+    async def forget(self, days: float, promised: float) -> int:
+        """See base."""
+        now = time.time()
+        old = TRANSACTIONS.c.changed < now - days * _DAY
+        over = and_(HOLDS.c.since > 0, HOLDS.c.since < now - promised * _DAY)
         async with self.database.begin() as connection:
+            # Of what was never looked at, nothing was promised.
+            forgotten = select(TRANSACTIONS.c.number).where(old)
+            pending = and_(HOLDS.c.since == 0, HOLDS.c.number.in_(forgotten))
+            await connection.execute(delete(HOLDS).where(or_(pending, over)))
             gone = delete(TRANSACTIONS).where(old)
             return int((await connection.execute(gone)).rowcount)
 

@@ -5,7 +5,7 @@ nothing at start-up.
 """
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -75,6 +75,27 @@ class Transaction:
     changed: float
 
 
+@frozen
+class Promise:
+    """What was promised of an instance.
+
+    Attributes
+    ----------
+    peer : str
+        AE title of whoever was promised it.
+    since : float
+        Seconds since 1970; 0 if there is no result yet.
+    """
+
+    peer: str
+    since: float
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it was asked for, and is not looked at yet."""
+        return not self.since
+
+
 class Transactions(Component):
     """What peers have asked, and what they were asked, with the results."""
 
@@ -88,8 +109,9 @@ class Transactions(Component):
     ) -> Transaction:
         """Note a request; one that is known is asked anew.
 
-        A transaction UID that the same peer has used for other instances is in use: all of the
-        second request fail with 0131H (PS3.3 C.14.1.1).
+        The instances of a request that was received are promised from then on, until the result
+        says otherwise (:meth:`promises`). A transaction UID that the same peer has used for other
+        instances is in use: all of the second request fail with 0131H (PS3.3 C.14.1.1).
 
         Parameters
         ----------
@@ -123,15 +145,31 @@ class Transactions(Component):
     async def set_result(
         self, number: int, failures: Failures, state: TransactionState = TransactionState.CHECKED
     ) -> None:
-        """Note the result."""
+        """Note the result, and what of it is promised.
+
+        An earlier result that was better for an instance remains a promise.
+        """
 
     @abstractmethod
     async def set_state(self, number: int, state: TransactionState, note: str = "") -> None:
         """Note how far it is."""
 
     @abstractmethod
-    async def forget(self, days: float) -> int:
-        """Forget what nothing has become of for so many days, and return how many."""
+    async def promises(self, uids: Sequence[str]) -> Mapping[str, Promise]:
+        """Return the latest promises to peers about instances, by SOP Instance UID.
+
+        Parameters
+        ----------
+        uids : sequence of str
+            Some hundreds at most.
+        """
+
+    @abstractmethod
+    async def forget(self, days: float, promised: float) -> int:
+        """Forget what nothing has become of for so many days, and return how many.
+
+        Promises are forgotten by themselves, `promised` days after they were made.
+        """
 
 
 class CommitmentRefusedError(Exception):

@@ -160,7 +160,7 @@ class ReportHandler(JobHandler):
 
 
 class ForgetHandler(JobHandler):
-    """Forgets transactions that ended long ago.
+    """Forgets transactions that ended long ago, and promises that are over.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class ForgetHandler(JobHandler):
 
     async def run(self, job: RunningJob) -> None:
         """See base."""
-        await self._transactions.forget(self._config.keep)
+        await self._transactions.forget(self._config.keep, self._config.protect_for)
 
 
 async def report_soon(reporter: Reporter, link: Link, number: int) -> None:
