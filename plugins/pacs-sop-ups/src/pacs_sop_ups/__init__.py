@@ -5,6 +5,7 @@ What other plugins import is :mod:`pacs_sop_ups.api`.
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
@@ -27,6 +28,9 @@ from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.service import UpsProvider
 from pacs_sop_ups.sop_classes import UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "UpsConfig",
     "pacs_capabilities",
@@ -35,6 +39,7 @@ __all__ = [
     "pacs_job_kinds",
     "pacs_service_providers",
     "pacs_services",
+    "pacs_web_routes",
 ]
 
 _SOP_CLASSES = {
@@ -133,6 +138,14 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
             timeout=300.0,
         ),
     ]
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return UPS-RS; without pacs-web nobody asks for it."""
+    from pacs_sop_ups.web import web_routes
+
+    return web_routes(setup.config(UpsConfig))
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """The table ``[plugin.sop-ups]``."""
 
 from attrs import field, frozen
-from attrs.validators import ge, gt, max_len, optional
+from attrs.validators import ge, gt, matches_re, max_len, optional
 
 from pacs_core.contracts import RELOADABLE
 
@@ -14,6 +14,8 @@ class UpsConfig:
     ----------
     worklist_label : str
         Of steps that are created without one; the node's AE title unless it is set.
+    web_root : str
+        Path below the root of the web server, under which ``workitems`` is.
     strict : bool
         Whether a request that breaks PS3.4 Table CC.2.5-3 is refused where it could be put right.
     believe_performer : bool
@@ -34,6 +36,7 @@ class UpsConfig:
     """
 
     worklist_label: str = field(default="", validator=max_len(64), metadata=RELOADABLE)
+    web_root: str = field(default="/dicom-web", validator=matches_re(r"(/[A-Za-z0-9._~-]+)*"))
     strict: bool = field(default=False, metadata=RELOADABLE)
     believe_performer: bool = field(default=False, metadata=RELOADABLE)
     keep_ended: float = field(default=30.0, validator=gt(0), metadata=RELOADABLE)

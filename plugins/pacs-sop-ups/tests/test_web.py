@@ -1,0 +1,207 @@
+"""UPS-RS: the contract of web routes, and the transactions of PS3.18 §11."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from pacs_database.testing import open_database
+from pacs_jobs.api import JobQueue
+from pacs_jobs.database_queue import DatabaseJobQueue
+from pacs_sop_ups import pacs_web_routes
+from pacs_sop_ups.api import UnifiedProcedureSteps
+from pacs_sop_ups.config import UpsConfig
+from pacs_sop_ups.database_steps import DatabaseProcedureSteps
+from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL
+from pacs_sop_ups.steps import LABEL, PATIENT_ID, REASON, STATE, TRANSACTION
+from pacs_sop_ups.testing import performed_attributes, sample_attributes
+from pacs_web.api import WebRoutesDescriptor
+from pacs_web.testing import RunningServer, WebRoutesContract, serve_routes
+
+from pacs_core.contracts import Node, NodeSettings, Setup, SingleValue
+from pacs_core.dataset import Attributes
+from pacs_core.dataset.json_model import attributes_json
+from pacs_core.testing.operations import MemoryAccessGuard, memory_node
+
+CONFIG = UpsConfig(max_bytes=256 << 10)
+(WORKITEMS,) = pacs_web_routes(Setup(NodeSettings(), {UpsConfig: CONFIG}))
+PATH, KNOWN, CLAIM = "/dicom-web/workitems", "1.2.3.1", "1.2.3.9"
+
+
+@pytest.fixture
+async def node(tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Node]:
+    async with open_database(tmp_path) as database:
+        queue: JobQueue = DatabaseJobQueue(database)
+        await queue.start()
+        steps = DatabaseProcedureSteps(database, queue, CONFIG)
+        await steps.start()
+        await steps.create(KNOWN, {**sample_attributes(), PATIENT_ID: ("P1",)})
+        node = memory_node(NodeSettings())
+        node.capabilities.provide(UnifiedProcedureSteps, steps)
+        yield node
+
+
+class TestWorkitems(WebRoutesContract):
+    @pytest.fixture
+    def descriptor(self) -> WebRoutesDescriptor:
+        return WORKITEMS
+
+    @pytest.fixture
+    def node(self, node: Node) -> Node:
+        return node
+
+
+@pytest.fixture
+async def server(node: Node) -> AsyncIterator[RunningServer]:
+    async with serve_routes(WORKITEMS, node) as server:
+        yield server
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def ask(
+    server: RunningServer, method: str, path: str, attributes: Attributes | None = None
+) -> Any:
+    content = None if attributes is None else f"[{attributes_json(attributes)}]"
+    headers = {"content-type": "application/dicom+json"} if content else {}
+    return await server.client.request(method, f"{PATH}{path}", content=content, headers=headers)
+
+
+async def status(
+    server: RunningServer, method: str, path: str, attributes: Attributes | None = None
+) -> int:
+    return int((await ask(server, method, path, attributes)).status_code)
+
+
+def state(word: str, transaction: str = CLAIM) -> Attributes:
+    return {STATE: (word,), TRANSACTION: (transaction,)}
+
+
+async def test_a_workitem_from_its_creation_to_its_end(server: RunningServer) -> None:
+    created = await ask(server, "POST", "?1.2.3.4", sample_attributes())
+    assert created.status_code == 201
+    assert created.headers["location"].endswith(f"{PATH}/1.2.3.4")
+    assert await status(server, "POST", "?workitem=1.2.3.4", sample_attributes()) == 409
+    assert await status(server, "PUT", "/1.2.3.4/state", state("COMPLETED")) == 409
+    assert await status(server, "PUT", "/1.2.3.4/state/ME", state("IN PROGRESS")) == 200
+    again = await ask(server, "PUT", "/1.2.3.4/state/YOU", state("IN PROGRESS", "1.2.3.8"))
+    assert (again.status_code, again.json()["dicom_status"]) == (409, "C302H")
+    assert await status(server, "POST", "/1.2.3.4", {LABEL: ("y",)}) == 409
+    assert await status(server, "PUT", "/1.2.3.4/state/ME", state("COMPLETED")) == 409
+    done = performed_attributes()
+    assert await status(server, "POST", f"/1.2.3.4?Transaction-uid={CLAIM}", done) == 200
+    assert await status(server, "PUT", "/1.2.3.4/state/ME", state("COMPLETED")) == 200
+    warned = await ask(server, "PUT", "/1.2.3.4/state/ME", state("COMPLETED"))
+    assert warned.status_code == 200
+    assert "already in the requested state of COMPLETED" in warned.headers["warning"]
+    (found,) = (await ask(server, "GET", "/1.2.3.4")).json()
+    assert found["00741000"]["Value"] == ["COMPLETED"]
+    assert "00081195" not in found
+
+
+@pytest.mark.parametrize(
+    "query", [f"?transaction-uid={CLAIM}", f"?transaction={CLAIM}", f"?{CLAIM}", ""]
+)
+async def test_editions_of_the_standard_give_the_transaction_in_several_ways(
+    server: RunningServer, query: str
+) -> None:
+    """§11.6.1; without a parameter it is in the dataset."""
+    assert await status(server, "PUT", f"/{KNOWN}/state", state("IN_PROGRESS")) == 200
+    own: Attributes = {LABEL: ("y",)} if query else {LABEL: ("y",), TRANSACTION: (CLAIM,)}
+    assert await status(server, "POST", f"/{KNOWN}{query}", own) == 200
+
+
+async def test_requests_to_cancel(server: RunningServer) -> None:
+    assert await status(server, "POST", f"/{KNOWN}/cancelrequest", {REASON: ("typo",)}) == 202
+    warned = await ask(server, "POST", f"/{KNOWN}/cancelrequest/ME")
+    assert warned.status_code == 200
+    assert "CANCELED" in warned.headers["warning"]
+    created = await ask(server, "POST", "", sample_attributes())
+    uid = created.headers["location"].rpartition("/")[2]
+    assert await status(server, "PUT", f"/{uid}/state", state("IN PROGRESS")) == 200
+    refused = await ask(server, "POST", f"/{uid}/cancelrequest")
+    assert (refused.status_code, refused.json()["dicom_status"]) == (409, "C312H")
+
+
+async def test_search(server: RunningServer) -> None:
+    await ask(server, "POST", "?1.2.3.2", {**sample_attributes(), PATIENT_ID: ("P2",)})
+
+    async def uids(query: str) -> list[str]:
+        answer = await ask(server, "GET", query)
+        return [each["00080018"]["Value"][0] for each in answer.json()]
+
+    assert await uids("") == ["1.2.3.2", KNOWN]
+    assert await uids("?00100020=P1") == await uids("?PatientID=P1") == [KNOWN]
+    assert await uids("?ScheduledStationNameCodeSequence.CodeValue=1") == ["1.2.3.2", KNOWN]
+    assert await uids("?offset=1&limit=5") == [KNOWN]
+    assert await status(server, "GET", "?limit=1") == 206
+    assert await status(server, "GET", "?ProcedureStepState=COMPLETED") == 204
+    for wrong in ("?Nonsense=1", "?limit=x", "?ScheduledProcedureStepStartDateTime=1.x"):
+        assert await status(server, "GET", wrong) == 400
+    (lean,) = (await ask(server, "GET", "?PatientID=P1&includefield=PatientName")).json()
+    assert lean.keys() == {"00080018", "00081190", "00100010", "00100020", "00741000"}
+    assert lean["00081190"]["Value"][0].endswith(f"{PATH}/{KNOWN}")
+
+
+async def test_subscriptions(server: RunningServer, node: Node) -> None:
+    answer = await ask(server, "POST", f"/{UPS_GLOBAL}/subscribers/WEB?deletionlock=true")
+    assert answer.status_code == 201
+    assert answer.headers["content-location"].startswith("ws://")
+    assert answer.headers["content-location"].endswith("/dicom-web/subscribers/WEB")
+    filtered = f"/{UPS_FILTERED}/subscribers/SOME?PatientID=P9"
+    assert await status(server, "POST", filtered) == 201
+    assert await status(server, "POST", f"/{UPS_FILTERED}/subscribers/SOME?Nonsense=1") == 400
+    assert await status(server, "POST", f"/{KNOWN}/subscribers/{'X' * 17}") == 400
+    assert await status(server, "POST", "/1.2.3.7/subscribers/WEB") == 404
+    for path in (
+        f"/{UPS_FILTERED}/subscribers/SOME/suspend",
+        f"/{UPS_GLOBAL}/subscribers/WEB/suspend",
+        f"/{KNOWN}/subscribers/WEB",
+    ):
+        method = "POST" if path.endswith("suspend") else "DELETE"
+        assert [await status(server, method, path) for _ in range(2)] == [200, 404]
+    assert await status(server, "POST", f"/{KNOWN}/subscribers/WEB/suspend") == 400
+    steps = node.find(UnifiedProcedureSteps)
+    assert isinstance(steps, DatabaseProcedureSteps)
+    assert [each.instance_uid for each in await steps.outbox.next("WEB")] == [KNOWN]
+
+
+async def test_bodies_that_are_no_workitem(server: RunningServer) -> None:
+    for content, kind, wanted in (
+        ("[]", "application/dicom+json", 400),
+        ('[{"00741000":{"vr":"CS","Value":["SCHEDULED"]}}]', "application/dicom+json", 400),
+        ("<x/>", "application/dicom+xml", 415),
+        (json.dumps([{"00741210": {"vr": "SQ", "Value": [{}] * 60_000}}]), "", 413),
+    ):
+        headers = {"content-type": kind} if kind else {}
+        response = await server.client.post(PATH, content=content, headers=headers)
+        assert response.status_code == wanted, content[:50]
+    assert await status(server, "GET", "/nonsense") == 404
+
+
+async def test_who_sees_what(node: Node) -> None:
+    """To read and follow is a query, to change is workflow; what is hidden does not exist."""
+    for method, path, action in (
+        ("GET", "", "query"),
+        ("GET", f"/{KNOWN}", "query"),
+        ("POST", f"/{KNOWN}/subscribers/ME", "query"),
+        ("DELETE", f"/{KNOWN}/subscribers/ME", "query"),
+        ("POST", "", "workflow"),
+        ("POST", f"/{KNOWN}", "workflow"),
+        ("PUT", f"/{KNOWN}/state", "workflow"),
+        ("POST", f"/{KNOWN}/cancelrequest", "workflow"),
+    ):
+        guard = MemoryAccessGuard(action)
+        async with serve_routes(WORKITEMS, evolve(node, access=guard)) as server:
+            assert await status(server, method, path, sample_attributes()) == 403
+        assert [each.action for each in guard.asked] == [action]
+    others = MemoryAccessGuard(restrictions=(SingleValue(PATIENT_ID, "P2"),))
+    async with serve_routes(WORKITEMS, evolve(node, access=others)) as server:
+        assert await status(server, "GET", f"/{KNOWN}") == 404
+        assert await status(server, "PUT", f"/{KNOWN}/state", state("IN PROGRESS")) == 404
+        assert await status(server, "POST", f"/{KNOWN}/subscribers/ME") == 404
+        assert await status(server, "POST", "", sample_attributes()) == 403
+        assert await status(server, "GET", "") == 204
