@@ -110,6 +110,11 @@ from pacs_core.contracts.corrections import (
     EntityPath,
 )
 from pacs_core.contracts.database import DatabaseSettings
+from pacs_core.contracts.deidentifying import (
+    DeidentificationRefusedError,
+    DeidentifiedInstance,
+    Deidentifier,
+)
 from pacs_core.contracts.deletion import DeletionError, DeletionReport, InstanceHeldError
 from pacs_core.contracts.deletion_guard import DeletionGuard
 from pacs_core.contracts.descriptors import (
@@ -434,6 +439,9 @@ __all__ = [
     "DatasetStream",
     "DateTimeRange",
     "DecodedFrame",
+    "DeidentificationRefusedError",
+    "DeidentifiedInstance",
+    "Deidentifier",
     "DeletionError",
     "DeletionGuard",
     "DeletionGuardDescriptor",

@@ -2,11 +2,23 @@
 
 from collections.abc import Callable, Iterable
 
-from pacs_core.contracts import CliCommandDescriptor, Setup
+from pacs_core.contracts import (
+    CapabilityDescriptor,
+    CliCommandDescriptor,
+    Deidentifier,
+    Node,
+    Setup,
+)
 from pacs_core.plugins import hookimpl
 from pacs_deidentify.config import DeidentifyConfig
 
-__all__ = ["DeidentifyConfig", "pacs_check", "pacs_cli_commands", "pacs_config"]
+__all__ = [
+    "DeidentifyConfig",
+    "pacs_capabilities",
+    "pacs_check",
+    "pacs_cli_commands",
+    "pacs_config",
+]
 
 
 def _load() -> Callable[..., int | None]:
@@ -24,12 +36,28 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_check(setup: Setup) -> Iterable[str]:
     """Return what is wrong with profiles."""
+    config = setup.config(DeidentifyConfig)
+    if config == DeidentifyConfig():
+        return []
+    # This brings pydicom, which each command would have to wait for.
     from pacs_deidentify.profiles import problems_of
 
-    return problems_of(setup.config(DeidentifyConfig))
+    return problems_of(config)
 
 
 @hookimpl
 def pacs_cli_commands() -> list[CliCommandDescriptor]:
     """Return the command."""
     return [CliCommandDescriptor("deidentify", "De-identify DICOM files.", _load)]
+
+
+@hookimpl
+def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
+    """Return the de-identifier, which starts a process when the first instance is asked for."""
+
+    def create(node: Node) -> Deidentifier:
+        from pacs_deidentify.service import ProcessDeidentifier
+
+        return ProcessDeidentifier(setup.plugin, setup.config(DeidentifyConfig))
+
+    return [CapabilityDescriptor("deidentifier", Deidentifier, create, always=True)]

@@ -7,7 +7,8 @@ from pacs_web.api.http import StreamResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pacs_core.contracts import Archive, Outcome, StoredInstance
+from pacs_core.contracts import Archive, AuditValue, Outcome, StoredInstance
+from pacs_dicomweb.anonymizing import anonymize, deidentifier_of
 from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, PlannedInstance
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
@@ -100,6 +101,20 @@ class InstanceRetrieval:
         headers = {"ETag": tag} if tag else {}
         return await self._file(request, archive, planned, deliveries[0], headers)
 
+    async def anonymous_file(
+        self, request: Request, archive: Archive, instance: StoredInstance, syntax: str
+    ) -> Response:
+        """Answer with one file without what tells whose it is, another instance (§9.4.1.2)."""
+        deidentifier = deidentifier_of(self._service.node)
+        choice, deliveries, _ = self._choose([Choice(FILE, (syntax,))], [instance], (FILE,))
+        planned = Deliveries(self._service.node.transcoder, choice.transfer_syntaxes)
+        await self._record(request, [instance], anonymized=True)
+        content = anonymize(deidentifier, planned.file(archive, deliveries[0]))
+        content_type = FILE.content_type("", deliveries[0].transfer_syntax_uid)
+        # Nobody but who asked is to keep it; the next request may be under another profile.
+        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+        return StreamResponse(content, headers=headers)
+
     def _choose(
         self,
         choices: Sequence[Choice],
@@ -174,9 +189,11 @@ class InstanceRetrieval:
             )
             yield name, planned.file(archive, delivery)
 
-    async def _record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
+    async def _record(
+        self, request: Request, instances: Sequence[StoredInstance], **more: AuditValue
+    ) -> None:
         studies = {instance.identity.study_instance_uid for instance in instances}
-        details = {"instances": len(instances)}
+        details: dict[str, AuditValue] = {"instances": len(instances), **more}
         await self._service.record(
             request, RETRIEVED, Outcome.SUCCESS, details, tuple(sorted(studies))
         )

@@ -69,7 +69,11 @@ class UriService:
         header = ", ".join(request.headers.getlist("accept"))
         is_image = bool(shown.pixels) and shown.header.pixel_data is not None
         offered: tuple[Representation, ...] = (*_PICTURES, FILE) if is_image else (FILE,)
-        if shown.frames > 1 and not named.get("framenumber"):
+        is_anonymous = named.get("anonymize", "").strip().lower() == "yes"
+        if is_anonymous:
+            # Only of DICOM objects can be told what they show (§9.4.1.2).
+            offered = (FILE,)
+        elif shown.frames > 1 and not named.get("framenumber"):
             offered = (FILE, *_PICTURES)
         choices = choose(accepted_types(header, content_types), offered)
         if not choices:
@@ -79,6 +83,8 @@ class UriService:
             if named.get("framenumber"):
                 raise HttpError(400, "frameNumber is for pictures, not for application/dicom")
             syntax = named.get("transfersyntax", "").strip()
+            if is_anonymous:
+                return await self._whole.anonymous_file(request, archive, instance, syntax)
             return await self._whole.single_file(request, archive, instance, syntax)
         if presentation := named.get("presentationuid", "").strip():
             shown = await _presented(archive, shown, presentation)
@@ -128,8 +134,8 @@ def _check(named: Mapping[str, str]) -> None:
     """Refuse what is no request to the service (§9.4.1.1), or cannot be done here."""
     if named.get("requesttype", "").strip().upper() != "WADO":
         raise HttpError(400, "requestType is WADO")
-    if named.get("anonymize", "").strip().lower() == "yes":
-        raise HttpError(501, "nothing here anonymizes")
+    if named.get("anonymize", "").strip().lower() not in {"", "yes"}:
+        raise HttpError(400, "anonymize is yes, or not there")
     if named.get("presentationuid") and named.get("region"):
         raise HttpError(400, "region and presentationUID exclude each other")
 

@@ -1,0 +1,229 @@
+"""De-identifier of the node: processes that do the work, and the key that it is done with."""
+
+import json
+import os
+import pickle
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from pacs_core.contracts import (
+    DeidentificationRefusedError,
+    DeidentifiedInstance,
+    Deidentifier,
+    PluginInfo,
+)
+from pacs_deidentify.config import DeidentifyConfig
+from pacs_deidentify.profiles import BASIC, make_profile
+from pacs_deidentify.worker import HEAD, Request
+
+# Theory of operation
+#
+# pydicom, which reads datasets whole, gets what anybody may have sent: in a process of its own,
+# which has a limited memory, and is killed if it takes too long or its client leaves. Both files
+# are in a folder that is the plugin's own and for its user only. It is removed when the answer is
+# sent; what a node that was killed has left is removed when the next one starts.
+
+_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+_ANSWER: Final = 1 << 20
+_CHUNK: Final = 1 << 18
+_ENDED: Final = (
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.DelimiterNotFound,
+    ConnectionError,
+)
+
+
+class ProcessDeidentifier(Deidentifier):
+    """De-identifies in other processes.
+
+    Parameters
+    ----------
+    plugin : PluginInfo
+    config : DeidentifyConfig
+    processes : int
+        How many at once.
+    timeout : float
+        Seconds for an instance; then its process is killed.
+    """
+
+    def __init__(
+        self, plugin: PluginInfo, config: DeidentifyConfig, processes: int = 2, timeout: float = 300
+    ) -> None:
+        self.directory: Path = plugin.directory
+        self._config = config
+        self._work = plugin.directory / "work" / str(os.getpid())
+        self._room = anyio.CapacityLimiter(processes)
+        self._timeout = timeout
+        self._idle: list[Process] = []
+        self._key = b""
+
+    @property
+    def profiles(self) -> frozenset[str]:
+        """See base."""
+        return frozenset([BASIC, *self._config.profiles])
+
+    async def start(self) -> None:
+        """Take the key, if one is configured; remove what a killed node has left."""
+        if self._config.key:
+            self._key = self._config.key.reveal().encode()
+            make_profile(self._config, "", self._key)
+        await anyio.to_thread.run_sync(self._remove_leftovers)
+
+    async def stop(self) -> None:
+        """End the processes."""
+        while self._idle:
+            await _end(self._idle.pop())
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, self._work, ignore_errors=True))
+
+    @asynccontextmanager
+    async def deidentify(
+        self, content: AsyncIterable[bytes | memoryview], profile: str = ""
+    ) -> AsyncIterator[DeidentifiedInstance]:
+        """See base."""
+        chosen = profile or self._config.profile
+        if chosen not in self.profiles:
+            raise LookupError(f"there is no profile {profile!r} for de-identification")
+        folder = self._work / secrets.token_hex(8)
+        try:
+            await anyio.to_thread.run_sync(self._prepare, folder)
+            made = make_profile(self._config, chosen, self._key)
+            await self._spool(content, folder / "in")
+            found = await self._ask(Request(folder / "in", folder / "out", made))
+            yield DeidentifiedInstance(
+                sop_class_uid=str(found["sop_class_uid"]),
+                sop_instance_uid=str(found["sop_instance_uid"]),
+                transfer_syntax_uid=str(found["transfer_syntax_uid"]),
+                size=(await anyio.Path(folder / "out").stat()).st_size,
+                dataset_offset=int(found["dataset_offset"]),
+                read=partial(_read, folder / "out"),
+                warnings=tuple(map(str, found["warnings"])),
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
+
+    def _remove_leftovers(self) -> None:
+        folder = self._work.parent
+        for left in folder.iterdir() if folder.exists() else ():
+            if not left.name.isdecimal() or not _is_running(int(left.name)):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _prepare(self, folder: Path) -> None:
+        """Make a folder for an instance, and the key of the node if there is none yet."""
+        folder.mkdir(0o700, parents=True)
+        if not self._key:
+            self._key = _own_key(self.directory / "key")
+
+    async def _spool(self, content: AsyncIterable[bytes | memoryview], path: Path) -> None:
+        async with await anyio.open_file(path, "xb") as out:
+            async for piece in content:
+                await out.write(piece)
+
+    async def _ask(self, request: Request) -> dict[str, Any]:
+        async with self._room:
+            process = self._idle.pop() if self._idle else await _start()
+            is_well = False
+            try:
+                with anyio.fail_after(self._timeout):
+                    found = await _exchange(process, request)
+                is_well = True
+            except TimeoutError:
+                raise DeidentificationRefusedError(
+                    f"it takes longer than {self._timeout:g} seconds to de-identify"
+                ) from None
+            except (*_ENDED, ValueError):
+                raise DeidentificationRefusedError(
+                    "the process that was to de-identify it has died of it"
+                ) from None
+            finally:
+                if is_well:
+                    self._idle.append(process)
+                else:
+                    with anyio.CancelScope(shield=True):
+                        await _end(process)
+        if "refused" in found:
+            raise DeidentificationRefusedError(str(found["refused"]))
+        return found
+
+
+async def _start() -> Process:
+    # The environment of the node may hold secrets.
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return await anyio.open_process(
+        [sys.executable, "-m", "pacs_deidentify.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**environment, "PYTHONPATH": paths},
+    )
+
+
+async def _exchange(process: Process, request: Request) -> dict[str, Any]:
+    assert process.stdin is not None  # noqa: S101 for the type checker
+    assert process.stdout is not None  # noqa: S101
+    data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
+    await process.stdin.send(HEAD.pack(len(data)) + data)
+    line = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", _ANSWER)
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise TypeError("an answer is an object")
+    return found
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.aclose()
+
+
+async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as made:
+        await made.seek(offset)
+        while data := await made.read(_CHUNK):
+            yield data
+
+
+def _own_key(path: Path) -> bytes:
+    """Return the key that the node keeps, which is made once; several processes may start at once.
+
+    A link puts it in place, which fails if there is one already.
+    """
+    draft = path.with_name(f"key.{secrets.token_hex(4)}")
+    if not path.exists():
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32))
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes().strip()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
