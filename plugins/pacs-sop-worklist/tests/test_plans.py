@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pacs_database.testing import open_database
-from pacs_sop_worklist.database_worklist import DatabaseWorklist, _narrowed
+from pacs_sop_worklist.database_worklist import DatabaseWorklist, _narrowed, _with_texts
 from pacs_sop_worklist.searching import read_conditions
 from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.anyio
         ([("PatientID", "P1")], "worklist_patient_id"),
         ([("AccessionNumber", "A1")], "worklist_accession_number"),
         ([("StudyInstanceUID", "1.2.3")], "worklist_study_uid"),
-        ([("ScheduledProcedureStepStartDate", "20990131")], "worklist_start"),
+        ([("ScheduledProcedureStepStartDate", "20990131")], "worklist_start_name"),
+        ([("PatientName", "*jane*")], "worklist_start_name"),
         (
             [("ScheduledStationAETitle", "CT1"), ("ScheduledProcedureStepStartDate", "20990131")],
             "worklist_stations_1 (ae_title=? AND is_open=? AND start>? AND start<?)",
@@ -29,7 +30,9 @@ pytestmark = pytest.mark.anyio
 async def test_the_index_that_fits_is_used(
     tmp_path: Path, keys: Sequence[tuple[str, str]], index: str
 ) -> None:
-    statement, _ = _narrowed(read_conditions(keys), "", with_ended=False)
+    conditions = read_conditions(keys)
+    statement, _ = _narrowed(conditions, "", with_ended=False)
+    statement = statement.where(*_with_texts(conditions, "sqlite"))
     compiled = statement.limit(20).compile(
         dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
     )

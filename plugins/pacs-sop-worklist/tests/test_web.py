@@ -123,6 +123,26 @@ async def test_what_is_hidden_does_not_exist(node: Node) -> None:
 
 
 @pytest.mark.anyio
+async def test_the_next_page_begins_where_the_last_one_ended(node: Node) -> None:
+    early = make_order("1", "Ant^A", "CT", datetime(2098, 1, 1), study="1.2.5")
+    await node.find(Worklist).put(list(steps_of(early)), "test")
+    async with serve_routes(API, node) as server:
+        seen, after = [], ""
+        while True:
+            page = (await server.client.get(f"/api/worklist?limit=1{after}")).json()
+            seen += [each["number"] for each in page["steps"]]
+            if not page["has_more"]:
+                break
+            after = f"&after={seen[-1]}"
+        assert seen == [3, 1, 2]
+        for wrong in ("after=99", "after=x"):
+            assert (await server.client.get(f"/api/worklist?{wrong}")).status_code == 400
+    restricted = evolve(node, access=MemoryAccessGuard(restrictions=CT_ONLY))
+    async with serve_routes(API, restricted) as server:  # 2 is of MR
+        assert (await server.client.get("/api/worklist?after=2")).status_code == 400
+
+
+@pytest.mark.anyio
 async def test_without_a_user_interface_there_are_no_pages() -> None:
     async with serve_routes(PAGES) as server:
         assert server.routes == ()

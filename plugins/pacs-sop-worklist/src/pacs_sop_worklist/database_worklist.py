@@ -5,13 +5,15 @@ Theory of operation
 What matches is decided in one place, by the kernel's own matching of conditions, on the attributes
 of each entry: so a worklist query means what every other query means. SQL only narrows down which
 entries are looked at, by what modalities really ask for: their AE title and a range of days, a
-patient, an order, a study. Whatever it cannot use it leaves out, never the other way.
+patient, an order, a study; and by the text between wild cards, which is looked for in an index
+that has the order of the list. Whatever it cannot use it leaves out, never the other way.
 
 Entries are read page by page, each page by itself and from where the last one ended, in the order
 of start: the first answers leave while the rest is still in the database, whose readers nobody
 waits for.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Any, Final
@@ -24,6 +26,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -35,16 +38,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pacs_core.contracts import (
     Condition,
     DateTimeRange,
+    PersonName,
     Range,
     Restriction,
     SequenceMatch,
     SingleValue,
     UidList,
+    Wildcard,
+    fold_name,
     matches,
+    name_groups,
     range_bounds,
 )
 from pacs_core.dataset import texts
 from pacs_sop_worklist.interface import ListedStep, Worklist
+from pacs_sop_worklist.orders import PATIENT_NAME
 from pacs_sop_worklist.restricting import is_admitted
 from pacs_sop_worklist.steps import (
     ACCESSION,
@@ -70,6 +78,14 @@ _COLUMNS: Final = {
     ACCESSION: STEPS.c.accession_number,
     STUDY_UID: STEPS.c.study_uid,
 }
+_BY_TEXT: Final = {
+    PATIENT_ID: STEPS.c.patient_id,
+    ACCESSION: STEPS.c.accession_number,
+    PATIENT_NAME: STEPS.c.patient_name,
+}
+"""Columns in which text between wild cards is looked for."""
+_MOST_TEXTS: Final = 4
+_LONGEST_TEXT: Final = 64
 _COLUMNS_OF_STEP: Final = {MODALITY: STEPS.c.modality}
 _UNTOUCHED: Final = (StepState.SCHEDULED, StepState.ARRIVED, StepState.READY)
 
@@ -106,6 +122,7 @@ class DatabaseWorklist(Worklist):
             "patient_id": _text(step, PATIENT_ID),
             "accession_number": _text(step, ACCESSION),
             "study_uid": _text(step, STUDY_UID),
+            "patient_name": _name(step),
             "attributes": text,
             "changed": time.time(),
         }
@@ -118,7 +135,7 @@ class DatabaseWorklist(Worklist):
                 return False
             if known.state not in _UNTOUCHED and step.state not in ENDED:
                 values |= {"state": known.state, "is_open": True}
-            unchanged = ("attributes", "state", "source")
+            unchanged = ("attributes", "state", "source", "patient_name")
             if all(getattr(known, name) == values[name] for name in unchanged):
                 return False
             row = update(STEPS).where(STEPS.c.number == number).values(values)
@@ -193,10 +210,17 @@ class DatabaseWorklist(Worklist):
         station: str = "",
         with_ended: bool = False,
         restrictions: Sequence[Restriction] = (),
+        after: int | None = None,
     ) -> AsyncIterator[ListedStep]:
         """Iterate over the steps that match, by their start."""
         statement, order = _narrowed(conditions, station, with_ended=with_ended)
+        statement = statement.where(*_with_texts(conditions, self.database.dialect))
         last: tuple[Any, ...] | None = None
+        if after is not None:
+            previous = (await self.find(after)).step
+            if not is_admitted(previous, restrictions):
+                raise KeyError(f"there is no step {after}")
+            last = (previous.start, after)
         size = _PAGE[0]
         while True:
             page = statement.limit(size)
@@ -223,6 +247,13 @@ def _listed(row: Row[Any]) -> ListedStep:
 def _text(step: Step, tag: int) -> str:
     where = step.item if tag == MODALITY else step.attributes
     return next(iter(texts(where, tag)), "").strip()
+
+
+def _name(step: Step) -> str | None:
+    """Return all component groups of all names as they are compared; None if SQL cannot."""
+    names = texts(step.attributes, PATIENT_NAME)
+    folded = "=".join(group for name in names for group in name_groups(name))
+    return None if "\0" in folded else folded
 
 
 async def _forget(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
@@ -265,6 +296,27 @@ def _narrowed(
         wanted += [STEPS.c.number.in_(_numbers_of(own))] if named and own else []
     wanted += [bound for each in inner for bound in _days(each, start)]
     return statement.where(*wanted).order_by(start, number), (start, number)
+
+
+def _with_texts(conditions: Sequence[Condition], dialect: str) -> Iterator[ColumnElement[bool]]:
+    """Iterate over what must be in columns if patterns match: the text between their wild cards."""
+    find = func.strpos if dialect == "postgresql" else func.instr
+    for condition in conditions:
+        match condition:
+            case Wildcard(tag=tag, pattern=pattern) if tag != PATIENT_NAME:
+                patterns: tuple[str, ...] = (pattern,)
+            case PersonName(tag=tag, groups=groups, fuzzy=False):
+                patterns = tuple(map(fold_name, groups[:3]))
+            case _:
+                continue
+        column = _BY_TEXT.get(tag)
+        if column is None:
+            continue
+        # What ends a component may be absent with it (PS3.5 §6.2.1.1): Doe^* matches Doe.
+        found = {part.strip(" ^") for each in patterns for part in re.split(r"[*?]+", each)}
+        usable = sorted((part for part in found if part and "\0" not in part), key=len)
+        for part in usable[-_MOST_TEXTS:]:
+            yield or_(column.is_(None), find(column, part[:_LONGEST_TEXT]) > 0)
 
 
 def _numbers_of(stations: Sequence[str]) -> Select[Any]:

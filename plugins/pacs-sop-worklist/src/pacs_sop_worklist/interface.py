@@ -109,6 +109,7 @@ class Worklist(Component):
         station: str = "",
         with_ended: bool = False,
         restrictions: Sequence[Restriction] = (),
+        after: int | None = None,
     ) -> AsyncIterator[ListedStep]:
         """Iterate over the steps that match, by their start.
 
@@ -122,4 +123,11 @@ class Worklist(Component):
             Also those that are no longer on the list.
         restrictions : sequence of Restriction
             What steps exist for whoever asks; see :meth:`AccessGuard.require`.
+        after : int, optional
+            Number of a step: only those that come after it in this order.
+
+        Raises
+        ------
+        KeyError
+            There is no step `after`.
         """

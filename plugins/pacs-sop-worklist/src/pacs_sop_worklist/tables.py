@@ -18,6 +18,7 @@ STEPS = Table(
     Column("patient_id", Text),
     Column("accession_number", Text),
     Column("study_uid", Text),
+    Column("patient_name", Text),
     Column("attributes", Text),
     Column("performed", Text),
     Column("changed", Double),

@@ -67,10 +67,16 @@ class WorklistDesk:
         limit: int = MOST,
         *,
         with_ended: bool = False,
+        after: int | None = None,
     ) -> StepPage:
-        """Return the steps that match."""
+        """Return the steps that match; HttpError 400 if there is no step `after`."""
         restrictions = await self.restrictions(request, AccessAction.QUERY)
-        page = await self._find(conditions, restrictions, limit, with_ended=with_ended)
+        try:
+            page = await self._find(
+                conditions, restrictions, limit, with_ended=with_ended, after=after
+            )
+        except KeyError as error:
+            raise HttpError(400, f"after: {error.args[0]}") from error
         await self._record(request, SEARCHED, EventAction.EXECUTE, matches=len(page.steps))
         return page
 
@@ -138,9 +144,12 @@ class WorklistDesk:
         limit: int,
         *,
         with_ended: bool,
+        after: int | None = None,
     ) -> StepPage:
         found: list[ListedStep] = []
-        steps = self.worklist.search(conditions, with_ended=with_ended, restrictions=restrictions)
+        steps = self.worklist.search(
+            conditions, with_ended=with_ended, restrictions=restrictions, after=after
+        )
         async with closing(steps) as all_steps:
             async for listed in all_steps:
                 if len(found) == limit:
@@ -159,6 +168,13 @@ class WorklistDesk:
         origin = self.context.origin_of(request)
         event = AuditEvent(kind, Outcome.SUCCESS, origin, details, action=action)
         await self.context.node.audit.record(event)
+
+
+def read_after(text: str) -> int | None:
+    """Return the step after which a page begins; None if it is the first. HttpError 400."""
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise HttpError(400, "after: the number of a step")
+    return int(text) if text else None
 
 
 def _require(step: Step, restrictions: Sequence[Restriction]) -> None:

@@ -32,6 +32,12 @@ _ALL: Final = {
     "description": "Also steps that are no longer on the list",
     "schema": {"type": "boolean"},
 }
+_AFTER: Final = {
+    "name": "after",
+    "in": "query",
+    "description": "The next page: `number` of the last step of the one before",
+    "schema": _NUMBER,
+}
 _IN_PATH: Final = {"name": "number", "in": "path", "required": True, "schema": _NUMBER}
 
 
@@ -58,7 +64,7 @@ def describe_api() -> dict[str, Any]:
     return {
         "paths": {
             "/": {
-                "get": _operation("Steps by their start", steps, _KEYS, _LIMIT, _ALL),
+                "get": _operation("Steps by their start", steps, _KEYS, _LIMIT, _ALL, _AFTER),
                 "post": add | {"requestBody": body},
             },
             "/{number}": {"get": _operation("A step", _STEP, _IN_PATH)},

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 from attrs import frozen
 from pacs_web.api import PageFrame
+from pacs_web.api.http import HttpError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -27,7 +29,7 @@ from pacs_sop_worklist.steps import (
     StepState,
     steps_of,
 )
-from pacs_sop_worklist.web.desk import StepPage, WorklistDesk
+from pacs_sop_worklist.web.desk import StepPage, WorklistDesk, read_after
 
 _SIZE: Final = 100
 _SEARCHED: Final = (
@@ -90,19 +92,26 @@ class WorklistPages:
         given = {name: value.strip() for name, value in request.query_params.items() if value}
         problem, page = "", StepPage((), has_more=False)
         try:
-            conditions = read_conditions(_keys(given))
+            page = await self._desk.search(
+                request,
+                read_conditions(_keys(given)),
+                _SIZE,
+                with_ended=given.get("all") == "on",
+                after=read_after(given.get("after", "")),
+            )
         except ValueError as error:  # half a date, as long as it is being typed
             problem = str(error)
-        else:
-            page = await self._desk.search(
-                request, conditions, _SIZE, with_ended=given.get("all") == "on"
-            )
+        except HttpError as error:
+            if error.status != 400:
+                raise
+            problem = str(error)
+        later = {**given, "after": str(page.steps[-1].number)} if page.has_more else {}
         is_part = request.headers.get("hx-target") == "results"
         return self.renderer.page(
             request,
             "_steps.html" if is_part else "worklist.html",
             rows=[_row(listed) for listed in page.steps],
-            has_more=page.has_more,
+            later=f"?{urlencode(later)}" if later else "",
             given=given,
             problem=problem,
             states=STATES,

@@ -14,9 +14,9 @@ from pacs_sop_worklist.files import MAX_FILE, UnreadableFileError, steps_in
 from pacs_sop_worklist.interface import ListedStep
 from pacs_sop_worklist.searching import read_conditions
 from pacs_sop_worklist.steps import StepState
-from pacs_sop_worklist.web.desk import MOST, WorklistDesk
+from pacs_sop_worklist.web.desk import MOST, WorklistDesk, read_after
 
-_OWN: Final = ("limit", "all")
+_OWN: Final = ("limit", "all", "after")
 """Parameters that are no keywords of attributes."""
 
 
@@ -51,7 +51,11 @@ class WorklistApi:
         if everything not in ("true", "false"):
             raise HttpError(400, "all: true or false")
         page = await self._desk.search(
-            request, conditions, int(limit), with_ended=everything == "true"
+            request,
+            conditions,
+            int(limit),
+            with_ended=everything == "true",
+            after=read_after(given.get("after", "")),
         )
         return _json({"steps": [_describe(s) for s in page.steps], "has_more": page.has_more})
 
