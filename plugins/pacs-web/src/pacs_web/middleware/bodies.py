@@ -5,15 +5,16 @@ with it: when the archive is busy, nothing is read, and the client is not to bla
 """
 
 from time import monotonic
+from typing import Final
 
 import anyio
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
 from pacs_web.api.http import HttpError
 from pacs_web.config import WebConfig
 
-_CLOSE = {"connection": "close"}
+_CLOSE: Final = {"connection": "close"}
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def limit_body(scope: Scope, receive: Receive, config: WebConfig, max_body: int | None) -> Receive:
@@ -32,9 +33,12 @@ def limit_body(scope: Scope, receive: Receive, config: WebConfig, max_body: int 
     HttpError
         413: it says itself that it is too large.
     """
+    framing = {name: value for name, value in scope["headers"] if name in _FRAMING}
+    if not framing:
+        return receive  # no body is to come (RFC 9112 §6.3)
     limit = min(max_body or 1 << 62, config.max_body or 1 << 62)
     too_large = HttpError(413, f"the body of the request has more than {limit} bytes", _CLOSE)
-    if int(Headers(scope=scope).get("content-length", "0")) > limit:
+    if int(framing.get(b"content-length", b"0")) > limit:
         raise too_large
     received = 0
     waited = 0.0
