@@ -41,6 +41,7 @@ from pacs_core.contracts import (
     AccessDescriptor,
     Archive,
     Authorizer,
+    Capabilities,
     EventHandlerDescriptor,
     Index,
     Node,
@@ -244,7 +245,8 @@ def _put_together(
     archive = _archive(assembly, found, events, space, access, filters, deletion_guards, current)
     operations, contexts = OperationObservers(), FileTlsContexts()
     connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
-    sender = NodeSender(settings, archive, transcoder, connector, audit)
+    capabilities = Capabilities()
+    sender = NodeSender(settings, archive, transcoder, connector, audit, capabilities)
     node = Node(
         settings,
         archive,
@@ -259,6 +261,7 @@ def _put_together(
         stores=found.stores,
         tls=contexts,
         access=access,
+        capabilities=capabilities,
     )
     return _Parts(
         node, events, space, guards, access, filters, deletion_guards, connector, sender, current

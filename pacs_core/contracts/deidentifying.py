@@ -58,6 +58,8 @@ class Deidentifier(Component, ABC):
     ) -> AbstractAsyncContextManager[DeidentifiedInstance]:
         """De-identify an instance; what was made of it is gone when the context is left.
 
+        Another task may leave the context than has entered it.
+
         UIDs and pseudonyms are the same whenever the same instance is de-identified by the node.
 
         Parameters

@@ -51,6 +51,9 @@ class Peer:
         empty for the node's.
     tls : ClientTls or None
         How associations with it are secured; None if they are not.
+    deidentify : str
+        Profile by which the archive's instances are de-identified before they are sent to it;
+        empty if they are sent as they are.
     """
 
     ae_title: str
@@ -60,6 +63,7 @@ class Peer:
     transfer: TransferPolicy = field(factory=TransferPolicy)
     default_character_set: tuple[str, ...] = ()
     tls: ClientTls | None = None
+    deidentify: str = ""
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"

@@ -31,8 +31,8 @@ class Sent:
     reason : str
         Why it failed, or what the peer had to remark; empty if all went well.
     sop_instance_uid : str
-        Under which it went out; another than the stored one if it was compressed lossily under
-        a UID of its own.
+        Under which it went out; another than the stored one if it was de-identified, or
+        compressed lossily under a UID of its own.
     transfer_syntax_uid : str
         In which it went out; empty if it was not sent.
     size : int

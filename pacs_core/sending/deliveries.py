@@ -8,6 +8,7 @@ results follow each other as fast as the caller takes them.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Iterable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,6 +19,7 @@ from pacs_core.contracts import (
     Archive,
     AssociationError,
     AuditTrail,
+    Capabilities,
     Connector,
     Form,
     Instances,
@@ -31,6 +33,7 @@ from pacs_core.contracts import (
     Transcoder,
 )
 from pacs_core.sending.batches import Batch, ContextPlan, Portion, read_portions
+from pacs_core.sending.deidentified import load_deidentified
 from pacs_core.sending.destinations import (
     Destination,
     NothingAllowed,
@@ -39,7 +42,7 @@ from pacs_core.sending.destinations import (
     Unreachable,
 )
 from pacs_core.sending.held_association import HeldAssociation
-from pacs_core.sending.read_ahead import read_ahead
+from pacs_core.sending.read_ahead import Load, load_stored, read_ahead
 from pacs_core.sending.transfers import Transfers
 
 # Theory of operation
@@ -73,6 +76,13 @@ class Means:
     transcoder: Transcoder
     connector: Connector
     audit: AuditTrail
+    capabilities: Capabilities
+
+    def load(self, peer: Peer | None) -> Load:
+        """Return how instances are opened for a destination."""
+        if peer is None or not peer.deidentify:
+            return partial(load_stored, self.archive)
+        return partial(load_deidentified, self.archive, self.capabilities, peer)
 
 
 class Delivery(ABC):
@@ -84,12 +94,17 @@ class Delivery(ABC):
     tasks : TaskGroup
         For what is done ahead; cancelled after :meth:`close`.
     instances : iterable or async iterable of StoredInstance
+    peer : Peer or None
+        Who gets them, if it is configured.
     """
 
-    def __init__(self, means: Means, tasks: TaskGroup, instances: Instances) -> None:
+    def __init__(
+        self, means: Means, tasks: TaskGroup, instances: Instances, peer: Peer | None
+    ) -> None:
         self._means = means
         self._tasks = tasks
         self._instances = instances
+        self._load = means.load(peer)
         self._transfers: Transfers | None = None
 
     async def results(self) -> AsyncGenerator[Sent, None]:
@@ -101,7 +116,7 @@ class Delivery(ABC):
                 destination = await self._destination(batch)
                 items = read_ahead(
                     self._tasks,
-                    self._means.archive,
+                    self._load,
                     batch.instances,
                     destination.refusal,
                     destination.conversion,
@@ -140,10 +155,11 @@ class RequestorDelivery(Delivery):
     def __init__(
         self, means: Means, tasks: TaskGroup, instances: Instances, operation: Operation
     ) -> None:
-        super().__init__(means, tasks, instances)
         origin = operation.association.origin
         title = origin.calling_ae_title
-        self._requestor = Requestor(operation, means.transcoder, means.settings.peer(title))
+        peer = means.settings.peer(title)
+        super().__init__(means, tasks, instances, peer)
+        self._requestor = Requestor(operation, means.transcoder, peer)
         receiver = Participant(title, ParticipantRole.DESTINATION, True, host=origin.host)
         participants = (self._own_part(is_requestor=False), receiver)
         self._transfers = Transfers(means.audit, origin, participants)
@@ -169,7 +185,7 @@ class PeerDelivery(Delivery):
         priority: int,
         move_originator: tuple[str, int] | None,
     ) -> None:
-        super().__init__(means, tasks, instances)
+        super().__init__(means, tasks, instances, peer)
         self._peer = peer
         self._plan = ContextPlan(means.transcoder, peer, forms)
         self._priority = priority

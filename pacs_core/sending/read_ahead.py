@@ -1,6 +1,13 @@
 """Stored objects on their way out: opened and converted one ahead, read in chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
 from typing import Final
 
 import anyio
@@ -49,6 +56,9 @@ class Outgoing(AsyncIterable[bytes]):
     reader: ObjectReader | None
     object_size: int
     """In bytes, after corrections."""
+    dataset_offset: int
+    sop_instance_uid: str
+    """Under which it goes out."""
 
     @property
     def transfer_syntax_uid(self) -> str:
@@ -56,14 +66,9 @@ class Outgoing(AsyncIterable[bytes]):
         return self.instance.transfer_syntax_uid
 
     @property
-    def sop_instance_uid(self) -> str:
-        """Under which it goes out."""
-        return self.instance.identity.sop_instance_uid
-
-    @property
     def size(self) -> int:
         """Bytes of the dataset."""
-        return self.object_size - self.instance.dataset_offset
+        return self.object_size - self.dataset_offset
 
     async def dataset(self) -> bytes | Stream:
         """Return the dataset, as bytes if it has been read already."""
@@ -73,7 +78,7 @@ class Outgoing(AsyncIterable[bytes]):
         """Iterate over the chunks, once."""
         yield self.head
         if self.reader is not None:
-            offset = self.instance.dataset_offset + len(self.head)
+            offset = self.dataset_offset + len(self.head)
             async for chunk in self.reader.chunks(offset):
                 offset += len(chunk)
                 yield chunk
@@ -106,15 +111,17 @@ async def _open(archive: Archive, instance: StoredInstance) -> Outgoing:
     reader, head = await archive.open_and_read(instance, PREFETCH)
     # Corrections may have made it longer or shorter than what is stored.
     size = reader.size if instance.corrections else instance.size
-    end = instance.dataset_offset + len(head)
+    offset, uid = instance.dataset_offset, instance.identity.sop_instance_uid
+    end = offset + len(head)
     if len(head) == PREFETCH and end < size:
-        return Outgoing(instance, head, reader, size)
-    await Outgoing(instance, b"", reader, size).close()
+        return Outgoing(instance, head, reader, size, offset, uid)
+    await Outgoing(instance, b"", reader, size, offset, uid).close()
     _check_size(size, end)
-    return Outgoing(instance, head, None, size)
+    return Outgoing(instance, head, None, size, offset, uid)
 
 
-async def _load(archive: Archive, instance: StoredInstance) -> Outgoing | MissingInstance:
+async def load_stored(archive: Archive, instance: StoredInstance) -> Outgoing | MissingInstance:
+    """Open an instance as it is stored, or say why that cannot be."""
     try:
         return await _open(archive, instance)
     except (InstanceNotFoundError, OSError) as error:
@@ -209,11 +216,12 @@ class Conversion:
 
 
 Item = Outgoing | MissingInstance | Conversion
+Load = Callable[[StoredInstance], Awaitable[Outgoing | MissingInstance]]
 Prepare = Callable[[Outgoing], Conversion | MissingInstance | None]
 
 
 async def _produce(
-    archive: Archive,
+    load: Load,
     instances: Iterable[StoredInstance],
     refusal: Refusal,
     prepare: Prepare,
@@ -222,7 +230,7 @@ async def _produce(
 ) -> None:
     for instance in instances:
         reason = refusal(instance)
-        item: Item = MissingInstance(instance, reason) if reason else await _load(archive, instance)
+        item: Item = MissingInstance(instance, reason) if reason else await load(instance)
         if isinstance(item, Outgoing) and (prepared := prepare(item)) is not None:
             if isinstance(prepared, Conversion):
                 tasks.start_soon(prepared.begin)
@@ -239,7 +247,7 @@ async def _produce(
 
 def read_ahead(
     tasks: TaskGroup,
-    archive: Archive,
+    load: Load,
     instances: Iterable[StoredInstance],
     refusal: Refusal,
     prepare: Prepare,
@@ -250,7 +258,8 @@ def read_ahead(
     ----------
     tasks : TaskGroup
         Where that is done; once it is cancelled, only what was taken is open.
-    archive : Archive
+    load : callable
+        Opens an instance.
     instances : iterable of StoredInstance
     refusal : callable
         Why an object shall not be opened, if so; asked when its turn to be opened comes.
@@ -259,5 +268,5 @@ def read_ahead(
         it cannot be sent, which its beginning shows.
     """
     relay: Relay[Item] = Relay()
-    tasks.start_soon(_produce, archive, instances, refusal, prepare, tasks, relay)
+    tasks.start_soon(_produce, load, instances, refusal, prepare, tasks, relay)
     return relay

@@ -10,6 +10,7 @@ from pacs_core.concurrency import cancelled_task_group
 from pacs_core.contracts import (
     Archive,
     AuditTrail,
+    Capabilities,
     Connector,
     Form,
     Instances,
@@ -54,6 +55,8 @@ class NodeSender(Sender):
     transcoder : Transcoder
     connector : Connector
     audit : AuditTrail
+    capabilities : Capabilities, optional
+        Of the node, for what peers are sent in another way than it is stored.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class NodeSender(Sender):
         transcoder: Transcoder,
         connector: Connector,
         audit: AuditTrail,
+        capabilities: Capabilities | None = None,
     ) -> None:
-        self._means = Means(settings, archive, transcoder, connector, audit)
+        offered = capabilities or Capabilities()
+        self._means = Means(settings, archive, transcoder, connector, audit, offered)
 
     @property
     def settings(self) -> NodeSettings:

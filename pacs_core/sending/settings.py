@@ -67,6 +67,9 @@ class PeerSettings:
         for that of ``[node]``.
     tls : ClientTls or None
         How associations with it are secured; None if they are not.
+    deidentify : str
+        Profile by which instances are de-identified before they are sent to it from the archive,
+        by C-MOVE, C-GET and whatever else sends; empty if they are sent as they are.
     dicomweb : str
         URL of its DICOMweb server, as ``https://host/dicom-web``; who has one needs neither AE
         title nor host.
@@ -91,6 +94,7 @@ class PeerSettings:
     receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     default_character_set: tuple[str, ...] = field(default=(), validator=are_character_set_terms)
     tls: ClientTls | None = None
+    deidentify: str = ""
     dicomweb: str = ""
     dicomweb_token: Secret | None = None
     dicomweb_user: str = ""
@@ -107,6 +111,8 @@ class PeerSettings:
             if getattr(self, key) is None and (self.is_application_entity or not self.dicomweb):
                 raise ValueError(f"the required key {key!r} is missing")
         self.as_dicomweb_peer()
+        if self.deidentify and self.dicomweb:
+            raise ValueError("deidentify is not for what goes to dicomweb: make two peers of it")
         if self.lossy and self.quality is None and self.ratio is None:
             raise ValueError("lossy = true: say how lossy, with quality or ratio")
 
@@ -140,4 +146,5 @@ class PeerSettings:
             self.transfer,
             self.default_character_set,
             self.tls,
+            self.deidentify,
         )

@@ -58,6 +58,11 @@ def store(
     if associations < 1 or window < 1:
         raise UsageError("--associations and --window are 1 or more")
     session = open_session(peer, options)
+    if session.peer.deidentify:
+        raise UsageError(
+            f"{session.peer.name} is configured to get what is de-identified: files are sent as "
+            "they are, so run pacs deidentify, and send what it makes to AET@HOST:PORT"
+        )
     assembly = load_assembly(options.config) if transcode else None
     return run_async(_store, session, paths, associations, window, assembly, verbose)
 

@@ -215,3 +215,24 @@ def test_the_proof_finds_what_is_left(tmp_path: Path) -> None:
         leaks = find_leaks(path, {"Ruiz", "MRN-77120", "Elm Street"})
         assert len(leaks) == 2  # and the preamble
         assert "file meta information" in leaks
+
+
+def test_peers_with_a_profile(tmp_path: Path, capsys) -> None:
+    """Files are not sent to them as they are; a profile that does not exist is told."""
+    source = save(tmp_path / "one.dcm", make_instance())
+    config = tmp_path / "pacs.toml"
+    table = """
+        [peers.research]
+        ae_title = "RESEARCH"
+        host = "127.0.0.1"
+        deidentify = "{}"
+        """
+    config.write_text(table.format("basic"))
+    assert main(["store", "research", str(source), "--config", str(config)]) == 2
+    assert "is configured to get what is de-identified" in capsys.readouterr().err
+    config.write_text(table.format("bsic"))
+    assert main(["config", "check", "--config", str(config)]) != 0
+    assert "there is no profile 'bsic'; there are basic" in capsys.readouterr().err
+    config.write_text(table.format("basic") + 'dicomweb = "http://127.0.0.1/dicom-web"')
+    assert main(["config", "check", "--config", str(config)]) != 0
+    assert "make two peers of it" in capsys.readouterr().err

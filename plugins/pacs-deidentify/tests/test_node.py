@@ -1,4 +1,4 @@
-"""The de-identifier of a node, as WADO-URI asks for it with ``anonymize=yes`` (PS3.18 §9.4.1.2)."""
+"""The de-identifier of a node: for WADO-URI (PS3.18 §9.4.1.2), and for peers with a profile."""
 
 import json
 from collections.abc import Iterator
@@ -9,16 +9,19 @@ import pytest
 from attrs import frozen
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, build_role, evt
 
 from pacs_core.testing.node import NodeThread, node_thread
 from pacs_core.testing.waiting import until
 
-from .samples import INSTANCE, SECRETS, SERIES, STUDY, make_instance
+from .samples import CT, INSTANCE, SECRETS, SERIES, STUDY, make_instance
 
 PLUGINS = (
     "web", "dicomweb", "store-filesystem", "index-sqlite", "audit-json", "sop-storage",
-    "codec-basic", "image-export", "deidentify",
+    "codec-basic", "image-export", "sop-query-retrieve", "deidentify",
 )  # fmt: skip
+MOVE, GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 BURNT_IN = f"{INSTANCE}.9"
 
 
@@ -47,10 +50,65 @@ def encoded(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
+class Receiver:
+    """A Storage SCP, and requestor of what it gets."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.ae = AE("RESEARCH")
+        self.ae.add_supported_context(CT, ExplicitVRLittleEndian)
+        for uid in (CT, MOVE, GET):
+            self.ae.add_requested_context(uid, ExplicitVRLittleEndian)
+        self.handlers = [(evt.EVT_C_STORE, self.store)]
+        self.server = self.ae.start_server(
+            ("127.0.0.1", 0), block=False, evt_handlers=self.handlers
+        )
+        self.port = self.server.socket.getsockname()[1]
+
+    def store(self, event: evt.Event) -> int:
+        assert event.request.AffectedSOPInstanceUID == event.dataset.SOPInstanceUID
+        self.received.append(event.request.DataSet.getvalue())
+        return 0
+
+    def retrieve(self, port: int, service: str, destination: str) -> Dataset:
+        """Retrieve the study; return the final response."""
+        self.received.clear()
+        keys = Dataset()
+        keys.QueryRetrieveLevel, keys.StudyInstanceUID = "STUDY", STUDY
+        roles = [build_role(CT, scu_role=True, scp_role=True)]
+        association = self.ae.associate(
+            "127.0.0.1", port, ae_title="PACS", ext_neg=roles, evt_handlers=self.handlers
+        )
+        if service == GET:
+            responses = association.send_c_get(keys, GET)
+        else:
+            responses = association.send_c_move(keys, destination, MOVE)
+        *_, (final, _) = responses
+        association.release()
+        return final
+
+
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Door]:
     data = tmp_path_factory.mktemp("node") / "data"
-    tables = {"plugin": {"web": {"port": 0}, "dicomweb": {}}}
+    address = {"host": "127.0.0.1", "port": receiver.port}
+    peers = {
+        "research": {**address, "ae_title": "RESEARCH", "deidentify": "dates"},
+        "clinic": {**address, "ae_title": "CLINIC"},
+    }
+    plugin = {
+        "web": {"port": 0},
+        "dicomweb": {},
+        "deidentify": {"profiles": {"dates": {"options": ["retain-modified-dates"]}}},
+    }
+    tables = {"plugin": plugin, "peers": peers}
     with node_thread(data, tables, plugins=PLUGINS) as node:
         port = node.node.service_sockets["web"][0].getsockname()[1]
         url = f"http://127.0.0.1:{port}/dicom-web"
@@ -101,3 +159,46 @@ def test_it_is_audited(door: Door) -> None:
         and path.is_file() and path.suffix in {".jsonl", ".json", ".log"}
     )  # fmt: skip
     assert '"anonymized": true' in trail or '"anonymized":true' in trail
+
+
+@pytest.mark.parametrize("service", [MOVE, GET])
+def test_a_peer_gets_nothing_but_what_is_de_identified(
+    door: Door, receiver: Receiver, service: str
+) -> None:
+    """One of two instances goes out; the other has text burnt in (PS3.4 C.4.2, C.4.3)."""
+    final = receiver.retrieve(door.node.port, service, "RESEARCH")
+    counts = (final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations)
+    assert (final.Status, counts) == (0xB000, (1, 1))
+    [content] = receiver.received
+    assert [text for text in SECRETS if text.encode() in content] == []
+    made = dcmread(BytesIO(content), force=True)
+    assert made.PatientIdentityRemoved == "YES"
+    assert made.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert made.SOPInstanceUID == dcmread(BytesIO(door.get().content)).SOPInstanceUID
+    assert bytes(made.PixelData) == bytes(range(128))
+    until(lambda: not list(door.node.data_directory.rglob("work/*/*")))
+
+
+def test_other_peers_get_what_is_stored(door: Door, receiver: Receiver) -> None:
+    final = receiver.retrieve(door.node.port, MOVE, "CLINIC")
+    assert (final.Status, final.NumberOfCompletedSuboperations) == (0x0000, 2)
+    assert all(INSTANCE.encode() in content for content in receiver.received)
+
+
+def test_without_a_de_identifier_nothing_goes_out(tmp_path, receiver: Receiver) -> None:
+    peers = {
+        "research": {
+            "ae_title": "RESEARCH",
+            "host": "127.0.0.1",
+            "port": receiver.port,
+            "deidentify": "basic",
+        }
+    }
+    plugins = [name for name in PLUGINS if name not in {"web", "dicomweb", "deidentify"}]
+    with node_thread(tmp_path / "data", {"peers": peers}, plugins=plugins) as node:
+        association = receiver.ae.associate("127.0.0.1", node.port, ae_title="PACS")
+        assert association.send_c_store(make_instance()).Status == 0x0000
+        association.release()
+        final = receiver.retrieve(node.port, MOVE, "RESEARCH")
+    assert (final.Status, final.NumberOfFailedSuboperations) == (0xA702, 1)
+    assert receiver.received == []

@@ -1,6 +1,7 @@
 """Objects on their way out: read ahead, in bounded memory, and always closed."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -22,6 +23,7 @@ from pacs_core.sending.read_ahead import (
     MissingInstance,
     TruncatedObjectError,
     UnsendableError,
+    load_stored,
     read_ahead,
 )
 
@@ -46,7 +48,8 @@ def as_stored(item):
 @asynccontextmanager
 async def outgoing(archive, refusal, prepare=as_stored):
     async with cancelled_task_group() as tasks:
-        yield read_ahead(tasks, archive, archive.instances(), refusal, prepare)
+        load = partial(load_stored, archive)
+        yield read_ahead(tasks, load, archive.instances(), refusal, prepare)
 
 
 @define

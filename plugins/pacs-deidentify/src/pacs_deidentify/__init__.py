@@ -35,14 +35,16 @@ def pacs_config() -> type:
 
 @hookimpl
 def pacs_check(setup: Setup) -> Iterable[str]:
-    """Return what is wrong with profiles."""
+    """Return what is wrong with profiles, and with peers that name some."""
     config = setup.config(DeidentifyConfig)
-    if config == DeidentifyConfig():
+    peers = setup.settings.peers.items()
+    named = {name: peer.deidentify for name, peer in peers if peer.deidentify}
+    if config == DeidentifyConfig() and not named:
         return []
     # This brings pydicom, which each command would have to wait for.
     from pacs_deidentify.profiles import problems_of
 
-    return problems_of(config)
+    return problems_of(config, named)
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """Profiles as the configuration names them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydicom.datadict import tag_for_keyword
 
@@ -54,15 +54,27 @@ def make_profile(
     )
 
 
-def problems_of(config: DeidentifyConfig) -> list[str]:
-    """Return what is wrong with a configuration, beyond its types."""
+def problems_of(config: DeidentifyConfig, peers: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with a configuration, beyond its types.
+
+    Parameters
+    ----------
+    config : DeidentifyConfig
+    peers : mapping of str to str
+        Profiles of peers, by their names.
+    """
     problems = []
     for name in {config.profile, *config.profiles}:
         try:
             make_profile(config, name, bytes(MIN_KEY))
         except ValueError as error:
             problems.append(f"profile {name}: {error}")
-    return problems
+    known = sorted({BASIC, *config.profiles})
+    return problems + [
+        f"peers.{peer}.deidentify: there is no profile {name!r}; there are {', '.join(known)}"
+        for peer, name in peers.items()
+        if name not in known
+    ]
 
 
 def _tag(text: str) -> int:
