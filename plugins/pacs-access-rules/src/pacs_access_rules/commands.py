@@ -165,7 +165,8 @@ def explain(
         print(f"  {name}: no {'further ' if rules else ''}rule fits: denied")
         for rule in () if role else policy.rules:
             anyone = evolve(rule, who=evolve(rule.who, principal=(), role=(), method=()))
-            if rule.who.role and anyone.covers(access):
+            counts = rule.who.role and (emergency or not rule.emergency)
+            if counts and anyone.covers(access):
                 roles = " or ".join(rule.who.role)
                 print(f"  {name}: {rule} is for the role {roles}: name it with --role")
     return 1 if isinstance(verdict, Deny) else 0
