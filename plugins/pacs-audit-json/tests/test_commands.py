@@ -120,8 +120,10 @@ def test_verify(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_bytes(b"".join(lines[:3] + lines[4:]))
     code, output = run(capsys, "audit", "verify", "--data", data)
     assert code == 1
-    assert output[0].split() == ["PROBLEM", "removed:", "record", "4", "was", "removed"]
-    assert "NOT as it was written: 1 problems" in output[-1]
+    assert output[0].split()[:-2] == ["PROBLEM", "removed:", "record", "4", "was", "removed"]
+    assert output[0].endswith("(before audit.jsonl:4)")
+    assert "NOT as it was written: 1 problem " in output[-2]
+    assert output[-1].startswith("what to do: keep a copy")
     code, output = run(capsys, "audit", "verify", "--json", path)
     assert code == 1
     finding, result = map(json.loads, output)

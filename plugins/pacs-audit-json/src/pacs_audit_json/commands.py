@@ -18,7 +18,7 @@ from pacs_audit_json.config import (
     key_of,
     path_of,
 )
-from pacs_audit_json.findings import Finding
+from pacs_audit_json.findings import ADVICE, Finding
 from pacs_audit_json.lines import line
 from pacs_audit_json.reading import FileReader
 from pacs_audit_json.signing import public_key_file, read_public_keys
@@ -81,16 +81,25 @@ def verify(
     """
     assembly = assemble_for_command(config, data)
     files = _files(assembly, file)
+    advice: dict[str, None] = {}
+
+    def tell(finding: Finding) -> None:
+        (_tell_json if as_json else _tell)(finding)
+        if finding.is_problem:
+            advice[ADVICE[finding.kind]] = None
+
     trusted = frozenset(public_key or read_public_keys(files.public_keys))
     try:
         trail = take_snapshot(files.events, checkpoints or files.checkpoints)
-        result = verify_trail(trail, trusted, _tell_json if as_json else _tell)
+        result = verify_trail(trail, trusted, tell)
     except OSError as error:
         raise CommandError(f"{error.filename or files.events}: {error.strerror}") from error
     if as_json:
         print(json.dumps(_result(result)))
     else:
         say(_summary(result))
+        for each in advice:
+            say(f"what to do: {each}")
     if file is None:
         anyio.run(record_use, assembly, "verify", {"problems": result.problems})
     return _FAILURE if result.problems else os.EX_OK
@@ -210,9 +219,8 @@ def _summary(result: VerificationResult) -> str:
     trail = f"{result.records} records, signed up to record {result.signed}"
     if result.problems:
         unfinished = "" if result.complete else " or more; the rest was not looked at"
-        return (
-            f"the trail is NOT as it was written: {result.problems} problems{unfinished} ({trail})"
-        )
+        problems = "1 problem" if result.problems == 1 else f"{result.problems} problems"
+        return f"the trail is NOT as it was written: {problems}{unfinished} ({trail})"
     return f"the trail is as it was written ({trail})"
 
 

@@ -21,6 +21,22 @@ class FindingKind(Enum):
     """Records that the chain, or a signature, does not cover yet."""
 
 
+_COMPARE: Final = (
+    "keep a copy of all files of the trail as they are now, and compare these records with a"
+    " backup, or with what a collector has; whoever may write to this folder may have done it"
+)
+ADVICE: Final = {
+    FindingKind.CHANGED: _COMPARE,
+    FindingKind.REMOVED: _COMPARE,
+    FindingKind.INSERTED: _COMPARE,
+    FindingKind.REORDERED: _COMPARE,
+    FindingKind.CHECKPOINT: (
+        "verify with what was kept on another machine: --checkpoints names a copy of the"
+        " checkpoints, --public-key a key as `pacs audit key` showed it"
+    ),
+}
+"""What to do about problems."""
+
 _NOTES: Final = frozenset({FindingKind.TORN, FindingKind.UNPROTECTED})
 
 
@@ -36,7 +52,7 @@ class Finding:
     first, last : int
         Numbers of the records concerned; 0 if they have none.
     where : str
-        File and line; empty if there is no such line.
+        File and line, ``before`` that if nothing is there any more; empty if there is no such line.
     """
 
     kind: FindingKind

@@ -38,6 +38,7 @@ class _Gap:
 
     first: int
     last: int
+    where: str = ""
 
 
 @define
@@ -73,6 +74,7 @@ class Verification:
     highest: int = 0
     signed: int = 0
     _digest: str = GENESIS  # of the record with the highest number
+    _where: str = ""  # the same one's
     _before_chain: int = 0
     _strays: list[_Stray] = field(factory=list)
     _gaps: list[_Gap] = field(factory=list)
@@ -108,10 +110,10 @@ class Verification:
             yield from self._fill(gap, sequence, digest, where)
             return
         else:
-            text = f"there is another record {sequence} than that before: it was inserted"
+            text = f"a second record {sequence}: one of them was inserted"
             yield Finding(FindingKind.INSERTED, text, sequence, sequence, where)
             return
-        self.highest, self._digest = sequence, digest
+        self.highest, self._digest, self._where = sequence, digest, where
         yield from self._compare_with_checkpoint(sequence, digest, where)
 
     def _begin(self, sequence: int, previous: str, where: str) -> Iterator[Finding]:
@@ -121,7 +123,7 @@ class Verification:
             )
             yield Finding(FindingKind.UNPROTECTED, text)
         if sequence > max(1, self.first_kept):
-            yield _removed(max(1, self.first_kept), sequence - 1)
+            yield _removed(max(1, self.first_kept), sequence - 1, where)
         elif sequence == 1 and previous != self._digest:
             text = "what stands before record 1 was changed"
             yield Finding(FindingKind.CHANGED, text, 1, 1, where)
@@ -141,7 +143,7 @@ class Verification:
         if strays and not missing and previous == strays[-1].digest and not strays[-1].is_json:
             yield _torn(strays.pop().where)
         elif not missing and previous != self._digest:
-            yield _changed(self.highest, where)
+            yield _changed(self.highest, self._where)
         changed, inserted = strays[:missing], strays[missing:]
         for number, stray in enumerate(changed, self.highest + 1):
             text = f"record {number} was changed: it has no number any more"
@@ -151,7 +153,7 @@ class Verification:
         if missing > len(changed):
             if len(self._gaps) >= MOST:
                 raise TooManyFindingsError
-            self._gaps.append(_Gap(self.highest + 1 + len(changed), sequence - 1))
+            self._gaps.append(_Gap(self.highest + 1 + len(changed), sequence - 1, where))
             self._awaited[sequence - 1] = previous
 
     def _gap_of(self, sequence: int) -> _Gap | None:
@@ -163,7 +165,10 @@ class Verification:
         if self._awaited.pop(sequence, digest) != digest:
             yield _changed(sequence, where)
         self._gaps.remove(gap)
-        rest = [_Gap(gap.first, sequence - 1), _Gap(sequence + 1, gap.last)]
+        rest = [
+            _Gap(gap.first, sequence - 1, gap.where),
+            _Gap(sequence + 1, gap.last, gap.where),
+        ]
         self._gaps += [each for each in rest if each.first <= each.last]
         checkpoint = self._unseen.pop(sequence, None)
         if checkpoint is not None and checkpoint.digest != digest:
@@ -180,11 +185,15 @@ class Verification:
                 self.signed = sequence
             elif not self._denied:
                 self._denied = sequence
+                first = self.signed + 1
+                some = (
+                    "" if first == sequence else f"one or more of {name_records(first, sequence)}"
+                )
                 text = (
                     f"record {sequence} is not the one that was signed at {checkpoint.time}: "
-                    f"{name_records(self.signed + 1, sequence)} were not all written by this node"
+                    f"{some or 'it'} was changed"
                 )
-                yield Finding(FindingKind.CHANGED, text, self.signed + 1, sequence, where)
+                yield Finding(FindingKind.CHANGED, text, first, sequence, where)
 
     def finish(self) -> Iterator[Finding]:
         """Say what is missing, now that there are no more lines."""
@@ -193,22 +202,27 @@ class Verification:
         for stray in self._strays[-1:]:
             yield _inserted(stray.where) if stray.is_json else _torn(stray.where)
         for gap in sorted(self._gaps, key=lambda gap: gap.first):
-            yield _removed(gap.first, gap.last)
+            yield _removed(gap.first, gap.last, gap.where)
         last = self._next
         for checkpoint in self.checkpoints:
             last = checkpoint
-        if last is not None and last.sequence > self.highest:
+        cut = last is not None and last.sequence > self.highest
+        if last is not None and cut:
+            first = self.highest + 1
             text = (
-                f"{name_records(self.highest + 1, last.sequence)} were removed from the end: "
-                f"record {last.sequence} was signed at {last.time}"
+                f"{name_records(first, last.sequence)} {_were(first, last.sequence)} removed from "
+                f"the end: record {last.sequence} was signed at {last.time}"
             )
-            yield Finding(FindingKind.REMOVED, text, self.highest + 1, last.sequence)
+            yield Finding(FindingKind.REMOVED, text, first, last.sequence)
         if self._before_chain and not self.highest:
             text = f"none of the {self._before_chain} records is in a chain"
             yield Finding(FindingKind.UNPROTECTED, text)
         elif self.highest > self.signed and not self._denied:
-            text = f"{name_records(self.signed + 1, self.highest)} are not signed yet"
-            yield Finding(FindingKind.UNPROTECTED, text, self.signed + 1, self.highest)
+            first = self.signed + 1
+            text = f"{name_records(first, self.highest)} {_are(first, self.highest)} not signed" + (
+                ", but for the signature of what was removed" if cut else " yet"
+            )
+            yield Finding(FindingKind.UNPROTECTED, text, first, self.highest)
 
 
 def genuine_checkpoints(
@@ -222,7 +236,7 @@ def genuine_checkpoints(
     unreadable = 0
     strangers: set[str] = set()
     for number, checkpoint in enumerate(checkpoints, 1):
-        where = f"checkpoint {number}"
+        where = f"checkpoints, line {number}"
         if checkpoint is None:
             unreadable += 1
         elif not checkpoint.is_genuine():
@@ -240,7 +254,8 @@ def genuine_checkpoints(
             highest = checkpoint.sequence
             yield checkpoint
     if unreadable:
-        text = f"lines of checkpoints that cannot be read: {unreadable}"
+        lines = "1 line" if unreadable == 1 else f"{unreadable} lines"
+        text = f"{lines} of the checkpoints cannot be read"
         findings.append(Finding(FindingKind.TORN, text))
 
 
@@ -256,9 +271,17 @@ def _changed(sequence: int, where: str) -> Finding:
     return Finding(FindingKind.CHANGED, text, sequence, sequence, where)
 
 
-def _removed(first: int, last: int) -> Finding:
-    were = "was" if first == last else "were"
-    return Finding(FindingKind.REMOVED, f"{name_records(first, last)} {were} removed", first, last)
+def _removed(first: int, last: int, before: str) -> Finding:
+    text = f"{name_records(first, last)} {_were(first, last)} removed"
+    return Finding(FindingKind.REMOVED, text, first, last, f"before {before}")
+
+
+def _were(first: int, last: int) -> str:
+    return "was" if first == last else "were"
+
+
+def _are(first: int, last: int) -> str:
+    return "is" if first == last else "are"
 
 
 def _torn(where: str) -> Finding:
