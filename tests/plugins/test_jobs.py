@@ -154,11 +154,15 @@ def test_purged_jobs_are_forgotten(node):
 def test_a_node_that_is_killed_does_its_jobs_when_it_is_back(tmp_path):
     tables = {**TABLES, "node": {"workers": 1}}
     write_config(tmp_path, tables)
+    doomed = enqueue(tmp_path, line="doomed")
+    for _ in range(3):  # by workers that are not heard of again
+        assert queue_call(tmp_path, "lease", ["chores.append"], "killed", -1.0)
     first = enqueue(tmp_path, line="first", seconds=3.0)
     second = enqueue(tmp_path, line="second")
     with node_process(tmp_path, tables) as node:
         until(lambda: "begin first 1" in lines(tmp_path))
         until(ended(tmp_path, second, JobState.SUCCEEDED))
+        until(ended(tmp_path, doomed, JobState.FAILED))
         node.kill()
     assert state(tmp_path, first) is JobState.RUNNING
     third = enqueue(tmp_path, line="third")
@@ -168,6 +172,8 @@ def test_a_node_that_is_killed_does_its_jobs_when_it_is_back(tmp_path):
         assert node.stop() == 0
     assert {"end first 2", "end third 1"} <= set(lines(tmp_path))
     assert lines(tmp_path).count("end second 1") == 1
+    assert not [line for line in lines(tmp_path) if "doomed" in line]
+    assert "begun 3 times" in pacs(tmp_path, "show", str(doomed)).stdout
 
 
 def test_a_node_that_is_stopped_gives_its_jobs_back(tmp_path):

@@ -8,7 +8,8 @@ A job goes through these states::
        |                    |--- cancelled ----------------------> CANCELLED
        |------------------ retry by hand ------------ from FAILED, CANCELLED
 
-A worker that dies leaves its job RUNNING until the lease is over; then it waits again.
+A worker that dies leaves its job RUNNING until the lease is over; then it waits again. That counts
+as an attempt: what kills its worker each time is given up as well.
 """
 
 from abc import ABC, abstractmethod

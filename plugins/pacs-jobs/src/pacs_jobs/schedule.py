@@ -6,7 +6,11 @@ moment in it, keeps several nodes, and a restart, from doing it twice.
 """
 
 import logging
-from datetime import datetime, timedelta
+import os
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
 
 import anyio
 from attrs import define
@@ -19,8 +23,25 @@ from pacs_jobs.queue import JobFilter, JobQueue
 
 logger = logging.getLogger(__name__)
 
+LOCAL_TIME: Final = Path("/etc/localtime")
 _LONGEST_SLEEP = 600.0
 """Seconds; clocks are set, and summer time begins."""
+
+
+def local_zone() -> tzinfo:
+    """Return the time zone of the machine, with its summer time.
+
+    An offset alone, as :meth:`datetime.astimezone` has it, would put the occurrence after a change
+    of the clocks an hour off, and once more in its place when they have changed.
+    """
+    name = os.environ.get("TZ", "").removeprefix(":")
+    try:
+        if name:
+            return ZoneInfo(name)
+        with LOCAL_TIME.open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError, LookupError):
+        return datetime.now().astimezone().tzinfo or UTC
 
 
 @define(eq=False)
@@ -42,7 +63,7 @@ class JobSchedule(Service):
         scheduled = [d.kind for d in declared_kinds(self.node).values() if d.kind.schedule]
         started()
         while True:
-            now = datetime.now().astimezone()
+            now = datetime.now(local_zone())
             moments = [await self._enqueue_next(queue, kind, now) for kind in scheduled]
             await self._forget(queue, now)
             pauses = [(moment - now).total_seconds() + 1.0 for moment in moments]

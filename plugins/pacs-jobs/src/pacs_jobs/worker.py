@@ -138,6 +138,9 @@ class JobWorker(Service):
         job, kind = held.leased.job, self._kinds[held.leased.job.kind].kind
         error: str | None = None
         final = False
+        if job.attempts > kind.attempts:  # its workers died, maybe of it
+            await self._write(queue, held, f"begun {kind.attempts} times: {job.error}", True)
+            return
         try:
             with held.scope:
                 with anyio.fail_after(kind.timeout):
