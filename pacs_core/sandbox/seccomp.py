@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import platform
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from pacs_core.sandbox.system_calls import c_library, forbid_new_privileges
@@ -24,42 +25,75 @@ _X32: Final = 0x40000000
 """From this number on calls of x86_64 are of its other ABI, with the same meaning: all refused."""
 
 
-class _Architecture(NamedTuple):
-    """An architecture, as `AUDIT_ARCH_` names it, and the numbers of calls to refuse."""
+class Architecture(NamedTuple):
+    """An architecture, as `AUDIT_ARCH_` names it, and the numbers of the calls to refuse."""
 
     token: int
-    calls: tuple[int, ...]
+    calls: Mapping[str, int]
 
 
-_COMMON: Final = (425, 426, 427, 428, 429, 430, 431, 432, 434, 438, 442)
-"""io_uring_*, open_tree, move_mount, fsopen, fsconfig, fsmount, pidfd_*, mount_setattr."""
+_CALLS: Final[tuple[tuple[str, int, int | None], ...]] = (
+    # The network.
+    ("socket", 41, 198),
+    ("connect", 42, 203),
+    ("accept", 43, 202),
+    ("accept4", 288, 242),
+    ("bind", 49, 200),
+    ("listen", 50, 201),
+    ("socketpair", 53, 199),
+    # Other programs; threads are made by clone and clone3.
+    ("fork", 57, None),
+    ("vfork", 58, None),
+    ("execve", 59, 221),
+    ("execveat", 322, 281),
+    # Other processes.
+    ("ptrace", 101, 117),
+    ("process_vm_readv", 310, 270),
+    ("process_vm_writev", 311, 271),
+    ("kcmp", 312, 272),
+    ("pidfd_open", 434, 434),
+    ("pidfd_getfd", 438, 438),
+    # Roots, mounts and namespaces.
+    ("pivot_root", 155, 41),
+    ("chroot", 161, 51),
+    ("mount", 165, 40),
+    ("umount2", 166, 39),
+    ("unshare", 272, 97),
+    ("setns", 308, 268),
+    ("open_tree", 428, 428),
+    ("move_mount", 429, 429),
+    ("fsopen", 430, 430),
+    ("fsconfig", 431, 431),
+    ("fsmount", 432, 432),
+    ("fspick", 433, 433),
+    ("mount_setattr", 442, 442),
+    # Files by handles, past all folders.
+    ("name_to_handle_at", 303, 264),
+    ("open_by_handle_at", 304, 265),
+    # The kernel itself.
+    ("init_module", 175, 105),
+    ("delete_module", 176, 106),
+    ("finit_module", 313, 273),
+    ("kexec_load", 246, 104),
+    ("kexec_file_load", 320, 294),
+    ("bpf", 321, 280),
+    # Keys, counters, faults of memory.
+    ("add_key", 248, 217),
+    ("request_key", 249, 218),
+    ("keyctl", 250, 219),
+    ("perf_event_open", 298, 241),
+    ("userfaultfd", 323, 282),
+    # Calls by another way, which this filter does not see.
+    ("io_uring_setup", 425, 425),
+    ("io_uring_enter", 426, 426),
+    ("io_uring_register", 427, 427),
+)
+"""Calls that a codec has no need of, with their numbers on x86_64 and on aarch64."""
 
 ARCHITECTURES: Final = {
-    "x86_64": _Architecture(
-        0xC000003E,
-        (
-            *(41, 42, 43, 49, 50, 53, 288),  # socket, connect, accept, bind, listen, ~pair, accept4
-            *(57, 58, 59, 322),  # fork, vfork, execve, execveat
-            *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
-            *(155, 161, 165, 166, 272, 308),  # pivot_root, chroot, mount, umount2, unshare, setns
-            *(175, 176, 313, 246),  # init_module, delete_module, finit_module, kexec_load
-            *(248, 249, 250, 298, 303, 304),  # keys, perf_event_open, handles of files
-            *(321, 323),  # bpf, userfaultfd
-            *_COMMON,
-        ),
-    ),
-    "aarch64": _Architecture(
-        0xC00000B7,
-        (
-            *(198, 199, 200, 201, 202, 203, 242),
-            *(221, 281),
-            *(117, 270, 271, 272),
-            *(41, 51, 40, 39, 97, 268),
-            *(105, 106, 273, 104),
-            *(217, 218, 219, 241, 264, 265),
-            *(280, 282),
-            *_COMMON,
-        ),
+    "x86_64": Architecture(0xC000003E, {name: number for name, number, _ in _CALLS}),
+    "aarch64": Architecture(
+        0xC00000B7, {name: number for name, _, number in _CALLS if number is not None}
     ),
 }
 
@@ -106,7 +140,7 @@ def refuse_calls() -> bool:
     return bool(library.prctl(PR_SET_SECCOMP, mode, ctypes.byref(program), zero, zero) == 0)
 
 
-def _filter(architecture: _Architecture) -> list[_Instruction]:
+def _filter(architecture: Architecture) -> list[_Instruction]:
     # A process of another architecture would give its calls other numbers: it has no business here.
     head = [
         _Instruction(_LOAD, 0, 0, _ARCHITECTURE),
@@ -114,7 +148,7 @@ def _filter(architecture: _Architecture) -> list[_Instruction]:
         _Instruction(_RETURN, 0, 0, _KILL),
         _Instruction(_LOAD, 0, 0, _NUMBER),
     ]
-    calls = sorted(set(architecture.calls))
+    calls = sorted(architecture.calls.values())
     # Each test jumps over those that follow it, and over the permission, to the refusal.
     tests = [_Instruction(_JUMP_IF_ABOVE, len(calls) + 1, 0, _X32)]
     tests += [
