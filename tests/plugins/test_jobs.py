@@ -42,7 +42,8 @@ def queue_call(directory: Path, method: str, *arguments: object) -> object:
     async def call() -> object:
         async with open_database(directory) as database:
             queue: JobQueue = DatabaseJobQueue(database)
-            await queue.start()
+            if method != "find":  # which is asked again and again
+                await queue.start()
             return await getattr(queue, method)(*arguments)
 
     return anyio.run(call)
