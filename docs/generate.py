@@ -36,6 +36,7 @@ from pacs_sop_worklist.config import WorklistConfig
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import http as web_http
+from pacs_web.api import plain_pages as web_pages
 from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
@@ -419,16 +420,17 @@ def web_page() -> str:
             parts += [f"\n## `{name}`\n\n", _signature(name, function), _prose(_doc(function))]
     parts += ["\n## `pacs_web.api`\n\n", _prose(_doc(web_api))]
     parts += [_class_section(getattr(web_api, name)) for name in web_api.__all__]
-    parts += ["\n## `pacs_web.api.http`\n\n", _prose(_doc(web_http))]
-    for name in web_http.__all__:
-        thing = getattr(web_http, name)
-        if inspect.isclass(thing) and thing.__module__ == web_http.__name__:
-            parts.append(_class_section(thing))
-        elif inspect.isfunction(thing):
-            kind = "async " if inspect.iscoroutinefunction(thing) else ""
-            signature = f"{inspect.signature(thing)}".replace("collections.abc.", "")
-            signature = re.sub(r"starlette\.(\w+)\.", "", _short(signature))
-            parts += [f"\n### `{kind}{name}{signature}`\n\n", _prose(_doc(thing))]
+    for module in (web_http, web_pages):
+        parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isclass(thing) and thing.__module__ == module.__name__:
+                parts.append(_class_section(thing))
+            elif inspect.isfunction(thing):
+                kind = "async " if inspect.iscoroutinefunction(thing) else ""
+                signature = f"{inspect.signature(thing)}".replace("collections.abc.", "")
+                signature = re.sub(r"starlette\.(\w+)\.", "", _short(signature))
+                parts += [f"\n### `{kind}{name}{signature}`\n\n", _prose(_doc(thing))]
     return "".join(parts)
 
 

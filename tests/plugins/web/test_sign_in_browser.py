@@ -4,8 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from pacs_auth_local.config import Lockout
+from pacs_auth_local.database import IdentityFile
+from pacs_auth_local.failures import count_failure
 
 from .conftest import run_web
+from .test_accessibility import violations_of
 from .test_sign_in import PASSWORD, PLUGINS, pacs
 from .test_ui import study_of, upload
 
@@ -74,7 +78,16 @@ def test_somebody_signs_in_and_out(page):
     assert page.url.partition("?")[0].endswith("/auth/login")
 
 
-def test_who_guesses_is_told_to_wait(page):
+def lengthen_the_wait(ui, name):
+    """Let more guesses from elsewhere make the wait longer than the slowest browser takes."""
+    file = IdentityFile(ui.node.data_directory / "auth-local")
+    with file.transaction() as connection:
+        for _ in range(8):
+            count_failure(connection, name, "elsewhere", Lockout())
+    file.close()
+
+
+def test_who_guesses_is_told_to_wait(page, ui):
     """And is told the same for a name that nobody has; the right password is not looked at."""
     for name in ("bob", "nobody"):
         page.goto("/auth/login")
@@ -83,7 +96,47 @@ def test_who_guesses_is_told_to_wait(page):
             page.get_by_role("alert").wait_for()
         said = page.get_by_role("alert").inner_text()
         assert "again" in said, said
+        lengthen_the_wait(ui, name)
         sign_in(page, name)
         page.get_by_role("alert").wait_for()
         assert "Doe" not in page.content()
         assert page.url.partition("?")[0].endswith("/auth/login")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
+def test_pages_outside_of_the_user_interface(browser, ui, scheme, width):
+    """axe finds nothing on them, and they fit a narrow window (WCAG 2.2, 1.4.10)."""
+    context = browser.new_context(
+        base_url=ui.url,
+        locale="de-DE",
+        color_scheme=scheme,
+        viewport={"width": width, "height": 640},
+    )
+    page, found = context.new_page(), {}
+
+    def look(heading):
+        assert page.get_by_role("heading", level=1).inner_text() == heading
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, heading
+        found[heading] = violations_of(page)
+
+    page.goto("/auth/login")
+    look("Anmelden")
+    page.get_by_label("Name").fill("alice<b>")
+    page.get_by_label("Passwort").fill("a wrong password")
+    page.get_by_role("button", name="Anmelden").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_label("Name").input_value() == "alice<b>"
+    found["wrong"] = violations_of(page)
+    page.get_by_label("Name").fill("alice")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ui/")
+    page.goto("/auth/")
+    look("Konto")
+    page.goto("/no/such/page")
+    look("Hier ist nichts")
+    page.get_by_role("link", name="Zur Startseite").click()
+    page.wait_for_url("**/ui/")
+    context.close()
+    assert {where: problems for where, problems in found.items() if problems} == {}

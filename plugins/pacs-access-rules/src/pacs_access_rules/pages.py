@@ -1,7 +1,5 @@
 """The page on which people break the glass, and the same as JSON."""
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -18,25 +16,39 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-_STYLE: Final = (
-    "body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:40rem;padding:0 1rem}"
-    "textarea{width:100%;font:inherit}button{font:inherit;padding:.4rem 1rem}"
+_FORM: Final = (
+    "<p>{warning}</p>"
+    '<form method="post"><label>{reason}<textarea name="reason" rows="4" required '
+    'minlength="{least}" maxlength="{most}"></textarea></label>'
+    '<button class="danger">{do}</button></form>'
 )
-_DIGEST: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS: Final = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_DIGEST}'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
+_BROKEN: Final = (
+    "<dl><dt>{holds}</dt><dd><strong>{until}</strong></dd><dt>{reason}</dt><dd>{text}</dd></dl>"
+    '<form method="post" action="{path}/end"><button class="primary">{end}</button></form>'
+)
+_BACK: Final = '<p class="after"><a href="{base}/">{back}</a></p>'
+_TEXTS: Final = {
+    "en": {
+        "title": "Emergency access",
+        "warning": "You are about to see what you otherwise may not. That is recorded with your "
+        "reason, and will be looked at. It ends after {minutes} minutes.",
+        "reason": "Reason",
+        "do": "Break the glass",
+        "holds": "Emergency access holds until",
+        "end": "End it now",
+        "back": "To the start page",
+    },
+    "de": {
+        "title": "Notfallzugriff",
+        "warning": "Sie sehen gleich, was Sie sonst nicht sehen dürfen. Das wird mit Ihrer "
+        "Begründung aufgezeichnet und geprüft. Es endet nach {minutes} Minuten.",
+        "reason": "Begründung",
+        "do": "Notfallzugriff beginnen",
+        "holds": "Der Notfallzugriff gilt bis",
+        "end": "Jetzt beenden",
+        "back": "Zur Startseite",
+    },
 }
-_FORM: Final = """\
-<p>You are about to see what you otherwise may not. That is recorded with your reason, and will be
-looked at. It ends after {minutes} minutes.</p>
-<form method="post"><p><label>Reason<br><textarea name="reason" rows="4" required
-minlength="{least}" maxlength="{most}"></textarea></label></p>
-<button>Break the glass</button></form>"""
-_BROKEN: Final = """\
-<p>Emergency access holds until {until}. Reason: {reason}</p>
-<form method="post" action="{path}/end"><button>End it now</button></form>"""
 
 
 def descriptor() -> WebRoutesDescriptor:
@@ -127,7 +139,8 @@ class _Pages:
         return self._answer(request, None)
 
     def _answer(self, request: "Request", override: Override | None) -> "Response":
-        from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+        from pacs_web.api.plain_pages import choose_language, plain_page
+        from starlette.responses import JSONResponse, RedirectResponse
 
         until = ""
         if override:
@@ -135,19 +148,21 @@ class _Pages:
         if "text/html" not in request.headers.get("accept", ""):
             found = {"active": override is not None, "until": until or None}
             return JSONResponse(found, headers={"cache-control": "no-store"})
-        path = f"{self._context.base_path(request)}/access/override"
+        base = self._context.base_path(request)
+        path = f"{base}/access/override"
         if request.method != "GET":
             return RedirectResponse(path, 303)
+        language = choose_language(request, _TEXTS)
+        t = _TEXTS[language]
         if override:
-            body = _BROKEN.format(until=until, reason=escape(override.reason), path=escape(path))
+            text = escape(override.reason)
+            body = _BROKEN.format(**t, until=until, text=text, path=escape(path))
         else:
-            minutes = self._glass.policy.emergency_minutes
-            body = _FORM.format(minutes=minutes, least=REASON[0], most=REASON[1])
-        return HTMLResponse(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Emergency access</title>'
-            f"<style>{_STYLE}</style><h1>Emergency access</h1>{body}",
-            headers=_HEADERS,
-        )
+            warning = t["warning"].format(minutes=self._glass.policy.emergency_minutes)
+            body = _FORM.format(**(t | {"warning": warning}), least=REASON[0], most=REASON[1])
+        body += _BACK.format(base=escape(base), back=t["back"])
+        brand = self._context.node.settings.ae_title
+        return plain_page(brand, t["title"], body, language=language)
 
 
 async def _reason(request: "Request") -> str:

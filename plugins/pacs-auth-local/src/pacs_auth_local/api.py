@@ -120,14 +120,13 @@ def demand_sign_in(request: "HTTPConnection", reason: str, error: str = "") -> W
     error : str
         What is wrong with a token: ``"invalid_token"`` (RFC 6750 §3.1).
     """
+    from pacs_web.api.plain_pages import wants_page
+
     base, headers = base_path_of(request), request.headers
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     page = f"{base}/auth/login?next={quote(target, safe='/')}"
-    is_page = request.scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get(
-        "accept", ""
-    )
-    is_navigation = headers.get("sec-fetch-mode", "navigate") == "navigate"
-    if is_page and is_navigation and "authorization" not in headers:
+    is_read = request.scope["method"] in {"GET", "HEAD"}
+    if is_read and wants_page(request) and "authorization" not in headers:
         return WebRefusal(reason, 303, {"location": page, "cache-control": "no-store"})
     challenge = 'Bearer realm="pacs"' + (f', error="{error}"' if error else "")
     if "sec-fetch-site" not in headers:  # where scripts ask, browsers would open a dialog

@@ -5,11 +5,9 @@ cookie which no other site can set or read; the form to sign out repeats the wor
 So no other site can sign anybody in, be it under another name, or out.
 """
 
-import hashlib
 import hmac
 import math
 import secrets
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
@@ -17,31 +15,19 @@ from urllib.parse import parse_qs, quote
 
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.plain_pages import choose_language, plain_page
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_auth_local.api import SignInMethod, page_of_this_site
 from pacs_auth_local.cookies import clear_session_cookie, session_cookie, set_session_cookie
 from pacs_auth_local.identities import LocalIdentities, SignInError
-from pacs_auth_local.texts import TEXTS, choose_language
+from pacs_auth_local.names import is_name
+from pacs_auth_local.texts import TEXTS
 
 _FORM_COOKIE: Final = "pacs_sign_in"
 _MAX_FORM: Final = 16 * 1024
-_STYLE: Final = (
-    ":root{color-scheme:light dark}"
-    "body{font:1rem/1.5 system-ui,sans-serif;margin:12vh auto;max-width:22rem;padding:0 1rem}"
-    "label{display:block;margin:.8rem 0}input{display:block;width:100%;box-sizing:border-box}"
-    "input,button{font:inherit;padding:.5rem .7rem}button{margin-top:.5rem}"
-    ".wrong{border-left:4px solid #b3261e;padding-left:.7rem}"
-)
-_DIGEST: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS: Final = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_DIGEST}'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
-    "referrer-policy": "same-origin",
-}
 
 
 def page_routes(context: WebContext) -> Sequence[BaseRoute]:
@@ -83,16 +69,16 @@ class AccountPages:
         session = await self._identities.find_session(session_cookie(request))
         if session is None:
             return RedirectResponse(f"{base}/auth/login", 303, {"cache-control": "no-store"})
-        t, principal = TEXTS[choose_language(request)], session.principal
+        t, principal = TEXTS[choose_language(request, TEXTS)], session.principal
         roles = ", ".join(sorted(principal.roles)) or t["no_roles"]
         body = (
-            f"<p>{t['signed_in']} <strong>{escape(principal.name)}</strong></p>"
-            f"<p>{t['roles']}: {escape(roles)}</p>"
+            f"<dl><dt>{t['signed_in']}</dt><dd><strong>{escape(principal.name)}</strong></dd>"
+            f"<dt>{t['roles']}</dt><dd>{escape(roles)}</dd></dl>"
             f'<form method="post" action="{escape(base)}/auth/logout">'
             f'<input type="hidden" name="csrf" value="{escape(session.csrf)}">'
-            f"<button>{t['out']}</button> "
+            f'<button class="primary">{t["out"]}</button>'
             f'<button name="everywhere" value="1">{t["everywhere"]}</button></form>'
-            f'<p><a href="{escape(base)}/">{t["back"]}</a></p>'
+            f'<p class="after"><a href="{escape(base)}/">{t["back"]}</a></p>'
         )
         return self._page(request, t["account"], body)
 
@@ -106,14 +92,14 @@ class AccountPages:
         target, name = form.get("next", ""), form.get("name", "")
         said = request.cookies.get(_FORM_COOKIE, "")
         if not said or not _is_same(said, form.get("csrf", "")):
-            return self._form(request, target, "form", status=403)
+            return self._form(request, target, "form", status=403, name=name)
         origin = self._context.origin_of(request)
         try:
             user = await self._identities.check_password(name, form.get("password", ""), origin)
         except SignInError as error:
             if error.wait:
-                return self._form(request, target, "wait", status=429, wait=error.wait)
-            return self._form(request, target, "wrong", status=401)
+                return self._form(request, target, "wait", status=429, wait=error.wait, name=name)
+            return self._form(request, target, "wrong", status=401, name=name)
         await self._identities.end_session(session_cookie(request), origin)
         lifetime = self._identities.config.absolute
         principal = user.principal("password")
@@ -146,28 +132,32 @@ class AccountPages:
         *,
         status: int = 200,
         wait: float = 0.0,
+        name: str = "",
     ) -> Response:
-        language = choose_language(request)
+        language = choose_language(request, TEXTS)
         t, base = TEXTS[language], self._context.base_path(request)
         target = page_of_this_site(request, target)
         token = request.cookies.get(_FORM_COOKIE) or secrets.token_urlsafe(24)
         seconds = math.ceil(wait)
         said = t[problem].format(seconds=seconds) if problem else ""
         links = "".join(
-            f'<p>{t["or"]} <a href="{escape(f"{base}{each.path}?next={quote(target)}")}">'
-            f"{escape(each.titles.get(language, each.title))}</a></p>"
+            f'<a class="button" href="{escape(f"{base}{each.path}?next={quote(target)}")}">'
+            f"{escape(each.titles.get(language, each.title))}</a>"
             for each in self._methods
         )
+        others = f'<div class="or">{t["or"]}{links}</div>' if links else ""
+        known = name if is_name(name) else ""
+        focus = ("", " autofocus") if problem else (" autofocus", "")
         body = (
             (f'<p class="wrong" role="alert">{escape(said)}</p>' if said else "")
             + f'<form method="post" action="{escape(base)}/auth/login">'
             f'<input type="hidden" name="csrf" value="{escape(token)}">'
             f'<input type="hidden" name="next" value="{escape(target)}">'
             f'<label>{t["name"]}<input name="name" autocomplete="username" required '
-            'autofocus autocapitalize="none" spellcheck="false"></label>'
+            f'autocapitalize="none" spellcheck="false" value="{escape(known)}"{focus[0]}></label>'
             f'<label>{t["password"]}<input name="password" type="password" '
-            'autocomplete="current-password" required></label>'
-            f"<button>{t['submit']}</button></form>{links}"
+            f'autocomplete="current-password" required{focus[1]}></label>'
+            f'<button class="primary">{t["submit"]}</button></form>{others}'
         )
         headers = {"retry-after": str(seconds)} if wait else {}
         response = self._page(request, t["title"], body, status, headers)
@@ -186,14 +176,8 @@ class AccountPages:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        node = escape(self._context.node.settings.ae_title)
-        page = (
-            f'<!doctype html><html lang="{choose_language(request)}"><head>'
-            '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{escape(title)} · {node}</title><style>{_STYLE}</style></head>"
-            f"<body><main><h1>{node}</h1>{body}</main></body></html>"
-        )
-        return HTMLResponse(page, status, headers={**_HEADERS, **(headers or {})})
+        brand, language = self._context.node.settings.ae_title, choose_language(request, TEXTS)
+        return plain_page(brand, title, body, language=language, status=status, headers=headers)
 
 
 def _is_same(one: str, other: str) -> bool:

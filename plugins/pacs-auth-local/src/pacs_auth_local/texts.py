@@ -2,12 +2,6 @@
 
 from typing import Final
 
-from starlette.requests import HTTPConnection
-
-ENGLISH: Final = "en"
-_CHOSEN: Final = "pacs_language"
-"""The cookie in which the browser UI keeps the language that was chosen."""
-
 TEXTS: Final = {
     "en": {
         "title": "Sign in",
@@ -44,14 +38,3 @@ TEXTS: Final = {
         "back": "Zur Startseite",
     },
 }
-
-
-def choose_language(request: HTTPConnection) -> str:
-    """Return the language that was chosen, or else the first that the browser names."""
-    accepted = request.headers.get("accept-language", "").lower().split(",")
-    wished = [
-        request.query_params.get("lang", ""),
-        request.cookies.get(_CHOSEN, ""),
-        *(each.partition(";")[0].strip().partition("-")[0] for each in accepted),
-    ]
-    return next((each for each in wished if each in TEXTS), ENGLISH)

@@ -4,7 +4,7 @@
 
     Entry         who asks, from where, under which name; access log
     CORS          headers for pages of other origins, on errors as well
-    Errors        what is raised becomes a problem; headers that keep browsers from harm
+    Errors        what is raised becomes a problem, or a page; headers that keep browsers from harm
     Gate          what is refused before anything is made of it
     ResponseCompression  texts
     Dispatcher    which plugin's routes; who asks; limits of the body
@@ -64,7 +64,7 @@ def build_application(
     app: ASGIApp = Dispatcher(current, sections, authenticators, refusals)
     if config.compression:
         app = ResponseCompression(app)
-    app = Errors(Gate(app, current, refusals))
+    app = Errors(Gate(app, current, refusals), node.settings.ae_title)
     if config.cors_origins:
         app = CORSMiddleware(
             app,

@@ -1,19 +1,23 @@
-"""Errors as problems (RFC 9457), by the kernel's one table of errors."""
+"""Errors as problems (RFC 9457), by the kernel's one table of errors; for people, as a page."""
 
 import logging
 from email.utils import formatdate
 from functools import lru_cache
+from html import escape
+from http import HTTPStatus
 from time import time
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pacs_core.contracts import Origin, find_error_status
-from pacs_web.api.context import ORIGIN_KEY
+from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY
 from pacs_web.api.http import HttpError, problem_response
+from pacs_web.api.plain_pages import choose_language, plain_page, wants_page
 
 logger = logging.getLogger("pacs_web")
 
@@ -25,16 +29,39 @@ _DEFAULTS: Final = {
 """Headers of responses that do not set them: what a page may load, it has to say."""
 
 
+_TEXTS: Final = {
+    "en": {
+        "heading": "That did not work",
+        "missing": "There is nothing here",
+        "back": "To the start page",
+        "request": "Error {status}, request {request}: the log of the server has it by that name.",
+    },
+    "de": {
+        "heading": "Das ging nicht",
+        "missing": "Hier ist nichts",
+        "back": "Zur Startseite",
+        "request": "Fehler {status}, Anfrage {request}: So steht sie im Protokoll des Servers.",
+    },
+}
+
+
 @lru_cache(maxsize=1)
 def _date(now: int) -> str:
     return formatdate(now, usegmt=True)
 
 
 class Errors:
-    """Answers what routes raise, and sets headers that keep browsers from harm."""
+    """Answers what routes raise, and sets headers that keep browsers from harm.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Parameters
+    ----------
+    app : ASGIApp
+    brand : str
+        Of pages.
+    """
+
+    def __init__(self, app: ASGIApp, brand: str) -> None:
+        self._app, self._brand = app, brand
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -64,8 +91,24 @@ class Errors:
             problem = _problem_of(error)
             _log(scope, origin, error, problem.status, started)
             if not started:  # else the response ends here, and the server cuts it off
-                response = problem_response(problem, origin.association)
-                await response(scope, receive, set_headers)
+                await self._answer(scope, problem, origin)(scope, receive, set_headers)
+
+    def _answer(self, scope: Scope, problem: HttpError, origin: Origin) -> Response:
+        request = HTTPConnection(scope)
+        if not wants_page(request):
+            return problem_response(problem, origin.association)
+        language = choose_language(request, _TEXTS)
+        t, status = _TEXTS[language], problem.status
+        body = (
+            f'<p class="wrong" role="alert">{escape(problem.detail)}</p>'
+            f'<p><a class="button" href="{escape(scope[BASE_PATH_KEY])}/">{t["back"]}</a></p>'
+            f'<p class="after">{t["request"].format(status=status, request=origin.association)}</p>'
+        )
+        heading = t["missing" if status == HTTPStatus.NOT_FOUND else "heading"]
+        return plain_page(
+            self._brand, heading, body,
+            language=language, status=status, headers=problem.headers,
+        )  # fmt: skip
 
 
 def _problem_of(error: BaseException) -> HttpError:
