@@ -1,11 +1,13 @@
 """Files: `pacs deidentify` from outside, streaming, damaged input, and the proof."""
 
 import json
+import subprocess
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from shutil import which
 
 import pytest
 from attrs import frozen
@@ -96,6 +98,9 @@ def test_files_of_each_encoding(run, tmp_path: Path, syntax: str) -> None:
     content = whole(made).lower()
     assert [text for text in SECRETS if text.lower().encode() in content] == []
     assert source.read_bytes() == before
+    if dcmdump := which("dcmdump"):
+        dumped = subprocess.run([dcmdump, "-q", made], capture_output=True, check=True)
+        assert dumped.stderr == b""
     head, line = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
     assert (head["edition"], head["profile"], head["options"]) == ("2026c", "basic", [])
     assert ["(0010,0020)", "Z"] in line["changes"]
@@ -107,15 +112,17 @@ def test_folders_are_gone_through_and_nothing_is_overwritten(run, tmp_path: Path
         save(tmp_path / "in" / "a" / f"{number}", dataset)
     save(tmp_path / "in" / "b" / "report", make_report())
     (tmp_path / "in" / "notes.txt").write_text("for Ruiz, who is no instance")
+    (tmp_path / "in" / "profile.icc").write_bytes(b"\0\0\x04\0appl" + bytes(range(256)) * 4)
     (tmp_path / "in" / "b" / "cut").write_bytes((tmp_path / "in" / "a" / "0").read_bytes()[:-20])
     first = run("in", "in/out", "--jobs", 2)
     assert first.code == 1
-    assert first.out == "11 instances de-identified, 1 refused, 1 skipped\n"
+    assert first.out == "11 instances de-identified, 1 refused, 2 skipped\n"
     assert first.err == f"pacs: {Path('in/b/cut')}: it ends in the middle of its pixels\n"
     made = sorted((tmp_path / "in" / "out").rglob("*.dcm"))
     assert len(made) == 11
     (tmp_path / "in" / "b" / "cut").unlink()
     (tmp_path / "in" / "notes.txt").unlink()
+    (tmp_path / "in" / "profile.icc").unlink()
     again = run("in", "in/out", "--jobs", 1)
     assert (again.code, again.out) == (1, "0 instances de-identified, 11 failed\n")
     assert "exists; replace it with --overwrite" in again.err

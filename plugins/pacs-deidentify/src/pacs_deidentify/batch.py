@@ -1,5 +1,6 @@
 """Files of folders, one after the other or in several processes, and what became of each."""
 
+import logging
 import os
 import stat
 import warnings
@@ -102,8 +103,9 @@ class Batch:
 
     def one(self, path: Path) -> FileResult:
         """De-identify a file into the output folder: whole, or not at all."""
+        # pydicom warns of values that are not valid, and names them: nobody is to read them.
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
-            # pydicom warns of what is not valid in a file; that is not for us to judge.
             warnings.simplefilter("ignore")
             try:
                 if not stat.S_ISREG(path.stat().st_mode):

@@ -25,6 +25,8 @@ class NativeLayout:
         Whether planes of samples follow each other.
     fill : bytes
         One pixel that is black.
+    mask : bytes
+        One sample with all bits that are used.
     """
 
     rows: int
@@ -34,6 +36,7 @@ class NativeLayout:
     samples: int
     planar: bool
     fill: bytes
+    mask: bytes
 
     @property
     def length(self) -> int:
@@ -72,6 +75,11 @@ class NativeLayout:
                 if left < right:
                     data[start : start + (right - left) * len(pixel)] = pixel * (right - left)
 
+    def clear(self, data: bytearray) -> None:
+        """Clear the bits of samples that are not used, in which overlays may be."""
+        used = int.from_bytes(self.mask * (len(data) // self.sample), "little")
+        data[:] = (int.from_bytes(data, "little") & used).to_bytes(len(data), "little")
+
 
 def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayout:
     """Return the layout of an image.
@@ -90,6 +98,9 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
     size, samples = allocated // 8, int(dataset.get("SamplesPerPixel", 1))
     black = _black(dataset, photometric)
     order = "little" if dataset.original_encoding[1] is not False else "big"
+    stored = int(dataset.BitsStored)
+    high = int(dataset.get("HighBit", stored - 1))
+    used = ((1 << stored) - 1) << max(high + 1 - stored, 0)
     values = black * samples if len(black) == 1 else black
     return NativeLayout(
         rows=int(dataset.Rows),
@@ -98,14 +109,15 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
         sample=size,
         samples=samples,
         planar=samples > 1 and int(dataset.get("PlanarConfiguration", 0)) == 1,
+        mask=(used & (1 << allocated) - 1).to_bytes(size, order),  # type: ignore[arg-type]
         fill=b"".join(value.to_bytes(size, order) for value in values),  # type: ignore[arg-type]
     )
 
 
-def blank_pixels(dataset: Dataset, regions: Sequence[Region]) -> None:
+def blank_pixels(
+    dataset: Dataset, regions: Sequence[Region], *, clears_unused: bool = False
+) -> None:
     """Blank regions of native Pixel Data (7FE0,0010) that a dataset holds."""
-    if not regions:
-        return
     layout = native_layout(dataset)
     content = bytes(dataset.PixelData)
     if len(content) < layout.length:
@@ -114,6 +126,8 @@ def blank_pixels(dataset: Dataset, regions: Sequence[Region]) -> None:
     for plane in range(layout.planes):
         data = bytearray(content[plane * size : (plane + 1) * size])
         layout.blank(data, plane, regions)
+        if clears_unused:
+            layout.clear(data)
         pieces.append(bytes(data))
     dataset.PixelData = b"".join([*pieces, content[layout.length :]])
 

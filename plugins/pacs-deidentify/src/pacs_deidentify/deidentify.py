@@ -12,9 +12,7 @@ from pydicom.tag import BaseTag
 from pacs_deidentify.actions import Action, choose
 from pacs_deidentify.attributes import (
     MOST,
-    TEMPORAL_VRS,
     TEXT_VRS,
-    is_of_instance,
     is_well_known,
     known_vr,
     raw_vr,
@@ -22,9 +20,9 @@ from pacs_deidentify.attributes import (
     values_of,
 )
 from pacs_deidentify.blanking import blank_pixels
-from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS
+from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
-from pacs_deidentify.identifiers import find_identifiers
+from pacs_deidentify.identifiers import find_identifiers, patient_of
 from pacs_deidentify.marking import mark
 from pacs_deidentify.options import Option
 from pacs_deidentify.private import PrivateAttributes
@@ -32,7 +30,7 @@ from pacs_deidentify.profile import Profile
 from pacs_deidentify.regions import find_regions
 from pacs_deidentify.report import Report
 from pacs_deidentify.risks import may_have_text, may_show_face
-from pacs_deidentify.tables import TableRow, load_profile
+from pacs_deidentify.tables import load_profile, row_of_vr
 from pacs_deidentify.temporal import shift_date
 from pacs_deidentify.text import TextCleaner
 
@@ -56,7 +54,8 @@ _PATIENT_ID: Final = 0x0010_0020
 _DOCUMENT: Final = 0x0042_0011
 _CONTENT: Final = 0x0040_A730
 _OVERLAYS: Final = 0x6000_0000
-_DATES: Final = {Option.RETAIN_FULL_DATES: Action.KEEP, Option.RETAIN_MODIFIED_DATES: Action.CLEAN}
+_AFTER_OVERLAYS: Final = 0x6100_0000
+_BIT_POSITION: Final = 0x0102
 _UNREADABLE: Final = (
     AttributeError, IndexError, KeyError, LookupError, NotImplementedError, OverflowError,
     struct.error, TypeError, ValueError,
@@ -109,7 +108,7 @@ class _Deidentification:
         self._retains_uids = Option.RETAIN_UIDS in profile.options
         try:
             identifiers = find_identifiers(dataset, profile.options)
-            self._patient = _patient_of(dataset)
+            self._patient = patient_of(dataset)
         except _UNREADABLE as error:
             raise DeidentificationError(f"it cannot be read: {type(error).__name__}") from error
         self._report.identifiers = identifiers
@@ -123,13 +122,25 @@ class _Deidentification:
         mark(made, self._profile, self._table.edition)
         if self._report.regions is not None:
             made.BurnedInAnnotation = "NO"
-            if "PixelData" in made:
-                blank_pixels(made, self._report.regions)
+        elif made.get("BurnedInAnnotation", "") == "YES":
+            # It is removed from attributes, but YES is about pixels, too (PS3.3 C.7.1.1).
+            made.PatientIdentityRemoved = "NO"
+        if "PixelData" in made and self._report.changes_pixels:
+            clears = self._report.clears_unused
+            blank_pixels(made, self._report.regions or (), clears_unused=clears)
         self._report.sop_instance_uid = str(made.get("SOPInstanceUID", ""))
         return made, self._report
 
     def _check_pixels(self) -> None:
         dataset, options = self._dataset, self._profile.options
+        self._report.clears_unused = any(
+            tag.element == _BIT_POSITION
+            and dataset[tag].value
+            and (tag.group, 0x3000) not in dataset
+            and not self._keeps_overlay(dataset, tag)
+            for tag in dataset.keys()  # noqa: SIM118 iteration would convert each element
+            if _OVERLAYS <= tag < _AFTER_OVERLAYS
+        )
         if Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset):
             raise DeidentificationError(
                 "a face may be recognized in it, and nothing here removes it"
@@ -201,13 +212,9 @@ class _Deidentification:
         if tag in self._profile.keep:
             return Action.KEEP
         options = self._profile.options
-        if _OVERLAYS <= tag < 0x6100_0000:
-            is_region = source.get((tag.group, 0x0040)) is not None and (
-                source[tag.group, 0x0040].value == "R"
-            )
-            # Pictures of text cannot be read here, so that only regions of interest are kept.
-            return None if Option.CLEAN_GRAPHICS in options and is_region else Action.REMOVE
-        row = self._table.find(tag) or _row_of_vr(tag, vr)
+        if _OVERLAYS <= tag < _AFTER_OVERLAYS:
+            return None if self._keeps_overlay(source, tag) else Action.REMOVE
+        row = self._table.find(tag) or row_of_vr(tag, vr)
         if row is None:
             return None
         chosen = {row.options[option] for option in options & row.options.keys()}
@@ -216,6 +223,12 @@ class _Deidentification:
         if "C" in chosen and vr not in {"OB", "OW", "UN"}:
             return Action.CLEAN
         return choose(row.basic, tag, parent, self._sop_class)
+
+    def _keeps_overlay(self, source: Dataset, tag: BaseTag) -> bool:
+        # Pictures of text cannot be read here, so that only regions of interest are kept.
+        kind = source.get((tag.group, 0x0040))
+        is_region = kind is not None and kind.value == "R"
+        return is_region and Option.CLEAN_GRAPHICS in self._profile.options
 
     def _sequence(
         self, source: Dataset, tag: BaseTag, where: str, mode: _Mode, action: Action | None,
@@ -232,7 +245,7 @@ class _Deidentification:
             self._report.changes.append((where, action))
             mode = _Mode.CLEAN if action is Action.CLEAN else _Mode.REPLACE
         if action is Action.DUMMY and tag == _CONTENT:
-            made[tag] = DataElement(tag, "SQ", Sequence([_no_content()]))
+            made[tag] = DataElement(tag, "SQ", Sequence([no_content()]))
             return
         items = [
             self._walk(item, tag, f"{where}[{number}].", mode)
@@ -329,32 +342,3 @@ class _Deidentification:
         if self._retains_uids or is_well_known(uid):
             return uid
         return self._profile.pseudonyms.uid(uid)
-
-
-def _patient_of(dataset: Dataset) -> str:
-    """Return who a dataset is of: by ID, else by name and birth date, else by study."""
-    for keywords in (("PatientID",), ("PatientName", "PatientBirthDate"), ("StudyInstanceUID",)):
-        values = [str(dataset.get(keyword, "") or "").strip(" \0") for keyword in keywords]
-        if values[0]:
-            return "\\".join(values)
-    return ""
-
-
-def _row_of_vr(tag: BaseTag, vr: str) -> TableRow | None:
-    """Return how an attribute is treated that is not in the table, but is of such a VR."""
-    if vr in TEMPORAL_VRS:
-        return TableRow("X", {option: str(action) for option, action in _DATES.items()})
-    if vr == "PN":
-        return TableRow("X/Z/D", {})
-    return TableRow("U", {}) if vr == "UI" and is_of_instance(tag) else None
-
-
-def _no_content() -> Dataset:
-    """Return an item for a report without content (PS3.3 C.17.3)."""
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "121106", "DCM", "Comment"
-    item = Dataset()
-    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
-    item.ConceptNameCodeSequence = [code]
-    item.TextValue = DUMMIES["UT"]
-    return item

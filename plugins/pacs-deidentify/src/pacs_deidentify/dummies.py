@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from pydicom.dataset import Dataset
+
 TEXT: Final = "ANONYMIZED"
 DATE: Final = "19000101"
 
@@ -28,3 +30,14 @@ EMPTY_DOCUMENTS: Final = {
     "text/xml": b"<?xml version='1.0'?><ClinicalDocument xmlns='urn:hl7-org:v3'/>",
 }
 """By MIME Type of Encapsulated Document (0042,0012)."""
+
+
+def no_content() -> Dataset:
+    """Return an item for a report without content (PS3.3 C.17.3)."""
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "121106", "DCM", "Comment"
+    item = Dataset()
+    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
+    item.ConceptNameCodeSequence = [code]
+    item.TextValue = TEXT
+    return item

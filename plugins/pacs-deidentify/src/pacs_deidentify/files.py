@@ -138,7 +138,7 @@ def deidentify_file(
     with open_file(source) as read:
         made, report = deidentify(read.dataset, profile)
         layout = None
-        if report.regions and read.pixels:
+        if report.changes_pixels and read.pixels:
             made.set_original_encoding(*read.dataset.original_encoding)
             layout = native_layout(made, read.meta.transfer_syntax_uid)
         _write(read, made, report, layout, open_target(made))
@@ -218,6 +218,9 @@ def _read_dataset(meta: FileMeta, encoding: Encoding, content: IO[bytes]) -> Rea
                 whole[tag] = part.get_item(tag)
             span = _pixel_span(content, encoding)
         except (EOFError, MalformedDataset, BytesLengthException, ValueError, TypeError) as error:
+            if not meta.sop_class_uid and not whole:
+                # Without file meta information, what begins as a dataset may be anything.
+                raise DeidentificationError(f"not a DICOM file: {error}") from error
             if isinstance(error, DeidentificationError):
                 raise
             raise DeidentificationError(f"it cannot be read: {error}") from error
@@ -337,6 +340,8 @@ def _copy_pixels(
         for plane in range(layout.planes):
             samples = bytearray(content.read(layout.plane_length))
             layout.blank(samples, plane, report.regions or ())
+            if report.clears_unused:
+                layout.clear(samples)
             out.write(bytes(samples))
         left -= layout.length
     while left:

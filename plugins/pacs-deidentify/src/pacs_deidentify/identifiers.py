@@ -48,6 +48,15 @@ def find_identifiers(dataset: Dataset, options: Collection[Option]) -> frozenset
     return frozenset(text for text in found if _is_telling(text))
 
 
+def patient_of(dataset: Dataset) -> str:
+    """Return who a dataset is of: by ID, else by name and birth date, else by study."""
+    for keywords in (("PatientID",), ("PatientName", "PatientBirthDate"), ("StudyInstanceUID",)):
+        values = [str(dataset.get(keyword, "") or "").strip(" \0") for keyword in keywords]
+        if values[0]:
+            return "\\".join(values)
+    return ""
+
+
 def _values(dataset: Dataset, options: frozenset[Option]) -> Iterator[tuple[str, str]]:
     for tag in dataset.keys():  # noqa: SIM118 iteration would convert each element
         if tag.is_private:

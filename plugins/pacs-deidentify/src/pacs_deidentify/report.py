@@ -23,6 +23,8 @@ class Report:
         What somebody should look at.
     regions : list of Region or None
         What of each frame is blanked, None if pixels are not cleaned.
+    clears_unused : bool
+        Whether bits of Pixel Data above Bits Stored are cleared: overlays may be in them.
     identifiers : frozenset of str
         Values of the input that its attributes must not show any more: secret, for the scan of
         what was made of it.
@@ -33,7 +35,13 @@ class Report:
     changes: list[tuple[str, Action]] = field(factory=list)
     warnings: list[str] = field(factory=list)
     regions: list[Region] | None = None
+    clears_unused: bool = False
     identifiers: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether Pixel Data are changed."""
+        return bool(self.regions) or self.clears_unused
 
     def count(self) -> dict[str, int]:
         """Return how many attributes each action was done to."""

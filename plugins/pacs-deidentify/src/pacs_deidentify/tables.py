@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from pacs_deidentify.attributes import TEMPORAL_VRS, is_of_instance
 from pacs_deidentify.options import Option
 
 COLUMNS: Final = {
@@ -25,6 +26,7 @@ COLUMNS: Final = {
 }
 """The option of each column."""
 
+_DATES: Final = {Option.RETAIN_FULL_DATES: "K", Option.RETAIN_MODIFIED_DATES: "C"}
 _UID_ROOT: Final = "1.2.840.10008."
 
 
@@ -115,6 +117,15 @@ def load_safe_private() -> frozenset[tuple[str, int, int]]:
         (creator, int(group, 16), int(element, 16))
         for creator, group, element, *_ in _records("safe_private.tsv")
     )
+
+
+def row_of_vr(tag: int, vr: str) -> TableRow | None:
+    """Return how an attribute is treated that is not in the table, but is of such a VR."""
+    if vr in TEMPORAL_VRS:
+        return TableRow("X", _DATES)
+    if vr == "PN":
+        return TableRow("X/Z/D", {})
+    return TableRow("U", {}) if vr == "UI" and is_of_instance(tag) else None
 
 
 def _records(name: str) -> Iterator[list[str]]:
