@@ -292,6 +292,7 @@ from pacs_core.contracts.rendering import (
     Renderer,
     RenderingError,
     RenderingOptions,
+    Shutter,
     SourceRegion,
     Viewport,
 )
@@ -576,6 +577,7 @@ __all__ = [
     "ServiceProviderDescriptor",
     "Setup",
     "Severity",
+    "Shutter",
     "SingleValue",
     "SopClassSupport",
     "SourceRegion",

@@ -74,6 +74,29 @@ class Graphic:
 
 
 @frozen
+class Shutter:
+    """What of an image is not covered (PS3.3 C.7.6.11, C.7.6.15).
+
+    Attributes
+    ----------
+    kind : str
+        ``RECTANGULAR``, ``CIRCULAR``, ``POLYGONAL``, or ``BITMAP``.
+    points : tuple of (float, float)
+        Columns and rows, from 1: the first and the last pixel of the rectangle, the centre of the
+        circle, the vertices.
+    radius : float
+        Of the circle, in pixels.
+    group : int
+        Of the overlay plane in the header whose points are covered, for ``BITMAP``.
+    """
+
+    kind: str
+    points: tuple[tuple[float, float], ...] = ()
+    radius: float = 0.0
+    group: int = 0
+
+
+@frozen
 class RenderingOptions:
     """How frames are shown.
 
@@ -99,6 +122,10 @@ class RenderingOptions:
     flip : bool
         Whether left and right change places, after the rotation.
     graphics : tuple of Graphic
+    shutters : tuple of Shutter
+        Of several, what is within all of them is not covered.
+    shutter_grey : float
+        Of what is covered: 0 for black, 1 for white.
     """
 
     media_type: str = PNG
@@ -111,6 +138,8 @@ class RenderingOptions:
     rotation: int = 0
     flip: bool = False
     graphics: tuple[Graphic, ...] = ()
+    shutters: tuple[Shutter, ...] = ()
+    shutter_grey: float = 0.0
 
 
 class Renderer(Component, ABC):

@@ -22,8 +22,8 @@ def item(**values):
     return made
 
 
-def store_state(web, study, *images, **values):
-    """Store a presentation state for images; return its path."""
+def store_state(web, study, *images, elements=None, **values):
+    """Store a presentation state for images, with elements besides keywords; return its path."""
     state = item(
         SOPClassUID=GREY_STATE,
         SOPInstanceUID=generate_uid(),
@@ -43,6 +43,8 @@ def store_state(web, study, *images, **values):
     ]
     for keyword, value in values.items():
         setattr(state, keyword, value)
+    for (group, number, vr), value in (elements or {}).items():
+        state.add_new((group, number), vr, value)
     state.file_meta = FileMetaDataset()
     state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     state.file_meta.MediaStorageSOPClassUID = GREY_STATE
@@ -314,3 +316,120 @@ class TestUri:
         another = store_gradient(shared, study)
         refused = self.ask(shared, another, presentationUID=state.SOPInstanceUID)
         assert refused.status_code == 400
+
+
+ROWS, COLUMNS = np.mgrid[1:33, 1:65]
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        (
+            {
+                "ShutterShape": "RECTANGULAR",
+                "ShutterLeftVerticalEdge": 11,
+                "ShutterRightVerticalEdge": 60,
+                "ShutterUpperHorizontalEdge": 5,
+                "ShutterLowerHorizontalEdge": 30,
+            },
+            (COLUMNS >= 11) & (COLUMNS <= 60) & (ROWS >= 5) & (ROWS <= 30),
+        ),
+        (
+            {
+                "ShutterShape": "CIRCULAR",
+                "CenterOfCircularShutter": [16, 40],
+                "RadiusOfCircularShutter": 10,
+            },
+            (ROWS - 16) ** 2 + (COLUMNS - 40) ** 2 <= 100,
+        ),
+        (
+            {
+                "ShutterShape": "POLYGONAL",
+                "VerticesOfThePolygonalShutter": [4, 10, 4, 20, 14, 20, 14, 10],
+            },
+            (COLUMNS >= 10) & (COLUMNS <= 20) & (ROWS >= 4) & (ROWS <= 14),
+        ),
+        (
+            {
+                "ShutterShape": ["CIRCULAR", "RECTANGULAR"],
+                "CenterOfCircularShutter": [16, 40],
+                "RadiusOfCircularShutter": 10,
+                "ShutterLeftVerticalEdge": 40,
+                "ShutterRightVerticalEdge": 64,
+                "ShutterUpperHorizontalEdge": 1,
+                "ShutterLowerHorizontalEdge": 32,
+            },
+            ((ROWS - 16) ** 2 + (COLUMNS - 40) ** 2 <= 100) & (COLUMNS >= 40),
+        ),
+        ({"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": 3}, COLUMNS > 0),
+        ({"ShutterShape": "STAR"}, COLUMNS > 0),
+    ],
+)
+def test_shutters_cover_what_is_outside(present, plain, values, seen):
+    """PS3.3 C.7.6.11: of several shapes, what is within all can be seen."""
+    grey = present(ShutterPresentationValue=0x8000, **values)
+    window_of_all = present()
+    assert (grey[seen] == window_of_all[seen]).all()
+    assert set(np.unique(grey[~seen])) <= {128}
+
+
+def overlay(group, points, layer="A", **more):
+    """Return the elements of an overlay plane (PS3.3 C.9.2) in a graphic layer (C.11.7)."""
+    bits = np.packbits(points.astype("u1").ravel(), bitorder="little").tobytes()
+    rows, columns = points.shape
+    made = {
+        (0x0010, "US"): rows, (0x0011, "US"): columns, (0x0040, "CS"): "G",
+        (0x0050, "SS"): [1, 1], (0x0100, "US"): 1, (0x0102, "US"): 0, (0x3000, "OW"): bits,
+    }  # fmt: skip
+    made |= {(0x1001, "CS"): layer} if layer else {}
+    return {(group, element, vr): value for (element, vr), value in made.items()} | more
+
+
+@pytest.fixture
+def present_overlays(shared, study):
+    """Return a function that stores an image and a state with overlays: what the state shows."""
+
+    def show(own, of_the_image=None, **values):
+        image = store_gradient(shared, study, elements=of_the_image or {})
+        path, _ = store_state(shared, study, image, elements=own, **values)
+        return np.asarray(picture(shared.get(f"{path}/rendered", "image/png"))).astype(int)
+
+    return show
+
+
+def test_overlays_are_shown_that_the_state_activates(present_overlays, plain):
+    corner, middle = (ROWS < 9) & (COLUMNS < 9), (ROWS > 20) & (COLUMNS < 9)
+    shown = present_overlays(overlay(0x6000, corner))
+    assert (shown[corner] == 255).all()
+    assert (shown[middle] < 60).all()
+    # Those of the image only if the state names a layer for them.
+    hidden = present_overlays({}, overlay(0x6002, middle, layer=""))
+    assert (hidden[middle] < 60).all()
+    activated = present_overlays({(0x6002, 0x1001, "CS"): "A"}, overlay(0x6002, middle, layer=""))
+    assert (activated[middle] == 255).all()
+    assert (activated[corner] < 60).all()
+
+
+def test_a_bitmap_covers_its_points(present_overlays):
+    """PS3.3 C.7.6.15: where the bitmap is 1, the image is not seen."""
+    covered = (ROWS > 10) & (COLUMNS > 30)
+    shown = present_overlays(
+        overlay(0x6004, covered, layer=""), ShutterShape="BITMAP", ShutterOverlayGroup=0x6004,
+        ShutterPresentationValue=0,
+    )  # fmt: skip
+    assert (shown[covered] == 0).all()
+    assert (shown[(ROWS <= 10) & (COLUMNS > 40)] > 100).all()
+
+
+def test_shutters_turn_with_the_image(present):
+    edges = {
+        "ShutterShape": "RECTANGULAR",
+        "ShutterLeftVerticalEdge": 33,
+        "ShutterRightVerticalEdge": 64,
+        "ShutterUpperHorizontalEdge": 1,
+        "ShutterLowerHorizontalEdge": 32,
+    }
+    shown = present(ShutterPresentationValue=0, ImageRotation=90, ImageHorizontalFlip="N", **edges)
+    assert shown.shape == (64, 32)
+    assert (shown[:32] == 0).all()
+    assert (shown[32:] > 100).all()

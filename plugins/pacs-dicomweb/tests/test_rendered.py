@@ -41,7 +41,7 @@ def picture(response):
     return image
 
 
-def store_gradient(web, study, frames=1, syntax=None):
+def store_gradient(web, study, frames=1, syntax=None, elements=None):
     """Store an image whose left is dark and whose right is bright, 64 wide, 32 high."""
     made = study.make("CT")
     dataset = pydicom.dcmread(
@@ -58,6 +58,8 @@ def store_gradient(web, study, frames=1, syntax=None):
     dataset.RescaleSlope, dataset.RescaleIntercept = "1", "0"
     dataset.WindowCenter, dataset.WindowWidth = "512", "1024"
     dataset.PixelData = pixels.astype("u2").tobytes()
+    for (group, number, vr), value in (elements or {}).items():
+        dataset.add_new((group, number), vr, value)
     if syntax:
         dataset.compress(syntax, generate_instance_uid=False)
     out = io.BytesIO()

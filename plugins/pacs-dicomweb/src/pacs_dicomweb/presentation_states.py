@@ -3,8 +3,9 @@
 How it works: a presentation state says anew what an image's own header says about grey levels, so
 that it is merged into the header, and the renderer needs no other pipeline: its Modality LUT, the
 Softcopy VOI LUT of the image and the Presentation LUT take the place of the image's, also where the
-state has none (PS3.4 N.2). What follows the grey levels becomes options of the renderer: rotation,
-flip, displayed area, and graphics. Not applied are shutters, masks, and overlays in the state.
+state has none (PS3.4 N.2). Overlay planes that the state activates (C.11.7), its own or the
+image's, are all that the header keeps of them. What follows the grey levels becomes options of the
+renderer: shutters, rotation, flip, displayed area, and graphics. Not applied are masks (C.7.6.10).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pacs_core.contracts import Graphic, RenderingOptions, SourceRegion, Viewport
+from pacs_core.contracts import Graphic, RenderingOptions, Shutter, SourceRegion, Viewport
 from pacs_core.dataset import DataElement, ElementSet, tag_of
 
 GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
@@ -34,6 +35,15 @@ _FUNCTIONAL_GROUPS: Final = tuple(
     map(tag_of, ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"))
 )
 _REFERENCED: Final = tag_of("ReferencedImageSequence")
+_OVERLAYS: Final = range(0x6000, 0x6020, 2)
+_OVERLAY_DATA: Final = 0x3000
+_LAYER: Final = 0x1001
+_EDGES: Final = (
+    "ShutterLeftVerticalEdge",
+    "ShutterRightVerticalEdge",
+    "ShutterUpperHorizontalEdge",
+    "ShutterLowerHorizontalEdge",
+)
 
 
 @frozen
@@ -80,7 +90,15 @@ class PresentationState:
         frame : int
         """
         replaced = {*_MODALITY, *_VOI, *_PRESENTATION, *_FUNCTIONAL_GROUPS}
-        elements = {tag: e for tag, e in header.elements.items() if tag not in replaced}
+        elements = {
+            tag: e
+            for tag, e in header.elements.items()
+            if tag not in replaced and tag >> 16 not in _OVERLAYS
+        }
+        for group in (*self._overlays, self._bitmap):
+            own = group << 16 | _OVERLAY_DATA in self.elements.elements
+            source = self.elements if own else header
+            elements |= {tag: e for tag, e in source.elements.items() if tag >> 16 == group}
         elements |= self._own(self.elements, (*_MODALITY, *_PRESENTATION))
         for item in _items(self.elements, "SoftcopyVOILUTSequence"):
             if _is_for(item, uid, frame):
@@ -93,7 +111,7 @@ class PresentationState:
         return {tag: elements.elements[tag] for tag in tags if tag in elements.elements}
 
     def adapt(self, options: RenderingOptions, uid: str, frame: int) -> RenderingOptions:
-        """Return options with the state's geometry, and its graphics."""
+        """Return options with the state's overlays, shutters, geometry, and graphics."""
         rotation = (_numbers(self.elements, "ImageRotation") or (0,))[0] % 360
         flip = _text(self.elements, "ImageHorizontalFlip") == "Y"
         region = self._region(uid, frame)
@@ -102,7 +120,54 @@ class PresentationState:
             given = viewport or Viewport(0, 0)
             viewport = evolve(given, region=given.region or region)
         graphics = tuple(self._graphics(uid, frame))[:MOST_GRAPHICS]
-        return evolve(options, rotation=rotation, flip=flip, viewport=viewport, graphics=graphics)
+        return evolve(
+            options,
+            overlays=bool(self._overlays),
+            shutters=tuple(self._shutters()),
+            shutter_grey=self._shutter_grey(),
+            rotation=rotation,
+            flip=flip,
+            viewport=viewport,
+            graphics=graphics,
+        )
+
+    @property
+    def _overlays(self) -> tuple[int, ...]:
+        """Groups of the overlay planes that are shown: those in a graphic layer (C.11.7)."""
+        layered = (group for group in _OVERLAYS if _text(self.elements, group << 16 | _LAYER))
+        return tuple(group for group in layered if group != self._bitmap)
+
+    @property
+    def _bitmap(self) -> int:
+        """Group of the overlay plane that is a shutter (C.7.6.15); 0 if there is none."""
+        if "BITMAP" not in _texts(self.elements, "ShutterShape"):
+            return 0
+        return next(iter(_numbers(self.elements, "ShutterOverlayGroup")), 0)
+
+    def _shutters(self) -> Iterator[Shutter]:
+        """Iterate over the shutters (C.7.6.11, C.7.6.15), each shape at most once."""
+        shapes, elements = _texts(self.elements, "ShutterShape"), self.elements
+        edges = [number for name in _EDGES for number in _numbers(elements, name)[:1]]
+        if "RECTANGULAR" in shapes and len(edges) == len(_EDGES):
+            left, right, upper, lower = edges
+            yield Shutter("RECTANGULAR", ((left, upper), (right, lower)))
+        centre = _numbers(elements, "CenterOfCircularShutter")
+        radius = _numbers(elements, "RadiusOfCircularShutter")
+        if "CIRCULAR" in shapes and len(centre) == 2 and radius:
+            yield Shutter("CIRCULAR", (centre[::-1],), radius[0])
+        vertices = _numbers(elements, "VerticesOfThePolygonalShutter")[: 2 * MOST_POINTS]
+        if "POLYGONAL" in shapes and len(vertices) >= 6:
+            points = zip(vertices[1::2], vertices[::2], strict=False)  # rows come first
+            yield Shutter("POLYGONAL", tuple(points))
+        if self._bitmap:
+            yield Shutter("BITMAP", group=self._bitmap)
+
+    def _shutter_grey(self) -> float:
+        """Return what covers the rest: a P-Value, or the lightness of a colour (C.7.6.11)."""
+        for name in ("ShutterPresentationColorCIELabValue", "ShutterPresentationValue"):
+            if given := _numbers(self.elements, name):
+                return min(max(given[0], 0), 0xFFFF) / 0xFFFF
+        return 0.0
 
     def _region(self, uid: str, frame: int) -> SourceRegion | None:
         """Return the displayed area (PS3.3 C.10.4), in pixels from 0; it may exceed the image."""
@@ -164,8 +229,13 @@ def _items(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
     return element.items if element is not None else ()
 
 
-def _text(elements: ElementSet, keyword: str) -> str:
-    return "".join(elements.texts(tag_of(keyword))[:1]).strip()
+def _text(elements: ElementSet, tag: str | int) -> str:
+    return "".join(_texts(elements, tag)[:1])
+
+
+def _texts(elements: ElementSet, tag: str | int) -> tuple[str, ...]:
+    found = elements.texts(tag if isinstance(tag, int) else tag_of(tag))
+    return tuple(each.strip() for each in found)
 
 
 def _floats(elements: ElementSet, keyword: str) -> tuple[float, ...]:

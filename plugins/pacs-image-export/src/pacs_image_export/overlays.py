@@ -1,5 +1,6 @@
 """Overlay planes: one bit for each point, burnt in where it is set (PS3.3 C.9)."""
 
+from collections.abc import Container
 from struct import unpack
 
 import numpy as np
@@ -16,7 +17,12 @@ _FRAME_ORIGIN, _BIT_POSITION, _DATA = 0x0051, 0x0102, 0x3000
 _WHITE = 255
 
 
-def burn_overlays(picture: Array, frame: StoredFrame, attributes: FrameAttributes) -> Array:
+def burn_overlays(
+    picture: Array,
+    frame: StoredFrame,
+    attributes: FrameAttributes,
+    without: Container[int] = (),
+) -> Array:
     """Return a picture with the overlays of its frame in white, G and R alike.
 
     Parameters
@@ -26,17 +32,42 @@ def burn_overlays(picture: Array, frame: StoredFrame, attributes: FrameAttribute
     frame : StoredFrame
     attributes : FrameAttributes
         Takes warnings of overlays that cannot be shown.
+    without : container of int
+        Groups that are something else.
     """
     picture = picture.copy()
-    dataset = attributes.dataset()
     for group in _GROUPS:
-        if any(element.group == group for element in dataset.keys()):  # noqa: SIM118 no dict
-            plane = _Plane(group, dataset)
-            try:
-                plane.burn_into(picture, frame)
-            except _UnusableOverlayError as error:
-                attributes.warn(f"the overlay of group {group:04X} is left out: {error}")
+        if group not in without:
+            _burn(picture, group, frame, attributes)
     return picture
+
+
+def points_of(
+    group: int, shape: tuple[int, int], frame: StoredFrame, attributes: FrameAttributes
+) -> Array:
+    """Return where the points of an overlay plane are in an image, if there is such a plane.
+
+    Parameters
+    ----------
+    group : int
+    shape : (int, int)
+    frame : StoredFrame
+    attributes : FrameAttributes
+        Takes warnings.
+    """
+    points = np.zeros(shape, "u1")
+    if group in _GROUPS:
+        _burn(points, group, frame, attributes)
+    return points.astype(bool)
+
+
+def _burn(picture: Array, group: int, frame: StoredFrame, attributes: FrameAttributes) -> None:
+    dataset = attributes.dataset()
+    if any(element.group == group for element in dataset.keys()):  # noqa: SIM118 no dict
+        try:
+            _Plane(group, dataset).burn_into(picture, frame)
+        except _UnusableOverlayError as error:
+            attributes.warn(f"the overlay of group {group:04X} is left out: {error}")
 
 
 class _UnusableOverlayError(Exception):

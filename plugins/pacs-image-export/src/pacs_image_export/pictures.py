@@ -39,7 +39,8 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
         aligned = _align(frame)
         stored = StoredFrame(aligned.data, aligned.format, frame.number, attributes, header)
         window = Window(*options.window) if options.window else ""
-        picture = render(stored, RenderOptions(window, options.overlays))
+        shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
+        picture = render(stored, shown)
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
         image, placement = _fit(image, options)
         images.append(_annotate(draw(image, options.graphics, placement), options.annotations))

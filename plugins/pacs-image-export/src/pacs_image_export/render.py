@@ -7,11 +7,13 @@ once for each value, not for each pixel.
 from attrs import frozen
 
 from pacs_core.api.conversion import StoredFrame
+from pacs_core.contracts import Shutter
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.colours import apply_palette, rgb_of
 from pacs_image_export.grey import modality_of, render_grey
 from pacs_image_export.overlays import burn_overlays
 from pacs_image_export.samples import Array, array_of, levels_of
+from pacs_image_export.shutters import cover
 from pacs_image_export.tables import palette_of
 from pacs_image_export.windows import Window
 
@@ -29,10 +31,16 @@ class RenderOptions:
         else auto.
     overlays : bool
         Whether overlays are burnt in, in white.
+    shutters : tuple of Shutter
+        What covers the image, below overlays.
+    shutter_grey : float
+        0 for black, 1 for white.
     """
 
     window: str | Window = ""
     overlays: bool = False
+    shutters: tuple[Shutter, ...] = ()
+    shutter_grey: float = 0.0
 
 
 @frozen(eq=False)
@@ -67,8 +75,11 @@ def render(frame: StoredFrame, options: RenderOptions | None = None) -> Rendered
     options = options or RenderOptions()
     attributes = FrameAttributes(frame)
     pixels = _pixels(frame, attributes, options.window)
+    if options.shutters:
+        pixels = cover(pixels, options.shutters, options.shutter_grey, frame, attributes)
     if options.overlays:
-        pixels = burn_overlays(pixels, frame, attributes)
+        bitmaps = {each.group for each in options.shutters if each.kind == "BITMAP"}
+        pixels = burn_overlays(pixels, frame, attributes, bitmaps)
     return RenderedPicture(pixels, tuple(attributes.warnings))
 
 
