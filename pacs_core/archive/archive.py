@@ -1,6 +1,6 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from anyio.abc import TaskGroup
@@ -446,6 +446,10 @@ class NodeArchive(RangeReadingArchive):
             The deletion of a study could not be recorded, and was not carried out.
         """
         return await self._deletion.delete_all(query, origin, override)
+
+    async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
+        """Return what deletion guards would hold, see :meth:`Archive.holds`."""
+        return await self._guards.find_paths(self._index.instances(query), origin)
 
     async def update(
         self,

@@ -1,13 +1,13 @@
 """Deletion guards of a node: asked what must be kept, before anything goes."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
 
-from pacs_core.concurrency import is_failure
-from pacs_core.contracts import DeletionGuard, Origin, StoredInstance
+from pacs_core.concurrency import closing, is_failure
+from pacs_core.contracts import DeletionGuard, InstancePath, Origin, StoredInstance
 
 # Theory of operation
 #
@@ -72,6 +72,27 @@ class DeletionGuards:
                     said = f"{name}: {reason}"
                     holds[uid] = f"{holds[uid]}; {said}" if uid in holds else said
         return holds
+
+    async def find_paths(
+        self, instances: AsyncIterator[StoredInstance], origin: Origin
+    ) -> dict[InstancePath, str]:
+        """Return why instances must be kept, by path; in bounded memory."""
+        held: dict[InstancePath, str] = {}
+        some: list[StoredInstance] = []
+
+        async def ask() -> None:
+            reasons = await self.find_holds(some, origin)
+            paths = [each.identity.path for each in some]
+            held.update((p, reasons[p[1]]) for p in paths if p.sop_instance_uid in reasons)
+            some.clear()
+
+        async with closing(instances):
+            async for instance in instances:
+                some.append(instance)
+                if len(some) == _AT_ONCE:
+                    await ask()
+        await ask()
+        return held
 
     async def _ask(
         self, name: str, guard: DeletionGuard, some: Sequence[StoredInstance], origin: Origin

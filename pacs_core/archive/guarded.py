@@ -5,7 +5,7 @@ for this one. What is ingested is looked at while it passes: a dataset that does
 breaks off before its end, and the archive keeps nothing of it.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
 from attrs import evolve
 
@@ -288,6 +288,11 @@ class GuardedArchive(Archive):
         for action in _deleting(override):
             query = await self._restrict(query, action)
         return await self._archive.delete_all(query, origin, override=override)
+
+    async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
+        """Return what is held of the instances that may be deleted."""
+        restricted = await self._restrict(query, AccessAction.DELETE)
+        return await self._archive.holds(restricted, origin)
 
     async def update(
         self,

@@ -1,7 +1,7 @@
 """The archive as plugins see it: the one door to stored instances."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
@@ -380,6 +380,14 @@ class Archive(ABC):
         override : str
             Why what is held is deleted all the same, for the audit trail.
         """
+
+    async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
+        """Return what deletion guards would hold now of the instances at or below what matches.
+
+        For who is to be asked before something is deleted. Need not be called: a deletion asks the
+        guards itself. This default knows of no guards.
+        """
+        return {}
 
     # --- corrections
 

@@ -154,6 +154,7 @@ class DeletionGuardContract:
         archive.guards.install({"guard": guard})
         held, other = self.store(archive, 2)
         await self.hold(guard, held)
+        assert list(await archive.holds(Query(Level.IMAGE), ORIGIN)) == [held.identity.path]
         with pytest.raises(InstanceHeldError):
             await archive.delete(held.identity.path, ORIGIN)
         report = await archive.delete_all(Query(Level.IMAGE), ORIGIN)

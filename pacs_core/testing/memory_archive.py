@@ -1,7 +1,7 @@
 """An archive that keeps everything in memory: the contract in its simplest form."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -226,6 +226,10 @@ class MemoryArchive(RangeReadingArchive):
         for path in gone:
             del self._held[path]
         return DeletionReport(Counter(path.study_instance_uid for path in gone), held=held)
+
+    async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
+        """Return what guards would hold."""
+        return await self.guards.find_paths(self.instances(query), origin)
 
     async def update(
         self,

@@ -1,6 +1,6 @@
 """``pacs delete``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,7 +43,7 @@ def delete(
 ) -> int:
     """Delete instances from this machine's archive.
 
-    Without --yes, only counts what would be deleted.
+    Without --yes, only counts what would be deleted, and names what is held.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ async def _delete(
             raise CommandError("the archive holds nothing of that")
         if not yes:
             say(f"{count(len(paths), 'instance')} would be deleted; add --yes to do it")
+            for query in queries.values():
+                _complain(await archive.holds(query, origin))
             return 0
         report = DeletionReport.merge(
             [
@@ -110,11 +112,15 @@ async def _delete(
                 for query in queries.values()
             ]
         )
-    for path, why in (*report.failures.items(), *report.held.items()):
-        complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
+    _complain({**report.failures, **report.held})
     say(f"{count(report.instances, 'instance')} deleted")
     report.raise_unless_deleted("instance of that any more")
     return 0
+
+
+def _complain(reasons: Mapping[InstancePath, str]) -> None:
+    for path, why in reasons.items():
+        complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
 
 
 def _require_one_study(level: LevelName, identities: Iterable[InstanceIdentity]) -> None:

@@ -48,6 +48,7 @@ async def test_what_is_held_stays_with_its_study_and_all_else_goes(bench, datase
         await bench.send(archive, dataset(uid, study=study), uid)
     before = await bench.objects()
     guard.holds["1.2.3.4"] = HELD
+    assert await archive.holds(ALL, ORIGIN) == {PATH: f"promises: {HELD}"}
     with pytest.raises(InstanceHeldError, match=f"promises: {HELD}") as held:
         await archive.delete(PATH, ORIGIN)
     assert http_status_of(held.value) == 409

@@ -55,6 +55,10 @@ def test_a_request_to_delete_is_answered_409_with_the_reason(web, study, door):
         answer = client.delete(f"{door}/studies/{study}")
     assert answer.status_code == 409
     assert SAID in answer.text
+    assert (
+        "Some of it must be kept: legal-hold: case 17/4"
+        in web.get(f"/ui/studies/{study}/delete").text
+    )
     assert is_there(web, study)
 
 
@@ -70,8 +74,9 @@ def pacs(web, *command):
 
 
 def test_the_command_names_what_is_held_and_deletes_it_for_a_reason(web, study):
-    other = SampleStudy()
-    assert other.study_instance_uid != study
+    shown = pacs(web, "delete", "--study", study)
+    assert shown.returncode == 0
+    assert shown.stderr.count("legal-hold: case 17/4") == 2
     refused = pacs(web, "delete", "--study", study, "--yes")
     assert refused.returncode == 1
     assert refused.stderr.count("legal-hold: case 17/4") == 3

@@ -43,6 +43,12 @@ def check_token(request: Request, cookie: str, given: str) -> None:
         raise HttpError(403, "this form is not from a page of this server: load the page again")
 
 
+async def find_holds(archive: Archive, study: str, origin: Origin) -> list[str]:
+    """Return why a study cannot be deleted, without doubles; nothing if it can be."""
+    held = await archive.holds(_instances_of(study), origin)
+    return sorted(set(held.values()))
+
+
 async def delete_study(archive: Archive, study: str, origin: Origin) -> None:
     """Delete all instances of a study that `origin` may see.
 
@@ -53,9 +59,12 @@ async def delete_study(archive: Archive, study: str, origin: Origin) -> None:
     DeletionError
         Some are still there.
     """
-    query = Query(Level.IMAGE, (SingleValue(_STUDY, study),))
-    report = await archive.delete_all(query, origin)
+    report = await archive.delete_all(_instances_of(study), origin)
     report.raise_unless_deleted(f"study {study}")
+
+
+def _instances_of(study: str) -> Query:
+    return Query(Level.IMAGE, (SingleValue(_STUDY, study),))
 
 
 async def echo(node: Node, peer: Peer) -> EchoAnswer:

@@ -13,6 +13,7 @@ from pacs_core.contracts import InstancePath, InvalidKeyError
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.attributes import Row, rows_of
 from pacs_web_ui.auditing import VIEWED, record_search
+from pacs_web_ui.changes import find_holds
 from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.history_page import history_routes
 from pacs_web_ui.node_page import node_routes
@@ -126,8 +127,10 @@ class Pages:
     async def ask_to_delete(self, request: Request) -> Response:
         """Ask whether a study is to be deleted."""
         self._ui.check_deletion()
-        study = await find_study(self._ui.archive(request), request.path_params["study"])
-        return self._renderer.page(request, "delete.html", study=study)
+        archive, uid = self._ui.archive(request), request.path_params["study"]
+        study = await find_study(archive, uid)
+        held = await find_holds(archive, uid, self._ui.origin(request))
+        return self._renderer.page(request, "delete.html", study=study, held=held)
 
     async def delete(self, request: Request) -> Response:
         """Delete a study."""
