@@ -1,14 +1,22 @@
 """Storage Commitment (PS3.4 Annex J): asked by pynetdicom and by a node of our own, and asking."""
 
 import json
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from io import BytesIO
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
+from io import BytesIO, StringIO
+from pathlib import Path
 from queue import Empty, Queue
+from types import SimpleNamespace
 
+import anyio
 import pytest
+from importlib_metadata import EntryPoint
+from pacs_database.testing import open_database, run_postgresql
+from pacs_sop_storage_commitment.database_transactions import DatabaseTransactions
+from pacs_store_filesystem.store import FilesystemStore
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_role, evt
@@ -19,8 +27,12 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModelInstance,
 )
 
+from pacs_core.cli.main import main
+from pacs_core.contracts import InstancePath, Level, Origin, Query, SingleValue
+from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, node_thread
+from pacs_core.testing.waiting import until
 
 # pynetdicom fails in threads of its own when an archive is killed.
 pytestmark = [
@@ -33,6 +45,7 @@ PLUGINS = (
     "store-filesystem", "index-sqlite", "audit-json",
 )  # fmt: skip
 PATIENCE = 60.0
+RULES = Path(__file__).parents[1] / "distributions" / "pacs-rules" / "src"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 
@@ -74,6 +87,7 @@ class Modality:
             yield association
         finally:
             association.release()
+            association.join(PATIENCE)
 
     def report(self):
         """Return type, committed UIDs and Failure Reasons by UID of the next report."""
@@ -280,10 +294,14 @@ def test_it_is_audited(node, modality):
         request = request_of(*store(association))
         ask(association, request)
         modality.report()
-    text = (node.data_directory / "audit" / "audit.jsonl").read_text()
-    events = [json.loads(line) for line in text.splitlines()]
-    about = [e for e in events if e["details"].get("transaction_uid") == request.TransactionUID]
-    assert {"n-service", "sop-storage-commitment.committed"} <= {each["event"] for each in about}
+    path = node.data_directory / "audit" / "audit.jsonl"
+
+    def kinds():
+        events = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+        uid = request.TransactionUID
+        return {e["event"] for e in events if e["details"].get("transaction_uid") == uid}
+
+    until(lambda: {"n-service", "sop-storage-commitment.committed"} <= kinds())
 
 
 def test_the_requestor_leaves_and_is_called_back(tmp_path, modality):
@@ -321,10 +339,7 @@ def test_a_node_that_is_killed_reports_when_it_is_back(tmp_path, modality):
 
 def test_a_modality_that_is_unknown_is_given_up(tmp_path):
     def await_word(word):
-        until = time.monotonic() + PATIENCE
-        while word not in (shown := pacs(tmp_path, "commitments", "list").stdout):
-            assert time.monotonic() < until, shown
-            time.sleep(0.3)
+        until(lambda: word in pacs(tmp_path, "commitments", "list").stdout)
 
     stranger = Modality("NOBODY")
     with node_thread(tmp_path, tables(wait=0.1), plugins=PLUGINS) as node:
@@ -338,13 +353,151 @@ def test_a_modality_that_is_unknown_is_given_up(tmp_path):
         await_word("given-up")
 
 
+# --- what is promised
+
+
+@pytest.fixture(scope="module")
+def lax_node(tmp_path_factory):
+    """A node that says what it has before it is on disk, and lets newcomers replace what it has."""
+    folder = tmp_path_factory.mktemp("promised")
+    archive = {"duplicates": "replace", "durability": "write-behind", "flush_interval": 3600.0}
+    with node_thread(folder, {**tables(), "archive": archive}, plugins=PLUGINS) as node:
+        yield node
+
+
+def described(node, sample):
+    """Return the Study Description of what the node serves of an instance."""
+    path = InstancePath(sample.values["StudyInstanceUID"], sample.sop_instance_uid)
+
+    async def read():
+        archive = node.node.opened.archive
+        dataset = await archive.read_dataset(await archive.locate(path))
+        return dataset.get("StudyDescription", "")
+
+    return node.call(read)
+
+
+def test_what_is_committed_to_is_neither_deleted_nor_replaced(lax_node, modality):
+    with modality.associated(lax_node.port) as association:
+        study = SampleStudy()
+        promised, free = (study.make("CT", StudyDescription="old") for _ in range(2))
+        for each in (promised, free):
+            assert association.send_c_store(pydicom_of(each)).Status == 0x0000
+        request = request_of((CTImageStorage, promised.sop_instance_uid))
+        assert ask(association, request) == 0x0000
+        assert modality.report() == (1, [promised.sop_instance_uid], {})
+        for each in (promised, free):
+            other = study.make("CT", SOPInstanceUID=each.sop_instance_uid, StudyDescription="new")
+            assert association.send_c_store(pydicom_of(other)).Status == 0x0000
+    assert described(lax_node, promised) == "old"
+    assert described(lax_node, free) == "new"
+    archive = lax_node.node.opened.archive
+    named = SingleValue(tag_of("StudyInstanceUID"), study.study_instance_uid)
+    delete = partial(archive.delete_all, Query(Level.STUDY, (named,)), Origin("retention"))
+    report = lax_node.call(delete)
+    today = time.strftime("%Y-%m-%d")
+    assert report.instances == 0
+    assert {path.sop_instance_uid: why for path, why in report.held.items()} == {
+        promised.sop_instance_uid: f"storage-commitment: committed to CT1 on {today}"
+    }
+    assert lax_node.call(partial(delete, override="ten years old")).instances == 2
+
+
+def test_nothing_is_committed_to_before_it_is_flushed(lax_node, modality, monkeypatch):
+    """PS3.4 J.3.3: 0213H while it cannot be; then it is on disk before the report is made."""
+    flushed, is_broken = [], True
+    flush = FilesystemStore.flush
+
+    async def flush_or_fail(self, keys):
+        if is_broken:
+            raise OSError("the disk does not answer")
+        await flush(self, keys)
+        flushed.extend(keys)
+
+    monkeypatch.setattr(FilesystemStore, "flush", flush_or_fail)
+    with modality.associated(lax_node.port) as association:
+        ((_, uid),) = stored = store(association)
+        request = request_of(*stored)
+        assert ask(association, request) == 0x0000
+        assert modality.report() == (2, [], {uid: 0x0213})
+        is_broken = False
+        assert ask(association, request) == 0x0000
+        assert modality.report() == (1, [uid], {})
+    assert [key for key in flushed if uid in key]
+
+
+def test_ten_thousand_references_in_one_request(lax_node, modality):
+    with modality.associated(lax_node.port) as association:
+        stored = store(association, 2)
+        references = [(CTImageStorage, f"1.2.9.{n}") for n in range(9_998)]
+        assert ask(association, request_of(stored[0], *references, stored[1])) == 0x0000
+        kind, committed, failed = modality.report()
+    assert (kind, committed) == (2, [uid for _, uid in stored])
+    assert len(failed) == 9_998
+    assert set(failed.values()) == {0x0112}
+
+
+def test_who_may_see_some_instances_only_is_refused(tmp_path, modality):
+    """Whether an instance that he may not see is here must not be found out by asking."""
+    rules = [
+        {"who": ["CT1"], "may": ["workflow"]},
+        {"who": ["MR1"], "may": ["workflow"], "modalities": ["MR"]},
+    ]
+    point = EntryPoint("rules", "pacs_rules", "pacs_core.plugins")
+    config = {**tables(), "plugin": {"rules": {"rule": rules}}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(RULES)
+        with node_thread(tmp_path, config, plugins=[*PLUGINS, point]) as node:
+            for title, status in (("CT1", 0x0000), ("MR1", 0x0124), ("OTHER", 0x0124)):
+                with Modality(title).associated(node.port) as association:
+                    request = request_of((CTImageStorage, "1.2.3"))
+                    assert ask(association, request) == status
+    sys.modules.pop("pacs_rules", None)
+
+
+@pytest.mark.peer("postgresql")
+def test_two_workers_that_share_postgresql_hear_one_transaction_several_times(tmp_path):
+    """The same request by several at once is one transaction; who is first has the UID."""
+
+    async def noted():
+        async with open_database(tmp_path, url) as database:
+            transactions = DatabaseTransactions(database)
+            return await transactions.with_uid(uid), await transactions.promises([stored[0][1]])
+
+    with run_postgresql() as url:
+        settings = {**tables(), "node": {"workers": 2}, "database": {"url": url}}
+        with node_process(tmp_path, settings, plugins=PLUGINS) as node:
+            with Modality().associated(node.port) as association:
+                stored = store(association, 2)
+            uid = generate_uid()
+            requests = [request_of(*stored, uid=uid), request_of(stored[0], uid=uid)] * 3
+            with ThreadPoolExecutor(len(requests)) as threads:
+                reports = list(threads.map(partial(ask_alone, node.port), requests))
+        transactions, promises = anyio.run(noted)
+    kinds = [kind for kind, _, _ in reports]
+    assert kinds in ([1, 2] * 3, [2, 1] * 3)
+    refused = {reason for _, _, failed in reports for reason in failed.values()}
+    assert refused == {0x0131}
+    assert len(transactions) == 2
+    assert promises[stored[0][1]].peer == "CT1"
+
+
+def ask_alone(port, request):
+    modality = Modality()
+    with modality.associated(port) as association:
+        assert ask(association, request) == 0x0000
+        return modality.report()
+
+
 # --- asking
 
 
 def pacs(folder, *arguments):
-    program = [sys.executable, "-m", "pacs_core.cli.main", *map(str, arguments)]
-    config = ["--config", str(folder / "pacs.toml")]
-    return subprocess.run([*program, *config], capture_output=True, text=True, timeout=60)
+    """Run a command in this process, which has imported what takes its time."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*map(str, arguments), "--config", str(folder / "pacs.toml")])
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @contextmanager

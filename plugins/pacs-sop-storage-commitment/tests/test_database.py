@@ -122,6 +122,15 @@ async def test_what_is_asked_about_is_promised_until_the_result_says_otherwise(
     assert not await transactions.promises(["1.2.3"])
 
 
+async def test_an_instance_that_is_named_with_a_wrong_class_as_well_is_promised(
+    transactions: DatabaseTransactions,
+) -> None:
+    wrong = Reference("1.2.840.10008.5.1.4.1.1.4", ONE.sop_instance_uid)
+    asked = await ask(transactions, wrong, ONE)
+    await transactions.set_result(asked.number, {wrong: FailureReason.CLASS_INSTANCE_CONFLICT})
+    assert set(await transactions.promises(["1.2.1"])) == {"1.2.1"}
+
+
 async def test_promises_outlive_their_transactions(
     database: Database, transactions: DatabaseTransactions
 ) -> None:

@@ -186,7 +186,8 @@ async def report_soon(reporter: Reporter, link: Link, number: int) -> None:
     try:
         with anyio.move_on_after(reporter.config.wait):
             transaction = await reporter.find_out(number)
-            if transaction.state is TransactionState.CHECKED and not link.has_ended:
+            # Another association that asked the same may have its report by now: this one, too.
+            if not link.has_ended:
                 await reporter.report_on(link, transaction)
     except (AssociationError, JobFailedError, ValueError) as error:
         _log.info("the result of a commitment is reported later: %s", error)
