@@ -5,15 +5,15 @@ import json
 import re
 import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
-from threading import Barrier
 from types import ModuleType
 
+import anyio
 import numpy as np
 import pytest
 from importlib_metadata import EntryPoint
+from pacs_sop_print.scu import acknowledge
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
@@ -22,6 +22,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
+from pacs_core.association import Proposal, connect
 from pacs_core.contracts import AccessDescriptor, Allow, Authorizer, Deny, Restrict, SingleValue
 from pacs_core.plugins import hookimpl
 from pacs_core.testing.node import node_process, node_thread, write_config
@@ -550,43 +551,113 @@ def test_status(scu, name):
     assert f"{request(scu):04X}" == f"{status:04X}"
 
 
+class Requestor:
+    """Requests by the node's own requestor; returns statuses."""
+
+    def __init__(self, association):
+        self.association = association
+
+    async def create(self, sop_class, uid, **own):
+        dataset = attributes(**own)
+        command, answer = await self.association.n_create(
+            sop_class, uid, dataset, negotiated_as=GRAY_META
+        )
+        self.last = answer
+        return command.status
+
+    async def set(self, sop_class, uid, dataset):
+        return (await self.association.n_set(sop_class, uid, dataset, negotiated_as=GRAY_META))[
+            0
+        ].status
+
+    async def get_printer(self):
+        return (await self.association.n_get(PRINTER, PRINTER_UID, negotiated_as=GRAY_META))[
+            0
+        ].status
+
+    async def print(self, sop_class, uid):
+        dataset = Dataset()
+        return (
+            await self.association.n_action(sop_class, uid, 1, dataset, negotiated_as=GRAY_META)
+        )[0].status
+
+    async def delete(self, sop_class, uid):
+        return (await self.association.n_delete(sop_class, uid, negotiated_as=GRAY_META))[0].status
+
+
+@asynccontextmanager
+async def requestor(node, title):
+    async with connect(
+        node.peer, [Proposal(GRAY_META)], calling_ae_title=title, serve=acknowledge
+    ) as association:
+        yield Requestor(association)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     "denied", ["N_CREATE_RQ", "N_SET_RQ", "N_GET_RQ", "N_ACTION_RQ", "N_DELETE_RQ", "RESTRICTED"]
 )
-def test_who_may_not_is_refused(node, denied):
+async def test_who_may_not_is_refused(node, denied):
     """0124H, and nothing happens; who is restricted to some images prints none of any."""
-    requests = {
-        "N_CREATE_RQ": lambda scu: scu.create(SESSION, "1.2.3"),
-        "N_SET_RQ": lambda scu: scu.set(SESSION, "1.2.3", PrintPriority="LOW"),
-        "N_GET_RQ": lambda scu: scu.get(PRINTER, PRINTER_UID),
-        "N_ACTION_RQ": lambda scu: scu.print(SESSION, "1.2.3"),
-        "N_DELETE_RQ": lambda scu: scu.delete(SESSION, "1.2.3"),
+    low = attributes(PrintPriority="LOW")
+    async with requestor(node, denied) as scu:
+        statuses = {
+            "N_CREATE_RQ": await scu.create(SESSION, "1.2.3"),
+            "N_SET_RQ": await scu.set(SESSION, "1.2.3", low),
+            "N_GET_RQ": await scu.get_printer(),
+            "N_ACTION_RQ": await scu.print(SESSION, "1.2.3"),
+            "N_DELETE_RQ": await scu.delete(SESSION, "1.2.3"),
+        }
+    otherwise = {"N_CREATE_RQ": 0, "N_GET_RQ": 0}
+    if denied == "N_CREATE_RQ":
+        otherwise |= dict.fromkeys(("N_SET_RQ", "N_ACTION_RQ", "N_DELETE_RQ"), 0x0112)
+    else:
+        otherwise |= {"N_SET_RQ": 0, "N_ACTION_RQ": 0xC600, "N_DELETE_RQ": 0}
+    assert statuses == {
+        name: 0x0124 if denied in {name, "RESTRICTED"} else status
+        for name, status in otherwise.items()
     }
-    others = {"N_ACTION_RQ": 0xC600} if denied != "N_CREATE_RQ" else dict.fromkeys(requests, 0x0112)
-    others |= {"N_GET_RQ": 0}
-    with Scu(node.port, title=denied) as scu:
-        statuses = {name: request(scu) for name, request in requests.items()}
-    expected = {
-        name: 0x0124 if denied in {name, "RESTRICTED"} else others.get(name, 0) for name in requests
-    }
-    assert statuses == expected
 
 
-def test_sixteen_requestors_at_once(node, folder):
+@pytest.mark.anyio
+async def test_sixteen_requestors_at_once(node, folder):
     """All use the same UIDs at the same time; each fourth prints, and prints its own image."""
-    together = Barrier(16, timeout=60)
+    everybody, statuses = anyio.Event(), {}
+    waiting = set(range(16))
 
-    def request(number):
-        with Scu(node.port, GRAY_META, title=f"SCU{number}") as scu:
-            (uid,) = scu.film()
-            together.wait()
-            filled = scu.set(GRAY_BOX, uid, box(pixels=np.full((40, 40), 100 + number)))
-            together.wait()
-            last = scu.delete(SESSION, "1.2.3") if number % 4 else scu.print(FILM, "1.2.4")
-            return scu.status, filled, last
+    async def request(number):
+        async with requestor(node, f"SCU{number}") as scu:
+            made = [
+                await scu.create(SESSION, "1.2.3"),
+                await scu.create(
+                    FILM,
+                    "1.2.4",
+                    ImageDisplayFormat="STANDARD\\1,1",
+                    FilmSizeID="8INX10IN",
+                    **refer(SESSION, "1.2.3"),
+                ),
+            ]
+            (uid,) = [each.ReferencedSOPInstanceUID for each in scu.last.ReferencedImageBoxSequence]
+            waiting.discard(number)
+            if not waiting:
+                everybody.set()
+            await everybody.wait()
+            made.append(await scu.set(GRAY_BOX, uid, box(pixels=np.full((40, 40), 100 + number))))
+            made.append(
+                await (scu.delete(SESSION, "1.2.3") if number % 4 else scu.print(FILM, "1.2.4"))
+            )
+            statuses[number] = made
 
-    with new_films(folder, 4) as printed, ThreadPoolExecutor(16) as threads:
-        assert list(threads.map(request, range(16))) == [(0, 0, 0)] * 16
+    before = set(folder.glob("*/film-*.png"))
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            for number in range(16):
+                tasks.start_soon(request, number)
+    assert statuses == {number: [0] * 4 for number in range(16)}
+    await anyio.to_thread.run_sync(
+        until, lambda: len(set(folder.glob("*/film-*.pdf"))) == len(before) + 4, 60.0
+    )
+    printed = [np.asarray(Image.open(path)) for path in set(folder.glob("*/film-*.png")) - before]
     assert sorted(int(film[250, 200]) for film in printed) == [100, 104, 108, 112]
 
 

@@ -324,12 +324,13 @@ def test_the_folder_of_the_called_title_is_read_as_well(node, folder):
     until(lambda: find(node, query(PatientID="P8"))[1] == [])
 
 
-def test_an_entry_that_is_too_long_holds_up_no_other(node, folder):
+def test_an_entry_that_is_too_long_holds_up_no_other(node, folder, tmp_path):
     codes = [Dataset() for _ in range(10_000)]
     for number, code in enumerate(codes):
         code.CodeValue, code.CodingSchemeDesignator = str(number), "99X"
-    path = write(folder / "a-long.wl", entry(10, RequestedProcedureCodeSequence=codes))
+    path = write(tmp_path / "a-long.wl", entry(10, RequestedProcedureCodeSequence=codes))
     os.utime(path, (time.time() - 60, time.time() - 60))
+    path.rename(folder / path.name)
     after = write(folder / "b-after.wl", entry(11))
     until(lambda: (folder / "aside" / "a-long.wl.txt").exists())
     until(lambda: "P11" in patients(find(node, Dataset())[1]))
@@ -362,9 +363,10 @@ def test_a_reason_is_not_written_through_a_link(node, folder, tmp_path):
     note = folder / "aside" / "planted.wl.txt"
     note.parent.mkdir(exist_ok=True)
     note.symlink_to(precious)
-    path = folder / "planted.wl"
+    path = tmp_path / "planted.wl"
     path.write_bytes(b"no entry")
     os.utime(path, (time.time() - 60, time.time() - 60))
+    path = path.rename(folder / path.name)
     until(lambda: not path.exists())
     until(lambda: not note.is_symlink() and note.read_text().strip())
     assert precious.read_text() == "precious"
@@ -387,11 +389,12 @@ def test_what_cannot_be_set_aside_holds_up_no_other(node, folder, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no DICOM at all", b"\x00" * 200, b"{" * 50_000])
-def test_a_bad_file_is_set_aside_with_its_reason(node, folder, content):
-    path = folder / "bad.wl"
+def test_a_bad_file_is_set_aside_with_its_reason(node, folder, tmp_path, content):
+    path = tmp_path / "bad.wl"
     path.write_bytes(content)
     old = time.time() - 60
     os.utime(path, (old, old))
+    path = path.rename(folder / path.name)
     until(lambda: not path.exists())
     aside = folder / "aside"
     assert (aside / "bad.wl").read_bytes() == content

@@ -15,7 +15,7 @@ from pacs_sop_mpps.database_steps import DatabasePerformedSteps
 from pacs_sop_mpps.testing import sample_attributes
 from pacs_web.api import PageFrame, WebRoutesDescriptor
 from pacs_web.testing import WebRoutesContract, serve_routes
-from pacs_web_ui.config import WebUiConfig
+from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.rendering import TemplateFrame
 
 from pacs_core.contracts import Node, NodeSettings, Setup, SingleValue
@@ -40,7 +40,7 @@ async def node(tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Node]:
             await steps.create(uid, {**sample_attributes(), **own})
         node = memory_node(NodeSettings())
         node.capabilities.provide(PerformedProcedureSteps, steps)
-        node.capabilities.provide(PageFrame, TemplateFrame(WebUiConfig()))
+        node.capabilities.provide(PageFrame, TemplateFrame(WebUiSettings()))
         yield node
 
 

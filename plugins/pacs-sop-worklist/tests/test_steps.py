@@ -1,7 +1,7 @@
 """Entries of a worklist: what is one, what is not, and that text survives the table."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pacs_sop_worklist.api import InvalidStepError, StepState, steps_of
 from pacs_sop_worklist.steps import SEQUENCE, STATUS, from_json, to_json, without_unknown
@@ -81,6 +81,7 @@ VALUES = st.lists(st.text(max_size=20), max_size=3).map(tuple)
 TAGS = st.integers(0x00080005, 0xFFFCFFFC)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.recursive(
         st.dictionaries(TAGS, VALUES, max_size=4),
