@@ -19,6 +19,7 @@ from pacs_auth_local import api as sign_in_api
 from pacs_auth_local import hooks as sign_in_hooks
 from pacs_auth_local.config import AETitleRule, AuthLocalConfig, CertificateRule, Lockout
 from pacs_auth_oidc.config import OidcConfig
+from pacs_deidentify.config import DeidentifyConfig, DeviceConfig, ProfileConfig
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
 from pacs_jobs import api as jobs_api
@@ -465,6 +466,19 @@ def _service_page(title: str, how: str, plugin: str, schema: type, api: ModuleTy
     return "".join(parts)
 
 
+def deidentify_page() -> str:
+    """Return the reference of de-identification: the tables."""
+    parts = [
+        _NOTE,
+        "# De-identification\n\n",
+        "`pacs-deidentify`: [how to use it](../how-to/deidentify.md).\n",
+    ]
+    parts += _table_section("plugin.deidentify", DeidentifyConfig)
+    parts += _table_section("plugin.deidentify.profiles.NAME", ProfileConfig)
+    parts += _table_section("plugin.deidentify.devices", DeviceConfig)
+    return "".join(parts)
+
+
 def print_page() -> str:
     """Return the reference of printing: the table."""
     parts = [_NOTE, "# Print\n\n", "`pacs-sop-print`: [how to use it](../how-to/print.md).\n"]
@@ -524,6 +538,7 @@ PAGES = {
         _service_page, "Performed procedure steps", "mpps", "sop-mpps", MppsConfig, mpps_api
     ),
     "reference/print.md": print_page,
+    "reference/deidentify.md": deidentify_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api
     ),

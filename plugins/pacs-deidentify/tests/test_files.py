@@ -243,3 +243,8 @@ def test_peers_with_a_profile(tmp_path: Path, capsys) -> None:
     config.write_text(table.format("basic") + 'dicomweb = "http://127.0.0.1/dicom-web"')
     assert main(["config", "check", "--config", str(config)]) != 0
     assert "make two peers of it" in capsys.readouterr().err
+    config.write_text(table.format("basic"))
+    assert main(["conformance", "--config", str(config)]) == 0
+    statement = capsys.readouterr().out
+    assert "Basic Application Level Confidentiality Profile" in statement
+    assert "research (basic)" in statement

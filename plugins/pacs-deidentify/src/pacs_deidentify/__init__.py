@@ -7,6 +7,7 @@ from pacs_core.contracts import (
     CliCommandDescriptor,
     Deidentifier,
     Node,
+    SecurityStatement,
     Setup,
 )
 from pacs_core.plugins import hookimpl
@@ -18,6 +19,7 @@ __all__ = [
     "pacs_check",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_conformance",
 ]
 
 
@@ -37,14 +39,27 @@ def pacs_config() -> type:
 def pacs_check(setup: Setup) -> Iterable[str]:
     """Return what is wrong with profiles, and with peers that name some."""
     config = setup.config(DeidentifyConfig)
-    peers = setup.settings.peers.items()
-    named = {name: peer.deidentify for name, peer in peers if peer.deidentify}
+    named = _peers(setup)
     if config == DeidentifyConfig() and not named:
         return []
     # This brings pydicom, which each command would have to wait for.
     from pacs_deidentify.profiles import problems_of
 
     return problems_of(config, named)
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[SecurityStatement]:
+    """Return what the conformance statement says of profiles."""
+    from pacs_deidentify.conformance import state_profiles
+
+    return [state_profiles(setup.config(DeidentifyConfig), _peers(setup))]
+
+
+def _peers(setup: Setup) -> dict[str, str]:
+    """Return the profiles of peers, by their names."""
+    peers = setup.settings.peers.items()
+    return {name: peer.deidentify for name, peer in peers if peer.deidentify}
 
 
 @hookimpl

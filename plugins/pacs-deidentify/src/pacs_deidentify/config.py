@@ -22,8 +22,9 @@ class DeviceConfig:
     sop_class : str
         UID; empty for any, as all that follow.
     modality, manufacturer, model : str
-        Beginnings, whatever their case.
+        Beginnings of what the image says, whatever their case.
     rows, columns : int
+        0 for any.
     regions : tuple of tuple of int
         x, y, width and height in pixels. None: the device burns nothing in.
     outside_ultrasound_regions : bool
@@ -50,9 +51,11 @@ class ProfileConfig:
     ----------
     options : tuple of str
         As `pacs deidentify --option` names them.
-    keep, remove : tuple of str
-        Attributes by keyword or by the eight digits of their tag: kept as they are, or removed,
-        whatever the standard says.
+    keep : tuple of str
+        Attributes that stay as they are, whatever the standard says: by keyword, or by the eight
+        digits of their tag.
+    remove : tuple of str
+        Attributes that go, whatever the standard says.
     safe_private : tuple of str
         Private attributes that are known to be safe beside those of the standard, as
         ``CREATOR:GGGG:EE``; with the option retain-safe-private.
@@ -85,7 +88,7 @@ class ProfileConfig:
 
 @frozen
 class DeidentifyConfig:
-    """``[plugin.deidentify]``.
+    """``[plugin.deidentify]``: the key, profiles, and what is known of devices.
 
     Attributes
     ----------
