@@ -19,6 +19,7 @@ from pacs_sop_ups.steps import LABEL, PATIENT_ID, REASON, STATE, TRANSACTION
 from pacs_sop_ups.testing import performed_attributes, sample_attributes
 from pacs_web.api import WebRoutesDescriptor
 from pacs_web.testing import RunningServer, WebRoutesContract, serve_routes
+from pacs_web.websocket_client import WebSocketClient, open_websocket
 
 from pacs_core.contracts import Node, NodeSettings, Setup, SingleValue
 from pacs_core.dataset import Attributes
@@ -26,7 +27,7 @@ from pacs_core.dataset.json_model import attributes_json
 from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 
 CONFIG = UpsConfig(max_bytes=256 << 10)
-(WORKITEMS,) = pacs_web_routes(Setup(NodeSettings(), {UpsConfig: CONFIG}))
+WORKITEMS, CHANNEL = pacs_web_routes(Setup(NodeSettings(), {UpsConfig: CONFIG}))
 PATH, KNOWN, CLAIM = "/dicom-web/workitems", "1.2.3.1", "1.2.3.9"
 
 
@@ -205,3 +206,64 @@ async def test_who_sees_what(node: Node) -> None:
         assert await status(server, "POST", f"/{KNOWN}/subscribers/ME") == 404
         assert await status(server, "POST", "", sample_attributes()) == 403
         assert await status(server, "GET", "") == 204
+
+
+async def heard(client: WebSocketClient) -> tuple[str, int, Any]:
+    """Return instance, event type and the rest of the next event."""
+    event = json.loads(await client.receive())
+    assert event.pop("00000002")["Value"] == ["1.2.840.10008.5.1.4.34.6.1"]
+    kind, uid = event.pop("00001002")["Value"][0], event.pop("00001000")["Value"][0]
+    return uid, kind, event
+
+
+async def test_events_reach_a_subscriber_that_was_away(node: Node) -> None:
+    """PS3.18 §11.13; what happens while nobody is connected waits."""
+    steps = node.find(UnifiedProcedureSteps)
+    await steps.subscribe(UPS_GLOBAL, "WEB")
+    path = "/dicom-web/subscribers/WEB"
+    async with serve_routes(CHANNEL, node) as server:
+        async with open_websocket(server.port, path) as client:
+            assert client.status == 101
+            uid, kind, said = await heard(client)
+            assert (uid, kind, said["00741000"]["Value"]) == (KNOWN, 1, ["SCHEDULED"])
+            await client.send("anything")
+            await steps.change_state(KNOWN, "IN PROGRESS", CLAIM)
+            assert (await heard(client))[2]["00741000"]["Value"] == ["IN PROGRESS"]
+        await steps.request_cancel(KNOWN, {REASON: ("typo",)}, requestor="ME")
+        async with open_websocket(server.port, path) as client:
+            kind = 0
+            while kind != 2:  # What was sent when it left may come again.
+                uid, kind, said = await heard(client)
+                assert (uid, kind in (1, 2)) == (KNOWN, True)
+        assert (said["00741236"]["Value"], said["00741238"]["Value"]) == (["ME"], ["typo"])
+    assert isinstance(steps, DatabaseProcedureSteps)
+    left = await steps.outbox.next("WEB")
+    assert [each.event.kind for each in left] in ([], [2])  # It left before that was noted.
+
+
+async def test_who_may_not_open_a_channel(node: Node) -> None:
+    steps = node.find(UnifiedProcedureSteps)
+    path = "/dicom-web/subscribers/WEB"
+    async with serve_routes(CHANNEL, node) as server:
+        for wrong, headers, wanted in (
+            (path, {"origin": "https://evil.example.org"}, 403),
+            (f"/dicom-web/subscribers/{'X' * 17}", {}, 400),
+            ("/dicom-web/nothing", {}, 403),
+        ):
+            async with open_websocket(server.port, wrong, headers) as client:
+                assert client.status == wanted
+        assert (await server.client.get(path)).status_code == 404
+    denied = evolve(node, access=MemoryAccessGuard("query"))
+    async with (
+        serve_routes(CHANNEL, denied) as server,
+        open_websocket(server.port, path) as client,
+    ):
+        assert client.status == 403
+    await steps.create("1.2.3.2", {**sample_attributes(), PATIENT_ID: ("P2",)})
+    await steps.subscribe(UPS_GLOBAL, "WEB")
+    own = MemoryAccessGuard(restrictions=(SingleValue(PATIENT_ID, "P1"),))
+    async with (
+        serve_routes(CHANNEL, evolve(node, access=own)) as server,
+        open_websocket(server.port, path) as client,
+    ):
+        assert (await heard(client))[0] == KNOWN

@@ -92,7 +92,8 @@ class GuardedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; those that complete a head end its deadline."""
         super().data_received(data)
-        if self.is_answering:
+        has_become_a_websocket = self.transport.get_protocol() is not self
+        if has_become_a_websocket or self.is_answering:
             self._disarm()
         elif self._deadline is None and not self.transport.is_closing():
             self._unset_keepalive_if_required()

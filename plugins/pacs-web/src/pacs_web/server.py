@@ -24,10 +24,12 @@ from pacs_core.contracts import TlsConfigError
 from pacs_web.config import CurrentConfig
 from pacs_web.protocol import GuardedProtocol, refusal
 from pacs_web.proxies import Proxies
+from pacs_web.websocket import GuardedWebSocket
 
 logger = logging.getLogger("pacs_web")
 
 _PAUSE: Final = 0.1  # seconds without accepting after an error such as EMFILE
+_MOST_OF_MESSAGE: Final = 1 << 20  # bytes of what comes over a WebSocket in one piece
 _LOOK_AGAIN: Final = 0.02  # seconds between looks at what still runs while draining
 
 
@@ -58,7 +60,8 @@ class HttpServer:
             application,  # type: ignore[arg-type]
             loop="none",
             http=GuardedProtocol,
-            ws="none",
+            ws=GuardedWebSocket,
+            ws_max_size=_MOST_OF_MESSAGE,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -76,8 +79,9 @@ class HttpServer:
         self.is_draining = False
 
     @property
-    def _connections(self) -> tuple[GuardedProtocol, ...]:
-        return cast("tuple[GuardedProtocol, ...]", tuple(self._state.connections))
+    def _connections(self) -> tuple[GuardedProtocol | GuardedWebSocket, ...]:
+        connections = tuple(self._state.connections)
+        return cast("tuple[GuardedProtocol | GuardedWebSocket, ...]", connections)
 
     async def serve(self, sockets: Sequence[socket.socket], grace: float) -> None:
         """Answer until cancelled; then let what is being answered finish, for `grace` seconds."""
@@ -158,7 +162,8 @@ class HttpServer:
         for each in self._connections:
             each.shutdown()
         with anyio.move_on_after(grace):
-            while self._connections:  # noqa: ASYNC110 uvicorn tells nobody
+            # Whose client has left may still be at work in a database, which is not to be cut off.
+            while self._connections or self._state.tasks:  # noqa: ASYNC110 uvicorn tells nobody
                 await anyio.sleep(_LOOK_AGAIN)
         for each in self._connections:
             if each.transport is not None:
@@ -169,7 +174,7 @@ class HttpServer:
             await asyncio.wait(tuple(self._state.tasks), timeout=grace)
 
 
-def _displace_one(connections: Iterable[GuardedProtocol]) -> bool:
+def _displace_one(connections: Iterable[GuardedProtocol | GuardedWebSocket]) -> bool:
     """Let the oldest connection go on which nothing is being answered; False if there is none."""
     quiet = [each for each in connections if not each.is_answering]
     if quiet:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def web_routes(config: UpsConfig) -> list[WebRoutesDescriptor]:
-    """Return the descriptor of the service."""
+    """Return the descriptors of the service, and of its event channel."""
 
     def create(context: WebContext) -> "Sequence[BaseRoute]":
         from pacs_sop_ups.web.desk import WorkitemDesk
@@ -28,9 +28,29 @@ def web_routes(config: UpsConfig) -> list[WebRoutesDescriptor]:
 
         return describe_service()
 
-    prefix = f"{config.web_root}/workitems"
+    def create_channel(context: WebContext) -> "Sequence[BaseRoute]":
+        from starlette.routing import WebSocketRoute
+
+        from pacs_sop_ups.web.channel import EventChannel
+        from pacs_sop_ups.web.desk import WorkitemDesk
+
+        channel = EventChannel(WorkitemDesk(context, config))
+        return [WebSocketRoute("/{receiver}", channel.open)]
+
     return [
         WebRoutesDescriptor(
-            "workitems", create, prefix, "Workitems", openapi=describe, max_body=config.max_bytes
-        )
+            "workitems",
+            create,
+            f"{config.web_root}/workitems",
+            "Workitems",
+            openapi=describe,
+            max_body=config.max_bytes,
+        ),
+        WebRoutesDescriptor(
+            "workitem-events",
+            create_channel,
+            f"{config.web_root}/subscribers",
+            "Events of workitems",
+            max_body=0,
+        ),
     ]

@@ -87,6 +87,9 @@ class ResponseCompression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
         encoding = choose_encoding(Headers(scope=scope).get("accept-encoding"))
         responder = _Responder(send, encoding if scope["method"] != "HEAD" else "")
         await self._app(scope, receive, responder.send)

@@ -36,6 +36,7 @@ class Entry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        scope.setdefault("method", "GET")  # That of a WebSocket's handshake (RFC 6455 §4.1).
         _accept_absolute_form(scope)
         if scope["path"] == "*":  # OPTIONS of the server as a whole (RFC 9110 §9.3.7)
             scope["path"], scope["raw_path"] = "/", b"/"
@@ -44,10 +45,14 @@ class Entry:
 
         async def count_bytes(message: Message) -> None:
             nonlocal status, sent
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.close":
+                status = status or 403
             else:
-                sent += len(message.get("body", b""))
+                sent += len(message.get("body", b"") or message.get("text") or b"")
             await send(message)
 
         began = perf_counter()

@@ -69,7 +69,9 @@ class Errors:
 
         async def set_headers(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] in ("websocket.accept", "websocket.close"):
+                started = True
+            elif message["type"].endswith("http.response.start"):
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["date"] = _date(int(time()))

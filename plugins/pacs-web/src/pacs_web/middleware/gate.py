@@ -79,11 +79,13 @@ class Gate:
             )
         if not host:  # only HTTP/1.0 may come without one
             scope["headers"] = [(b"host", _listening_address(scope)), *scope["headers"]]
-        if scope["method"] not in _SAFE and not self._is_of_our_pages(scope, headers):
+        # Browsers let any page open a WebSocket anywhere.
+        is_safe = scope["method"] in _SAFE and scope["type"] == "http"
+        if not is_safe and not self._is_of_our_pages(scope, headers):
             raise HttpError(
                 403,
-                "a page of another origin may not make changes here: if it shall, add its origin "
-                "to cors_origins in [plugin.web]",
+                "a page of another origin may not make changes here, or open a WebSocket: if it "
+                "shall, add its origin to cors_origins in [plugin.web]",
             )
 
     def _is_ours(self, host: str) -> bool:
