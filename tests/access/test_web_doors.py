@@ -386,6 +386,31 @@ def test_roles_are_what_the_provider_says(guarded, provider, monkeypatch, claims
                                                                     if count else 403)  # fmt: skip
 
 
+def test_no_other_site_changes_anything_by_a_session(guarded, routes, provider, monkeypatch):
+    """Every route that changes something, with the cookie of somebody who may do everything."""
+    monkeypatch.setattr(provider, "claims", {"preferred_username": "admin", "roles": ["admin"]})
+    changes = [
+        (method, fill(path, RESOURCES["seen"]))
+        for path, methods in routes.items()
+        for method in methods - {"GET", "HEAD", "OPTIONS"}
+    ]
+    assert len(changes) > 20
+    with httpx.Client(base_url=guarded.url, timeout=60, trust_env=False) as browser:
+        away = browser.get("/auth/oidc/login").headers["location"]
+        browser.get(httpx.get(away, trust_env=False).headers["location"])
+        for method, target in changes:
+            for headers in (
+                {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+                {"sec-fetch-site": "same-site"},
+                {"origin": "null"},
+                {},
+            ):
+                kind = {"content-type": "application/x-www-form-urlencoded"}
+                answer = browser.request(method, target, headers=headers | kind)
+                assert answer.status_code == 403, (method, target, headers, answer.text)
+        assert sees(browser) == 7
+
+
 # --- what changes
 
 

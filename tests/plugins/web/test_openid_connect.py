@@ -1,6 +1,8 @@
 """Sign-in by OpenID Connect, with a provider that runs here: people, machines, DIMSE peers."""
 
+import hmac
 import json
+import re
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 
 import anyio
@@ -9,6 +11,8 @@ import pytest
 from joserfc import jwe, jws
 from joserfc.jwk import RSAKey
 from pacs_auth_oidc.testing import run_provider
+from pynetdicom import AE
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from pacs_core.association import AssociationOptions, AssociationRefusedError, Proposal, connect
 from pacs_core.upper_layer import (
@@ -65,6 +69,10 @@ def test_people_sign_in_with_a_code(web, provider):
         assert "carol" in account
         assert "physicians" in account
         assert client.get(back).status_code == 403  # the answer counts once
+        kept, form = dict(client.cookies), re.search('name="csrf" value="([^"]+)"', account)
+        left = client.post("/auth/logout", data={"csrf": form[1]}, headers={"origin": web.url})
+        assert left.status_code == 303
+    assert web.get(STUDIES, cookies=kept).status_code == 401  # a copy of the cookie
     replayed = httpx.get(back)  # by somebody else
     assert replayed.status_code == 403
     trail = (web.node.data_directory / "audit" / "audit.jsonl").read_text()
@@ -140,6 +148,15 @@ def forge(provider, header=None, payload=None, key=None):
     return jws.serialize_compact(header, payload, key or provider.key, registry=registry)
 
 
+def confuse(provider):
+    """Return a token of HS256, whose secret is the public key (RFC 8725 §2.1)."""
+    header = {"alg": "HS256", "kid": provider.key.kid}
+    parts = [json.dumps(header).encode(), urlsafe_b64decode(provider.token().split(".")[1] + "===")]
+    parts = [urlsafe_b64encode(each).rstrip(b"=") for each in parts]
+    mac = hmac.digest(provider.key.as_pem(private=False), b".".join(parts), "sha256")
+    return b".".join((*parts, urlsafe_b64encode(mac).rstrip(b"="))).decode()
+
+
 def deep(depth):
     """Return the segment of a token that is nothing but JSON in JSON."""
     return urlsafe_b64encode(b'{"alg":' * depth + b"1" + b"}" * depth).rstrip(b"=").decode()
@@ -158,6 +175,7 @@ HOSTILE = {
     "changed": lambda p: p.token()[:-8] + "AAAAAAAA",
     "unsigned": lambda p: "eyJhbGciOiJub25lIn0.e30.",
     "unsigned with a signature": lambda p: "eyJhbGciOiJub25lIn0.e30.AAAA",
+    "signed by the public key": confuse,
     "another token within": lambda p: forge(p, {"cty": "JWT"}, p.token().encode()),
     "another token within, not said": lambda p: forge(p, {}, p.token().encode()),
     "encrypted": lambda p: jwe.encrypt_compact(
@@ -228,6 +246,19 @@ def test_dimse_peers_have_tokens(web, provider):
 
     wait_for(accepted, "it is not recorded")
     assert accepted() == ["carol"]
+
+
+def test_the_response_to_a_token_is_a_token(web, provider):
+    """PS3.7 Table D.3-15, if a positive response is asked for."""
+    ae, identity, token = AE(), UserIdentityNegotiation(), provider.token().encode()
+    ae.add_requested_context("1.2.840.10008.1.1")
+    identity.user_identity_type, identity.primary_field = 5, token
+    identity.positive_response_requested = True
+    association = ae.associate("127.0.0.1", web.node.port, ext_neg=[identity])
+    assert association.is_established
+    said = association.acceptor.user_identity.server_response
+    association.release()
+    assert said == token
 
 
 def ask(web, token):

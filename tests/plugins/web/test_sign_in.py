@@ -171,6 +171,31 @@ def test_what_is_wrong_is_not_told(web):
     assert "Name or password is wrong" in pages.pop()
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        (b"x" * 65_536, 413),
+        (b"x" * 9_000, 401),
+        (b"alice%00", 401),
+        (b"alice%0d%0aX:1", 401),
+        ("älice".encode("latin-1"), 400),
+        (b"%ff%fe", 400),
+        (b"alice&name=bob", 401),
+    ],
+)
+def test_names_that_are_none(web, name, status):
+    """Long, with control characters, in another character set, twice."""
+    with web.client() as client:
+        csrf = field(client.get("/auth/login").text, "csrf").encode()
+        headers = {"origin": web.url, "content-type": "application/x-www-form-urlencoded"}
+        body = b"csrf=" + csrf + b"&password=wrong&name=" + name
+        answer = client.post("/auth/login", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        assert len(answer.content) < 10_000
+        assert "pacs_session" not in client.cookies
+    assert web.is_healthy()
+
+
 def test_pages_are_in_german_and_load_nothing(web):
     answer = web.get("/auth/login", headers={"accept-language": "de-AT,en;q=0.5"})
     assert '<html lang="de">' in answer.text

@@ -79,4 +79,5 @@ class TokenAuthenticator(Authenticator):
             return Refused(NO_REASON_GIVEN, f"the token is not valid: {error}")
         except ProviderError as error:
             return Refused(_FOR_NOW, f"the identity provider: {error}"[:500])
-        return Authenticated(principal, b"")
+        # The response to a token is a token (PS3.7 Table D.3-15); there is no better one.
+        return Authenticated(principal, identity.primary)
