@@ -405,6 +405,8 @@ def test_below_a_base_path_and_behind_tls(tmp_path):
 def test_below_a_base_path(tmp_path):
     plugin = {"auth-local": {"anonymous": "refused"}}
     with run_closed(tmp_path / "node", base="/pacs", plugin=plugin) as web:
+        assert web.get(STUDIES).status_code == 401  # also before there are users
+        assert web.is_healthy()
         pacs(web, "users", "add", "alice", stdin=PASSWORD + "\n")
         html = {"accept": "text/html"}
         answer = web.get("/ui/", headers=html)
@@ -418,9 +420,3 @@ def test_below_a_base_path(tmp_path):
             assert done.headers["location"] == "/pacs/ui/"
             assert "Path=/pacs/" in done.headers["set-cookie"]
             assert client.get(STUDIES).status_code == 200
-
-
-def test_where_somebody_must_be_known_nobody_is_not_before_there_are_users(tmp_path):
-    with run_closed(tmp_path / "node", plugin={"auth-local": {"anonymous": "refused"}}) as web:
-        assert web.get(STUDIES).status_code == 401
-        assert web.is_healthy()
