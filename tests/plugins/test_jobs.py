@@ -2,9 +2,11 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -175,6 +177,19 @@ def test_a_node_that_is_killed_does_its_jobs_when_it_is_back(tmp_path):
     assert lines(tmp_path).count("end second 1") == 1
     assert not [line for line in lines(tmp_path) if "doomed" in line]
     assert "begun 3 times" in pacs(tmp_path, "show", str(doomed)).stdout
+
+
+def test_a_worker_without_its_queue_ends_its_job_with_the_lease(tmp_path):
+    tables = {**TABLES, "node": {"workers": 1}}
+    write_config(tmp_path, tables)
+    number = enqueue(tmp_path, line="alone", seconds=60.0)
+    with node_process(tmp_path, tables) as node:
+        until(lambda: "begin alone 1" in lines(tmp_path))
+        with closing(sqlite3.connect(tmp_path / "database.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # nobody else writes until it ends
+            until(lambda: f"lease of job {number} (chores.append) is lost" in node.log.read_text())
+            assert "begin alone 2" not in lines(tmp_path)
+        until(lambda: "begin alone 2" in lines(tmp_path))
 
 
 def test_a_node_that_is_stopped_gives_its_jobs_back(tmp_path):

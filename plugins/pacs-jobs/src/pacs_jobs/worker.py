@@ -6,6 +6,9 @@ One task looks for work; each job has a task of its own, with one beside it that
 A kind that has as many jobs running as it may is not asked for. What this process enqueues is begun
 at once; what others enqueue is found by polling, with a read that keeps no writer waiting.
 
+A worker that cannot reach the queue ends its job when the lease is over by its own clock: another
+worker may have begun it by then.
+
 A job ends in one of six ways: done, tried again, given up, cancelled, given back because the node
 stops, or lost, if another has taken it meanwhile. The first five are written under a shield, for
 else the lease would have to run out.
@@ -48,16 +51,27 @@ _NAME = f"{socket.gethostname()}:{os.getpid()}"
 _LAST_WORD = 5.0
 """Seconds for what is written about a job while the node stops."""
 
+_GRACE = 1.0
+"""Seconds in which a process that was kept from running may still find that its lease holds."""
+
 
 @define(eq=False)
 class _Held:
-    """A job that this worker holds."""
+    """A job that this worker holds; its scope ends with the lease."""
 
     leased: LeasedJob
     running: RunningJob
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     cancel_requested: bool = False
-    lost: bool = False
+
+    def hold_until(self, moment: float) -> None:
+        """Let it run until then by the event loop; a database that is away may not even fail."""
+        self.scope.deadline = moment + _GRACE
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another worker may have it."""
+        return self.scope.cancelled_caught and not self.cancel_requested
 
 
 @define(eq=False)
@@ -112,15 +126,18 @@ class JobWorker(Service):
                 due = await queue.next_due(free)
                 if due is None or due > datetime.now(UTC):
                     return
+                until = anyio.current_time() + self.config.lease
                 leased = await queue.lease(free, _NAME, self.config.lease)
                 if leased is None:
                     return
                 self._busy[leased.job.kind] += 1
-                tasks.start_soon(self._do, queue, leased, tasks)
+                job = leased.job
+                held = _Held(leased, RunningJob(job.number, job.arguments, job.attempts))
+                held.hold_until(until)
+                tasks.start_soon(self._do, queue, held, tasks)
 
-    async def _do(self, queue: JobQueue, leased: LeasedJob, workers: TaskGroup) -> None:
-        job = leased.job
-        held = _Held(leased, RunningJob(job.number, job.arguments, job.attempts))
+    async def _do(self, queue: JobQueue, held: _Held, workers: TaskGroup) -> None:
+        job = held.leased.job
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hold, queue, held)
@@ -128,8 +145,8 @@ class JobWorker(Service):
                     await self._attempt(queue, held)
                 finally:
                     tasks.cancel_scope.cancel()
-        except LeaseLostError:
-            logger.warning("job %s (%s) was taken over by another worker", job.number, job.kind)
+        except* LeaseLostError:
+            logger.warning("the lease of job %s (%s) is lost: it waits again", job.number, job.kind)
         finally:
             self._busy[job.kind] -= 1
         await self._begin_due(queue, workers)
@@ -164,7 +181,7 @@ class JobWorker(Service):
 
     async def _write(self, queue: JobQueue, held: _Held, error: str | None, final: bool) -> None:
         job, kind = held.leased.job, self._kinds[held.leased.job.kind].kind
-        if held.lost:
+        if held.is_lost:
             raise LeaseLostError
         if held.running.progress is not None:
             await queue.heartbeat(held.leased, self.config.lease, held.running.progress)
@@ -184,15 +201,16 @@ class JobWorker(Service):
         known = None
         while True:
             await anyio.sleep(min(self.config.lease / 3, 2.0))
+            asked = anyio.current_time()
             try:
                 progress = held.running.progress
                 news = None if progress is known else progress
                 if await queue.heartbeat(held.leased, self.config.lease, news):
                     held.cancel_requested = True
                     held.scope.cancel()
+                held.hold_until(asked + self.config.lease)
                 known = progress
             except LeaseLostError:
-                held.lost = True
                 held.scope.cancel()
                 return
             except Exception:  # the database is away: the lease lasts for a while
