@@ -363,6 +363,7 @@ ROWS, COLUMNS = np.mgrid[1:33, 1:65]
         ),
         ({"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": 3}, COLUMNS > 0),
         ({"ShutterShape": "STAR"}, COLUMNS > 0),
+        ({"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": [5, 5]}, COLUMNS > 0),
     ],
 )
 def test_shutters_cover_what_is_outside(present, plain, values, seen):

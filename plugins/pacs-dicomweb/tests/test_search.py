@@ -124,6 +124,23 @@ def test_list_of_uids_and_sequences(door):
     assert found["00400275"]["Value"][0]["00401001"]["Value"] == ["R1"]
 
 
+def test_items_of_requests_have_both_identifiers(door):
+    """Table 10.6.3-4: the sequence if it is known, and in its items both IDs, known or not."""
+    web = door()
+    study = SampleStudy()
+    request = ({"ScheduledProcedureStepID": "S7"}, {"RequestedProcedureID": "R2"})
+    asked = study.make("CT", RequestAttributesSequence=request)
+    web.store(asked, SampleStudy().make("MR"))
+    [found] = web.found(f"/studies/{study.study_instance_uid}/series")
+    items = found["00400275"]["Value"]
+    assert [sorted(each) for each in items] == [["00400009", "00401001"]] * 2
+    assert items[0]["00400009"]["Value"] == ["S7"]
+    assert "Value" not in items[0]["00401001"]
+    assert "Value" not in items[1]["00400009"]
+    [without] = web.found("/series?Modality=MR")
+    assert "00400275" not in without
+
+
 def test_pages_are_stable_and_sorted(door):
     web = door()
     web.store(
@@ -198,7 +215,7 @@ def test_accept(shared, accept, kind):
     assert shared.get("/studies", accept).headers["content-type"] == kind
 
 
-@pytest.mark.parametrize("accept", ["text/html", "garbage", "application/dicom+json;q=0"])
+@pytest.mark.parametrize("accept", ["text/csv", "garbage", "application/dicom+json;q=0"])
 def test_not_acceptable(shared, accept):
     web = shared
     response = web.get("/studies", accept)

@@ -1,6 +1,6 @@
 """Results of searches, as DICOM JSON and Native DICOM XML (PS3.18 Annex F, PS3.19 A.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pacs_core.contracts import Archive, Availability, Level, Query, SingleValue
@@ -21,6 +21,13 @@ from pacs_dicomweb.service import Resource
 
 _RETRIEVE_URL: Final = tag_of("RetrieveURL")
 _AVAILABILITY: Final = tag_of("InstanceAvailability")
+_REQUESTS: Final = tag_of("RequestAttributesSequence")
+_NO_IDS: Final[Attributes] = {
+    tag_of("ScheduledProcedureStepID"): (),
+    tag_of("RequestedProcedureID"): (),
+}
+"""What each of its items has, known or not (PS3.18 Table 10.6.3-4)."""
+
 _AVAILABLE: Final = frozenset({Level.STUDY, Level.IMAGE})
 """Levels whose tables have Instance Availability (PS3.18 Tables 10.6.3-3 and 10.6.3-5)."""
 
@@ -43,6 +50,10 @@ def complete_result(
     """
     found: MutableAttributes = dict.fromkeys(empty, ())
     found |= {tag: values for tag, values in match.items() if any(values) or tag in found}
+    if requests := found.get(_REQUESTS):
+        found[_REQUESTS] = tuple(
+            {**_NO_IDS, **each} for each in requests if isinstance(each, Mapping)
+        )
     uids = [uid for tag in UIDS.values() for uid in texts(match, tag)[:1]]
     found[_RETRIEVE_URL] = (f"{service}{Resource(*uids).path}",)
     if availability is not None:
