@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from pacs_database.testing import open_database
-from pacs_sop_worklist.database_worklist import DatabaseWorklist, _narrowed, _with_texts
+from pacs_sop_worklist.database_worklist import DatabaseWorklist
+from pacs_sop_worklist.narrowing import narrow
 from pacs_sop_worklist.searching import read_conditions
 from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
@@ -30,9 +31,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_index_that_fits_is_used(
     tmp_path: Path, keys: Sequence[tuple[str, str]], index: str
 ) -> None:
-    conditions = read_conditions(keys)
-    statement, _ = _narrowed(conditions, "", with_ended=False)
-    statement = statement.where(*_with_texts(conditions, "sqlite"))
+    statement, _ = narrow(read_conditions(keys), "", with_ended=False, dialect="sqlite")
     compiled = statement.limit(20).compile(
         dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
     )

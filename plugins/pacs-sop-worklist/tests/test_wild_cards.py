@@ -9,7 +9,8 @@ import pytest
 from attrs import evolve
 from pacs_database.testing import new_database, open_database, run_postgresql
 from pacs_sop_worklist.api import Step, steps_of
-from pacs_sop_worklist.database_worklist import DatabaseWorklist, _with_texts
+from pacs_sop_worklist.database_worklist import DatabaseWorklist
+from pacs_sop_worklist.narrowing import with_texts
 from pacs_sop_worklist.orders import PATIENT_NAME, make_order
 from pacs_sop_worklist.searching import read_conditions
 
@@ -63,7 +64,7 @@ async def test_nothing_that_matches_is_left_out(worklist: DatabaseWorklist) -> N
     for _ in range(300):
         pattern = "".join(random.choices(PIECES, k=random.randint(1, 6)))
         conditions = read_conditions([("PatientName", pattern)])
-        narrowed += bool(list(_with_texts(conditions, "sqlite")))
+        narrowed += bool(list(with_texts(conditions, "sqlite")))
         found = [listed.step.start async for listed in worklist.search(conditions)]
         expected = [
             step.start for step in steps if all(matches(c, step.answered()) for c in conditions)
