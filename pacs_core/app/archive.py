@@ -27,6 +27,7 @@ from pacs_core.app.lifespan import (
 )
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
+    ArchiveSettings,
     DeletionGuards,
     EventDispatcher,
     IngestFilters,
@@ -42,6 +43,7 @@ from pacs_core.contracts import (
     Archive,
     Authorizer,
     Capabilities,
+    Durability,
     EventHandlerDescriptor,
     Index,
     Node,
@@ -182,9 +184,9 @@ async def open_archive(
         open_lifespan(timeout, everything) as lifespan,
     ):
         found = await start_foundation(assembly, lifespan, repair=repair)
-        made = _put_together(
-            assembly, found, transcoder, worker or WorkerInfo(), meter or NodeMeter()
-        )
+        worker = worker or WorkerInfo()
+        journal = serving and _has_journal(assembly.config.archive, found, worker)
+        made = _put_together(assembly, found, transcoder, worker, meter or NodeMeter(), journal)
         node, audit, events = made.node, found.audit, made.events
         lock = found.recovery_lock(node.settings.data_directory)
         async with (
@@ -232,6 +234,7 @@ def _put_together(
     transcoder: Transcoder,
     worker: WorkerInfo,
     meter: NodeMeter,
+    journal: bool,
 ) -> _Parts:
     settings, network, audit = assembly.config.settings, assembly.config.network, found.audit
     current = CurrentSettings(settings)
@@ -242,7 +245,9 @@ def _put_together(
     access = AccessControl(audit, expected=bool(guards))
     filters = make_filters(assembly, audit)
     deletion_guards = DeletionGuards(network.timeouts.plugin)
-    archive = _archive(assembly, found, events, space, access, filters, deletion_guards, current)
+    archive = _archive(
+        assembly, found, events, space, access, filters, deletion_guards, current, journal
+    )
     operations, contexts = OperationObservers(), FileTlsContexts()
     connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
     capabilities = Capabilities()
@@ -277,6 +282,7 @@ def _archive(
     filters: IngestFilters,
     deletion_guards: DeletionGuards,
     current: CurrentSettings,
+    journal: bool,
 ) -> Archive:
     index = found.usable_index
     if found.store is None or index is None:
@@ -301,7 +307,21 @@ def _archive(
         guards=deletion_guards,
         prepare_metadata=settings.prepare_metadata,
         recall_timeout=settings.recall_timeout,
+        journal=journal,
     )
+
+
+def _has_journal(settings: ArchiveSettings, found: Foundation, worker: WorkerInfo) -> bool:
+    """Tell whether a node that serves writes a journal; if it cannot, say why."""
+    obstacles = {
+        f"durability is {settings.durability.value}": settings.durability is not Durability.COMMIT,
+        f"there are {worker.count} workers": worker.count > 1,
+        "the index is not on a local disk": found.index is None or found.index.directory is None,
+    }
+    reasons = [reason for reason, holds in obstacles.items() if holds]
+    if settings.journal and reasons:
+        logger.warning("there is no journal, since %s", " and ".join(reasons))
+    return settings.journal and not reasons
 
 
 @asynccontextmanager

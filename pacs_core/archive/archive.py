@@ -20,6 +20,7 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.ingest_filters import IngestFilters
+from pacs_core.archive.journal_opening import Journaling
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
 from pacs_core.archive.opening import InstanceOpener
@@ -130,6 +131,9 @@ class NodeArchive(RangeReadingArchive):
         Whether the index is to keep metadata, if it can.
     recall_timeout : float
         Seconds without one more object coming online after which others are given up.
+    journal : bool
+        Whether small instances are acknowledged once they are in a journal on disk, beside the
+        lock that :meth:`start` is given, and store and index synced later. Only under ``COMMIT``.
     """
 
     def __init__(
@@ -153,9 +157,9 @@ class NodeArchive(RangeReadingArchive):
         guards: DeletionGuards | None = None,
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
+        journal: bool = False,
     ) -> None:
         self._layouts = FrameLayouts()
-        self._durability = durability
         self._store = store = recalling(store, recall_timeout)
         self._index = index
         self._audit = audit
@@ -178,6 +182,14 @@ class NodeArchive(RangeReadingArchive):
         self._scanned = self._wanted | IDENTITY_TAGS | CORRECTED_TAGS
         self._locks = KeyedLocks()
         self._character_set_of = character_set_of
+        self._journaling = Journaling(
+            store,
+            index,
+            audit,
+            self._corrections,
+            character_set_of,
+            wanted=journal and durability is Durability.COMMIT,
+        )
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
         self._deletion = Deletion(
             self._storage, audit, self._locks, self._space, self._corrections, self._guards
@@ -207,10 +219,10 @@ class NodeArchive(RangeReadingArchive):
     @property
     def queues(self) -> list[QueueStatus]:
         """What is not flushed yet, and what waits for event handlers."""
-        return [
-            QueueStatus("write-behind", "write-behind", self._behind.unflushed),
-            *self._storage.events.queues,
-        ]
+        found = [QueueStatus("write-behind", "write-behind", self._behind.unflushed)]
+        if (held := self._behind.in_journal) is not None:
+            found.append(QueueStatus("journal", "write-behind", held))
+        return [*found, *self._storage.events.queues]
 
     @property
     def aside(self) -> Aside:
@@ -248,13 +260,17 @@ class NodeArchive(RangeReadingArchive):
         AuditFailedError
             The loss of an instance could not be recorded; it is still in the index.
         """
-        await Recovery(self._store, self._index, self._audit).run(lock)
+        if lock is None:
+            await Recovery(self._store, self._index, self._audit).run()
+        else:
+            self._behind.use(*await self._journaling.open(lock))
         self._behind.start(task_group)
         await self._correcting.resume(lock and lock.with_name("corrections.lock"))
 
     async def stop(self) -> None:
         """Flush what was written behind; call it when nothing is ingested any more."""
         await self._behind.stop()
+        await self._journaling.close()
 
     async def ingest(
         self,
@@ -361,8 +377,7 @@ class NodeArchive(RangeReadingArchive):
 
     async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
         """Flush instances that a loss of power could cost, see :meth:`Archive.make_durable`."""
-        if self._durability is not Durability.COMMIT and instances:
-            await self._store.flush([each.key for each in instances])
+        await self._behind.make_durable(instances)
 
     async def availability(self, query: Query) -> Availability:
         """Return how soon what matches can be read, see :meth:`Archive.availability`."""

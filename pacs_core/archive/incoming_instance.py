@@ -242,6 +242,19 @@ class IncomingInstance:
         """Let :meth:`next` return a chunk again."""
         self._held.appendleft(chunk)
 
+    async def read_small(self, limit: int) -> list[Chunk] | None:
+        """Read to the end a dataset that has no more bytes than `limit`; None if it has.
+
+        Either way :meth:`next` returns all of it.
+        """
+        chunks: list[Chunk] = []
+        size = 0
+        while size <= limit and (chunk := await self.next()) is not None:
+            chunks.append(chunk)
+            size += len(chunk)
+        self._held.extendleft(reversed(chunks))
+        return chunks if size <= limit else None
+
     @property
     def digest(self) -> bytes:
         """Digest of what has arrived; of the dataset, at its end."""
@@ -312,6 +325,11 @@ class InstanceWriter:
     incoming : IncomingInstance
     ae_title : str
         Of the node that writes.
+
+    Attributes
+    ----------
+    beginning : bytes
+        What precedes the dataset in the object that was committed.
     """
 
     def __init__(self, writer: ObjectWriter, incoming: IncomingInstance, ae_title: str) -> None:
@@ -319,6 +337,7 @@ class InstanceWriter:
         self._incoming = incoming
         self._prefix = incoming.prefix(ae_title)
         self._begun = False
+        self.beginning = b""
 
     async def write(self, chunk: Chunk) -> None:
         """Write the next bytes of the dataset, after what precedes it in the object."""
@@ -329,8 +348,8 @@ class InstanceWriter:
 
     async def commit(self, variant: str = "", rank: int = FIRST) -> StoredObject:
         """Commit the object with the digest of the dataset, all of which has arrived."""
-        beginning = self._incoming.sealed(self._prefix, rank)
-        return await self._writer.commit(variant, beginning=beginning)
+        self.beginning = self._incoming.sealed(self._prefix, rank)
+        return await self._writer.commit(variant, beginning=self.beginning)
 
     async def __aenter__(self) -> Self:
         """Begin."""

@@ -16,6 +16,7 @@ from pacs_core.archive.duplicates import Duplicates, matching_length
 from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
+from pacs_core.archive.journal import LARGEST
 from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
 from pacs_core.archive.settings import DuplicatePolicy
@@ -144,6 +145,9 @@ class Ingest:
         behind, index = self.storage.behind, self.storage.index
         durability = behind.durable_at_least if lost else behind.durability
         orphan, rank = "", later_rank() if lost else FIRST
+        small = await incoming.read_small(LARGEST) if behind.journals and not lost else None
+        if small is not None:
+            durability = Durability.WRITE_BEHIND
         async with self.storage.writer(incoming, durability) as writer:
             # Back-pressure is here: the next chunk is asked for when the store has taken this one.
             while (chunk := await incoming.next()) is not None:
@@ -160,19 +164,22 @@ class Ingest:
                     orphan = taken.key
                     stored = await writer.commit(uuid4().hex, rank)
                 record = incoming.record(stored)
-                async with WithdrawOnFailure(self.storage, record.instance):
-                    if lost:
-                        await behind.forget(record.instance.identity.path)
-                        result = await index.replace(record)
-                    else:
-                        result = await index.add(record, durability=durability)
-                        first = result.existing
-                        if first is not None and first.key != stored.key:
-                            # Another process was first to get into the index.
-                            return await self.duplicates.compare(record, first, incoming.origin)
-                # After the row: what is flushed is settled in the index, where it must be.
-                if durability is Durability.WRITE_BEHIND:
-                    await behind.note(record.instance)
+                with behind.arrive(record.instance.identity.path):
+                    async with WithdrawOnFailure(self.storage, record.instance):
+                        if lost:
+                            await behind.forget(record.instance.identity.path)
+                            result = await index.replace(record)
+                        else:
+                            result = await index.add(record, durability=durability)
+                            first = result.existing
+                            if first is not None and first.key != stored.key:
+                                # Another process was first to get into the index.
+                                return await self.duplicates.compare(record, first, incoming.origin)
+                    # After the row: what is flushed is settled in the index, where it must be.
+                    if small is not None:
+                        await behind.keep(record.instance, [writer.beginning, *small])
+                    elif durability is Durability.WRITE_BEHIND:
+                        await behind.note(record.instance)
                 if orphan:
                     await self._clear_away(orphan, record.instance)
                 if result.conflicts:

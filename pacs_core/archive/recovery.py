@@ -59,14 +59,10 @@ class Recovery:
     index: Index
     audit: AuditTrail
 
-    async def run(self, lock: Path | None = None) -> int:
-        """Look at every instance that is not settled.
+    async def run(self) -> int:
+        """Look at every instance that is not settled; with :func:`exclusively` among processes.
 
-        Parameters
-        ----------
-        lock : Path, optional
-            A file that keeps other processes from doing the same meanwhile: none of them may
-            serve, and store again what another still holds for lost.
+        None of them may serve meanwhile, and store again what another still holds for lost.
 
         Returns
         -------
@@ -74,22 +70,19 @@ class Recovery:
             How many instances are lost.
         """
         lost = 0
-        async with exclusively(lock):
-            whole: list[StoredInstance] = []
-            async with aclosing(
-                map_concurrently(self._verdict, self.index.unflushed())
-            ) as verdicts:
-                async for instance, reason in verdicts:
-                    if reason is None:
-                        continue
-                    if reason:
-                        lost += await self._withdraw(instance)
-                        continue
-                    whole.append(instance)
-                    if len(whole) == _AT_ONCE:
-                        await self._settle(whole)
-                        whole = []
-            await self._settle(whole)
+        whole: list[StoredInstance] = []
+        async with aclosing(map_concurrently(self._verdict, self.index.unflushed())) as verdicts:
+            async for instance, reason in verdicts:
+                if reason is None:
+                    continue
+                if reason:
+                    lost += await self._withdraw(instance)
+                    continue
+                whole.append(instance)
+                if len(whole) == _AT_ONCE:
+                    await self._settle(whole)
+                    whole = []
+        await self._settle(whole)
         return lost
 
     async def _verdict(self, instance: StoredInstance) -> tuple[StoredInstance, str | None]:

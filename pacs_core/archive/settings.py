@@ -94,6 +94,10 @@ class ArchiveSettings:
         What happens to other content under a SOP Instance UID that is taken.
     durability : Durability
         What has happened to an instance when it is acknowledged.
+    journal : bool
+        Whether small instances (64 KiB) are acknowledged once they are in a journal on disk, which
+        one sync brings there for all who wait; store and index are synced shortly after. For
+        ``commit`` with one worker, and an index on a local disk.
     flush_interval : float
         Seconds after which what is written behind is flushed to disk.
     flush_bytes : int
@@ -128,6 +132,7 @@ class ArchiveSettings:
     index: str | None = None
     duplicates: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST
     durability: Durability = Durability.COMMIT
+    journal: bool = False
     flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
     flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
     verify_reads: VerifyReads = VerifyReads.ALWAYS

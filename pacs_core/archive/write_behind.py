@@ -1,16 +1,23 @@
 """Write-behind: instances are acknowledged first, and flushed to disk shortly after.
 
+With a journal they are acknowledged once that is on disk, and store and index are flushed after.
+
 The account of what is not flushed lies in the index, in the transaction of each row: a journal
 beside it could itself be lost in a power failure, or survive without the rows. A flush makes
 objects durable first and settles their rows then, so that no settled row is without its object.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
+from pacs_core.archive.journal import FULL, Journal, JournalError
+from pacs_core.archive.journal_files import Chunk
+from pacs_core.archive.journal_owner import Neighbour
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
@@ -48,12 +55,26 @@ from pacs_core.contracts import (
 # waits. A flush that fails changes the mode. From then on `durability` is COMMIT, so that nothing
 # new is promised that the disk does not keep, and what could not be flushed is tried again with
 # each interval. Both turns are audited, once each.
+#
+# With a journal (`keep`) the same happens to small instances under COMMIT, and each is acknowledged
+# once its record is on disk. What is in a segment is in `_pending` from the same step of the event
+# loop on. So a flush that changes over to another segment first, and takes all of `_pending` then,
+# may release the former one in the end. A record must not outlive the row: a replay would bring
+# back what was removed. Hence `forget` flushes instead of forgetting.
+#
+# A row is seen before its record is on disk. Who relies on it (`make_durable`) waits for those that
+# are `_arriving`. If the journal fails, those who wait are made durable in the ordinary way; what
+# fails in that as well is `_doubtful`, until somebody sends it again.
 
 _log = logging.getLogger(__name__)
 
 ORIGIN = Origin("archive")
 
 _Details = Mapping[str, AuditValue]
+
+SETTLE_INTERVAL: Final = 0.05
+"""Seconds after which what is in the journal is flushed to store and index."""
+_POLL: Final = 0.005
 
 
 class WriteBehind:
@@ -97,7 +118,29 @@ class WriteBehind:
         self._stopping = False
         self._urgent = anyio.Event()
         self._flushed = anyio.Event()
+        self._noted = anyio.Event()
         self._lock = anyio.Lock()
+        self._journal: Journal | None = None
+        self._neighbour: Neighbour | None = None
+        self._arriving: set[InstancePath] = set()
+        self._doubtful: set[InstancePath] = set()
+
+    def use(self, journal: Journal | None, neighbour: Neighbour | None) -> None:
+        """Write a journal, or mind that of another process; before :meth:`start`."""
+        self._journal, self._neighbour = journal, neighbour
+        if journal is not None:
+            self._interval = SETTLE_INTERVAL
+
+    @property
+    def journals(self) -> bool:
+        """Whether small instances are to be acknowledged by the journal now: see :meth:`keep`."""
+        journal = self._journal
+        return not (journal is None or journal.failure or self._failing or self._stopping)
+
+    @property
+    def in_journal(self) -> int | None:
+        """Bytes in the journal; None without one."""
+        return None if self._journal is None else self._journal.held
 
     @property
     def durability(self) -> Durability:
@@ -121,48 +164,146 @@ class WriteBehind:
         """Flush an instance with the next; waits while too much is not flushed."""
         self._pending[instance.identity.path] = instance
         self._bytes += instance.size
+        self._noted.set()
         if self._bytes >= self._capacity:
             self._urgent.set()
         # The sender waits with its response: that is how a slow disk slows down those who send.
         while self._bytes >= 2 * self._capacity and self.durability is Durability.WRITE_BEHIND:
             await self._flushed.wait()
 
+    @contextmanager
+    def arrive(self, path: InstancePath) -> Iterator[None]:
+        """Have others wait who want to rely on a row that is about to be added."""
+        if self._journal is None:
+            yield
+            return
+        self._arriving.add(path)
+        try:
+            yield
+        finally:
+            self._arriving.discard(path)
+
+    async def keep(self, instance: StoredInstance, content: Sequence[Chunk]) -> None:
+        """Make an instance durable by the journal; its row was added as written behind.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        content : sequence of bytes-like
+            Its object.
+
+        Raises
+        ------
+        OSError
+            Neither the journal nor the store could be written.
+        """
+        journal, path = self._journal, instance.identity.path
+        what = path.sop_instance_uid, instance.key, instance.size
+        while journal is not None and self.journals and not journal.has_room(*what):
+            self._urgent.set()
+            await self._flushed.wait()
+        # No await from here to the record's place in a segment.
+        usable = self.journals
+        self._pending[path] = instance
+        self._bytes += instance.size
+        self._noted.set()
+        if journal is not None and usable:
+            written = journal.append(*what, content)
+            if journal.filled >= FULL:
+                self._urgent.set()
+            try:
+                await written
+            except JournalError as error:
+                await self._report_journal(error)
+            else:
+                return
+        self._doubtful.add(path)
+        await self._secure_now(instance)
+
+    async def _secure_now(self, instance: StoredInstance) -> None:
+        await self._store.flush([instance.key])
+        await self._index.settle([instance.identity.path])
+        self._doubtful.discard(instance.identity.path)
+
+    async def _report_journal(self, error: JournalError) -> None:
+        if self._journal_reported:
+            return
+        self._journal_reported = True
+        _log.critical("%s; until the node is started again, it goes on without", error)
+        await self._record(Outcome.FAILURE, {"instances": 0, "reason": str(error)})
+
+    _journal_reported = False
+
     async def forget(self, path: InstancePath) -> None:
         """Do not flush an instance that is to be removed; waits while it is being flushed.
 
         Else the flush of what was removed could settle what came after it.
+
+        Raises
+        ------
+        OSError
+            The instance is in the journal, and cannot be flushed: it must not be removed.
         """
+        if self._neighbour is not None:
+            await self._neighbour.settle(path)
         while path in self._in_flight:
             await self._flushed.wait()
-        if (instance := self._pending.pop(path, None)) is not None:
+        if self._journal is not None and path in self._pending:
+            await self.flush()
+            if path in self._pending:
+                raise OSError(
+                    f"instance {path.sop_instance_uid} is in the journal, and could not be flushed "
+                    "to disk: it stays until that works again"
+                )
+        elif (instance := self._pending.pop(path, None)) is not None:
             self._bytes -= instance.size
 
     async def secure(self, instance: StoredInstance) -> None:
         """Make the object of an instance durable, unless nothing is to be."""
-        if self._durability is Durability.WRITE_BEHIND:
+        if self._durability is Durability.WRITE_BEHIND or self._journal is not None:
             await self._store.flush([instance.key])
 
     async def confirm(self, instance: StoredInstance) -> None:
         """Let an instance be acknowledged again: while flushing fails, not before it is on disk."""
         path = instance.identity.path
-        if self._failing and (path in self._pending or path in self._in_flight):
+        if self._neighbour is not None:
+            await self._neighbour.settle(path)
+        if path in self._doubtful:
+            await self._secure_now(instance)
+        elif self._failing and (path in self._pending or path in self._in_flight):
             await self._store.flush([instance.key])
+
+    async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
+        """Have instances on disk whose rows were found."""
+        if self._durability is not Durability.COMMIT and instances:
+            await self._store.flush([each.key for each in instances])
+        for instance in instances:
+            path = instance.identity.path
+            while path in self._arriving:  # noqa: ASYNC110 it takes no longer than a sync
+                await anyio.sleep(_POLL)
+            if path in self._doubtful:
+                await self._secure_now(instance)
+            if self._neighbour is not None:
+                await self._neighbour.settle(path)
 
     def start(self, task_group: TaskGroup) -> None:
         """Begin to flush, if that is what was chosen."""
-        if self._durability is Durability.WRITE_BEHIND:
+        if self._durability is Durability.WRITE_BEHIND or self._journal is not None:
             task_group.start_soon(self._run, name="write-behind")
 
     async def stop(self) -> None:
         """Flush everything. What cannot be flushed stays noted, and is looked at when starting."""
         self._stopping = True
         self._urgent.set()
+        self._noted.set()
         await self.flush()
-        if self._pending:
+        if self._pending and self._journal is None:
             _log.critical("%d acknowledged instances are not on disk", len(self._pending))
 
     async def _run(self) -> None:
         while not self._stopping:
+            if not (self._pending or self._failing):
+                await self._noted.wait()
             with anyio.move_on_after(self._interval):
                 await self._urgent.wait()
             self._urgent = anyio.Event()
@@ -174,9 +315,14 @@ class WriteBehind:
             if not (self._pending or self._failing):
                 return
             # What comes while these are flushed is for the next flush.
+            self._noted = anyio.Event()
+            former = self._journal.change_over() if self._journal else []
             self._in_flight, self._pending = self._pending, {}
             try:
                 await self._write(list(self._in_flight.values()))
+                if self._journal is not None:
+                    await self._journal.release(former)
+                self._in_flight = {}
             except Exception as error:
                 await self._report_failure(error)
             else:
@@ -197,7 +343,6 @@ class WriteBehind:
     async def _write(self, instances: Sequence[StoredInstance]) -> None:
         await self._store.flush([instance.key for instance in instances])
         await self._index.settle([instance.identity.path for instance in instances])
-        self._in_flight = {}
 
     async def _report_failure(self, error: Exception) -> None:
         count = len(self._in_flight)

@@ -164,6 +164,17 @@ class SqliteIndex(Index):
             )
         return await self._change(lambda changes: changes.add(record), durability)
 
+    async def add_many(
+        self, records: Sequence[InstanceRecord], *, durability: Durability = Durability.COMMIT
+    ) -> Sequence[IndexResult]:
+        """Add instances in one transaction, see :meth:`Index.add_many`."""
+        behind = durability is Durability.WRITE_BEHIND
+
+        def work(changes: Changes) -> list[IndexResult]:
+            return [changes.add(record, unflushed=behind) for record in records]
+
+        return await self._change(work, durability) if records else []
+
     async def unflushed(self) -> AsyncIterator[StoredInstance]:
         """Iterate over what is not settled, see :meth:`Index.unflushed`."""
         async for instance in self._by_row(unflushed_after):

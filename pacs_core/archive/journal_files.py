@@ -1,0 +1,244 @@
+"""Segments of the journal on disk: the form of their records, and who may write them."""
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from secrets import randbits
+from struct import Struct
+from typing import Final
+
+from attrs import define, field, frozen
+
+# Theory of operation
+#
+# A segment is a file of fixed length, full of zeros when it is made: an fdatasync of blocks that
+# were written before changes no metadata, and costs half of one that allocates them. Records follow
+# each other from its beginning, each at the next whole block, so that no write touches a block of
+# what was acknowledged before.
+#
+#   magic, checksum, generation, number, length of the name, length of the content; name; content
+#
+# A record counts if its checksum is right, its generation is that of the first, and its number is
+# the next. So reading ends at a torn record, and at what was left there by a former use of the
+# segment. A segment is released by zeros over its first block.
+#
+# Whoever writes holds a lock on a file beside them, which the system lets go with the process.
+
+BLOCK: Final = 4096
+SEGMENT_SIZE: Final = 8 << 20
+SEGMENTS: Final = 2
+MODE: Final = 0o600
+
+Chunk = bytes | memoryview
+
+_HEAD: Final = Struct("<4sIQIHI")
+_SUMMED: Final = 8
+"""Where in the head begins what the checksum covers."""
+_MAGIC: Final = b"PJ1\n"
+
+
+@frozen
+class Record:
+    """What a segment holds of an instance.
+
+    Attributes
+    ----------
+    uid : str
+        Its SOP Instance UID.
+    key : str
+        Of its object.
+    content : bytes
+        The object.
+    """
+
+    uid: str
+    key: str
+    content: bytes = field(repr=False)
+
+
+@define(eq=False)
+class Segment:
+    """An open segment, and how far it is filled."""
+
+    path: Path
+    fd: int
+    generation: int = field(factory=lambda: randbits(64))
+    end: int = 0
+    number: int = 0
+
+    def has_room(self, length: int) -> bool:
+        """Tell whether a record of this length has room."""
+        return self.end + length <= SEGMENT_SIZE
+
+    def reserve(self, length: int) -> tuple[int, int, int]:
+        """Return generation, number and place for a record of this length."""
+        place = self.generation, self.number, self.end
+        self.number += 1
+        self.end += length
+        return place
+
+    def renew(self) -> None:
+        """Begin anew, once it was released."""
+        self.generation, self.number, self.end = randbits(64), 0, 0
+
+
+def length_of(uid: str, key: str, size: int) -> int:
+    """Return how many bytes a record takes in a segment."""
+    length = _HEAD.size + len(uid.encode()) + 1 + len(key.encode()) + size
+    return -(-length // BLOCK) * BLOCK
+
+
+def pack(generation: int, number: int, uid: str, key: str, content: Sequence[Chunk]) -> list[Chunk]:
+    """Return a record as chunks to be written."""
+    name = f"{uid}\0{key}".encode()
+    size = sum([memoryview(chunk).nbytes for chunk in content])
+    head = _HEAD.pack(_MAGIC, 0, generation, number, len(name), size)
+    checksum = zlib.crc32(name, zlib.crc32(head[_SUMMED:]))
+    for chunk in content:
+        checksum = zlib.crc32(chunk, checksum)
+    return [_HEAD.pack(_MAGIC, checksum, generation, number, len(name), size), name, *content]
+
+
+def read_records(path: Path, *, names_only: bool = False) -> Iterator[Record]:
+    """Iterate over the records of a segment, up to the first that is torn.
+
+    With `names_only` neither content nor checksums are read: while another process writes.
+    """
+    with path.open("rb") as file:
+        first: int | None = None
+        number = offset = 0
+        while True:
+            file.seek(offset)
+            head = file.read(_HEAD.size)
+            if len(head) < _HEAD.size:
+                return
+            magic, checksum, generation, found, name_length, size = _HEAD.unpack(head)
+            if magic != _MAGIC or found != number or first not in (None, generation):
+                return
+            name = file.read(name_length)
+            uid, _, key = name.decode("utf-8", "replace").partition("\0")
+            content = b"" if names_only else file.read(size)
+            if not names_only:
+                summed = zlib.crc32(content, zlib.crc32(name, zlib.crc32(head[_SUMMED:])))
+                if len(content) < size or summed != checksum:
+                    return
+            yield Record(uid, key, content)
+            first, number = generation, number + 1
+            offset += length_of(uid, key, size)
+
+
+@define(eq=False)
+class JournalDirectory:
+    """The directory of a journal, which one process at a time may own.
+
+    Attributes
+    ----------
+    path : Path
+        It need not exist.
+    """
+
+    path: Path
+    _lock: int = -1
+
+    @property
+    def segments(self) -> list[Path]:
+        """The segments that there are."""
+        return sorted(self.path.glob("segment-*"))
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether this process owns it."""
+        return self._lock >= 0
+
+    def own(self) -> bool:
+        """Try to become its owner; false if another process is."""
+        if self.is_owned:
+            return True
+        self.path.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._lock = fd
+        return True
+
+    def disown(self) -> None:
+        """Let others own it."""
+        if self.is_owned:
+            os.close(self._lock)
+            self._lock = -1
+
+    def is_owned_elsewhere(self) -> bool:
+        """Tell whether another process owns it."""
+        if self.is_owned or not self.path.exists():
+            return False
+        if not self.own():
+            return True
+        self.disown()
+        return False
+
+    def holds(self, uid: str) -> bool:
+        """Tell whether a segment has a record of a SOP Instance UID."""
+        for path in self.segments:
+            with suppress(FileNotFoundError):
+                if any(record.uid == uid for record in read_records(path, names_only=True)):
+                    return True
+        return False
+
+    def make_segments(self) -> list[Segment]:
+        """Open the segments, all of which are released; make what is missing."""
+        made = [self._make(self.path / f"segment-{n}") for n in range(SEGMENTS)]
+        self._sync()
+        sync_names(self.path.parent)
+        return made
+
+    def _make(self, path: Path) -> Segment:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            if os.fstat(fd).st_size != SEGMENT_SIZE:
+                os.ftruncate(fd, 0)
+                zeros = bytes(1 << 20)
+                for offset in range(0, SEGMENT_SIZE, len(zeros)):
+                    write_all(fd, [zeros], offset)
+                os.fsync(fd)
+        except BaseException:
+            os.close(fd)
+            with suppress(OSError):
+                path.unlink()
+            raise
+        return Segment(path, fd)
+
+    def remove_segments(self) -> None:
+        """Remove all segments, durably: nothing in them counts any more."""
+        for path in self.segments:
+            path.unlink()
+        self._sync()
+
+    def _sync(self) -> None:
+        sync_names(self.path)
+
+
+def sync_names(directory: Path) -> None:
+    """Make the names in a directory survive a power failure."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, chunks: Sequence[Chunk], offset: int) -> None:
+    """Write chunks at an offset, however often the system takes only a part."""
+    written = os.pwritev(fd, chunks, offset)
+    total = sum([memoryview(chunk).nbytes for chunk in chunks])
+    if written < total:
+        rest = memoryview(b"".join(chunks))[written:]
+        while rest:
+            count = os.pwrite(fd, rest, offset + written)
+            written += count
+            rest = rest[count:]
