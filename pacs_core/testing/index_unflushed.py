@@ -37,6 +37,17 @@ class IndexUnflushed:
         assert again == IndexResult(make_record().instance)
         assert [i async for i in index.unflushed()] == []
 
+    async def test_many_are_added_as_one_after_the_other(self, index: Index) -> None:
+        records = [make_record(str(n)) for n in range(20)]
+        await index.add(records[3])
+        twice = [*records, records[7]]
+        results = await index.add_many(twice, durability=Durability.WRITE_BEHIND)
+        existing = {3: records[3].instance, 20: records[7].instance}
+        assert [result.existing for result in results] == [existing.get(n) for n in range(21)]
+        assert len(await found(index, Level.IMAGE)) == 20
+        assert len([i async for i in index.unflushed()]) == 19
+        assert await index.add_many([]) == []
+
     async def test_what_is_removed_or_replaced_is_noted_no_longer(self, index: Index) -> None:
         for n in "123":
             await index.add(make_record(n), durability=Durability.WRITE_BEHIND)

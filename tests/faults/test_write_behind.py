@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -13,8 +14,10 @@ import pytest
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_store_filesystem.store import FilesystemStore
 
-from pacs_core.archive import Durability, NodeArchive, verify_index
+from pacs_core.archive import Durability, NodeArchive, verify_index, write_behind
 from pacs_core.archive.events import EventDispatcher
+from pacs_core.archive.journal import LARGEST
+from pacs_core.archive.journal_files import JournalDirectory
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.contracts import (
     AuditEvent,
@@ -27,14 +30,15 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.killable_node import Victim, cradle
-from pacs_core.testing.node import node_process
+from pacs_core.testing.node import Tables, node_process
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 ROOT = "1.2.826.0.1.3680043.10.1"
-ROUNDS = 24
+ROUNDS = 12
 SENDERS = 4
 BEHIND = {"archive": {"durability": "write-behind", "flush_interval": 0.05}}
+JOURNAL = {"archive": {"journal": True}}
 NEVER = {"archive": {"durability": "write-behind", "flush_interval": 3600.0}}
 
 
@@ -170,18 +174,112 @@ async def check_all(data: Path, acknowledged: set[int]) -> None:
         assert await found.unflushed() == 0
 
 
-def test_what_was_acknowledged_survives_any_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tables", [BEHIND, JOURNAL], ids=["write-behind", "journal"])
+def test_what_was_acknowledged_survives_any_kill(tmp_path: Path, tables: Tables) -> None:
     chance, numbers = random.Random(1), count()
     acknowledged: set[int] = set()
-    with cradle(tmp_path, BEHIND) as begin:
+    with cradle(tmp_path, tables) as begin:
         for _ in range(ROUNDS):
             before = set(acknowledged)
             anyio.run(send_and_kill, begin(), numbers, acknowledged, chance.randint(1, 40))
             anyio.run(check, tmp_path, acknowledged - before)
-    with node_process(tmp_path, BEHIND) as node:
+    with node_process(tmp_path, tables) as node:
         assert node.stop() == 0
     assert "lost" not in node.log.read_text()
     anyio.run(check_all, tmp_path, acknowledged)
+
+
+@pytest.mark.anyio
+async def test_a_journal_alone_brings_all_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure that takes all that store and index have had since the node started."""
+    monkeypatch.setattr(write_behind, "SETTLE_INTERVAL", 3600.0)
+    lived, after = tmp_path / "lived", tmp_path / "after"
+    numbers = [number for number in range(12) if len(make(number)[1]) <= LARGEST]
+    async with opened(lived) as found, anyio.create_task_group() as tasks:
+        archive = found.archive(journal=True)
+        await archive.start(tasks, lived / "lock")
+        shutil.copytree(lived, after)
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fsync", synced.append)
+        async with anyio.create_task_group() as senders:
+            for number in numbers:
+                senders.start_soon(ingest, archive, number)
+        assert synced == []
+        shutil.rmtree(after / "journal")
+        shutil.copytree(lived / "journal", after / "journal")
+        monkeypatch.undo()
+        await archive.stop()
+        tasks.cancel_scope.cancel()
+    async with opened(after) as found, anyio.create_task_group() as tasks:
+        assert await found.rows() == 0
+        archive = found.archive()
+        await archive.start(tasks, after / "lock")
+        assert await found.rows() == len(numbers) > 8
+    await check_all(after, set(numbers))
+
+
+@pytest.mark.anyio
+async def test_a_journal_that_cannot_be_synced_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits is acknowledged once store and index are on disk; the segments count no more."""
+
+    def fail(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
+        archive = found.archive(journal=True)
+        await archive.start(tasks, tmp_path / "lock")
+        await ingest(archive, 1)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", fail)
+            async with anyio.create_task_group() as senders:
+                for number in (2, 3):
+                    senders.start_soon(ingest, archive, number)
+        assert [event.kind.value for event in found.trail.events] == ["flush"]
+        await ingest(archive, 4)
+        for number in (1, 2):
+            path = InstancePath(f"{ROOT}.1", make(number)[0])
+            await archive.delete(path, Origin("test"))
+        assert not list((tmp_path / "journal").glob("segment-*"))
+        await archive.stop()
+        tasks.cancel_scope.cancel()
+    await check_all(tmp_path, {3, 4})
+    async with opened(tmp_path) as found:
+        assert await found.rows() == 2
+
+
+@pytest.mark.anyio
+async def test_others_wait_for_the_one_who_writes_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command deletes what a node has just acknowledged: no replay brings it back."""
+    monkeypatch.setattr(write_behind, "SETTLE_INTERVAL", 3600.0)
+    path = InstancePath(f"{ROOT}.1", make(1)[0])
+    async with opened(tmp_path) as node, opened(tmp_path) as command:
+        async with anyio.create_task_group() as tasks:
+            ours, theirs = node.archive(journal=True), command.archive()
+            await ours.start(tasks, tmp_path / "lock")
+            await theirs.start(tasks, tmp_path / "lock")
+            await ingest(ours, 1)
+            await ingest(ours, 2)
+            async with anyio.create_task_group() as deleting:
+                deleting.start_soon(theirs.delete, path, Origin("test"))
+                await anyio.sleep(0.1)
+                assert await node.index.locate(path) is not None
+                await ours.make_durable([])
+                await ours.delete(InstancePath(f"{ROOT}.1", make(2)[0]), Origin("test"))
+            assert await node.index.locate(path) is None
+            assert not JournalDirectory(tmp_path / "journal").holds(path.sop_instance_uid)
+            # The node dies; what it had in the journal is replayed by whoever is there.
+            await ingest(ours, 3)
+            ours._journaling._directory.disown()  # type: ignore[union-attr]
+            await theirs.delete(InstancePath(f"{ROOT}.1", make(3)[0]), Origin("test"))
+            assert not JournalDirectory(tmp_path / "journal").segments
+            tasks.cancel_scope.cancel()
+        assert await node.rows() == 0
 
 
 def store_then_kill(data: Path, instances: int) -> set[int]:
