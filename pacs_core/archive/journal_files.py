@@ -146,7 +146,7 @@ class JournalDirectory:
     @property
     def segments(self) -> list[Path]:
         """The segments that there are."""
-        return sorted(self.path.glob("segment-*"))
+        return sorted(self.path.glob("segment-*")) if self.path.exists() else []
 
     @property
     def is_owned(self) -> bool:
