@@ -20,6 +20,7 @@ from pacs_store_filesystem.store import FilesystemStore
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_role, evt
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import decode
 from pynetdicom.sop_class import (
     CTImageStorage,
@@ -211,6 +212,38 @@ def test_a_transaction_is_asked_for_again(node, modality):
         for _ in range(2):
             assert ask(association, request_of(third, uid=request.TransactionUID)) == 0x0000
             assert modality.report() == (2, [], {third[1]: 0x0131})
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_what_modalities_send_besides(node, modality, monkeypatch):
+    """UIDs padded by spaces, items twice, references of no instances, and reports half answered."""
+    with modality.associated(node.port) as association:
+        first, second = store(association, 2)
+        wrong_class = (MR, first[1])
+        request = request_of(first, first, wrong_class, second)
+        request.StorageMediaFileSetID = "MOD1"
+        request.ReferencedPerformedProcedureStepSequence = request_of(
+            ("1.2.840.10008.3.1.2.3.3", "1.2.3")
+        ).ReferencedSOPSequence
+        assert ask(association, request) == 0x0000
+        assert modality.report() == (2, [first[1], second[1]], {first[1]: 0x0119})
+        padded = request_of((CTImageStorage, f"{first[1]} "), uid=f"{generate_uid()} ")
+        assert ask(association, padded) == 0x0000
+        assert modality.report() == (1, [first[1]], {})
+        # A response need not have an Event Type ID (PS3.7 Table 10.1-1: U).
+        kind = N_EVENT_REPORT.EventTypeID
+
+        def forget(message, value):
+            is_response = message.MessageIDBeingRespondedTo is not None
+            kind.fset(message, None if is_response else value)
+
+        monkeypatch.setattr(N_EVENT_REPORT, "EventTypeID", property(kind.fget, forget))
+        request = request_of(first)
+        assert ask(association, request) == 0x0000
+        assert modality.reports.get(timeout=PATIENCE)
+    shown = partial(pacs, node.data_directory, "commitments", "show", request.TransactionUID)
+    until(lambda: "reported" in shown().stdout)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
