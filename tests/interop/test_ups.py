@@ -605,3 +605,23 @@ def test_commands(node, peer):
     (item,) = peer.get(other)[1].ProcedureStepProgressInformationSequence
     assert item.ReasonForCancellation == "typo"
     assert pacs_ups(node, "list", "Nonsense=1")[0] == 2
+
+
+def test_watching(node, peer):
+    label, out = f"W{generate_uid()[-8:]}", StringIO()
+
+    def work():
+        until(lambda: "watching" in out.getvalue())
+        _, uid = peer.create(scheduled(WorklistLabel=label))
+        until(lambda: f"{uid} SCHEDULED" in out.getvalue())
+        peer.create()  # Of another worklist.
+        peer.request_cancel(uid)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    config = str(node.data_directory / "pacs.toml")
+    with redirect_stdout(out):
+        main(["ups", "watch", f"WorklistLabel={label}", "--changes", "2", "--config", config])
+    thread.join()
+    words = [line.split(maxsplit=2)[2] for line in out.getvalue().splitlines()[1:]]
+    assert [each.strip() for each in words] == ["SCHEDULED", "CANCELED"]

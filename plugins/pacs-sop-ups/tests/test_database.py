@@ -220,6 +220,21 @@ async def test_steps_are_found_restricted_and_forgotten(steps: DatabaseProcedure
     assert await uids() == ["1.2.3.2", "1.2.3.0"]
 
 
+async def test_of_64_who_claim_a_step_at_once_one_has_it(steps: DatabaseProcedureSteps) -> None:
+    await outcome(steps, "1.2.64", "create", 0)
+    answers: dict[int, int] = {}
+
+    async def claim(client: int) -> None:
+        answers[client] = await outcome(steps, "1.2.64", "IN PROGRESS", client)
+
+    async with anyio.create_task_group() as tasks:
+        for client in range(64):
+            tasks.start_soon(claim, client)
+    (winner,) = [client for client, status in answers.items() if status == 0]
+    assert sorted(answers.values()) == [0] + [0xC302] * 63
+    assert (await steps.find("1.2.64")).transaction_uid == f"1.2.3.{winner}"
+
+
 async def told(steps: DatabaseProcedureSteps, receiver: str) -> list[tuple[str, int]]:
     """Take what a receiver is to be told, in order."""
     waiting = await steps.outbox.next(receiver)

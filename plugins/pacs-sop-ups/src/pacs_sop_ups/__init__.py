@@ -5,6 +5,7 @@ What other plugins import is :mod:`pacs_sop_ups.api`.
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
@@ -20,10 +21,11 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
     SopClassSupport,
+    WebServicesStatement,
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_ups.config import UpsConfig
-from pacs_sop_ups.conformance import DESCRIPTION, INITIATES, STATUSES
+from pacs_sop_ups.conformance import DESCRIPTION, INITIATES, STATUSES, web_services
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.service import UpsProvider
 from pacs_sop_ups.sop_classes import UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
@@ -36,6 +38,7 @@ __all__ = [
     "pacs_capabilities",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_conformance",
     "pacs_job_kinds",
     "pacs_service_providers",
     "pacs_services",
@@ -138,6 +141,14 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
             timeout=300.0,
         ),
     ]
+
+
+@hookimpl
+def pacs_conformance(setup: Setup) -> list[WebServicesStatement]:
+    """Return UPS-RS, where there is a web server, for the conformance statement."""
+    if find_spec("pacs_web") is None:
+        return []
+    return [web_services(setup.config(UpsConfig).web_root)]
 
 
 @hookimpl(optionalhook=True)

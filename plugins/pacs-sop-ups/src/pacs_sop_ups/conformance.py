@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from pacs_core.contracts import WebServicesStatement, WebTransaction
 from pacs_core.dimse import Status
 from pacs_sop_ups.statuses import UpsStatus
+
+_JSON: Final = "application/dicom+json"
 
 DESCRIPTION: Final = (
     "Takes all attributes of the Unified Procedure Step IOD but private ones, in N-CREATE, and in "
@@ -61,4 +64,52 @@ STATUSES: Final[dict[int, str]] = {
     UpsStatus.IS_COMPLETED: "the step is COMPLETED, and cannot be canceled",
     UpsStatus.PERFORMER_UNREACHABLE: "nobody who would cancel it follows the step",
     UpsStatus.INAPPROPRIATE_ACTION: "the SOP Instance UID stands for many steps, or for one only",
+}
+
+
+def web_services(root: str) -> WebServicesStatement:
+    """Return what is said of UPS-RS (PS3.18 §11).
+
+    Parameters
+    ----------
+    root : str
+        Path below which ``workitems`` is.
+    """
+    item, own = "/workitems/{workitem}", "/workitems/{workitem}/subscribers/{receiver}"
+    rows = (
+        ("Create Workitem", "4", ("POST /workitems",), ("workitem",)),
+        ("Retrieve Workitem", "5", (f"GET {item}",), ()),
+        ("Update Workitem", "6", (f"POST {item}",), ("Transaction-uid",)),
+        ("Change Workitem State", "7", (f"PUT {item}/state/{{requester}}",), ()),
+        ("Request Cancellation", "8", (f"POST {item}/cancelrequest/{{requester}}",), ()),
+        ("Search", "9", ("GET /workitems",), ("limit", "offset", "includefield")),
+        ("Subscribe", "10", (f"POST {own}",), ("deletionlock",)),
+        ("Unsubscribe", "11", (f"DELETE {own}",), ()),
+        ("Suspend Global Subscription", "12", (f"POST {own}/suspend",), ()),
+        ("Open Event Channel", "13", ("GET /subscribers/{receiver}",), ()),
+    )
+    transactions = tuple(
+        WebTransaction(name, f"PS3.18 §11.{section}", resources, (_JSON,), parameters)
+        for name, section, resources, parameters in rows
+    )
+    remarks = (
+        "Workitems are the procedure steps of the UPS SOP Classes, under the same rules. A "
+        "requester need not be named. A Transaction UID is taken from the query, under each name "
+        "that an edition of the standard has had for it, or from the dataset.",
+    )
+    return WebServicesStatement("UPS-RS", root, transactions, HTTP_STATUSES, remarks=remarks)
+
+
+HTTP_STATUSES: Final[dict[int, str]] = {
+    200: "done; with a Warning if the workitem is in that state already, or not all was taken",
+    201: "created, subscribed",
+    202: "the workitem is canceled, or its performer asked to cancel it",
+    204: "nothing matches",
+    206: "there are more matches",
+    400: "a parameter, a UID or a dataset makes no sense, or lacks what it must have",
+    403: "an authorizer refused it",
+    404: "there is no such workitem, or subscription, or not for who asks",
+    409: "the state of the workitem, or its Transaction UID, does not allow it; or there is one",
+    413: "the dataset has more than is taken",
+    415: "the media type is not taken",
 }
