@@ -13,7 +13,7 @@ import pytest
 from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 50.0
+PATIENCE = 120.0
 
 
 def uv(*arguments):
