@@ -15,6 +15,7 @@ noticed before it is used (``pool_pre_ping``).
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pacs_database.interface import Database
-from pacs_database.migrations import migrate
 
 WAIT = 30.0
 """Seconds that a writer waits for another before it gives up."""
@@ -76,8 +76,10 @@ class EngineDatabase(Database):
 
     async def migrate(self, owner: str, package: str) -> None:
         """Bring the tables of a plugin to what its code expects."""
+        # Alembic takes a second to import: in a thread, so that the node goes on meanwhile.
+        migrations = await anyio.to_thread.run_sync(import_module, "pacs_database.migrations")
         async with self.begin() as connection:
-            await connection.run_sync(migrate, owner, package)
+            await connection.run_sync(migrations.migrate, owner, package)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
