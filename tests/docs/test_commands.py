@@ -1,0 +1,54 @@
+"""Commands in the documentation are ones that ``pacs`` understands, with options that it has."""
+
+import re
+import shlex
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from cyclopts import CycloptsError
+
+from pacs_core.cli.application import build_app
+from pacs_core.cli.contributed import add_contributed
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "how-to").rglob("*.md")),
+    *sorted((ROOT / "docs" / "tutorial").rglob("*.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+]
+BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ )?(?:uv run )?pacs (.+)$", re.MULTILINE)
+
+
+def commands(page):
+    """Return what comes after ``pacs`` in the blocks of a page, as a shell would split it."""
+    found = []
+    for text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in COMMAND.findall(text.replace("\\\n", " ")):
+            words = shlex.split(re.split(r"\s[|>&]\s?", line)[0], comments=True)
+            found += [words] if "..." not in words else []
+    return found
+
+
+@lru_cache
+def app_with(*words):
+    """Return the application in which a command is loaded that has these words."""
+    app = build_app()
+    add_contributed(app, list(words), frozenset(), frozenset())
+    return app
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_commands_are_understood(page):
+    problems = []
+    for words in commands(page):
+        app = app_with(*(word for word in words[:3] if word.isalpha()))
+        try:
+            app.parse_args(words, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            problems.append((" ".join(words), str(error)))
+    assert problems == []
