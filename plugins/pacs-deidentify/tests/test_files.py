@@ -106,7 +106,10 @@ def test_files_of_each_encoding(run, tmp_path: Path, syntax: str) -> None:
     assert ["(0010,0020)", "Z"] in line["changes"]
 
 
-def test_folders_are_gone_through_and_nothing_is_overwritten(run, tmp_path: Path) -> None:
+def test_folders_are_gone_through_and_nothing_is_overwritten(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("pacs_deidentify.batch._FEW", 4)
     for number in range(10):
         dataset = make_instance(SOPInstanceUID=f"1.2.826.99.1.2.{number}")
         save(tmp_path / "in" / "a" / f"{number}", dataset)

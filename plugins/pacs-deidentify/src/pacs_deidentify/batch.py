@@ -26,7 +26,7 @@ from pacs_deidentify.profile import Profile
 Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
 
 _NOT_DICOM: Final = "not a DICOM file"
-_FEW: Final = 8
+_FEW: Final = 64
 """Files for which further processes are not worth their start."""
 
 
@@ -89,7 +89,10 @@ class Batch:
             yield from map(self.one, chain(first, pending))
             return
         waiting: deque[Future[FileResult]] = deque()
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        # Imports take longer than many a file: one process makes them, and others branch off it.
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
             try:
                 for path in chain(first, pending):
                     if len(waiting) >= 4 * jobs:
