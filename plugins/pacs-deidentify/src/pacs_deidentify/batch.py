@@ -17,8 +17,9 @@ from attrs import field, frozen
 from pydicom.dataset import Dataset
 
 from pacs_core.api.commands import Draft
+from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
-from pacs_deidentify.files import Writer, deidentify_file
+from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
@@ -122,6 +123,10 @@ class Batch:
                 return FileResult(path, "failed", error.strerror or str(error))
             except RecursionError:
                 return FileResult(path, "refused", "sequences are nested too deeply")
+            except Exception as error:
+                # Its text may be a value of the instance, and the other files can be done.
+                reason = f"it cannot be de-identified: {type(error).__name__}"
+                return FileResult(path, "refused", reason)
 
     def _write(self, path: Path) -> FileResult:
         draft = Draft(self.output)

@@ -114,6 +114,19 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
     )
 
 
+def used_length(dataset: Dataset) -> tuple[int, int]:
+    """Return the bytes that all native frames have, and one; zeros where that cannot be told."""
+    try:
+        samples = int(dataset.get("SamplesPerPixel", 1))
+        if "422" in str(dataset.get("PhotometricInterpretation", "")):
+            samples = 2
+        bits = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated)
+        frames = int(dataset.get("NumberOfFrames", None) or 1)
+    except (AttributeError, TypeError, ValueError):
+        return 0, 0
+    return -(-bits * frames // 8), bits // 8
+
+
 def blank_pixels(
     dataset: Dataset, regions: Sequence[Region], *, clears_unused: bool = False
 ) -> None:

@@ -25,6 +25,7 @@ from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.identifiers import find_identifiers, patient_of
 from pacs_deidentify.marking import mark
 from pacs_deidentify.options import Option
+from pacs_deidentify.plausible import is_plausible
 from pacs_deidentify.private import PrivateAttributes
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.regions import find_regions
@@ -36,9 +37,8 @@ from pacs_deidentify.text import TextCleaner
 
 # Theory of operation
 #
-# A new dataset is built; the given one stays as it is. Each element is looked up in Table E.1-1,
-# which with the options of the profile and the Type of the attribute gives one action. What the
-# table does not have stays, with these exceptions, each on the safe side:
+# A new dataset is built. Each element is looked up in Table E.1-1, which gives one action with the
+# options of the profile and the Type of the attribute. What is not there stays, but for these:
 #
 # - An attribute that the dictionary does not know goes, as do private ones that are not known to be
 #   safe. A sequence that is none in the file goes too: nothing can be told about its content.
@@ -47,7 +47,7 @@ from pacs_deidentify.text import TextCleaner
 # - All text that stays is swept: what the dataset itself says elsewhere of the patient, and of
 #   others, is taken out of it. So is what has the form of a mail address and the like.
 #
-# An element that stays as it is keeps its bytes; only what is changed is encoded anew.
+# An element that stays keeps its bytes; only what is changed is encoded anew.
 
 _PATIENT_NAME: Final = 0x0010_0010
 _PATIENT_ID: Final = 0x0010_0020
@@ -56,6 +56,7 @@ _CONTENT: Final = 0x0040_A730
 _OVERLAYS: Final = 0x6000_0000
 _AFTER_OVERLAYS: Final = 0x6100_0000
 _BIT_POSITION: Final = 0x0102
+_RETAINING: Final = frozenset({None, Action.KEEP, Action.CLEAN})
 _UNREADABLE: Final = (
     AttributeError, IndexError, KeyError, LookupError, NotImplementedError, OverflowError,
     struct.error, TypeError, ValueError,
@@ -196,6 +197,11 @@ class _Deidentification:
             return
         if vr == "SQ":
             self._sequence(source, tag, where, mode, action, made)
+            return
+        cleaner = None if action is Action.CLEAN else self._cleaner
+        if action in _RETAINING and not is_plausible(source, tag, vr, cleaner):
+            self._report.changes.append((where, Action.REMOVE))
+            self._report.warnings.append(f"{where} is not what it says; it is removed")
             return
         if action is Action.CLEAN:
             self._clean(source, tag, parent, where, vr, made)

@@ -1,12 +1,11 @@
 """DICOM files (PS3.10) that are de-identified as they are read, and written anew."""
 
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Final, Protocol
+from typing import IO, Final
 
 from attrs import define, evolve, frozen
 from pydicom.dataelem import RawDataElement
@@ -27,7 +26,8 @@ from pacs_core.dataset import (
     guess_transfer_syntax,
     read_file_meta,
 )
-from pacs_deidentify.blanking import NativeLayout, native_layout
+from pacs_deidentify.blanking import NativeLayout, native_layout, used_length
+from pacs_deidentify.deflation import Deflater, Writer, inflate
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.profile import Profile
@@ -46,9 +46,6 @@ from pacs_deidentify.report import Report
 MAX_HEADER: Final = 1 << 28
 """Bytes that all but Pixel Data may have."""
 
-MAX_INFLATED: Final = 1 << 33
-"""Bytes that a deflated dataset may have."""
-
 _CHUNK: Final = 1 << 20
 _PREFIX: Final = 1 << 16
 _PIXELS: Final = frozenset({0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
@@ -58,13 +55,6 @@ _HEADER: Final = 8
 _UNDEFINED: Final = 0xFFFF_FFFF
 _ITEM: Final = 0xFFFE_E000
 _END: Final = 0xFFFE_E0DD
-
-
-class Writer(Protocol):
-    """Takes what is written."""
-
-    def write(self, data: bytes, /) -> object:
-        """Append."""
 
 
 @frozen
@@ -174,7 +164,7 @@ def _read(content: IO[bytes]) -> Iterator[ReadFile]:
         yield _read_dataset(meta, encoding, content)
         return
     with TemporaryFile() as inflated:
-        _inflate(content, inflated)
+        inflate(content, inflated)
         inflated.seek(0)
         yield _read_dataset(meta, encoding, inflated)
 
@@ -217,7 +207,10 @@ def _read_dataset(meta: FileMeta, encoding: Encoding, content: IO[bytes]) -> Rea
             for tag in part.keys():  # noqa: SIM118 iteration would convert each element
                 whole[tag] = part.get_item(tag)
             span = _pixel_span(content, encoding)
-        except (EOFError, MalformedDataset, BytesLengthException, ValueError, TypeError) as error:
+        except (
+            EOFError, MalformedDataset, BytesLengthException, NotImplementedError, TypeError,
+            ValueError,
+        ) as error:  # fmt: skip
             if not meta.sop_class_uid and not whole:
                 # Without file meta information, what begins as a dataset may be anything.
                 raise DeidentificationError(f"not a DICOM file: {error}") from error
@@ -274,47 +267,28 @@ def _pixel_span(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
         position += length
 
 
-def _inflate(source: IO[bytes], target: IO[bytes]) -> None:
-    inflater, written = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    try:
-        while not inflater.eof and (data := inflater.unconsumed_tail or source.read(_CHUNK)):
-            written += target.write(inflater.decompress(data, _CHUNK))
-            if written > MAX_INFLATED:
-                raise DeidentificationError(f"it inflates to more than {MAX_INFLATED} bytes")
-    except zlib.error as error:
-        raise DeidentificationError(f"it cannot be inflated: {error}") from error
-    if not inflater.eof:
-        raise DeidentificationError("it ends in the middle")
-
-
-class _Deflater:
-    def __init__(self, target: Writer) -> None:
-        self._target = target
-        self._deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-
-    def write(self, data: bytes) -> None:
-        self._target.write(self._deflater.compress(data))
-
-    def finish(self) -> None:
-        self._target.write(self._deflater.flush())
-
-
 def _write(
     read: ReadFile, made: Dataset, report: Report, layout: NativeLayout | None, target: Writer
 ) -> None:
     uid = str(made.get("SOPClassUID", "")) or read.meta.sop_class_uid
     try:
+        before, after = made[:_BEFORE_PIXELS], made[_AFTER_PIXELS:]
+        charset = made.get("SpecificCharacterSet", None) or "ISO_IR 6"
+        parts = [_encode(part, read.encoding, charset) for part in (before, after)]
+    except (AttributeError, LookupError, NotImplementedError, OverflowError, TypeError) as error:
+        raise DeidentificationError(f"it cannot be written: {type(error).__name__}") from error
+    try:
         head = file_meta(uid, report.sop_instance_uid, read.meta.transfer_syntax_uid)
     except ValueError as error:
         raise DeidentificationError("its SOP Class UID or SOP Instance UID is not valid") from error
     target.write(head)
-    deflater = _Deflater(target) if read.encoding.deflated else None
+    deflater = Deflater(target) if read.encoding.deflated else None
     body: Writer = deflater or target
-    charset = made.get("SpecificCharacterSet", None) or "ISO_IR 6"
-    body.write(_encode(made[:_BEFORE_PIXELS], read.encoding, charset))
+    body.write(parts[0])
+    used = used_length(made)
     for span in read.pixels:
-        _copy_pixels(read.content, span, layout, report, body)
-    body.write(_encode(made[_AFTER_PIXELS:], read.encoding, charset))
+        _copy_pixels(read.content, span, layout, report, body, used)
+    body.write(parts[1])
     if deflater:
         deflater.finish()
 
@@ -329,8 +303,9 @@ def _encode(dataset: Dataset, encoding: Encoding, charset: str | list[str]) -> b
 
 
 def _copy_pixels(
-    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer
-) -> None:
+    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer,
+    used: tuple[int, int],
+) -> None:  # fmt: skip
     content.seek(span.start)
     out.write(content.read(span.value - span.start))
     left = span.end - span.value
@@ -344,9 +319,14 @@ def _copy_pixels(
                 layout.clear(samples)
             out.write(bytes(samples))
         left -= layout.length
+    # What is less than a frame after the last one is no image; it may be anything.
+    surplus = 0 if span.encapsulated else span.end - span.value - used[0]
+    surplus = surplus if 0 < surplus < used[1] else 0
+    left -= surplus
     while left:
         data = content.read(min(left, _CHUNK))
         if not data:
             raise DeidentificationError("it ends in the middle of its pixels")
         out.write(data)
         left -= len(data)
+    out.write(bytes(surplus))

@@ -7,6 +7,7 @@ from typing import Final
 MARK: Final = "***"
 """Stands where something was taken out. No identifier is shorter, so that text never grows."""
 
+_LONG: Final = 6
 _MONTH: Final = (
     r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|f[eé]v|avr|juin|juil|ao[uû]t)"
     r"[a-zéû]{0,7}\.?"
@@ -69,6 +70,12 @@ class TextCleaner:
         self._known = re.compile(rf"(?i)(?<![^\W_])(?:{pattern})(?![^\W_])") if known else None
         self._replace_uid = replace_uid
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
+
+    def holds(self, data: bytes) -> bool:
+        """Whether bytes have a long identifier in them; short ones are in any large value."""
+        texts = (data.decode("latin-1"), data.decode("utf-8", "replace"))
+        found = (match for text in texts if self._known for match in self._known.finditer(text))
+        return any(len(match[0]) >= _LONG for match in found)
 
     def sweep(self, text: str) -> str:
         """Return text without what certainly identifies somebody."""
