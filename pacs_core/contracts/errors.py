@@ -14,6 +14,7 @@ from pacs_core.contracts.access import AccessDeniedError
 from pacs_core.contracts.audit import AuditFailedError
 from pacs_core.contracts.availability import NotOnlineError
 from pacs_core.contracts.corrections import CorrectionError, CorrectionNotFoundError
+from pacs_core.contracts.deidentifying import DeidentificationRefusedError
 from pacs_core.contracts.deletion import DeletionError, InstanceHeldError
 from pacs_core.contracts.frames import FrameNotFoundError, UnreadableFramesError
 from pacs_core.contracts.ingest import (
@@ -115,6 +116,7 @@ ERRORS: Final[Mapping[type[Exception], ErrorStatus]] = MappingProxyType(
         DamagedObjectError: _failure(_FAILURE, 500),
         CorrectionError: _failure(_FAILURE, 409),
         CorrectionNotFoundError: _failure(_FAILURE, 404),
+        DeidentificationRefusedError: _failure(_FAILURE, 409),
         TranscodingError: _failure(_FAILURE, 406),
         RenderingError: _failure(_FAILURE, 406),
         AuditFailedError: _failure(_FAILURE, 503, "Cannot be audited"),

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PUBLIC = {
+    "pacs_core.api.attribute_lists",
     "pacs_core.api.auditing",
     "pacs_core.api.sandbox",
     "pacs_core.api.commands",
