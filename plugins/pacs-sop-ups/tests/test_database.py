@@ -139,7 +139,7 @@ REQUESTS = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from(WORDS), st.integers(0, 1)), max_size=14
 )
 few = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

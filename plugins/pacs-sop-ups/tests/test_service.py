@@ -24,7 +24,7 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
 )
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, encode_attributes
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, encode_attributes, tag_of
 from pacs_core.dimse import Command, CommandField
 from pacs_core.testing.operations import MemoryOperation, answer, memory_node
 from pacs_core.testing.service_provider_contract import Example, ServiceProviderContract
@@ -122,3 +122,11 @@ async def test_a_performer_may_be_known_by_its_ae_title(provider: UpsProvider) -
     end = example(CommandField.N_ACTION_RQ, {STATE: ("CANCELED",)}, action=1)
     assert await asked(provider, end, UPS_PULL) == 0x0000
     assert await asked(provider, GET, UPS_WATCH) == 0x0000
+
+
+async def test_many_items_are_refused_before_they_are_looked_at(tmp_path: Path) -> None:
+    many: Attributes = {tag_of("InputInformationSequence"): ({},) * 60_000}
+    async with with_steps(memory_node(), tmp_path) as node:
+        for config in (CONFIG, UpsConfig()):  # By their bytes, and by their number.
+            wanted = example(CommandField.N_SET_RQ, many)
+            assert await asked(UpsProvider(node, config), wanted, UPS_PULL) == 0x0213
