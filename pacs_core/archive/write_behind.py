@@ -124,6 +124,7 @@ class WriteBehind:
         self._neighbour: Neighbour | None = None
         self._arriving: set[InstancePath] = set()
         self._doubtful: set[InstancePath] = set()
+        self._journal_reported = False
 
     def use(self, journal: Journal | None, neighbour: Neighbour | None) -> None:
         """Write a journal, or mind that of another process; before :meth:`start`."""
@@ -231,8 +232,6 @@ class WriteBehind:
         self._journal_reported = True
         _log.critical("%s; until the node is started again, it goes on without", error)
         await self._record(Outcome.FAILURE, {"instances": 0, "reason": str(error)})
-
-    _journal_reported = False
 
     async def forget(self, path: InstancePath) -> None:
         """Do not flush an instance that is to be removed; waits while it is being flushed.
