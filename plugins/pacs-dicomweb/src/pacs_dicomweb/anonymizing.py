@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from pacs_web.api.http import HttpError
 
-from pacs_core.contracts import DeidentificationRefusedError, Deidentifier, Node
+from pacs_core.contracts import Deidentifier, Node
 
 
 def deidentifier_of(node: Node) -> Deidentifier:
@@ -27,12 +27,9 @@ async def anonymize(
 
     Raises
     ------
-    HttpError
-        409: the server refuses to anonymize it, as it may.
+    DeidentificationRefusedError
+        The server refuses to anonymize it, as it may.
     """
-    try:
-        async with deidentifier.deidentify(content) as made:
-            async for piece in made.read(0):
-                yield piece
-    except DeidentificationRefusedError as error:
-        raise HttpError(409, f"it is not handed out anonymized: {error}") from error
+    async with deidentifier.deidentify(content) as made:
+        async for piece in made.read(0):
+            yield piece

@@ -36,6 +36,7 @@ _URI: Final = (
     "imageQuality",
     "annotation",
     "transferSyntax",
+    "anonymize",
 )
 PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "search": _SEARCH,
