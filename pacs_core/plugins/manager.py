@@ -171,7 +171,7 @@ class PluginManager:
             known = ", ".join(self._hook_names())
             raise UnknownHookError(
                 f"unknown hooks {', '.join(unknown)}; this node knows {known}. Install the plugin "
-                "that publishes them, or mark them optionalhook=True"
+                "that publishes them, or enable it, or mark them optionalhook=True"
             )
         callers = [caller for caller in callers if self._knows(caller)]
         record.hooks = tuple(sorted({self._current_name(caller.name) for caller in callers}))
