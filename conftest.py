@@ -1,10 +1,14 @@
 """Fixtures and settings of the whole workspace."""
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from pacs_core.cli.logs import LineFormatter
 
 # No deadlines: a busy machine is not a bug. On CI the same examples every time.
 settings.register_profile("default", deadline=None)
@@ -16,6 +20,18 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the node does."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Take back what a command that is run in the process of the tests says of the log."""
+    root = logging.getLogger()
+    level, raises = root.level, logging.raiseExceptions
+    yield
+    for handler in [each for each in root.handlers if isinstance(each.formatter, LineFormatter)]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+    logging.raiseExceptions = raises
 
 
 # Not $PATH: in the environment's bin, pynetdicom has programs of the same names.

@@ -44,8 +44,9 @@ from pacs_sop_ups.steps import (
     EventType,
     ProcedureStep,
     RefusedStepError,
+    check_receiver,
 )
-from pacs_sop_ups.subscriptions import Subscriptions, check_receiver
+from pacs_sop_ups.subscriptions import Subscriptions
 from pacs_sop_ups.tables import FOLLOWERS, STEPS
 from pacs_sop_ups.transitions import ENDED, StepState
 

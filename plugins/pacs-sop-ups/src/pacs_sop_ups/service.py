@@ -48,8 +48,8 @@ from pacs_sop_ups.steps import (
     ChangedStep,
     ProcedureStep,
     RefusedStepError,
+    check_receiver,
 )
-from pacs_sop_ups.subscriptions import check_receiver
 
 _ACTIONS: Final[Mapping[CommandField, EventAction]] = {
     CommandField.N_CREATE_RQ: EventAction.CREATE,

@@ -149,3 +149,18 @@ class ChangedStep:
     status: int = Status.SUCCESS
     tags: tuple[int, ...] = ()
     events: tuple[StepEvent, ...] = ()
+
+
+def check_receiver(title: str) -> None:
+    """Refuse what is no AE title (PS3.5 Table 6.2-1), and so nobody's.
+
+    Raises
+    ------
+    RefusedStepError
+        0115H.
+    """
+    is_title = 0 < len(title) <= 16 and title.isascii() and title.isprintable()
+    if not is_title or "\\" in title or title != title.strip():
+        raise RefusedStepError(
+            Status.INVALID_ARGUMENT_VALUE, f"{title!r:.40} is no AE title", [RECEIVER]
+        )

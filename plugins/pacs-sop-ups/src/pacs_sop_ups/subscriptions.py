@@ -21,11 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.contracts import Condition, matches
 from pacs_core.dataset import Attributes
-from pacs_core.dimse import Status
 from pacs_sop_ups.events import state_report
 from pacs_sop_ups.matching import conditions_of
 from pacs_sop_ups.outbox import Outbox
-from pacs_sop_ups.steps import RECEIVER, ProcedureStep, RefusedStepError, StepEvent
+from pacs_sop_ups.steps import ProcedureStep, StepEvent
 from pacs_sop_ups.tables import FOLLOWERS, GLOBALS
 
 
@@ -37,21 +36,6 @@ class _Global:
 
     def covers(self, step: ProcedureStep) -> bool:
         return all(matches(each, step.answered()) for each in self.conditions)
-
-
-def check_receiver(title: str) -> None:
-    """Refuse what is no AE title (PS3.5 Table 6.2-1), and so nobody's.
-
-    Raises
-    ------
-    RefusedStepError
-        0115H.
-    """
-    is_title = 0 < len(title) <= 16 and title.isascii() and title.isprintable()
-    if not is_title or "\\" in title or title != title.strip():
-        raise RefusedStepError(
-            Status.INVALID_ARGUMENT_VALUE, f"{title!r:.40} is no AE title", [RECEIVER]
-        )
 
 
 @define(eq=False)

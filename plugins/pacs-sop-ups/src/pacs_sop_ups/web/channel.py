@@ -19,8 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pacs_core.contracts import AccessAction, EventAction
 from pacs_sop_ups.sending import database_steps_of, may_know
 from pacs_sop_ups.sop_classes import TOLD, UPS_PUSH
-from pacs_sop_ups.steps import RefusedStepError
-from pacs_sop_ups.subscriptions import check_receiver
+from pacs_sop_ups.steps import RefusedStepError, check_receiver
 from pacs_sop_ups.web.datasets import event_json
 from pacs_sop_ups.web.desk import WorkitemDesk, refusal
 
