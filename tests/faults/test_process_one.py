@@ -137,7 +137,7 @@ def test_a_stop_while_the_first_workers_start(tmp_path):
         try:
             until(lambda: children(process.pid))
             process.send_signal(signal.SIGTERM)
-            assert process.communicate(timeout=20) == (b"", None)
+            assert process.communicate(timeout=60) == (b"", None)
             assert process.returncode == 0
         finally:
             process.kill()

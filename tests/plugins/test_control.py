@@ -16,6 +16,7 @@ from pacs_core.association import Proposal
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, write_config
+from pacs_core.testing.processes import restore_sigint
 from pacs_core.testing.waiting import until
 
 TALLY = Path(__file__).parents[1] / "distributions" / "pacs-tally"
@@ -107,7 +108,9 @@ def test_responses_come_as_things_happen(node):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_asked_ends_with_the_command(node, number):
     watching = subprocess.Popen(
-        command(node.data_directory, "tally", "watch"), stderr=subprocess.DEVNULL
+        command(node.data_directory, "tally", "watch"),
+        stderr=subprocess.DEVNULL,
+        preexec_fn=restore_sigint,  # which tests in the background ignore
     )
     with watching:
         until(lambda: watchers(node.data_directory) == ["1", "1"])
