@@ -9,6 +9,9 @@ from attrs.validators import deep_iterable, ge, in_, instance_of, le, matches_re
 from pacs_core.contracts import Secret
 from pacs_deidentify.options import Option
 
+BASIC = "basic"
+"""The name of the profile without options."""
+
 _OPTIONS = [option.value for option in Option]
 _TAG = deep_iterable(matches_re(r"[0-9A-Fa-f]{8}|[A-Za-z][A-Za-z0-9]*"), instance_of(tuple))
 

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from pydicom.datadict import tag_for_keyword
 
-from pacs_deidentify.config import DeidentifyConfig, DeviceConfig, ProfileConfig
+from pacs_deidentify.config import BASIC, DeidentifyConfig, DeviceConfig, ProfileConfig
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.pseudonyms import MIN_KEY, Pseudonyms
 from pacs_deidentify.regions import Region, RegionRule
-
-BASIC = "basic"
 
 
 def make_profile(

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import Process
@@ -23,9 +23,10 @@ from pacs_core.contracts import (
     Deidentifier,
     PluginInfo,
 )
-from pacs_deidentify.config import DeidentifyConfig
-from pacs_deidentify.profiles import BASIC, make_profile
-from pacs_deidentify.worker import HEAD, Request
+from pacs_deidentify.config import BASIC, DeidentifyConfig
+
+if TYPE_CHECKING:
+    from pacs_deidentify.worker import Request
 
 # Theory of operation
 #
@@ -80,7 +81,7 @@ class ProcessDeidentifier(Deidentifier):
         """Take the key, if one is configured; remove what a killed node has left."""
         if self._config.key:
             self._key = self._config.key.reveal().encode()
-            make_profile(self._config, "", self._key)
+            await anyio.to_thread.run_sync(self._make_request, self._work, "")
         await anyio.to_thread.run_sync(self._remove_leftovers)
 
     async def stop(self) -> None:
@@ -100,9 +101,9 @@ class ProcessDeidentifier(Deidentifier):
         folder = self._work / secrets.token_hex(8)
         try:
             await anyio.to_thread.run_sync(self._prepare, folder)
-            made = make_profile(self._config, chosen, self._key)
+            request = await anyio.to_thread.run_sync(self._make_request, folder, chosen)
             await self._spool(content, folder / "in")
-            found = await self._ask(Request(folder / "in", folder / "out", made))
+            found = await self._ask(request)
             yield DeidentifiedInstance(
                 sop_class_uid=str(found["sop_class_uid"]),
                 sop_instance_uid=str(found["sop_instance_uid"]),
@@ -128,12 +129,20 @@ class ProcessDeidentifier(Deidentifier):
         if not self._key:
             self._key = _own_key(self.directory / "key")
 
+    def _make_request(self, folder: Path, profile: str) -> "Request":
+        """Return what a process is to do; in a thread, for this brings pydicom."""
+        from pacs_deidentify.profiles import make_profile
+        from pacs_deidentify.worker import Request
+
+        made = make_profile(self._config, profile, self._key)
+        return Request(folder / "in", folder / "out", made)
+
     async def _spool(self, content: AsyncIterable[bytes | memoryview], path: Path) -> None:
         async with await anyio.open_file(path, "xb") as out:
             async for piece in content:
                 await out.write(piece)
 
-    async def _ask(self, request: Request) -> dict[str, Any]:
+    async def _ask(self, request: "Request") -> dict[str, Any]:
         async with self._room:
             process = self._idle.pop() if self._idle else await _start()
             is_well = False
@@ -173,7 +182,9 @@ async def _start() -> Process:
     )
 
 
-async def _exchange(process: Process, request: Request) -> dict[str, Any]:
+async def _exchange(process: Process, request: "Request") -> dict[str, Any]:
+    from pacs_deidentify.worker import HEAD
+
     assert process.stdin is not None  # noqa: S101 for the type checker
     assert process.stdout is not None  # noqa: S101
     data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
