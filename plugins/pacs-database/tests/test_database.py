@@ -189,6 +189,16 @@ async def test_later_revisions_keep_what_is_there(database: Database, revisions:
     assert await rows(database, "SELECT * FROM counts") == [("a", 1, None)]
 
 
+async def test_alembic_is_not_needed_where_nothing_is_missing(
+    database: Database, revisions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "alembic.operations", None)
+    await database.migrate("sample", "sample_revisions")
+    (revisions / "second.py").write_text(SECOND)
+    with pytest.raises(ImportError):
+        await database.migrate("sample", "sample_revisions")
+
+
 async def test_a_revision_that_fails_changes_nothing(database: Database, revisions: Path) -> None:
     (revisions / "second.py").write_text(BROKEN)
     with pytest.raises(MigrationError, match="the tables of sample cannot be migrated"):

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +32,6 @@ from pacs_core.contracts import (
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.films import Film, PrintJob
 from pacs_sop_print.interface import ATTEMPTS, ExecutionStatus, JobRecord, PrintQueue
-from pacs_sop_print.secondary_capture import (
-    SOP_CLASS,
-    TRANSFER_SYNTAX,
-    describe,
-    instance_uid,
-)
-from pacs_sop_print.worker import draw_request
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +60,8 @@ class PrintFilms(JobHandler):
 
     async def run(self, job: RunningJob) -> None:
         """Print."""
+        # It loads pydicom and what draws: not before something is to be printed, and not here.
+        await anyio.to_thread.run_sync(import_module, "pacs_sop_print.worker")
         queue = self._node.find(PrintQueue)
         uid = str(job.arguments["uid"])
         record = await queue.find(uid)
@@ -100,6 +96,9 @@ class PrintFilms(JobHandler):
         needed |= {"pdf"} if self._config.printer else set()
         needed |= {"dcm"} if self._config.store else set()
         draft = source / stem
+        from pacs_sop_print.secondary_capture import describe
+        from pacs_sop_print.worker import draw_request
+
         attributes = describe(job, number, self._node.settings.ae_title)
         request = draw_request(film, source, draft, self._config)
         await self._draw(request | {"formats": sorted(needed), "attributes": attributes})
@@ -120,6 +119,8 @@ class PrintFilms(JobHandler):
         await self._run(command, json.dumps(request).encode(), "drawing a film", environment)
 
     async def _store(self, job: PrintJob, number: int, file: Path) -> None:
+        from pacs_sop_print.secondary_capture import SOP_CLASS, TRANSFER_SYNTAX, instance_uid
+
         origin = Origin(
             "print",
             calling_ae_title=job.originator,

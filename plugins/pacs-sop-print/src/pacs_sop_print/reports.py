@@ -10,7 +10,6 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
-from pydicom import Dataset
 
 from pacs_core.contracts import AssociationError, Node, Service, Started
 from pacs_sop_print.associations import OpenAssociations
@@ -85,6 +84,9 @@ class Reports(Service):
             printing.jobs[record.uid] = record.state
         if _context_for(printing, PRINT_JOB) is None:
             return
+        # Whoever prints has loaded pydicom: it is not needed before.
+        from pydicom import Dataset
+
         information = Dataset()
         information.ExecutionStatusInfo = record.info
         information.PrinterName = self.config.name
@@ -98,6 +100,8 @@ class Reports(Service):
         context = _context_for(printing, PRINTER)
         if before is None or before == is_troubled or context is None:
             return
+        from pydicom import Dataset
+
         information = Dataset()
         information.PrinterName = self.config.name
         information.PrinterStatusInfo = "CHECK PRINTER" if is_troubled else "NORMAL"

@@ -3,10 +3,11 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import islice
 from typing import Final, Literal
 
-from pydicom.uid import UID
+from anyio import to_thread
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -85,7 +86,9 @@ async def _check_one(
 ) -> StoredInstance | FailureReason:
     """Return the instance that is good, or why there is none."""
     if not stored:
-        known = " Storage" in UID(reference.sop_class_uid).name
+        # pydicom takes a second to load, and is needed for what is missing only.
+        uids = await to_thread.run_sync(import_module, "pydicom.uid")
+        known = " Storage" in uids.UID(reference.sop_class_uid).name
         return FailureReason.NO_SUCH_INSTANCE if known else FailureReason.CLASS_NOT_SUPPORTED
     # Instances of several studies may have one UID: one that is as it was sent is enough.
     fitting = [each for each in stored if each.identity.sop_class_uid == reference.sop_class_uid]
