@@ -1,8 +1,9 @@
 """The database: transactions, processes, migrations."""
 
+import asyncio
 import multiprocessing
 import sys
-from collections.abc import AsyncIterator, Iterator
+import threading
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from pacs_database.address import address_problems, database_url
 from pacs_database.api import Database, MigrationError
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -59,25 +60,10 @@ def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
 @pytest.fixture
-async def database(tmp_path: Path, revisions: Path, url: str) -> AsyncIterator[Database]:
-    async with open_database(tmp_path, url) as database:
-        await database.migrate("sample", "sample_revisions")
-        yield database
+async def database(database: Database, revisions: Path) -> Database:
+    await database.migrate("sample", "sample_revisions")
+    return database
 
 
 async def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
@@ -86,11 +72,11 @@ async def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
 
 
 async def test_what_is_committed_is_read_by_others(
-    database: Database, tmp_path: Path, url: str
+    database: Database, tmp_path: Path, database_url: str
 ) -> None:
     async with database.begin() as connection:
         await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
-    async with open_database(tmp_path, url) as other:
+    async with open_database(tmp_path, database_url) as other:
         assert await rows(other, "SELECT * FROM counts") == [("a", 1)]
 
 
@@ -154,6 +140,42 @@ async def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(
     assert await rows(database, "SELECT name FROM counts") == [("b",)]
 
 
+async def test_whoever_is_cancelled_leaves_no_task_and_no_connection(
+    tmp_path: Path, revisions: Path, database_url: str
+) -> None:
+    """Wherever in a transaction that was: opening, beginning, writing, committing, closing."""
+    tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
+    async with open_database(tmp_path, database_url) as database:
+        await database.migrate("sample", "sample_revisions")
+
+        async def write() -> None:
+            while True:
+                async with database.begin() as connection:
+                    await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+                    await connection.execute(text("DELETE FROM counts"))
+                async with database.connect() as connection:
+                    await connection.execute(text("SELECT count(*) FROM counts"))
+
+        for milliseconds in range(20):
+            with anyio.move_on_after(milliseconds / 1000):
+                async with anyio.create_task_group() as group:
+                    for _ in range(3):
+                        group.start_soon(write)
+        assert await rows(database, "SELECT count(*) FROM counts") == [(0,)]
+    assert asyncio.all_tasks() == tasks
+    ours = [each for each in set(threading.enumerate()) - threads if "_connection_" in each.name]
+    for each in ours:
+        each.join(10)
+    assert not any(each.is_alive() for each in ours)
+
+
+async def test_a_file_that_is_no_database_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "pacs.db").write_text("this is no database at all, but long enough" * 40)
+    with pytest.raises(DBAPIError, match="not a database"):
+        async with open_database(tmp_path, f"sqlite:///{tmp_path / 'pacs.db'}"):
+            pass
+
+
 def _migrate(directory: str, url: str, code: str) -> None:
     sys.path.insert(0, code)
 
@@ -165,18 +187,18 @@ def _migrate(directory: str, url: str, code: str) -> None:
 
 
 async def test_processes_that_migrate_at_once_do_it_once(
-    tmp_path: Path, revisions: Path, url: str
+    tmp_path: Path, revisions: Path, database_url: str
 ) -> None:
     (revisions / "second.py").write_text(SECOND)
     context = multiprocessing.get_context("spawn")
-    arguments = (str(tmp_path), url, str(revisions.parent))
+    arguments = (str(tmp_path), database_url, str(revisions.parent))
     processes = [context.Process(target=_migrate, args=arguments) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         await anyio.to_thread.run_sync(process.join)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    async with open_database(tmp_path, url) as database:
+    async with open_database(tmp_path, database_url) as database:
         assert await rows(database, "SELECT * FROM sample_revisions") == [("2",)]
 
 

@@ -6,7 +6,9 @@ SQLite. Python's driver would begin transactions by itself, late and deferred: t
 both read, and then write, would meet in an error that no waiting cures. So its own handling is
 switched off, and SQLAlchemy's "begin" event says BEGIN IMMEDIATE where :meth:`begin` was asked
 for: the second writer waits at the door. Readers say BEGIN, and see one state of the write-ahead
-log until they are done. ``synchronous=FULL`` syncs the log with each commit.
+log until they are done. ``synchronous=FULL`` syncs the log with each commit. A task that is
+cancelled gets the connection it has asked for first, since one that is half open would be nobody's;
+``stop`` waits for each that is still at the statement of such a task.
 
 PostgreSQL. READ COMMITTED for writers, which lock rows by what they ask (``FOR UPDATE``, unique
 keys); REPEATABLE READ, read only, for readers. A connection that the server has closed meanwhile is
@@ -18,22 +20,19 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import anyio
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pacs_database.interface import Database
+from pacs_database.sqlite_connection import SqliteConnection
 
 WAIT = 30.0
 """Seconds that a writer waits for another before it gives up."""
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={WAIT * 1000:.0f}",
-)
+_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _IMMEDIATE = "begin_immediate"  # execution option of a connection that is going to write
 
 
@@ -49,6 +48,7 @@ class EngineDatabase(Database):
     def __init__(self, url: URL) -> None:
         self._url = url
         self._engine: AsyncEngine | None = None
+        self._files = WeakSet[SqliteConnection]()
         self.dialect = url.get_backend_name()
         self.identity = url.set(password=None).render_as_string()
         if self.dialect == "sqlite":
@@ -58,8 +58,7 @@ class EngineDatabase(Database):
         """Open the database, and say at once if it cannot be had."""
         if self.dialect == "sqlite":
             await anyio.Path(str(self.directory)).mkdir(parents=True, exist_ok=True)
-            self._engine = create_async_engine(self._url)
-            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
+            self._engine = create_async_engine(self._url, async_creator=self._open_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
         else:
             arguments = {"timeout": WAIT, "server_settings": {"application_name": "pacs-core"}}
@@ -73,6 +72,8 @@ class EngineDatabase(Database):
         """Close every connection."""
         if self._engine is not None:
             await self._engine.dispose()
+        for each in list(self._files):
+            await each.close()
 
     async def migrate(self, owner: str, package: str) -> None:
         """Bring the tables of a plugin to what its code expects."""
@@ -85,10 +86,8 @@ class EngineDatabase(Database):
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Write in a transaction, as the only writer of SQLite."""
         options: dict[str, Any] = {_IMMEDIATE: True} if self.dialect == "sqlite" else {}
-        async with self._opened().connect() as connection:
-            await connection.execution_options(**options)
-            async with connection.begin():
-                yield connection
+        async with self._take(options) as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -96,22 +95,28 @@ class EngineDatabase(Database):
         options: dict[str, Any] = {}
         if self.dialect == "postgresql":
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with self._opened().connect() as connection:
-            await connection.execution_options(**options)
+        async with self._take(options) as connection:
             yield connection
 
-    def _opened(self) -> AsyncEngine:
+    @asynccontextmanager
+    async def _take(self, options: dict[str, Any]) -> AsyncIterator[AsyncConnection]:
         if self._engine is None:
             raise RuntimeError("the database has not been started")
-        return self._engine
+        connection = self._engine.connect()
+        with anyio.CancelScope(shield=self.dialect == "sqlite"):
+            await connection.start()
+        try:
+            await connection.execution_options(**options)
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
 
-
-def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
-    dbapi_connection.isolation_level = None  # transactions are SQLAlchemy's to begin
-    cursor = dbapi_connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
+    async def _open_sqlite(self) -> SqliteConnection:
+        connection = SqliteConnection(str(self._url.database), _PRAGMAS, WAIT)
+        self._files.add(connection)
+        await connection
+        return connection
 
 
 def _begin_sqlite(connection: Connection) -> None:
