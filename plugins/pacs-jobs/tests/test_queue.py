@@ -1,12 +1,12 @@
 """The queue of the database, on the contract suite, over SQLite and PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pacs_database.api import Database
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue, NewJob
 from pacs_jobs.database_queue import DatabaseJobQueue, _earliest, _first_due
 from pacs_jobs.testing import JobQueueContract
@@ -14,25 +14,6 @@ from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
-@pytest.fixture
-async def database(tmp_path: Path, url: str) -> AsyncIterator[Database]:
-    async with open_database(tmp_path, url) as database:
-        yield database
 
 
 @pytest.fixture
@@ -48,8 +29,10 @@ class TestDatabaseJobQueue(JobQueueContract):
         return queue
 
     @pytest.fixture
-    async def other(self, queue: JobQueue, tmp_path: Path, url: str) -> AsyncIterator[JobQueue]:
-        async with open_database(tmp_path, url) as database:
+    async def other(
+        self, queue: JobQueue, tmp_path: Path, database_url: str
+    ) -> AsyncIterator[JobQueue]:
+        async with open_database(tmp_path, database_url) as database:
             other = DatabaseJobQueue(database)
             await other.start()
             yield other

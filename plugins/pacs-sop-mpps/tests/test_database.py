@@ -1,7 +1,7 @@
 """Performed steps in a database: against a model, by several clients at once, and forgotten."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pacs_database.api import Database
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_mpps.api import PerformedState, RefusedStepError
@@ -32,19 +32,6 @@ COMMENT = tag_of("CommentsOnThePerformedProcedureStep")
 PATIENT, MODALITY = tag_of("PatientID"), tag_of("Modality")
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
 @asynccontextmanager
 async def open_steps(
     directory: Path, url: str, config: MppsConfig = CONFIG
@@ -62,8 +49,8 @@ async def start(database: Database, config: MppsConfig) -> DatabasePerformedStep
 
 
 @pytest.fixture
-async def steps(tmp_path: Path, url: str) -> AsyncIterator[DatabasePerformedSteps]:
-    async with open_steps(tmp_path, url) as steps:
+async def steps(tmp_path: Path, database_url: str) -> AsyncIterator[DatabasePerformedSteps]:
+    async with open_steps(tmp_path, database_url) as steps:
         yield steps
 
 
@@ -134,7 +121,7 @@ async def test_one_request_after_the_other_is_answered_as_by_the_model(
 @given(requests=st.lists(REQUESTS, min_size=2, max_size=4))
 async def test_several_clients_lose_no_update(
     tmp_path: Path,
-    url: str,
+    database_url: str,
     steps: DatabasePerformedSteps,
     requests: list[list[tuple[int, str]]],
 ) -> None:
@@ -148,7 +135,7 @@ async def test_several_clients_lose_no_update(
             done[uid].append((word, await outcome(steps, uid, word, comment), comment))
 
     async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(open_steps(tmp_path, url))
+        other = await stack.enter_async_context(open_steps(tmp_path, database_url))
         async with anyio.create_task_group() as tasks:
             for client, own in enumerate(requests):
                 tasks.start_soon(work, client, own, (steps, other)[client % 2])
@@ -216,8 +203,8 @@ async def test_old_steps_are_forgotten_and_that_is_told(steps: DatabasePerformed
     assert await steps.forget(ended_before=now, in_progress_before=now + 60) == 2
 
 
-async def test_no_more_steps_are_in_progress_than_may_be(tmp_path: Path, url: str) -> None:
-    async with open_steps(tmp_path, url, MppsConfig(max_in_progress=2)) as steps:
+async def test_no_more_steps_are_in_progress_than_may_be(tmp_path: Path, database_url: str) -> None:
+    async with open_steps(tmp_path, database_url, MppsConfig(max_in_progress=2)) as steps:
         assert [await outcome(steps, f"1.2.{n}", "create", "") for n in range(3)] == [0, 0, 0x0213]
         assert await outcome(steps, "1.2.0", "DISCONTINUED", "") == 0
         assert await outcome(steps, "1.2.2", "create", "") == 0

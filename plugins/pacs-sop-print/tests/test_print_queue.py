@@ -1,13 +1,12 @@
 """Print jobs in a database: no more than the queue has room for, whoever enters them."""
 
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
 import pytest
 from pacs_database.api import Database
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_print.config import PrintConfig
@@ -21,27 +20,16 @@ from pacs_core.testing.operations import memory_node
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
-async def test_workers_that_enter_at_once_do_not_overfill_it(tmp_path: Path, url: str) -> None:
+async def test_workers_that_enter_at_once_do_not_overfill_it(
+    tmp_path: Path, database_url: str
+) -> None:
     accepted: list[str] = []
     full: list[str] = []
     async with AsyncExitStack() as stack:
         queues = []
         for _ in range(4):
             node = memory_node()
-            database = await stack.enter_async_context(open_database(tmp_path, url))
+            database = await stack.enter_async_context(open_database(tmp_path, database_url))
             jobs = DatabaseJobQueue(database)
             await jobs.start()
             node.capabilities.provide(Database, database)  # type: ignore[type-abstract]

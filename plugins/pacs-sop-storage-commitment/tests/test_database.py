@@ -1,13 +1,12 @@
 """Transactions and promises in a database: by several clients at once, held, and forgotten."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 from pacs_database.api import Database
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from pacs_sop_storage_commitment import pacs_deletion_guards
 from pacs_sop_storage_commitment.api import (
     CommitmentRequest,
@@ -42,25 +41,6 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 ONE, TWO, THREE = (Reference(CT, f"1.2.{n}") for n in (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
-@pytest.fixture
-async def database(tmp_path: Path, url: str) -> AsyncIterator[Database]:
-    async with open_database(tmp_path, url) as database:
-        yield database
-
-
 @pytest.fixture
 async def transactions(database: Database) -> DatabaseTransactions:
     transactions = DatabaseTransactions(database)
@@ -77,11 +57,11 @@ async def ask(
 
 
 async def test_several_who_ask_at_once_under_one_transaction_uid(
-    tmp_path: Path, url: str, transactions: DatabaseTransactions
+    tmp_path: Path, database_url: str, transactions: DatabaseTransactions
 ) -> None:
     """As by two workers of a node: the same is one transaction, and of others one is first."""
     asked: list[Transaction] = []
-    async with open_database(tmp_path, url) as other:
+    async with open_database(tmp_path, database_url) as other:
         second = DatabaseTransactions(other)
         await second.start()
 

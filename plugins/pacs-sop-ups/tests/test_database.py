@@ -1,7 +1,7 @@
 """Procedure steps in a database: against a model, by several clients at once, and forgotten."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.testing import open_database
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_ups.api import RefusedStepError, StepState
 from pacs_sop_ups.config import UpsConfig
@@ -25,19 +25,6 @@ pytestmark = pytest.mark.anyio
 CONFIG = UpsConfig()
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    return await new_database(request.getfixturevalue("postgresql"))
-
-
 @asynccontextmanager
 async def open_steps(
     directory: Path, url: str, config: UpsConfig = CONFIG
@@ -51,8 +38,8 @@ async def open_steps(
 
 
 @pytest.fixture
-async def steps(tmp_path: Path, url: str) -> AsyncIterator[DatabaseProcedureSteps]:
-    async with open_steps(tmp_path, url) as steps:
+async def steps(tmp_path: Path, database_url: str) -> AsyncIterator[DatabaseProcedureSteps]:
+    async with open_steps(tmp_path, database_url) as steps:
         yield steps
 
 
@@ -164,7 +151,7 @@ async def test_one_request_after_the_other_is_answered_as_by_the_model(
 @few
 @given(requests=st.lists(st.lists(st.sampled_from(WORDS), max_size=8), min_size=2, max_size=4))
 async def test_several_clients_share_a_step_as_one_after_the_other(
-    tmp_path: Path, url: str, steps: DatabaseProcedureSteps, requests: list[list[str]]
+    tmp_path: Path, database_url: str, steps: DatabaseProcedureSteps, requests: list[list[str]]
 ) -> None:
     """It is claimed once, and ended once: by who holds it, or by request before it is claimed."""
     uid = f"1.2.{time.monotonic_ns()}"
@@ -177,7 +164,7 @@ async def test_several_clients_share_a_step_as_one_after_the_other(
 
     await outcome(steps, uid, "create", 0)
     async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(open_steps(tmp_path, url))
+        other = await stack.enter_async_context(open_steps(tmp_path, database_url))
         async with anyio.create_task_group() as tasks:
             for client, own in enumerate(requests):
                 tasks.start_soon(work, client, own, (steps, other)[client % 2])
@@ -301,8 +288,8 @@ async def test_who_takes_nothing_holds_nobody_up(
     assert await told(steps, "DEAF") == [("1.2.1", 1)]
 
 
-async def test_no_more_steps_are_open_than_may_be(tmp_path: Path, url: str) -> None:
-    async with open_steps(tmp_path, url, UpsConfig(max_open=2)) as steps:
+async def test_no_more_steps_are_open_than_may_be(tmp_path: Path, database_url: str) -> None:
+    async with open_steps(tmp_path, database_url, UpsConfig(max_open=2)) as steps:
         assert [await outcome(steps, f"1.2.{n}", "create", 0) for n in range(3)] == [0, 0, 0x0213]
         assert await outcome(steps, "1.2.0", "cancel", 0) == 0
         assert await outcome(steps, "1.2.2", "create", 0) == 0

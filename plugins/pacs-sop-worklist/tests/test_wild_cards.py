@@ -1,13 +1,11 @@
 """Wild cards: what SQL leaves out does not match, in SQLite and in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
-from pathlib import Path
 from random import Random
 
 import pytest
 from attrs import evolve
-from pacs_database.testing import new_database, open_database, run_postgresql
+from pacs_database.api import Database
 from pacs_sop_worklist.api import Step, steps_of
 from pacs_sop_worklist.database_worklist import DatabaseWorklist
 from pacs_sop_worklist.narrowing import with_texts
@@ -31,22 +29,11 @@ PIECES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with run_postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
-async def worklist(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[DatabaseWorklist]:
-    is_sqlite = request.param == "sqlite"
-    url = "" if is_sqlite else await new_database(request.getfixturevalue("postgresql"))
-    async with open_database(tmp_path, url) as database:
-        worklist = DatabaseWorklist(database)
-        await worklist.start()
-        yield worklist
+@pytest.fixture
+async def worklist(database: Database) -> DatabaseWorklist:
+    worklist = DatabaseWorklist(database)
+    await worklist.start()
+    return worklist
 
 
 def order(number: int, name: str) -> Step:
