@@ -14,7 +14,7 @@ Example
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any, Final
@@ -28,7 +28,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from pacs_core.association import bind_sockets
 from pacs_core.contracts import AccessDeniedError, Archive, Node, NodeSettings
 from pacs_core.testing.memory_archive import MemoryArchive
-from pacs_core.testing.operations import memory_node
+from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 from pacs_web.api import WebAuthenticator, WebContext, WebRoutesDescriptor, WebSite
 from pacs_web.application import build_application
 from pacs_web.config import CurrentConfig, WebConfig
@@ -326,3 +326,52 @@ class WebRoutesContract:
             methods = there.get(descriptor.prefix + path)
             assert methods is not None, path
             assert {name.upper() for name in operations} - {"PARAMETERS"} <= methods, path
+
+
+class GuardedRoutesContract(WebRoutesContract):
+    """What routes must do besides if each asks first whether an action is permitted.
+
+    Attributes
+    ----------
+    actions : mapping of str to str
+        The action that each route asks for: ``{"GET /api/greetings/{number}": "greetings.read"}``.
+    known : str
+        Value of path parameters with which there is something.
+    untold : str
+        Text of it that nobody may read who may not see it.
+    """
+
+    actions: Mapping[str, str]
+    known = "1"
+    untold: str
+
+    def guards(self, action: str) -> Sequence[MemoryAccessGuard]:
+        """Return guards each of which refuses an action."""
+        return [MemoryAccessGuard(action)]
+
+    def request(self, path: str) -> tuple[dict[str, str], bytes]:
+        """Return headers and body such that the route of a path would do something."""
+        return {}, b""
+
+    async def state(self, node: Node) -> object:
+        """Return what nobody may have changed who may not."""
+        raise NotImplementedError("define the method `state`")
+
+    async def test_whoever_may_not_is_told_so_by_every_route(
+        self, descriptor: WebRoutesDescriptor, node: Node
+    ) -> None:
+        before = await self.state(node)
+        routes = descriptor.create(WebContext(node, WebSite([descriptor])))
+        for each in _resources(routes, descriptor.prefix):
+            for method in sorted(each.methods - {"HEAD", "OPTIONS"}):
+                action = self.actions[f"{method} {each.path}".rstrip("/")]
+                for guard in self.guards(action):
+                    headers, body = self.request(each.path)
+                    async with serve_routes(descriptor, evolve(node, access=guard)) as server:
+                        response = await server.client.request(
+                            method, each.with_values(self.known), headers=headers, content=body
+                        )
+                    assert response.status_code == 403, each
+                    assert [asked.action for asked in guard.asked] == [action], each
+                    assert self.untold not in response.text
+        assert await self.state(node) == before
