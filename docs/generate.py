@@ -34,6 +34,7 @@ from pacs_sop_ups import api as ups_api
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
+from pacs_store_cloud.config import AzureConfig, CloudConfig, GcsConfig, S3Config
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import http as web_http
@@ -486,6 +487,18 @@ def print_page() -> str:
     return "".join(parts)
 
 
+def cloud_page() -> str:
+    """Return the reference of stores in the cloud: the tables."""
+    parts = [_NOTE, "# Stores in the cloud\n\n"]
+    parts += ["`pacs-store-cloud`: [how to use it](../how-to/store-in-the-cloud.md).\n"]
+    parts += _table_section("stores.NAME", CloudConfig)
+    shared = tuple(f"| `{field.name}` |" for field in fields(CloudConfig))
+    for name, schema in (("s3", S3Config), ("azure", AzureConfig), ("gcs", GcsConfig)):
+        section = _table_section(f'stores.NAME] type = "{name}"', schema)
+        parts += [row.replace('"]`', '"`') for row in section if not row.startswith(shared)]
+    return "".join(parts)
+
+
 def sign_in_page() -> str:
     """Return the reference of signing in: the tables, the hook, the API for plugins."""
     how = "`pacs-auth-local`: [how to use it](../how-to/sign-in.md).\n"
@@ -538,6 +551,7 @@ PAGES = {
         _service_page, "Performed procedure steps", "mpps", "sop-mpps", MppsConfig, mpps_api
     ),
     "reference/print.md": print_page,
+    "reference/store-in-the-cloud.md": cloud_page,
     "reference/deidentify.md": deidentify_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api

@@ -1,0 +1,101 @@
+"""Servers of tests: a real S3 server, a real Azure server, each with a bucket that is there."""
+
+import base64
+import hmac
+import logging
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pacs_core.testing.peer_programs import find_free_port
+
+BUCKET: Final = "archive"
+"""The bucket, or container, that is there."""
+ACCOUNT: Final = "devstoreaccount1"
+ACCOUNT_KEY: Final = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+"""That of every Azurite."""
+
+_AZURITE: Final = "node_modules/.bin/azurite-blob"
+_FOLDER: Final = Path(".cache/azurite")
+_OPTIONS: Final = "--inMemoryPersistence --disableTelemetry --skipApiVersionCheck --silent"
+
+
+@contextmanager
+def run_s3() -> Iterator[str]:
+    """Run an S3 server (moto) in a thread of this process; give its URL."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        _request("PUT", f"{url}/{BUCKET}")
+        yield url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def run_azure() -> Iterator[str]:
+    """Run an Azure server (Azurite) as a process; give its URL, with the account.
+
+    Azurite is that on the path, or in the folder ``PACS_AZURITE``, by default ``.cache/azurite``;
+    the test is skipped where there is none.
+    """
+    folder = Path(os.environ.get("PACS_AZURITE", _FOLDER))
+    program = shutil.which("azurite-blob") or shutil.which(folder.absolute() / _AZURITE)
+    if program is None:
+        pytest.skip(f"there is no Azurite: npm install --prefix {_FOLDER} azurite")
+    port = find_free_port()
+    process = subprocess.Popen(  # noqa: S603 - words of this file
+        [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), *_OPTIONS.split()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/{ACCOUNT}"
+        _make_container(url, process)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _make_container(url: str, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 60
+    while True:
+        date = formatdate(usegmt=True)
+        resource = f"/{ACCOUNT}/{ACCOUNT}/{BUCKET}\nrestype:container"
+        text = f"PUT{12 * chr(10)}x-ms-date:{date}\nx-ms-version:2021-08-06\n{resource}"
+        key = base64.b64decode(ACCOUNT_KEY)
+        signature = base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
+        headers = {
+            "x-ms-date": date,
+            "x-ms-version": "2021-08-06",
+            "Authorization": f"SharedKey {ACCOUNT}:{signature}",
+        }
+        try:
+            return _request("PUT", f"{url}/{BUCKET}?restype=container", headers)
+        except OSError:
+            assert process.poll() is None, "Azurite has ended"
+            assert time.monotonic() < until, "Azurite does not answer"
+            time.sleep(0.1)
+
+
+def _request(method: str, url: str, headers: dict[str, str] | None = None) -> None:
+    request = urllib.request.Request(url, method=method, headers=headers or {})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        response.read()

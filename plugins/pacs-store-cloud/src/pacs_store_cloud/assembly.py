@@ -1,0 +1,40 @@
+"""Assembly of a store from its configuration."""
+
+from pacs_core.contracts import ObjectStore, Setup
+from pacs_store_cloud.bucket import Bucket
+from pacs_store_cloud.clients import make_clients
+from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
+from pacs_store_cloud.keys import Names
+from pacs_store_cloud.store import CloudStore
+
+_TYPES = {"S3Config": "s3", "AzureConfig": "azure", "GcsConfig": "gcs"}
+
+
+def make_store(config: CloudConfig, setup: Setup) -> ObjectStore:
+    """Make the store of a table.
+
+    Raises
+    ------
+    LookupError
+        A secret is not there.
+    """
+    return CloudStore(
+        make_bucket(config),
+        Names(config.prefix.rstrip("/"), config.spread),
+        config.temporary or setup.directory / "tmp",
+        part_size=config.part_size,
+        large_uploads=config.large_uploads,
+    )
+
+
+def make_bucket(config: CloudConfig) -> Bucket:
+    """Make the bucket of a table; nothing is connected."""
+    own_key = isinstance(config, S3Config) and config.encryption not in ("", "AES256")
+    place = config.container if isinstance(config, AzureConfig) else getattr(config, "bucket", "")
+    return Bucket(
+        make_clients(config),
+        f"{_TYPES[type(config).__name__]} {place}",
+        config.deadline,
+        tags_are_md5=isinstance(config, S3Config) and not own_key,
+        read_back=not isinstance(config, S3Config),
+    )

@@ -1,0 +1,53 @@
+"""Stores of tests, on the servers of tests."""
+
+import os
+from pathlib import Path
+
+from pacs_store_cloud.assembly import make_bucket
+from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
+from pacs_store_cloud.keys import Names
+from pacs_store_cloud.store import CloudStore
+
+from pacs_core.contracts import Secret
+from pacs_core.testing.cloud_servers import ACCOUNT, ACCOUNT_KEY, BUCKET
+
+
+def configure_s3(url: str, prefix: str, **changes: object) -> S3Config:
+    """Return the configuration of a store in the bucket of :func:`run_s3`."""
+    os.environ["PACS_TEST_CLOUD_KEY"] = "testing"
+    values: dict[str, object] = {
+        "bucket": BUCKET,
+        "endpoint": url,
+        "prefix": prefix,
+        "allow_http": True,
+        "access_key_id": Secret(env="PACS_TEST_CLOUD_KEY"),
+        "secret_access_key": Secret(env="PACS_TEST_CLOUD_KEY"),
+        "deadline": 20.0,
+    }
+    return S3Config(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def configure_azure(url: str, prefix: str, **changes: object) -> AzureConfig:
+    """Return the configuration of a store in the container of :func:`run_azure`."""
+    os.environ["PACS_TEST_AZURE_KEY"] = ACCOUNT_KEY
+    values: dict[str, object] = {
+        "container": BUCKET,
+        "account": ACCOUNT,
+        "account_key": Secret(env="PACS_TEST_AZURE_KEY"),
+        "endpoint": url,
+        "prefix": prefix,
+        "allow_http": True,
+        "deadline": 20.0,
+    }
+    return AzureConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def make_cloud_store(config: CloudConfig, directory: Path, spread: int = 3) -> CloudStore:
+    """Make a store; its files on their way are below `directory`."""
+    return CloudStore(
+        make_bucket(config),
+        Names(config.prefix, spread),
+        directory / "tmp",
+        part_size=config.part_size,
+        large_uploads=config.large_uploads,
+    )

@@ -1,0 +1,57 @@
+"""The contract, on a real S3 server and a real Azure server."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pacs_core.contracts import ObjectStore
+from pacs_core.testing.object_store_contract import ObjectStoreContract
+
+from .clouds import configure_azure, configure_s3, make_cloud_store
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Let no file of this process grow beyond half a mebibyte."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def prefix_of(directory: Path) -> str:
+    """Return a prefix of its own for each directory."""
+    return "t" + sha256(str(directory).encode()).hexdigest()[:16]
+
+
+class CloudContract(ObjectStoreContract):
+    url: str
+
+    def without_room(self, directory: Path) -> AbstractContextManager[None]:
+        return small_files()
+
+
+@pytest.mark.xdist_group("cloud-s3")
+class TestS3(CloudContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_url: str) -> None:
+        self.url = s3_url
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        return make_cloud_store(configure_s3(self.url, prefix_of(directory)), directory)
+
+
+@pytest.mark.xdist_group("cloud-azure")
+class TestAzure(CloudContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, azure_url: str) -> None:
+        self.url = azure_url
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        return make_cloud_store(configure_azure(self.url, prefix_of(directory)), directory)
