@@ -5,7 +5,13 @@ import json
 import re
 import sys
 import zlib
-from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import (
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+)
 from io import StringIO
 from types import ModuleType
 
@@ -375,6 +381,16 @@ def grey(pixels, bits=8, **own):
     return item
 
 
+def lut_table(bits, count=256, first=0, missing=0):
+    """Return a Presentation LUT Sequence that makes of each value the P-Value that it has anyway."""
+    item = Dataset()
+    item.LUTDescriptor = [count, first, bits]
+    values = [n * ((1 << min(bits, 16)) - 1) // (count - 1) for n in range(count - missing)]
+    item.LUTData = values
+    item["LUTData"].VR = item["LUTDescriptor"].VR = "US"
+    return {"PresentationLUTSequence": [item]}
+
+
 def box(position=1, pixels=None, item=None, **own):
     """Return the Modification List of an image box."""
     if item is None:
@@ -533,6 +549,24 @@ STATUSES = {
     ),
     "LUT shape": (0x0106, lambda scu: scu.create(LUT, "1.2.5", PresentationLUTShape="ROUND")),
     "LUT without": (0x0120, lambda scu: scu.create(LUT, "1.2.5", FilmSessionLabel="x")),
+    "LUT of 9 bits": (0x0106, lambda scu: scu.create(LUT, "1.2.5", **lut_table(9))),
+    "LUT of 10 bits": (0x0000, lambda scu: scu.create(LUT, "1.2.5", **lut_table(10))),
+    "LUT of 16 bits": (0x0000, lambda scu: scu.create(LUT, "1.2.5", **lut_table(16, 4096))),
+    "LUT of 17 bits": (0x0106, lambda scu: scu.create(LUT, "1.2.5", **lut_table(17))),
+    "LUT from 1 on": (0x0106, lambda scu: scu.create(LUT, "1.2.5", **lut_table(12, first=1))),
+    "LUT too short": (0x0106, lambda scu: scu.create(LUT, "1.2.5", **lut_table(12, missing=1))),
+    "LUT twice": (
+        0x0106,
+        lambda scu: scu.create(LUT, "1.2.5", PresentationLUTShape="IDENTITY", **lut_table(12)),
+    ),
+    "LUT beyond density": (
+        0xB605,
+        lambda scu: scu.create(LUT, "1.2.5", PresentationLUTShape="IDENTITY", MaxDensity=400),
+    ),
+    "LUT with density": (
+        0x0107,
+        lambda scu: scu.create(LUT, "1.2.5", PresentationLUTShape="IDENTITY", MinDensity=50),
+    ),
     "printer": (0x0112, lambda scu: scu.get(PRINTER, "1.2.3")),
     "job": (0x0112, lambda scu: scu.get(JOB, "1.2.3")),
     "attribute of the printer": (
@@ -549,6 +583,94 @@ def test_status(scu, name):
     status, request = STATUSES[name]
     (scu.box,) = scu.film()
     assert f"{request(scu):04X}" == f"{status:04X}"
+
+
+# What requestors of other makers send
+
+
+def print_without_uid(scu):
+    """N-ACTION whose Requested SOP Instance UID is empty (a computed radiography reader)."""
+    assert scu.print(FILM, "") == 0x0212
+    return scu.print(FILM, "1.2.4")
+
+
+def create_printer(scu):
+    """N-CREATE of the Printer, which is there already (a CT)."""
+    return scu.create(PRINTER, PRINTER_UID)
+
+
+def ask_for_all_of_the_printer(scu):
+    """N-GET of each attribute of Table H.4-17, known or not (two makers of radiography)."""
+    tags = [
+        0x21100010, 0x21100020, 0x21100030, 0x00080070, 0x00081090,
+        0x00181000, 0x00181020, 0x00181200, 0x00181201,
+    ]  # fmt: skip
+    status = scu.get(PRINTER, PRINTER_UID, tags)
+    assert [element.tag for element in scu.last] == sorted(tags)
+    return status
+
+
+def send_empty_attributes(scu):
+    """A session whose Memory Allocation is empty, and whose destination is nowhere."""
+    scu.delete(SESSION, "1.2.3")
+    own = {"MemoryAllocation": "", "FilmDestination": "SOMEWHERE", "NumberOfCopies": "1 "}
+    status = scu.create(SESSION, "1.2.3", **own)
+    assert scu.last.FilmDestination == "SOMEWHERE"
+    return status
+
+
+def print_film_and_session(scu):
+    """N-ACTION of the film box and then of its session: two print jobs, as was said."""
+    assert scu.set(GRAY_BOX, scu.box, box()) == 0
+    assert scu.print(FILM, "1.2.4") == 0
+    (first,) = scu.last.ReferencedPrintJobSequence
+    status = scu.print(SESSION, "1.2.3")
+    (second,) = scu.last.ReferencedPrintJobSequence
+    until(lambda: scu.events.count((JOB, 3)) == 2)
+    assert first.ReferencedSOPInstanceUID != second.ReferencedSOPInstanceUID
+    return status
+
+
+def forget_a_lut_in_use(scu):
+    """N-DELETE of a Presentation LUT that a film refers to: the film keeps it (H.4.9.2.2.2)."""
+    assert scu.create(LUT, "1.2.5", PresentationLUTShape="LIN OD") == 0
+    reference = refer(LUT, "1.2.5", "ReferencedPresentationLUTSequence")
+    assert scu.set(FILM, "1.2.4", **reference) == 0
+    assert scu.delete(LUT, "1.2.5") == 0
+    assert scu.set(FILM, "1.2.4", **reference) == 0x0106
+    return scu.set(GRAY_BOX, scu.box, box())
+
+
+@pytest.mark.parametrize(
+    ("requests", "status"),
+    [
+        (print_without_uid, 0xB603),
+        (create_printer, 0x0211),
+        (ask_for_all_of_the_printer, 0),
+        (send_empty_attributes, 0),
+        (print_film_and_session, 0),
+        (forget_a_lut_in_use, 0),
+    ],
+)
+def test_a_requestor_of_another_maker(scu, requests, status):
+    (scu.box,) = scu.film()
+    assert f"{requests(scu):04X}" == f"{status:04X}"
+    assert scu.association.is_established
+
+
+def test_contexts_of_other_makers(node):
+    """The Meta SOP Class in two contexts with the retired Print Queue beside: one film session."""
+    ae = AE(ae_title="NX")
+    ae.add_requested_context(GRAY_META, "1.2.840.10008.1.2")
+    ae.add_requested_context(GRAY_META, "1.2.840.10008.1.2.1")
+    ae.add_requested_context("1.2.840.10008.5.1.1.26")
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
+    assert [context.abstract_syntax for context in association.accepted_contexts] == [GRAY_META] * 2
+    assert association.send_n_create(None, SESSION, "1.2.3", meta_uid=GRAY_META)[0].Status == 0
+    later = attributes(PrintPriority="HIGH")
+    association.accepted_contexts.reverse()
+    assert association.send_n_set(later, SESSION, "1.2.3", meta_uid=GRAY_META)[0].Status == 0
+    association.release()
 
 
 class Requestor:
@@ -620,13 +742,16 @@ async def test_who_may_not_is_refused(node, denied):
 
 
 @pytest.mark.anyio
-async def test_sixteen_requestors_at_once(node, folder):
-    """All use the same UIDs at the same time; each fourth prints, and prints its own image."""
+async def test_64_requestors_at_once(node, folder):
+    """All use the same UIDs at the same time; each 16th prints, and prints its own image."""
     everybody, statuses = anyio.Event(), {}
-    waiting = set(range(16))
+    waiting = set(range(64))
+    door = anyio.CapacityLimiter(8)  # a host may begin few associations at a time
 
     async def request(number):
-        async with requestor(node, f"SCU{number}") as scu:
+        async with AsyncExitStack() as stack:
+            async with door:
+                scu = await stack.enter_async_context(requestor(node, f"SCU{number}"))
             made = [
                 await scu.create(SESSION, "1.2.3"),
                 await scu.create(
@@ -644,21 +769,21 @@ async def test_sixteen_requestors_at_once(node, folder):
             await everybody.wait()
             made.append(await scu.set(GRAY_BOX, uid, box(pixels=np.full((40, 40), 100 + number))))
             made.append(
-                await (scu.delete(SESSION, "1.2.3") if number % 4 else scu.print(FILM, "1.2.4"))
+                await (scu.delete(SESSION, "1.2.3") if number % 16 else scu.print(FILM, "1.2.4"))
             )
             statuses[number] = made
 
     before = set(folder.glob("*/film-*.png"))
     with anyio.fail_after(120):
         async with anyio.create_task_group() as tasks:
-            for number in range(16):
+            for number in range(64):
                 tasks.start_soon(request, number)
-    assert statuses == {number: [0] * 4 for number in range(16)}
+    assert statuses == {number: [0] * 4 for number in range(64)}
     await anyio.to_thread.run_sync(
         until, lambda: len(set(folder.glob("*/film-*.pdf"))) == len(before) + 4, 60.0
     )
     printed = [np.asarray(Image.open(path)) for path in set(folder.glob("*/film-*.png")) - before]
-    assert sorted(int(film[250, 200]) for film in printed) == [100, 104, 108, 112]
+    assert sorted(int(film[250, 200]) for film in printed) == [100, 116, 132, 148]
 
 
 def test_more_images_than_there_is_room_for(scu):

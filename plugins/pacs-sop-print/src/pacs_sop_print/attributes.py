@@ -93,6 +93,12 @@ def _limit(value: Any, config: PrintConfig) -> int:
     return number
 
 
+def _limit_of_lut(value: Any, config: PrintConfig) -> None:
+    """Check a density that belongs to the film box or image box (PS3.4 H.4.9.1): it is not used."""
+    _limit(value, config)
+    raise NotSupportedError(None, Status.ATTRIBUTE_LIST_ERROR)
+
+
 def _light(value: Any, _config: PrintConfig) -> int:
     return int(value)
 
@@ -188,6 +194,12 @@ IMAGE_BOX_RULES: Final[Rules] = {
     "MinDensity": Rule(_limit),
 }
 """PS3.4 Tables H.4-10 and H.4-11; without a value those of the film box hold."""
+
+PRESENTATION_LUT_RULES: Final[Rules] = {
+    "MaxDensity": Rule(_limit_of_lut),
+    "MinDensity": Rule(_limit_of_lut),
+}
+"""PS3.4 Table H.4.9.2.1.2-1 has a warning of densities, which Table H.4-23 does not have."""
 
 _PRECEDENCE: Final[Mapping[int, int]] = {
     Status.ATTRIBUTE_LIST_ERROR: 1,

@@ -10,7 +10,15 @@ from pydicom import Dataset
 
 from pacs_core.contracts import Node, Operation, Response
 from pacs_core.dimse import DimseError, Status
-from pacs_sop_print.attributes import IMAGE_BOX_RULES, apply, require, tag_of, to_dataset, value_of
+from pacs_sop_print.attributes import (
+    IMAGE_BOX_RULES,
+    PRESENTATION_LUT_RULES,
+    apply,
+    require,
+    tag_of,
+    to_dataset,
+    value_of,
+)
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.film_operations import answer, find_lut, new_uid, remove_files
 from pacs_sop_print.films import PrintedImage
@@ -141,8 +149,10 @@ class ImageOperations:
         given = await operation.read_dataset()
         uid = new_uid(printing, operation)
         lut = read_lut(given)
+        others = ("PresentationLUTSequence", "PresentationLUTShape")
+        _, warnings = apply(PRESENTATION_LUT_RULES, given, self._config, others=others)
         printing.instances[uid] = LutInstance(uid, lut)
         reply = Dataset()
         if lut.shape:
             reply.PresentationLUTShape = lut.shape
-        return Response(Status.SUCCESS, reply, affected_sop_instance_uid=uid)
+        return answer(warnings, reply, uid)

@@ -80,14 +80,19 @@ def _aspect(item: Dataset) -> float:
 
 
 def read_lut(dataset: Dataset) -> PresentationLut:
-    """Return the Presentation LUT of an N-CREATE (PS3.4 Table H.4-23).
+    """Return the Presentation LUT of an N-CREATE (PS3.4 Table H.4-23, H.4.9.2.1.1.1).
+
+    Its entries have 10 to 16 bits, and map values from 0 on. Their number should be that of the values
+    of the images, but any is stretched over these: a requestor may have images of 8 and of 12 bits.
 
     Raises
     ------
     DimseError
-        It has neither table nor shape, or one that is none.
+        It has neither table nor shape, or both, or one that is none.
     """
     sequence = value_of(dataset, "PresentationLUTSequence")
+    given = value_of(dataset, "PresentationLUTShape")
+    _expect(sequence is None or given is None, "PresentationLUTShape", f"{given} beside a table")
     if sequence is None:
         shape = str(require(dataset, "PresentationLUTShape"))
         _expect(shape in ("IDENTITY", "LIN OD"), "PresentationLUTShape", shape)
@@ -100,7 +105,7 @@ def read_lut(dataset: Dataset) -> PresentationLut:
         count = first = bits = -1
     count = count or _MAX_ENTRIES
     _expect(
-        2 <= count <= _MAX_ENTRIES and first == 0 and 8 <= bits <= 16, "LUTDescriptor", descriptor
+        2 <= count <= _MAX_ENTRIES and first == 0 and 10 <= bits <= 16, "LUTDescriptor", descriptor
     )
     data = require(item, "LUTData")
     if isinstance(data, bytes):
