@@ -382,7 +382,7 @@ def grey(pixels, bits=8, **own):
 
 
 def lut_table(bits, count=256, first=0, missing=0):
-    """Return a Presentation LUT Sequence that makes of each value the P-Value that it has anyway."""
+    """Return a Presentation LUT Sequence that changes nothing."""
     item = Dataset()
     item.LUTDescriptor = [count, first, bits]
     values = [n * ((1 << min(bits, 16)) - 1) // (count - 1) for n in range(count - missing)]

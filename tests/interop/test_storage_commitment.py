@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -15,6 +15,7 @@ import anyio
 import pytest
 from importlib_metadata import EntryPoint
 from pacs_database.testing import open_database, run_postgresql
+from pacs_sop_storage_commitment.api import Transactions
 from pacs_sop_storage_commitment.database_transactions import DatabaseTransactions
 from pacs_store_filesystem.store import FilesystemStore
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -28,8 +29,9 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModelInstance,
 )
 
+from pacs_core.association import Proposal, connect
 from pacs_core.cli.main import main
-from pacs_core.contracts import InstancePath, Level, Origin, Query, SingleValue
+from pacs_core.contracts import InstancePath, Level, Origin, Query, Response, SingleValue
 from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, node_thread
@@ -434,6 +436,19 @@ def test_what_is_committed_to_is_neither_deleted_nor_replaced(lax_node, modality
         promised.sop_instance_uid: f"storage-commitment: committed to CT1 on {today}"
     }
     assert lax_node.call(partial(delete, override="ten years old")).instances == 2
+    # Whoever asks what was promised is told that it is not kept any more, and so is the modality.
+    transactions = lax_node.node.opened.node.find(Transactions)
+
+    async def noted():
+        (transaction,) = await transactions.with_uid(request.TransactionUID)
+        return transaction
+
+    until(lambda: lax_node.call(noted).note, PATIENCE)
+    assert list(lax_node.call(noted).failures.values()) == [0x0112]
+    assert not lax_node.call(partial(transactions.promises, [promised.sop_instance_uid]))
+    with modality.associated(lax_node.port) as association:
+        assert ask(association, request) == 0x0000
+        assert modality.report() == (2, [], {promised.sop_instance_uid: 0x0112})
 
 
 def test_nothing_is_committed_to_before_it_is_flushed(lax_node, modality, monkeypatch):
@@ -457,6 +472,54 @@ def test_nothing_is_committed_to_before_it_is_flushed(lax_node, modality, monkey
         assert ask(association, request) == 0x0000
         assert modality.report() == (1, [uid], {})
     assert [key for key in flushed if uid in key]
+
+
+@pytest.mark.anyio
+async def test_64_requestors_at_once(lax_node, modality):
+    """Each is told of its own transaction, and of what of it is here (PS3.4 J.3.2, J.3.3)."""
+    with modality.associated(lax_node.port) as association:
+        stored = [uid for _, uid in store(association, 4)]
+    told, door = {}, anyio.CapacityLimiter(8)  # a host may begin few associations at a time
+    started, waiting = anyio.Event(), set(range(64))
+
+    async def request(number):
+        answered = anyio.Event()
+
+        async def take(operation):
+            report = await operation.read_dataset()
+            told[number] = (
+                str(report.TransactionUID),
+                [item.ReferencedSOPInstanceUID for item in report.get("ReferencedSOPSequence", [])],
+                [item.FailureReason for item in report.get("FailedSOPSequence", [])],
+            )
+            answered.set()
+            return Response(0x0000, event_type_id=operation.command.event_type_id)
+
+        async with AsyncExitStack() as stack:
+            proposals = [Proposal(StorageCommitmentPushModel)]
+            opened = connect(lax_node.peer, proposals, calling_ae_title=f"CT{number}", serve=take)
+            async with door:
+                association = await stack.enter_async_context(opened)
+            waiting.discard(number)
+            if not waiting:
+                started.set()
+            await started.wait()
+            wanted = request_of(
+                (CTImageStorage, stored[number % 4]),
+                (CTImageStorage, f"1.2.9.{number}"),
+                uid=f"1.3.{number}",
+            )
+            command, _ = await association.n_action(
+                StorageCommitmentPushModel, StorageCommitmentPushModelInstance, 1, wanted
+            )
+            assert command.status == 0x0000
+            await answered.wait()
+
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            for number in range(64):
+                tasks.start_soon(request, number)
+    assert told == {n: (f"1.3.{n}", [stored[n % 4]], [0x0112]) for n in range(64)}
 
 
 def test_ten_thousand_references_in_one_request(lax_node, modality):

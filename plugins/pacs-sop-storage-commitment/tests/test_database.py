@@ -7,7 +7,7 @@ import anyio
 import pytest
 from pacs_database.api import Database
 from pacs_database.testing import open_database
-from pacs_sop_storage_commitment import pacs_deletion_guards
+from pacs_sop_storage_commitment import pacs_change_consumers, pacs_deletion_guards
 from pacs_sop_storage_commitment.api import (
     CommitmentRequest,
     Direction,
@@ -23,6 +23,7 @@ from pacs_sop_storage_commitment.tables import HOLDS
 from sqlalchemy import delete, func, select, text, update
 
 from pacs_core.contracts import (
+    ChangeConsumerDescriptor,
     DeletionGuard,
     DeletionGuardDescriptor,
     Node,
@@ -30,6 +31,7 @@ from pacs_core.contracts import (
     Setup,
     StoredInstance,
 )
+from pacs_core.testing.change_consumer_contract import ChangeConsumerContract
 from pacs_core.testing.deletion_guard_contract import DeletionGuardContract
 from pacs_core.testing.event_handler_contract import ORIGIN
 from pacs_core.testing.memory_archive import MemoryArchive
@@ -152,6 +154,38 @@ async def test_ten_thousand_instances(
         assert count == 1
         await connection.execute(delete(HOLDS))
     assert len((await transactions.find(asked.number)).failures) == 9_999
+
+
+async def test_a_promise_that_was_broken_is_noted(transactions: DatabaseTransactions) -> None:
+    """In each transaction that it was of, and for the instance that is gone only; once."""
+    kept, gone = Reference("1.2", "1.2.1"), Reference("1.2", "1.2.2")
+    first = await ask(transactions, kept, gone, uid="1.9.1")
+    second = await ask(transactions, gone, uid="1.9.2", peer="CT2")
+    await ask(transactions, gone, uid="1.9.3", peer="CT3")
+    for each in (first, second):
+        await transactions.set_result(each.number, {}, TransactionState.REPORTED)
+    assert await transactions.break_promises(["1.2.2", "1.2.3"]) == 1
+    assert await transactions.break_promises(["1.2.2"]) == 0
+    for each in (first, second):
+        found = await transactions.find(each.number)
+        assert found.state is TransactionState.REPORTED
+        assert found.failures == {gone: FailureReason.NO_SUCH_INSTANCE}
+        assert "deleted in spite of it" in found.note
+    promises = await transactions.promises(["1.2.1", "1.2.2"])
+    assert (promises["1.2.1"].peer, promises["1.2.2"].peer) == ("CT1", "CT3")
+    assert promises["1.2.2"].is_asked_for
+
+
+class TestBrokenPromises(ChangeConsumerContract):
+    @pytest.fixture
+    def descriptor(self) -> ChangeConsumerDescriptor:
+        return pacs_change_consumers(Setup(NodeSettings()))[0]
+
+    @pytest.fixture
+    def node(self, transactions: DatabaseTransactions) -> Node:
+        node = memory_node(NodeSettings())
+        node.capabilities.provide(Transactions, transactions)  # type: ignore[type-abstract]
+        return node
 
 
 class TestCommitmentGuard(DeletionGuardContract):

@@ -82,8 +82,8 @@ def _aspect(item: Dataset) -> float:
 def read_lut(dataset: Dataset) -> PresentationLut:
     """Return the Presentation LUT of an N-CREATE (PS3.4 Table H.4-23, H.4.9.2.1.1.1).
 
-    Its entries have 10 to 16 bits, and map values from 0 on. Their number should be that of the values
-    of the images, but any is stretched over these: a requestor may have images of 8 and of 12 bits.
+    Its entries have 10 to 16 bits, and map values from 0 on. Their number should be that of the
+    values of the images, but any is stretched over these: some images have 8 bits, others 12.
 
     Raises
     ------

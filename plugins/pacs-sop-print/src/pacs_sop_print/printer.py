@@ -32,7 +32,7 @@ def describe_printer(config: PrintConfig, trouble: str) -> Dataset:
     dataset.Manufacturer = _MANUFACTURER
     dataset.ManufacturerModelName = "pacs-sop-print"
     dataset.SoftwareVersions = "0.1.0"
-    # Modalities ask for all of Table H.4-17, and some print nothing after a warning: no value is known.
+    # No value is known, but modalities ask for all of Table H.4-17, and dislike warnings.
     dataset.DeviceSerialNumber = dataset.DateOfLastCalibration = dataset.TimeOfLastCalibration = ""
     return dataset
 

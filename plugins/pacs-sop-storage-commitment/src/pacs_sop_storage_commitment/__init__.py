@@ -11,6 +11,9 @@ from pacs_jobs.api import JobHandler, JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
+    ChangeConsumer,
+    ChangeConsumerDescriptor,
+    ChangeKind,
     CliCommandDescriptor,
     DeletionGuard,
     DeletionGuardDescriptor,
@@ -29,6 +32,7 @@ from pacs_sop_storage_commitment.references import PUSH_MODEL
 __all__ = [
     "StorageCommitmentConfig",
     "pacs_capabilities",
+    "pacs_change_consumers",
     "pacs_cli_commands",
     "pacs_config",
     "pacs_deletion_guards",
@@ -105,6 +109,23 @@ def pacs_deletion_guards(setup: Setup) -> list[DeletionGuardDescriptor]:
         return CommitmentGuard(node, config)
 
     return [DeletionGuardDescriptor("storage-commitment", create, requires=(Transactions,))]
+
+
+@hookimpl
+def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
+    """Return what notes that instances went that were committed to."""
+
+    def create(node: Node) -> ChangeConsumer:
+        from pacs_sop_storage_commitment.breaking import BrokenPromises
+
+        return BrokenPromises(node)
+
+    kinds = frozenset({ChangeKind.REMOVED})
+    return [
+        ChangeConsumerDescriptor(
+            "storage-commitment", create, kinds=kinds, requires=(Transactions,)
+        )
+    ]
 
 
 @hookimpl(optionalhook=True)

@@ -6,7 +6,9 @@ committed before anybody is told of it.
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -207,6 +209,37 @@ class DatabaseTransactions(Transactions):
             for row in await connection.execute(wanted):
                 found[row.instance_uid] = Promise(row.peer, row.since)
         return found
+
+    async def break_promises(self, uids: Sequence[str]) -> int:
+        """See base."""
+        broken = and_(HOLDS.c.instance_uid.in_(uids), HOLDS.c.since > 0)
+        gone: defaultdict[int, set[str]] = defaultdict(set)
+        async with self.database.begin() as connection:
+            ended = delete(HOLDS).where(broken).returning(HOLDS.c.number, HOLDS.c.instance_uid)
+            for number, uid in await connection.execute(ended):
+                gone[number].add(uid)
+            # In one order, lest two who do this at once wait for each other.
+            for number in sorted(gone):
+                await self._note_gone(connection, number, gone[number])
+        return len(set[str]().union(*gone.values()))
+
+    async def _note_gone(self, connection: AsyncConnection, number: int, gone: set[str]) -> None:
+        wanted = select(TRANSACTIONS).where(TRANSACTIONS.c.number == number).with_for_update()
+        row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            return
+        transaction = _transaction(row)
+        references = transaction.request.references
+        missing = [each for each in references if each.sop_instance_uid in gone]
+        failures = dict.fromkeys(missing, FailureReason.NO_SUCH_INSTANCE)
+        day = datetime.now().astimezone().date()
+        values = {
+            "failed": _failures_json({**transaction.failures, **failures}),
+            "note": f"instances were deleted in spite of it, last on {day}",
+            "changed": time.time(),
+        }
+        changed = update(TRANSACTIONS).where(TRANSACTIONS.c.number == number)
+        await connection.execute(changed.values(**values))
 
     async def forget(self, days: float, promised: float) -> int:
         """See base."""

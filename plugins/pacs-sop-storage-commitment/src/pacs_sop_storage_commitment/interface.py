@@ -59,7 +59,7 @@ class Transaction:
     failures : Failures
         Once there is a result: what there is no commitment to.
     note : str
-        Why it was given up.
+        Why it was given up, or when the promise was broken.
     created, changed : float
         Seconds since 1970.
     """
@@ -162,6 +162,18 @@ class Transactions(Component):
         ----------
         uids : sequence of str
             Some hundreds at most.
+        """
+
+    @abstractmethod
+    async def break_promises(self, uids: Sequence[str]) -> int:
+        """Note that instances are gone that were promised, and return how many of them were.
+
+        Their transactions say 0112H of them from then on, with a note of the day.
+
+        Parameters
+        ----------
+        uids : sequence of str
+            SOP Instance UIDs, some hundreds at most.
         """
 
     @abstractmethod
