@@ -11,6 +11,7 @@ from pacs_core.app.examination import examine
 from pacs_core.app.missing_parts import missing_parts
 from pacs_core.app.ports import taken_ports
 from pacs_core.app.remedies import remedy_for
+from pacs_core.concurrency.event_loops import EventLoop, event_loop
 from pacs_core.config import (
     Config,
     ConfigError,
@@ -68,11 +69,12 @@ class PluginReport:
 
 @frozen
 class Diagnosis:
-    """The plugins of a node, what is wrong beyond single plugins, and what is in C."""
+    """The plugins of a node, what is wrong beyond single plugins, and what it runs on."""
 
     plugins: list[PluginReport]
     problems: list[Problem]
     header_walk: Speedup = field(factory=header_walk)
+    event_loop: EventLoop = field(factory=event_loop)
 
     @property
     def needs_action(self) -> bool:

@@ -1,16 +1,16 @@
 """Runs the asynchronous part of a command."""
 
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import TypeVar, TypeVarTuple
 
 import anyio
+
+from pacs_core.concurrency.event_loops import loop_options
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 def run_async(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:
-    """Run a function in an event loop, uvloop's where that is installed."""
-    options = {"use_uvloop": find_spec("uvloop") is not None}
-    return anyio.run(function, *arguments, backend_options=options)
+    """Run a function in an event loop of the kind that nodes have."""
+    return anyio.run(function, *arguments, backend_options=loop_options())

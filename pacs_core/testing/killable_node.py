@@ -38,6 +38,7 @@ import os, sys
 from pathlib import Path
 import anyio
 from pacs_core.app import assemble, run_node
+from pacs_core.concurrency.event_loops import loop_options
 from pacs_core.config import load_config
 
 async def serve(assembly):
@@ -49,7 +50,7 @@ assembly = assemble(load_config(Path(sys.argv[1])))
 for _ in sys.stdin:
     pid = os.fork()
     if not pid:
-        anyio.run(serve, assembly)
+        anyio.run(serve, assembly, backend_options=loop_options())
     os.waitpid(pid, 0)
     print("dead", flush=True)
 """

@@ -15,6 +15,7 @@ from attrs import define, frozen
 from importlib_metadata import EntryPoint, EntryPoints, entry_points
 
 from pacs_core.app import RunningNode, assemble, run_node
+from pacs_core.concurrency.event_loops import loop_options
 from pacs_core.config import load_config, to_toml
 from pacs_core.contracts import Peer
 from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager, PluginPolicy
@@ -171,7 +172,7 @@ def node_thread(
     config = load_config(write_config(data_directory, tables))
     if plugins is not None:
         manager = chosen_plugins(plugins, config.plugins)
-    with start_blocking_portal() as portal:
+    with start_blocking_portal(backend_options=loop_options()) as portal:
         assembly = assemble(config, manager)
         with portal.wrap_async_context_manager(run_node(assembly)) as node:
             yield NodeThread(node, portal, data_directory)

@@ -204,6 +204,10 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
+HAVE_SERVED: set[Path] = set()
+"""Data directories of nodes that have had a connection."""
+
+
 @define
 class Residue:
     """What a misbehaving peer could leave behind in a node."""
@@ -303,6 +307,10 @@ def node(
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[NodeThread]:
     """A node that must serve on after the test, with nothing left behind and nothing unforeseen."""
+    if shared_node.data_directory not in HAVE_SERVED:
+        # An event loop opens files of its own with the first connection.
+        still_serves(shared_node)
+        HAVE_SERVED.add(shared_node.data_directory)
     eventually(lambda: not shared_node.node.listener.associations)
     before = residue(shared_node)
     yield shared_node

@@ -50,6 +50,10 @@ def _facts(diagnosis: Diagnosis) -> dict[str, object]:
                 "detail": diagnosis.header_walk.detail,
             }
         ],
+        "event_loop": {
+            "uvloop": diagnosis.event_loop.uvloop,
+            "detail": diagnosis.event_loop.detail,
+        },
     }
 
 
@@ -82,6 +86,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield from _plugin_lines(report)
         yield ""
     yield str(diagnosis.header_walk)
+    yield str(diagnosis.event_loop)
     for problem in diagnosis.problems:
         yield from _problem_lines(problem, "")
     number = len(diagnosis.problems) + sum(len(each.problems) for each in diagnosis.plugins)

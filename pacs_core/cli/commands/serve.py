@@ -31,6 +31,7 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
+from pacs_core.concurrency.event_loops import event_loop
 from pacs_core.config import ConfigError, Overrides
 from pacs_core.dataset import load_dictionary
 from pacs_core.dataset.speedups import header_walk
@@ -82,6 +83,7 @@ def serve(
     restrict_files(assembly)
     raise_file_limit(assembly)
     load_dictionary()
+    logger.info("%s", event_loop())
     logger.info("%s", header_walk())
     # Process 1 of a container inherits orphans, which the supervisor reaps.
     if assembly.config.node.workers > 1 or os.getpid() == 1:
