@@ -49,6 +49,7 @@ from pacs_core.api import (
     conversion,
     identifiers,
     images,
+    normalized,
     streams,
     threads,
 )
@@ -236,6 +237,7 @@ _TOOLS = (
     control_api,
     identifiers,
     attribute_lists,
+    normalized,
     images,
     conversion,
     sandbox_tools,
@@ -254,6 +256,7 @@ def tools_page() -> str:
         control_api,
         identifiers,
         attribute_lists,
+        normalized,
         images,
         conversion,
         streams,

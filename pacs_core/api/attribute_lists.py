@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -13,6 +13,7 @@ from pacs_core.dataset import (
     MalformedDataset,
     MutableAttributes,
     Value,
+    keyword_of,
     parse_attributes,
     texts,
     vr_of,
@@ -21,11 +22,14 @@ from pacs_core.dimse import CommandField, DimseError, Status, is_valid_uid
 
 __all__ = [
     "MOST_ITEMS",
+    "by_keyword",
     "count_items",
     "first",
     "from_json",
+    "has_value",
     "is_sound",
     "keep_known",
+    "lines",
     "mistyped",
     "read_attribute_list",
     "to_json",
@@ -122,6 +126,11 @@ def first(attributes: Attributes, tag: int) -> str:
     return next((text.strip() for text in texts(attributes, tag) if text.strip()), "")
 
 
+def has_value(values: Sequence[object]) -> bool:
+    """Tell whether an attribute has a value: some text, or an item."""
+    return any(value.strip() if isinstance(value, str) else True for value in values)
+
+
 def is_sound(vr: str, value: Value) -> bool:
     """Tell whether a value is one of its value representation (PS3.5 §6.2), as far as it matters.
 
@@ -145,6 +154,27 @@ def mistyped(attributes: Attributes) -> Iterator[int]:
                 yield tag
             elif not isinstance(value, str):
                 yield from mistyped(value)
+
+
+def by_keyword(attributes: Attributes) -> dict[str, object]:
+    """Return attributes for people, by their keywords, in the order of their tags."""
+    return {
+        keyword_of(tag) or f"{tag:08X}": [
+            value if isinstance(value, str) else by_keyword(value) for value in values
+        ]
+        for tag, values in sorted(attributes.items())
+    }
+
+
+def lines(attributes: Attributes, depth: int = 0) -> Iterator[tuple[int, str, str]]:
+    """Iterate over depth, name and value of attributes, those of items below their sequence."""
+    for tag, values in sorted(attributes.items()):
+        name = keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        yield depth, name, "\\".join(value for value in values if isinstance(value, str))
+        for number, item in enumerate(values, 1):
+            if not isinstance(item, str):
+                yield depth + 1, str(number), ""
+                yield from lines(item, depth + 2)
 
 
 def to_json(attributes: Attributes) -> str:

@@ -1,8 +1,9 @@
 """Identifiers of C-FIND, C-GET and C-MOVE: keys and answers (PS3.4 C.4, K.4, CC.2.8)."""
 
+from collections.abc import Collection, Iterable
 from typing import Final
 
-from pacs_core.contracts import Operation
+from pacs_core.contracts import Condition, KeyMatching, Operation, SequenceMatch
 from pacs_core.dataset import (
     Attributes,
     MalformedDataset,
@@ -17,12 +18,13 @@ from pacs_core.dataset import (
 )
 from pacs_core.dimse import DimseError, Status
 
-__all__ = ["MAX_IDENTIFIER", "AnswerFormat", "read_keys"]
+__all__ = ["MAX_IDENTIFIER", "AnswerFormat", "read_conditions", "read_keys"]
 
 MAX_IDENTIFIER: Final = 1 << 20
 """Bytes that an identifier may have."""
 
 _GROUP_LENGTH: Final = 0
+_BY_KEYWORD: Final = KeyMatching(combined_date_time=True)
 _CHARACTER_SET: Final = tag_of("SpecificCharacterSet")
 
 
@@ -111,3 +113,35 @@ def _requested(keys: Attributes, attributes: Attributes) -> Attributes:
             values = tuple(_requested(asked[0], item) for item in items(attributes, tag))
         answer[tag] = values
     return answer
+
+
+def read_conditions(
+    keys: Iterable[tuple[str, str]], sequence: int, inside: Collection[int]
+) -> tuple[Condition, ...]:
+    """Return what keys mean that were given by keyword: values match as in C-FIND.
+
+    Parameters
+    ----------
+    keys : iterable of (str, str)
+        Keywords with values, as commands, REST and pages have them.
+    sequence : int
+        Tag of the sequence within which some match.
+    inside : collection of int
+        Tags of those.
+
+    Raises
+    ------
+    ValueError
+        A keyword is none, or a value cannot be matched; says which.
+    """
+    top: MutableAttributes = {}
+    own: MutableAttributes = {}
+    for keyword, value in keys:
+        try:
+            tag = tag_of(keyword)
+        except LookupError as error:
+            raise ValueError(f"{keyword[:80]!r} is no keyword of an attribute") from error
+        (own if tag in inside else top)[tag] = (value,)
+    found = _BY_KEYWORD.conditions(top, top)
+    nested = _BY_KEYWORD.conditions(own, own)
+    return (*found, SequenceMatch(sequence, nested)) if nested else found

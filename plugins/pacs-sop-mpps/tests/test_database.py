@@ -13,13 +13,14 @@ from pacs_database.api import Database
 from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue
 from pacs_jobs.database_queue import DatabaseJobQueue
-from pacs_sop_mpps.api import PerformedState, RefusedStepError
+from pacs_sop_mpps.api import PerformedState
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.database_steps import DatabasePerformedSteps
 from pacs_sop_mpps.outbox import Channel, Message
 from pacs_sop_mpps.steps import STATUS
 from pacs_sop_mpps.testing import sample_attributes as full
 
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import NodeSettings, Not, Peer, SingleValue
 from pacs_core.dataset import tag_of
 
@@ -71,7 +72,7 @@ async def outcome(steps: DatabasePerformedSteps, uid: str, word: str, comment: s
         else:
             status = {} if word == "set" else {STATUS: (word,)}
             await steps.change(uid, {**status, COMMENT: (comment,)})
-    except RefusedStepError as error:
+    except RefusedRequestError as error:
         return error.status
     return 0
 
@@ -164,9 +165,9 @@ async def test_several_clients_lose_no_update(
 async def test_what_is_refused_leaves_nothing_behind(steps: DatabasePerformedSteps) -> None:
     await steps.create("1.2.3", full())
     for _ in range(2):
-        with pytest.raises(RefusedStepError):
+        with pytest.raises(RefusedRequestError):
             await steps.create("1.2.3", full())
-        with pytest.raises(RefusedStepError):
+        with pytest.raises(RefusedRequestError):
             await steps.change("1.2.3", {STATUS: ("WAITING",)})
     told = [await waiting(steps, c, "1.2.3") for c in Channel]
     assert [[message.operation for message in each] for each in told] == [["create"], ["event"]]
@@ -228,11 +229,11 @@ async def test_a_step_whose_messages_nobody_takes_is_changed_no_more(
 
 async def test_a_step_exists_for_whoever_may_see_its_images(steps: DatabasePerformedSteps) -> None:
     ct, mr = SingleValue(MODALITY, "CT"), SingleValue(MODALITY, "MR")
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         await steps.create("1.2.3", full(), restrictions=[mr])
     assert caught.value.status == 0x0124
     await steps.create("1.2.3", full(), restrictions=[ct])
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         await steps.change("1.2.3", {COMMENT: ("x",)}, restrictions=[mr])
     assert caught.value.status == 0x0112
     with pytest.raises(KeyError):

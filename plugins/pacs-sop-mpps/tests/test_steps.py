@@ -1,12 +1,13 @@
 """Performed steps: Table F.7.2-1 in N-CREATE, N-SET and the final state, strictly and not."""
 
 import pytest
-from pacs_sop_mpps.api import PerformedState, RefusedStepError
+from pacs_sop_mpps.api import PerformedState
 from pacs_sop_mpps.machine import change, create
 from pacs_sop_mpps.rules import RULES, Rule
 from pacs_sop_mpps.testing import sample_attributes as full
 
 from pacs_core.api.attribute_lists import from_json, keep_known, to_json
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, tag_of
 
 STATUS, SERIES = tag_of("PerformedProcedureStepStatus"), tag_of("PerformedSeriesSequence")
@@ -21,7 +22,7 @@ def settable(**own: str) -> MutableAttributes:
 def refusal(attributes: Attributes, *, strict: bool) -> tuple[int, tuple[str, ...]] | None:
     try:
         create("1.2.3", attributes, strict=strict)
-    except RefusedStepError as error:
+    except RefusedRequestError as error:
         return error.status, tuple(map(keyword_of, error.tags))
     return None
 
@@ -85,7 +86,7 @@ def test_n_set_may_not_set_what_identifies_the_step(strict: bool) -> None:
     if not strict:
         assert change(step, modifications).attributes == step.attributes
         return
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         change(step, modifications, strict=True)
     assert caught.value.status == 0x0105
     assert set(caught.value.tags) == modifications.keys()
@@ -105,7 +106,7 @@ def test_the_final_state(rule: Rule, strict: bool, state: str) -> None:
     if tolerated and not strict:
         assert change(step, {STATUS: (state,)}).state == state
         return
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         change(step, {STATUS: (state,)}, strict=strict)
     assert (caught.value.status, caught.value.tags) == (0x0121, (rule.tag,))
     values = full()[rule.tag]
@@ -116,7 +117,7 @@ def test_nothing_changes_a_step_that_has_ended() -> None:
     for state in (PerformedState.COMPLETED, PerformedState.DISCONTINUED):
         step = change(create("1.2.3", full()), {STATUS: (str(state),)})
         for modifications in (settable(), {STATUS: ("IN PROGRESS",)}, {STATUS: (str(state),)}, {}):
-            with pytest.raises(RefusedStepError) as caught:
+            with pytest.raises(RefusedRequestError) as caught:
                 change(step, modifications)
             assert (caught.value.status, caught.value.error_id) == (0x0110, 0xA710)
 

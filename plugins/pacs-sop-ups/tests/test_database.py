@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pacs_database.testing import open_database
 from pacs_jobs.database_queue import DatabaseJobQueue
-from pacs_sop_ups.api import RefusedStepError, StepState
+from pacs_sop_ups.api import StepState
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.database_steps import DatabaseProcedureSteps
 from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL
 from pacs_sop_ups.steps import LABEL, PATIENT_ID, TRANSACTION
 from pacs_sop_ups.testing import performed_attributes, sample_attributes
 
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import SingleValue
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +57,7 @@ async def outcome(steps: DatabaseProcedureSteps, uid: str, word: str, client: in
             made = await steps.request_cancel(uid, {})
         else:
             made = await steps.change_state(uid, word, transaction)
-    except RefusedStepError as error:
+    except RefusedRequestError as error:
         return error.status
     return made.status
 
@@ -195,10 +196,10 @@ async def test_steps_are_found_restricted_and_forgotten(steps: DatabaseProcedure
     assert await uids() == ["1.2.3.2", "1.2.3.1", "1.2.3.0"]
     assert await uids(states=[StepState.CANCELED]) == ["1.2.3.1"]
     assert await uids(conditions=[own]) == await uids(restrictions=[own]) == ["1.2.3.0"]
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         await steps.create("1.2.3.9", sample_attributes(), restrictions=[own])
     assert caught.value.status == 0x0124
-    with pytest.raises(RefusedStepError) as caught:
+    with pytest.raises(RefusedRequestError) as caught:
         await steps.change("1.2.3.1", {LABEL: ("y",)}, restrictions=[own])
     assert caught.value.status == 0xC307
     now = time.time()

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pacs_sop_worklist.api import InvalidStepError, StepState, steps_of
-from pacs_sop_worklist.steps import SEQUENCE, STATUS, from_json, to_json, without_unknown
+from pacs_sop_worklist.steps import SEQUENCE, STATUS, to_json
 
+from pacs_core.api.attribute_lists import from_json, keep_known
 from pacs_core.dataset import items, tag_of
 
 
@@ -74,7 +75,7 @@ def test_a_step_that_is_too_long_for_the_table_is_refused():
 def test_what_cannot_be_matched_is_left_out():
     private, pixels = 0x00091001, tag_of("PixelData")
     attributes = {**entry({**step(), private: ("x",)}), private: ("x",), pixels: ()}
-    assert without_unknown(attributes) == entry()
+    assert keep_known(attributes) == entry()
 
 
 VALUES = st.lists(st.text(max_size=20), max_size=3).map(tuple)

@@ -20,6 +20,7 @@ PUBLIC = {
     "pacs_core.api.conversion",
     "pacs_core.api.identifiers",
     "pacs_core.api.images",
+    "pacs_core.api.normalized",
     "pacs_core.api.control",
     "pacs_core.api.streams",
     "pacs_core.api.threads",

@@ -5,7 +5,6 @@ from pacs_sop_mpps.steps import (
     PerformedSeries,
     PerformedState,
     PerformedStep,
-    RefusedStepError,
     ScheduledStep,
 )
 from pacs_sop_mpps.stored import missing_instances
@@ -15,7 +14,6 @@ __all__ = [
     "PerformedSeries",
     "PerformedState",
     "PerformedStep",
-    "RefusedStepError",
     "ScheduledStep",
     "missing_instances",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from pacs_core.api.attribute_lists import first
+from pacs_core.api.attribute_lists import by_keyword, first
 from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
@@ -18,6 +18,7 @@ from pacs_core.api.commands import (
     open_archive,
     print_row,
 )
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditEvent,
@@ -25,7 +26,7 @@ from pacs_core.contracts import (
     Node,
     Outcome,
 )
-from pacs_core.dataset import Attributes, keyword_of, tag_of
+from pacs_core.dataset import tag_of
 from pacs_sop_mpps.discontinuing import DISCONTINUED, discontinue_at
 from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.searching import read_conditions
@@ -33,7 +34,6 @@ from pacs_sop_mpps.steps import (
     PATIENT_ID,
     PerformedState,
     PerformedStep,
-    RefusedStepError,
 )
 from pacs_sop_mpps.stored import missing_instances
 
@@ -108,7 +108,7 @@ def show(instance: str, /, *, config: ConfigOption = None) -> None:
             with suppress(LookupError):  # Not every node has an archive.
                 missing = len(await missing_instances(node.archive, step))
                 print(f"instances: {made - missing} of {made} are in the archive")
-            print(json.dumps(_plain(step.attributes), indent=1, ensure_ascii=False))
+            print(json.dumps(by_keyword(step.attributes), indent=1, ensure_ascii=False))
 
     anyio.run(run)
 
@@ -128,8 +128,8 @@ def discontinue(instance: str, /, *, config: ConfigOption = None) -> None:
             await _find(node, instance)
             try:
                 await node.find(PerformedProcedureSteps).change(instance, end)
-            except RefusedStepError as error:
-                raise CommandError(f"{instance}: {error.comment}") from error
+            except RefusedRequestError as error:
+                raise CommandError(f"{instance}: {error.explanation}") from error
             details = {"instance": instance}
             action, origin = EventAction.UPDATE, local_origin("mpps discontinue")
             event = AuditEvent(DISCONTINUED, Outcome.SUCCESS, origin, details, action=action)
@@ -174,10 +174,3 @@ def _cells(step: PerformedStep) -> tuple[str, ...]:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-def _plain(attributes: Attributes) -> dict[str, object]:
-    return {
-        keyword_of(tag) or f"{tag:08X}": [v if isinstance(v, str) else _plain(v) for v in values]
-        for tag, values in sorted(attributes.items())
-    }

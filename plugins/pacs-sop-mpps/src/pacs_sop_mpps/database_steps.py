@@ -16,14 +16,11 @@ from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_core.api.attribute_lists import MOST_ITEMS, count_items, first, from_json, to_json
+from pacs_core.api.attribute_lists import first, from_json, to_json
+from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
 from pacs_core.contracts import Condition, NodeSettings, Restriction, Setup, matches
 from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
-    UnencodableValue,
-    best_character_set,
-    encode_attributes,
 )
 from pacs_core.dimse import Status
 from pacs_sop_mpps.config import MppsConfig
@@ -38,7 +35,6 @@ from pacs_sop_mpps.steps import (
     EventType,
     PerformedState,
     PerformedStep,
-    RefusedStepError,
     event_of,
 )
 from pacs_sop_mpps.tables import OUTBOX, SCHEDULED, STEPS
@@ -92,12 +88,14 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
 
         def work() -> PerformedStep:
             step = create(instance_uid, attributes, strict=config.strict, created_by=created_by)
-            _refuse_oversize(step, config.max_bytes)
+            refuse_oversize(step.attributes, step.character_set, config.max_bytes)
             return evolve(step, created=now, changed=now)
 
         step = await anyio.to_thread.run_sync(work)
         if not is_admitted(step, restrictions):
-            raise RefusedStepError(Status.NOT_AUTHORIZED, "such steps are not for this requestor")
+            raise RefusedRequestError(
+                Status.NOT_AUTHORIZED, "such steps are not for this requestor"
+            )
         try:
             async with self.database.begin() as connection:
                 await self._refuse_if_known(connection, instance_uid)
@@ -122,7 +120,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         )
         count = (await connection.execute(in_progress)).scalar_one()
         if count >= self.config.max_in_progress:
-            raise RefusedStepError(Status.RESOURCE_LIMITATION, f"{count} steps are in progress")
+            raise RefusedRequestError(Status.RESOURCE_LIMITATION, f"{count} steps are in progress")
 
     async def _insert(self, connection: AsyncConnection, step: PerformedStep) -> None:
         values = {
@@ -165,7 +163,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
             if not is_admitted(before, restrictions):
                 raise _unknown()
             after = change(before, modifications, strict=config.strict)
-            _refuse_oversize(after, config.max_bytes)
+            refuse_oversize(after.attributes, after.character_set, config.max_bytes)
             return evolve(after, changed=time.time())
 
         async with self.database.begin() as connection:
@@ -203,7 +201,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
             event = Message("event", event_type)
             await self.outbox.add(connection, Channel.NOTIFY, config.notify, uid, event)
         except OutboxFullError as error:
-            raise RefusedStepError(Status.RESOURCE_LIMITATION, str(error)) from error
+            raise RefusedRequestError(Status.RESOURCE_LIMITATION, str(error)) from error
         if self.has_worklist:
             job = NewJob("mpps.worklist", {"instance": uid}, key=f"mpps.worklist/{uid}")
             await self.queue.enqueue(job, connection=connection)
@@ -310,25 +308,12 @@ def _step(row: Row[Any]) -> PerformedStep:
     )
 
 
-def _refuse_oversize(step: PerformedStep, max_bytes: int) -> None:
-    """Refuse what could not be handed out again, or is too much."""
-    if count_items(step.attributes) > MOST_ITEMS:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
-    character_set = best_character_set(step.attributes, step.character_set)
-    try:
-        encoded = encode_attributes(step.attributes, EXPLICIT_VR_LITTLE_ENDIAN, character_set)
-    except UnencodableValue as error:
-        raise RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
-    if len(encoded) > max_bytes:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {max_bytes} bytes")
+def _unknown() -> RefusedRequestError:
+    return RefusedRequestError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
 
 
-def _unknown() -> RefusedStepError:
-    return RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
-
-
-def _duplicate() -> RefusedStepError:
-    return RefusedStepError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")
+def _duplicate() -> RefusedRequestError:
+    return RefusedRequestError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")
 
 
 def _column(text: str) -> str:

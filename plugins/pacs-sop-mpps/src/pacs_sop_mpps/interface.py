@@ -39,7 +39,7 @@ class PerformedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             0111H if there is one with this UID; 0124H if it would not exist for them; 0106H,
             0120H, 0121H, 0213H.
         """
@@ -57,7 +57,7 @@ class PerformedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             0112H if there is none; 0110H with Error ID A710H if it has ended; 0105H, 0106H, 0121H.
         """
 

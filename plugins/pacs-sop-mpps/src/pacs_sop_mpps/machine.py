@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from pacs_core.api.attribute_lists import first, is_sound, mistyped
+from pacs_core.api.attribute_lists import first, has_value, is_sound
+from pacs_core.api.normalized import RefusedRequestError, invalid_values, refuse_mistyped
 from pacs_core.dataset import Attributes, MutableAttributes, Value, texts
 from pacs_core.dimse import Status
 from pacs_sop_mpps.rules import NOT_SETTABLE, RULES, Rule
@@ -27,7 +28,6 @@ from pacs_sop_mpps.steps import (
     STATUS,
     PerformedState,
     PerformedStep,
-    RefusedStepError,
 )
 
 _STATES = frozenset(str(state) for state in PerformedState)
@@ -49,14 +49,14 @@ def create(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         0120H, 0121H, 0106H.
     """
-    _refuse_mistyped(attributes)
+    refuse_mistyped(attributes)
     settled = _settle(_with_status(attributes, strict=strict), RULES, strict=strict)
     state = first(settled, STATUS)
     if state != PerformedState.IN_PROGRESS:
-        raise _invalid(f"it is created IN PROGRESS, not {state!r:.20}", STATUS)
+        raise invalid_values(f"it is created IN PROGRESS, not {state!r:.20}", STATUS)
     character_set = tuple(filter(None, texts(settled, CHARACTER_SET)))
     del settled[CHARACTER_SET]
     return PerformedStep(instance_uid, settled, created_by, character_set)
@@ -69,20 +69,20 @@ def change(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         0110H with Error ID A710H if it has ended; 0105H, 0106H, 0121H.
     """
     if step.state in ENDED:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.PROCESSING_FAILURE,
             "Performed Procedure Step Object may no longer be updated",
             error_id=MAY_NO_LONGER_BE_UPDATED,
         )
-    _refuse_mistyped(modifications)
+    refuse_mistyped(modifications)
     wanted = _with_status(modifications, strict=strict)
     unsettable = [tag for tag in wanted if tag in NOT_SETTABLE]
     if strict and unsettable:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.NO_SUCH_ATTRIBUTE, "N-SET may not set what identifies a step", unsettable
         )
     for tag in (CHARACTER_SET, *unsettable):
@@ -91,7 +91,7 @@ def change(
     settled = _settle(wanted, rules, strict=strict, in_set=True)
     changed = evolve(step, attributes={**step.attributes, **settled})
     if first(changed.attributes, STATUS) not in _STATES:
-        raise _invalid(f"its status cannot be {first(settled, STATUS)!r:.20}", STATUS)
+        raise invalid_values(f"its status cannot be {first(settled, STATUS)!r:.20}", STATUS)
     if changed.state in ENDED:
         _check_final(changed, strict=strict)
     return changed
@@ -103,11 +103,11 @@ def _check_final(step: PerformedStep, *, strict: bool) -> None:
         rule.tag
         for rule in RULES
         if rule.final == "1"
-        and not _has_value(step.attributes.get(rule.tag, ()))
+        and not has_value(step.attributes.get(rule.tag, ()))
         and (strict or not _is_tolerated(rule.final_tolerance, step.state))
     ]
     if missing:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.MISSING_ATTRIBUTE_VALUE, f"no step is {step.state} without a value", missing
         )
 
@@ -137,13 +137,13 @@ def _settle(
     if absent:
         # N-SET has no 0120H (PS3.7 §10.1.3.1.9).
         status = Status.MISSING_ATTRIBUTE_VALUE if in_set else Status.MISSING_ATTRIBUTE
-        raise RefusedStepError(status, "attributes are missing", absent)
+        raise RefusedRequestError(status, "attributes are missing", absent)
     if empty:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.MISSING_ATTRIBUTE_VALUE, "attributes have no value, and need one", empty
         )
     if wrong:
-        raise _invalid("values are not what their VR allows", *wrong)
+        raise invalid_values("values are not what their VR allows", *wrong)
     if in_set:
         del settled[CHARACTER_SET]
     return settled
@@ -169,7 +169,7 @@ def _apply(
             continue
         if rule.vr == "SQ" and not strict:
             values = tuple(value for value in values if value)
-        if rule.kind == "1" and not is_lax and not _has_value(values):
+        if rule.kind == "1" and not is_lax and not has_value(values):
             empty.append(rule.tag)
         if not all(is_sound(rule.vr, value) for value in values):
             wrong.append(rule.tag)
@@ -182,16 +182,3 @@ def _apply(
             _apply(item, rule.rules, strict, absent, empty, wrong)
             made.append(item)
         attributes[rule.tag] = tuple(made)
-
-
-def _has_value(values: Sequence[object]) -> bool:
-    return any(value.strip() if isinstance(value, str) else True for value in values)
-
-
-def _refuse_mistyped(attributes: Attributes) -> None:
-    if tags := sorted(set(mistyped(attributes))):
-        raise _invalid("sequences have items, and nothing else has", *tags)
-
-
-def _invalid(comment: str, *tags: int) -> RefusedStepError:
-    return RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, comment, tags)

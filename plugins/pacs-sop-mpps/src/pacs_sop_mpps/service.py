@@ -7,6 +7,7 @@ from attrs import define
 
 from pacs_core.api.attribute_lists import first, read_attribute_list
 from pacs_core.api.auditing import Details, audit_work
+from pacs_core.api.normalized import RefusedRequestError, answer_get
 from pacs_core.contracts import (
     AssociationInfo,
     AuditKind,
@@ -22,11 +23,7 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.dataset import (
-    Attributes,
     MutableAttributes,
-    best_character_set,
-    encode_attributes,
-    keyword_of,
 )
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_mpps.config import MppsConfig
@@ -34,10 +31,8 @@ from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.restricting import restrictions_of
 from pacs_sop_mpps.sop_classes import MPPS, MPPS_NOTIFICATION, MPPS_RETRIEVE
 from pacs_sop_mpps.steps import (
-    CHARACTER_SET,
     PATIENT_ID,
     PerformedStep,
-    RefusedStepError,
 )
 from pacs_sop_mpps.subscribers import Subscribers
 
@@ -101,9 +96,9 @@ class MppsProvider(ServiceProvider):
             details["operation"] = command.field.name.removesuffix("_RQ").replace("_", "-")
             try:
                 return await self._work(operation, details, objects)
-            except RefusedStepError as error:
+            except RefusedRequestError as error:
                 details["reason"] = error.comment
-                return _refusal(error)
+                return error.response()
 
         kind, action = AuditKind.N_SERVICE, _ACTIONS[command.field]
         return await audit_work(
@@ -135,7 +130,7 @@ class MppsProvider(ServiceProvider):
                 response = Response(Status.SUCCESS)
             case _:
                 step = await _find(steps, uid, allowed)
-                response = _answer(operation, step)
+                response = answer_get(operation, step.attributes, step.character_set)
         details["state"], details["studies"] = str(step.state), list(step.studies)
         patient = first(step.attributes, PATIENT_ID)
         objects += [AuditObject(AuditObjectKind.PATIENT, patient)] if patient else []
@@ -159,38 +154,8 @@ async def _find(
     try:
         return await steps.find(uid, restrictions=restrictions)
     except KeyError as error:
-        raise RefusedStepError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step") from error
+        raise RefusedRequestError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step") from error
 
 
 def _calling(operation: Operation) -> str:
     return operation.association.origin.calling_ae_title
-
-
-def _answer(operation: Operation, step: PerformedStep) -> Response:
-    """Return the attributes that an N-GET asks for, or all (F.8.2.1)."""
-    wanted = operation.command.attribute_identifier_list or ()
-    found: Attributes = step.attributes
-    if wanted:
-        found = {tag: found[tag] for tag in wanted if tag in found}
-    unknown = [tag for tag in wanted if tag not in found and tag != CHARACTER_SET]
-    dataset = encode_attributes(
-        found,
-        operation.context.transfer_syntax,
-        best_character_set(found, step.character_set),
-    )
-    # PS3.4 Table F.8.2-2: Requested optional Attributes are not supported.
-    status = Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED if unknown else Status.SUCCESS
-    return Response(status, dataset, attribute_identifier_list=tuple(unknown))
-
-
-def _refusal(error: RefusedStepError) -> Response:
-    """Return the response that says why a request was refused."""
-    names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
-    is_of_values = error.status == Status.INVALID_ATTRIBUTE_VALUE
-    return Response(
-        error.status,
-        comment=f"{names}: {error.comment}" if names else error.comment,
-        offending_element=error.tags[:1] if is_of_values else (),
-        attribute_identifier_list=() if is_of_values else error.tags,
-        error_id=error.error_id,
-    )

@@ -1,6 +1,6 @@
 """Performed procedure steps: what one is, and what it is linked to (PS3.3 C.4.13 to C.4.15)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -60,28 +60,6 @@ _EVENTS: Final = {
 def event_of(state: PerformedState) -> EventType:
     """Return what an N-SET was, after which a step is in a state."""
     return _EVENTS.get(state, EventType.UPDATED)
-
-
-class RefusedStepError(Exception):
-    """A request for a performed step is refused.
-
-    Attributes
-    ----------
-    status : int
-        PS3.7 Annex C.
-    comment : str
-    tags : tuple of int
-        Which attributes are missing, or wrong.
-    error_id : int or None
-        PS3.4 Table F.7.2-2.
-    """
-
-    def __init__(
-        self, status: int, comment: str, tags: Sequence[int] = (), error_id: int | None = None
-    ) -> None:
-        super().__init__(comment)
-        self.status, self.comment = status, comment
-        self.tags, self.error_id = tuple(dict.fromkeys(tags)), error_id
 
 
 @frozen

@@ -6,7 +6,6 @@ from pacs_sop_ups.steps import (
     ChangedStep,
     EventType,
     ProcedureStep,
-    RefusedStepError,
     StepEvent,
 )
 from pacs_sop_ups.transitions import StepState
@@ -15,7 +14,6 @@ __all__ = [
     "ChangedStep",
     "EventType",
     "ProcedureStep",
-    "RefusedStepError",
     "StepEvent",
     "StepState",
     "UnifiedProcedureSteps",

@@ -58,11 +58,3 @@ def performed_item(step: ProcedureStep) -> Attributes:
 def date_time(moment: datetime | None) -> str:
     """Return a moment, or this one, as a DT (PS3.5 Table 6.2-1)."""
     return (moment or datetime.now()).strftime("%Y%m%d%H%M%S")
-
-
-def plain(attributes: Attributes) -> dict[str, object]:
-    """Return attributes for people, by their keywords."""
-    return {
-        keyword_of(tag) or f"{tag:08X}": [v if isinstance(v, str) else plain(v) for v in values]
-        for tag, values in sorted(attributes.items())
-    }

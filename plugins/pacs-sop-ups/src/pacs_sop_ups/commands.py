@@ -2,46 +2,34 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import anyio
 
-from pacs_core.api.attribute_lists import first
+from pacs_core.api.attribute_lists import by_keyword, first
 from pacs_core.api.commands import (
-    CommandError,
     ConfigOption,
     UsageError,
-    assemble_for_command,
-    local_origin,
-    open_archive,
     print_row,
 )
 from pacs_core.api.streams import closing
-from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome
-from pacs_core.dataset import Attributes, MutableAttributes, items, keyword_of, tag_of
-from pacs_sop_ups.arguments import date_time, performed_item, plain, read_attributes, read_pair
+from pacs_core.dataset import MutableAttributes, items, tag_of
+from pacs_sop_ups.arguments import date_time, read_attributes, read_pair
+from pacs_sop_ups.command_node import do, find_step, open_node
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.matching import conditions_of, read_keys
-from pacs_sop_ups.sop_classes import CHANGED
+from pacs_sop_ups.performing import cancel, claim, complete
 from pacs_sop_ups.steps import (
     LABEL,
     PATIENT_ID,
-    PERFORMED,
     PRIORITY,
     PROGRESS,
     READINESS,
-    REASON,
     START,
     STATE,
-    TRANSACTION,
     WORKLIST_LABEL,
-    ChangedStep,
     ProcedureStep,
-    RefusedStepError,
 )
 from pacs_sop_ups.transitions import StepState
 
@@ -103,9 +91,9 @@ def create(
     async def run() -> None:
         from pydicom.uid import generate_uid
 
-        async with _open(config) as node:
+        async with open_node(config) as node:
             uid = str(generate_uid())
-            await _do(node, "create", uid, node.find(UnifiedProcedureSteps).create(uid, made))
+            await do(node, "create", uid, node.find(UnifiedProcedureSteps).create(uid, made))
             print(uid)
 
     anyio.run(run)
@@ -139,7 +127,7 @@ def list_steps(
         print_row(_COLUMNS, _COLUMNS.values())
         left = limit
         async with (
-            _open(config) as node,
+            open_node(config) as node,
             closing(node.find(UnifiedProcedureSteps).search(conditions, states=states)) as found,
         ):
             async for step in found:
@@ -161,101 +149,12 @@ def show(instance: str, /, *, config: ConfigOption = None) -> None:
     """
 
     async def run() -> None:
-        async with _open(config) as node:
-            step = await _find(node, instance)
+        async with open_node(config) as node:
+            step = await find_step(node, instance)
             print(f"state: {step.state}")
             print(f"created by: {step.created_by or '(nobody)'}")
             print(f"claimed by: {step.claimed_by or '(nobody)'}")
-            print(json.dumps(plain(step.attributes), indent=1, ensure_ascii=False))
-
-    anyio.run(run)
-
-
-def claim(instance: str, /, *, config: ConfigOption = None) -> None:
-    """Claim a procedure step, and print the Transaction UID with which it is changed from then on.
-
-    Parameters
-    ----------
-    instance
-        Its SOP Instance UID, as listed.
-    """
-
-    async def run() -> None:
-        from pydicom.uid import generate_uid
-
-        async with _open(config) as node:
-            transaction, steps = str(generate_uid()), node.find(UnifiedProcedureSteps)
-            title = node.settings.ae_title
-            claimed = steps.change_state(
-                instance, StepState.IN_PROGRESS, transaction, requestor=title
-            )
-            await _do(node, "claim", instance, claimed)
-            print(transaction)
-
-    anyio.run(run)
-
-
-def complete(instance: str, transaction: str, /, *, config: ConfigOption = None) -> None:
-    """Complete a procedure step that was claimed.
-
-    What its end demands and is not there is entered: as scheduled, by this archive, now.
-
-    Parameters
-    ----------
-    instance
-        Its SOP Instance UID, as listed.
-    transaction
-        Its Transaction UID, as printed by ``pacs ups claim``.
-    """
-
-    async def run() -> None:
-        async with _open(config) as node:
-            steps, step = node.find(UnifiedProcedureSteps), await _find(node, instance)
-            own: Attributes = {PERFORMED: (performed_item(step),), TRANSACTION: (transaction,)}
-            await _do(node, "set", instance, steps.change(instance, own))
-            done = steps.change_state(instance, StepState.COMPLETED, transaction)
-            await _do(node, "complete", instance, done)
-
-    anyio.run(run)
-
-
-def cancel(
-    instance: str,
-    transaction: str = "",
-    /,
-    *,
-    reason: str = "",
-    config: ConfigOption = None,
-) -> None:
-    """Cancel a procedure step; of one that somebody has claimed, ask its performer to.
-
-    Parameters
-    ----------
-    instance
-        Its SOP Instance UID, as listed.
-    transaction
-        Its Transaction UID, of whoever has claimed it.
-    reason
-        Reason For Cancellation.
-    """
-    why: MutableAttributes = {REASON: (reason,)} if reason else {}
-
-    async def run() -> None:
-        async with _open(config) as node:
-            steps = node.find(UnifiedProcedureSteps)
-            if not transaction:
-                title = node.settings.ae_title
-                asked = steps.request_cancel(instance, why, requestor=title)
-                made = await _do(node, "request-cancel", instance, asked)
-                print(f"the step is {made.step.state}")
-                return
-            step = await _find(node, instance)
-            if why:
-                item: Attributes = {**next(iter(items(step.attributes, PROGRESS)), {}), **why}
-                own: Attributes = {PROGRESS: (item,), TRANSACTION: (transaction,)}
-                await _do(node, "set", instance, steps.change(instance, own))
-            ended = steps.change_state(instance, StepState.CANCELED, transaction)
-            await _do(node, "cancel", instance, ended)
+            print(json.dumps(by_keyword(step.attributes), indent=1, ensure_ascii=False))
 
     anyio.run(run)
 
@@ -278,7 +177,7 @@ def watch(*keys: str, changes: int = 0, config: ConfigOption = None) -> None:
     async def run() -> None:
         left, looked, seen = changes, time.time(), frozenset[tuple[str, float]]()
         since = looked
-        async with _open(config) as node:
+        async with open_node(config) as node:
             steps = node.find(UnifiedProcedureSteps)
             print("watching", flush=True)
             while True:
@@ -308,36 +207,6 @@ BY_VERB: dict[str, Callable[..., None]] = {
     "cancel": cancel,
     "watch": watch,
 }
-
-
-@asynccontextmanager
-async def _open(config: Path | None) -> AsyncIterator[Node]:
-    needed = (UnifiedProcedureSteps,)
-    async with open_archive(assemble_for_command(config), requires=needed) as opened:
-        yield opened.node
-
-
-async def _find(node: Node, instance: str) -> ProcedureStep:
-    try:
-        return await node.find(UnifiedProcedureSteps).find(instance)
-    except KeyError as error:
-        raise CommandError(str(error.args[0])) from error
-
-
-async def _do(node: Node, verb: str, instance: str, work: Any) -> ChangedStep:
-    """Do something to a step, and record it; CommandError says why it was refused."""
-    try:
-        made: ChangedStep = await work
-    except RefusedStepError as error:
-        names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
-        what = f"{names}: {error.comment}" if names else error.comment
-        raise CommandError(f"{instance}: {what} ({error.status:04X}H)") from error
-    origin = local_origin(f"ups {verb}")
-    details = {"instance": instance, "do": verb, "state": str(made.step.state)}
-    action = EventAction.CREATE if verb == "create" else EventAction.UPDATE
-    event = AuditEvent(CHANGED, Outcome.SUCCESS, origin, details, action=action)
-    await node.audit.record(event)
-    return made
 
 
 def _cells(step: ProcedureStep) -> tuple[str, ...]:

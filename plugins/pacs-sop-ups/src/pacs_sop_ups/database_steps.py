@@ -16,9 +16,9 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
 from pacs_core.contracts import (
     Condition,
-    InvalidKeyError,
     NodeSettings,
     Restriction,
     Setup,
@@ -31,11 +31,11 @@ from pacs_core.dimse import Status, is_valid_uid
 from pacs_sop_ups import machine
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.events import restarted
+from pacs_sop_ups.following import Following
 from pacs_sop_ups.interface import UnifiedProcedureSteps
-from pacs_sop_ups.matching import conditions_of
 from pacs_sop_ups.outbox import Outbox
 from pacs_sop_ups.restricting import is_admitted
-from pacs_sop_ups.rows import refuse_oversize, row_of, step_of
+from pacs_sop_ups.rows import duplicate, row_of, row_to_change, step_of, unknown
 from pacs_sop_ups.searching import pages
 from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL, WELL_KNOWN
 from pacs_sop_ups.statuses import UpsStatus
@@ -43,7 +43,6 @@ from pacs_sop_ups.steps import (
     ChangedStep,
     EventType,
     ProcedureStep,
-    RefusedStepError,
     check_receiver,
 )
 from pacs_sop_ups.subscriptions import Subscriptions
@@ -97,7 +96,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         """Create a step."""
         config, now = self.config, time.time()
         if not is_valid_uid(instance_uid) or instance_uid in WELL_KNOWN:
-            raise RefusedStepError(Status.INVALID_SOP_INSTANCE, "no step can have this UID")
+            raise RefusedRequestError(Status.INVALID_SOP_INSTANCE, "no step can have this UID")
 
         def work() -> ChangedStep:
             made = machine.create(
@@ -107,16 +106,18 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
                 strict=config.strict,
                 created_by=requestor,
             )
-            refuse_oversize(made.step, config.max_bytes)
+            refuse_oversize(made.step.attributes, made.step.character_set, config.max_bytes)
             return evolve(made, step=evolve(made.step, created=now, changed=now))
 
         made = await anyio.to_thread.run_sync(work)
         if not is_admitted(made.step, restrictions):
-            raise RefusedStepError(Status.NOT_AUTHORIZED, "such steps are not for this requestor")
+            raise RefusedRequestError(
+                Status.NOT_AUTHORIZED, "such steps are not for this requestor"
+            )
         try:
             async with self.database.begin() as connection:
-                if await self._row(connection, instance_uid):
-                    raise _duplicate()
+                if await row_to_change(connection, instance_uid):
+                    raise duplicate()
                 await self._refuse_too_many(connection)
                 identity = {
                     "instance_uid": instance_uid,
@@ -128,7 +129,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
                 await self.subscriptions.introduce(connection, made.step)
                 await self.subscriptions.tell(connection, instance_uid, made.events)
         except IntegrityError as error:  # Somebody was faster by a hair.
-            raise _duplicate() from error
+            raise duplicate() from error
         return made
 
     async def change(
@@ -203,39 +204,36 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         def work(row: Row[Any]) -> ChangedStep:
             before = step_of(row)
             if not is_admitted(before, restrictions):
-                raise _unknown()
+                raise unknown()
             made = decide(before)
             if made.step is not before:
-                refuse_oversize(made.step, self.config.max_bytes)
+                refuse_oversize(
+                    made.step.attributes, made.step.character_set, self.config.max_bytes
+                )
                 made = evolve(made, step=evolve(made.step, changed=time.time()))
             return made
 
         async with self.database.begin() as connection:
-            row = await self._row(connection, instance_uid)
+            row = await row_to_change(connection, instance_uid)
             if row is None:
-                raise _unknown()
+                raise unknown()
             made = await anyio.to_thread.run_sync(work, row)
             told = await self.subscriptions.tell(connection, instance_uid, made.events)
             is_request = any(e.kind is EventType.CANCEL_REQUESTED for e in made.events)
             if is_request and not told:
-                raise RefusedStepError(
+                raise RefusedRequestError(
                     UpsStatus.PERFORMER_UNREACHABLE, "nobody has subscribed to the step"
                 )
             changed = update(STEPS).where(STEPS.c.number == row.number)
             await connection.execute(changed.values(row_of(made.step)))
         return made
 
-    async def _row(self, connection: AsyncConnection, instance_uid: str) -> Row[Any] | None:
-        """Return a step for whoever is going to write it: the next waits for the transaction."""
-        known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
-        return (await connection.execute(known)).one_or_none()
-
     async def _refuse_too_many(self, connection: AsyncConnection) -> None:
         is_open = STEPS.c.state.not_in(_ENDED)
         counted = select(func.count()).select_from(STEPS).where(is_open)
         count = (await connection.execute(counted)).scalar_one()
         if count >= self.config.max_open:
-            raise RefusedStepError(Status.RESOURCE_LIMITATION, f"{count} steps have not ended")
+            raise RefusedRequestError(Status.RESOURCE_LIMITATION, f"{count} steps have not ended")
 
     async def subscribe(
         self,
@@ -249,57 +247,29 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         """Have somebody told of what happens to a step, or to many."""
         check_receiver(receiver)
         is_locked = has_lock and self.config.deletion_locks
-        if instance_uid in WELL_KNOWN:
-            filtered = keys or {} if instance_uid == UPS_FILTERED else {}
-            await self._subscribe_globally(receiver, filtered, is_locked, restrictions)
+        following = Following(self.database, self.subscriptions, receiver, is_locked, restrictions)
+        if instance_uid not in WELL_KNOWN:
+            await following.follow(instance_uid)
+        elif instance_uid == UPS_FILTERED:
+            await following.follow_all(keys or {})
         else:
-            async with self.database.begin() as connection:
-                row = await self._row(connection, instance_uid)
-                if row is None or not is_admitted(step_of(row), restrictions):
-                    raise _unknown()
-                await self.subscriptions.follow(
-                    connection, receiver, step_of(row), has_lock=is_locked
-                )
+            await following.follow_all({})
         is_refused = has_lock and not is_locked
         return UpsStatus.DELETION_LOCK_NOT_GRANTED if is_refused else Status.SUCCESS
-
-    async def _subscribe_globally(
-        self,
-        receiver: str,
-        keys: Attributes,
-        has_lock: bool,
-        restrictions: Sequence[Restriction],
-    ) -> None:
-        try:
-            conditions_of(keys)
-        except InvalidKeyError as error:
-            raise RefusedStepError(
-                Status.INVALID_ARGUMENT_VALUE, error.comment, [error.tag]
-            ) from error
-        async with self.database.begin() as connection:
-            await self.subscriptions.subscribe_globally(
-                connection, receiver, keys, has_lock=has_lock
-            )
-        async for page in pages(self.database):
-            steps = [step for step in page if is_admitted(step, restrictions)]
-            async with self.database.begin() as connection:
-                await self.subscriptions.follow_page(
-                    connection, receiver, keys, steps, has_lock=has_lock
-                )
 
     async def unsubscribe(self, instance_uid: str, receiver: str) -> bool:
         """Have somebody told no more."""
         async with self.database.begin() as connection:
             if instance_uid in WELL_KNOWN:
                 return await self.subscriptions.unsubscribe_globally(connection, receiver)
-            if await self._row(connection, instance_uid) is None:
-                raise _unknown()
+            if await row_to_change(connection, instance_uid) is None:
+                raise unknown()
             return await self.subscriptions.leave(connection, receiver, instance_uid)
 
     async def suspend(self, instance_uid: str, receiver: str) -> bool:
         """Have somebody not follow new steps."""
         if instance_uid not in WELL_KNOWN:
-            raise RefusedStepError(
+            raise RefusedRequestError(
                 UpsStatus.INAPPROPRIATE_ACTION, "what is suspended is a global subscription"
             )
         async with self.database.begin() as connection:
@@ -357,11 +327,3 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             count += len(uids)
             if len(uids) < _PAGE:
                 return count
-
-
-def _unknown() -> RefusedStepError:
-    return RefusedStepError(UpsStatus.NO_SUCH_STEP, "there is no such step")
-
-
-def _duplicate() -> RefusedStepError:
-    return RefusedStepError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")

@@ -40,7 +40,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C309H; 0106H, 0111H, 0117H, 0120H, 0121H, 0124H, 0213H.
         """
 
@@ -57,7 +57,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C300H, C301H, C303H, C307H, C310H; 0105H, 0106H, 0121H, 0213H.
         """
 
@@ -75,7 +75,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C300H to C304H, C307H, C310H; 0115H.
         """
 
@@ -92,7 +92,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C307H, C311H, C312H.
         """
 
@@ -128,7 +128,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C307H; 0115H, if it is no AE title, or no filter.
         """
 
@@ -144,7 +144,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C307H.
         """
 
@@ -154,7 +154,7 @@ class UnifiedProcedureSteps(Component):
 
         Raises
         ------
-        RefusedStepError
+        RefusedRequestError
             C314H: it is not one of the well-known instances.
         """
 

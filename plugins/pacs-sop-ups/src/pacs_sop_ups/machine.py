@@ -19,11 +19,12 @@ from typing import Final
 from attrs import evolve
 
 from pacs_core.api.attribute_lists import first
+from pacs_core.api.normalized import RefusedRequestError, invalid_values, refuse_mistyped
 from pacs_core.dataset import Attributes, MutableAttributes, items, tag_of, texts
 from pacs_core.dimse import Status, is_valid_uid
 from pacs_sop_ups.events import cancel_requested, events_between
 from pacs_sop_ups.rules import NOT_SETTABLE, RULES, SCHEDULED_MODULE
-from pacs_sop_ups.settling import invalid, refuse_mistyped, settle, unfinished
+from pacs_sop_ups.settling import settle, unfinished
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import (
     CANCELED_AT,
@@ -42,7 +43,6 @@ from pacs_sop_ups.steps import (
     WORKLIST_LABEL,
     ChangedStep,
     ProcedureStep,
-    RefusedStepError,
 )
 from pacs_sop_ups.transitions import (
     ENDED,
@@ -84,21 +84,21 @@ def create(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         C309H, 0120H, 0121H, 0106H.
     """
     refuse_mistyped(attributes)
     settled = _without(attributes, SOP_CLASS, SOP_INSTANCE, MODIFIED)
     state = read_state(first(settled, STATE))
     if state and state != StepState.SCHEDULED:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             UpsStatus.CREATED_NOT_SCHEDULED, f"it is created SCHEDULED, not {state!r:.20}", [STATE]
         )
     if state:
         settled[STATE] = (str(state),)
     filled = [rule.tag for rule in RULES if rule.create == "0" and settled.get(rule.tag)]
     if strict and filled:
-        raise invalid("these are empty at creation", *filled)
+        raise invalid_values("these are empty at creation", *filled)
     settled.update(dict.fromkeys(filled, ()))
     settle(settled, RULES, is_creation=True, strict=strict)
     if not first(settled, WORKLIST_LABEL):
@@ -131,7 +131,7 @@ def change(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         C300H, C301H, C303H, C310H; 0105H, 0106H, 0121H.
     """
     refuse_mistyped(modifications)
@@ -151,7 +151,7 @@ def change(
         if tag in NOT_SETTABLE and values != step.attributes.get(tag, ())
     ]
     if strict and passed:
-        raise RefusedStepError(Status.NO_SUCH_ATTRIBUTE, "N-SET may not set these", passed)
+        raise RefusedRequestError(Status.NO_SUCH_ATTRIBUTE, "N-SET may not set these", passed)
     settle(own, [rule for rule in RULES if rule.tag in own], is_creation=False, strict=strict)
     dated = {MODIFIED: (_now(),)} if own.keys() & SCHEDULED_MODULE else {}
     after = evolve(step, attributes={**step.attributes, **own, **dated})
@@ -172,12 +172,12 @@ def change_state(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         C300H to C304H, C310H; 0115H for what is no state.
     """
     state = read_state(wanted)
     if state not in _STATES:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.INVALID_ARGUMENT_VALUE, f"there is no state {wanted!r:.20}", [STATE]
         )
     effect = TRANSITIONS[StepState(state).name, step.state]
@@ -209,7 +209,7 @@ def request_cancel(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         C311H.
     """
     refuse_mistyped(information)
@@ -268,7 +268,7 @@ def _refuse_other_state(step: ProcedureStep, wanted: MutableAttributes) -> None:
             UpsStatus.SCHEDULED_ONLY_BY_CREATION, "a step becomes SCHEDULED by N-CREATE only"
         )
     else:
-        raise invalid("N-ACTION changes the state, not N-SET", STATE)
+        raise invalid_values("N-ACTION changes the state, not N-SET", STATE)
 
 
 def _refuse_unfinished(step: ProcedureStep, *, strict: bool) -> None:
@@ -276,7 +276,7 @@ def _refuse_unfinished(step: ProcedureStep, *, strict: bool) -> None:
     codes = {StepState.COMPLETED: "RP", StepState.CANCELED: "RX"}[step.state]
     missing = list(unfinished(step.attributes, RULES, codes, strict=strict))
     if missing:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             UpsStatus.FINAL_STATE_NOT_MET, f"no step is {step.state} without a value", missing
         )
 
@@ -296,11 +296,11 @@ def _now() -> str:
     return datetime.now().astimezone().strftime("%Y%m%d%H%M%S%z")
 
 
-def _refused(status: UpsStatus, comment: str) -> RefusedStepError:
-    return RefusedStepError(status, comment)
+def _refused(status: UpsStatus, comment: str) -> RefusedRequestError:
+    return RefusedRequestError(status, comment)
 
 
-def _wrong_transaction() -> RefusedStepError:
-    return RefusedStepError(
+def _wrong_transaction() -> RefusedRequestError:
+    return RefusedRequestError(
         UpsStatus.WRONG_TRANSACTION_UID, "the correct Transaction UID was not provided"
     )

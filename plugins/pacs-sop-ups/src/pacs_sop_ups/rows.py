@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_core.api.attribute_lists import MOST_ITEMS, count_items, from_json, to_json
-from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    UnencodableValue,
-    best_character_set,
-    encode_attributes,
-)
+from pacs_core.api.attribute_lists import from_json, to_json
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.dimse import Status
-from pacs_sop_ups.steps import ProcedureStep, RefusedStepError
+from pacs_sop_ups.statuses import UpsStatus
+from pacs_sop_ups.steps import ProcedureStep
+from pacs_sop_ups.tables import STEPS
 
 
 def row_of(step: ProcedureStep) -> dict[str, Any]:
@@ -40,20 +38,17 @@ def step_of(row: Row[Any]) -> ProcedureStep:
     )
 
 
-def refuse_oversize(step: ProcedureStep, max_bytes: int) -> None:
-    """Refuse what could not be handed out again, or is too much.
+async def row_to_change(connection: AsyncConnection, instance_uid: str) -> Row[Any] | None:
+    """Return the row of a step for whoever is going to write it: the next waits."""
+    known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
+    return (await connection.execute(known)).one_or_none()
 
-    Raises
-    ------
-    RefusedStepError
-        0106H, 0213H.
-    """
-    if count_items(step.attributes) > MOST_ITEMS:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {MOST_ITEMS} items")
-    character_set = best_character_set(step.attributes, step.character_set)
-    try:
-        encoded = encode_attributes(step.attributes, EXPLICIT_VR_LITTLE_ENDIAN, character_set)
-    except UnencodableValue as error:
-        raise RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, str(error)) from error
-    if len(encoded) > max_bytes:
-        raise RefusedStepError(Status.RESOURCE_LIMITATION, f"more than {max_bytes} bytes")
+
+def unknown() -> RefusedRequestError:
+    """Return the refusal of a request for a step that does not exist for whoever asks."""
+    return RefusedRequestError(UpsStatus.NO_SUCH_STEP, "there is no such step")
+
+
+def duplicate() -> RefusedRequestError:
+    """Return the refusal of a second step with one UID."""
+    return RefusedRequestError(Status.DUPLICATE_SOP_INSTANCE, "there is a step with this UID")

@@ -11,6 +11,7 @@ from attrs import define
 
 from pacs_core.api.attribute_lists import first, read_attribute_list
 from pacs_core.api.auditing import Details, audit_work
+from pacs_core.api.normalized import RefusedRequestError, answer_get
 from pacs_core.contracts import (
     AccessAction,
     AuditKind,
@@ -25,11 +26,7 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.dataset import (
-    Attributes,
     MutableAttributes,
-    best_character_set,
-    encode_attributes,
-    keyword_of,
 )
 from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_ups.config import UpsConfig
@@ -47,7 +44,6 @@ from pacs_sop_ups.steps import (
     TRANSACTION,
     ChangedStep,
     ProcedureStep,
-    RefusedStepError,
     check_receiver,
 )
 
@@ -114,9 +110,9 @@ class UpsProvider(ServiceProvider):
                 details["action"] = ActionType(command.action_type_id or 0).name
             try:
                 return await self._work(operation, details, objects)
-            except RefusedStepError as error:
+            except RefusedRequestError as error:
                 details["reason"] = error.comment
-                return _refusal(error)
+                return error.response()
 
         return await audit_work(
             self.node.audit,
@@ -146,7 +142,7 @@ class UpsProvider(ServiceProvider):
             return Response(status, action_type_id=command.action_type_id)
         if is_read:
             step = await self._find(uid, allowed)
-            response = _answer(operation, step)
+            response = answer_get(operation, step.attributes, step.character_set)
         else:
             made = await self._change(operation, uid, allowed)
             step = made.step
@@ -171,7 +167,7 @@ class UpsProvider(ServiceProvider):
             attributes = await self._read(operation)
             return await steps.create(uid, attributes, requestor=title, restrictions=allowed)
         if uid in WELL_KNOWN:
-            raise RefusedStepError(
+            raise RefusedRequestError(
                 UpsStatus.INAPPROPRIATE_ACTION, "this stands for steps, and is none"
             )
         # PS3.4 CC.2.6.2: in the character set of the step, whether that is said or not.
@@ -202,11 +198,11 @@ class UpsProvider(ServiceProvider):
             await steps.suspend(uid, receiver)
             return Status.SUCCESS
         if lock not in _LOCKS:
-            raise RefusedStepError(
+            raise RefusedRequestError(
                 Status.INVALID_ARGUMENT_VALUE, f"{lock!r:.20} is no answer", [DELETION_LOCK]
             )
         if self.node.settings.peer(receiver) is None:
-            raise RefusedStepError(
+            raise RefusedRequestError(
                 UpsStatus.UNKNOWN_RECEIVING_AE, f"there is no peer with AE title {receiver}"
             )
         keys = {tag: values for tag, values in given.items() if tag not in _OWN}
@@ -218,7 +214,7 @@ class UpsProvider(ServiceProvider):
         try:
             return await self.node.find(UnifiedProcedureSteps).find(uid, restrictions=allowed)
         except KeyError as error:
-            raise RefusedStepError(UpsStatus.NO_SUCH_STEP, "there is no such step") from error
+            raise RefusedRequestError(UpsStatus.NO_SUCH_STEP, "there is no such step") from error
 
     async def _read(
         self, operation: Operation, character_set: tuple[str, ...] = ()
@@ -229,30 +225,3 @@ class UpsProvider(ServiceProvider):
 
 def _calling(operation: Operation) -> str:
     return operation.association.origin.calling_ae_title
-
-
-def _answer(operation: Operation, step: ProcedureStep) -> Response:
-    """Return the attributes that an N-GET asks for, or all (CC.2.7); never a Transaction UID."""
-    wanted = operation.command.attribute_identifier_list or ()
-    found: Attributes = step.attributes
-    if wanted:
-        found = {tag: found[tag] for tag in wanted if tag in found}
-    unknown = [tag for tag in wanted if tag not in found and tag != CHARACTER_SET]
-    dataset = encode_attributes(
-        found, operation.context.transfer_syntax, best_character_set(found, step.character_set)
-    )
-    # PS3.4 Table CC.2.7-1: Requested optional Attributes are not supported.
-    status = Status.OPTIONAL_ATTRIBUTES_NOT_SUPPORTED if unknown else Status.SUCCESS
-    return Response(status, dataset, attribute_identifier_list=tuple(unknown))
-
-
-def _refusal(error: RefusedStepError) -> Response:
-    """Return the response that says why a request was refused."""
-    names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
-    is_of_values = error.status == Status.INVALID_ATTRIBUTE_VALUE
-    return Response(
-        error.status,
-        comment=f"{names}: {error.comment}" if names else error.comment,
-        offending_element=error.tags[:1] if is_of_values else (),
-        attribute_identifier_list=() if is_of_values else error.tags,
-    )

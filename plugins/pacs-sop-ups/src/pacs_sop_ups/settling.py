@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pacs_core.api.attribute_lists import first, is_sound, mistyped
+from pacs_core.api.attribute_lists import first, has_value, is_sound
+from pacs_core.api.normalized import RefusedRequestError, invalid_values
 from pacs_core.dataset import Attributes, MutableAttributes, Value, items, tag_of
 from pacs_core.dimse import Status
 from pacs_sop_ups.rules import TERMS, Rule
-from pacs_sop_ups.steps import RefusedStepError
 
 _CODE: Final = (tag_of("CodeValue"), tag_of("LongCodeValue"), tag_of("URNCodeValue"))
 
@@ -19,7 +19,7 @@ def settle(
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         0106H, 0120H, 0121H.
     """
     absent: list[int] = []
@@ -29,13 +29,13 @@ def settle(
     if absent:
         # N-SET has no 0120H (PS3.7 §10.1.3.1.9).
         status = Status.MISSING_ATTRIBUTE if is_creation else Status.MISSING_ATTRIBUTE_VALUE
-        raise RefusedStepError(status, "attributes are missing", absent)
+        raise RefusedRequestError(status, "attributes are missing", absent)
     if empty:
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.MISSING_ATTRIBUTE_VALUE, "attributes have no value, and need one", empty
         )
     if wrong:
-        raise invalid("values are not what they may be", *wrong)
+        raise invalid_values("values are not what they may be", *wrong)
 
 
 def _apply(
@@ -58,7 +58,7 @@ def _apply(
                     absent.append(rule.tag)
                 attributes[rule.tag] = ()
             continue
-        if kind == "1" and not _has_value(values):
+        if kind == "1" and not has_value(values):
             empty.append(rule.tag)
         terms = TERMS.get(rule.tag)
         if not all(is_sound(rule.vr, v) and (terms is None or v in terms) for v in values if v):
@@ -91,22 +91,7 @@ def unfinished(
     """
     for rule in rules:
         values = attributes.get(rule.tag, ())
-        if rule.final in codes and (strict or not rule.is_mild) and not _has_value(values):
+        if rule.final in codes and (strict or not rule.is_mild) and not has_value(values):
             yield rule.tag
         for item in items(attributes, rule.tag):
             yield from unfinished(item, rule.rules, codes, strict=strict)
-
-
-def refuse_mistyped(attributes: Attributes) -> None:
-    """Refuse sequences that have text, and others that have items."""
-    if tags := sorted(set(mistyped(attributes))):
-        raise invalid("sequences have items, and nothing else has", *tags)
-
-
-def invalid(comment: str, *tags: int) -> RefusedStepError:
-    """Return the refusal of values that are wrong."""
-    return RefusedStepError(Status.INVALID_ATTRIBUTE_VALUE, comment, tags)
-
-
-def _has_value(values: Sequence[object]) -> bool:
-    return any(value.strip() if isinstance(value, str) else True for value in values)

@@ -1,12 +1,12 @@
 """Unified procedure steps: what one is (PS3.3 C.30), and how a change of one is refused."""
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
 from attrs import field, frozen
 
 from pacs_core.api.attribute_lists import first
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.dataset import Attributes, items, tag_of
 from pacs_core.dimse import Status
 from pacs_sop_ups.sop_classes import UPS_PUSH
@@ -63,25 +63,6 @@ class StepEvent:
 
     kind: EventType
     information: Attributes = field(factory=dict)
-
-
-class RefusedStepError(Exception):
-    """A request for a step is refused.
-
-    Attributes
-    ----------
-    status : int
-        PS3.7 Annex C, or :class:`~pacs_sop_ups.statuses.UpsStatus`.
-    comment : str
-    tags : tuple of int
-        Which attributes are missing, or wrong.
-    """
-
-    def __init__(self, status: int, comment: str, tags: Sequence[int] = ()) -> None:
-        super().__init__(comment)
-        self.status = status
-        self.comment = comment
-        self.tags = tuple(tags)
 
 
 @frozen
@@ -156,11 +137,11 @@ def check_receiver(title: str) -> None:
 
     Raises
     ------
-    RefusedStepError
+    RefusedRequestError
         0115H.
     """
     is_title = 0 < len(title) <= 16 and title.isascii() and title.isprintable()
     if not is_title or "\\" in title or title != title.strip():
-        raise RefusedStepError(
+        raise RefusedRequestError(
             Status.INVALID_ARGUMENT_VALUE, f"{title!r:.40} is no AE title", [RECEIVER]
         )

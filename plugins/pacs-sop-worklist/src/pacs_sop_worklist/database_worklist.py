@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.api.attribute_lists import from_json
 from pacs_core.contracts import (
     Condition,
     Restriction,
@@ -49,7 +50,6 @@ from pacs_sop_worklist.steps import (
     STUDY_UID,
     Step,
     StepState,
-    from_json,
     to_json,
 )
 from pacs_sop_worklist.tables import STATIONS, STEPS

@@ -15,7 +15,7 @@ from pacs_core.dataset import (
     read_file_meta,
 )
 from pacs_core.dataset.json_model import read_json
-from pacs_sop_worklist.steps import InvalidStepError, Step, steps_of, without_unknown
+from pacs_sop_worklist.steps import InvalidStepError, Step, steps_of
 
 MAX_FILE: Final = 1 << 20
 
@@ -49,7 +49,7 @@ def steps_in(data: bytes) -> list[Step]:
     if len(data) > MAX_FILE:
         raise UnreadableFileError(f"it has more than {MAX_FILE} bytes")
     try:
-        return [step for entry in _entries(data) for step in steps_of(without_unknown(entry))]
+        return [step for entry in _entries(data) for step in steps_of(entry)]
     except (MalformedDataset, InvalidStepError, ValueError, RecursionError) as error:
         raise UnreadableFileError(str(error) or type(error).__name__) from error
 

@@ -4,15 +4,16 @@ An order may have several steps (PS3.4 K.6.1.1: each is a worklist item of its o
 with several items in its Scheduled Procedure Step Sequence becomes as many entries.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve, frozen
 
+from pacs_core.api.attribute_lists import first, keep_known
+from pacs_core.api.attribute_lists import to_json as json_of
 from pacs_core.contracts import comparables
-from pacs_core.dataset import Attributes, Value, items, tag_of, texts, vr_of
+from pacs_core.dataset import Attributes, items, tag_of, texts
 
 SEQUENCE: Final = tag_of("ScheduledProcedureStepSequence")
 STATUS: Final = tag_of("ScheduledProcedureStepStatus")
@@ -78,16 +79,16 @@ class Step:
         """What tells it from other steps: study, requested procedure and step."""
         return "/".join(
             (
-                _first(self.attributes, STUDY_UID),
-                _first(self.attributes, PROCEDURE_ID),
-                _first(self.item, STEP_ID),
+                first(self.attributes, STUDY_UID),
+                first(self.attributes, PROCEDURE_ID),
+                first(self.item, STEP_ID),
             )
         )
 
     @property
     def patient_id(self) -> str:
         """Patient ID."""
-        return _first(self.attributes, PATIENT_ID)
+        return first(self.attributes, PATIENT_ID)
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ class Step:
     @property
     def start(self) -> str:
         """Date and time of its start, as text in whose order it is: ``20260131 093000.000000``."""
-        date, time = _first(self.item, START_DATE), _first(self.item, START_TIME)
+        date, time = first(self.item, START_DATE), first(self.item, START_TIME)
         return f"{comparables('DA', date)[0]} {comparables('TM', time)[0] if time else ''}"
 
     def answered(self) -> Attributes:
@@ -115,21 +116,22 @@ def steps_of(attributes: Attributes) -> Iterator[Step]:
         It has none, or too many, or lacks what a modality cannot do without (PS3.4 Table K.6-1,
         return keys of type 1).
     """
+    attributes = keep_known(attributes)
     sequence = items(attributes, SEQUENCE)
     if not 1 <= len(sequence) <= MOST_STEPS:
         raise InvalidStepError(
             f"Scheduled Procedure Step Sequence has {len(sequence)} items; 1 to {MOST_STEPS} are"
             " taken"
         )
-    common = {tag: v for tag, v in attributes.items() if tag != CHARACTER_SET and _is_known(tag)}
+    common = {tag: values for tag, values in attributes.items() if tag != CHARACTER_SET}
     for item in sequence:
         own = {tag: values for tag, values in item.items() if tag != STATUS}
         step = Step({**common, SEQUENCE: (own,)})
         for where, tags in ((common, _REQUIRED), (own, _REQUIRED_OF_STEP)):
             for name in tags:
-                if not _first(where, tag_of(name)):
+                if not first(where, tag_of(name)):
                     raise InvalidStepError(f"{name} is missing or empty")
-        said = _first(item, STATUS)
+        said = first(item, STATUS)
         if said and said not in StepState.__members__:
             raise InvalidStepError(f"ScheduledProcedureStepStatus is {said!r:.40}")
         yield evolve(step, state=StepState(said)) if said else step
@@ -143,15 +145,6 @@ _REQUIRED_OF_STEP: Final = (
 )
 
 
-def _is_known(tag: int) -> bool:
-    """Whether it is an element of a dataset proper: no group length, nothing private."""
-    return bool(tag & 0xFFFF) and not tag >> 16 & 1 and tag >> 16 > 2
-
-
-def _first(attributes: Attributes, tag: int) -> str:
-    return next((text.strip() for text in texts(attributes, tag) if text.strip()), "")
-
-
 def to_json(attributes: Attributes) -> str:
     """Return attributes as text, for the table.
 
@@ -160,36 +153,7 @@ def to_json(attributes: Attributes) -> str:
     InvalidStepError
         They are too long.
     """
-    text = json.dumps(_plain(attributes), ensure_ascii=False, separators=(",", ":"))
+    text = json_of(attributes)
     if len(text) > MOST_BYTES:
         raise InvalidStepError(f"it has more than {MOST_BYTES} characters")
     return text
-
-
-def from_json(text: str) -> Attributes:
-    """Return what :func:`to_json` was given."""
-    return _attributes(json.loads(text))
-
-
-def _plain(attributes: Attributes) -> dict[str, Any]:
-    return {
-        f"{tag:08X}": [v if isinstance(v, str) else _plain(v) for v in values]
-        for tag, values in sorted(attributes.items())
-    }
-
-
-def _attributes(plain: Mapping[str, Any]) -> Attributes:
-    return {int(tag, 16): tuple(map(_value, values)) for tag, values in plain.items()}
-
-
-def _value(plain: Any) -> Value:
-    return plain if isinstance(plain, str) else _attributes(plain)
-
-
-def without_unknown(attributes: Attributes) -> Attributes:
-    """Return attributes without those whose representation is not known, at every depth."""
-    known: dict[int, tuple[Value, ...]] = {}
-    for tag, values in attributes.items():
-        if _is_known(tag) and vr_of(tag) not in {"UN", "OB", "OW", "OF", "OD", "OL", "OV"}:
-            known[tag] = tuple(v if isinstance(v, str) else without_unknown(v) for v in values)
-    return known

@@ -14,6 +14,7 @@ from pacs_web.api.http import HttpError
 from starlette.requests import Request
 
 from pacs_core.api.attribute_lists import first
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditCode,
@@ -30,7 +31,7 @@ from pacs_core.dimse import Status
 from pacs_sop_mpps.discontinuing import DISCONTINUED, discontinue_at
 from pacs_sop_mpps.interface import PerformedProcedureSteps
 from pacs_sop_mpps.restricting import restrictions_of
-from pacs_sop_mpps.steps import PATIENT_ID, PerformedState, PerformedStep, RefusedStepError
+from pacs_sop_mpps.steps import PATIENT_ID, PerformedState, PerformedStep
 from pacs_sop_mpps.stored import missing_instances
 
 VIEWED: Final = PluginAuditKind("mpps.viewed", AuditCode("110111", "DCM", "Procedure Record"))
@@ -102,7 +103,7 @@ class StepDesk:
             return await self.steps.change(
                 step.instance_uid, discontinue_at(datetime.now()), restrictions=restrictions
             )
-        except RefusedStepError as error:  # the modality has come back, or it has been forgotten
+        except RefusedRequestError as error:  # the modality has come back, or it has been forgotten
             is_gone = error.status == Status.NO_SUCH_SOP_INSTANCE
             raise HttpError(404 if is_gone else 409, error.comment) from error
 

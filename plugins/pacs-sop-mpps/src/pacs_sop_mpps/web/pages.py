@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_core.api.attribute_lists import first
-from pacs_core.dataset import Attributes, keyword_of, tag_of
+from pacs_core.api.attribute_lists import first, lines
+from pacs_core.dataset import keyword_of, tag_of
 from pacs_sop_mpps.searching import read_conditions
 from pacs_sop_mpps.steps import ENDED, PATIENT_ID, PerformedState, PerformedStep
 from pacs_sop_mpps.web.desk import StepDesk, StepPage
@@ -122,7 +122,7 @@ class StepPages:
             made=made,
             stored=None if missing is None else made - missing,
             states=STATES,
-            attributes=list(_lines(step.attributes, 0)),
+            attributes=list(lines(step.attributes)),
             may_discontinue=step.state not in ENDED,
         )
 
@@ -164,14 +164,3 @@ def _row(step: PerformedStep) -> Row:
 def _moment(date: str, time: str) -> str:
     day = f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 else date
     return f"{day} {time[:2]}:{time[2:4]}".strip() if len(time) >= 4 else f"{day} {time}".strip()
-
-
-def _lines(attributes: Attributes, depth: int) -> Iterator[tuple[int, str, str]]:
-    """Iterate over depth, name and value of attributes, those of items below their sequence."""
-    for tag, values in sorted(attributes.items()):
-        name = keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-        yield depth, name, "\\".join(value for value in values if isinstance(value, str))
-        for number, item in enumerate(values, 1):
-            if not isinstance(item, str):
-                yield depth + 1, str(number), ""
-                yield from _lines(item, depth + 2)

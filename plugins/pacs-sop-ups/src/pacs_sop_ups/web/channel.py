@@ -16,10 +16,11 @@ import anyio
 from attrs import frozen
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import AccessAction, EventAction
 from pacs_sop_ups.sending import database_steps_of, may_know
 from pacs_sop_ups.sop_classes import TOLD, UPS_PUSH
-from pacs_sop_ups.steps import RefusedStepError, check_receiver
+from pacs_sop_ups.steps import check_receiver
 from pacs_sop_ups.web.datasets import event_json
 from pacs_sop_ups.web.desk import WorkitemDesk, refusal
 
@@ -42,7 +43,7 @@ class EventChannel:
         receiver = websocket.path_params["receiver"]
         try:
             check_receiver(receiver)
-        except RefusedStepError as error:
+        except RefusedRequestError as error:
             raise refusal(error) from error
         await self.desk.restrictions(websocket, AccessAction.QUERY)
         await websocket.accept()

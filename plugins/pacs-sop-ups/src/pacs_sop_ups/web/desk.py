@@ -9,6 +9,7 @@ from pacs_web.api.http import HttpError
 from starlette.requests import HTTPConnection
 
 from pacs_core.api.attribute_lists import first
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AccessAction,
@@ -21,14 +22,13 @@ from pacs_core.contracts import (
     PluginAuditKind,
     Restriction,
 )
-from pacs_core.dataset import keyword_of
 from pacs_core.dimse import Status
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.restricting import restrictions_of
 from pacs_sop_ups.sop_classes import CHANGED
 from pacs_sop_ups.statuses import UpsStatus
-from pacs_sop_ups.steps import PATIENT_ID, ChangedStep, ProcedureStep, RefusedStepError
+from pacs_sop_ups.steps import PATIENT_ID, ChangedStep, ProcedureStep
 
 SEARCHED: Final = PluginAuditKind("ups.searched", AuditCode("110112", "DCM", "Query"))
 
@@ -49,11 +49,10 @@ _HTTP: Final[dict[int, int]] = {
 """Of statuses that are not 400 (PS3.18 Tables 11.4.3-1 to 11.12.3-1)."""
 
 
-def refusal(error: RefusedStepError) -> HttpError:
+def refusal(error: RefusedRequestError) -> HttpError:
     """Return the problem that says why a request was refused."""
-    names = ", ".join(keyword_of(tag) or f"{tag:08X}" for tag in error.tags)
-    detail = f"{names}: {error.comment}" if names else error.comment
-    return HttpError(_HTTP.get(error.status, 400), detail, dicom_status=f"{error.status:04X}H")
+    status = f"{error.status:04X}H"
+    return HttpError(_HTTP.get(error.status, 400), error.explanation, dicom_status=status)
 
 
 @frozen
@@ -116,7 +115,7 @@ class WorkitemDesk:
         action = EventAction.CREATE if verb == "create" else EventAction.UPDATE
         try:
             made = await work
-        except RefusedStepError as error:
+        except RefusedRequestError as error:
             await self.record(
                 request, CHANGED, action, Outcome.FAILURE,
                 do=verb, instance=uid, reason=error.comment,

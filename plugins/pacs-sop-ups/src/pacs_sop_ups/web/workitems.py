@@ -11,13 +11,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.api.attribute_lists import first
+from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import AccessAction, EventAction, InvalidKeyError
 from pacs_core.dataset import Attributes, MutableAttributes, tag_of
 from pacs_core.dimse import is_valid_uid
 from pacs_sop_ups.matching import conditions_of, read_keys
 from pacs_sop_ups.sop_classes import CHANGED, WELL_KNOWN
 from pacs_sop_ups.statuses import UpsStatus
-from pacs_sop_ups.steps import SOP_INSTANCE, STATE, TRANSACTION, ChangedStep, RefusedStepError
+from pacs_sop_ups.steps import SOP_INSTANCE, STATE, TRANSACTION, ChangedStep
 from pacs_sop_ups.web.datasets import datasets_response, read_dataset
 from pacs_sop_ups.web.desk import WorkitemDesk, refusal
 
@@ -164,7 +165,7 @@ class Workitems:
             status = await self._desk.steps.subscribe(
                 uid, receiver, keys=keys, has_lock=lock == "true", restrictions=allowed
             )
-        except RefusedStepError as error:
+        except RefusedRequestError as error:
             raise refusal(error) from error
         await self._record_following(request, "subscribe")
         root = self._url(request).removesuffix("/workitems")
@@ -179,7 +180,7 @@ class Workitems:
             was_told = await self._desk.steps.unsubscribe(
                 _uid(request), request.path_params["receiver"]
             )
-        except RefusedStepError as error:
+        except RefusedRequestError as error:
             raise refusal(error) from error
         return await self._end_following(request, "unsubscribe", was_told)
 
@@ -191,7 +192,7 @@ class Workitems:
             was_told = await self._desk.steps.suspend(
                 _uid(request), request.path_params["receiver"]
             )
-        except RefusedStepError as error:
+        except RefusedRequestError as error:
             raise refusal(error) from error
         return await self._end_following(request, "suspend", was_told)
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pacs_core.api.attribute_lists import lines
 from pacs_core.contracts import AccessAction
 from pacs_core.dataset import Attributes, keyword_of, tag_of, texts
 from pacs_sop_worklist.interface import ListedStep
@@ -126,7 +127,7 @@ class WorklistPages:
             row=_row(listed),
             listed=listed,
             states=STATES,
-            attributes=list(_lines(listed.step.answered(), 0)),
+            attributes=list(lines(listed.step.answered())),
             may_cancel=listed.step.state not in ENDED,
         )
 
@@ -213,14 +214,3 @@ def _row(listed: ListedStep) -> Row:
         say(step.attributes, ACCESSION),
         step.state,
     )
-
-
-def _lines(attributes: Attributes, depth: int) -> Iterator[tuple[int, str, str]]:
-    """Iterate over depth, name and value of attributes, those of items below their sequence."""
-    for tag, values in sorted(attributes.items()):
-        name = keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-        yield depth, name, "\\".join(value for value in values if isinstance(value, str))
-        for number, item in enumerate(values, 1):
-            if not isinstance(item, str):
-                yield depth + 1, str(number), ""
-                yield from _lines(item, depth + 2)

@@ -1,0 +1,42 @@
+"""The node of ``pacs ups``: opened, asked for a step, and made to change one."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pacs_core.api.commands import CommandError, assemble_for_command, local_origin, open_archive
+from pacs_core.api.normalized import RefusedRequestError
+from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome
+from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.sop_classes import CHANGED
+from pacs_sop_ups.steps import ChangedStep, ProcedureStep
+
+
+@asynccontextmanager
+async def open_node(config: Path | None) -> AsyncIterator[Node]:
+    """Open a node that has procedure steps, for a command."""
+    needed = (UnifiedProcedureSteps,)
+    async with open_archive(assemble_for_command(config), requires=needed) as opened:
+        yield opened.node
+
+
+async def find_step(node: Node, instance: str) -> ProcedureStep:
+    """Return a step; CommandError if there is none."""
+    try:
+        return await node.find(UnifiedProcedureSteps).find(instance)
+    except KeyError as error:
+        raise CommandError(str(error.args[0])) from error
+
+
+async def do(node: Node, verb: str, instance: str, work: Awaitable[ChangedStep]) -> ChangedStep:
+    """Do something to a step, and record it; CommandError says why it was refused."""
+    try:
+        made = await work
+    except RefusedRequestError as error:
+        raise CommandError(f"{instance}: {error.explanation} ({error.status:04X}H)") from error
+    origin = local_origin(f"ups {verb}")
+    details = {"instance": instance, "do": verb, "state": str(made.step.state)}
+    action = EventAction.CREATE if verb == "create" else EventAction.UPDATE
+    event = AuditEvent(CHANGED, Outcome.SUCCESS, origin, details, action=action)
+    await node.audit.record(event)
+    return made
