@@ -273,3 +273,26 @@ def test_a_url_that_will_not_do_is_refused(url: str, said: str) -> None:
 def test_a_file_is_named() -> None:
     settings = NodeSettings(database=DatabaseSettings("sqlite://"))
     assert address_problems(settings) == ["database.url: names no file: write it as sqlite:///path"]
+
+
+async def test_what_is_announced_is_heard_once_it_is_committed(database: Database) -> None:
+    async with database.listen("counts") as listener:
+        await listener.wait(0.2)  # on PostgreSQL it begins with the first
+
+        async def announce(*, fail: bool) -> None:
+            async with database.begin() as connection:
+                await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+                await database.notify(connection, "counts")
+                await database.notify(connection, "others")
+                if fail:
+                    raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            await announce(fail=True)
+        with anyio.move_on_after(0.3) as quiet:
+            await listener.wait(60.0)
+        assert quiet.cancelled_caught
+        await announce(fail=False)
+        with anyio.fail_after(60):
+            await listener.wait(1e6)
+        assert len(await rows(database, "SELECT * FROM counts")) == 1

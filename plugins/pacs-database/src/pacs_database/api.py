@@ -1,5 +1,5 @@
 """Public API for plugins that keep tables: the interface, and what may go wrong."""
 
-from pacs_database.interface import Database, MigrationError
+from pacs_database.interface import Database, Listener, MigrationError
 
-__all__ = ["Database", "MigrationError"]
+__all__ = ["Database", "Listener", "MigrationError"]

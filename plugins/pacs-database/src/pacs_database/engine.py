@@ -15,6 +15,7 @@ keys); REPEATABLE READ, read only, for readers. A connection that the server has
 noticed before it is used (``pool_pre_ping``).
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -23,16 +24,18 @@ from typing import Any
 from weakref import WeakSet
 
 import anyio
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, event, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from pacs_database.interface import Database
+from pacs_database.announcing import LocalListener, PostgresListener
+from pacs_database.interface import Database, Listener
 from pacs_database.sqlite_connection import SqliteConnection
 
 WAIT = 30.0
 """Seconds that a writer waits for another before it gives up."""
 
 _PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
+_ANNOUNCED = "announced"  # channels, while a transaction of SQLite lasts
 _IMMEDIATE = "begin_immediate"  # execution option of a connection that is going to write
 
 
@@ -48,6 +51,7 @@ class EngineDatabase(Database):
     def __init__(self, url: URL) -> None:
         self._url = url
         self._engine: AsyncEngine | None = None
+        self._listeners = defaultdict[str, set[LocalListener]](set)
         self._files = WeakSet[SqliteConnection]()
         self.dialect = url.get_backend_name()
         self.identity = url.set(password=None).render_as_string()
@@ -86,8 +90,13 @@ class EngineDatabase(Database):
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Write in a transaction, as the only writer of SQLite."""
         options: dict[str, Any] = {_IMMEDIATE: True} if self.dialect == "sqlite" else {}
-        async with self._take(options) as connection, connection.begin():
-            yield connection
+        async with self._take(options) as connection:
+            connection.info[_ANNOUNCED] = set[str]()
+            async with connection.begin():
+                yield connection
+            for channel in connection.info[_ANNOUNCED]:
+                for listener in list(self._listeners[channel]):
+                    listener.hear()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -98,11 +107,29 @@ class EngineDatabase(Database):
         async with self._take(options) as connection:
             yield connection
 
+    async def notify(self, connection: AsyncConnection, channel: str) -> None:
+        """Tell those who listen, once the transaction is committed."""
+        if self.dialect == "postgresql":
+            await connection.execute(select(func.pg_notify(channel, "")))
+        else:
+            connection.info[_ANNOUNCED].add(channel)
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncIterator[Listener]:
+        """Listen for what is announced on a channel."""
+        listener: LocalListener | PostgresListener
+        if self.dialect == "postgresql":
+            listener = PostgresListener(self._opened(), channel)
+        else:
+            listener = LocalListener(self._listeners[channel])
+        try:
+            yield listener
+        finally:
+            await listener.close()
+
     @asynccontextmanager
     async def _take(self, options: dict[str, Any]) -> AsyncIterator[AsyncConnection]:
-        if self._engine is None:
-            raise RuntimeError("the database has not been started")
-        connection = self._engine.connect()
+        connection = self._opened().connect()
         with anyio.CancelScope(shield=self.dialect == "sqlite"):
             await connection.start()
         try:
@@ -111,6 +138,11 @@ class EngineDatabase(Database):
         finally:
             with anyio.CancelScope(shield=True):
                 await connection.close()
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise RuntimeError("the database has not been started")
+        return self._engine
 
     async def _open_sqlite(self) -> SqliteConnection:
         connection = SqliteConnection(str(self._url.database), _PRAGMAS, WAIT)

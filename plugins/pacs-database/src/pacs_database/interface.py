@@ -4,7 +4,7 @@ This module imports SQLAlchemy for types only, so that naming the interface in `
 nothing at start-up.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,38 @@ class Database(Component):
     @abstractmethod
     def connect(self) -> "AbstractAsyncContextManager[AsyncConnection]":
         """Read, in one consistent view, without keeping any writer waiting."""
+
+    @abstractmethod
+    async def notify(self, connection: "AsyncConnection", channel: str) -> None:
+        """Tell those who listen that there is something new, once it is committed.
+
+        A node that shares a PostgreSQL database hears it too; with SQLite only this process does.
+        So whoever listens also looks by itself now and then.
+
+        Parameters
+        ----------
+        connection : AsyncConnection
+            Of :meth:`begin`; if its transaction is not committed, nobody is told.
+        channel : str
+            What there is something new of; begin it with the name of the plugin. An identifier.
+        """
+
+    @abstractmethod
+    def listen(self, channel: str) -> "AbstractAsyncContextManager[Listener]":
+        """Listen for what is announced on a channel, until the end of the ``async with`` block."""
+
+
+class Listener(ABC):
+    """Hears of what :meth:`Database.notify` announces."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> None:
+        """Wait until something is announced, or was since the last time, but not for longer.
+
+        Parameters
+        ----------
+        seconds : float
+        """
 
 
 class MigrationError(Exception):

@@ -11,31 +11,25 @@ the row is locked as it is read, and rows that others have locked are passed ove
 That one key runs once is said by a unique index on the running rows: of two workers that pick two
 jobs of one key, one gets an error from it, and looks again.
 
-Each kind is asked for its first job by itself, so that an index has it, however many wait. The
-indices are of waiting and of running rows only. A planner sees that they fit where the state stands
-in the statement's text, not where it is bound to it: hence `literal_execute`.
+How the next job is found where a hundred thousand wait is said in :mod:`pacs_jobs.choosing`.
 """
 
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-import anyio
 from attrs import define, evolve, field
-from pacs_database.api import Database
+from pacs_database.api import Database, Listener
 from sqlalchemy import (
     ColumnElement,
     Row,
-    Select,
     and_,
     case,
     delete,
-    exists,
     func,
-    literal,
     select,
     update,
 )
@@ -43,13 +37,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_jobs.choosing import RUNNING, earliest, first_due, first_due_of_keys
 from pacs_jobs.jobs import Job, JobState, NewJob, Progress
 from pacs_jobs.queue import JobFilter, JobQueue, LeasedJob, LeaseLostError
 from pacs_jobs.table import JOBS, current_time, job_of
 
 _ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-_IS_WAITING: Final = JOBS.c.state == literal(str(JobState.WAITING), literal_execute=True)
-_RUNNING: Final = literal(str(JobState.RUNNING), literal_execute=True)
+_CHANNEL: Final = "pacs_jobs"
 _PAGE = 500
 _LOST = "its worker did not finish it and is not heard of"
 _LONGEST_ERROR = 2000
@@ -63,11 +57,16 @@ class DatabaseJobQueue(JobQueue):
     """The queue of all who share a database."""
 
     database: Database
-    _enqueued: anyio.Event = field(factory=anyio.Event, init=False)
+    _opened: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+    _listener: Listener | None = field(default=None, init=False)
 
     async def start(self) -> None:
         """Make the table what this version expects."""
         await self.database.migrate("jobs", "pacs_jobs.revisions")
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        await self._opened.aclose()
 
     async def enqueue(self, job: NewJob, *, connection: AsyncConnection | None = None) -> int:
         """Add a job, in the caller's transaction if it gives one.
@@ -111,9 +110,7 @@ class DatabaseJobQueue(JobQueue):
             if number is None:
                 known = select(JOBS.c.number).where(JOBS.c.idempotency_key == job.idempotency_key)
                 number = (await transaction.execute(known)).scalar_one()
-        # Within the caller's transaction this is early; who looks too early looks again later.
-        self._enqueued.set()
-        self._enqueued = anyio.Event()
+            await self.database.notify(transaction, _CHANNEL)
         return int(number)
 
     async def lease(self, kinds: Collection[str], worker: str, seconds: float) -> LeasedJob | None:
@@ -130,11 +127,7 @@ class DatabaseJobQueue(JobQueue):
     ) -> LeasedJob | None:
         now = await current_time(connection)
         await self._take_back(connection, now)
-        heads = [
-            row
-            for kind in kinds
-            if (row := (await connection.execute(_first_due(kind, now))).one_or_none())
-        ]
+        heads = [row for kind in kinds if (row := await _find_next(connection, kind, now))]
         if not heads:
             return None
         row = min(heads, key=lambda row: (-row.priority, row.due, row.number))
@@ -155,7 +148,7 @@ class DatabaseJobQueue(JobQueue):
         cancelled = JOBS.c.cancel_requested
         await connection.execute(
             update(JOBS)
-            .where(JOBS.c.state == _RUNNING, JOBS.c.leased_until < now)
+            .where(JOBS.c.state == RUNNING, JOBS.c.leased_until < now)
             .values(
                 state=case((cancelled, JobState.CANCELLED), else_=JobState.WAITING),
                 ended=case((cancelled, now), else_=None),
@@ -254,6 +247,7 @@ class DatabaseJobQueue(JobQueue):
                 "cancel_requested": False,
             }
             await connection.execute(update(JOBS).where(JOBS.c.number == number).values(values))
+            await self.database.notify(connection, _CHANNEL)
             return await _find(connection, number)
 
     async def find(self, number: int) -> Job:
@@ -285,15 +279,16 @@ class DatabaseJobQueue(JobQueue):
             return (await connection.execute(delete(JOBS).where(*conditions))).rowcount
 
     async def wait(self, seconds: float) -> None:
-        """Wait until this process enqueues a job, for so many seconds at most."""
-        with anyio.move_on_after(seconds):
-            await self._enqueued.wait()
+        """Wait until a job is enqueued, for so many seconds at most."""
+        if self._listener is None:
+            self._listener = await self._opened.enter_async_context(self.database.listen(_CHANNEL))
+        await self._listener.wait(seconds)
 
     async def next_due(self, kinds: Collection[str]) -> datetime | None:
         """Return when a job of these kinds may be leased."""
         # A subquery for each kind: so the index has each answer at its end.
-        firsts = [_earliest(kind).scalar_subquery() for kind in kinds]
-        leased = select(func.min(JOBS.c.leased_until)).where(JOBS.c.state == _RUNNING)
+        firsts = [earliest(kind).scalar_subquery() for kind in kinds]
+        leased = select(func.min(JOBS.c.leased_until)).where(JOBS.c.state == RUNNING)
         async with self.database.connect() as connection:
             statement = select(*firsts, leased.scalar_subquery())
             moments = (await connection.execute(statement)).one()
@@ -306,26 +301,12 @@ class DatabaseJobQueue(JobQueue):
         return self.database.begin() if connection is None else nullcontext(connection)
 
 
-def _earliest(kind: str) -> Select[Any]:
-    return select(func.min(JOBS.c.due)).where(_IS_WAITING, JOBS.c.kind == kind)
-
-
-def _first_due(kind: str, now: float) -> Select[Any]:
-    running = JOBS.alias("running")
-    blocked = exists().where(
-        running.c.state == _RUNNING,
-        running.c.key != literal("", literal_execute=True),
-        running.c.key == JOBS.c.key,
-    )
-    # `+ 0` keeps SQLite from the index of due times, which would have it sort all that are due.
-    return (
-        select(JOBS)
-        .where(_IS_WAITING, JOBS.c.kind == kind, JOBS.c.due + 0 <= now)
-        .where((JOBS.c.key == "") | ~blocked)
-        .order_by(JOBS.c.priority.desc(), JOBS.c.due, JOBS.c.number)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=JOBS)
-    )
+async def _find_next(connection: AsyncConnection, kind: str, now: float) -> Row[Any] | None:
+    for choose in (first_due, first_due_of_keys):
+        row: Row[Any] | None = (await connection.execute(choose(kind, now))).one_or_none()
+        if row is not None:
+            return row
+    return None
 
 
 def _holds(leased: LeasedJob) -> ColumnElement[bool]:

@@ -259,6 +259,16 @@ class JobQueueContract:
         assert await numbers(states=[JobState.CANCELLED]) == [2]
         assert await numbers(key="k0", kinds=["a", "b"]) == [1, 0]
 
+    async def test_jobs_of_a_key_that_is_running_hold_up_no_others(self, queue: JobQueue) -> None:
+        for n in range(50):
+            await queue.enqueue(NewJob("a", {"n": n}, key="down", priority=1))
+        for n, key in enumerate(["up", "", "up", "other"]):
+            await queue.enqueue(NewJob("a", {"n": n}, key=key, priority=-1 if n == 1 else 0))
+        keys = []
+        while (leased := await queue.lease(["a"], "worker", 60.0)) is not None:
+            keys.append(leased.job.key)
+        assert keys == ["down", "up", "other", ""]
+
     async def test_only_what_has_ended_is_purged(self, queue: JobQueue) -> None:
         waiting, running, cancelled = [await queue.enqueue(NewJob("a", {}, -n)) for n in range(3)]
         await queue.cancel(cancelled)
