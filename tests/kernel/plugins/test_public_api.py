@@ -18,6 +18,7 @@ PUBLIC = {
     "pacs_core.api.sandbox",
     "pacs_core.api.commands",
     "pacs_core.api.conversion",
+    "pacs_core.api.files",
     "pacs_core.api.identifiers",
     "pacs_core.api.images",
     "pacs_core.api.normalized",

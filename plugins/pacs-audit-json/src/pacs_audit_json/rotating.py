@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pacs_core.api.files import sync_directory
+
 if TYPE_CHECKING:
     from pacs_audit_json.chained import ChainWriter
 
@@ -167,7 +169,7 @@ class RotatingFile:
         _close(self._file)
         self._file = file
         if self._fsync and not os.fstat(file).st_size:
-            _fsync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     @contextmanager
     def _last_with_lines(self) -> Iterator[int]:
@@ -248,11 +250,3 @@ def _close(file: int) -> int:
     if file != _CLOSED:
         os.close(file)
     return _CLOSED
-
-
-def _fsync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

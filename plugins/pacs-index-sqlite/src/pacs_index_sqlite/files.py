@@ -108,12 +108,3 @@ class IndexFiles:
         for name, opened in self._beside:
             if identity(name) != opened:
                 raise GoneIndexError.of(name)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power failure."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

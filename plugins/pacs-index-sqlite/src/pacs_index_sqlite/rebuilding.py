@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Final
 from anyio import to_thread
 from attrs import define, field
 
+from pacs_core.api.files import sync_directory
 from pacs_core.contracts import IndexRebuild, InstancePath, StoredInstance
 from pacs_index_sqlite.correction_log import rows
 from pacs_index_sqlite.errors import SqliteIndexError
-from pacs_index_sqlite.files import ACCOMPANYING, sync_directory
+from pacs_index_sqlite.files import ACCOMPANYING
 from pacs_index_sqlite.locations import ABOVE, locate
 from pacs_index_sqlite.outbox import Row, kept_rows
 
