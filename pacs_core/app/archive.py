@@ -185,7 +185,7 @@ async def open_archive(
     ):
         found = await start_foundation(assembly, lifespan, repair=repair)
         worker = worker or WorkerInfo()
-        journal = serving and _has_journal(assembly.config.archive, found, worker)
+        journal = serving and _has_journal(assembly.config.archive, found)
         made = _put_together(assembly, found, transcoder, worker, meter or NodeMeter(), journal)
         node, audit, events = made.node, found.audit, made.events
         lock = found.recovery_lock(node.settings.data_directory)
@@ -311,11 +311,10 @@ def _archive(
     )
 
 
-def _has_journal(settings: ArchiveSettings, found: Foundation, worker: WorkerInfo) -> bool:
+def _has_journal(settings: ArchiveSettings, found: Foundation) -> bool:
     """Tell whether a node that serves writes a journal; if it cannot, say why."""
     obstacles = {
         f"durability is {settings.durability.value}": settings.durability is not Durability.COMMIT,
-        f"there are {worker.count} workers": worker.count > 1,
         "the index is not on a local disk": found.index is None or found.index.directory is None,
     }
     reasons = [reason for reason, holds in obstacles.items() if holds]

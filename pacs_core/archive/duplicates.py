@@ -223,6 +223,7 @@ class Duplicates:
         """Deal with a stored newcomer that was not the first to get into the index."""
         if await same_dataset(self.storage.store, newcomer.instance, existing):
             await self.storage.discard(newcomer.instance.key)
+            await self.storage.behind.confirm(existing)
             return IngestResult(IngestOutcome.IDENTICAL, existing)
         await self.storage.behind.secure(newcomer.instance)
         if await self.decide(existing, origin) is DuplicatePolicy.REPLACE:

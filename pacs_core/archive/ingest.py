@@ -7,6 +7,7 @@ committed and the index does not point to, and those that its own ``replace`` to
 """
 
 import logging
+from collections.abc import Sequence
 from uuid import uuid4
 
 import anyio
@@ -17,12 +18,14 @@ from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
 from pacs_core.archive.journal import LARGEST
+from pacs_core.archive.journal_files import Chunk
 from pacs_core.archive.object_scan import is_torn
 from pacs_core.archive.objects import holds_dataset
 from pacs_core.archive.settings import DuplicatePolicy
 from pacs_core.archive.storage import ArchiveStorage, WithdrawOnFailure
 from pacs_core.contracts import (
     Durability,
+    IndexResult,
     IngestOutcome,
     IngestResult,
     InstanceEventKind,
@@ -142,7 +145,7 @@ class Ingest:
 
     async def _store(self, incoming: IncomingInstance, *, lost: bool) -> IngestResult:
         """Take one that is new, or all that there is of one whose object is lost."""
-        behind, index = self.storage.behind, self.storage.index
+        behind = self.storage.behind
         durability = behind.durable_at_least if lost else behind.durability
         orphan, rank = "", later_rank() if lost else FIRST
         small = await incoming.read_small(LARGEST) if behind.journals and not lost else None
@@ -164,28 +167,41 @@ class Ingest:
                     orphan = taken.key
                     stored = await writer.commit(uuid4().hex, rank)
                 record = incoming.record(stored)
-                with behind.arrive(record.instance.identity.path):
+                if lost:
                     async with WithdrawOnFailure(self.storage, record.instance):
-                        if lost:
-                            await behind.forget(record.instance.identity.path)
-                            result = await index.replace(record)
-                        else:
-                            result = await index.add(record, durability=durability)
-                            first = result.existing
-                            if first is not None and first.key != stored.key:
-                                # Another process was first to get into the index.
-                                return await self.duplicates.compare(record, first, incoming.origin)
-                    # After the row: what is flushed is settled in the index, where it must be.
-                    if small is not None:
-                        await behind.keep(record.instance, [writer.beginning, *small])
-                    elif durability is Durability.WRITE_BEHIND:
-                        await behind.note(record.instance)
+                        await behind.forget(record.instance.identity.path)
+                        result = await self.storage.index.replace(record)
+                else:
+                    content = None if small is None else [writer.beginning, *small]
+                    result = await self._add(record, durability, content)
+                    first = result.existing
+                    if first is not None and first.key != stored.key:
+                        # Another process was first to get into the index.
+                        async with WithdrawOnFailure(self.storage, record.instance):
+                            return await self.duplicates.compare(record, first, incoming.origin)
                 if orphan:
                     await self._clear_away(orphan, record.instance)
                 if result.conflicts:
                     await self.duplicates.report(result, record.instance, incoming.origin)
                 return IngestResult(IngestOutcome.STORED, record.instance)
         raise _too_slow()
+
+    async def _add(
+        self, record: InstanceRecord, durability: Durability, content: Sequence[Chunk] | None
+    ) -> IndexResult:
+        """Add the row of a new instance; with `content`, have both in the journal."""
+        behind, instance = self.storage.behind, record.instance
+        with behind.arrive(instance.identity.path):
+            async with WithdrawOnFailure(self.storage, instance):
+                result = await self.storage.index.add(record, durability=durability)
+            first = result.existing
+            if first is None or first.key == instance.key:
+                # After the row: what is flushed is settled in the index, where it must be.
+                if content is not None:
+                    await behind.keep(instance, content)
+                elif durability is Durability.WRITE_BEHIND:
+                    await behind.note(instance)
+        return result
 
     async def _clear_away(self, orphan: str, instance: StoredInstance) -> None:
         """Delete what a crash left before it was indexed, if the same has now been indexed.

@@ -10,11 +10,11 @@ from typing import Final
 from anyio import to_thread
 from attrs import define, field, frozen
 
+from pacs_core.archive.journal_directory import JournalDirectory
 from pacs_core.archive.journal_files import (
     BLOCK,
     SEGMENT_SIZE,
     Chunk,
-    JournalDirectory,
     Segment,
     length_of,
     pack,

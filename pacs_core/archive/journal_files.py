@@ -1,6 +1,5 @@
-"""Segments of the journal on disk: the form of their records, and who may write them."""
+"""Segments of a journal on disk, and the form of their records."""
 
-import fcntl
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,12 +23,9 @@ from attrs import define, field, frozen
 # A record counts if its checksum is right, its generation is that of the first, and its number is
 # the next. So reading ends at a torn record, and at what was left there by a former use of the
 # segment. A segment is released by zeros over its first block.
-#
-# Whoever writes holds a lock on a file beside them, which the system lets go with the process.
 
 BLOCK: Final = 4096
 SEGMENT_SIZE: Final = 8 << 20
-SEGMENTS: Final = 2
 MODE: Final = 0o600
 
 Chunk = bytes | memoryview
@@ -130,106 +126,22 @@ def read_records(path: Path, *, names_only: bool = False) -> Iterator[Record]:
             offset += length_of(uid, key, size)
 
 
-@define(eq=False)
-class JournalDirectory:
-    """The directory of a journal, which one process at a time may own.
-
-    Attributes
-    ----------
-    path : Path
-        It need not exist.
-    """
-
-    path: Path
-    _lock: int = -1
-
-    @property
-    def segments(self) -> list[Path]:
-        """The segments that there are."""
-        return sorted(self.path.glob("segment-*")) if self.path.exists() else []
-
-    @property
-    def is_owned(self) -> bool:
-        """Whether this process owns it."""
-        return self._lock >= 0
-
-    def own(self) -> bool:
-        """Try to become its owner; false if another process is."""
-        if self.is_owned:
-            return True
-        self.path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        self._lock = fd
-        return True
-
-    def disown(self) -> None:
-        """Let others own it."""
-        if self.is_owned:
-            os.close(self._lock)
-            self._lock = -1
-
-    def is_owned_elsewhere(self) -> bool:
-        """Tell whether another process owns it."""
-        if self.is_owned or not self.path.exists():
-            return False
-        if not self.own():
-            return True
-        self.disown()
-        return False
-
-    def holds(self, uid: str) -> bool:
-        """Tell whether a segment has a record of a SOP Instance UID."""
-        for path in self.segments:
-            with suppress(FileNotFoundError):
-                if any(record.uid == uid for record in read_records(path, names_only=True)):
-                    return True
-        return False
-
-    def make_segments(self) -> list[Segment]:
-        """Open the segments, all of which are released; make what is missing."""
-        made = [self._make(self.path / f"segment-{n}") for n in range(SEGMENTS)]
-        self._sync()
-        sync_names(self.path.parent)
-        return made
-
-    def _make(self, path: Path) -> Segment:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-        try:
-            if os.fstat(fd).st_size != SEGMENT_SIZE:
-                os.ftruncate(fd, 0)
-                zeros = bytes(1 << 20)
-                for offset in range(0, SEGMENT_SIZE, len(zeros)):
-                    write_all(fd, [zeros], offset)
-                os.fsync(fd)
-        except BaseException:
-            os.close(fd)
-            with suppress(OSError):
-                path.unlink()
-            raise
-        return Segment(path, fd)
-
-    def remove_segments(self) -> None:
-        """Remove all segments, durably: nothing in them counts any more."""
-        for path in self.segments:
-            path.unlink()
-        self._sync()
-
-    def _sync(self) -> None:
-        sync_names(self.path)
-
-
-def sync_names(directory: Path) -> None:
-    """Make the names in a directory survive a power failure."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def make_segment(path: Path) -> Segment:
+    """Open a segment that is released; make it if it is missing, or of another length."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
     try:
-        os.fsync(fd)
-    finally:
+        if os.fstat(fd).st_size != SEGMENT_SIZE:
+            os.ftruncate(fd, 0)
+            zeros = bytes(1 << 20)
+            for offset in range(0, SEGMENT_SIZE, len(zeros)):
+                write_all(fd, [zeros], offset)
+            os.fsync(fd)
+    except BaseException:
         os.close(fd)
+        with suppress(OSError):
+            path.unlink()
+        raise
+    return Segment(path, fd)
 
 
 def write_all(fd: int, chunks: Sequence[Chunk], offset: int) -> None:

@@ -1,31 +1,40 @@
-"""Opening of the journal of an archive: what a former process has left is replayed first."""
+"""Opening of the journals of an archive: what a former process has left is replayed first."""
 
 import logging
 from pathlib import Path
 
 from anyio import to_thread
-from attrs import define
+from attrs import define, field
 
 from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.journal import Journal
-from pacs_core.archive.journal_files import JournalDirectory
-from pacs_core.archive.journal_owner import Neighbour, own
+from pacs_core.archive.journal_directory import JournalDirectory, find_journals, own_free
+from pacs_core.archive.journal_neighbours import Neighbours
 from pacs_core.archive.journal_replay import Replay
 from pacs_core.archive.recovery import Recovery, exclusively
 from pacs_core.archive.settings import CharacterSetOf
 from pacs_core.contracts import AuditTrail, Index, ObjectStore
+
+# Theory of operation
+#
+# A process that starts replays the journals of all that have died, whatever it is itself. Nothing
+# else is added to store and index meanwhile under a path that such a journal has: who would do so
+# waits for that journal (`Neighbours`). Processes start one at a time (`exclusively`).
+#
+# What is in the index's account of what is not flushed, but in no journal, is looked at only if no
+# other process writes one: what is in the account of a living one belongs to that.
 
 _log = logging.getLogger(__name__)
 
 
 @define(eq=False)
 class Journaling:
-    """Recovers an archive, and opens its journal if it is to have one.
+    """Recovers an archive, and opens a journal if this process is to have one.
 
     Attributes
     ----------
     wanted : bool
-        Whether this process is to write a journal. What is in one is replayed anyhow.
+        Whether this process is to write a journal. What is in others is replayed anyhow.
     """
 
     store: ObjectStore
@@ -34,54 +43,58 @@ class Journaling:
     corrections: Corrections
     character_set_of: CharacterSetOf
     wanted: bool
-    _directory: JournalDirectory | None = None
-    _journal: Journal | None = None
+    _journal: Journal | None = field(default=None, init=False)
 
-    async def open(self, lock: Path) -> tuple[Journal | None, Neighbour | None]:
-        """Settle what a former process has left, then open a journal or mind that of another.
+    async def open(self, lock: Path) -> tuple[Journal | None, Neighbours]:
+        """Settle what former processes have left, then open a journal.
 
         Parameters
         ----------
         lock : Path
             A file that all processes with the same store and index agree on.
         """
-        directory = JournalDirectory(lock.with_name("journal"))
         async with exclusively(lock):
-            if await self._recover(directory) and self.wanted:
-                self._journal = await self._make(directory)
-            if self._journal is None:
-                directory.disown()
-        self._directory = directory
-        if self._journal is not None:
-            return self._journal, None
+            replayed = [await self._replay(each) for each in find_journals(lock.parent)]
+            if all(replayed):
+                await Recovery(self.store, self.index, self.audit).run()
+            if self.wanted:
+                self._journal = await _make(lock.parent)
 
-        async def recover_for_another() -> None:
+        async def recover(directory: JournalDirectory) -> None:
             async with exclusively(lock):
-                await self._recover(directory)
-                directory.disown()
+                await self._replay(directory)
 
-        return None, Neighbour(directory, self.index, recover_for_another)
+        own = self._journal.directory.path if self._journal is not None else None
+        return self._journal, Neighbours(lock.parent, own, self.store, self.index, recover)
 
-    async def _recover(self, directory: JournalDirectory) -> bool:
-        """Settle what no living process has in its journal; tell whether that is all."""
-        if self.wanted or directory.path.exists():
-            if not await own(directory):
-                return False
+    async def _replay(self, directory: JournalDirectory) -> bool:
+        """Settle what is in a journal; false if that is left to its writer, which lives."""
+        if not directory.own():
+            return False
+        try:
             replay = Replay(self.store, self.index, self.corrections, self.character_set_of)
             await replay.run(directory)
-        await Recovery(self.store, self.index, self.audit).run()
+        finally:
+            directory.disown()
         return True
-
-    async def _make(self, directory: JournalDirectory) -> Journal | None:
-        try:
-            return Journal(directory, await to_thread.run_sync(directory.make_segments))
-        except OSError as error:
-            _log.error("there is no journal, store and index are synced instead: %s", error)
-            return None
 
     async def close(self) -> None:
         """Let go of the journal, once all is flushed. What is in it still is replayed later."""
         if self._journal is not None:
             await to_thread.run_sync(self._journal.close)
-        if self._directory is not None:
-            self._directory.disown()
+            self._journal.directory.disown()
+
+
+async def _make(home: Path) -> Journal | None:
+    directory = None
+    try:
+        directory = own_free(home)
+        if directory is not None:
+            return Journal(directory, await to_thread.run_sync(directory.make_segments))
+        reason = "too many processes write one"
+    except OSError as error:
+        reason = str(error)
+        if directory is not None:
+            directory.disown()
+    _log.error("there is no journal, store and index are synced instead: %s", reason)
+    return None

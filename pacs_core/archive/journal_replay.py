@@ -9,7 +9,8 @@ from anyio import to_thread
 from attrs import frozen
 
 from pacs_core.archive.corrections import Corrections
-from pacs_core.archive.journal_files import JournalDirectory, Record, read_records
+from pacs_core.archive.journal_directory import JournalDirectory
+from pacs_core.archive.journal_files import Record, read_records
 from pacs_core.archive.object_scan import read_record
 from pacs_core.archive.settings import CharacterSetOf
 from pacs_core.contracts import (

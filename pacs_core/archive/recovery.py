@@ -15,8 +15,8 @@ import anyio
 from attrs import frozen
 
 from pacs_core.archive.damage import damage, meta_damage
+from pacs_core.archive.flushing import ORIGIN
 from pacs_core.archive.object_scan import AT_ONCE, map_concurrently
-from pacs_core.archive.write_behind import ORIGIN
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,

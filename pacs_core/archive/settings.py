@@ -97,7 +97,7 @@ class ArchiveSettings:
     journal : bool
         Whether small instances (64 KiB) are acknowledged once they are in a journal on disk, which
         one sync brings there for all who wait; store and index are synced shortly after. For
-        ``commit`` with one worker, and an index on a local disk.
+        ``commit``, and an index on a local disk. Each worker has a journal of its own.
     flush_interval : float
         Seconds after which what is written behind is flushed to disk.
     flush_bytes : int

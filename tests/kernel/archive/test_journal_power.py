@@ -117,7 +117,7 @@ def synced(monkeypatch):
 
     def note(fd):
         path = os.readlink(f"/proc/self/fd/{fd}")
-        found[Path(path).name] = os.pread(fd, SEGMENT, 0)
+        found[Path(path).parent.name, Path(path).name] = os.pread(fd, SEGMENT, 0)
         fdatasync(fd)
 
     monkeypatch.setattr(os, "fdatasync", note)
@@ -130,10 +130,11 @@ def synced(monkeypatch):
 
 def segments_after_failure(directory, synced, chance):
     left = {}
-    for path in directory.glob("segment-*"):
-        now, kept = path.read_bytes(), synced.get(path.name, bytes(SEGMENT))
+    for path in directory.glob("journal-*/segment-*"):
+        name = path.parent.name, path.name
+        now, kept = path.read_bytes(), synced.get(name, bytes(SEGMENT))
         blocks = range(0, SEGMENT, BLOCK)
-        left[path.name] = b"".join(
+        left[name] = b"".join(
             [chance.choice([now, kept])[start : start + BLOCK] for start in blocks]
         )
     return left
@@ -142,8 +143,8 @@ def segments_after_failure(directory, synced, chance):
 class Users:
     """Send, send again, replace and delete, and keep account of what each instance may be."""
 
-    def __init__(self, bench, archive, dataset, origin, chance):
-        self.bench, self.archive, self.dataset = bench, archive, dataset
+    def __init__(self, bench, archives, dataset, origin, chance):
+        self.bench, self.archives, self.dataset = bench, archives, dataset
         self.origin, self.chance = origin, chance
         self.may_be = {uid: {None} for uid in UIDS}
         self.acts = 0
@@ -165,7 +166,7 @@ class Users:
 
     async def send(self, uid, data):
         self.may_be[uid] = self.may_be[uid] | {data}
-        await self.bench.send(self.archive, data, uid, size=4096)
+        await self.bench.send(self.chance.choice(self.archives), data, uid, size=4096)
         self.may_be[uid] = {data}
 
     async def delete(self, uid):
@@ -175,44 +176,49 @@ class Users:
             for row in (await self.bench.rows()).values()
             if row.identity.sop_instance_uid == uid
         ]
-        await self.archive.delete(path, self.origin)
+        await self.chance.choice(self.archives).delete(path, self.origin)
         self.may_be[uid] = {None}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "processes"), [(0, 1), (1, 2), (2, 2)])
 async def test_a_power_failure_takes_nothing_that_was_acknowledged(
-    make_bench, dataset, origin, synced, tmp_path, caplog, seed
+    make_bench, dataset, origin, synced, tmp_path, caplog, seed, processes
 ):
+    """Whichever process an instance is sent to, sent to again, or deleted by."""
     chance = random.Random(seed)
     store, index = LossyStore(), LossyIndex()
     bench = make_bench(store=store, index=index)
     failures = []
     async with anyio.create_task_group() as tasks:
-        archive = bench.archive(journal=True, policy=DuplicatePolicy.REPLACE)
-        await archive.start(tasks, tmp_path / "lock")
-        users = Users(bench, archive, dataset, origin, chance)
-        for n in range(6):
-            tasks.start_soon(users.work, UIDS[4 * n : 4 * n + 4])
-        while len(failures) < FAILURES:
-            goal = users.acts + chance.randint(1, 12)
-            while users.acts < goal:
-                await anyio.lowlevel.checkpoint()
-            for _ in range(chance.randint(0, 20)):
-                await anyio.lowlevel.checkpoint()
-            failures.append(
-                (
-                    dict(users.may_be),
-                    store.after_failure(chance),
-                    index.after_failure(chance),
-                    segments_after_failure(tmp_path / "journal", synced, chance),
+        archives = []
+        for _ in range(processes):
+            archives.append(bench.archive(journal=True, policy=DuplicatePolicy.REPLACE))
+            await archives[-1].start(tasks, tmp_path / "lock")
+        users = Users(bench, archives, dataset, origin, chance)
+        async with anyio.create_task_group() as working:
+            for n in range(6):
+                working.start_soon(users.work, UIDS[4 * n : 4 * n + 4])
+            while len(failures) < FAILURES:
+                goal = users.acts + chance.randint(1, 12)
+                while users.acts < goal:
+                    await anyio.lowlevel.checkpoint()
+                for _ in range(chance.randint(0, 20)):
+                    await anyio.lowlevel.checkpoint()
+                failures.append(
+                    (
+                        dict(users.may_be),
+                        store.after_failure(chance),
+                        index.after_failure(chance),
+                        segments_after_failure(tmp_path, synced, chance),
+                    )
                 )
-            )
+            working.cancel_scope.cancel()
         tasks.cancel_scope.cancel()
     for number, (may_be, objects, log, segments) in enumerate(failures):
         home = tmp_path / str(number)
-        (home / "journal").mkdir(parents=True)
-        for name, content in segments.items():
-            (home / "journal" / name).write_bytes(content)
+        for (journal, name), content in segments.items():
+            (home / journal).mkdir(parents=True, exist_ok=True)
+            (home / journal / name).write_bytes(content)
         after = make_bench(store=MemoryStore(objects=objects), index=await play(log))
         async with anyio.create_task_group() as tasks:
             archive = after.archive()
