@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from .benchmarks import gate
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -65,6 +67,33 @@ def test_a_failing_contestant_is_reported(tmp_path):
     result = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0
     assert "gone" in result.stderr
+
+
+@pytest.mark.peer("dcmtk")
+def test_what_became_dearer_does_not_pass(tmp_path):
+    recorded = tmp_path / "gate.json"
+    recorded.write_text(json.dumps({"small × 1": 0.0001}))
+    command = [sys.executable, "-m", "tests.benchmarks", "--gate", "--rounds", "1", "--count", "40"]
+    result = subprocess.run(
+        [*command, "--recorded", str(recorded)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 1, result.stderr
+    assert [line.endswith("DEARER") for line in result.stdout.splitlines()[1:]] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(1.0, 0), (1.1, 0), (1.2, 1)])
+def test_a_ratio_is_held_against_the_recorded_one(tmp_path, monkeypatch, ratio, code):
+    def judge(rounds, count, recorded):
+        yield gate.Verdict("a", 100.0 * ratio, 100.0, ratio, recorded.get("a"))
+        yield gate.Verdict("new", 1.0, 2.0, 0.5, recorded.get("new"))
+
+    monkeypatch.setattr(gate, "judge", judge)
+    recorded = tmp_path / "gate.json"
+    recorded.write_text('{"a": 1.0}')
+    assert gate.run(1, 1, recorded, record=False) == code
+    assert gate.run(1, 1, recorded, record=True) == 0
+    assert json.loads(recorded.read_text()) == {"a": ratio, "new": 0.5}
+    assert gate.run(1, 1, recorded, record=False) == 0
 
 
 @pytest.mark.parametrize("contestant", ["ours-none-tls", "dcmtk-storescp-tls"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from . import report
+from . import gate, report
 from .runner import PLACES, SYNTAXES, Options, run, warm
 from .senders import chosen
 from .workloads import WORKLOADS
@@ -37,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--warm", type=float, default=6.0, help="GB of memory to touch beforehand")
     add("--quick", action="store_true", help="two to four minutes: little of everything, once")
     add("--output", type=Path, help="where results.md, .json and .svg go")
+    add("--gate", action="store_true", help="compare processor time with what is recorded, and end")
+    add("--record", action="store_true", help="with --gate: record it anew")
+    add("--recorded", type=Path, default=gate.RECORDED, help="the file of --gate")
+    add("--count", type=int, default=2000, help="objects of a round of --gate")
     add("--list", action="store_true", help="list contestants and their settings")
     return parser
 
@@ -87,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if unknown := set(parsed.workloads) - set(WORKLOADS):
         parser.error(f"no workload is called {', '.join(sorted(unknown))}")
+    if parsed.gate:
+        return gate.run(parsed.rounds, parsed.count, parsed.recorded, record=parsed.record)
     options = _options(parsed)
     warm(0 if options.quick else parsed.warm)
     names = parsed.workloads or list(WORKLOADS)
