@@ -9,11 +9,19 @@ from pacs_core.cli.assembling import assemble_for_command
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.formats import WRITERS, Format, MatchWriter
-from pacs_core.cli.keys import parse_keys
+from pacs_core.cli.keys import parse_keys, parse_pairs
 from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
+from pacs_core.cli.nodes import open_node
 from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
-from pacs_core.cli.output import complain, print_row, print_table, say
+from pacs_core.cli.output import (
+    complain,
+    dump_json,
+    print_row,
+    print_rows,
+    print_table,
+    say,
+)
 from pacs_core.cli.peers import parse_peer
 from pacs_core.cli.progress import progress
 from pacs_core.config import load_config
@@ -32,14 +40,18 @@ __all__ = [
     "assemble",
     "assemble_for_command",
     "complain",
+    "dump_json",
     "load_config",
     "local_origin",
     "main",
     "open_archive",
+    "open_node",
     "open_sinks",
     "parse_keys",
+    "parse_pairs",
     "parse_peer",
     "print_row",
+    "print_rows",
     "print_table",
     "progress",
     "read_frame",

@@ -1,5 +1,5 @@
-"""Asynchronous iterators: closed for certain, and begun before anything depends on them."""
+"""Asynchronous iterators: closed for certain, begun before anything depends on them, cut short."""
 
-from pacs_core.concurrency import begin_iteration, closing
+from pacs_core.concurrency import begin_iteration, closing, take
 
-__all__ = ["begin_iteration", "closing"]
+__all__ = ["begin_iteration", "closing", "take"]

@@ -1,13 +1,12 @@
 """Matches of a query as a table, JSON or CSV."""
 
 import csv
-import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
-from pacs_core.cli.output import escape, print_table
+from pacs_core.cli.output import dump_json, escape, print_table
 from pacs_core.dataset import Attributes, Value, keyword_of
 
 Format = Literal["table", "json", "csv"]
@@ -95,7 +94,7 @@ class JsonWriter(MatchWriter):
     def write(self, match: Attributes) -> None:
         """Write an object."""
         shown = {tag: values for tag, values in match.items() if tag not in _UNSHOWN}
-        print(self._separator + _dump(_plain(shown)), end="")
+        print(self._separator + dump_json(_plain(shown)), end="")
         self._separator = ",\n"
 
     def close(self) -> None:
@@ -122,17 +121,9 @@ def _json(values: tuple[Value, ...]) -> object:
     return [value if isinstance(value, str) else _plain(value) for value in values]
 
 
-def _dump(value: object) -> str:
-    """Return JSON in one line, in which also those controls are escaped that JSON allows."""
-    text = json.dumps(value, ensure_ascii=False)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-
-
 def _text(values: tuple[Value, ...]) -> str:
     if any(not isinstance(value, str) for value in values):
-        return _dump(_json(values))
+        return dump_json(_json(values))
     return "\\".join(value for value in values if isinstance(value, str))
 
 

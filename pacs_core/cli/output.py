@@ -1,7 +1,13 @@
 """Text for people: escaped, aligned, and on the right stream."""
 
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from pacs_core.concurrency import closing, take
+
+T = TypeVar("T")
 
 
 def escape(text: str) -> str:
@@ -9,6 +15,28 @@ def escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def dump_json(value: object, *, indent: int | None = None) -> str:
+    """Return JSON for people, in which nothing acts on a terminal.
+
+    Letters of all scripts are as they are. Controls that JSON allows in a string, such as those of
+    ISO 6429 beyond ASCII, are escaped besides.
+
+    Parameters
+    ----------
+    value
+        What :func:`json.dumps` takes.
+    indent : int, optional
+        Spaces for each depth; without, all is in one line.
+    """
+    lines = json.dumps(value, ensure_ascii=False, indent=indent).split("\n")
+    return "\n".join(
+        line
+        if line.isprintable()
+        else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+        for line in lines
+    )
 
 
 def complain(message: str) -> None:
@@ -51,3 +79,27 @@ def print_row(cells: Iterable[str], widths: Iterable[int]) -> None:
     padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     line = "".join(c if c.isprintable() else " " for c in "".join(padded))
     print(line.rstrip())
+
+
+async def print_rows(
+    columns: Mapping[str, int],
+    found: AsyncIterator[T],
+    cells: Callable[[T], Iterable[str]],
+    limit: int,
+) -> None:
+    """Print a table of the first that are found, each when it is, and close the iterator.
+
+    Parameters
+    ----------
+    columns : mapping of str to int
+        Headings with their widths, as of :func:`print_row`.
+    found : async iterator
+    cells : callable
+        Returns the cells of one.
+    limit : int
+        How many at most.
+    """
+    print_row(columns, columns.values())
+    async with closing(take(found, limit)) as rows:
+        async for each in rows:
+            print_row(cells(each), columns.values())

@@ -7,7 +7,7 @@ wrong.
 
 from pacs_core.concurrency.relay import Relay
 from pacs_core.concurrency.signal import Signal
-from pacs_core.concurrency.streams import begin_iteration, closing
+from pacs_core.concurrency.streams import begin_iteration, closing, take
 from pacs_core.concurrency.task_groups import cancelled_task_group, is_failure, task_group
 from pacs_core.concurrency.threads import Threads
 
@@ -19,5 +19,6 @@ __all__ = [
     "cancelled_task_group",
     "closing",
     "is_failure",
+    "take",
     "task_group",
 ]

@@ -22,6 +22,25 @@ async def closing(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
             await iterator.aclose()
 
 
+async def take(items: AsyncIterable[T], limit: int) -> AsyncGenerator[T, None]:
+    """Iterate over the first items only, and close their iterator then.
+
+    Parameters
+    ----------
+    items : async iterable
+    limit : int
+        How many at most; none is asked for beyond.
+    """
+    async with closing(items) as iterator:
+        while limit > 0:
+            try:
+                item = await anext(iterator)
+            except StopAsyncIteration:
+                return
+            yield item
+            limit -= 1
+
+
 @asynccontextmanager
 async def begin_iteration(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     """Have the first item at hand, so that what fails until then fails before anything is sent.

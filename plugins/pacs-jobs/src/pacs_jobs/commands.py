@@ -1,8 +1,7 @@
 """``pacs jobs``."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +12,12 @@ from pacs_core.api.commands import (
     ConfigOption,
     JsonOption,
     UsageError,
-    assemble_for_command,
-    open_archive,
-    print_row,
+    dump_json,
+    open_node,
+    print_rows,
+    say,
 )
+from pacs_core.api.streams import closing, take
 from pacs_jobs.description import describe
 from pacs_jobs.jobs import Job, JobState
 from pacs_jobs.queue import JobFilter, JobQueue
@@ -58,23 +59,14 @@ def list_jobs(
     """
 
     async def run() -> None:
-        if not json_lines:
-            print_row(_COLUMNS, _COLUMNS.values())
-        left = limit
-        async with (
-            _queue(config) as queue,
-            aclosing(
-                queue.jobs(JobFilter(kinds, state, key))  # type: ignore[type-var]
-            ) as jobs,
-        ):
-            async for job in jobs:
-                if left == 0:
-                    return
-                left -= 1
-                if json_lines:
-                    print(json.dumps(describe(job)))
-                else:
-                    print_row(_cells(job), _COLUMNS.values())
+        async with _queue(config) as queue:
+            found = queue.jobs(JobFilter(kinds, state, key))
+            if not json_lines:
+                await print_rows(_COLUMNS, found, _cells, limit)
+                return
+            async with closing(take(found, limit)) as jobs:
+                async for job in jobs:
+                    print(dump_json(describe(job)))
 
     anyio.run(run)
 
@@ -91,7 +83,8 @@ def show_job(number: int, /, *, config: ConfigOption = None) -> None:
     async def run() -> None:
         async with _queue(config) as queue:
             for name, value in describe(await _known(queue.find(number))).items():
-                print(f"{name:<18}{json.dumps(value) if isinstance(value, dict) else value}")
+                text = dump_json(value) if isinstance(value, dict) else value
+                say(f"{name:<18}{text}")
 
     anyio.run(run)
 
@@ -162,8 +155,8 @@ def purge_jobs(
 
 @asynccontextmanager
 async def _queue(config: Path | None) -> AsyncIterator[JobQueue]:
-    async with open_archive(assemble_for_command(config), requires=(JobQueue,)) as opened:
-        yield opened.node.find(JobQueue)
+    async with open_node(config, JobQueue) as node:
+        yield node.find(JobQueue)
 
 
 async def _known(answer: Awaitable[Job]) -> Job:

@@ -1,10 +1,8 @@
 """``pacs mpps``."""
 
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import anyio
 
@@ -13,13 +11,14 @@ from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
     UsageError,
-    assemble_for_command,
+    dump_json,
     local_origin,
-    open_archive,
-    print_row,
+    open_node,
+    parse_pairs,
+    print_rows,
+    say,
 )
 from pacs_core.api.normalized import RefusedRequestError
-from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditEvent,
     EventAction,
@@ -66,25 +65,15 @@ def list_steps(
     limit
         How many at most.
     """
-    if wrong := next((key for key in keys if "=" not in key), ""):
-        raise UsageError(f"{wrong}: write it as KEYWORD=VALUE")
     try:
-        conditions = read_conditions((key.split("=", 1)[0], key.split("=", 1)[1]) for key in keys)
+        conditions = read_conditions(parse_pairs(keys))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
     async def run() -> None:
-        print_row(_COLUMNS, _COLUMNS.values())
-        left = limit
-        async with (
-            _open(config) as node,
-            closing(node.find(PerformedProcedureSteps).search(conditions, state=state)) as found,
-        ):
-            async for step in found:
-                if left == 0:
-                    return
-                left -= 1
-                print_row(_cells(step), _COLUMNS.values())
+        async with open_node(config, PerformedProcedureSteps) as node:
+            found = node.find(PerformedProcedureSteps).search(conditions, state=state)
+            await print_rows(_COLUMNS, found, _cells, limit)
 
     anyio.run(run)
 
@@ -99,16 +88,16 @@ def show(instance: str, /, *, config: ConfigOption = None) -> None:
     """
 
     async def run() -> None:
-        async with _open(config) as node:
+        async with open_node(config, PerformedProcedureSteps) as node:
             step = await _find(node, instance)
             print(f"state: {step.state}")
-            print(f"created by: {step.created_by or '(nobody)'}, {_moment(step.created)}")
+            say(f"created by: {step.created_by or '(nobody)'}, {_moment(step.created)}")
             print(f"changed: {_moment(step.changed)}")
             made = len({uid for series in step.series for uid in series.instances})
             with suppress(LookupError):  # Not every node has an archive.
                 missing = len(await missing_instances(node.archive, step))
                 print(f"instances: {made - missing} of {made} are in the archive")
-            print(json.dumps(by_keyword(step.attributes), indent=1, ensure_ascii=False))
+            print(dump_json(by_keyword(step.attributes), indent=1))
 
     anyio.run(run)
 
@@ -124,7 +113,7 @@ def discontinue(instance: str, /, *, config: ConfigOption = None) -> None:
     end = discontinue_at(datetime.now())
 
     async def run() -> None:
-        async with _open(config) as node:
+        async with open_node(config, PerformedProcedureSteps) as node:
             await _find(node, instance)
             try:
                 await node.find(PerformedProcedureSteps).change(instance, end)
@@ -144,13 +133,6 @@ BY_VERB: dict[str, Callable[..., None]] = {
     "show": show,
     "discontinue": discontinue,
 }
-
-
-@asynccontextmanager
-async def _open(config: Path | None) -> AsyncIterator[Node]:
-    needed = (PerformedProcedureSteps,)
-    async with open_archive(assemble_for_command(config), requires=needed) as opened:
-        yield opened.node
 
 
 async def _find(node: Node, instance: str) -> PerformedStep:

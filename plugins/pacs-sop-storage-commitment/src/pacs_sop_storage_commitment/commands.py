@@ -1,9 +1,7 @@
 """``pacs commit`` and ``pacs commitments``."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -14,8 +12,7 @@ from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
     UsageError,
-    assemble_for_command,
-    open_archive,
+    open_node,
     parse_keys,
     parse_peer,
     print_table,
@@ -60,7 +57,7 @@ def commit(
     conditions = KeyMatching().conditions(keys, keys)
 
     async def run() -> Transaction:
-        async with _opened(config) as node:
+        async with open_node(config, Transactions, Requester) as node:
             other = parse_peer(peer, node.settings.peers)
             query = Query(Level.IMAGE, conditions)
             async with closing(node.archive.instances(query)) as found:
@@ -99,7 +96,7 @@ def list_transactions(*, limit: int = 50, config: ConfigOption = None) -> None:
     """
 
     async def run() -> list[Transaction]:
-        async with _opened(config) as node:
+        async with open_node(config, Transactions, Requester) as node:
             return [each async for each in node.find(Transactions).latest(limit)]
 
     rows = [
@@ -138,7 +135,7 @@ def show(uid: str, /, *, config: ConfigOption = None) -> None:
     """
 
     async def run() -> list[Transaction]:
-        async with _opened(config) as node:
+        async with open_node(config, Transactions, Requester) as node:
             return await node.find(Transactions).with_uid(uid)
 
     found = anyio.run(run)
@@ -168,13 +165,6 @@ def _reason(value: int) -> str:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-@asynccontextmanager
-async def _opened(config: Path | None) -> AsyncIterator[Node]:
-    requires = (Transactions, Requester)
-    async with open_archive(assemble_for_command(config), requires=requires) as opened:
-        yield opened.node
 
 
 BY_NAME: dict[str, Callable[..., int | None]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pacs_core.api.commands import UsageError
+from pacs_core.api.commands import UsageError, parse_pairs
 from pacs_core.dataset import Attributes, MutableAttributes, items, keyword_of, tag_of, vr_of
 from pacs_sop_ups.matching import read_keys
 from pacs_sop_ups.steps import PERFORMED, STATIONS, ProcedureStep
@@ -18,18 +18,10 @@ _HERE: Attributes = {
 }
 
 
-def read_pair(word: str) -> tuple[str, str]:
-    """Return keyword and value of ``KEYWORD=VALUE``."""
-    keyword, equals, value = word.partition("=")
-    if not equals:
-        raise UsageError(f"{word}: write it as KEYWORD=VALUE")
-    return keyword, value
-
-
 def read_attributes(words: Iterable[str]) -> MutableAttributes:
     """Return attributes that were given by keyword; a code has the form VALUE^SCHEME^MEANING."""
     try:
-        given = read_keys(map(read_pair, words))
+        given = read_keys(parse_pairs(words))
     except ValueError as error:
         raise UsageError(str(error)) from error
     for tag, values in given.items():

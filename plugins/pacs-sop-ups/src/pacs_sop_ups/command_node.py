@@ -1,23 +1,13 @@
-"""The node of ``pacs ups``: opened, asked for a step, and made to change one."""
+"""The node of ``pacs ups``: asked for a step, and made to change one."""
 
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable
 
-from pacs_core.api.commands import CommandError, assemble_for_command, local_origin, open_archive
+from pacs_core.api.commands import CommandError, local_origin
 from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.sop_classes import CHANGED
 from pacs_sop_ups.steps import ChangedStep, ProcedureStep
-
-
-@asynccontextmanager
-async def open_node(config: Path | None) -> AsyncIterator[Node]:
-    """Open a node that has procedure steps, for a command."""
-    needed = (UnifiedProcedureSteps,)
-    async with open_archive(assemble_for_command(config), requires=needed) as opened:
-        yield opened.node
 
 
 async def find_step(node: Node, instance: str) -> ProcedureStep:

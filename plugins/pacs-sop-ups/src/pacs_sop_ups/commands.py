@@ -1,6 +1,5 @@
 """``pacs ups``."""
 
-import json
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -11,12 +10,15 @@ from pacs_core.api.attribute_lists import by_keyword, first
 from pacs_core.api.commands import (
     ConfigOption,
     UsageError,
-    print_row,
+    dump_json,
+    open_node,
+    parse_pairs,
+    print_rows,
+    say,
 )
-from pacs_core.api.streams import closing
 from pacs_core.dataset import MutableAttributes, items, tag_of
-from pacs_sop_ups.arguments import date_time, read_attributes, read_pair
-from pacs_sop_ups.command_node import do, find_step, open_node
+from pacs_sop_ups.arguments import date_time, read_attributes
+from pacs_sop_ups.command_node import do, find_step
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.matching import conditions_of, read_keys
 from pacs_sop_ups.performing import cancel, claim, complete
@@ -91,7 +93,7 @@ def create(
     async def run() -> None:
         from pydicom.uid import generate_uid
 
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             uid = str(generate_uid())
             await do(node, "create", uid, node.find(UnifiedProcedureSteps).create(uid, made))
             print(uid)
@@ -118,23 +120,15 @@ def list_steps(
         How many at most.
     """
     try:
-        conditions = conditions_of(read_keys(map(read_pair, keys)))
+        conditions = conditions_of(read_keys(parse_pairs(keys)))
     except ValueError as error:
         raise UsageError(str(error)) from error
     states = () if state is None else (state,)
 
     async def run() -> None:
-        print_row(_COLUMNS, _COLUMNS.values())
-        left = limit
-        async with (
-            open_node(config) as node,
-            closing(node.find(UnifiedProcedureSteps).search(conditions, states=states)) as found,
-        ):
-            async for step in found:
-                if left == 0:
-                    return
-                left -= 1
-                print_row(_cells(step), _COLUMNS.values())
+        async with open_node(config, UnifiedProcedureSteps) as node:
+            found = node.find(UnifiedProcedureSteps).search(conditions, states=states)
+            await print_rows(_COLUMNS, found, _cells, limit)
 
     anyio.run(run)
 
@@ -149,12 +143,12 @@ def show(instance: str, /, *, config: ConfigOption = None) -> None:
     """
 
     async def run() -> None:
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             step = await find_step(node, instance)
             print(f"state: {step.state}")
-            print(f"created by: {step.created_by or '(nobody)'}")
-            print(f"claimed by: {step.claimed_by or '(nobody)'}")
-            print(json.dumps(by_keyword(step.attributes), indent=1, ensure_ascii=False))
+            say(f"created by: {step.created_by or '(nobody)'}")
+            say(f"claimed by: {step.claimed_by or '(nobody)'}")
+            print(dump_json(by_keyword(step.attributes), indent=1))
 
     anyio.run(run)
 
@@ -170,14 +164,14 @@ def watch(*keys: str, changes: int = 0, config: ConfigOption = None) -> None:
         After how many to end; 0 for never.
     """
     try:
-        conditions = conditions_of(read_keys(map(read_pair, keys)))
+        conditions = conditions_of(read_keys(parse_pairs(keys)))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
     async def run() -> None:
         left, looked, seen = changes, time.time(), frozenset[tuple[str, float]]()
         since = looked
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             steps = node.find(UnifiedProcedureSteps)
             print("watching", flush=True)
             while True:

@@ -2,10 +2,10 @@
 
 import anyio
 
-from pacs_core.api.commands import ConfigOption
+from pacs_core.api.commands import ConfigOption, open_node
 from pacs_core.dataset import Attributes, MutableAttributes, items
 from pacs_sop_ups.arguments import performed_item
-from pacs_sop_ups.command_node import do, find_step, open_node
+from pacs_sop_ups.command_node import do, find_step
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.steps import PERFORMED, PROGRESS, REASON, TRANSACTION
 from pacs_sop_ups.transitions import StepState
@@ -23,7 +23,7 @@ def claim(instance: str, /, *, config: ConfigOption = None) -> None:
     async def run() -> None:
         from pydicom.uid import generate_uid
 
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             transaction, steps = str(generate_uid()), node.find(UnifiedProcedureSteps)
             title = node.settings.ae_title
             claimed = steps.change_state(
@@ -49,7 +49,7 @@ def complete(instance: str, transaction: str, /, *, config: ConfigOption = None)
     """
 
     async def run() -> None:
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             steps, step = node.find(UnifiedProcedureSteps), await find_step(node, instance)
             own: Attributes = {PERFORMED: (performed_item(step),), TRANSACTION: (transaction,)}
             await do(node, "set", instance, steps.change(instance, own))
@@ -81,7 +81,7 @@ def cancel(
     why: MutableAttributes = {REASON: (reason,)} if reason else {}
 
     async def run() -> None:
-        async with open_node(config) as node:
+        async with open_node(config, UnifiedProcedureSteps) as node:
             steps = node.find(UnifiedProcedureSteps)
             if not transaction:
                 title = node.settings.ae_title

@@ -1,8 +1,7 @@
 """``pacs worklist``."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +9,17 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
+from pacs_core.api.attribute_lists import by_keyword
 from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
     UsageError,
-    assemble_for_command,
-    open_archive,
-    print_row,
+    dump_json,
+    open_node,
+    parse_pairs,
+    print_rows,
 )
-from pacs_core.dataset import Attributes, keyword_of, texts
+from pacs_core.dataset import texts
 from pacs_sop_worklist.files import UnreadableFileError, read_steps
 from pacs_sop_worklist.interface import ListedStep, Worklist
 from pacs_sop_worklist.orders import DESCRIPTION, PATIENT_NAME, make_order
@@ -160,22 +161,14 @@ def list_steps(
         How many at most.
     """
     try:
-        conditions = read_conditions(_keys(keys))
+        conditions = read_conditions(parse_pairs(keys))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
     async def run() -> None:
-        print_row(_COLUMNS, _COLUMNS.values())
-        left = limit
-        async with (
-            _worklist(config) as worklist,
-            aclosing(worklist.search(conditions, with_ended=everything)) as found,  # type: ignore[type-var]
-        ):
-            async for listed in found:
-                if left == 0:
-                    return
-                left -= 1
-                print_row(_cells(listed), _COLUMNS.values())
+        async with _worklist(config) as worklist:
+            found = worklist.search(conditions, with_ended=everything)
+            await print_rows(_COLUMNS, found, _cells, limit)
 
     anyio.run(run)
 
@@ -195,7 +188,7 @@ def show(number: int, /, *, config: ConfigOption = None) -> None:
             print(f"source: {listed.source}")
             if listed.performed:
                 print(f"performed step: {listed.performed}")
-            print(json.dumps(_plain(listed.step.answered()), indent=1, ensure_ascii=False))
+            print(dump_json(by_keyword(listed.step.answered()), indent=1))
 
     anyio.run(run)
 
@@ -229,8 +222,8 @@ BY_VERB: dict[str, Callable[..., None]] = {
 
 @asynccontextmanager
 async def _worklist(config: Path | None) -> AsyncIterator[Worklist]:
-    async with open_archive(assemble_for_command(config), requires=(Worklist,)) as opened:
-        yield opened.node.find(Worklist)
+    async with open_node(config, Worklist) as node:
+        yield node.find(Worklist)
 
 
 async def _find(worklist: Worklist, number: int) -> ListedStep:
@@ -238,14 +231,6 @@ async def _find(worklist: Worklist, number: int) -> ListedStep:
         return await worklist.find(number)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from error
-
-
-def _keys(given: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for key in given:
-        keyword, equals, value = key.partition("=")
-        if not equals:
-            raise UsageError(f"{key}: write it as KEYWORD=VALUE")
-        yield keyword, value
 
 
 def _cells(listed: ListedStep) -> tuple[str, ...]:
@@ -261,10 +246,3 @@ def _cells(listed: ListedStep) -> tuple[str, ...]:
         patient,
         "".join(texts(step.item, DESCRIPTION)[:1]),
     )
-
-
-def _plain(attributes: Attributes) -> dict[str, object]:
-    return {
-        keyword_of(tag) or f"{tag:08X}": [v if isinstance(v, str) else _plain(v) for v in values]
-        for tag, values in sorted(attributes.items())
-    }
