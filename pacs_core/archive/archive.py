@@ -218,11 +218,11 @@ class NodeArchive(RangeReadingArchive):
 
     @property
     def queues(self) -> list[QueueStatus]:
-        """What is not flushed yet, and what waits for event handlers."""
+        """What is not flushed yet, or not where it is to stay, and what waits for handlers."""
         found = [QueueStatus("write-behind", "write-behind", self._behind.unflushed)]
         if (held := self._behind.in_journal) is not None:
             found.append(QueueStatus("journal", "write-behind", held))
-        return [*found, *self._storage.events.queues]
+        return [*found, *self._store.queues, *self._storage.events.queues]
 
     @property
     def aside(self) -> Aside:
@@ -378,6 +378,7 @@ class NodeArchive(RangeReadingArchive):
     async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
         """Flush instances that a loss of power could cost, see :meth:`Archive.make_durable`."""
         await self._behind.make_durable(instances)
+        await self._store.deposit([each.key for each in instances])
 
     async def availability(self, query: Query) -> Availability:
         """Return how soon what matches can be read, see :meth:`Archive.availability`."""

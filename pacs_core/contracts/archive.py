@@ -328,10 +328,12 @@ class Archive(ABC):
 
     @abstractmethod
     async def make_durable(self, instances: Sequence[StoredInstance]) -> None:
-        """Return when the objects of instances outlive a loss of power.
+        """Return when the objects of instances outlive a loss of power, where they are to stay.
 
         With ``[archive] durability = "commit"`` they do already. With another they are flushed:
         whatever of the index is lost with the power is in the objects, for ``pacs index rebuild``.
+        A store that acknowledges objects on a disk of the node, and uploads them later, has
+        uploaded these.
 
         Raises
         ------

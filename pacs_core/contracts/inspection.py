@@ -53,7 +53,8 @@ class QueueStatus:
     Attributes
     ----------
     name : str
-        ``"write-behind"``, or of the part that works it off: a sink, a handler, a consumer.
+        ``"write-behind"``, or of the part that works it off: a store, a sink, a handler, a
+        consumer.
     kind : str
         ``"write-behind"``, ``"audit"``, ``"events"`` or ``"changes"``.
     waiting : int

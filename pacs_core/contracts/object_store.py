@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from pacs_core.contracts.availability import Availability, NotOnlineError
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.inspection import QueueStatus
 from pacs_core.contracts.instance import InstanceIdentity
 
 CHUNK_SIZE = 256 * 1024
@@ -197,6 +198,11 @@ class ObjectStore(Component, ABC):
         """Local directories into which new objects go: the kernel watches the free space there."""
         return () if self.directory is None else (self.directory,)
 
+    @property
+    def queues(self) -> Sequence[QueueStatus]:
+        """Where work waits in the store, such as objects that are not where they are to stay."""
+        return ()
+
     @abstractmethod
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
         """Begin an object; no input or output happens yet.
@@ -238,6 +244,19 @@ class ObjectStore(Component, ABC):
             operating system's memory.
         StorageFullError
             There is no room.
+        """
+
+    async def deposit(self, keys: Sequence[str]) -> None:
+        """Return once objects are where they are to stay, such as before that is promised.
+
+        A store that acknowledges objects elsewhere first, such as on a disk of the node, overrides
+        this, and brings these before all others. Keys that name no object (any more) are passed
+        over.
+
+        Raises
+        ------
+        OSError
+            Some could not be brought there in time.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pacs_core.contracts.availability import Availability
+from pacs_core.contracts.inspection import QueueStatus
 from pacs_core.contracts.instance import InstanceIdentity
 from pacs_core.contracts.object_store import (
     ObjectReader,
@@ -40,6 +41,11 @@ class WrappingStore(ObjectStore):
         """See base."""
         return self.wrapped.directories
 
+    @property
+    def queues(self) -> Sequence[QueueStatus]:
+        """See base."""
+        return self.wrapped.queues
+
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
         """See base."""
         return self.wrapped.writer(identity, durable=durable)
@@ -51,6 +57,10 @@ class WrappingStore(ObjectStore):
     async def flush(self, keys: Sequence[str]) -> None:
         """See base."""
         await self.wrapped.flush(keys)
+
+    async def deposit(self, keys: Sequence[str]) -> None:
+        """See base."""
+        await self.wrapped.deposit(keys)
 
     async def open(self, key: str) -> ObjectReader:
         """See base."""

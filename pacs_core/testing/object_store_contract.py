@@ -179,6 +179,16 @@ class ObjectStoreContract(ObjectStoreFaults, ObjectStoreNames):
                 await store.flush(some)
             assert await listing(store) == dict.fromkeys(keys, len(PREAMBLE))
 
+    async def test_objects_that_are_deposited(self, tmp_path: Path) -> None:
+        async with self.running(tmp_path) as store:
+            kept = await put(store, PREAMBLE, identity(1))
+            gone = await put(store, PREAMBLE, identity(2))
+            await store.delete(gone.key)
+            await store.deposit([kept.key, gone.key, *HOSTILE_KEYS])
+            await store.deposit([])
+            assert await listing(store) == {kept.key: len(PREAMBLE)}
+            assert await get(store, kept.key) == PREAMBLE
+
     async def test_a_flush_passes_over_what_is_not_there(self, tmp_path: Path) -> None:
         async with self.running(tmp_path) as store:
             kept = await put(store, PREAMBLE, identity(1))
