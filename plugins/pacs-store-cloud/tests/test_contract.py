@@ -1,15 +1,18 @@
 """The contract, on a real S3 server and a real Azure server."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from pacs_store_cloud.spooled import SpooledStore
+from pacs_store_filesystem.store import FilesystemStore
 
 from pacs_core.contracts import ObjectStore
 from pacs_core.testing.object_store_contract import ObjectStoreContract
+from pacs_core.testing.object_store_harness import MEBIBYTE
 
 from .clouds import configure_azure, configure_s3, make_cloud_store
 
@@ -45,6 +48,24 @@ class TestS3(CloudContract):
 
     def make_store(self, directory: Path) -> ObjectStore:
         return make_cloud_store(configure_s3(self.url, prefix_of(directory)), directory)
+
+
+@pytest.mark.xdist_group("cloud-s3")
+class TestSpooled(CloudContract):
+    """Uploaded as fast as can be, so that operations meet objects here, there, and on their way."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_url: str) -> None:
+        self.url = s3_url
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        target = make_cloud_store(configure_s3(self.url, prefix_of(directory)), directory)
+        spool = FilesystemStore(directory / "spool")
+        return SpooledStore(spool, target, directory / "locks", capacity=MEBIBYTE * 100, grace=0.2)
+
+    def parts_of(self, store: ObjectStore) -> Sequence[ObjectStore]:
+        assert isinstance(store, SpooledStore)
+        return [store.spool]
 
 
 @pytest.mark.xdist_group("cloud-azure")

@@ -5,6 +5,7 @@ from pacs_store_cloud.bucket import Bucket
 from pacs_store_cloud.clients import make_clients
 from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
 from pacs_store_cloud.keys import Names
+from pacs_store_cloud.spooled import SpooledStore
 from pacs_store_cloud.store import CloudStore
 
 _TYPES = {"S3Config": "s3", "AzureConfig": "azure", "GcsConfig": "gcs"}
@@ -18,12 +19,23 @@ def make_store(config: CloudConfig, setup: Setup) -> ObjectStore:
     LookupError
         A secret is not there.
     """
-    return CloudStore(
+    store = CloudStore(
         make_bucket(config),
         Names(config.prefix.rstrip("/"), config.spread),
         config.temporary or setup.directory / "tmp",
         part_size=config.part_size,
         large_uploads=config.large_uploads,
+    )
+    if config.spool is None:
+        return store
+    return SpooledStore(
+        setup.store(config.spool),
+        store,
+        setup.directory / "locks",
+        name=setup.store_name,
+        capacity=config.spool_size,
+        grace=config.spool_grace,
+        patience=config.deadline,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from attrs import Attribute, field, frozen, validators
 
-from pacs_core.contracts import Secret
+from pacs_core.contracts import Secret, StoreName
 
 MEBIBYTE: Final = 1024 * 1024
 _PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?")
@@ -57,6 +57,13 @@ class CloudConfig:
         memory.
     large_uploads : int
         Objects that are uploaded in parts at once; others wait.
+    spool : StoreName or None
+        A store of the type ``filesystem``, in its default layout, that acknowledges objects, which
+        are uploaded later. For one node: others see what is uploaded.
+    spool_size : int
+        Bytes in the spool from which on nothing is taken before some was uploaded.
+    spool_grace : float
+        Seconds that an object stays in the spool after its upload.
     temporary : Path or None
         Directory for objects on their way into the bucket that exceed a mebibyte; None for
         ``tmp`` in the store's own directory.
@@ -75,6 +82,9 @@ class CloudConfig:
         default=8 * MEBIBYTE, validator=[validators.ge(5 * MEBIBYTE), validators.le(64 * MEBIBYTE)]
     )
     large_uploads: int = field(default=4, validator=validators.ge(1))
+    spool: StoreName | None = None
+    spool_size: int = field(default=20 * 1024 * MEBIBYTE, validator=validators.ge(1))
+    spool_grace: float = field(default=10.0, validator=validators.ge(0))
     temporary: Path | None = None
 
 

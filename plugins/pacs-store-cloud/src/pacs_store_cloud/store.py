@@ -85,9 +85,10 @@ class CloudStore(ObjectStore):
             The bucket cannot be used; says why, and what to do.
         """
         await self._threads.run(partial(_make_directory, cast(Path, self.directory)))
+        # Whoever starts it may go on without an answer, and wait for one.
+        self._started = True
         await check_bucket(self._bucket, self._names.below("probe"))
         await remove_leftovers(self._bucket, self._names.below(INCOMING))
-        self._started = True
 
     async def stop(self) -> None:
         """Let go of the threads; connections close with the client."""
