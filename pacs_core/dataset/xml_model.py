@@ -11,6 +11,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.dictionary import keyword_of
+from pacs_core.dataset.element_reader import read_elements
+from pacs_core.dataset.elements import encode_attributes
+from pacs_core.dataset.errors import UnencodableValue
+from pacs_core.dataset.model import Attributes, Value
 from pacs_core.dataset.model_values import (
     FLOAT_VRS,
     PERSON_NAME_GROUPS,
@@ -19,9 +23,10 @@ from pacs_core.dataset.model_values import (
     shown_path,
     texts_of,
 )
+from pacs_core.dataset.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_core.dataset.xml_reader import COMPONENTS, read_xml
 
-__all__ = ["read_xml", "write_xml"]
+__all__ = ["attributes_xml", "read_xml", "write_xml"]
 
 NAMESPACE: Final = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 _BEGIN: Final = (
@@ -48,6 +53,30 @@ def write_xml(elements: ElementSet, options: ModelOptions | None = None) -> Iter
     for element in elements:
         yield "".join(_attribute(elements, element, (element.tag,), options))
     yield _END
+
+
+def attributes_xml(attributes: Attributes) -> str:
+    """Return the Native DICOM Model of attributes, as an index or a C-FIND response has them.
+
+    What cannot be encoded in its VR is left out.
+    """
+    try:
+        encoded = _encode(attributes)
+    except UnencodableValue:
+        encoded = _encode({t: v for t, v in attributes.items() if _is_encodable(t, v)})
+    return "".join(write_xml(read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN)))
+
+
+def _encode(attributes: Attributes) -> bytes:
+    return encode_attributes(attributes, EXPLICIT_VR_LITTLE_ENDIAN, ("ISO_IR 192",))
+
+
+def _is_encodable(tag: int, values: tuple[Value, ...]) -> bool:
+    try:
+        _encode({tag: values})
+    except UnencodableValue:
+        return False
+    return True
 
 
 def _attribute(

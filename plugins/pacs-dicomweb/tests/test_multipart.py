@@ -17,7 +17,7 @@ from pacs_dicomweb.multipart import (
     SplitterLimits,
     split,
 )
-from pacs_dicomweb.multipart_writing import OutgoingPart, write_multipart
+from pacs_web.api.multipart_writing import OutgoingPart, write_multipart
 
 BOUNDARIES = st.text("abcXYZ019'()+_,-./:=? ", min_size=1, max_size=70).filter(
     lambda text: not text.endswith((" ", "-"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from attrs import evolve
@@ -15,19 +16,28 @@ from pacs_sop_ups.api import UnifiedProcedureSteps
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.database_steps import DatabaseProcedureSteps
 from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL
-from pacs_sop_ups.steps import LABEL, PATIENT_ID, REASON, STATE, TRANSACTION
+from pacs_sop_ups.steps import LABEL, PATIENT_ID, REASON, SOP_INSTANCE, STATE, TRANSACTION
 from pacs_sop_ups.testing import performed_attributes, sample_attributes
 from pacs_web.api import WebRoutesDescriptor
 from pacs_web.testing import RunningServer, WebRoutesContract, serve_routes
 from pacs_web.websocket_client import WebSocketClient, open_websocket
 
 from pacs_core.contracts import Node, NodeSettings, Setup, SingleValue
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Attributes,
+    ElementSet,
+    encode_elements,
+    parse_attributes,
+    tag_of,
+)
 from pacs_core.dataset.json_model import attributes_json
+from pacs_core.dataset.xml_model import attributes_xml, read_xml
 from pacs_core.testing.operations import MemoryAccessGuard, memory_node
 
 CONFIG = UpsConfig(max_bytes=256 << 10)
 WORKITEMS, CHANNEL = pacs_web_routes(Setup(NodeSettings(), {UpsConfig: CONFIG}))
+PATIENT_NAME = tag_of("PatientName")
 PATH, KNOWN, CLAIM = "/dicom-web/workitems", "1.2.3.1", "1.2.3.9"
 
 
@@ -147,6 +157,61 @@ async def test_search(server: RunningServer) -> None:
     assert lean["00081190"]["Value"][0].endswith(f"{PATH}/{KNOWN}")
 
 
+def attributes_of(elements: ElementSet) -> Attributes:
+    encoded = b"".join(encode_elements(elements, EXPLICIT_VR_LITTLE_ENDIAN))
+    return parse_attributes(encoded, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def read_parts(response: Any) -> list[ElementSet]:
+    """Return the datasets of a multipart response."""
+    kind = response.headers["content-type"]
+    assert kind.startswith('multipart/related; type="application/dicom+xml"; boundary=')
+    delimiter = b"--" + kind.partition("boundary=")[2].encode()
+    parts = response.content.split(delimiter)[1:-1]
+    return [read_xml(part.partition(b"\r\n\r\n")[2].strip()) for part in parts]
+
+
+async def test_workitems_in_xml(server: RunningServer) -> None:
+    """PS3.19 A.1: one is as it is, those of a search are parts; JSON is had without asking."""
+    name = "Müller^Jörg=Ж^Ж"
+    model = attributes_xml({**sample_attributes(), PATIENT_NAME: (name,)})
+    xml = {"content-type": "application/dicom+xml; charset=utf-8"}
+    created = await server.client.post(f"{PATH}?1.2.3.4", content=model.encode(), headers=xml)
+    assert created.status_code == 201
+    claim = attributes_xml(state("IN PROGRESS")).encode()
+    claimed = await server.client.put(f"{PATH}/1.2.3.4/state", content=claim, headers=xml)
+    assert claimed.status_code == 200
+
+    async def get(path: str, accept: str) -> Any:
+        return await server.client.get(f"{PATH}{path}", headers={"accept": accept})
+
+    one = await get("/1.2.3.4", "application/dicom+xml")
+    assert one.headers["content-type"].startswith("application/dicom+xml")
+    shown = attributes_of(read_xml(one.content))
+    (found,) = (await get("/1.2.3.4", "*/*")).json()
+    assert found["00100010"]["Value"] == [{"Alphabetic": "Müller^Jörg", "Ideographic": "Ж^Ж"}]
+    assert (shown[PATIENT_NAME], shown[STATE]) == ((name,), ("IN PROGRESS",))
+    assert {f"{tag:08X}" for tag in shown} == found.keys() | {"00080005"}
+    parts = 'multipart/related; type="application/dicom+xml"'
+    several = read_parts(await get("", f"{parts}, application/dicom+json;q=0.5"))
+    uids = [attributes_of(each)[SOP_INSTANCE] for each in several]
+    assert uids == [("1.2.3.4",), (KNOWN,)]
+    assert len(read_parts(await get(f"/{KNOWN}", parts))) == 1
+    assert (await get("", "application/dicom+xml")).status_code == 406
+    assert (await get(f"/{KNOWN}", "text/html")).status_code == 406
+    assert len(read_parts(await get(f"?accept={quote(parts)}", "*/*"))) == 2
+
+
+async def test_names_are_matched_literally(server: RunningServer) -> None:
+    """PS3.18 §8.3.4.2: who asks for more is told so."""
+    for query, wanted in (("?fuzzymatching=true", 200), ("?fuzzymatching=true&PatientID=X", 204)):
+        answer = await ask(server, "GET", query)
+        assert answer.status_code == wanted
+        assert "Only literal matching has been performed" in answer.headers["warning"]
+    assert "warning" not in (await ask(server, "GET", "?fuzzymatching=false")).headers
+    assert await status(server, "GET", "?fuzzymatching=yes") == 400
+
+
 async def test_subscriptions(server: RunningServer, node: Node) -> None:
     answer = await ask(server, "POST", f"/{UPS_GLOBAL}/subscribers/WEB?deletionlock=true")
     assert answer.status_code == 201
@@ -174,7 +239,9 @@ async def test_bodies_that_are_no_workitem(server: RunningServer) -> None:
     for content, kind, wanted in (
         ("[]", "application/dicom+json", 400),
         ('[{"00741000":{"vr":"CS","Value":["SCHEDULED"]}}]', "application/dicom+json", 400),
-        ("<x/>", "application/dicom+xml", 415),
+        ("<x/>", "application/dicom+xml", 400),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "application/dicom+xml", 400),
+        ("<x/>", 'multipart/related; type="application/dicom+xml"', 415),
         (json.dumps([{"00741210": {"vr": "SQ", "Value": [{}] * 60_000}}]), "", 413),
     ):
         headers = {"content-type": kind} if kind else {}

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from attrs import evolve
+from pacs_web.api.datasets import not_acceptable
 from pacs_web.api.http import HttpError, StreamResponse
+from pacs_web.api.media_types import Representation
+from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,8 +33,6 @@ from pacs_core.dataset import (
 )
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
-from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import OCTETS
 from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
@@ -39,7 +40,6 @@ from pacs_dicomweb.service import (
     DicomWeb,
     Resource,
     accept,
-    not_acceptable,
     parameters_of,
     resource_of,
     resource_of_instance,

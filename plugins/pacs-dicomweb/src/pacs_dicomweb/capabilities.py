@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from pacs_dicomweb.media_types import Representation
+from pacs_web.api.media_types import Representation
 
 WADL: Final = Representation("application/vnd.sun.wadl+xml")
 XML: Final = Representation("application/xml")

@@ -4,7 +4,15 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from pacs_web.api.datasets import not_acceptable
 from pacs_web.api.http import HttpError, StreamResponse
+from pacs_web.api.media_types import Choice, Representation
+from pacs_web.api.multipart_writing import (
+    OutgoingPart,
+    new_boundary,
+    write_multipart,
+    write_single,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,19 +20,11 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import Action, Archive, AuditValue, Frame, Outcome, StoredInstance
 from pacs_core.dataset import encoding_of
 from pacs_dicomweb.instances import entity_tag, instance_of, is_unchanged
-from pacs_dicomweb.media_types import Choice, Representation
-from pacs_dicomweb.multipart_writing import (
-    OutgoingPart,
-    new_boundary,
-    write_multipart,
-    write_single,
-)
 from pacs_dicomweb.pixel_media_types import accepted_for, content_type_of, offered_frames
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
     accept,
-    not_acceptable,
     parameters_of,
     resource_of,
     resource_of_instance,

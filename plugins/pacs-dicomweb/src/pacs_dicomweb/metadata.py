@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from pacs_web.api.datasets import XML_PARTS
 from pacs_web.api.http import StreamResponse
+from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,8 +21,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import DataElement, ElementPath, MalformedDataset, ModelOptions
 from pacs_core.dataset.xml_model import write_xml
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged, query_of
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
-from pacs_dicomweb.searching import OFFERED, XML
+from pacs_dicomweb.searching import OFFERED
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
@@ -59,10 +60,10 @@ class MetadataRetrieval:
         details = {"metadata": True, "instances": len(instances)}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, (resource.study,))
         headers = {"ETag": f"W/{tag}"} if tag else {}
-        if choice.representation is XML:
+        if choice.representation == XML_PARTS:
             boundary = new_boundary()
             content = write_multipart(_xml_parts(archive, instances, url), boundary)
-            headers["Content-Type"] = XML.content_type(boundary)
+            headers["Content-Type"] = XML_PARTS.content_type(boundary)
             return StreamResponse(content, headers=headers)
         headers["Content-Type"] = choice.representation.name
         return StreamResponse(_json(archive, query_of(resource), url), headers=headers)
@@ -93,7 +94,7 @@ async def _xml_parts(
             continue  # what cannot be read has been stored, and can be retrieved
         options = ModelOptions(refer=_references(url, resource))
         text = "".join(write_xml(header.elements, options)).encode("utf-8", "replace")
-        yield OutgoingPart(XML.name, text, location=f"{url}{resource.path}/metadata")
+        yield OutgoingPart(XML_PARTS.name, text, location=f"{url}{resource.path}/metadata")
 
 
 def _references(url: str, resource: Resource) -> Callable[[ElementPath, DataElement], str]:

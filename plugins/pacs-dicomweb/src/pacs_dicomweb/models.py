@@ -13,6 +13,7 @@ from typing import IO, Final, Self
 
 import anyio.to_thread
 from attrs import define, field, frozen
+from pacs_web.api.media_types import media_type
 
 from pacs_core.contracts import InvalidInstanceError
 from pacs_core.dataset import (
@@ -30,7 +31,6 @@ from pacs_core.dataset import (
 from pacs_core.dataset.json_model import read_json
 from pacs_core.dataset.xml_model import read_xml
 from pacs_dicomweb.incoming import IncomingFile, StudyMismatchError, UnidentifiedError
-from pacs_dicomweb.media_types import media_type
 from pacs_dicomweb.multipart import Part
 from pacs_dicomweb.pixel_media_types import OCTETS, SYNTAXES, VIDEOS
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pacs_web.api.media_types import Representation
+
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_dicomweb.delivery import ANY
-from pacs_dicomweb.media_types import Representation
 
 OCTETS: Final = "application/octet-stream"
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from attrs import evolve
 from pacs_web.api.http import HttpError, StreamResponse
+from pacs_web.api.media_types import Representation
+from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,8 +29,6 @@ from pacs_dicomweb.bulk_data import media_type_of, value_of
 from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.kept import Kept
-from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendering_parameters import THUMBNAIL, read_annotations, read_rendering

@@ -1,21 +1,15 @@
-"""Results of searches, as DICOM JSON and Native DICOM XML (PS3.18 Annex F, PS3.19 A.1)."""
+"""Results of searches, completed with what the index does not have (PS3.18 §10.6.3)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pacs_core.contracts import Archive, Availability, Level, Query, SingleValue
 from pacs_core.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
     MutableAttributes,
-    UnencodableValue,
-    encode_attributes,
-    read_elements,
     tag_of,
     texts,
 )
-from pacs_core.dataset.json_model import attributes_json
-from pacs_core.dataset.xml_model import write_xml
 from pacs_dicomweb.search import UIDS
 from pacs_dicomweb.service import Resource
 
@@ -69,35 +63,3 @@ async def find_availability(
         return None
     uids = [(tag, uid) for tag in UIDS.values() for uid in texts(match, tag)[:1]]
     return await archive.availability(Query(level, tuple(SingleValue(*each) for each in uids)))
-
-
-def as_json(results: Iterable[Attributes]) -> bytes:
-    """Return an array of DICOM JSON Model objects (PS3.18 F.2.1)."""
-    return f"[{','.join(map(attributes_json, results))}]".encode("utf-8", "replace")
-
-
-def as_xml(attributes: Attributes) -> bytes:
-    """Return a Native DICOM Model; what cannot be encoded in its VR is left out."""
-    try:
-        encoded = encode_attributes(attributes, EXPLICIT_VR_LITTLE_ENDIAN, ("ISO_IR 192",))
-    except UnencodableValue:
-        attributes = {
-            tag: values for tag, values in attributes.items() if _is_encodable(tag, values)
-        }
-        encoded = encode_attributes(attributes, EXPLICIT_VR_LITTLE_ENDIAN, ("ISO_IR 192",))
-    return "".join(write_xml(read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN))).encode(
-        "utf-8", "replace"
-    )
-
-
-def _is_encodable(tag: int, values: tuple[object, ...]) -> bool:
-    try:
-        encode_attributes({tag: values}, EXPLICIT_VR_LITTLE_ENDIAN, ("ISO_IR 192",))  # type: ignore[dict-item]
-    except UnencodableValue:
-        return False
-    return True
-
-
-def as_json_object(attributes: Attributes) -> bytes:
-    """Return a DICOM JSON Model object."""
-    return attributes_json(attributes).encode("utf-8", "replace")

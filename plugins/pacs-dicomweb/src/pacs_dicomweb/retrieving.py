@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Final
 
+from pacs_web.api.datasets import not_acceptable, warning_header
 from pacs_web.api.http import StreamResponse
+from pacs_web.api.media_types import Choice, Representation
+from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,18 +15,14 @@ from pacs_dicomweb.anonymizing import anonymize, deidentifier_of
 from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, PlannedInstance
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
-from pacs_dicomweb.media_types import Choice, Representation
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
 from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
     accept,
-    not_acceptable,
     parameters_of,
     resource_of,
     resource_of_instance,
-    warning_header,
 )
 from pacs_dicomweb.zipping import write_zip
 

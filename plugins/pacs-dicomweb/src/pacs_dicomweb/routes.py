@@ -5,6 +5,7 @@ from typing import cast
 
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
+from pacs_web.api.media_types import accepted_types, choose
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -17,7 +18,6 @@ from pacs_dicomweb.capabilities import OFFERED, describe
 from pacs_dicomweb.config import DicomWebConfig, DicomWebSettings
 from pacs_dicomweb.deleting import EntityDeletion
 from pacs_dicomweb.frames import FrameRetrieval
-from pacs_dicomweb.media_types import accepted_types, choose
 from pacs_dicomweb.metadata import MetadataRetrieval
 from pacs_dicomweb.rendered import Rendering
 from pacs_dicomweb.retrieving import InstanceRetrieval

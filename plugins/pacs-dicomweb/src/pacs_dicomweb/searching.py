@@ -1,19 +1,19 @@
 """The Search transaction, QIDO-RS (PS3.18 §10.6)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from attrs import evolve
-from pacs_web.api.http import HttpError, StreamResponse
+from pacs_web.api.datasets import JSON, PLAIN_JSON, XML_PARTS, datasets_response, warning_header
+from pacs_web.api.http import HttpError
+from pacs_web.api.media_types import Representation
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Archive, Level, Outcome
 from pacs_core.dataset import Attributes, keyword_of
-from pacs_dicomweb.media_types import Representation
-from pacs_dicomweb.multipart_writing import OutgoingPart, new_boundary, write_multipart
-from pacs_dicomweb.results import as_json, as_xml, complete_result, find_availability
+from pacs_dicomweb.results import complete_result, find_availability
 from pacs_dicomweb.search import Search, SearchResource, count_all, plan_search
 from pacs_dicomweb.search_parameters import InvalidParameterError, SearchParameters, read_search
 from pacs_dicomweb.service import (
@@ -22,15 +22,9 @@ from pacs_dicomweb.service import (
     accept,
     parameters_of,
     resource_of,
-    warning_header,
 )
 
-JSON: Final = Representation("application/dicom+json")
-XML: Final = Representation("application/dicom+xml", is_multipart=True)
-PLAIN_JSON: Final = Representation("application/json")
-"""What programs ask for that know no other; it is the same."""
-
-OFFERED: Final = (JSON, XML, PLAIN_JSON)
+OFFERED: Final = (JSON, XML_PARTS, PLAIN_JSON)
 TOTAL: Final = "X-Total-Count"
 _FUZZY: Final = (
     "The fuzzymatching parameter is not supported. Only literal matching has been performed."
@@ -97,17 +91,6 @@ def _response(
     results: list[Any],
     headers: dict[str, str],
 ) -> Response:
-    if not results and (representation is XML or service.config.no_results == 204):
+    if not results and (representation == XML_PARTS or service.config.no_results == 204):
         return Response(status_code=204, headers=headers)
-    if representation is not XML:
-        return Response(as_json(results), headers=headers, media_type=representation.name)
-    boundary = new_boundary()
-
-    async def parts() -> AsyncIterator[OutgoingPart]:
-        for result in results:
-            yield OutgoingPart(XML.name, as_xml(result))
-
-    return StreamResponse(
-        write_multipart(parts(), boundary),
-        headers={**headers, "Content-Type": XML.content_type(boundary)},
-    )
+    return datasets_response(results, representation, headers=headers)

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
-from pacs_web.api import WebContext
+from pacs_web.api import WebContext, datasets
 from pacs_web.api.http import HttpError
+from pacs_web.api.media_types import Choice, Representation
 from starlette.requests import Request
 
 from pacs_core.contracts import (
@@ -24,11 +24,7 @@ from pacs_core.contracts import (
     PluginAuditKind,
 )
 from pacs_dicomweb.config import DicomWebConfig, DicomWebSettings
-from pacs_dicomweb.media_types import Choice, Representation, accepted_types, choose
 from pacs_dicomweb.search_parameters import InvalidParameterError, accept_of, read_query
-
-_USUAL_LENGTH: Final = 256
-"""Of an Accept header: what it asks for is remembered, which longer ones are not worth."""
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -142,33 +138,8 @@ def parameters_of(request: Request) -> list[tuple[str, str]]:
 def accept(
     request: Request, parameters: list[tuple[str, str]], offered: Sequence[Representation]
 ) -> list[Choice]:
-    """Return the representations that a request accepts, the best first.
-
-    Raises
-    ------
-    HttpError
-        406: none.
-    """
-    header = ", ".join(request.headers.getlist("accept"))
-    ask = _accepted if len(header) <= _USUAL_LENGTH else _accepted.__wrapped__
-    choices = ask(header, tuple(accept_of(parameters)), tuple(offered))
-    if not choices:
-        raise not_acceptable(offered)
-    return list(choices)
-
-
-@lru_cache(maxsize=256)
-def _accepted(
-    header: str, named: tuple[str, ...], offered: tuple[Representation, ...]
-) -> tuple[Choice, ...]:
-    """Return what is accepted: clients say the same again and again."""
-    return tuple(choose(accepted_types(header, named), offered))
-
-
-def not_acceptable(offered: Sequence[Representation], reason: str = "") -> HttpError:
-    """Return 406, with what there is."""
-    shown = ", ".join(dict.fromkeys(each.content_type("...") for each in offered))
-    return HttpError(406, f"{reason or 'nothing of this is accepted'}; there is {shown}")
+    """Return the representations that a request accepts, the best first; HttpError 406 if none."""
+    return datasets.accept(request, offered, accept_of(parameters))
 
 
 def resource_of(request: Request) -> Resource:
@@ -195,15 +166,3 @@ def check_uid(name: str, uid: str) -> None:
     """
     if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
         raise HttpError(400, f"{uid[:80]!r} is no UID: {name} cannot be named so")
-
-
-def warning_header(service: str, texts: Sequence[str]) -> dict[str, str]:
-    """Return the Warning header (PS3.18 §8.3.4, RFC 7234 §5.5); none without texts."""
-    if not texts:
-        return {}
-    shown = (text.encode("ascii", "replace").decode().replace('"', "'") for text in texts)
-    return {"Warning": ", ".join(f'299 {service} "{_visible(text)}"' for text in shown)}
-
-
-def _visible(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)

@@ -13,7 +13,9 @@ from functools import partial
 from typing import Final
 
 import anyio
+from pacs_web.api.datasets import JSON, PLAIN_JSON, XML, warning_header
 from pacs_web.api.http import HttpError, stream_body
+from pacs_web.api.media_types import MULTIPART, MediaType, media_type
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -26,13 +28,12 @@ from pacs_core.contracts import (
     dimse_error_of,
 )
 from pacs_core.dataset import MalformedModel, keyword_of
+from pacs_core.dataset.json_model import attributes_json
+from pacs_core.dataset.xml_model import attributes_xml
 from pacs_core.dimse import CommandField, Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
-from pacs_dicomweb.media_types import MULTIPART, MediaType, Representation, media_type
 from pacs_dicomweb.models import Models, TooMuchMetadataError
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
-from pacs_dicomweb.results import as_json_object, as_xml
-from pacs_dicomweb.searching import JSON, PLAIN_JSON
 from pacs_dicomweb.service import (
     STORED,
     DicomWeb,
@@ -40,7 +41,6 @@ from pacs_dicomweb.service import (
     parameters_of,
     resource_of,
     resource_of_instance,
-    warning_header,
 )
 from pacs_dicomweb.store_report import FailedPart, StoredPart, StoreReport
 
@@ -49,8 +49,7 @@ logger = logging.getLogger(__name__)
 DICOM: Final = "application/dicom"
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
-_XML: Final = Representation("application/dicom+xml")
-_ANSWERS: Final = (JSON, _XML, PLAIN_JSON)
+_ANSWERS: Final = (JSON, XML, PLAIN_JSON)
 _UNMARKED: Final = frozenset({DICOM, "application/octet-stream"})
 """Media types of parts that are taken for DICOM files."""
 
@@ -93,9 +92,10 @@ class Store:
         await self._record(request, report, outcome)
         url = self._service.url(request)
         module = report.attributes(url, study)
-        is_xml = choice.representation is _XML
+        is_xml = choice.representation == XML
+        text = attributes_xml(module) if is_xml else attributes_json(module)
         return Response(
-            as_xml(module) if is_xml else as_json_object(module),
+            text.encode("utf-8", "replace"),
             _status(report),
             headers=warning_header(url, report.reasons),
             media_type=choice.representation.name,
@@ -122,7 +122,7 @@ class Store:
             closing(stream_body(request)) as body,
             closing(split(body, splitter)) as parts,
         ):
-            if kind in {JSON.name, _XML.name}:
+            if kind in {JSON.name, XML.name}:
                 await self._take_models(request, archive, parts, study, report)
             elif kind not in {DICOM, "*/*"}:
                 raise _unsupported(f"{MULTIPART} of {kind}")

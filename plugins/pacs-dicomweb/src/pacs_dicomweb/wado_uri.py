@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from attrs import evolve
+from pacs_web.api.datasets import not_acceptable
 from pacs_web.api.http import HttpError
+from pacs_web.api.media_types import Representation, accepted_types, choose
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +23,6 @@ from pacs_core.contracts import (
     Viewport,
 )
 from pacs_dicomweb.instances import query_of
-from pacs_dicomweb.media_types import Representation, accepted_types, choose
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendered import GIF, JPEG, PNG, Rendering
 from pacs_dicomweb.rendering_parameters import check_window, read_annotations, read_number
@@ -32,7 +33,6 @@ from pacs_dicomweb.service import (
     DicomWeb,
     Resource,
     check_uid,
-    not_acceptable,
     parameters_of,
 )
 from pacs_dicomweb.shown_frames import Shown, annotations_of, read_state

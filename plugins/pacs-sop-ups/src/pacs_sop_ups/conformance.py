@@ -6,7 +6,10 @@ from pacs_core.contracts import WebServicesStatement, WebTransaction
 from pacs_core.dimse import Status
 from pacs_sop_ups.statuses import UpsStatus
 
-_JSON: Final = "application/dicom+json"
+_ONE: Final = ("application/dicom+json", "application/dicom+xml")
+_MANY: Final = (_ONE[0], 'multipart/related; type="application/dicom+xml"')
+_EVENTS: Final = _ONE[:1]
+_TYPES: Final = {"9": _MANY, "13": _EVENTS}
 
 DESCRIPTION: Final = (
     "Takes all attributes of the Unified Procedure Step IOD but private ones, in N-CREATE, and in "
@@ -82,20 +85,23 @@ def web_services(root: str) -> WebServicesStatement:
         ("Update Workitem", "6", (f"POST {item}",), ("Transaction-uid",)),
         ("Change Workitem State", "7", (f"PUT {item}/state/{{requester}}",), ()),
         ("Request Cancellation", "8", (f"POST {item}/cancelrequest/{{requester}}",), ()),
-        ("Search", "9", ("GET /workitems",), ("limit", "offset", "includefield")),
+        ("Search", "9", ("GET /workitems",), ("limit", "offset", "includefield", "fuzzymatching")),
         ("Subscribe", "10", (f"POST {own}",), ("deletionlock",)),
         ("Unsubscribe", "11", (f"DELETE {own}",), ()),
         ("Suspend Global Subscription", "12", (f"POST {own}/suspend",), ()),
         ("Open Event Channel", "13", ("GET /subscribers/{receiver}",), ()),
     )
     transactions = tuple(
-        WebTransaction(name, f"PS3.18 §11.{section}", resources, (_JSON,), parameters)
+        WebTransaction(
+            name, f"PS3.18 §11.{section}", resources, _TYPES.get(section, _ONE), parameters
+        )
         for name, section, resources, parameters in rows
     )
     remarks = (
         "Workitems are the procedure steps of the UPS SOP Classes, under the same rules. A "
         "requester need not be named. A Transaction UID is taken from the query, under each name "
         "that an edition of the standard has had for it, or from the dataset.",
+        "Fuzzy matching is not supported: names are matched literally, and a Warning says so.",
     )
     return WebServicesStatement("UPS-RS", root, transactions, HTTP_STATUSES, remarks=remarks)
 
@@ -109,6 +115,7 @@ HTTP_STATUSES: Final[dict[int, str]] = {
     400: "a parameter, a UID or a dataset makes no sense, or lacks what it must have",
     403: "an authorizer refused it",
     404: "there is no such workitem, or subscription, or not for who asks",
+    406: "no media type that it has is accepted",
     409: "the state of the workitem, or its Transaction UID, does not allow it; or there is one",
     413: "the dataset has more than is taken",
     415: "the media type is not taken",

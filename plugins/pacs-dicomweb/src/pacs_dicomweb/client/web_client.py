@@ -19,13 +19,13 @@ from typing import Any, Final
 import anyio
 import httpx
 from attrs import define, frozen
+from pacs_web.api.media_types import media_type
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import DicomWebPeer, TlsContexts
 from pacs_core.dataset import ElementSet, MalformedModel
 from pacs_core.dataset.json_model import read_json
 from pacs_dicomweb.client.uploads import Upload, UploadBody
-from pacs_dicomweb.media_types import media_type
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, split
 
 ATTEMPTS: Final = 3

@@ -7,7 +7,10 @@ _PROBLEM: Final = {
     "content": {"application/problem+json": {"schema": {"type": "object"}}},
 }
 _DATASET: Final = {"type": "object", "description": "DICOM JSON Model (PS3.18 Annex F)"}
-_DATASETS: Final = {"application/dicom+json": {"schema": {"type": "array", "items": _DATASET}}}
+_JSON: Final = {"application/dicom+json": {"schema": {"type": "array", "items": _DATASET}}}
+_MODEL: Final = {"schema": {"type": "string", "description": "Native DICOM Model (PS3.19 A.1)"}}
+_ONE: Final = _JSON | {"application/dicom+xml": _MODEL}
+_MANY: Final = _JSON | {'multipart/related; type="application/dicom+xml"': _MODEL}
 _TEXT: Final = {"type": "string"}
 
 
@@ -15,7 +18,7 @@ def describe_service() -> dict[str, Any]:
     """Return the section."""
     item, receiver = _in_path("workitem"), _in_path("receiver")
     requester = _in_path("requester")
-    body = {"required": True, "content": _DATASETS}
+    body = {"required": True, "content": _ONE}
     keys = {
         "name": "keys",
         "in": "query",
@@ -25,17 +28,23 @@ def describe_service() -> dict[str, Any]:
         "schema": {"type": "object", "additionalProperties": _TEXT},
         "example": {"ProcedureStepState": "SCHEDULED"},
     }
+    fuzzy = {
+        "name": "fuzzymatching",
+        "in": "query",
+        "description": "Names are matched literally; `true` is answered with a warning",
+        "schema": {"type": "boolean"},
+    }
     state = _operation("Claim, complete or cancel a workitem", "200", item) | {"requestBody": body}
     cancel = _operation("Cancel a workitem, or ask its performer to", "202", item)
     subscribe = _operation("Have somebody told of a workitem", "201", item, receiver)
     return {
         "paths": {
             "/": {
-                "get": _operation("Workitems that match", "200", keys, content=_DATASETS),
+                "get": _operation("Workitems that match", "200", keys, fuzzy, content=_MANY),
                 "post": _operation("Create a workitem", "201") | {"requestBody": body},
             },
             "/{workitem}": {
-                "get": _operation("A workitem", "200", item, content=_DATASETS),
+                "get": _operation("A workitem", "200", item, content=_ONE),
                 "post": _operation("Set attributes", "200", item) | {"requestBody": body},
             },
             "/{workitem}/state": {"put": state},

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
-from anyio import to_thread
+from pacs_web.api.datasets import (
+    JSON,
+    PLAIN_JSON,
+    XML,
+    XML_PARTS,
+    accept,
+    datasets_response,
+    warning_header,
+)
 from pacs_web.api.http import HttpError, read_body
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,14 +27,21 @@ from pacs_sop_ups.matching import conditions_of, read_keys
 from pacs_sop_ups.sop_classes import CHANGED, WELL_KNOWN
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import SOP_INSTANCE, STATE, TRANSACTION, ChangedStep
-from pacs_sop_ups.web.datasets import datasets_response, read_dataset
+from pacs_sop_ups.web.datasets import read_dataset
 from pacs_sop_ups.web.desk import WorkitemDesk, refusal
 
 MOST: Final = 1000
 """Workitems in a response."""
 
 _RETRIEVE_URL: Final = tag_of("RetrieveURL")
-_OWN: Final = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
+_ONE: Final = (JSON, XML, XML_PARTS, PLAIN_JSON)
+_MANY: Final = (JSON, XML_PARTS, PLAIN_JSON)
+_UNCACHED: Final = {"Cache-Control": "no-store"}
+_OWN: Final = frozenset({"limit", "offset", "includefield", "fuzzymatching", "accept"})
+_LITERAL: Final = (
+    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+)
+"""PS3.18 §8.3.4.2."""
 _TRANSACTION_NAMES: Final = frozenset({"transaction", "transaction-uid", "transactionuid"})
 """How editions of the standard have called it, in lower case."""
 _WARNINGS: Final = {
@@ -79,8 +94,9 @@ class Workitems:
 
     async def retrieve(self, request: Request) -> Response:
         """Return a workitem, without its Transaction UID (§11.5)."""
+        form = accept(request, _ONE, request.query_params.getlist("accept"))[0].representation
         step = await self._desk.find(request, _uid(request))
-        return datasets_response([step.attributes])
+        return datasets_response([step.attributes], form, headers=_UNCACHED)
 
     async def update(self, request: Request) -> Response:
         """Set attributes, with the Transaction UID in the query or the dataset (§11.6)."""
@@ -124,6 +140,7 @@ class Workitems:
     async def search(self, request: Request) -> Response:
         """Return the workitems that match, the latest first (§11.9)."""
         parameters = request.query_params
+        form = accept(request, _MANY, parameters.getlist("accept"))[0].representation
         try:
             keys = read_keys((n, v) for n, v in parameters.multi_items() if n not in _OWN)
             wanted = set(_fields(parameters.getlist("includefield")))
@@ -134,10 +151,13 @@ class Workitems:
             raise HttpError(400, str(error)) from error
         limit = _number(parameters.get("limit", str(MOST)), "limit")
         offset = _number(parameters.get("offset", "0"), "offset")
+        url, fuzzy = self._url(request), parameters.get("fuzzymatching", "false").lower()
+        if fuzzy not in ("true", "false"):
+            raise HttpError(400, "fuzzymatching: true or false")
+        warning = warning_header(url, [_LITERAL] if fuzzy == "true" else [])
         page, has_more = await self._desk.search(request, conditions, offset, min(limit, MOST))
         if not page:
-            return Response(status_code=204)
-        url = self._url(request)
+            return Response(status_code=204, headers=warning)
         datasets: list[Attributes] = []
         for step in page:
             own: MutableAttributes = {_RETRIEVE_URL: (f"{url}/{step.instance_uid}",)}
@@ -147,7 +167,8 @@ class Workitems:
                 answered = {tag: values for tag, values in answered.items() if tag in kept}
             datasets.append(answered)
         # PS3.18 Table 11.9.3-1 has 206 for what is not all.
-        return datasets_response(datasets, 206 if has_more else 200)
+        status = 206 if has_more else 200
+        return datasets_response(datasets, form, status, _UNCACHED | warning)
 
     async def subscribe(self, request: Request) -> Response:
         """Have somebody told of a workitem, of all, or of those that match (§11.10)."""
@@ -210,18 +231,14 @@ class Workitems:
         )  # fmt: skip
 
     async def _read(self, request: Request) -> MutableAttributes:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in ("", "application/dicom+json", "application/json"):
-            raise HttpError(415, "send the dataset as application/dicom+json")
-        body = await read_body(request, self._desk.config.max_bytes)
-        return await to_thread.run_sync(read_dataset, body)
+        return await read_dataset(request, self._desk.config.max_bytes)
 
     def _answer(self, request: Request, made: ChangedStep) -> Response:
         return Response(status_code=200, headers=self._warning(request, made.status))
 
     def _warning(self, request: Request, status: int) -> dict[str, str]:
         text = next((text for code, text in _WARNINGS.items() if code == status), "")
-        return {"warning": f'299 {self._url(request)} "{text}"'} if text else {}
+        return warning_header(self._url(request), [text] if text else [])
 
     def _url(self, request: Request) -> str:
         base = self._desk.context.base_url(request)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from attrs import field, frozen
 
+__all__ = ["OutgoingPart", "new_boundary", "write_multipart", "write_single"]
+
 
 @frozen
 class OutgoingPart:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pacs_dicomweb.media_types import (
+from pacs_web.api.media_types import (
     Choice,
     MediaType,
     Representation,

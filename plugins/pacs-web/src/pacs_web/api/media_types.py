@@ -18,6 +18,18 @@ from urllib.parse import unquote
 
 from attrs import field, frozen
 
+__all__ = [
+    "MAX_RANGES",
+    "MULTIPART",
+    "Choice",
+    "MediaType",
+    "Representation",
+    "accepted_types",
+    "choose",
+    "media_type",
+    "read_media_types",
+]
+
 MULTIPART: Final = "multipart/related"
 MAX_RANGES: Final = 200
 """Ranges of an Accept header that are looked at."""
