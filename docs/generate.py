@@ -35,6 +35,7 @@ from pacs_sop_ups.config import UpsConfig
 from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_store_cloud.config import AzureConfig, CloudConfig, GcsConfig, S3Config
+from pacs_store_tiered.config import PolicyConfig, TieredConfig, TieringConfig
 from pacs_web import api as web_api
 from pacs_web import hooks as web_hooks
 from pacs_web.api import datasets as web_datasets
@@ -490,6 +491,15 @@ def deidentify_page() -> str:
     return "".join(parts)
 
 
+def tiers_page() -> str:
+    """Return the reference of tiers: the tables."""
+    parts = [_NOTE, "# Tiers\n\n", "`pacs-store-tiered`: [how to use it](../how-to/tiers.md).\n"]
+    parts += _table_section("stores.NAME", TieredConfig)
+    parts += _table_section("plugin.store-tiered", TieringConfig)
+    parts += _table_section("plugin.store-tiered.policies", PolicyConfig)
+    return "".join(parts)
+
+
 def print_page() -> str:
     """Return the reference of printing: the table."""
     parts = [_NOTE, "# Print\n\n", "`pacs-sop-print`: [how to use it](../how-to/print.md).\n"]
@@ -563,6 +573,7 @@ PAGES = {
     "reference/print.md": print_page,
     "reference/store-in-the-cloud.md": cloud_page,
     "reference/deidentify.md": deidentify_page,
+    "reference/tiers.md": tiers_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api
     ),

@@ -8,9 +8,11 @@ from starlette.requests import Request
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
+    Availability,
     InstanceNotFoundError,
     InstancePath,
     Level,
+    NotOnlineError,
     Query,
     SingleValue,
     StoredInstance,
@@ -44,6 +46,19 @@ async def instances_of(archive: Archive, resource: Resource) -> list[StoredInsta
     if not found:
         raise InstanceNotFoundError(f"there is no {resource}")
     return found
+
+
+async def refuse_if_offline(archive: Archive, resource: Resource) -> None:
+    """Say that instances of a resource are on a medium that is away, before a response begins.
+
+    What is ``NEARLINE`` is recalled while the response is sent.
+
+    Raises
+    ------
+    NotOnlineError
+    """
+    if await archive.availability(query_of(resource)) is Availability.OFFLINE:
+        raise NotOnlineError(str(resource), Availability.OFFLINE, "somebody must make it available")
 
 
 async def instance_of(archive: Archive, resource: Resource) -> StoredInstance:

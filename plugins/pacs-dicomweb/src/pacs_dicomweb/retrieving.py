@@ -14,7 +14,7 @@ from pacs_core.contracts import Archive, AuditValue, Outcome, StoredInstance
 from pacs_dicomweb.anonymizing import anonymize, deidentifier_of
 from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, PlannedInstance
-from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged
+from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged, refuse_if_offline
 from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
 from pacs_dicomweb.service import (
     RETRIEVED,
@@ -61,6 +61,7 @@ class InstanceRetrieval:
         tag = entity_tag(instances, choice.representation.content_type("-"), *sorted(syntaxes))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
+        await refuse_if_offline(archive, resource)
         headers = {"ETag": tag} if tag else {}
         if refused:
             lacking = (

@@ -28,6 +28,7 @@ _DEFAULTS: Final = {
 }
 """Headers of responses that do not set them: what a page may load, it has to say."""
 
+_LATER: Final = {"retry-after": "60"}
 
 _TEXTS: Final = {
     "en": {
@@ -121,7 +122,9 @@ def _problem_of(error: BaseException) -> HttpError:
     row = find_error_status(error)
     if row is None:
         return HttpError(500, "an internal error; the log of the server says more")
-    return HttpError(row.http, row.comment or str(error))
+    # What is busy, or not online, may be had later (RFC 9110 §10.2.3).
+    headers = _LATER if row.http == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return HttpError(row.http, row.comment or str(error), headers)
 
 
 def _log(
