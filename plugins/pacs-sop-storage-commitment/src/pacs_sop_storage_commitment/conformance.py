@@ -24,6 +24,7 @@ STATUSES: Final[dict[int, str]] = {
     Status.PROCESSING_FAILURE: "the request could not be noted",
     Status.NO_SUCH_SOP_INSTANCE: "the request is made to another SOP Instance",
     Status.NO_SUCH_EVENT_TYPE: "an event other than 1 and 2",
+    Status.NO_SUCH_ARGUMENT: "nothing of the action or event information is of this service",
     Status.INVALID_ARGUMENT_VALUE: "a UID is missing or is none, nothing is referenced, or a "
     "report is about a transaction that was not requested",
     Status.NO_SUCH_ACTION_TYPE: "an action other than 1",

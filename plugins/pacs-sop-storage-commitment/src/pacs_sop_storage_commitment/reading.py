@@ -9,7 +9,13 @@ import anyio.to_thread
 from pacs_core.contracts import Operation
 from pacs_core.dataset import Attributes, MalformedDataset, parse_attributes
 from pacs_core.dimse import DimseError, Status
-from pacs_sop_storage_commitment.references import EventType, Failures, Reference, read_report
+from pacs_sop_storage_commitment.references import (
+    ARGUMENTS,
+    EventType,
+    Failures,
+    Reference,
+    read_report,
+)
 
 _DEPTH: Final = 4
 """Of sequences; those of the standard have one."""
@@ -24,7 +30,8 @@ async def read_information(operation: Operation, most: int) -> Attributes:
     Raises
     ------
     DimseError
-        0115H: it is no dataset; 0213H: it is too long.
+        0114H: nothing of it is an argument of the service; 0115H: it is no dataset; 0213H: it is
+        too long.
     """
     try:
         data = await operation.dataset.read(most * _BYTES_EACH + 4096)
@@ -33,9 +40,12 @@ async def read_information(operation: Operation, most: int) -> Attributes:
     parse = partial(parse_attributes, max_depth=_DEPTH)
     try:
         # In a thread: thousands of items take their time.
-        return await anyio.to_thread.run_sync(parse, data, operation.context.transfer_syntax)
+        parsed = await anyio.to_thread.run_sync(parse, data, operation.context.transfer_syntax)
     except MalformedDataset as error:
         raise DimseError(Status.INVALID_ARGUMENT_VALUE, str(error)) from error
+    if parsed and ARGUMENTS.isdisjoint(parsed):
+        raise DimseError(Status.NO_SUCH_ARGUMENT, "nothing of it is of this service")
+    return parsed
 
 
 async def receive_report(

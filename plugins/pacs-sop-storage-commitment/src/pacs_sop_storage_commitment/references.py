@@ -19,6 +19,8 @@ REQUEST: Final = 1
 TRANSACTION: Final = tag_of("TransactionUID")
 _REFERENCED: Final = tag_of("ReferencedSOPSequence")
 _FAILED: Final = tag_of("FailedSOPSequence")
+ARGUMENTS: Final = frozenset({TRANSACTION, _REFERENCED, _FAILED})
+"""What requests and reports are made of."""
 _CLASS: Final = tag_of("ReferencedSOPClassUID")
 _INSTANCE: Final = tag_of("ReferencedSOPInstanceUID")
 _REASON: Final = tag_of("FailureReason")
