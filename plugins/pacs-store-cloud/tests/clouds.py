@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pacs_store_cloud.assembly import make_bucket
+from pacs_store_cloud.cache import BlockCache
 from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
 from pacs_store_cloud.keys import Names
 from pacs_store_cloud.store import CloudStore
@@ -42,7 +43,9 @@ def configure_azure(url: str, prefix: str, **changes: object) -> AzureConfig:
     return AzureConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def make_cloud_store(config: CloudConfig, directory: Path, spread: int = 3) -> CloudStore:
+def make_cloud_store(
+    config: CloudConfig, directory: Path, spread: int = 3, cache: BlockCache | None = None
+) -> CloudStore:
     """Make a store; its files on their way are below `directory`."""
     return CloudStore(
         make_bucket(config),
@@ -50,4 +53,5 @@ def make_cloud_store(config: CloudConfig, directory: Path, spread: int = 3) -> C
         directory / "tmp",
         part_size=config.part_size,
         large_uploads=config.large_uploads,
+        cache=cache,
     )

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from pacs_store_cloud.cache import BlockCache
 from pacs_store_cloud.spooled import SpooledStore
 from pacs_store_filesystem.store import FilesystemStore
 
@@ -52,14 +53,16 @@ class TestS3(CloudContract):
 
 @pytest.mark.xdist_group("cloud-s3")
 class TestSpooled(CloudContract):
-    """Uploaded as fast as can be, so that operations meet objects here, there, and on their way."""
+    """Uploaded as fast as can be: operations meet objects here, there, on their way, and cached."""
 
     @pytest.fixture(autouse=True)
     def _server(self, s3_url: str) -> None:
         self.url = s3_url
 
     def make_store(self, directory: Path) -> ObjectStore:
-        target = make_cloud_store(configure_s3(self.url, prefix_of(directory)), directory)
+        config = configure_s3(self.url, prefix_of(directory))
+        cache = BlockCache(directory / "cache", 4 * MEBIBYTE)
+        target = make_cloud_store(config, directory, cache=cache)
         spool = FilesystemStore(directory / "spool")
         return SpooledStore(spool, target, directory / "locks", capacity=MEBIBYTE * 100, grace=0.2)
 

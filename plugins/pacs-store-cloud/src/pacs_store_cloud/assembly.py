@@ -2,6 +2,7 @@
 
 from pacs_core.contracts import ObjectStore, Setup
 from pacs_store_cloud.bucket import Bucket
+from pacs_store_cloud.cache import BlockCache
 from pacs_store_cloud.clients import make_clients
 from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
 from pacs_store_cloud.keys import Names
@@ -25,6 +26,7 @@ def make_store(config: CloudConfig, setup: Setup) -> ObjectStore:
         config.temporary or setup.directory / "tmp",
         part_size=config.part_size,
         large_uploads=config.large_uploads,
+        cache=_make_cache(config, setup),
     )
     if config.spool is None:
         return store
@@ -37,6 +39,12 @@ def make_store(config: CloudConfig, setup: Setup) -> ObjectStore:
         grace=config.spool_grace,
         patience=config.deadline,
     )
+
+
+def _make_cache(config: CloudConfig, setup: Setup) -> BlockCache | None:
+    if not config.cache_size:
+        return None
+    return BlockCache(config.cache or setup.directory / "cache", config.cache_size)
 
 
 def make_bucket(config: CloudConfig) -> Bucket:

@@ -146,13 +146,26 @@ class Bucket:
         result = await self.clients.patient.get_async(name, options={"head": True})
         return _found(result.meta, result.attributes)
 
-    async def get(self, name: str, start: int, end: int, tag: str = "") -> tuple[Found, bytes]:
+    async def get(
+        self, name: str, start: int, end: int, tag: str = "", *, unless: str = ""
+    ) -> tuple[Found, bytes]:
         """Return a range of an object, less what lies behind its end.
+
+        Parameters
+        ----------
+        name : str
+        start, end : int
+        tag : str
+            That the object must have.
+        unless : str
+            The tag of an object that is not wanted.
 
         Raises
         ------
         FileNotFoundError
             There is no such object.
+        NotModifiedError
+            Of the library: it has the tag of `unless`.
         PreconditionError
             Of the library: it has another tag.
         BucketError
@@ -163,12 +176,19 @@ class Bucket:
             options: dict[str, Any] = {"range": (start, end)}
             if tag:
                 options["if_match"] = tag
+            if unless:
+                options["if_none_match"] = unless
             try:
                 result = await self.clients.patient.get_async(name, options=options)  # type: ignore[arg-type]
             except Exception as error:
-                if "416" not in str(error):
+                if "416 Range" not in str(error):
                     raise
-                return await self.head_once(name), b""  # nothing lies there
+                found = await self.head_once(name)
+                if found.size > start:
+                    raise MangledError(
+                        f"{name} has {found.size} bytes, and then has not"
+                    ) from error
+                return found, b""  # nothing lies there
             data = bytes(await result.bytes_async())
             found = _found(result.meta, result.attributes)
             if len(data) != max(0, min(end, found.size) - start):

@@ -64,6 +64,10 @@ class CloudConfig:
         Bytes in the spool from which on nothing is taken before some was uploaded.
     spool_grace : float
         Seconds that an object stays in the spool after its upload.
+    cache_size : int
+        Bytes of what was read that are kept on a local disk, about; 0 for none.
+    cache : Path or None
+        Directory for that; None for ``cache`` in the store's own directory.
     temporary : Path or None
         Directory for objects on their way into the bucket that exceed a mebibyte; None for
         ``tmp`` in the store's own directory.
@@ -85,6 +89,8 @@ class CloudConfig:
     spool: StoreName | None = None
     spool_size: int = field(default=20 * 1024 * MEBIBYTE, validator=validators.ge(1))
     spool_grace: float = field(default=10.0, validator=validators.ge(0))
+    cache_size: int = field(default=0, validator=validators.ge(0))
+    cache: Path | None = None
     temporary: Path | None = None
 
 

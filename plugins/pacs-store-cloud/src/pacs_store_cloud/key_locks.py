@@ -51,7 +51,7 @@ class KeyLocks:
         fd = self._open(sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS])
         try:
             until = anyio.current_time() + patience
-            while not _lock(fd):
+            while not try_lock(fd):
                 if anyio.current_time() >= until:
                     raise LockedError(f"object {key} is being uploaded: try again")
                 await anyio.sleep(_PAUSE)
@@ -62,7 +62,7 @@ class KeyLocks:
     def lead(self) -> int | None:
         """Take the lock of the one that uploads, and return it; None if another has it."""
         fd = self._open("leader")
-        if _lock(fd):
+        if try_lock(fd):
             return fd
         os.close(fd)
         return None
@@ -71,7 +71,8 @@ class KeyLocks:
         return os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
-def _lock(fd: int) -> bool:
+def try_lock(fd: int) -> bool:
+    """Lock a file, and tell whether that could be done."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

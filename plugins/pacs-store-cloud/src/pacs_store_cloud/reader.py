@@ -38,11 +38,15 @@ Fetch = Callable[[int, int], Awaitable[bytes]]
 """Returns the bytes of an object from an offset to another."""
 
 
-async def fetch_first(bucket: Bucket, name: str, key: str, length: int) -> tuple[Found, bytes]:
+async def fetch_first(
+    bucket: Bucket, name: str, key: str, length: int, unless: str = ""
+) -> tuple[Found, bytes]:
     """Return what is known of an object, and its first bytes.
 
     Raises
     ------
+    NotModifiedError
+        Of the library: it has the tag of `unless`.
     ObjectNotFoundError
         There is none.
     NotOnlineError
@@ -52,7 +56,7 @@ async def fetch_first(bucket: Bucket, name: str, key: str, length: int) -> tuple
     """
     for last in (False, True):
         try:
-            found, data = await bucket.get(name, 0, length)
+            found, data = await bucket.get(name, 0, length, unless=unless)
         except FileNotFoundError:
             raise ObjectNotFoundError(key) from None
         except BucketError as error:

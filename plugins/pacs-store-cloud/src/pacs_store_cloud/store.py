@@ -23,6 +23,8 @@ from pacs_core.contracts import (
     StoredObject,
 )
 from pacs_store_cloud.bucket import Bucket, Found
+from pacs_store_cloud.cache import BlockCache
+from pacs_store_cloud.cached_reading import CachedReading
 from pacs_store_cloud.checking import check_bucket, remove_leftovers
 from pacs_store_cloud.draft import Draft
 from pacs_store_cloud.keys import INCOMING, Names, could_make, make_key
@@ -48,6 +50,8 @@ class CloudStore(ObjectStore):
         Directory for objects on their way that are not small.
     part_size : int
     large_uploads : int
+    cache : BlockCache or None
+        For what is read.
     """
 
     shared = True
@@ -60,10 +64,12 @@ class CloudStore(ObjectStore):
         *,
         part_size: int,
         large_uploads: int,
+        cache: BlockCache | None = None,
     ) -> None:
         self.directory = temporary
         self._bucket = bucket
         self._names = names
+        self._reading = None if cache is None else CachedReading(bucket, cache)
         self._threads = Threads(8, "object-store")
         self._uploads = Uploads(
             bucket,
@@ -85,6 +91,8 @@ class CloudStore(ObjectStore):
             The bucket cannot be used; says why, and what to do.
         """
         await self._threads.run(partial(_make_directory, cast(Path, self.directory)))
+        if self._reading is not None:
+            await self._reading.cache.start()
         # Whoever starts it may go on without an answer, and wait for one.
         self._started = True
         await check_bucket(self._bucket, self._names.below("probe"))
@@ -93,6 +101,8 @@ class CloudStore(ObjectStore):
     async def stop(self) -> None:
         """Let go of the threads; connections close with the client."""
         self._started = False
+        if self._reading is not None:
+            await self._reading.stop()
         self._threads.close()
 
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
@@ -118,20 +128,25 @@ class CloudStore(ObjectStore):
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
         """See base; a single request, if the first block is wanted."""
-        found, first = await self.fetch_first(key)
-        reader = BlockReader(found.size, first, RangeFetcher(self._bucket, found, key))
+        found, first = await self._fetch_first(key)
+        if self._reading is None:
+            reader = BlockReader(found.size, first, RangeFetcher(self._bucket, found, key))
+        else:
+            reader = BlockReader(found.size, first, self._reading.fetcher(found, key))
         try:
             return reader, await reader.read(offset, length)
         except BaseException:
             await reader.close()
             raise
 
-    async def fetch_first(self, key: str, length: int = BLOCK) -> tuple[Found, bytes]:
-        """Return what the bucket tells of an object, and its first bytes."""
+    async def _fetch_first(self, key: str) -> tuple[Found, bytes]:
+        """Return what the bucket tells of an object, and its first block."""
         name = self._known(key)
         while True:
             try:
-                return await fetch_first(self._bucket, name, key, length)
+                if self._reading is not None:
+                    return await self._reading.fetch_first(name, key)
+                return await fetch_first(self._bucket, name, key, BLOCK)
             except ObjectNotFoundError:
                 if time.monotonic() > self._recent.get(name, 0):
                     raise
@@ -146,6 +161,8 @@ class CloudStore(ObjectStore):
             raise ObjectNotFoundError(key) from None
         finally:
             self._recent.pop(name, None)
+            if self._reading is not None:
+                await self._reading.cache.forget(name)
 
     async def objects(self) -> AsyncIterator[StoredObject]:
         """See base."""
