@@ -208,6 +208,7 @@ from pacs_core.contracts.matching import (
     item_matches,
     matches,
     number_of,
+    surely_admits,
     wildcard_pattern,
 )
 from pacs_core.contracts.metadata import (
@@ -641,6 +642,7 @@ __all__ = [
     "restricted_tags",
     "sort_key",
     "split_offset",
+    "surely_admits",
     "timezone_of",
     "wildcard_pattern",
 ]

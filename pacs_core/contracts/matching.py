@@ -28,6 +28,7 @@ from pacs_core.contracts.query import (
     Wildcard,
     fold_name,
     name_groups,
+    restricted_tags,
 )
 from pacs_core.contracts.temporal import (
     MOMENT_VRS,
@@ -73,6 +74,51 @@ def admits(restriction: Restriction, attributes: Attributes) -> bool:
     if isinstance(restriction, Not):
         return not admits(restriction.restriction, attributes)
     return matches(restriction, attributes)
+
+
+def surely_admits(restriction: Restriction, attributes: Attributes) -> bool:
+    """Tell whether a restriction lets something exist, whatever it does not say of itself.
+
+    For what is no instance but is about some, such as a step of the worklist: what has no value
+    there may have any in the instances. So neither a condition on it nor its negation holds.
+
+    Parameters
+    ----------
+    restriction : Restriction
+    attributes : Attributes
+        What is said.
+    """
+    return _judge(restriction, attributes) is True
+
+
+def _judge(restriction: Restriction, attributes: Attributes) -> bool | None:
+    """Tell whether a restriction holds; None if what is said does not decide that."""
+    match restriction:
+        case AllOf(restrictions):
+            return _all_of([_judge(each, attributes) for each in restrictions])
+        case Either(restrictions):
+            return _any_of([_judge(each, attributes) for each in restrictions])
+        case Not(inner):
+            found = _judge(inner, attributes)
+            return None if found is None else not found
+    if not all(any(attributes.get(tag, ())) for tag in restricted_tags((restriction,))):
+        return None
+    if isinstance(restriction, SequenceMatch):
+        return _any_of(
+            [
+                _all_of([_judge(each, item) for each in restriction.conditions])
+                for item in items(attributes, restriction.tag)
+            ]
+        )
+    return matches(restriction, attributes)
+
+
+def _all_of(found: Sequence[bool | None]) -> bool | None:
+    return False if False in found else None if None in found else True
+
+
+def _any_of(found: Sequence[bool | None]) -> bool | None:
+    return True if True in found else None if None in found else False
 
 
 @lru_cache(maxsize=4096)

@@ -5,10 +5,12 @@ that what is hidden does not exist for them. Who asks is known by a token of an 
 (OpenID Connect), which says the role, at both doors.
 """
 
+import time
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -16,6 +18,10 @@ from attrs import define, frozen
 from importlib_metadata import EntryPoint
 from pacs_auth_oidc.testing import run_provider
 from pacs_jobs.api import JobQueue, NewJob
+from pacs_sop_mpps.api import PerformedProcedureSteps
+from pacs_sop_mpps.testing import sample_attributes as performed_attributes
+from pacs_sop_ups.api import UnifiedProcedureSteps
+from pacs_sop_ups.testing import sample_attributes as unified_attributes
 from pacs_sop_worklist.api import Worklist, steps_of
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
@@ -26,8 +32,8 @@ from pacs_core.testing.node import node_thread
 
 PLUGINS = (
     "web", "dicomweb", "web-ui", "access-rules", "store-filesystem", "index-sqlite", "audit-json",
-    "database", "sop-worklist", "sop-storage", "sop-query-retrieve", "sop-verification",
-    "codec-basic", "image-export", "jobs", "auth-local", "auth-oidc",
+    "database", "sop-worklist", "sop-ups", "sop-mpps", "sop-storage", "sop-query-retrieve",
+    "sop-verification", "codec-basic", "image-export", "jobs", "auth-local", "auth-oidc",
 )  # fmt: skip
 SEEN, MIXED, HIDDEN, NOWHERE = "1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.9"
 RECENT = (date.today() - timedelta(days=10)).strftime("%Y%m%d")
@@ -63,7 +69,7 @@ FORMS = {
 """Forms of rules, by the name of their role: each permits the CT of the studies, no more."""
 NOT_SAID = {"sop-class", "series"}
 """Roles whose rules are about what no order says: they see no step of the worklist."""
-READ = "['query', 'retrieve', 'move', 'delete']"
+READ = "['query', 'retrieve', 'move', 'delete', 'workflow']"
 
 
 def policy():
@@ -73,7 +79,9 @@ def policy():
               "where.Modality = 'CT'".replace(", 'echo'", "")]  # fmt: skip
     rules += [
         "role = 'scanner'\nmay = 'store'\nwhere.Modality = 'CT'",
-        "role = 'sender'\nmay = ['query', 'move']\nto = 'DEST'",
+        "role = 'sender'\nmay = ['query', 'move', 'workflow']\nto = 'DEST'",
+        "role = 'follower'\nmay = ['query', 'move', 'workflow']\nto = 'FOLLOW*'\n"
+        "where.PatientID = 'FOLLOWED'",
     ]
     for name, text in FORMS.items():
         head = f"role = '{name}'"
@@ -128,30 +136,95 @@ def make(sample, study, modality, number, patient="P1"):
     return sample.make(modality, **values)
 
 
-def steps():
-    """Return scheduled steps: CT that rules permit, and MR; those to be told of come first."""
-    for number, modality in enumerate(("CT", "CT", "MR", "MR"), 1):
-        is_ct = modality == "CT"
+STEPS = (
+    (1, "CT", SEEN, f"{SEEN}.1.1"),
+    (2, "CT", MIXED, f"{MIXED}.1.1"),
+    (3, "MR", MIXED, f"{MIXED}.2.3"),
+    (4, "MR", HIDDEN, f"{HIDDEN}.2.1"),
+)
+"""Number, modality, study, and UID of steps that have one: CT that rules permit, and MR."""
+MOMENT = time.time()
+"""When steps were created."""
+
+
+def patient(number, modality):
+    """Return what steps say as images do."""
+    is_ct = modality == "CT"
+    return {
+        "PatientID": f"P{number}",
+        "IssuerOfPatientID": "HOSP",
+        "PatientName": f"Patient^P{number}",
+        "InstitutionName": "St. Elsewhere" if is_ct else "Other",
+        "ReferringPhysicianName": "House^Gregory" if is_ct else "Who^Doctor",
+        **({"BodyPartExamined": "CHEST"} if is_ct else {}),
+    }
+
+
+def code(modality):
+    return {"CodeValue": f"{modality[0]}1", "CodeMeaning": modality}
+
+
+def scheduled_steps():
+    """Return steps of the worklist."""
+    for number, modality, study, _ in STEPS:
         own = {
             "Modality": modality,
             "ScheduledProcedureStepID": f"S{number}",
-            "ScheduledProcedureStepStartDate": RECENT if is_ct else OLD,
+            "ScheduledProcedureStepStartDate": RECENT if modality == "CT" else OLD,
             "ScheduledStationAETitle": "MODALITY",
             "ScheduledProcedureStepStatus": "STARTED",  # so that the images do not move it on
         }
         entry = {
-            "PatientID": f"P{number}",
-            "IssuerOfPatientID": "HOSP",
-            "PatientName": f"Patient^P{number}",
-            "StudyInstanceUID": (SEEN, MIXED, MIXED, HIDDEN)[number - 1],
+            **patient(number, modality),
+            "StudyInstanceUID": study,
             "RequestedProcedureID": f"R{number}",
-            "RequestedProcedureCodeSequence": {"CodeValue": "C1" if is_ct else "M1"},
-            "InstitutionName": "St. Elsewhere" if is_ct else "Other",
-            "ReferringPhysicianName": "House^Gregory" if is_ct else "Who^Doctor",
+            "RequestedProcedureCodeSequence": code(modality),
             "ScheduledProcedureStepSequence": own,
-            **({"BodyPartExamined": "CHEST"} if is_ct else {}),
         }
         yield from steps_of(_attributes(entry))
+
+
+def unified_step(number, modality, study):
+    """Return the attributes of a unified procedure step, which say more than they have to."""
+    own = {
+        **patient(number, modality),
+        "Modality": modality,
+        "StudyInstanceUID": study,
+        "StudyDate": RECENT if modality == "CT" else OLD,
+        "ReferencedRequestSequence": {
+            "StudyInstanceUID": study,
+            "AccessionNumber": f"A{number}",
+            "RequestedProcedureID": f"R{number}",
+            "RequestedProcedureDescription": f"of {modality}",
+            "RequestedProcedureCodeSequence": code(modality),
+        },
+    }
+    return unified_attributes() | _attributes(own)
+
+
+def performed_step(number, modality, study):
+    """Return the attributes of a performed step; it names what it made, and an MR besides."""
+    series = f"{study}.{1 if modality == 'CT' else 2}"
+    own = {
+        **patient(number, modality),
+        "Modality": modality,
+        "PerformedProcedureStepStartDate": RECENT if modality == "CT" else OLD,
+        "ProcedureCodeSequence": code(modality),
+        "ScheduledStepAttributesSequence": {
+            "StudyInstanceUID": study,
+            "AccessionNumber": f"A{number}",
+            "RequestedProcedureID": f"R{number}",
+            "ScheduledProcedureStepID": f"S{number}",
+        },
+        "PerformedSeriesSequence": {
+            "SeriesInstanceUID": f"{MIXED}.2" if number == 2 else series,
+            "ReferencedImageSequence": {
+                "ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.4",
+                "ReferencedSOPInstanceUID": f"{MIXED}.2.3" if number == 2 else f"{series}.1",
+            },
+        },
+    }
+    return performed_attributes() | _attributes(own)
 
 
 def _attributes(values):
@@ -260,9 +333,20 @@ def start(stack, directory, world, rules, wanted):
             headers = {"content-type": "application/dicom"}
             response = client.post("/dicom-web/studies", content=body, headers=headers)
             assert response.status_code == 200, response.text
-    entries = [step for step in steps() if wanted is not is_ct or is_ct_step(step)]
+    entries = [step for step in scheduled_steps() if wanted is not is_ct or is_ct_step(step)]
     opened = node.node.opened.node
     node.call(opened.find(Worklist).put, entries, "test")
+    with pytest.MonkeyPatch.context() as patch:  # so that both nodes say the same
+        clock = SimpleNamespace(time=lambda: MOMENT)
+        patch.setattr("pacs_sop_ups.database_steps.time", clock)
+        patch.setattr("pacs_sop_mpps.database_steps.time", clock)
+        patch.setattr("pacs_sop_ups.machine._now", lambda: "20260131093000")
+        for number, modality, study, uid in STEPS:
+            if wanted is not is_ct or modality == "CT":
+                asked = unified_step(number, modality, study)
+                node.call(opened.find(UnifiedProcedureSteps).create, uid, asked)
+                made = performed_step(number, modality, study)
+                node.call(opened.find(PerformedProcedureSteps).create, uid, made)
     if wanted is not is_ct:
         node.call(opened.find(JobQueue).enqueue, job())
     return guarded

@@ -11,6 +11,7 @@ from pacs_web.contributions import collect_sections
 from pacs_core.testing.datasets import SampleStudy
 
 from .conftest import FORMS, HIDDEN, MIXED, NOT_SAID, NOWHERE, SEEN, instances, make, part10
+from .conftest import STEPS as ALL_STEPS
 
 DIFFERENT = {
     "/access/override": "who may break the glass",
@@ -42,8 +43,8 @@ OTHERS = {
 }  # fmt: skip
 JOBS = ("/api/jobs", "/ui/jobs")
 """Compared by themselves: about no instances, so that a rule with conditions lets nobody there."""
-STEPS = ("/api/worklist", "/ui/worklist")
-"""Compared by themselves: some rules are about what no order says."""
+STEPS = ("/api/worklist", "/ui/worklist", "/api/mpps", "/ui/mpps", "/dicom-web/workitems")
+"""Compared by themselves: some rules are about what no order and no step says."""
 
 SEARCHES = (
     "",
@@ -101,6 +102,8 @@ def routes(guarded):
         found = {}
         for each in sections:
             for route in each.routes:
+                if not hasattr(route, "methods"):
+                    continue  # WebSockets, see test_steps
                 methods = found.setdefault(each.descriptor.prefix + route.path, set())
                 methods |= route.methods or {"GET"}
         return found
@@ -113,6 +116,7 @@ def routes(guarded):
 
 def fill(path, uids):
     values = dict(zip(("study", "series", "instance"), uids, strict=True)) | OTHERS
+    values["workitem"] = uids[2]
     return re.sub(r"\{(\w+)(:\w+)?\}", lambda match: values.get(match[1], "other"), path)
 
 
@@ -236,6 +240,47 @@ def test_worklist(guarded, oracle, role):
         assert admin.get("/api/worklist/3").json()["state"] == "STARTED"
 
 
+STEP_LISTS = tuple(
+    f"{path}{query}"
+    for path in ("/api/mpps", "/ui/mpps/")
+    for query in ("", "?PatientID=P3", "?PatientName=Patient*", "?Modality=MR", "?Modality=M*",
+                  "?state=COMPLETED", "?from=2000-01-01", "?limit=1", f"?before={HIDDEN}.2.1")
+    if "from" not in query or "ui" in path
+) + tuple(
+    f"/dicom-web/workitems{query}"
+    for query in ("", "?PatientID=P3", "?PatientName=*P4", "?Modality=M*", "?limit=1", "?offset=1",
+                  f"?ReferencedRequestSequence.StudyInstanceUID={MIXED}",
+                  f"?StudyInstanceUID={HIDDEN}",
+                  "?ProcedureStepState=SCHEDULED&includefield=PatientID", "?includefield=all")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_performed_and_unified_steps(guarded, oracle, role):
+    """MPPS and UPS-RS, lists and single ones: a step is there for who may see its images."""
+    single = [
+        f"{path}/{uid}"
+        for path in ("/api/mpps", "/ui/mpps", "/dicom-web/workitems")
+        for *_, uid in ALL_STEPS
+    ]
+    if role not in NOT_SAID:
+        compare(guarded, oracle, role, (*STEP_LISTS, *single))
+        return
+    with guarded.client(role) as client:
+        assert client.get("/api/mpps").json() == {"steps": [], "has_more": False}
+        assert client.get("/dicom-web/workitems").status_code == 204
+        assert {client.get(target).status_code for target in single} == {404}
+
+
+def test_there_are_performed_and_unified_steps_to_hide(guarded, oracle):
+    with guarded.client("admin") as client:
+        assert len(client.get("/api/mpps").json()["steps"]) == 4
+        assert len(client.get("/dicom-web/workitems").json()) == 4
+        shown = [scrub(client.get(target)) != expected(oracle, target) for target in STEP_LISTS]
+    # Those that find nothing: no step is completed.
+    assert shown.count(False) <= 4
+
+
 def test_the_oracle_shows_and_hides(oracle, guarded, routes):
     """The comparison is of something: whoever may see all gets other answers."""
     shown = [expected(oracle, target)[0] for target in reads(routes, "seen")]
@@ -313,10 +358,15 @@ def test_deny_does_not_tell_which_rule(guarded):
         assert response.json()["detail"] == "no rule allows it"
 
 
+def jobs_of(client):
+    """Return the jobs that no step has brought about."""
+    return [job for job in client.get("/api/jobs").json()["jobs"] if job["kind"] == "other.job"]
+
+
 def test_jobs(guarded, routes):
     """They say which studies they are about, and so nobody sees any whom a rule restricts."""
     with guarded.client("admin") as admin:
-        (job,) = admin.get("/api/jobs").json()["jobs"]
+        (job,) = jobs_of(admin)
         assert HIDDEN in job["key"]
         assert HIDDEN in admin.get(f"/ui/jobs/{job['number']}").text
     targets = [
@@ -334,7 +384,7 @@ def test_jobs(guarded, routes):
                 assert answer.status_code == 403, (role, method, target)
                 assert HIDDEN not in answer.text
     with guarded.client("admin") as admin:
-        assert admin.get("/api/jobs").json()["jobs"] == [job]
+        assert jobs_of(admin) == [job]
 
 
 @pytest.mark.parametrize("query", ["", "?StudyInstanceUIDs={}", "?StudyInstanceUIDs={},{}"])

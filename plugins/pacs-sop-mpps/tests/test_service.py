@@ -25,6 +25,7 @@ from pacs_core.contracts import (
     AccessGuard,
     Node,
     NodeSettings,
+    Not,
     Response,
     Restriction,
     ServiceProvider,
@@ -254,9 +255,10 @@ class Guard(AccessGuard):
         ((), True),
         ((SingleValue(tag_of("Modality"), "CT"),), True),
         ((SingleValue(tag_of("Modality"), "MR"),), False),
+        ((Not(SingleValue(tag_of("BodyPartExamined"), "HEAD")),), False),
         (None, False),
     ],
-    ids=["anything", "this", "another", "denied"],
+    ids=["anything", "this", "another", "unknown", "denied"],
 )
 async def test_subscribers_are_told_of_what_they_may_know(
     mpps_node: Node, restrictions: tuple[Restriction, ...] | None, told: bool
@@ -269,7 +271,7 @@ async def test_subscribers_are_told_of_what_they_may_know(
     event = Event(step.created, step.instance_uid, EventType.IN_PROGRESS)
     earlier = evolve(event, moment=step.created - 60)
     wanted = subscribers.subscriptions.get(link.association.id)
-    assert (wanted is not None and wanted.covers(event, step)) is told
+    assert (wanted is not None and wanted.covers(event, step, restrictions or ())) is told
     assert wanted is None or not wanted.covers(earlier, step)
     subscribers.discard(link.association.id)
     assert subscribers.subscriptions == {}

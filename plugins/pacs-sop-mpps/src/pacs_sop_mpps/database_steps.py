@@ -93,9 +93,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
 
         step = await anyio.to_thread.run_sync(work)
         if not is_admitted(step, restrictions):
-            raise RefusedRequestError(
-                Status.NOT_AUTHORIZED, "such steps are not for this requestor"
-            )
+            raise _not_for_them()
         try:
             async with self.database.begin() as connection:
                 await self._refuse_if_known(connection, instance_uid)
@@ -163,6 +161,8 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
             if not is_admitted(before, restrictions):
                 raise _unknown()
             after = change(before, modifications, strict=config.strict)
+            if not is_admitted(after, restrictions):
+                raise _not_for_them()
             refuse_oversize(after.attributes, after.character_set, config.max_bytes)
             return evolve(after, changed=time.time())
 
@@ -310,6 +310,10 @@ def _step(row: Row[Any]) -> PerformedStep:
 
 def _unknown() -> RefusedRequestError:
     return RefusedRequestError(Status.NO_SUCH_SOP_INSTANCE, "there is no such step")
+
+
+def _not_for_them() -> RefusedRequestError:
+    return RefusedRequestError(Status.NOT_AUTHORIZED, "such steps are not for this requestor")
 
 
 def _duplicate() -> RefusedRequestError:

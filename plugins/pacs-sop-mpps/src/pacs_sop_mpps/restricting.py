@@ -2,7 +2,7 @@
 
 Restrictions are about instances; a performed step has what those have (PS3.3 C.4.13 to C.4.15). One
 of several studies exists for whoever may see images of all of them. What no step says, such as the
-SOP class, a rule does not find.
+SOP class, may be anything: a rule about it lets no step exist, whether it allows or denies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from pacs_core.contracts import (
     Node,
     Origin,
     Restriction,
-    admits,
+    surely_admits,
 )
 from pacs_core.dataset import Attributes, items, tag_of
 from pacs_core.dimse import Command
@@ -49,8 +49,8 @@ def is_admitted(step: PerformedStep, restrictions: Sequence[Restriction]) -> boo
     if not restrictions:
         return True
     return all(
-        admits(each, _as_images({**step.attributes, **item}))
-        for item in items(step.attributes, SCHEDULED)
+        surely_admits(each, _as_images({**step.attributes, **item}))
+        for item in items(step.attributes, SCHEDULED) or ({},)
         for each in restrictions
     )
 

@@ -54,15 +54,16 @@ class Event:
 
 @frozen
 class Subscription:
-    """Who is told, since when, and under which restrictions."""
+    """Who is told, and since when."""
 
     link: Link
     since: float
-    restrictions: tuple[Restriction, ...] = ()
 
-    def covers(self, event: Event, step: PerformedStep) -> bool:
+    def covers(
+        self, event: Event, step: PerformedStep, restrictions: Sequence[Restriction] = ()
+    ) -> bool:
         """Tell whether it is told of something that happened to a step."""
-        return event.moment >= self.since and is_admitted(step, self.restrictions)
+        return event.moment >= self.since and is_admitted(step, restrictions)
 
 
 @define(eq=False)
@@ -75,10 +76,10 @@ class Subscribers(Component):
     async def add(self, node: Node, link: Link) -> None:
         """Tell an association from now on, if its requestor may know."""
         try:
-            restrictions = await restrictions_of(node, link.association.origin)
+            await restrictions_of(node, link.association.origin)
         except AccessDeniedError:
             return
-        subscription = Subscription(link, time.time(), restrictions)
+        subscription = Subscription(link, time.time())
         self.subscriptions[link.association.id] = subscription
         self._some.set()
 
@@ -114,7 +115,14 @@ class ReportChanges(Service):
                 if news:
                     async with anyio.create_task_group() as tasks:
                         for wanted in tuple(subscribers.subscriptions.values()):
-                            own = [each for each in news if wanted.covers(each, events[each])]
+                            try:  # by the rules of this moment: an association may last for days
+                                allowed = await restrictions_of(
+                                    self.node, wanted.link.association.origin
+                                )
+                            except AccessDeniedError:
+                                subscribers.discard(wanted.link.association.id)
+                                continue
+                            own = [e for e in news if wanted.covers(e, events[e], allowed)]
                             tasks.start_soon(self._report, subscribers, wanted.link, own)
                 await anyio.sleep(_POLL)
 

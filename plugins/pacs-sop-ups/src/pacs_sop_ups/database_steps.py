@@ -111,9 +111,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
 
         made = await anyio.to_thread.run_sync(work)
         if not is_admitted(made.step, restrictions):
-            raise RefusedRequestError(
-                Status.NOT_AUTHORIZED, "such steps are not for this requestor"
-            )
+            raise _not_for_them()
         try:
             async with self.database.begin() as connection:
                 if await row_to_change(connection, instance_uid):
@@ -206,6 +204,8 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             if not is_admitted(before, restrictions):
                 raise unknown()
             made = decide(before)
+            if not is_admitted(made.step, restrictions):
+                raise _not_for_them()
             if made.step is not before:
                 refuse_oversize(
                     made.step.attributes, made.step.character_set, self.config.max_bytes
@@ -257,12 +257,15 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         is_refused = has_lock and not is_locked
         return UpsStatus.DELETION_LOCK_NOT_GRANTED if is_refused else Status.SUCCESS
 
-    async def unsubscribe(self, instance_uid: str, receiver: str) -> bool:
+    async def unsubscribe(
+        self, instance_uid: str, receiver: str, *, restrictions: Sequence[Restriction] = ()
+    ) -> bool:
         """Have somebody told no more."""
         async with self.database.begin() as connection:
             if instance_uid in WELL_KNOWN:
                 return await self.subscriptions.unsubscribe_globally(connection, receiver)
-            if await row_to_change(connection, instance_uid) is None:
+            row = await row_to_change(connection, instance_uid)
+            if row is None or not is_admitted(step_of(row), restrictions):
                 raise unknown()
             return await self.subscriptions.leave(connection, receiver, instance_uid)
 
@@ -327,3 +330,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             count += len(uids)
             if len(uids) < _PAGE:
                 return count
+
+
+def _not_for_them() -> RefusedRequestError:
+    return RefusedRequestError(Status.NOT_AUTHORIZED, "such steps are not for this requestor")

@@ -133,7 +133,9 @@ class UnifiedProcedureSteps(Component):
         """
 
     @abstractmethod
-    async def unsubscribe(self, instance_uid: str, receiver: str) -> bool:
+    async def unsubscribe(
+        self, instance_uid: str, receiver: str, *, restrictions: Sequence[Restriction] = ()
+    ) -> bool:
         """Have somebody told no more; return whether they were.
 
         Parameters
@@ -141,6 +143,7 @@ class UnifiedProcedureSteps(Component):
         instance_uid : str
             Of a step, or a well-known one: of all that they follow.
         receiver : str
+        restrictions : sequence of Restriction
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 Restrictions are about instances; a step has what those of its studies have. One of several requests
 exists for whoever may see images of all of them. What no step says, such as the SOP class of
-images, a rule does not find.
+images, may be anything: a rule about it lets no step exist, whether it allows or denies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from pacs_core.contracts import (
     Node,
     Origin,
     Restriction,
-    admits,
+    surely_admits,
 )
 from pacs_core.dataset import Attributes, items, tag_of
 from pacs_core.dimse import Command
@@ -42,13 +42,32 @@ async def restrictions_of(
     return await node.access.require(Access(action, origin, what))
 
 
+async def restrictions_on_telling(
+    node: Node, receiver: str, origin: Origin, command: Command | None = None
+) -> tuple[Restriction, ...]:
+    """Return of what steps somebody may have a receiver told, or no longer told.
+
+    That is to see steps; to have another told, or who has no AE title oneself, is to send them to a
+    third party besides, as C-MOVE does.
+
+    Raises
+    ------
+    AccessDeniedError
+    """
+    allowed = await restrictions_of(node, AccessAction.QUERY, origin, command)
+    if receiver == origin.calling_ae_title:
+        return allowed
+    what = AccessTarget(sop_class_uid=UPS_PUSH, destination=receiver, command=command)
+    return allowed + await node.access.require(Access(AccessAction.MOVE, origin, what))
+
+
 def is_admitted(step: ProcedureStep, restrictions: Sequence[Restriction]) -> bool:
     """Tell whether a step exists under restrictions."""
     if not restrictions:
         return True
     asked: Sequence[Attributes] = items(step.attributes, REQUESTS) or ({},)
     return all(
-        admits(each, _as_images({**step.attributes, **_with_values(item)}))
+        surely_admits(each, _as_images({**step.attributes, **_with_values(item)}))
         for item in asked
         for each in restrictions
     )

@@ -32,7 +32,7 @@ from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.find import UpsFind
 from pacs_sop_ups.interface import UnifiedProcedureSteps
-from pacs_sop_ups.restricting import restrictions_of
+from pacs_sop_ups.restricting import restrictions_of, restrictions_on_telling
 from pacs_sop_ups.sop_classes import ACTIONS, OPERATIONS, WELL_KNOWN, ActionType
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import (
@@ -133,13 +133,12 @@ class UpsProvider(ServiceProvider):
 
             uid = str(generate_uid())
         details["instance"] = uid
-        is_about_following = command.action_type_id in _FOLLOWING
-        is_read = command.field is CommandField.N_GET_RQ or is_about_following
+        if command.action_type_id in _FOLLOWING:
+            status = await self._follow(operation, uid, details)
+            return Response(status, action_type_id=command.action_type_id)
+        is_read = command.field is CommandField.N_GET_RQ
         act = AccessAction.QUERY if is_read else AccessAction.WORKFLOW
         allowed = await restrictions_of(self.node, act, operation.association.origin, command)
-        if is_about_following:
-            status = await self._follow(operation, uid, allowed, details)
-            return Response(status, action_type_id=command.action_type_id)
         if is_read:
             step = await self._find(uid, allowed)
             response = answer_get(operation, step.attributes, step.character_set)
@@ -182,17 +181,17 @@ class UpsProvider(ServiceProvider):
             requestor=title, restrictions=allowed,
         )  # fmt: skip
 
-    async def _follow(
-        self, operation: Operation, uid: str, allowed: tuple[Restriction, ...], details: Details
-    ) -> int:
+    async def _follow(self, operation: Operation, uid: str, details: Details) -> int:
         """Subscribe, unsubscribe or suspend somebody (CC.2.3), and return the status."""
         steps, given = self.node.find(UnifiedProcedureSteps), await self._read(operation)
         receiver, lock = first(given, RECEIVER), first(given, DELETION_LOCK)
         details["receiver"] = receiver
         check_receiver(receiver)
-        action = operation.command.action_type_id
+        command, origin = operation.command, operation.association.origin
+        allowed = await restrictions_on_telling(self.node, receiver, origin, command)
+        action = command.action_type_id
         if action == ActionType.UNSUBSCRIBE:
-            await steps.unsubscribe(uid, receiver)
+            await steps.unsubscribe(uid, receiver, restrictions=allowed)
             return Status.SUCCESS
         if action == ActionType.SUSPEND_GLOBAL:
             await steps.suspend(uid, receiver)

@@ -3,7 +3,8 @@
 Restrictions are about instances, of which there are none yet. What an order says is what those will
 say (PS3.3 C.4.10 to C.4.12; PS3.17 Annex J has what becomes what), so a rule about a modality, a
 department or a patient means the same before the examination as after it. What an order does not
-say, such as the SOP class, nobody knows: whoever may see images of one SOP class only sees no step.
+say, such as the SOP class, nobody knows: whoever may see images of one SOP class only, or of all
+but one, sees no step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from pacs_core.contracts import (
     Node,
     Origin,
     Restriction,
-    admits,
+    surely_admits,
 )
 from pacs_core.dataset import Attributes, tag_of
 from pacs_core.dimse import Command
@@ -52,7 +53,7 @@ def is_admitted(step: Step, restrictions: Sequence[Restriction]) -> bool:
     if not restrictions:
         return True
     attributes = _as_images(step)
-    return all(admits(each, attributes) for each in restrictions)
+    return all(surely_admits(each, attributes) for each in restrictions)
 
 
 def _as_images(step: Step) -> Attributes:

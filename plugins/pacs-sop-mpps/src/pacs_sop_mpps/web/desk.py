@@ -17,6 +17,7 @@ from pacs_core.api.attribute_lists import first
 from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
+    AccessDeniedError,
     AuditCode,
     AuditEvent,
     AuditObject,
@@ -85,11 +86,17 @@ class StepDesk:
         await self._record(request, VIEWED, EventAction.READ, (step,))
         return step
 
-    async def missing(self, step: PerformedStep) -> int | None:
-        """Return how many instances of a step are not in the archive; None without an archive."""
+    async def missing(self, request: Request, step: PerformedStep) -> int | None:
+        """Return how many instances of a step are not in the archive.
+
+        What whoever asks may not see is not there: anybody who creates steps can name any instance.
+        None without an archive, or for whom it finds nothing.
+        """
+        origin = self.context.origin_of(request)
         try:
-            return len(await missing_instances(self.context.node.archive, step))
-        except LookupError:
+            archive = self.context.node.archive.on_behalf_of(origin)
+            return len(await missing_instances(archive, step))
+        except (LookupError, AccessDeniedError):
             return None
 
     async def discontinue(self, request: Request) -> PerformedStep:

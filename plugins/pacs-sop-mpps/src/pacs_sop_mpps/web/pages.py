@@ -111,7 +111,7 @@ class StepPages:
         """Show a step with all of its attributes."""
         step = await self._desk.show(request)
         made = len({uid for series in step.series for uid in series.instances})
-        missing = await self._desk.missing(step)
+        missing = await self._desk.missing(request, step)
         return self.renderer.page(
             request,
             "step.html",

@@ -58,7 +58,9 @@ class StepsApi:
     async def show(self, request: Request) -> Response:
         """Show a step, and how much of what it made is not in the archive."""
         step = await self._desk.show(request)
-        return _json({**_describe(step), "missing_instances": await self._desk.missing(step)})
+        return _json(
+            {**_describe(step), "missing_instances": await self._desk.missing(request, step)}
+        )
 
     async def discontinue(self, request: Request) -> Response:
         """Discontinue a step whose modality has failed."""

@@ -17,7 +17,7 @@ from attrs import frozen
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pacs_core.api.normalized import RefusedRequestError
-from pacs_core.contracts import AccessAction, EventAction
+from pacs_core.contracts import EventAction
 from pacs_sop_ups.sending import database_steps_of, may_know
 from pacs_sop_ups.sop_classes import TOLD, UPS_PUSH
 from pacs_sop_ups.steps import check_receiver
@@ -45,7 +45,7 @@ class EventChannel:
             check_receiver(receiver)
         except RefusedRequestError as error:
             raise refusal(error) from error
-        await self.desk.restrictions(websocket, AccessAction.QUERY)
+        await self.desk.restrictions_on_telling(websocket)
         await websocket.accept()
         gone = anyio.Event()
         try:

@@ -25,7 +25,7 @@ from pacs_core.contracts import (
 from pacs_core.dimse import Status
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.interface import UnifiedProcedureSteps
-from pacs_sop_ups.restricting import restrictions_of
+from pacs_sop_ups.restricting import restrictions_of, restrictions_on_telling
 from pacs_sop_ups.sop_classes import CHANGED
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import PATIENT_ID, ChangedStep, ProcedureStep
@@ -78,6 +78,12 @@ class WorkitemDesk:
     ) -> tuple[Restriction, ...]:
         """Return what steps exist for whoever asks; raise AccessDeniedError if none can."""
         return await restrictions_of(self.context.node, action, self.context.origin_of(request))
+
+    async def restrictions_on_telling(self, request: HTTPConnection) -> tuple[Restriction, ...]:
+        """Return of what steps whoever asks may have the receiver of the path told."""
+        receiver = request.path_params["receiver"]
+        origin = self.context.origin_of(request)
+        return await restrictions_on_telling(self.context.node, receiver, origin)
 
     async def find(self, request: HTTPConnection, uid: str) -> ProcedureStep:
         """Return a step; HttpError 404 if it does not exist for whoever asks."""

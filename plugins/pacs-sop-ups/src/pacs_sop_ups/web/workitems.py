@@ -181,7 +181,7 @@ class Workitems:
         except ValueError as error:
             raise HttpError(400, str(error)) from error
         await read_body(request, 10_000)
-        allowed = await self._desk.restrictions(request, AccessAction.QUERY)
+        allowed = await self._desk.restrictions_on_telling(request)
         try:
             status = await self._desk.steps.subscribe(
                 uid, receiver, keys=keys, has_lock=lock == "true", restrictions=allowed
@@ -196,10 +196,10 @@ class Workitems:
 
     async def unsubscribe(self, request: Request) -> Response:
         """Have somebody told no more (§11.11); 404 if they were not."""
-        await self._desk.restrictions(request, AccessAction.QUERY)
+        allowed = await self._desk.restrictions_on_telling(request)
         try:
             was_told = await self._desk.steps.unsubscribe(
-                _uid(request), request.path_params["receiver"]
+                _uid(request), request.path_params["receiver"], restrictions=allowed
             )
         except RefusedRequestError as error:
             raise refusal(error) from error
@@ -208,7 +208,7 @@ class Workitems:
     async def suspend(self, request: Request) -> Response:
         """Have somebody not follow new workitems (§11.12); 404 if they did not."""
         await read_body(request, 10_000)
-        await self._desk.restrictions(request, AccessAction.QUERY)
+        await self._desk.restrictions_on_telling(request)
         try:
             was_told = await self._desk.steps.suspend(
                 _uid(request), request.path_params["receiver"]
