@@ -22,6 +22,7 @@ from pacs_auth_oidc.config import OidcConfig
 from pacs_deidentify.config import DeidentifyConfig, DeviceConfig, ProfileConfig
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
+from pacs_hl7.config import Hl7Config
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
@@ -500,6 +501,13 @@ def tiers_page() -> str:
     return "".join(parts)
 
 
+def hl7_page() -> str:
+    """Return the reference of HL7: the table."""
+    parts = [_NOTE, "# HL7\n\n", "`pacs-hl7`: [how to use it](../how-to/hl7.md).\n"]
+    parts += _table_section("plugin.hl7", Hl7Config)
+    return "".join(parts)
+
+
 def print_page() -> str:
     """Return the reference of printing: the table."""
     parts = [_NOTE, "# Print\n\n", "`pacs-sop-print`: [how to use it](../how-to/print.md).\n"]
@@ -573,6 +581,7 @@ PAGES = {
     "reference/print.md": print_page,
     "reference/store-in-the-cloud.md": cloud_page,
     "reference/deidentify.md": deidentify_page,
+    "reference/hl7.md": hl7_page,
     "reference/tiers.md": tiers_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api

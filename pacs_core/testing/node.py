@@ -35,6 +35,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "sop-storage-commitment": {},
     "sop-print": {},
     "deidentify": {},
+    "hl7": {},
     "store-tiered": {},
 }
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take

@@ -1,0 +1,56 @@
+"""The table ``[plugin.hl7]``."""
+
+import codecs
+from collections.abc import Mapping
+from ipaddress import ip_network
+
+from attrs import field, frozen
+from attrs.validators import ge
+
+
+@frozen
+class Hl7Config:
+    """Where HL7 messages are taken, from whom, and what their patient identifiers mean.
+
+    Attributes
+    ----------
+    host : str
+    port : int or None
+        By convention 2575; 0 takes a free one, and without it nothing listens.
+    allow : tuple of str
+        Addresses, or networks (``10.1.0.0/16``), that may connect; empty for all.
+    domains : mapping of str to str
+        Issuer of Patient ID by assigning authority, the namespace or the universal ID in PID-3.4;
+        an empty issuer is that of images which have none. An authority that is not named is itself
+        the issuer.
+    character_set : str
+        Python's name of the character set of messages without MSH-18.
+    max_message : int
+        Bytes of a message.
+    max_connections : int
+    keep : float
+        Days after which messages are forgotten, but for those that failed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    allow: tuple[str, ...] = ()
+    domains: Mapping[str, str] = field(factory=dict)
+    character_set: str = "utf-8"
+    max_message: int = field(default=1 << 20, validator=ge(1024))
+    max_connections: int = field(default=64, validator=ge(1))
+    keep: float = field(default=90.0, validator=ge(0))
+
+    def problems(self) -> list[str]:
+        """Return what is wrong beyond types."""
+        wrong = []
+        for name in self.allow:
+            try:
+                ip_network(name)
+            except ValueError as error:
+                wrong.append(f"allow: {error}")
+        try:
+            codecs.lookup(self.character_set)
+        except LookupError:
+            wrong.append(f"character_set: {self.character_set!r} is no character set of Python's")
+        return wrong

@@ -1,0 +1,191 @@
+"""HL7 version 2 messages, read by the `hl7` library (HL7 V2.x chapter 2).
+
+Delimiters come from MSH-1 and MSH-2, and the character set from MSH-18. What cannot be read is
+refused with the code of HL7 table 0357 that says why.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, Final
+
+import hl7
+from attrs import field, frozen
+
+_CHARACTER_SETS: Final = {
+    "": "",
+    "ASCII": "ascii",
+    **{f"8859/{number}": f"iso8859_{number}" for number in (*range(1, 12), 13, 14, 15, 16)},
+    "ISO IR14": "shift_jis",
+    "ISO IR87": "iso2022_jp",
+    "SHIFT_JIS": "shift_jis",
+    "UNICODE": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "UNICODE UTF-16": "utf-16",
+    "GB 18030-2000": "gb18030",
+    "KS X 1001": "euc_kr",
+    "BIG-5": "big5",
+}
+"""HL7 table 0211, and what some systems write instead, as Python's codecs."""
+
+
+class Fault(StrEnum):
+    """Message error condition codes (HL7 table 0357)."""
+
+    SEGMENT_SEQUENCE = "100"
+    REQUIRED_FIELD_MISSING = "101"
+    DATA_TYPE = "102"
+    UNSUPPORTED_MESSAGE_TYPE = "200"
+    UNKNOWN_KEY = "204"
+    DUPLICATE_KEY = "205"
+    INTERNAL = "207"
+
+
+class MessageError(ValueError):
+    """A message cannot be read, or asks for what cannot be done.
+
+    Parameters
+    ----------
+    text : str
+    fault : Fault
+    is_rejected : bool
+        Whether it is no use to send it again, as it is: AR instead of AE.
+    """
+
+    def __init__(self, text: str, fault: Fault, *, is_rejected: bool = False) -> None:
+        super().__init__(text)
+        self.fault = fault
+        self.is_rejected = is_rejected
+
+
+@frozen
+class Message:
+    """A message.
+
+    Attributes
+    ----------
+    raw : bytes
+        As it was received.
+    """
+
+    raw: bytes
+    _parsed: Any = field(repr=False, eq=False)
+
+    @property
+    def control_id(self) -> str:
+        """MSH-10."""
+        return self.get("MSH", 10)
+
+    @property
+    def sender(self) -> str:
+        """Sending application and facility: MSH-3 and MSH-4."""
+        return f"{self.get('MSH', 3)}|{self.get('MSH', 4)}"
+
+    @property
+    def version(self) -> str:
+        """MSH-12."""
+        return self.get("MSH", 12)
+
+    @property
+    def code(self) -> str:
+        """Message code: MSH-9.1, such as ``ADT``."""
+        return self.get("MSH", 9)
+
+    @property
+    def trigger(self) -> str:
+        """Trigger event: MSH-9.2, such as ``A08``."""
+        return self.get("MSH", 9, component=2)
+
+    @property
+    def kind(self) -> str:
+        """Both, for people: ``ADT^A08``."""
+        return "^".join(filter(None, (self.code, self.trigger)))
+
+    def get(
+        self, segment: str, number: int, *, repetition: int = 1, component: int = 1, part: int = 1
+    ) -> str:
+        """Return a value of the first segment of a name, its escapes undone; empty if absent.
+
+        Parameters
+        ----------
+        segment : str
+        number, repetition, component, part : int
+            Of the field, and so on down to the subcomponent, from 1.
+        """
+        try:
+            found = self._parsed.extract_field(segment, 1, number, repetition, component, part)
+        except (KeyError, IndexError):
+            return ""
+        # Two quotation marks say that a value is to be deleted (HL7 V2.x 2.5.3).
+        return "" if found == '""' else str(found).strip()
+
+    def is_given(self, segment: str, number: int) -> bool:
+        """Tell whether a field says something: a value, or that there is none."""
+        try:
+            return bool(str(self._parsed.segment(segment)(number)))
+        except (KeyError, IndexError):
+            return False
+
+    def repetitions(self, segment: str, number: int) -> range:
+        """Return the numbers of the repetitions of a field."""
+        try:
+            return range(1, len(self._parsed.segment(segment)(number)) + 1)
+        except (KeyError, IndexError):
+            return range(0)
+
+
+def header_of(content: bytes) -> bytes:
+    """Return the first segment of a message, whatever its segments end with."""
+    return content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
+
+
+def split_messages(content: bytes) -> Iterator[bytes]:
+    """Iterate over the messages of a frame: usually one, but some senders put several in it."""
+    beginning = content.lstrip(b"\r\n")[:4]
+    if beginning[:3] != b"MSH" or len(beginning) < 4:
+        yield content
+        return
+    separator = b"\rMSH" + beginning[3:4]
+    first, *others = content.replace(b"\r\n", b"\r").replace(b"\n", b"\r").split(separator)
+    yield first
+    for other in others:
+        yield separator[1:] + other
+
+
+def read_message(content: bytes, default: str = "utf-8") -> Message:
+    """Read a message.
+
+    Parameters
+    ----------
+    content : bytes
+    default : str
+        Python's name of the character set of messages that name none.
+
+    Raises
+    ------
+    MessageError
+    """
+    header = header_of(content)
+    if not header.startswith(b"MSH") or len(header) < 9:
+        raise MessageError("the message does not begin with an MSH segment", Fault.SEGMENT_SEQUENCE)
+    fields = header.split(header[3:4])
+    named = fields[17].split(b"~")[0].decode("ascii", "replace") if len(fields) > 17 else ""
+    codec = _CHARACTER_SETS.get(named.strip().upper())
+    if codec is None:
+        raise MessageError(
+            f"character set {named[:40]!r} in MSH-18 is not supported", Fault.DATA_TYPE
+        )
+    try:
+        text = content.decode(codec or default)
+    except UnicodeDecodeError as error:
+        raise MessageError(
+            f"the message is not in {named or default}: {error.reason} at byte {error.start}",
+            Fault.DATA_TYPE,
+        ) from error
+    try:
+        parsed = hl7.parse(text.strip("\r\n").replace("\r\n", "\r").replace("\n", "\r"))
+    # The library has exceptions of its own, and lets others out where text ends too early.
+    except (hl7.HL7Exception, IndexError, ValueError) as error:
+        raise MessageError(
+            f"the message cannot be read: {error}", Fault.SEGMENT_SEQUENCE
+        ) from error
+    return Message(content, parsed)

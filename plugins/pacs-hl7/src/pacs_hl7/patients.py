@@ -1,0 +1,136 @@
+"""Patients, as ADT messages tell of them (IHE RAD TF-2 4.12, Patient Update).
+
+How it works: a message says what somebody is called, under each identifier that PID-3 has. The
+archive's corrections do the rest: what is stored stays, and all doors hand out what is right. So a
+merge (A40) is the correction of the prior identifier to the one that remains. It is made in
+advance, since images under the prior one may yet come; what patients are called is not, because a
+hospital has many who never come here.
+
+A field that is empty says nothing, two quotation marks say that there is no value
+(HL7 V2.x 2.5.3).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import EntityPath
+from pacs_core.dataset import Changes, Value, tag_of
+from pacs_hl7.messages import Fault, Message, MessageError
+
+UPDATES: Final = frozenset({"A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"})
+"""Events whose messages tell what a patient is called."""
+MERGES: Final = frozenset({"A18", "A34", "A36", "A39", "A40"})
+"""Events that merge patients: MRG has the identifier that is no more."""
+
+_NAME, _BIRTH, _SEX = tag_of("PatientName"), tag_of("PatientBirthDate"), tag_of("PatientSex")
+_ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
+_SEXES: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
+_GROUPS: Final = {"": 0, "A": 0, "I": 1, "P": 2}
+"""Groups of a PN by name representation code (HL7 table 0465)."""
+_COMPONENTS: Final = (1, 2, 3, 5, 4)
+"""Of XPN, in the order of PN: family, given, middle, prefix, suffix."""
+
+
+@frozen
+class PatientUpdate:
+    """What a patient shall be from now on.
+
+    Attributes
+    ----------
+    entity : EntityPath
+        As the archive knows them.
+    changes : Changes
+    is_merge : bool
+        Whether they get another identifier.
+    """
+
+    entity: EntityPath
+    changes: Changes
+    is_merge: bool = False
+
+
+def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[PatientUpdate]:
+    """Iterate over what a message says, in the order in which it is to be done.
+
+    Parameters
+    ----------
+    message : Message
+        Of an event in :data:`UPDATES` or :data:`MERGES`.
+    domains : mapping of str to str
+        Issuer by assigning authority.
+
+    Raises
+    ------
+    MessageError
+        An identifier is missing, or a patient is to be merged with themselves.
+    """
+    patients = list(_identifiers(message, "PID", 3, domains))
+    if not patients:
+        raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    demographics = _demographics(message)
+    if message.trigger in MERGES:
+        priors = list(_identifiers(message, "MRG", 1, domains))
+        if not priors:
+            raise MessageError("MRG-1 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+        for prior in priors:
+            same = (
+                each for each in patients if each.issuer_of_patient_id == prior.issuer_of_patient_id
+            )
+            target = next(same, patients[0])
+            if target == prior:
+                raise MessageError(f"{prior} is to be merged with itself", Fault.DUPLICATE_KEY)
+            identity = {_ID: (target.patient_id,), _ISSUER: _values(target.issuer_of_patient_id)}
+            yield PatientUpdate(prior, {**demographics, **identity}, is_merge=True)
+    if demographics:
+        for patient in patients:
+            yield PatientUpdate(patient, demographics)
+
+
+def _identifiers(
+    message: Message, segment: str, number: int, domains: Mapping[str, str]
+) -> Iterator[EntityPath]:
+    for repetition in message.repetitions(segment, number):
+        identifier = message.get(segment, number, repetition=repetition)
+        if not identifier:
+            continue
+        names = [
+            message.get(segment, number, repetition=repetition, component=4, part=part)
+            for part in (1, 2)
+        ]
+        issuer = next((domains[name] for name in names if name in domains), names[0] or names[1])
+        yield EntityPath(identifier, issuer)
+
+
+def _demographics(message: Message) -> Changes:
+    changes: dict[int, tuple[Value, ...] | None] = {}
+    if message.is_given("PID", 5):
+        changes[_NAME] = _values(_person_name(message))
+    if message.is_given("PID", 7):
+        birth = message.get("PID", 7)[:8]
+        # A year alone is no date of DICOM's.
+        changes[_BIRTH] = _values(birth if len(birth) == 8 and birth.isdigit() else "")
+    if message.is_given("PID", 8):
+        changes[_SEX] = _values(_SEXES.get(message.get("PID", 8).upper(), ""))
+    return changes
+
+
+def _person_name(message: Message) -> str:
+    """Return PID-5 as a PN (PS3.5 6.2): its first name of each representation."""
+    groups = ["", "", ""]
+    for repetition in message.repetitions("PID", 5):
+
+        def part(component: int, repetition: int = repetition) -> str:
+            found = message.get("PID", 5, repetition=repetition, component=component)
+            # Delimiters of PN within a component would move all that follow.
+            return found.replace("^", " ").replace("=", " ").replace("\\", " ")
+
+        group = _GROUPS.get(part(8))
+        if group is not None and not groups[group]:
+            groups[group] = "^".join(map(part, _COMPONENTS)).rstrip("^")
+    return "=".join(groups).rstrip("=")
+
+
+def _values(text: str) -> tuple[Value, ...]:
+    return (text,) if text else ()

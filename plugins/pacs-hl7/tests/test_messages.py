@@ -1,0 +1,156 @@
+"""Messages: read, understood, acknowledged."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pacs_hl7.acknowledging import acknowledge
+from pacs_hl7.messages import Fault, MessageError, read_message, split_messages
+from pacs_hl7.patients import PatientUpdate, read_updates
+
+from pacs_core.contracts import EntityPath
+from pacs_core.dataset import tag_of
+
+HEADER = "MSH|^~\\&|HIS|HOSPITAL|PACS|RIS|20261128||{kind}|{id}|P|{version}||||||{charset}"
+
+
+def message(*segments, kind="ADT^A08^ADT_A01", control_id="1", version="2.5.1", charset=""):
+    header = HEADER.format(kind=kind, id=control_id, version=version, charset=charset)
+    return "\r".join((header, *segments, ""))
+
+
+def updates(*segments, domains=None, **header):
+    content = message(*segments, **header).encode()
+    return list(read_updates(read_message(content), domains or {}))
+
+
+def changes(**values):
+    return {tag_of(k): (v,) if v else () for k, v in values.items()}
+
+
+def test_an_update_says_what_a_patient_is_called_under_each_identifier():
+    pid = "PID|1||4711^^^HOSP&1.2&ISO^PI~99^^^CITY||Roe&von^Jane^M^Jr^Dr^^L||197001011200|F"
+    wanted = changes(PatientName="Roe^Jane^M^Dr^Jr", PatientBirthDate="19700101", PatientSex="F")
+    found = updates(pid, domains={"HOSP": "", "1.3": "x"})
+    assert found == [
+        PatientUpdate(EntityPath("4711"), wanted),
+        PatientUpdate(EntityPath("99", "CITY"), wanted),
+    ]
+    assert updates(pid, domains={"1.2": "by OID"})[0].entity == EntityPath("4711", "by OID")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "Yamada^Tarou^^^^^L^A~山田^太郎^^^^^L^I~やまだ^たろう^^^^^L^P",
+            "Yamada^Tarou=山田^太郎=やまだ^たろう",
+        ),
+        ("Roe\\T\\Sons^A\\S\\B", "Roe&Sons^A B"),
+        ("a=b\\E\\c", "a b c"),
+        ("Roe^Jane^^^^^M~Smith^Jane", "Roe^Jane"),
+        ('""', ""),
+    ],
+)
+def test_names_become_names_of_dicom(name, expected):
+    (found,) = updates(f"PID|1||1||{name}")
+    assert found.changes == changes(PatientName=expected)
+
+
+def test_empty_fields_say_nothing_and_quotation_marks_that_there_is_no_value():
+    (found,) = updates('PID|1||1||||""|')
+    assert found.changes == changes(PatientBirthDate="")
+    assert updates("PID|1||1") == []
+    (found,) = updates("PID|1||1||||1970|U")
+    assert found.changes == changes(PatientBirthDate="", PatientSex="")
+
+
+def test_a_merge_gives_prior_identifiers_that_of_the_same_domain():
+    first, second, third = updates("PID|1||B^^^X~b^^^Y||Roe", "MRG|a^^^Y~A^^^X", kind="ADT^A40")[:3]
+    identity = {"PatientID": "b", "IssuerOfPatientID": "Y"}
+    assert first == PatientUpdate(
+        EntityPath("a", "Y"), changes(PatientName="Roe", **identity), is_merge=True
+    )
+    assert second.changes[tag_of("PatientID")] == ("B",)
+    assert third == PatientUpdate(EntityPath("B", "X"), changes(PatientName="Roe"))
+
+
+@pytest.mark.parametrize(
+    ("segments", "kind"),
+    [
+        (("PID|1||||Roe",), "ADT^A08"),
+        (("PV1|1",), "ADT^A08"),
+        (("PID|1||B||Roe",), "ADT^A40"),
+        (("PID|1||B||Roe", "MRG|B"), "ADT^A40"),
+    ],
+)
+def test_what_lacks_an_identifier_is_refused(segments, kind):
+    with pytest.raises(MessageError):
+        updates(*segments, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [
+        ("", "utf-8"), ("UNICODE UTF-8", "utf-8"), ("8859/1", "latin-1"), ("8859/5", "iso8859_5"),
+        ("ISO IR87", "iso2022_jp"), ("GB 18030-2000", "gb18030"),
+    ],
+)  # fmt: skip
+def test_text_is_in_the_character_set_that_the_message_names(charset, codec):
+    name = {"iso8859_5": "Иванов", "iso2022_jp": "山田", "gb18030": "王"}.get(codec, "Müller")
+    content = message(f"PID|1||1||{name}", charset=charset).encode(codec)
+    assert read_message(content).get("PID", 5) == name
+
+
+def test_text_in_none_is_refused():
+    for charset, raw in (("KLINGON", b"x"), ("ASCII", b"\xfc"), ("", b"\xfc")):
+        content = message("PID|1||1||", charset=charset).encode() + raw
+        with pytest.raises(MessageError) as refused:
+            read_message(content)
+        assert refused.value.fault is Fault.DATA_TYPE
+    assert read_message(message("PID|1||1||").encode() + b"\xfc", "latin-1")
+
+
+def test_several_messages_in_a_frame_are_several():
+    both = message("PID|1||1", control_id="1") + message("PID|1||2", control_id="2")
+    for content in (both, both.replace("\r", "\n"), both.replace("\r", "\r\n")):
+        found = [read_message(each) for each in split_messages(content.encode())]
+        assert [each.control_id for each in found] == ["1", "2"]
+        assert [each.get("PID", 3) for each in found] == ["1", "2"]
+    assert list(split_messages(b"rubbish")) == [b"rubbish"]
+
+
+def test_an_acknowledgment_goes_back_to_whom_the_message_is_from():
+    content = message("PID|1||1", control_id="77", version="2.3.1").encode()
+    answer = read_message(acknowledge(content, "5", application="ARCHIVE"))
+    assert (answer.sender, answer.get("MSH", 5), answer.get("MSH", 6)) == (
+        "PACS|RIS",
+        "HIS",
+        "HOSPITAL",
+    )
+    assert (answer.code, answer.trigger, answer.control_id) == ("ACK", "A08", "5")
+    assert (answer.get("MSA", 1), answer.get("MSA", 2), answer.version) == ("AA", "77", "2.3.1")
+    error = MessageError("a|b^c\\d", Fault.UNKNOWN_KEY)
+    refusal = read_message(acknowledge(content, "6", application="", error=error))
+    assert (refusal.get("MSA", 1), refusal.get("MSA", 3)) == ("AE", "a|b^c\\d")
+    assert refusal.get("ERR", 1, component=4) == "204"
+    newer = message(control_id="8", version="2.8").encode()
+    rejection = MessageError("no", Fault.UNSUPPORTED_MESSAGE_TYPE, is_rejected=True)
+    refusal = read_message(acknowledge(newer, "7", application="", error=rejection))
+    assert (refusal.get("MSA", 1), refusal.get("ERR", 3), refusal.get("ERR", 8)) == (
+        "AR",
+        "200",
+        "no",
+    )
+
+
+@given(st.one_of(st.binary(max_size=200), st.text("MSH|^~\\&\r\nPID ADT\0ä", max_size=200)))
+def test_whatever_comes_is_read_or_refused_and_answered(content):
+    content = content if isinstance(content, bytes) else content.encode()
+    for each in split_messages(b"MSH|^~\\&" + content):
+        refusal = None
+        try:
+            list(read_updates(read_message(each), {}))
+        except MessageError as error:
+            refusal = error
+        answer = read_message(acknowledge(each, "1", application="A", error=refusal))
+        assert (answer.get("MSA", 1) == "AA") == (refusal is None)
