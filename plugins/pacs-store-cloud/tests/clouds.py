@@ -43,11 +43,22 @@ def configure_azure(url: str, prefix: str, **changes: object) -> AzureConfig:
     return AzureConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
+class UntriedStore(CloudStore):
+    """A store that does not try its bucket out whenever it is started, for many short tests."""
+
+    async def _try_out(self) -> None:
+        pass
+
+
 def make_cloud_store(
-    config: CloudConfig, directory: Path, spread: int = 3, cache: BlockCache | None = None
+    config: CloudConfig,
+    directory: Path,
+    spread: int = 3,
+    cache: BlockCache | None = None,
+    kind: type[CloudStore] = CloudStore,
 ) -> CloudStore:
     """Make a store; its files on their way are below `directory`."""
-    return CloudStore(
+    return kind(
         make_bucket(config),
         Names(config.prefix, spread),
         directory / "tmp",

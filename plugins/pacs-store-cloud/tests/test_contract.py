@@ -15,7 +15,7 @@ from pacs_core.contracts import ObjectStore
 from pacs_core.testing.object_store_contract import ObjectStoreContract
 from pacs_core.testing.object_store_harness import MEBIBYTE
 
-from .clouds import configure_azure, configure_s3, make_cloud_store
+from .clouds import UntriedStore, configure_azure, configure_s3, make_cloud_store
 
 
 @contextmanager
@@ -48,7 +48,8 @@ class TestS3(CloudContract):
         self.url = s3_url
 
     def make_store(self, directory: Path) -> ObjectStore:
-        return make_cloud_store(configure_s3(self.url, prefix_of(directory)), directory)
+        config = configure_s3(self.url, prefix_of(directory))
+        return make_cloud_store(config, directory, kind=UntriedStore)
 
 
 @pytest.mark.xdist_group("cloud-s3")
@@ -62,7 +63,7 @@ class TestSpooled(CloudContract):
     def make_store(self, directory: Path) -> ObjectStore:
         config = configure_s3(self.url, prefix_of(directory))
         cache = BlockCache(directory / "cache", 4 * MEBIBYTE)
-        target = make_cloud_store(config, directory, cache=cache)
+        target = make_cloud_store(config, directory, cache=cache, kind=UntriedStore)
         spool = FilesystemStore(directory / "spool")
         return SpooledStore(spool, target, directory / "locks", capacity=MEBIBYTE * 100, grace=0.2)
 
@@ -78,4 +79,5 @@ class TestAzure(CloudContract):
         self.url = azure_url
 
     def make_store(self, directory: Path) -> ObjectStore:
-        return make_cloud_store(configure_azure(self.url, prefix_of(directory)), directory)
+        config = configure_azure(self.url, prefix_of(directory))
+        return make_cloud_store(config, directory, kind=UntriedStore)

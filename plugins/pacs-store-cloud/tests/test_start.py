@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pacs_store_cloud.config import AzureConfig, S3Config
-from pacs_store_cloud.errors import MisconfiguredError
+from pacs_store_cloud.errors import MisconfiguredError, describe
 from pacs_store_cloud.store import CloudStore
 
 from pacs_core.contracts import Secret, StorageFullError
@@ -77,3 +77,8 @@ def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
 def test_tables_that_cannot_be_right(make: object, problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
         make()  # type: ignore[operator]
+
+
+def test_secrets_in_urls_are_not_told() -> None:
+    error = OSError("performing PUT https://a.blob.core.windows.net/c/1.2.dcm?sv=1&sig=abc in 3 ms")
+    assert describe(error) == "performing PUT https://a.blob.core.windows.net/c/1.2.dcm in 3 ms"

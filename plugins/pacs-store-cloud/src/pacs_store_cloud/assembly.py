@@ -49,12 +49,10 @@ def _make_cache(config: CloudConfig, setup: Setup) -> BlockCache | None:
 
 def make_bucket(config: CloudConfig) -> Bucket:
     """Make the bucket of a table; nothing is connected."""
-    own_key = isinstance(config, S3Config) and config.encryption not in ("", "AES256")
     place = config.container if isinstance(config, AzureConfig) else getattr(config, "bucket", "")
     return Bucket(
         make_clients(config),
         f"{_TYPES[type(config).__name__]} {place}",
         config.deadline,
-        tags_are_md5=isinstance(config, S3Config) and not own_key,
-        read_back=not isinstance(config, S3Config),
+        read_back=not isinstance(config, S3Config) or config.checksum == "none",
     )

@@ -67,10 +67,10 @@ async def attempt(what: str, action: Callable[[], Awaitable[T]], deadline: float
                 if is_answer(error):
                     raise
                 if advice := advise(error):
-                    raise MisconfiguredError(f"{what}: {advice} ({describe(error)})") from error
+                    raise MisconfiguredError(f"{what}: {advice} ({describe(error)})") from None
                 last = error
             _log.debug("%s: %s; again in up to %.1f s", what, describe(last), pause)
             await anyio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
             pause = min(2 * pause, _LONGEST_PAUSE)
     reason = describe(last) if last else "no answer"
-    raise BucketError(f"{what}: given up after {deadline:g} s: {reason}") from last
+    raise BucketError(f"{what}: given up after {deadline:g} s: {reason}") from None

@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 # and whoever finds a name taken looks whose token is there.
 #
 # Checksums go with what is sent, and the server verifies them (S3). It says what it has stored by
-# an ETag, which is an MD5 unless it was encrypted by a key of somebody's; this is compared as well.
-# Where a service can do neither, the object is read back before it counts. The SHA-256 of an
+# an ETag, which may be an MD5, unless it encrypts by a key of somebody's: the first object that is
+# stored tells, and then each ETag is compared as well. Where a service can do neither, the object
+# is read back before it counts. The SHA-256 of an
 # object is kept in its metadata, and what is read whole is compared with it.
 
 TOKEN: Final = "pacstoken"  # noqa: S105 - a name
 DIGEST: Final = "pacssha256"
 _PAGE: Final = 1000
-_MD5_LENGTH: Final = 32
 
 
 @frozen
@@ -69,20 +69,21 @@ class Bucket:
         For messages.
     deadline : float
         Seconds for each operation, with all its attempts.
-    tags_are_md5 : bool
-        Whether ETags of objects that were put at once are their MD5, if they look like it.
     read_back : bool
-        Whether new objects are read again before they count.
+        Whether new objects are read again before they count, unless their ETags are compared.
+
+    Attributes
+    ----------
+    tags_are_md5 : bool
+        Whether ETags of objects that were put at once are their MD5.
     """
 
-    def __init__(
-        self, clients: Clients, title: str, deadline: float, *, tags_are_md5: bool, read_back: bool
-    ) -> None:
+    def __init__(self, clients: Clients, title: str, deadline: float, *, read_back: bool) -> None:
         self.clients = clients
         self.title = title
         self.deadline = deadline
         self.read_back = read_back
-        self._tags_are_md5 = tags_are_md5
+        self.tags_are_md5 = False
 
     async def put_new(self, name: str, content: bytes, digest: str = "") -> Found:
         """Store an object at once, unless its name is taken.
@@ -111,9 +112,12 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            result = await self.clients.patient.put_async(
-                name, content, mode="create", attributes=attributes, use_multipart=False
-            )
+            # Whoever is cancelled meanwhile hears of it when it is certain what became of the
+            # request: else the object could appear later.
+            with anyio.CancelScope(shield=True):
+                result = await self.clients.plain.put_async(
+                    name, content, mode="create", attributes=attributes, use_multipart=False
+                )
         except AlreadyExistsError:
             try:
                 found = await self.head_once(name)
@@ -128,8 +132,8 @@ class Bucket:
     async def _arrived_whole(self, found: Found, content: bytes) -> bool:
         if found.size != len(content):
             return False
-        if self._tags_are_md5 and len(found.identity) == _MD5_LENGTH:
-            return found.identity == md5(content, usedforsecurity=False).hexdigest()
+        if self.tags_are_md5:
+            return found.identity == md5_of(content)
         if not self.read_back:
             return True
         result = await self.clients.patient.get_async(found.name)
@@ -266,6 +270,11 @@ class Bucket:
             await anyio.to_thread.run_sync(total.update, data)
             position += len(data)
         return total.hexdigest() == digest
+
+
+def md5_of(content: bytes) -> str:
+    """Return what an ETag may be."""
+    return md5(content, usedforsecurity=False).hexdigest()
 
 
 def _found(meta: Any, attributes: Mapping[Any, Any]) -> Found:

@@ -7,11 +7,12 @@ from typing import Any, Final, cast
 from uuid import uuid4
 
 from pacs_store_cloud.attempts import attempt
-from pacs_store_cloud.bucket import Bucket
-from pacs_store_cloud.errors import MisconfiguredError
+from pacs_store_cloud.bucket import Bucket, md5_of
+from pacs_store_cloud.errors import BucketError, MisconfiguredError
 
 _log = logging.getLogger(__name__)
 
+_CONTENT: Final = b"probe"
 _LEFTOVER: Final = timedelta(days=1)
 """Age after which an object on its way belongs to nobody."""
 
@@ -36,14 +37,23 @@ async def check_bucket(bucket: Bucket, probes: str) -> None:
         async for _ in listing:
             break
     name = f"{probes}/{uuid4().hex}"
-    await bucket.put_new(name, b"probe")
+    await _store(bucket, name)
     try:
         for attempt_again in (_store_again, _copy_again):
             await _check_refusal(bucket, name, attempt_again)
-        await bucket.get(name, 0, 5)
     finally:
         await bucket.discard(name)
     await _check_deletion(bucket, name)
+
+
+async def _store(bucket: Bucket, name: str) -> None:
+    """Store an object, and learn from it what ETags are."""
+    found = await bucket.put_new(name, _CONTENT)
+    _, content = await bucket.get(name, 0, len(_CONTENT))
+    if content != _CONTENT:
+        await bucket.discard(name)
+        raise BucketError(f"{bucket.title}: what is read is not what was stored")
+    bucket.tags_are_md5 = found.identity == md5_of(content)
 
 
 async def _store_again(bucket: Bucket, name: str) -> None:

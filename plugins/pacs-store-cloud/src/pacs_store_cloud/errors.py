@@ -1,5 +1,6 @@
 """Errors of the services, in the terms of the contract and of whoever must act."""
 
+import re
 from typing import Final
 
 from pacs_core.contracts import StorageFullError
@@ -49,13 +50,15 @@ _ADVICE: Final = (
     ("AuthorizationFailure", "the credentials do not allow this", _PERMISSION),
     ("AuthorizationPermissionMismatch", "the credentials do not allow this", _PERMISSION),
 )
+_QUERY: Final = re.compile(r"(?<=[^\s?])\?[^\s\"']+")
+"""Of a URL: it holds the signature of whoever has a SAS token."""
 _WRONG: Final = ("PermissionDeniedError", "UnauthenticatedError")
 
 
 def describe(error: BaseException) -> str:
-    """Return the first line of an error, without the markup of the service's answer."""
+    """Return the first line of an error, without markup, and without the secrets of a URL."""
     text = str(error).split("\n", 1)[0].split("<?xml", 1)[0].strip()
-    return text[:400] or type(error).__name__
+    return _QUERY.sub("", text)[:400] or type(error).__name__
 
 
 def advise(error: BaseException) -> str:

@@ -95,6 +95,9 @@ class CloudStore(ObjectStore):
             await self._reading.cache.start()
         # Whoever starts it may go on without an answer, and wait for one.
         self._started = True
+        await self._try_out()
+
+    async def _try_out(self) -> None:
         await check_bucket(self._bucket, self._names.below("probe"))
         await remove_leftovers(self._bucket, self._names.below(INCOMING))
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 from uuid import uuid4
 
-from anyio import CapacityLimiter
+from anyio import CancelScope, CapacityLimiter
 from attrs import frozen
 
 from pacs_core.api.threads import Threads
@@ -118,7 +118,8 @@ class Uploads:
         async def copy() -> None:
             nonlocal uncertain
             try:
-                await self.bucket.clients.plain.copy_async(incoming, name, overwrite=False)
+                with CancelScope(shield=True):  # as with what is put at once
+                    await self.bucket.clients.plain.copy_async(incoming, name, overwrite=False)
             except AlreadyExistsError:
                 # An attempt whose answer was lost may have been the one that took it.
                 if not (uncertain and await self.bucket.has_same(name, digest, size)):

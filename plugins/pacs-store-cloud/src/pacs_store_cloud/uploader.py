@@ -20,7 +20,7 @@ from pacs_core.contracts import (
     ObjectStore,
     StoredObject,
 )
-from pacs_store_cloud.errors import BucketError
+from pacs_store_cloud.errors import BucketError, describe
 from pacs_store_cloud.key_locks import KeyLocks, LockedError
 
 _log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ class Uploader:
         except Exception as error:
             # This one alone: the others go on.
             self.stuck.add(key)
-            _log.exception("%s: %s stays in the spool: %s", self._name, key, error)
+            _log.error("%s: %s stays in the spool: %s", self._name, key, describe(error))
         finally:
             limiter.release_on_behalf_of(key)
 
