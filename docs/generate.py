@@ -62,6 +62,7 @@ from pacs_core.api import (
 from pacs_core.api import control as control_api
 from pacs_core.api import sandbox as sandbox_tools
 from pacs_core.api import tls as tls_tools
+from pacs_core.api import workers as worker_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.config import Config
@@ -247,6 +248,7 @@ _TOOLS = (
     images,
     conversion,
     sandbox_tools,
+    worker_tools,
     streams,
     threads,
     tls_tools,

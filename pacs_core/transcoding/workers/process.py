@@ -1,7 +1,6 @@
 """One codec worker process, as the node sees it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from pacs_core.contracts import CodecError, TranscodingError, VerificationError
+from pacs_core.sandbox.pool import worker_environment
 from pacs_core.transcoding.errors import (
     CodecCrashedError,
     CodecKilledError,
@@ -55,10 +55,6 @@ _BOOTSTRAP: Final = (
     "import json, sys; path, *arguments = json.loads(sys.argv[1]); sys.path[:] = path; "
     "from pacs_core.transcoding.workers.main import main; main(*arguments)"
 )
-# Whoever takes over a worker shall not find the node's secrets in its environment.
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
-# The processes themselves are what runs in parallel: threads of libraries would only take memory.
-_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _SOCKET_BUFFER: Final = 1 << 20
 _DYING: Final = 2.0
 """Seconds that a process may take to be gone after its socket."""
@@ -257,12 +253,11 @@ def _start(descriptor: int, limits: WorkerLimits, files: bool) -> subprocess.Pop
         limits.confine,
         files,
     ]
-    inherited = {name: value for name in _INHERITED if (value := os.environ.get(name)) is not None}
     return subprocess.Popen(  # noqa: S603 our own interpreter and code
         [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(descriptor,),
-        env={**inherited, **dict.fromkeys(_ONE_THREAD, "1")},
+        env=worker_environment(with_modules=False),
     )

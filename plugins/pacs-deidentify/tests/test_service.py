@@ -47,7 +47,7 @@ async def test_leftovers_hung_and_cancelled_work(tmp_path: Path) -> None:
         with pytest.raises(DeidentificationRefusedError, match="longer than"):
             async with service.deidentify(content()):
                 pass
-        service._timeout = 60
+        service.pool.timeout = 60
         with anyio.move_on_after(0.01):
             async with service.deidentify(content()):
                 await anyio.sleep_forever()

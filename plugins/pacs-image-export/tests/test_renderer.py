@@ -24,24 +24,31 @@ class TestProcessRenderer(RendererContract):
         return ProcessRenderer()
 
 
-def pids(renderer):
-    return [process.pid for process in renderer._idle]
-
-
 @pytest.mark.anyio
 async def test_a_process_that_dies_costs_one_picture():
     renderer = ProcessRenderer()
     try:
         await renderer.render(HEADER, [FRAME], RenderingOptions())
-        [pid] = pids(renderer)
-        os.kill(pid, signal.SIGKILL)
-        with pytest.raises(RenderingError, match="died"):
-            await renderer.render(HEADER, [FRAME], RenderingOptions())
+        [pid] = renderer.pool.idle
+        os.kill(pid, signal.SIGSTOP)
+        caught = []
+
+        async def render():
+            try:
+                await renderer.render(HEADER, [FRAME], RenderingOptions())
+            except RenderingError as error:
+                caught.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(render)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(pid, signal.SIGKILL)
+        assert ["died" in each for each in caught] == [True]
         assert await renderer.render(HEADER, [FRAME], RenderingOptions())
-        assert pids(renderer) != [pid]
+        assert renderer.pool.idle != [pid]
     finally:
         await renderer.stop()
-    assert not pids(renderer)
+    assert not renderer.pool.idle
 
 
 @pytest.mark.anyio
@@ -49,9 +56,9 @@ async def test_a_process_that_hangs_is_killed():
     renderer = ProcessRenderer()
     try:
         await renderer.render(HEADER, [FRAME], RenderingOptions())
-        [pid] = pids(renderer)
+        [pid] = renderer.pool.idle
         os.kill(pid, signal.SIGSTOP)
-        renderer._timeout = 0.2
+        renderer.pool.timeout = 0.2
         with pytest.raises(RenderingError, match="longer than"):
             await renderer.render(HEADER, [FRAME], RenderingOptions())
         with pytest.raises(ProcessLookupError):
@@ -65,11 +72,11 @@ async def test_cancelling_kills_the_process():
     renderer = ProcessRenderer()
     try:
         await renderer.render(HEADER, [FRAME], RenderingOptions())
-        [pid] = pids(renderer)
+        [pid] = renderer.pool.idle
         os.kill(pid, signal.SIGSTOP)
         with anyio.move_on_after(0.1):
             await renderer.render(HEADER, [FRAME], RenderingOptions())
-        assert not pids(renderer)
+        assert not renderer.pool.idle
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     finally:

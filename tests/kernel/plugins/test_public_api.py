@@ -16,6 +16,7 @@ PUBLIC = {
     "pacs_core.api.attribute_lists",
     "pacs_core.api.auditing",
     "pacs_core.api.sandbox",
+    "pacs_core.api.workers",
     "pacs_core.api.commands",
     "pacs_core.api.conversion",
     "pacs_core.api.files",

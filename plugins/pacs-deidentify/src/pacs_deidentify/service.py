@@ -5,8 +5,6 @@ import os
 import pickle
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
+from pacs_core.api.workers import Worker, WorkerDiedError, WorkerPool, WorkerTimeoutError
 from pacs_core.contracts import (
     DeidentificationRefusedError,
     DeidentifiedInstance,
@@ -35,17 +32,8 @@ if TYPE_CHECKING:
 # are in a folder that is the plugin's own and for its user only. It is removed when the answer is
 # sent; what a node that was killed has left is removed when the next one starts.
 
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 _ANSWER: Final = 1 << 20
 _CHUNK: Final = 1 << 18
-_ENDED: Final = (
-    anyio.EndOfStream,
-    anyio.IncompleteRead,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.DelimiterNotFound,
-    ConnectionError,
-)
 
 
 class ProcessDeidentifier(Deidentifier):
@@ -59,6 +47,10 @@ class ProcessDeidentifier(Deidentifier):
         How many at once.
     timeout : float
         Seconds for an instance; then its process is killed.
+
+    Attributes
+    ----------
+    pool : WorkerPool
     """
 
     def __init__(
@@ -67,9 +59,7 @@ class ProcessDeidentifier(Deidentifier):
         self.directory: Path = plugin.directory
         self._config = config
         self._work = plugin.directory / "work" / str(os.getpid())
-        self._room = anyio.CapacityLimiter(processes)
-        self._timeout = timeout
-        self._idle: list[Process] = []
+        self.pool = WorkerPool("pacs_deidentify.worker", processes=processes, timeout=timeout)
         self._key = b""
 
     @property
@@ -86,8 +76,7 @@ class ProcessDeidentifier(Deidentifier):
 
     async def stop(self) -> None:
         """End the processes."""
-        while self._idle:
-            await _end(self._idle.pop())
+        await self.pool.stop()
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._work, ignore_errors=True))
 
     @asynccontextmanager
@@ -143,63 +132,29 @@ class ProcessDeidentifier(Deidentifier):
                 await out.write(piece)
 
     async def _ask(self, request: "Request") -> dict[str, Any]:
-        async with self._room:
-            process = self._idle.pop() if self._idle else await _start()
-            is_well = False
-            try:
-                with anyio.fail_after(self._timeout):
-                    found = await _exchange(process, request)
-                is_well = True
-            except TimeoutError:
-                raise DeidentificationRefusedError(
-                    f"it takes longer than {self._timeout:g} seconds to de-identify"
-                ) from None
-            except (*_ENDED, ValueError):
-                raise DeidentificationRefusedError(
-                    "the process that was to de-identify it has died of it"
-                ) from None
-            finally:
-                if is_well:
-                    self._idle.append(process)
-                else:
-                    with anyio.CancelScope(shield=True):
-                        await _end(process)
+        try:
+            async with self.pool.lend() as worker:
+                found = await _exchange(worker, request)
+        except WorkerTimeoutError as error:
+            raise DeidentificationRefusedError(f"{error} to de-identify") from None
+        except (WorkerDiedError, ValueError):
+            raise DeidentificationRefusedError(
+                "the process that was to de-identify it has died of it"
+            ) from None
         if "refused" in found:
             raise DeidentificationRefusedError(str(found["refused"]))
         return found
 
 
-async def _start() -> Process:
-    # The environment of the node may hold secrets.
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return await anyio.open_process(
-        [sys.executable, "-m", "pacs_deidentify.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**environment, "PYTHONPATH": paths},
-    )
-
-
-async def _exchange(process: Process, request: "Request") -> dict[str, Any]:
+async def _exchange(worker: Worker, request: "Request") -> dict[str, Any]:
     from pacs_deidentify.worker import HEAD
 
-    assert process.stdin is not None  # noqa: S101 for the type checker
-    assert process.stdout is not None  # noqa: S101
     data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
-    await process.stdin.send(HEAD.pack(len(data)) + data)
-    line = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", _ANSWER)
-    found = json.loads(line)
+    await worker.send(HEAD.pack(len(data)) + data)
+    found = json.loads(await worker.receive_line(_ANSWER))
     if not isinstance(found, dict):
         raise TypeError("an answer is an object")
     return found
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.aclose()
 
 
 async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:

@@ -1,28 +1,15 @@
 """Renderer of the node: processes that make pictures, started when needed, killed if need be."""
 
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Final
 
-import anyio
-from anyio.abc import Process
-
+from pacs_core.api.workers import Worker, WorkerDiedError, WorkerPool, WorkerTimeoutError
 from pacs_core.contracts import Frame, Renderer, RenderingError, RenderingOptions
 from pacs_image_export.worker import DONE, HEAD
 
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 _MOST: Final = 256 << 20
 """Bytes of a picture."""
-
-_ENDED: Final = (
-    anyio.EndOfStream,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    ConnectionError,
-)
 
 
 class ProcessRenderer(Renderer):
@@ -34,76 +21,39 @@ class ProcessRenderer(Renderer):
         How many at once.
     timeout : float
         Seconds for a picture; then its process is killed.
+
+    Attributes
+    ----------
+    pool : WorkerPool
     """
 
     def __init__(self, processes: int = 2, timeout: float = 30.0) -> None:
-        self._room = anyio.CapacityLimiter(processes)
-        self._timeout = timeout
-        self._idle: list[Process] = []
+        self.pool = WorkerPool("pacs_image_export.worker", processes=processes, timeout=timeout)
 
     async def stop(self) -> None:
         """End the processes."""
-        while self._idle:
-            await _end(self._idle.pop())
+        await self.pool.stop()
 
     async def render(
         self, header: bytes, frames: Sequence[Frame], options: RenderingOptions
     ) -> bytes:
         """See base."""
         request = pickle.dumps((header, list(frames), options), pickle.HIGHEST_PROTOCOL)
-        async with self._room:
-            process = self._idle.pop() if self._idle else await _start()
-            is_well = False
-            try:
-                with anyio.fail_after(self._timeout):
-                    status, content = await _ask(process, request)
-                is_well = True
-            except TimeoutError:
-                seconds = f"{self._timeout:g}"
-                raise RenderingError(f"it takes longer than {seconds} seconds to show") from None
-            except _ENDED:
-                raise RenderingError("the process that was to show it has died of it") from None
-            finally:
-                if is_well:
-                    self._idle.append(process)
-                else:
-                    with anyio.CancelScope(shield=True):
-                        await _end(process)
+        try:
+            async with self.pool.lend() as worker:
+                status, content = await _ask(worker, request)
+        except WorkerTimeoutError as error:
+            raise RenderingError(f"{error} to show") from None
+        except WorkerDiedError:
+            raise RenderingError("the process that was to show it has died of it") from None
         if status != DONE:
             raise RenderingError(content.decode("utf-8", "replace"))
         return content
 
 
-async def _start() -> Process:
-    # The environment of the node may hold secrets.
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return await anyio.open_process(
-        [sys.executable, "-m", "pacs_image_export.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**environment, "PYTHONPATH": paths},
-    )
-
-
-async def _ask(process: Process, request: bytes) -> tuple[int, bytes]:
-    assert process.stdin is not None  # noqa: S101 for the type checker
-    assert process.stdout is not None  # noqa: S101
-    await process.stdin.send(HEAD.pack(0, len(request)) + request)
-    answer = bytearray()
-    while len(answer) < HEAD.size:
-        answer += await process.stdout.receive()
-    status, length = HEAD.unpack_from(answer)
+async def _ask(worker: Worker, request: bytes) -> tuple[int, bytes]:
+    await worker.send(HEAD.pack(0, len(request)) + request)
+    status, length = HEAD.unpack(await worker.receive_exactly(HEAD.size))
     if length > _MOST:
         raise RenderingError("the picture is too large")
-    while len(answer) < HEAD.size + length:
-        answer += await process.stdout.receive()
-    return status, bytes(answer[HEAD.size : HEAD.size + length])
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.aclose()
+    return status, await worker.receive_exactly(length)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import anyio
 from pacs_jobs.api import JobFailedError, JobHandler, Progress, RunningJob
 
+from pacs_core.api.workers import worker_environment
 from pacs_core.contracts import (
     AuditEvent,
     AuditValue,
@@ -36,7 +37,6 @@ from pacs_sop_print.interface import ATTEMPTS, ExecutionStatus, JobRecord, Print
 logger = logging.getLogger(__name__)
 
 PRINTED: Final = PluginAuditKind("print.printed")
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
 class DeliveryError(Exception):
@@ -112,11 +112,9 @@ class PrintFilms(JobHandler):
             )
 
     async def _draw(self, request: dict[str, Any]) -> None:
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
         command = [sys.executable, "-m", "pacs_sop_print.worker"]
-        await self._run(command, json.dumps(request).encode(), "drawing a film", environment)
+        content = json.dumps(request).encode()
+        await self._run(command, content, "drawing a film", worker_environment())
 
     async def _store(self, job: PrintJob, number: int, file: Path) -> None:
         from pacs_sop_print.secondary_capture import SOP_CLASS, TRANSFER_SYNTAX, instance_uid
