@@ -21,8 +21,9 @@ from pacs_core.contracts import AuditTrail, Index, ObjectStore
 # else is added to store and index meanwhile under a path that such a journal has: who would do so
 # waits for that journal (`Neighbours`). Processes start one at a time (`exclusively`).
 #
-# What is in the index's account of what is not flushed, but in no journal, is looked at only if no
-# other process writes one: what is in the account of a living one belongs to that.
+# Where no other process writes a journal, whatever is in the index's account of what is not flushed
+# is looked at then (`Recovery`). Else it may be theirs: they are asked to flush, and what is there
+# after that was left by a process that died before it had a record.
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,13 @@ class Journaling:
                 await self._replay(directory)
 
         own = self._journal.directory.path if self._journal is not None else None
-        return self._journal, Neighbours(lock.parent, own, self.store, self.index, recover)
+        neighbours = Neighbours(lock.parent, own, self.store, self.index, recover)
+        if self.wanted and not all(replayed):
+            try:
+                await neighbours.settle([i.identity.path async for i in self.index.unflushed()])
+            except OSError as error:
+                _log.error("what a process left that died is not flushed yet: %s", error)
+        return self._journal, neighbours
 
     async def _replay(self, directory: JournalDirectory) -> bool:
         """Settle what is in a journal; false if that is left to its writer, which lives."""
