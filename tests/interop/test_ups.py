@@ -1,5 +1,6 @@
 """Unified procedure steps (PS3.4 Annex CC), with pynetdicom at the other end."""
 
+import json
 import threading
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -134,12 +135,17 @@ class Peer:
 
 
 @contextmanager
-def connected(node, title="PERFORMER"):
+def connected(node, title="PERFORMER", receiver=None):
+    """Associate with a node; a receiver is told of steps on the association."""
     ae = AE(ae_title=title)
     ae.network_timeout = None
     for each in (PUSH, WATCH, PULL, QUERY):
         ae.add_requested_context(each)
-    association = ae.associate("127.0.0.1", node.port, ae_title="PACS")
+    handlers = []
+    if receiver:
+        ae.add_requested_context(EVENT)
+        handlers = [(evt.EVT_N_EVENT_REPORT, receiver.report)]
+    association = ae.associate("127.0.0.1", node.port, ae_title="PACS", evt_handlers=handlers)
     assert association.is_established
     yield Peer(association)
     association.release()
@@ -179,6 +185,13 @@ class Receiver:
             yield server.socket.getsockname()[1]
         finally:
             server.shutdown()
+
+
+def pacs(node, *arguments):
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*arguments, "--config", str(node.data_directory / "pacs.toml")])
+    return code, out.getvalue().strip(), err.getvalue()
 
 
 def tables_with(port):
@@ -459,7 +472,8 @@ def test_steps_are_found(peer):
     assert found(ScheduledProcedureStepStartDateTime="20260111-20260131") == set(uids[1:])
     assert found(SOPInstanceUID=uids[2]) == {uids[2]}
     assert found(StudyInstanceUID=studies[1], TransactionUID="1.2.3") == {uids[1]}
-    station = with_values(CodeValue="WS2", CodeMeaning="")
+    # Table CC.2.5-2a: Code Meaning is no matching key.
+    station = with_values(CodeValue="WS2", CodeMeaning="of whatever")
     (answer,) = peer.find(
         WorklistLabel=label, ScheduledStationNameCodeSequence=[station], TransactionUID=""
     )
@@ -545,6 +559,55 @@ def test_an_event_that_is_not_taken_is_told_again(peer, receiver):
     until(lambda: receiver.kinds(uid) == [1, 2])
 
 
+def test_who_holds_an_association_open_is_told_on_it(node, peer, receiver):
+    """CC.2.4, CC.3: as SCU of UPS Event; whether it is a configured peer or not."""
+    uid, _ = in_state(peer, "SCHEDULED")
+    assert peer.follow(uid, 3, receiver="LISTENER") == 0xC308
+    listener, caller = Receiver(), Receiver()
+    with (
+        connected(node, "LISTENER", listener) as listening,
+        connected(node, "WATCHER", caller) as watching,
+    ):
+        assert listening.follow(uid, 3, receiver="LISTENER") == 0x0000
+        assert watching.follow(uid, 3) == 0x0000
+        assert peer.change_state(uid, "IN PROGRESS", generate_uid()) == 0x0000
+        until(lambda: listener.kinds(uid) == caller.kinds(uid) == [1, 1])
+        with listener.lock:
+            listener.answers = [0x0113]  # What it refuses does not hold up what follows.
+        assert peer.request_cancel(uid).Status == 0x0000
+        assert peer.request_cancel(uid).Status == 0x0000
+        until(lambda: (listener.kinds(uid), caller.kinds(uid)) == ([1, 1, 2], [1, 1, 2, 2]))
+    assert receiver.kinds(uid) == []
+    assert peer.request_cancel(uid).Status == 0x0000
+    until(lambda: receiver.kinds(uid) == [2])
+    with connected(node, "LISTENER", listener):
+        until(lambda: listener.kinds(uid) == [1, 1, 2, 2])
+
+
+def test_ended_steps_are_forgotten_unless_they_are_locked(tmp_path):
+    """CC.2.1.3, CC.2.3.2: by the job of every night, which is brought forward."""
+    tables = tables_with(1)
+    tables["plugin"]["sop-ups"] = {"keep_ended": 1e-9}
+    with node_thread(tmp_path, tables, plugins=PLUGINS) as node, connected(node) as peer:
+        gone, unlocked, locked, begun = (
+            in_state(peer, state)[0]
+            for state in ("COMPLETED", "COMPLETED", "CANCELED", "IN PROGRESS")
+        )
+        for uid in (locked, unlocked):
+            assert peer.follow(uid, 3, lock="TRUE") == 0x0000
+        assert peer.follow(unlocked, 4, lock=None) == 0x0000
+
+        def expiry(state):
+            return pacs(node, "jobs", "list", "ups.expire", "--state", state, "--json")[1]
+
+        number = str(json.loads(expiry("waiting"))["number"])
+        assert pacs(node, "jobs", "cancel", number)[0] == 0
+        assert pacs(node, "jobs", "retry", number)[0] == 0
+        until(lambda: expiry("succeeded"))
+        assert [peer.get(uid)[0].Status for uid in (gone, unlocked)] == [0xC307, 0xC307]
+        assert (peer.state(locked), peer.state(begun)) == ("CANCELED", "IN PROGRESS")
+
+
 # Power fails
 
 
@@ -575,34 +638,27 @@ def test_claims_subscriptions_and_events_outlive_a_kill(tmp_path):
 # Commands
 
 
-def pacs_ups(node, *arguments):
-    out, err = StringIO(), StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main(["ups", *arguments, "--config", str(node.data_directory / "pacs.toml")])
-    return code, out.getvalue().strip(), err.getvalue()
-
-
 def test_commands(node, peer):
     workitem = "ScheduledWorkitemCodeSequence=110005^DCM^Interpretation"
-    code, uid, err = pacs_ups(node, "create", "Read it", "PatientID=P7", workitem)
+    code, uid, err = pacs(node, "ups", "create", "Read it", "PatientID=P7", workitem)
     assert (code, err) == (0, "")
-    assert uid in pacs_ups(node, "list", "PatientID=P7", "--state", "SCHEDULED")[1]
+    assert uid in pacs(node, "ups", "list", "PatientID=P7", "--state", "SCHEDULED")[1]
     key = "ScheduledWorkitemCodeSequence.CodeValue=110005"
-    assert uid in pacs_ups(node, "list", key)[1]
-    assert uid not in pacs_ups(node, "list", "PatientID=P8")[1]
-    _, transaction, _ = pacs_ups(node, "claim", uid)
-    code, _, err = pacs_ups(node, "claim", uid)
+    assert uid in pacs(node, "ups", "list", key)[1]
+    assert uid not in pacs(node, "ups", "list", "PatientID=P8")[1]
+    _, transaction, _ = pacs(node, "ups", "claim", uid)
+    code, _, err = pacs(node, "ups", "claim", uid)
     assert code == 1
     assert "C302H" in err
-    assert pacs_ups(node, "complete", uid, "1.2.3")[0] == 1
-    assert pacs_ups(node, "complete", uid, transaction)[0] == 0
+    assert pacs(node, "ups", "complete", uid, "1.2.3")[0] == 1
+    assert pacs(node, "ups", "complete", uid, transaction)[0] == 0
     assert peer.state(uid) == "COMPLETED"
-    assert pacs_ups(node, "show", uid)[1].startswith("state: COMPLETED\n")
-    _, other, _ = pacs_ups(node, "create", "Never mind")
-    assert pacs_ups(node, "cancel", other, "--reason", "typo")[1] == "the step is CANCELED"
+    assert pacs(node, "ups", "show", uid)[1].startswith("state: COMPLETED\n")
+    _, other, _ = pacs(node, "ups", "create", "Never mind")
+    assert pacs(node, "ups", "cancel", other, "--reason", "typo")[1] == "the step is CANCELED"
     (item,) = peer.get(other)[1].ProcedureStepProgressInformationSequence
     assert item.ReasonForCancellation == "typo"
-    assert pacs_ups(node, "list", "Nonsense=1")[0] == 2
+    assert pacs(node, "ups", "list", "Nonsense=1")[0] == 2
 
 
 def test_watching(node, peer):

@@ -260,6 +260,22 @@ async def test_who_follows_what(steps: DatabaseProcedureSteps) -> None:
     assert await told(steps, "SOME") == []
 
 
+async def test_a_receiver_that_subscribes_twice_at_once_is_told_once(
+    tmp_path: Path, database_url: str, steps: DatabaseProcedureSteps
+) -> None:
+    uids = [f"1.2.{number}" for number in range(5)]
+    for uid in uids:
+        await outcome(steps, uid, "create", 0)
+    async with open_steps(tmp_path, database_url) as other, anyio.create_task_group() as tasks:
+        for each in (steps, other) * 4:
+            tasks.start_soon(each.subscribe, UPS_GLOBAL, "WATCHER")
+            tasks.start_soon(each.subscribe, uids[0], "ONE")
+    assert sorted(await told(steps, "WATCHER")) == [(uid, 1) for uid in uids]
+    assert await told(steps, "ONE") == [(uids[0], 1)] * 8
+    assert await outcome(steps, uids[0], "cancel", 0) == 0
+    assert await told(steps, "WATCHER") == await told(steps, "ONE") == [(uids[0], 1)] * 2
+
+
 async def test_a_step_is_forgotten_when_nobody_locks_it_any_more(
     steps: DatabaseProcedureSteps,
 ) -> None:

@@ -27,8 +27,9 @@ from pacs_core.plugins import hookimpl
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.conformance import DESCRIPTION, INITIATES, STATUSES, web_services
 from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.receivers import Receivers, TellReceivers
 from pacs_sop_ups.service import UpsProvider
-from pacs_sop_ups.sop_classes import UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
+from pacs_sop_ups.sop_classes import UPS_EVENT, UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
 
 if TYPE_CHECKING:
     from pacs_web.api import WebRoutesDescriptor
@@ -49,6 +50,7 @@ _SOP_CLASSES = {
     UPS_PUSH: SopClassSupport(name="Unified Procedure Step - Push"),
     UPS_WATCH: SopClassSupport(name="Unified Procedure Step - Watch"),
     UPS_PULL: SopClassSupport(name="Unified Procedure Step - Pull"),
+    UPS_EVENT: SopClassSupport(name="Unified Procedure Step - Event"),
     UPS_QUERY: SopClassSupport(name="Unified Procedure Step - Query"),
 }
 
@@ -76,7 +78,10 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         )
 
     needed = (Database, JobQueue)
-    return [CapabilityDescriptor("ups", UnifiedProcedureSteps, create, requires=needed)]
+    return [
+        CapabilityDescriptor("ups", UnifiedProcedureSteps, create, requires=needed),
+        CapabilityDescriptor("ups-receivers", Receivers, lambda _: Receivers()),
+    ]
 
 
 @hookimpl
@@ -95,14 +100,14 @@ def pacs_service_providers(setup: Setup) -> list[ServiceProviderDescriptor]:
             description=DESCRIPTION,
             statuses=STATUSES,
             initiates=INITIATES,
-            requires=(UnifiedProcedureSteps,),
+            requires=(UnifiedProcedureSteps, Receivers),
         )
     ]
 
 
 @hookimpl
 def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
-    """Return what says that the node is there again."""
+    """Return what says that the node is there again, and what tells those who are connected."""
 
     def create(node: Node) -> Service:
         from pacs_sop_ups.upkeep import Announce
@@ -110,7 +115,10 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
         return Announce(node)
 
     needed = (UnifiedProcedureSteps,)
-    return [ServiceDescriptor("ups-announce", create, scope="node", requires=needed)]
+    return [
+        ServiceDescriptor("ups-announce", create, scope="node", requires=needed),
+        ServiceDescriptor("ups-tell", TellReceivers, requires=(*needed, Receivers)),
+    ]
 
 
 @hookimpl
@@ -126,9 +134,9 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
     def create_teller(node: Node) -> JobHandler:
         from pacs_sop_ups.sending import TellReceiver
 
-        return TellReceiver(node)
+        return TellReceiver(node, node.find(Receivers))
 
-    kind = partial(JobKind, requires=(UnifiedProcedureSteps,))
+    kind = partial(JobKind, requires=(UnifiedProcedureSteps, Receivers))
     return [
         kind("ups.expire", create_expiry, "forgets old procedure steps", schedule="37 3 * * *"),
         kind(

@@ -26,7 +26,8 @@ INITIATES: Final = (
     "N-EVENT-REPORT, as SCP of the UPS Event SOP Class after role selection; the Affected SOP "
     "Class is UPS Push: UPS State Report (1), Cancel Requested (2), Progress Report (3), SCP "
     "Status Change (4), when this node has started, Assigned (5). What a receiver does not take is "
-    "tried again for days, in its order."
+    "tried again for days, in its order. Whoever requests an association as SCU of the UPS Event "
+    "SOP Class and holds it open is told on it, and need be no configured peer."
 )
 
 STATUSES: Final[dict[int, str]] = {
@@ -61,7 +62,7 @@ STATUSES: Final[dict[int, str]] = {
     UpsStatus.SCHEDULED_ONLY_BY_CREATION: "no step becomes SCHEDULED by N-SET or N-ACTION",
     UpsStatus.FINAL_STATE_NOT_MET: "the step lacks what its end demands; the comment says what",
     UpsStatus.NO_SUCH_STEP: "there is no step with this SOP Instance UID",
-    UpsStatus.UNKNOWN_RECEIVING_AE: "the Receiving AE is not configured as a peer",
+    UpsStatus.UNKNOWN_RECEIVING_AE: "the Receiving AE is no configured peer, nor connected",
     UpsStatus.CREATED_NOT_SCHEDULED: "N-CREATE has another state than SCHEDULED",
     UpsStatus.NOT_IN_PROGRESS: "nobody has claimed the step",
     UpsStatus.IS_COMPLETED: "the step is COMPLETED, and cannot be canceled",

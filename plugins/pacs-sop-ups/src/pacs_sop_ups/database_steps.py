@@ -279,9 +279,9 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             return await self.subscriptions.suspend(connection, receiver)
 
     async def announce(self) -> None:
-        """Tell who has subscribed globally that this node is there again (CC.2.4.3)."""
+        """Tell whoever follows anything that this node is there again (CC.2.4.3)."""
         async with self.database.begin() as connection:
-            receivers = await self.subscriptions.global_receivers(connection)
+            receivers = await self.subscriptions.receivers(connection)
             await self.outbox.add(connection, receivers, [(UPS_GLOBAL, restarted())])
 
     async def find(

@@ -8,17 +8,30 @@ from pacs_core.dataset import Attributes, MutableAttributes, tag_of
 from pacs_sop_ups.steps import CHARACTER_SET, TRANSACTION
 
 _MATCHING: Final = KeyMatching()
-_UNMATCHED: Final = frozenset({CHARACTER_SET, TRANSACTION})
+_UNMATCHED: Final = frozenset(
+    {CHARACTER_SET, TRANSACTION, tag_of("CodeMeaning"), tag_of("CodingSchemeVersion")}
+)
 
 
 def conditions_of(keys: Attributes) -> tuple[Condition, ...]:
     """Return what keys demand of a step; a Transaction UID is no key (CC.2.8.1.3).
 
+    Nor are the meaning of a code and the version of its scheme (Table CC.2.5-2a).
+
     Raises
     ------
     InvalidKeyError
     """
-    return _MATCHING.conditions(keys, keys.keys() - _UNMATCHED)
+    matched = _without_unmatched(keys)
+    return _MATCHING.conditions(matched, matched)
+
+
+def _without_unmatched(keys: Attributes) -> Attributes:
+    return {
+        tag: tuple(v if isinstance(v, str) else _without_unmatched(v) for v in values)
+        for tag, values in keys.items()
+        if tag not in _UNMATCHED
+    }
 
 
 def read_keys(pairs: Iterable[tuple[str, str]]) -> MutableAttributes:

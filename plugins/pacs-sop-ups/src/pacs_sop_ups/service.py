@@ -14,10 +14,12 @@ from pacs_core.api.auditing import Details, audit_work
 from pacs_core.api.normalized import RefusedRequestError, answer_get
 from pacs_core.contracts import (
     AccessAction,
+    AssociationInfo,
     AuditKind,
     AuditObject,
     AuditObjectKind,
     EventAction,
+    Link,
     Node,
     Operation,
     Response,
@@ -32,8 +34,9 @@ from pacs_core.dimse import CommandField, DimseError, Status
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.find import UpsFind
 from pacs_sop_ups.interface import UnifiedProcedureSteps
+from pacs_sop_ups.receivers import Receivers
 from pacs_sop_ups.restricting import restrictions_of, restrictions_on_telling
-from pacs_sop_ups.sop_classes import ACTIONS, OPERATIONS, WELL_KNOWN, ActionType
+from pacs_sop_ups.sop_classes import ACTIONS, OPERATIONS, UPS_EVENT, WELL_KNOWN, ActionType
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import (
     CHARACTER_SET,
@@ -81,6 +84,16 @@ class UpsProvider(ServiceProvider):
     async def reconfigure(self, setup: Setup) -> None:
         """Go by other settings from the next request on."""
         self.config = setup.config(UpsConfig)
+
+    async def association_accepted(self, link: Link) -> None:
+        """Tell whoever associates as SCU of the UPS Event SOP Class what it follows (CC.2.4)."""
+        contexts = link.association.contexts.values()
+        if any(each.abstract_syntax == UPS_EVENT and each.scu for each in contexts):
+            await self.node.find(Receivers).add(self.node, link)
+
+    async def association_ended(self, association: AssociationInfo, reason: str) -> None:
+        """Tell it no more."""
+        self.node.find(Receivers).discard(association.id)
 
     async def handle(self, operation: Operation) -> Response:
         """Answer a request; 0211H, or 0123H, if the SOP class of its context has no such."""
@@ -200,9 +213,11 @@ class UpsProvider(ServiceProvider):
             raise RefusedRequestError(
                 Status.INVALID_ARGUMENT_VALUE, f"{lock!r:.20} is no answer", [DELETION_LOCK]
             )
-        if self.node.settings.peer(receiver) is None:
+        is_known = self.node.settings.peer(receiver) or self.node.find(Receivers).link_of(receiver)
+        if not is_known:
             raise RefusedRequestError(
-                UpsStatus.UNKNOWN_RECEIVING_AE, f"there is no peer with AE title {receiver}"
+                UpsStatus.UNKNOWN_RECEIVING_AE,
+                f"{receiver} is no peer, nor connected",
             )
         keys = {tag: values for tag, values in given.items() if tag not in _OWN}
         return await steps.subscribe(

@@ -125,10 +125,10 @@ class Subscriptions:
         await self.outbox.add(connection, sorted(receivers), told)
         return len(receivers)
 
-    async def global_receivers(self, connection: AsyncConnection) -> list[str]:
-        """Return who has subscribed globally."""
-        found = await connection.execute(select(GLOBALS.c.receiver).order_by(GLOBALS.c.receiver))
-        return list(found.scalars())
+    async def receivers(self, connection: AsyncConnection) -> list[str]:
+        """Return who follows anything."""
+        either = select(GLOBALS.c.receiver).union(select(FOLLOWERS.c.receiver))
+        return sorted((await connection.execute(either)).scalars())
 
     async def forget(self, connection: AsyncConnection, instance_uids: Sequence[str]) -> None:
         """Forget who followed steps that are no more."""

@@ -42,7 +42,7 @@ class ForgetOldSteps(JobHandler):
 
 @define(eq=False)
 class Announce(Service):
-    """Tells who has subscribed globally that the node is there again."""
+    """Tells whoever follows a step that the node is there again."""
 
     node: Node
 
