@@ -118,6 +118,44 @@ def test_an_unknown_patient_is_found_under_the_right_name_once_it_is_known(
     assert "taken back" in capsys.readouterr().out
 
 
+def test_an_order_is_on_the_worklist_until_it_is_cancelled(dcmtk, free_port, tmp_path, capsys):
+    """RAD-4: as findscu asks for the steps of a station."""
+    port = free_port()
+    keys = (
+        "-k",
+        "PatientName",
+        "-k",
+        "AccessionNumber",
+        "-k",
+        "ScheduledProcedureStepSequence[0].Modality=CT",
+    )
+
+    def order(control, control_id, name="Roe^Jane"):
+        header = f"MSH|^~\\&|RIS|HOSPITAL|PACS||20261128||ORM^O01|{control_id}|P|2.3.1"
+        obr = "OBR|1|P1|F1|CTH^CT Head||||||||||||||A77|RP1|SPS1||||CT"
+        return "\r".join((header, f"PID|1||4711||{name}", f"ORC|{control}|P1|F1", obr, ""))
+
+    with serving(tmp_path, port) as node, Sender(port) as sender:
+
+        def find():
+            address = ("-aec", "PACS", "127.0.0.1", str(node.port))
+            return dcmtk.run("findscu", "-W", *address, *keys)
+
+        assert sender.send(order("NW", "1")) == [("AA", "1")]
+        assert "Roe^Jane" in find()
+        assert sender.send(order("XO", "2", "Roe^Janet")) == [("AA", "2")]
+        assert find().count("A77") == 1
+        assert "Roe^Janet" in find()
+        assert sender.send(order("CA", "3")) == [("AA", "3")]
+        assert "A77" not in find()
+        lacking = order("NW", "4").replace("||||CT", "")
+        assert sender.send(lacking) == [("AE", "4")]
+    capsys.readouterr()
+    config = ("--config", str(tmp_path / "node" / "pacs.toml"))
+    assert main(["hl7", "list", "--state", "failed", *config]) == 0
+    assert "Modality is missing" in capsys.readouterr().out
+
+
 def test_messages_that_fail_are_kept_and_can_be_replayed(free_port, tmp_path, capsys):
     port = free_port()
     config = ("--config", str(tmp_path / "node" / "pacs.toml"))

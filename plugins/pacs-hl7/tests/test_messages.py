@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_hl7.acknowledging import acknowledge
+from pacs_hl7.config import Hl7Config
 from pacs_hl7.messages import Fault, MessageError, read_message, split_messages
-from pacs_hl7.patients import PatientUpdate, read_updates
+from pacs_hl7.orders import Control, read_orders
+from pacs_hl7.patients import PatientUpdate, read_patient, read_updates
 
 from pacs_core.contracts import EntityPath
-from pacs_core.dataset import tag_of
+from pacs_core.dataset import keyword_of, tag_of
 
 HEADER = "MSH|^~\\&|HIS|HOSPITAL|PACS|RIS|20261128||{kind}|{id}|P|{version}||||||{charset}"
 
@@ -86,6 +88,89 @@ def test_a_merge_gives_prior_identifiers_that_of_the_same_domain():
 def test_what_lacks_an_identifier_is_refused(segments, kind):
     with pytest.raises(MessageError):
         updates(*segments, kind=kind)
+
+
+def orders(*segments, mapping=None, kind="ORM^O01", **header):
+    found = read_message(message("PID|1||7||Roe^Jane", *segments, kind=kind, **header).encode())
+    return list(read_orders(found, read_patient(found, {}), mapping or {}))
+
+
+def plain(attributes):
+    return {
+        keyword_of(tag): plain(values[0]) if isinstance(values[0], dict) else values[0]
+        for tag, values in attributes.items()
+    }
+
+
+def test_an_order_becomes_an_entry_of_the_worklist():
+    """As RAD TF-2 Appendix B maps it, each OBR a step of its own."""
+    (one, two) = orders(
+        "PV1|1|O||||||99^House^Gregory^^^Dr",
+        "ORC|NW|P1|F1||||^^^20261201093000",
+        "OBR|1|P1|F1|CTH^CT Head^L^X^CT of the head||||||||||||||A77|RP1|SPS1||||CT",
+        "ORC|NW|P2|F2||||^^^202612011000",
+        "OBR|2|P2|F2|CTN^CT Neck^L||||||||||||||A77|RP1|SPS2||||CT",
+        "ZDS|1.2.3^APP^Application^DICOM",
+    )
+    assert one.control is Control.SCHEDULE
+    entry = plain(one.attributes)
+    assert entry.pop("ScheduledProcedureStepSequence") == {
+        "Modality": "CT",
+        "ScheduledProcedureStepID": "SPS1",
+        "ScheduledProcedureStepDescription": "CT of the head",
+        "ScheduledProcedureStepStartDate": "20261201",
+        "ScheduledProcedureStepStartTime": "093000",
+    }
+    assert entry == {
+        "PatientName": "Roe^Jane",
+        "PatientID": "7",
+        "AccessionNumber": "A77",
+        "RequestedProcedureID": "RP1",
+        "StudyInstanceUID": "1.2.3",
+        "RequestedProcedureDescription": "CT Head",
+        "PlacerOrderNumberImagingServiceRequest": "P1",
+        "FillerOrderNumberImagingServiceRequest": "F1",
+        "ReferringPhysicianName": "House^Gregory^^Dr",
+    }
+    step = plain(two.attributes)["ScheduledProcedureStepSequence"]
+    assert (step["ScheduledProcedureStepID"], step["ScheduledProcedureStepStartTime"]) == (
+        "SPS2",
+        "100000",
+    )
+
+
+def test_imaging_procedure_control_says_it_all():
+    (found,) = orders(
+        "ORC|NW",
+        "TQ1|1||||||20261201093000",
+        "OBR|1||||",
+        "IPC|A1|RP1|1.2.9|S1|MR|P^Protocol|MR3||MR3AE",
+        kind="OMI^O23",
+    )
+    entry = plain(found.attributes)
+    step = entry["ScheduledProcedureStepSequence"]
+    assert (entry["AccessionNumber"], entry["StudyInstanceUID"]) == ("A1", "1.2.9")
+    assert (step["ScheduledStationAETitle"], step["Modality"]) == ("MR3AE", "MR")
+    assert step["ScheduledProcedureStepDescription"] == "Protocol"
+
+
+def test_a_site_says_otherwise_where_attributes_are():
+    segments = ("ORC|CA|P1", "OBR|1|||X^Y||||||||||||||A1||||||CT", "ZAC|||77")
+    (found,) = orders(*segments, mapping={"AccessionNumber": "ZAC-3", "Modality": "OBR-4.2"})
+    again = orders(*segments, mapping={"AccessionNumber": "ZAC-3"}, control_id="other")
+    entry = plain(found.attributes)
+    assert found.control is Control.CANCEL
+    assert entry["AccessionNumber"] == "77"
+    assert entry["ScheduledProcedureStepSequence"]["Modality"] == "Y"
+    assert entry["StudyInstanceUID"] == plain(again[0].attributes)["StudyInstanceUID"]
+    wrong = Hl7Config(mapping={"AccessionNumbr": "ZAC-3", "Modality": "obr-4"}).problems()
+    assert [each.split(":")[0] for each in wrong] == ["mapping", "mapping.Modality"]
+
+
+@pytest.mark.parametrize("segments", [(), ("ORC|NW",), ("ORC|QQ", "OBR|1")])
+def test_what_is_no_order_is_refused(segments):
+    with pytest.raises(MessageError):
+        orders(*segments)
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,12 @@ def _read_answer(connection: socket.socket) -> tuple[str, str]:
     raise ConnectionError("it closed the connection without an answer")
 
 
-def _understanding(config: Path | None) -> tuple[Mapping[str, str], str]:
+def _understanding(config: Path | None) -> tuple[Mapping[str, str], str, Mapping[str, str]]:
     """Return what identifiers and bytes of messages mean here."""
     settings = assemble_for_command(config).plugin_configs["hl7"]
     if not isinstance(settings, Hl7Config):
         raise CommandError("[plugin.hl7] is not read: the plugin is disabled")
-    return settings.domains, settings.character_set
+    return settings.domains, settings.character_set, settings.mapping
 
 
 async def _find(node: Node, number: int) -> KeptMessage:

@@ -7,6 +7,8 @@ from ipaddress import ip_network
 from attrs import field, frozen
 from attrs.validators import ge
 
+from pacs_hl7.orders import mapping_problems
+
 
 @frozen
 class Hl7Config:
@@ -23,6 +25,9 @@ class Hl7Config:
         Issuer of Patient ID by assigning authority, the namespace or the universal ID in PID-3.4;
         an empty issuer is that of images which have none. An authority that is not named is itself
         the issuer.
+    mapping : mapping of str to str
+        Where orders have an attribute of the worklist, by keyword: places such as ``OBR-18`` or
+        ``PV1-8.2``, the first choice first. ``ScheduledProcedureStepStart`` is date and time.
     character_set : str
         Python's name of the character set of messages without MSH-18.
     max_message : int
@@ -36,6 +41,7 @@ class Hl7Config:
     port: int | None = None
     allow: tuple[str, ...] = ()
     domains: Mapping[str, str] = field(factory=dict)
+    mapping: Mapping[str, str] = field(factory=dict)
     character_set: str = "utf-8"
     max_message: int = field(default=1 << 20, validator=ge(1024))
     max_connections: int = field(default=64, validator=ge(1))
@@ -53,4 +59,4 @@ class Hl7Config:
             codecs.lookup(self.character_set)
         except LookupError:
             wrong.append(f"character_set: {self.character_set!r} is no character set of Python's")
-        return wrong
+        return [*wrong, *mapping_problems(self.mapping)]

@@ -41,8 +41,9 @@ from pacs_core.dataset import Changes, tag_of, texts
 from pacs_hl7.acknowledging import acknowledge
 from pacs_hl7.interface import KeptMessage, Messages, MessageState
 from pacs_hl7.messages import Fault, Message, MessageError, read_message
-from pacs_hl7.patients import MERGES, UPDATES, PatientUpdate, read_updates
-from pacs_hl7.worklist import update_worklist
+from pacs_hl7.orders import ORDERS, read_orders
+from pacs_hl7.patients import MERGES, UPDATES, PatientUpdate, read_patient, read_updates
+from pacs_hl7.worklist import take_order, update_worklist
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +63,14 @@ class Handler:
         Issuer by assigning authority.
     character_set : str
         Of messages that name none.
+    mapping : mapping of str to str
+        Where orders have their attributes, if not where the standard says.
     """
 
     node: Node
     domains: Mapping[str, str]
     character_set: str
+    mapping: Mapping[str, str]
     _turn: anyio.Lock = field(factory=anyio.Lock, init=False)
 
     async def take(self, content: bytes, origin: Origin) -> bytes:
@@ -118,6 +122,10 @@ class Handler:
         """Do it, and say what was done; empty if there is nothing to do."""
         if not message.control_id:
             raise MessageError("MSH-10 has no control ID", Fault.REQUIRED_FIELD_MISSING)
+        if (message.code, message.trigger) in ORDERS:
+            patient = read_patient(message, self.domains)
+            orders = list(read_orders(message, patient, self.mapping))
+            return "; ".join([await take_order(self.node, order) for order in orders])
         if message.code != "ADT":
             raise MessageError(
                 f"{message.kind or 'a message without type'} is not taken here",

@@ -46,7 +46,8 @@ class Listener(Service):
     _open: set[asyncio.StreamWriter] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._handler = Handler(self.node, self.config.domains, self.config.character_set)
+        config = self.config
+        self._handler = Handler(self.node, config.domains, config.character_set, config.mapping)
 
     async def run(self, started: Started) -> None:
         """Listen until cancelled."""

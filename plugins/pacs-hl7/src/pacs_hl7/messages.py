@@ -101,22 +101,39 @@ class Message:
         return "^".join(filter(None, (self.code, self.trigger)))
 
     def get(
-        self, segment: str, number: int, *, repetition: int = 1, component: int = 1, part: int = 1
+        self,
+        segment: str,
+        number: int,
+        *,
+        repetition: int = 1,
+        component: int = 1,
+        part: int = 1,
+        occurrence: int = 1,
     ) -> str:
-        """Return a value of the first segment of a name, its escapes undone; empty if absent.
+        """Return a value, its escapes undone; empty if it is absent.
 
         Parameters
         ----------
         segment : str
         number, repetition, component, part : int
             Of the field, and so on down to the subcomponent, from 1.
+        occurrence : int
+            Of the segment.
         """
+        place = (number, repetition, component, part)
         try:
-            found = self._parsed.extract_field(segment, 1, number, repetition, component, part)
+            found = self._parsed.extract_field(segment, occurrence, *place)
         except (KeyError, IndexError):
             return ""
         # Two quotation marks say that a value is to be deleted (HL7 V2.x 2.5.3).
         return "" if found == '""' else str(found).strip()
+
+    def count(self, segment: str) -> int:
+        """Return how many segments of a name there are."""
+        try:
+            return len(self._parsed.segments(segment))
+        except KeyError:
+            return 0
 
     def is_given(self, segment: str, number: int) -> bool:
         """Tell whether a field says something: a value, or that there is none."""

@@ -16,8 +16,9 @@ from typing import Final
 from attrs import frozen
 
 from pacs_core.contracts import EntityPath
-from pacs_core.dataset import Changes, Value, tag_of
+from pacs_core.dataset import Attributes, Changes, Value, tag_of
 from pacs_hl7.messages import Fault, Message, MessageError
+from pacs_hl7.persons import read_person
 
 UPDATES: Final = frozenset({"A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"})
 """Events whose messages tell what a patient is called."""
@@ -27,10 +28,6 @@ MERGES: Final = frozenset({"A18", "A34", "A36", "A39", "A40"})
 _NAME, _BIRTH, _SEX = tag_of("PatientName"), tag_of("PatientBirthDate"), tag_of("PatientSex")
 _ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
 _SEXES: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
-_GROUPS: Final = {"": 0, "A": 0, "I": 1, "P": 2}
-"""Groups of a PN by name representation code (HL7 table 0465)."""
-_COMPONENTS: Final = (1, 2, 3, 5, 4)
-"""Of XPN, in the order of PN: family, given, middle, prefix, suffix."""
 
 
 @frozen
@@ -88,6 +85,22 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
             yield PatientUpdate(patient, demographics)
 
 
+def read_patient(message: Message, domains: Mapping[str, str]) -> Attributes:
+    """Return who a message is about, by the first identifier in PID-3.
+
+    Raises
+    ------
+    MessageError
+        There is none.
+    """
+    patient = next(_identifiers(message, "PID", 3, domains), None)
+    if patient is None:
+        raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    known = {tag: values for tag, values in _demographics(message).items() if values}
+    issuer = _values(patient.issuer_of_patient_id)
+    return {**known, _ID: (patient.patient_id,), **({_ISSUER: issuer} if issuer else {})}
+
+
 def _identifiers(
     message: Message, segment: str, number: int, domains: Mapping[str, str]
 ) -> Iterator[EntityPath]:
@@ -106,7 +119,7 @@ def _identifiers(
 def _demographics(message: Message) -> Changes:
     changes: dict[int, tuple[Value, ...] | None] = {}
     if message.is_given("PID", 5):
-        changes[_NAME] = _values(_person_name(message))
+        changes[_NAME] = _values(read_person(message, "PID", 5))
     if message.is_given("PID", 7):
         birth = message.get("PID", 7)[:8]
         # A year alone is no date of DICOM's.
@@ -114,22 +127,6 @@ def _demographics(message: Message) -> Changes:
     if message.is_given("PID", 8):
         changes[_SEX] = _values(_SEXES.get(message.get("PID", 8).upper(), ""))
     return changes
-
-
-def _person_name(message: Message) -> str:
-    """Return PID-5 as a PN (PS3.5 6.2): its first name of each representation."""
-    groups = ["", "", ""]
-    for repetition in message.repetitions("PID", 5):
-
-        def part(component: int, repetition: int = repetition) -> str:
-            found = message.get("PID", 5, repetition=repetition, component=component)
-            # Delimiters of PN within a component would move all that follow.
-            return found.replace("^", " ").replace("=", " ").replace("\\", " ")
-
-        group = _GROUPS.get(part(8))
-        if group is not None and not groups[group]:
-            groups[group] = "^".join(map(part, _COMPONENTS)).rstrip("^")
-    return "=".join(groups).rstrip("=")
 
 
 def _values(text: str) -> tuple[Value, ...]:

@@ -1,4 +1,4 @@
-"""The worklist follows what patients are called, if there is one (pacs-sop-worklist)."""
+"""The worklist, if there is one (pacs-sop-worklist): takes orders, and renames patients."""
 
 from importlib.util import find_spec
 from typing import Final
@@ -8,11 +8,68 @@ from attrs import evolve
 from pacs_core.api.attribute_lists import first
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Node, SingleValue
-from pacs_core.dataset import tag_of
+from pacs_core.dataset import Attributes, items, tag_of
+from pacs_hl7.messages import Fault, MessageError
+from pacs_hl7.orders import Control, Order
 from pacs_hl7.patients import PatientUpdate
 
 _HAS_WORKLIST: Final = find_spec("pacs_sop_worklist") is not None
 _ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
+
+
+_STUDY, _PROCEDURE = tag_of("StudyInstanceUID"), tag_of("RequestedProcedureID")
+_SEQUENCE, _STEP = tag_of("ScheduledProcedureStepSequence"), tag_of("ScheduledProcedureStepID")
+SOURCE: Final = "hl7"
+
+
+async def take_order(node: Node, order: Order) -> str:
+    """Put a step of an order on the worklist, or take it off; return what was done.
+
+    Raises
+    ------
+    MessageError
+        There is no worklist, or an attribute is missing that an entry must have.
+    """
+    if not _HAS_WORKLIST:
+        raise _no_worklist()
+    from pacs_sop_worklist.api import InvalidStepError, Worklist, steps_of
+
+    if not node.capabilities.provides(Worklist):
+        raise _no_worklist()
+    worklist = node.find(Worklist)
+    if order.control is Control.CANCEL:
+        return await _cancel(node, order.attributes)
+    try:
+        steps = list(steps_of(order.attributes))
+    except InvalidStepError as error:
+        raise MessageError(str(error), Fault.REQUIRED_FIELD_MISSING) from error
+    changed = await worklist.put(steps, SOURCE)
+    return f"worklist: {changed} of study {first(order.attributes, _STUDY)}"
+
+
+async def _cancel(node: Node, wanted: Attributes) -> str:
+    from pacs_sop_worklist.api import StepState, Worklist
+
+    worklist, study = node.find(Worklist), first(wanted, _STUDY)
+    if not study:
+        raise MessageError("nothing says which order is cancelled", Fault.REQUIRED_FIELD_MISSING)
+    procedure = first(wanted, _PROCEDURE)
+    step = first(items(wanted, _SEQUENCE)[0], _STEP)
+    async with closing(worklist.search([SingleValue(_STUDY, study)])) as steps:
+        found = [
+            listed.number
+            async for listed in steps
+            if listed.source == SOURCE
+            and first(listed.step.attributes, _PROCEDURE) == procedure
+            and first(listed.step.item, _STEP) == step
+        ]
+    ended = [number for number in found if await worklist.set_state(number, StepState.CANCELED)]
+    return f"worklist: {len(ended)} of study {study} cancelled"
+
+
+def _no_worklist() -> MessageError:
+    text = "there is no worklist here for orders; install pacs-sop-worklist"
+    return MessageError(text, Fault.UNSUPPORTED_MESSAGE_TYPE, is_rejected=True)
 
 
 async def update_worklist(node: Node, update: PatientUpdate) -> int:
