@@ -22,6 +22,7 @@ from .fault_proxy import NOT_FOUND, SLOW_DOWN, Fault, FaultProxy, run_fault_prox
 
 pytestmark = pytest.mark.anyio
 
+CONFLICT = (409, "<Error><Code>ConditionalRequestConflict</Code></Error>")
 SMALL = bytes(range(256)) * 40
 LARGE = bytes(range(251)) * 45_000  # three parts of 5 MiB
 PART = 5 * 1024 * 1024
@@ -69,6 +70,7 @@ async def test_answers_about_a_large_object_that_are_lost(
 ) -> None:
     completed = ("POST", "1.1.1.dcm?uploadId", Fault(lose_answer=True))
     proxy.faults += [("PUT", "partNumber=2", Fault(lose_answer=True)), completed]
+    proxy.faults += [("POST", "1.1.1.dcm?uploadId", Fault(answer=CONFLICT))]
     stored = await put(store, LARGE, identity())
     assert await get(store, stored.key) == LARGE
     proxy.faults += [completed]  # this time the other content is in the way
@@ -95,6 +97,7 @@ async def test_bodies_that_are_damaged_or_cut(proxy: FaultProxy, store: CloudSto
 async def test_what_services_say_under_load(proxy: FaultProxy, store: CloudStore) -> None:
     proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=SLOW_DOWN))] * 5
     proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=(500, "")))]
+    proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=CONFLICT))]
     stored = await put(store, SMALL, identity())
     proxy.faults += [("GET", "1.1.1.dcm", Fault(answer=NOT_FOUND))] * 2
     assert await get(store, stored.key) == SMALL

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from pacs_store_cloud import pacs_object_stores
 from pacs_store_cloud.config import AzureConfig, S3Config
 from pacs_store_cloud.errors import MisconfiguredError, describe
 from pacs_store_cloud.store import CloudStore
 
-from pacs_core.contracts import Secret, StorageFullError
+from pacs_core.contracts import NodeSettings, Secret, Setup, StorageFullError
 
 from .clouds import configure_azure, configure_s3, make_cloud_store
 
@@ -56,10 +57,12 @@ async def test_a_service_that_is_not_there(tmp_path: Path) -> None:
     await store.stop()
 
 
-def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
     config = configure_s3("http://127.0.0.1:9", "p", secret_access_key=Secret(env="NO_SUCH_NAME"))
+    store = make_cloud_store(config, tmp_path)
     with pytest.raises(LookupError, match="NO_SUCH_NAME"):
-        make_cloud_store(config, tmp_path)
+        await store.start()
+    await store.stop()
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,11 @@ def test_tables_that_cannot_be_right(make: object, problem: str) -> None:
 def test_secrets_in_urls_are_not_told() -> None:
     error = OSError("performing PUT https://a.blob.core.windows.net/c/1.2.dcm?sv=1&sig=abc in 3 ms")
     assert describe(error) == "performing PUT https://a.blob.core.windows.net/c/1.2.dcm in 3 ms"
+
+
+async def test_a_store_without_a_table(tmp_path: Path) -> None:
+    (descriptor, *_) = pacs_object_stores(Setup(NodeSettings(data_directory=tmp_path)))
+    store = descriptor.create(Setup(NodeSettings(data_directory=tmp_path)))
+    with pytest.raises(ValueError, match=r"write \[stores\.NAME\] with type = \"s3\""):
+        await store.start()
+    await store.stop()

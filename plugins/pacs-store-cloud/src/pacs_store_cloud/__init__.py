@@ -21,11 +21,8 @@ def pacs_object_stores(setup: Setup) -> list[ObjectStoreDescriptor]:
 
 
 def _create(setup: Setup, name: str) -> ObjectStore:
-    from pacs_store_cloud.assembly import make_store
+    from pacs_store_cloud.assembly import make_store, make_without_table
 
     if not setup.store_name:
-        raise ValueError(
-            f"a store of the type {name!r} needs a table: write [stores.NAME] with "
-            f'type = "{name}", and [archive] store = "NAME"'
-        )
+        return make_without_table(name, setup)
     return make_store(setup.config(_TYPES[name]), setup)

@@ -1,7 +1,7 @@
 """A bucket: what is done to an object by name, again until it is certain what became of it."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import md5, sha256
 from typing import Any, Final
 from uuid import uuid4
@@ -64,7 +64,8 @@ class Bucket:
 
     Parameters
     ----------
-    clients : Clients
+    connect : callable
+        Makes the clients; called when the store starts.
     title : str
         For messages.
     deadline : float
@@ -78,12 +79,26 @@ class Bucket:
         Whether ETags of objects that were put at once are their MD5.
     """
 
-    def __init__(self, clients: Clients, title: str, deadline: float, *, read_back: bool) -> None:
-        self.clients = clients
+    def __init__(
+        self, connect: Callable[[], Clients], title: str, deadline: float, *, read_back: bool
+    ) -> None:
+        self._connect = connect
         self.title = title
         self.deadline = deadline
         self.read_back = read_back
         self.tags_are_md5 = False
+
+    def connect(self) -> None:
+        """Make the clients; nothing is sent yet.
+
+        Raises
+        ------
+        LookupError
+            A secret is not there.
+        ValueError
+            The library refuses a setting.
+        """
+        self.clients = self._connect()
 
     async def put_new(self, name: str, content: bytes, digest: str = "") -> Found:
         """Store an object at once, unless its name is taken.

@@ -89,10 +89,13 @@ class CloudStore(ObjectStore):
         ------
         OSError
             The bucket cannot be used; says why, and what to do.
+        LookupError, ValueError
+            A secret is not there, or a setting is refused.
         """
         await self._threads.run(partial(_make_directory, cast(Path, self.directory)))
         if self._reading is not None:
             await self._reading.cache.start()
+        self._bucket.connect()
         # Whoever starts it may go on without an answer, and wait for one.
         self._started = True
         await self._try_out()

@@ -121,8 +121,14 @@ class Uploads:
                 with CancelScope(shield=True):  # as with what is put at once
                     await self.bucket.clients.plain.copy_async(incoming, name, overwrite=False)
             except AlreadyExistsError:
-                # An attempt whose answer was lost may have been the one that took it.
-                if not (uncertain and await self.bucket.has_same(name, digest, size)):
+                # An attempt whose answer was lost may have been the one that took it; and a
+                # service may say the same of a name that others try to take at this time.
+                try:
+                    await self.bucket.head_once(name)
+                    ours = uncertain and await self.bucket.has_same(name, digest, size)
+                except FileNotFoundError:
+                    raise MangledError(f"{name} is not taken yet") from None
+                if not ours:
                     raise
             except Exception:
                 uncertain = True
