@@ -26,6 +26,8 @@ from pacs_hl7.config import Hl7Config
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
+from pacs_routing import api as routing_api
+from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_sop_mpps import api as mpps_api
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_print.config import PrintConfig
@@ -529,6 +531,13 @@ def cloud_page() -> str:
     return "".join(parts)
 
 
+def routing_page() -> str:
+    """Return the reference of routing: the tables, the API for plugins."""
+    page = _service_page("Routing", "route", "routing", RoutingConfig, routing_api)
+    rules = "".join(_table_section("plugin.routing.rules.NAME", RuleConfig))
+    return page.replace("\n## `pacs_routing.api`", f"{rules}\n## `pacs_routing.api`")
+
+
 def sign_in_page() -> str:
     """Return the reference of signing in: the tables, the hook, the API for plugins."""
     how = "`pacs-auth-local`: [how to use it](../how-to/sign-in.md).\n"
@@ -582,6 +591,7 @@ PAGES = {
     ),
     "reference/print.md": print_page,
     "reference/store-in-the-cloud.md": cloud_page,
+    "reference/routing.md": routing_page,
     "reference/deidentify.md": deidentify_page,
     "reference/hl7.md": hl7_page,
     "reference/tiers.md": tiers_page,

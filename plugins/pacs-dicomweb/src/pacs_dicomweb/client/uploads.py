@@ -7,18 +7,31 @@ added up first.
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 from attrs import field, frozen
+
+from pacs_core.api.streams import closing
 
 _PIECE: Final = 1 << 20
 _HEADERS: Final = b"Content-Type: application/dicom\r\n\r\n"
 
 
+class Content(Protocol):
+    """A Part 10 file that is to be sent, wherever its bytes are."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes, from the beginning, each time that it is called."""
+
+
 @frozen
 class Upload:
-    """A Part 10 file that is to be sent.
+    """A file on disk as :class:`Content`.
 
     Attributes
     ----------
@@ -30,6 +43,22 @@ class Upload:
     path: Path
     size: int
 
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read, or has become shorter.
+        """
+        left = self.size
+        async with await anyio.open_file(self.path, "rb") as file:
+            while piece := await file.read(min(_PIECE, left)):
+                left -= len(piece)
+                yield piece
+        if left:
+            raise OSError(f"{self.path} has become shorter while it was sent")
+
 
 @frozen
 class UploadBody:
@@ -37,12 +66,12 @@ class UploadBody:
 
     Attributes
     ----------
-    uploads : sequence of Upload
+    uploads : sequence of Content
     boundary : str
         By chance, and long: no file will have it.
     """
 
-    uploads: Sequence[Upload]
+    uploads: Sequence[Content]
     boundary: str = field(factory=lambda: token_hex(24))
 
     @property
@@ -74,13 +103,9 @@ class UploadBody:
         """
         for upload in self.uploads:
             yield self._opening
-            left = upload.size
-            async with await anyio.open_file(upload.path, "rb") as file:
-                while piece := await file.read(min(_PIECE, left)):
-                    left -= len(piece)
+            async with closing(upload.pieces()) as pieces:
+                async for piece in pieces:
                     yield piece
-            if left:
-                raise OSError(f"{upload.path} has become shorter while it was sent")
         yield self._closing
 
 

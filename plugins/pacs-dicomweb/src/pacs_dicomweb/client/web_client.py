@@ -25,7 +25,7 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import DicomWebPeer, TlsContexts
 from pacs_core.dataset import ElementSet, MalformedModel
 from pacs_core.dataset.json_model import read_json
-from pacs_dicomweb.client.uploads import Upload, UploadBody
+from pacs_dicomweb.client.uploads import Content, UploadBody
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, split
 
 ATTEMPTS: Final = 3
@@ -143,7 +143,7 @@ class DicomWebClient:
                     f"{self.peer.url}: the response is not whole: {error}"
                 ) from error
 
-    async def store(self, uploads: Sequence[Upload]) -> StoreAnswer:
+    async def store(self, contents: Sequence[Content]) -> StoreAnswer:
         """Store files in one request (STOW-RS, PS3.18 §10.5).
 
         Raises
@@ -153,7 +153,7 @@ class DicomWebClient:
         OSError
             A file cannot be read.
         """
-        body = UploadBody(uploads)
+        body = UploadBody(contents)
         headers = {
             "Accept": "application/dicom+json",
             "Content-Type": body.media_type,

@@ -1,0 +1,219 @@
+"""Rules: whether an instance meets the conditions of one, and why.
+
+Conditions are keys of C-FIND (PS3.4 C.2.2.2) and are matched by the kernel's rules for these, on
+the attributes that the index keeps. Who sent an instance is none of them: it stands in the File
+Meta Information (Sending Application Entity Title, PS3.10 §7.1).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from pacs_core.contracts import (
+    AllOf,
+    Condition,
+    Either,
+    InvalidKeyError,
+    KeyMatching,
+    NodeSettings,
+    Not,
+    Restriction,
+    matches,
+    restricted_tags,
+    wildcard_pattern,
+)
+from pacs_core.dataset import Attributes, UnknownAttribute, Value, keyword_of, tag_of, texts, vr_of
+from pacs_routing.config import RoutingConfig, RuleConfig
+from pacs_routing.times import Times
+
+_KEYS: Final = KeyMatching(empty_values=True)
+_COMPUTED: Final = {
+    tag_of("ModalitiesInStudy"): "Modality",
+    tag_of("SOPClassesInStudy"): "SOPClassUID",
+}
+_COUNTS: Final = frozenset(range(0x0020_1200, 0x0020_120A, 2))
+_EMPTY: Final = '""'
+
+
+@frozen
+class Test:
+    """One condition of a rule.
+
+    Attributes
+    ----------
+    text : str
+        As the rule has it.
+    tag : int
+    conditions : tuple of Condition
+        Of which all hold.
+    """
+
+    __test__ = False
+
+    text: str
+    tag: int
+    conditions: tuple[Condition, ...]
+
+    def holds(self, attributes: Attributes) -> bool:
+        """Tell whether it holds for an instance."""
+        return all(matches(each, attributes) for each in self.conditions)
+
+
+@frozen
+class Reason:
+    """Why a rule applies, or does not: a condition, what was found, and whether that is right."""
+
+    condition: str
+    found: str
+    is_met: bool
+
+
+@frozen
+class Rule:
+    """A rule of the configuration, its conditions read.
+
+    Attributes
+    ----------
+    name : str
+    config : RuleConfig
+    where, unless : tuple of Test
+    times : Times
+    """
+
+    name: str
+    config: RuleConfig
+    where: tuple[Test, ...]
+    unless: tuple[Test, ...]
+    times: Times
+
+    @property
+    def restriction(self) -> Restriction:
+        """What instances the rule is about, whoever sent them."""
+        wanted = tuple(each for test in self.where for each in test.conditions)
+        if not self.unless:
+            return AllOf(wanted)
+        unwanted = Either(tuple(AllOf(test.conditions) for test in self.unless))
+        return AllOf((*wanted, Not(unwanted)))
+
+    @property
+    def tags(self) -> frozenset[int]:
+        """Tags of the attributes that it depends on."""
+        return restricted_tags((self.restriction,))
+
+    def is_about(self, attributes: Attributes) -> bool:
+        """Tell whether an instance meets its conditions, but for who sent it."""
+        return all(test.holds(attributes) for test in self.where) and not any(
+            test.holds(attributes) for test in self.unless
+        )
+
+    def takes_from(self, source: str) -> bool:
+        """Tell whether it is about what comes from an AE title; empty for none."""
+        patterns = self.config.sources
+        return not patterns or any(wildcard_pattern(each).fullmatch(source) for each in patterns)
+
+    def reasons(self, attributes: Attributes, source: str) -> Iterator[Reason]:
+        """Iterate over its conditions, with what an instance has to them."""
+        for tests, wanted, word in ((self.where, True, ""), (self.unless, False, "unless ")):
+            for test in tests:
+                found = "\\".join(texts(attributes, test.tag)) if vr_of(test.tag) != "SQ" else "..."
+                met = test.holds(attributes) is wanted
+                yield Reason(f"{word}{test.text}", found or "nothing", met)
+        if self.config.sources:
+            text = f"sources {', '.join(self.config.sources)}"
+            yield Reason(text, source or "no AE title", self.takes_from(source))
+
+
+def read_rules(config: RoutingConfig, settings: NodeSettings) -> tuple[Rule, ...]:
+    """Return the rules.
+
+    Raises
+    ------
+    ValueError
+        The first thing that is wrong; :func:`problems_of` has all.
+    """
+    if problem := next(problems_of(config, settings), None):
+        raise ValueError(problem)
+    return tuple(
+        Rule(
+            name,
+            each,
+            tuple(_read_test(*item) for item in each.where.items()),
+            tuple(_read_test(*item) for item in each.unless.items()),
+            Times(each.hours, each.days),
+        )
+        for name, each in config.rules.items()
+    )
+
+
+def problems_of(config: RoutingConfig, settings: NodeSettings) -> Iterator[str]:
+    """Iterate over all that is wrong with rules beyond their types."""
+    for name, rule in config.rules.items():
+        for peer in rule.to:
+            if peer not in settings.peers and peer not in settings.dicomweb_peers:
+                known = ", ".join(sorted({*settings.peers, *settings.dicomweb_peers})) or "none"
+                yield f"rules.{name}.to: there is no peer {peer!r}; there are {known}"
+            elif is_dicomweb(peer, settings):
+                for key in ("deidentify", "commit"):
+                    if getattr(rule, key):
+                        yield f"rules.{name}.{key} is for peers with associations, not for {peer}"
+        for table in ("where", "unless"):
+            for key, value in getattr(rule, table).items():
+                try:
+                    _read_test(key, value)
+                except ValueError as error:
+                    yield f"rules.{name}.{table}.{key}: {error}"
+
+
+def is_dicomweb(peer: str, settings: NodeSettings) -> bool:
+    """Tell whether a peer is sent to by DICOMweb: it has that, and is no application entity."""
+    return peer in settings.dicomweb_peers and peer not in settings.peers
+
+
+def _read_test(key: str, value: object) -> Test:
+    try:
+        tag = tag_of(key)
+    except UnknownAttribute as error:
+        raise ValueError(str(error)) from error
+    if tag in _COMPUTED:
+        raise ValueError(f"it is worked out by the index: name {_COMPUTED[tag]} instead")
+    if tag in _COUNTS:
+        raise ValueError("it is counted by the index, and cannot be a condition")
+    try:
+        found = _KEYS.conditions({tag: _values(tag, value)}, (tag,))
+    except InvalidKeyError as error:
+        raise ValueError(error.comment) from error
+    if not found:
+        raise ValueError("it matches everything: leave it out")
+    return Test(f"{keyword_of(tag) or key} = {_shown(value)}", tag, tuple(found))
+
+
+def _values(tag: int, value: object) -> tuple[Value, ...]:
+    if isinstance(value, list | tuple):
+        if not value:
+            raise ValueError("an empty list matches nothing")
+        return tuple(each for item in value for each in _values(tag, item))
+    if isinstance(value, Mapping) and vr_of(tag) == "SQ":
+        return (_item(value),)
+    if isinstance(value, bool | datetime) or not isinstance(value, str | int | float | date):
+        raise ValueError(f"expected a text or a list of them, found {value!r}")  # noqa: TRY004
+    if isinstance(value, date):
+        return (value.strftime("%Y%m%d"),)
+    return (str(value) or _EMPTY,)
+
+
+def _item(table: Mapping[str, Any]) -> Attributes:
+    item = {}
+    for key, value in table.items():
+        try:
+            tag = tag_of(key)
+        except UnknownAttribute as error:
+            raise ValueError(str(error)) from error
+        item[tag] = _values(tag, value)
+    return item
+
+
+def _shown(value: object) -> str:
+    values = value if isinstance(value, list | tuple) else (value,)
+    return " or ".join(str(each) or "nothing" for each in values)

@@ -1,0 +1,237 @@
+"""Routing to DCMTK's storescp, to another node and to a DICOMweb server, whatever is killed."""
+
+import json
+import threading
+from contextlib import contextmanager, redirect_stdout
+from io import BytesIO, StringIO
+
+import pytest
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.dsutils import decode
+
+from pacs_core.cli.main import main
+from pacs_core.testing.datasets import SampleStudy
+from pacs_core.testing.node import node_thread
+from pacs_core.testing.peer_programs import find_free_port
+from pacs_core.testing.waiting import until
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+BASE = (
+    "jobs", "database", "sop-storage", "sop-verification", "store-filesystem", "index-sqlite",
+    "audit-json",
+)  # fmt: skip
+PLUGINS = ("routing", *BASE)
+
+
+class Receiver:
+    """A storage SCP of pynetdicom, which answers as it is told and can go away and come back."""
+
+    def __init__(self, title="DEST"):
+        self.title, self.port = title, find_free_port()
+        self.received, self.status, self.server = [], {}, None
+        self.sources = []
+        self.lock = threading.Lock()
+
+    def _take(self, event):
+        uid = event.request.AffectedSOPInstanceUID
+        with self.lock:
+            self.sources.append((event.assoc.requestor.ae_title, event.request.Priority))
+            status = self.status.get(uid, 0x0000)
+            if status == "abort":
+                event.assoc.abort()
+                return 0x0110
+            if isinstance(status, list):
+                status = status.pop(0) if status else 0x0000
+            if status == 0x0000:
+                self.received.append(uid)
+            return status
+
+    def up(self):
+        ae = AE(self.title)
+        ae.supported_contexts = AllStoragePresentationContexts
+        handlers = [(evt.EVT_C_STORE, self._take)]
+        self.server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+
+    def down(self):
+        if self.server is not None:
+            self.server.shutdown()
+            self.server = None
+
+    @property
+    def peer(self):
+        return {"ae_title": self.title, "host": "127.0.0.1", "port": self.port}
+
+    def __enter__(self):
+        self.up()
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+
+
+def pydicom_of(sample):
+    dataset = decode(BytesIO(sample.encode()), is_implicit_vr=False, is_little_endian=True)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+@contextmanager
+def modality(port, title, sop_classes):
+    ae = AE(title)
+    for sop_class in sop_classes:
+        ae.add_requested_context(sop_class)
+    association = ae.associate("127.0.0.1", port, ae_title="PACS")
+    assert association.is_established
+    try:
+        yield association
+    finally:
+        association.release()
+        association.join(60)
+
+
+def store(port, samples, title="MODALITY"):
+    with modality(port, title, {sample.sop_class_uid for sample in samples}) as association:
+        for sample in samples:
+            assert association.send_c_store(pydicom_of(sample)).Status == 0x0000
+    return [sample.sop_instance_uid for sample in samples]
+
+
+def pacs(directory, *arguments, code=0):
+    """Run a command beside the node, and return the objects that it prints as JSON."""
+    output = StringIO()
+    with redirect_stdout(output):
+        found = main([*arguments, "--config", str(directory / "pacs.toml")])
+    assert found in (code, None), output.getvalue()
+    return output.getvalue()
+
+
+def described(directory, *arguments):
+    return [json.loads(line) for line in pacs(directory, *arguments, "--json").splitlines()]
+
+
+def rules(receivers, rules, **plugin):
+    return {
+        "peers": {name: each if isinstance(each, dict) else each.peer
+                  for name, each in receivers.items()},
+        "archive": {"study_quiet_time": 1.0, "space": {"reserve": 0}},
+        "plugin": {"routing": {"first_pause": 0.2, "longest_pause": 1.0, "rules": rules, **plugin}},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def routing(tmp_path_factory):
+    """A node with several destinations, one of which is always away."""
+    directory = tmp_path_factory.mktemp("routing")
+    away = Receiver("AWAY")
+    with Receiver("AI") as ai, Receiver("BACKUP") as backup, Receiver("CT1") as ct1:
+        receivers = {"ai": ai, "backup": backup, "ct1": ct1, "away": away}
+        tables = rules(
+            receivers,
+            {
+                "ct-to-ai": {"where": {"Modality": "CT"}, "to": ["ai"], "priority": 5},
+                "also-to-ai": {"where": {"Modality": ["CT", "SC"]}, "to": ["ai"]},
+                "all-from-ct1": {"sources": ["CT*"], "to": ["backup", "ct1"]},
+                "mr-studies": {"where": {"Modality": "MR"}, "to": ["backup"], "on": "study",
+                               "whole_study": True},
+                "never": {"where": {"Modality": "US"}, "to": ["away"]},
+            },
+            refusals=3,
+        )  # fmt: skip
+        with node_thread(directory, tables, plugins=PLUGINS) as node:
+            yield node, receivers, directory
+
+
+def test_what_rules_are_about_goes_where_they_say_once(routing):
+    """Two rules for one peer are one delivery, and what a peer has sent does not go back to it."""
+    node, receivers, directory = routing
+    study = SampleStudy()
+    ct = store(node.port, [study.make("CT") for _ in range(3)], "CT1")
+    mr = store(node.port, [SampleStudy().make("MR")])
+    ai, backup = receivers["ai"], receivers["backup"]
+    until(lambda: set(ct) <= set(ai.received) and {*ct, *mr} <= set(backup.received))
+    assert sorted(u for u in ai.received if u in ct) == sorted(ct)
+    assert receivers["ct1"].received == []
+    assert ai.sources[0] == ("PACS", 1)  # HIGH, PS3.7 E.1-1
+    until(
+        lambda: all(
+            each["state"] == "sent" for each in described(directory, "routes", "show", ct[0])
+        )
+    )
+    found = described(directory, "routes", "show", ct[0])
+    assert {(each["rule"], each["peer"]) for each in found} == {
+        ("ct-to-ai", "ai"), ("all-from-ct1", "backup"),
+    }  # fmt: skip
+
+
+def test_a_study_goes_as_a_whole_when_it_is_complete_and_again_only_what_is_late(routing):
+    node, receivers, _ = routing
+    study, backup = SampleStudy(), receivers["backup"]
+    first = store(node.port, [study.make("MR"), study.make("NM")])
+    until(lambda: set(first) <= set(backup.received))
+    late = store(node.port, [study.make("MR")])
+    until(lambda: set(late) <= set(backup.received))
+    assert sorted(u for u in backup.received if u in first) == sorted(first)
+
+
+def test_a_peer_that_is_away_keeps_no_other_waiting_and_refusals_are_given_up(routing):
+    node, receivers, directory = routing
+    us, ct = SampleStudy().make("US"), SampleStudy()
+    lost, held = (SampleStudy().make("CT") for _ in range(2))
+    receivers["ai"].status = {lost.sop_instance_uid: 0xC000, held.sop_instance_uid: [0xA700] * 5}
+    store(node.port, [us, lost, held])
+    fine = store(node.port, [ct.make("CT") for _ in range(5)])
+    until(lambda: {*fine, held.sop_instance_uid} <= set(receivers["ai"].received))
+
+    def states(sample):
+        found = described(directory, "routes", "show", sample.sop_instance_uid)
+        return {each["peer"]: (each["state"], each["status"]) for each in found}
+
+    until(lambda: states(lost)["ai"] == ("failed", "C000H"))
+    until(lambda: states(held)["ai"] == ("sent", "0000H"))
+    assert states(us)["away"][0] == "waiting"
+    events = "".join(path.read_text() for path in (directory / "audit").glob("*.jsonl"))
+    assert "routing.given-up" in events
+    # By hand it is tried again, and now taken.
+    receivers["ai"].status = {}
+    pacs(directory, "routes", "retry", lost.sop_instance_uid)
+    until(lambda: states(lost)["ai"] == ("sent", "0000H"))
+    # The peer comes back: all that waited arrives.
+    with receivers["away"] as back:
+        pacs(directory, "routes", "retry", "--peer", "away")
+        until(lambda: us.sop_instance_uid in back.received)
+    assert "never" in pacs(directory, "routes", "list")
+
+
+def test_an_instance_that_breaks_each_association_keeps_no_other_from_its_peer(routing):
+    node, receivers, _ = routing
+    study = SampleStudy()
+    samples = [study.make("CT") for _ in range(6)]
+    poison = samples[0].sop_instance_uid
+    receivers["ai"].status = {poison: "abort"}
+    others = set(store(node.port, samples)) - {poison}
+    until(lambda: others <= set(receivers["ai"].received))
+    assert poison not in receivers["ai"].received
+    receivers["ai"].status = {}
+    until(lambda: poison in receivers["ai"].received)
+
+
+def test_where_a_file_goes_is_explained_and_what_is_there_is_sent_by_hand(routing, tmp_path):
+    node, receivers, directory = routing
+    sample = SampleStudy().make("US")
+    store(node.port, [sample])
+    file = tmp_path / "ct.dcm"
+    pydicom_of(SampleStudy().make("CT")).save_as(file, enforce_file_format=True)
+    text = pacs(directory, "routes", "test", str(file), "--source", "CT1")
+    assert "it goes to ai, backup\n" in text
+    assert "not to ct1: it came from CT1" in text
+    assert "no   Modality = MR: CT" in text
+    assert "yes  sources CT*: CT1" in text
+    pacs(directory, "routes", "send", sample.sop_instance_uid, "--to", "backup")
+    until(lambda: sample.sop_instance_uid in receivers["backup"].received)
