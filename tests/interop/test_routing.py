@@ -6,14 +6,17 @@ from contextlib import contextmanager, redirect_stdout
 from io import BytesIO, StringIO
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.dsutils import decode
 
 from pacs_core.cli.main import main
+from pacs_core.contracts import Level, Query
 from pacs_core.testing.datasets import SampleStudy
-from pacs_core.testing.node import node_thread
+from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.waiting import until
 
@@ -235,3 +238,75 @@ def test_where_a_file_goes_is_explained_and_what_is_there_is_sent_by_hand(routin
     assert "yes  sources CT*: CT1" in text
     pacs(directory, "routes", "send", sample.sop_instance_uid, "--to", "backup")
     until(lambda: sample.sop_instance_uid in receivers["backup"].received)
+
+
+def files_in(directory):
+    """Return the SOP Instance UIDs of whole files; storescp writes while we look."""
+    found = []
+    for path in directory.iterdir():
+        try:
+            found.append(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+        except (InvalidDicomError, EOFError, AttributeError):
+            continue
+    return found
+
+
+def test_all_arrives_at_storescp_a_node_and_a_web_server_whatever_is_killed(tmp_path, module_dcmtk):
+    """The router is killed midway; one destination is away at first, one commits to what it has."""
+    received = tmp_path / "received"
+    received.mkdir()
+    storescp, away = find_free_port(), find_free_port()
+    web = find_free_port()
+    plugins = (*BASE, "sop-storage-commitment", "web", "dicomweb")
+    listening = {"ae_title": "ARCHIVE2", "port": away, "data_directory": str(tmp_path / "b")}
+    archive = {"node": listening, "plugin": {"web": {"port": web}}}
+    local = {"host": "127.0.0.1"}
+    tables = rules(
+        {
+            "dcmtk": {"ae_title": "DCMTK", "port": storescp, **local},
+            "archive2": {"ae_title": "ARCHIVE2", "port": away, **local},
+            "web2": {"dicomweb": f"http://127.0.0.1:{web}/dicom-web"},
+        },
+        {
+            "ct": {"where": {"Modality": "CT"}, "to": ["dcmtk", "archive2"], "associations": 2},
+            "mr": {"where": {"Modality": "MR"}, "to": ["web2"]},
+            "us": {"where": {"Modality": "US"}, "to": ["archive2"], "commit": True, "on": "study"},
+        },
+        batch=5,
+    )
+    samples = {m: [SampleStudy().make(m) for _ in range(n)]
+               for m, n in {"CT": 40, "MR": 6, "US": 3}.items()}  # fmt: skip
+    uids = {m: {each.sop_instance_uid for each in of} for m, of in samples.items()}
+    options = ("-aet", "DCMTK", "+B", "-od", received)
+    router = ("routing", "sop-storage-commitment", *BASE)
+    with module_dcmtk.serve("storescp", storescp, *options):
+        with node_process(tmp_path / "a", tables, plugins=router) as node:
+            for of in samples.values():
+                store(node.port, of)
+            until(lambda: files_in(received))
+            node.kill()
+        with (
+            node_thread(tmp_path / "b", archive, plugins=plugins) as other,
+            node_process(tmp_path / "a", tables, plugins=router),
+        ):
+            until(lambda: uids["CT"] <= set(files_in(received)), 120)
+
+            def arrived():
+                found = other.call(instances_of, other.node.opened.node)
+                return set().union(*uids.values()) <= set(found)
+
+            until(arrived, 120)
+            show = ("routes", "show", "us")
+            until(
+                lambda: {"committed"} == {e["state"] for e in described(tmp_path / "a", *show)}, 120
+            )
+            totals = described(tmp_path / "a", "routes", "list")
+    assert {(each["rule"], each["peer"]): each["instances"] for each in totals} == {
+        ("ct", "dcmtk"): 40, ("ct", "archive2"): 40, ("mr", "web2"): 6, ("us", "archive2"): 3,
+    }  # fmt: skip
+    assert not [each for each in totals if each["state"] in ("waiting", "failed")]
+
+
+async def instances_of(node):
+    query = Query(Level.IMAGE, ())
+    return [each.identity.sop_instance_uid async for each in node.archive.instances(query)]
