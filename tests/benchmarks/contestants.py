@@ -18,13 +18,13 @@ MOVE_AE = "SINK"
 # --- this project
 
 
-def _ours(durability: str, extra: Sequence[str] = ()) -> Command:
+def _ours(durability: str, extra: Sequence[str] = (), *, journal: bool = False) -> Command:
     def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
         config = directory / "pacs.toml"
         config.write_text(
             f'[node]\nport = {port}\ndata_directory = "{directory}"\n'
             "[network]\nmax_associations = 1000\n"
-            f'[archive]\ndurability = "{durability}"\n'
+            f'[archive]\ndurability = "{durability}"\njournal = {str(journal).lower()}\n'
             '[log]\nlevel = "warning"\n'
             f'[peers.sink]\nae_title = "{MOVE_AE}"\nhost = "127.0.0.1"\n'
             f"port = {move_port or 104}\n"
@@ -230,14 +230,16 @@ _ORTHANC_SETTINGS = (
 )
 
 
-def _this_project(name: str, durability: str, settings: str, *extra: str) -> Contestant:
+def _this_project(
+    name: str, durability: str, settings: str, *extra: str, journal: bool = False
+) -> Contestant:
     return Contestant(
         name,
         durable=durability == "commit",
         does=_SERVER | {"given", "ours"},
-        command=_ours(durability, extra),
+        command=_ours(durability, extra, journal=journal),
         settings=f'durability "{durability}"{settings}; max_associations 1000; log level warning; '
-        "uvloop if it is installed",
+        "uvloop",
         called="PACS",
     )
 
@@ -248,6 +250,10 @@ CONTESTANTS = (
     _this_project("ours-behind", "write-behind", ""),
     _this_project("ours-2-workers", "none", ", --workers 2", "--workers", "2"),
     _this_project("ours-commit-2-workers", "commit", ", --workers 2", "--workers", "2"),
+    _this_project("ours-journal", "commit", ", journal", journal=True),
+    _this_project(
+        "ours-journal-2-workers", "commit", ", journal, --workers 2", "--workers", "2", journal=True
+    ),
     Contestant(
         "dcmtk-storescp",
         durable=False,
