@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import anyio
 import pytest
 from importlib_metadata import EntryPoint
-from pacs_database.testing import open_database, run_postgresql
+from pacs_database.testing import new_database, open_database
 from pacs_sop_storage_commitment.api import Transactions
 from pacs_sop_storage_commitment.database_transactions import DatabaseTransactions
 from pacs_store_filesystem.store import FilesystemStore
@@ -551,25 +551,24 @@ def test_who_may_see_some_instances_only_is_refused(tmp_path, modality):
     sys.modules.pop("pacs_rules", None)
 
 
-@pytest.mark.peer("postgresql")
-def test_two_workers_that_share_postgresql_hear_one_transaction_several_times(tmp_path):
+def test_two_workers_that_share_postgresql_hear_one_transaction_several_times(tmp_path, postgresql):
     """The same request by several at once is one transaction; who is first has the UID."""
+    url = anyio.run(new_database, postgresql)
 
     async def noted():
         async with open_database(tmp_path, url) as database:
             transactions = DatabaseTransactions(database)
             return await transactions.with_uid(uid), await transactions.promises([stored[0][1]])
 
-    with run_postgresql() as url:
-        settings = {**tables(), "node": {"workers": 2}, "database": {"url": url}}
-        with node_process(tmp_path, settings, plugins=PLUGINS) as node:
-            with Modality().associated(node.port) as association:
-                stored = store(association, 2)
-            uid = generate_uid()
-            requests = [request_of(*stored, uid=uid), request_of(stored[0], uid=uid)] * 3
-            with ThreadPoolExecutor(len(requests)) as threads:
-                reports = list(threads.map(partial(ask_alone, node.port), requests))
-        transactions, promises = anyio.run(noted)
+    settings = {**tables(), "node": {"workers": 2}, "database": {"url": url}}
+    with node_process(tmp_path, settings, plugins=PLUGINS) as node:
+        with Modality().associated(node.port) as association:
+            stored = store(association, 2)
+        uid = generate_uid()
+        requests = [request_of(*stored, uid=uid), request_of(stored[0], uid=uid)] * 3
+        with ThreadPoolExecutor(len(requests)) as threads:
+            reports = list(threads.map(partial(ask_alone, node.port), requests))
+    transactions, promises = anyio.run(noted)
     kinds = [kind for kind, _, _ in reports]
     assert kinds in ([1, 2] * 3, [2, 1] * 3)
     refused = {reason for _, _, failed in reports for reason in failed.values()}

@@ -1,13 +1,11 @@
 """``pacs codecs``."""
 
-import json
-
 from attrs import frozen
 
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
-from pacs_core.cli.output import print_table
+from pacs_core.cli.output import dump_json, print_table
 from pacs_core.contracts import CodecDescriptor
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, encoding_of, short_name_of
 from pacs_core.imaging import is_video
@@ -121,7 +119,7 @@ def _print_json(rows: _Rows, missing: _Missing) -> None:
         }
         for uid, able in rows.items()
     ]
-    print(json.dumps(listed, indent=2, ensure_ascii=False))
+    print(dump_json(listed, indent=2))
 
 
 def _print_table(rows: _Rows, missing: _Missing) -> None:

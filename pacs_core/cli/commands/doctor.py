@@ -1,13 +1,12 @@
 """``pacs plugins doctor``."""
 
-import json
 from collections.abc import Iterator
 
 from pacs_core.app.doctor import Diagnosis, PluginReport, Problem, diagnose
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
-from pacs_core.cli.output import count, say
+from pacs_core.cli.output import count, dump_json, say
 from pacs_core.config import to_toml
 from pacs_core.dataset.speedups import HEADER_WALK
 
@@ -31,7 +30,7 @@ def doctor(
     configure_logging(log_level or "error")
     diagnosis = diagnose(config)
     if as_json:
-        print(json.dumps(_facts(diagnosis), indent=2, ensure_ascii=False))
+        print(dump_json(_facts(diagnosis), indent=2))
     else:
         for line in _lines(diagnosis):
             say(line)

@@ -1,14 +1,12 @@
 """``pacs plugins``: the list, and the commands below it."""
 
-import json
-
 from cyclopts import App
 
 from pacs_core.app import assemble
 from pacs_core.cli.errors import report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
-from pacs_core.cli.output import print_table
+from pacs_core.cli.output import dump_json, print_table
 from pacs_core.config import ConfigError, load_config
 from pacs_core.plugins import PluginError, PluginManager, PluginRecord
 
@@ -53,7 +51,7 @@ def plugins(
 
 
 def _print_json(records: list[PluginRecord]) -> None:
-    print(json.dumps([_facts(record) for record in records], indent=2, ensure_ascii=False))
+    print(dump_json([_facts(record) for record in records], indent=2))
 
 
 def _facts(record: PluginRecord) -> dict[str, object]:

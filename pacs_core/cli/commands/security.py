@@ -1,6 +1,5 @@
 """``pacs doctor security``."""
 
-import json
 import os
 from typing import Literal
 
@@ -8,7 +7,7 @@ from pacs_core.app.security import find_weaknesses
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
-from pacs_core.cli.output import count, say
+from pacs_core.cli.output import count, dump_json, say
 from pacs_core.contracts import Severity
 
 
@@ -40,7 +39,7 @@ def security(
             {"severity": each.severity.value, "what": each.what, "action": each.action}
             for each in findings
         ]
-        print(json.dumps({"failed": bool(bad), "findings": facts}, indent=2, ensure_ascii=False))
+        print(dump_json({"failed": bool(bad), "findings": facts}, indent=2))
     else:
         for each in findings:
             say(f"{each.severity.value.upper():8}{each.what}")

@@ -1,6 +1,5 @@
 """Commands: check the rules, say which decides, break the glass for somebody, list who did."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +25,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    dump_json,
     open_archive,
 )
 from pacs_core.api.control import connect_to_node
@@ -270,7 +270,7 @@ def overrides(
         for each in kept.all(since)
     ]
     if json_:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(dump_json(rows, indent=2))
         return 0
     for row in rows:
         by = f" by {row['given_by']}" if row["given_by"] != row["principal"] else ""

@@ -1,6 +1,5 @@
 """``pacs audit spool``: what waits for the collector, and why; deliver it now, or drop it."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from pacs_core.api.commands import (
     JsonOption,
     UsageError,
     assemble_for_command,
+    dump_json,
     local_origin,
     open_sinks,
     say,
@@ -78,7 +78,7 @@ def list_spool(
     if as_json:
         rows = [_row(each) for each in listed]
         known = {**state._asdict(), "limit": settings.spool_bytes, "alerts": alerts}
-        print(json.dumps({**known, "events": rows}, indent=2, ensure_ascii=False))
+        print(dump_json({**known, "events": rows}, indent=2))
         return _ALERT if alerts else os.EX_OK
     since = f", the oldest of {summarize(oldest[0].body).time}" if oldest else ""
     share = 100 * state.bytes // settings.spool_bytes
