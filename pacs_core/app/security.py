@@ -108,6 +108,12 @@ def _of_the_network(config: Config, assembly: Assembly) -> Iterator[SecurityFind
             "whoever associates may store, query and retrieve everything: there is no authorizer",
             "install one, such as pacs-access-rules, and give it rules",
         )
+    if network.unknown_identities == "ignored":
+        yield SecurityFinding(
+            _MEDIUM,
+            "user identities that nobody verifies are ignored, rather than refused",
+            "remove unknown_identities from [network]",
+        )
     if node.ae_title == "PACS":
         what = "the AE title is the default, which anybody guesses"
         severity = _MEDIUM if reachable else _LOW

@@ -255,7 +255,9 @@ class Acceptor:
         if allowed and request.calling_ae_title not in allowed:
             reason = f"calling AE title {request.calling_ae_title!r} is not among the allowed"
             return Refused(CALLING_AE_TITLE_NOT_RECOGNIZED, reason)
-        return await self._shared.services.authenticate(request, self.origin)
+        return await self._shared.services.authenticate(
+            request, self.origin, refuse_unknown=settings.unknown_identities == "refused"
+        )
 
     async def _refuse(self, verdict: Refused) -> None:
         self._channel.machine.reject(verdict.rejection)

@@ -47,6 +47,10 @@ from pacs_core.upper_layer import (
 #
 # Authenticators are all asked, in the order of plugins, also when one has named a principal: each
 # may still refuse. Of several principals the last stands.
+#
+# A user identity that is presented has to be verified by one of them, whoever else the peer is by
+# AE title or certificate: it might be on behalf of somebody that this one may not act for. Without
+# authenticators in use the node does not support user identity, and ignores it (PS3.7 D.3.3.7.1).
 
 logger = logging.getLogger(__name__)
 
@@ -138,8 +142,18 @@ class Services:
                 answers.append(ExtendedNegotiation(uid, answer))
         return tuple(answers)
 
-    async def authenticate(self, request: AssociateRQ, origin: Origin) -> Authenticated | Refused:
-        """Ask all authenticators; the first that refuses ends it."""
+    async def authenticate(
+        self, request: AssociateRQ, origin: Origin, *, refuse_unknown: bool = True
+    ) -> Authenticated | Refused:
+        """Ask all authenticators; the first that refuses ends it.
+
+        Parameters
+        ----------
+        request : AssociateRQ
+        origin : Origin
+        refuse_unknown : bool
+            Whether a user identity that none of them has verified is refused.
+        """
         principal, response = None, None
         for authenticator in self.authenticators:
             try:
@@ -153,6 +167,10 @@ class Services:
             if answer is not None:
                 principal = answer.principal or principal
                 response = response if answer.server_response is None else answer.server_response
+        if request.user_information.user_identity is not None and response is None:
+            if refuse_unknown and (refusal := await self._refuse_unknown()):
+                return refusal
+            logger.warning("%s: its user identity is ignored", origin.association)
         for authenticator in () if principal else self.authenticators:
             try:
                 refusal = await authenticator.refuse_anonymous(request, origin)
@@ -163,6 +181,19 @@ class Services:
             if refusal is not None:
                 return refusal
         return Authenticated(principal, response)
+
+    async def _refuse_unknown(self) -> Refused | None:
+        """Refuse a user identity that nobody knows, where somebody is there to know any."""
+        for authenticator in self.authenticators:
+            try:
+                is_in_use = await authenticator.is_in_use()
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
+                return _fail(authenticator, error)
+            if is_in_use:
+                return Refused(NO_REASON_GIVEN, "nothing here knows such a user identity")
+        return None
 
     async def serve(self, operation: Operation) -> Response:
         """Perform a request that came in: check the roles, ask authorizers, then the provider."""

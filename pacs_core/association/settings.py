@@ -1,6 +1,7 @@
 """The table ``[network]``: how this node behaves as an acceptor of associations."""
 
 import math
+from typing import Literal
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, lt, optional
@@ -73,6 +74,9 @@ class NetworkSettings:
         Reject associations that call another AE title than this node's.
     calling_ae_titles : tuple of str
         Only these may associate; empty lets everybody.
+    unknown_identities : ``"refused"`` or ``"ignored"``
+        What becomes of a peer whose user identity (PS3.7 D.3.3.7) no authenticator verifies, as
+        soon as there are any in use.
     prefer_own_order : bool
         Choose transfer syntaxes in the provider's order rather than in the proposer's.
     receives : tuple of str
@@ -107,6 +111,9 @@ class NetworkSettings:
     max_pdu_length: int = field(default=131072, validator=ge(4096), metadata=RELOADABLE)
     check_called_ae_title: bool = field(default=False, metadata=RELOADABLE)
     calling_ae_titles: tuple[str, ...] = field(default=(), metadata=RELOADABLE)
+    unknown_identities: Literal["refused", "ignored"] = field(
+        default="refused", metadata=RELOADABLE
+    )
     prefer_own_order: bool = field(default=False, metadata=RELOADABLE)
     receives: tuple[str, ...] = field(
         default=(), validator=are_transfer_syntaxes, metadata=RELOADABLE

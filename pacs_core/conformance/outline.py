@@ -163,7 +163,9 @@ def _security(statement: Statement) -> Iterator[StatementSection]:
         SecuritySection.ASSOCIATION: (
             f"Accepted calling AE titles: {titles}. The called AE title is "
             f"{'checked' if network.check_called_ae_title else 'not checked'}. "
-            f"Plugins that guard or watch associations: {', '.join(statement.access) or 'none'}.",
+            f"Plugins that guard or watch associations: {', '.join(statement.access) or 'none'}. "
+            "A user identity (PS3.7 D.3.3.7) that none of those in use verifies is "
+            f"{network.unknown_identities}.",
         ),
         SecuritySection.APPLICATION: (),
     }

@@ -85,6 +85,7 @@ class Network:
     operations_window: int
     check_called_ae_title: bool
     calling_ae_titles: tuple[str, ...]
+    unknown_identities: str
     prefer_own_order: bool
     tls: tuple[str, ...] = ()
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
@@ -227,6 +228,7 @@ def _network(assembly: Assembly) -> Network:
         operations_window=network.operations_window,
         check_called_ae_title=network.check_called_ae_title,
         calling_ae_titles=network.calling_ae_titles,
+        unknown_identities=network.unknown_identities,
         prefer_own_order=network.prefer_own_order,
         tls=tuple(_secured(assembly)),
     )

@@ -22,7 +22,9 @@ class Authenticated:
     principal : Principal or None
         Who it is, for authorization and audit; None leaves that to other authenticators.
     server_response : bytes or None
-        For the User Identity sub-item of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2), if asked for.
+        Of whoever has verified the user identity of the request: for the sub-item of the
+        A-ASSOCIATE-AC (PS3.7 D.3.3.7.2), empty where that says nothing. None means that it was not
+        looked at, as by who goes by AE title or certificate.
     """
 
     principal: Principal | None = None
@@ -51,6 +53,14 @@ class Authenticator(Component, ABC):
         self, request: AssociateRQ, origin: Origin
     ) -> Authenticated | Refused | None:
         """Judge a request, its user identity included; None has no opinion."""
+
+    async def is_in_use(self) -> bool:
+        """Tell whether it is set up to know anybody.
+
+        As soon as one is, a user identity that none has verified is refused
+        (``unknown_identities`` of ``[network]``).
+        """
+        return True
 
     async def refuse_anonymous(self, request: AssociateRQ, origin: Origin) -> Refused | None:
         """Judge a request of which no authenticator knows who makes it; None lets it in.

@@ -98,8 +98,10 @@ peers = "ignored"
 
 
 def test_on_the_network_without_anything(found):
-    code, findings = found('[node]\nhost = "0.0.0.0"\ndata_directory = "DATA"\n')
+    ignored = '[network]\nunknown_identities = "ignored"\n'
+    code, findings = found(f'[node]\nhost = "0.0.0.0"\ndata_directory = "DATA"\n{ignored}')
     assert code == 1
+    assert findings["user identities that nobody verifies are ignored, rather than refused"]
     assert {what for what, severity in findings.items() if severity == "high"} >= {
         "associations on 0.0.0.0 are not encrypted",
         "everybody who reaches the node may associate",

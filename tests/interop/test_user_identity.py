@@ -12,7 +12,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import Verification
 
 from pacs_core.api.commands import main
-from pacs_core.testing.node import node_thread
+from pacs_core.testing.node import node_process, node_thread, write_config
 from pacs_core.testing.waiting import until
 
 PASSWORD = "a password of alice"
@@ -105,6 +105,12 @@ def test_a_user_comes_from_the_ae_title_that_is_theirs(guarded):
     assert associate(guarded, 2, b"bob", PASSWORD.encode(), calling="BOBS")[1] == 0x0000
 
 
+def test_an_identity_is_not_passed_over_for_an_ae_title(guarded):
+    """What nobody has verified makes nobody of a peer, whoever it is else."""
+    answer, _ = associate(guarded, 5, b"eyJhbGciOiJub25lIn0.e30.", calling="CT1")
+    assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 1)
+
+
 def test_an_ae_title_comes_from_its_address(guarded):
     assert associate(guarded, 0, b"", calling="CT1")[1] == 0x0000
     for kind in (0, 2):
@@ -140,3 +146,42 @@ def test_dcmtk(dcmtk, guarded):
     }
     assert users == {"association-accepted": "alice", "c-store": "alice"}
     assert PASSWORD not in trail
+
+
+def test_bindings_and_policy_change_while_the_node_runs(tmp_path):
+    """By `pacs reload`, in every process; what is wrong is refused, and the old stays."""
+    near, far = ["127.0.0.0/8"], ["192.0.2.0/24"]
+    bound = {"ae": [{"title": "CT1", "networks": near}]}
+    trail = tmp_path / "data" / "audit" / "audit.jsonl"
+
+    def tables(identities="refused", **own):
+        network = {"unknown_identities": identities}
+        return {"plugin": {"auth-local": own}, "node": {"workers": 2}, "network": network}
+
+    def write(*identities, **own):
+        changed = trail.read_text().count('"configuration-changed"')
+        code = main(
+            ["reload", "--config", str(write_config(tmp_path / "data", tables(*identities, **own)))]
+        )
+        if code == 0:  # workers take it one after the other
+            until(lambda: trail.read_text().count('"configuration-changed"') > changed)
+        return code
+
+    with node_process(tmp_path / "data", tables(**bound)) as node:
+        assert associate(node, 0, b"", calling="CT1")[1] == 0x0000
+        titles = [{"title": "CT1", "networks": far}, {"title": "CT2", "networks": near}]
+        assert write(unbound_ae_titles=False, ae=titles) == 0
+        for _ in range(4):  # whichever process has it
+            assert [associate(node, 0, b"", calling=each)[1] for each in ("CT1", "CT2", "CT3")] == [
+                None, 0x0000, None,
+            ]  # fmt: skip
+        assert write(ae=[{"title": "CT1", "networks": ["everywhere"]}]) == 1
+        assert associate(node, 0, b"", calling="CT1")[1] is None
+        # A table is a use of identities: another identity than those that it knows is refused.
+        assert associate(node, 2, b"alice", b"x", calling="CT2")[1] is None
+        assert write("ignored", ae=titles[1:]) == 0
+        answer, status = associate(node, 2, b"alice", b"x", calling="CT2")
+        assert status == 0x0000
+        assert "UserIdentityNegotiation" not in {type(i).__name__ for i in answer.user_information}
+        assert write() == 0
+        assert associate(node, 2, b"alice", b"x", calling="CT1")[1] == 0x0000

@@ -216,9 +216,9 @@ def test_machines_have_bearer_tokens(web, provider):
     wait_for(lambda: '127.0.0.1 carol "GET /dicom-web/studies" 200' in web.log, "who is not logged")
 
 
-def associate(web, token):
+def associate(web, token, kind=UserIdentityType.JWT):
     """Associate; return the A-ASSOCIATE-RJ, or None."""
-    identity = UserIdentity(UserIdentityType.JWT, True, token.encode())
+    identity = UserIdentity(kind, kind is UserIdentityType.JWT, token.encode())
     options = AssociationOptions(user_identity=identity)
 
     async def call():
@@ -233,12 +233,18 @@ def associate(web, token):
 
 def test_dimse_peers_have_tokens(web, provider):
     """User identity of type 5 (PS3.7 D.3.3.7.1)."""
+    trail = web.node.data_directory / "audit" / "audit.jsonl"
     assert associate(web, provider.token()) is None
+    # What the provider cannot vouch for, whether a response is asked for or not.
+    for kind in set(UserIdentityType) - {UserIdentityType.JWT}:
+        assert associate(web, "carol", kind) == NO_REASON_GIVEN
+    reasons = ("nothing here knows such a user identity", "a Kerberos", "a SAML")
+    wait_for(lambda: all(each in trail.read_text() for each in reasons), "what is not audited")
+    assert "nothing here knows such a user identity" in web.log
     for wrong, make in HOSTILE.items():
         assert associate(web, make(provider)) == NO_REASON_GIVEN, wrong
     assert associate(web, "") == NO_REASON_GIVEN
     assert associate(web, "x" * 60_000) == NO_REASON_GIVEN
-    trail = web.node.data_directory / "audit" / "audit.jsonl"
 
     def accepted():
         lines = trail.read_text().splitlines()

@@ -29,6 +29,11 @@ class Bindings:
             for rule in config.ae
         }
 
+    @property
+    def has_some(self) -> bool:
+        """Whether there are any."""
+        return bool(self._titles or self._certificates)
+
     def find(self, origin: Origin) -> Principal | None:
         """Return who comes, by certificate or else by AE title and address.
 

@@ -7,6 +7,8 @@ from typing import Final, Literal
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
+from pacs_core.contracts import RELOADABLE
+
 DAY: Final = 24 * 3600
 
 
@@ -106,14 +108,14 @@ class AuthLocalConfig:
         Who shows which TLS certificate; the first that matches counts.
     """
 
-    anonymous: Literal["auto", "allowed", "refused"] = "auto"
-    trust_usernames: bool = False
-    unbound_ae_titles: bool = True
-    idle: float = field(default=1800.0, validator=gt(0.0))
-    absolute: float = field(default=12 * 3600.0, validator=gt(0.0))
-    lockout: Lockout = field(factory=Lockout)
-    ae: tuple[AETitleRule, ...] = ()
-    certificate: tuple[CertificateRule, ...] = ()
+    anonymous: Literal["auto", "allowed", "refused"] = field(default="auto", metadata=RELOADABLE)
+    trust_usernames: bool = field(default=False, metadata=RELOADABLE)
+    unbound_ae_titles: bool = field(default=True, metadata=RELOADABLE)
+    idle: float = field(default=1800.0, validator=gt(0.0), metadata=RELOADABLE)
+    absolute: float = field(default=12 * 3600.0, validator=gt(0.0), metadata=RELOADABLE)
+    lockout: Lockout = field(factory=Lockout, metadata=RELOADABLE)
+    ae: tuple[AETitleRule, ...] = field(default=(), metadata=RELOADABLE)
+    certificate: tuple[CertificateRule, ...] = field(default=(), metadata=RELOADABLE)
 
     def problems(self) -> Iterator[str]:
         """Iterate over what is wrong beyond types."""

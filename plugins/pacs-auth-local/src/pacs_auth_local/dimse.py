@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pacs_auth_local.bindings import BindingError, Bindings
+from pacs_auth_local.bindings import BindingError
 from pacs_auth_local.identities import LocalIdentities, SignInError
 from pacs_auth_local.users import User
 from pacs_core.contracts import Authenticated, Authenticator, Node, Origin, Principal, Refused
@@ -40,14 +40,17 @@ class PeerAuthenticator(Authenticator):
     async def start(self) -> None:
         """See base."""
         self._identities = self._node.find(LocalIdentities)
-        self._bindings = Bindings(self._identities.config)
+
+    async def is_in_use(self) -> bool:
+        """See base."""
+        return self._identities.bindings.has_some or await self._identities.is_anybody_known()
 
     async def authenticate(
         self, request: AssociateRQ, origin: Origin
     ) -> Authenticated | Refused | None:
         """See base."""
         try:
-            principal = self._bindings.find(origin)
+            principal = self._identities.bindings.find(origin)
         except BindingError as error:
             return Refused(CALLING_AE_TITLE_NOT_RECOGNIZED, str(error))
         identity = request.user_information.user_identity
@@ -104,9 +107,6 @@ class PeerAuthenticator(Authenticator):
 
     async def refuse_anonymous(self, request: AssociateRQ, origin: Origin) -> Refused | None:
         """See base."""
-        is_set_up = await self._identities.is_anybody_known()
-        if request.user_information.user_identity is not None and is_set_up:
-            return Refused(NO_REASON_GIVEN, "nothing here knows such a user identity")
         if self._identities.config.anonymous == "refused":
             return Refused(NO_REASON_GIVEN, "it does not say who it is")
         return None

@@ -23,6 +23,7 @@ from attrs import evolve
 
 from pacs_auth_local import failures, sessions, tokens, users
 from pacs_auth_local.auditing import FAILED, LOCKED, LOGIN, LOGOUT
+from pacs_auth_local.bindings import Bindings
 from pacs_auth_local.config import AuthLocalConfig
 from pacs_auth_local.database import IdentityFile
 from pacs_auth_local.names import is_name
@@ -46,6 +47,7 @@ from pacs_core.contracts import (
     Outcome,
     PluginAuditKind,
     Principal,
+    Setup,
 )
 
 logger = logging.getLogger("pacs_auth_local")
@@ -83,12 +85,18 @@ class LocalIdentities(Component):
 
     def __init__(self, directory: Path, config: AuthLocalConfig, audit: AuditTrail) -> None:
         self.config = config
+        self.bindings = Bindings(config)
         self._file = IdentityFile(directory)
         self._audit = audit
         self._recent = RecentPasswords()
         self._queue = Threads(1, "auth-local")
         self._hashing = Threads(_HASHING, "auth-local-hashing")
         self._slots = anyio.CapacityLimiter(_HASHING)
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings; who is signed in, or has associated, stays so."""
+        config = setup.config(AuthLocalConfig)
+        self.bindings, self.config = Bindings(config), config
 
     async def stop(self) -> None:
         """See base."""

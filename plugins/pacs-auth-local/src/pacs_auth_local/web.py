@@ -8,7 +8,7 @@ from pacs_web.api import WebAuthenticator, WebRefusal
 from starlette.requests import HTTPConnection
 
 from pacs_auth_local.api import demand_sign_in
-from pacs_auth_local.bindings import BindingError, Bindings
+from pacs_auth_local.bindings import BindingError
 from pacs_auth_local.cookies import session_cookie
 from pacs_auth_local.identities import LocalIdentities, SignInError
 from pacs_auth_local.tokens import PREFIX
@@ -31,7 +31,6 @@ class RequestAuthenticator(WebAuthenticator):
     async def start(self) -> None:
         """See base."""
         self._identities = self._node.find(LocalIdentities)
-        self._bindings = Bindings(self._identities.config)
 
     async def authenticate(
         self, request: HTTPConnection, origin: Origin
@@ -57,7 +56,7 @@ class RequestAuthenticator(WebAuthenticator):
                     return WebRefusal("a change with a cookie needs Origin or Sec-Fetch-Site", 403)
                 return session.principal
         try:
-            return self._bindings.find(origin)
+            return self._identities.bindings.find(origin)
         except BindingError as error:
             return WebRefusal(str(error), 403)
 
