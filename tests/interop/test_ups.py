@@ -2,15 +2,17 @@
 
 import json
 import threading
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AsyncExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
+import anyio
 import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 
 from pacs_core.api.commands import main
+from pacs_core.association import Proposal, connect
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 
@@ -296,24 +298,35 @@ def test_requests_to_cancel(peer, context):
     assert peer.request_cancel(uid, context).Status == 0xC311
 
 
-def test_of_those_who_claim_a_step_one_has_it(node):
-    claims, answers = [generate_uid() for _ in range(8)], {}
-    with ExitStack() as stack:
-        peers = [stack.enter_context(connected(node, f"P{number}")) for number in range(8)]
-        _, uid = peers[0].create()
+@pytest.mark.anyio
+async def test_of_64_who_claim_a_step_at_once_one_has_it(node, peer):
+    """Who has it may set it; all others are refused, the one and the other."""
+    _, uid = peer.create()
+    answers, door = {}, anyio.CapacityLimiter(8)  # a host may begin few associations at a time
+    everybody, waiting = anyio.Event(), set(range(64))
 
-        def claim(number):
-            answers[number] = peers[number].change_state(uid, "IN PROGRESS", claims[number])
+    async def claim(number):
+        transaction = f"1.2.3.{number + 1}"
+        wanted = with_values(ProcedureStepState="IN PROGRESS", TransactionUID=transaction)
+        done = performed()
+        done.TransactionUID = transaction
+        async with AsyncExitStack() as stack:
+            opened = connect(node.peer, [Proposal(PULL)], calling_ae_title=f"P{number}")
+            async with door:
+                scu = await stack.enter_async_context(opened)
+            waiting.discard(number)
+            if not waiting:
+                everybody.set()
+            await everybody.wait()
+            claimed, _ = await scu.n_action(PUSH, uid, 1, wanted, negotiated_as=PULL)
+            taken, _ = await scu.n_set(PUSH, uid, done, negotiated_as=PULL)
+            answers[number] = (claimed.status, taken.status)
 
-        threads = [threading.Thread(target=claim, args=[number]) for number in range(len(peers))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(answers.values()) == [0x0000] + [0xC302] * 7
-        for number, peer in enumerate(peers):
-            taken = peer.set(uid, performed(), claims[number]).Status
-            assert taken == (0x0000 if answers[number] == 0 else 0xC301)
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            for number in range(64):
+                tasks.start_soon(claim, number)
+    assert sorted(answers.values()) == [(0x0000, 0x0000)] + [(0xC302, 0xC301)] * 63
 
 
 # Table CC.2.5-3: attributes

@@ -202,6 +202,38 @@ async def test_workitems_in_xml(server: RunningServer) -> None:
     assert len(read_parts(await get(f"?accept={quote(parts)}", "*/*"))) == 2
 
 
+async def test_what_other_archives_have_stumbled_over(server: RunningServer) -> None:
+    """A UID as in N-CREATE, an object without an array, wrong VRs, any item, a space in a state."""
+    (model,) = json.loads(f"[{attributes_json(sample_attributes())}]")
+    stations = [{"00080100": {"vr": "SH", "Value": [f"DEVICE{n}"]}} for n in (1, 2)]
+    for each in stations:
+        each["00080102"], each["00080104"] = (
+            {"vr": "SH", "Value": ["99TEST"]},
+            {"vr": "LO", "Value": ["a device"]},
+        )
+    model["00001000"] = {"vr": "UI", "Value": ["1.2.3.5"]}
+    model["00404025"] = {"vr": "SQ", "Value": stations}
+    model["00404041"]["vr"] = "LO"
+    headers = {"content-type": "application/json"}
+    created = await server.client.post(PATH, content=json.dumps(model), headers=headers)
+    assert created.status_code == 201
+    assert created.headers["location"].endswith("/1.2.3.5")
+    (found,) = (await ask(server, "GET", "/1.2.3.5")).json()
+    assert found["00404041"] == {"vr": "CS", "Value": ["READY"]}
+    for device in ("DEVICE1", "DEVICE2"):
+        (found,) = (await ask(server, "GET", f"?00404025.00080100={device}")).json()
+        assert found["00080018"]["Value"] == ["1.2.3.5"]
+    empty = '{"00404018":{"vr":"SQ"},"00404005":{"vr":"DT","Value":[null]}}'
+    edited = await server.client.post(f"{PATH}/1.2.3.5", content=empty, headers=headers)
+    assert (edited.status_code, edited.json()["dicom_status"]) == (400, "0121H")
+    assert await status(server, "PUT", "/1.2.3.5/state", state("IN PROGRESS")) == 200
+    for space in ("%20", "+"):
+        answer = await ask(server, "GET", f"?ProcedureStepState=IN{space}PROGRESS")
+        assert [each["00080018"]["Value"] for each in answer.json()] == [["1.2.3.5"]]
+    (lean,) = (await ask(server, "GET", "?includefield=00404025&WorklistLabel=*&limit=1")).json()
+    assert "00404025" in lean
+
+
 async def test_names_are_matched_literally(server: RunningServer) -> None:
     """PS3.18 §8.3.4.2: who asks for more is told so."""
     for query, wanted in (("?fuzzymatching=true", 200), ("?fuzzymatching=true&PatientID=X", 204)):

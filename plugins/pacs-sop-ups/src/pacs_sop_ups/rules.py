@@ -21,8 +21,8 @@ from pacs_core.dataset import tag_of, vr_of
 _TABLE: Final = """
 ScheduledProcedureStepPriority                      1 1 R
 ScheduledProcedureStepModificationDateTime          - - R
-ProcedureStepLabel                                  1 1 R
-WorklistLabel                                       2 1 R
+ProcedureStepLabel                                  1 1 O
+WorklistLabel                                       2 1 O
 ScheduledProcessingParametersSequence               2 2 O
 ScheduledStationNameCodeSequence                    2 2 O
 ScheduledStationClassCodeSequence                   2 2 O
@@ -45,6 +45,7 @@ PatientID                                           2 - O
 IssuerOfPatientID                                   2 - O
 IssuerOfPatientIDQualifiersSequence                 2 - O
 OtherPatientIDsSequence                             2 3 O
+> PatientID                                         1 1 O
 PatientBirthDate                                    2 - O
 PatientSex                                          2 - O
 AdmissionID                                         2 - O

@@ -22,9 +22,11 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.json_model import attributes_json, read_json
 from pacs_core.dataset.xml_model import read_xml
-from pacs_sop_ups.steps import CHARACTER_SET
+from pacs_sop_ups.steps import CHARACTER_SET, SOP_INSTANCE
 
 _MOST_NESTED: Final = 16
+_AFFECTED: Final = 0x0000_1000
+"""Affected SOP Instance UID."""
 
 
 def _read_json(body: bytes) -> ElementSet:
@@ -84,6 +86,9 @@ def _attributes(body: bytes, kind: str) -> MutableAttributes:
     if count_items(attributes) > MOST_ITEMS:
         raise HttpError(413, f"the dataset has more than {MOST_ITEMS} items")
     known = keep_known(attributes)
+    # Some write the UID of a new workitem as the command element that N-CREATE has it in.
+    if affected := attributes.get(_AFFECTED):
+        known.setdefault(SOP_INSTANCE, affected)
     known.pop(CHARACTER_SET, None)  # Both are in UTF-8, whatever the dataset was in.
     return known
 
