@@ -27,7 +27,7 @@ from pacs_core.plugins import hookimpl
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.conformance import DESCRIPTION, INITIATES, STATUSES, web_services
 from pacs_sop_ups.interface import UnifiedProcedureSteps
-from pacs_sop_ups.receivers import Receivers, TellReceivers
+from pacs_sop_ups.receivers import Receivers
 from pacs_sop_ups.service import UpsProvider
 from pacs_sop_ups.sop_classes import UPS_EVENT, UPS_PULL, UPS_PUSH, UPS_QUERY, UPS_WATCH
 
@@ -114,10 +114,15 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
 
         return Announce(node)
 
+    def create_teller(node: Node) -> Service:
+        from pacs_sop_ups.telling import TellReceivers
+
+        return TellReceivers(node)
+
     needed = (UnifiedProcedureSteps,)
     return [
         ServiceDescriptor("ups-announce", create, scope="node", requires=needed),
-        ServiceDescriptor("ups-tell", TellReceivers, requires=(*needed, Receivers)),
+        ServiceDescriptor("ups-tell", create_teller, requires=(*needed, Receivers)),
     ]
 
 
