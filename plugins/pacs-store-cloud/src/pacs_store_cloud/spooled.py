@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 # what was uploaded, which is compared by content.
 
 
-_LOOK: Final = 2.0
+_LOOK: Final = 1.0
 """Seconds that a commit waits for the target to say whether it has the key."""
 _SILENCE: Final = 10.0
 """Seconds for which it is not asked after it did not say."""
