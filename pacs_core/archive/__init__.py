@@ -5,7 +5,8 @@ from pacs_core.archive.aside import Aside, NotSetAsideError, SetAside
 from pacs_core.archive.audit_trail import NodeAuditTrail
 from pacs_core.archive.comparison import compare
 from pacs_core.archive.consumers import ConsumerService
-from pacs_core.archive.content_check import ContentCheck
+from pacs_core.archive.content_check import ContentCheck, ReadPace
+from pacs_core.archive.copying import ArchiveCopy, CopiedObject, CopyOutcome
 from pacs_core.archive.damage import object_damage
 from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.events import EventDispatcher
@@ -29,11 +30,14 @@ from pacs_core.contracts import Durability
 
 __all__ = [
     "STUDY_WATCH",
+    "ArchiveCopy",
     "ArchiveSettings",
     "Aside",
     "AuditSettings",
     "ConsumerService",
     "ContentCheck",
+    "CopiedObject",
+    "CopyOutcome",
     "DeletionGuards",
     "Difference",
     "DifferenceKind",
@@ -46,6 +50,7 @@ __all__ = [
     "NodeAuditTrail",
     "NotSetAsideError",
     "Preparation",
+    "ReadPace",
     "RebuildReport",
     "SetAside",
     "SpaceSettings",

@@ -118,7 +118,22 @@ class RebuildReport:
 
 
 @frozen
-class _Rebuild:
+class IndexFilling:
+    """An index that is filled from objects, in whatever order they come.
+
+    Attributes
+    ----------
+    store : ObjectStore
+    index : Index
+    character_set_of : CharacterSetOf
+    corrections : Corrections
+        Those that the index has.
+    found : dict of str to Correction
+        Entries of the log that were taken, and are not in the index yet, by key.
+    locks : KeyedLocks
+        By SOP Instance UID.
+    """
+
     store: ObjectStore
     index: Index
     character_set_of: CharacterSetOf
@@ -127,7 +142,17 @@ class _Rebuild:
     locks: KeyedLocks = field(factory=KeyedLocks)
 
     async def take(self, stored: StoredObject) -> Difference | None:
-        record = await try_record(self.store, stored, self.index.wanted_tags, self.character_set_of)
+        """Index an object, as the corrections make it that the index has; keep an entry of the log.
+
+        Taking one again is harmless.
+        """
+        record = await try_record(
+            self.store,
+            stored,
+            self.index.wanted_tags,
+            self.character_set_of,
+            self.corrections,
+        )
         if not isinstance(record, InstanceRecord):
             return record
         if record.instance.identity.sop_class_uid == CORRECTION_CLASS:
@@ -149,7 +174,7 @@ class _Rebuild:
         if not self.found or (log := self.index.correction_log) is None:
             return
         ordered = sorted(self.found.values(), key=lambda entry: (entry.number, entry.time))
-        number = 0
+        number = max([entry.number for entry in await log.corrections()], default=0)
         for entry in ordered:
             # One that was never acknowledged may have the number of one that was.
             number = max(number + 1, entry.number)
@@ -269,7 +294,7 @@ async def rebuild_index(
     report = RebuildReport()
     async with index.rebuilding() as building:
         corrections = Corrections(building.index.correction_log)
-        rebuild = _Rebuild(store, building.index, character_set_of, corrections)
+        rebuild = IndexFilling(store, building.index, character_set_of, corrections)
         async with aclosing(map_concurrently(rebuild.take, store.objects())) as taken:
             async for difference in taken:
                 report.note(difference)

@@ -8,7 +8,7 @@ from pacs_core.cli.errors import USAGE, report
 from pacs_core.cli.output import complain
 
 _GROUPS = {
-    "archive": "Look after what this machine's archive has set aside.",
+    "archive": "Copy this machine's archive, and look after what it has set aside.",
     "archive aside": "List, show, promote or discard what was set aside as a duplicate.",
     "correct": "Correct what is handed out, list corrections, or take one back.",
     "index": "Rebuild or verify the index, and show what contradicts.",
@@ -34,6 +34,7 @@ _COMMANDS = {
     "correct update": ("correct:update", "Correct what the archive hands out."),
     "correct list": ("correct:list_all", "List corrections."),
     "correct revert": ("correct:revert", "Take back a correction."),
+    "archive copy": ("archive_copy:copy", "Copy an archive into another, of any store and index."),
     "archive aside list": ("aside:list_all", "List what was set aside."),
     "archive aside show": ("aside:show", "Show how an object that was set aside differs."),
     "archive aside promote": ("aside:promote", "Serve an object that was set aside."),

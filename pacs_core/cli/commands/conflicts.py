@@ -93,8 +93,8 @@ class Accepted:
         except (ValueError, TypeError) as error:
             raise CommandError(f"{path} is damaged ({error}): move it away") from error
 
-    def add(self, conflicts: Iterable[Conflict]) -> None:
-        """Accept more."""
+    def add(self, conflicts: Iterable[Conflict | str]) -> None:
+        """Accept more; also what another archive has accepted."""
         self.keys.update(map(str, conflicts))
         draft = self.path.with_suffix(".draft")
         draft.write_text(json.dumps(sorted(self.keys), indent=1))

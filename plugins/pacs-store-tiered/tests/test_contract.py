@@ -112,7 +112,8 @@ async def test_a_tier_that_does_not_answer_harms_nothing_else(tmp_path: Path) ->
 
 @pytest.mark.anyio
 async def test_tiers_that_make_different_keys_are_refused(tmp_path: Path) -> None:
-    flat = FilesystemStore(tmp_path / "flat", "{instance}.dcm")
+    """Those of these two differ in variants only."""
+    flat = FilesystemStore(tmp_path / "flat")
     store = TieredStore({"hot": MemoryStore(), "cold": flat}, tmp_path / "locks")
     await flat.start()
     try:

@@ -121,7 +121,8 @@ class TieredStore(WrappingStore):
             The tiers make different keys.
         """
         self._locks.directory.mkdir(parents=True, exist_ok=True)
-        keys = {name: store.writer(_SAMPLE).key() for name, store in self.tiers.items()}
+        writers = {name: store.writer(_SAMPLE) for name, store in self.tiers.items()}
+        keys = {name: each.key("0a") for name, each in writers.items()}
         if len(set(keys.values())) > 1:
             said = ", ".join(f"{name} {key!r}" for name, key in keys.items())
             raise ValueError(f"the tiers must make the same keys; give them one layout: {said}")
