@@ -1,11 +1,16 @@
 """The contract of object stores, over two directories, of which the cold one is nearline."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from pacs_store_cloud.assembly import make_bucket
+from pacs_store_cloud.config import S3Config
+from pacs_store_cloud.keys import Names
+from pacs_store_cloud.store import CloudStore
 from pacs_store_filesystem.store import FilesystemStore
 from pacs_store_tiered.store import TieredStore
 
@@ -15,7 +20,9 @@ from pacs_core.contracts import (
     ObjectExistsError,
     ObjectNotFoundError,
     ObjectStore,
+    Secret,
 )
+from pacs_core.testing.cloud_servers import BUCKET, run_s3
 from pacs_core.testing.memory_store import MemoryStore
 from pacs_core.testing.object_store_contract import ObjectStoreContract
 from pacs_core.testing.object_store_harness import get, identity, listing, put
@@ -63,6 +70,53 @@ class TestFilesystems(ObjectStoreContract):
             assert await listing(store) == {stored.key: 4}
             await store.delete(stored.key)
             assert await listing(store) == {}
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    with run_s3() as url:
+        yield url
+
+
+@pytest.mark.xdist_group("cloud-s3")
+class TestFilesystemAndS3(TestFilesystems):
+    """What moves down goes into a bucket, from which it is read where it is."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PACS_TEST_CLOUD_KEY", "testing")
+        self.url = s3_url
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        key = Secret(env="PACS_TEST_CLOUD_KEY")
+        prefix = "t" + sha256(str(directory).encode()).hexdigest()[:16]
+        config = S3Config(
+            bucket=BUCKET, endpoint=self.url, prefix=prefix, allow_http=True, deadline=20.0,
+            access_key_id=key, secret_access_key=key,
+        )  # fmt: skip
+        cold = CloudStore(
+            make_bucket(config), Names(prefix, 3), directory / "tmp",
+            part_size=config.part_size, large_uploads=config.large_uploads,
+        )  # fmt: skip
+        hot = FilesystemStore(directory / "hot")
+        return TieredStore({"hot": hot, "cold": cold}, directory / "locks", nearline=["cold"])
+
+    async def test_it_is_read_from_the_bucket_and_goes_on_while_it_moves(
+        self, tmp_path: Path
+    ) -> None:
+        data = bytes(range(256)) * 20_000
+        async with self.running(tmp_path) as made:
+            assert isinstance(made, TieredStore)
+            store = TieredStore(made.tiers, tmp_path / "locks")
+            stored = await put(store, data, identity())
+            async with await store.open(stored.key) as reader:
+                parts = [await reader.read(0, 70_000)]
+                assert await store.move(stored.key, "cold") == len(data)
+                parts.append(await reader.read(70_000, len(data)))
+            assert b"".join(parts) == await get(store, stored.key) == data
+            assert not list((tmp_path / "hot").rglob("*.dcm"))
+            assert await store.places([stored.key]) == {stored.key: "cold"}
+            await store.delete(stored.key)
 
 
 class Away(MemoryStore):

@@ -69,6 +69,7 @@ async def copy_verified(
         read = await _read(source, key, expected, pace)
     # An earlier copy may have been stored by somebody who did not wait for the disk.
     await target.flush([key])
+    await target.deposit([key])
     try:
         written = await _read(target, key, None, pace)
     except ObjectNotFoundError:

@@ -18,6 +18,7 @@ from pacs_core.contracts import (
     ObjectReader,
     ObjectStore,
     ObjectWriter,
+    QueueStatus,
     StoredInstance,
     StoredObject,
     WrappingStore,
@@ -150,6 +151,15 @@ class TieredStore(WrappingStore):
     def writer_at(self, key: str, *, durable: bool = True) -> ObjectWriter:
         """See base."""
         return TieredWriter(self, super().writer_at(key, durable=durable))
+
+    @property
+    def queues(self) -> Sequence[QueueStatus]:
+        """See base."""
+        return [each for store in self._stores for each in store.queues]
+
+    async def deposit(self, keys: Sequence[str]) -> None:
+        """See base; an object that moved down is where it is to stay already."""
+        await self.wrapped.deposit(keys)
 
     async def has_below(self, key: str) -> bool:
         """Tell whether a tier below the top has an object, as far as they can be asked."""
