@@ -18,6 +18,7 @@ from pacs_core.contracts import (
     Node,
     Service,
     ServiceDescriptor,
+    StudyCompleteness,
 )
 from pacs_core.plugins import PluginRecord
 
@@ -84,9 +85,11 @@ def _create(
     return ConsumerService(index, changes, descriptor, consumer, patience)
 
 
-def _create_watch(assembly: Assembly, opened: OpenArchive, _node: Node) -> Service:
+def _create_watch(assembly: Assembly, opened: OpenArchive, node: Node) -> Service:
     _, changes = _log_of(opened)
-    return StudyWatch(changes, assembly.config.archive.study_quiet_time)
+    known = node.capabilities.provides(StudyCompleteness)
+    completeness = node.find(StudyCompleteness) if known else None
+    return StudyWatch(changes, assembly.config.archive.study_quiet_time, completeness)
 
 
 def _log_of(opened: OpenArchive) -> tuple[Index, ChangeLog]:

@@ -6,6 +6,7 @@ study that is not quiet yet; so after a crash it reads those again, and knows as
 What it writes twice the index does not: a study is complete as of a certain change, once.
 """
 
+import logging
 import time
 from collections import OrderedDict
 from typing import Final
@@ -13,7 +14,15 @@ from typing import Final
 import anyio
 
 from pacs_core.archive.consumers import LOOK_AGAIN
-from pacs_core.contracts import STUDY_CHANGES, Change, ChangeKind, ChangeLog, Service, Started
+from pacs_core.contracts import (
+    STUDY_CHANGES,
+    Change,
+    ChangeKind,
+    ChangeLog,
+    Service,
+    Started,
+    StudyCompleteness,
+)
 
 # Theory of operation
 #
@@ -25,12 +34,19 @@ from pacs_core.contracts import STUDY_CHANGES, Change, ChangeKind, ChangeLog, Se
 # After a crash it reads from there and so rebuilds its memory. What it then writes a second time is
 # no second event, because the index knows up to which change a study was complete.
 #
+# Somebody may know what a study is to consist of, and say sooner that it is complete. Who does is
+# asked about each study that is not quiet, and seldom enough to cost little.
+#
 # Times are those written with the changes. So the quiet time goes on while no node runs, and a
 # study that ended during an outage is complete at once.
 
 STUDY_WATCH: Final = "pacs-core-study-watch"
 """The name of its cursor."""
 _BATCH: Final = 512
+_ASK_AGAIN: Final = 2.0
+"""Seconds after which it is asked again whether a study is complete."""
+
+logger = logging.getLogger(__name__)
 
 
 class StudyWatch(Service):
@@ -41,11 +57,20 @@ class StudyWatch(Service):
     changes : ChangeLog
     quiet_time : float
         Seconds without a change after which a study is complete.
+    completeness : StudyCompleteness or None
+        Who may know that sooner.
     """
 
-    def __init__(self, changes: ChangeLog, quiet_time: float) -> None:
+    def __init__(
+        self,
+        changes: ChangeLog,
+        quiet_time: float,
+        completeness: StudyCompleteness | None = None,
+    ) -> None:
         self._changes = changes
         self._quiet_time = quiet_time
+        self._completeness = completeness
+        self._asked = time.monotonic()
         # The last change of each study that is not quiet, the earliest first.
         self._busy: OrderedDict[str, Change] = OrderedDict()
 
@@ -63,7 +88,8 @@ class StudyWatch(Service):
                 await self._take(change)
                 read = change.sequence
             if len(found) < _BATCH:  # or else there may be later changes of a study
-                await self._complete()
+                await self._complete_quiet()
+                await self._complete_known()
             first = next(iter(self._busy.values()), None)
             safe = first.sequence - 1 if first else read
             if safe > done:
@@ -81,7 +107,7 @@ class StudyWatch(Service):
         self._busy[study] = change
         self._busy.move_to_end(study)
 
-    async def _complete(self) -> None:
+    async def _complete_quiet(self) -> None:
         now = time.time()
         while self._busy:
             study, last = next(iter(self._busy.items()))
@@ -90,3 +116,17 @@ class StudyWatch(Service):
                 return
             await self._changes.note_complete(study, last.sequence)
             del self._busy[study]
+
+    async def _complete_known(self) -> None:
+        if self._completeness is None or time.monotonic() - self._asked < _ASK_AGAIN:
+            return
+        for study, last in list(self._busy.items()):
+            try:
+                if not await self._completeness.is_complete(study):
+                    continue
+            except Exception:  # the quiet time decides
+                logger.exception("whether study %s is complete cannot be told", study)
+                continue
+            await self._changes.note_complete(study, last.sequence)
+            del self._busy[study]
+        self._asked = time.monotonic()

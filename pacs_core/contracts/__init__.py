@@ -311,6 +311,7 @@ from pacs_core.contracts.service_provider import (
     ServiceProvider,
     SopClassSupport,
 )
+from pacs_core.contracts.study_completeness import StudyCompleteness
 from pacs_core.contracts.temporal import (
     MOMENT_VRS,
     TIMEZONE_OFFSET,
@@ -587,6 +588,7 @@ __all__ = [
     "StoreName",
     "StoredInstance",
     "StoredObject",
+    "StudyCompleteness",
     "Timeouts",
     "TlsConfigError",
     "TlsContexts",

@@ -6,6 +6,8 @@ from contextlib import contextmanager, redirect_stdout
 from io import BytesIO, StringIO
 
 import pytest
+from pacs_sop_mpps.api import PerformedProcedureSteps
+from pacs_sop_mpps.testing import sample_attributes
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
@@ -15,6 +17,7 @@ from pynetdicom.dsutils import decode
 
 from pacs_core.cli.main import main
 from pacs_core.contracts import Level, Query
+from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.peer_programs import find_free_port
@@ -310,3 +313,48 @@ def test_all_arrives_at_storescp_a_node_and_a_web_server_whatever_is_killed(tmp_
 async def instances_of(node):
     query = Query(Level.IMAGE, ())
     return [each.identity.sop_instance_uid async for each in node.archive.instances(query)]
+
+
+def test_a_study_is_complete_when_its_modality_says_so_and_all_is_there(tmp_path):
+    """PS3.4 F.7.2.2: COMPLETED, with all instances; one that is missing, or late, is waited for."""
+    study = SampleStudy()
+    samples = [study.make("CT") for _ in range(4)]
+    begun = sample_attributes()
+    scheduled = tag_of("ScheduledStepAttributesSequence")
+    item = {**begun[scheduled][0], tag_of("StudyInstanceUID"): (study.study_instance_uid,)}
+    begun[scheduled] = (item,)
+    sequence = tag_of("PerformedSeriesSequence")
+    images = tuple(
+        {
+            tag_of("ReferencedSOPClassUID"): (sample.sop_class_uid,),
+            tag_of("ReferencedSOPInstanceUID"): (sample.sop_instance_uid,),
+        }
+        for sample in samples[:3]
+    )
+    series = {
+        **begun[sequence][0],
+        tag_of("SeriesInstanceUID"): (str(samples[0].values["SeriesInstanceUID"]),),
+        tag_of("ReferencedImageSequence"): images,
+        tag_of("ReferencedNonImageCompositeSOPInstanceSequence"): (),
+    }
+    ended = {
+        tag_of("PerformedProcedureStepStatus"): ("COMPLETED",),
+        tag_of("PerformedProcedureStepEndDate"): ("20260131",),
+        tag_of("PerformedProcedureStepEndTime"): ("0945",),
+        sequence: (series,),
+    }
+    with Receiver("AI") as ai:
+        tables = rules({"ai": ai}, {"all": {"to": ["ai"], "on": "study"}})
+        tables["archive"]["study_quiet_time"] = 3600.0
+        tables["plugin"]["sop-mpps"] = {"completes_studies": True}
+        with node_thread(tmp_path, tables, plugins=(*PLUGINS, "sop-mpps")) as node:
+            steps = node.node.opened.node.find(PerformedProcedureSteps)
+            node.call(steps.create, "1.2.840.1", begun)
+            there = store(node.port, samples[:2])
+            node.call(steps.change, "1.2.840.1", ended)
+            there += store(node.port, samples[2:3])  # only now it is complete
+            until(lambda: len(ai.received) == 3)
+            late = store(node.port, samples[3:])
+            until(lambda: len(ai.received) == 4)
+    assert sorted(ai.received[:3]) == sorted(there)
+    assert ai.received[3:] == late

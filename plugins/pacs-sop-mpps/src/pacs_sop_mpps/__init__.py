@@ -20,6 +20,7 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
     SopClassSupport,
+    StudyCompleteness,
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_mpps.config import MppsConfig
@@ -88,11 +89,27 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             has_worklist=_HAS_WORKLIST,
         )
 
+    def create_completeness(node: Node) -> StudyCompleteness:
+        from pacs_sop_mpps.completeness import StepCompleteness
+
+        return StepCompleteness(node)
+
     needed = (Database, JobQueue)
-    return [
+    capabilities = [
         CapabilityDescriptor("mpps", PerformedProcedureSteps, create, requires=needed),
         CapabilityDescriptor("mpps-subscribers", Subscribers, lambda _: Subscribers()),
     ]
+    if config.completes_studies:
+        capabilities.append(
+            CapabilityDescriptor(
+                "mpps-completeness",
+                StudyCompleteness,
+                create_completeness,
+                requires=(PerformedProcedureSteps,),
+                always=True,
+            )
+        )
+    return capabilities
 
 
 @hookimpl
