@@ -12,8 +12,9 @@ from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from pynetdicom.dsutils import decode
+from pynetdicom.sop_class import CTImageStorage
 
 from pacs_core.cli.main import main
 from pacs_core.contracts import Level, Query
@@ -38,8 +39,9 @@ PLUGINS = ("routing", *BASE)
 class Receiver:
     """A storage SCP of pynetdicom, which answers as it is told and can go away and come back."""
 
-    def __init__(self, title="DEST"):
+    def __init__(self, title="DEST", contexts=AllStoragePresentationContexts):
         self.title, self.port = title, find_free_port()
+        self.contexts = contexts
         self.received, self.status, self.server = [], {}, None
         self.sources = []
         self.lock = threading.Lock()
@@ -60,7 +62,7 @@ class Receiver:
 
     def up(self):
         ae = AE(self.title)
-        ae.supported_contexts = AllStoragePresentationContexts
+        ae.supported_contexts = self.contexts
         handlers = [(evt.EVT_C_STORE, self._take)]
         self.server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
 
@@ -136,8 +138,14 @@ def routing(tmp_path_factory):
     """A node with several destinations, one of which is always away."""
     directory = tmp_path_factory.mktemp("routing")
     away = Receiver("AWAY")
-    with Receiver("AI") as ai, Receiver("BACKUP") as backup, Receiver("CT1") as ct1:
-        receivers = {"ai": ai, "backup": backup, "ct1": ct1, "away": away}
+    only_ct = [build_context(CTImageStorage)]
+    with (
+        Receiver("AI") as ai,
+        Receiver("BACKUP") as backup,
+        Receiver("CT1") as ct1,
+        Receiver("PICKY", only_ct) as picky,
+    ):
+        receivers = {"ai": ai, "backup": backup, "ct1": ct1, "away": away, "picky": picky}
         tables = rules(
             receivers,
             {
@@ -146,6 +154,7 @@ def routing(tmp_path_factory):
                 "all-from-ct1": {"sources": ["CT*"], "to": ["backup", "ct1"]},
                 "mr-studies": {"where": {"Modality": "MR"}, "to": ["backup"], "on": "study",
                                "whole_study": True},
+                "picky": {"sources": ["MAMMO"], "to": ["picky"]},
                 "never": {"where": {"Modality": "US"}, "to": ["away"]},
             },
             refusals=3,
@@ -213,6 +222,17 @@ def test_a_peer_that_is_away_keeps_no_other_waiting_and_refusals_are_given_up(ro
         pacs(directory, "routes", "retry", "--peer", "away")
         until(lambda: us.sop_instance_uid in back.received)
     assert "never" in pacs(directory, "routes", "list")
+
+
+def test_what_a_peer_does_not_take_at_all_is_given_up_and_says_why(routing):
+    """No presentation context is accepted for it (PS3.8 §9.3.3.2): that is not being away."""
+    node, receivers, directory = routing
+    mammogram, ct = (SampleStudy().make(modality) for modality in ("MG", "CT"))
+    store(node.port, [mammogram, ct], "MAMMO")
+    until(lambda: ct.sop_instance_uid in receivers["picky"].received)
+    show = ("routes", "show", mammogram.sop_instance_uid)
+    until(lambda: {each["state"] for each in described(directory, *show)} == {"failed"})
+    assert "accepts no transfer syntax" in described(directory, *show)[0]["reason"]
 
 
 def test_an_instance_that_breaks_each_association_keeps_no_other_from_its_peer(routing):
@@ -290,7 +310,7 @@ def test_all_arrives_at_storescp_a_node_and_a_web_server_whatever_is_killed(tmp_
             node.kill()
         with (
             node_thread(tmp_path / "b", archive, plugins=plugins) as other,
-            node_process(tmp_path / "a", tables, plugins=router),
+            node_process(tmp_path / "a", tables, plugins=router) as again,
         ):
             until(lambda: uids["CT"] <= set(files_in(received)), 120)
 
@@ -304,6 +324,16 @@ def test_all_arrives_at_storescp_a_node_and_a_web_server_whatever_is_killed(tmp_
                 lambda: {"committed"} == {e["state"] for e in described(tmp_path / "a", *show)}, 120
             )
             totals = described(tmp_path / "a", "routes", "list")
+            # Rules are reloaded as a whole, or not at all.
+            config = tmp_path / "a" / "pacs.toml"
+            text = config.read_text()
+            more = '[plugin.routing.rules.{}]\nto = ["{}"]\nwhere = {{ Modality = "NM" }}\n'
+            config.write_text(text + more.format("good", "dcmtk") + more.format("bad", "nobody"))
+            pacs(tmp_path / "a", "reload", code=1)
+            config.write_text(text + more.format("good", "dcmtk"))
+            pacs(tmp_path / "a", "reload")
+            (nuclear,) = store(again.port, [SampleStudy().make("NM")])
+            until(lambda: nuclear in files_in(received))
     assert {(each["rule"], each["peer"]): each["instances"] for each in totals} == {
         ("ct", "dcmtk"): 40, ("ct", "archive2"): 40, ("mr", "web2"): 6, ("us", "archive2"): 3,
     }  # fmt: skip
