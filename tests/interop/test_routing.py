@@ -297,6 +297,7 @@ def test_all_arrives_at_storescp_a_node_and_a_web_server_whatever_is_killed(tmp_
         },
         batch=5,
     )
+    tables["plugin"]["jobs"] = {"lease": 15.0}  # after which what was killed is taken up again
     samples = {m: [SampleStudy().make(m) for _ in range(n)]
                for m, n in {"CT": 40, "MR": 6, "US": 3}.items()}  # fmt: skip
     uids = {m: {each.sop_instance_uid for each in of} for m, of in samples.items()}

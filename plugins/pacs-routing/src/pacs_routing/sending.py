@@ -73,6 +73,7 @@ class PeerAwayError(OSError):
 class _Tally:
     """What became of a batch."""
 
+    settled: int = 0
     arrived: int = 0
     away: str = ""
     first_lost: Delivery | None = None
@@ -111,6 +112,8 @@ class SendHandler(JobHandler):
                 await self._put_back(tally.first_lost)
             arrived += tally.arrived
             await job.report(Progress(arrived, note="instances sent"))
+            if not (tally.settled or tally.away):
+                tally.away = f"nothing was heard of what was sent to {peer}"
             if tally.away and not arrived:
                 raise PeerAwayError(tally.away)
             if tally.away:
@@ -136,7 +139,7 @@ class SendHandler(JobHandler):
             else:
                 instances[path], waiting[path] = found, delivery
         await self._deliveries.note(gone)
-        tally = _Tally()
+        tally = _Tally(settled=len(gone))
         outcomes: list[Outcome] = []
         try:
             async with self._sending(list(instances.values()), peer, first.priority) as results:
@@ -149,6 +152,7 @@ class SendHandler(JobHandler):
                             tally.away = sent.reason or f"{first.peer} has ended the association"
                         continue
                     outcomes.append(outcome := await self._judge(delivery, sent))
+                    tally.settled += 1
                     tally.arrived += outcome.state is DeliveryState.SENT
                     if len(outcomes) >= _PART:
                         await self._note(outcomes, waiting)
