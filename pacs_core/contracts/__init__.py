@@ -162,6 +162,7 @@ from pacs_core.contracts.headers import (
 )
 from pacs_core.contracts.hooks import Contribution, Hooks
 from pacs_core.contracts.index import (
+    FurtherAttribute,
     Index,
     IndexRebuild,
     IndexResult,
@@ -469,6 +470,7 @@ __all__ = [
     "Frame",
     "FrameFormat",
     "FrameNotFoundError",
+    "FurtherAttribute",
     "Gauge",
     "Graphic",
     "Histogram",

@@ -3,8 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
+from attrs.validators import in_, min_len
 
 from pacs_core.contracts.changes import ChangeLog
 from pacs_core.contracts.component import Component
@@ -16,6 +18,27 @@ from pacs_core.contracts.leases import Leases
 from pacs_core.contracts.metadata import PreparedMetadata
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
+
+
+@frozen
+class FurtherAttribute:
+    """An attribute to index beyond those of the catalog.
+
+    Attributes
+    ----------
+    keyword : str
+        Keyword of PS3.6, or eight hexadecimal digits for a private attribute.
+    level : str
+        ``"patient"``, ``"study"``, ``"series"`` or ``"image"``.
+    indexed : bool
+        Whether matching on it must be fast; costs room and a little time for each instance.
+    """
+
+    keyword: str = field(validator=min_len(1))
+    level: Literal["patient", "study", "series", "image"] = field(
+        validator=in_(("patient", "study", "series", "image"))
+    )
+    indexed: bool = False
 
 
 @frozen

@@ -12,7 +12,6 @@ from anyio.from_thread import start_blocking_portal
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pacs_index_sqlite.catalog import IDENTITY, build_catalog
 from pacs_index_sqlite.config import FurtherAttribute, SqliteIndexConfig
 from pacs_index_sqlite.index import SqliteIndex
 
@@ -25,6 +24,7 @@ from pacs_core.dataset import (
     parse_attributes,
     tag_of,
 )
+from pacs_core.relational import IDENTITY, build_catalog
 from pacs_core.testing.index_harness import make_record
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from pacs_index_sqlite.catalog import build_catalog
+from pacs_index_sqlite.dialect import SQLITE
 from pacs_index_sqlite.index import SqliteIndex
-from pacs_index_sqlite.searching import matching_entities
 
 from pacs_core.contracts import AllOf, Either, Level, Not, Query, Restriction, SingleValue
 from pacs_core.dataset import tag_of
+from pacs_core.relational import build_catalog, matching_entities
 from pacs_core.testing.index_contract import IndexContract
 from pacs_core.testing.index_harness import found, make_record
 from pacs_core.testing.index_restrictions import IndexRestrictions
@@ -26,7 +26,7 @@ class TestRestrictionsByFunction(IndexRestrictions):
 
     @pytest.fixture(autouse=True)
     def no_sql(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pacs_index_sqlite.restrictions._FEW", -1)
+        monkeypatch.setattr("pacs_index_sqlite.dialect._FEW", -1)
 
 
 @pytest.mark.anyio
@@ -44,7 +44,9 @@ async def test_a_statement_does_not_grow_with_the_conditions_of_a_restriction(
 
     sizes = set()
     for count in (10, 500):
-        text, parameters = matching_entities(build_catalog(), query(count)).statement((), 9, 0)
+        text, parameters = matching_entities(SQLITE, build_catalog(), query(count)).statement(
+            (), 9, 0
+        )
         sizes.add((len(text), len(parameters)))
     assert len(sizes) == 1
     for study in range(4):

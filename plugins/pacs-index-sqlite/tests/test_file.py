@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from pacs_index_sqlite import SqliteIndexConfig, create
-from pacs_index_sqlite.catalog import build_catalog
 from pacs_index_sqlite.config import FurtherAttribute
 from pacs_index_sqlite.errors import CorruptIndexError, NewerSchemaError, SqliteIndexError
 from pacs_index_sqlite.index import SqliteIndex
@@ -13,6 +12,7 @@ from pacs_index_sqlite.schema import STEPS, prepare
 
 from pacs_core.contracts import Level, NodeSettings, Setup, SingleValue, StorageFullError
 from pacs_core.dataset import tag_of
+from pacs_core.relational import build_catalog
 from pacs_core.testing.index_harness import found, make_record, path_of
 
 pytestmark = pytest.mark.anyio

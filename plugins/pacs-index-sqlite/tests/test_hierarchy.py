@@ -5,10 +5,10 @@ from typing import Any
 import anyio
 import pytest
 from pacs_index_sqlite.index import SqliteIndex
-from pacs_index_sqlite.sound import sounds
 
 from pacs_core.contracts import InstancePath, InstanceRecord, Level, SingleValue
 from pacs_core.dataset import tag_of
+from pacs_core.relational import sounds
 from pacs_core.testing.index_harness import found, make_record, name, path_of
 
 pytestmark = pytest.mark.anyio

@@ -7,16 +7,17 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pacs_index_sqlite.fragments import after, like
+from pacs_index_sqlite.dialect import SQLITE
 
 from pacs_core.contracts import wildcard_pattern as pattern
+from pacs_core.relational import after, like
 
 CONNECTION = sqlite3.connect(":memory:", check_same_thread=False)
 TEXT = st.text(alphabet="ab[]*?^%_\\é", max_size=8)
 
 
 def glob(text: str, wanted: str) -> bool:
-    sql = like(wanted, itertools.count())("content")
+    sql = like(wanted, itertools.count(), SQLITE.like)("content")
     for function_name, function in sql.functions:
         CONNECTION.create_function(function_name, 1, function)
     statement = f"SELECT {sql.text} FROM (SELECT ? AS content)"

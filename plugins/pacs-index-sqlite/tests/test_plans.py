@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pacs_index_sqlite.catalog import COMPUTED, Attribute, Catalog, build_catalog
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.database import connect_writer
+from pacs_index_sqlite.dialect import SQLITE
 from pacs_index_sqlite.schema import prepare
-from pacs_index_sqlite.searching import matching_entities, matching_instances
 
 from pacs_core.contracts import (
     AnyOf,
@@ -23,6 +22,14 @@ from pacs_core.contracts import (
     Wildcard,
 )
 from pacs_core.dataset import tag_of
+from pacs_core.relational import (
+    COMPUTED,
+    Attribute,
+    Catalog,
+    build_catalog,
+    matching_entities,
+    matching_instances,
+)
 from pacs_core.testing.index_harness import name
 
 CATALOG = build_catalog()
@@ -46,7 +53,10 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
 def scans(connection: sqlite3.Connection, catalog: Catalog, query: Query) -> list[str]:
     """Return the steps of a query's plans that read a whole table of ours."""
     steps: list[str] = []
-    for found in (matching_entities(catalog, query), matching_instances(catalog, query)):
+    for found in (
+        matching_entities(SQLITE, catalog, query),
+        matching_instances(SQLITE, catalog, query),
+    ):
         for called, function in found.where.functions:
             connection.create_function(called, 1, function)
         text, parameters = found.statement((), 100, 0)

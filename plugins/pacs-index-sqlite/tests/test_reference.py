@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pacs_index_sqlite.catalog import TABLES, build_catalog
 from pacs_index_sqlite.conflicts import listings
 from pacs_index_sqlite.index import SqliteIndex
 
@@ -26,6 +25,7 @@ from pacs_core.contracts import (
     Wildcard,
 )
 from pacs_core.dataset import tag_of
+from pacs_core.relational import TABLES, build_catalog
 from pacs_core.testing.index_harness import make_record, name, path_of
 from pacs_core.testing.memory_entities import Entities
 

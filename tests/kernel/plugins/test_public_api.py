@@ -34,6 +34,7 @@ PUBLIC = {
     "pacs_core.dataset.xml_model",
     "pacs_core.dimse",
     "pacs_core.plugins",
+    "pacs_core.relational",
     "pacs_core.upper_layer",
 }
 FOLDERS = {

@@ -18,7 +18,14 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import texts
-from pacs_index_sqlite.catalog import VARYING, Catalog, json_of
+from pacs_core.relational import (
+    VARYING,
+    Catalog,
+    RowMaker,
+    insertion,
+    json_of,
+    representable_record,
+)
 from pacs_index_sqlite.conflicts import ConflictFinder
 from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
@@ -26,8 +33,6 @@ from pacs_index_sqlite.leases import LeaseTable
 from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate, numbers_of
 from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
-from pacs_index_sqlite.rows import RowMaker, insertion
-from pacs_index_sqlite.unicode import representable_record
 
 # Theory of operation
 #

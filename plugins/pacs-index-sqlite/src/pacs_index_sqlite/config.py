@@ -4,28 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
-from attrs.validators import ge, in_, min_len
+from attrs.validators import ge, in_
 
-LEVELS = ("patient", "study", "series", "image")
-
-
-@frozen
-class FurtherAttribute:
-    """An attribute to index beyond those of the catalog.
-
-    Attributes
-    ----------
-    keyword : str
-        Keyword of PS3.6, or eight hexadecimal digits for a private attribute.
-    level : str
-        ``"patient"``, ``"study"``, ``"series"`` or ``"image"``.
-    indexed : bool
-        Whether matching on it must be fast; costs room and a little time for each instance.
-    """
-
-    keyword: str = field(validator=min_len(1))
-    level: Literal["patient", "study", "series", "image"] = field(validator=in_(LEVELS))
-    indexed: bool = False
+from pacs_core.contracts import FurtherAttribute
 
 
 @frozen

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import define, frozen
 
 from pacs_core.contracts import Conflict, ConflictKind, Level, patient_name_of
-from pacs_index_sqlite.catalog import TABLES, UIDS, VARYING, Attribute, Catalog, Stored
+from pacs_core.relational import TABLES, UIDS, VARYING, Attribute, Catalog, Stored
 from pacs_index_sqlite.headers import comparison_of
 from pacs_index_sqlite.locations import ABOVE
 

@@ -20,8 +20,17 @@ from attrs import define, field, frozen
 
 from pacs_core.contracts import CONSIDERED, Level, precedence
 from pacs_core.dataset import Attributes
-from pacs_index_sqlite.catalog import TABLES, UIDS, Attribute, Catalog, Stored, json_of
-from pacs_index_sqlite.rows import RowMaker, Several, insertion
+from pacs_core.relational import (
+    TABLES,
+    UIDS,
+    Attribute,
+    Catalog,
+    RowMaker,
+    Several,
+    Stored,
+    insertion,
+    json_of,
+)
 
 NO_HEADER: Final = 0
 """The header above those of a study."""

@@ -25,11 +25,19 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import Attributes
-from pacs_index_sqlite.catalog import build_catalog
+from pacs_core.relational import (
+    Matching,
+    Reading,
+    build_catalog,
+    matching_entities,
+    matching_instances,
+    read_attributes,
+)
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.conflicts import is_full, listings
 from pacs_index_sqlite.correction_log import LastSeen, SqliteCorrectionLog, take_over
+from pacs_index_sqlite.dialect import SQLITE
 from pacs_index_sqlite.errors import (
     CorruptIndexError,
     ReplacedIndexError,
@@ -44,15 +52,10 @@ from pacs_index_sqlite.opened import OpenIndex, open_connections
 from pacs_index_sqlite.outbox import Outbox, Row, SqliteChangeLog
 from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
-    Fetch,
-    Matching,
     RunningSearch,
     count_of,
-    fetch_attributes,
-    fetch_instances,
-    fetch_metadata,
-    matching_entities,
-    matching_instances,
+    kept_metadata,
+    stored_instances,
 )
 
 # Theory of operation
@@ -92,7 +95,7 @@ class SqliteIndex(Index):
         self._path = path
         self.directory = path.parent
         self._config = config or SqliteIndexConfig()
-        self._catalog = build_catalog(self._config.attributes)
+        self._catalog = build_catalog(self._config.attributes, plugin="index-sqlite")
         self._wanted = frozenset(self._catalog.attributes)
         self._searchable = {level: self._catalog.searchable(level) for level in Level}
         self._in_use: OpenIndex | None = None
@@ -249,8 +252,8 @@ class SqliteIndex(Index):
     def _find_metadata(
         self, query: Query, form: str
     ) -> AsyncIterator[tuple[StoredInstance, bytes | None]]:
-        found = matching_instances(self._catalog, query)
-        return self._batches(query, found, fetch_metadata(form))
+        found = matching_instances(SQLITE, self._catalog, query)
+        return self._batches(query, found, kept_metadata(form))
 
     @property
     def correction_log(self) -> SqliteCorrectionLog:
@@ -353,9 +356,8 @@ class SqliteIndex(Index):
 
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""
-        return self._batches(
-            query, matching_entities(self._catalog, query), fetch_attributes(self._catalog, query)
-        )
+        found = matching_entities(SQLITE, self._catalog, query)
+        return self._batches(query, found, read_attributes(SQLITE, self._catalog, query))
 
     async def count(self, query: Query) -> int:
         """Count what matches, see :meth:`Index.count`."""
@@ -365,10 +367,11 @@ class SqliteIndex(Index):
 
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""
-        return self._batches(query, matching_instances(self._catalog, query), fetch_instances())
+        found = matching_instances(SQLITE, self._catalog, query)
+        return self._batches(query, found, stored_instances())
 
-    async def _batches(self, query: Query, found: Matching, fetch: Fetch) -> AsyncIterator[Any]:
-        search = RunningSearch(found, fetch, query.limit, query.offset)
+    async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
+        search = RunningSearch(found, reading, query.limit, query.offset)
         with await self._current() as opened:  # to the end in one file, though it be replaced
             while not search.is_exhausted:
                 for result in await opened.readers.run(search.batch):

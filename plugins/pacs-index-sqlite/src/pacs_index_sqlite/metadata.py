@@ -26,8 +26,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import tag_of, vr_of
-from pacs_index_sqlite.catalog import json_of
-from pacs_index_sqlite.fragments import Sql
+from pacs_core.relational import Sql, json_of
 from pacs_index_sqlite.locations import ABOVE, LOCATION, ROWS_OF_PATHS, stored_instance
 
 Entries: TypeAlias = Sequence[tuple[StoredInstance, bytes | None]]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from pacs_index_sqlite.catalog import json_of
+from pacs_core.relational import json_of
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from anyio import to_thread
 from attrs import define
 
-from pacs_index_sqlite.catalog import Catalog
+from pacs_core.relational import Catalog
 from pacs_index_sqlite.changes import Changes
 from pacs_index_sqlite.config import SqliteIndexConfig
 from pacs_index_sqlite.correction_log import LastSeen

@@ -30,9 +30,7 @@ from pacs_core.contracts import (
     restricted_tags,
 )
 from pacs_core.dataset import vr_of
-from pacs_index_sqlite.catalog import ZONES, Attribute
-from pacs_index_sqlite.fragments import Sql
-from pacs_index_sqlite.tables import value_of
+from pacs_core.relational import ZONES, Attribute, Dialect, Sql, value_of
 
 _REMEMBERED = 4096
 _Holding = frozenset[Condition]
@@ -47,11 +45,14 @@ def conditions_of(restriction: Restriction) -> list[Condition]:
     return [restriction]
 
 
-def permits(restriction: Restriction, attribute_of: Callable[[int], Attribute]) -> Sql:
+def permits(
+    dialect: Dialect, restriction: Restriction, attribute_of: Callable[[int], Attribute]
+) -> Sql:
     """Return whether a row of `instance` and those above it meet a restriction; never NULL.
 
     Parameters
     ----------
+    dialect : Dialect
     restriction : Restriction
     attribute_of : callable
         Returns the attribute with a tag.
@@ -80,7 +81,7 @@ def permits(restriction: Restriction, attribute_of: Callable[[int], Attribute]) 
         found = (test(*[values[at] for at in places]) for places, test in tests)
         return judge(frozenset[Condition]().union(*found))
 
-    columns = ", ".join(value_of(attribute) for attribute in attributes.values())
+    columns = ", ".join(value_of(dialect, attribute) for attribute in attributes.values())
     return Sql(f"permits({columns})", (), (("permits", permits),))
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pacs_index_sqlite.catalog import IDENTITY, TABLES, Attribute, Catalog
+from pacs_core.relational import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_sqlite.conflicts import DEMOGRAPHICS
 from pacs_index_sqlite.correction_log import create_tables as keep_corrections
 from pacs_index_sqlite.errors import NewerSchemaError

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pacs_core.contracts import comparables, timezone_of
 from pacs_core.dataset import UnknownAttribute, tag_of, vr_of
-from pacs_index_sqlite.catalog import TABLES, ZONES
+from pacs_core.relational import TABLES, ZONES
 
 _COLUMN = "TimezoneOffsetFromUTC"
 _BATCH = 1000

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from pacs_core.contracts import fold_name
-from pacs_index_sqlite.fragments import Comparison, any_of, like
-from pacs_index_sqlite.sound import parts, soundex
+from pacs_core.relational.dialect import Dialect
+from pacs_core.relational.fragments import Comparison, any_of, like
+from pacs_core.relational.sound import parts, soundex
 
 
 def group_patterns(groups: tuple[str, ...]) -> dict[int, str]:
@@ -14,12 +15,11 @@ def group_patterns(groups: tuple[str, ...]) -> dict[int, str]:
     return {number: pattern for number, pattern in folded.items() if pattern.strip("*")}
 
 
-def like_name(pattern: str, names: Iterator[int]) -> Comparison:
+def like_name(pattern: str, names: Iterator[int], dialect: Dialect) -> Comparison:
     """Compare with a folded name; trailing components that may be empty may be absent."""
     shorter = re.sub(r"\^[\^*]*$", "", pattern)
-    found = [like(pattern, names)] + (
-        [like(shorter, names)] if shorter not in {"", pattern} else []
-    )
+    patterns = [pattern] if shorter in {"", pattern} else [pattern, shorter]
+    found = [like(each, names, dialect.like) for each in patterns]
     return lambda column: any_of([comparison(column) for comparison in found])
 
 

@@ -6,26 +6,23 @@ an instance. So everything else that a query does, comparing, counting and listi
 as ever and sees nothing else. What a study or series shows where its instances differ is worked
 out anew from the variants that are left, see :func:`.tables.shown`.
 
-Names are looked up within: ``main.`` is the whole table.
+Names are looked up within: :attr:`Dialect.whole` leads to the whole table.
 
-A restriction of few conditions is SQL as well. Each of these tables repeats it, though, so a long
-one becomes a function, see :mod:`.permission`.
+A restriction is SQL as well. Each of these tables repeats it, though, so a dialect may have another
+way for a long one: :meth:`Dialect.permits`.
 """
 
 from itertools import pairwise
-from typing import Final
 
 from pacs_core.contracts import AllOf, Either, Level, Not, Query, Restriction
-from pacs_index_sqlite.catalog import TABLES
-from pacs_index_sqlite.conditions import Translator
-from pacs_index_sqlite.fragments import ALWAYS, NOTHING, Sql, all_of, any_of
-from pacs_index_sqlite.permission import conditions_of, permits
-from pacs_index_sqlite.tables import header_of
+from pacs_core.relational.catalog import TABLES
+from pacs_core.relational.conditions import Translator
+from pacs_core.relational.dialect import Dialect
+from pacs_core.relational.fragments import ALWAYS, NEVER, NOTHING, Sql, all_of, any_of
+from pacs_core.relational.tables import header_of
 
 _LEVELS = tuple(Level)
 _VARYING = (Level.STUDY, Level.SERIES)
-_FEW: Final = 6
-"""Conditions, as SQL; beyond about that a function is faster, though it has statements prepared."""
 
 
 def scope_of(translator: Translator, query: Query) -> Sql:
@@ -39,11 +36,11 @@ def scope_of(translator: Translator, query: Query) -> Sql:
     if not query.restrictions:
         return NOTHING
     restriction = AllOf(query.restrictions)
-    if len(conditions_of(restriction)) > _FEW:
-        permitted = permits(restriction, translator.attribute)
-    else:
+    dialect = translator.dialect
+    permitted = dialect.permits(restriction, translator.attribute)
+    if permitted is None:
         permitted = _permits(translator, restriction)
-    tables = [*_entities(permitted.text), *_variants(permitted.text)]
+    tables = [*_entities(dialect, permitted.text), *_variants(dialect, permitted.text)]
     beginning = f"WITH {', '.join(tables)} "
     return Sql(beginning, permitted.parameters * len(tables), permitted.functions)
 
@@ -53,7 +50,7 @@ def _permits(translator: Translator, restriction: Restriction) -> Sql:
     if isinstance(restriction, AllOf | Either):
         parts = [_permits(translator, each) for each in restriction.restrictions]
         if not parts:
-            return ALWAYS if isinstance(restriction, AllOf) else Sql("0")
+            return ALWAYS if isinstance(restriction, AllOf) else NEVER
         return all_of(parts) if isinstance(restriction, AllOf) else any_of(parts)
     if isinstance(restriction, Not):
         inner = _permits(translator, restriction.restriction)
@@ -75,29 +72,30 @@ def _surroundings(level: Level) -> list[tuple[str, str]]:
     return below + above
 
 
-def _exists(tables: list[tuple[str, str]], permitted: str) -> str:
+def _exists(dialect: Dialect, tables: list[tuple[str, str]], permitted: str) -> str:
     """Return whether there are such rows, in the whole tables."""
-    rows = " CROSS JOIN ".join(f"main.{table} AS {table}" for table, _ in tables)
+    rows = " CROSS JOIN ".join(f"{dialect.whole}{table} AS {table}" for table, _ in tables)
     conditions = " AND ".join(condition for _, condition in tables)
     return f"EXISTS (SELECT 1 FROM {rows} WHERE {conditions} AND {permitted})"  # noqa: S608
 
 
-def _entities(permitted: str) -> list[str]:
+def _entities(dialect: Dialect, permitted: str) -> list[str]:
     return [
-        f"{table} AS NOT MATERIALIZED (SELECT {table}.* FROM main.{table} AS {table} "  # noqa: S608
-        f"WHERE {_exists(_surroundings(level), permitted)})"
+        f"{table} AS NOT MATERIALIZED (SELECT {table}.* FROM {dialect.whole}{table} AS {table} "  # noqa: S608
+        f"WHERE {_exists(dialect, _surroundings(level), permitted)})"
         for level, table in TABLES.items()
     ]
 
 
-def _variants(permitted: str) -> list[str]:
+def _variants(dialect: Dialect, permitted: str) -> list[str]:
     found = []
     for level in _VARYING:
         table, variant = TABLES[level], f"{TABLES[level]}_variant"
         here = (table, f"{table}.id = w.parent")
         around = [here, *_surroundings(level)]
-        exists = _exists(around, f"{header_of(level)} = w.id AND {permitted}")
+        exists = _exists(dialect, around, f"{header_of(dialect, level)} = w.id AND {permitted}")
         found.append(
-            f"{variant} AS NOT MATERIALIZED (SELECT w.* FROM main.{variant} AS w WHERE {exists})"  # noqa: S608
+            f"{variant} AS NOT MATERIALIZED (SELECT w.* "  # noqa: S608
+            f"FROM {dialect.whole}{variant} AS w WHERE {exists})"
         )
     return found

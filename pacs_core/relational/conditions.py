@@ -30,16 +30,16 @@ from pacs_core.contracts import (
     timezone_of,
 )
 from pacs_core.dataset import keyword_of
-from pacs_index_sqlite.catalog import (
+from pacs_core.relational.catalog import (
     IDENTITY,
     ZONES,
     Attribute,
     Catalog,
     Computed,
-    json_of,
     number,
 )
-from pacs_index_sqlite.fragments import (
+from pacs_core.relational.dialect import Dialect
+from pacs_core.relational.fragments import (
     ALWAYS,
     Comparison,
     Sql,
@@ -48,17 +48,14 @@ from pacs_index_sqlite.fragments import (
     equal,
     in_range,
     like,
-    one_of,
-    one_of_text,
     with_prefix,
 )
-from pacs_index_sqlite.names import group_patterns, like_name, sound_keys
-from pacs_index_sqlite.placing import NO_INDEX_WEIGHT, PlacedCondition, weight_of
-from pacs_index_sqlite.sequences import sequence_matcher
-from pacs_index_sqlite.tables import (
+from pacs_core.relational.names import group_patterns, like_name, sound_keys
+from pacs_core.relational.placing import NO_INDEX_WEIGHT, PlacedCondition, weight_of
+from pacs_core.relational.sequences import sequence_matcher
+from pacs_core.relational.tables import (
+    Alternatives,
     column_of,
-    compare,
-    compare_several,
     count,
     header_of,
     shown,
@@ -79,10 +76,12 @@ class Where:
 class Translator:
     """Translates the conditions of one query."""
 
+    dialect: Dialect
     _catalog: Catalog
     _level: Level
     _names: Iterator[int] = field(factory=itertools.count)
     _restricted: bool = field(default=False, init=False)
+    _separate: bool = field(default=False, init=False)
 
     def where(self, query: Query) -> Where:
         """Return the WHERE clause.
@@ -95,13 +94,19 @@ class Translator:
             A condition is about an attribute that the index does not have, or does not fit it.
         """
         self._restricted = bool(query.restrictions)
-        found = [self._place(condition) for condition in dict.fromkeys(query.conditions)]
-        placed = [p for p in found if p.sql != ALWAYS]
-        if not placed:
+        found = {c: self._place(c) for c in query.conditions}
+        conditions = {c: p for c, p in found.items() if p.sql != ALWAYS}
+        if not conditions:
             return Where(ALWAYS, self._level, self._level)
-        first = min(placed, key=lambda p: (p.weight, p.about.depth))
+        best = min(conditions, key=lambda c: (conditions[c].weight, conditions[c].about.depth))
+        if self.dialect.separate and not conditions[best].negated:
+            # Only here: each of the alternatives is looked up in full.
+            self._separate = True
+            conditions[best] = self._place(best)
+            self._separate = False
+        first, placed = conditions[best], list(conditions.values())
         top = min((p.about for p in placed), key=lambda level: level.depth)
-        sql = all_of([p.as_sql(p is first and not p.negated) for p in placed])
+        sql = all_of([p.as_sql(self.dialect, p is first and not p.negated) for p in placed])
         return Where(sql, min(top, self._level, key=lambda level: level.depth), first.about)
 
     def _place(self, condition: Condition) -> PlacedCondition:
@@ -132,8 +137,9 @@ class Translator:
         sql, varying = rule(self, attribute, condition), attribute.varying
         if varying is None:
             return sql
-        own, header = rule(self, varying, condition), header_of(attribute.kept)
-        variant = f"main.{varying.table} AS {varying.table} WHERE {varying.table}.id = {header}"
+        own, header = rule(self, varying, condition), header_of(self.dialect, attribute.kept)
+        table = varying.table
+        variant = f"{self.dialect.whole}{table} AS {table} WHERE {table}.id = {header}"
         text = (
             f"CASE WHEN EXISTS (SELECT 1 FROM {variant}) "  # noqa: S608
             f"THEN EXISTS (SELECT 1 FROM {variant} AND {own.text}) ELSE {sql.text} END"
@@ -142,7 +148,7 @@ class Translator:
 
     def _without(self, attribute: Attribute, about: Level) -> PlacedCondition:
         """Whether nothing below has a value."""
-        sql = Sql(f"{shown(attribute, restricted=self._restricted)} IS NOT NULL")
+        sql = Sql(f"{shown(self.dialect, attribute, restricted=self._restricted)} IS NOT NULL")
         return PlacedCondition(attribute.kept, about, sql, NO_INDEX_WEIGHT, negated=True)
 
     def _in_any(self, attribute: Attribute, condition: Condition) -> Sql:
@@ -155,14 +161,15 @@ class Translator:
         if isinstance(condition, Empty) and not self._restricted:
             return sql
         if isinstance(condition, Empty):
-            value = shown(attribute, restricted=self._restricted)
+            value = shown(self.dialect, attribute, restricted=self._restricted)
             return Sql(f"coalesce({value}, '') = ''")
         found = rule(self, varying, condition)
         if self._restricted:
             # What an entity shows may be what an instance has that does not exist.
-            sql = all_of((sql, Sql(f"NOT {varies(attribute)}")))
+            sql = all_of((sql, Sql(f"NOT {varies(self.dialect, attribute)}")))
         table, others = attribute.table, f"SELECT parent FROM {varying.table} WHERE {found.text}"  # noqa: S608
-        if isinstance(condition, PersonName) and len(group_patterns(condition.groups)) > 1:
+        many = isinstance(condition, PersonName) and len(group_patterns(condition.groups)) > 1
+        if many or self._separate:
             # SQLite finds no index for alternatives within what are alternatives themselves.
             text = f"{table}.id IN (SELECT id FROM {table} WHERE {sql.text} UNION ALL {others})"  # noqa: S608
             return Sql(text, (*sql.parameters, *found.parameters), sql.functions + found.functions)
@@ -172,7 +179,7 @@ class Translator:
     def _place_computed(self, computed: Computed, condition: Condition) -> PlacedCondition:
         about = min(computed.level, self._level, key=lambda level: level.depth)
         if not computed.of:
-            sql = _compare_count(computed, condition)
+            sql = self._compare_count(computed, condition)
             return PlacedCondition(computed.level, about, sql, NO_INDEX_WEIGHT)
         attribute = self._catalog.keyword(computed.of)
         if isinstance(condition, Empty):
@@ -198,8 +205,13 @@ class Translator:
     def _any_value(self, attribute: Attribute, comparison: Comparison) -> Sql:
         """Compare with the value, or each of several (PS3.4 C.2.2.2.8)."""
         if attribute.vr == "UI" or attribute.single or attribute.keyword in IDENTITY:
-            return comparison(column_of(attribute))
-        return compare(attribute, [match.column for match in attribute.matches], comparison)
+            return self._alternatives.compare_text(attribute, comparison)
+        columns = [match.column for match in attribute.matches]
+        return self._alternatives.compare(attribute, columns, comparison)
+
+    @property
+    def _alternatives(self) -> Alternatives:
+        return Alternatives(self.dialect, self._separate)
 
     def single(self, attribute: Attribute, c: SingleValue) -> Sql:
         """PS3.4 C.2.2.2.1."""
@@ -213,21 +225,19 @@ class Translator:
             return self._any_value(attribute, equal(value))
         wanted = number_of(c.value)
         if wanted is None:
-            return one_of_text(c.value)(column_of(attribute))
-        return self._apply_test(
-            column_of(attribute), lambda text: wanted in map(number_of, text.split("\\"))
+            # One of several values in one text.
+            text = f"{self.dialect.position}('\\' || {column_of(attribute)} || '\\', ?) > 0"
+            return Sql(text, (f"\\{c.value}\\",))
+        return self.dialect.meets(
+            attribute,
+            column_of(attribute),
+            lambda text: wanted in map(number_of, text.split("\\")),
+            self._names,
         )
-
-    def _apply_test(self, sql: str, test: Callable[[str], bool]) -> Sql:
-        """Have a function of ours test a text that is not NULL."""
-        name = f"meets_{next(self._names)}"
-        text = f"({sql} IS NOT NULL AND {name}({sql}))"
-        # SQLite may call it first: the order of what is joined by AND is its own.
-        return Sql(text, (), ((name, lambda found: found is not None and test(str(found))),))
 
     def uids(self, attribute: Attribute, c: UidList) -> Sql:
         """PS3.4 C.2.2.2.2."""
-        return self._any_value(attribute, one_of(json_of(c.uids)))
+        return self._any_value(attribute, self.dialect.one_of(c.uids))
 
     def wildcard(self, attribute: Attribute, c: Wildcard) -> Sql:
         """PS3.4 C.2.2.2.4."""
@@ -238,7 +248,7 @@ class Translator:
         # A pattern is about the text itself, also of numbers and times.
         return self._any_value(
             (attribute if attribute.single else evolve(attribute, vr="LO")),
-            like(c.pattern, self._names),
+            like(c.pattern, self._names, self.dialect.like),
         )
 
     def range(self, attribute: Attribute, c: Range) -> Sql:
@@ -247,7 +257,9 @@ class Translator:
         if not (c.start or c.end):
             return ALWAYS
         bounds = range_bounds(attribute.vr, c.start, c.end, c.offset)
-        return any_of([self._any_value(attribute, in_range(*each)) for each in bounds])
+        return self._alternatives.any_of_rows(
+            attribute, [self._any_value(attribute, in_range(*each)) for each in bounds]
+        )
 
     def moments(self, attribute: Attribute, c: DateTimeRange) -> Sql:
         """PS3.4 C.2.2.2.5.4, C.2.2.2.5.2."""
@@ -260,17 +272,17 @@ class Translator:
         others = [evolve(each, is_variant=attribute.is_variant) for each in (other, zone) if each]
         columns = [column_of(each) for each in (attribute, *others)]
         # One text, for a function takes one value: the first values of date, time and offset.
-        joined = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
+        joined = " || '\n' || ".join(f"coalesce({column}, '')" for column in columns)
 
         def test(text: str) -> bool:
             date, time, offset = ([part.split("\\")[0] for part in text.split("\n")] + [""] * 3)[:3]
             return is_within(c, date, time, timezone_of({TIMEZONE_OFFSET: (offset,)}))
 
-        exact = self._apply_test(f"({joined})", test)
-        if not (c.start_date or c.end_date):
-            return exact
-        days = in_range(*days_around(c))(f"{attribute.table}.{attribute.matches[0].column}")
-        return all_of((days, exact))
+        days = None
+        if c.start_date or c.end_date:
+            days = in_range(*days_around(c))(f"{attribute.table}.{attribute.matches[0].column}")
+        exact = self.dialect.meets(attribute, f"({joined})", test, self._names, days)
+        return exact if days is None else all_of((days, exact))
 
     def name(self, attribute: Attribute, c: PersonName) -> Sql:
         """PS3.5 §6.2.1.2, PS3.4 C.2.2.2.1."""
@@ -280,34 +292,40 @@ class Translator:
             return ALWAYS
         columns = [match.column for match in attribute.matches]
         if len(c.groups) == 1:
-            literal = compare(attribute, columns, like_name(wanted[0], self._names))
+            literal = self._like_name(attribute, columns, wanted[0])
         else:
             literal = all_of(
-                [
-                    compare(attribute, [columns[n]], like_name(p, self._names))
-                    for n, p in wanted.items()
-                ]
+                [self._like_name(attribute, [columns[n]], p) for n, p in wanted.items()]
             )
         if not (c.fuzzy and attribute.sounds_indexed and 0 in wanted):
             return literal
         alike = [
-            compare_several(
+            self._alternatives.compare_several(
                 attribute,
                 attribute.sound,
                 with_prefix(key[:-1]) if key.endswith("*") else equal(key),
             )
             for key in sound_keys(wanted[0])
         ]
-        return any_of((literal, all_of(alike))) if alike else literal
+        return (
+            self._alternatives.any_of_rows(attribute, (literal, all_of(alike)))
+            if alike
+            else literal
+        )
+
+    def _like_name(self, attribute: Attribute, columns: list[str], pattern: str) -> Sql:
+        comparison = like_name(pattern, self._names, self.dialect)
+        return self._alternatives.compare(attribute, columns, comparison)
 
     def sequence(self, attribute: Attribute, c: SequenceMatch) -> Sql:
         """PS3.4 C.2.2.2.6."""
         _require(attribute, {"SQ"})
         if not c.conditions:
             return ALWAYS
-        zone = column_of(ZONES[attribute.level]) if attribute.level in ZONES else "NULL"
-        text = f"(coalesce({zone}, '') || char(10) || {column_of(attribute)})"
-        return self._apply_test(text, sequence_matcher(c.conditions))
+        known = ZONES.get(attribute.level)
+        zone = column_of(evolve(known, is_variant=attribute.is_variant)) if known else "NULL"
+        text = f"(coalesce({zone}, '') || '\n' || {column_of(attribute)})"
+        return self.dialect.meets(attribute, text, sequence_matcher(c.conditions), self._names)
 
     def empty(self, attribute: Attribute, _: Empty) -> Sql:
         """PS3.4 C.2.2.2.7."""
@@ -316,7 +334,19 @@ class Translator:
 
     def several(self, attribute: Attribute, c: AnyOf) -> Sql:
         """PS3.4 C.2.2.2.8."""
-        return any_of([_RULES[type(each)](self, attribute, each) for each in c.conditions])
+        return self._alternatives.any_of_rows(
+            attribute, [_RULES[type(each)](self, attribute, each) for each in c.conditions]
+        )
+
+    def _compare_count(self, computed: Computed, condition: Condition) -> Sql:
+        """Compare a number of related entities; it is never empty."""
+        if isinstance(condition, AnyOf):
+            return any_of([self._compare_count(computed, each) for each in condition.conditions])
+        wanted = condition.uids if isinstance(condition, UidList) else ()
+        if isinstance(condition, SingleValue):
+            wanted = (condition.value,)
+        numbers = [value for text in wanted if (value := number(text)) is not None]
+        return self.dialect.one_of(numbers)(count(self.dialect, computed))
 
 
 _RULES: dict[type, Callable[[Translator, Attribute, Any], Sql]] = {
@@ -337,14 +367,3 @@ def _require(attribute: Attribute, allowed: Set[str]) -> None:
         raise ValueError(
             f"{attribute.keyword} ({attribute.vr}) cannot be matched like {'/'.join(allowed)}"
         )
-
-
-def _compare_count(computed: Computed, condition: Condition) -> Sql:
-    """Compare a number of related entities; it is never empty."""
-    if isinstance(condition, AnyOf):
-        return any_of([_compare_count(computed, each) for each in condition.conditions])
-    wanted = condition.uids if isinstance(condition, UidList) else ()
-    if isinstance(condition, SingleValue):
-        wanted = (condition.value,)
-    numbers = [value for text in wanted if (value := number(text)) is not None]
-    return one_of(json_of(numbers))(count(computed))

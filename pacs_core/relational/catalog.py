@@ -6,11 +6,19 @@ from functools import cached_property
 
 from attrs import define, evolve, field, frozen
 
-from pacs_core.contracts import MOMENT_VRS, TIMEZONE_OFFSET, Level, comparables, name_groups
+from pacs_core.contracts import (
+    MOMENT_VRS,
+    NUMBER_VRS,
+    TIMEZONE_OFFSET,
+    FurtherAttribute,
+    Level,
+    comparables,
+    name_groups,
+    sort_key,
+)
 from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
-from pacs_index_sqlite.config import FurtherAttribute
-from pacs_index_sqlite.sequences import from_json, to_json
-from pacs_index_sqlite.sound import sounds
+from pacs_core.relational.sequences import from_json, to_json
+from pacs_core.relational.sound import sounds
 
 TABLES = {
     Level.PATIENT: "patient",
@@ -57,7 +65,7 @@ ATTRIBUTES: dict[Level, str] = {
     """,
 }
 
-Stored = str | int | None
+Stored = str | int | float | None
 
 
 @frozen
@@ -75,7 +83,8 @@ class Attribute:
     Its text as received is in a column named after its keyword, several values joined by a
     backslash. `matches` are the columns to compare with: that same column, or derived ones.
 
-    `varying` is the attribute as the table of variants has it, see :mod:`.headers`.
+    `varying` is the attribute as the table of variants has it, see :mod:`pacs_core.relational`.
+    `is_sorted` tells whether there is a column for what it is sorted by where SQL cannot tell.
     """
 
     tag: int
@@ -84,6 +93,7 @@ class Attribute:
     level: Level
     indexed: bool
     is_variant: bool = False
+    is_sorted: bool = False
 
     @cached_property
     def kept(self) -> Level:
@@ -143,7 +153,12 @@ class Attribute:
     def columns(self) -> tuple[str, ...]:
         """Every column of the attribute, its text first."""
         derived = (match.column for match in self.matches if match.column != self.keyword)
-        return (self.keyword, *derived)
+        return (self.keyword, *derived, *self.sort_columns)
+
+    @cached_property
+    def sort_columns(self) -> tuple[str, ...]:
+        """The column with what it is sorted by, as far as that is not plain from the others."""
+        return (f"{self.keyword}_sort",) if self.is_sorted and self.vr != "SQ" else ()
 
     def values(self, text: str) -> tuple[Value, ...]:
         """Return the values whose text is in the attribute's column."""
@@ -162,12 +177,38 @@ class Attribute:
         if not any(texts):
             return (None,) * len(self.columns)
         joined = "\\".join(texts)
+        derived: tuple[Stored, ...] = ()
         if len(texts) > 1 and not self.single:
-            return (joined, *(None,) * (len(self.columns) - 1))
-        if self.vr == "DT":
-            return joined, *(comparables("DT", joined, offset)[:1] or (None,))
-        derived = self.matches if len(self.columns) > 1 else ()
-        return (joined, *(match.of(joined) for match in derived))
+            derived = (None,) * (len(self.columns) - 1 - len(self.sort_columns))
+        elif self.vr == "DT":
+            derived = comparables("DT", joined, offset)[:1] or (None,)
+        elif len(self.columns) - len(self.sort_columns) > 1:
+            derived = tuple(match.of(joined) for match in self.matches)
+        if not self.sort_columns:
+            return (joined, *derived)
+        return (joined, *derived, self._sort_value(texts, derived))
+
+    def _sort_value(self, texts: list[str], derived: tuple[Stored, ...]) -> Stored:
+        """Return what `texts` are sorted by; None if it is what :attr:`sorted_by` says.
+
+        NaN says that there is nothing to sort by, although that says something.
+        """
+        key = sort_key(self.vr, self.values("\\".join(texts)))  # type: ignore[arg-type]
+        if self.vr in MOMENT_VRS or self.vr == "PN" or self.vr in NUMBER_VRS - {"DS"}:
+            plain = derived[0]
+        elif self.vr == "DS":
+            plain = None
+        else:
+            plain = texts[0].lower() if len(texts) == 1 and texts[0].isascii() else None
+        if key == plain:
+            return None
+        return float("nan") if key is None and self.vr in NUMBER_VRS else key
+
+    @cached_property
+    def sorted_by(self) -> str:
+        """The column that it is sorted by where the one of `sort_columns` is NULL."""
+        has_own = self.vr in MOMENT_VRS or self.vr == "PN" or self.vr in NUMBER_VRS - {"DS"}
+        return self.matches[0].column if has_own else self.keyword
 
     def several(
         self, values: tuple[str | Attributes, ...], offset: str = ""
@@ -197,7 +238,7 @@ def _group(index: int) -> Callable[[str], str | None]:
 
 
 def number(value: str) -> int | None:
-    """Return a number within SQLite's range; None for anything else."""
+    """Return a number of 64 bits; None for anything else."""
     try:
         found = int(value[:32])
     except ValueError:
@@ -250,7 +291,8 @@ class Catalog:
     def at(self, level: Level) -> tuple[Attribute, ...]:
         """Return the attributes kept at exactly this level."""
         own = tuple(a for a in self.attributes.values() if a.kept is level)
-        return own if level not in ZONES or ZONES[level] in own else (*own, ZONES[level])
+        has_zone = level not in ZONES or TIMEZONE_OFFSET in {a.tag for a in own}
+        return own if has_zone else (*own, ZONES[level])
 
     def non_key_attributes(self, level: Level) -> tuple[Attribute, ...]:
         """Return those of them that are not keys."""
@@ -273,8 +315,18 @@ class Catalog:
         return self.attributes[tag_of(keyword)]
 
 
-def build_catalog(further: Iterable[FurtherAttribute] = ()) -> Catalog:
+def build_catalog(
+    further: Iterable[FurtherAttribute] = (), *, plugin: str = "", is_sorted: bool = False
+) -> Catalog:
     """Return the catalog, with the attributes that the configuration adds.
+
+    Parameters
+    ----------
+    further : iterable of FurtherAttribute
+    plugin : str
+        Whose table of the configuration has them, for errors.
+    is_sorted : bool
+        Whether there are columns for what attributes are sorted by.
 
     Raises
     ------
@@ -284,24 +336,26 @@ def build_catalog(further: Iterable[FurtherAttribute] = ()) -> Catalog:
     found: dict[int, Attribute] = {}
     for level, words in ATTRIBUTES.items():
         for word in words.split():
-            _include(found, word.rstrip("*"), level, indexed=word.endswith("*"))
+            _include(found, word.rstrip("*"), level, word.endswith("*"), plugin)
     for extra in further:
-        _include(found, extra.keyword, Level(extra.level.upper()), indexed=extra.indexed)
-    return Catalog(found)
+        _include(found, extra.keyword, Level(extra.level.upper()), extra.indexed, plugin)
+    return Catalog({tag: evolve(each, is_sorted=is_sorted) for tag, each in found.items()})
 
 
-def _include(found: dict[int, Attribute], word: str, level: Level, *, indexed: bool) -> None:
+def _include(
+    found: dict[int, Attribute], word: str, level: Level, indexed: bool, plugin: str
+) -> None:
     tag = tag_of(word)
     # A private attribute has no keyword but hexadecimal digits: not a name in SQL by itself.
     name = keyword_of(tag) if keyword_of(tag)[0].isalpha() else f"tag_{tag:08X}"
     if tag in found or tag in {c.tag for c in COMPUTED}:
         known = found[tag].level.value.lower() if tag in found else "computed"
         raise ValueError(
-            f"[plugin.index-sqlite] attributes: {name} is in the index already ({known}); remove it"
+            f"[plugin.{plugin}] attributes: {name} is in the index already ({known}); remove it"
         )
     vr = vr_of(tag)
     if vr in {"OB", "OD", "OF", "OL", "OV", "OW"}:
-        raise ValueError(f"[plugin.index-sqlite] attributes: {name} ({vr}) has no text to index")
+        raise ValueError(f"[plugin.{plugin}] attributes: {name} ({vr}) has no text to index")
     found[tag] = Attribute(tag, name, vr, level, indexed)
 
 

@@ -15,9 +15,10 @@ from pacs_core.contracts import (
     UidList,
     Wildcard,
 )
-from pacs_index_sqlite.catalog import TABLES, UIDS, Attribute
-from pacs_index_sqlite.fragments import Sql
-from pacs_index_sqlite.tables import LEVELS, chain
+from pacs_core.relational.catalog import TABLES, UIDS, Attribute
+from pacs_core.relational.dialect import Dialect
+from pacs_core.relational.fragments import Sql
+from pacs_core.relational.tables import LEVELS, chain
 
 # What narrows a search most is asked first. SQLite would guess, knowing no statistics.
 _WEIGHTS: dict[type, int] = {
@@ -47,7 +48,7 @@ class PlacedCondition:
     weight: int
     negated: bool = False
 
-    def as_sql(self, first: bool) -> Sql:
+    def as_sql(self, dialect: Dialect, first: bool) -> Sql:
         """Return the condition on a row of `about`."""
         if self.level is self.about:
             return self.sql
@@ -55,10 +56,10 @@ class PlacedCondition:
         parent, own = f"{TABLES[below]}.parent", f"{TABLES[self.about]}.id"
         if first:
             # From rows below, by their own index, to those above them.
-            inner = chain(self.level, below, self.level)
+            inner = chain(dialect, self.level, below, self.level)
             text = f"{own} IN (SELECT {parent} FROM {inner} WHERE {self.sql.text})"  # noqa: S608
         else:
-            inner = chain(self.level, below, below)
+            inner = chain(dialect, self.level, below, below)
             text = f"EXISTS (SELECT 1 FROM {inner} WHERE {parent} = {own} AND {self.sql.text})"  # noqa: S608
         text = f"NOT {text}" if self.negated else text
         return Sql(text, self.sql.parameters, self.sql.functions)

@@ -6,10 +6,6 @@ from typing import Any
 
 from attrs import frozen
 
-from pacs_core.contracts import wildcard_pattern
-
-# Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH).
-_LONGEST_PATTERN = 50_000
 _LONGEST_CHAIN = 24
 _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
@@ -24,7 +20,8 @@ class Sql:
     functions: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
 
 
-ALWAYS = Sql("1")
+ALWAYS = Sql("TRUE")
+NEVER = Sql("FALSE")
 NOTHING = Sql("")
 
 
@@ -75,11 +72,6 @@ def in_range(low: str, high: str) -> Comparison:
     return lambda column: Sql(f"{column} BETWEEN ? AND ?", (low, high))
 
 
-def one_of(values: str) -> Comparison:
-    """Compare with a list, as JSON text: one parameter, however long it is."""
-    return lambda column: Sql(f"{column} IN (SELECT value FROM json_each(?))", (values,))  # noqa: S608
-
-
 def with_prefix(prefix: str) -> Comparison:
     """Compare with a prefix, as the range of text that begins with it."""
     if not prefix:
@@ -99,14 +91,19 @@ def after(prefix: str) -> str | None:
     return stem[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
 
 
-def one_of_text(value: str) -> Comparison:
-    """Compare with each of several values in one text."""
-    wrapped = f"\\{value}\\"
-    return lambda column: Sql(f"instr('\\' || {column} || '\\', ?) > 0", (wrapped,))
+def like(
+    pattern: str, names: Iterator[int], rest: Callable[[str, Iterator[int]], Comparison]
+) -> Comparison:
+    """Compare with a wild card pattern (PS3.4 C.2.2.2.4), by its prefix first.
 
-
-def like(pattern: str, names: Iterator[int]) -> Comparison:
-    """Compare with a wild card pattern (PS3.4 C.2.2.2.4); `names` numbers functions of ours."""
+    Parameters
+    ----------
+    pattern : str
+    names : iterator of int
+        Numbers functions of ours.
+    rest : callable
+        Compares with what a prefix alone does not say: :meth:`Dialect.like`.
+    """
     pattern = re.sub(r"\*+", "*", pattern)
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix == pattern:
@@ -114,15 +111,5 @@ def like(pattern: str, names: Iterator[int]) -> Comparison:
     begins = with_prefix(prefix)
     if pattern == f"{prefix}*":
         return begins
-    # GLOB has the same two wild cards, and sets in brackets besides. It ends at a NUL.
-    globbed = pattern.replace("[", "[[]")
-    if len(globbed.encode(errors="surrogatepass")) <= _LONGEST_PATTERN and "\0" not in pattern:
-        return lambda column: all_of((begins(column), Sql(f"{column} GLOB ?", (globbed,))))
-    whole = wildcard_pattern(pattern)
-
-    def match(column: str) -> Sql:
-        name = f"like_{next(names)}"
-        function = (name, lambda text: bool(whole.fullmatch(str(text))))
-        return all_of((begins(column), Sql(f"{name}({column})", (), (function,))))
-
-    return match
+    whole = rest(pattern, names)
+    return lambda column: all_of((begins(column), whole(column)))

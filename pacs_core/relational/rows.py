@@ -8,7 +8,7 @@ from attrs import define, field
 
 from pacs_core.contracts import timezone_of
 from pacs_core.dataset import Attributes
-from pacs_index_sqlite.catalog import Attribute, Stored
+from pacs_core.relational.catalog import Attribute, Stored
 
 Several = list[tuple[str, Stored]]
 Values = tuple[str | Attributes, ...]
