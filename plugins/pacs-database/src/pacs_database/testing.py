@@ -1,22 +1,18 @@
 """A database for the tests of plugins that keep tables: a file, or a PostgreSQL server."""
 
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from pacs_core.contracts import DatabaseSettings, NodeSettings
+from pacs_core.testing.postgresql import postgresql_server
 from pacs_database.address import database_url
 from pacs_database.engine import EngineDatabase
 from pacs_database.interface import Database
-
-_PROGRAMS = Path("/usr/lib/postgresql")
 
 
 @asynccontextmanager
@@ -52,23 +48,8 @@ def run_postgresql() -> Iterator[str]:
     LookupError
         PostgreSQL is not installed.
     """
-    found = sorted(_PROGRAMS.glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        raise LookupError("no PostgreSQL server is installed: apt-get install postgresql")
-    # PostgreSQL refuses to run as root, and the name of its socket has 107 bytes at most.
-    user = "postgres" if os.getuid() == 0 else None
-    with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
-        directory = Path(name)
-        directory.chmod(0o777)
-        data = directory / "data"
-        options = f"-c listen_addresses= -c unix_socket_directories={name} -c fsync=off"
-        _run([found[-1] / "initdb", "-D", data, "-U", "pacs", "-A", "trust", "-N"], user)
-        control: list[str | Path] = [found[-1] / "pg_ctl", "-D", data, "-w", "-s"]
-        _run([*control, "-l", directory / "log", "-o", options, "start"], user)
-        try:
-            yield f"postgresql://pacs@/postgres?host={name}"
-        finally:
-            _run([*control, "-m", "immediate", "stop"], user)
+    with postgresql_server() as server:
+        yield server.url
 
 
 async def new_database(url: str) -> str:
@@ -80,9 +61,3 @@ async def new_database(url: str) -> str:
         await connection.execute(text(f"CREATE DATABASE {name}"))
     await engine.dispose()
     return make_url(url).set(database=name).render_as_string()
-
-
-def _run(command: list[str | Path], user: str | None) -> None:
-    subprocess.run(  # noqa: S603
-        command, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60
-    )

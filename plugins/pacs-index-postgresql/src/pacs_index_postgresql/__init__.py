@@ -1,0 +1,33 @@
+"""Index of pacs-core in PostgreSQL, for several nodes with one index."""
+
+from typing import TYPE_CHECKING
+
+from pacs_core.contracts import IndexDescriptor, Setup
+from pacs_core.plugins import hookimpl
+from pacs_index_postgresql.config import PostgresqlIndexConfig
+
+if TYPE_CHECKING:
+    from pacs_index_postgresql.index import PostgresqlIndex
+
+__all__ = ["PostgresqlIndexConfig", "create"]
+
+PACS_API_VERSION = (1, 0)
+
+
+def create(setup: Setup) -> "PostgresqlIndex":
+    """Return the index that the configuration describes; nothing is connected yet."""
+    from pacs_index_postgresql.index import PostgresqlIndex
+
+    return PostgresqlIndex(setup.config(PostgresqlIndexConfig))
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Declare the table ``[plugin.index-postgresql]``."""
+    return PostgresqlIndexConfig
+
+
+@hookimpl
+def pacs_indexes(setup: Setup) -> list[IndexDescriptor]:
+    """Register the index ``postgresql``."""
+    return [IndexDescriptor("postgresql", create)]

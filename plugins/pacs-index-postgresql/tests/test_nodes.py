@@ -1,0 +1,165 @@
+"""Several nodes with one index: they see each other's instances, and nothing is lost between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from attrs import evolve
+from pacs_index_postgresql.config import PostgresqlIndexConfig
+from pacs_index_postgresql.index import PostgresqlIndex
+from pacs_index_postgresql.outbox import QUIET
+
+from pacs_core.contracts import IndexResult, Level, Query, SingleValue
+from pacs_core.dataset import tag_of
+from pacs_core.testing.index_harness import found, make_record, path_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def other(
+    index: PostgresqlIndex, settings: PostgresqlIndexConfig
+) -> AsyncIterator[PostgresqlIndex]:
+    """The index of another node."""
+    other = PostgresqlIndex(settings)
+    await other.start()
+    yield other
+    await other.stop()
+
+
+@pytest.fixture
+async def connection(index: PostgresqlIndex, server: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own."""
+    connection = await asyncpg.connect(server, server_settings={"search_path": "pacs"})
+    yield connection
+    await connection.close()
+
+
+async def test_of_nodes_that_add_the_same_one_succeeds(
+    index: PostgresqlIndex, other: PostgresqlIndex
+) -> None:
+    """Each instance, with other content from each node, in another order."""
+    records = [make_record(f"{n % 3}.{n % 6}.{n}") for n in range(60)]
+    theirs = [
+        evolve(r, instance=evolve(r.instance, key=f"other/{n}")) for n, r in enumerate(records)
+    ]
+    one, two = await asyncio.gather(
+        asyncio.gather(*map(index.add, records)),
+        asyncio.gather(*map(other.add, reversed(theirs))),
+    )
+    pairs = zip(one, reversed(two), strict=True)
+    assert all((mine.existing is None) != (his.existing is None) for mine, his in pairs)
+    for node in (index, other):
+        for n, record in enumerate(records):
+            winner = record if one[n].existing is None else theirs[n]
+            assert await node.locate(path_of(record)) == winner.instance
+    assert [len(await found(other, level)) for level in Level] == [1, 3, 6, 60]
+
+
+async def test_series_that_another_node_removed_is_made_again(
+    index: PostgresqlIndex, other: PostgresqlIndex
+) -> None:
+    await index.add(make_record("1.1.1"))
+    await other.remove(path_of(make_record("1.1.1")))
+    await other.add(make_record("9.9.9"))
+    assert (await index.add(make_record("1.1.2"))).existing is None
+    assert sorted(await found(other, Level.SERIES)) == ["1.2.3.1.1", "1.2.3.9.9"]
+
+
+async def test_nodes_add_and_remove_at_once(index: PostgresqlIndex, other: PostgresqlIndex) -> None:
+    async def come_and_go(node: PostgresqlIndex, n: int) -> None:
+        for _ in range(4):
+            await node.add(make_record(f"1.1.{n}"))
+            await node.remove(path_of(make_record(f"1.1.{n}")))
+
+    await asyncio.gather(*(come_and_go((index, other)[n % 2], n) for n in range(10)))
+    assert [await found(index, level) for level in Level] == [[], [], [], []]
+
+
+async def test_no_change_appears_before_one_that_was_read(
+    index: PostgresqlIndex, other: PostgresqlIndex, connection: asyncpg.Connection
+) -> None:
+    """A transaction that is slow to commit holds back the numbers of those after it."""
+    log = index.change_log
+    start = (await log.follow("test")).sequence
+    await index.add(make_record("1.1.1"))
+    await other.add(make_record("2.2.1"))
+    async with connection.transaction():
+        # A node that has its number, and has not committed yet.
+        lock = "SELECT pg_advisory_xact_lock(classid::int, objid::int) FROM pg_locks LIMIT 0"
+        await connection.execute(lock)
+        await other_node_writes(connection)
+        adding = asyncio.create_task(index.add(make_record("1.1.2")))
+        await waits_for_a_lock(connection)
+        assert [c.study_instance_uid for c in await log.changes(start, 9)] == ["1.2.3.1", "1.2.3.2"]
+        assert not adding.done()
+    assert (await adding).existing is None
+    told = await log.changes(start, 9)
+    assert [c.study_instance_uid for c in told] == ["1.2.3.1", "1.2.3.2", "slow", "1.2.3.1"]
+    assert [c.sequence for c in told] == sorted(c.sequence for c in told)
+    await log.unfollow("test")
+
+
+async def other_node_writes(connection: asyncpg.Connection) -> None:
+    from pacs_index_postgresql.locks import ORDER, take
+
+    await take(connection, ORDER, "pacs")
+    await connection.execute(
+        "INSERT INTO change (kind, time, StudyInstanceUID) VALUES ('study-complete', 0, 'slow')"
+    )
+
+
+async def waits_for_a_lock(connection: asyncpg.Connection) -> None:
+    """Wait until somebody waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while not await connection.fetchval(waiting):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_who_begins_to_follow_misses_nothing(
+    index: PostgresqlIndex, other: PostgresqlIndex, connection: asyncpg.Connection
+) -> None:
+    """An addition that did not see the consumer has committed when following begins."""
+    await index.add(make_record("1.1.1"))
+    async with connection.transaction():
+        # As an addition that is under way: it may write instances.
+        await connection.execute("LOCK TABLE instance IN ROW EXCLUSIVE MODE")
+        following = asyncio.create_task(index.change_log.follow("test", walked=False))
+        await waits_for_a_lock(connection)
+        assert not following.done()
+    cursor = await following
+    await other.add(make_record("1.1.2"))
+    told = await other.change_log.changes(cursor.sequence, 9)
+    assert [change.instance for change in told] == [make_record("1.1.2").instance]
+    await index.change_log.unfollow("test")
+
+
+async def test_a_correction_waits_for_those_who_have_not_seen_it(
+    index: PostgresqlIndex, connection: asyncpg.Connection
+) -> None:
+    assert "SHARE" in QUIET
+    async with connection.transaction():
+        await connection.execute(QUIET)
+        adding = asyncio.create_task(index.add(make_record("1.1.1")))
+        await waits_for_a_lock(connection)
+        await connection.execute("INSERT INTO correction VALUES (7, '{}', '', FALSE)")
+        assert not adding.done()
+    assert await adding == IndexResult()
+    assert index.correction_log.seen == 7
+
+
+async def test_a_search_does_not_depend_on_its_connection(
+    index: PostgresqlIndex, connection: asyncpg.Connection
+) -> None:
+    """Between two batches all connections of the node are ended."""
+    await index.add_many([make_record(f"1.1.{n}") for n in range(100)])
+    results = index.search(Query(Level.IMAGE, (), frozenset({tag_of("SOPInstanceUID")})))
+    await anext(results)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'pacs-core'"
+    )
+    assert len([result async for result in results]) == 99
+    condition = SingleValue(tag_of("SOPInstanceUID"), "1.2.3.1.1.7")
+    assert await found(index, Level.IMAGE, condition) == ["1.2.3.1.1.7"]
