@@ -191,7 +191,7 @@ class Attribute:
     def _sort_value(self, texts: list[str], derived: tuple[Stored, ...]) -> Stored:
         """Return what `texts` are sorted by; None if it is what :attr:`sorted_by` says.
 
-        NaN says that there is nothing to sort by, although that says something.
+        NaN, or empty text, says that there is nothing to sort by, although that says something.
         """
         key = sort_key(self.vr, self.values("\\".join(texts)))  # type: ignore[arg-type]
         if self.vr in MOMENT_VRS or self.vr == "PN" or self.vr in NUMBER_VRS - {"DS"}:
@@ -202,7 +202,8 @@ class Attribute:
             plain = texts[0].lower() if len(texts) == 1 and texts[0].isascii() else None
         if key == plain:
             return None
-        return float("nan") if key is None and self.vr in NUMBER_VRS else key
+        nothing = float("nan") if self.vr in NUMBER_VRS else ""
+        return nothing if key is None else key
 
     @cached_property
     def sorted_by(self) -> str:

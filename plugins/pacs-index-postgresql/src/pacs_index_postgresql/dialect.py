@@ -102,9 +102,8 @@ class PostgresqlDialect(Dialect):
         if not attribute.sort_columns:
             return Sql(on_row(plain))
         term = f"coalesce({shown(attribute.sort_columns[0])}, {plain})"
-        if attribute.vr in NUMBER_VRS:
-            term = f"nullif({term}, 'NaN')"
-        return Sql(on_row(term))
+        nothing = "'NaN'" if attribute.vr in NUMBER_VRS else "''"
+        return Sql(on_row(f"nullif({term}, {nothing})"))
 
     def rows(self, tables: str, table: str, columns: str) -> str:
         """Return the statement for rows by their ids, which are bound as an array."""
