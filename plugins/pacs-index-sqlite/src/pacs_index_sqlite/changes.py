@@ -138,16 +138,10 @@ class Changes:
 
         With `unflushed`, note that its object is not on disk yet.
         """
-        result = self._add_representable(record, unflushed)
+        result = self._add(record, unflushed)
         if self.outbox.active and result.existing is None:
             self.outbox.note(ChangeKind.ADDED, record.instance)
         return result
-
-    def _add_representable(self, record: InstanceRecord, unflushed: bool = False) -> IndexResult:
-        try:
-            return self._add(record, unflushed)
-        except UnicodeEncodeError:
-            return self._add(representable_record(record), unflushed)
 
     def settle(self, paths: Sequence[InstancePath]) -> None:
         """Forget that objects were not on disk."""
@@ -177,6 +171,10 @@ class Changes:
             except sqlite3.IntegrityError:
                 # Another process has removed the series, or the header.
                 del self._known[key]
+            except UnicodeEncodeError:
+                pass  # in the row itself, before anything is written
+        # What cannot be stored must not be found out half-way: headers are not rows alone.
+        record = representable_record(record)
         existing = locate(self._connection, identity.path)
         if existing is not None:
             return IndexResult(existing)
@@ -335,7 +333,7 @@ class Changes:
             self._connection.execute(_UNFLUSHED, (json_of([path]),)).fetchone()
         )
         replaced = self._remove(path)
-        conflicts = self._add_representable(record, unflushed).conflicts
+        conflicts = self._add(record, unflushed).conflicts
         if self.outbox.active:
             kind = ChangeKind.ADDED if replaced is None else ChangeKind.REPLACED
             self.outbox.note(ChangeKind.UPDATED if is_update else kind, record.instance)

@@ -30,6 +30,8 @@ from pacs_index_sqlite.metadata import CONTENT, in_form, instance_with_metadata
 # Functions of ours that a statement uses, such as for sorting, are made on the connection before it
 # runs, under fixed names: the next statement replaces them.
 
+Functions = tuple[tuple[str, Callable[..., Any]], ...]
+
 PAGE = 65_536
 FIRST_BATCH = 32
 BATCH = 512
@@ -40,16 +42,19 @@ def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], i
     found = counted_entities(SQLITE, catalog, query)
 
     def count(connection: sqlite3.Connection) -> int:
-        ((number,),) = _run(connection, found, *found.count_statement())
+        ((number,),) = _run(connection, found.functions, *found.count_statement())
         return int(number)
 
     return count
 
 
 def _run(
-    connection: sqlite3.Connection, found: Matching, statement: str, parameters: tuple[Any, ...]
+    connection: sqlite3.Connection,
+    functions: Functions,
+    statement: str,
+    parameters: tuple[Any, ...],
 ) -> list[Any]:
-    for name, function in found.functions:
+    for name, function in functions:
         connection.create_function(name, -1, function)
     try:
         return connection.execute(statement, parameters).fetchall()
@@ -60,10 +65,8 @@ def _run(
 
 def _read(connection: sqlite3.Connection, reading: Reading, ids: list[int]) -> list[Any]:
     """Return what is still there of the ids."""
-    for name, function in reading.scope.functions:
-        connection.create_function(name, -1, function)
-    parameters = (*reading.scope.parameters, json_of(ids))
-    rows = connection.execute(reading.scope.text + reading.statement, parameters)
+    scope, statement = reading.scope, reading.scope.text + reading.statement
+    rows = _run(connection, scope.functions, statement, (*scope.parameters, json_of(ids)))
     return [reading.convert(row) for row in rows]
 
 
@@ -109,7 +112,7 @@ class RunningSearch:
     def _next_page(self, connection: sqlite3.Connection) -> None:
         size = PAGE if self._limit is None else min(PAGE, self._limit)
         statement = self._matching.statement(self._after, size, self._skip)
-        self._keys = _run(connection, self._matching, *statement)
+        self._keys = _run(connection, self._matching.functions, *statement)
         self._taken = 0
         is_sorted = bool(self._matching.sorting.text)
         self._skip = self._skip + len(self._keys) if is_sorted else 0
