@@ -298,7 +298,8 @@ class Acceptor:
             ),
             roles=roles,
             extended=services.negotiate_extended(request),
-            user_identity_response=(verdict.server_response or b"") if wants_identity else None,
+            # None, where nobody has verified it: that says that it counts for nothing (D.3.3.7.1).
+            user_identity_response=verdict.server_response if wants_identity else None,
         )
         return AssociateAC(
             called_ae_title=request.called_ae_title,
