@@ -33,6 +33,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import encode_attributes, tag_of
 from pacs_core.testing.killable_node import Victim, cradle
 from pacs_core.testing.node import Tables, node_process
+from pacs_core.testing.waiting import until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -459,6 +460,7 @@ def test_workers_that_are_killed_lose_nothing(tmp_path: Path) -> None:
             if len(workers) == 2:
                 os.kill(chance.choice(workers), signal.SIGKILL)
 
+        until(lambda: len(list(tmp_path.glob("journal-*/segment-*"))) == 4)
         anyio.run(send_whatever_dies, node.peer, chance, acknowledged, 120, kill_one)
         assert "was killed by SIGKILL" in node.log.read_text()
         workers = [int(pid) for pid in children.read_text().split()]
@@ -466,7 +468,6 @@ def test_workers_that_are_killed_lose_nothing(tmp_path: Path) -> None:
         for pid in workers:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    assert len(list(tmp_path.glob("journal-*/segment-*"))) >= 4
     with node_process(tmp_path, tables) as node:
         assert node.stop() == 0
     assert "lost" not in node.log.read_text()
