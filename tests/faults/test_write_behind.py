@@ -15,7 +15,13 @@ import pytest
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_store_filesystem.store import FilesystemStore
 
-from pacs_core.archive import Durability, NodeArchive, verify_index, write_behind
+from pacs_core.archive import (
+    Durability,
+    NodeArchive,
+    journal_neighbours,
+    verify_index,
+    write_behind,
+)
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.journal import LARGEST
 from pacs_core.archive.journal_directory import JournalDirectory
@@ -262,6 +268,7 @@ async def test_others_ask_the_one_who_writes_the_journal(
 ) -> None:
     """Another process deletes what a node has just acknowledged: no replay brings it back."""
     monkeypatch.setattr(write_behind, "SETTLE_INTERVAL", 3600.0)
+    monkeypatch.setattr(journal_neighbours, "_ASK_AGAIN", 3600.0)
     path = InstancePath(f"{ROOT}.1", make(1)[0])
     async with opened(tmp_path) as node, opened(tmp_path) as command:
         async with anyio.create_task_group() as tasks:
