@@ -551,9 +551,11 @@ def test_who_may_see_some_instances_only_is_refused(tmp_path, modality):
     sys.modules.pop("pacs_rules", None)
 
 
-def test_two_workers_that_share_postgresql_hear_one_transaction_several_times(tmp_path, postgresql):
+def test_two_workers_that_share_postgresql_hear_one_transaction_several_times(
+    tmp_path, postgresql_url
+):
     """The same request by several at once is one transaction; who is first has the UID."""
-    url = anyio.run(new_database, postgresql)
+    url = anyio.run(new_database, postgresql_url)
 
     async def noted():
         async with open_database(tmp_path, url) as database:

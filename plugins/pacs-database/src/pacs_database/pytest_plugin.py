@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """Run a PostgreSQL server until the tests end; without one, tests that need it are skipped.
 
     They fail instead where ``PACS_REQUIRE_PEERS=1``.
@@ -50,7 +50,7 @@ async def database_url(request: pytest.FixtureRequest, anyio_backend: Any) -> st
 
     if request.param == "sqlite":
         return ""
-    return await new_database(request.getfixturevalue("postgresql"))
+    return await new_database(request.getfixturevalue("postgresql_url"))
 
 
 @pytest.fixture
