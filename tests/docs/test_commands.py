@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
 from cyclopts import CycloptsError
 
+from pacs_core.cli import contributed
 from pacs_core.cli.application import build_app
-from pacs_core.cli.contributed import add_contributed
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -32,12 +32,20 @@ def commands(page):
     return found
 
 
-@lru_cache
+@cache
 def app_with(*words):
     """Return the application in which a command is loaded that has these words."""
-    app = build_app()
-    add_contributed(app, list(words), frozenset(), frozenset())
+    app, found = build_app(), descriptors()
+    with pytest.MonkeyPatch.context() as patch:  # plugins are asked once, not for each command
+        patch.setattr(contributed, "_descriptors", lambda _: iter(found))
+        contributed.add_contributed(app, list(words), frozenset(), frozenset())
     return app
+
+
+@cache
+def descriptors():
+    """Return the commands of all plugins."""
+    return tuple(contributed._descriptors([]))
 
 
 @pytest.mark.parametrize(
