@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -102,8 +102,13 @@ class Server:
         pool = self._long if long else self._short
         if pool is None:
             raise PostgresqlIndexError("the index is not running: call start() first")
-        async with pool.acquire(timeout=max(patience, 0.001)) as connection:
+        connection = await pool.acquire(timeout=max(patience, 0.001))
+        try:
             yield connection
+        finally:
+            # What was done is done, though the connection be lost at this very moment.
+            with suppress(*TRANSIENT):
+                await pool.release(connection)
 
     async def run(
         self,
