@@ -35,12 +35,13 @@ def log_level() -> Iterator[None]:
 
 
 # Not $PATH: in the environment's bin, pynetdicom has programs of the same names.
-PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin"
+PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin:/usr/sbin"
 PEER_PROGRAMS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "movescu", "getscu", "storescp", "dcmqrscp"),
     "libgdcm-tools": ("gdcmconv",),
     "chromium": ("chromium",),
     "postgresql": ("pg_createcluster",),
+    "haproxy": ("haproxy",),
 }
 """By the package that has them, which is what the marker names; DCMTK if it names none."""
 
