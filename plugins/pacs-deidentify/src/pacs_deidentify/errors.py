@@ -1,4 +1,4 @@
-"""What cannot be de-identified."""
+"""The error of what cannot be de-identified."""
 
 
 class DeidentificationError(ValueError):

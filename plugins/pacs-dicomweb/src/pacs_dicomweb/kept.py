@@ -1,4 +1,4 @@
-"""What was made of instances lately, kept in memory for whoever asks next, within limits."""
+"""A memory, within limits, of what was made of instances, for whoever asks next."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is done with a message: kept, heeded, noted, answered, in this order.
+"""The handling of a message: it is kept, heeded, noted and answered, in this order.
 
 Theory of operation
 -------------------

@@ -96,6 +96,8 @@ class Listener(Service):
         if len(self._open) > self.config.max_connections:
             return f"there are {self.config.max_connections} already"
         address = ip_address(host)
+        # A socket for both protocols shows addresses of IPv4 as IPv6.
+        address = getattr(address, "ipv4_mapped", None) or address
         if self.config.allow and not any(address in ip_network(n) for n in self.config.allow):
             return "its address is not in plugin.hl7.allow"
         return ""

@@ -1,4 +1,4 @@
-"""What is done at start, and every night: to say that the node is there, and to forget."""
+"""Upkeep of steps: a report at start that the node is there, and forgetting every night."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Which entries of the worklist may match, for SQL to look at no others.
+"""The narrowing of a search to entries that may match, so that SQL looks at no others.
 
 By what modalities really ask for: their AE title and a range of days, a patient, an order, a study;
 and by the text between wild cards, which is looked for in an index that has the order of the list.

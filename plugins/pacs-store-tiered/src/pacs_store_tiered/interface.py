@@ -1,4 +1,4 @@
-"""What policies must know of studies beside the index: when they came and were used, and pins.
+"""Facts of studies that policies need beside the index: arrival, use and pins.
 
 This module imports SQLAlchemy for types only, so that naming the interface in `requires` costs
 nothing at start-up.
