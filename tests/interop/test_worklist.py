@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import AsyncExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
 from pacs_core.api.commands import main
+from pacs_core.association import Proposal, connect
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, decode_dataset
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_thread, write_config
@@ -238,6 +239,35 @@ def test_findscu_agrees(node, dcmtk):
         model="-W",
     )  # fmt: skip
     assert patients(answers) == ["P0", "P1", "P3"]
+
+
+@pytest.mark.anyio
+async def test_64_stations_ask_at_once(node):
+    """All hold their associations before the first asks; each gets the whole list."""
+    door = anyio.CapacityLimiter(8)  # a host may begin few associations at a time
+    everybody, waiting, answers = anyio.Event(), set(range(64)), {}
+
+    async def ask(number):
+        async with AsyncExitStack() as stack:
+            opened = connect(node.peer, [Proposal(MODALITY_WORKLIST)])
+            async with door:
+                scu = await stack.enter_async_context(opened)
+            waiting.discard(number)
+            if not waiting:
+                everybody.set()
+            await everybody.wait()
+            wanted = Dataset()
+            wanted.PatientID = ""
+            asked = scu.c_find(MODALITY_WORKLIST, wanted)
+            answers[number] = [answer.PatientID async for _, answer in asked if answer is not None]
+
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            for number in range(64):
+                tasks.start_soon(ask, number)
+    expected = await anyio.to_thread.run_sync(lambda: patients(find(node, Dataset())[1]))
+    assert len(expected) == len(ENTRIES)
+    assert list(answers.values()) == [expected] * 64
 
 
 def test_a_cancelled_query_ends(tmp_path):
