@@ -48,6 +48,8 @@ PEER_PROGRAMS = {
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests whose peer programs are not there, or fail them where they have to be."""
+    if item.get_closest_marker("long") and os.environ.get("PACS_LONG") != "1":
+        pytest.skip("a long test: PACS_LONG=1 runs it")
     marker = item.get_closest_marker("peer")
     for package in (marker.args or ("dcmtk",)) if marker else ():
         missing = [p for p in PEER_PROGRAMS[package] if shutil.which(p, path=PEER_PATH) is None]

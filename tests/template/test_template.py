@@ -13,12 +13,17 @@ pytestmark = pytest.mark.timeout(600)
 
 TEMPLATE = Path(__file__).parents[2] / "cookiecutter"
 KINDS = json.loads((TEMPLATE / "cookiecutter.json").read_text())["kind"]
+USUAL = ("sop-class", "codec", "object-store", "service", "web-routes")
+"""Kinds that stand for all where time is short: the others have no other form."""
 ANSWERS = {"sop-class": {"name": "a"}, "codec": {"name": "z9-" * 12 + "last"}}
 """Other names than the usual: the shortest, and the longest."""
 AUTHOR = 'Jörg "Joe" O\'Neil'
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[] if kind in USUAL else pytest.mark.long) for kind in KINDS],
+)
 def test_a_new_project_is_green_at_once(render, run_clean, kind):
     """Its tests, the linter, the formatter and the type checker, in an environment of its own."""
     project = render(kind, **ANSWERS.get(kind, {}))
