@@ -107,8 +107,9 @@ def test_nothing_is_deleted_by_an_index_that_is_not_whole(
 
 
 def test_without_an_archive(pacs, tmp_path: Path, files: list[Path]) -> None:
-    disabled = '[plugins]\ndisabled = ["store-filesystem", "index-sqlite"]\n'
-    (tmp_path / "pacs.toml").write_text(disabled)
+    disabled = ["store-filesystem", "store-cloud", "store-tiered"]
+    disabled += ["index-sqlite", "index-postgresql"]
+    (tmp_path / "pacs.toml").write_text(f"[plugins]\ndisabled = {disabled}\n")
     for command in (["import", files[0]], ["index", "verify"], ["delete", "--study", "1.2"]):
         result = pacs(*command)
         assert result.code == 1

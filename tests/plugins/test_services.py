@@ -103,7 +103,9 @@ def test_a_required_plugin_without_its_port_keeps_the_node_from_starting(tmp_pat
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        required = {"required": ["beacon"], "disabled": ["store-filesystem", "index-sqlite"]}
+        archive = ["store-filesystem", "store-cloud", "store-tiered"]
+        archive += ["index-sqlite", "index-postgresql"]
+        required = {"required": ["beacon"], "disabled": archive}
         plugin = {"beacon": {"port": taken.getsockname()[1]}}
         write_config(tmp_path, tables(plugin=plugin, plugins=required))
         run = pacs(tmp_path, "serve")

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -73,6 +73,7 @@ class FaultProxy:
     always: Choose | None = None
     seen: list[str] = field(factory=list)
     lock: threading.Lock = field(factory=threading.Lock)
+    writing: threading.Lock = field(factory=threading.Lock)
 
     def next_fault(self, method: str, path: str) -> Fault:
         with self.lock:
@@ -110,9 +111,12 @@ def run_fault_proxy(target: str) -> Iterator[FaultProxy]:
                 headers = dict(self.headers.items())
                 if fault.unconditional:
                     headers.pop("if-none-match", None)
-                connection.request(self.command, self.path, body, headers)
-                response = connection.getresponse()
-                data = response.read()
+                # A service decides at once who was first; the one of the tests looks, and then
+                # writes, so that two at the same moment would both be.
+                with proxy.writing if self.command in {"PUT", "POST"} else nullcontext():
+                    connection.request(self.command, self.path, body, headers)
+                    response = connection.getresponse()
+                    data = response.read()
             finally:
                 connection.close()
             if fault.lose_answer:
