@@ -1,11 +1,12 @@
 """Examination of what is to be committed to: index, object, SOP class (PS3.4 J.3.2)."""
 
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import islice
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from anyio import to_thread
 
@@ -22,6 +23,9 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import tag_of
 from pacs_sop_storage_commitment.references import FailureReason, Reference
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
 
 _log = logging.getLogger(__name__)
 
@@ -86,9 +90,7 @@ async def _check_one(
 ) -> StoredInstance | FailureReason:
     """Return the instance that is good, or why there is none."""
     if not stored:
-        # pydicom takes a second to load, and is needed for what is missing only.
-        uids = await to_thread.run_sync(import_module, "pydicom.uid")
-        known = " Storage" in uids.UID(reference.sop_class_uid).name
+        known = " Storage" in (await _names())(reference.sop_class_uid).name
         return FailureReason.NO_SUCH_INSTANCE if known else FailureReason.CLASS_NOT_SUPPORTED
     # Instances of several studies may have one UID: one that is as it was sent is enough.
     fitting = [each for each in stored if each.identity.sop_class_uid == reference.sop_class_uid]
@@ -117,3 +119,12 @@ async def _read(archive: Archive, instance: StoredInstance, *, whole: bool) -> N
         async with closing(reader.chunks()) as chunks:
             async for _ in chunks:
                 pass  # the reader compares the digest at the end
+
+
+async def _names() -> "type[UID]":
+    """Return what knows the names of UIDs, for what is missing only: it takes a second to load."""
+    if "pydicom.uid" not in sys.modules:
+        await to_thread.run_sync(import_module, "pydicom.uid")
+    from pydicom.uid import UID
+
+    return UID
