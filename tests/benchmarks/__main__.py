@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--gate", action="store_true", help="compare processor time with what is recorded, and end")
     add("--record", action="store_true", help="with --gate: record it anew")
     add("--recorded", type=Path, default=gate.RECORDED, help="the file of --gate")
-    add("--count", type=int, default=2000, help="objects of a round of --gate")
+    add("--count", type=int, default=5000, help="objects of a round of --gate")
     add("--list", action="store_true", help="list contestants and their settings")
     return parser
 
