@@ -81,7 +81,7 @@ def test_what_became_dearer_does_not_pass(tmp_path):
     assert [line.endswith("DEARER") for line in result.stdout.splitlines()[1:]] == [1, 0, 0]
 
 
-@pytest.mark.parametrize(("ratio", "code"), [(1.0, 0), (1.1, 0), (1.2, 1)])
+@pytest.mark.parametrize(("ratio", "code"), [(1.0, 0), (1.25, 0), (1.4, 1)])
 def test_a_ratio_is_held_against_the_recorded_one(tmp_path, monkeypatch, ratio, code):
     def judge(rounds, count, recorded):
         yield gate.Verdict("a", 100.0 * ratio, 100.0, ratio, recorded.get("a"))

@@ -27,8 +27,9 @@ from .load import drive, storing
 from .runner import PLACES
 
 RECORDED: Final = Path(__file__).with_name("gate.json")
-TOLERANCE: Final = 1.15
-"""How many times the recorded ratio is still no change: rounds differ by some 5 %."""
+TOLERANCE: Final = 1.3
+"""How many times the recorded ratio is still no change: of small objects DCMTK takes so little that
+runs differ by a fifth."""
 
 _CASES: Final = (("small", 1), ("small", 4), ("ct", 1))
 _NAMES: Final = ("ours-commit", "dcmtk-storescp")
