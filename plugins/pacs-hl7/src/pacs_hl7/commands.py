@@ -1,7 +1,7 @@
 """``pacs hl7``."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     local_origin,
+    open_archive,
     open_node,
     print_rows,
+    say,
 )
 from pacs_core.contracts import Node
 from pacs_hl7.config import Hl7Config
@@ -67,13 +69,13 @@ def show(number: int, /, *, config: ConfigOption = None) -> None:
     async def run() -> None:
         async with open_node(config, Messages) as node:
             kept = await _find(node, number)
-            print(f"received: {_moment(kept)} from {_printable(kept.sender)}")
-            print(f"state: {kept.state}")
-            print(f"result: {_printable(kept.result)}")
+            say(f"received: {_moment(kept)} from {kept.sender}")
+            say(f"state: {kept.state}")
+            say(f"result: {kept.result}")
             for title, content in (("message", kept.content), ("answer", kept.answer)):
-                print(f"{title}:")
+                say(f"{title}:")
                 for line in content.decode("utf-8", "replace").splitlines():
-                    print(f"  {_printable(line)}")
+                    say(f"  {line}")
 
     anyio.run(run)
 
@@ -86,16 +88,21 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
     number
         As listed.
     """
+    assembly = assemble_for_command(config)
+    settings = assembly.plugin_configs["hl7"]
+    if not isinstance(settings, Hl7Config):
+        raise CommandError("[plugin.hl7] is not read: the plugin is disabled")
 
     async def run() -> None:
-        async with open_node(config, Messages) as node:
+        async with open_archive(assembly, requires=(Messages,)) as opened:
+            node = opened.node
             kept = await _find(node, number)
-            handler = Handler(node, *_understanding(config))
+            handler = Handler(node, settings.domains, settings.character_set, settings.mapping)
             try:
                 kept = await heed_again(handler, kept, local_origin(node.settings.ae_title))
             except MessageError as error:
                 raise CommandError(str(error)) from error
-            print(f"{kept.state}: {_printable(kept.result) or 'nothing to do'}")
+            say(f"{kept.state}: {kept.result or 'nothing to do'}")
             if kept.state is MessageState.FAILED:
                 raise CommandError(f"message {number} failed again")
 
@@ -126,7 +133,7 @@ def send(address: str, /, *files: Path, timeout: float = 30.0) -> None:
                 for message in split_messages(file.read_bytes().strip(b"\r\n")):
                     connection.sendall(frame(message.replace(b"\r\n", b"\r").replace(b"\n", b"\r")))
                     code, said = _read_answer(connection)
-                    print(f"{file}: {code} {_printable(said)}".rstrip())
+                    say(f"{file}: {code} {said}".rstrip())
                     unaccepted += code not in {"AA", "CA"}
     except OSError as error:
         raise CommandError(f"{address}: {error}") from error
@@ -151,14 +158,6 @@ def _read_answer(connection: socket.socket) -> tuple[str, str]:
     raise ConnectionError("it closed the connection without an answer")
 
 
-def _understanding(config: Path | None) -> tuple[Mapping[str, str], str, Mapping[str, str]]:
-    """Return what identifiers and bytes of messages mean here."""
-    settings = assemble_for_command(config).plugin_configs["hl7"]
-    if not isinstance(settings, Hl7Config):
-        raise CommandError("[plugin.hl7] is not read: the plugin is disabled")
-    return settings.domains, settings.character_set, settings.mapping
-
-
 async def _find(node: Node, number: int) -> KeptMessage:
     try:
         return await node.find(Messages).find(number)
@@ -179,8 +178,3 @@ def _cells(kept: KeptMessage) -> tuple[str, ...]:
 
 def _moment(kept: KeptMessage) -> str:
     return datetime.fromtimestamp(kept.received).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _printable(text: str) -> str:
-    """Return text of a sender without what a terminal would heed."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

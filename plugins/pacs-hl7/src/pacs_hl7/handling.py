@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import anyio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -219,5 +219,5 @@ async def replay(handler: Handler, kept: KeptMessage, origin: Origin) -> KeptMes
     """
     messages = handler.node.find(Messages)
     message = read_message(kept.content, handler.character_set)
-    await handler.heed(evolve(kept, answer=b""), message, origin)
+    await handler.heed(kept, message, origin)
     return await messages.find(kept.number)

@@ -1,7 +1,7 @@
 """The worklist, if there is one (pacs-sop-worklist): takes orders, and renames patients."""
 
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -12,6 +12,9 @@ from pacs_core.dataset import Attributes, items, tag_of
 from pacs_hl7.messages import Fault, MessageError
 from pacs_hl7.orders import Control, Order
 from pacs_hl7.patients import PatientUpdate
+
+if TYPE_CHECKING:
+    from pacs_sop_worklist.api import Worklist
 
 _HAS_WORKLIST: Final = find_spec("pacs_sop_worklist") is not None
 _ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
@@ -30,15 +33,14 @@ async def take_order(node: Node, order: Order) -> str:
     MessageError
         There is no worklist, or an attribute is missing that an entry must have.
     """
-    if not _HAS_WORKLIST:
-        raise _no_worklist()
-    from pacs_sop_worklist.api import InvalidStepError, Worklist, steps_of
+    worklist = _worklist_of(node)
+    if worklist is None:
+        text = "there is no worklist here for orders; install pacs-sop-worklist"
+        raise MessageError(text, Fault.UNSUPPORTED_MESSAGE_TYPE, is_rejected=True)
+    from pacs_sop_worklist.api import InvalidStepError, steps_of
 
-    if not node.capabilities.provides(Worklist):
-        raise _no_worklist()
-    worklist = node.find(Worklist)
     if order.control is Control.CANCEL:
-        return await _cancel(node, order.attributes)
+        return await _cancel(worklist, order.attributes)
     try:
         steps = list(steps_of(order.attributes))
     except InvalidStepError as error:
@@ -47,10 +49,10 @@ async def take_order(node: Node, order: Order) -> str:
     return f"worklist: {changed} of study {first(order.attributes, _STUDY)}"
 
 
-async def _cancel(node: Node, wanted: Attributes) -> str:
-    from pacs_sop_worklist.api import StepState, Worklist
+async def _cancel(worklist: "Worklist", wanted: Attributes) -> str:
+    from pacs_sop_worklist.api import StepState
 
-    worklist, study = node.find(Worklist), first(wanted, _STUDY)
+    study = first(wanted, _STUDY)
     if not study:
         raise MessageError("nothing says which order is cancelled", Fault.REQUIRED_FIELD_MISSING)
     procedure = first(wanted, _PROCEDURE)
@@ -67,20 +69,11 @@ async def _cancel(node: Node, wanted: Attributes) -> str:
     return f"worklist: {len(ended)} of study {study} cancelled"
 
 
-def _no_worklist() -> MessageError:
-    text = "there is no worklist here for orders; install pacs-sop-worklist"
-    return MessageError(text, Fault.UNSUPPORTED_MESSAGE_TYPE, is_rejected=True)
-
-
 async def update_worklist(node: Node, update: PatientUpdate) -> int:
     """Change the steps of a patient that have not ended; return how many there were."""
-    if not _HAS_WORKLIST:
+    worklist, entity = _worklist_of(node), update.entity
+    if worklist is None:
         return 0
-    from pacs_sop_worklist.api import Worklist
-
-    if not node.capabilities.provides(Worklist):
-        return 0
-    worklist, entity = node.find(Worklist), update.entity
     async with closing(worklist.search([SingleValue(_ID, entity.patient_id)])) as steps:
         found = [
             listed
@@ -96,3 +89,11 @@ async def update_worklist(node: Node, update: PatientUpdate) -> int:
             step = evolve(listed.step, attributes=attributes)
             changed += await worklist.put([step], listed.source)
     return changed
+
+
+def _worklist_of(node: Node) -> "Worklist | None":
+    if not _HAS_WORKLIST:
+        return None
+    from pacs_sop_worklist.api import Worklist
+
+    return node.find(Worklist) if node.capabilities.provides(Worklist) else None
