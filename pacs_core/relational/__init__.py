@@ -36,6 +36,7 @@ from pacs_core.relational.fragments import (
     any_of,
     like,
 )
+from pacs_core.relational.paging import Paging
 from pacs_core.relational.rows import RowMaker, Several, insertion
 from pacs_core.relational.sound import sounds
 from pacs_core.relational.statements import (
@@ -71,6 +72,7 @@ __all__ = [
     "Key",
     "Match",
     "Matching",
+    "Paging",
     "Reading",
     "RowMaker",
     "Several",

@@ -17,6 +17,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes
 from pacs_core.relational import (
     Matching,
+    Paging,
     Reading,
     build_catalog,
     counted_entities,
@@ -48,7 +49,7 @@ from pacs_index_postgresql.metadata import (
 )
 from pacs_index_postgresql.outbox import PostgresqlChangeLog
 from pacs_index_postgresql.schema import prepare
-from pacs_index_postgresql.searching import RunningSearch, Searcher
+from pacs_index_postgresql.searching import Searcher
 from pacs_index_postgresql.server import Server
 from pacs_index_postgresql.text import decode, encode
 from pacs_index_postgresql.writer import IndexWriter
@@ -242,7 +243,7 @@ class PostgresqlIndex(Index):
         return self._batches(query, found, reading)
 
     async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
-        search = RunningSearch(self._searcher, found, reading, query.limit, query.offset)
-        while not search.is_exhausted:
-            for result in await search.batch():
+        paging = Paging(found, query.limit, query.offset)
+        while not paging.is_exhausted:
+            for result in await self._searcher.batch(paging, reading):
                 yield result

@@ -27,6 +27,7 @@ from pacs_core.contracts import (
 from pacs_core.dataset import Attributes
 from pacs_core.relational import (
     Matching,
+    Paging,
     Reading,
     build_catalog,
     matching_entities,
@@ -371,8 +372,9 @@ class SqliteIndex(Index):
         return self._batches(query, found, stored_instances())
 
     async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
-        search = RunningSearch(found, reading, query.limit, query.offset)
+        paging = Paging(found, query.limit, query.offset)
+        search = RunningSearch(found, reading, paging)
         with await self._current() as opened:  # to the end in one file, though it be replaced
-            while not search.is_exhausted:
+            while not paging.is_exhausted:
                 for result in await opened.readers.run(search.batch):
                     yield result

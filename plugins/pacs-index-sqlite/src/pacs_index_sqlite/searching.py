@@ -1,22 +1,19 @@
-"""A search under way: ids in pages, then their rows in batches.
+"""A search under way: no transaction is held between batches.
 
-No transaction is held between batches, so that a stalled reader does not keep SQLite from
-truncating its log. First come the ids of matching rows, in order, a page at a time (each page
-continues after the last row of the one before); then, a batch at a time, the rows of these ids.
-What is removed in between is left out. Each result is consistent in itself.
+So a stalled reader does not keep SQLite from truncating its log.
 """
 
 import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import frozen
 
 from pacs_core.contracts import Query
 from pacs_core.relational import (
     Catalog,
-    Key,
     Matching,
+    Paging,
     Reading,
     counted_entities,
     json_of,
@@ -31,10 +28,6 @@ from pacs_index_sqlite.metadata import CONTENT, in_form, instance_with_metadata
 # runs, under fixed names: the next statement replaces them.
 
 Functions = tuple[tuple[str, Callable[..., Any]], ...]
-
-PAGE = 65_536
-FIRST_BATCH = 32
-BATCH = 512
 
 
 def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], int]:
@@ -81,42 +74,17 @@ def kept_metadata(form: str) -> Reading:
     return read_instances(SQLITE, columns, instance_with_metadata, in_form(form))
 
 
-@define
+@frozen
 class RunningSearch:
     """Reads batch after batch, each in one call that leaves nothing open."""
 
-    _matching: Matching
-    _reading: Reading
-    _limit: int | None
-    _skip: int
-    _keys: list[Key] = field(factory=list, init=False)
-    _taken: int = field(default=0, init=False)
-    _after: Key = field(default=(), init=False)
-    _complete: bool = field(default=False, init=False)
-    _size: int = field(default=FIRST_BATCH, init=False)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether there are no further results."""
-        return self._complete and self._taken == len(self._keys)
+    matching: Matching
+    reading: Reading
+    paging: Paging
 
     def batch(self, connection: sqlite3.Connection) -> list[Any]:
         """Return the next results; none if there are no more, or what was found is gone."""
-        if self._taken == len(self._keys):
-            self._next_page(connection)
-        keys = self._keys[self._taken : self._taken + self._size]
-        self._taken += len(keys)
-        self._size = BATCH
-        return _read(connection, self._reading, [key[-1] for key in keys])
-
-    def _next_page(self, connection: sqlite3.Connection) -> None:
-        size = PAGE if self._limit is None else min(PAGE, self._limit)
-        statement = self._matching.statement(self._after, size, self._skip)
-        self._keys = _run(connection, self._matching.functions, *statement)
-        self._taken = 0
-        is_sorted = bool(self._matching.sorting.text)
-        self._skip = self._skip + len(self._keys) if is_sorted else 0
-        if self._limit is not None:
-            self._limit -= len(self._keys)
-        self._complete = len(self._keys) < size or self._limit == 0
-        self._after = self._keys[-1] if self._keys and not is_sorted else ()
+        if (page := self.paging.next_page()) is not None:
+            self.paging.take_page(_run(connection, self.matching.functions, *page))
+        ids = self.paging.next_ids()
+        return _read(connection, self.reading, ids) if ids else []
