@@ -1,5 +1,5 @@
-"""Files that survive a power failure."""
+"""Files: names that survive a power failure, and locks among processes."""
 
-from pacs_core.concurrency.files import sync_directory
+from pacs_core.concurrency.files import sync_directory, try_lock
 
-__all__ = ["sync_directory"]
+__all__ = ["sync_directory", "try_lock"]

@@ -12,7 +12,6 @@ service is ended, and has the last third to end in, before another may begin. A 
 suspended finds out when it wakes; until then the token tells it from its successor.
 """
 
-import fcntl
 import logging
 import os
 import socket
@@ -28,6 +27,7 @@ import anyio
 from attrs import frozen
 
 from pacs_core.concurrency import cancelled_task_group
+from pacs_core.concurrency.files import try_lock
 from pacs_core.contracts import Lease, Leases
 
 logger = logging.getLogger(__name__)
@@ -52,21 +52,13 @@ async def only_process(folder: Path, name: str, wait: Callable[[], None]) -> Asy
     fd = _open_lock(folder, name)
     try:
         # Polled, not waited for: a thread blocked in flock could not be cancelled.
-        if not _try_lock(fd):
+        if not try_lock(fd):
             wait()
-            while not _try_lock(fd):  # noqa: ASYNC110 another process releases it
+            while not try_lock(fd):  # noqa: ASYNC110 another process releases it
                 await anyio.sleep(LOOK_AGAIN)
         yield
     finally:
         os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def holder_of(folder: Path) -> str:

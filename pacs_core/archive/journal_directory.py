@@ -1,7 +1,6 @@
 """Directories of journals: who writes one, and how others ask for a flush."""
 
 import errno
-import fcntl
 import os
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -13,7 +12,7 @@ import anyio
 from attrs import define, field
 
 from pacs_core.archive.journal_files import MODE, Segment, make_segment, read_records
-from pacs_core.concurrency.files import sync_directory
+from pacs_core.concurrency.files import sync_directory, try_lock
 
 # Theory of operation
 #
@@ -80,9 +79,7 @@ class JournalDirectory:
             return True
         self.path.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(fd):
             os.close(fd)
             return False
         self._lock = fd

@@ -4,7 +4,6 @@ After the death of the processes everything is there, and has but to be flushed.
 failure objects may be missing or cut short: these instances are lost, and named as such.
 """
 
-import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -17,6 +16,7 @@ from attrs import frozen
 from pacs_core.archive.damage import damage, meta_damage
 from pacs_core.archive.flushing import ORIGIN
 from pacs_core.archive.object_scan import AT_ONCE, map_concurrently
+from pacs_core.concurrency.files import try_lock
 from pacs_core.contracts import (
     AuditEvent,
     AuditKind,
@@ -138,16 +138,8 @@ async def exclusively(path: Path | None) -> AsyncIterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
-        while not _try_lock(fd):  # noqa: ASYNC110 - the other one is another process
+        while not try_lock(fd):  # noqa: ASYNC110 - the other one is another process
             await anyio.sleep(_LOCK_POLL)
         yield
     finally:
         os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

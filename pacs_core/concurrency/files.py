@@ -1,5 +1,6 @@
-"""Names of files that survive a power failure."""
+"""Files: names that survive a power failure, and locks among processes."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -11,3 +12,16 @@ def sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def try_lock(fd: int) -> bool:
+    """Lock an open file for this process alone, and tell whether that could be done.
+
+    The system lets go of it when the file is closed, also by the death of the process. To wait for
+    it is to try again after a pause: a thread that is blocked in ``flock`` cannot be cancelled.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

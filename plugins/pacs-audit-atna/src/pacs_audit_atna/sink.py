@@ -1,7 +1,6 @@
 """The sink: into the spool, and from there to the collector."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import socket
@@ -19,6 +18,7 @@ from pacs_audit_atna.spool import RESERVED, Spool, SpooledMessage
 from pacs_audit_atna.syslog import syslog_message
 from pacs_audit_atna.transports import Transport, make_transport
 from pacs_audit_atna.xml_form import to_xml
+from pacs_core.api.files import try_lock
 from pacs_core.contracts import (
     AuditEvent,
     AuditSink,
@@ -223,12 +223,8 @@ async def _sole_sender(path: Path) -> AsyncIterator[None]:
     """Wait until no other process delivers, and keep others from it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(_LOOK_AGAIN)
+        while not try_lock(lock):  # noqa: ASYNC110 - another process holds it
+            await asyncio.sleep(_LOOK_AGAIN)
         yield
     finally:
         os.close(lock)

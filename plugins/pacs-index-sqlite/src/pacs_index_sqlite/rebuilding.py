@@ -7,7 +7,6 @@ no change is in one of them only. What is left of a rebuild that was cut short i
 next; it is no index until the link leads to it.
 """
 
-import fcntl
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from anyio import to_thread
 from attrs import define, field
 
-from pacs_core.api.files import sync_directory
+from pacs_core.api.files import sync_directory, try_lock
 from pacs_core.contracts import IndexRebuild, InstancePath, StoredInstance
 from pacs_index_sqlite.correction_log import rows
 from pacs_index_sqlite.errors import SqliteIndexError
@@ -241,11 +240,9 @@ def alone(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(f"{path}.rebuild", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(lock):
         os.close(lock)
-        raise SqliteIndexError(f"another process builds the index {path} already") from None
+        raise SqliteIndexError(f"another process builds the index {path} already")
     try:
         _remove_leftovers(path)
         yield path.with_name(f"{path.name}.{token_hex(4)}")

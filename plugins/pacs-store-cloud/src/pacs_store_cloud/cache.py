@@ -13,9 +13,9 @@ from typing import Final
 
 from attrs import asdict, frozen
 
+from pacs_core.api.files import try_lock
 from pacs_core.api.threads import Threads
 from pacs_store_cloud.bucket import Found
-from pacs_store_cloud.key_locks import try_lock
 
 _log = logging.getLogger(__name__)
 

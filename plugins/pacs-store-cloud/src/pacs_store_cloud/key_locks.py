@@ -1,6 +1,5 @@
 """Locks of keys, between all processes of a node."""
 
-import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+
+from pacs_core.api.files import try_lock
 
 _PAUSE: Final = 0.02
 _DIGITS: Final = 3
@@ -69,12 +70,3 @@ class KeyLocks:
 
     def _open(self, name: str) -> int:
         return os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-
-
-def try_lock(fd: int) -> bool:
-    """Lock a file, and tell whether that could be done."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -1,6 +1,5 @@
 """Files that are not objects yet: nameless where the system can do that, else set apart."""
 
-import fcntl
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from errno import ENOENT
 from secrets import token_hex
 from typing import Final
 
+from pacs_core.api.files import try_lock
 from pacs_store_filesystem.directories import Directory
 
 # Theory of operation
@@ -89,17 +89,9 @@ def _create_locked(incoming: Directory) -> tuple[int, str]:
         name = token_hex(16)
         fd = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=incoming.fd)
         # Between open and lock another process that starts may have taken it for a leftover.
-        if _lock(fd) and os.fstat(fd).st_nlink:
+        if try_lock(fd) and os.fstat(fd).st_nlink:
             return fd, name
         os.close(fd)
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def remove_leftovers(incoming: Directory) -> None:
@@ -114,7 +106,7 @@ def _remove_unlocked(incoming: Directory, name: str) -> None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=incoming.fd)
     try:
-        if _lock(fd):
+        if try_lock(fd):
             os.unlink(name, dir_fd=incoming.fd)
     finally:
         os.close(fd)

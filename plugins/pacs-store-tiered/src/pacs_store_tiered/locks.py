@@ -1,6 +1,5 @@
 """Locks on keys, for all processes that have the same directory of locks."""
 
-import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,8 @@ from typing import Final
 from zlib import crc32
 
 import anyio
+
+from pacs_core.api.files import try_lock
 
 _COUNT: Final = 1024
 _PAUSE: Final = 0.005
@@ -34,16 +35,8 @@ class KeyLocks:
         number = crc32(key.encode(errors="surrogatepass")) % _COUNT
         fd = os.open(self.directory / f"{number:04}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         try:
-            while not _try_lock(fd):  # noqa: ASYNC110 another process holds it
+            while not try_lock(fd):  # noqa: ASYNC110 another process holds it
                 await anyio.sleep(_PAUSE)
             yield
         finally:
             os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
