@@ -87,7 +87,7 @@ def _shared_lock(path: Path) -> Iterator[None]:
 
 def _open_same(path: Path, status: os.stat_result) -> BinaryIO:
     """Open the file that was at the path, wherever it has been set aside since."""
-    for name in (path, *list_backups(path)):
+    for name in _names_of(path):
         try:
             file = name.open("rb")
         except FileNotFoundError:
@@ -97,6 +97,12 @@ def _open_same(path: Path, status: os.stat_result) -> BinaryIO:
         file.close()
     text = "removed while the trail was verified: do so again"
     raise FileNotFoundError(errno.ENOENT, text, str(path))
+
+
+def _names_of(path: Path) -> Iterator[Path]:
+    yield path
+    # Listed only now that it is not there any more: it might be set aside after a listing.
+    yield from list_backups(path)
 
 
 def _lines(file: BinaryIO, size: int) -> Iterator[bytes]:
