@@ -396,7 +396,8 @@ def lax_node(tmp_path_factory):
     """A node that says what it has before it is on disk, and lets newcomers replace what it has."""
     folder = tmp_path_factory.mktemp("promised")
     archive = {"duplicates": "replace", "durability": "write-behind", "flush_interval": 3600.0}
-    with node_thread(folder, {**tables(), "archive": archive}, plugins=PLUGINS) as node:
+    config = {**tables(wait=PATIENCE), "archive": archive}
+    with node_thread(folder, config, plugins=PLUGINS) as node:
         yield node
 
 
