@@ -16,6 +16,8 @@ __all__ = ["pacs_capabilities", "pacs_check", "pacs_security_findings"]
 @hookimpl
 def pacs_check(setup: Setup) -> list[str]:
     """Return what is wrong with ``[database]`` on this machine."""
+    if not setup.settings.database.url:
+        return []  # the file beside the archive, for which a start need not wait for SQLAlchemy
     from pacs_database.address import address_problems
 
     return address_problems(setup.settings)
