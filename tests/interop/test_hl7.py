@@ -4,8 +4,6 @@ import signal
 import socket
 from contextlib import contextmanager
 
-import pytest
-
 from pacs_core.cli.main import main
 from pacs_core.testing.node import node_process
 
@@ -184,35 +182,3 @@ def test_messages_that_fail_are_kept_and_can_be_replayed(free_port, tmp_path, ca
     shown = capsys.readouterr().out
     assert "MRG|A" in shown
     assert "MSA|AE|1|" in shown
-
-
-def test_who_sends_anything_else_is_cut_off_and_others_are_served(free_port, tmp_path, capsys):
-    port = free_port()
-    file = tmp_path / "message.hl7"
-    file.write_text(adt("A08", "9", "PID|1||1||Roe").replace("\r", "\n"))
-    with serving(tmp_path, port, max_message=1024, max_connections=3) as node:
-        for rubbish in (b"GET / HTTP/1.1\r\n" * 100, b"\x0b" + b"x" * 5000):
-            with Sender(port) as sender:
-                sender.connection.sendall(rubbish)
-                with pytest.raises(ConnectionError):
-                    sender.read()
-        with Sender(port) as first, Sender(port) as second, Sender(port) as third:
-            for sender in (first, second, third):
-                assert sender.send(adt("A11", "1", "PID|1||1")) == [("AA", "1")]
-            with Sender(port) as fourth, pytest.raises(ConnectionError):
-                fourth.read()
-        capsys.readouterr()
-        assert main(["hl7", "send", f"127.0.0.1:{port}", str(file)]) == 0
-        assert capsys.readouterr().out == f"{file}: AA\n"
-    log = node.log.read_text() if hasattr(node, "log") else ""
-    assert "Traceback" not in log
-
-
-def test_an_address_that_is_not_allowed_is_refused(free_port, tmp_path):
-    port = free_port()
-    with (
-        serving(tmp_path, port, allow=["10.0.0.0/8", "192.168.1.7"]),
-        Sender(port) as sender,
-        pytest.raises(ConnectionError),
-    ):
-        sender.read()

@@ -1,6 +1,5 @@
 """``pacs hl7``."""
 
-import socket
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from pacs_core.api.commands import (
+    Assembly,
     CommandError,
     ConfigOption,
     UsageError,
@@ -18,13 +18,14 @@ from pacs_core.api.commands import (
     print_rows,
     say,
 )
+from pacs_core.api.tls import make_context
 from pacs_core.contracts import Node
-from pacs_hl7.config import Hl7Config
-from pacs_hl7.framing import Deframer, frame
+from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.handling import Handler
 from pacs_hl7.handling import replay as heed_again
 from pacs_hl7.interface import KeptMessage, Messages, MessageState
-from pacs_hl7.messages import MessageError, read_message, split_messages
+from pacs_hl7.messages import MessageError, split_messages
+from pacs_hl7.sending import ACCEPTING, SendingError, connect
 
 _COLUMNS = {"NUMBER": 8, "RECEIVED": 20, "STATE": 9, "TYPE": 9, "PATIENT": 16, "RESULT": 0}
 """Of the list, with their widths."""
@@ -88,16 +89,13 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
     number
         As listed.
     """
-    assembly = assemble_for_command(config)
-    settings = assembly.plugin_configs["hl7"]
-    if not isinstance(settings, Hl7Config):
-        raise CommandError("[plugin.hl7] is not read: the plugin is disabled")
+    assembly, settings = _assemble(config)
 
     async def run() -> None:
         async with open_archive(assembly, requires=(Messages,)) as opened:
             node = opened.node
             kept = await _find(node, number)
-            handler = Handler(node, settings.domains, settings.character_set, settings.mapping)
+            handler = Handler(node, settings)
             try:
                 kept = await heed_again(handler, kept, local_origin(node.settings.ae_title))
             except MessageError as error:
@@ -109,34 +107,46 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
     anyio.run(run)
 
 
-def send(address: str, /, *files: Path, timeout: float = 30.0) -> None:
-    """Send messages to an MLLP listener, and print how they are answered.
+def send(target: str, /, *files: Path, timeout: float = 30.0, config: ConfigOption = None) -> None:
+    """Send messages by MLLP, and print how they are answered.
 
     The exit code is 1 if one is not accepted.
 
     Parameters
     ----------
-    address
-        HOST:PORT.
+    target
+        HOST:PORT, or NAME of a table `[plugin.hl7.peers.NAME]`, which may have TLS.
     files
         Each with a message, or several.
     timeout
-        Seconds for each answer.
+        Seconds for each answer, unless the table says so.
     """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"{address}: write it as HOST:PORT")
-    unaccepted = 0
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout) as connection:
+    host, _, port = target.rpartition(":")
+    if host and port.isdigit():
+        peer = Hl7Peer(host.strip("[]"), int(port), timeout)
+    else:
+        _, settings = _assemble(config)
+        if target not in settings.peers:
+            raise UsageError(f"{target}: write HOST:PORT, or name a [plugin.hl7.peers.NAME]")
+        peer = settings.peers[target]
+
+    async def run() -> int:
+        unaccepted = 0
+        async with connect(peer, make_context) as connection:
             for file in files:
                 for message in split_messages(file.read_bytes().strip(b"\r\n")):
-                    connection.sendall(frame(message.replace(b"\r\n", b"\r").replace(b"\n", b"\r")))
-                    code, said = _read_answer(connection)
+                    answer = await connection.send(
+                        message.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+                    )
+                    code, said = answer.get("MSA", 1), answer.get("MSA", 3)
                     say(f"{file}: {code} {said}".rstrip())
-                    unaccepted += code not in {"AA", "CA"}
-    except OSError as error:
-        raise CommandError(f"{address}: {error}") from error
+                    unaccepted += code not in ACCEPTING
+        return unaccepted
+
+    try:
+        unaccepted = anyio.run(run)
+    except SendingError as error:
+        raise CommandError(f"{target}: {error}") from error
     if unaccepted:
         raise CommandError(f"{unaccepted} of the messages were not accepted")
 
@@ -149,13 +159,12 @@ BY_VERB: dict[str, Callable[..., None]] = {
 }
 
 
-def _read_answer(connection: socket.socket) -> tuple[str, str]:
-    deframer = Deframer(1 << 20)
-    while data := connection.recv(1 << 16):
-        for content in deframer.feed(data):
-            answer = read_message(content)
-            return answer.get("MSA", 1), answer.get("MSA", 3)
-    raise ConnectionError("it closed the connection without an answer")
+def _assemble(config: Path | None) -> tuple[Assembly, Hl7Config]:
+    assembly = assemble_for_command(config)
+    settings = assembly.plugin_configs["hl7"]
+    if not isinstance(settings, Hl7Config):
+        raise CommandError("[plugin.hl7] is not read: the plugin is disabled")
+    return assembly, settings
 
 
 async def _find(node: Node, number: int) -> KeptMessage:

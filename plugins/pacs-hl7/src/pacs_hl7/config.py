@@ -5,9 +5,30 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge, gt, lt
 
+from pacs_core.contracts import RELOADABLE, ClientTls, ServerTls
 from pacs_hl7.orders import mapping_problems
+
+
+@frozen
+class Hl7Peer:
+    """A system that takes messages: a table ``[plugin.hl7.peers.NAME]``.
+
+    Attributes
+    ----------
+    host : str
+    port : int
+    timeout : float
+        Seconds to connect, and for each answer.
+    tls : ClientTls or None
+        How the connection is secured, as of ``[peers.NAME.tls]``; without it, it is not.
+    """
+
+    host: str
+    port: int = field(default=2575, validator=and_(gt(0), lt(65536)))
+    timeout: float = field(default=30.0, validator=gt(0))
+    tls: ClientTls | None = None
 
 
 @frozen
@@ -19,6 +40,8 @@ class Hl7Config:
     host : str
     port : int or None
         By convention 2575; 0 takes a free one, and without it nothing listens.
+    tls : ServerTls or None
+        How connections are secured, as of ``[network.tls]``; without it, they are not.
     allow : tuple of str
         Addresses, or networks (``10.1.0.0/16``), that may connect; empty for all.
     domains : mapping of str to str
@@ -32,20 +55,28 @@ class Hl7Config:
         Python's name of the character set of messages without MSH-18.
     max_message : int
         Bytes of a message.
-    max_connections : int
+    max_connections, connections_per_address : int
+    timeout : float
+        Seconds in which a message that has begun must end, and an answer be taken.
     keep : float
         Days after which messages are forgotten, but for those that failed.
+    peers : mapping of str to Hl7Peer
+        Systems that are sent messages, by name.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
-    allow: tuple[str, ...] = ()
-    domains: Mapping[str, str] = field(factory=dict)
-    mapping: Mapping[str, str] = field(factory=dict)
-    character_set: str = "utf-8"
-    max_message: int = field(default=1 << 20, validator=ge(1024))
-    max_connections: int = field(default=64, validator=ge(1))
-    keep: float = field(default=90.0, validator=ge(0))
+    tls: ServerTls | None = field(default=None, metadata=RELOADABLE)
+    allow: tuple[str, ...] = field(default=(), metadata=RELOADABLE)
+    domains: Mapping[str, str] = field(factory=dict, metadata=RELOADABLE)
+    mapping: Mapping[str, str] = field(factory=dict, metadata=RELOADABLE)
+    character_set: str = field(default="utf-8", metadata=RELOADABLE)
+    max_message: int = field(default=1 << 20, validator=ge(1024), metadata=RELOADABLE)
+    max_connections: int = field(default=64, validator=ge(1), metadata=RELOADABLE)
+    connections_per_address: int = field(default=16, validator=ge(1), metadata=RELOADABLE)
+    timeout: float = field(default=60.0, validator=gt(0), metadata=RELOADABLE)
+    keep: float = field(default=90.0, validator=ge(0), metadata=RELOADABLE)
+    peers: Mapping[str, Hl7Peer] = field(factory=dict, metadata=RELOADABLE)
 
     def problems(self) -> list[str]:
         """Return what is wrong beyond types."""

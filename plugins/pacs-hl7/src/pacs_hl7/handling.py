@@ -12,7 +12,6 @@ never overtake each other, whatever connections they came on.
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 import anyio
@@ -39,6 +38,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Changes, tag_of, texts
 from pacs_hl7.acknowledging import acknowledge
+from pacs_hl7.config import Hl7Config
 from pacs_hl7.interface import KeptMessage, Messages, MessageState
 from pacs_hl7.messages import Fault, Message, MessageError, read_message
 from pacs_hl7.orders import ORDERS, read_orders
@@ -59,24 +59,18 @@ class Handler:
     Parameters
     ----------
     node : Node
-    domains : mapping of str to str
-        Issuer by assigning authority.
-    character_set : str
-        Of messages that name none.
-    mapping : mapping of str to str
-        Where orders have their attributes, if not where the standard says.
+    config : Hl7Config
+        May be replaced at any time.
     """
 
     node: Node
-    domains: Mapping[str, str]
-    character_set: str
-    mapping: Mapping[str, str]
+    config: Hl7Config
     _turn: anyio.Lock = field(factory=anyio.Lock, init=False)
 
     async def take(self, content: bytes, origin: Origin) -> bytes:
         """Return the acknowledgment of a message, once what it asks for is done."""
         try:
-            message = read_message(content, self.character_set)
+            message = read_message(content, self.config.character_set)
         except MessageError as error:
             kept = await self._messages.keep(content, sender="", control_id="", kind="", patient="")
             return await self._fail(kept, error, origin)
@@ -123,8 +117,8 @@ class Handler:
         if not message.control_id:
             raise MessageError("MSH-10 has no control ID", Fault.REQUIRED_FIELD_MISSING)
         if (message.code, message.trigger) in ORDERS:
-            patient = read_patient(message, self.domains)
-            orders = list(read_orders(message, patient, self.mapping))
+            patient = read_patient(message, self.config.domains)
+            orders = list(read_orders(message, patient, self.config.mapping))
             return "; ".join([await take_order(self.node, order) for order in orders])
         if message.code != "ADT":
             raise MessageError(
@@ -136,7 +130,7 @@ class Handler:
             return ""
         done = []
         comment = f"{message.kind} {message.control_id}"
-        for update in read_updates(message, self.domains):
+        for update in read_updates(message, self.config.domains):
             if said := await self._correct(update, comment, origin):
                 done.append(said)
             if steps := await update_worklist(self.node, update):
@@ -203,6 +197,9 @@ class Handler:
         }
         if result:
             details["result"] = result[:500]
+        if origin.tls and origin.tls.certificate:
+            certificate = origin.tls.certificate
+            details["certificate"] = certificate.subject or ", ".join(certificate.names)
         event = AuditEvent(
             HEEDED, outcome, origin, details, action=EventAction.UPDATE, objects=objects
         )
@@ -218,6 +215,6 @@ async def replay(handler: Handler, kept: KeptMessage, origin: Origin) -> KeptMes
         It cannot be read.
     """
     messages = handler.node.find(Messages)
-    message = read_message(kept.content, handler.character_set)
+    message = read_message(kept.content, handler.config.character_set)
     await handler.heed(kept, message, origin)
     return await messages.find(kept.number)

@@ -2,20 +2,24 @@
 
 One worker of a node listens, and one node of several that share an index: so messages of one
 patient are heeded in their order. A connection may be silent for as long as its sender likes, but
-a message that has begun must go on.
+a message that has begun must end in time, however its sender dribbles it.
 """
 
-import asyncio
 import logging
+import math
+import ssl
 import time
-from contextlib import suppress
-from ipaddress import ip_address, ip_network
+from functools import partial
 from typing import Final
 
 import anyio
-from attrs import define, field
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
+from anyio.streams.tls import TLSAttribute, TLSStream
+from attrs import define, evolve, field
 
-from pacs_core.contracts import Node, Origin, Service, Started
+from pacs_core.api.tls import describe_connection, explain
+from pacs_core.contracts import Node, Origin, ServerTls, Service, Setup, Started, TlsConfigError
+from pacs_hl7.admission import Admission, RefusedConnectionError
 from pacs_hl7.config import Hl7Config
 from pacs_hl7.framing import Deframer, FramingError, frame
 from pacs_hl7.handling import Handler
@@ -24,8 +28,6 @@ from pacs_hl7.messages import split_messages
 
 logger = logging.getLogger(__name__)
 
-_WITHIN: Final = 30.0
-"""Seconds between two pieces of one message."""
 _PIECE: Final = 64 << 10
 _UPKEEP: Final = 3600.0
 
@@ -43,25 +45,41 @@ class Listener(Service):
     node: Node
     config: Hl7Config
     _handler: Handler = field(init=False)
-    _open: set[asyncio.StreamWriter] = field(factory=set, init=False)
+    _admission: Admission = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        config = self.config
-        self._handler = Handler(self.node, config.domains, config.character_set, config.mapping)
+        self._handler = Handler(self.node, self.config)
+        self._admission = Admission(self.config, self.node.audit)
+
+    async def start(self) -> None:
+        """Refuse to start without the certificate that is configured."""
+        self._check_tls(self.config)
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next connection or message on."""
+        config = setup.config(Hl7Config)
+        if (config.tls is None) != (self.config.tls is None):
+            raise ValueError("tls: whether connections are secured is not changed while it runs")
+        self._check_tls(config)
+        self.config = self._handler.config = self._admission.config = config
+
+    def _check_tls(self, config: Hl7Config) -> None:
+        if config.tls is not None:
+            try:
+                self.node.tls.server_context(config.tls)
+            except TlsConfigError as error:
+                raise ValueError(f"tls: {error}") from error
 
     async def run(self, started: Started) -> None:
         """Listen until cancelled."""
-        servers = [await asyncio.start_server(self._serve, sock=sock) for sock in self.sockets]
-        started()
-        try:
+        async with anyio.create_task_group() as tasks:
+            for sock in self.sockets:
+                listener = await SocketListener.from_socket(sock)
+                tasks.start_soon(partial(listener.serve, self._serve))
+            started()
             while True:
                 await self._forget()
                 await anyio.sleep(_UPKEEP)
-        finally:
-            for server in servers:
-                server.close()
-            for writer in list(self._open):
-                writer.close()
 
     async def _forget(self) -> None:
         try:
@@ -69,51 +87,65 @@ class Listener(Service):
         except Exception:  # the database may be away; there is another hour
             logger.exception("old messages were not forgotten")
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port, *_ = writer.get_extra_info("peername")
-        self._open.add(writer)
+    async def _serve(self, connection: SocketStream) -> None:
+        address: tuple[object, ...] = connection.extra_attributes[SocketAttribute.remote_address]()
+        host, port = str(address[0]), int(str(address[1]))
+        origin = Origin("HL7", host=host, port=port)
         try:
-            if reason := self._refusal(host):
-                logger.warning("HL7 connection from %s is refused: %s", host, reason)
-                return
-            await self._answer(reader, writer, Origin("HL7", host=host, port=port))
+            async with connection:
+                with self._admission.admit(origin.host):
+                    await self._secure(connection, origin)
+        except RefusedConnectionError as error:
+            await self._admission.refuse(origin, str(error))
         except FramingError as error:
             logger.warning("HL7 connection from %s is closed: %s", host, error)
         except TimeoutError:
-            logger.warning("HL7 connection from %s is closed: a message does not go on", host)
-        except ConnectionError:
+            logger.warning("HL7 connection from %s is closed: it is too slow", host)
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         except Exception:
             # Nothing was answered: the sender comes again.
             logger.exception("HL7 connection from %s is closed", host)
-        finally:
-            self._open.discard(writer)
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
-    def _refusal(self, host: str) -> str:
-        if len(self._open) > self.config.max_connections:
-            return f"there are {self.config.max_connections} already"
-        address = ip_address(host)
-        # A socket for both protocols shows addresses of IPv4 as IPv6.
-        address = getattr(address, "ipv4_mapped", None) or address
-        if self.config.allow and not any(address in ip_network(n) for n in self.config.allow):
-            return "its address is not in plugin.hl7.allow"
-        return ""
+    async def _secure(self, connection: SocketStream, origin: Origin) -> None:
+        if self.config.tls is None:
+            await self._answer(connection, origin)
+            return
+        try:
+            with anyio.fail_after(self.config.timeout):
+                secured = await self._shake_hands(connection, self.config.tls)
+        except ssl.SSLError as error:
+            raise RefusedConnectionError(f"TLS: {explain(error)}") from error
+        except TlsConfigError as error:
+            raise RefusedConnectionError(f"TLS: {error}") from error
+        except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
+            raise RefusedConnectionError("TLS: it left during the handshake") from error
+        described = describe_connection(secured.extra(TLSAttribute.ssl_object))
+        try:
+            await self._answer(secured, evolve(origin, tls=described))
+        except ssl.SSLError as error:
+            logger.warning("HL7 connection from %s is closed: %s", origin.host, explain(error))
 
-    async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, origin: Origin
-    ) -> None:
+    async def _shake_hands(self, connection: SocketStream, tls: ServerTls) -> TLSStream:
+        context = self.node.tls.server_context(tls)
+        return await TLSStream.wrap(
+            connection, server_side=True, ssl_context=context, standard_compatible=False
+        )
+
+    async def _answer(self, stream: ByteStream, origin: Origin) -> None:
         deframer = Deframer(self.config.max_message)
+        deadline = math.inf
         while True:
-            timeout = _WITHIN if deframer.is_within else None
-            async with asyncio.timeout(timeout):
-                data = await reader.read(_PIECE)
-            if not data:
-                return
+            with anyio.fail_after(deadline - anyio.current_time()):
+                data = await stream.receive(_PIECE)
+            was_within = deframer.is_within
             for framed in deframer.feed(data):
+                was_within = False
                 for content in split_messages(framed):
-                    writer.write(frame(await self._handler.take(content, origin)))
-                    async with asyncio.timeout(_WITHIN):
-                        await writer.drain()
+                    answer = frame(await self._handler.take(content, origin))
+                    with anyio.fail_after(self.config.timeout):
+                        await stream.send(answer)
+            if not deframer.is_within:
+                deadline = math.inf
+            elif not was_within:
+                deadline = anyio.current_time() + self.config.timeout
