@@ -296,6 +296,7 @@ from pacs_core.contracts.rendering import (
     RenderingOptions,
     Shutter,
     SourceRegion,
+    Subtraction,
     Viewport,
 )
 from pacs_core.contracts.secret import Secret
@@ -591,6 +592,7 @@ __all__ = [
     "StoredInstance",
     "StoredObject",
     "StudyCompleteness",
+    "Subtraction",
     "Timeouts",
     "TlsConfigError",
     "TlsContexts",

@@ -97,6 +97,30 @@ class Shutter:
 
 
 @frozen
+class Subtraction:
+    """A picture made of several frames: the mean of some, less that of others (PS3.3 C.7.6.10).
+
+    Attributes
+    ----------
+    contrast : tuple of int
+        Numbers of the frames whose mean is shown.
+    mask : tuple of int
+        Numbers of the frames whose mean is subtracted; none for no subtraction.
+    shift : (float, float)
+        Pixels that the mask is moved by before: down, and to the right.
+    """
+
+    contrast: tuple[int, ...]
+    mask: tuple[int, ...] = ()
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def frames(self) -> frozenset[int]:
+        """The numbers of all frames that it takes."""
+        return frozenset((*self.contrast, *self.mask))
+
+
+@frozen
 class RenderingOptions:
     """How frames are shown.
 
@@ -126,6 +150,9 @@ class RenderingOptions:
         Of several, what is within all of them is not covered.
     shutter_grey : float
         Of what is covered: 0 for black, 1 for white.
+    subtractions : tuple of Subtraction
+        One for each picture, between what the Modality LUT makes of its frames; without a window
+        or a VOI LUT, 0 is the grey in the middle. None: each frame is a picture.
     """
 
     media_type: str = PNG
@@ -140,6 +167,7 @@ class RenderingOptions:
     graphics: tuple[Graphic, ...] = ()
     shutters: tuple[Shutter, ...] = ()
     shutter_grey: float = 0.0
+    subtractions: tuple[Subtraction, ...] = ()
 
 
 class Renderer(Component, ABC):
@@ -159,7 +187,7 @@ class Renderer(Component, ABC):
             What precedes Pixel Data, in Explicit VR Little Endian, with all values that say how an
             image is shown.
         frames : sequence of Frame
-            Native, as :meth:`Transcoder.frames` gives them.
+            Native, as :meth:`Transcoder.frames` gives them; all that subtractions take.
         options : RenderingOptions
 
         Raises

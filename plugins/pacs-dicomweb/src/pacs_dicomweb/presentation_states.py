@@ -3,9 +3,11 @@
 How it works: a presentation state says anew what an image's own header says about grey levels, so
 that it is merged into the header, and the renderer needs no other pipeline: its Modality LUT, the
 Softcopy VOI LUT of the image and the Presentation LUT take the place of the image's, also where the
-state has none (PS3.4 N.2). Overlay planes that the state activates (C.11.7), its own or the
-image's, are all that the header keeps of them. What follows the grey levels becomes options of the
-renderer: shutters, rotation, flip, displayed area, and graphics. Not applied are masks (C.7.6.10).
+state has none (PS3.4 N.2). The SOP Class becomes that of the state: the Modality LUT of an X-Ray
+angiographic image is not for display, but that of its state is. Overlay planes that the state
+activates (C.11.7), its own or the image's, are all that the header keeps of them. What follows the
+grey levels becomes options of the renderer: shutters, rotation, flip, displayed area, and graphics.
+So do masks (C.11.13), for which it takes more frames than are shown.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +15,14 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pacs_core.contracts import Graphic, RenderingOptions, Shutter, SourceRegion, Viewport
+from pacs_core.contracts import (
+    Graphic,
+    RenderingOptions,
+    Shutter,
+    SourceRegion,
+    Subtraction,
+    Viewport,
+)
 from pacs_core.dataset import DataElement, ElementSet, tag_of
 
 GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
@@ -23,6 +32,8 @@ STATES: Final = frozenset({GREY_STATE, COLOUR_STATE})
 
 MOST_GRAPHICS: Final = 1000
 MOST_POINTS: Final = 100_000
+MOST_MASKED: Final = 1000
+"""Frames that are averaged, at most."""
 
 _MODALITY: Final = tuple(
     map(tag_of, ("ModalityLUTSequence", "RescaleIntercept", "RescaleSlope", "RescaleType"))
@@ -34,6 +45,7 @@ _PRESENTATION: Final = tuple(map(tag_of, ("PresentationLUTSequence", "Presentati
 _FUNCTIONAL_GROUPS: Final = tuple(
     map(tag_of, ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"))
 )
+_SOP_CLASS: Final = tag_of("SOPClassUID")
 _REFERENCED: Final = tag_of("ReferencedImageSequence")
 _OVERLAYS: Final = range(0x6000, 0x6020, 2)
 _OVERLAY_DATA: Final = 0x3000
@@ -99,7 +111,7 @@ class PresentationState:
             own = group << 16 | _OVERLAY_DATA in self.elements.elements
             source = self.elements if own else header
             elements |= {tag: e for tag, e in source.elements.items() if tag >> 16 == group}
-        elements |= self._own(self.elements, (*_MODALITY, *_PRESENTATION))
+        elements |= self._own(self.elements, (_SOP_CLASS, *_MODALITY, *_PRESENTATION))
         for item in _items(self.elements, "SoftcopyVOILUTSequence"):
             if _is_for(item, uid, frame):
                 elements |= self._own(item, _VOI)
@@ -130,6 +142,47 @@ class PresentationState:
             viewport=viewport,
             graphics=graphics,
         )
+
+    def subtractions(
+        self, uid: str, numbers: Sequence[int], frames: int
+    ) -> tuple[Subtraction, ...]:
+        """Return how masks are subtracted from frames (C.11.13); nothing if there are none.
+
+        Frames that a mask is not for are shown as they are: those that the state does not refer
+        to, and those for which there are not enough others (C.7.6.10.1.1).
+
+        Parameters
+        ----------
+        uid : str
+            SOP Instance UID of the image.
+        numbers : sequence of int
+            Frames that are shown.
+        frames : int
+            How many the image has.
+        """
+        mode = _text(self.elements, "RecommendedViewingMode")
+        mask = next(iter(_items(self.elements, "MaskSubtractionSequence")), None)
+        if mask is None or mode == "NAT" or frames < 2:
+            return ()
+        referenced = {
+            n for each in self.images if each.sop_instance_uid == uid for n in each.frames
+        }
+        operation = _text(mask, "MaskOperation")
+        averaged = min(max((*_numbers(mask, "ContrastFrameAveraging"), 1)[0], 1), MOST_MASKED)
+        fixed = _numbers(mask, "MaskFrameNumbers")[:MOST_MASKED]
+        offset = (*_numbers(mask, "TIDOffset"), 1)[0]
+        down, right = (*_floats(mask, "MaskSubPixelShift"), 0.0, 0.0)[:2]
+        found = []
+        for number in numbers:
+            masked = {"AVG_SUB": fixed, "TID": (number - offset,)}.get(operation, ())
+            contrast = tuple(range(number, number + averaged))
+            needed = {*contrast, *masked} if operation == "TID" else set(contrast)
+            applies = masked and (not referenced or number in referenced)
+            if applies and all(1 <= each <= frames for each in needed):
+                found.append(Subtraction(contrast, masked, (down, right)))
+            else:
+                found.append(Subtraction((number,)))
+        return tuple(found) if any(each.mask for each in found) else ()
 
     @property
     def _overlays(self) -> tuple[int, ...]:

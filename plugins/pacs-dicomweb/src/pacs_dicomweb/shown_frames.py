@@ -168,22 +168,27 @@ async def show(
     renderer = renderer_of(node)
     if not shown.pixels or shown.header.pixel_data is None:
         raise FrameNotFoundError(numbers[0], 0)
-    if len(numbers) * shown.pixels > most:
+    uid, state = shown.instance.identity.sop_instance_uid, shown.state
+    if state is not None:
+        subtractions = state.subtractions(uid, numbers, shown.frames)
+        options = evolve(options, subtractions=subtractions)
+    # Masks take more frames than are shown.
+    taken = sorted({n for each in options.subtractions for n in each.frames}) or numbers
+    if len(taken) * shown.pixels > most:
         raise RenderingError(
-            f"{len(numbers)} frames of {shown.pixels} pixels are more than the {most} pixels that "
+            f"{len(taken)} frames of {shown.pixels} pixels are more than the {most} pixels that "
             "are rendered; frames can be had as they are stored"
         )
     try:
         with anyio.fail_after(timeout):
-            stored = archive.frames(shown.instance, numbers)
+            stored = archive.frames(shown.instance, taken)
             decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
             async with closing(decoded) as iterator:
                 frames = [frame async for frame in iterator]
             elements = shown.header.elements
-            if shown.state is not None:
-                uid = shown.instance.identity.sop_instance_uid
-                elements = shown.state.merge(elements, uid, numbers[0])
-                options = shown.state.adapt(options, uid, numbers[0])
+            if state is not None:
+                elements = state.merge(elements, uid, numbers[0])
+                options = state.adapt(options, uid, numbers[0])
             return await renderer.render(_encode(elements), frames, options)
     except TimeoutError:
         raise RenderingError(f"it takes longer than {timeout:g} seconds to show") from None

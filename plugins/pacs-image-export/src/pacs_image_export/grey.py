@@ -81,6 +81,36 @@ def render_grey(frame: StoredFrame, attributes: FrameAttributes, window: str | W
     return levels.of(np.rint(shown * 255).astype("u1"))
 
 
+def render_difference(
+    values: Array, frame: FrameFormat, attributes: FrameAttributes, window: str | Window
+) -> Array:
+    """Return the difference of frames in 8 bits (PS3.4 N.2).
+
+    Parameters
+    ----------
+    values : array
+        In units of the modality's output, with a sign.
+    frame : FrameFormat
+    attributes : FrameAttributes
+        Takes warnings.
+    window : str or Window
+        Where neither it nor the image says one, 0 becomes the grey in the middle.
+
+    Raises
+    ------
+    RenderError
+        There is no such window.
+    """
+    chosen = _choose(attributes, window, is_signed=True)
+    if chosen is None:
+        largest = float(np.abs(values).max()) or 1.0
+        chosen = window_between(-largest, largest).apply
+    shown = chosen(values)
+    if _is_inverted(attributes, frame):
+        shown = 1 - shown
+    return np.rint(shown * 255).astype("u1")
+
+
 def _is_inverted(attributes: FrameAttributes, frame: FrameFormat) -> bool:
     """Return whether low values are white.
 

@@ -1,6 +1,6 @@
 """Pictures as doors show them: cut out, turned, fitted, written as PNG, JPEG or GIF."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -9,11 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import Frame, RenderingOptions, SourceRegion
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, parse_attributes
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, parse_attributes
 from pacs_image_export.errors import RenderError
 from pacs_image_export.graphics import Placement, draw
 from pacs_image_export.render import RenderOptions, render
-from pacs_image_export.samples import cells_of
+from pacs_image_export.samples import Array, cells_of
+from pacs_image_export.subtraction import subtract
 from pacs_image_export.windows import Window
 
 MAX_HEADER = 64 << 20
@@ -31,20 +32,37 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
     """
     if options.media_type not in _FORMATS:
         raise RenderError(f"there are no pictures of type {options.media_type}")
-    if not frames or (len(frames) > 1 and options.media_type != "image/gif"):
+    pictures = len(options.subtractions or frames)
+    if not frames or (pictures > 1 and options.media_type != "image/gif"):
         raise RenderError(f"{options.media_type} holds one frame")
     attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
     images = []
-    for frame in frames:
-        aligned = _align(frame)
-        stored = StoredFrame(aligned.data, aligned.format, frame.number, attributes, header)
-        window = Window(*options.window) if options.window else ""
-        shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
-        picture = render(stored, shown)
+    window = Window(*options.window) if options.window else ""
+    shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
+    for stored, difference in _pictures([_store(f, attributes, header) for f in frames], options):
+        picture = render(stored, shown, difference)
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
         image, placement = _fit(image, options)
         images.append(_annotate(draw(image, options.graphics, placement), options.annotations))
     return _write(images, options)
+
+
+def _store(frame: Frame, attributes: Attributes, header: bytes) -> StoredFrame:
+    aligned = _align(frame)
+    return StoredFrame(aligned.data, aligned.format, frame.number, attributes, header)
+
+
+def _pictures(
+    frames: Sequence[StoredFrame], options: RenderingOptions
+) -> Iterator[tuple[StoredFrame, Array | None]]:
+    """Iterate over what is shown: frames, or the first ones of subtractions and differences."""
+    if not options.subtractions:
+        yield from ((frame, None) for frame in frames)
+        return
+    numbered = {frame.number: frame for frame in frames}
+    for subtraction in options.subtractions:
+        difference = subtract(numbered, subtraction)
+        yield numbered[subtraction.contrast[0]], difference
 
 
 def _align(frame: Frame) -> Frame:

@@ -10,7 +10,7 @@ from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import Shutter
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.colours import apply_palette, rgb_of
-from pacs_image_export.grey import modality_of, render_grey
+from pacs_image_export.grey import modality_of, render_difference, render_grey
 from pacs_image_export.overlays import burn_overlays
 from pacs_image_export.samples import Array, array_of, levels_of
 from pacs_image_export.shutters import cover
@@ -59,13 +59,17 @@ class RenderedPicture:
     warnings: tuple[str, ...] = ()
 
 
-def render(frame: StoredFrame, options: RenderOptions | None = None) -> RenderedPicture:
+def render(
+    frame: StoredFrame, options: RenderOptions | None = None, difference: Array | None = None
+) -> RenderedPicture:
     """Return a frame as it is shown.
 
     Parameters
     ----------
     frame : StoredFrame
     options : RenderOptions, optional
+    difference : array, optional
+        Shown instead of the frame's own values: what the subtraction of masks has made of it.
 
     Raises
     ------
@@ -74,7 +78,10 @@ def render(frame: StoredFrame, options: RenderOptions | None = None) -> Rendered
     """
     options = options or RenderOptions()
     attributes = FrameAttributes(frame)
-    pixels = _pixels(frame, attributes, options.window)
+    if difference is None:
+        pixels = _pixels(frame, attributes, options.window)
+    else:
+        pixels = render_difference(difference, frame.format, attributes, options.window)
     if options.shutters:
         pixels = cover(pixels, options.shutters, options.shutter_grey, frame, attributes)
     if options.overlays:
