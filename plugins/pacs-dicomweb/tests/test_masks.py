@@ -133,3 +133,18 @@ def test_masks_that_make_no_sense_harm_nobody(shared, study, run, mask):
     path, _ = store_state(shared, study, run, MaskSubtractionSequence=[item(**mask)])
     assert shared.get(f"{path}/rendered", "image/png").status_code < 500
     assert shared.get(f"{path_of(run)}/rendered").status_code == 200
+
+
+def test_the_table_of_a_state_counts_for_x_ray_images_too(shared, study):
+    """C.8.7.1.1.2: that of the image itself leads back to intensities, and is not for display."""
+    table = item()
+    table.add_new("LUTDescriptor", "US", [4096, 0, 16])
+    table.add_new("LUTData", "OW", np.arange(4095, -1, -1).astype("<u2").tobytes())
+    pixels = (BACKGROUND + VESSEL).astype("<u2").tobytes()
+    image = store_gradient(shared, study, elements={(0x7FE0, 0x0010, "OW"): pixels}, modality="XA")
+    path, _ = store_state(
+        shared, study, image, ModalityLUTSequence=[table], SoftcopyVOILUTSequence=window(3995, 2)
+    )
+    shown = np.asarray(picture(shared.get(f"{path}/rendered", "image/png"))).astype(int)
+    assert (shown[:, :12] == 255).all()
+    assert (shown[:, 14:] == 0).all()

@@ -41,9 +41,9 @@ def picture(response):
     return image
 
 
-def store_gradient(web, study, frames=1, syntax=None, elements=None):
+def store_gradient(web, study, frames=1, syntax=None, elements=None, modality="CT"):
     """Store an image whose left is dark and whose right is bright, 64 wide, 32 high."""
-    made = study.make("CT")
+    made = study.make(modality)
     dataset = pydicom.dcmread(
         io.BytesIO(
             file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)

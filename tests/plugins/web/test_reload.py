@@ -80,8 +80,10 @@ def test_dicomweb_and_pages_go_by_new_settings(tmp_path):
 
     with run_web(tmp_path, plugins=plugins) as web:
         none, page = "/dicom-web/studies?PatientID=nobody", "/api/studies/1.2.3"
+        study = f"{web.url}/dicom-web/studies/1.2.3"
         assert web.get(none).status_code == 200
         assert "deletion is off" in httpx.delete(web.url + page).text
+        assert httpx.delete(study).status_code == 405
         write_config(
             tmp_path,
             tables(
@@ -91,8 +93,13 @@ def test_dicomweb_and_pages_go_by_new_settings(tmp_path):
         before = len(web.log)
         web.node.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "plugin.dicomweb.no_results" in web.log[before:], web.log)
-        assert "these settings need a restart: plugin.dicomweb.delete" in web.log[before:]
+        assert "need a restart" not in web.log[before:]
         assert web.get(none).status_code == 204
         assert "deletion is off" not in httpx.delete(web.url + page).text
-        # What decides which routes there are stays as it was.
-        assert httpx.delete(f"{web.url}/dicom-web/studies/1.2.3").status_code == 405
+        assert httpx.delete(study).status_code == 404  # there is none, but it could be deleted
+        assert "DELETE" in httpx.options(study, headers={"Accept": "text/plain"}).headers["allow"]
+        write_config(tmp_path, tables())
+        before = len(web.log)
+        web.node.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "plugin.dicomweb.delete" in web.log[before:], web.log)
+        assert httpx.delete(study).status_code == 405

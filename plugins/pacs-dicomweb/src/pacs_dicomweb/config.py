@@ -48,7 +48,7 @@ class DicomWebConfig:
     max_pixels: int = field(default=64 << 20, validator=ge(1), metadata=RELOADABLE)
     render_timeout: float = field(default=20.0, validator=ge(0.1), metadata=RELOADABLE)
     kept_pictures: int = field(default=16 << 20, validator=ge(0), metadata=RELOADABLE)
-    delete: bool = False
+    delete: bool = field(default=False, metadata=RELOADABLE)
 
     def problems(self) -> list[str]:
         """Return what is wrong beyond types."""

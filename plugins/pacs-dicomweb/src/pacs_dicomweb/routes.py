@@ -1,6 +1,6 @@
 """Routes of the service, each path with what answers its methods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from pacs_web.api import WebContext
@@ -51,7 +51,12 @@ def methods_by_path(
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Return the methods of each path, and what kind of resource it is, without a node."""
     table, kinds = _table(DicomWeb(cast(WebContext, None), DicomWebSettings(config)))
-    return {path: tuple(handlers) for path, handlers in table.items()}, kinds
+    return {path: _offered(handlers, config) for path, handlers in table.items()}, kinds
+
+
+def _offered(methods: Iterable[str], config: DicomWebConfig) -> tuple[str, ...]:
+    """Return the methods of a path that are offered as things are by now."""
+    return tuple(method for method in methods if method != "DELETE" or config.delete)
 
 
 def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
@@ -88,9 +93,8 @@ def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
     table |= {f"{path}/thumbnail": {"GET": pictures.thumbnail} for path in (*resources, _FRAMES)}
     for path in ("/studies", _STUDY):
         table[path]["POST"] = store
-    if service.config.delete:
-        for path in resources:
-            table[path]["DELETE"] = EntityDeletion(service).delete
+    for path in resources:
+        table[path]["DELETE"] = EntityDeletion(service).delete
     kinds = {
         path: "search" if path in searches else "" if path in resources else _last(path)
         for path in table
@@ -115,8 +119,6 @@ class _Endpoint:
         self._service = service
         self._handlers = handlers
         self._table, self._kinds = table, kinds
-        head = ("HEAD",) if "GET" in handlers else ()
-        self._allowed = ", ".join((*handlers, *head, "OPTIONS"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -126,22 +128,26 @@ class _Endpoint:
 
     async def _answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        if handler := self._handlers.get(method):
+        offered = _offered(self._handlers, self._service.config)
+        if method in offered:
             try:
-                return await handler(request)
+                return await self._handlers[method](request)
             except MalformedDataset as error:
                 # It has been stored, and can be had as a whole; nothing of it can.
                 raise HttpError(406, f"the dataset cannot be read: {error}") from error
+        head = ("HEAD",) if "GET" in offered else ()
+        methods = ", ".join((*offered, *head, "OPTIONS"))
+        allowed = {"Allow": methods}
         if method == "OPTIONS":
-            return self._capabilities(request)
-        allowed = {"Allow": self._allowed}
-        raise HttpError(405, f"{request.method} is not for this; {self._allowed} are", allowed)
+            return self._capabilities(request, allowed)
+        raise HttpError(405, f"{request.method} is not for this; {methods} are", allowed)
 
-    def _capabilities(self, request: Request) -> Response:
+    def _capabilities(self, request: Request, allowed: dict[str, str]) -> Response:
         """Answer with what there is (PS3.18 §8.9), or with the methods alone."""
-        allowed = {"Allow": self._allowed}
         choices = choose(accepted_types(request.headers.get("accept")), OFFERED)
         if not choices:
             return Response(status_code=204, headers=allowed)
-        text = describe(self._table, self._kinds, self._service.url(request))
+        config = self._service.config
+        table = {path: _offered(handlers, config) for path, handlers in self._table.items()}
+        text = describe(table, self._kinds, self._service.url(request))
         return Response(text, headers=allowed, media_type=choices[0].representation.name)

@@ -108,7 +108,8 @@ def render_difference(
     shown = chosen(values)
     if _is_inverted(attributes, frame):
         shown = 1 - shown
-    return np.rint(shown * 255).astype("u1")
+    picture: Array = np.rint(shown * 255).astype("u1")
+    return picture
 
 
 def _is_inverted(attributes: FrameAttributes, frame: FrameFormat) -> bool:
