@@ -14,6 +14,7 @@ from types import ModuleType, UnionType
 from typing import get_args
 
 from attrs import NOTHING, Factory, fields, has
+from cyclopts import App
 from floors import floors_picture
 from pacs_auth_local import api as sign_in_api
 from pacs_auth_local import hooks as sign_in_hooks
@@ -54,6 +55,7 @@ from pacs_core.api import (
     auditing,
     commands,
     conversion,
+    file_commands,
     files,
     identifiers,
     images,
@@ -67,6 +69,7 @@ from pacs_core.api import tls as tls_tools
 from pacs_core.api import workers as worker_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
+from pacs_core.cli.file_commands import list_file_commands
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import (
@@ -263,6 +266,7 @@ def tools_page() -> str:
     for module in (
         auditing,
         commands,
+        file_commands,
         control_api,
         identifiers,
         attribute_lists,
@@ -419,6 +423,14 @@ def cli_page() -> str:
     commands = build_app().generate_docs(output_format="markdown", recursive=True)
     _, _, codes = (inspect.getdoc(errors) or "").partition("\n\n")
     return f"{_NOTE}{commands.rstrip()}\n\n## Exit codes\n\n{codes}\n"
+
+
+def file_tools_page() -> str:
+    """Return the reference of the commands for files."""
+    app = App(name="pacs", help="Everyday tasks with DICOM files.", version_flags=[])
+    list_file_commands(app, ())
+    commands = app.generate_docs(output_format="markdown", recursive=True)
+    return f"{_NOTE}{commands.rstrip()}\n"
 
 
 def web_page() -> str:
@@ -578,6 +590,7 @@ def dicomweb_page() -> str:
 PAGES = {
     "explanation/floors.svg": floors_picture,
     "reference/cli.md": cli_page,
+    "reference/file-tools.md": file_tools_page,
     "reference/contracts.md": contracts_page,
     "reference/tools.md": tools_page,
     "reference/hooks.md": hooks_page,

@@ -63,11 +63,8 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     app = build_app()
-    # Plugins are looked for only if the command is none of ours: importing them costs time.
     if not any(" ".join(arguments[:words]) in _COMMANDS for words in (1, 2, 3)):
-        from pacs_core.cli.contributed import add_contributed
-
-        add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
+        _add_commands(app, arguments)
     try:
         result = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
@@ -77,6 +74,21 @@ def _run(arguments: list[str]) -> int:
         return USAGE
     sys.stdout.flush()
     return result if isinstance(result, int) else 0
+
+
+def _add_commands(app: App, arguments: list[str]) -> None:
+    """Add what is none of ours, and no more of it than the command line needs."""
+    from pacs_core.cli.file_commands import add_file_command, find_file_command, list_file_commands
+
+    own = {name.partition(" ")[0] for name in _COMMANDS}
+    if arguments[:1] and arguments[0] not in own and (point := find_file_command(arguments)):
+        add_file_command(app, point)
+        return
+    # Importing all plugins costs time.
+    from pacs_core.cli.contributed import add_contributed
+
+    list_file_commands(app, own)
+    add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
 
 
 def build_app() -> App:

@@ -11,7 +11,8 @@ from pacs_core.app import Assembly, open_transcoder
 from pacs_core.cli.conversion_request import ConversionRequest, describe_loss
 from pacs_core.cli.errors import NOT_LOSSLESS
 from pacs_core.cli.file_counts import FileCounts
-from pacs_core.cli.files import DicomFile, Found, inspect_all, walk
+from pacs_core.cli.files import DicomFile, Found, inspect_all
+from pacs_core.cli.folders import walk
 from pacs_core.cli.progress import progress
 from pacs_core.concurrency import task_group
 from pacs_core.contracts import Action, Plan, TranscodingError, VerificationError, check_ae_title

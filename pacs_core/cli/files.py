@@ -1,7 +1,6 @@
 """Finds DICOM files in folders, and reads just enough of each to send it."""
 
-import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -132,30 +131,6 @@ class Skipped:
 
 
 Found = DicomFile | Unusable | Skipped
-
-
-def walk(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Iterate over files, and whether each was named rather than found in a folder."""
-    for path in paths:
-        if not path.is_dir():
-            yield path, True
-            continue
-        folders = [path]
-        while folders:
-            below, files = _list(folders.pop())
-            folders += reversed(below)
-            yield from ((file, False) for file in files)
-
-
-def _list(folder: Path) -> tuple[list[Path], list[Path]]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        # Shows up as a file that cannot be read, with the reason.
-        return [], [folder]
-    folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    others = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
-    return [*map(Path, folders)], [*map(Path, others)]
 
 
 def inspect(path: Path, named: bool) -> Found:

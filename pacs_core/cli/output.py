@@ -5,8 +5,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from pacs_core.concurrency import closing, take
-
 T = TypeVar("T")
 
 
@@ -99,6 +97,8 @@ async def print_rows(
     limit : int
         How many at most.
     """
+    from pacs_core.concurrency import closing, take  # it takes its time, and few commands need it
+
     print_row(columns, columns.values())
     async with closing(take(found, limit)) as rows:
         async for each in rows:

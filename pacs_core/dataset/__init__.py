@@ -26,7 +26,8 @@ from pacs_core.dataset.errors import (
 )
 from pacs_core.dataset.header_editor import Edit, edit_header, element_value, encode_edit
 from pacs_core.dataset.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from pacs_core.dataset.inflate import Deflater
+from pacs_core.dataset.inflate import Deflater, Inflater
+from pacs_core.dataset.layout import BULK_VRS
 from pacs_core.dataset.model import (
     Attributes,
     MutableAttributes,
@@ -80,6 +81,7 @@ from pacs_core.dataset.transfer_syntax import (
 
 __all__ = [
     "ALL_TRANSFER_SYNTAXES",
+    "BULK_VRS",
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
     "EXPLICIT_VR_BIG_ENDIAN",
     "EXPLICIT_VR_LITTLE_ENDIAN",
@@ -105,6 +107,7 @@ __all__ = [
     "Encoding",
     "FileMeta",
     "HeaderScanner",
+    "Inflater",
     "MalformedDataset",
     "MalformedModel",
     "ModelOptions",

@@ -193,6 +193,11 @@ class ElementReader:
             else:
                 yield from self._read_element(top)
 
+    def give_up(self) -> None:
+        """Close all that is open, so that `elements` has what was read before an error."""
+        while len(self._stack) > 1:
+            self._close()
+
     def _load(self, length: int, ahead: int = WINDOW) -> Reading:
         """Have `length` bytes at the position in the window, or all there are."""
         if self.end >= self._base and self.end + length <= self._base + len(self._buffer):

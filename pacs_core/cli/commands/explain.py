@@ -11,7 +11,8 @@ from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
-from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all, walk
+from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all
+from pacs_core.cli.folders import walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async

@@ -10,7 +10,8 @@ from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import FileCounts
-from pacs_core.cli.files import DicomFile, inspect_all, walk
+from pacs_core.cli.files import DicomFile, inspect_all
+from pacs_core.cli.folders import walk
 from pacs_core.cli.local import local_origin, record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
 from pacs_core.cli.progress import progress

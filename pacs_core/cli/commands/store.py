@@ -10,7 +10,8 @@ from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import FileCounts
-from pacs_core.cli.files import DicomFile, inspect_all, walk
+from pacs_core.cli.files import DicomFile, inspect_all
+from pacs_core.cli.folders import walk
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async

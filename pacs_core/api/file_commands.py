@@ -1,0 +1,30 @@
+"""Commands for files: messages, tables and options, without the node and what it imports.
+
+A distribution offers such commands by entry points of the group ``pacs_core.commands``: the name
+is what is typed, the object a function whose annotated signature and docstring are the command
+line, as Cyclopts reads them.
+"""
+
+from pacs_core.cli.drafts import Draft
+from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
+from pacs_core.cli.folders import walk
+from pacs_core.cli.options import JsonOption
+from pacs_core.cli.output import complain, dump_json, escape, print_row, print_table, say
+from pacs_core.cli.progress import progress
+
+__all__ = [
+    "NOTHING",
+    "NOT_LOSSLESS",
+    "CommandError",
+    "Draft",
+    "JsonOption",
+    "UsageError",
+    "complain",
+    "dump_json",
+    "escape",
+    "print_row",
+    "print_table",
+    "progress",
+    "say",
+    "walk",
+]

@@ -1,0 +1,147 @@
+"""DICOM files as the tools read them: whole but for long values, and as far as they can be read."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final
+
+from attrs import evolve, frozen
+
+from pacs_core.dataset import (
+    ElementReader,
+    ElementSet,
+    FileMeta,
+    Inflater,
+    MalformedDataset,
+    ReadLimits,
+    begins_with_file_meta,
+    encoding_of,
+    guess_transfer_syntax,
+    read_file_meta,
+)
+
+_BLOCK: Final = 1 << 20
+_HEAD: Final = 64 * 1024 + 256
+"""More than a preamble and File Meta Information ever are."""
+
+LIMITS: Final = ReadLimits(bulk=64 * 1024, value=64 << 20, total=1 << 30, elements=5_000_000)
+
+
+@frozen
+class DicomFile:
+    """A file that was read, and is still open.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+        Bytes of the file.
+    meta : FileMeta
+        With the transfer syntax guessed where the file has no File Meta Information.
+    has_meta : bool
+    elements : ElementSet
+        Those of the dataset, up to what cannot be read.
+    damage : str
+        What cannot be read, and where; empty if all can.
+    """
+
+    path: Path
+    size: int
+    meta: FileMeta
+    has_meta: bool
+    elements: ElementSet
+    damage: str
+    _dataset: BinaryIO
+    _start: int
+
+    def read_bulk(self, offset: int, length: int) -> Iterator[bytes]:
+        """Iterate over bytes of the dataset, the inflated one if it is deflated."""
+        self._dataset.seek(self._start + offset)
+        while length > 0 and (block := self._dataset.read(min(length, _BLOCK))):
+            length -= len(block)
+            yield block
+
+    def __enter__(self) -> "DicomFile":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._dataset.close()
+
+
+def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
+    """Read a DICOM file, or a bare dataset.
+
+    Parameters
+    ----------
+    path : Path
+    limits : ReadLimits
+        What is longer is left where it is, as bulk data.
+
+    Raises
+    ------
+    NotPart10
+        It is neither.
+    OSError
+        It cannot be read.
+    """
+    file = path.open("rb")
+    try:
+        return _read(path, file, limits)
+    except BaseException:
+        file.close()
+        raise
+
+
+def is_part10(path: Path) -> bool:
+    """Tell whether a file begins with File Meta Information; one that cannot be read does not."""
+    with suppress(OSError), path.open("rb") as file:
+        return begins_with_file_meta(file.read(132))
+    return False
+
+
+def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
+    size = os.fstat(file.fileno()).st_size
+    head = file.read(_HEAD)
+    has_meta = begins_with_file_meta(head)
+    # A file may end with its File Meta Information, where the reader looks whether it goes on.
+    meta = read_file_meta(head + bytes(16)) if has_meta else FileMeta("", "", "", 0)
+    start = min(meta.dataset_offset, size)
+    if not meta.transfer_syntax_uid:
+        meta = evolve(meta, transfer_syntax_uid=guess_transfer_syntax(head[start:]))
+    damage, dataset, length = "", file, size - start
+    if encoding_of(meta.transfer_syntax_uid).deflated:
+        file.seek(start)
+        dataset, damage = _inflate(file)
+        file.close()
+        start, length = 0, dataset.tell()
+    reader = ElementReader(meta.transfer_syntax_uid, length, limits=limits)
+    try:
+        _drive(reader, dataset, start)
+    except MalformedDataset as error:
+        reader.give_up()
+        damage = damage or f"{error.what} (at byte {start + error.offset})"
+    return DicomFile(path, size, meta, has_meta, reader.elements, damage, dataset, start)
+
+
+def _inflate(file: BinaryIO) -> tuple[BinaryIO, str]:
+    """Return the inflated dataset, as much as there is of it, and what is wrong with it."""
+    inflated, inflater = TemporaryFile(), Inflater()  # noqa: SIM115 - closed by who reads it
+    try:
+        while block := file.read(_BLOCK):
+            inflated.writelines(inflater.pieces(block))
+    except MalformedDataset as error:
+        return inflated, error.what
+    return inflated, "" if inflater.ended else "the deflate stream is truncated"
+
+
+def _drive(reader: ElementReader, dataset: BinaryIO, start: int) -> None:
+    reading = reader.run()
+    try:
+        offset, length = next(reading)
+        while True:
+            dataset.seek(start + offset)
+            offset, length = reading.send(dataset.read(length))
+    except StopIteration:
+        return

@@ -1,0 +1,64 @@
+"""``pacs find-files``: a folder queried as if it were an archive."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter
+
+from pacs_core.api.file_commands import NOTHING, UsageError, complain, walk
+from pacs_core.dataset import MalformedDataset, NotPart10, scan_file
+from pacs_tools.files import is_part10
+
+_SOP_CLASS: Final = 0x0008_0016
+
+
+def find_files(
+    paths: list[Path],
+    /,
+    *,
+    key: Annotated[list[str] | None, Parameter(name=["--key", "-k"], negative=())] = None,
+    format_: Annotated[Literal["paths", "table", "json", "csv"], Parameter(name="--format")] = (
+        "paths"
+    ),
+) -> int:
+    """Print the DICOM files whose attributes match keys, as a C-FIND matches them (PS3.4 C.2.2.2).
+
+    Parameters
+    ----------
+    paths
+        Files, or folders with all below them.
+    key
+        KEYWORD=VALUE to match (wild cards, ranges of dates, lists of UIDs), KEYWORD alone to print;
+        SEQUENCE.KEYWORD within sequences.
+    format_
+        Paths only, a line each, for scripts; or the attributes of the keys as well.
+    """
+    # They bring the query model, which the other tools do not wait for.
+    from pacs_core.api.commands import WRITERS, parse_keys
+    from pacs_core.contracts import InvalidKeyError, KeyMatching, matches
+
+    keys = parse_keys(key or ())
+    try:
+        conditions = KeyMatching().conditions(keys, keys)
+    except InvalidKeyError as error:
+        raise UsageError(str(error)) from error
+    writer = None if format_ == "paths" else WRITERS[format_](list(keys))
+    found = problems = 0
+    for path, named in walk(paths):
+        try:
+            attributes = scan_file(path, {_SOP_CLASS, *keys}).attributes
+        except (NotPart10, MalformedDataset, OSError) as error:
+            if named or isinstance(error, OSError) or is_part10(path):
+                problems += 1
+                complain(f"{path}: {getattr(error, 'strerror', None) or error}")
+            continue
+        if not all(matches(condition, attributes) for condition in conditions):
+            continue
+        found += 1
+        if writer is None:
+            print(path)
+        else:
+            writer.write({tag: attributes.get(tag, ()) for tag in keys})
+    if writer is not None:
+        writer.close()
+    return 1 if problems else 0 if found else NOTHING

@@ -1,0 +1,256 @@
+"""``pacs json`` and ``pacs xml``: datasets as models (PS3.18 Annex F, PS3.19 A.1), and back."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Final, TextIO
+
+from attrs import define, evolve, frozen
+from cyclopts import Parameter
+
+from pacs_core.api.file_commands import NOT_LOSSLESS, CommandError, Draft, UsageError, complain, say
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    BulkData,
+    DataElement,
+    ElementPath,
+    ElementSet,
+    MalformedModel,
+    ModelOptions,
+    NotPart10,
+    UnencodableValue,
+    encode_elements,
+    file_meta,
+    keyword_of,
+    swap_words,
+)
+from pacs_core.dataset.json_model import read_json, write_json
+from pacs_core.dataset.xml_model import read_xml, write_xml
+from pacs_tools.files import LIMITS, DicomFile, open_dicom
+
+_LONG: Final = 1024
+"""Bytes of a value from which on it becomes a file of its own, if there is a folder for them."""
+
+_SOP_CLASS, _SOP_INSTANCE = 0x0008_0016, 0x0008_0018
+_PIXELS: Final = frozenset({0x7FE0_0001, 0x7FE0_0002, 0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
+"""Pixel Data of each kind, and their extended offset tables (PS3.3 C.7.6.3)."""
+
+_WHOLE: Final = 1 << 40
+
+Writer = Callable[[ElementSet, ModelOptions | None], Iterator[str]]
+BulkOption = Annotated[Path | None, Parameter(name="--bulk")]
+FlagOption = Annotated[bool, Parameter(negative=())]
+
+
+def json(
+    source: Path,
+    output: Path | None = None,
+    /,
+    *,
+    bulk: BulkOption = None,
+    without_pixel_data: FlagOption = False,
+    overwrite: FlagOption = False,
+) -> int:
+    """Convert a DICOM file to the DICOM JSON Model, or such a model to a DICOM file.
+
+    What the input is decides. The model has no File Meta Information (PS3.18 F.2), and no place for
+    compressed Pixel Data: convert such files first, or leave them out. The exit code is 5 else.
+
+    Parameters
+    ----------
+    source
+        A DICOM file, or a model.
+    output
+        File to write; standard output if none is named, for a model.
+    bulk
+        Folder for values longer than 1 KiB, to which the model refers; when a model is read, the
+        only folder in which what it refers to is looked for.
+    without_pixel_data
+        Leave out Pixel Data; compressed ones cannot be in a model.
+    overwrite
+        Replace the output if there is one.
+    """
+    request = _Request(source, output, bulk, without_pixel_data, overwrite)
+    return _convert(request, write_json, _from_json)
+
+
+def xml(
+    source: Path,
+    output: Path | None = None,
+    /,
+    *,
+    bulk: BulkOption = None,
+    without_pixel_data: FlagOption = False,
+    overwrite: FlagOption = False,
+) -> int:
+    """Convert a DICOM file to the Native DICOM Model in XML, or such a model to a DICOM file.
+
+    What the input is decides; see ``pacs json``.
+
+    Parameters
+    ----------
+    source
+        A DICOM file, or a model.
+    output
+        File to write; standard output if none is named, for a model.
+    bulk
+        Folder for values longer than 1 KiB, to which the model refers; when a model is read, the
+        only folder in which what it refers to is looked for.
+    without_pixel_data
+        Leave out Pixel Data; compressed ones cannot be in a model.
+    overwrite
+        Replace the output if there is one.
+    """
+    request = _Request(source, output, bulk, without_pixel_data, overwrite)
+    return _convert(request, write_xml, _from_xml)
+
+
+def _from_json(text: bytes, folder: "_BulkFolder") -> ElementSet:
+    found = read_json(text, fetch=folder.fetch, max_length=_WHOLE)
+    if len(found) != 1:
+        raise MalformedModel(f"it has {len(found)} datasets, of which a file can hold one")
+    return found[0]
+
+
+def _from_xml(text: bytes, folder: "_BulkFolder") -> ElementSet:
+    return read_xml(text, fetch=folder.fetch, max_length=_WHOLE)
+
+
+@frozen
+class _Request:
+    source: Path
+    output: Path | None
+    bulk: Path | None
+    without_pixel_data: bool
+    overwrite: bool
+
+
+class _NotLosslessError(CommandError):
+    exit_code = NOT_LOSSLESS
+
+
+def _convert(
+    request: _Request, write: Writer, read: Callable[[bytes, "_BulkFolder"], ElementSet]
+) -> int:
+    source, output = request.source, request.output
+    if output is not None and output.exists() and not request.overwrite:
+        raise UsageError(f"{output} exists: remove it, or say --overwrite")
+    with source.open("rb") as file:
+        beginning = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if beginning not in {b"{", b"[", b"<"}:
+        _to_model(request, write)
+        return 0
+    if output is None:
+        raise UsageError("name the DICOM file to write after the model")
+    try:
+        _to_dicom(read(source.read_bytes(), _BulkFolder(request.bulk)), output)
+    except (MalformedModel, UnencodableValue, ValueError) as error:
+        raise CommandError(f"{source}: {error}") from error
+    say(f"{output} written")
+    return 0
+
+
+def _to_model(request: _Request, write: Writer) -> None:
+    source, output = request.source, request.output
+    limits = evolve(LIMITS, bulk=_LONG if request.bulk else _WHOLE, total=_WHOLE)
+    try:
+        file = open_dicom(source, limits)
+    except NotPart10 as error:
+        raise CommandError(f"{source}: {error}") from error
+    with file, ExitStack() as stack:
+        if file.damage:
+            raise CommandError(f"{source}: damaged: {file.damage}")
+        elements = file.elements
+        if request.without_pixel_data:
+            kept = {tag: each for tag, each in elements.elements.items() if tag not in _PIXELS}
+            elements = evolve(elements, elements=kept)
+        if request.bulk is None:
+            elements = _inline(file, elements)
+        options = ModelOptions(
+            _BulkFolder(request.bulk, file).refer, lambda text: complain(f"{source}: {text}")
+        )
+        if output is None:
+            _write(write(elements, options), sys.stdout)
+            return
+        draft = Draft(output.parent)
+        stack.callback(draft.discard)
+        for piece in write(elements, options):
+            draft.write(piece.encode("utf-8", "replace"))
+        draft.finish(name=output.name)
+
+
+def _write(pieces: Iterator[str], out: TextIO) -> None:
+    for piece in pieces:
+        out.buffer.write(piece.encode("utf-8", "replace"))
+    out.buffer.write(b"\n")
+
+
+def _inline(file: DicomFile, within: ElementSet) -> ElementSet:
+    """Return the elements with native Pixel Data read, which the reader leaves where they are."""
+    elements = dict(within.elements)
+    for tag, element in elements.items():
+        value = element.value
+        if isinstance(value, BulkData) and value.length is not None:
+            stored = b"".join(file.read_bulk(value.offset, value.length))
+            elements[tag] = evolve(element, value=bytes(swap_words(stored, value.word_size)))
+    return evolve(within, elements=elements)
+
+
+def _to_dicom(elements: ElementSet, output: Path) -> None:
+    sop_class, sop_instance = elements.texts(_SOP_CLASS), elements.texts(_SOP_INSTANCE)
+    if not sop_class or not sop_instance:
+        raise MalformedModel("it has no SOP Class UID, or no SOP Instance UID")
+    draft = Draft(output.parent)
+    try:
+        draft.write(file_meta(sop_class[0], sop_instance[0], EXPLICIT_VR_LITTLE_ENDIAN))
+        for piece in encode_elements(elements, EXPLICIT_VR_LITTLE_ENDIAN):
+            draft.write(piece)
+        draft.finish(name=output.name)
+    finally:
+        draft.discard()
+
+
+@define
+class _BulkFolder:
+    """The folder with the values that a model refers to, each a file named by its place."""
+
+    path: Path | None
+    file: DicomFile | None = None
+
+    def refer(self, path: ElementPath, element: DataElement) -> str | None:
+        """Write a value to a file, and return its name."""
+        value = element.value
+        if self.file is None or not isinstance(value, BulkData):
+            return None
+        if value.length is None:
+            raise _NotLosslessError(
+                f"{self.file.path}: {keyword_of(element.tag)} is compressed: `pacs convert -t "
+                "explicit` makes a file of which a model can be made; or say --without-pixel-data"
+            )
+        if self.path is None:
+            return None
+        # Odd places in a path are tags, even ones numbers of items.
+        parts = [f"{part:08X}" if not n % 2 else str(part) for n, part in enumerate(path)]
+        name = "-".join(parts) + ".bin"
+        draft = Draft(self.path)
+        try:
+            for block in self.file.read_bulk(value.offset, value.length):
+                draft.write(swap_words(block, value.word_size))
+            draft.finish(name=name)
+        finally:
+            draft.discard()
+        return name
+
+    def fetch(self, path: ElementPath, vr: str, reference: str) -> bytes | None:
+        """Read the value that a model refers to, if it lies in the folder."""
+        if self.path is None:
+            raise MalformedModel(f"it refers to {reference[:80]!r}: name its folder with --bulk")
+        if not reference or Path(reference).name != reference:
+            raise MalformedModel(
+                f"it refers to {reference[:80]!r}, which is no file of {self.path}"
+            )
+        try:
+            return (self.path / reference).read_bytes()
+        except OSError as error:
+            raise MalformedModel(f"{self.path / reference}: {error.strerror}") from error

@@ -1,0 +1,50 @@
+"""Names of UIDs (PS3.6 Annex A) and of private attributes, from pydicom's tables.
+
+The tables are modules of nothing but a dictionary each, which are executed without importing
+pydicom: that would take longer than all that a command does.
+"""
+
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from pacs_core.dataset import ElementSet
+
+
+def uid_name(uid: str) -> str:
+    """Return the name of a UID, or nothing."""
+    known = _table("_uid_dict", "UID_dictionary").get(uid)
+    return str(known[0]) if known else ""
+
+
+def private_name(elements: ElementSet, tag: int) -> str:
+    """Return the creator of a private element and what he calls it, or what is known of that."""
+    creator = elements.private_creator(tag)
+    if not creator:
+        return ""
+    known = _table("_private_dict", "private_dictionaries").get(creator, {})
+    group, element = f"{tag >> 16:04X}", f"{tag & 0xFF:02X}"
+    entry = known.get(f"{group}xx{element}") or known.get(f"{group[:2]}xxxx{element}")
+    return f"[{creator}] {entry[2]}" if entry else f"[{creator}]"
+
+
+def private_vr(elements: ElementSet, tag: int) -> str:
+    """Return the VR that the creator of a private element gives it; "UN" if that is not known."""
+    known = _table("_private_dict", "private_dictionaries").get(elements.private_creator(tag), {})
+    entry = known.get(f"{tag >> 16:04X}xx{tag & 0xFF:02X}")
+    return str(entry[0][:2]) if entry else "UN"
+
+
+@cache
+def _table(module: str, name: str) -> dict[str, Any]:
+    package = find_spec("pydicom")
+    if package is None or package.origin is None:
+        return {}
+    path = Path(package.origin).with_name(f"{module}.py")
+    spec = spec_from_file_location(module, path)
+    if spec is None or spec.loader is None or not path.exists():
+        return {}
+    loaded = module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return getattr(loaded, name, {})
