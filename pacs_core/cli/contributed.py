@@ -25,6 +25,7 @@ def add_contributed(
     commands, groups : frozenset of str
         Names of the kernel's own, which nobody may take.
     """
+    leaves: dict[str, list[str]] = {}
     for record, descriptor in _descriptors(arguments):
         words = descriptor.name.split()
         if descriptor.name in commands | groups or (words and words[0] in commands):
@@ -40,6 +41,10 @@ def add_contributed(
                     parent.command(App(name=word))
                 parent = parent[word]
             parent.command(_command(record, descriptor, words[-1], chosen))
+            group = " ".join(words[:-1])
+            if group and group not in groups:
+                leaves.setdefault(group, []).append(words[-1])
+                parent.help = ", ".join(leaves[group])
 
 
 def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliCommandDescriptor]]:

@@ -58,9 +58,9 @@ def diff(
     bytes_of_values: Annotated[bool, Parameter(name="--bytes", negative=())] = False,
     json: JsonOption = False,
 ) -> int:
-    """Name the elements that two DICOM files differ in; the exit code is 1 if there are any.
+    """Name what two DICOM files differ in.
 
-    Values are compared by what they say, not by character set, padding, order of bytes, or spelling
+    The exit code is 1 if there is anything. Values are compared by what they say, not by character set, padding, order of bytes, or spelling
     of a number. So the same dataset in another transfer syntax differs in that only, as long as its
     pixels are compressed in the same way.
 

@@ -51,9 +51,9 @@ def dump(
     depth: int = 100,
     full: Annotated[bool, Parameter(name=["--full", "-f"], negative=())] = False,
 ) -> int:
-    """Print the elements of DICOM files: tag, VR, name, value, and how many values there are.
+    """Print the elements of DICOM files.
 
-    What is damaged is printed as far as it can be read, and the exit code is 1.
+    A line has tag, VR, name, value, and how many values there are if there are several. What is damaged is printed as far as it can be read, and the exit code is 1.
 
     Parameters
     ----------

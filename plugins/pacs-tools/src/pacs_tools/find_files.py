@@ -21,7 +21,7 @@ def find_files(
         "paths"
     ),
 ) -> int:
-    """Print the DICOM files whose attributes match keys, as a C-FIND matches them (PS3.4 C.2.2.2).
+    """Print the DICOM files that match keys, as a C-FIND does (PS3.4 C.2.2.2).
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def info(
     by: Literal["file", "series", "study"] = "file",
     json: JsonOption = False,
 ) -> int:
-    """Print what DICOM files hold, a line for each, and what is unusual about them.
+    """Print what DICOM files hold, and what is unusual about them.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def json(
     without_pixel_data: FlagOption = False,
     overwrite: FlagOption = False,
 ) -> int:
-    """Convert a DICOM file to the DICOM JSON Model, or such a model to a DICOM file.
+    """Convert a DICOM file to the DICOM JSON Model, or back.
 
     What the input is decides. The model has no File Meta Information (PS3.18 F.2), and no place for
     compressed Pixel Data: convert such files first, or leave them out. The exit code is 5 else.
@@ -84,7 +84,7 @@ def xml(
     without_pixel_data: FlagOption = False,
     overwrite: FlagOption = False,
 ) -> int:
-    """Convert a DICOM file to the Native DICOM Model in XML, or such a model to a DICOM file.
+    """Convert a DICOM file to the Native DICOM Model in XML, or back.
 
     What the input is decides; see ``pacs json``.
 
