@@ -60,9 +60,9 @@ def diff(
 ) -> int:
     """Name what two DICOM files differ in.
 
-    The exit code is 1 if there is anything. Values are compared by what they say, not by character set, padding, order of bytes, or spelling
-    of a number. So the same dataset in another transfer syntax differs in that only, as long as its
-    pixels are compressed in the same way.
+    The exit code is 1 if there is anything. Values are compared by what they say, not by character
+    set, padding, order of bytes, or spelling of a number. So the same dataset in another transfer
+    syntax differs in that only, as long as its pixels are compressed in the same way.
 
     Parameters
     ----------

@@ -53,7 +53,8 @@ def dump(
 ) -> int:
     """Print the elements of DICOM files.
 
-    A line has tag, VR, name, value, and how many values there are if there are several. What is damaged is printed as far as it can be read, and the exit code is 1.
+    A line has tag, VR, name, value, and how many values there are if there are several. What is
+    damaged is printed as far as it can be read, and the exit code is 1.
 
     Parameters
     ----------
