@@ -1,6 +1,7 @@
 """Datasets without input or output: scan, parse, encode, and the Part 10 header (PS3.5, PS3.10)."""
 
 from pacs_core.dataset.byte_order import swap_words
+from pacs_core.dataset.character_set_extension import extend_character_sets
 from pacs_core.dataset.charset import (
     SPECIFIC_CHARACTER_SETS,
     are_character_sets,
@@ -142,6 +143,7 @@ __all__ = [
     "encode_elements",
     "encode_text",
     "encoding_of",
+    "extend_character_sets",
     "file_meta",
     "guess_transfer_syntax",
     "has_encapsulated_pixels",

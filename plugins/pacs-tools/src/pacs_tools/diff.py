@@ -21,7 +21,7 @@ from pacs_core.dataset import (
     tag_of,
 )
 from pacs_tools.files import DicomFile, open_dicom
-from pacs_tools.styles import style_for
+from pacs_tools.styles import Style, style_for
 from pacs_tools.values import show_value
 
 _CHARACTER_SET: Final = 0x0008_0005
@@ -85,14 +85,19 @@ def diff(
             if json:
                 print(dump_json({"path": each.path, "in": each.kind} | _values(each)))
                 continue
-            if each.kind != "second":
-                print(style("old", f"- {each.path}: {each.first}"))
-            if each.kind != "first":
-                print(style("new", f"+ {each.path}: {each.second}"))
+            print(*show_difference(each, style), sep="\n")
         for file in (one, other):
             if file.damage:
                 raise CommandError(f"{file.path}: damaged: {file.damage}")
     return 1 if differences else 0
+
+
+def show_difference(difference: Difference, style: Style) -> Iterator[str]:
+    """Iterate over the lines of a difference: what the first has, what the second has."""
+    if difference.kind != "second":
+        yield style("old", f"- {difference.path}: {difference.first}")
+    if difference.kind != "first":
+        yield style("new", f"+ {difference.path}: {difference.second}")
 
 
 def _values(difference: Difference) -> dict[str, str]:

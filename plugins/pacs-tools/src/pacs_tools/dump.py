@@ -3,7 +3,7 @@
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,7 +14,7 @@ from pacs_core.api.file_commands import UsageError, complain, escape, walk
 from pacs_core.dataset import DataElement, ElementSet, NotPart10, keyword_of, tag_of, vm_of
 from pacs_tools.files import DicomFile, open_dicom
 from pacs_tools.names import private_name, uid_name
-from pacs_tools.styles import style_for
+from pacs_tools.styles import Style, style_for
 from pacs_tools.values import count_values, show_value
 
 _META: Final = {
@@ -155,7 +155,7 @@ def allows(multiplicity: str, count: int) -> bool:
     return int(least) <= count <= int(most) if most.isdecimal() else count >= int(least)
 
 
-def _line(row: _Row, width: int, style: Callable[[str, str], str]) -> str:
+def _line(row: _Row, width: int, style: Style) -> str:
     indent = "  " * row.depth
     if not row.vr:
         return style("dim", f"{indent}> {row.value}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from pacs_core.dataset import (
     ElementReader,
@@ -45,6 +45,8 @@ class DicomFile:
         Those of the dataset, up to what cannot be read.
     damage : str
         What cannot be read, and where; empty if all can.
+    dataset_size : int
+        Bytes of the dataset, the inflated one if it is deflated.
     """
 
     path: Path
@@ -53,8 +55,14 @@ class DicomFile:
     has_meta: bool
     elements: ElementSet
     damage: str
-    _dataset: BinaryIO
-    _start: int
+    dataset_size: int
+    _dataset: BinaryIO = field(repr=False)
+    _start: int = field(repr=False)
+
+    def read_head(self) -> bytes:
+        """Return what precedes the dataset: preamble and File Meta Information."""
+        with self.path.open("rb") as file:
+            return file.read(self.meta.dataset_offset)
 
     def read_bulk(self, offset: int, length: int) -> Iterator[bytes]:
         """Iterate over bytes of the dataset, the inflated one if it is deflated."""
@@ -122,7 +130,7 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
     except MalformedDataset as error:
         reader.give_up()
         damage = damage or f"{error.what} (at byte {start + error.offset})"
-    return DicomFile(path, size, meta, has_meta, reader.elements, damage, dataset, start)
+    return DicomFile(path, size, meta, has_meta, reader.elements, damage, length, dataset, start)
 
 
 def _inflate(file: BinaryIO) -> tuple[BinaryIO, str]:

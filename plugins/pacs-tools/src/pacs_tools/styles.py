@@ -3,12 +3,15 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
+
+Style: TypeAlias = Callable[[str, str], str]
+"""Given the name of a style and a text, returns the text coloured."""
 
 _CODES: Final = {"dim": "2", "name": "36", "old": "31", "new": "32", "bad": "1;31", "head": "1"}
 
 
-def style_for(stream_is_terminal: bool | None = None) -> Callable[[str, str], str]:
+def style_for(stream_is_terminal: bool | None = None) -> Style:
     """Return what colours text; it returns it as it is where colours are not wanted.
 
     Parameters

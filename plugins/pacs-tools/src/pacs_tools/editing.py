@@ -1,0 +1,326 @@
+"""Edits of a file: what is to change, and the changed file.
+
+How it works: the elements of a file are read, the edit makes new ones of them, and the top-level
+elements that differ are encoded and put in the place of the old ones. All other bytes are copied,
+Pixel Data as a stream. So an edit within a sequence writes that sequence anew, and nothing else.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from pacs_core.api.file_commands import CommandError, UsageError
+from pacs_core.dataset import (
+    BULK_VRS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    BulkData,
+    DataElement,
+    Deflater,
+    Edit,
+    ElementPath,
+    ElementSet,
+    UnencodableValue,
+    edit_header,
+    encode_attributes,
+    encode_elements,
+    encode_text,
+    encoding_of,
+    extend_character_sets,
+    file_meta,
+    keyword_of,
+    read_elements,
+    swap_words,
+    vr_of,
+)
+from pacs_tools.files import DicomFile
+from pacs_tools.paths import AttributePath, parse_path
+
+_SOP_CLASS, _SOP_INSTANCE, _CHARACTER_SET = 0x0008_0016, 0x0008_0018, 0x0008_0005
+_FIRST_PIXELS: Final = 0x7FE0_0008
+_LONG: Final = 1 << 16
+_PREAMBLE: Final = 128
+
+
+@frozen
+class Changes:
+    """What is to change in each file.
+
+    Attributes
+    ----------
+    values : tuple of (AttributePath, tuple of str)
+        Attributes to set, and what to.
+    deleted : tuple of AttributePath
+    without_private : bool
+        Delete all private elements.
+    uids : callable, optional
+        Returns what a UID becomes; the same UID if it stays.
+    """
+
+    values: tuple[tuple[AttributePath, tuple[str, ...]], ...] = ()
+    deleted: tuple[AttributePath, ...] = ()
+    without_private: bool = False
+    uids: Callable[[str], str] | None = field(default=None, repr=False)
+
+    def apply(self, elements: ElementSet) -> ElementSet:
+        """Return the elements as they shall be.
+
+        Raises
+        ------
+        CommandError
+            A value cannot be given to its attribute, or a place is not there.
+        """
+        for path, values in self.values:
+            places = list(path.find(elements))
+            if not places:
+                raise CommandError(f"{path.text}: there is no such item")
+            for place in places:
+                if len(place) == 1:
+                    elements = _declare(elements, place[0], values)
+                elements = _put(elements, place, values)
+        for path in self.deleted:
+            for place in path.find(elements, existing=True):
+                elements = _replace(elements, place, lambda within, tag: _without(within, tag))
+        if self.without_private:
+            elements = _drop(elements, lambda tag: bool(tag >> 16 & 1))
+        return elements if self.uids is None else _map_uids(elements, self.uids)
+
+
+def change_file(file: DicomFile, changes: Changes) -> Iterator[bytes | memoryview]:
+    """Return the pieces of the changed file; what cannot be changed fails at once.
+
+    Raises
+    ------
+    CommandError
+        See :meth:`Changes.apply`; or what is compressed, or longer than 64 KiB, would have to be
+        written anew.
+    """
+    changed = changes.apply(file.elements)
+    pieces = _dataset(file, dict(_edits(file, changed)))
+    if encoding_of(file.meta.transfer_syntax_uid).deflated:
+        pieces = _deflate(pieces)
+    return chain(_begin(file, changed), pieces)
+
+
+def _deflate(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    deflater = Deflater()
+    for piece in pieces:
+        yield deflater.feed(piece)
+    yield deflater.finish()
+
+
+def _put(elements: ElementSet, place: ElementPath, values: tuple[str, ...]) -> ElementSet:
+    def put(within: ElementSet, tag: int) -> ElementSet:
+        element = _make_element(within, tag, values)
+        return evolve(within, elements={**within.elements, tag: element})
+
+    return _replace(elements, place, put)
+
+
+def _declare(elements: ElementSet, tag: int, values: tuple[str, ...]) -> ElementSet:
+    """Return elements whose Specific Character Set expresses further text, if it can be extended.
+
+    What they have keeps its bytes, and its meaning.
+    """
+    declared = elements.texts(_CHARACTER_SET)
+    sets = extend_character_sets(declared, [(vr_of(tag), text) for text in values])
+    if sets == declared:
+        return elements
+    raw = "\\".join(sets).encode("ascii")
+    element = DataElement(_CHARACTER_SET, "CS", raw + b" " * (len(raw) & 1))
+    return ElementSet({**elements.elements, _CHARACTER_SET: element}, sets)
+
+
+def _make_element(within: ElementSet, tag: int, values: tuple[str, ...]) -> DataElement:
+    name = keyword_of(tag)
+    known = within.elements.get(tag)
+    sets = within.character_sets
+    if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:
+        # Whoever made it knows its VR, and what there is tells.
+        if known is None or known.vr in BULK_VRS | {"SQ"} or not isinstance(known.value, bytes):
+            raise CommandError(
+                f"{name}: a private attribute is set only where there is one of text"
+            )
+        raw = encode_text("\\".join(values), known.vr, sets)
+        return DataElement(tag, known.vr, raw + b" " * (len(raw) & 1))
+    try:
+        encoded = encode_attributes({tag: values}, EXPLICIT_VR_LITTLE_ENDIAN, sets)
+    except UnencodableValue as error:
+        raise CommandError(f"{name}: {error}") from error
+    made = read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN)
+    if made.texts(tag) != values and values:
+        what = (
+            f"{sets[0] if sets else 'ASCII'}, the character set of the dataset, has not all of it"
+        )
+        raise CommandError(f"{name}: {what}")
+    return made.elements[tag]
+
+
+def _replace(
+    elements: ElementSet, place: ElementPath, change: Callable[[ElementSet, int], ElementSet]
+) -> ElementSet:
+    if len(place) == 1:
+        return change(elements, place[0])
+    tag, number = place[0], place[1]
+    sequence = elements.elements[tag]
+    items = list(sequence.items)
+    items[number] = _replace(items[number], place[2:], change)
+    return evolve(
+        elements, elements={**elements.elements, tag: evolve(sequence, value=tuple(items))}
+    )
+
+
+def _without(within: ElementSet, tag: int) -> ElementSet:
+    return evolve(within, elements={t: e for t, e in within.elements.items() if t != tag})
+
+
+def _drop(elements: ElementSet, dropped: Callable[[int], bool]) -> ElementSet:
+    """Return elements without some, in items too; what does not change stays the same object."""
+
+    def keep(element: DataElement) -> DataElement:
+        return _with_items(element, lambda item: _drop(item, dropped))
+
+    kept = {t: keep(e) for t, e in elements.elements.items() if not dropped(t)}
+    return _evolve(elements, kept)
+
+
+def _map_uids(elements: ElementSet, uids: Callable[[str], str]) -> ElementSet:
+    def change(element: DataElement) -> DataElement:
+        if element.vr != "UI" or not isinstance(element.value, bytes):
+            return _with_items(element, lambda item: _map_uids(item, uids))
+        old = element.value.decode("ascii", "replace").rstrip("\0 ")
+        new = "\\".join(map(uids, old.split("\\")))
+        raw = new.encode("ascii", "replace")
+        return element if new == old else evolve(element, value=raw + b"\0" * (len(raw) & 1))
+
+    return _evolve(elements, {t: change(e) for t, e in elements.elements.items()})
+
+
+def _with_items(element: DataElement, change: Callable[[ElementSet], ElementSet]) -> DataElement:
+    items = tuple(map(change, element.items))
+    same = all(new is old for new, old in zip(items, element.items, strict=True))
+    return element if same else evolve(element, value=items)
+
+
+def _evolve(elements: ElementSet, changed: dict[int, DataElement]) -> ElementSet:
+    old = elements.elements
+    if len(changed) == len(old) and all(changed[tag] is old[tag] for tag in changed):
+        return elements
+    return evolve(elements, elements=changed)
+
+
+def _edits(file: DicomFile, changed: ElementSet) -> Iterator[tuple[int, Edit]]:
+    """Iterate over the top-level elements that differ, encoded as the file is."""
+    old, new = file.elements.elements, changed.elements
+    syntax = file.meta.transfer_syntax_uid
+    for tag in old.keys() | new.keys():
+        if tag not in new:
+            yield tag, None
+        elif new[tag] is not old.get(tag):
+            yield tag, _encode(new[tag], syntax, file)
+
+
+def _encode(element: DataElement, syntax: str, file: DicomFile) -> Edit:
+    def read_bulk(path: ElementPath, bulk: DataElement) -> bytes:
+        value = bulk.value
+        if not isinstance(value, BulkData) or value.length is None:
+            raise CommandError(
+                f"{file.path}: {keyword_of(path[0])} holds compressed images, and cannot be changed"
+            )
+        stored = b"".join(file.read_bulk(value.offset, value.length))
+        return bytes(swap_words(stored, value.word_size))
+
+    explicit = encoding_of(syntax).explicit
+    whole = b"".join(encode_elements(ElementSet({element.tag: element}), syntax, read_bulk))
+    value = whole[12 if explicit and element.vr in _WIDE else 8 :]
+    # The edited sequence is written with its length, and so without a delimitation item.
+    return element.vr, value[:-8] if element.vr == "SQ" else value
+
+
+_WIDE: Final = BULK_VRS | {"SQ", "UC", "UR", "UT", "UN", "SV", "UV"}
+
+
+def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
+    """Yield preamble and File Meta Information, anew if they name another instance."""
+    uids = [next(iter(changed.texts(tag)), "") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
+    meta = file.meta
+    head = file.read_head()
+    if not file.has_meta or uids == [meta.sop_class_uid, meta.sop_instance_uid]:
+        yield head
+        return
+    made = file_meta(
+        uids[0], uids[1], meta.transfer_syntax_uid, meta.source_ae_title,
+        meta.sending_ae_title, meta.receiving_ae_title,
+        private_creator_uid=meta.private_creator_uid,
+        private_information=meta.private_information,
+    )  # fmt: skip
+    # The preamble may make the file readable as another format, as TIFF (PS3.10 §7.1).
+    kept = head[:_PREAMBLE] if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else bytes(_PREAMBLE)
+    yield kept + made[_PREAMBLE:]
+
+
+def _dataset(file: DicomFile, edits: Mapping[int, Edit]) -> Iterator[bytes | memoryview]:
+    """Iterate over the changed dataset: its header from memory, what is behind as a stream."""
+    end = file.dataset_size
+    if not edits:
+        yield from file.read_bulk(0, end)
+        return
+    last = max(edits)
+    behind = [
+        element.value.offset - (12 if encoding_of(file.meta.transfer_syntax_uid).explicit else 8)
+        for tag, element in file.elements.elements.items()
+        if tag > last and isinstance(element.value, BulkData)
+        and (element.value.length is None or element.value.length > _LONG)
+    ]  # fmt: skip
+    cut = min([*behind, end])
+    header = b"".join(file.read_bulk(0, cut))
+    yield edit_header(header, file.meta.transfer_syntax_uid, edits)
+    yield from file.read_bulk(cut, end - cut)
+
+
+def check_value(path: AttributePath, values: tuple[str, ...]) -> None:
+    """Check that an attribute can be set, and to this (PS3.5 §6.2).
+
+    Raises
+    ------
+    UsageError
+        It cannot.
+    """
+    tag, form = path.tag, _FORMS.get(vr_of(path.tag))
+    if tag == _CHARACTER_SET or not tag & 0xFFFF or tag >> 16 in {0, 2} or tag >= _FIRST_PIXELS:
+        raise UsageError(f"{path.text} cannot be set: it follows from the rest")
+    for value in values:
+        if form is not None and value and form.fullmatch(value) is None:
+            raise UsageError(f"{path.text}: {value[:80]!r} is no value of VR {vr_of(tag)}")
+
+
+_FORMS: Final = {
+    "AS": re.compile(r"\d{3}[DWMY]", re.ASCII),
+    "CS": re.compile(r"[A-Z0-9_ ]{1,16}"),
+    "DA": re.compile(r"\d{8}", re.ASCII),
+    "DS": re.compile(r"(?=.{1,16}$)[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII),
+    "IS": re.compile(r"[+-]?\d{1,11}", re.ASCII),
+    "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII),
+    "UI": re.compile(r"(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))*", re.ASCII),
+}
+
+
+def read_values(pairs: Iterable[str]) -> tuple[tuple[AttributePath, tuple[str, ...]], ...]:
+    """Return what is typed as ``PATH=VALUE``; backslashes separate values.
+
+    Raises
+    ------
+    UsageError
+        There is no equals sign, no such attribute, or it cannot be set to this.
+    """
+    found = []
+    for pair in pairs:
+        text, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair[:80]}: write it as KEYWORD=VALUE")
+        path, values = parse_path(text), tuple(value.split("\\")) if value else ()
+        check_value(path, values)
+        found.append((path, values))
+    return tuple(found)

@@ -1,0 +1,222 @@
+"""``pacs modify``: files with other values."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from uuid import uuid4
+
+from attrs import define, evolve, field, frozen
+from cyclopts import Parameter
+
+from pacs_core.api.file_commands import (
+    NOTHING,
+    CommandError,
+    Draft,
+    UsageError,
+    complain,
+    escape,
+    say,
+    walk,
+)
+from pacs_core.dataset import NotPart10, tag_of
+from pacs_tools.diff import Comparison, show_difference
+from pacs_tools.editing import Changes, change_file, read_values
+from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.paths import parse_path
+from pacs_tools.styles import style_for
+
+Level = Literal["instance", "series", "study"]
+_UIDS: Final[dict[Level, tuple[str, ...]]] = {
+    "instance": ("SOPInstanceUID",),
+    "series": ("SOPInstanceUID", "SeriesInstanceUID"),
+    "study": ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
+}
+"""The attributes whose values become new ones (PS3.3 C.7)."""
+
+Texts = Annotated[list[str] | None, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def modify(
+    paths: list[Path],
+    /,
+    *,
+    set_: Annotated[Texts, Parameter(name=["--set", "-s"])] = None,
+    delete: Annotated[Texts, Parameter(name=["--delete", "-d"])] = None,
+    delete_private: Flag = False,
+    new_uids: Level | None = None,
+    csv_: Annotated[Path | None, Parameter(name="--csv")] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    in_place: Flag = False,
+    overwrite: Flag = False,
+    dry_run: Flag = False,
+) -> int:
+    """Change attributes of DICOM files; all other bytes stay as they are.
+
+    Changed files are written below --output, as they lie below the folders that are named, or in
+    the place of the old ones with --in-place. Each appears when it is whole.
+
+    Parameters
+    ----------
+    paths
+        Files, or folders with all below them.
+    set_
+        KEYWORD=VALUE; SEQUENCE[1].KEYWORD=VALUE in an item, SEQUENCE[*].KEYWORD=VALUE in each;
+        backslashes separate values; may be given several times.
+    delete
+        KEYWORD, or SEQUENCE[1].KEYWORD; may be given several times.
+    delete_private
+        Delete all private attributes, in sequences too.
+    new_uids
+        Give instances new UIDs, also where other files of this run refer to them: "series" gives
+        series new ones, too, and "study" studies and frames of reference.
+    csv_
+        Table whose first row has keywords. Where a file has the value of the first column, it gets
+        those of the others.
+    output
+        Folder to write to.
+    in_place
+        Change the files themselves.
+    overwrite
+        Replace files of --output that exist.
+    dry_run
+        Write nothing, and print what would differ.
+    """
+    if (output is not None) + in_place + dry_run != 1:
+        raise UsageError("say one of --output, --in-place and --dry-run")
+    deleted = tuple(map(parse_path, delete or ()))
+    table = _read_table(csv_) if csv_ else None
+    changes = Changes(read_values(set_ or ()), deleted, delete_private)
+    if changes == Changes() and not new_uids and not table:
+        raise UsageError("nothing is to be changed: say --set, --delete, --new-uids or --csv")
+    if new_uids:
+        uids = NewUids()
+        for path, _ in _files(paths, []):
+            with open_dicom(path) as file:
+                uids.learn(file, new_uids)
+        changes = evolve(changes, uids=uids)
+    problems: list[str] = []
+    done = 0
+    for path, below in _files(paths, problems):
+        target = None if dry_run else path if output is None else output / below
+        try:
+            with open_dicom(path) as file:
+                wanted = changes if table is None else table.add_to(changes, file)
+                _change(file, wanted, target, replaces=in_place or overwrite)
+                done += 1
+        except UsageError:
+            raise
+        except (CommandError, NotPart10, OSError) as error:
+            problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+    for problem in problems:
+        complain(problem)
+    if not dry_run:
+        say(f"{done} file{'' if done == 1 else 's'} written")
+    return 1 if problems else 0 if done else NOTHING
+
+
+def _files(paths: list[Path], problems: list[str]) -> Iterator[tuple[Path, Path]]:
+    """Iterate over DICOM files, and where they are below what was named."""
+    for start in paths:
+        for path, named in walk([start]):
+            try:
+                open_dicom(path).__exit__()
+            except NotPart10 as error:
+                if named:
+                    problems.append(f"{path}: {error}")
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror or error}")
+            else:
+                yield path, Path(path.name) if named else path.relative_to(start)
+
+
+def _change(file: DicomFile, changes: Changes, target: Path | None, *, replaces: bool) -> None:
+    if file.damage:
+        raise CommandError(f"damaged: {file.damage}")
+    if target is None:
+        changed = evolve(file, elements=changes.apply(file.elements))
+        comparison = Comparison(file, changed, frozenset(), exact=True)
+        lines = [
+            line for each in comparison.differences() for line in show_difference(each, style_for())
+        ]
+        if lines:
+            print(f"# {escape(str(file.path))}", *lines, sep="\n")
+        return
+    if target.exists() and not replaces:
+        raise CommandError(f"{target} exists: say --overwrite to replace it")
+    pieces = change_file(file, changes)
+    mode = file.path.stat().st_mode
+    draft = Draft(target.parent)
+    try:
+        for piece in pieces:
+            draft.write(piece)
+        draft.finish(name=target.name)
+        if target == file.path:
+            target.chmod(mode)
+    finally:
+        draft.discard()
+
+
+@frozen
+class Table:
+    """Values by the value of one attribute.
+
+    Attributes
+    ----------
+    key : str
+        Keyword of the attribute that tells files apart.
+    keywords : tuple of str
+        Those of the other columns.
+    rows : dict of str to tuple of str
+    """
+
+    key: str
+    keywords: tuple[str, ...]
+    rows: dict[str, tuple[str, ...]]
+
+    def add_to(self, changes: Changes, file: DicomFile) -> Changes:
+        """Return changes with those of the row of a file.
+
+        Raises
+        ------
+        CommandError
+            There is none.
+        """
+        value = "\\".join(file.elements.texts(tag_of(self.key)))
+        if (row := self.rows.get(value)) is None:
+            raise CommandError(f"no row of the table has its {self.key}, {value!r}")
+        pairs = (f"{keyword}={text}" for keyword, text in zip(self.keywords, row, strict=True))
+        return evolve(changes, values=(*changes.values, *read_values(pairs)))
+
+
+def _read_table(path: Path) -> Table:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        raise UsageError(
+            f"{path}: it needs a row of keywords, and as many values in each other row"
+        )
+    for keyword in rows[0]:
+        parse_path(keyword)
+    found = {row[0]: tuple(row[1:]) for row in rows[1:]}
+    if len(found) < len(rows) - 1:
+        raise UsageError(f"{path}: a value of {rows[0][0]} is in several rows")
+    return Table(rows[0][0], tuple(rows[0][1:]), found)
+
+
+@define
+class NewUids:
+    """New UIDs for old ones (PS3.5 B.2), the same for the same throughout a run."""
+
+    _new: dict[str, str] = field(factory=dict)
+
+    def learn(self, file: DicomFile, level: Level) -> None:
+        """Make new UIDs for those of a file."""
+        for keyword in _UIDS[level]:
+            for uid in file.elements.texts(tag_of(keyword)):
+                self._new.setdefault(uid, f"2.25.{uuid4().int}")
+
+    def __call__(self, uid: str) -> str:
+        """Return what a UID becomes."""
+        return self._new.get(uid, uid)
