@@ -68,9 +68,18 @@ class Channel:
         anyio.BrokenResourceError
             The transport is gone.
         """
+        untaken = False
+        if self._transport.is_writable and not self._sending.locked():
+            if output := self.machine.buffers_to_send():
+                self._transport.write(output)
+            # Nearly always the system takes all of it at once, and nothing is waited for.
+            if self._transport.is_writable:
+                return
+            untaken = True
         # Taking the output and sending it is one step, so that no PDU overtakes another.
         async with self._sending:
-            while output := self.machine.buffers_to_send():
+            while (output := self.machine.buffers_to_send()) or untaken:
+                untaken = False
                 self.deadlines.set("write", self.timeouts.write)
                 try:
                     await self._transport.send(output)

@@ -299,7 +299,7 @@ class Engine:
     async def send(
         self,
         context_id: int,
-        command: Command,
+        command: Command | bytes,
         dataset: DatasetSource | None = None,
         *,
         more_follows: bool = False,

@@ -79,10 +79,11 @@ class IncomingDataset(DatasetStream):
 
     def feed(self, data: bytes | memoryview, is_last: bool) -> None:
         """Add a fragment."""
-        self._received += len(data)
-        if len(data) and not self._discarding:
+        size = len(data)
+        self._received += size
+        if size and not self._discarding:
             self._fragments.append(data)
-            self._waiting += len(data) + _OVERHEAD
+            self._waiting += size + _OVERHEAD
         if is_last:
             self.complete()
         elif self._waiting > EAGER:
@@ -162,12 +163,9 @@ class IncomingDataset(DatasetStream):
             await self._arrived.wait()
         fragment = self._fragments.popleft()
         self._waiting -= len(fragment) + _OVERHEAD
-        self._make_room()
-        return fragment
-
-    def _make_room(self) -> None:
         if not self.is_full:
             self._room.set()
+        return fragment
 
     async def read(self, limit: int) -> bytes:
         """Return the whole dataset; see the contract."""
@@ -185,6 +183,7 @@ class IncomingDataset(DatasetStream):
         self._discarding = True
         self._fragments.clear()
         self._waiting = 0
-        self._make_room()
-        async for _ in self:
-            pass
+        self._room.set()
+        if self._starved or not self._complete:
+            async for _ in self:
+                pass

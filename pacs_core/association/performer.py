@@ -240,7 +240,6 @@ class Performer:
                 observation.sent += len(dataset)
 
     async def _outcome(self, operation: PeerOperation) -> Response:
-        what = operation.command.field.name
         try:
             return await self._serve(operation)
         except DimseError as error:
@@ -248,6 +247,7 @@ class Performer:
             return _failure_response(error)
         except AssociationError as error:
             # The end of this association is no fault of the provider; that of another may be.
+            what = operation.command.field.name
             logger.debug("%s: %s failed: %s", self._info.id, what, error)
             return _internal_error()
         except BaseException as error:
@@ -257,6 +257,7 @@ class Performer:
             if known is not None:
                 self._complain(operation.command, known)
                 return _failure_response(known)
+            what = operation.command.field.name
             logger.exception("%s: %s failed, the peer gets 0110H", self._info.id, what)
             return _internal_error()
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import Final
 
 import anyio
 
 from pacs_core.association.channel import Channel
 from pacs_core.association.errors import AssociationAbortedError
 from pacs_core.contracts import Response
-from pacs_core.dimse import Command, encode_message
+from pacs_core.dimse import Command, CommandField, Status, encode_message, encode_status
 from pacs_core.upper_layer import PresentationDataValue, fragment
 
 # Theory of operation
@@ -25,6 +26,7 @@ from pacs_core.upper_layer import PresentationDataValue, fragment
 # the task next waits for something, so that many share a system call and a TCP segment.
 
 Chunk = bytes | memoryview
+_STORED: Final = Response(Status.SUCCESS)
 _SHORT = 16 * 1024
 DatasetSource = Chunk | AsyncIterable[Chunk]
 
@@ -46,7 +48,7 @@ class MessageWriter:
     async def send(
         self,
         context_id: int,
-        command: Command,
+        command: Command | bytes,
         dataset: DatasetSource | None = None,
         *,
         more_follows: bool = False,
@@ -112,8 +114,10 @@ class MessageWriter:
             raise AssociationAbortedError("the transport connection was lost") from error
 
 
-def response_command(request: Command, response: Response, *, has_dataset: bool) -> Command:
-    """Return the command set of a response (PS3.7 §9.3, §10.3)."""
+def response_command(request: Command, response: Response, *, has_dataset: bool) -> Command | bytes:
+    """Return the command set of a response (PS3.7 §9.3, §10.3), encoded if that costs less."""
+    if request.field is CommandField.C_STORE_RQ and response == _STORED:
+        return encode_status(request, Status.SUCCESS)
     return Command(
         field=request.response_field,
         message_id_being_responded_to=request.message_id,

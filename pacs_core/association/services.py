@@ -207,20 +207,22 @@ class Services:
             )
         if not self.access.is_open_to(operation.association.origin):
             await self._authorize(operation, offer.provider)
-        started = monotonic()
+        timed = logger.isEnabledFor(logging.DEBUG)
+        started = monotonic() if timed else 0.0
         response = await offer.provider.handle(operation)
         if not isinstance(response, Response):
             raise TypeError(
                 f"{type(offer.provider).__qualname__}.handle returned {type(response).__name__}, "
                 "not Response"
             )
-        logger.debug(
-            "%s: %s answered %04XH in %.1f ms",
-            operation.association.id,
-            operation.command.field.name,
-            response.status,
-            (monotonic() - started) * 1000,
-        )
+        if timed:
+            logger.debug(
+                "%s: %s answered %04XH in %.1f ms",
+                operation.association.id,
+                operation.command.field.name,
+                response.status,
+                (monotonic() - started) * 1000,
+            )
         return response
 
     async def _authorize(self, operation: Operation, provider: ServiceProvider) -> None:

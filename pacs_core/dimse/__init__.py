@@ -23,6 +23,7 @@ from pacs_core.dimse.errors import (
 from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, FieldLayout, Priority
 from pacs_core.dimse.messages import encode_message
 from pacs_core.dimse.operations import InvokedOperations, RequestedOperations
+from pacs_core.dimse.repetition import CommandDecoder, encode_status
 from pacs_core.dimse.status import Status, StatusCategory, category, describe
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LAYOUTS",
     "MAX_UID_LENGTH",
     "Command",
+    "CommandDecoder",
     "CommandField",
     "CommandInvalid",
     "CommandReceived",
@@ -52,5 +54,6 @@ __all__ = [
     "describe",
     "encode_command",
     "encode_message",
+    "encode_status",
     "is_valid_uid",
 ]

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from pacs_core.dimse.commands import Command, decode_command
+from pacs_core.dimse.commands import Command
 from pacs_core.dimse.errors import DimseProtocolViolation, InvalidArgument, MalformedCommand
+from pacs_core.dimse.repetition import CommandDecoder
 
 if TYPE_CHECKING:
     from pacs_core.upper_layer import PresentationDataValue
@@ -74,6 +75,7 @@ class MessageAssembler:
         self._context_id: int | None = None
         self._in_dataset = False
         self._command = bytearray()
+        self._decoder = CommandDecoder()
 
     @property
     def is_idle(self) -> bool:
@@ -100,7 +102,7 @@ class MessageAssembler:
         self._check_place(pdv)
         if not pdv.is_command:
             if pdv.is_last:
-                self._finish_message()
+                self._context_id, self._in_dataset = None, False
             return (DatasetFragment(pdv.context_id, pdv.data, pdv.is_last),)
         self._context_id = pdv.context_id
         if len(self._command) + len(pdv.data) > self._max_command_length:
@@ -131,11 +133,12 @@ class MessageAssembler:
             )
 
     def _finish_command(self, pdv: "PresentationDataValue") -> CommandReceived | CommandInvalid:
-        encoded = self._command + pdv.data if self._command else pdv.data
-        self._command = bytearray()
+        encoded: bytes | bytearray | memoryview = pdv.data
+        if self._command:
+            encoded, self._command = self._command + pdv.data, bytearray()
         event: CommandReceived | CommandInvalid
         try:
-            command = decode_command(encoded)
+            command = self._decoder.decode(encoded)
             event = CommandReceived(pdv.context_id, command)
         except InvalidArgument as error:
             command = error.command
@@ -143,9 +146,5 @@ class MessageAssembler:
         if command.has_dataset:
             self._in_dataset = True
         else:
-            self._finish_message()
+            self._context_id = None
         return event
-
-    def _finish_message(self) -> None:
-        self._context_id = None
-        self._in_dataset = False

@@ -9,7 +9,7 @@ from pacs_core.upper_layer import PresentationDataValue, fragment
 
 def encode_message(
     context_id: int,
-    command: Command,
+    command: Command | bytes,
     dataset: bytes | memoryview | None = None,
     max_pdu_length: int = 0,
 ) -> list[list[PresentationDataValue]]:
@@ -22,7 +22,8 @@ def encode_message(
     ----------
     context_id : int
         Presentation context ID, odd, 1 to 255.
-    command : Command
+    command : Command or bytes
+        Bytes are encoded already.
     dataset : bytes, memoryview or None
         The encoded data set. None with ``command.has_dataset`` leaves the data set to the caller,
         who sends its fragments next.
@@ -40,11 +41,10 @@ def encode_message(
     pacs_core.upper_layer.LocalProtocolError
         If the peer's maximum length leaves no room for data.
     """
-    if dataset is not None and not command.has_dataset:
+    encoded = command if isinstance(command, bytes) else encode_command(command)
+    if not (dataset is None or isinstance(command, bytes) or command.has_dataset):
         raise ValueError(f"{command.field.name} with a data set, but has_dataset is False")
-    pdvs: Iterator[PresentationDataValue] = fragment(
-        context_id, True, encode_command(command), max_pdu_length
-    )
+    pdvs: Iterator[PresentationDataValue] = fragment(context_id, True, encoded, max_pdu_length)
     if dataset is not None:
         pdvs = chain(pdvs, fragment(context_id, False, dataset, max_pdu_length))
     return [[pdv] for pdv in pdvs]

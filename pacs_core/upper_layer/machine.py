@@ -27,9 +27,11 @@ from pacs_core.upper_layer.framing import Framer
 from pacs_core.upper_layer.items import DICOM_APPLICATION_CONTEXT
 from pacs_core.upper_layer.limits import Limits
 from pacs_core.upper_layer.p_data import (
+    P_DATA_TF,
     Bytes,
     PDataTF,
     PresentationDataValue,
+    decode_p_data,
     p_data_buffers,
 )
 from pacs_core.upper_layer.pdu import (
@@ -189,7 +191,10 @@ class UpperLayer:
         events: list[Event] = []
         try:
             for kind, body in self._framer.feed(data if type(data) is bytes else bytes(data)):
-                if kind == PDUType.ASSOCIATE_RQ and self.state is State.Sta2:
+                if kind == P_DATA_TF and self.state is State.Sta6:
+                    # DT-2, which leads nowhere else: nearly all that comes.
+                    events.append(DataReceived(decode_p_data(body, self.limits).pdvs))
+                elif kind == PDUType.ASSOCIATE_RQ and self.state is State.Sta2:
                     events += self._receive_request(body)
                 else:
                     events += self._receive_valid(decode_body(kind, body, self.limits))
@@ -288,14 +293,19 @@ class UpperLayer:
 
     def _check(self, stimulus: Stimulus) -> None:
         if (self.state, stimulus) not in TRANSITIONS:
-            raise LocalProtocolError(
-                f"{stimulus.value} is not allowed in {self.state.name}: {self.state.value}"
-            )
+            raise self._misplaced(stimulus)
+
+    def _misplaced(self, stimulus: Stimulus) -> LocalProtocolError:
+        return LocalProtocolError(
+            f"{stimulus.value} is not allowed in {self.state.name}: {self.state.value}"
+        )
 
     def _step(self, stimulus: Stimulus, *, acceptable: bool = True) -> StateAction:
         """Go to the next state and return the action that the table asks for."""
-        self._check(stimulus)
-        action, state, otherwise = TRANSITIONS[self.state, stimulus]
+        cell = TRANSITIONS.get((self.state, stimulus))
+        if cell is None:
+            raise self._misplaced(stimulus)
+        action, state, otherwise = cell
         if otherwise is not None and not (
             acceptable if action is StateAction.AE_6 else self.role is Role.REQUESTOR
         ):

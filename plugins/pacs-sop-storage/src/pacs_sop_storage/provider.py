@@ -30,6 +30,7 @@ _OUTCOMES: Final[Mapping[int, Outcome]] = {
     Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING: Outcome.WARNING,
     Status.COERCION_OF_DATA_ELEMENTS: Outcome.WARNING,
 }
+_STORED: Final = Response(Status.SUCCESS)
 
 
 class Storage(ServiceProvider):
@@ -79,7 +80,7 @@ class Storage(ServiceProvider):
             raise known from error
         status, comment = _status_for(result)
         await self._record(operation, status, _stored(result))
-        return Response(status, comment=comment)
+        return Response(status, comment=comment) if status else _STORED
 
     async def _ingest(self, operation: Operation) -> IngestResult:
         command, origin = operation.command, operation.association.origin

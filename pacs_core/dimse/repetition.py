@@ -1,0 +1,131 @@
+"""Repetition of command sets: what a sender of many instances says again and again."""
+
+from functools import lru_cache
+from struct import Struct
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.dimse.commands import Command, decode_command
+from pacs_core.dimse.fields import NO_DATASET, CommandField
+from pacs_core.dimse.values import decode_ui, encode_ui
+
+# Theory of operation
+#
+# A C-STORE-RQ differs from the one before it on its association in two values: the message ID and
+# the Affected SOP Instance UID. So what has been decoded once need not be taken apart again: where
+# all other bytes are the same, headers and lengths included, so is all that they mean. Whatever
+# does not repeat, or is wrong, goes the long way, which also says what is wrong with it.
+#
+# Its response differs in the same two values, and in the status.
+
+_HEADER: Final = Struct("<HHL")
+_MESSAGE_ID: Final = 0x0110
+_INSTANCE: Final = 0x1000
+
+
+@frozen
+class _Pattern:
+    """A request, and its bytes without message ID and Affected SOP Instance UID."""
+
+    request: Command
+    before: bytes
+    between: bytes
+    after: bytes
+    size: int
+
+    @classmethod
+    def of(cls, request: Command, data: bytes) -> "_Pattern | None":
+        places: dict[int, tuple[int, int]] = {}
+        offset = 0
+        while offset < len(data):
+            _, number, length = _HEADER.unpack_from(data, offset)
+            places[number] = (offset + 8, offset + 8 + length)
+            offset += 8 + length
+        if not (request.message_id and request.affected_sop_instance_uid):
+            return None
+        (begin, end), (uid_begin, uid_end) = places[_MESSAGE_ID], places[_INSTANCE]
+        return cls(request, data[:begin], data[end:uid_begin], data[uid_end:], len(data))
+
+    def match(self, data: bytes) -> Command | None:
+        """Return the command that `data` is, if it repeats this one."""
+        begin = len(self.before)
+        uid_begin, uid_end = begin + 2 + len(self.between), self.size - len(self.after)
+        if (
+            len(data) != self.size
+            or not data.startswith(self.before)
+            or data[begin + 2 : uid_begin] != self.between
+            or data[uid_end:] != self.after
+        ):
+            return None
+        try:
+            uid = decode_ui(data[uid_begin:uid_end])
+        except ValueError:
+            return None
+        if uid is None:
+            return None
+        request = self.request
+        return Command(
+            field=request.field,
+            message_id=int.from_bytes(data[begin : begin + 2], "little"),
+            affected_sop_class_uid=request.affected_sop_class_uid,
+            affected_sop_instance_uid=uid,
+            priority=request.priority,
+            move_originator_application_entity_title=(
+                request.move_originator_application_entity_title
+            ),
+            move_originator_message_id=request.move_originator_message_id,
+            has_dataset=request.has_dataset,
+        )
+
+
+class CommandDecoder:
+    """Decodes the command sets that arrive on one association."""
+
+    def __init__(self) -> None:
+        self._pattern: _Pattern | None = None
+
+    def decode(self, data: bytes | bytearray | memoryview) -> Command:
+        """Decode a complete command set, see :func:`decode_command`."""
+        encoded = bytes(data)
+        if self._pattern is not None:
+            command = self._pattern.match(encoded)
+            if command is not None:
+                return command
+        command = decode_command(encoded)
+        if command.field is CommandField.C_STORE_RQ:
+            self._pattern = _Pattern.of(command, encoded)
+        return command
+
+
+_STATUS: Final = Struct("<HHLHHHLHHHLH")  # message ID being responded to, data set type, status
+
+
+@lru_cache(maxsize=64)
+def _beginning(field: CommandField, sop_class_uid: str) -> bytes:
+    uid = encode_ui(sop_class_uid)
+    response = field.to_bytes(2, "little")
+    return b"".join([_HEADER.pack(0, 0x0002, len(uid)), uid, _HEADER.pack(0, 0x0100, 2), response])
+
+
+def encode_status(request: Command, status: int) -> bytes:
+    """Encode the response to a C-STORE that has a status and nothing else (PS3.7 §9.3.1.2).
+
+    Raises
+    ------
+    ValueError
+        The request names no valid SOP class and instance, or the status is none.
+    """
+    message_id = request.message_id
+    if message_id is None or not 0 <= status <= 0xFFFF:
+        raise ValueError(f"no response to message {message_id} with status {status}")
+    instance = encode_ui(request.affected_sop_instance_uid or "")
+    body = b"".join(
+        [
+            _beginning(request.response_field, request.affected_sop_class_uid or ""),
+            _STATUS.pack(0, 0x0120, 2, message_id, 0, 0x0800, 2, NO_DATASET, 0, 0x0900, 2, status),
+            _HEADER.pack(0, _INSTANCE, len(instance)),
+            instance,
+        ]
+    )
+    return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
