@@ -17,7 +17,9 @@ from pacs_core.dataset import (
     Attributes,
     Changes,
     Modification,
+    Value,
     change_attributes,
+    extend_values,
     tag_of,
     texts,
 )
@@ -216,10 +218,13 @@ def overlay(corrections: Iterable[Correction], system: str) -> tuple[Changes, Mo
     system : str
         Modifying System (0400,0563).
     """
-    changes: dict[int, object] = {}
+    changes: dict[int, tuple[Value, ...] | None] = {}
     last: Correction | None = None
     for correction in corrections:
-        changes.update(correction.changes)
+        for tag, values in correction.changes.items():
+            present = changes.get(tag) or ()
+            changes[tag] = None if values is None else extend_values(tag, present, values)
         last = correction
-    modification = last and Modification(last.time, system, reason=last.reason)
-    return changes, modification  # type: ignore[return-value]
+    if last is None:
+        return changes, None
+    return changes, Modification(last.time, system, reason=last.reason)

@@ -12,6 +12,8 @@ from pacs_core.dataset import Changes, DataElement, ElementSet, keyword_of, tag_
 
 _STUDY = tag_of("StudyInstanceUID")
 _HISTORY = tag_of("OriginalAttributesSequence")
+_EXTENDED = tag_of("OtherPatientIDsSequence")
+"""Items are added to it, see :meth:`Archive.update`."""
 
 
 async def find_losses(
@@ -30,8 +32,11 @@ async def find_losses(
     leave : bool
         References to the study are to stay.
     """
-    sequences = {tag: v for tag, v in changes.items() if v and not isinstance(v[0], str)}
-    sequences = {} if replace else sequences
+    sequences = {
+        tag: values
+        for tag, values in changes.items()
+        if values and not isinstance(values[0], str) and tag != _EXTENDED and not replace
+    }
     moves = _STUDY in changes and entity.level is Level.STUDY and not leave
     if not (sequences or moves):
         return

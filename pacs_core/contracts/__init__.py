@@ -260,6 +260,13 @@ from pacs_core.contracts.observing import (
     OperationObservers,
 )
 from pacs_core.contracts.ordering import sort_key
+from pacs_core.contracts.patient_records import (
+    PATIENT_TAGS,
+    PatientRecords,
+    change_record,
+    correct_patient,
+    patient_of,
+)
 from pacs_core.contracts.peer import DicomWebPeer, Peer, TransferPolicy, check_ae_title
 from pacs_core.contracts.query import (
     AllOf,
@@ -364,6 +371,7 @@ __all__ = [
     "NO_IMAGE",
     "NUMBER_VRS",
     "PATIENT_ID",
+    "PATIENT_TAGS",
     "RELOADABLE",
     "SECONDS",
     "STUDY_CHANGES",
@@ -539,6 +547,7 @@ __all__ = [
     "Participant",
     "ParticipantRole",
     "PassThrough",
+    "PatientRecords",
     "Peer",
     "PeerCertificates",
     "PeerTimeoutError",
@@ -619,8 +628,10 @@ __all__ = [
     "archive_offset",
     "bulk_data_path",
     "bulk_data_reference",
+    "change_record",
     "check_ae_title",
     "comparables",
+    "correct_patient",
     "correction_from_json",
     "correction_to_json",
     "days_around",
@@ -641,6 +652,7 @@ __all__ = [
     "number_of",
     "offset_text",
     "patient_name_of",
+    "patient_of",
     "plain",
     "precedence",
     "range_bounds",

@@ -413,6 +413,9 @@ class Archive(ABC):
         what arrives later for that entity. When this returns it is durable, and has been applied
         to all instances; meanwhile some go out before it, and some after.
 
+        Items of Other Patient IDs Sequence (0010,1002) are added to those that are there: it is the
+        history of a patient's identifiers.
+
         Patient ID, Issuer of Patient ID, Study and Series Instance UID may be changed: that merges
         patients or studies, or moves what it is about. References from other instances are not
         followed.

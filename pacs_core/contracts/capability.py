@@ -32,6 +32,14 @@ class Capabilities:
         """Tell whether something is offered under an interface."""
         return interface in self._provided
 
+    def find_all(self, base: Interface[T]) -> list[T]:
+        """Return everything that is offered under an interface that derives from `base`."""
+        return [
+            cast(T, implementation)
+            for interface, implementation in self._provided.items()
+            if issubclass(cast(type, interface), cast(type, base))
+        ]
+
     def find(self, interface: Interface[T]) -> T:
         """Return what is offered under an interface.
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from pacs_core.contracts.corrections import Correction, EntityPath
 from pacs_core.contracts.instance import Origin, Principal
@@ -15,7 +15,8 @@ _VERSION: Final = 1
 
 def correction_to_json(correction: Correction) -> str:
     """Return a correction as text, without its key, and without whether it is settled."""
-    origin = asdict(correction.origin, recurse=False)
+    # How its connection was secured is told by the audit trail.
+    origin = asdict(evolve(correction.origin, tls=None), recurse=False)
     if (principal := correction.origin.principal) is not None:
         origin["principal"] = {**asdict(principal, recurse=False), "roles": sorted(principal.roles)}
         origin["principal"]["claims"] = dict(principal.claims)

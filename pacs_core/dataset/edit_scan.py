@@ -14,9 +14,10 @@ from pacs_core.dataset.errors import UnencodableValue
 from pacs_core.dataset.layout import FOREIGN_GROUPS, ITEM_TAGS, Buffer, layout_of, shown
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, Value
 from pacs_core.dataset.original_attributes import (
+    EXTENDED_TAGS,
     ORIGINAL_ATTRIBUTES,
     Modification,
-    add_item,
+    add_items,
     original_attributes_item,
 )
 from pacs_core.dataset.transfer_syntax import encoding_of
@@ -28,7 +29,7 @@ from pacs_core.dataset.values import decode_value
 # writes is not used. Between two beginnings lies one element, which passes, is left out, or is held
 # back until all of it is there, because something is to be read from it: Specific Character Set,
 # which decides how new text is encoded; the previous values, for Original Attributes Sequence; and
-# such a sequence that is there already, to which an item is added.
+# such a sequence, or another of `EXTENDED_TAGS`, that is there already, to which items are added.
 #
 # What comes out are pieces: new bytes, or `Span`, a range of what was fed. Once an element comes
 # that is behind all changes nothing more is looked at, unless elements were out of order before
@@ -126,6 +127,7 @@ class EditScan:
         self._ascending = True
         self._originals: dict[int, bytes] = {}
         self._has_history = False
+        self._extends = -1  # the tag of the element at `resolved`, if items are added to it
         self._character_sets: tuple[str, ...] | None = None
         self._wrote_sets = False
         self._texts = list(_texts(changes))
@@ -154,6 +156,9 @@ class EditScan:
                 # It passes, or is left out, unread.
                 self._holds = False
                 self._has_history |= self._tag == ORIGINAL_ATTRIBUTES
+                if self._extends == self._tag:
+                    self._extends = -1
+                    self._write(self._tag)
         if not self._holds:
             self._pass_to(end if self.settled else self._walk.offset)
         return self._take()
@@ -195,6 +200,7 @@ class EditScan:
         self._holds = tag == SPECIFIC_CHARACTER_SET or (
             self._modification is not None and (changed or tag == ORIGINAL_ATTRIBUTES)
         )
+        self._holds |= self._extends == tag
 
     def _end_element(self, end: int) -> None:
         if self._holds:
@@ -207,6 +213,9 @@ class EditScan:
         """Read an element that was held back, and write it, if it is not to pass as it is."""
         if self._tag in self._changes:
             self._originals.setdefault(self._tag, raw)
+            if self._extends == self._tag:
+                self._extends = -1
+                self._write(self._tag, raw)
         elif self._tag == SPECIFIC_CHARACTER_SET:
             if self._character_sets is None:
                 header = self._layout.read_header(raw + b"\0\0\0\0", 0, 0)
@@ -216,7 +225,7 @@ class EditScan:
             self._drops = self._wrote_sets
         elif self._modification is not None and not self._has_history:
             self._has_history = True
-            extended = add_item(raw, self._item(self._modification), self._encoding)
+            extended = add_items(raw, self._item(self._modification), self._encoding)
             if extended is not None:
                 self._out.append(extended)
                 self._drops = True
@@ -233,11 +242,14 @@ class EditScan:
         """Write what comes before an element with the tag `before`, or in place of it."""
         while self._pending and self._pending[-1] <= before:
             tag = self._pending.pop()
-            if tag != before or tag in self._changes:
+            if tag == before and tag in EXTENDED_TAGS and self._changes.get(tag):
+                self._extends = tag
+            elif tag != before or tag in self._changes:
                 self._write(tag)
             # Else it is there, and what becomes of it is known when it has been read.
 
-    def _write(self, tag: int) -> None:
+    def _write(self, tag: int, present: bytes = b"") -> None:
+        """Write an element; to one of :data:`EXTENDED_TAGS` that is present items are added."""
         if tag == SPECIFIC_CHARACTER_SET:
             if self._character_sets is None:
                 self._declare(())
@@ -248,7 +260,11 @@ class EditScan:
                 self._out += (self._headers.element(tag, "SQ", len(item)), item)
         elif (values := self._changes[tag]) is not None:
             encoder = DatasetEncoder(self._encoding, self._character_sets or ())
-            self._out.append(encoder.encode({tag: values}))
+            encoded = encoder.encode({tag: values})
+            header = self._layout.read_header(encoded, 0, 0) if present else None
+            if header is not None:
+                encoded = add_items(present, encoded[header[2] :], self._encoding) or encoded
+            self._out.append(encoded)
 
     def _item(self, modification: Modification) -> bytes:
         """Return the item that says what was there before; absent is said by no value."""

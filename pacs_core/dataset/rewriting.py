@@ -11,7 +11,7 @@ from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Deflater, Inflater
 from pacs_core.dataset.layout import Buffer
 from pacs_core.dataset.model import Attributes
-from pacs_core.dataset.original_attributes import Modification
+from pacs_core.dataset.original_attributes import Modification, extend_values
 from pacs_core.dataset.transfer_syntax import encoding_of
 
 # Theory of operation
@@ -162,6 +162,10 @@ def plan_edit(
 
 
 def change_attributes(attributes: Attributes, changes: Changes) -> Attributes:
-    """Return attributes as they are after changes."""
+    """Return attributes as they are after changes; some sequences are extended by them."""
     kept = {tag: values for tag, values in attributes.items() if tag not in changes}
-    return kept | {tag: values for tag, values in changes.items() if values is not None}
+    return kept | {
+        tag: extend_values(tag, attributes.get(tag) or (), values)
+        for tag, values in changes.items()
+        if values is not None
+    }

@@ -68,10 +68,14 @@ def test_empty_fields_say_nothing_and_quotation_marks_that_there_is_no_value():
 
 def test_a_merge_gives_prior_identifiers_that_of_the_same_domain():
     first, second, third = updates("PID|1||B^^^X~b^^^Y||Roe", "MRG|a^^^Y~A^^^X", kind="ADT^A40")[:3]
-    identity = {"PatientID": "b", "IssuerOfPatientID": "Y"}
+    identity = changes(PatientName="Roe", PatientID="b", IssuerOfPatientID="Y")
+    former = changes(PatientID="a", IssuerOfPatientID="Y", TypeOfPatientID="TEXT")
     assert first == PatientUpdate(
-        EntityPath("a", "Y"), changes(PatientName="Roe", **identity), is_merge=True
+        EntityPath("a", "Y"),
+        {**identity, tag_of("OtherPatientIDsSequence"): (former,)},
+        is_merge=True,
     )
+    assert first.target == EntityPath("b", "Y")
     assert second.changes[tag_of("PatientID")] == ("B",)
     assert third == PatientUpdate(EntityPath("B", "X"), changes(PatientName="Roe"))
 
@@ -82,7 +86,6 @@ def test_a_merge_gives_prior_identifiers_that_of_the_same_domain():
         (("PID|1||||Roe",), "ADT^A08"),
         (("PV1|1",), "ADT^A08"),
         (("PID|1||B||Roe",), "ADT^A40"),
-        (("PID|1||B||Roe", "MRG|B"), "ADT^A40"),
     ],
 )
 def test_what_lacks_an_identifier_is_refused(segments, kind):

@@ -318,3 +318,50 @@ def test_attributes_are_changed_as_datasets_are():
         DESCRIPTION: ("K",),
         PATIENT_ID: ("B",),
     }
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("is_undefined_length", [True, False])
+@pytest.mark.parametrize("modification", [MODIFICATION, None])
+def test_other_patient_ids_are_added_to_those_that_are_there(
+    syntax, is_undefined_length, modification
+):
+    """PS3.3 Table C.7-1: a patient who gets another identifier has not lost the ones before."""
+    other_ids = 0x0010_1002
+
+    def item(name):
+        return {PATIENT_ID: (name,)}
+
+    present = Dataset()
+    present.PatientID = "1"
+    first = Dataset()
+    first.PatientID = "A"
+    present.OtherPatientIDsSequence = [first]
+    present["OtherPatientIDsSequence"].is_undefined_length = is_undefined_length
+    present.StudyID = "7"
+    stream = DicomBytesIO()
+    is_implicit = syntax == IMPLICIT_VR_LITTLE_ENDIAN
+    stream.is_implicit_VR = is_implicit
+    stream.is_little_endian = syntax != EXPLICIT_VR_BIG_ENDIAN
+    write_dataset(stream, present)
+    raw = stream.getvalue()
+    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        deflater = zlib.compressobj(wbits=-15)
+        raw = deflater.compress(raw) + deflater.flush()
+
+    def edit(changes, data=raw):
+        editor = DatasetEditor(syntax, changes, modification)
+        pieces = [piece for byte in data for piece in editor.feed(bytes((byte,)))]
+        out = b"".join(bytes(piece) for piece in (*pieces, *editor.finish()))
+        return parse_attributes(out, syntax)
+
+    added = {other_ids: (item("B"), item("C"))}
+    assert edit(added)[other_ids] == (item("A"), item("B"), item("C"))
+    assert edit(added)[0x0020_0010] == ("7",)
+    assert not edit({other_ids: ()})[other_ids]
+    assert other_ids not in edit({other_ids: None})
+    without = encode_attributes({PATIENT_ID: ("1",)}, syntax, ())
+    if syntax in UNDEFLATED:
+        assert edit(added, without)[other_ids] == (item("B"), item("C"))
+    attributes = {other_ids: (item("A"), item("B"))}
+    assert change_attributes(attributes, added)[other_ids] == (item("A"), item("B"), item("C"))

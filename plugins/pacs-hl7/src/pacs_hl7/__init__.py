@@ -84,6 +84,8 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
     summaries = {
         "list": "List HL7 messages that were received.",
         "show": "Show an HL7 message, and how it was answered.",
+        "conflicts": "List HL7 messages that contradict what was known.",
+        "undo": "Take back what an HL7 message has done.",
         "replay": "Do once more what an HL7 message asks for.",
         "send": "Send HL7 messages by MLLP.",
     }

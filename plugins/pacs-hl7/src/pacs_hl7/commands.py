@@ -1,6 +1,7 @@
 """``pacs hl7``."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pacs_core.api.commands import (
     say,
 )
 from pacs_core.api.tls import make_context
-from pacs_core.contracts import Node
+from pacs_core.contracts import CapabilityDescriptor, CorrectionError, Node, PatientRecords
 from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.handling import Handler
 from pacs_hl7.handling import replay as heed_again
@@ -29,6 +30,7 @@ from pacs_hl7.sending import ACCEPTING, SendingError, connect
 
 _COLUMNS = {"NUMBER": 8, "RECEIVED": 20, "STATE": 9, "TYPE": 9, "PATIENT": 16, "RESULT": 0}
 """Of the list, with their widths."""
+_CONFLICTS = {"NUMBER": 8, "RECEIVED": 20, "STATE": 9, "TYPE": 9, "CONFLICT": 16, "RESULT": 0}
 
 
 def list_messages(
@@ -92,8 +94,7 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
     assembly, settings = _assemble(config)
 
     async def run() -> None:
-        async with open_archive(assembly, requires=(Messages,)) as opened:
-            node = opened.node
+        async with _open(assembly) as node:
             kept = await _find(node, number)
             handler = Handler(node, settings)
             try:
@@ -103,6 +104,49 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
             say(f"{kept.state}: {kept.result or 'nothing to do'}")
             if kept.state is MessageState.FAILED:
                 raise CommandError(f"message {number} failed again")
+
+    anyio.run(run)
+
+
+def undo(number: int, /, *, config: ConfigOption = None) -> None:
+    """Take back what a message has done, such as a wrong merge.
+
+    Patients are told apart as before, at every door; what came meanwhile under the identifier
+    that was merged is its own again.
+
+    Parameters
+    ----------
+    number
+        As listed.
+    """
+    assembly, settings = _assemble(config)
+
+    async def run() -> None:
+        async with _open(assembly) as node:
+            kept = await _find(node, number)
+            try:
+                origin = local_origin(node.settings.ae_title)
+                kept = await Handler(node, settings).undo(kept, origin)
+            except (MessageError, CorrectionError) as error:
+                raise CommandError(str(error)) from error
+            say(f"{kept.state}: {kept.result}")
+
+    anyio.run(run)
+
+
+def conflicts(*, limit: int = 50, config: ConfigOption = None) -> None:
+    """List messages that contradict what was known, the latest first.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+
+    async def run() -> None:
+        async with open_node(config, Messages) as node:
+            found = node.find(Messages).search(conflicts=True)
+            await print_rows(_CONFLICTS, found, _conflict_cells, limit)
 
     anyio.run(run)
 
@@ -154,9 +198,24 @@ def send(target: str, /, *files: Path, timeout: float = 30.0, config: ConfigOpti
 BY_VERB: dict[str, Callable[..., None]] = {
     "list": list_messages,
     "show": show,
+    "conflicts": conflicts,
     "replay": replay,
+    "undo": undo,
     "send": send,
 }
+
+
+@asynccontextmanager
+async def _open(assembly: Assembly) -> AsyncIterator[Node]:
+    """Open the node with all that messages may change."""
+    # What other plugins have about patients is started only for those who ask.
+    records = [
+        descriptor.interface
+        for _, descriptor in assembly.registry.active(CapabilityDescriptor)
+        if issubclass(descriptor.interface, PatientRecords)
+    ]
+    async with open_archive(assembly, requires=(Messages, *records)) as opened:
+        yield opened.node
 
 
 def _assemble(config: Path | None) -> tuple[Assembly, Hl7Config]:
@@ -172,6 +231,11 @@ async def _find(node: Node, number: int) -> KeptMessage:
         return await node.find(Messages).find(number)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from error
+
+
+def _conflict_cells(kept: KeptMessage) -> tuple[str, ...]:
+    cells = _cells(kept)
+    return (*cells[:4], str(kept.conflict), cells[-1] or f"of {kept.patient}")
 
 
 def _cells(kept: KeptMessage) -> tuple[str, ...]:

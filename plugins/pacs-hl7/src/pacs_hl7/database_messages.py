@@ -9,7 +9,8 @@ from attrs import define
 from pacs_database.api import Database
 from sqlalchemy import Row, delete, insert, select, update
 
-from pacs_hl7.interface import KeptMessage, Messages, MessageState
+from pacs_hl7.effects import effects_from_json, effects_to_json
+from pacs_hl7.interface import ConflictKind, KeptMessage, Messages, MessageState
 from pacs_hl7.tables import MESSAGES
 
 _PAGE: Final = 100
@@ -52,18 +53,25 @@ class DatabaseMessages(Messages):
                     "state": MessageState.RECEIVED,
                     "result": "",
                     "answer": b"",
+                    "conflict": "",
+                    "effects": "",
                 }
                 added = insert(MESSAGES).values(values).returning(*MESSAGES.c)
                 known = (await connection.execute(added)).one()
             return _message(known)
 
-    async def note(self, number: int, state: MessageState, result: str, answer: bytes) -> None:
+    async def note(self, message: KeptMessage) -> None:
         """Say what became of a message."""
-        values = {"state": state, "result": result, "answer": answer}
+        values = {
+            "state": message.state,
+            "result": message.result.replace("\0", ""),
+            "answer": message.answer,
+            "conflict": message.conflict or "",
+            "effects": effects_to_json(message.effects),
+        }
+        known = update(MESSAGES).where(MESSAGES.c.number == message.number)
         async with self.database.begin() as connection:
-            await connection.execute(
-                update(MESSAGES).where(MESSAGES.c.number == number).values(values)
-            )
+            await connection.execute(known.values(values))
 
     async def find(self, number: int) -> KeptMessage:
         """Return a message."""
@@ -76,7 +84,7 @@ class DatabaseMessages(Messages):
         return _message(row)
 
     async def search(
-        self, *, state: MessageState | None = None, patient: str = ""
+        self, *, state: MessageState | None = None, patient: str = "", conflicts: bool = False
     ) -> AsyncIterator[KeptMessage]:
         """Iterate over messages, the latest first."""
         statement = select(MESSAGES).order_by(MESSAGES.c.number.desc()).limit(_PAGE)
@@ -84,6 +92,8 @@ class DatabaseMessages(Messages):
             statement = statement.where(MESSAGES.c.state == state)
         if patient:
             statement = statement.where(MESSAGES.c.patient == patient)
+        if conflicts:
+            statement = statement.where(MESSAGES.c.conflict != "")
         page = statement
         while True:
             async with self.database.connect() as connection:
@@ -113,4 +123,6 @@ def _message(row: Row[Any]) -> KeptMessage:
         MessageState(row.state),
         row.result,
         bytes(row.answer),
+        ConflictKind(row.conflict) if row.conflict else None,
+        effects_from_json(row.effects),
     )

@@ -15,9 +15,8 @@ import logging
 from typing import Final
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
-from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditCode,
     AuditEvent,
@@ -25,31 +24,33 @@ from pacs_core.contracts import (
     AuditObjectKind,
     AuditValue,
     CorrectionError,
-    EntityPath,
     EventAction,
-    InstanceNotFoundError,
-    Level,
     Node,
     Origin,
     Outcome,
     PluginAuditKind,
-    Query,
-    SingleValue,
 )
-from pacs_core.dataset import Changes, tag_of, texts
 from pacs_hl7.acknowledging import acknowledge
 from pacs_hl7.config import Hl7Config
 from pacs_hl7.interface import KeptMessage, Messages, MessageState
 from pacs_hl7.messages import Fault, Message, MessageError, read_message
 from pacs_hl7.orders import ORDERS, read_orders
-from pacs_hl7.patients import MERGES, UPDATES, PatientUpdate, read_patient, read_updates
-from pacs_hl7.worklist import take_order, update_worklist
+from pacs_hl7.patients import (
+    LINK,
+    MERGES,
+    UNLINK,
+    UPDATES,
+    read_links,
+    read_patient,
+    read_updates,
+)
+from pacs_hl7.reconciling import ConflictError, Reconciler, Work
+from pacs_hl7.worklist import take_order
 
 logger = logging.getLogger(__name__)
 
 HEEDED: Final = PluginAuditKind("hl7.message", AuditCode("110110", "DCM", "Patient Record"))
-
-_ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
+UNDONE: Final = PluginAuditKind("hl7.undo", AuditCode("110110", "DCM", "Patient Record"))
 
 
 @define(eq=False)
@@ -73,7 +74,7 @@ class Handler:
             message = read_message(content, self.config.character_set)
         except MessageError as error:
             kept = await self._messages.keep(content, sender="", control_id="", kind="", patient="")
-            return await self._fail(kept, error, origin)
+            return await self._fail(kept, error, origin, Work())
         async with self._turn:
             kept = await self._messages.keep(
                 content,
@@ -89,20 +90,52 @@ class Handler:
 
     async def heed(self, kept: KeptMessage, message: Message, origin: Origin) -> bytes:
         """Do what a message asks for, and return the acknowledgment."""
+        work = Work()
+        kept = evolve(kept, conflict=None)
         try:
-            result = await self._heed(message, origin)
+            await self._heed(message, origin, work)
+        except ConflictError as error:
+            return await self._fail(evolve(kept, conflict=error.kind), error, origin, work)
         except MessageError as error:
-            return await self._fail(kept, error, origin)
+            return await self._fail(kept, error, origin, work)
         except CorrectionError as error:
-            return await self._fail(kept, MessageError(str(error), Fault.DUPLICATE_KEY), origin)
+            refusal = MessageError(str(error), Fault.DUPLICATE_KEY)
+            return await self._fail(kept, refusal, origin, work)
         except Exception as error:
             logger.exception("message %s of %s failed", kept.control_id, kept.sender)
-            return await self._fail(kept, MessageError(str(error), Fault.INTERNAL), origin)
-        state = MessageState.DONE if result else MessageState.IGNORED
-        answer = acknowledge(kept.content, str(kept.number), application=self._name)
+            return await self._fail(kept, MessageError(str(error), Fault.INTERNAL), origin, work)
+        result = "; ".join(work.said)
+        kept = evolve(
+            kept,
+            state=MessageState.DONE if result else MessageState.IGNORED,
+            result=result,
+            answer=acknowledge(kept.content, str(kept.number), application=self._name),
+            conflict=work.conflict,
+            effects=(*kept.effects, *work.effects),
+        )
         await self._record(kept, Outcome.SUCCESS, result, origin)
-        await self._messages.note(kept.number, state, result, answer)
-        return answer
+        await self._messages.note(kept)
+        return kept.answer
+
+    async def undo(self, kept: KeptMessage, origin: Origin) -> KeptMessage:
+        """Take back what a message has done.
+
+        Raises
+        ------
+        MessageError
+            It has done nothing that could be taken back.
+        """
+        if not kept.effects:
+            text = f"message {kept.number} has done nothing that could be taken back"
+            raise MessageError(text, Fault.UNKNOWN_KEY)
+        work = Work()
+        comment = f"undo of {kept.kind} {kept.control_id}"
+        await Reconciler(self.node, origin, comment, work).take_back(kept.effects)
+        result = "; ".join(work.said)
+        await self._record(kept, Outcome.SUCCESS, result, origin, UNDONE)
+        kept = evolve(kept, state=MessageState.UNDONE, result=result, conflict=None, effects=())
+        await self._messages.note(kept)
+        return kept
 
     @property
     def _messages(self) -> Messages:
@@ -112,82 +145,56 @@ class Handler:
     def _name(self) -> str:
         return self.node.settings.ae_title
 
-    async def _heed(self, message: Message, origin: Origin) -> str:
-        """Do it, and say what was done; empty if there is nothing to do."""
+    async def _heed(self, message: Message, origin: Origin, work: Work) -> None:
+        """Do it, and note what was done; nothing if there is nothing to do."""
+        domains = self.config.domains
         if not message.control_id:
             raise MessageError("MSH-10 has no control ID", Fault.REQUIRED_FIELD_MISSING)
         if (message.code, message.trigger) in ORDERS:
-            patient = read_patient(message, self.config.domains)
-            orders = list(read_orders(message, patient, self.config.mapping))
-            return "; ".join([await take_order(self.node, order) for order in orders])
+            patient = read_patient(message, domains)
+            for order in list(read_orders(message, patient, self.config.mapping)):
+                work.said.append(await take_order(self.node, order))
+            return
         if message.code != "ADT":
             raise MessageError(
                 f"{message.kind or 'a message without type'} is not taken here",
                 Fault.UNSUPPORTED_MESSAGE_TYPE,
                 is_rejected=True,
             )
-        if message.trigger not in UPDATES | MERGES:
-            return ""
-        done = []
         comment = f"{message.kind} {message.control_id}"
-        for update in read_updates(message, self.config.domains):
-            if said := await self._correct(update, comment, origin):
-                done.append(said)
-            if steps := await update_worklist(self.node, update):
-                done.append(f"worklist: {steps} of {update.entity}")
-        return "; ".join(done)
+        reconciler = Reconciler(self.node, origin, comment, work)
+        if message.trigger in UPDATES | MERGES:
+            for update in list(read_updates(message, domains)):
+                await reconciler.follow(update)
+        elif message.trigger == LINK:
+            await reconciler.link(read_links(message, domains))
+        elif message.trigger == UNLINK:
+            await reconciler.unlink(read_links(message, domains))
 
-    async def _correct(self, update: PatientUpdate, comment: str, origin: Origin) -> str:
-        changes = update.changes
-        if not update.is_merge:
-            changes = await self._differing(update.entity, changes)
-            if not changes:
-                return ""
-        archive = self.node.archive.on_behalf_of(origin)
-        try:
-            report = await archive.update(
-                update.entity,
-                changes,
-                origin,
-                reason="COERCE",
-                comment=comment,
-                in_advance=update.is_merge,
-            )
-        except InstanceNotFoundError:
-            return ""
-        return f"correction {report.correction.number}: {report.instances} of {update.entity}"
-
-    async def _differing(self, entity: EntityPath, changes: Changes) -> Changes:
-        """Return what of changes is not so already in some study; feeds repeat themselves."""
-        query = Query(
-            Level.STUDY,
-            (SingleValue(_ID, entity.patient_id),),
-            frozenset({*changes, _ISSUER}),
-        )
-        differing: set[int] = set()
-        async with closing(self.node.archive.search(query)) as found:
-            async for study in found:
-                if "".join(texts(study, _ISSUER)[:1]) != entity.issuer_of_patient_id:
-                    continue
-                differing |= {
-                    tag
-                    for tag, values in changes.items()
-                    if texts(study, tag) != tuple(map(str, values or ()))
-                }
-        return {tag: values for tag, values in changes.items() if tag in differing}
-
-    async def _fail(self, kept: KeptMessage, error: MessageError, origin: Origin) -> bytes:
+    async def _fail(
+        self, kept: KeptMessage, error: MessageError, origin: Origin, work: Work
+    ) -> bytes:
         logger.error(
             "message %s (%s) from %s failed: %s; see pacs hl7 show %s",
             kept.control_id or "without control ID", kept.kind, origin.host, error, kept.number,
         )  # fmt: skip
         answer = acknowledge(kept.content, str(kept.number), application=self._name, error=error)
         await self._record(kept, Outcome.FAILURE, str(error), origin)
-        await self._messages.note(kept.number, MessageState.FAILED, str(error), answer)
+        # What was done before it failed can be undone.
+        effects = (*kept.effects, *work.effects)
+        kept = evolve(
+            kept, state=MessageState.FAILED, result=str(error), answer=answer, effects=effects
+        )
+        await self._messages.note(kept)
         return answer
 
     async def _record(
-        self, kept: KeptMessage, outcome: Outcome, result: str, origin: Origin
+        self,
+        kept: KeptMessage,
+        outcome: Outcome,
+        result: str,
+        origin: Origin,
+        kind: PluginAuditKind = HEEDED,
     ) -> None:
         objects = (AuditObject(AuditObjectKind.PATIENT, kept.patient),) if kept.patient else ()
         details: dict[str, AuditValue] = {
@@ -201,7 +208,7 @@ class Handler:
             certificate = origin.tls.certificate
             details["certificate"] = certificate.subject or ", ".join(certificate.names)
         event = AuditEvent(
-            HEEDED, outcome, origin, details, action=EventAction.UPDATE, objects=objects
+            kind, outcome, origin, details, action=EventAction.UPDATE, objects=objects
         )
         await self.node.audit.record(event)
 

@@ -1,12 +1,13 @@
 """Messages as they are kept: what came, what became of it, and how it was answered."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
-from pacs_core.contracts import Component
+from pacs_core.contracts import Component, EntityPath
+from pacs_core.dataset import Attributes
 
 
 class MessageState(StrEnum):
@@ -18,6 +19,47 @@ class MessageState(StrEnum):
     IGNORED = "ignored"
     """It tells nothing that concerns an archive of images."""
     FAILED = "failed"
+    UNDONE = "undone"
+    """What it did was taken back."""
+
+
+class ConflictKind(StrEnum):
+    """In what a message contradicts what is known."""
+
+    ITSELF = "itself"
+    """A patient is to be merged with themselves."""
+    MERGED = "merged"
+    """The prior patient, or the one to remain, has been merged into another before."""
+    CYCLE = "cycle"
+    """The one to remain has been merged into the prior one."""
+    UNKNOWN_PATIENT = "unknown-patient"
+    """Nothing is here of the prior patient: the merge waits for what may come."""
+    NOT_LINKED = "not-linked"
+    """Patients are to be unlinked that are not linked."""
+    UNKNOWN_STUDY = "unknown-study"
+    """A report is about a study that is not here."""
+
+
+@frozen
+class Effect:
+    """One thing that a message has changed, as far as it can be taken back.
+
+    Attributes
+    ----------
+    correction : int
+        The number of a correction of the archive; 0 if it is none.
+    records : str
+        Of which kind records were changed: :attr:`PatientRecords.records_name`.
+    patient : EntityPath or None
+        Whose records they have been since.
+    before : mapping of str to Attributes
+        What the records said before, by their keys.
+    """
+
+    correction: int = 0
+    records: str = ""
+    patient: EntityPath | None = None
+    before: Mapping[str, Attributes] = field(factory=dict)
 
 
 @frozen
@@ -38,6 +80,9 @@ class KeptMessage:
         What was done, or what is wrong.
     answer : bytes
         The acknowledgment; empty until there is one.
+    conflict : ConflictKind or None
+    effects : tuple of Effect
+        What it has changed.
     """
 
     number: int
@@ -50,6 +95,8 @@ class KeptMessage:
     state: MessageState
     result: str
     answer: bytes
+    conflict: ConflictKind | None = None
+    effects: tuple[Effect, ...] = ()
 
 
 class Messages(Component):
@@ -66,7 +113,7 @@ class Messages(Component):
         """
 
     @abstractmethod
-    async def note(self, number: int, state: MessageState, result: str, answer: bytes) -> None:
+    async def note(self, message: KeptMessage) -> None:
         """Say what became of a message, before it is answered."""
 
     @abstractmethod
@@ -80,9 +127,17 @@ class Messages(Component):
 
     @abstractmethod
     def search(
-        self, *, state: MessageState | None = None, patient: str = ""
+        self, *, state: MessageState | None = None, patient: str = "", conflicts: bool = False
     ) -> AsyncIterator[KeptMessage]:
-        """Iterate over messages, the latest first."""
+        """Iterate over messages, the latest first.
+
+        Parameters
+        ----------
+        state : MessageState, optional
+        patient : str
+        conflicts : bool
+            Only those that contradict what was known.
+        """
 
     @abstractmethod
     async def forget(self, before: float) -> int:

@@ -142,10 +142,11 @@ class Message:
         except (KeyError, IndexError):
             return False
 
-    def repetitions(self, segment: str, number: int) -> range:
+    def repetitions(self, segment: str, number: int, occurrence: int = 1) -> range:
         """Return the numbers of the repetitions of a field."""
         try:
-            return range(1, len(self._parsed.segment(segment)(number)) + 1)
+            found = self._parsed.segments(segment)[occurrence - 1]
+            return range(1, len(found(number)) + 1)
         except (KeyError, IndexError):
             return range(0)
 

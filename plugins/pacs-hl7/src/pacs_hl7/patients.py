@@ -11,6 +11,7 @@ A field that is empty says nothing, two quotation marks say that there is no val
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from attrs import frozen
@@ -22,11 +23,16 @@ from pacs_hl7.persons import read_person
 
 UPDATES: Final = frozenset({"A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"})
 """Events whose messages tell what a patient is called."""
-MERGES: Final = frozenset({"A18", "A34", "A36", "A39", "A40"})
-"""Events that merge patients: MRG has the identifier that is no more."""
+MERGES: Final = frozenset({"A18", "A34", "A36", "A39", "A40", "A47"})
+"""Events that merge patients, or change an identifier: MRG has the one that is no more."""
+LINK: Final = "A24"
+UNLINK: Final = "A37"
+"""Events of patients who both remain: each has a PID segment."""
 
 _NAME, _BIRTH, _SEX = tag_of("PatientName"), tag_of("PatientBirthDate"), tag_of("PatientSex")
 _ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
+OTHER_IDS: Final = tag_of("OtherPatientIDsSequence")
+_TYPE: Final = tag_of("TypeOfPatientID")
 _SEXES: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 
 
@@ -47,6 +53,12 @@ class PatientUpdate:
     changes: Changes
     is_merge: bool = False
 
+    @property
+    def target(self) -> EntityPath:
+        """Whom they are merged into."""
+        identifier, issuer = ((self.changes.get(tag) or ("",))[0] for tag in (_ID, _ISSUER))
+        return EntityPath(str(identifier), str(issuer))
+
 
 def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[PatientUpdate]:
     """Iterate over what a message says, in the order in which it is to be done.
@@ -61,7 +73,7 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
     Raises
     ------
     MessageError
-        An identifier is missing, or a patient is to be merged with themselves.
+        An identifier is missing.
     """
     patients = list(_identifiers(message, "PID", 3, domains))
     if not patients:
@@ -76,13 +88,42 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
                 each for each in patients if each.issuer_of_patient_id == prior.issuer_of_patient_id
             )
             target = next(same, patients[0])
-            if target == prior:
-                raise MessageError(f"{prior} is to be merged with itself", Fault.DUPLICATE_KEY)
-            identity = {_ID: (target.patient_id,), _ISSUER: _values(target.issuer_of_patient_id)}
+            identity = {
+                _ID: (target.patient_id,),
+                _ISSUER: _values(target.issuer_of_patient_id),
+                OTHER_IDS: (other_id(prior),),
+            }
             yield PatientUpdate(prior, {**demographics, **identity}, is_merge=True)
     if demographics:
         for patient in patients:
             yield PatientUpdate(patient, demographics)
+
+
+def read_links(message: Message, domains: Mapping[str, str]) -> list[tuple[EntityPath, EntityPath]]:
+    """Return the identifiers that a message links or unlinks, in pairs.
+
+    Raises
+    ------
+    MessageError
+        It names no two patients.
+    """
+    first, second = (
+        list(_identifiers(message, "PID", 3, domains, occurrence)) for occurrence in (1, 2)
+    )
+    pairs = [(one, other) for one in first for other in second if one != other]
+    if not pairs:
+        raise MessageError(
+            "there are no two PID segments, each with an identifier in PID-3",
+            Fault.REQUIRED_FIELD_MISSING,
+        )
+    return pairs
+
+
+def other_id(patient: EntityPath) -> Attributes:
+    """Return an identifier as an item of Other Patient IDs Sequence (PS3.3 Table C.7-1)."""
+    issuer = _values(patient.issuer_of_patient_id)
+    item: Attributes = {_ID: (patient.patient_id,), _TYPE: ("TEXT",)}
+    return {**item, _ISSUER: issuer} if issuer else item
 
 
 def read_patient(message: Message, domains: Mapping[str, str]) -> Attributes:
@@ -102,16 +143,18 @@ def read_patient(message: Message, domains: Mapping[str, str]) -> Attributes:
 
 
 def _identifiers(
-    message: Message, segment: str, number: int, domains: Mapping[str, str]
+    message: Message,
+    segment: str,
+    number: int,
+    domains: Mapping[str, str],
+    occurrence: int = 1,
 ) -> Iterator[EntityPath]:
-    for repetition in message.repetitions(segment, number):
-        identifier = message.get(segment, number, repetition=repetition)
+    for repetition in message.repetitions(segment, number, occurrence):
+        get = partial(message.get, segment, number, repetition=repetition, occurrence=occurrence)
+        identifier = get()
         if not identifier:
             continue
-        names = [
-            message.get(segment, number, repetition=repetition, component=4, part=part)
-            for part in (1, 2)
-        ]
+        names = [get(component=4, part=part) for part in (1, 2)]
         issuer = next((domains[name] for name in names if name in domains), names[0] or names[1])
         yield EntityPath(identifier, issuer)
 

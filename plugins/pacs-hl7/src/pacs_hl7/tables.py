@@ -16,4 +16,6 @@ MESSAGES = Table(
     Column("state", Text),
     Column("result", Text),
     Column("answer", LargeBinary),
+    Column("conflict", Text),
+    Column("effects", Text),
 )

@@ -1,9 +1,7 @@
-"""The worklist, if there is one (pacs-sop-worklist): takes orders, and renames patients."""
+"""The worklist, if there is one (pacs-sop-worklist): takes orders."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
-
-from attrs import evolve
 
 from pacs_core.api.attribute_lists import first
 from pacs_core.api.streams import closing
@@ -11,15 +9,11 @@ from pacs_core.contracts import Node, SingleValue
 from pacs_core.dataset import Attributes, items, tag_of
 from pacs_hl7.messages import Fault, MessageError
 from pacs_hl7.orders import Control, Order
-from pacs_hl7.patients import PatientUpdate
 
 if TYPE_CHECKING:
     from pacs_sop_worklist.api import Worklist
 
 _HAS_WORKLIST: Final = find_spec("pacs_sop_worklist") is not None
-_ID, _ISSUER = tag_of("PatientID"), tag_of("IssuerOfPatientID")
-
-
 _STUDY, _PROCEDURE = tag_of("StudyInstanceUID"), tag_of("RequestedProcedureID")
 _SEQUENCE, _STEP = tag_of("ScheduledProcedureStepSequence"), tag_of("ScheduledProcedureStepID")
 SOURCE: Final = "hl7"
@@ -67,28 +61,6 @@ async def _cancel(worklist: "Worklist", wanted: Attributes) -> str:
         ]
     ended = [number for number in found if await worklist.set_state(number, StepState.CANCELED)]
     return f"worklist: {len(ended)} of study {study} cancelled"
-
-
-async def update_worklist(node: Node, update: PatientUpdate) -> int:
-    """Change the steps of a patient that have not ended; return how many there were."""
-    worklist, entity = _worklist_of(node), update.entity
-    if worklist is None:
-        return 0
-    async with closing(worklist.search([SingleValue(_ID, entity.patient_id)])) as steps:
-        found = [
-            listed
-            async for listed in steps
-            if first(listed.step.attributes, _ISSUER) == entity.issuer_of_patient_id
-        ]
-    changed = 0
-    for listed in found:
-        attributes = dict(listed.step.attributes)
-        for tag, values in update.changes.items():
-            attributes[tag] = tuple(map(str, values or ()))
-        if attributes != dict(listed.step.attributes):
-            step = evolve(listed.step, attributes=attributes)
-            changed += await worklist.put([step], listed.source)
-    return changed
 
 
 def _worklist_of(node: Node) -> "Worklist | None":

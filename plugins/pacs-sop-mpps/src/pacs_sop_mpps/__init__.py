@@ -87,6 +87,7 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             config,
             settings=lambda: node.settings,
             has_worklist=_HAS_WORKLIST,
+            archive=node.archive,
         )
 
     def create_completeness(node: Node) -> StudyCompleteness:

@@ -5,7 +5,7 @@ tell the worklist are there together, or not at all. Requests for one step wait 
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -18,10 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import first, from_json, to_json
 from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
-from pacs_core.contracts import Condition, NodeSettings, Restriction, Setup, matches
-from pacs_core.dataset import (
-    Attributes,
+from pacs_core.contracts import (
+    Archive,
+    Condition,
+    EntityPath,
+    NodeSettings,
+    Restriction,
+    Setup,
+    change_record,
+    correct_patient,
+    matches,
 )
+from pacs_core.dataset import Attributes, Changes
 from pacs_core.dimse import Status
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_mpps.interface import PerformedProcedureSteps
@@ -55,6 +63,8 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         Returns the node's settings, for the AE titles of peers.
     has_worklist : bool
         Whether there is a worklist that may be told.
+    archive : Archive, optional
+        Whose corrections new steps follow: a patient may have been merged before.
     """
 
     database: Database
@@ -62,6 +72,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
     config: MppsConfig
     settings: Callable[[], NodeSettings] = NodeSettings
     has_worklist: bool = False
+    archive: Archive | None = None
     outbox: Outbox = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -85,6 +96,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
     ) -> PerformedStep:
         """Create a step."""
         config, now = self.config, time.time()
+        attributes = await correct_patient(attributes, self.archive)
 
         def work() -> PerformedStep:
             step = create(instance_uid, attributes, strict=config.strict, created_by=created_by)
@@ -182,6 +194,27 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
             message = Message("set", attributes=sent)
             await self._tell(connection, after, message, event_of(after.state), changed_by)
         return after
+
+    async def change_patient(
+        self, patient: EntityPath, changes: Changes, *, keys: Collection[str] | None = None
+    ) -> Mapping[str, Attributes]:
+        """Change what steps say of a patient; what has ended as well."""
+        former: dict[str, Attributes] = {}
+        wanted = select(STEPS).where(STEPS.c.patient_id == _column(patient.patient_id))
+        async with self.database.begin() as connection:
+            for row in (await connection.execute(wanted.with_for_update())).all():
+                key, step = row.instance_uid, _step(row)
+                if keys is not None and key not in keys:
+                    continue
+                if changed := change_record(step.attributes, patient, changes):
+                    former[key], attributes = changed
+                    values = {
+                        "attributes": to_json(attributes),
+                        "patient_id": _column(first(attributes, PATIENT_ID)),
+                    }
+                    known = update(STEPS).where(STEPS.c.number == row.number)
+                    await connection.execute(known.values(values))
+        return former
 
     async def _tell(
         self,

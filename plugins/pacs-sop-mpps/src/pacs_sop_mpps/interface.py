@@ -3,17 +3,22 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
-from pacs_core.contracts import Component, Condition, Restriction
+from pacs_core.contracts import Condition, PatientRecords, Restriction
 from pacs_core.dataset import Attributes
 from pacs_sop_mpps.steps import PerformedState, PerformedStep
 
 
-class PerformedProcedureSteps(Component):
+class PerformedProcedureSteps(PatientRecords):
     """What the modalities of this site say they have done, or are doing.
 
     What is created and changed is forwarded, reported and linked to the worklist as this site's
     configuration says, whoever does it.
     """
+
+    @property
+    def records_name(self) -> str:
+        """What its records are."""
+        return "mpps"
 
     @abstractmethod
     async def create(

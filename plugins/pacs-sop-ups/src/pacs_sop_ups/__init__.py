@@ -74,7 +74,11 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         from pacs_sop_ups.database_steps import DatabaseProcedureSteps
 
         return DatabaseProcedureSteps(
-            node.find(Database), node.find(JobQueue), config, settings=lambda: node.settings
+            node.find(Database),
+            node.find(JobQueue),
+            config,
+            settings=lambda: node.settings,
+            archive=node.archive,
         )
 
     needed = (Database, JobQueue)

@@ -5,7 +5,7 @@ time finds it claimed.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -18,15 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
 from pacs_core.contracts import (
+    Archive,
     Condition,
+    EntityPath,
     NodeSettings,
     Restriction,
     Setup,
+    correct_patient,
     matches,
 )
-from pacs_core.dataset import (
-    Attributes,
-)
+from pacs_core.dataset import Attributes, Changes
 from pacs_core.dimse import Status, is_valid_uid
 from pacs_sop_ups import machine
 from pacs_sop_ups.config import UpsConfig
@@ -35,7 +36,14 @@ from pacs_sop_ups.following import Following
 from pacs_sop_ups.interface import UnifiedProcedureSteps
 from pacs_sop_ups.outbox import Outbox
 from pacs_sop_ups.restricting import is_admitted
-from pacs_sop_ups.rows import duplicate, row_of, row_to_change, step_of, unknown
+from pacs_sop_ups.rows import (
+    change_patient,
+    duplicate,
+    row_of,
+    row_to_change,
+    step_of,
+    unknown,
+)
 from pacs_sop_ups.searching import pages
 from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL, WELL_KNOWN
 from pacs_sop_ups.statuses import UpsStatus
@@ -64,12 +72,15 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
     config : UpsConfig
     settings : callable
         Returns the node's settings, for AE titles.
+    archive : Archive, optional
+        Whose corrections new steps follow: a patient may have been merged before.
     """
 
     database: Database
     queue: JobQueue
     config: UpsConfig
     settings: Callable[[], NodeSettings] = NodeSettings
+    archive: Archive | None = None
     outbox: Outbox = field(init=False)
     subscriptions: Subscriptions = field(init=False)
 
@@ -97,6 +108,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         config, now = self.config, time.time()
         if not is_valid_uid(instance_uid) or instance_uid in WELL_KNOWN:
             raise RefusedRequestError(Status.INVALID_SOP_INSTANCE, "no step can have this UID")
+        attributes = await correct_patient(attributes, self.archive)
 
         def work() -> ChangedStep:
             made = machine.create(
@@ -149,6 +161,13 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             )
 
         return await self._change(instance_uid, restrictions, decide)
+
+    async def change_patient(
+        self, patient: EntityPath, changes: Changes, *, keys: Collection[str] | None = None
+    ) -> Mapping[str, Attributes]:
+        """Change what steps say of a patient; what has ended as well."""
+        async with self.database.begin() as connection:
+            return await change_patient(connection, patient, changes, keys)
 
     async def change_state(
         self,

@@ -3,18 +3,23 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
 
-from pacs_core.contracts import Component, Condition, Restriction
+from pacs_core.contracts import Condition, PatientRecords, Restriction
 from pacs_core.dataset import Attributes
 from pacs_sop_ups.steps import ChangedStep, ProcedureStep
 from pacs_sop_ups.transitions import StepState
 
 
-class UnifiedProcedureSteps(Component):
+class UnifiedProcedureSteps(PatientRecords):
     """Work that was asked for: who does it, and how far it has come.
 
     What is done here is done as by the DIMSE services: the same rules, codes and events. Each
     change is one transaction; of several who claim a step, one has it.
     """
+
+    @property
+    def records_name(self) -> str:
+        """What its records are."""
+        return "ups"
 
     @abstractmethod
     async def create(

@@ -1,12 +1,16 @@
 """Rows of the table of steps, and steps of its rows."""
 
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.api.normalized import RefusedRequestError
+from pacs_core.contracts import EntityPath, change_record
+from pacs_core.dataset import Attributes, Changes
 from pacs_core.dimse import Status
 from pacs_sop_ups.statuses import UpsStatus
 from pacs_sop_ups.steps import ProcedureStep
@@ -42,6 +46,29 @@ async def row_to_change(connection: AsyncConnection, instance_uid: str) -> Row[A
     """Return the row of a step for whoever is going to write it: the next waits."""
     known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
     return (await connection.execute(known)).one_or_none()
+
+
+async def change_patient(
+    connection: AsyncConnection,
+    patient: EntityPath,
+    changes: Changes,
+    keys: Collection[str] | None,
+) -> Mapping[str, Attributes]:
+    """Change what steps say of a patient, see :meth:`PatientRecords.change_patient`."""
+    former: dict[str, Attributes] = {}
+    # There is no column for it: SQL leaves out those that cannot be meant.
+    text = json.dumps(patient.patient_id)[1:-1]
+    is_candidate = STEPS.c.attributes.contains(text, autoescape=True)
+    wanted = select(STEPS).where(is_candidate).with_for_update()
+    for row in (await connection.execute(wanted)).all():
+        step = step_of(row)
+        if keys is not None and step.instance_uid not in keys:
+            continue
+        if changed := change_record(step.attributes, patient, changes):
+            former[step.instance_uid], attributes = changed
+            known = update(STEPS).where(STEPS.c.number == row.number)
+            await connection.execute(known.values(attributes=to_json(attributes)))
+    return former
 
 
 def unknown() -> RefusedRequestError:

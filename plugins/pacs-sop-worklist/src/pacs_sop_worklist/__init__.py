@@ -58,7 +58,7 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     def create(node: Node) -> Worklist:
         from pacs_sop_worklist.database_worklist import DatabaseWorklist
 
-        return DatabaseWorklist(node.find(Database))
+        return DatabaseWorklist(node.find(Database), node.archive)
 
     return [CapabilityDescriptor("worklist", Worklist, create, requires=(Database,))]
 

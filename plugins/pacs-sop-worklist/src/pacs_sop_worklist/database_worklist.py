@@ -12,10 +12,10 @@ waits for.
 """
 
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, evolve
 from pacs_database.api import Database
 from sqlalchemy import (
     ColumnElement,
@@ -32,12 +32,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json
 from pacs_core.contracts import (
+    Archive,
     Condition,
+    EntityPath,
     Restriction,
+    change_record,
+    correct_patient,
     matches,
     name_groups,
 )
-from pacs_core.dataset import texts
+from pacs_core.dataset import Attributes, Changes, texts
 from pacs_sop_worklist.interface import ListedStep, Worklist
 from pacs_sop_worklist.narrowing import narrow
 from pacs_sop_worklist.orders import PATIENT_NAME
@@ -62,9 +66,17 @@ _UNTOUCHED: Final = (StepState.SCHEDULED, StepState.ARRIVED, StepState.READY)
 
 @define(eq=False)
 class DatabaseWorklist(Worklist):
-    """The worklist of all who share a database."""
+    """The worklist of all who share a database.
+
+    Parameters
+    ----------
+    database : Database
+    archive : Archive, optional
+        Whose corrections new steps follow: a patient may have been merged before.
+    """
 
     database: Database
+    archive: Archive | None = None
 
     async def start(self) -> None:
         """Make the tables what this version expects."""
@@ -73,6 +85,10 @@ class DatabaseWorklist(Worklist):
     async def put(self, steps: Sequence[Step], source: str) -> int:
         """Add steps, or update those that are known."""
         changed = 0
+        steps = [
+            evolve(step, attributes=await correct_patient(step.attributes, self.archive))
+            for step in steps
+        ]
         texts_of = [to_json(step.attributes) for step in steps]
         async with self.database.begin() as connection:
             for step, text in zip(steps, texts_of, strict=True):
@@ -117,6 +133,29 @@ class DatabaseWorklist(Worklist):
         ]
         await connection.execute(insert(STATIONS), stations)
         return True
+
+    async def change_patient(
+        self, patient: EntityPath, changes: Changes, *, keys: Collection[str] | None = None
+    ) -> Mapping[str, Attributes]:
+        """Change what steps say of a patient; what has ended as well."""
+        former: dict[str, Attributes] = {}
+        wanted = select(STEPS).where(STEPS.c.patient_id == patient.patient_id).with_for_update()
+        async with self.database.begin() as connection:
+            for row in (await connection.execute(wanted)).all():
+                key, step = str(row.number), _listed(row).step
+                if keys is not None and key not in keys:
+                    continue
+                if changed := change_record(step.attributes, patient, changes):
+                    former[key], attributes = changed
+                    step = evolve(step, attributes=attributes)
+                    values = {
+                        "attributes": to_json(attributes),
+                        "patient_id": _text(step, PATIENT_ID),
+                        "patient_name": _name(step),
+                    }
+                    known = update(STEPS).where(STEPS.c.number == row.number)
+                    await connection.execute(known.values(values))
+        return former
 
     async def withdraw(self, source: str, *, keep: Collection[str] = ()) -> int:
         """Take steps of a source off the list that nobody has begun."""

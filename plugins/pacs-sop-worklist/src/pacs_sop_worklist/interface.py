@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 from attrs import frozen
 
-from pacs_core.contracts import Component, Condition, Restriction
+from pacs_core.contracts import Condition, PatientRecords, Restriction
 from pacs_sop_worklist.steps import Step, StepState
 
 
@@ -29,8 +29,13 @@ class ListedStep:
     performed: str = ""
 
 
-class Worklist(Component):
+class Worklist(PatientRecords):
     """The scheduled procedure steps that this site's modalities are to perform."""
+
+    @property
+    def records_name(self) -> str:
+        """What its records are."""
+        return "worklist"
 
     @abstractmethod
     async def put(self, steps: Sequence[Step], source: str) -> int:
