@@ -55,6 +55,7 @@ from pacs_core.api import (
     auditing,
     commands,
     conversion,
+    copying,
     file_commands,
     files,
     identifiers,
@@ -246,12 +247,15 @@ def contracts_page() -> str:
 _TOOLS = (
     auditing,
     commands,
+    file_commands,
     control_api,
     identifiers,
     attribute_lists,
     normalized,
     images,
     conversion,
+    copying,
+    files,
     sandbox_tools,
     worker_tools,
     streams,
@@ -263,29 +267,18 @@ _TOOLS = (
 def tools_page() -> str:
     """Return the reference of what plugins may use beyond contracts."""
     parts = [_NOTE, "# Tools for plugins\n\n", _prose(_doc(api))]
-    for module in (
-        auditing,
-        commands,
-        file_commands,
-        control_api,
-        identifiers,
-        attribute_lists,
-        normalized,
-        images,
-        conversion,
-        files,
-        streams,
-        threads,
-        tls_tools,
-    ):
+    for module in _TOOLS:
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         things = {name: getattr(module, name) for name in module.__all__}
-        if constants := [name for name, thing in things.items() if not callable(thing)]:
+        described = {
+            name for name, it in things.items() if inspect.isclass(it) or inspect.isroutine(it)
+        }
+        if constants := [name for name in things if name not in described]:
             parts += ["\nConstants: ", ", ".join(f"`{name}`" for name in constants), ".\n"]
         for name, thing in things.items():
             if inspect.isclass(thing):
                 parts.append(_class_section(thing))
-            elif callable(thing):
+            elif inspect.isroutine(thing):
                 kind = "async " if inspect.iscoroutinefunction(thing) else ""
                 signature = f"{inspect.signature(thing)}".replace("collections.abc.", "")
                 parts += [f"\n### `{kind}{name}{_short(signature)}`\n\n", _prose(_doc(thing))]
@@ -313,7 +306,8 @@ def _class_section(contract: type) -> str:
 
 
 def _short(signature: str) -> str:
-    """Return a signature without the modules of its types, and without self."""
+    """Return a signature without the modules of its types, addresses, and self."""
+    signature = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", signature)
     signature = re.sub(r"\bpacs_core(\.\w+)*\.", "", signature)
     return re.sub(r"\(self(, )?", "(", signature).replace("pathlib.", "")
 

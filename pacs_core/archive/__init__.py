@@ -5,7 +5,7 @@ from pacs_core.archive.aside import Aside, NotSetAsideError, SetAside
 from pacs_core.archive.audit_trail import NodeAuditTrail
 from pacs_core.archive.comparison import compare
 from pacs_core.archive.consumers import ConsumerService
-from pacs_core.archive.content_check import ContentCheck, ReadPace
+from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.copying import ArchiveCopy, CopiedObject, CopyOutcome
 from pacs_core.archive.damage import object_damage
 from pacs_core.archive.deletion_guards import DeletionGuards
@@ -15,6 +15,7 @@ from pacs_core.archive.maintenance import find_gap, verify_index
 from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
 from pacs_core.archive.object_scan import Difference, DifferenceKind
+from pacs_core.archive.pacing import ReadPace
 from pacs_core.archive.rebuild import RebuildReport, rebuild_index
 from pacs_core.archive.recall import recalling
 from pacs_core.archive.settings import (

@@ -18,6 +18,7 @@ from attrs import asdict, define, field
 
 from pacs_core.archive.damage import damage, report_damage
 from pacs_core.archive.object_scan import Difference, DifferenceKind
+from pacs_core.archive.pacing import ReadPace
 from pacs_core.archive.recall import has_object, is_online
 from pacs_core.contracts import (
     AuditTrail,
@@ -47,27 +48,6 @@ ORIGIN: Final = Origin("verify")
 MARKS: Final = 32
 SAVE_EVERY: Final = 2.0
 """Seconds of work that an abrupt end may cost."""
-
-
-class ReadPace:
-    """Lets no more bytes pass in a second than it should.
-
-    Parameters
-    ----------
-    rate : float
-        Bytes per second; 0 for as many as there are.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._due = 0.0
-
-    async def __call__(self, size: int) -> None:
-        """Wait for as long as these bytes should have taken."""
-        if self._rate:
-            now = anyio.current_time()
-            self._due = max(self._due, now) + size / self._rate
-            await anyio.sleep(self._due - now)
 
 
 @define

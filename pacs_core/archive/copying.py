@@ -15,11 +15,13 @@ from attrs import define, field, frozen
 
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import Corrections
-from pacs_core.archive.fixity import Digest, Fixity, ReadPace
+from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.object_scan import DifferenceKind, map_concurrently, read_record
 from pacs_core.archive.objects import read_meta
+from pacs_core.archive.pacing import Pace, at_once
 from pacs_core.archive.rebuild import IndexFilling
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
+from pacs_core.archive.verified_copy import CopyDiffersError, ExpectedContent, copy_verified
 from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     DamagedObjectError,
@@ -93,16 +95,6 @@ class CopiedObject:
     detail: str = ""
 
 
-@frozen
-class _Content:
-    size: int
-    digest: bytes
-
-
-async def _at_once(_size: int) -> None:
-    """Wait for nothing."""
-
-
 @define(eq=False)
 class ArchiveCopy:
     """Copies what one archive has into another.
@@ -114,7 +106,7 @@ class ArchiveCopy:
     index : Index
         Of the target.
     pace : callable
-        Waited for with the size of each chunk that is read from the source.
+        Waited for with the size of each chunk that is read, from either store.
     character_set_of : CharacterSetOf
         As the target's archive has it when it ingests.
     """
@@ -122,7 +114,7 @@ class ArchiveCopy:
     source: ObjectStore
     target: ObjectStore
     index: Index
-    pace: ReadPace = _at_once
+    pace: Pace = at_once
     character_set_of: CharacterSetOf = no_character_set
     corrections: int = 0
     """Entries of the log of corrections that were entered."""
@@ -183,9 +175,11 @@ class ArchiveCopy:
             return CopiedObject(stored.key, stored.size, CopyOutcome.GONE)
         except StorageFullError:
             raise
+        except (CopyDiffersError, ObjectExistsError) as error:
+            return CopiedObject(stored.key, stored.size, CopyOutcome.FAILED, str(error))
         except (DamagedObjectError, InvalidInstanceError) as error:
             return CopiedObject(stored.key, stored.size, CopyOutcome.DAMAGED, str(error))
-        except (OSError, ObjectExistsError) as error:
+        except OSError as error:
             return CopiedObject(stored.key, stored.size, CopyOutcome.FAILED, str(error))
         return CopiedObject(stored.key, stored.size, outcome)
 
@@ -198,18 +192,12 @@ class ArchiveCopy:
             if await self._has(key, reader):
                 await writer.abort()
                 return await self._see_to_index(stored, key, meta)
+            expected = ExpectedContent(reader.size, meta.dataset_offset, Fixity.read(meta).digest)
             async with writer:
-                content = await _read(reader, self.pace, writer, meta)
-                await writer.commit(variant)
-        try:
-            async with await self.target.open(key) as written:
-                same = await _read(written, _at_once) == content
-        except ObjectNotFoundError:
-            same = False
-        if not same:
-            await self.target.delete(key)
-            raise OSError("the copy reads back otherwise than it was written")
-        await self._index(StoredObject(key, content.size))
+                copy = await copy_verified(
+                    reader, self.target, writer, variant, expected=expected, pace=self.pace
+                )
+        await self._index(copy)
         return CopyOutcome.COPIED
 
     async def _find_place(self, stored: StoredObject) -> tuple[Callable[[], ObjectWriter], str]:
@@ -261,27 +249,3 @@ def _keys_of(store: ObjectStore) -> tuple[str, str]:
     """Return the keys that a store makes of an identity, and of a variant of it."""
     writer = store.writer(_SAMPLE)
     return writer.key(), writer.key("0a")
-
-
-async def _read(
-    reader: ObjectReader,
-    pace: ReadPace,
-    writer: ObjectWriter | None = None,
-    meta: FileMeta | None = None,
-) -> _Content:
-    """Read an object, write what was read, and compare its dataset with what it says of itself."""
-    size, whole, dataset = 0, Digest(), Digest()
-    said = Fixity.read(meta).digest if meta else b""
-    async for chunk in reader.chunks():
-        whole.update(chunk)
-        if meta is not None and said:
-            dataset.update(memoryview(chunk)[max(meta.dataset_offset - size, 0) :])
-        size += len(chunk)
-        if writer is not None:
-            await writer.write([chunk])
-        await pace(len(chunk))
-    if said and dataset.digest() != said:
-        raise DamagedObjectError("its bytes are not those that were stored")
-    if size != reader.size:
-        raise DamagedObjectError(f"it has {size} of {reader.size} bytes")
-    return _Content(size, whole.digest())

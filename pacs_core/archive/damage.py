@@ -4,9 +4,10 @@ import logging
 
 from attrs import evolve
 
-from pacs_core.archive.fixity import Fixity, ReadPace, digest_of
+from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.object_scan import read_record
 from pacs_core.archive.objects import read_meta
+from pacs_core.archive.pacing import Pace
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 OTHER_BYTES = "its bytes are not those that were stored"
 
 
-async def damage(store: ObjectStore, instance: StoredInstance, pace: ReadPace | None = None) -> str:
+async def damage(store: ObjectStore, instance: StoredInstance, pace: Pace | None = None) -> str:
     """Say what is wrong with what is served of an instance; nothing if it is whole.
 
     Where no digest is known, its header is read, and that it ends well.

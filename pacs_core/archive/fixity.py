@@ -10,7 +10,6 @@ change its digest as well.
 """
 
 import errno
-from collections.abc import Awaitable, Callable
 from struct import Struct
 from time import time_ns
 from typing import Final
@@ -18,6 +17,7 @@ from typing import Final
 from attrs import frozen
 from xxhash import xxh3_128
 
+from pacs_core.archive.pacing import Pace
 from pacs_core.contracts import ObjectReader
 from pacs_core.dataset import FileMeta
 
@@ -35,8 +35,6 @@ _DECAY: Final = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 Digest = xxh3_128
 """Made like those of hashlib."""
-
-ReadPace = Callable[[int], Awaitable[None]]
 
 
 def later_rank() -> int:
@@ -72,7 +70,7 @@ class Fixity:
         return cls(*_LAYOUT.unpack(room))
 
 
-async def digest_of(reader: ObjectReader, offset: int, pace: ReadPace | None = None) -> bytes:
+async def digest_of(reader: ObjectReader, offset: int, pace: Pace | None = None) -> bytes:
     """Return the digest of what an object has from an offset on.
 
     Parameters

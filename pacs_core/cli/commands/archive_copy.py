@@ -45,7 +45,7 @@ def copy(
     target
         Config file of the archive that gets the copy.
     rate
-        Megabytes that are read from the source in a second at most; 0 for no limit.
+        Megabytes that are read in a second at most, from either archive; 0 for no limit.
     """
     if not 0 <= rate < math.inf:
         raise UsageError("--rate is a number of megabytes per second")

@@ -144,7 +144,7 @@ def test_there_is_a_whole_copy_after_each_step_and_the_next_run_ends_the_move(
     assert at > 5 or operation == "delete-after-fetch"
     if operation == "move":
         names = list(dict.fromkeys(trap.steps))
-        assert names == ["open", "write", "commit", "committed", "flush", "delete", "deleted"]
+        assert names == ["open", "write", "commit", "committed", "delete", "deleted"]
         assert trap.steps.index("delete") > len(trap.steps) - 1 - trap.steps[::-1].index("open")
 
 
@@ -203,7 +203,7 @@ async def test_what_is_damaged_or_differs_stays(tmp_path: Path) -> None:
     store = TieredStore({"hot": hot, "cold": cold}, tmp_path)
     await store.start()
     stored = await put(store, DATA, identity())
-    with pytest.raises(DamagedObjectError, match="not those stored"):
+    with pytest.raises(DamagedObjectError, match=f"it has {len(DATA)} of {len(DATA) + 1} bytes"):
         await store.move(stored.key, "cold", expected=instance(stored.key, DATA + b"!", 400))
     other = instance(stored.key, DATA[:-1] + b"?", 400)
     with pytest.raises(DamagedObjectError, match="not those stored"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs_core.archive import ContentCheck, DifferenceKind
-from pacs_core.archive.content_check import ReadPace
+from pacs_core.archive.pacing import ReadPace
 from pacs_core.contracts import InstancePath
 
 pytestmark = pytest.mark.anyio

@@ -94,16 +94,16 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
 
 @hookimpl
 def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
-    """Return what notes uses, in each worker, if policies ask for it."""
+    """Return what records recalls, and notes uses if policies ask for it, in each worker."""
+    notes_uses = bool(setup.config(TieringConfig).policies)
 
     def create(node: Node) -> Service:
-        from pacs_store_tiered.following import NoteUses
+        from pacs_store_tiered.following import WatchStore
 
-        return NoteUses(node)
+        return WatchStore(node, notes_uses)
 
-    if not setup.config(TieringConfig).policies:
-        return []
-    return [ServiceDescriptor("store-tiered-uses", create, requires=(Studies,))]
+    requires = (Studies,) if notes_uses else ()
+    return [ServiceDescriptor("store-tiered-watch", create, requires=requires)]
 
 
 @hookimpl(optionalhook=True)

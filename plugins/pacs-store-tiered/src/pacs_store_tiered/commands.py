@@ -16,6 +16,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    local_origin,
     open_archive,
     parse_keys,
     print_table,
@@ -32,10 +33,11 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import tag_of
+from pacs_store_tiered.auditing import RECALLED, MoveRecorder
 from pacs_store_tiered.config import TieringConfig
 from pacs_store_tiered.interface import Studies
-from pacs_store_tiered.migration import Migration, Throttle
-from pacs_store_tiered.planning import Planner, find_store, first_text, free_room
+from pacs_store_tiered.migration import Migration
+from pacs_store_tiered.planning import Move, Planner, find_store, first_text, free_room
 from pacs_store_tiered.store import TieredStore
 
 Keys = Annotated[tuple[str, ...], Parameter(name=["--key", "-k"])]
@@ -132,19 +134,7 @@ def migrate(
         anyio.run(_show_some, config, key, to) if to else anyio.run(_plan, config)
         print("nothing was moved: say --yes to do it")
         return 0
-    return anyio.run(_move_some, config, key, to) if to else anyio.run(_migrate, config)
-
-
-async def _migrate(config: Path | None) -> int:
-    async with _opened(config) as (node, tiering):
-        _store(node)
-        migration = Migration(node, tiering)
-        with progress("moving", None) as advance:
-            async with closing(migration.run()) as moves:
-                async for _ in moves:
-                    advance(1)
-    print(migration.report)
-    return 1 if migration.report.failed else 0
+    return anyio.run(_migrate, config, key, to)
 
 
 async def _show_some(config: Path | None, key: tuple[str, ...], to: str) -> None:
@@ -155,24 +145,28 @@ async def _show_some(config: Path | None, key: tuple[str, ...], to: str) -> None
     print(f"to {to}, where they are not there or below: {count} objects, {size / 1e6:.1f} MB")
 
 
-async def _move_some(config: Path | None, key: tuple[str, ...], to: str) -> int:
-    moved = failed = 0
+async def _migrate(config: Path | None, key: tuple[str, ...], to: str | None) -> int:
     async with _opened(config) as (node, tiering):
-        store, throttle = _store(node), Throttle(tiering.rate * 1e6)
-        if to not in store.tiers:
+        store = _store(node)
+        if to and to not in store.tiers:
             raise CommandError(f"there is no tier {to}")
+        planned = _chosen(node, store, key, to) if to else Planner(node, tiering).moves()
+        migration = Migration(node, tiering.rate, local_origin("tiers"))
         with progress("moving", None) as advance:
-            async for each in _instances(node, key, but_pinned=True):
-                try:
-                    size = await store.move(each.key, to, expected=each, pace=throttle.pace)
-                except (OSError, ObjectNotFoundError) as error:
-                    failed += 1
-                    complain(f"{each.key} stays where it is: {error}")
-                    continue
-                moved += bool(size)
-                advance(1)
-    print(f"{moved} objects moved" + (f", {failed} failed" if failed else ""))
-    return 1 if failed else 0
+            async with closing(migration.run(planned)) as moves:
+                async for _ in moves:
+                    advance(1)
+    print(migration.report)
+    return 1 if migration.report.failed else 0
+
+
+async def _chosen(
+    node: Node, store: TieredStore, key: tuple[str, ...], to: str
+) -> AsyncIterator[Move]:
+    async with closing(_instances(node, key, but_pinned=True)) as found:
+        async for each in found:
+            places = await store.places([each.key])
+            yield Move(each, places.get(each.key, ""), to)
 
 
 def recall(*, key: Keys, config: ConfigOption = None) -> int:
@@ -190,16 +184,24 @@ def recall(*, key: Keys, config: ConfigOption = None) -> int:
         came = failed = 0
         async with _opened(config) as (node, _):
             store, studies = _store(node), node.find(Studies)
+            recorder = MoveRecorder(node.audit, RECALLED, local_origin("tiers"))
+            top = next(iter(store.tiers))
             used: set[str] = set()
             with progress("recalling", None) as advance:
                 async for each in _instances(node, key):
+                    source = (await store.places([each.key])).get(each.key, "")
+                    size: int | None = None
                     try:
-                        came += bool(await store.fetch(each.key, expected=each))
+                        size = await store.fetch(each.key, expected=each)
                     except (OSError, ObjectNotFoundError) as error:
                         failed += 1
                         complain(f"{each.key} did not come: {error}")
+                    if size != 0:
+                        await recorder.add(each, source, top, size)
+                    came += bool(size)
                     used.add(each.identity.study_instance_uid)
                     advance(1)
+            await recorder.close()
             await studies.note_uses(used, time.time())
         return came, failed
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,11 +17,17 @@ from pacs_core.contracts import (
     ChangeKind,
     Level,
     Node,
+    Origin,
+    Query,
     Service,
     Started,
+    StoredInstance,
+    UidList,
 )
 from pacs_core.dataset import tag_of
+from pacs_store_tiered.auditing import RECALLED, MoveRecorder
 from pacs_store_tiered.interface import Studies
+from pacs_store_tiered.observing import StoreObserver
 from pacs_store_tiered.planning import find_store, first_text, of_study
 
 CHANGES: Final = frozenset(
@@ -33,7 +39,9 @@ CHANGES: Final = frozenset(
     }
 )
 _STUDY_DATE: Final = tag_of("StudyDate")
+_INSTANCE: Final = tag_of("SOPInstanceUID")
 _PAUSE: Final = 10.0
+_BATCH: Final = 500
 _UID: Final = re.compile(r"[0-9][0-9.]*[0-9]")
 _log = logging.getLogger(__name__)
 
@@ -83,8 +91,10 @@ class FollowStudies(ChangeConsumer):
 
 
 @define(eq=False)
-class NoteUses(Service):
-    """Notes what is read by this process, now and then.
+class WatchStore(Service, StoreObserver):
+    """Notes what this process reads and recalls, and writes it down every few seconds.
+
+    A study whose objects are recalled one by one makes few audit events so.
 
     The store knows keys only. A study is recognised by its UID in the key, so a layout without it
     leaves when the study came.
@@ -92,20 +102,25 @@ class NoteUses(Service):
     Parameters
     ----------
     node : Node
+    notes_uses : bool
+        Whether policies ask for it.
     """
 
     node: Node
+    notes_uses: bool
     _used: set[str] = field(factory=set, init=False)
+    _recalled: dict[str, dict[str, int]] = field(factory=dict, init=False)
 
     async def run(self, started: Started) -> None:
         """Write down what was read, until cancelled; and a last time then."""
         try:
             store = find_store(self.node)
         except LookupError as error:
-            _log.warning("%s", error)
+            if self.notes_uses:
+                _log.warning("%s", error)
             started()
             return
-        store.note_use = self._note
+        store.observer = self
         started()
         try:
             while True:
@@ -115,11 +130,36 @@ class NoteUses(Service):
             with anyio.CancelScope(shield=True):
                 await self._write()
 
-    def _note(self, key: str) -> None:
-        for uid in _UID.findall(key):
-            self._used.add(uid)
+    def note_use(self, key: str) -> None:
+        """See base."""
+        if self.notes_uses:
+            self._used.update(_UID.findall(key))
+
+    def note_recall(self, key: str, source: str, size: int) -> None:
+        """See base."""
+        self._recalled.setdefault(source, {})[key] = size
 
     async def _write(self) -> None:
-        if self._used:
-            used, self._used = self._used, set()
+        used, self._used = self._used, set()
+        if used:
             await self.node.find(Studies).note_uses(used, time.time())
+        recalled, self._recalled = self._recalled, {}
+        for source, sizes in recalled.items():
+            await self._record(source, sizes)
+
+    async def _record(self, source: str, sizes: Mapping[str, int]) -> None:
+        """Record what was recalled, by study; what the index does not know is left out."""
+        settings = self.node.settings
+        origin = Origin("recall", called_ae_title=settings.ae_title, host=settings.host)
+        recorder = MoveRecorder(self.node.audit, RECALLED, origin)
+        target = next(iter(find_store(self.node).tiers))
+        uids = sorted({uid for key in sizes for uid in _UID.findall(key)[-1:]})
+        found: list[StoredInstance] = []
+        for start in range(0, len(uids), _BATCH):
+            some = UidList(_INSTANCE, tuple(uids[start : start + _BATCH]))
+            query = Query(Level.IMAGE, (some,))
+            async with closing(self.node.archive.instances(query)) as instances:
+                found += [each async for each in instances if each.key in sizes]
+        for instance in sorted(found, key=lambda each: each.identity.study_instance_uid):
+            await recorder.add(instance, source, target, sizes[instance.key])
+        await recorder.close()

@@ -6,9 +6,10 @@ from attrs import define
 from pacs_jobs.api import JobFailedError, JobHandler, Progress, RunningJob
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import Node
+from pacs_core.contracts import Node, Origin
 from pacs_store_tiered.config import TieringConfig
 from pacs_store_tiered.migration import Migration
+from pacs_store_tiered.planning import Planner
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +29,12 @@ class MigrateHandler(JobHandler):
 
     async def run(self, job: RunningJob) -> None:
         """Move until nothing more is to move."""
-        migration = Migration(self.node, self.config)
+        settings = self.node.settings
+        origin = Origin("jobs", called_ae_title=settings.ae_title, host=settings.host)
+        migration = Migration(self.node, self.config.rate, origin)
+        planned = Planner(self.node, self.config).moves()
         try:
-            async with closing(migration.run()) as moves:
+            async with closing(migration.run(planned)) as moves:
                 async for _ in moves:
                     done = Progress(migration.report.moved, note=str(migration.report))
                     await job.report(done)

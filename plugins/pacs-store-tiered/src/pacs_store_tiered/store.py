@@ -1,19 +1,18 @@
 """An object store of up to three others: what is not needed often lies where room costs less."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
 from weakref import WeakSet
 
+from pacs_core.api.copying import ExpectedContent, Pace, ReadPace, copy_verified
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Availability,
     DamagedObjectError,
     InstanceIdentity,
     NotOnlineError,
-    ObjectExistsError,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
@@ -22,11 +21,12 @@ from pacs_core.contracts import (
     StoredInstance,
     StoredObject,
     WrappingStore,
-    WrappingWriter,
 )
-from pacs_store_tiered.copying import copy_verified
 from pacs_store_tiered.locks import KeyLocks
+from pacs_store_tiered.observing import StoreObserver
 from pacs_store_tiered.reader import TieredReader
+from pacs_store_tiered.tiers import Tiers
+from pacs_store_tiered.writer import TieredWriter
 
 # Theory of operation
 #
@@ -50,28 +50,7 @@ from pacs_store_tiered.reader import TieredReader
 
 _log = logging.getLogger(__name__)
 
-_GONE: Final = Availability.UNAVAILABLE
-_SAMPLE: Final = InstanceIdentity("1.2.3", "1.2.4", "1.2.5", "1.2.840.10008.5.1.4.1.1.2")
-
-
-def _note_nothing(_key: str) -> None:
-    """Take no note of what is read."""
-
-
-class TieredWriter(WrappingWriter):
-    """Writes to the top, never over what a lower tier has."""
-
-    def __init__(self, store: "TieredStore", wrapped: ObjectWriter) -> None:
-        super().__init__(wrapped)
-        self._store = store
-
-    async def commit(self, variant: str = "", *, beginning: bytes = b"") -> StoredObject:
-        """See base."""
-        key = self.key(variant)
-        async with self._store.locked(key):
-            if await self._store.has_below(key):
-                raise ObjectExistsError(key)
-            return await super().commit(variant, beginning=beginning)
+_AS_FAST_AS_IT_CAN = ReadPace(0.0)
 
 
 class TieredStore(WrappingStore):
@@ -89,8 +68,8 @@ class TieredStore(WrappingStore):
     Attributes
     ----------
     tiers : mapping of str to ObjectStore
-    note_use : callable
-        Called with each key that is opened or recalled; quick.
+    observer : StoreObserver
+        Told of what is read and recalled.
     """
 
     def __init__(
@@ -102,14 +81,12 @@ class TieredStore(WrappingStore):
         offline: Collection[str] = (),
     ) -> None:
         self.tiers = dict(tiers)
-        self._stores = list(self.tiers.values())
+        self.observer = StoreObserver()
+        self._tiers = Tiers(tiers, nearline, offline)
+        self._stores = self._tiers.stores
         super().__init__(self._stores[0])
         self.shared = all(each.shared for each in self._stores)
         self.always_online = False  # a lower tier may be away
-        self.note_use: Callable[[str], None] = _note_nothing
-        self._names = list(self.tiers)
-        self._nearline = {self._names.index(name) for name in nearline}
-        self._offline = {self._names.index(name) for name in offline}
         self._locks = KeyLocks(directory)
         self._readers: WeakSet[TieredReader] = WeakSet()
 
@@ -122,35 +99,25 @@ class TieredStore(WrappingStore):
             The tiers make different keys.
         """
         self._locks.directory.mkdir(parents=True, exist_ok=True)
-        writers = {name: store.writer(_SAMPLE) for name, store in self.tiers.items()}
-        keys = {name: each.key("0a") for name, each in writers.items()}
-        if len(set(keys.values())) > 1:
-            said = ", ".join(f"{name} {key!r}" for name, key in keys.items())
-            raise ValueError(f"the tiers must make the same keys; give them one layout: {said}")
+        self._tiers.check_keys()
 
     def is_nearline(self, tier: str) -> bool:
         """Tell whether nobody reads from a tier directly."""
-        return self._names.index(tier) in self._nearline
+        return self._tiers.names.index(tier) in self._tiers.nearline
 
     def is_offline(self, tier: str) -> bool:
         """Tell whether a tier is said to be away."""
-        return self._names.index(tier) in self._offline
-
-    @asynccontextmanager
-    async def locked(self, key: str) -> AsyncIterator[None]:
-        """Hold the lock on a key."""
-        async with self._locks.locked(key):
-            yield
+        return self._tiers.names.index(tier) in self._tiers.offline
 
     # --- storing
 
     def writer(self, identity: InstanceIdentity, *, durable: bool = True) -> ObjectWriter:
         """See base."""
-        return TieredWriter(self, super().writer(identity, durable=durable))
+        return TieredWriter(self._tiers, self._locks, super().writer(identity, durable=durable))
 
     def writer_at(self, key: str, *, durable: bool = True) -> ObjectWriter:
         """See base."""
-        return TieredWriter(self, super().writer_at(key, durable=durable))
+        return TieredWriter(self._tiers, self._locks, super().writer_at(key, durable=durable))
 
     @property
     def queues(self) -> Sequence[QueueStatus]:
@@ -160,13 +127,6 @@ class TieredStore(WrappingStore):
     async def deposit(self, keys: Sequence[str]) -> None:
         """See base; an object that moved down is where it is to stay already."""
         await self.wrapped.deposit(keys)
-
-    async def has_below(self, key: str) -> bool:
-        """Tell whether a tier below the top has an object, as far as they can be asked."""
-        for place in range(1, len(self._stores)):
-            if (await self._ask(place, [key]))[0] not in (_GONE, Availability.OFFLINE):
-                return True
-        return False
 
     # --- reading
 
@@ -183,12 +143,12 @@ class TieredStore(WrappingStore):
     ) -> tuple[ObjectReader, bytes]:
         away: OSError | None = None
         for place, store in enumerate(self._stores):
-            if place in self._offline:
-                away = NotOnlineError(key, Availability.OFFLINE, self._why(place))
+            if place in self._tiers.offline:
+                away = NotOnlineError(key, Availability.OFFLINE, self._tiers.why_away(place))
                 continue
             try:
-                if place in self._nearline:
-                    await self._refuse_if_there(place, key)
+                if place in self._tiers.nearline:
+                    await self._tiers.refuse_nearline(place, key)
                     continue
                 if first is None:
                     opened, data = await store.open(key), b""
@@ -201,21 +161,15 @@ class TieredStore(WrappingStore):
             except OSError as error:
                 if not place:
                     raise
-                away = NotOnlineError(key, Availability.OFFLINE, f"{self._why(place)}: {error}")
+                away = NotOnlineError(
+                    key, Availability.OFFLINE, f"{self._tiers.why_away(place)}: {error}"
+                )
                 continue
-            self.note_use(key)
+            self.observer.note_use(key)
             reader = TieredReader(self, key, place, opened)
             self._readers.add(reader)
             return reader, data
         raise away or ObjectNotFoundError(key)
-
-    async def _refuse_if_there(self, place: int, key: str) -> None:
-        (found,) = await self._stores[place].availability([key])
-        if found is not _GONE:
-            raise NotOnlineError(key, _at_most_nearline(found), f"it is {self._names[place]}")
-
-    def _why(self, place: int) -> str:
-        return f"the tier {self._names[place]} cannot be asked"
 
     async def open_below(self, key: str, place: int) -> list[tuple[int, ObjectReader]]:
         """Open an object in the first tier below one, though it be nearline, for a reader of it."""
@@ -228,10 +182,10 @@ class TieredStore(WrappingStore):
 
     async def delete(self, key: str) -> None:
         """See base; refuses while a tier is offline, in which the object may lie as well."""
-        if self._offline:
-            why = ", ".join(map(self._why, self._offline))
+        if self._tiers.offline:
+            why = ", ".join(map(self._tiers.why_away, self._tiers.offline))
             raise NotOnlineError(key, Availability.OFFLINE, f"not deleted, for {why}")
-        async with self.locked(key):
+        async with self._locks.locked(key):
             found = 0
             for store in self._stores:
                 with suppress(ObjectNotFoundError):
@@ -245,7 +199,7 @@ class TieredStore(WrappingStore):
     async def objects(self) -> AsyncIterator[StoredObject]:
         """See base; one of which two tiers have a copy comes twice, lest a moving one be missed."""
         for place, store in enumerate(self._stores):
-            if place in self._offline:
+            if place in self._tiers.offline:
                 continue
             async with closing(store.objects()) as found:
                 async for stored in found:
@@ -255,7 +209,7 @@ class TieredStore(WrappingStore):
         """See base."""
         found: dict[str, None] = {}
         for place, store in enumerate(self._stores):
-            if place not in self._offline:
+            if place not in self._tiers.offline:
                 found |= dict.fromkeys(await store.variants(key))
         return list(found)
 
@@ -263,57 +217,34 @@ class TieredStore(WrappingStore):
 
     async def availability(self, keys: Sequence[str]) -> Sequence[Availability]:
         """See base."""
-        best = dict.fromkeys(keys, _GONE)
-        for place in range(len(self._stores)):
-            missing = [key for key, found in best.items() if found.rank >= _OFFLINE_RANK]
-            for key, found in zip(missing, await self._ask(place, missing), strict=True):
-                best[key] = min(best[key], found, key=lambda each: each.rank)
-        return [best[key] for key in keys]
-
-    async def _ask(self, place: int, keys: Sequence[str]) -> Sequence[Availability]:
-        """Ask one tier; a lower one that does not answer is offline."""
-        if not keys:
-            return []
-        if place in self._offline:
-            return [Availability.OFFLINE] * len(keys)
-        try:
-            found = await self._stores[place].availability(keys)
-        except OSError as error:
-            if not place:
-                raise
-            _log.warning("%s: %s", self._why(place), error)
-            return [Availability.OFFLINE] * len(keys)
-        return [_at_most_nearline(each) for each in found] if place in self._nearline else found
+        return await self._tiers.availability(keys)
 
     async def places(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the highest tier that has each object; what is out of reach is left out."""
-        found: dict[str, str] = {}
-        for place, name in enumerate(self._names):
-            missing = [key for key in keys if key not in found]
-            told = zip(missing, await self._ask(place, missing), strict=True)
-            found |= {key: name for key, each in told if each.rank < _OFFLINE_RANK}
-        return found
+        return await self._tiers.places(keys)
 
     async def recall(self, keys: Sequence[str]) -> AsyncIterator[str]:
         """See base."""
         places = await self.places(keys)
-        for place, store in enumerate(self._stores):
-            here = [key for key in keys if places.get(key) == self._names[place]]
+        for place, (name, store) in enumerate(self.tiers.items()):
+            here = [key for key in keys if places.get(key) == name]
             if not here:
                 continue
             async with closing(store.recall(here)) as recalled:
                 async for key in recalled:
-                    if place in self._nearline and not await self._bring(key):
+                    if place in self._tiers.nearline and not await self._bring(key, name):
                         continue
-                    self.note_use(key)
+                    self.observer.note_use(key)
                     yield key
 
-    async def _bring(self, key: str) -> bool:
+    async def _bring(self, key: str, tier: str) -> bool:
         try:
-            await self.fetch(key)
+            size = await self.fetch(key)
         except (OSError, ObjectNotFoundError) as error:
             _log.error("object %s cannot be recalled: %s", key, error)
             return False
+        if size:
+            self.observer.note_recall(key, tier, size)
         return True
 
     # --- moving
@@ -327,17 +258,21 @@ class TieredStore(WrappingStore):
         ------
         ObjectNotFoundError, DamagedObjectError, StorageFullError
         """
-        async with self.locked(key):
+        async with self._locks.locked(key):
             tier = (await self.places([key])).get(key)
             if tier is None:
                 raise ObjectNotFoundError(key)
-            if tier == self._names[0]:
+            if self.tiers[tier] is self.wrapped:
                 return 0
-            source = self.tiers[tier]
-            return await copy_verified(key, source, self.wrapped, expected=expected)
+            return await _copy(key, self.tiers[tier], self.wrapped, expected)
 
     async def move(
-        self, key: str, target: str, *, expected: StoredInstance | None = None, **options: Any
+        self,
+        key: str,
+        target: str,
+        *,
+        expected: StoredInstance | None = None,
+        pace: Pace = _AS_FAST_AS_IT_CAN,
     ) -> int:
         """Move an object down to a tier; return the bytes that it took, 0 if it was there.
 
@@ -350,8 +285,8 @@ class TieredStore(WrappingStore):
             Name of the tier.
         expected : StoredInstance, optional
             What it should be; one that is damaged is not moved.
-        pace : callable, optional
-            See :func:`copy_verified`.
+        pace : callable
+            Waited for with the size of each chunk that was read.
 
         Raises
         ------
@@ -364,26 +299,32 @@ class TieredStore(WrappingStore):
         OSError
             A tier does not answer.
         """
-        last = self._names.index(target)
+        last = self._tiers.names.index(target)
         size = 0
-        async with self.locked(key):
+        async with self._locks.locked(key):
             for place in range(last):
-                if place in self._offline:
+                if place in self._tiers.offline:
                     continue
                 source = self._stores[place]
-                if (await source.availability([key]))[0] is _GONE:
+                if (await source.availability([key]))[0] is Availability.UNAVAILABLE:
                     continue
-                size = await copy_verified(
-                    key, source, self._stores[last], expected=expected, **options
-                )
+                size = await _copy(key, source, self._stores[last], expected, pace)
                 await source.delete(key)
             if not size and not await self.places([key]):
                 raise ObjectNotFoundError(key)
         return size
 
 
-_OFFLINE_RANK: Final = Availability.OFFLINE.rank
-
-
-def _at_most_nearline(availability: Availability) -> Availability:
-    return Availability.NEARLINE if availability is Availability.ONLINE else availability
+async def _copy(
+    key: str,
+    source: ObjectStore,
+    target: ObjectStore,
+    expected: StoredInstance | None,
+    pace: Pace = _AS_FAST_AS_IT_CAN,
+) -> int:
+    content = None
+    if expected is not None:
+        content = ExpectedContent(expected.size, expected.dataset_offset, expected.digest)
+    async with await source.open(key) as reader, target.writer_at(key) as writer:
+        copy = await copy_verified(reader, target, writer, expected=content, pace=pace)
+    return copy.size
