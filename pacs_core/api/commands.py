@@ -13,7 +13,7 @@ from pacs_core.cli.keys import parse_keys, parse_pairs
 from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
 from pacs_core.cli.nodes import open_node
-from pacs_core.cli.options import ConfigOption, DataOption, JsonOption
+from pacs_core.cli.options import CLIENT, ClientOptions, ConfigOption, DataOption, JsonOption
 from pacs_core.cli.output import (
     complain,
     dump_json,
@@ -24,11 +24,15 @@ from pacs_core.cli.output import (
 )
 from pacs_core.cli.peers import parse_peer
 from pacs_core.cli.progress import progress
+from pacs_core.cli.running import run_async
+from pacs_core.cli.session import Session, open_session
 from pacs_core.config import load_config
 
 __all__ = [
+    "CLIENT",
     "WRITERS",
     "Assembly",
+    "ClientOptions",
     "CommandError",
     "ConfigOption",
     "DataOption",
@@ -36,6 +40,7 @@ __all__ = [
     "Format",
     "JsonOption",
     "MatchWriter",
+    "Session",
     "UsageError",
     "assemble",
     "assemble_for_command",
@@ -46,6 +51,7 @@ __all__ = [
     "main",
     "open_archive",
     "open_node",
+    "open_session",
     "open_sinks",
     "parse_keys",
     "parse_pairs",
@@ -55,5 +61,6 @@ __all__ = [
     "print_table",
     "progress",
     "read_frame",
+    "run_async",
     "say",
 ]

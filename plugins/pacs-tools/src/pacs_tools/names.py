@@ -18,6 +18,21 @@ def uid_name(uid: str) -> str:
     return str(known[0]) if known else ""
 
 
+def list_sop_classes(*, retired: bool = False) -> dict[str, str]:
+    """Return keywords by UID of all SOP classes.
+
+    Parameters
+    ----------
+    retired : bool
+        Those that the standard has retired, too.
+    """
+    return {
+        uid: str(keyword)
+        for uid, (_, kind, _, is_retired, keyword) in _table("_uid_dict", "UID_dictionary").items()
+        if kind == "SOP Class" and (retired or not is_retired)
+    }
+
+
 def private_name(elements: ElementSet, tag: int) -> str:
     """Return the creator of a private element and what he calls it, or what is known of that."""
     creator = elements.private_creator(tag)
