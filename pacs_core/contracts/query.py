@@ -12,20 +12,22 @@ from attrs import field, frozen
 
 
 class Level(Enum):
-    """Query/Retrieve Level (0008,0052), PS3.4 C.6.1.1.1, from the top of the hierarchy."""
+    """Query/Retrieve Level (0008,0052), PS3.4 C.6.1.1.1, from the top of the hierarchy.
+
+    Attributes
+    ----------
+    depth : int
+        0 for PATIENT to 3 for IMAGE.
+    """
 
     PATIENT = "PATIENT"
     STUDY = "STUDY"
     SERIES = "SERIES"
     IMAGE = "IMAGE"
 
-    @property
-    def depth(self) -> int:
-        """0 for PATIENT to 3 for IMAGE."""
-        return _DEPTHS[self]
-
-
-_DEPTHS = {level: depth for depth, level in enumerate(Level)}
+    def __init__(self, _: str) -> None:
+        # Each search asks for it hundreds of times.
+        self.depth = len(type(self).__members__)
 
 
 @frozen

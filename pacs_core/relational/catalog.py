@@ -282,7 +282,7 @@ COMPUTED = tuple(
 )
 
 
-@define
+@define(eq=False)
 class Catalog:
     """Every attribute that an index holds or computes, by tag."""
 

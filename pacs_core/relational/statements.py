@@ -12,7 +12,7 @@ continue by number, and what changes in between may be left out or come twice.
 
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from attrs import evolve, frozen
@@ -155,19 +155,20 @@ class Column:
     values: Callable[[Any], tuple[Any, ...]]
 
 
-def columns_of(dialect: Dialect, catalog: Catalog, query: Query) -> list[Column]:
+@lru_cache(maxsize=128)  # clients ask for the same columns again and again
+def columns_of(
+    dialect: Dialect, catalog: Catalog, level: Level, returning: frozenset[int], *, restricted: bool
+) -> tuple[Column, ...]:
     """Return the columns for the tags that a query wants and the index has at its level."""
-    tags = sorted(query.returning & catalog.searchable(query.level))
-    restricted = bool(query.restrictions)
     columns = []
-    for tag in tags:
+    for tag in sorted(returning & catalog.searchable(level)):
         if tag in catalog.computed:
             columns.append(_computed_column(dialect, catalog, catalog.computed[tag], restricted))
             continue
-        attribute = catalog.stored_attribute(tag, query.level)
+        attribute = catalog.stored_attribute(tag, level)
         shows = shown(dialect, attribute, restricted=restricted)
-        columns.append(Column(tag, _on_row(attribute, query.level, shows), attribute.values))
-    return columns
+        columns.append(Column(tag, _on_row(attribute, level, shows), attribute.values))
+    return tuple(columns)
 
 
 def _on_row(attribute: Attribute, level: Level, column: str) -> str:
@@ -198,7 +199,8 @@ def _distinct(text: str) -> tuple[str, ...]:
 
 def read_attributes(dialect: Dialect, catalog: Catalog, query: Query) -> Reading:
     """Return how to read the results of :meth:`Index.search`."""
-    columns = columns_of(dialect, catalog, query)
+    restricted = bool(query.restrictions)
+    columns = columns_of(dialect, catalog, query.level, query.returning, restricted=restricted)
     decoders = [(column.tag, column.values) for column in columns]
 
     def convert(row: Any) -> Attributes:

@@ -105,13 +105,11 @@ class LocalIdentities(Component):
         self._hashing.close()
 
     async def _read(self, function: Callable[[Connection], T], nothing: T) -> T:
-        return await self._queue.run(self._read_now, function, nothing)
+        # Most nodes have neither users nor tokens, and each of their requests comes by here.
+        return await self._queue.run(self._use, function, False) if self._file.exists else nothing
 
     async def _write(self, function: Callable[[Connection], T]) -> T:
         return await self._queue.run(self._use, function, True)
-
-    def _read_now(self, function: Callable[[Connection], T], nothing: T) -> T:
-        return self._use(function, False) if self._file.exists else nothing
 
     def _use(self, function: Callable[[Connection], T], write: bool) -> T:
         with self._file.transaction(write=write) as connection:
