@@ -56,7 +56,7 @@ class IdentityFile:
     @property
     def exists(self) -> bool:
         """Whether anything was ever kept."""
-        return self._connection is not None or os.path.exists(self.path)  # noqa: PTH110 often
+        return self._connection is not None or os.path.exists(self.path)
 
     def close(self) -> None:
         """Close it; using it opens it again."""

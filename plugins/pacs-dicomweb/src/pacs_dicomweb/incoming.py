@@ -70,7 +70,7 @@ async def read_file(content: AsyncIterator[bytes], study: str = "") -> IncomingF
     """
     meta, beginning = await _read_meta(content)
     scanner = HeaderScanner(meta.transfer_syntax_uid, {_SOP_CLASS, _SOP_INSTANCE, _STUDY})
-    head = [beginning]
+    head: list[Chunk] = [beginning]
     size = len(beginning)
     try:
         scanner.feed(beginning)
@@ -95,7 +95,7 @@ def _only(scanner: HeaderScanner, tag: int) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-async def _read_meta(content: AsyncIterator[bytes]) -> tuple[FileMeta, bytes]:
+async def _read_meta(content: AsyncIterator[bytes]) -> tuple[FileMeta, Chunk]:
     """Return file meta information, and what has been read behind it."""
     buffer, needed, is_whole = b"", 1, False
     while True:
@@ -116,7 +116,7 @@ async def _read_meta(content: AsyncIterator[bytes]) -> tuple[FileMeta, bytes]:
             return _guess(buffer)
         if not meta.transfer_syntax_uid:
             raise UnidentifiedError("its file meta information names no transfer syntax")
-        return meta, buffer[meta.dataset_offset :]
+        return meta, memoryview(buffer)[meta.dataset_offset :]
 
 
 def _guess(buffer: bytes) -> tuple[FileMeta, bytes]:
@@ -127,7 +127,7 @@ def _guess(buffer: bytes) -> tuple[FileMeta, bytes]:
 
 
 async def _watch(
-    head: list[bytes], content: AsyncIterator[bytes], scanner: HeaderScanner, study: str
+    head: list[Chunk], content: AsyncIterator[bytes], scanner: HeaderScanner, study: str
 ) -> AsyncIterator[Chunk]:
     """Iterate over a dataset; hold its study against the one that is wanted once that is known."""
     is_open = bool(study)

@@ -1,8 +1,9 @@
 """Multipart/related bodies, split while they arrive (RFC 2046 §5.1, RFC 2387).
 
 How it works: :class:`Splitter` is given chunks as they come and returns events. It holds back no
-more than a delimiter's length of a part's content, so that a part of any size needs no memory, and
-looks for delimiters with `bytes.find`, which is as fast as memory. A line that begins like a
+more of a part's content than could be the beginning of a delimiter, mostly nothing, so that a part
+of any size needs no memory and its bytes are not copied, and looks for delimiters with
+`bytes.find`, which is as fast as memory. A line that begins like a
 delimiter but goes on otherwise belongs to the content: a boundary may be the beginning of another.
 
 What is liberal: a preamble, an epilogue, white space behind a delimiter (RFC 2046 has it as
@@ -119,7 +120,8 @@ class Splitter:
         """
         if self.is_complete:
             return  # the epilogue
-        self._held, self._at = self._held[self._at :] + data, 0
+        rest = self._held[self._at :]
+        self._held, self._at = rest + data if rest else data, 0
         while (event := self._state()) is not None:
             yield from event
 
@@ -168,7 +170,9 @@ class Splitter:
                 self._pass(found, rest)
                 return before, True
             searched = found + 1
-        return self._take(max(len(held) - len(self._delimiter), self._at)), False
+        # One that begins has its LF here, and perhaps a CR before it.
+        begins = held.find(b"\n", max(len(held) - len(self._delimiter), self._at))
+        return self._take(self._before(begins if begins >= 0 else len(held))), False
 
     def _before(self, found: int) -> int:
         """Return where content ends whose delimiter begins with the LF at a position."""

@@ -2,7 +2,8 @@
 
 Parts go to the archive while they arrive, and the client is not read from any faster than they are
 stored. Most of that time is spent waiting until an instance is durable, so that a few small parts
-are stored at the same time, each gathered in memory first; a large one is a stream, and alone. What
+are stored at the same time, each gathered in memory first, in the pieces that it came in; a large
+one is a stream, and alone. What
 fails does so by itself: the parts before and behind it are stored. The answer is given when all of
 them are durable.
 """
@@ -127,7 +128,7 @@ class Store:
             elif kind not in {DICOM, "*/*"}:
                 raise _unsupported(f"{MULTIPART} of {kind}")
             else:
-                await self._take_files(request, archive, parts, study, report)
+                await self._take_files(request, archive, parts, splitter, study, report)
 
     async def _take_models(
         self,
@@ -156,6 +157,7 @@ class Store:
         request: Request,
         archive: Archive,
         parts: AsyncIterator[Part],
+        splitter: Splitter,
         study: str,
         report: StoreReport,
     ) -> None:
@@ -167,9 +169,9 @@ class Store:
         async def store(content: AsyncIterator[bytes], own: StoreReport) -> None:
             await self._store(request, archive, partial(read_file, content, study), own)
 
-        async def store_small(content: bytes, own: StoreReport) -> None:
+        async def store_small(pieces: list[bytes], own: StoreReport) -> None:
             try:
-                await store(_chain([content]), own)
+                await store(_chain(pieces), own)
             finally:
                 room.release()
 
@@ -181,9 +183,9 @@ class Store:
                         continue
                     content = aiter(part)
                     beginning, is_whole = await _read_beginning(content)
-                    if is_whole:
+                    if is_whole and not splitter.is_complete:
                         await room.acquire()
-                        tasks.start_soon(store_small, b"".join(beginning), own)
+                        tasks.start_soon(store_small, beginning, own)
                     else:
                         await store(_chain(beginning, content), own)
             except MalformedMultipart as error:
