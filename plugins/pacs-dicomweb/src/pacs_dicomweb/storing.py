@@ -54,7 +54,7 @@ _ANSWERS: Final = (JSON, XML, PLAIN_JSON)
 _UNMARKED: Final = frozenset({DICOM, "application/octet-stream"})
 """Media types of parts that are taken for DICOM files."""
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 """Small parts that are stored at the same time."""
 
 _SMALL: Final = 1 << 20
@@ -163,7 +163,7 @@ class Store:
     ) -> None:
         """Store files, several small ones at once; they are reported in their order."""
         reports: list[StoreReport] = []
-        room = anyio.Semaphore(_AT_ONCE)
+        room = anyio.Semaphore(_AT_ONCE, fast_acquire=True)
         malformed: MalformedMultipart | None = None
 
         async def store(content: AsyncIterator[bytes], own: StoreReport) -> None:
@@ -241,11 +241,10 @@ class Store:
 
 def _is_file(part: Part, report: StoreReport) -> bool:
     """Tell whether a part is a DICOM file; report one that is not."""
-    named = media_type(part.headers.get("content-type", DICOM))
-    if named is not None and named.name in _UNMARKED:
+    text = part.headers.get("content-type", DICOM)
+    if text == DICOM or ((named := media_type(text)) and named.name in _UNMARKED):
         return True
-    shown = part.headers.get("content-type", "")[:60]
-    report.failed.append(FailedPart(Status.CANNOT_UNDERSTAND, f"it is {shown!r}, not {DICOM}"))
+    report.failed.append(FailedPart(Status.CANNOT_UNDERSTAND, f"it is {text[:60]!r}, not {DICOM}"))
     return False
 
 
