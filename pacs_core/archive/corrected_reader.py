@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from anyio import CancelScope, to_thread
 from attrs import evolve, frozen
 
+from pacs_core.archive.corrections import EXTENDED_TAGS
 from pacs_core.archive.instance_reading import StoredRanges, drive
 from pacs_core.archive.objects import read_meta
 from pacs_core.contracts import DamagedObjectError, ObjectReader, StoredInstance
@@ -75,7 +76,13 @@ async def _compose(
     reader: ObjectReader, instance: StoredInstance, overlay: Overlay
 ) -> ObjectReader:
     offset, size = instance.dataset_offset, reader.size - instance.dataset_offset
-    plan = plan_edit(instance.transfer_syntax_uid, size, overlay.changes, overlay.modification)
+    plan = plan_edit(
+        instance.transfer_syntax_uid,
+        size,
+        overlay.changes,
+        overlay.modification,
+        extended=EXTENDED_TAGS,
+    )
     pieces = await drive(plan, StoredRanges(reader, offset, size))
     shifted = [
         Span(piece.start + offset, piece.end + offset) if isinstance(piece, Span) else piece
@@ -88,7 +95,7 @@ async def _deflate(
     reader: ObjectReader, instance: StoredInstance, overlay: Overlay
 ) -> ObjectReader:
     uid = instance.transfer_syntax_uid
-    editor = DatasetEditor(uid, overlay.changes, overlay.modification)
+    editor = DatasetEditor(uid, overlay.changes, overlay.modification, EXTENDED_TAGS)
     made = SpooledReader()
     try:
         await made.write([await reader.read(0, instance.dataset_offset)])

@@ -17,9 +17,7 @@ from pacs_core.dataset import (
     Attributes,
     Changes,
     Modification,
-    Value,
     change_attributes,
-    extend_values,
     tag_of,
     texts,
 )
@@ -33,6 +31,10 @@ from pacs_core.dataset import (
 
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
+
+EXTENDED_TAGS: Final = frozenset({tag_of("OtherPatientIDsSequence")})
+"""Sequences to which corrections add items: a patient who gets another identifier keeps those that
+they were known by."""
 
 CORRECTED_TAGS: Final = frozenset({PATIENT_ID, ISSUER_OF_PATIENT_ID})
 """What must be known of an instance, besides its UIDs, to tell which corrections apply to it."""
@@ -193,7 +195,7 @@ NO_CORRECTIONS: Final = Corrections(None)
 
 
 def _correct(corrected: Corrected, correction: Correction) -> Corrected:
-    attributes = change_attributes(corrected.attributes, correction.changes)
+    attributes = change_attributes(corrected.attributes, correction.changes, EXTENDED_TAGS)
     identity = corrected.identity
     identity = evolve(
         identity,
@@ -218,13 +220,14 @@ def overlay(corrections: Iterable[Correction], system: str) -> tuple[Changes, Mo
     system : str
         Modifying System (0400,0563).
     """
-    changes: dict[int, tuple[Value, ...] | None] = {}
+    given: Attributes = {}
+    removed: dict[int, None] = {}
     last: Correction | None = None
     for correction in corrections:
-        for tag, values in correction.changes.items():
-            present = changes.get(tag) or ()
-            changes[tag] = None if values is None else extend_values(tag, present, values)
+        given = change_attributes(given, correction.changes, EXTENDED_TAGS)
+        removed |= {tag: None for tag, values in correction.changes.items() if values is None}
         last = correction
+    changes: Changes = {**removed, **given}
     if last is None:
         return changes, None
     return changes, Modification(last.time, system, reason=last.reason)

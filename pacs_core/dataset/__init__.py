@@ -39,7 +39,7 @@ from pacs_core.dataset.model import (
 )
 from pacs_core.dataset.model_values import MalformedModel, ModelOptions
 from pacs_core.dataset.oddities import Oddities
-from pacs_core.dataset.original_attributes import Modification, extend_values
+from pacs_core.dataset.original_attributes import Modification
 from pacs_core.dataset.part10 import (
     FileMeta,
     begins_with_file_meta,
@@ -144,7 +144,6 @@ __all__ = [
     "encode_text",
     "encoding_of",
     "extend_character_sets",
-    "extend_values",
     "file_meta",
     "guess_transfer_syntax",
     "has_encapsulated_pixels",

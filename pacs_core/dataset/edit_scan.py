@@ -14,7 +14,6 @@ from pacs_core.dataset.errors import UnencodableValue
 from pacs_core.dataset.layout import FOREIGN_GROUPS, ITEM_TAGS, Buffer, layout_of, shown
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, Value
 from pacs_core.dataset.original_attributes import (
-    EXTENDED_TAGS,
     ORIGINAL_ATTRIBUTES,
     Modification,
     add_items,
@@ -29,7 +28,7 @@ from pacs_core.dataset.values import decode_value
 # writes is not used. Between two beginnings lies one element, which passes, is left out, or is held
 # back until all of it is there, because something is to be read from it: Specific Character Set,
 # which decides how new text is encoded; the previous values, for Original Attributes Sequence; and
-# such a sequence, or another of `EXTENDED_TAGS`, that is there already, to which items are added.
+# such a sequence, or another to be extended, that is there already, to which items are added.
 #
 # What comes out are pieces: new bytes, or `Span`, a range of what was fed. Once an element comes
 # that is behind all changes nothing more is looked at, unless elements were out of order before
@@ -89,6 +88,8 @@ class EditScan:
     changes : Changes
     modification : Modification, optional
         What to say of the changes in Original Attributes Sequence (0400,0561); nothing if None.
+    extended : frozenset of int
+        Tags of sequences to which items are added, unless they are to have none.
 
     Attributes
     ----------
@@ -103,6 +104,7 @@ class EditScan:
         transfer_syntax_uid: str,
         changes: Changes,
         modification: Modification | None = None,
+        extended: frozenset[int] = frozenset(),
     ) -> None:
         check_changes(changes)
         if modification is not None and ORIGINAL_ATTRIBUTES in changes:
@@ -127,6 +129,7 @@ class EditScan:
         self._ascending = True
         self._originals: dict[int, bytes] = {}
         self._has_history = False
+        self._extended = extended
         self._extends = -1  # the tag of the element at `resolved`, if items are added to it
         self._character_sets: tuple[str, ...] | None = None
         self._wrote_sets = False
@@ -242,14 +245,14 @@ class EditScan:
         """Write what comes before an element with the tag `before`, or in place of it."""
         while self._pending and self._pending[-1] <= before:
             tag = self._pending.pop()
-            if tag == before and tag in EXTENDED_TAGS and self._changes.get(tag):
+            if tag == before and tag in self._extended and self._changes.get(tag):
                 self._extends = tag
             elif tag != before or tag in self._changes:
                 self._write(tag)
             # Else it is there, and what becomes of it is known when it has been read.
 
     def _write(self, tag: int, present: bytes = b"") -> None:
-        """Write an element; to one of :data:`EXTENDED_TAGS` that is present items are added."""
+        """Write an element; to one that is present, and to be extended, items are added."""
         if tag == SPECIFIC_CHARACTER_SET:
             if self._character_sets is None:
                 self._declare(())

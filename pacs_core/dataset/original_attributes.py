@@ -17,20 +17,11 @@ from pacs_core.dataset.layout import (
     UNDEFINED_LENGTH,
     layout_of,
 )
-from pacs_core.dataset.model import Value
 from pacs_core.dataset.transfer_syntax import Encoding
 
 ORIGINAL_ATTRIBUTES = 0x0400_0561
 MODIFIED_ATTRIBUTES = 0x0400_0550
 _DATETIME, _SYSTEM, _SOURCE, _REASON = 0x0400_0562, 0x0400_0563, 0x0400_0564, 0x0400_0565
-
-OTHER_PATIENT_IDS = 0x0010_1002
-
-EXTENDED_TAGS = frozenset({OTHER_PATIENT_IDS})
-"""Sequences to which a change adds its items, if it has some: what is there is not less true.
-
-Other Patient IDs Sequence (0010,1002) grows with each identifier that a patient is known by.
-"""
 
 REASONS = ("COERCE", "CORRECT", "ADD")
 """Defined terms of Reason for the Attribute Modification (0400,0565)."""
@@ -94,15 +85,6 @@ def original_attributes_item(
     )
     content = headers.element(MODIFIED_ATTRIBUTES, "SQ", len(modified)) + modified + rest
     return headers.item(ITEM, len(content)) + content
-
-
-def extend_values(
-    tag: int, present: tuple[Value, ...], added: tuple[Value, ...]
-) -> tuple[Value, ...]:
-    """Return values after a change: of :data:`EXTENDED_TAGS` all, each once, unless it has none."""
-    if tag not in EXTENDED_TAGS or not added:
-        return added
-    return (*present, *(value for value in added if value not in present))
 
 
 def add_items(element: bytes, items: bytes, encoding: Encoding) -> bytes | None:

@@ -11,7 +11,7 @@ from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.inflate import Deflater, Inflater
 from pacs_core.dataset.layout import Buffer
 from pacs_core.dataset.model import Attributes
-from pacs_core.dataset.original_attributes import Modification, extend_values
+from pacs_core.dataset.original_attributes import Modification
 from pacs_core.dataset.transfer_syntax import encoding_of
 
 # Theory of operation
@@ -38,6 +38,8 @@ class DatasetEditor:
     modification : Modification, optional
         What to say of the changes in Original Attributes Sequence (0400,0561); nothing if None.
         Previous values longer than 1 MiB, or of tags behind that sequence, are not given.
+    extended : frozenset of int
+        Tags of sequences to which items are added, unless they are to have none.
 
     Raises
     ------
@@ -57,8 +59,9 @@ class DatasetEditor:
         transfer_syntax_uid: str,
         changes: Changes,
         modification: Modification | None = None,
+        extended: frozenset[int] = frozenset(),
     ) -> None:
-        self._scan = EditScan(transfer_syntax_uid, changes, modification)
+        self._scan = EditScan(transfer_syntax_uid, changes, modification, extended)
         deflated = encoding_of(transfer_syntax_uid).deflated
         self._inflater = Inflater() if deflated else None
         self._deflater = Deflater() if deflated else None
@@ -121,6 +124,7 @@ def plan_edit(
     changes: Changes,
     modification: Modification | None = None,
     *,
+    extended: frozenset[int] = frozenset(),
     step: int = 16 * 1024,
 ) -> Generator[tuple[int, int], Buffer, list[Piece]]:
     """Work out the pieces of a changed dataset of which ranges can be read.
@@ -134,7 +138,7 @@ def plan_edit(
         How the dataset is encoded; if deflated, all this is about the inflated one.
     size : int
         Its size in bytes.
-    changes, modification
+    changes, modification, extended
         See `DatasetEditor`.
     step : int
         Bytes to ask for at first; then ever more.
@@ -144,7 +148,7 @@ def plan_edit(
     MalformedDataset
         It is shorter, or is no dataset in the transfer syntax.
     """
-    scan = EditScan(transfer_syntax_uid, changes, modification)
+    scan = EditScan(transfer_syntax_uid, changes, modification, extended)
     pieces: list[Piece] = []
     offset = 0
     while offset < size and not scan.settled:
@@ -161,11 +165,22 @@ def plan_edit(
     return pieces
 
 
-def change_attributes(attributes: Attributes, changes: Changes) -> Attributes:
-    """Return attributes as they are after changes; some sequences are extended by them."""
+def change_attributes(
+    attributes: Attributes, changes: Changes, extended: frozenset[int] = frozenset()
+) -> Attributes:
+    """Return attributes as they are after changes.
+
+    Parameters
+    ----------
+    attributes : Attributes
+    changes : Changes
+    extended : frozenset of int
+        Tags of sequences to which items are added, each once, unless they are to have none.
+    """
     kept = {tag: values for tag, values in attributes.items() if tag not in changes}
-    return kept | {
-        tag: extend_values(tag, attributes.get(tag) or (), values)
-        for tag, values in changes.items()
-        if values is not None
-    }
+    added = {tag: values for tag, values in changes.items() if values is not None}
+    for tag in extended & added.keys():
+        present = attributes.get(tag) or ()
+        if added[tag]:
+            added[tag] = (*present, *(each for each in added[tag] if each not in present))
+    return kept | added

@@ -350,7 +350,8 @@ def test_other_patient_ids_are_added_to_those_that_are_there(
         raw = deflater.compress(raw) + deflater.flush()
 
     def edit(changes, data=raw):
-        editor = DatasetEditor(syntax, changes, modification)
+        extended = frozenset({other_ids})
+        editor = DatasetEditor(syntax, changes, modification, extended)
         pieces = [piece for byte in data for piece in editor.feed(bytes((byte,)))]
         out = b"".join(bytes(piece) for piece in (*pieces, *editor.finish()))
         return parse_attributes(out, syntax)
@@ -364,4 +365,5 @@ def test_other_patient_ids_are_added_to_those_that_are_there(
     if syntax in UNDEFLATED:
         assert edit(added, without)[other_ids] == (item("B"), item("C"))
     attributes = {other_ids: (item("A"), item("B"))}
-    assert change_attributes(attributes, added)[other_ids] == (item("A"), item("B"), item("C"))
+    changed = change_attributes(attributes, added, frozenset({other_ids}))
+    assert changed[other_ids] == (item("A"), item("B"), item("C"))
