@@ -4,7 +4,12 @@ import socket
 import time
 from contextlib import contextmanager
 
+import pytest
+
 from pacs_core.testing.node import node_thread
+
+from .site import PLUGINS as SITE
+from .site import Destination
 
 PATIENCE = 60.0
 PLUGINS = (
@@ -86,3 +91,23 @@ class Sender:
             return self.connection.recv(1) == b""
         except OSError:
             return True
+
+
+@pytest.fixture(scope="module")
+def destination():
+    receiver = Destination()
+    yield receiver
+    receiver.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def serve(destination, tmp_path_factory):
+    """Return a function that starts the node of this module, always on the same files."""
+    folder = tmp_path_factory.mktemp("reconciled") / "node"
+    peers = {"dest": {"ae_title": "DEST", "host": "127.0.0.1", "port": destination.port}}
+
+    def serve(**config):
+        return hl7_node(folder, {"domains": {"HOSPITAL": ""}, **config}, SITE, peers=peers)
+
+    serve.config = ("--config", str(folder / "pacs.toml"))
+    return serve

@@ -51,6 +51,8 @@ class Hl7Config:
     mapping : mapping of str to str
         Where orders have an attribute of the worklist, by keyword: places such as ``OBR-18`` or
         ``PV1-8.2``, the first choice first. ``ScheduledProcedureStepStart`` is date and time.
+    reports : bool
+        Whether reports (ORU^R01) become documents of their studies.
     character_set : str
         Python's name of the character set of messages without MSH-18.
     max_message : int
@@ -70,6 +72,7 @@ class Hl7Config:
     allow: tuple[str, ...] = field(default=(), metadata=RELOADABLE)
     domains: Mapping[str, str] = field(factory=dict, metadata=RELOADABLE)
     mapping: Mapping[str, str] = field(factory=dict, metadata=RELOADABLE)
+    reports: bool = field(default=False, metadata=RELOADABLE)
     character_set: str = field(default="utf-8", metadata=RELOADABLE)
     max_message: int = field(default=1 << 20, validator=ge(1024), metadata=RELOADABLE)
     max_connections: int = field(default=64, validator=ge(1), metadata=RELOADABLE)

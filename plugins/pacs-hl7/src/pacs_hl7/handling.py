@@ -40,11 +40,13 @@ from pacs_hl7.patients import (
     MERGES,
     UNLINK,
     UPDATES,
+    read_identifiers,
     read_links,
     read_patient,
     read_updates,
 )
 from pacs_hl7.reconciling import ConflictError, Reconciler, Work
+from pacs_hl7.reports import Reporting, read_reports
 from pacs_hl7.worklist import take_order
 
 logger = logging.getLogger(__name__)
@@ -154,6 +156,12 @@ class Handler:
             patient = read_patient(message, domains)
             for order in list(read_orders(message, patient, self.config.mapping)):
                 work.said.append(await take_order(self.node, order))
+            return
+        if message.code == "ORU" and self.config.reports:
+            patients = read_identifiers(message, domains)
+            reporting = Reporting(self.node, origin)
+            for report in list(read_reports(message)):
+                work.said += filter(None, [await reporting.store(message, patients, report)])
             return
         if message.code != "ADT":
             raise MessageError(

@@ -128,6 +128,11 @@ class Message:
         # Two quotation marks say that a value is to be deleted (HL7 V2.x 2.5.3).
         return "" if found == '""' else str(found).strip()
 
+    @property
+    def segments(self) -> Iterator[str]:
+        """Names of the segments, in their order."""
+        return (str(segment[0]) for segment in self._parsed)
+
     def count(self, segment: str) -> int:
         """Return how many segments of a name there are."""
         try:

@@ -157,7 +157,11 @@ def _entry(
         elif found:
             target = step if keyword in _OF_THE_STEP else common
             target[tag_of(keyword)] = (found,)
-    moment = _digits(start) or _digits(message.get("MSH", 7)) or f"{datetime.now():%Y%m%d%H%M%S}"
+    moment = (
+        moment_digits(start)
+        or moment_digits(message.get("MSH", 7))
+        or f"{datetime.now():%Y%m%d%H%M%S}"
+    )
     step[tag_of("ScheduledProcedureStepStartDate")] = (moment[:8],)
     step[tag_of("ScheduledProcedureStepStartTime")] = (moment[8:14].ljust(6, "0"),)
     study, accession = tag_of("StudyInstanceUID"), tag_of("AccessionNumber")
@@ -186,7 +190,7 @@ def _find(message: Message, place: str, each: int, *, is_person: bool = False) -
     )
 
 
-def _digits(moment: str) -> str:
+def moment_digits(moment: str) -> str:
     """Return a date and time of HL7 without its fraction and zone; empty if it is none."""
     found = re.match(r"\d{8,14}", moment)
     return found[0] if found else ""

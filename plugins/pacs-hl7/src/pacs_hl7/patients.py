@@ -75,9 +75,7 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
     MessageError
         An identifier is missing.
     """
-    patients = list(_identifiers(message, "PID", 3, domains))
-    if not patients:
-        raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    patients = read_identifiers(message, domains)
     demographics = _demographics(message)
     if message.trigger in MERGES:
         priors = list(_identifiers(message, "MRG", 1, domains))
@@ -119,6 +117,20 @@ def read_links(message: Message, domains: Mapping[str, str]) -> list[tuple[Entit
     return pairs
 
 
+def read_identifiers(message: Message, domains: Mapping[str, str]) -> list[EntityPath]:
+    """Return whom a message is about, by each identifier in PID-3.
+
+    Raises
+    ------
+    MessageError
+        There is none.
+    """
+    patients = list(_identifiers(message, "PID", 3, domains))
+    if not patients:
+        raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    return patients
+
+
 def other_id(patient: EntityPath) -> Attributes:
     """Return an identifier as an item of Other Patient IDs Sequence (PS3.3 Table C.7-1)."""
     issuer = _values(patient.issuer_of_patient_id)
@@ -134,9 +146,7 @@ def read_patient(message: Message, domains: Mapping[str, str]) -> Attributes:
     MessageError
         There is none.
     """
-    patient = next(_identifiers(message, "PID", 3, domains), None)
-    if patient is None:
-        raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    patient = read_identifiers(message, domains)[0]
     known = {tag: values for tag, values in _demographics(message).items() if values}
     issuer = _values(patient.issuer_of_patient_id)
     return {**known, _ID: (patient.patient_id,), **({_ISSUER: issuer} if issuer else {})}
