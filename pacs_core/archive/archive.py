@@ -310,6 +310,8 @@ class NodeArchive(RangeReadingArchive):
             await incoming.read_header(sop_class_uid, sop_instance_uid)
             character_set = self._character_set_of(origin.calling_ae_title)
             async with self._filters.apply(incoming, self._storage, character_set) as filtered:
+                if filtered.diverted is not None:
+                    return await filtered.diverted.take(filtered.chunks)
                 edited = self._begin(
                     filtered.chunks, transfer_syntax_uid, origin, self._corrections
                 )

@@ -18,11 +18,11 @@ from pacs_core.archive.instance_reading import read_header
 from pacs_core.archive.storage import ArchiveStorage
 from pacs_core.concurrency import is_failure
 from pacs_core.contracts import (
-    Accept,
     AuditEvent,
     AuditKind,
     AuditTrail,
     AuditValue,
+    Divert,
     Edit,
     FilterVerdict,
     IncomingHeader,
@@ -110,11 +110,14 @@ class Filtered:
     header : IncomingHeader
     changed : tuple of int
         The tags that were set or removed.
+    diverted : Divert or None
+        Who takes it instead of the archive.
     """
 
     chunks: AsyncIterator[Chunk]
     header: IncomingHeader
     changed: tuple[int, ...]
+    diverted: Divert | None = None
 
 
 class IngestFilters:
@@ -184,9 +187,10 @@ class IngestFilters:
             enter = stack.enter_async_context
             source = HeldStream(await enter(aclosing(_read(incoming))), uid)
             stack.enter_context(closing(source))
-            header, edits = await self._judge(source, incoming, character_set)
+            header, edits, diverted = await self._judge(source, incoming, character_set)
             chunks = await enter(aclosing(source.chunks()))
-            if self._keep_received and edits and header.identity.path == incoming.identity.path:
+            is_kept = self._keep_received and not diverted
+            if is_kept and edits and header.identity.path == incoming.identity.path:
                 durability = storage.behind.durable_at_least
                 received.writer = storage.writer(incoming, durability, header.identity)
                 await enter(received.writer)
@@ -194,18 +198,20 @@ class IngestFilters:
             moment = await self._moment(edits, storage, header)
             for edit in edits:
                 chunks = await enter(aclosing(self._edit(chunks, edit, incoming, moment)))
-            yield Filtered(chunks, header, changed_tags(edits))
+            yield Filtered(chunks, header, changed_tags(edits), diverted)
             await received.commit()
 
     async def _judge(
         self, source: HeldStream, incoming: IncomingInstance, character_set: tuple[str, ...]
-    ) -> tuple[IncomingHeader, list[Edit]]:
-        """Return what filters make of the header, and the edits that do so."""
+    ) -> tuple[IncomingHeader, list[Edit], Divert | None]:
+        """Return what filters make of the header, the edits that do so, and who takes it away."""
         origin, edits, moment = incoming.origin, list[Edit](), time()
         stream, header = source, await source.read_header(character_set)
         async with AsyncExitStack() as stack:
             for name, each in self._filters.items():
                 verdict = await self._ask(name, each, header, origin)
+                if isinstance(verdict, Divert):
+                    return header, edits, verdict
                 if not isinstance(verdict, Edit):
                     continue
                 chunks = await stack.enter_async_context(aclosing(stream.chunks(again=True)))
@@ -216,7 +222,7 @@ class IngestFilters:
                 header = await stream.read_header(character_set)
                 edits.append(verdict)
                 await self._record_edit(name, verdict, former, header, origin)
-        return header, edits
+        return header, edits, None
 
     def _edit(
         self, chunks: AsyncIterator[Chunk], edit: Edit, incoming: IncomingInstance, moment: float
@@ -255,7 +261,7 @@ class IngestFilters:
         try:
             with anyio.fail_after(self._timeout):
                 verdict = await each.judge(header, origin)
-            if not isinstance(verdict, Accept | Edit | Reject):
+            if not isinstance(verdict, FilterVerdict):
                 raise TypeError(f"it returned {verdict!r}, which is no verdict")  # noqa: TRY301
         except BaseException as error:
             if not is_failure(error):

@@ -178,6 +178,7 @@ from pacs_core.contracts.ingest import (
 )
 from pacs_core.contracts.ingest_filter import (
     Accept,
+    Divert,
     Edit,
     FilterVerdict,
     IncomingHeader,
@@ -462,6 +463,7 @@ __all__ = [
     "Deny",
     "Descriptor",
     "DicomWebPeer",
+    "Divert",
     "DuplicateInstanceError",
     "Durability",
     "Edit",

@@ -1,13 +1,13 @@
 """The contract of ingest filters: they judge, and may change, what arrives before it is stored."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
 from pacs_core.contracts.component import Component
-from pacs_core.contracts.ingest import IngestError
+from pacs_core.contracts.ingest import IngestError, IngestResult
 from pacs_core.contracts.instance import InstanceIdentity, Origin
 from pacs_core.dataset import Changes, ElementSet, check_changes, tag_of
 from pacs_core.dimse import Status, StatusCategory, category
@@ -124,7 +124,26 @@ class Reject:
     status: int = field(default=Status.PROCESSING_FAILURE, validator=_is_failure)
 
 
-FilterVerdict = Accept | Edit | Reject
+@frozen
+class Divert:
+    """The instance does not come in this way: the filter's plugin takes all of it.
+
+    For what has to be looked at whole before it may be stored. What `take` returns is what became
+    of it, and what it raises is why it was not stored: :class:`RejectedInstanceError`, say.
+    If it hands the instance to :meth:`Archive.ingest` again, all filters are asked, so let the
+    origin tell that from what comes by itself. Filters that come later are not asked of what is
+    diverted.
+
+    Attributes
+    ----------
+    take : callable
+        Awaited with the dataset, as the filters before have left it, which it reads to the end.
+    """
+
+    take: Callable[[AsyncIterable[bytes | memoryview]], Awaitable[IngestResult]]
+
+
+FilterVerdict = Accept | Edit | Reject | Divert
 
 
 class IngestFilter(Component, ABC):
@@ -149,7 +168,7 @@ class IngestFilter(Component, ABC):
 
         Returns
         -------
-        Accept, Edit or Reject
+        Accept, Edit, Reject or Divert
         """
 
 

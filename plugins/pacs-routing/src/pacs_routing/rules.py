@@ -1,64 +1,26 @@
 """Rules: whether an instance meets the conditions of one, and why.
 
-Conditions are keys of C-FIND (PS3.4 C.2.2.2) and are matched by the kernel's rules for these, on
-the attributes that the index keeps. Who sent an instance is none of them: it stands in the File
-Meta Information (Sending Application Entity Title, PS3.10 §7.1).
+Conditions are those of :mod:`pacs_core.api.conditions`. Who sent an instance is none of them: it
+stands in the File Meta Information (Sending Application Entity Title, PS3.10 §7.1).
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
-from typing import Any, Final
+from collections.abc import Iterator
 
 from attrs import frozen
 
+from pacs_core.api.conditions import AttributeTest, read_test
 from pacs_core.contracts import (
     AllOf,
-    Condition,
     Either,
-    InvalidKeyError,
-    KeyMatching,
     NodeSettings,
     Not,
     Restriction,
-    matches,
     restricted_tags,
     wildcard_pattern,
 )
-from pacs_core.dataset import Attributes, UnknownAttribute, Value, keyword_of, tag_of, texts, vr_of
+from pacs_core.dataset import Attributes, texts, vr_of
 from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_routing.times import Times
-
-_KEYS: Final = KeyMatching(empty_values=True)
-_COMPUTED: Final = {
-    tag_of("ModalitiesInStudy"): "Modality",
-    tag_of("SOPClassesInStudy"): "SOPClassUID",
-}
-_COUNTS: Final = frozenset(range(0x0020_1200, 0x0020_120A, 2))
-_EMPTY: Final = '""'
-
-
-@frozen
-class Test:
-    """One condition of a rule.
-
-    Attributes
-    ----------
-    text : str
-        As the rule has it.
-    tag : int
-    conditions : tuple of Condition
-        Of which all hold.
-    """
-
-    __test__ = False
-
-    text: str
-    tag: int
-    conditions: tuple[Condition, ...]
-
-    def holds(self, attributes: Attributes) -> bool:
-        """Tell whether it holds for an instance."""
-        return all(matches(each, attributes) for each in self.conditions)
 
 
 @frozen
@@ -78,14 +40,14 @@ class Rule:
     ----------
     name : str
     config : RuleConfig
-    where, unless : tuple of Test
+    where, unless : tuple of AttributeTest
     times : Times
     """
 
     name: str
     config: RuleConfig
-    where: tuple[Test, ...]
-    unless: tuple[Test, ...]
+    where: tuple[AttributeTest, ...]
+    unless: tuple[AttributeTest, ...]
     times: Times
 
     @property
@@ -139,8 +101,8 @@ def read_rules(config: RoutingConfig, settings: NodeSettings) -> tuple[Rule, ...
         Rule(
             name,
             each,
-            tuple(_read_test(*item) for item in each.where.items()),
-            tuple(_read_test(*item) for item in each.unless.items()),
+            tuple(read_test(*item) for item in each.where.items()),
+            tuple(read_test(*item) for item in each.unless.items()),
             Times(each.hours, each.days),
         )
         for name, each in config.rules.items()
@@ -161,7 +123,7 @@ def problems_of(config: RoutingConfig, settings: NodeSettings) -> Iterator[str]:
         for table in ("where", "unless"):
             for key, value in getattr(rule, table).items():
                 try:
-                    _read_test(key, value)
+                    read_test(key, value)
                 except ValueError as error:
                     yield f"rules.{name}.{table}.{key}: {error}"
 
@@ -169,51 +131,3 @@ def problems_of(config: RoutingConfig, settings: NodeSettings) -> Iterator[str]:
 def is_dicomweb(peer: str, settings: NodeSettings) -> bool:
     """Tell whether a peer is sent to by DICOMweb: it has that, and is no application entity."""
     return peer in settings.dicomweb_peers and peer not in settings.peers
-
-
-def _read_test(key: str, value: object) -> Test:
-    try:
-        tag = tag_of(key)
-    except UnknownAttribute as error:
-        raise ValueError(str(error)) from error
-    if tag in _COMPUTED:
-        raise ValueError(f"it is worked out by the index: name {_COMPUTED[tag]} instead")
-    if tag in _COUNTS:
-        raise ValueError("it is counted by the index, and cannot be a condition")
-    try:
-        found = _KEYS.conditions({tag: _values(tag, value)}, (tag,))
-    except InvalidKeyError as error:
-        raise ValueError(error.comment) from error
-    if not found:
-        raise ValueError("it matches everything: leave it out")
-    return Test(f"{keyword_of(tag) or key} = {_shown(value)}", tag, tuple(found))
-
-
-def _values(tag: int, value: object) -> tuple[Value, ...]:
-    if isinstance(value, list | tuple):
-        if not value:
-            raise ValueError("an empty list matches nothing")
-        return tuple(each for item in value for each in _values(tag, item))
-    if isinstance(value, Mapping) and vr_of(tag) == "SQ":
-        return (_item(value),)
-    if isinstance(value, bool | datetime) or not isinstance(value, str | int | float | date):
-        raise ValueError(f"expected a text or a list of them, found {value!r}")  # noqa: TRY004
-    if isinstance(value, date):
-        return (value.strftime("%Y%m%d"),)
-    return (str(value) or _EMPTY,)
-
-
-def _item(table: Mapping[str, Any]) -> Attributes:
-    item = {}
-    for key, value in table.items():
-        try:
-            tag = tag_of(key)
-        except UnknownAttribute as error:
-            raise ValueError(str(error)) from error
-        item[tag] = _values(tag, value)
-    return item
-
-
-def _shown(value: object) -> str:
-    values = value if isinstance(value, list | tuple) else (value,)
-    return " or ".join(str(each) or "nothing" for each in values)
