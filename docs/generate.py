@@ -16,6 +16,11 @@ from typing import get_args
 from attrs import NOTHING, Factory, fields, has
 from cyclopts import App
 from floors import floors_picture
+from pacs_ai import api as ai_api
+from pacs_ai import hooks as ai_hooks
+from pacs_ai.config import AiConfig
+from pacs_ai.config import RuleConfig as AiRuleConfig
+from pacs_ai.config import ServiceConfig as AiServiceConfig
 from pacs_auth_local import api as sign_in_api
 from pacs_auth_local import hooks as sign_in_hooks
 from pacs_auth_local.config import AETitleRule, AuthLocalConfig, CertificateRule, Lockout
@@ -511,6 +516,17 @@ def tiers_page() -> str:
     return "".join(parts)
 
 
+def ai_page() -> str:
+    """Return the reference of the AI connector: the tables, the hook, the API for plugins."""
+    page = _service_page("Services that infer", "ai", "ai", AiConfig, ai_api)
+    tables = "".join(_table_section("plugin.ai.services.NAME", AiServiceConfig))
+    tables += "".join(_table_section("[plugin.ai.rules]", AiRuleConfig))
+    hook = ai_hooks.pacs_inference_adapters
+    tables += "\n## `pacs_inference_adapters`\n\n"
+    tables += _signature("pacs_inference_adapters", hook) + _prose(_doc(hook))
+    return page.replace("\n## `pacs_ai.api`", f"{tables}\n## `pacs_ai.api`")
+
+
 def hl7_page() -> str:
     """Return the reference of HL7: the table."""
     parts = [_NOTE, "# HL7\n\n", "`pacs-hl7`: [how to use it](../how-to/hl7.md).\n"]
@@ -601,6 +617,7 @@ PAGES = {
     "reference/routing.md": routing_page,
     "reference/deidentify.md": deidentify_page,
     "reference/hl7.md": hl7_page,
+    "reference/ai.md": ai_page,
     "reference/tiers.md": tiers_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api

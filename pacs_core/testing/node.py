@@ -37,6 +37,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "sop-print": {},
     "deidentify": {},
     "hl7": {},
+    "ai": {},
     "store-tiered": {},
 }
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take

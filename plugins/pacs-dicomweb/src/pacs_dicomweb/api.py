@@ -1,4 +1,4 @@
-"""Public API for plugins that are clients of DICOMweb servers."""
+"""Public API for plugins that are clients of DICOMweb servers, or speak multipart as these do."""
 
 from pacs_dicomweb.client import (
     Content,
@@ -6,14 +6,22 @@ from pacs_dicomweb.client import (
     DicomWebError,
     StoreAnswer,
     Upload,
+    UploadBody,
     open_client,
 )
+from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
 
 __all__ = [
     "Content",
     "DicomWebClient",
     "DicomWebError",
+    "MalformedMultipart",
+    "Part",
+    "Splitter",
+    "SplitterLimits",
     "StoreAnswer",
     "Upload",
+    "UploadBody",
     "open_client",
+    "split",
 ]

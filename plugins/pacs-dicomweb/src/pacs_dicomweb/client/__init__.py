@@ -4,7 +4,7 @@
 writes what comes, and ``commands.py`` is ``pacs web``.
 """
 
-from pacs_dicomweb.client.uploads import Content, Upload
+from pacs_dicomweb.client.uploads import Content, Upload, UploadBody
 from pacs_dicomweb.client.web_client import (
     DicomWebClient,
     DicomWebError,
@@ -12,4 +12,12 @@ from pacs_dicomweb.client.web_client import (
     open_client,
 )
 
-__all__ = ["Content", "DicomWebClient", "DicomWebError", "StoreAnswer", "Upload", "open_client"]
+__all__ = [
+    "Content",
+    "DicomWebClient",
+    "DicomWebError",
+    "StoreAnswer",
+    "Upload",
+    "UploadBody",
+    "open_client",
+]

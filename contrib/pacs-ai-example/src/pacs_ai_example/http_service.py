@@ -1,0 +1,93 @@
+"""The service over HTTP: images come in a request, or are read from where it says.
+
+- ``POST /infer`` takes DICOM files as ``multipart/related``, and answers with the results likewise.
+- ``POST /pull`` takes a JSON object with ``dicomweb``, ``token``, ``study`` and ``series``: the
+  images are read by WADO-RS from there, and the results stored by STOW-RS (PS3.18 §10).
+- ``GET /health`` answers 200.
+"""
+
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.request import Request, urlopen
+
+from pacs_ai_example.model import NothingToSeeError
+from pacs_ai_example.multipart import read_parts, write_parts
+from pacs_ai_example.results import infer
+
+_DICOM = 'multipart/related; type="application/dicom"'
+
+
+def make_server(address: tuple[str, int], *, delay: float = 0.0) -> ThreadingHTTPServer:
+    """Return a server.
+
+    Parameters
+    ----------
+    address : (str, int)
+    delay : float
+        Seconds that each inference takes at least.
+    """
+
+    class Handler(_Handler):
+        seconds = delay
+
+    return ThreadingHTTPServer(address, Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seconds = 0.0
+
+    def do_GET(self) -> None:
+        self._answer(200 if self.path == "/health" else 404, "text/plain", b"")
+
+    def do_POST(self) -> None:
+        body = self._read_body()
+        time.sleep(self.seconds)
+        try:
+            if self.path == "/infer":
+                kind = self.headers.get("Content-Type", "")
+                found = infer(list(read_parts(kind, body)))
+                self._answer(200, *write_parts(found))
+            elif self.path == "/pull":
+                pull(json.loads(body))
+                self._answer(204, "text/plain", b"")
+            else:
+                self._answer(404, "text/plain", b"")
+        except NothingToSeeError:
+            self._answer(204, "text/plain", b"")
+        except Exception as error:
+            self.log_error("%s", error)
+            self._answer(422, "text/plain", f"{type(error).__name__}: {error}".encode())
+
+    def _read_body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status != 204:
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        print(format % args, flush=True)
+
+
+def pull(asked: dict[str, Any]) -> None:
+    """Read the images of a study over DICOMweb, and store the results."""
+    base, headers = asked["dicomweb"], {"Authorization": f"Bearer {asked['token']}"}
+    files: list[bytes] = []
+    for series in asked["series"]:
+        url = f"{base}/studies/{asked['study']}/series/{series}"
+        accept = {**headers, "Accept": f"{_DICOM}; transfer-syntax=*"}
+        with urlopen(Request(url, headers=accept), timeout=60) as answer:  # noqa: S310
+            files += read_parts(answer.headers["Content-Type"], answer.read())
+    kind, body = write_parts(infer(files))
+    more = {**headers, "Content-Type": kind, "Accept": "application/dicom+json"}
+    request = Request(f"{base}/studies", body, more, method="POST")  # noqa: S310
+    with urlopen(request, timeout=60) as answer:  # noqa: S310
+        answer.read()

@@ -1,0 +1,79 @@
+"""``rest-push``: instances go to a service in an HTTP request, and results come in the answer.
+
+The request is a POST of ``multipart/related; type="application/dicom"``, as that of STOW-RS
+(PS3.18 §10.5), the answer 200 with one or more DICOM files likewise, or 204 if there is nothing to
+say. A service that answers 202 stores its results later, by STOW-RS where ``Results-Location`` of
+the request says, with ``Results-Token``.
+"""
+
+from typing import Final
+
+from pacs_dicomweb.api import MalformedMultipart, Splitter, UploadBody, split
+from pacs_web.api.media_types import media_type
+
+from pacs_ai.adapters.http import open_service, send
+from pacs_ai.asking import make_token
+from pacs_ai.config import ServiceConfig
+from pacs_ai.desk import AiDesk
+from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker, ServiceError
+from pacs_ai.models import InferenceRequest
+from pacs_core.api.streams import closing
+from pacs_core.contracts import Node
+
+_DICOM: Final = "application/dicom"
+_ACCEPT: Final = f'multipart/related; type="{_DICOM}", {_DICOM}'
+
+
+class RestPush(InferenceAdapter):
+    """Sends instances to a service over HTTP.
+
+    Parameters
+    ----------
+    node : Node
+    name : str
+    service : ServiceConfig
+    """
+
+    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
+        self._node = node
+        self._service = service
+
+    async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
+        """See base."""
+        desk = self._node.find(AiDesk)
+        headers = {
+            "Accept": _ACCEPT,
+            "Request-Number": str(request.number),
+            "Model-Version": request.version,
+        }
+        if desk.config.dicomweb_url and not inputs.deidentify:
+            headers["Results-Location"] = f"{desk.config.dicomweb_url}/studies"
+            headers["Results-Token"] = await make_token(desk, request)
+        async with (
+            inputs.open() as contents,
+            open_service(self._node, self._service) as client,
+        ):
+            body = UploadBody(contents)
+            headers |= {"Content-Type": body.media_type, "Content-Length": str(body.length)}
+            url, pieces = self._service.url, body.pieces()
+            asked = client.build_request("POST", url, headers=headers, content=pieces)
+            async with send(client, asked) as response:
+                if response.status_code == 202:
+                    return Answer.LATER
+                if response.status_code == 204:
+                    return Answer.COMPLETE
+                kind = media_type(response.headers.get("content-type", ""))
+                name = kind.name if kind else ""
+                if name == _DICOM:
+                    await results.take(response.aiter_bytes())
+                    return Answer.COMPLETE
+                if name != "multipart/related" or kind is None:
+                    raise ServiceError(f"{url} answered with {name or 'no media type'!r:.80}")
+                try:
+                    splitter = Splitter(kind.parameters.get("boundary", ""))
+                    async with closing(split(response.aiter_bytes(), splitter)) as parts:
+                        async for part in parts:
+                            await results.take(part)
+                except MalformedMultipart as error:
+                    raise ServiceError(f"the answer of {url} is not whole: {error}") from error
+        return Answer.COMPLETE

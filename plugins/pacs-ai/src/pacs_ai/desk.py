@@ -1,0 +1,113 @@
+"""Desk of the plugin: configuration, records and directories that its parts share."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pacs_database.api import Database
+from pacs_jobs.api import JobQueue
+
+from pacs_ai.config import AiConfig, RuleConfig, ServiceConfig
+from pacs_ai.models import InferenceRequest
+from pacs_ai.sources import restriction_of
+from pacs_core.contracts import (
+    AuditEvent,
+    AuditObject,
+    AuditObjectKind,
+    AuditValue,
+    Component,
+    EventAction,
+    Node,
+    Origin,
+    Outcome,
+    PluginAuditKind,
+    Restriction,
+    Setup,
+)
+
+DOOR: Final = "ai"
+"""Interface of the origin of what the plugin itself stores: results that were found good."""
+
+ASKED: Final = PluginAuditKind("ai.asked")
+GIVEN_UP: Final = PluginAuditKind("ai.given-up")
+RESULT: Final = PluginAuditKind("ai.result")
+STEERED: Final = PluginAuditKind("ai.steered")
+ASSESSED: Final = PluginAuditKind("ai.assessed")
+
+
+class AiDesk(Component):
+    """What the parts of the plugin share.
+
+    Parameters
+    ----------
+    node : Node
+    setup : Setup
+
+    Attributes
+    ----------
+    config : AiConfig
+    records : Records
+    breakers : Breakers
+    spool, quarantine : Path
+        Directories of results that are being looked at, and that were found wanting.
+    """
+
+    def __init__(self, node: Node, setup: Setup) -> None:
+        from pacs_ai.breakers import Breakers
+        from pacs_ai.records import Records
+
+        self.node = node
+        self.config = setup.config(AiConfig)
+        database = node.find(Database)
+        self.records: Records = Records(database, node.find(JobQueue))
+        self.breakers: Breakers = Breakers(database)
+        self.spool: Path = setup.directory / "spool"
+        self.quarantine: Path = setup.directory / "quarantine"
+        self.restrictions: Mapping[int, Restriction] = {
+            number: restriction_of(rule) for number, rule in enumerate(self.config.rules)
+        }
+
+    async def start(self) -> None:
+        """Make the tables what this version expects."""
+        await self.records.start()
+
+    def service(self, name: str) -> ServiceConfig:
+        """Return a service. LookupError."""
+        try:
+            return self.config.services[name]
+        except KeyError:
+            known = ", ".join(sorted(self.config.services)) or "none"
+            raise LookupError(f"there is no service {name!r}; there are {known}") from None
+
+    def rules(self, on: str = "", service: str = "") -> list[tuple[int, RuleConfig]]:
+        """Return the rules for an event, or of a service, with their numbers from 0."""
+        return [
+            (number, rule)
+            for number, rule in enumerate(self.config.rules)
+            if on in {"", rule.on} and service in {"", rule.service}
+        ]
+
+    async def record(
+        self,
+        kind: PluginAuditKind,
+        request: InferenceRequest | None,
+        details: Mapping[str, AuditValue],
+        *,
+        outcome: Outcome = Outcome.SUCCESS,
+        origin: Origin | None = None,
+        action: EventAction = EventAction.EXECUTE,
+        study_uid: str = "",
+    ) -> None:
+        """Record what was done about a request."""
+        settings = self.node.settings
+        origin = origin or Origin(DOOR, called_ae_title=settings.ae_title, host=settings.host)
+        given: dict[str, AuditValue] = {}
+        if request is not None:
+            given = {"request": request.number, "service": request.service}
+            given["version"] = request.version
+            study_uid = request.study_uid
+        objects = (AuditObject(AuditObjectKind.STUDY, study_uid),) if study_uid else ()
+        event = AuditEvent(
+            kind, outcome, origin, given | dict(details), action=action, objects=objects
+        )
+        await self.node.audit.record(event)

@@ -1,0 +1,112 @@
+"""Upkeep: looks after requests whose results come later, and tidies up."""
+
+import logging
+import time
+from typing import Final
+
+from attrs import define, field
+from pacs_jobs.api import JobHandler, Progress, RunningJob
+
+from pacs_ai.asking import Adapters, give_up
+from pacs_ai.desk import AiDesk
+from pacs_ai.intake import Intake
+from pacs_ai.interface import Answer, ServiceRefusedError
+from pacs_ai.models import InferenceRequest, RequestFilter, RequestState, ResultState
+from pacs_core.api.streams import closing
+from pacs_core.contracts import Node
+
+logger = logging.getLogger(__name__)
+
+_MOST: Final = 10_000
+_DAY: Final = 24 * 3600.0
+
+
+@define(eq=False)
+class UpkeepHandler(JobHandler):
+    """Does all that is to be done now and then.
+
+    Parameters
+    ----------
+    node : Node
+    """
+
+    node: Node
+    _desk: AiDesk = field(init=False)
+    _adapters: Adapters = field(init=False)
+
+    async def start(self) -> None:
+        """Find what it works with."""
+        self._desk = self.node.find(AiDesk)
+        self._adapters = Adapters(self._desk)
+        await self._adapters.start()
+
+    async def stop(self) -> None:
+        """Stop the adapters."""
+        await self._adapters.stop()
+
+    async def run(self, job: RunningJob) -> None:
+        """See base."""
+        records, config = self._desk.records, self._desk.config
+        wanted = RequestFilter(states=(str(RequestState.ASKED),))
+        async with closing(records.requests(wanted, _MOST)) as found:
+            requests = [each async for each in found]
+        for request in requests:
+            await self._look(request)
+        old = RequestFilter(states=(str(ResultState.QUARANTINED),))
+        before = time.time() - config.keep_quarantine * _DAY
+        async with closing(records.results(old, _MOST)) as results:
+            for result in [each async for each in results if each.arrived < before]:
+                await Intake(self._desk).discard(result, "its time was over")
+        forgotten = await records.forget(config.keep)
+        note = f"{len(requests)} requests looked after, {forgotten} forgotten"
+        await job.report(Progress(note=note))
+
+    async def _look(self, request: InferenceRequest) -> None:
+        """See whether a request was answered, or never will be."""
+        try:
+            service = self._desk.service(request.service)
+            answer = await self._adapters.find(request.service).look(request)
+        except (LookupError, ServiceRefusedError) as error:
+            await give_up(self._desk, request, str(error))
+            return
+        except Exception as error:
+            logger.warning("%s does not say how request %d is: %s",
+                request.service, request.number, error)  # fmt: skip
+            answer = Answer.LATER
+        now = time.time()
+        if answer is Answer.COMPLETE:
+            state = str(RequestState.ANSWERED)
+            await self._desk.records.change(
+                request.number, {RequestState.ASKED}, state=state, answered=now
+            )
+        elif now - request.asked > service.answer_within:
+            reason = f"no result in {service.answer_within:g} s"
+            await give_up(self._desk, request, reason)
+
+
+@define(eq=False)
+class CancelHandler(JobHandler):
+    """Tells a service that a request is not wanted any more.
+
+    Parameters
+    ----------
+    node : Node
+    """
+
+    node: Node
+    _adapters: Adapters = field(init=False)
+
+    async def start(self) -> None:
+        """Find what it works with."""
+        self._adapters = Adapters(self.node.find(AiDesk))
+        await self._adapters.start()
+
+    async def stop(self) -> None:
+        """Stop the adapters."""
+        await self._adapters.stop()
+
+    async def run(self, job: RunningJob) -> None:
+        """See base."""
+        desk = self.node.find(AiDesk)
+        request = await desk.records.find(int(job.arguments["request"]))
+        await self._adapters.find(request.service).cancel(request)

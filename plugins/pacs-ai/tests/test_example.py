@@ -1,0 +1,132 @@
+"""The connector with the example service: over HTTP and DIMSE, killed and slowed during work."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import frozen
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+
+from pacs_core.testing.waiting import until
+
+RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
+
+
+@frozen
+class Place:
+    """The site, and the service."""
+
+    site: Any
+    example: Any
+
+
+@pytest.fixture(scope="module")
+def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    port = tools.find_free_port()
+    serving = ("--http", "0", "--dicom", "0", "--archive", f"PACS@127.0.0.1:{port}")
+    with tools.run_example(*serving) as example:
+        services = {
+            "lesion": {
+                "adapter": "rest-push",
+                "url": f"http://127.0.0.1:{example.http}/infer",
+                "version": "1.0.0",
+                "concurrency": 2,
+            },
+            "lesion-dimse": {"adapter": "dimse", "peer": "example", "version": "1.0.0"},
+        }
+        peers = {"example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": example.dicom}}
+        rules = [{"service": "lesion", "where": {"Modality": "CT", "BodyPartExamined": "CHEST"}}]
+        directory = tmp_path_factory.mktemp("site")
+        opened = tools.open_site(directory, services, rules=rules, peers=peers, port=port)
+        with opened as site:
+            yield Place(site, example)
+
+
+def test_a_complete_study_is_asked_about_once_and_its_results_stand_beside_it(
+    place: Place, tools: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results make the study complete again; they are no reason to ask again, and no input."""
+    site, images = place.site, tools.make_series()
+    study = images[0].StudyInstanceUID
+    assert site.store(images) == [0] * len(images)
+    until(lambda: site.requests(study_uid=study), 120)
+    (request,) = site.requests(study_uid=study)
+    request = site.finish(request.number)
+    assert request.state == "answered", request.reason
+    assert {each.instance_uid for each in request.inputs} == {i.SOPInstanceUID for i in images}
+    found = site.instances(study)
+    assert set(found.values()) >= RESULTS
+    assert len(found) == len(images) + 2
+    results = site.results(request=request.number)
+    assert {each.state for each in results} == {"archived"}
+    assert "Largest bright component 1.0.0 (pacs-core)" in {each.algorithm for each in results}
+    # Asking again finds the request that there is, until it is wanted again.
+    assert site.ask("lesion", study).number == request.number
+    again = site.finish(site.ask("lesion", study, again=True).number)
+    assert again.state == "answered"
+    assert len(site.instances(study)) == len(images) + 4
+    capsys.readouterr()
+    assert site.run("ai", "show", str(request.number), "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert {each["instance"] for each in shown["results"]} <= found.keys()
+    assert len(shown["inputs"]) == len(images)
+    assert shown["version"] == "1.0.0"
+
+
+def test_results_come_back_by_c_store(place: Place, tools: Any) -> None:
+    site, images = place.site, tools.make_series(BodyPartExamined="HEAD")
+    study = images[0].StudyInstanceUID
+    site.store(images)
+    request = site.finish(site.ask("lesion-dimse", study).number)
+    assert request.state == "answered", request.reason
+    until(lambda: len(site.results(request=request.number)) == 2, 120)
+    until(lambda: set(site.instances(study).values()) >= RESULTS, 120)
+    # What comes from the service and nobody has asked for is no result of anything.
+    others = tools.make_series()
+    statuses = site.store(others[:1], calling="AI_EXAMPLE")
+    assert statuses == [0xA900]
+    (stray,) = site.results(study_uid=others[0].StudyInstanceUID)
+    assert (stray.state, stray.request) == ("quarantined", 0)
+    assert any(reason.startswith("unasked") for reason in stray.reasons)
+    assert not site.instances(others[0].StudyInstanceUID)
+
+
+def test_a_service_that_is_killed_and_slow_loses_nothing_and_blocks_nobody(
+    tools: Any, tmp_path: Any
+) -> None:
+    """Killed while it works, away for a while, back again: the answer comes; others go on."""
+    port = tools.find_free_port()
+    url = f"http://127.0.0.1:{port}/infer"
+    with tools.run_example("--http", "0") as other:
+        services = {
+            "slow": {"adapter": "rest-push", "url": url, "attempts": 5, "breaker": 2},
+            "quick": {"adapter": "rest-push", "url": f"http://127.0.0.1:{other.http}/infer"},
+        }
+        with tools.open_site(tmp_path / "data", services) as site:
+            images = tools.make_series()
+            study = images[0].StudyInstanceUID
+            site.store(images)
+            with tools.run_example("--http", str(port), "--delay", "60") as slow:
+                request = site.ask("slow", study)
+                until(lambda: site.finish(request.number, "waiting").asked, 120)
+                cancelled = site.ask("slow", study, again=True)
+                site.node.call(site.inferences.cancel, cancelled.number, "somebody")
+                assert site.finish(site.ask("quick", study).number).state == "answered"
+                assert site.finish(request.number, "waiting").state == "waiting"
+                slow.kill()
+            until(lambda: site.finish(request.number, "waiting").reason, 120)
+            breakers = site.node.call(_breakers, site)
+            until(lambda: "slow" in site.node.call(_breakers, site), 120)
+            assert "quick" not in breakers
+            with tools.run_example("--http", str(port)):
+                assert site.finish(request.number).state == "answered"
+            assert "slow" not in site.node.call(_breakers, site)
+            assert site.finish(cancelled.number).state == "cancelled"
+            assert not site.results(request=cancelled.number)
+
+
+async def _breakers(site: Any) -> Any:
+    from pacs_ai.desk import AiDesk
+
+    return await site.node.node.opened.node.find(AiDesk).breakers.opened()

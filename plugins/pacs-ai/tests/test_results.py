@@ -1,0 +1,208 @@
+"""Results are looked at before they are archived: what is wrong, is corrected, is kept aside."""
+
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from attrs import define
+from pacs_ai.api import InferenceResult, ServiceError
+from pacs_ai.desk import AiDesk
+from pacs_ai.intake import Intake
+from pacs_ai_example.results import infer, write
+from pydicom import Dataset, dcmread
+from pydicom.uid import generate_uid
+
+SERVICE = {"adapter": "rest-push", "url": "http://127.0.0.1:1/", "version": "1", "max_size": 50_000}
+
+
+@define
+class Bench:
+    """A node with a study, the results about it, and its intake."""
+
+    site: Any
+    images: list[Dataset]
+    request: Any
+
+    @property
+    def study(self) -> str:
+        return str(self.images[0].StudyInstanceUID)
+
+    def make(self) -> tuple[Dataset, Dataset]:
+        """Return a segmentation and a report, as the example makes them."""
+        first, second = (dcmread(BytesIO(e)) for e in infer([write(i) for i in self.images]))
+        return first, second
+
+    def take(self, result: Dataset | bytes, request: Any = None) -> InferenceResult:
+        data = result if isinstance(result, bytes) else write(result)
+
+        async def content() -> AsyncIterator[bytes]:
+            yield data
+
+        async def take() -> InferenceResult:
+            desk = self.site.node.node.opened.node.find(AiDesk)
+            asked = request or self.request
+            return await Intake(desk).take_file(asked.service, content(), asked)
+
+        found: InferenceResult = self.site.node.call(take)
+        return found
+
+
+@pytest.fixture(scope="module")
+def bench(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    directory = tmp_path_factory.mktemp("site")
+    services = {"strict": SERVICE, "fixing": {**SERVICE, "fix": True}}
+    with tools.open_site(directory, services) as site:
+        images = tools.make_series(2, PatientID="4711")
+        site.store(images)
+        yield Bench(site, images, site.ask("strict", str(images[0].StudyInstanceUID)))
+
+
+def _other_patient(result: Dataset, _: Bench) -> None:
+    result.PatientID = "4712"
+
+
+def _other_study(result: Dataset, _: Bench) -> None:
+    result.StudyInstanceUID = generate_uid()
+
+
+def _unknown_reference(result: Dataset, _: Bench) -> None:
+    source = result.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]
+    source.ReferencedSOPInstanceUID = generate_uid()
+
+
+def _other_class(result: Dataset, _: Bench) -> None:
+    for group in result.PerFrameFunctionalGroupsSequence:
+        for source in group.DerivationImageSequence[0].SourceImageSequence:
+            source.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def _other_space(result: Dataset, _: Bench) -> None:
+    result.FrameOfReferenceUID = generate_uid()
+
+
+def _larger_frames(result: Dataset, _: Bench) -> None:
+    result.Rows = 2 * result.Rows
+    result.PixelData = result.PixelData * 2
+
+
+def _no_algorithm(result: Dataset, _: Bench) -> None:
+    del result.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence
+    del result.SoftwareVersions
+
+
+def _taken_uid(result: Dataset, bench: Bench) -> None:
+    result.SOPInstanceUID = bench.images[0].SOPInstanceUID
+    result.file_meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
+
+
+def _series_of_the_source(result: Dataset, bench: Bench) -> None:
+    result.SeriesInstanceUID = bench.images[0].SeriesInstanceUID
+
+
+def _future(result: Dataset, _: Bench) -> None:
+    result.ContentDate = "29991231"
+
+
+def _before_the_study(result: Dataset, _: Bench) -> None:
+    result.ContentDate = "20250101"
+
+
+def _few_pixels(result: Dataset, _: Bench) -> None:
+    result.PixelData = result.PixelData[:64]
+
+
+def _wrong_segment(result: Dataset, _: Bench) -> None:
+    group = result.SharedFunctionalGroupsSequence[0]  # of all frames, where there is one segment
+    group.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
+
+
+FAULTS: list[tuple[str, Callable[[Dataset, Bench], None]]] = [
+    ("patient", _other_patient),
+    ("study", _other_study),
+    ("reference", _unknown_reference),
+    ("reference", _other_class),
+    ("geometry", _other_space),
+    ("geometry", _larger_frames),
+    ("algorithm", _no_algorithm),
+    ("uid", _taken_uid),
+    ("uid", _series_of_the_source),
+    ("date", _future),
+    ("date", _before_the_study),
+    ("unreadable", _few_pixels),
+    ("unreadable", _wrong_segment),
+]
+
+
+def test_what_is_wrong_is_quarantined_with_its_reasons(bench: Bench) -> None:
+    before = bench.site.instances(bench.study)
+    good, _ = bench.make()
+    for fault, change in FAULTS:
+        result = copy.deepcopy(good)
+        result.SOPInstanceUID = result.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        change(result, bench)
+        taken = bench.take(result)
+        kinds = {reason.partition(":")[0] for reason in taken.reasons}
+        assert (taken.state, kinds) == ("quarantined", {fault}), (change, taken.reasons)
+    cut = bench.take(write(good)[:-2000])
+    assert cut.reasons[0].startswith("unreadable")
+    for bad, text in ((b"hello" * 100, "no DICOM file"), (bytes(60_000), "larger than")):
+        with pytest.raises(ServiceError, match=text):
+            bench.take(bad)
+    assert bench.site.instances(bench.study) == before
+    # What was found wanting is none the worse for the archive: it takes the good one.
+    assert bench.take(good).state == "archived"
+    assert bench.take(good).number == bench.take(good).number
+    repeated = bench.take(good, bench.site.ask("strict", bench.study, again=True))
+    assert repeated.reasons[0].startswith("repeated")
+
+
+def test_patient_and_study_are_corrected_where_that_is_wanted(bench: Bench) -> None:
+    request = bench.site.ask("fixing", bench.study)
+    result, _ = bench.make()
+    result.PatientID, result.PatientName = "WRONG", "Somebody^Else"
+    result.StudyInstanceUID = generate_uid()
+    taken = bench.take(result, request)
+    assert taken.state == "archived", taken.reasons
+    assert {"PatientID", "StudyInstanceUID"} <= set(taken.fixes)
+    stored = bench.site.read(bench.study, str(result.SOPInstanceUID))
+    assert (stored.PatientID, str(stored.PatientName)) == ("4711", "Doe^Jane")
+    (original,) = stored.OriginalAttributesSequence
+    assert original.ModifiedAttributesSequence[0].PatientID == "WRONG"
+    assert original.ReasonForTheAttributeModification == "COERCE"
+    assert original.SourceOfPreviousValues == "fixing"
+
+
+def test_a_report_may_come_before_what_it_is_about(bench: Bench) -> None:
+    segmentation, report = bench.make()
+    first = bench.take(report)
+    assert [reason.partition(":")[0] for reason in first.reasons] == ["reference"]
+    assert bench.take(segmentation).state == "archived"
+    (again,) = [r for r in bench.site.results() if r.number == first.number]
+    assert (again.state, again.reasons) == ("archived", ())
+    assert str(report.SOPInstanceUID) in bench.site.instances(bench.study)
+
+
+def test_quarantine_is_shown_released_and_emptied_by_commands(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, _ = bench.make()
+    result.PatientID = "4799"
+    wrong, lost = bench.take(result), bench.take(write(bench.make()[0])[:-2000])
+    assert bench.site.run("ai", "list", "--state", "quarantined") == 0
+    assert "PatientID is 4799, not 4711" in capsys.readouterr().out
+    assert bench.site.run("ai", "release", str(lost.number)) == 1
+    assert "cannot be archived" in capsys.readouterr().err
+    assert bench.site.run("ai", "release", str(wrong.number)) == 0
+    assert bench.site.run("ai", "release", str(wrong.number)) == 1
+    stored = bench.site.read(bench.study, str(result.SOPInstanceUID))
+    assert stored.PatientID == "4711"
+    assert bench.site.run("ai", "discard", str(lost.number)) == 0
+    capsys.readouterr()
+    assert bench.site.run("ai", "show", str(result.SOPInstanceUID)) == 0
+    shown = capsys.readouterr().out
+    assert "released" in shown
+    assert "strict" in shown
+    assert bench.site.run("ai", "list", "--totals") == 0
+    assert "released" in capsys.readouterr().out
