@@ -1,6 +1,7 @@
 """A node with services that infer, and the example of one as a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +13,6 @@ import anyio
 import pytest
 from attrs import define
 from pacs_ai.api import Inferences, RequestFilter
-from pacs_ai_example.results import write
-from pacs_ai_example.samples import make_series
 from pydicom import Dataset
 
 from pacs_core import connect
@@ -24,6 +23,12 @@ from pacs_core.dataset import read_file_meta, tag_of, texts
 from pacs_core.testing.node import NodeThread, node_thread
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.waiting import until
+
+EXAMPLE = Path(__file__).parents[3] / "contrib" / "pacs-ai-example" / "src"
+sys.path.append(str(EXAMPLE))  # not installed: nothing of contrib is in our environment
+
+from pacs_ai_example.results import write  # noqa: E402
+from pacs_ai_example.samples import make_series  # noqa: E402
 
 PLUGINS = (
     "ai",
@@ -57,7 +62,8 @@ class Example:
 def run_example(*arguments: str) -> Iterator[Example]:
     """Run the example service for a ``with`` block."""
     command = [sys.executable, "-m", "pacs_ai_example", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLE)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     try:
         words = process.stdout.readline().split()
