@@ -34,6 +34,24 @@ def log_level() -> Iterator[None]:
     logging.raiseExceptions = raises
 
 
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Return the URL of the S3 server of all tests of a process; keep to a prefix of your own."""
+    from pacs_core.testing.cloud_servers import run_s3
+
+    with run_s3() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def azure_url() -> Iterator[str]:
+    """Return the URL of the Azure server of all tests of a process; see :func:`s3_url`."""
+    from pacs_core.testing.cloud_servers import run_azure
+
+    with run_azure() as url:
+        yield url
+
+
 # Not $PATH: in the environment's bin, pynetdicom has programs of the same names.
 PEER_PATH = "/usr/local/bin:/usr/bin:/opt/homebrew/bin:/usr/sbin"
 PEER_PROGRAMS = {

@@ -10,19 +10,13 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from pacs_core.association import Proposal, connect
-from pacs_core.testing.cloud_servers import BUCKET, run_s3
+from pacs_core.testing.cloud_servers import BUCKET
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
 from pacs_core.testing.transfers import retrieve
 from pacs_core.testing.waiting import until
 
 COUNT = 5
-
-
-@pytest.fixture(scope="module")
-def url():
-    with run_s3() as url:
-        yield url
 
 
 def tables(url, prefix, **keys):
@@ -76,10 +70,10 @@ def names_in_bucket(url, prefix):
 
 
 @pytest.mark.peer("dcmtk")
-def test_what_was_acknowledged_outlives_the_node_and_its_disk(url, dcmtk, tmp_path, monkeypatch):
+def test_what_was_acknowledged_outlives_the_node_and_its_disk(s3_url, dcmtk, tmp_path, monkeypatch):
     """Acknowledged from the spool and killed; uploaded by the next; read without a spool."""
     monkeypatch.setenv("CLOUD_TEST_KEY", "testing")
-    prefix = "node"
+    url, prefix = s3_url, "node"
     config = tables(url, prefix, spool="disk", spool_grace=0.0)
     folder = tmp_path / "node"
     sample = SampleStudy()

@@ -41,7 +41,6 @@ class CloudContract(ObjectStoreContract):
         return small_files()
 
 
-@pytest.mark.xdist_group("cloud-s3")
 class TestS3(CloudContract):
     @pytest.fixture(autouse=True)
     def _server(self, s3_url: str) -> None:
@@ -52,7 +51,6 @@ class TestS3(CloudContract):
         return make_cloud_store(config, directory, kind=UntriedStore)
 
 
-@pytest.mark.xdist_group("cloud-s3")
 class TestSpooled(CloudContract):
     """Uploaded as fast as can be: operations meet objects here, there, on their way, and cached."""
 
@@ -72,7 +70,6 @@ class TestSpooled(CloudContract):
         return [store.spool]
 
 
-@pytest.mark.xdist_group("cloud-azure")
 class TestAzure(CloudContract):
     @pytest.fixture(autouse=True)
     def _server(self, azure_url: str) -> None:

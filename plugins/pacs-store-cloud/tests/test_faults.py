@@ -121,28 +121,6 @@ async def test_a_bucket_that_is_away(proxy: FaultProxy, tmp_path: Path) -> None:
     await store.stop()
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "advice"),
-    [
-        (403, "RequestTimeTooSkewed", "the clock of this machine is wrong"),
-        (403, "InvalidAccessKeyId", "the access key is not known"),
-        (403, "SignatureDoesNotMatch", "the secret key is wrong"),
-        (403, "AccessDenied", "s3:PutObject"),
-        (400, "AuthorizationHeaderMalformed", "correct `region`"),
-        (301, "PermanentRedirect", "correct `region`"),
-    ],
-)
-async def test_what_is_wrong_is_said_at_start(
-    proxy: FaultProxy, tmp_path: Path, status: int, code: str, advice: str
-) -> None:
-    answer = (status, f"<Error><Code>{code}</Code><Message>x</Message></Error>")
-    proxy.always = lambda method, path: Fault(answer=answer)
-    store = make_cloud_store(configure_s3(proxy.url, "p"), tmp_path)
-    with pytest.raises(MisconfiguredError, match=advice):
-        await store.start()
-    await store.stop()
-
-
 async def test_a_service_that_overwrites(proxy: FaultProxy, tmp_path: Path) -> None:
     """One that does not know If-None-Match would lose objects: it is refused."""
     proxy.always = lambda method, path: Fault(unconditional=True)

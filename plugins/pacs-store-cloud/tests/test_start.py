@@ -26,13 +26,6 @@ async def refusal(store: CloudStore) -> str:
     return str(caught.value)
 
 
-async def test_a_bucket_that_is_not_there(tmp_path: Path, s3_url: str) -> None:
-    config = configure_s3(s3_url, "p", bucket="nonesuch")
-    said = await refusal(make_cloud_store(config, tmp_path))
-    assert "s3 nonesuch" in said
-    assert "there is no such bucket: make it, or correct `bucket`" in said
-
-
 async def test_a_container_that_is_not_there(tmp_path: Path, azure_url: str) -> None:
     config = configure_azure(azure_url, "p", container="nonesuch")
     said = await refusal(make_cloud_store(config, tmp_path))

@@ -1,14 +1,14 @@
 """The contract of object stores, over two directories, of which the cold one is nearline."""
 
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from pacs_store_cloud.assembly import make_bucket
-from pacs_store_cloud.config import S3Config
+from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
 from pacs_store_cloud.keys import Names
 from pacs_store_cloud.store import CloudStore
 from pacs_store_filesystem.store import FilesystemStore
@@ -22,7 +22,7 @@ from pacs_core.contracts import (
     ObjectStore,
     Secret,
 )
-from pacs_core.testing.cloud_servers import BUCKET, run_s3
+from pacs_core.testing.cloud_servers import ACCOUNT, ACCOUNT_KEY, BUCKET
 from pacs_core.testing.memory_store import MemoryStore
 from pacs_core.testing.object_store_contract import ObjectStoreContract
 from pacs_core.testing.object_store_harness import get, identity, listing, put
@@ -72,28 +72,15 @@ class TestFilesystems(ObjectStoreContract):
             assert await listing(store) == {}
 
 
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    with run_s3() as url:
-        yield url
-
-
-@pytest.mark.xdist_group("cloud-s3")
-class TestFilesystemAndS3(TestFilesystems):
+class FilesystemAndBucket(TestFilesystems):
     """What moves down goes into a bucket, from which it is read where it is."""
 
-    @pytest.fixture(autouse=True)
-    def _server(self, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PACS_TEST_CLOUD_KEY", "testing")
-        self.url = s3_url
+    def configure(self, prefix: str) -> CloudConfig:
+        raise NotImplementedError
 
     def make_store(self, directory: Path) -> ObjectStore:
-        key = Secret(env="PACS_TEST_CLOUD_KEY")
         prefix = "t" + sha256(str(directory).encode()).hexdigest()[:16]
-        config = S3Config(
-            bucket=BUCKET, endpoint=self.url, prefix=prefix, allow_http=True, deadline=20.0,
-            access_key_id=key, secret_access_key=key,
-        )  # fmt: skip
+        config = self.configure(prefix)
         cold = CloudStore(
             make_bucket(config), Names(prefix, 3), directory / "tmp",
             part_size=config.part_size, large_uploads=config.large_uploads,
@@ -117,6 +104,34 @@ class TestFilesystemAndS3(TestFilesystems):
             assert not list((tmp_path / "hot").rglob("*.dcm"))
             assert await store.places([stored.key]) == {stored.key: "cold"}
             await store.delete(stored.key)
+
+
+class TestFilesystemAndS3(FilesystemAndBucket):
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PACS_TEST_CLOUD_KEY", "testing")
+        self.url = s3_url
+
+    def configure(self, prefix: str) -> CloudConfig:
+        key = Secret(env="PACS_TEST_CLOUD_KEY")
+        return S3Config(
+            bucket=BUCKET, endpoint=self.url, prefix=prefix, allow_http=True, deadline=20.0,
+            access_key_id=key, secret_access_key=key,
+        )  # fmt: skip
+
+
+@pytest.mark.long
+class TestFilesystemAndAzure(FilesystemAndBucket):
+    @pytest.fixture(autouse=True)
+    def _server(self, azure_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PACS_TEST_AZURE_KEY", ACCOUNT_KEY)
+        self.url = azure_url
+
+    def configure(self, prefix: str) -> CloudConfig:
+        return AzureConfig(
+            container=BUCKET, account=ACCOUNT, account_key=Secret(env="PACS_TEST_AZURE_KEY"),
+            endpoint=self.url, prefix=prefix, allow_http=True, deadline=20.0,
+        )  # fmt: skip
 
 
 class Away(MemoryStore):

@@ -1,6 +1,7 @@
 """Errors of the services, in the terms of the contract and of whoever must act."""
 
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 from pacs_core.contracts import StorageFullError
@@ -52,6 +53,9 @@ _ADVICE: Final = (
 )
 _QUERY: Final = re.compile(r"(?<=[^\s?])\?[^\s\"']+")
 """Of a URL: it holds the signature of whoever has a SAS token."""
+_REGION: Final = re.compile(r"<Region>([a-z0-9-]+)</Region>|expecting '([a-z0-9-]+)'")
+_REQUEST_TIME: Final = re.compile(r"<RequestTime>(\d{8}T\d{6}Z)</RequestTime>")
+_SERVER_TIME: Final = re.compile(r"<ServerTime>([\d-]{10}T[\d:]{8})\S*?Z</ServerTime>")
 _WRONG: Final = ("PermissionDeniedError", "UnauthenticatedError")
 
 
@@ -65,8 +69,13 @@ def advise(error: BaseException) -> str:
     """Return what is wrong and what to do, if it is a matter of configuration; else nothing."""
     text = str(error)
     for needle, what, action in _ADVICE:
-        if needle in text:
-            return f"{what}: {action}"
+        if needle not in text:
+            continue
+        if action == _CLOCK:
+            what += _measure_skew(text)
+        elif (region := _REGION.search(text)) and "`region`" in action:
+            action += f", the service says {region[1] or region[2]!r}"
+        return f"{what}: {action}"
     if type(error).__name__ in _WRONG or "403 Forbidden" in text:
         return f"the service refuses the credentials: {_PERMISSION}"
     if "401 Unauthorized" in text:
@@ -74,3 +83,13 @@ def advise(error: BaseException) -> str:
     if "301 Moved" in text or "307 Temporary" in text:
         return "the region is wrong: correct `region`"
     return ""
+
+
+def _measure_skew(text: str) -> str:
+    """Return by how much the clock is wrong, if the answer of S3 says so."""
+    requested, answered = _REQUEST_TIME.search(text), _SERVER_TIME.search(text)
+    if not requested or not answered:
+        return ""
+    ours = datetime.strptime(requested[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    theirs = datetime.fromisoformat(answered[1]).replace(tzinfo=UTC)
+    return f" by {(ours - theirs).total_seconds():.0f} s"
