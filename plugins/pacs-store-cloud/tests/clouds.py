@@ -5,12 +5,14 @@ from pathlib import Path
 
 from pacs_store_cloud.assembly import make_bucket
 from pacs_store_cloud.cache import BlockCache
-from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
+from pacs_store_cloud.config import AzureConfig, CloudConfig, GcsConfig, S3Config
 from pacs_store_cloud.keys import Names
 from pacs_store_cloud.store import CloudStore
 
 from pacs_core.contracts import Secret
 from pacs_core.testing.cloud_servers import ACCOUNT, ACCOUNT_KEY, BUCKET
+
+from .google_server import service_account
 
 
 def configure_s3(url: str, prefix: str, **changes: object) -> S3Config:
@@ -41,6 +43,20 @@ def configure_azure(url: str, prefix: str, **changes: object) -> AzureConfig:
         "deadline": 20.0,
     }
     return AzureConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def configure_google(url: str, prefix: str, **changes: object) -> GcsConfig:
+    """Return the configuration of a store in the bucket of :func:`run_google`."""
+    os.environ["PACS_TEST_GOOGLE_KEY"] = service_account(url)
+    values: dict[str, object] = {
+        "bucket": BUCKET,
+        "service_account_key": Secret(env="PACS_TEST_GOOGLE_KEY"),
+        "endpoint": url,
+        "prefix": prefix,
+        "allow_http": True,
+        "deadline": 20.0,
+    }
+    return GcsConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
 class UntriedStore(CloudStore):

@@ -1,4 +1,4 @@
-"""The contract, on a real S3 server and a real Azure server."""
+"""The contract, on servers of S3, Azure and Google's protocol."""
 
 import resource
 from collections.abc import Iterator, Sequence
@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 from pacs_store_cloud.cache import BlockCache
+from pacs_store_cloud.errors import MisconfiguredError
 from pacs_store_cloud.spooled import SpooledStore
 from pacs_store_filesystem.store import FilesystemStore
 
-from pacs_core.contracts import ObjectStore
+from pacs_core.contracts import ObjectExistsError, ObjectStore
 from pacs_core.testing.object_store_contract import ObjectStoreContract
-from pacs_core.testing.object_store_harness import MEBIBYTE
+from pacs_core.testing.object_store_harness import MEBIBYTE, get, identity, put
 
-from .clouds import UntriedStore, configure_azure, configure_s3, make_cloud_store
+from .clouds import (
+    UntriedStore,
+    configure_azure,
+    configure_google,
+    configure_s3,
+    make_cloud_store,
+)
+from .google_server import run_google
 
 
 @contextmanager
@@ -78,3 +86,36 @@ class TestAzure(CloudContract):
     def make_store(self, directory: Path) -> ObjectStore:
         config = configure_azure(self.url, prefix_of(directory))
         return make_cloud_store(config, directory, kind=UntriedStore)
+
+
+@pytest.fixture(scope="module")
+def google_url(s3_url: str) -> Iterator[str]:
+    with run_google(s3_url) as url:
+        yield url
+
+
+@pytest.mark.long
+class TestGoogle(CloudContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, google_url: str) -> None:
+        self.url = google_url
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        config = configure_google(self.url, prefix_of(directory))
+        return make_cloud_store(config, directory, kind=UntriedStore)
+
+
+@pytest.mark.anyio
+async def test_a_bucket_of_google_is_tried_out_at_start(tmp_path: Path, google_url: str) -> None:
+    store = make_cloud_store(configure_google(google_url, "tried"), tmp_path)
+    await store.start()
+    for content in (b"data", bytes(range(256)) * 40_000):  # at once, and in parts
+        stored = await put(store, content, identity(len(content)))
+        assert await get(store, stored.key) == content
+        with pytest.raises(ObjectExistsError):
+            await put(store, b"other", identity(len(content)))
+    await store.stop()
+    store = make_cloud_store(configure_google(google_url, "p", bucket="nonesuch"), tmp_path)
+    with pytest.raises(MisconfiguredError, match="there is no such bucket: make it"):
+        await store.start()
+    await store.stop()
