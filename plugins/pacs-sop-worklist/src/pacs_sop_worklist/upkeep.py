@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     Service,
     Started,
 )
+from pacs_core.dataset import texts
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_sop_worklist.interface import Worklist
 from pacs_sop_worklist.steps import ENDED, STUDY_UID, StepState
@@ -46,20 +47,21 @@ class FollowStudies(ChangeConsumer):
         latest: dict[str, ChangeKind] = {}
         for change in changes:
             latest[change.study_instance_uid] = change.kind
-        for uid, kind in latest.items():
-            conditions = KeyMatching().conditions({STUDY_UID: (uid,)}, (STUDY_UID,))
-            found = [listed async for listed in worklist.search(conditions)]
-            for listed in found:
-                if listed.performed or listed.step.state in ENDED:
-                    continue
-                is_over = kind is ChangeKind.STUDY_COMPLETE and self.config.complete_with_study
-                if is_over:
-                    state = StepState.COMPLETED
-                elif listed.step.state in _NOT_BEGUN:
-                    state = StepState.STARTED
-                else:
-                    continue
-                await worklist.set_state(listed.number, state, unless_performed=True)
+        # One look for all of them: most images belong to no entry.
+        conditions = KeyMatching().conditions({STUDY_UID: tuple(latest)}, (STUDY_UID,))
+        found = [listed async for listed in worklist.search(conditions)]
+        for listed in found:
+            if listed.performed or listed.step.state in ENDED:
+                continue
+            kind = latest[texts(listed.step.attributes, STUDY_UID)[0]]
+            is_over = kind is ChangeKind.STUDY_COMPLETE and self.config.complete_with_study
+            if is_over:
+                state = StepState.COMPLETED
+            elif listed.step.state in _NOT_BEGUN:
+                state = StepState.STARTED
+            else:
+                continue
+            await worklist.set_state(listed.number, state, unless_performed=True)
 
 
 @define(eq=False)
