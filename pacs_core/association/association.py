@@ -142,6 +142,34 @@ class Association(RequestedAssociation):
         move_originator: tuple[str, int] | None = None,
     ) -> Command:
         """See base."""
+        wait = await self.begin_c_store(
+            sop_class_uid,
+            sop_instance_uid,
+            dataset,
+            context_id=context_id,
+            transfer_syntax_uid=transfer_syntax_uid,
+            priority=priority,
+            move_originator=move_originator,
+        )
+        return await wait()
+
+    @property
+    def window(self) -> int:
+        """See base."""
+        return self.engine.window
+
+    async def begin_c_store(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: "DatasetSource | Dataset",
+        *,
+        context_id: int | None = None,
+        transfer_syntax_uid: str | None = None,
+        priority: int = Priority.MEDIUM,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Callable[[], Awaitable[Command]]:
+        """See base."""
         if context_id is not None:
             context = self.contexts[context_id]
         elif is_pydicom_dataset(dataset) and transfer_syntax_uid is None:
@@ -153,8 +181,12 @@ class Association(RequestedAssociation):
         command = store_request(
             sop_class_uid, sop_instance_uid, priority=priority, move_originator=move_originator
         )
-        response, _ = await self._call(context, command, dataset)
-        return response
+        invocation = await self.engine.invoke(context.id, command, dataset)
+
+        async def wait() -> Command:
+            return (await invocation.response())[0]
+
+        return wait
 
     def c_find(
         self, sop_class_uid: str, identifier: DatasetT, *, priority: int = Priority.MEDIUM

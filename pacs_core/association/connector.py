@@ -48,6 +48,7 @@ from pacs_core.contracts import (
 # A refusal is recorded only where no association came about. What ends one that was established,
 # however it ends, is told by `_tell_ended`, which runs shielded: whoever cancels the caller must
 # not cancel the record.
+from pacs_core.upper_layer import AsynchronousOperations
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class NodeConnector(Connector):
                     proposals,
                     calling_ae_title=self.ae_title,
                     timeouts=self.settings.timeouts,
-                    options=options or AssociationOptions(limits=self.settings.limits),
+                    options=options or self._options(peer),
                     serve=serve,
                     observers=self.operations,
                     tls=self.tls,
@@ -125,6 +126,11 @@ class NodeConnector(Connector):
                 if established is not None:
                     with anyio.CancelScope(shield=True):
                         await self._tell_ended(established)
+
+    def _options(self, peer: Peer) -> AssociationOptions:
+        several = peer.outstanding > 1
+        window = AsynchronousOperations(peer.outstanding, 1) if several else None
+        return AssociationOptions(limits=self.settings.limits, operations=window)
 
     @asynccontextmanager
     async def _turn(self, peer: Peer) -> AsyncIterator[None]:

@@ -111,6 +111,8 @@ class Engine:
         Why the association ended; empty while it lasts.
     failure : AssociationError or None
         What those who still wait for something are told.
+    window : int
+        Requests of this side that may be outstanding at once; 0 for no limit.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Engine:
             info, window.max_performed, serve, budget, self, self._on_answered, observers
         )
         self._observers = OperationObservers() if observers is None else observers
+        self.window = window.max_invoked
         self._invoker = Invoker(window.max_invoked)
         self._reading = ReadControl(channel, self._assembler, self._performer, self._invoker, pace)
         self._feed: Feed = discard

@@ -191,6 +191,42 @@ class RequestedAssociation(ABC):
             AE title and message ID of the C-MOVE-RQ behind this (PS3.7 §9.1.1.1).
         """
 
+    @property
+    def window(self) -> int:
+        """Requests that may be outstanding at once (PS3.7 D.3.3.3); 0 for no limit."""
+        return 1
+
+    async def begin_c_store(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: "bytes | memoryview | AsyncIterable[bytes | memoryview] | Dataset",
+        *,
+        context_id: int | None = None,
+        transfer_syntax_uid: str | None = None,
+        priority: int = Priority.MEDIUM,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Callable[[], Awaitable[Command]]:
+        """Send an instance as :meth:`c_store` does; return what waits for the response.
+
+        So others may follow before that is there, as many as :attr:`window` says; who sends more
+        waits here.
+        """
+        response = await self.c_store(
+            sop_class_uid,
+            sop_instance_uid,
+            dataset,
+            context_id=context_id,
+            transfer_syntax_uid=transfer_syntax_uid,
+            priority=priority,
+            move_originator=move_originator,
+        )
+
+        async def wait() -> Command:
+            return response
+
+        return wait
+
     @abstractmethod
     def c_find(
         self, sop_class_uid: str, identifier: DatasetT, *, priority: int = Priority.MEDIUM

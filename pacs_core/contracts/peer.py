@@ -54,6 +54,11 @@ class Peer:
     deidentify : str
         Profile by which the archive's instances are de-identified before they are sent to it;
         empty if they are sent as they are.
+    associations : int
+        On so many at once it is sent instances.
+    outstanding : int
+        Requests on one association that may wait for their responses at once, if it agrees to that
+        (PS3.7 D.3.3.3).
     """
 
     ae_title: str
@@ -64,6 +69,8 @@ class Peer:
     default_character_set: tuple[str, ...] = ()
     tls: ClientTls | None = None
     deidentify: str = ""
+    associations: int = 1
+    outstanding: int = 1
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"

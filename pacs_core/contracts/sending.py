@@ -1,7 +1,7 @@
 """The contract of sending instances to peers: who wants it says what goes where, and is told."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from attrs import frozen
@@ -16,6 +16,11 @@ Form = tuple[str, str]
 """SOP class UID and transfer syntax UID: what a presentation context offers."""
 
 Instances = Iterable[StoredInstance] | AsyncIterable[StoredInstance]
+
+
+def never() -> bool:
+    """Tell that sending is not to stop."""
+    return False
 
 
 @frozen
@@ -78,9 +83,12 @@ class Sender(ABC):
       ``[transcoding]`` and of the peer; the object and its conversion are read ahead, in bounded
       memory.
     - Nothing goes out unless the results are taken: one after the other, in the order of the
-      instances as far as one association allows it.
-    - Leaving the block early sends no more, waits for the response that is outstanding, and
-      releases the association. Where the caller is cancelled, that has two seconds.
+      instances as far as one association allows it. To a peer that may have several requests
+      outstanding, or several associations (:attr:`Peer.outstanding`, :attr:`Peer.associations`), as
+      many go out ahead of their results; with several associations they arrive in any order.
+    - Leaving the block early sends no more, waits for the responses that are outstanding, and
+      releases the associations. To hear of those, let `stop` end it. Where the caller is cancelled,
+      that has two seconds.
     - Nothing is tried again: that is up to the caller, who knows for how long it makes sense.
     """
 
@@ -94,6 +102,7 @@ class Sender(ABC):
         forms: Collection[Form] = (),
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Send instances to a peer by C-STORE (PS3.4 Annex B).
 
@@ -120,6 +129,9 @@ class Sender(ABC):
             Priority (0000,0700) of the C-STORE requests.
         move_originator : (str, int), optional
             AE title and message ID of the C-MOVE behind this (PS3.7 §9.1.1.1).
+        stop : callable, optional
+            Asked before each instance; once it returns True no more are sent, and the results end
+            with those of what was sent.
 
         Raises
         ------
@@ -129,7 +141,12 @@ class Sender(ABC):
 
     @abstractmethod
     def send_back(
-        self, instances: Instances, operation: Operation, *, archive: Archive | None = None
+        self,
+        instances: Instances,
+        operation: Operation,
+        *,
+        archive: Archive | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Send instances to a requestor on its own association, as C-GET does (PS3.4 C.4.3).
 
@@ -141,6 +158,8 @@ class Sender(ABC):
         archive : Archive, optional
             By which objects are opened, such as :meth:`Archive.on_behalf_of` gives; the node's by
             default.
+        stop : callable, optional
+            See :meth:`send`.
 
         Raises
         ------
@@ -161,12 +180,18 @@ class NoSender(Sender):
         forms: Collection[Form] = (),
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Refuse."""
         raise LookupError("this node was made without a sender")
 
     def send_back(
-        self, instances: Instances, operation: Operation, *, archive: Archive | None = None
+        self,
+        instances: Instances,
+        operation: Operation,
+        *,
+        archive: Archive | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Refuse."""
         raise LookupError("this node was made without a sender")

@@ -7,7 +7,9 @@ results follow each other as fast as the caller takes them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import anyio
@@ -29,6 +31,8 @@ from pacs_core.contracts import (
     Participant,
     ParticipantRole,
     Peer,
+    Proposal,
+    RequestedAssociation,
     Sent,
     Transcoder,
 )
@@ -40,9 +44,11 @@ from pacs_core.sending.destinations import (
     Remote,
     Requestor,
     Unreachable,
+    WaitForResult,
 )
 from pacs_core.sending.held_association import HeldAssociation
 from pacs_core.sending.read_ahead import Load, load_stored, read_ahead
+from pacs_core.sending.several import Several
 from pacs_core.sending.transfers import Transfers
 
 # Theory of operation
@@ -55,8 +61,13 @@ from pacs_core.sending.transfers import Transfers
 #   the caller     sends the one before, and takes its result
 #
 # Memory is so bounded by two objects, however slow the peer is. The sending itself is in the
-# caller's task. It can stop between any two instances, as C-CANCEL wants it, by not asking for
-# more.
+# caller's task, one request after the other, so that they go out in order. Their responses may be
+# outstanding, as many as was agreed (PS3.7 D.3.3.3), and on several associations if the peer is
+# configured so; results are given in the order of the requests.
+#
+# A delivery ends between any two instances, as C-CANCEL wants it, when `stop` says so, which is
+# asked before each. What is outstanding then still gets its result: it is counted as what it is
+# (PS3.4 C.4.2.1.6). A caller that leaves early does not hear of it.
 #
 # An association is made when a batch needs contexts that the present one was not proposed, and left
 # when another takes its place or the delivery ends. It is held in a task of its own, because a
@@ -99,16 +110,22 @@ class Delivery(ABC):
     """
 
     def __init__(
-        self, means: Means, tasks: TaskGroup, instances: Instances, peer: Peer | None
+        self,
+        means: Means,
+        tasks: TaskGroup,
+        instances: Instances,
+        peer: Peer | None,
+        stop: Callable[[], bool],
     ) -> None:
         self._means = means
         self._tasks = tasks
         self._instances = instances
         self._load = means.load(peer)
+        self._stop = stop
         self._transfers: Transfers | None = None
 
     async def results(self) -> AsyncGenerator[Sent, None]:
-        """Send instances, each when its result is asked for."""
+        """Send instances, as far ahead of the results that are asked for as the peer allows."""
         portions: Relay[Portion] = Relay()
         self._tasks.start_soon(read_portions, self._instances, portions)
         async for portion in portions:
@@ -121,11 +138,24 @@ class Delivery(ABC):
                     destination.refusal,
                     destination.conversion,
                 )
+                outstanding: deque[WaitForResult] = deque()
                 async for item in items:
-                    sent = await destination.store(item)
-                    if self._transfers is not None:
-                        await self._transfers.add(sent)
-                    yield sent
+                    while len(outstanding) >= destination.window:
+                        yield await self._take(outstanding)
+                    if self._stop():
+                        await item.close()
+                        break
+                    outstanding.append(await destination.begin(item))
+                while outstanding:
+                    yield await self._take(outstanding)
+                if self._stop():
+                    return
+
+    async def _take(self, outstanding: deque[WaitForResult]) -> Sent:
+        sent = await outstanding.popleft()()
+        if self._transfers is not None:
+            await self._transfers.add(sent)
+        return sent
 
     @abstractmethod
     def _divide(self, portion: Portion) -> Iterable[Batch]:
@@ -153,12 +183,17 @@ class RequestorDelivery(Delivery):
     """Sends to the requestor of an operation, on its association."""
 
     def __init__(
-        self, means: Means, tasks: TaskGroup, instances: Instances, operation: Operation
+        self,
+        means: Means,
+        tasks: TaskGroup,
+        instances: Instances,
+        operation: Operation,
+        stop: Callable[[], bool],
     ) -> None:
         origin = operation.association.origin
         title = origin.calling_ae_title
         peer = means.settings.peer(title)
-        super().__init__(means, tasks, instances, peer)
+        super().__init__(means, tasks, instances, peer, stop)
         self._requestor = Requestor(operation, means.transcoder, peer)
         receiver = Participant(title, ParticipantRole.DESTINATION, True, host=origin.host)
         participants = (self._own_part(is_requestor=False), receiver)
@@ -184,13 +219,14 @@ class PeerDelivery(Delivery):
         forms: Collection[Form],
         priority: int,
         move_originator: tuple[str, int] | None,
+        stop: Callable[[], bool],
     ) -> None:
-        super().__init__(means, tasks, instances, peer)
+        super().__init__(means, tasks, instances, peer, stop)
         self._peer = peer
         self._plan = ContextPlan(means.transcoder, peer, forms)
         self._priority = priority
         self._move_originator = move_originator
-        self._held: HeldAssociation | None = None
+        self._held: list[HeldAssociation] = []
         self._proposed: frozenset[Form] = frozenset()
         self._current: Destination = NothingAllowed(peer)
 
@@ -203,25 +239,30 @@ class PeerDelivery(Delivery):
             return self._current
         await self.close()
         proposals = self._plan.proposals(batch.contexts)
-        self._held = HeldAssociation()
-        connection = self._means.connector.connect(self._peer, proposals)
-        self._tasks.start_soon(self._held.hold, connection)
+        associate = partial(self._associate, proposals)
         try:
-            association = await self._held.wait_open()
+            association = await associate().wait_open()
         except AssociationError as error:
             self._current = Unreachable(str(self._peer), str(error))
             self._begin_account(self._origin())
             return self._current
         self._proposed = frozenset((p.abstract_syntax, p.transfer_syntaxes[0]) for p in proposals)
-        self._current = Remote(
-            association,
-            self._means.transcoder,
-            self._peer,
-            self._priority,
-            self._move_originator,
-        )
+        self._current = first = self._as_remote(association)
+        if (most := self._peer.associations) > 1:
+            self._current = Several(first, most, associate, self._as_remote)
         self._begin_account(association.info.origin)
         return self._current
+
+    def _associate(self, proposals: Sequence[Proposal]) -> HeldAssociation:
+        held = HeldAssociation()
+        self._held.append(held)
+        connection = self._means.connector.connect(self._peer, proposals)
+        self._tasks.start_soon(held.hold, connection)
+        return held
+
+    def _as_remote(self, association: RequestedAssociation) -> Remote:
+        transcoder, peer = self._means.transcoder, self._peer
+        return Remote(association, transcoder, peer, self._priority, self._move_originator)
 
     def _origin(self) -> Origin:
         peer = self._peer
@@ -236,10 +277,12 @@ class PeerDelivery(Delivery):
         self._transfers = Transfers(self._means.audit, origin, participants)
 
     async def close(self) -> None:
-        """Release the association, and record what was sent on it."""
-        held, self._held = self._held, None
+        """Release the associations, and record what was sent on them."""
+        held, self._held = self._held, []
         try:
-            if held is not None:
-                await held.leave()
+            async with AsyncExitStack() as leaving:
+                for each in held:
+                    each.let_go()  # all at once
+                    leaving.push_async_callback(each.leave)
         finally:
             await super().close()

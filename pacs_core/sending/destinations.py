@@ -2,6 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 from pacs_core.contracts import (
     AssociationError,
@@ -39,6 +42,14 @@ from pacs_core.sending.read_ahead import (
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+
+Answer = tuple[int, str] | None
+"""Status and comment of a response; None if :attr:`Destination.reason` says why there is none."""
+WaitForAnswer = Callable[[], Awaitable[Answer]]
+WaitForResult = Callable[[], Awaitable[Sent]]
+
 
 class Destination(ABC):
     """Takes instances one by one.
@@ -57,6 +68,11 @@ class Destination(ABC):
     forms: Forms
     reason: str = ""
 
+    @property
+    def window(self) -> int:
+        """Instances of which the answers may be outstanding at once."""
+        return 1
+
     def refusal(self, instance: StoredInstance) -> str:
         """Return why an instance cannot be sent; nothing if it can."""
         return self.reason or self.forms.refusal(instance)
@@ -65,28 +81,29 @@ class Destination(ABC):
         """Return what becomes of an instance; None if it is sent as it is stored."""
         return self.forms.conversion(item)
 
-    async def store(self, item: Item) -> Sent:
-        """Send what was read ahead, and release it; return what became of it."""
+    async def begin(self, item: Item) -> WaitForResult:
+        """Send what was read ahead, and release it; return what waits for what became of it."""
         try:
             if isinstance(item, MissingInstance):
-                return self._fail(item.instance, item.reason)
-            return await self._store(item)
+                return _settled(self._fail(item.instance, item.reason))
+            answer = await self.send(item)
         except UnsendableError as error:
             uid = item.instance.identity.sop_instance_uid
             logger.warning("%s is not sent to %s: %s", uid, self.name, error)
             # Error Comment has room for 64 characters (PS3.7 Annex C): the cause without what it
             # foiled says the most in them.
             failure = error.__cause__ or error
-            return self._fail(item.instance, str(failure.__cause__ or failure))
+            return _settled(self._fail(item.instance, str(failure.__cause__ or failure)))
         finally:
             await item.close()
+        return partial(self._result, item, answer)
 
     def _fail(self, instance: StoredInstance, reason: str) -> Sent:
         lost = bool(self.reason)
         return Sent(instance, Status.PROCESSING_FAILURE, self.reason or reason, peer_failed=lost)
 
-    async def _store(self, item: Outgoing | Conversion) -> Sent:
-        answer = await self._c_store(item)
+    async def _result(self, item: Outgoing | Conversion, wait: WaitForAnswer) -> Sent:
+        answer = await wait()
         if answer is None:
             return self._fail(item.instance, "")
         status, comment = answer
@@ -97,8 +114,8 @@ class Destination(ABC):
         return Sent(item.instance, status, reason, uid, syntax, item.size)
 
     @abstractmethod
-    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str] | None:
-        """Send an instance and return status and comment; None if :attr:`reason` says why not.
+    async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
+        """Send an instance, and return what waits for the answer.
 
         Raises
         ------
@@ -119,7 +136,8 @@ class Requestor(Destination):
         self.forms = Forms(transcoder, contexts, peer, self.name)
         self._operation = operation
 
-    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str]:
+    async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
+        """See base."""
         dataset = await item.dataset()
         status = await self._operation.c_store(
             self.forms.context_id(item),
@@ -127,7 +145,7 @@ class Requestor(Destination):
             item.sop_instance_uid,
             dataset,
         )
-        return status, ""
+        return _settled((status, ""))
 
 
 class Remote(Destination):
@@ -150,12 +168,19 @@ class Remote(Destination):
         self.forms = Forms(transcoder, contexts, peer, self.name)
         self._priority = priority
         self._originator = move_originator
+        self._most = peer.outstanding
 
-    async def _c_store(self, item: Outgoing | Conversion) -> tuple[int, str] | None:
+    @property
+    def window(self) -> int:
+        """See base: what was agreed, as far as it is wanted."""
+        return min(self.association.window or self._most, self._most)
+
+    async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
+        """See base."""
         dataset = await item.dataset()
         identity = item.instance.identity
         try:
-            response = await self.association.c_store(
+            wait = await self.association.begin_c_store(
                 identity.sop_class_uid,
                 item.sop_instance_uid,
                 dataset,
@@ -165,11 +190,23 @@ class Remote(Destination):
             )
         except (AssociationError, OSError, TranscodingError) as error:
             # A dataset that breaks off takes its association with it.
-            self.reason = str(error)
-            logger.warning("%s was not sent to %s: %s", identity.sop_instance_uid, self.name, error)
-            return None
-        status = Status.PROCESSING_FAILURE if response.status is None else response.status
-        return status, response.error_comment or ""
+            self._lose(identity.sop_instance_uid, error)
+            return _settled(None)
+
+        async def answer() -> Answer:
+            try:
+                response = await wait()
+            except AssociationError as error:
+                self._lose(identity.sop_instance_uid, error)
+                return None
+            status = Status.PROCESSING_FAILURE if response.status is None else response.status
+            return status, response.error_comment or ""
+
+        return answer
+
+    def _lose(self, sop_instance_uid: str, error: Exception) -> None:
+        self.reason = str(error)
+        logger.warning("%s was not sent to %s: %s", sop_instance_uid, self.name, error)
 
 
 class Unreachable(Destination):
@@ -179,8 +216,9 @@ class Unreachable(Destination):
         self.name = name
         self.reason = reason
 
-    async def _c_store(self, item: Outgoing | Conversion) -> None:
+    async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
         """Fail."""
+        return _settled(None)
 
 
 class NothingAllowed(Destination):
@@ -193,5 +231,15 @@ class NothingAllowed(Destination):
         """Take nothing."""
         return f"the configuration of {self.name} excludes every form there is"
 
-    async def _c_store(self, item: Outgoing | Conversion) -> None:
+    async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
         """Fail."""
+        return _settled(None)
+
+
+def _settled(result: T) -> Callable[[], Awaitable[T]]:
+    """Return what waits for something that is there already."""
+
+    async def wait() -> T:
+        return result
+
+    return wait

@@ -31,6 +31,11 @@ class HeldAssociation:
     _leaving: anyio.Event = field(factory=anyio.Event)
     _left: anyio.Event = field(factory=anyio.Event)
 
+    @property
+    def association(self) -> RequestedAssociation | None:
+        """The association, while it is open."""
+        return None if self._left.is_set() else self._association
+
     async def hold(self, connection: AbstractAsyncContextManager[RequestedAssociation]) -> None:
         """Associate, and stay until :meth:`leave` is called, which must be."""
         try:
@@ -57,9 +62,13 @@ class HeldAssociation:
             raise self._failure or AssociationAbortedError("it was not wanted any more")
         return self._association
 
+    def let_go(self) -> None:
+        """Let the association be released, without waiting for that: :meth:`leave` must follow."""
+        self._leaving.set()
+
     async def leave(self) -> None:
         """Release the association; abort it if the caller is cancelled and that takes long."""
-        self._leaving.set()
+        self.let_go()
         # Whoever leaves before there is an association does not wait for the peer to answer.
         if not self._settled.is_set():
             self._scope.cancel()

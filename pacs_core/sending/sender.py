@@ -22,6 +22,7 @@ from pacs_core.contracts import (
     Sent,
     Transcoder,
 )
+from pacs_core.contracts.sending import never
 from pacs_core.dimse import Priority
 from pacs_core.sending.deliveries import (
     Delivery,
@@ -89,6 +90,7 @@ class NodeSender(Sender):
         forms: Collection[Form] = (),
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """See base."""
 
@@ -101,16 +103,22 @@ class NodeSender(Sender):
                 forms=forms,
                 priority=priority,
                 move_originator=move_originator,
+                stop=stop,
             )
 
         return _run(start)
 
     def send_back(
-        self, instances: Instances, operation: Operation, *, archive: Archive | None = None
+        self,
+        instances: Instances,
+        operation: Operation,
+        *,
+        archive: Archive | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """See base."""
         means = self._with(archive)
-        return _run(lambda tasks: RequestorDelivery(means, tasks, instances, operation))
+        return _run(lambda tasks: RequestorDelivery(means, tasks, instances, operation, stop))
 
     def _with(self, archive: Archive | None) -> Means:
         return self._means if archive is None else evolve(self._means, archive=archive)

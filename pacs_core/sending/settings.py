@@ -65,6 +65,12 @@ class PeerSettings:
     default_character_set : tuple of str
         Specific Character Set of what it sends without naming one, or naming a wrong one; empty
         for that of ``[node]``.
+    associations : int
+        Associations at once on which C-MOVE, and whatever else sends, stores at it; with more than
+        one, instances do not arrive in order.
+    outstanding : int
+        C-STORE requests to it on one association that may wait for their responses at once, if it
+        agrees to that (asynchronous operations window, PS3.7 D.3.3.3); not proposed if 1.
     tls : ClientTls or None
         How associations with it are secured; None if they are not.
     deidentify : str
@@ -93,6 +99,8 @@ class PeerSettings:
     new_uid: bool = False
     receives: tuple[str, ...] = field(default=(), validator=are_transfer_syntaxes)
     default_character_set: tuple[str, ...] = field(default=(), validator=are_character_set_terms)
+    associations: int = field(default=1, validator=and_(ge(1), le(64)))
+    outstanding: int = field(default=1, validator=and_(ge(1), le(256)))
     tls: ClientTls | None = None
     deidentify: str = ""
     dicomweb: str = ""
@@ -147,4 +155,6 @@ class PeerSettings:
             self.default_character_set,
             self.tls,
             self.deidentify,
+            self.associations,
+            self.outstanding,
         )

@@ -24,6 +24,7 @@ from pacs_core.contracts import (
     Sent,
     StoredInstance,
 )
+from pacs_core.contracts.sending import never
 from pacs_core.dimse import Priority, Status, StatusCategory, category, describe
 
 
@@ -35,6 +36,16 @@ class Delivered:
     receiver: str
     priority: int = Priority.MEDIUM
     move_originator: tuple[str, int] | None = None
+
+
+async def _iterate(instances: Instances) -> AsyncGenerator[StoredInstance, None]:
+    if isinstance(instances, AsyncIterable):
+        async with closing(instances) as iterator:
+            async for instance in iterator:
+                yield instance
+    else:
+        for instance in instances:
+            yield instance
 
 
 @define
@@ -64,35 +75,45 @@ class MemorySender(Sender):
         forms: Collection[Form] = (),
         priority: int = Priority.MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Send to memory."""
         return self._run(
-            instances, lambda each: Delivered(each, peer.ae_title, priority, move_originator)
+            instances, lambda each: Delivered(each, peer.ae_title, priority, move_originator), stop
         )
 
     def send_back(
-        self, instances: Instances, operation: Operation, *, archive: Archive | None = None
+        self,
+        instances: Instances,
+        operation: Operation,
+        *,
+        archive: Archive | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Sending:
         """Send to memory."""
         title = operation.association.origin.calling_ae_title
-        return self._run(instances, lambda each: Delivered(each, title))
+        return self._run(instances, lambda each: Delivered(each, title), stop)
 
     @asynccontextmanager
     async def _run(
-        self, instances: Instances, deliver: Callable[[StoredInstance], Delivered]
+        self,
+        instances: Instances,
+        deliver: Callable[[StoredInstance], Delivered],
+        stop: Callable[[], bool],
     ) -> AsyncIterator[AsyncIterator[Sent]]:
-        async with aclosing(self._results(instances, deliver)) as results:
+        async with aclosing(self._results(instances, deliver, stop)) as results:
             yield results
 
     async def _results(
-        self, instances: Instances, deliver: Callable[[StoredInstance], Delivered]
+        self,
+        instances: Instances,
+        deliver: Callable[[StoredInstance], Delivered],
+        stop: Callable[[], bool],
     ) -> AsyncGenerator[Sent, None]:
-        if isinstance(instances, AsyncIterable):
-            async with closing(instances) as iterator:
-                async for instance in iterator:
-                    yield self._take(deliver(instance))
-        else:
-            for instance in instances:
+        async with closing(_iterate(instances)) as iterator:
+            async for instance in iterator:
+                if stop():
+                    return
                 yield self._take(deliver(instance))
 
     def _take(self, delivery: Delivered) -> Sent:

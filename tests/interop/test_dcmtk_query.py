@@ -32,10 +32,12 @@ def archive(
     directory = tmp_path_factory.mktemp("archive")
     received, port = directory / "received", free_port()
     received.mkdir()
-    peer = {"ae_title": "DESTINATION", "host": "127.0.0.1", "port": port}
+    # It agrees to no window, and takes what comes on several associations.
+    several = {"associations": 2, "outstanding": 4}
+    peer = {"ae_title": "DESTINATION", "host": "127.0.0.1", "port": port, **several}
     silent = {"ae_title": "SILENT", "host": "127.0.0.1", "port": free_port()}
     with ExitStack() as stack:
-        options = ("+B", "+xa", "-aet", "DESTINATION", "-od", received)
+        options = ("+B", "--fork", "+xa", "-aet", "DESTINATION", "-od", received)
         stack.enter_context(module_dcmtk.serve("storescp", port, *options))
         tables = {"peers": {"destination": peer, "silent": silent}}
         node = stack.enter_context(node_thread(directory / "data", tables))

@@ -16,4 +16,6 @@ class Get(RetrieveProvider):
     def _begin_sending(self, operation: Operation, matches: Matches) -> Sending:
         archive = matches.archive
         instances = archive.instances(matches.query)
-        return self._node.sender.send_back(instances, operation, archive=archive)
+        return self._node.sender.send_back(
+            instances, operation, archive=archive, stop=lambda: operation.cancelled
+        )

@@ -62,4 +62,5 @@ class Move(RetrieveProvider):
             forms=matches.forms,
             priority=Priority.MEDIUM if command.priority is None else command.priority,
             move_originator=(caller, command.message_id or 0),
+            stop=lambda: operation.cancelled,
         )

@@ -42,8 +42,8 @@ from pacs_sop_query_retrieve.provider import QueryRetrieveProvider
 # Recalling asks for all that is not online at once, so that a slow medium can order its work, and
 # reports pending responses meanwhile.
 #
-# A cancellation is looked for after each sub-operation, and ends the loop there: a sub-operation
-# that has begun is completed, so that its outcome is known and counted (PS3.7 9.3.3.3).
+# A cancellation is looked for before each sub-operation, and ends sending there: what has begun is
+# completed, so that its outcome is known and counted (PS3.7 9.3.3.3).
 
 _log = logging.getLogger(__name__)
 
@@ -185,5 +185,3 @@ class RetrieveProvider(QueryRetrieveProvider):
                 uid = sent.instance.identity.sop_instance_uid
                 reporter.progress.record(uid, sent.status, sent.reason)
                 await reporter.report()
-                if operation.cancelled:
-                    return
