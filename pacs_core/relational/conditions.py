@@ -60,6 +60,7 @@ from pacs_core.relational.tables import (
     header_of,
     shown,
     varies,
+    whole,
 )
 
 
@@ -139,7 +140,7 @@ class Translator:
             return sql
         own, header = rule(self, varying, condition), header_of(self.dialect, attribute.kept)
         table = varying.table
-        variant = f"{self.dialect.whole}{table} AS {table} WHERE {table}.id = {header}"
+        variant = f"{whole(self.dialect, table)} WHERE {table}.id = {header}"
         text = (
             f"CASE WHEN EXISTS (SELECT 1 FROM {variant}) "  # noqa: S608
             f"THEN EXISTS (SELECT 1 FROM {variant} AND {own.text}) ELSE {sql.text} END"
@@ -171,7 +172,8 @@ class Translator:
         many = isinstance(condition, PersonName) and len(group_patterns(condition.groups)) > 1
         if many or self._separate:
             # SQLite finds no index for alternatives within what are alternatives themselves.
-            text = f"{table}.id IN (SELECT id FROM {table} WHERE {sql.text} UNION ALL {others})"  # noqa: S608
+            own = f"SELECT id FROM {whole(self.dialect, table)} WHERE {sql.text}"  # noqa: S608
+            text = f"{table}.id IN ({own} UNION ALL {others})"
             return Sql(text, (*sql.parameters, *found.parameters), sql.functions + found.functions)
         text = f"{table}.id IN ({others})"
         return any_of((sql, Sql(text, found.parameters, found.functions)))

@@ -19,7 +19,7 @@ from pacs_core.relational.catalog import TABLES
 from pacs_core.relational.conditions import Translator
 from pacs_core.relational.dialect import Dialect
 from pacs_core.relational.fragments import ALWAYS, NEVER, NOTHING, Sql, all_of, any_of
-from pacs_core.relational.tables import header_of
+from pacs_core.relational.tables import header_of, whole
 
 _LEVELS = tuple(Level)
 _VARYING = (Level.STUDY, Level.SERIES)
@@ -74,14 +74,14 @@ def _surroundings(level: Level) -> list[tuple[str, str]]:
 
 def _exists(dialect: Dialect, tables: list[tuple[str, str]], permitted: str) -> str:
     """Return whether there are such rows, in the whole tables."""
-    rows = " CROSS JOIN ".join(f"{dialect.whole}{table} AS {table}" for table, _ in tables)
+    rows = " CROSS JOIN ".join(whole(dialect, table) for table, _ in tables)
     conditions = " AND ".join(condition for _, condition in tables)
     return f"EXISTS (SELECT 1 FROM {rows} WHERE {conditions} AND {permitted})"  # noqa: S608
 
 
 def _entities(dialect: Dialect, permitted: str) -> list[str]:
     return [
-        f"{table} AS NOT MATERIALIZED (SELECT {table}.* FROM {dialect.whole}{table} AS {table} "  # noqa: S608
+        f"{table} AS NOT MATERIALIZED (SELECT {table}.* FROM {whole(dialect, table)} "  # noqa: S608
         f"WHERE {_exists(dialect, _surroundings(level), permitted)})"
         for level, table in TABLES.items()
     ]

@@ -13,15 +13,28 @@ LEVELS = tuple(Level)
 
 
 def chain(dialect: Dialect, bottom: Level, top: Level, first: Level) -> str:
-    """Return a FROM clause: the tables from `bottom` up to `top`, read in order from `first`."""
-    text = TABLES[first]
+    """Return a FROM clause: the tables from `bottom` up to `top`, read in order from `first`.
+
+    Under restrictions the rows of `bottom` are the permitted ones, and so are those above them:
+    they are read from the whole tables, which is much less to plan.
+    """
+
+    def named(level: Level) -> str:
+        return TABLES[level] if level is bottom else whole(dialect, TABLES[level])
+
+    text = named(first)
     for level in LEVELS[first.depth + 1 : bottom.depth + 1]:
         low, up = TABLES[level], TABLES[LEVELS[level.depth - 1]]
-        text += f" {dialect.join} {low} ON {low}.parent = {up}.id"
+        text += f" {dialect.join} {named(level)} ON {low}.parent = {up}.id"
     for level in reversed(LEVELS[top.depth : first.depth]):
         up, low = TABLES[level], TABLES[LEVELS[level.depth + 1]]
-        text += f" {dialect.join} {up} ON {up}.id = {low}.parent"
+        text += f" {dialect.join} {named(level)} ON {up}.id = {low}.parent"
     return text
+
+
+def whole(dialect: Dialect, table: str) -> str:
+    """Return a table under its name with all rows, the ones that are not permitted as well."""
+    return f"{dialect.whole}{table} AS {table}"
 
 
 def varies(dialect: Dialect, attribute: Attribute) -> str:
@@ -115,7 +128,8 @@ class Alternatives:
         if not self.separate or len(parts) == 1:
             return any_of(parts)
         table = attribute.table
-        each = " UNION ALL ".join(f"SELECT id FROM {table} WHERE {part.text}" for part in parts)  # noqa: S608
+        rows = whole(self.dialect, table)  # of which those that `table` has are picked
+        each = " UNION ALL ".join(f"SELECT id FROM {rows} WHERE {part.text}" for part in parts)  # noqa: S608
         joined = any_of(parts)
         return Sql(f"{table}.id IN ({each})", joined.parameters, joined.functions)
 
@@ -130,14 +144,14 @@ class Alternatives:
     def compare(self, attribute: Attribute, columns: list[str], comparison: Comparison) -> Sql:
         """Compare with some columns of an attribute, or the rows of `several` for them."""
         table = attribute.table
-        whole = [comparison(f"{table}.{column}") for column in columns]
+        entire = [comparison(f"{table}.{column}") for column in columns]
         if columns == [attribute.keyword]:
             # The text of several values together is no value.
             only = Sql(f"{self.dialect.position}({table}.{columns[0]}, '\\') = 0")
-            whole = [all_of((whole[0], only))]
+            entire = [all_of((entire[0], only))]
         parts = [
             self.in_ranges(attribute, f"{table}.{column}", condition)
-            for column, condition in zip(columns, whole, strict=True)
+            for column, condition in zip(columns, entire, strict=True)
         ]
         several = [self.compare_several(attribute, column, comparison) for column in columns]
         return self.any_of_rows(attribute, parts + several)
