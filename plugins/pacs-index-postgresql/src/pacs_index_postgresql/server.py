@@ -64,10 +64,20 @@ class Server:
         """Connect once, to say at once what is wrong, and make the pools."""
         dsn, config = self.dsn(), self._config
         settings = {"application_name": "pacs-core", "search_path": config.schema, "jit": "off"}
-        options: dict[str, Any] = {"timeout": config.timeout, "command_timeout": config.timeout}
+        options: dict[str, Any] = {
+            "timeout": config.timeout,
+            "command_timeout": config.timeout,
+            "reset": _keep_session,
+        }
         try:
             self._short = asyncpg.create_pool(
-                dsn, min_size=0, max_size=_WRITERS, server_settings=settings, **options
+                dsn,
+                min_size=0,
+                max_size=_WRITERS,
+                # What it does goes by keys. A plan that was made while a table was empty, and reads
+                # the whole of it, would be kept until somebody has counted its rows.
+                server_settings={**settings, "enable_seqscan": "off"},
+                **options,
             )
             self._long = asyncpg.create_pool(
                 dsn,
@@ -152,6 +162,13 @@ class Server:
                 raise translate_error(error, self.where) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def _keep_session(_: Any) -> None:
+    """Give a connection back as it is: transactions have ended, and nothing else is ever changed.
+
+    What the driver does otherwise, for users that might, is one more way to the server and back.
+    """
 
 
 def _without_password(dsn: str) -> str:
