@@ -26,8 +26,9 @@ from pacs_core.contracts import (
     Wildcard,
     admits,
 )
-from pacs_core.dataset import Attributes, tag_of
+from pacs_core.dataset import Attributes, keyword_of, tag_of
 from pacs_core.testing.index_harness import CT, MR, found, make_record, name, path_of
+from pacs_core.testing.memory_index import COMPUTED, IndexCatalog, MemoryIndex
 
 _MODALITY = tag_of("Modality")
 ONLY_CT: Restriction = SingleValue(_MODALITY, "CT")
@@ -143,6 +144,16 @@ def _comparable(result: Attributes) -> str:
     return repr(sorted({**result, **several}.items()))
 
 
+def _memory_index_like(index: Index) -> MemoryIndex:
+    """Return an empty index in memory that keeps the same attributes."""
+    kept, above = {}, frozenset[int]()
+    for level in Level:
+        tags = index.searchable_tags(level)
+        kept[level] = " ".join(map(keyword_of, tags - above - COMPUTED[level]))
+        above = tags
+    return MemoryIndex(IndexCatalog(kept))
+
+
 class IndexRestrictions:
     """Under restrictions an index answers as if it held the permitted instances only."""
 
@@ -152,11 +163,22 @@ class IndexRestrictions:
     ) -> None:
         for record in RECORDS:
             await index.add(record)
-        under_restrictions = await answers(index, *restrictions)
+        alone = _memory_index_like(index)
         for record in RECORDS:
-            if not all(admits(each, record.attributes) for each in restrictions):
-                await index.remove(path_of(record))
-        assert under_restrictions == await answers(index)
+            if all(admits(each, record.attributes) for each in restrictions):
+                await alone.add(record)
+        assert await answers(index, *restrictions) == await answers(alone)
+
+    async def test_answers_are_those_of_what_is_left(self, index: Index) -> None:
+        """What was removed leaves no more behind than what was never there."""
+        alone = _memory_index_like(index)
+        for record in RECORDS:
+            await index.add(record)
+        for record in RECORDS[2:5]:
+            await index.remove(path_of(record))
+        for record in (*RECORDS[:2], *RECORDS[5:]):
+            await alone.add(record)
+        assert await answers(index) == await answers(alone)
 
     async def test_a_study_shows_its_permitted_series_with_their_numbers(
         self, index: Index

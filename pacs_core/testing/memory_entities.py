@@ -40,6 +40,11 @@ Path: TypeAlias = tuple[str, ...]
 _PATIENT_KEYS: Final = (tag_of("PatientID"), tag_of("IssuerOfPatientID"))
 _KEYS: Final = frozenset({*_PATIENT_KEYS, tag_of("StudyInstanceUID"), tag_of("SeriesInstanceUID")})
 _DEMOGRAPHICS: Final = tuple(map(tag_of, ("PatientName", "PatientBirthDate", "PatientSex")))
+_OF_INSTANCES: Final = {
+    tag_of("ModalitiesInStudy"): tag_of("Modality"),
+    tag_of("SOPClassesInStudy"): tag_of("SOPClassUID"),
+}
+"""What a study lists of its instances: any value of theirs finds it, listed or not."""
 _NUMBER: Final = tag_of("InstanceNumber")
 _MOMENTS: Final = (("DA", tag_of("StudyDate")), ("TM", tag_of("StudyTime")))
 
@@ -210,10 +215,12 @@ class Entities:
         shown = self._shown(path, kept)
         if any(matches(condition, attributes) for attributes in shown):
             return True
-        if isinstance(condition, Empty) or kept is None:
+        of = _OF_INSTANCES.get(tag, tag)
+        if isinstance(condition, Empty) or (kept is None and of == tag):
             return False
-        scope = path[: min(kept, len(path) - 1) + 1]
-        return any(matches(condition, record.attributes) for record in self._below[scope])
+        depth = Level.STUDY.depth if kept is None else kept
+        held = (record.attributes for record in self._below[path[: min(depth, len(path) - 1) + 1]])
+        return any(matches(condition, {**each, tag: each.get(of, ())}) for each in held)
 
     def _depth_of(self, tag: int) -> int | None:
         """Return the depth of the level that keeps an attribute; None if it is computed."""

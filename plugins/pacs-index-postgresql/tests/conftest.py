@@ -43,26 +43,28 @@ def settings(server: str, tmp_path_factory: pytest.TempPathFactory) -> Postgresq
     return PostgresqlIndexConfig(dsn=Secret(file=str(file)), timeout=120.0)
 
 
-MakeIndex = Callable[[], Awaitable[PostgresqlIndex]]
+Empty = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
-@pytest.fixture
-def make_empty(server: str, settings: PostgresqlIndexConfig) -> MakeIndex:
-    """Empty the tables, and make an index that is not started."""
+@pytest.fixture(scope="session")
+def empty() -> Empty:
+    """Empty all tables through a connection."""
 
-    async def make() -> PostgresqlIndex:
-        connection = await asyncpg.connect(server)
+    async def execute(connection: asyncpg.Connection) -> None:
         await connection.execute(_EMPTY)
-        await connection.close()
-        return PostgresqlIndex(settings)
 
-    return make
+    return execute
 
 
 @pytest.fixture
-async def index(make_empty: MakeIndex, anyio_backend: str) -> AsyncIterator[PostgresqlIndex]:
+async def index(
+    server: str, settings: PostgresqlIndexConfig, empty: Empty, anyio_backend: str
+) -> AsyncIterator[PostgresqlIndex]:
     """An empty index, started; stopped afterwards."""
-    index = await make_empty()
+    connection = await asyncpg.connect(server)
+    await empty(connection)
+    await connection.close()
+    index = PostgresqlIndex(settings)
     await index.start()
     yield index
     await index.stop()

@@ -1,7 +1,7 @@
 """The index answers as SQLite's does: random records and queries, text of every kind included."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -152,6 +152,15 @@ async def answer(index: Index, query: Query) -> Any:
     return keys if query.order else [], rows, instances, await index.count(query)
 
 
+@pytest.fixture
+async def other(tmp_path: Path, anyio_backend: str) -> AsyncIterator[SqliteIndex]:
+    """The index to agree with."""
+    other = SqliteIndex(tmp_path / "index.sqlite")
+    await other.start()
+    yield other
+    await other.stop()
+
+
 @settings(
     max_examples=25,
     deadline=None,
@@ -160,31 +169,29 @@ async def answer(index: Index, query: Query) -> Any:
 )
 @given(st.lists(VALUES, max_size=4), st.lists(QUERIES, min_size=2, max_size=5))
 async def test_both_agree(
-    index: PostgresqlIndex, records: list[dict[str, Any]], queries: list[Query]
+    index: PostgresqlIndex,
+    other: SqliteIndex,
+    records: list[dict[str, Any]],
+    queries: list[Query],
 ) -> None:
     await index.clear()
-    with TemporaryDirectory() as folder:
-        other = SqliteIndex(Path(folder) / "index.sqlite")
-        await other.start()
-        try:
-            for values in records:
-                record = make_record("1", **values)
-                mine, theirs = await index.add(record), await other.add(record)
-                assert mine.existing == theirs.existing
-                assert set(mine.conflicts) == set(theirs.conflicts), values
-            returning = frozenset(map(tag_of, RETURNED.split()))
-            for query in queries:
-                asked = Query(
-                    query.level,
-                    query.conditions,
-                    returning,
-                    order=query.order,
-                    restrictions=query.restrictions,
-                )
-                assert await answer(index, asked) == await answer(other, asked), asked
-            for values in records:
-                path = path_of(make_record("1", **values))
-                assert await index.remove(path) == await other.remove(path)
-            assert await index.is_empty()
-        finally:
-            await other.stop()
+    await other.clear()
+    for values in records:
+        record = make_record("1", **values)
+        mine, theirs = await index.add(record), await other.add(record)
+        assert mine.existing == theirs.existing
+        assert set(mine.conflicts) == set(theirs.conflicts), values
+    returning = frozenset(map(tag_of, RETURNED.split()))
+    for query in queries:
+        asked = Query(
+            query.level,
+            query.conditions,
+            returning,
+            order=query.order,
+            restrictions=query.restrictions,
+        )
+        assert await answer(index, asked) == await answer(other, asked), asked
+    for values in records:
+        path = path_of(make_record("1", **values))
+        assert await index.remove(path) == await other.remove(path)
+    assert await index.is_empty()

@@ -1,5 +1,6 @@
 """The index keeps the contract of all indexes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from pacs_core.testing.index_restrictions import IndexRestrictions
 
 
 class TestSqliteIndex(IndexContract):
+    @pytest.fixture(autouse=True)
+    def _take(self, make_empty: Callable[[Path], SqliteIndex]) -> None:
+        self._make_empty = make_empty
+
     async def make_index(self, tmp_path: Path) -> SqliteIndex:
-        return SqliteIndex(tmp_path / "folder" / "index.sqlite")
+        return self._make_empty(tmp_path / "index.sqlite")
 
 
 class TestRestrictionsByFunction(IndexRestrictions):

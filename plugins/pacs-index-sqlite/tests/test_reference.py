@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,9 +109,11 @@ async def compare(index: SqliteIndex, records: list[InstanceRecord]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(ACTIONS)
-async def test_it_answers_as_the_reference_does(actions: list[tuple[str, dict[str, Any]]]) -> None:
+async def test_it_answers_as_the_reference_does(
+    make_empty: Callable[[Path], SqliteIndex], actions: list[tuple[str, dict[str, Any]]]
+) -> None:
     with TemporaryDirectory() as folder:
-        index = SqliteIndex(Path(folder) / "index.sqlite")
+        index = make_empty(Path(folder) / "index.sqlite")
         await index.start()
         there: dict[InstancePath, InstanceRecord] = {}
         for action, values in actions:
