@@ -106,8 +106,9 @@ def serve(destination, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reconciled") / "node"
     peers = {"dest": {"ae_title": "DEST", "host": "127.0.0.1", "port": destination.port}}
 
-    def serve(**config):
-        return hl7_node(folder, {"domains": {"HOSPITAL": ""}, **config}, SITE, peers=peers)
+    def serve(archive=None, **config):
+        tables = {"peers": peers, **({"archive": archive} if archive else {})}
+        return hl7_node(folder, {"domains": {"HOSPITAL": ""}, **config}, SITE, **tables)
 
     serve.config = ("--config", str(folder / "pacs.toml"))
     return serve

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from functools import partial
 
 from pacs_database.api import Database
+from pacs_jobs.api import JobHandler, JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
+    ChangeConsumer,
+    ChangeConsumerDescriptor,
+    ChangeKind,
     CliCommandDescriptor,
     Node,
     Service,
@@ -18,16 +22,22 @@ from pacs_core.contracts import (
 )
 from pacs_core.plugins import hookimpl
 from pacs_hl7.config import Hl7Config
-from pacs_hl7.interface import Messages
+from pacs_hl7.interface import SEND, Messages, Outgoing
 
 __all__ = [
     "Hl7Config",
     "pacs_capabilities",
+    "pacs_change_consumers",
     "pacs_check",
     "pacs_cli_commands",
     "pacs_config",
+    "pacs_job_kinds",
     "pacs_services",
 ]
+
+
+_ATTEMPTS = 3000
+"""Of sending: with pauses of up to five minutes, about ten days."""
 
 
 @hookimpl
@@ -51,7 +61,71 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return DatabaseMessages(node.find(Database))
 
-    return [CapabilityDescriptor("hl7-messages", Messages, create, requires=(Database,))]
+    def create_outgoing(node: Node) -> Outgoing:
+        from pacs_hl7.database_outgoing import DatabaseOutgoing
+
+        return DatabaseOutgoing(node.find(Database), node.find(JobQueue))
+
+    return [
+        CapabilityDescriptor("hl7-messages", Messages, create, requires=(Database,)),
+        CapabilityDescriptor(
+            "hl7-outgoing",
+            Outgoing,
+            create_outgoing,
+            requires=(Database, JobQueue),
+            # Each worker sends, also those in which the consumer does not run.
+            always=bool(setup.config(Hl7Config).peers),
+        ),
+    ]
+
+
+@hookimpl
+def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
+    """Return what tells systems of complete studies, if there are some to be told."""
+    config = setup.config(Hl7Config)
+    if not any(peer.studies for peer in config.peers.values()):
+        return []
+
+    def create(node: Node) -> ChangeConsumer:
+        from pacs_hl7.delivery import TellOfStudies
+
+        return TellOfStudies(node, config)
+
+    kinds = frozenset({ChangeKind.STUDY_COMPLETE})
+    return [ChangeConsumerDescriptor("hl7", create, kinds=kinds, requires=(Outgoing,))]
+
+
+@hookimpl(optionalhook=True)
+def pacs_job_kinds(setup: Setup) -> list[JobKind]:
+    """Return the job that sends messages, and the one that forgets those that were sent."""
+    config = setup.config(Hl7Config)
+    if not config.peers:
+        return []
+
+    def create(node: Node) -> JobHandler:
+        from pacs_hl7.delivery import SendOutgoing
+
+        return SendOutgoing(node, config)
+
+    def create_expiry(node: Node) -> JobHandler:
+        from pacs_hl7.delivery import ForgetSent
+
+        return ForgetSent(node, config)
+
+    kind = partial(JobKind, requires=(Outgoing,))
+    return [
+        kind(
+            SEND,
+            create,
+            "sends HL7 messages",
+            # Each system has a key of its own: there are never more jobs than systems.
+            concurrency=64,
+            attempts=_ATTEMPTS,
+            first_pause=2.0,
+            longest_pause=300.0,
+        ),
+        kind("hl7.expire", create_expiry, "forgets HL7 messages", schedule="47 3 * * *"),
+    ]
 
 
 @hookimpl
@@ -85,6 +159,8 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "list": "List HL7 messages that were received.",
         "show": "Show an HL7 message, and how it was answered.",
         "conflicts": "List HL7 messages that contradict what was known.",
+        "outgoing": "List HL7 messages that are sent, or wait.",
+        "resend": "Send an HL7 message once more.",
         "undo": "Take back what an HL7 message has done.",
         "replay": "Do once more what an HL7 message asks for.",
         "send": "Send HL7 messages by MLLP.",

@@ -28,6 +28,11 @@ _ESCAPES: Final = str.maketrans(
 )
 
 
+def escape(text: str) -> str:
+    """Return text as a value of a message: delimiters escaped (HL7 V2.x 2.7), lines joined."""
+    return text.translate(_ESCAPES)
+
+
 class Code(StrEnum):
     """Acknowledgment code (HL7 table 0008)."""
 
@@ -69,7 +74,7 @@ def acknowledge(
     code = Code.ACCEPT
     if error is not None:
         code = Code.REJECT if error.is_rejected else Code.ERROR
-    said = "" if error is None else str(error)[:200].translate(_ESCAPES)
+    said = "" if error is None else escape(str(error)[:200])
     identity = [moment, "", kind, number, fields[10] or "P", version]
     segments = [
         ["MSH", r"^~\&", *own, *sender, *identity, "", "", "", "", "", "UNICODE UTF-8"],

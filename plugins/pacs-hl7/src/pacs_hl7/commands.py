@@ -24,12 +24,20 @@ from pacs_core.contracts import CapabilityDescriptor, CorrectionError, Node, Pat
 from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.handling import Handler
 from pacs_hl7.handling import replay as heed_again
-from pacs_hl7.interface import KeptMessage, Messages, MessageState
+from pacs_hl7.interface import (
+    KeptMessage,
+    Messages,
+    MessageState,
+    Outgoing,
+    OutgoingMessage,
+    OutgoingState,
+)
 from pacs_hl7.messages import MessageError, split_messages
 from pacs_hl7.sending import ACCEPTING, SendingError, connect
 
 _COLUMNS = {"NUMBER": 8, "RECEIVED": 20, "STATE": 9, "TYPE": 9, "PATIENT": 16, "RESULT": 0}
 """Of the list, with their widths."""
+_OUTGOING = {"NUMBER": 8, "MADE": 20, "PEER": 12, "STATE": 9, "KIND": 16, "RESULT": 0}
 _CONFLICTS = {"NUMBER": 8, "RECEIVED": 20, "STATE": 9, "TYPE": 9, "CONFLICT": 16, "RESULT": 0}
 
 
@@ -72,7 +80,7 @@ def show(number: int, /, *, config: ConfigOption = None) -> None:
     async def run() -> None:
         async with open_node(config, Messages) as node:
             kept = await _find(node, number)
-            say(f"received: {_moment(kept)} from {kept.sender}")
+            say(f"received: {_time(kept.received)} from {kept.sender}")
             say(f"state: {kept.state}")
             say(f"result: {kept.result}")
             for title, content in (("message", kept.content), ("answer", kept.answer)):
@@ -195,11 +203,54 @@ def send(target: str, /, *files: Path, timeout: float = 30.0, config: ConfigOpti
         raise CommandError(f"{unaccepted} of the messages were not accepted")
 
 
+def outgoing(
+    *, state: OutgoingState | None = None, limit: int = 50, config: ConfigOption = None
+) -> None:
+    """List messages that were sent, or are to be, the latest first.
+
+    Parameters
+    ----------
+    state
+        Only those in this state; `failed` are those that wait for somebody.
+    limit
+        How many at most.
+    """
+
+    async def run() -> None:
+        async with open_node(config, Outgoing) as node:
+            found = node.find(Outgoing).search(state)
+            await print_rows(_OUTGOING, found, _outgoing_cells, limit)
+
+    anyio.run(run)
+
+
+def resend(number: int, /, *, config: ConfigOption = None) -> None:
+    """Let a message be sent once more, as after what it was refused for is mended.
+
+    Parameters
+    ----------
+    number
+        As listed by `pacs hl7 outgoing`.
+    """
+
+    async def run() -> None:
+        async with open_node(config, Outgoing) as node:
+            try:
+                await node.find(Outgoing).send_again(number)
+            except KeyError as error:
+                raise CommandError(str(error.args[0])) from error
+            say(f"message {number} waits")
+
+    anyio.run(run)
+
+
 BY_VERB: dict[str, Callable[..., None]] = {
     "list": list_messages,
     "show": show,
     "conflicts": conflicts,
+    "outgoing": outgoing,
     "replay": replay,
+    "resend": resend,
     "undo": undo,
     "send": send,
 }
@@ -233,6 +284,17 @@ async def _find(node: Node, number: int) -> KeptMessage:
         raise CommandError(str(error.args[0])) from error
 
 
+def _outgoing_cells(message: OutgoingMessage) -> tuple[str, ...]:
+    return (
+        str(message.number),
+        _time(message.created),
+        message.peer,
+        str(message.state),
+        message.kind,
+        message.result,
+    )
+
+
 def _conflict_cells(kept: KeptMessage) -> tuple[str, ...]:
     cells = _cells(kept)
     return (*cells[:4], str(kept.conflict), cells[-1] or f"of {kept.patient}")
@@ -241,7 +303,7 @@ def _conflict_cells(kept: KeptMessage) -> tuple[str, ...]:
 def _cells(kept: KeptMessage) -> tuple[str, ...]:
     return (
         str(kept.number),
-        _moment(kept),
+        _time(kept.received),
         str(kept.state),
         kept.kind,
         kept.patient,
@@ -249,5 +311,5 @@ def _cells(kept: KeptMessage) -> tuple[str, ...]:
     )
 
 
-def _moment(kept: KeptMessage) -> str:
-    return datetime.fromtimestamp(kept.received).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -3,11 +3,13 @@
 import codecs
 from collections.abc import Mapping
 from ipaddress import ip_network
+from pathlib import Path
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, lt
 
 from pacs_core.contracts import RELOADABLE, ClientTls, ServerTls
+from pacs_hl7.notices import template_problems
 from pacs_hl7.orders import mapping_problems
 
 
@@ -23,12 +25,18 @@ class Hl7Peer:
         Seconds to connect, and for each answer.
     tls : ClientTls or None
         How the connection is secured, as of ``[peers.NAME.tls]``; without it, it is not.
+    studies : bool
+        Whether it is told of studies that are complete.
+    template : Path or None
+        File with the message that tells it; without one it is an OMI^O23.
     """
 
     host: str
     port: int = field(default=2575, validator=and_(gt(0), lt(65536)))
     timeout: float = field(default=30.0, validator=gt(0))
     tls: ClientTls | None = None
+    studies: bool = False
+    template: Path | None = None
 
 
 @frozen
@@ -93,4 +101,6 @@ class Hl7Config:
             codecs.lookup(self.character_set)
         except LookupError:
             wrong.append(f"character_set: {self.character_set!r} is no character set of Python's")
+        for name, peer in self.peers.items():
+            wrong += [f"peers.{name}.{each}" for each in template_problems(peer.template)]
         return [*wrong, *mapping_problems(self.mapping)]

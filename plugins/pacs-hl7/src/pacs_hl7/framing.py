@@ -45,7 +45,8 @@ class Deframer:
         """
         self._held += data
         while self._pass_gap() and (end := self._held.find(END, self._searched)) >= 0:
-            message = bytes(self._held[1:end])
+            # Some relays put frames into frames.
+            message = bytes(self._held[1:end]).lstrip(BEGIN)
             del self._held[: end + 1]
             self._searched = 0
             if len(message) > self._limit:

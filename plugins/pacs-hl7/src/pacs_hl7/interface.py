@@ -1,8 +1,9 @@
-"""Messages as they are kept: what came, what became of it, and how it was answered."""
+"""Messages as they are kept: those that came, and those that are sent."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
+from typing import Final
 
 from attrs import field, frozen
 
@@ -142,3 +143,78 @@ class Messages(Component):
     @abstractmethod
     async def forget(self, before: float) -> int:
         """Forget messages received before a time that did not fail; return how many."""
+
+
+SEND: Final = "hl7.send"
+"""The kind of the job that sends."""
+
+
+class OutgoingState(StrEnum):
+    """How far a message is."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
+    """It was refused, and waits for somebody: a dead letter."""
+
+
+@frozen
+class OutgoingMessage:
+    """A message for a system.
+
+    Attributes
+    ----------
+    number : int
+    peer : str
+        Name of its table.
+    created : float
+        Seconds since the epoch.
+    control_id, kind : str
+    content : bytes
+    state : OutgoingState
+    result : str
+        How it was answered, or why it could not be sent the last time.
+    """
+
+    number: int
+    peer: str
+    created: float
+    control_id: str
+    kind: str
+    content: bytes
+    state: OutgoingState
+    result: str
+
+
+class Outgoing(Component):
+    """What systems are still to be told, and have been."""
+
+    @abstractmethod
+    async def add(self, peer: str, control_id: str, kind: str, content: bytes) -> bool:
+        """Have a message sent; False if there is one for this system with this control ID."""
+
+    @abstractmethod
+    async def next(self, peer: str) -> OutgoingMessage | None:
+        """Return the message that is to be sent next, if there is one."""
+
+    @abstractmethod
+    async def note(self, number: int, state: OutgoingState, result: str) -> None:
+        """Say what became of a message."""
+
+    @abstractmethod
+    async def send_again(self, number: int) -> None:
+        """Let a message wait again.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+
+    @abstractmethod
+    def search(self, state: OutgoingState | None = None) -> AsyncIterator[OutgoingMessage]:
+        """Iterate over messages, the latest first."""
+
+    @abstractmethod
+    async def forget(self, before: float) -> int:
+        """Forget messages that were made before a time, and sent; return how many."""

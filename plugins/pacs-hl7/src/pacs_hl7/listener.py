@@ -83,7 +83,8 @@ class Listener(Service):
 
     async def _forget(self) -> None:
         try:
-            await self.node.find(Messages).forget(time.time() - self.config.keep * 86400)
+            before = time.time() - self.config.keep * 86400
+            await self.node.find(Messages).forget(before)
         except Exception:  # the database may be away; there is another hour
             logger.exception("old messages were not forgotten")
 

@@ -4,6 +4,7 @@ Delimiters come from MSH-1 and MSH-2, and the character set from MSH-18. What ca
 refused with the code of HL7 table 0357 that says why.
 """
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Final
@@ -68,6 +69,7 @@ class Message:
     """
 
     raw: bytes
+    _codec: str
     _parsed: Any = field(repr=False, eq=False)
 
     @property
@@ -120,13 +122,43 @@ class Message:
         occurrence : int
             Of the segment.
         """
-        place = (number, repetition, component, part)
         try:
-            found = self._parsed.extract_field(segment, occurrence, *place)
+            found = self._parsed.segments(segment)[occurrence - 1](number)
+            for place in (repetition, component, part):
+                if isinstance(found, hl7.Container):
+                    found = found[place - 1]
+                elif place > 1:
+                    return ""
         except (KeyError, IndexError):
             return ""
         # Two quotation marks say that a value is to be deleted (HL7 V2.x 2.5.3).
-        return "" if found == '""' else str(found).strip()
+        return "" if str(found) == '""' else self._unescape(str(found)).strip()
+
+    def _unescape(self, text: str) -> str:
+        """Undo escapes (HL7 V2.x 2.7); what is none, such as a single backslash, stays."""
+        escape = self._parsed.esc
+        if escape not in text:
+            return text
+        mark = re.escape(escape)
+        pattern = rf"{mark}(?:([FSTRE])|X((?:[0-9A-Fa-f]{{2}})+)|(\.br|\.sp)|[HN]){mark}"
+
+        def undo(match: re.Match[str]) -> str:
+            delimiter, hexadecimal, line = match.groups()
+            if delimiter:
+                return str(self._delimiters[delimiter])
+            if hexadecimal:
+                return bytes.fromhex(hexadecimal).decode(self._codec, "replace")
+            return "\r" if line else ""
+
+        return re.sub(pattern, undo, text)
+
+    @property
+    def _delimiters(self) -> dict[str, str]:
+        field_separator, others = self._parsed[0][1][0], self._parsed[0][2][0].ljust(4, "\0")
+        component, repetition, escape, part = others[:4]
+        return dict(
+            zip("FSRET", (field_separator, component, repetition, escape, part), strict=True)
+        )
 
     @property
     def segments(self) -> Iterator[str]:
@@ -211,4 +243,4 @@ def read_message(content: bytes, default: str = "utf-8") -> Message:
         raise MessageError(
             f"the message cannot be read: {error}", Fault.SEGMENT_SEQUENCE
         ) from error
-    return Message(content, parsed)
+    return Message(content, codec or default, parsed)
