@@ -54,7 +54,7 @@ def descriptors():
 def test_commands_are_understood(page):
     problems = []
     for words in commands(page):
-        app = app_with(*(word for word in words[:3] if word.isalpha()))
+        app = app_with(*(word for word in words[:3] if word.isidentifier()))
         try:
             app.parse_args(words, exit_on_error=False, print_error=False)
         except CycloptsError as error:
