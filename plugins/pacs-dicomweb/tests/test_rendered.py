@@ -147,6 +147,10 @@ class TestRendered:
         assert response.content.startswith(b"%PDF")
         assert shared.get(f"{path_of(page)}/rendered").status_code == 404
         assert shared.get(f"{path_of(pdf)}/thumbnail").status_code == 404
+        # A response in parts has one at least (RFC 2046 §5.1.1).
+        series = path_of(pdf).rpartition("/instances")[0]
+        for resource in (series, series.rpartition("/series")[0]):
+            assert shared.get(f"{resource}/rendered").status_code == 404
 
     def test_video_comes_as_it_is(self, shared):
         made = SampleStudy().make("CT")

@@ -9,6 +9,7 @@ second and ten megabytes to import.
 
 import ast
 import logging
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from pacs_database.interface import MigrationError
 logger = logging.getLogger(__name__)
 
 _NAMES: Final = frozenset({"revision", "down_revision"})
+_COLOURING: Final = "mako.ext.pygmentplugin"
 
 
 def migrate(connection: Connection, owner: str, package: str) -> None:
@@ -80,6 +82,9 @@ def _assigned(module: ast.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _upgrade(connection: Connection, owner: str, table: str, folder: Path) -> None:
+    # Alembic has Mako for files that it writes, and Mako would load all of Pygments, to colour the
+    # errors in them: six megabytes that a node would keep. None there makes it do without.
+    sys.modules.setdefault(_COLOURING, None)  # type: ignore[arg-type]
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext, MigrationStep
     from alembic.script import ScriptDirectory

@@ -146,14 +146,20 @@ class Rendering:
         await self._record(request, instances)
 
         async def parts() -> AsyncIterator[OutgoingPart]:
+            reason: Exception | None = None
+            is_empty = True
             for instance in instances:
                 try:
                     shown = await self.look_at(archive, instance)
                     content = await self._show(archive, shown, (1,), options)
-                except _NOT_SHOWN:
+                except _NOT_SHOWN as error:
+                    reason = reason or error
                     continue  # not everything in a study is an image
+                is_empty = False
                 where = f"{self._url(request, instance)}/rendered"
                 yield OutgoingPart(options.media_type, content, location=where)
+            if is_empty and reason is not None:
+                raise reason  # before anything is sent, so that it has a status
 
         return _respond_in_parts(representation, parts())
 
