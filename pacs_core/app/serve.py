@@ -45,8 +45,8 @@ async def serve(
 ) -> None:
     """Run a node until SIGINT or SIGTERM; SIGHUP lets it read its configuration again.
 
-    The first signal drains: nothing new is accepted, running associations get a grace period and
-    then an A-ABORT. A second signal aborts at once.
+    The first signal drains: after the notice that is configured nothing new is accepted, running
+    associations get a grace period and then an A-ABORT. A second signal aborts at once.
 
     A worker takes no notice of SIGHUP: its supervisor tells it what to do.
 
@@ -72,13 +72,22 @@ async def serve(
                     tasks.start_soon(obey, place.control, node.reloader)
                 while await anext(signals) == RELOAD:
                     await node.reloader.reload()
-                logger.info("draining; a second signal aborts what still runs")
-                tasks.start_soon(_abort_on_second, signals, node)
+                node.opened.node.is_ending = True
+                notice = node.opened.node.settings.timeouts.notice
+                logger.info("draining%s; a second signal aborts what still runs",
+                            f" in {notice:g} s" if notice else "")  # fmt: skip
+                aborted = anyio.Event()
+                tasks.start_soon(_abort_on_second, signals, node, aborted)
+                with anyio.move_on_after(notice):
+                    await aborted.wait()
             tasks.cancel_scope.cancel()
 
 
-async def _abort_on_second(signals: AsyncIterator[signal.Signals], node: RunningNode) -> None:
+async def _abort_on_second(
+    signals: AsyncIterator[signal.Signals], node: RunningNode, aborted: anyio.Event
+) -> None:
     while await anext(signals) == RELOAD:
         logger.info("the configuration is not read again: the node is about to end")
     logger.warning("aborting")
+    aborted.set()
     await node.listener.abort()

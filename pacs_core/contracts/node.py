@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from attrs import define, field, frozen
 from attrs.setters import NO_OP
 from attrs.setters import frozen as unchangeable
-from attrs.validators import and_, gt, lt
+from attrs.validators import and_, ge, gt, lt
 
 from pacs_core.contracts.access import AccessGuard, NoAccessGuard
 from pacs_core.contracts.archive import Archive
@@ -60,8 +60,11 @@ class Timeouts:
         For a TCP connection to be made.
     memory : float
         For room in the node's memory budget.
+    notice : float
+        After SIGTERM, for a balancer to see that the node is not ready any more: it says so at
+        once, and still accepts what comes. 0 for none.
     shutdown : float
-        Grace for running associations after SIGTERM.
+        Grace for running associations after that.
     plugin : float
         For a component to start or stop, an audit sink to write, an event handler to return.
     """
@@ -72,6 +75,7 @@ class Timeouts:
     write: float = _seconds(60.0)
     connect: float = _seconds(15.0)
     memory: float = _seconds(30.0)
+    notice: float = field(default=0.0, validator=and_(ge(0.0), lt(math.inf)), metadata=RELOADABLE)
     shutdown: float = _seconds(10.0, None)
     plugin: float = _seconds(30.0, None)
 
@@ -270,6 +274,8 @@ class Node:
         Where TLS contexts come from, for doors and connections of plugins as well.
     access : AccessGuard
         Asks the authorizers about what is no use of the archive, under an action of the plugin.
+    is_ending : bool
+        Whether the node has been told to end, and wants nothing new. The kernel alone assigns it.
     """
 
     settings: NodeSettings = field(on_setattr=NO_OP)
@@ -286,6 +292,7 @@ class Node:
     stores: Mapping[str, ObjectStore] = field(factory=dict)
     tls: TlsContexts = field(factory=NoTlsContexts, on_setattr=NO_OP)
     access: AccessGuard = field(factory=NoAccessGuard)
+    is_ending: bool = field(default=False, on_setattr=NO_OP)
 
     def connect(
         self,

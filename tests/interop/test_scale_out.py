@@ -1,7 +1,8 @@
-"""Three nodes with one PostgreSQL and one bucket behind a balancer, each killed in turn."""
+"""Three nodes with one PostgreSQL and one bucket behind a balancer, killed and stopped in turn."""
 
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
@@ -19,6 +20,7 @@ from pacs_core.testing.node import node_process
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.postgresql import postgresql_server
 from pacs_core.testing.transfers import retrieve
+from pacs_core.testing.waiting import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.peer("postgresql", "haproxy")]
 
@@ -27,11 +29,13 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 STUDY = "1.2.826.0.1.3680043.10.3.1"
 NAMES = ("one", "two", "three")
 SENDERS = 8
+NOTICE = 3.0
+"""Seconds in which a node that is stopped still accepts, so that the balancer sees it."""
 BETWEEN = 10
 """Objects that are acknowledged between two blows."""
 PLUGINS = (
     "index-postgresql", "store-cloud", "sop-storage", "sop-query-retrieve", "sop-verification",
-    "audit-json",
+    "audit-json", "web",
 )  # fmt: skip
 
 
@@ -56,6 +60,7 @@ class Site:
 
     def __init__(self, stack, folder, ports):
         self.stack, self.folder, self.ports = stack, folder, ports
+        self.health = {name: find_free_port() for name in ports}
         self.database = stack.enter_context(postgresql_server())
         (folder / "dsn").write_text(self.database.url)
         self.bucket = stack.enter_context(run_s3())
@@ -67,8 +72,12 @@ class Site:
         stack = self.open[name] = self.stack.enter_context(ExitStack())
         tables = {
             "node": {"port": self.ports[name]},
+            "network": {"timeouts": {"notice": NOTICE, "shutdown": 60.0}},
             "archive": {"index": "postgresql", "store": "main", "space": {"reserve": 0}},
-            "plugin": {"index-postgresql": {"dsn": {"file": str(self.folder / "dsn")}}},
+            "plugin": {
+                "index-postgresql": {"dsn": {"file": str(self.folder / "dsn")}},
+                "web": {"port": self.health[name]},
+            },
             "stores": {
                 "main": {
                     "type": "s3",
@@ -92,21 +101,30 @@ class Site:
     def balanced(self, port):
         """Run HAProxy in front of the nodes until the block ends."""
         servers = "\n".join(
-            f"    server {name} 127.0.0.1:{self.ports[name]} check inter 200ms" for name in NAMES
+            f"    server {name} 127.0.0.1:{self.ports[name]} "
+            f"check port {self.health[name]} inter 200ms fall 1 rise 1"
+            for name in NAMES
         )
         config = self.folder / "haproxy.cfg"
         config.write_text(
             "defaults\n    mode tcp\n    timeout connect 2s\n    timeout client 120s\n"
-            "    timeout server 120s\n    retries 3\n    option redispatch\n"
-            f"listen dicom\n    bind 127.0.0.1:{port}\n    balance leastconn\n{servers}\n"
+            "    timeout server 120s\n    timeout check 30s\n    retries 3\n    option redispatch\n"
+            f"listen dicom\n    bind 127.0.0.1:{port}\n    balance leastconn\n"
+            f"    option httpchk GET /health/ready\n{servers}\n"
         )
         program = shutil.which("haproxy", path="/usr/local/sbin:/usr/sbin:/usr/bin")
         process = subprocess.Popen([program, "-f", str(config), "-db"], stderr=subprocess.DEVNULL)
         try:
+            until(lambda: is_open(port), 60)
             yield Peer("PACS", "127.0.0.1", port)
         finally:
             process.kill()
             process.wait()
+
+
+def is_open(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +148,13 @@ async def send(peer, numbers, acknowledged, done):
     while not done.is_set():
         try:
             async with connect(peer, [Proposal(CT, (EXPLICIT,))]) as association:
-                while not done.is_set():
+                for _ in range(5):  # or else a node that is stopped would wait for its end
                     with anyio.fail_after(60):
                         response = await association.c_store(CT, *make(number))
                     if response.status == 0x0000:
                         acknowledged.add(number)
                         number = next(numbers)
+                    await anyio.sleep(0.02)  # the nodes have to start meanwhile
         except (AssociationError, OSError, TimeoutError):
             await anyio.sleep(0.05)
 
@@ -166,6 +185,39 @@ async def strike(site, acknowledged, done):
     await to_thread.run_sync(site.start, "two")
     await more()
     done.set()
+
+
+def test_nodes_are_stopped_in_turn_and_no_association_fails(site, free_port):
+    """Each gives notice, which takes it out of the balancer, and ends what it has begun."""
+    stored, numbers = set(), count(100_000)
+
+    async def associate(peer, done):
+        while not done.is_set():
+            async with connect(peer, [Proposal(CT, (EXPLICIT,))]) as association:
+                for number in (next(numbers), next(numbers)):
+                    response = await association.c_store(CT, *make(number))
+                    assert response.status == 0x0000
+                    stored.add(number)
+            await anyio.sleep(0.2)  # so that the nodes have time to start
+
+    async def run(peer):
+        done = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(associate, peer, done)
+            for name in NAMES:
+                goal = len(stored) + BETWEEN
+                while len(stored) < goal:  # noqa: ASYNC110 - tasks of nobody's
+                    await anyio.sleep(0.02)
+                assert await to_thread.run_sync(site.nodes[name].stop) == 0
+                site.open[name].close()
+                await to_thread.run_sync(site.start, name)
+            done.set()
+
+    with site.balanced(free_port()) as peer:
+        anyio.run(run, peer)
+    found = read_all(site.nodes["one"].peer)
+    assert {make(number)[0] for number in stored} <= found.keys()
 
 
 def read_all(peer, study=STUDY):

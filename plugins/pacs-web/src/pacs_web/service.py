@@ -72,7 +72,9 @@ class WebService(Service):
 
         refusals = Refusals(self._node.audit)
         server: HttpServer | None = None
-        own = own_routes(lambda: server is not None and server.is_draining)
+        own = own_routes(
+            lambda: self._node.is_ending or (server is not None and server.is_draining)
+        )
         _, sections = collect_sections(self._node, own)
         application = build_application(
             self._node, self._current, sections, authenticators, refusals
