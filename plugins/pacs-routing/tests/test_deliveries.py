@@ -90,12 +90,23 @@ async def test_what_goes_first_and_what_waits_for_what(deliveries: DatabaseDeliv
     due = (await deliveries._queue.find(successor)).due.timestamp()
     assert due == pytest.approx(later.due, abs=1.0)
     # An instance for a time that has not come is waited for until then.
-    await deliveries.add([Wanted(instance(8, "1.3"), "ai", "night")])
     opens = time.time() + 50.0
-    assert await deliveries.pass_on("ai", 0, successor, closed={"night": opens})
-    newest = max(await waiting_jobs(deliveries))
-    due = (await deliveries._queue.find(newest)).due.timestamp()
-    assert due == pytest.approx(opens, abs=1.0)
+    await deliveries.add([Wanted(instance(8, "1.3"), "ai", "night", not_before=opens)])
+    assert await last_job_due(deliveries) == pytest.approx(opens, abs=1.0)
+    tonight = max(await waiting_jobs(deliveries))
+    assert await deliveries.pass_on("ai", 0, tonight, closed={"night": opens})
+    assert await last_job_due(deliveries) == pytest.approx(opens, abs=1.0)
+    # What may be sent at once does not wait for that; and nobody is left to begin for nothing.
+    tonight = max(await waiting_jobs(deliveries))
+    await deliveries.add([Wanted(instance(6, "1.5"), "ai")])
+    assert await last_job_due(deliveries) < opens - 10.0
+    assert tonight not in await waiting_jobs(deliveries)
+    assert uids(await deliveries.due("ai", 0, 100, {"night"})) == ["6"]
+
+
+async def last_job_due(deliveries: DatabaseDeliveries) -> float:
+    number = max(await waiting_jobs(deliveries))
+    return (await deliveries._queue.find(number)).due.timestamp()
 
 
 async def test_a_lane_has_a_job_while_something_waits(deliveries: DatabaseDeliveries) -> None:

@@ -6,6 +6,7 @@ What other plugins import is :mod:`pacs_routing.api`.
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
@@ -25,6 +26,9 @@ from pacs_routing.interface import Deliveries
 from pacs_routing.routes import Routes
 from pacs_routing.rules import is_dicomweb, problems_of
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "RoutingConfig",
     "pacs_capabilities",
@@ -33,6 +37,7 @@ __all__ = [
     "pacs_cli_commands",
     "pacs_config",
     "pacs_job_kinds",
+    "pacs_web_routes",
 ]
 
 _ALWAYS = 1_000_000_000
@@ -163,6 +168,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "test": "Say where a file would go, and why.",
         "send": "Send a study, series or instance to a peer, however long it is away.",
         "retry": "Try again what failed, and at once what waits.",
+        "cancel": "Let what waits for a peer not be sent any more.",
     }
 
     def load(verb: str) -> Callable[..., int | None]:
@@ -174,3 +180,11 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         CliCommandDescriptor(f"routes {verb}", summary, partial(load, verb))
         for verb, summary in summaries.items()
     ]
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return API and page; without pacs-web nobody asks for them."""
+    from pacs_routing.web import web_routes
+
+    return web_routes()

@@ -1,9 +1,8 @@
 """``pacs routes``."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +26,14 @@ from pacs_core.contracts import (
     Level,
     Node,
     Outcome,
-    PluginAuditKind,
     Query,
     UidList,
 )
 from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of
 from pacs_core.dimse import is_valid_uid
+from pacs_routing.auditing import STEERED
+from pacs_routing.description import describe_delivery, describe_total, moment
+from pacs_routing.explaining import Verdict, judge
 from pacs_routing.interface import (
     Deliveries,
     Delivery,
@@ -43,8 +44,6 @@ from pacs_routing.interface import (
 )
 from pacs_routing.routes import Routes
 
-STEERED: Final = PluginAuditKind("routing.steered")
-"""Somebody had something sent, or tried again."""
 _PAGE: Final = 200
 _LEVELS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -76,7 +75,9 @@ def list_routes(
 
     totals, found = anyio.run(run)
     if json_output:
-        rows = [_total(each) for each in totals] or [_described(each) for each in found]
+        rows = [describe_total(each) for each in totals] or [
+            describe_delivery(each) for each in found
+        ]
         print("\n".join(json.dumps(row) for row in rows))
     elif state is not None:
         _print_deliveries(found)
@@ -89,8 +90,8 @@ def list_routes(
                     each.peer,
                     str(each.state),
                     str(each.count),
-                    _moment(each.oldest),
-                    _moment(each.latest),
+                    moment(each.oldest),
+                    moment(each.latest),
                 )
                 for each in totals
             ],
@@ -129,7 +130,7 @@ def show(
 
     found = anyio.run(run)
     if json_output:
-        print("\n".join(json.dumps(_described(each)) for each in found))
+        print("\n".join(json.dumps(describe_delivery(each)) for each in found))
     elif found:
         _print_deliveries(found)
     if not found:
@@ -152,7 +153,7 @@ def explain(
         AE title that is to have sent it; by default what its File Meta Information says.
     """
 
-    async def run() -> list[dict[str, object]]:
+    async def run() -> list[Verdict]:
         async with _open(config) as node:
             routes = node.find(Routes)
             tags = frozenset().union(*(rule.tags for rule in routes.rules))
@@ -160,35 +161,15 @@ def explain(
                 scanned = await anyio.to_thread.run_sync(scan_file, file, tags)
             except (NotPart10, MalformedDataset, OSError) as error:
                 raise CommandError(f"{file}: {error}") from error
-            sender = source or scanned.meta.sending_ae_title
-            found: list[dict[str, object]] = []
-            for rule in routes.rules:
-                reasons = list(rule.reasons(scanned.attributes, sender))
-                applies = all(each.is_met for each in reasons)
-                choices = {each.peer: each.obstacle for each in routes.choose(rule, sender)}
-                found.append(
-                    {
-                        "rule": rule.name,
-                        "applies": applies,
-                        "on": rule.config.on,
-                        "to": [p for p, obstacle in choices.items() if applies and not obstacle],
-                        "not_to": {p: o for p, o in choices.items() if applies and o},
-                        "reasons": [
-                            {"condition": r.condition, "found": r.found, "met": r.is_met}
-                            for r in reasons
-                        ],
-                    }
-                )
-            return found
+            return judge(routes, scanned.attributes, source or scanned.meta.sending_ae_title)
 
-    found = anyio.run(run)
+    verdicts = anyio.run(run)
+    targets = sorted({peer for verdict in verdicts for peer in verdict.to})
     if json_output:
-        print("\n".join(json.dumps(each) for each in found))
+        print("\n".join(json.dumps(each.describe()) for each in verdicts))
     else:
-        for each in found:
-            _print_verdict(each)
-    targets = sorted({str(peer) for each in found for peer in _list(each["to"])})
-    if not json_output:
+        for verdict in verdicts:
+            print("\n".join(verdict.lines()))
         print(f"it goes to {', '.join(targets)}" if targets else "it goes nowhere")
     return 0 if targets else 1
 
@@ -260,23 +241,52 @@ def retry(
     rule
         What goes there by this rule.
     """
+    count = _steer("routes retry", lambda of, wanted: of.retry(wanted), what, peer, rule, config)
+    print(f"{count} instances are tried again")
 
+
+def cancel(
+    what: str = "", /, *, peer: str = "", rule: str = "", config: ConfigOption = None
+) -> None:
+    """Let what waits not be sent any more: of a study or instance, to a peer, by a rule.
+
+    What somebody tries again is sent after all.
+
+    Parameters
+    ----------
+    what
+        Study or SOP Instance UID.
+    peer
+        What goes to this peer.
+    rule
+        What goes there by this rule.
+    """
+    if not (what or peer or rule):
+        raise UsageError("say what is not to be sent: a UID, --peer or --rule")
+    count = _steer("routes cancel", lambda of, wanted: of.cancel(wanted), what, peer, rule, config)
+    print(f"{count} instances are not sent")
+
+
+def _steer(
+    command: str,
+    act: Callable[[Deliveries, DeliveryFilter], Awaitable[int]],
+    what: str,
+    peer: str,
+    rule: str,
+    config: Path | None,
+) -> int:
     async def run() -> int:
         async with _open(config) as node:
             deliveries = node.find(Deliveries)
-            count = await deliveries.retry(DeliveryFilter(peer, rule, study_uid=what))
+            count = await act(deliveries, DeliveryFilter(peer, rule, study_uid=what))
             if what and not count:
-                count = await deliveries.retry(DeliveryFilter(peer, rule, instance_uid=what))
-            details: dict[str, str | int] = {
-                "uid": what,
-                "to": peer,
-                "rule": rule,
-                "instances": count,
-            }
-            await _record(node, "routes retry", details)
+                count = await act(deliveries, DeliveryFilter(peer, rule, instance_uid=what))
+            details: dict[str, str | int] = {"uid": what, "to": peer, "rule": rule}
+            details["instances"] = count
+            await _record(node, command, details)
             return count
 
-    print(f"{anyio.run(run)} instances are tried again")
+    return anyio.run(run)
 
 
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
@@ -285,6 +295,7 @@ BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
     "test": explain,
     "send": send,
     "retry": retry,
+    "cancel": cancel,
 }
 
 
@@ -312,61 +323,10 @@ def _print_deliveries(found: list[Delivery]) -> None:
                 each.peer,
                 str(each.state),
                 f"{each.status:04X}H" if each.attempts or each.sent_uid else "",
-                _moment(each.changed),
+                moment(each.changed),
                 each.instance_uid,
                 each.reason,
             )
             for each in found
         ],
     )
-
-
-def _print_verdict(found: dict[str, object]) -> None:
-    print(f"{found['rule']}: {'applies' if found['applies'] else 'does not apply'}")
-    for reason in _list(found["reasons"]):
-        assert isinstance(reason, dict)  # noqa: S101
-        print(f"  {'yes' if reason['met'] else 'no '}  {reason['condition']}: {reason['found']}")
-    when = "when its study is complete" if found["on"] == "study" else "at once"
-    for peer in _list(found["to"]):
-        print(f"  to {peer}, {when}")
-    not_to = found["not_to"]
-    assert isinstance(not_to, dict)  # noqa: S101
-    for peer, obstacle in not_to.items():
-        print(f"  not to {peer}: {obstacle}")
-
-
-def _list(value: object) -> list[object]:
-    assert isinstance(value, list)  # noqa: S101
-    return value
-
-
-def _total(total: RouteTotal) -> dict[str, object]:
-    return {
-        "rule": total.rule,
-        "peer": total.peer,
-        "state": str(total.state),
-        "instances": total.count,
-        "oldest": _moment(total.oldest),
-        "latest": _moment(total.latest),
-    }
-
-
-def _described(delivery: Delivery) -> dict[str, object]:
-    return {
-        "number": delivery.number,
-        "rule": delivery.rule,
-        "peer": delivery.peer,
-        "state": str(delivery.state),
-        "study": delivery.study_uid,
-        "instance": delivery.instance_uid,
-        "sent_as": delivery.sent_uid,
-        "status": f"{delivery.status:04X}H",
-        "reason": delivery.reason,
-        "attempts": delivery.attempts,
-        "wanted": _moment(delivery.created),
-        "changed": _moment(delivery.changed),
-    }
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

@@ -10,9 +10,9 @@ from attrs import define
 from pacs_jobs.api import JobFailedError, JobHandler, RunningJob
 
 from pacs_core.contracts import AssociationError, InstancePath, Node, Peer
+from pacs_routing.auditing import record_given_up
 from pacs_routing.interface import Deliveries, Delivery, DeliveryState, Outcome
 from pacs_routing.routes import Routes
-from pacs_routing.sending import record_given_up
 
 _WAIT: Final = 30.0
 

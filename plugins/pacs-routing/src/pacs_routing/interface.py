@@ -28,6 +28,8 @@ class DeliveryState(StrEnum):
     """The peer has committed to it."""
     FAILED = "failed"
     """It was given up: `reason` says why."""
+    CANCELLED = "cancelled"
+    """Somebody said that it is not to be sent any more."""
     GONE = "gone"
     """The archive had it no more, or had another instance under its UID, when it was its turn."""
 
@@ -50,6 +52,8 @@ class Wanted:
     priority : int
     is_ordered, is_committed : bool
         As `ordered` and `commit` of the rule.
+    not_before : float
+        When the time of its rule comes; 0 if it is that already.
     """
 
     instance: StoredInstance
@@ -60,6 +64,7 @@ class Wanted:
     priority: int = 0
     is_ordered: bool = False
     is_committed: bool = False
+    not_before: float = 0.0
 
 
 @frozen
@@ -144,6 +149,7 @@ class DeliveryFilter:
     study_uid: str = ""
     instance_uid: str = ""
     states: Collection[DeliveryState] = ()
+    numbers_below: int | None = None
 
 
 class Deliveries(Component):
@@ -217,8 +223,14 @@ class Deliveries(Component):
         """
 
     @abstractmethod
-    async def wake(self) -> int:
-        """Enqueue jobs for lanes in which something waits and that have none; return how many."""
+    async def wake(self, *, sooner: bool = False) -> int:
+        """Enqueue jobs for lanes in which something waits and that have none; return how many.
+
+        Parameters
+        ----------
+        sooner : bool
+            Also where the job is to begin later: times of rules may have changed.
+        """
 
     @abstractmethod
     def search(self, wanted: DeliveryFilter, limit: int) -> AsyncIterator[Delivery]:
@@ -230,7 +242,17 @@ class Deliveries(Component):
 
     @abstractmethod
     async def retry(self, wanted: DeliveryFilter) -> int:
-        """Let those that failed wait again, and those that wait be due now; return how many."""
+        """Let those that failed or were cancelled wait again, and those that wait be due now.
+
+        Return how many.
+        """
+
+    @abstractmethod
+    async def cancel(self, wanted: DeliveryFilter) -> int:
+        """Let those that wait not be sent any more; return how many.
+
+        What is on its way at this moment may arrive nevertheless, and is then noted as sent.
+        """
 
     @abstractmethod
     async def expire(self, days: float) -> list[RouteTotal]:

@@ -21,7 +21,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import NotPart10, keyword_of, read_file_meta
 from pacs_routing.config import RoutingConfig
-from pacs_routing.interface import Delivery, Wanted
+from pacs_routing.interface import Deliveries, Delivery, Wanted
 from pacs_routing.rules import Rule, read_rules
 
 _BEYOND: Final = 16
@@ -61,6 +61,9 @@ class Routes(Component):
         rules = read_rules(config, setup.settings)
         self._check_tags(rules)
         self.config, self.rules = config, rules
+        if self.node.capabilities.provides(Deliveries):
+            # What waits for the time of a rule may have other times now.
+            await self.node.find(Deliveries).wake(sooner=True)
 
     def _check_tags(self, rules: tuple[Rule, ...]) -> None:
         tags = self.node.archive.searchable_tags(Level.IMAGE) if rules else frozenset()
@@ -100,7 +103,15 @@ class Routes(Component):
             config.priority,
             config.ordered,
             config.commit,
+            self._opens(choice.rule),
         )
+
+    def _opens(self, rule: Rule) -> float:
+        if not (rule.config.hours or rule.config.days):
+            return 0.0
+        now = datetime.now().astimezone()
+        opens = rule.times.next_open(now)
+        return opens.timestamp() if opens > now else 0.0
 
     def lane_of(self, peer: str, study_uid: str) -> int:
         """Return in which lane of a peer a study goes."""

@@ -16,7 +16,6 @@ What a peer refuses by itself is tried again, so often as configured, and is giv
 resources (A7xxH) is no such answer, and may last for days.
 """
 
-import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -30,33 +29,22 @@ from pacs_jobs.api import JobHandler, NewJob, Progress, RunningJob
 
 from pacs_core.contracts import (
     AssociationError,
-    AuditEvent,
-    AuditFailedError,
-    AuditObject,
-    AuditObjectKind,
-    AuditValue,
     ConnectError,
     DicomWebPeer,
     InstancePath,
     Node,
-    Origin,
     Peer,
     PeerTimeoutError,
-    PluginAuditKind,
     Proposal,
     Sent,
     StoredInstance,
 )
-from pacs_core.contracts import Outcome as AuditOutcome
 from pacs_core.dimse import Priority
-from pacs_routing.database_deliveries import version_of
+from pacs_routing.auditing import record_given_up
 from pacs_routing.interface import Deliveries, Delivery, DeliveryState, Outcome
 from pacs_routing.routes import Routes
+from pacs_routing.rows import version_of
 
-logger = logging.getLogger(__name__)
-
-GIVEN_UP: Final = PluginAuditKind("routing.given-up")
-"""Instances were not sent, and nobody tries any more."""
 COMMIT_JOB: Final = "routing.commit"
 _LONGEST_RUN: Final = 600.0
 _PART: Final = 20
@@ -232,25 +220,3 @@ def _alike(batch: Sequence[Delivery]) -> list[Delivery]:
         return delivery.deidentify, delivery.priority > 0
 
     return list(takewhile(lambda each: kind(each) == kind(batch[0]), batch))
-
-
-async def record_given_up(node: Node, delivery: Delivery, reason: str, count: int = 1) -> None:
-    """Log and audit that deliveries, of which one is given, are not tried any more."""
-    logger.error(
-        "%s was not sent to %s, and is given up: %s; see pacs routes list --state failed",
-        delivery.instance_uid, delivery.peer, reason,
-    )  # fmt: skip
-    details: dict[str, AuditValue] = {
-        "peer": delivery.peer,
-        "rule": delivery.rule,
-        "reason": reason,
-        "instances": count,
-    }
-    study = AuditObject(AuditObjectKind.STUDY, delivery.study_uid)
-    settings = node.settings
-    origin = Origin("routing", called_ae_title=settings.ae_title, host=settings.host)
-    event = AuditEvent(GIVEN_UP, AuditOutcome.FAILURE, origin, details, objects=(study,))
-    try:
-        await node.audit.record(event)
-    except AuditFailedError:
-        return  # logged by the trail

@@ -7,9 +7,9 @@ from attrs import define
 from pacs_jobs.api import JobHandler, Progress, RunningJob
 
 from pacs_core.contracts import AuditEvent, AuditValue, Node, Origin, Outcome
+from pacs_routing.auditing import GIVEN_UP
 from pacs_routing.interface import Deliveries
 from pacs_routing.routes import Routes
-from pacs_routing.sending import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
