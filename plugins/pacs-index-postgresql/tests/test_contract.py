@@ -59,7 +59,9 @@ class TestPostgresqlIndex(IndexContract):
         empty: Callable[[asyncpg.Connection], Awaitable[None]],
         settings: PostgresqlIndexConfig,
     ) -> None:
-        monkeypatch.setattr(f"{_MODULE}.Server", lambda _: kept)
+        # The index that another is built beside has one, that other has another.
+        make = lambda config: kept if config == settings else Server(config)  # noqa: E731
+        monkeypatch.setattr(f"{_MODULE}.Server", make)
         self._empty = lambda: empty(connection)
         self._settings = settings
 

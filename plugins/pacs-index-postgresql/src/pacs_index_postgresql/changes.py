@@ -80,7 +80,7 @@ _CLOSE_RANKS: Final = """
     UPDATE instance SET twin = $1 WHERE SOPInstanceUID = $2
     AND twin = (SELECT max(twin) FROM instance WHERE SOPInstanceUID = $2) AND twin > $1"""
 _FORGET: Final = (
-    "UPDATE metadata_state SET through = least(through, $1 - 1), revision = revision + 1"
+    "UPDATE metadata_state SET through = least(through, $1::bigint - 1), revision = revision + 1"
 )
 _NOTE: Final = """
     INSERT INTO change (kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID,

@@ -1,12 +1,14 @@
 """The index."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pacs_core.contracts import (
     Conflict,
     Durability,
     Index,
+    IndexRebuild,
     IndexResult,
     InstancePath,
     InstanceRecord,
@@ -16,6 +18,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes
 from pacs_core.relational import (
+    TABLES,
     Matching,
     Paging,
     Reading,
@@ -48,8 +51,9 @@ from pacs_index_postgresql.metadata import (
     instance_with_metadata,
 )
 from pacs_index_postgresql.outbox import PostgresqlChangeLog
+from pacs_index_postgresql.rebuilding import rebuild
 from pacs_index_postgresql.schema import prepare
-from pacs_index_postgresql.searching import Searcher
+from pacs_index_postgresql.searching import RunningSearch, Searcher
 from pacs_index_postgresql.server import Server
 from pacs_index_postgresql.text import decode, encode
 from pacs_index_postgresql.writer import IndexWriter
@@ -220,6 +224,22 @@ class PostgresqlIndex(Index):
         """Note why instances may be lacking, see :meth:`Index.note_gap`."""
         await self._writer.run(lambda changes: changes.note_gap(reason))
 
+    @asynccontextmanager
+    async def rebuilding(self) -> AsyncIterator[IndexRebuild]:
+        """Build another schema beside this one, see :meth:`Index.rebuilding`."""
+        async with rebuild(self._server, self._config, PostgresqlIndex) as building:
+            yield building
+
+    async def analyze(self) -> None:
+        """Let the server count what the tables have, by which it plans searches."""
+        tables = ", ".join(TABLES.values())
+        await self._server.run(lambda connection: connection.execute(f"ANALYZE {tables}"))
+
+    async def take_over_corrections(self, statement: str) -> None:
+        """Take the log of corrections of the index before this one."""
+        await self._server.run(lambda connection: connection.execute(statement))
+        await self._correction_log.corrections()
+
     async def locate(self, path: InstancePath) -> StoredInstance | None:
         """Look an instance up, see :meth:`Index.locate`."""
         uids = encode(path[1]), encode(path[0])
@@ -244,6 +264,7 @@ class PostgresqlIndex(Index):
 
     async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
         paging = Paging(found, query.limit, query.offset)
+        running = RunningSearch(self._searcher, paging, reading)
         while not paging.is_exhausted:
-            for result in await self._searcher.batch(paging, reading):
+            for result in await running.batch():
                 yield result

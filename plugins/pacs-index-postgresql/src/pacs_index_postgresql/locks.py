@@ -12,6 +12,8 @@ STRUCTURE: Final = 0x70616302
 """Held by whoever makes or removes patients, studies, series, headers, or the number of a twin."""
 ORDER: Final = 0x70616303
 """Held from the number of a change to its commit, so that numbers are in the order of commits."""
+REBUILD: Final = 0x70616304
+"""Held by the process that builds the index anew, for as long as that takes."""
 
 
 def number_of(schema: str) -> int:

@@ -17,6 +17,7 @@ from pacs_core.contracts import NUMBER_VRS
 from pacs_core.relational import IDENTITY, TABLES, Attribute, Catalog
 from pacs_index_postgresql.errors import NewerSchemaError
 from pacs_index_postgresql.locks import MIGRATION, take
+from pacs_index_postgresql.rebuilding import end_interrupted
 from pacs_index_postgresql.text import LONGEST
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,8 @@ async def prepare(
                 await connection.execute(statement)
     if version:
         await _add_indexes(connection, schema, catalog)
+        if await connection.fetchval("SELECT to_regclass('rebuild_changed') IS NOT NULL"):
+            await end_interrupted(connection, schema)
 
 
 async def _add_columns(connection: Any, catalog: Catalog, *, is_new: bool) -> None:

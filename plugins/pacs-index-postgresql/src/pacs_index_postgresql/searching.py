@@ -3,14 +3,18 @@
 So a stalled reader keeps nobody waiting, and a connection that is lost does not matter.
 """
 
-from typing import Any
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from pacs_core.relational import Matching, Paging, Reading
 from pacs_index_postgresql.dialect import Probe, render
+from pacs_index_postgresql.errors import UnavailableIndexError
+from pacs_index_postgresql.rebuilding import era_of
 from pacs_index_postgresql.server import Server
 from pacs_index_postgresql.text import decode
+
+_LAST: Final = "SELECT last_value FROM instance_id_seq"
 
 
 @frozen
@@ -37,15 +41,39 @@ class Searcher:
         """Return how many rows match."""
         return int((await self.fetch(*matching.count_statement()))[0][0])
 
-    async def batch(self, paging: Paging, reading: Reading) -> list[Any]:
-        """Return the next results; none if there are no more, or what was found is gone."""
-        if (page := paging.next_page()) is not None:
-            paging.take_page([tuple(row) for row in await self.fetch(*page)])
-        ids = paging.next_ids()
-        return await self._read(reading, ids) if ids else []
 
-    async def _read(self, reading: Reading, ids: list[int]) -> list[Any]:
-        """Return what is still there of the ids."""
+@define(eq=False)
+class RunningSearch:
+    """A search under way: what is left of it, and the index of which it has found ids."""
+
+    searcher: Searcher
+    paging: Paging
+    reading: Reading
+    _era: int | None = field(default=None, init=False)
+
+    async def batch(self) -> list[Any]:
+        """Return the next results; none if there are no more, or what was found is gone.
+
+        Raises
+        ------
+        UnavailableIndexError
+            The index has been built anew since the search began.
+        """
+        paging, fetch = self.paging, self.searcher.fetch
+        if (page := paging.next_page()) is not None:
+            paging.take_page([tuple(row) for row in await fetch(*page)])
+        ids = paging.next_ids()
+        if not ids:
+            return []
+        reading = self.reading
         parameters = (*reading.scope.parameters, tuple(ids))
-        rows = await self.fetch(reading.scope.text + reading.statement, parameters)
+        rows = await fetch(reading.scope.text + reading.statement, parameters)
+        found = era_of(ids[0])
+        if len(rows) < len(ids):
+            found = era_of((await fetch(_LAST, ()))[0][0])
+        if found != (self._era or era_of(ids[0])):
+            raise UnavailableIndexError(
+                "the index has been built anew since this search began: search again"
+            )
+        self._era = found
         return [reading.convert([decode(value) for value in row]) for row in rows]

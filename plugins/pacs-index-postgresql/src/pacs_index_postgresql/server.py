@@ -60,6 +60,13 @@ class Server:
         except LookupError as error:
             raise PostgresqlIndexError(f"dsn of [plugin.index-postgresql]: {error}") from error
 
+    async def connect(self) -> Any:
+        """Make a connection of its own, for what takes long; whoever asked for it closes it."""
+        settings = {"application_name": "pacs-core", "search_path": self._config.schema}
+        return await asyncpg.connect(
+            self.dsn(), timeout=self._config.timeout, server_settings=settings
+        )
+
     async def open(self) -> None:
         """Connect once, to say at once what is wrong, and make the pools."""
         dsn, config = self.dsn(), self._config
