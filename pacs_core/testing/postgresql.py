@@ -22,10 +22,13 @@ class PostgresqlServer:
     ----------
     directory : Path
     programs : Path
+    options : str
+        For the server, as ``-c NAME=VALUE``.
     """
 
     directory: Path
     programs: Path
+    options: str = ""
 
     @property
     def url(self) -> str:
@@ -34,12 +37,35 @@ class PostgresqlServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections; again after a stop as well."""
-        options = f"-c listen_addresses= -c unix_socket_directories={self.directory} -c fsync=off"
+        socket = f"-c listen_addresses= -c unix_socket_directories={self.directory}"
+        options = f"{socket} -c fsync=off {self.options}"
         self._control("-l", self.directory / "log", "-o", options, "start")
 
     def kill(self) -> None:
         """End it as a crash does: connections break off, and it recovers at its next start."""
         self._control("-m", "immediate", "stop")
+
+    @contextmanager
+    def standby(self) -> "Iterator[PostgresqlServer]":
+        """Run a standby for a ``with`` block."""
+        with _directory() as directory:
+            standby = PostgresqlServer(directory, self.programs, self.options)
+            place: list[str | Path] = ["-D", directory / "data", "-h", self.directory]
+            _run([self.programs / "pg_basebackup", "-R", "-c", "fast", *place, "-U", "pacs"])
+            standby.start()
+            try:
+                yield standby
+            finally:
+                standby.end()
+
+    def promote(self) -> None:
+        """Make a standby the server that takes changes."""
+        self._control("promote")
+
+    def end(self) -> None:
+        """Kill it if it runs."""
+        if (self.directory / "data" / "postmaster.pid").exists():
+            self.kill()
 
     def _control(self, *arguments: str | Path) -> None:
         data = self.directory / "data"
@@ -55,13 +81,15 @@ class PostgresqlServer:
 
 
 @contextmanager
-def postgresql_server(password: str = "") -> Iterator[PostgresqlServer]:
+def postgresql_server(password: str = "", options: str = "") -> Iterator[PostgresqlServer]:
     """Run a server for a ``with`` block.
 
     Parameters
     ----------
     password : str
         Which it asks of ``pacs``; empty if it asks for none.
+    options : str
+        For the server, as ``-c NAME=VALUE``.
 
     Raises
     ------
@@ -71,18 +99,23 @@ def postgresql_server(password: str = "") -> Iterator[PostgresqlServer]:
     found = sorted(_PROGRAMS.glob("*/bin"), key=lambda path: int(path.parent.name))
     if not found:
         raise LookupError("no PostgreSQL server is installed: apt-get install postgresql")
-    # The name of its socket has 107 bytes at most.
-    with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
-        directory = Path(name)
-        directory.chmod(0o777)
-        server = PostgresqlServer(directory, found[-1])
+    with _directory() as directory:
+        server = PostgresqlServer(directory, found[-1], options)
         server._make("scram-sha-256" if password else "trust", password or "none")
         server.start()
         try:
             yield server
         finally:
-            if (directory / "data" / "postmaster.pid").exists():
-                server.kill()
+            server.end()
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    # The name of its socket has 107 bytes at most.
+    with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        yield directory
 
 
 def _run(command: list[str | Path]) -> None:

@@ -1,12 +1,17 @@
 """Faults of the server: named at start, waited for while it is away, and got over."""
 
 import asyncio
+import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 from anyio import to_thread
+from attrs import evolve
 from pacs_index_postgresql.config import PostgresqlIndexConfig
 from pacs_index_postgresql.errors import (
     NewerSchemaError,
@@ -14,8 +19,9 @@ from pacs_index_postgresql.errors import (
     UnavailableIndexError,
 )
 from pacs_index_postgresql.index import PostgresqlIndex
+from pacs_index_postgresql.locks import STRUCTURE, take
 
-from pacs_core.contracts import Level, Secret
+from pacs_core.contracts import Level, Secret, StorageFullError
 from pacs_core.testing.index_harness import found, make_record, path_of
 from pacs_core.testing.postgresql import PostgresqlServer, postgresql_server
 
@@ -70,6 +76,57 @@ async def test_what_is_wrong_is_named_at_start(
     assert PASSWORD not in str(raised.value)
     assert "wrong@" not in str(raised.value)
     await index.stop()
+
+
+async def test_a_user_without_rights_is_told_at_start(
+    guarded: PostgresqlServer, tmp_path: Path
+) -> None:
+    connection = await asyncpg.connect(url_of(guarded))
+    await connection.execute(
+        "DROP SCHEMA IF EXISTS own; DROP ROLE IF EXISTS guest;"
+        "CREATE ROLE guest LOGIN PASSWORD 'guest'"
+    )
+    config = config_of(tmp_path, url_of(guarded, "guest:guest"))
+    guest = PostgresqlIndex(evolve(config, schema="own"))
+    with pytest.raises(PostgresqlIndexError, match="the user may not do this: GRANT CREATE"):
+        await guest.start()
+    # To own the schema is enough.
+    await connection.execute("CREATE SCHEMA own AUTHORIZATION guest")
+    await guest.start()
+    await guest.add(make_record())
+    await guest.stop()
+    await connection.execute("DROP OWNED BY guest; DROP ROLE guest")
+    await connection.close()
+
+
+async def test_a_server_that_is_too_old_is_named_at_start(
+    guarded: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacs_index_postgresql.server.OLDEST", 99)
+    with pytest.raises(PostgresqlIndexError, match="needs 99 or later: upgrade it"):
+        await PostgresqlIndex(config_of(tmp_path, url_of(guarded))).start()
+
+
+async def test_a_change_that_a_deadlock_undid_is_made_again(
+    guarded: PostgresqlServer, index: PostgresqlIndex
+) -> None:
+    """Of two that wait for each other the server undoes one: here it is the index that asks."""
+    connection = await asyncpg.connect(
+        url_of(guarded), server_settings={"search_path": "pacs", "deadlock_timeout": "300s"}
+    )
+    undone = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE patient IN EXCLUSIVE MODE")
+        adding = asyncio.create_task(index.add(make_record()))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await take(connection, STRUCTURE, "pacs")
+    assert (await adding).existing is None
+    assert len(await found(index, Level.IMAGE)) == 1
+    while not await connection.fetchval(undone):  # noqa: ASYNC110 - counted a moment later
+        await asyncio.sleep(0.05)
+    await connection.close()
 
 
 async def test_a_server_that_is_not_there_is_named_at_start(tmp_path: Path) -> None:
@@ -187,3 +244,46 @@ async def test_a_server_that_is_slow_means_out_of_resources(
             continue
     assert await found(index, Level.IMAGE) == ["1.2.3.1.1.1"]
     await index.stop()
+
+
+@pytest.fixture
+def small_disk(guarded: PostgresqlServer) -> Iterator[Path]:
+    """A disk of 4 MiB, for the server as well."""
+    place = guarded.directory / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=777", "tmpfs", place]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a disk cannot be mounted here")
+    try:
+        (place / "data").mkdir()
+        shutil.chown(place / "data", "postgres")
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+async def test_a_full_disk_is_named_and_got_over(
+    guarded: PostgresqlServer, index: PostgresqlIndex, small_disk: Path
+) -> None:
+    connection = await asyncpg.connect(url_of(guarded), server_settings={"search_path": "pacs"})
+    await connection.execute(f"CREATE TABLESPACE small LOCATION '{small_disk / 'data'}'")
+    await connection.execute("ALTER TABLE instance SET TABLESPACE small")
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    added, said = 0, ""
+    while not said:
+        try:
+            await index.add(make_record(f"1.1.{added}"))
+            added += 1
+        except StorageFullError as error:
+            said = str(error)
+    assert "no room left for the index" in said
+    assert len(await found(index, Level.IMAGE)) == added
+    filler.unlink()
+    await index.add(make_record(f"1.1.{added}"))
+    assert len(await found(index, Level.IMAGE)) == added + 1
+    await connection.execute("ALTER TABLE instance SET TABLESPACE pg_default")
+    await connection.execute("DROP TABLESPACE small")
+    await connection.close()

@@ -110,7 +110,9 @@ async def prepare(
     """
     async with connection.transaction():
         await take(connection, MIGRATION, schema)
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        # Who owns the schema need not be allowed to make one.
+        if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema):
+            await connection.execute(f"CREATE SCHEMA {schema}")
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)"
         )

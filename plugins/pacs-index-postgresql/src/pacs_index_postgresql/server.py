@@ -21,6 +21,8 @@ from pacs_index_postgresql.errors import (
 
 Result = TypeVar("Result")
 
+OLDEST: Final = 14
+"""The first major version of PostgreSQL that is tested."""
 _PAUSE: Final = 0.02  # seconds before another attempt, at first
 _LONGEST_PAUSE: Final = 1.0
 _WRITERS: Final = 3
@@ -100,6 +102,7 @@ class Server:
                 host = connection._con._addr
                 at = host if isinstance(host, str) else ":".join(map(str, host[:2]))
                 self.where = f"{found.user}@{at}/{found.database}"
+                _check_version(connection.get_server_version().major, self.where)
         except BaseException as error:
             await self.close()
             if isinstance(error, Exception):
@@ -176,6 +179,14 @@ async def _keep_session(_: Any) -> None:
 
     What the driver does otherwise, for users that might, is one more way to the server and back.
     """
+
+
+def _check_version(version: int, where: str) -> None:
+    if version < OLDEST:
+        raise PostgresqlIndexError(
+            f"the index {where}: the server is PostgreSQL {version}, and this needs {OLDEST} or "
+            "later: upgrade it"
+        )
 
 
 def _without_password(dsn: str) -> str:
