@@ -9,6 +9,7 @@ from pacs_core.archive.pacing import Pace, at_once
 from pacs_core.contracts import (
     Availability,
     DamagedObjectError,
+    ObjectExistsError,
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
@@ -68,8 +69,8 @@ async def copy_verified(
 ) -> StoredObject:
     """Copy an object to another store, and read back what that has.
 
-    When this returns the target has the same bytes, durably. An object that is there already, such
-    as from a copy that was cut short, is read and compared, not written again.
+    When this returns the target has the same bytes, durably. What is there already, from a copy
+    that was cut short or was faster, is read and compared, not written again.
 
     Parameters
     ----------
@@ -94,8 +95,6 @@ async def copy_verified(
     ------
     ObjectNotFoundError
         The object was deleted while it was read.
-    ObjectExistsError
-        Somebody else has written to the target meanwhile.
     DamagedObjectError
         There is not what was expected; nothing was written.
     CopyDiffersError
@@ -108,8 +107,11 @@ async def copy_verified(
     is_new = (await target.availability([key]))[0] is Availability.UNAVAILABLE
     content = await _read(reader, key, expected, pace, writer.write if is_new else None)
     if is_new:
-        await writer.commit(variant)
-    else:
+        try:
+            await writer.commit(variant)
+        except ObjectExistsError:  # another copy was faster
+            is_new = False
+    if not is_new:
         # It may have been stored by somebody who did not wait for the disk.
         await target.flush([key])
     await target.deposit([key])

@@ -1,12 +1,15 @@
 """``pacs archive copy``: into another store and index, again, cut short, of what is damaged."""
 
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 from pacs_store_filesystem.store import FilesystemStore
+from pacs_store_tiered.store import TieredStore
 
 from pacs_core.archive import ArchiveCopy, CopyOutcome
 from pacs_core.contracts import Level, Query
@@ -169,6 +172,33 @@ def test_into_a_store_and_an_index_of_another_make(
 
     store = FilesystemStore(tmp_path / "source" / "objects")
     anyio.run(start_and_run)
+
+
+def test_what_two_tiers_have_is_copied_once(
+    pacs, source: Path, copies: list[Path], tmp_path: Path
+) -> None:
+    """What was recalled is listed twice, and both at nearly the same time."""
+    assert pacs("import", "--config", source, *copies[:3]).code == 0
+    hot, cold = tmp_path / "source" / "objects", tmp_path / "cold"
+    shutil.copytree(hot, cold)
+
+    async def run() -> None:
+        tiers = {"hot": FilesystemStore(hot), "cold": FilesystemStore(cold)}
+        for each in tiers.values():
+            await each.start()
+        try:
+            store, target = TieredStore(tiers, tmp_path / "locks"), MemoryStore()
+            await store.start()
+            work = ArchiveCopy(store, target, MemoryIndex())
+            outcomes = Counter([each.outcome async for each in work.run()])
+            assert outcomes.total() == 6
+            assert set(outcomes) <= {CopyOutcome.COPIED, CopyOutcome.PRESENT}
+            assert len([each async for each in target.objects()]) == 3
+        finally:
+            for each in tiers.values():
+                await each.stop()
+
+    anyio.run(run)
 
 
 @pytest.mark.parametrize(

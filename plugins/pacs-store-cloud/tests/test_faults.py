@@ -105,6 +105,40 @@ async def test_what_services_say_under_load(proxy: FaultProxy, store: CloudStore
     assert await listing(store) == {stored.key: len(SMALL)}
 
 
+FAILED_LATER = (
+    200,
+    "<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>",
+)
+"""Amazon answers so when completing an upload fails after it has begun to answer."""
+
+
+async def test_success_that_is_none(proxy: FaultProxy, store: CloudStore) -> None:
+    """Of the upload in parts, and of the copy to its name."""
+    proxy.faults += [("POST", "?uploadId", Fault(answer=FAILED_LATER))]
+    proxy.faults += [("POST", "1.1.1.dcm?uploadId", Fault(answer=FAILED_LATER))]
+    stored = await put(store, LARGE, identity())
+    assert await get(store, stored.key) == LARGE
+    assert await listing(store) == {stored.key: len(LARGE)}
+
+
+async def test_a_service_that_refuses_as_if_it_were_asked_for(
+    proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """304 in place of 412, as MinIO has answered (RFC 9110 §13.2.2 knows it of GET and HEAD)."""
+    store = make_cloud_store(configure_s3(proxy.url, f"f{uuid4().hex}"), tmp_path)
+    seen = 0
+
+    def answer(method: str, path: str) -> Fault | None:
+        nonlocal seen
+        seen += method == "PUT"
+        return Fault(answer=(304, "")) if method == "PUT" and seen > 1 else None
+
+    proxy.always = answer
+    with pytest.raises(MisconfiguredError, match="If-None-Match"):
+        await store.start()
+    await store.stop()
+
+
 async def test_a_bucket_that_is_away(proxy: FaultProxy, tmp_path: Path) -> None:
     config = configure_s3(proxy.url, f"f{uuid4().hex}", deadline=1.0)
     store = make_cloud_store(config, tmp_path)

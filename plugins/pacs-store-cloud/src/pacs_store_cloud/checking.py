@@ -65,7 +65,7 @@ async def _copy_again(bucket: Bucket, name: str) -> None:
 
 
 async def _check_refusal(bucket: Bucket, name: str, action: Any) -> None:
-    from obstore.exceptions import AlreadyExistsError
+    from obstore.exceptions import AlreadyExistsError, NotModifiedError
 
     try:
         await attempt(
@@ -73,6 +73,8 @@ async def _check_refusal(bucket: Bucket, name: str, action: Any) -> None:
         )
     except AlreadyExistsError:
         return
+    except NotModifiedError:
+        pass  # 304 is no answer to a request that writes (RFC 9110 §13.2.2)
     raise MisconfiguredError(
         f"{bucket.title}: the service does not know conditional requests (If-None-Match: *), by "
         "which objects are kept from being overwritten: update it, or take another one"
