@@ -95,13 +95,13 @@ async def test_bodies_that_are_damaged_or_cut(proxy: FaultProxy, store: CloudSto
 
 
 async def test_what_services_say_under_load(proxy: FaultProxy, store: CloudStore) -> None:
-    proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=SLOW_DOWN))] * 5
+    proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=SLOW_DOWN))] * 3
     proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=(500, "")))]
     proxy.faults += [("PUT", "1.1.1.dcm", Fault(answer=CONFLICT))]
     stored = await put(store, SMALL, identity())
     proxy.faults += [("GET", "1.1.1.dcm", Fault(answer=NOT_FOUND))] * 2
     assert await get(store, stored.key) == SMALL
-    proxy.faults += [("GET", "list-type=2", Fault(answer=SLOW_DOWN))] * 5
+    proxy.faults += [("GET", "list-type=2", Fault(answer=SLOW_DOWN))] * 3
     assert await listing(store) == {stored.key: len(SMALL)}
 
 
