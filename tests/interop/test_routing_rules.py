@@ -3,12 +3,14 @@
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from attrs import evolve
 from pacs_routing import RoutingConfig
 from pacs_routing.routes import Routes
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.sop_class import (
     CTImageStorage,
@@ -181,6 +183,55 @@ def test_a_peer_that_is_away_gets_all_once_stat_before_all_else(site):
         for number in range(len(studies)):
             of_study = routine[number :: len(studies)]
             assert [uid for uid in came if uid in of_study] == of_study
+
+
+def commit(port, uids):
+    """Ask the node to commit to instances, as a modality does that has sent everything."""
+    request = Dataset()
+    request.TransactionUID = generate_uid()
+    request.ReferencedSOPSequence = []
+    for uid in uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, uid
+        request.ReferencedSOPSequence.append(item)
+    reports = Queue()
+
+    def take(event):
+        reports.put(event.event_type)
+        return 0x0000, None
+
+    ae = AE("MODALITY")
+    ae.add_requested_context(StorageCommitmentPushModel)
+    handlers = [(evt.EVT_N_EVENT_REPORT, take)]
+    association = ae.associate("127.0.0.1", port, ae_title="PACS", evt_handlers=handlers)
+    status, _ = association.send_n_action(
+        request, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    )
+    assert status.Status == 0x0000
+    assert reports.get(timeout=60) == 1  # all of them (PS3.4 Table J.3-2)
+    association.release()
+
+
+def test_a_study_is_complete_once_all_of_it_is_committed_to(tmp_path):
+    """Also after a restart in between; what comes late reopens it until that is committed to."""
+    study = SampleStudy()
+    with Receiver("AI") as ai:
+        tables = rules({"ai": ai}, {"all": {"to": ["ai"], "on": "study"}})
+        tables["archive"]["study_quiet_time"] = 3600.0
+        tables["plugin"]["sop-storage-commitment"] = {"completes_studies": True, "wait": 60.0}
+        plugins = (*PLUGINS, "sop-storage-commitment")
+        with node_thread(tmp_path, tables, plugins=plugins) as node:
+            first = store(node.port, [study.make("CT") for _ in range(2)])
+        with node_thread(tmp_path, tables, plugins=plugins) as node:
+            commit(node.port, first[:1])
+            second = store(node.port, [study.make("CT")])
+            commit(node.port, [*first[1:], *second])
+            until(lambda: len(ai.received) == 3)
+            assert sorted(ai.received) == sorted([*first, *second])
+            late = store(node.port, [study.make("CT")])
+            commit(node.port, late)
+            until(lambda: len(ai.received) == 4)
+    assert ai.received[3:] == late
 
 
 def resident(process):

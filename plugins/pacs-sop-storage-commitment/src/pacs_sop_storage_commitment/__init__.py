@@ -22,6 +22,7 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
     SopClassSupport,
+    StudyCompleteness,
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_storage_commitment.config import StorageCommitmentConfig
@@ -61,7 +62,12 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return PeerRequester(node)
 
-    return [
+    def create_completeness(node: Node) -> StudyCompleteness:
+        from pacs_sop_storage_commitment.completeness import CommitmentCompleteness
+
+        return CommitmentCompleteness(node)
+
+    capabilities = [
         CapabilityDescriptor(
             "storage-commitment-transactions",
             Transactions,
@@ -72,6 +78,17 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             "storage-commitment", Requester, create_requester, requires=(Transactions, Database)
         ),
     ]
+    if setup.config(StorageCommitmentConfig).completes_studies:
+        capabilities.append(
+            CapabilityDescriptor(
+                "storage-commitment-completeness",
+                StudyCompleteness,
+                create_completeness,
+                requires=(Transactions,),
+                always=True,
+            )
+        )
+    return capabilities
 
 
 @hookimpl

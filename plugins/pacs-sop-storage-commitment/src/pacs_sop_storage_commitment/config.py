@@ -30,6 +30,9 @@ class StorageCommitmentConfig:
         ``inf`` for as long as the archive has it, 0 for not at all.
     max_instances : int
         Instances that one request may name.
+    completes_studies : bool
+        Whether a study is complete as soon as all that is there of it was committed to, without
+        waiting until it was quiet for ``[archive] study_quiet_time``.
     """
 
     check: Literal["readable", "digest"] = field(default="readable", metadata=RELOADABLE)
@@ -38,3 +41,4 @@ class StorageCommitmentConfig:
     keep: float = field(default=90.0, validator=gt(0), metadata=RELOADABLE)
     protect_for: float = field(default=inf, validator=ge(0), metadata=RELOADABLE)
     max_instances: int = field(default=10_000, validator=ge(1), metadata=RELOADABLE)
+    completes_studies: bool = False
