@@ -9,12 +9,15 @@ from importlib.util import find_spec
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
+from pacs_web.api import WebAuthenticator, WebAuthenticatorDescriptor, WebRoutesDescriptor
 
 from pacs_ai import hooks
 from pacs_ai.config import AiConfig, ServiceConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import InferenceAdapter, InferenceAdapterDescriptor, Inferences
 from pacs_core.contracts import (
+    AccessDescriptor,
+    Authorizer,
     CapabilityDescriptor,
     ChangeConsumer,
     ChangeConsumerDescriptor,
@@ -209,7 +212,44 @@ def pacs_inference_adapters(setup: Setup) -> list[InferenceAdapterDescriptor]:
     return [
         InferenceAdapterDescriptor("rest-push", load("rest_push", "RestPush")),
         InferenceAdapterDescriptor("dimse", load("dimse", "Dimse")),
+        InferenceAdapterDescriptor("dicomweb-pull", load("dicomweb_pull", "DicomWebPull")),
+        InferenceAdapterDescriptor("ups", load("ups", "ProcedureSteps")),
     ]
+
+
+@hookimpl
+def pacs_access(setup: Setup) -> list[AccessDescriptor]:
+    """Return who says what services see, and who sees what nobody has assessed."""
+    config = setup.config(AiConfig)
+
+    def create(node: Node) -> Authorizer:
+        from pacs_ai.access import AiAuthorizer
+
+        return AiAuthorizer(node, config)
+
+    hides = any(service.unassessed == "hide" for service in config.services.values())
+    return [AccessDescriptor("ai", authorizer=create)] if config.dicomweb_url or hides else []
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_authenticators(setup: Setup) -> list[WebAuthenticatorDescriptor]:
+    """Return who knows tokens of requests."""
+    config = setup.config(AiConfig)
+
+    def create(node: Node) -> WebAuthenticator:
+        from pacs_ai.doors import TokenAuthenticator
+
+        return TokenAuthenticator(node, config)
+
+    return [WebAuthenticatorDescriptor("ai", create)] if config.dicomweb_url else []
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> list[WebRoutesDescriptor]:
+    """Return the API; without pacs-web nobody asks for it."""
+    from pacs_ai.web import web_routes
+
+    return web_routes()
 
 
 @hookimpl
@@ -219,6 +259,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "list": "List requests to services, or their results.",
         "show": "Show where a result came from, and what became of a request.",
         "ask": "Have a service asked about a study.",
+        "assess": "Accept, modify or reject a result.",
         "release": "Archive a result that is in quarantine.",
         "discard": "Delete a result that is in quarantine.",
         "cancel": "Cancel a request.",

@@ -13,7 +13,6 @@ another, there is nothing to ask about; a new request is made of what is there.
 """
 
 import json
-import secrets
 import time
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Final
@@ -38,7 +37,6 @@ from pacs_ai.sources import RequestInputs, locate_inputs
 from pacs_core.contracts import InstanceNotFoundError, Node, Outcome
 
 _DAY: Final = 24 * 3600.0
-_TOKEN: Final = "pacs-ai-"  # noqa: S105  the beginning of one
 
 
 class Adapters:
@@ -183,6 +181,9 @@ class AskHandler(JobHandler):
         await self._desk.record(ASKED, request, {"instances": len(instances)})
         await self._desk.records.change(request.number, asked=time.time())
         inputs = RequestInputs(self.node, instances, service.deidentify)
+        if service.deidentify:
+            # Before anything goes out: results are found, and mapped back, by these.
+            await keep_names(self._desk, request, await inputs.names())
         return await adapter.ask(request, inputs, _Taker(self._intake, request))
 
     async def _note(self, request: InferenceRequest, answer: Answer) -> None:
@@ -220,18 +221,6 @@ async def give_up(desk: AiDesk, request: InferenceRequest, reason: str) -> None:
     """Note, and record, that a request is not tried any more."""
     if await desk.records.change(request.number, state=str(RequestState.FAILED), reason=reason):
         await desk.record(GIVEN_UP, request, {"reason": reason}, outcome=Outcome.FAILURE)
-
-
-async def make_token(desk: AiDesk, request: InferenceRequest) -> str:
-    """Return a token for the results of a request, and for its study; those before are void."""
-    token = _TOKEN + secrets.token_urlsafe(32)
-    await desk.records.change(request.number, token=token)
-    return token
-
-
-def is_token(text: str) -> bool:
-    """Tell whether something looks like a token of this plugin."""
-    return text.startswith(_TOKEN)
 
 
 async def keep_names(desk: AiDesk, request: InferenceRequest, names: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import anyio
 
@@ -12,6 +12,7 @@ from pacs_ai.description import describe_request, describe_result, describe_tota
 from pacs_ai.desk import STEERED, AiDesk
 from pacs_ai.interface import Inferences
 from pacs_ai.models import (
+    Assessment,
     InferenceRequest,
     InferenceResult,
     RequestFilter,
@@ -252,12 +253,43 @@ def discard(number: int, /, *, config: ConfigOption = None) -> None:
     print(f"result {anyio.run(run).number} is deleted")
 
 
+def assess(
+    number: int,
+    assessment: Literal["accepted", "modified", "rejected"],
+    /,
+    *,
+    comment: str = "",
+    config: ConfigOption = None,
+) -> None:
+    """Say what is to be thought of a result, as a document that is archived beside it.
+
+    Parameters
+    ----------
+    number
+        Of the result.
+    assessment
+        What is to be thought of it.
+    comment
+        Why.
+    """
+
+    async def run() -> InferenceResult:
+        async with _open(config) as node:
+            acts = node.find(Inferences).assess(
+                number, Assessment(assessment), local_origin("ai assess"), comment=comment
+            )
+            return await _known(acts, f"result {number}")
+
+    print(f"result {number} is {assessment}: {anyio.run(run).assessment_uid}")
+
+
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
     "list": list_requests,
     "show": show,
     "ask": ask,
     "cancel": cancel,
     "release": release,
+    "assess": assess,
     "discard": discard,
 }
 

@@ -29,7 +29,8 @@ class ServiceConfig:
     peer : str
         Name of its ``[peers.NAME]`` table, with ``dimse``.
     results_from : tuple of str
-        AE titles from which C-STORE brings its results; by default that of `peer`.
+        AE titles from which C-STORE brings its results, and users who store them by STOW-RS; by
+        default the AE title of `peer`.
     code : tuple of str
         Of its work items, with ``ups``: Code Value, Coding Scheme Designator, Code Meaning.
     deidentify : str
@@ -133,6 +134,9 @@ class AiConfig:
     dicomweb_url : str
         Under which services reach DICOMweb of this node, as ``"https://pacs/dicom-web"``: for
         ``dicomweb-pull``, and for results that come later.
+    assessors : tuple of str
+        Roles, names of users, and AE titles, that see results of services with
+        ``unassessed = "hide"`` before they are assessed.
     first_pause, longest_pause : float
         Seconds after which a service that is away is asked again: doubled with each attempt.
     give_up_after : float
@@ -146,6 +150,7 @@ class AiConfig:
     services: dict[str, ServiceConfig] = field(factory=dict)
     rules: tuple[RuleConfig, ...] = ()
     dicomweb_url: str = field(default="", validator=matches_re(r"(https?://[^\s]+[^/\s])?"))
+    assessors: tuple[str, ...] = ()
     first_pause: float = field(default=5.0, validator=gt(0))
     longest_pause: float = field(default=300.0, validator=gt(0))
     give_up_after: float = field(default=7.0, validator=gt(0), metadata=RELOADABLE)

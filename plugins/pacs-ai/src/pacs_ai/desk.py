@@ -31,6 +31,7 @@ DOOR: Final = "ai"
 ASKED: Final = PluginAuditKind("ai.asked")
 GIVEN_UP: Final = PluginAuditKind("ai.given-up")
 RESULT: Final = PluginAuditKind("ai.result")
+VIEWED: Final = PluginAuditKind("ai.viewed")
 STEERED: Final = PluginAuditKind("ai.steered")
 ASSESSED: Final = PluginAuditKind("ai.assessed")
 

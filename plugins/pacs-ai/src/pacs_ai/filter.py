@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterable
 from functools import partial
-from typing import Final
 
 from pacs_ai.config import AiConfig
 from pacs_ai.desk import DOOR, AiDesk
 from pacs_ai.intake import Intake
 from pacs_ai.interface import ServiceError
 from pacs_ai.models import InferenceRequest, ResultState
+from pacs_ai.tokens import REQUEST_CLAIM
 from pacs_core.contracts import (
     Accept,
     Divert,
@@ -23,9 +23,6 @@ from pacs_core.contracts import (
     RejectedInstanceError,
 )
 from pacs_core.dimse import Status
-
-REQUEST_CLAIM: Final = "ai-request"
-"""Claim of a principal: the number of the request whose token it has shown."""
 
 
 class ResultFilter(IngestFilter):
@@ -54,20 +51,21 @@ class ResultFilter(IngestFilter):
         if number := claims.get(REQUEST_CLAIM):
             request = await self._node.find(AiDesk).records.find(int(number))
             service = request.service
-        elif origin.interface == "DIMSE":
-            service = self._service_of(origin.calling_ae_title)
+        else:
+            is_dimse = origin.interface == "DIMSE"
+            service = self._service_of(origin.calling_ae_title if is_dimse else origin.user)
         if not service:
             return Accept()
         return Divert(partial(self._take, service, request, header, origin))
 
-    def _service_of(self, ae_title: str) -> str:
-        """Return the service whose results come from an AE title; empty if there is none."""
-        for name, service in self._config.services.items():
+    def _service_of(self, name: str) -> str:
+        """Return the service whose results an AE title, or a user, brings; empty if none."""
+        for key, service in self._config.services.items():
             titles = set(service.results_from)
             if not titles and (peer := self._node.settings.peers.get(service.peer)):
                 titles = {peer.ae_title}
-            if ae_title and ae_title in titles:
-                return name
+            if name and name in titles:
+                return key
         return ""
 
     async def _take(

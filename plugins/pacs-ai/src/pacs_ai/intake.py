@@ -34,6 +34,7 @@ from pacs_ai.models import (
     RequestState,
     ResultState,
 )
+from pacs_ai.reidentification import reidentify
 from pacs_ai.sources import read_source
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -164,6 +165,12 @@ class Intake:
             findings.append(Finding(Fault.UNREADABLE, str(error)))
         if request is None and dataset is not None:
             request = await self._examiner.find_request(service, dataset)
+        if request is not None and dataset is not None:
+            names = await self._records.names_of(request.number)
+            source = await read_source(self._node, request) if names else None
+            if source is not None:
+                file = await reidentify(file, names, source.headers[0])
+                dataset = await anyio.to_thread.run_sync(read_header, file)
         earlier = await self._records.find_same(service, file.digest)
         if earlier is not None and request and earlier.request != request.number:
             text = f"it is identical to result {earlier.number}"

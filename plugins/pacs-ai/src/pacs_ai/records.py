@@ -125,7 +125,8 @@ class Records:
 
     async def find_by_token(self, token: str) -> InferenceRequest | None:
         """Return the request that a token is for, if it is still open."""
-        where = (REQUESTS.c.token == hash_of(token), REQUESTS.c.state.in_(sorted(LIVE)))
+        states = sorted({*LIVE, RequestState.ANSWERED})
+        where = (REQUESTS.c.token == hash_of(token), REQUESTS.c.state.in_(states))
         async with self.database.connect() as connection:
             found = (await connection.execute(select(REQUESTS).where(*where))).mappings().first()
         return _request(dict(found)) if found else None

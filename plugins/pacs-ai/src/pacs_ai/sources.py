@@ -65,7 +65,8 @@ async def select_inputs(
     async with closing(node.archive.instances(query)) as instances:
         async for instance in instances:
             identity = instance.identity
-            if identity.sop_instance_uid not in besides:
+            names = {identity.sop_instance_uid, identity.series_instance_uid}
+            if not names & besides:
                 found.append(
                     InferenceInput(
                         identity.series_instance_uid,
@@ -124,7 +125,7 @@ class _StoredFile:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         async with await self.archive.open(self.instance) as reader:
-            if reader.size != self.size:
+            if self.size and reader.size != self.size:
                 raise InstanceNotFoundError(f"{self.instance.key} has changed meanwhile")
             async with closing(reader.chunks(0)) as chunks:
                 async for chunk in chunks:
@@ -160,6 +161,19 @@ class RequestInputs(Inputs):
         self._node = node
         self.instances = instances
         self.deidentify = deidentify
+
+    async def names(self) -> dict[str, str]:
+        """Return what is called what once it is de-identified; see :mod:`.reidentification`."""
+        from pacs_ai.reidentification import names_of, read_deidentified
+
+        found: dict[str, str] = {}
+        deidentifier = self._node.find(Deidentifier)
+        for instance in self.instances:
+            original = await self._node.archive.read_dataset(instance)
+            stored = _StoredFile(self._node.archive, instance, 0)
+            async with deidentifier.deidentify(stored.pieces(), self.deidentify) as made:
+                found |= names_of(original, await read_deidentified(made))
+        return found
 
     @asynccontextmanager
     async def open(self) -> "AsyncIterator[Sequence[Content]]":

@@ -12,11 +12,11 @@ from pacs_dicomweb.api import MalformedMultipart, Splitter, UploadBody, split
 from pacs_web.api.media_types import media_type
 
 from pacs_ai.adapters.http import open_service, send
-from pacs_ai.asking import make_token
 from pacs_ai.config import ServiceConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker, ServiceError
 from pacs_ai.models import InferenceRequest
+from pacs_ai.tokens import make_token
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Node
 

@@ -1,0 +1,67 @@
+"""Authorizer: what a service may see, and who sees results before they are assessed."""
+
+from typing import Final
+
+from pacs_ai.config import AiConfig
+from pacs_ai.desk import AiDesk
+from pacs_ai.tokens import METHOD, REQUEST_CLAIM
+from pacs_core.contracts import (
+    Access,
+    AccessAction,
+    Allow,
+    Authorizer,
+    Deny,
+    Node,
+    Not,
+    Restrict,
+    UidList,
+    Verdict,
+)
+from pacs_core.dataset import tag_of
+
+ASSESS: Final = "ai.assess"
+"""Action that authorizers are asked for of who wants to assess results, or see what is hidden."""
+_READING: Final = frozenset({AccessAction.QUERY, AccessAction.RETRIEVE, AccessAction.MOVE})
+_SERIES, _INSTANCE = tag_of("SeriesInstanceUID"), tag_of("SOPInstanceUID")
+_MOST_HIDDEN: Final = 10_000
+
+
+class AiAuthorizer(Authorizer):
+    """Restricts services to what they were asked about, and hides what nobody has assessed.
+
+    Parameters
+    ----------
+    node : Node
+    config : AiConfig
+    """
+
+    def __init__(self, node: Node, config: AiConfig) -> None:
+        self._node = node
+        self._config = config
+        self._hides = any(each.unassessed == "hide" for each in config.services.values())
+
+    async def authorize(self, access: Access) -> Verdict:
+        """See base."""
+        principal = access.origin.principal
+        if principal is not None and principal.method == METHOD:
+            return await self._authorize_service(access, principal.claims[REQUEST_CLAIM])
+        if not self._hides or access.action not in _READING:
+            return Allow()
+        names = {access.origin.user, access.origin.calling_ae_title}
+        if names & set(self._config.assessors) or (
+            principal is not None and principal.roles & set(self._config.assessors)
+        ):
+            return Allow()
+        hidden = await self._node.find(AiDesk).records.hidden_uids(_MOST_HIDDEN + 1)
+        if len(hidden) > _MOST_HIDDEN:
+            return Deny(f"more than {_MOST_HIDDEN} results have not been assessed")
+        return Restrict((Not(UidList(_INSTANCE, hidden)),)) if hidden else Allow()
+
+    async def _authorize_service(self, access: Access, number: str) -> Verdict:
+        if access.action == AccessAction.STORE:
+            return Allow()  # what it stores is a result, whatever it says
+        if access.action not in _READING:
+            return Deny("the token is for reading what was asked about, and for results")
+        request = await self._node.find(AiDesk).records.find(int(number))
+        series = tuple(sorted({each.series_uid for each in request.inputs}))
+        return Restrict((UidList(_SERIES, series),))

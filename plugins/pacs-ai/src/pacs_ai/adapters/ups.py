@@ -1,0 +1,161 @@
+"""``ups``: requests are unified procedure steps that a service claims (IHE RAD AIW-I).
+
+The step names what to read (Input Information Sequence), how (WADO-RS, or C-MOVE from this node),
+and what is to be done, by the service's code. Results come by C-STORE or STOW-RS; the step says how
+far the service is, and when it is done.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import NAMESPACE_OID, uuid5
+
+from pacs_sop_ups.api import StepState, UnifiedProcedureSteps
+
+from pacs_ai.config import ServiceConfig
+from pacs_ai.desk import AiDesk
+from pacs_ai.interface import (
+    Answer,
+    InferenceAdapter,
+    Inputs,
+    ResultTaker,
+    ServiceError,
+    ServiceRefusedError,
+)
+from pacs_ai.models import InferenceRequest
+from pacs_core.api.normalized import RefusedRequestError
+from pacs_core.contracts import Node, StoredInstance
+from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
+from pacs_core.dimse import Status
+
+_CODE: Final = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+_NONE: Final = (
+    "WorklistLabel", "ScheduledProcessingParametersSequence", "ScheduledStationNameCodeSequence",
+    "ScheduledStationClassCodeSequence", "ScheduledStationGeographicLocationCodeSequence",
+    "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence", "AdmissionID",
+    "IssuerOfAdmissionIDSequence", "AdmittingDiagnosesDescription",
+    "AdmittingDiagnosesCodeSequence", "ReferencedRequestSequence", "TransactionUID",
+    "ProcedureStepProgressInformationSequence", "UnifiedProcedureStepPerformedProcedureSequence",
+)  # fmt: skip
+_PATIENT: Final = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
+)  # fmt: skip
+
+
+class ProcedureSteps(InferenceAdapter):
+    """Hands out work items.
+
+    Parameters
+    ----------
+    node : Node
+    name : str
+    service : ServiceConfig
+    """
+
+    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
+        self._node = node
+        self._name = name
+        self._service = service
+
+    async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
+        """See base."""
+        uid = step_uid(request)
+        steps = self._node.find(UnifiedProcedureSteps)
+        attributes = await self._describe(request, inputs.instances)
+        try:
+            await steps.create(uid, attributes, requestor=self._node.settings.ae_title)
+        except RefusedRequestError as error:
+            # It is there already: the node was killed before that was noted.
+            if error.status != Status.DUPLICATE_SOP_INSTANCE:
+                raise ServiceError(f"the work item is refused: {error}") from error
+        await self._node.find(AiDesk).records.change(request.number, note=f"work item {uid}")
+        return Answer.LATER
+
+    async def look(self, request: InferenceRequest) -> Answer:
+        """See base."""
+        try:
+            step = await self._node.find(UnifiedProcedureSteps).find(step_uid(request))
+        except KeyError:
+            raise ServiceRefusedError("its work item is not known any more") from None
+        state = "".join(texts(step.attributes, tag_of("ProcedureStepState")))
+        if state == StepState.CANCELED:
+            raise ServiceRefusedError("its work item was canceled")
+        return Answer.COMPLETE if state == StepState.COMPLETED else Answer.LATER
+
+    async def cancel(self, request: InferenceRequest) -> None:
+        """See base."""
+        steps = self._node.find(UnifiedProcedureSteps)
+        reason: Attributes = {tag_of("ReasonForCancellation"): ("it is not wanted any more",)}
+        requestor = self._node.settings.ae_title
+        await steps.request_cancel(step_uid(request), reason, requestor=requestor)
+
+    async def _describe(
+        self, request: InferenceRequest, instances: Sequence[StoredInstance]
+    ) -> Attributes:
+        """Return the attributes of a step (PS3.4 Table CC.2.5-3)."""
+        header = await self._node.archive.read_dataset(instances[0])
+        now = datetime.now().strftime("%Y%m%d%H%M%S")
+        found: MutableAttributes = {tag_of(keyword): () for keyword in _NONE}
+        for keyword in _PATIENT:
+            value = str(header.get(keyword) or "")
+            found[tag_of(keyword)] = (value,) if value else ()
+        own: dict[str, tuple[Value, ...]] = {
+            "SpecificCharacterSet": ("ISO_IR 192",),
+            "ScheduledProcedureStepPriority": ("HIGH" if request.priority > 0 else "MEDIUM",),
+            "ProcedureStepLabel": (f"{self._name} {request.version}".strip()[:64],),
+            "ScheduledProcedureStepStartDateTime": (now,),
+            "ScheduledWorkitemCodeSequence": (_item(zip(_CODE, self._service.code, strict=True)),),
+            "CommentsOnTheScheduledProcedureStep": (f"request {request.number}",),
+            "InputReadinessState": ("READY",),
+            "InputInformationSequence": tuple(self._inputs(request, instances)),
+            "StudyInstanceUID": (request.study_uid,),
+            "ProcedureStepState": (str(StepState.SCHEDULED),),
+        }
+        found |= {tag_of(keyword): values for keyword, values in own.items()}
+        return found
+
+    def _inputs(
+        self, request: InferenceRequest, instances: Sequence[StoredInstance]
+    ) -> list[Attributes]:
+        """Return the items of Input Information Sequence, one for each series (PS3.3 C.30.1)."""
+        url = self._node.find(AiDesk).config.dicomweb_url
+        by_series: dict[str, list[StoredInstance]] = {}
+        for each in instances:
+            by_series.setdefault(each.identity.series_instance_uid, []).append(each)
+        found: list[Attributes] = []
+        for series, members in by_series.items():
+            referenced = tuple(
+                _item(
+                    (
+                        ("ReferencedSOPClassUID", each.identity.sop_class_uid),
+                        ("ReferencedSOPInstanceUID", each.identity.sop_instance_uid),
+                    )
+                )
+                for each in members
+            )
+            item = _item(
+                (
+                    ("TypeOfInstances", "DICOM"),
+                    ("StudyInstanceUID", request.study_uid),
+                    ("SeriesInstanceUID", series),
+                )
+            )
+            item[tag_of("ReferencedSOPSequence")] = referenced
+            retrieve = _item((("RetrieveAETitle", self._node.settings.ae_title),))
+            item[tag_of("DICOMRetrievalSequence")] = (retrieve,)
+            if url:
+                path = f"{url}/studies/{request.study_uid}/series/{series}"
+                wado = (_item((("RetrieveURL", path),)),)
+                item[tag_of("WADORSRetrievalSequence")] = wado
+            found.append(item)
+        return found
+
+
+def step_uid(request: InferenceRequest) -> str:
+    """Return the UID of the step of a request: the same each time that it is asked for."""
+    name = f"pacs-ai/{request.number}/{request.created}/{request.study_uid}"
+    return f"2.25.{uuid5(NAMESPACE_OID, name).int}"
+
+
+def _item(values: Iterable[tuple[str, str]]) -> MutableAttributes:
+    return {tag_of(keyword): (value,) for keyword, value in values}

@@ -1,0 +1,206 @@
+"""Services that read and store by DICOMweb, claim work items, or see pseudonyms; assessments."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+from attrs import define
+from pacs_ai.api import RequestState
+from pacs_ai.desk import AiDesk
+from pacs_ai.tokens import make_token
+from pacs_ai_example.results import infer, write
+from pacs_sop_ups.api import StepState, UnifiedProcedureSteps
+from pydicom import Dataset, dcmread
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+
+from pacs_core.contracts import SingleValue
+from pacs_core.dataset import tag_of
+from pacs_core.testing.waiting import until
+
+RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
+
+
+@define
+class Place:
+    """The site, and its DICOMweb."""
+
+    site: Any
+    url: str
+
+    def study(self, tools: Any, **values: Any) -> tuple[str, list[Dataset]]:
+        images = tools.make_series(**values)
+        self.site.store(images)
+        return str(images[0].StudyInstanceUID), images
+
+    def search(self, path: str, token: str = "") -> httpx.Response:
+        headers = {"Accept": "application/dicom+json"}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.get(f"{self.url}/{path}", headers=headers, timeout=60, trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    web = tools.find_free_port()
+    with tools.run_example("--http", "0") as example:
+        base = f"http://127.0.0.1:{example.http}"
+        services = {
+            "puller": {"adapter": "dicomweb-pull", "url": f"{base}/pull"},
+            "worker": {
+                "adapter": "ups",
+                "code": ["LESION", "99TEST", "Find lesions"],
+                "results_from": ["AI_WORKER"],
+                "unassessed": "hide",
+            },
+            "stranger": {
+                "adapter": "rest-push",
+                "url": f"{base}/infer",
+                "deidentify": "trial",
+                "attempts": 1,
+            },
+        }
+        plugin = {
+            "web": {"port": web},
+            "sop-ups": {},
+            "deidentify": {
+                "profiles": {"trial": {"options": ["retain-modified-dates"]}},
+            },
+        }
+        url = f"http://127.0.0.1:{web}/dicom-web"
+        with tools.open_site(
+            tmp_path_factory.mktemp("site"),
+            services,
+            plugins=("sop-ups", "deidentify"),
+            plugin=plugin,
+            ai={"dicomweb_url": url},
+        ) as site:
+            yield Place(site, url)
+
+
+def test_a_service_reads_and_stores_with_a_token_for_what_it_was_asked_about(
+    place: Place, tools: Any
+) -> None:
+    site = place.site
+    study, images = place.study(tools)
+    other, _ = place.study(tools)
+    request = site.finish(site.ask("puller", study).number)
+    assert request.state == "answered", request.reason
+    assert set(site.instances(study).values()) >= RESULTS
+    assert {r.state for r in site.results(request=request.number)} == {"archived"}
+
+    async def new_token() -> str:
+        desk = site.node.node.opened.node.find(AiDesk)
+        await desk.records.change(request.number, RequestState, state="asked")
+        return await make_token(desk, request)
+
+    token = site.node.call(new_token)
+    series = str(images[0].SeriesInstanceUID)
+    (found,) = place.search("series", token).json()
+    assert found["0020000E"]["Value"] == [series]
+    assert place.search(f"studies/{other}/metadata", token).status_code == 404
+    assert len(place.search("studies").json()) >= 2
+    # Whatever it stores is a result, and no way into other studies.
+    body = write(tools.make_series(1)[0])
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/dicom"}
+    answer = httpx.post(
+        f"{place.url}/studies", content=body, headers=headers, timeout=60, trust_env=False
+    )
+    assert answer.status_code == 409
+    assert site.results(request=request.number)[0].state == "quarantined"
+    assert place.search("series", token + "x").status_code == 401
+
+    async def end() -> None:
+        desk = site.node.node.opened.node.find(AiDesk)
+        await desk.records.change(request.number, RequestState, state="cancelled")
+
+    site.node.call(end)
+    assert place.search("series", token).status_code == 401
+
+
+def test_a_work_item_is_claimed_and_its_results_hidden_until_they_are_assessed(
+    place: Place, tools: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = place.site
+    study, images = place.study(tools)
+    request = site.finish(site.ask("worker", study).number, "asked")
+    node = site.node.node.opened.node
+    steps = node.find(UnifiedProcedureSteps)
+
+    async def claim() -> Any:
+        condition = SingleValue(tag_of("StudyInstanceUID"), study)
+        (step,) = [each async for each in steps.search((condition,))]
+        uid = step.instance_uid
+        await steps.change_state(uid, StepState.IN_PROGRESS, "1.2.3.4")
+        return step
+
+    step = site.node.call(claim)
+    (item,) = step.attributes[tag_of("InputInformationSequence")]
+    assert len(item[tag_of("ReferencedSOPSequence")]) == len(images)
+    results = [dcmread(BytesIO(each)) for each in infer([write(i) for i in images])]
+    assert site.store(results, calling="AI_WORKER") == [0, 0]
+    assert site.finish(request.number).state == "answered"
+    segmentation, report = (str(each.SOPInstanceUID) for each in results)
+
+    def seen() -> set[str]:
+        answer = place.search(f"studies/{study}/instances")
+        return {each["00080018"]["Value"][0] for each in answer.json()}
+
+    assert len(seen()) == len(images)
+    assert place.search(f"studies/{study}/series").json()[0]["00080060"]["Value"] == ["CT"]
+    numbers = {r.instance_uid: str(r.number) for r in site.results(request=request.number)}
+    wanted = ("accepted", "--comment", "seen on both slices")
+    assert site.run("ai", "assess", numbers[segmentation], *wanted) == 0
+    assert site.run("ai", "assess", numbers[report], "rejected") == 0
+    until(lambda: segmentation in seen())
+    assert report not in seen()
+    api = place.url.replace("dicom-web", "api/ai")
+    said = {"assessment": "modified", "comment": "its edge was smoothed"}
+    path = f"{api}/results/{numbers[segmentation]}/assess"
+    answer = httpx.post(path, json=said, timeout=60, trust_env=False)
+    assert answer.json()["assessment"] == "modified", answer.text
+    assert httpx.post(path, json={"assessment": "fine"}, trust_env=False).status_code == 400
+    shown = httpx.get(f"{api}/requests/{request.number}", timeout=60, trust_env=False).json()
+    assert {each["instance"] for each in shown["results"]} == {segmentation, report}
+    (latest,) = [r for r in site.results(study_uid=study) if r.instance_uid == segmentation]
+    assert latest.assessment == "modified"
+    document = site.read(study, latest.assessment_uid)
+    (evidence,) = document.CurrentRequestedProcedureEvidenceSequence
+    (about,) = evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert about.ReferencedSOPInstanceUID == segmentation
+    assert document.PredecessorDocumentsSequence
+    capsys.readouterr()
+    assert site.run("ai", "list", "--totals", "--service", "worker") == 0
+    assert "1 modified" in capsys.readouterr().out
+    # What was said of results is no input of the next request.
+    again = site.ask("worker", study, again=True)
+    assert len(again.inputs) == len(images)
+    site.node.call(site.inferences.cancel, again.number, "somebody")
+
+
+def test_a_service_sees_pseudonyms_and_its_results_get_their_own_names_again(
+    place: Place, tools: Any
+) -> None:
+    site = place.site
+    study, images = place.study(tools)
+    request = site.finish(site.ask("stranger", study).number)
+    assert request.state == "answered", request.reason
+    results = site.results(request=request.number)
+    assert {each.state for each in results} == {"archived"}, [r.reasons for r in results]
+    found = {
+        str(dataset.SOPClassUID): dataset
+        for dataset in (site.read(study, each.instance_uid) for each in results)
+    }
+    segmentation = found[SegmentationStorage]
+    assert segmentation.FrameOfReferenceUID == images[0].FrameOfReferenceUID
+    uids = {str(each.SOPInstanceUID) for each in images}
+    (series,) = segmentation.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == images[0].SeriesInstanceUID
+    named = {str(e.ReferencedSOPInstanceUID) for e in series.ReferencedInstanceSequence}
+    assert named <= uids
+    for dataset in found.values():
+        assert dataset.StudyInstanceUID == study
+        assert (dataset.PatientID, str(dataset.PatientName)) == ("4711", "Doe^Jane")
+        assert (dataset.PatientBirthDate, dataset.StudyDate) == ("19700101", "20260102")
+        assert dataset.AccessionNumber == "A17"
+        assert "OriginalAttributesSequence" not in dataset
