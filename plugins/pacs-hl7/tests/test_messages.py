@@ -170,6 +170,21 @@ def test_a_site_says_otherwise_where_attributes_are():
     assert [each.split(":")[0] for each in wrong] == ["mapping", "mapping.Modality"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "control"),
+    [
+        ("ORM^O01", "SN", Control.SCHEDULE), ("OMG^O19", "NW", Control.SCHEDULE),
+        ("OMI^O23", "XO", Control.SCHEDULE), ("OMG^O19", "DC", Control.CANCEL),
+        ("OMI^O23", "OC", Control.CANCEL),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("version", ["2.3.1", "2.5.1", "2.8"])
+def test_orders_are_new_changed_cancelled_and_discontinued(kind, code, control, version):
+    segments = (f"ORC|{code}|P1", "OBR|1|P1|F1|X^Y||||||||||||||A1||||||CT")
+    (found,) = orders(*segments, kind=kind, version=version)
+    assert found.control is control
+
+
 @pytest.mark.parametrize("segments", [(), ("ORC|NW",), ("ORC|QQ", "OBR|1")])
 def test_what_is_no_order_is_refused(segments):
     with pytest.raises(MessageError):
@@ -180,11 +195,13 @@ def test_what_is_no_order_is_refused(segments):
     ("charset", "codec"),
     [
         ("", "utf-8"), ("UNICODE UTF-8", "utf-8"), ("8859/1", "latin-1"), ("8859/5", "iso8859_5"),
-        ("ISO IR87", "iso2022_jp"), ("GB 18030-2000", "gb18030"),
+        ("ISO IR87", "iso2022_jp"), ("SHIFT_JIS", "shift_jis"), ("GB 18030-2000", "gb18030"),
     ],
 )  # fmt: skip
 def test_text_is_in_the_character_set_that_the_message_names(charset, codec):
-    name = {"iso8859_5": "Иванов", "iso2022_jp": "山田", "gb18030": "王"}.get(codec, "Müller")
+    name = {"iso8859_5": "Иванов", "iso2022_jp": "山田", "shift_jis": "山田", "gb18030": "王"}.get(
+        codec, "Müller"
+    )
     content = message(f"PID|1||1||{name}", charset=charset).encode(codec)
     assert read_message(content).get("PID", 5) == name
 

@@ -123,6 +123,9 @@ def test_tls_asks_both_ends_for_certificates(authority, tmp_path, capsys):
             assert plain.is_closed
         with Sender(port, context("his.hospital")) as sender:
             assert sender.send(hello(), hello("2")) == [("AA", "1"), ("AA", "2")]
+            # Whoever merges is kept with the merge, and how they were connected is not.
+            merge = message("ADT^A40", "3", "PID|1||B", "MRG|A")
+            assert sender.send(merge) == [("AA", "3")]
 
         own = {"ca": str(authority / "ca.pem"), "certificate": str(authority / "his.hospital.pem")}
         tables = "[plugin.hl7.peers.good]\nhost = '127.0.0.1'"
