@@ -66,10 +66,15 @@ class _Instrument(Counter, Gauge, Histogram):
 
     definition: _Definition
     region: Region
-    _places: dict[tuple[tuple[str, ...], object], int] = field(factory=dict)
+    _places: dict[tuple[tuple[str | None, ...], object], int] = field(factory=dict)
 
     def _place(self, labels: dict[str, str], part: object) -> int:
         names = self.definition.labels
+        if len(names) == 1 == len(labels):
+            # One label is the rule, and this is done for every operation.
+            known = self._places.get(((labels.get(names[0]),), part))
+            if known is not None:
+                return known
         try:
             values = tuple([str(labels[name]) for name in names])
         except KeyError:

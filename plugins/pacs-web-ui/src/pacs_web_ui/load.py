@@ -23,6 +23,7 @@ from pacs_core.contracts import (
     Service,
     Started,
 )
+from pacs_core.dimse import CommandField
 
 OPERATIONS: Final = "web_ui_operations"
 SECONDS: Final = "web_ui_operation_seconds"
@@ -67,6 +68,9 @@ class LoadHistory(Component, ABC):
         """The samples of the last hour, the oldest first."""
 
 
+_NAMES: Final = {field: field.name.removesuffix("_RQ").replace("_", "-") for field in CommandField}
+
+
 class MeteredLoad(LoadHistory, OperationObserver):
     """Counts operations, and keeps samples in memory."""
 
@@ -92,7 +96,7 @@ class MeteredLoad(LoadHistory, OperationObserver):
 
     def ended(self, operation: ObservedOperation, end: OperationEnd) -> None:
         """Count an operation."""
-        name = operation.command.field.name.removesuffix("_RQ").replace("_", "-")
+        name = _NAMES[operation.command.field]
         self._operations.add(1, operation=name)
         self._seconds.observe(end.seconds, operation=name)
         if end.bytes_received:
