@@ -24,6 +24,7 @@ from pacs_core.contracts import (
     RenderingError,
     RenderingOptions,
     SourceRegion,
+    Subtraction,
     Viewport,
 )
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, encode_attributes, tag_of
@@ -113,6 +114,29 @@ class RendererContract(ABC):
                 )
             }
             assert len(pictures) == 4
+
+    @pytest.mark.anyio
+    async def test_subtractions(self) -> None:
+        """Several frames make one picture, a mask and its shift another (PS3.3 C.7.6.10)."""
+        frames, window = [_frame(number) for number in (1, 2, 3)], (0.0, 1024.0, "LINEAR_EXACT")
+        masked = (Subtraction((3,), (1,)), Subtraction((3,), (1, 2)), Subtraction((2, 3), (1,)))
+        shifted = Subtraction((3,), (1,), (0.0, 0.5))
+        async with self.started() as renderer:
+            pictures = [
+                await renderer.render(
+                    _HEADER, frames, RenderingOptions(window=window, subtractions=(each,))
+                )
+                for each in (Subtraction((3,)), *masked, shifted)
+            ]
+            assert {_png_size(picture) for picture in pictures} == {(COLUMNS, ROWS)}
+            # Of frames that are 100 apart, the mean of two is 50 from either.
+            assert len(set(pictures)) == 4
+            assert pictures[2] == pictures[3]
+            moving = RenderingOptions("image/gif", subtractions=masked)
+            assert (await renderer.render(_HEADER, frames, moving)).startswith(b"GIF8")
+            missing = RenderingOptions(subtractions=(Subtraction((3,), (9,)),))
+            with pytest.raises(RenderingError):
+                await renderer.render(_HEADER, frames, missing)
 
     @pytest.mark.anyio
     async def test_what_cannot_be_shown(self) -> None:
