@@ -1,5 +1,6 @@
 """What rules say beyond where to: forms, times, order, commitment; and peers that are away."""
 
+import socket
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -83,22 +84,37 @@ def site(tmp_path_factory):
     """A node whose rules go by who sends."""
     directory = tmp_path_factory.mktemp("routing-rules")
     night = [closed_hours()]
-    with Receiver("AI") as ai, Receiver("OTHER") as other, Keeper() as keeper:
+    with (
+        Receiver("AI") as ai,
+        Receiver("OTHER") as other,
+        Keeper() as keeper,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
         later = Receiver("LATER")
         receivers = {"ai": ai, "other": other, "keeper": keeper, "later": later}
+        # It takes connections, and never says a word.
+        host, port = silent.getsockname()
+        receivers["mute"] = {"ae_title": "MUTE", "host": host, "port": port}
         tables = rules(
             receivers,
             {
                 "research": {"sources": ["RESEARCH"], "to": ["ai"], "deidentify": "basic"},
+                "strict": {"sources": ["STRICT"], "to": ["ai"], "deidentify": "strict"},
                 "night": {"sources": ["NIGHT"], "to": ["ai"], "hours": night},
                 "day": {"sources": ["DAY"], "to": ["ai"]},
                 "kept": {"sources": ["KEPT"], "to": ["keeper"], "commit": True},
                 "stat": {"sources": ["STAT"], "to": ["later"], "priority": 10},
-                "routine": {"sources": ["ROUTINE"], "to": ["later", "other"], "ordered": True},
+                "routine": {
+                    "sources": ["ROUTINE"],
+                    "to": ["mute", "later", "other"],
+                    "ordered": True,
+                },
             },
             refusals=3,
             batch=5,
         )
+        profiles = {"strict": {"options": ["clean-pixel-data"]}}
+        tables["plugin"]["deidentify"] = {"profiles": profiles}
         plugins = (*PLUGINS, "sop-storage-commitment", "deidentify")
         with node_thread(directory, tables, plugins=plugins) as node:
             keeper.node_port = node.port
@@ -121,6 +137,20 @@ def test_what_goes_to_research_is_deidentified_and_noted_as_what_it_became(site)
     assert "Secret" not in str(received)
     assert received.PatientIdentityRemoved == "YES"
     assert uid not in receivers["ai"].received
+
+
+def test_what_cannot_be_deidentified_is_not_sent_as_it_is(site):
+    """Text may be burnt into ultrasound (PS3.15 E.3.1), and nothing is known of the device."""
+    node, receivers, directory = site
+    study = SampleStudy()
+    samples = [study.make("US"), study.make("CT")]
+    before = len(receivers["ai"].received)
+    burnt, fine = store(node.port, samples, "STRICT")
+    until(lambda: states_of(directory, fine) == {"sent"})
+    until(lambda: states_of(directory, burnt) == {"failed"})
+    (delivery,) = described(directory, "routes", "show", burnt)
+    assert "text may be burnt in" in delivery["reason"]
+    assert len(receivers["ai"].received) == before + 1
 
 
 def test_hours_hold_back_their_rule_alone_and_other_hours_open_it(site):
@@ -160,7 +190,7 @@ def test_what_is_not_committed_to_is_sent_again_and_given_up_in_the_end(site):
 
 
 def test_a_peer_that_is_away_gets_all_once_stat_before_all_else(site):
-    """One that is there has it meanwhile; studies come in the order in which they were sent."""
+    """Another has it meanwhile, and one that says nothing delays none; studies come in order."""
     node, receivers, directory = site
     other, later = receivers["other"], receivers["later"]
     studies = [SampleStudy() for _ in range(3)]
