@@ -11,7 +11,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, redirect_stderr, redirect_stdout
+from io import StringIO
 
 import anyio
 import pytest
@@ -19,9 +21,10 @@ from pydicom.data import get_testdata_file
 
 from pacs_core import connect
 from pacs_core.association import Proposal
+from pacs_core.cli.main import main
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from pacs_core.dataset import encode_attributes, tag_of
-from pacs_core.testing.node import write_config
+from pacs_core.testing.node import node_thread, write_config
 from pacs_core.testing.waiting import until
 
 pytestmark = [pytest.mark.anyio]
@@ -80,13 +83,11 @@ async def all_find(peer):
 
 
 def pacs(directory, *command):
-    return subprocess.run(
-        [sys.executable, "-m", "pacs_core.cli.main", *command, "--data", str(directory)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Run a command in this process, in a thread that may have an event loop of its own."""
+    output, errors = StringIO(), StringIO()
+    with redirect_stdout(output), redirect_stderr(errors), ThreadPoolExecutor(1) as pool:
+        code = pool.submit(main, [*command, "--data", str(directory)]).result()
+    return subprocess.CompletedProcess(command, code, output.getvalue(), errors.getvalue())
 
 
 def delete_index(directory, names=INDEX_FILES):
@@ -94,14 +95,22 @@ def delete_index(directory, names=INDEX_FILES):
         (directory / name).unlink(missing_ok=True)
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A data directory with three instances."""
+    directory = tmp_path_factory.mktemp("stored")
+    with node_thread(directory) as node:
+        assert anyio.run(store, node.peer, "1.8.1", "1.8.2", "1.8.3") == [0, 0, 0]
+    return directory
+
+
 @pytest.fixture
-def lost(pacs_process, tmp_path):
+def lost(stored, tmp_path):
     """A data directory with three instances, and without an index."""
-    node = pacs_process(data_directory=tmp_path)
-    assert anyio.run(store, node.peer, "1.8.1", "1.8.2", "1.8.3") == [0, 0, 0]
-    assert node.stop() == 0
-    delete_index(tmp_path)
-    return tmp_path
+    directory = tmp_path / "lost"
+    shutil.copytree(stored, directory, ignore=shutil.ignore_patterns("control"))
+    delete_index(directory)
+    return directory
 
 
 def serve(directory, tables=None):
@@ -116,8 +125,15 @@ def serve(directory, tables=None):
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("empty_file", [False, True], ids=["missing", "empty"])
+@pytest.mark.parametrize(
+    ("workers", "empty_file"),
+    [
+        (1, False),
+        (2, True),
+        pytest.param(1, True, marks=pytest.mark.long),
+        pytest.param(2, False, marks=pytest.mark.long),
+    ],
+)
 def test_a_node_without_its_index_refuses_and_names_the_command(lost, workers, empty_file):
     if empty_file:
         (lost / "index.sqlite").touch()
