@@ -199,6 +199,8 @@ def tools() -> Any:
     """Return what tests work with."""
 
     class Tools:
+        PLUGINS = PLUGINS
+        Site = Site
         open_site = staticmethod(open_site)
         run_example = staticmethod(run_example)
         make_series = staticmethod(make_series)

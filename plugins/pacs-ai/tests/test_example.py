@@ -93,40 +93,74 @@ def test_results_come_back_by_c_store(place: Place, tools: Any) -> None:
 
 
 def test_a_service_that_is_killed_and_slow_loses_nothing_and_blocks_nobody(
-    tools: Any, tmp_path: Any
+    place: Place, tools: Any, tmp_path: Any
 ) -> None:
     """Killed while it works, away for a while, back again: the answer comes; others go on."""
     port = tools.find_free_port()
     url = f"http://127.0.0.1:{port}/infer"
-    with tools.run_example("--http", "0") as other:
-        services = {
-            "slow": {"adapter": "rest-push", "url": url, "attempts": 5, "breaker": 2},
-            "quick": {"adapter": "rest-push", "url": f"http://127.0.0.1:{other.http}/infer"},
-        }
-        with tools.open_site(tmp_path / "data", services) as site:
-            images = tools.make_series()
-            study = images[0].StudyInstanceUID
-            site.store(images)
-            with tools.run_example("--http", str(port), "--delay", "60") as slow:
-                request = site.ask("slow", study)
-                until(lambda: site.finish(request.number, "waiting").asked, 120)
-                cancelled = site.ask("slow", study, again=True)
-                site.node.call(site.inferences.cancel, cancelled.number, "somebody")
-                assert site.finish(site.ask("quick", study).number).state == "answered"
-                assert site.finish(request.number, "waiting").state == "waiting"
-                slow.kill()
-            until(lambda: site.finish(request.number, "waiting").reason, 120)
-            breakers = site.node.call(_breakers, site)
-            until(lambda: "slow" in site.node.call(_breakers, site), 120)
-            assert "quick" not in breakers
-            with tools.run_example("--http", str(port)):
-                assert site.finish(request.number).state == "answered"
-            assert "slow" not in site.node.call(_breakers, site)
-            assert site.finish(cancelled.number).state == "cancelled"
-            assert not site.results(request=cancelled.number)
+    services = {
+        "slow": {"adapter": "rest-push", "url": url, "attempts": 5, "breaker": 2},
+        "quick": {"adapter": "rest-push", "url": f"http://127.0.0.1:{place.example.http}/infer"},
+    }
+    with tools.open_site(tmp_path / "data", services) as site:
+        images = tools.make_series()
+        study = images[0].StudyInstanceUID
+        site.store(images)
+        with tools.run_example("--http", str(port), "--delay", "60") as slow:
+            request = site.ask("slow", study)
+            until(lambda: site.finish(request.number, "waiting").asked, 120)
+            cancelled = site.ask("slow", study, again=True)
+            site.node.call(site.inferences.cancel, cancelled.number, "somebody")
+            assert site.finish(site.ask("quick", study).number).state == "answered"
+            assert site.finish(request.number, "waiting").state == "waiting"
+            slow.kill()
+        until(lambda: site.finish(request.number, "waiting").reason, 120)
+        breakers = site.node.call(_breakers, site)
+        until(lambda: "slow" in site.node.call(_breakers, site), 120)
+        assert "quick" not in breakers
+        with tools.run_example("--http", str(port)):
+            assert site.finish(request.number).state == "answered"
+        assert "slow" not in site.node.call(_breakers, site)
+        assert site.finish(cancelled.number).state == "cancelled"
+        assert not site.results(request=cancelled.number)
 
 
 async def _breakers(site: Any) -> Any:
     from pacs_ai.desk import AiDesk
 
     return await site.node.node.opened.node.find(AiDesk).breakers.opened()
+
+
+@pytest.mark.long
+def test_a_node_that_is_killed_while_a_service_works_asks_it_again(
+    place: Place, tools: Any, tmp_path: Any
+) -> None:
+    """SIGKILL between the request and its answer: the next node has the results, once."""
+    from pacs_core.testing.node import node_process
+
+    images, directory = tools.make_series(), tmp_path / "data"
+    study, port = str(images[0].StudyInstanceUID), tools.find_free_port()
+    service = {"adapter": "rest-push", "url": f"http://127.0.0.1:{port}/infer"}
+    tables = {
+        "plugin": {
+            "ai": {"services": {"lesion": service}, "rules": [{"service": "lesion"}]},
+            "jobs": {"lease": 3.0, "poll": 0.1},
+        },
+        "archive": {"study_quiet_time": 1.0},
+    }
+    with (
+        tools.run_example("--http", str(port), "--delay", "60") as slow,
+        node_process(directory, tables, plugins=tools.PLUGINS) as node,
+    ):
+        tools.Site(node).store(images)
+        trail = directory / "audit"
+        until(lambda: any(b"ai.asked" in f.read_bytes() for f in trail.rglob("*.jsonl")), 120)
+        node.kill()
+        slow.kill()
+    with tools.run_example("--http", str(port)):
+        own = {"services": {"lesion": service}, "rules": [{"service": "lesion"}]}
+        with tools.open_site(directory, own["services"], rules=own["rules"]) as site:
+            until(lambda: site.requests(study_uid=study), 120)
+            (request,) = site.requests(study_uid=study)
+            assert site.finish(request.number).state == "answered"
+            assert len(site.instances(study)) == len(images) + 2

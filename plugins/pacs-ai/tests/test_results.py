@@ -158,6 +158,34 @@ def test_what_is_wrong_is_quarantined_with_its_reasons(bench: Bench) -> None:
     assert repeated.reasons[0].startswith("repeated")
 
 
+def _without_references(result: Dataset, _: Bench) -> None:
+    del result.ReferencedSeriesSequence
+    for group in result.PerFrameFunctionalGroupsSequence:
+        group.pop("DerivationImageSequence", None)
+
+
+def _cropped(result: Dataset, _: Bench) -> None:
+    result.Rows = result.Rows // 2
+    result.PixelData = result.PixelData[: len(result.PixelData) // 2]
+
+
+def _finer(result: Dataset, _: Bench) -> None:
+    measures = result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.PixelSpacing = [0.25, 0.5]
+    result.Rows = 2 * result.Rows
+    result.PixelData = result.PixelData * 2
+
+
+@pytest.mark.parametrize("change", [_without_references, _cropped, _finer])
+def test_what_lies_in_the_space_of_its_source_is_not_refused(
+    bench: Bench, change: Callable[[Dataset, Bench], None]
+) -> None:
+    """PS3.3 A.51.5.1: where there is a frame of reference, frames may have any size in it."""
+    result, _ = bench.make()
+    change(result, bench)
+    assert bench.take(result).state == "archived"
+
+
 def test_patient_and_study_are_corrected_where_that_is_wanted(bench: Bench) -> None:
     request = bench.site.ask("fixing", bench.study)
     result, _ = bench.make()

@@ -4,7 +4,6 @@ import argparse
 import signal
 import threading
 
-from pacs_ai_example.dimse_service import DimseService
 from pacs_ai_example.http_service import make_server
 
 
@@ -33,6 +32,8 @@ def main() -> None:
         host, _, port = address.rpartition(":")
         if not (title and host and port):
             parser.error("--dicom needs --archive AE@HOST:PORT")
+        from pacs_ai_example.dimse_service import DimseService
+
         archive = (title, host, int(port))
         listens = (given.host, given.dicom)
         service = DimseService(given.ae_title, listens, archive, given.delay)

@@ -12,9 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.request import Request, urlopen
 
-from pacs_ai_example.model import NothingToSeeError
 from pacs_ai_example.multipart import read_parts, write_parts
-from pacs_ai_example.results import infer
 
 _DICOM = 'multipart/related; type="application/dicom"'
 
@@ -45,6 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self._read_body()
         time.sleep(self.seconds)
+        # When first needed, for these take seconds, and the service is to be there at once.
+        from pacs_ai_example.model import NothingToSeeError
+        from pacs_ai_example.results import infer
+
         try:
             if self.path == "/infer":
                 kind = self.headers.get("Content-Type", "")
@@ -79,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def pull(asked: dict[str, Any]) -> None:
     """Read the images of a study over DICOMweb, and store the results."""
+    from pacs_ai_example.results import infer
+
     base, headers = asked["dicomweb"], {"Authorization": f"Bearer {asked['token']}"}
     files: list[bytes] = []
     for series in asked["series"]:

@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Final
 
+import anyio.to_thread
 from attrs import define, field
 from pacs_jobs.api import JobHandler, Progress, RunningJob
 
@@ -58,8 +59,16 @@ class UpkeepHandler(JobHandler):
             for result in [each async for each in results if each.arrived < before]:
                 await Intake(self._desk).discard(result, "its time was over")
         forgotten = await records.forget(config.keep)
+        await anyio.to_thread.run_sync(self._remove_leftovers)
         note = f"{len(requests)} requests looked after, {forgotten} forgotten"
         await job.report(Progress(note=note))
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a node that was killed has left of results; they were not acknowledged."""
+        spool = self._desk.spool
+        for path in spool.iterdir() if spool.exists() else ():
+            if path.stat().st_mtime < time.time() - _DAY:
+                path.unlink(missing_ok=True)
 
     async def _look(self, request: InferenceRequest) -> None:
         """See whether a request was answered, or never will be."""
