@@ -379,6 +379,8 @@ def _attribute_docs(schema: type) -> dict[str, str]:
         elif line.startswith("    ") and name:
             for part in name.split(","):
                 found[part.strip()] = f"{found[part.strip()]} {_inline(line.strip())}".strip()
+        elif line:
+            name = ""  # another section, such as Raises
     return found
 
 
