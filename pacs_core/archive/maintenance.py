@@ -28,6 +28,7 @@ from pacs_core.contracts import (
     InstanceRecord,
     InvalidInstanceError,
     Level,
+    NotOnlineError,
     ObjectNotFoundError,
     ObjectStore,
     Query,
@@ -188,6 +189,8 @@ async def _has_objects(store: ObjectStore) -> bool:
     try:
         async for _ in objects:
             return True
+    except NotOnlineError:  # what cannot be listed is there
+        return True
     finally:
         if isinstance(objects, AsyncGenerator):
             await objects.aclose()

@@ -174,6 +174,11 @@ async def test_a_tier_that_does_not_answer_harms_nothing_else(tmp_path: Path) ->
     # The same tier, said to be away, is not asked, and nothing is deleted that it might have.
     store = TieredStore(tiers, tmp_path, offline=["warm"])
     assert await store.availability(keys) == [online, offline, online]
+    listed = []
+    with pytest.raises(NotOnlineError, match="listed, for the tier warm"):  # noqa: PT012
+        async for each in store.objects():
+            listed.append(each.key)  # noqa: PERF401 it ends by raising
+    assert {*keys} - {*listed} == {keys[1]}
     with pytest.raises(NotOnlineError, match="not deleted"):
         await store.delete(keys[0])
     assert await get(store, keys[0]) == b"data"

@@ -70,12 +70,16 @@ def receiver():
         yield receiver
 
 
-def pacs(folder, *arguments):
+def run_pacs(*arguments):
     """Run a command in this process, which costs no imports; return code and output."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        code = main([*arguments, "--config", str(folder / "pacs.toml")])
+        code = main([*arguments])
     return code, said.getvalue()
+
+
+def pacs(folder, *arguments):
+    return run_pacs(*arguments, "--config", str(folder / "pacs.toml"))
 
 
 def of(name):
@@ -349,6 +353,13 @@ def ask_for_what_is_offline(folder, receiver):
         response = move(node.peer, "away")
         assert (response.status, receiver.received) == (0xA702, {})
         assert digests(node.peer, "pinned") == (0x0000, digests_of("pinned"))
+        # No index is made, and nothing said to be copied, that would lack it.
+        other = write_config(folder.parent / "other", {"archive": {"space": {"reserve": 0}}})
+        copy = ("archive", "copy", "--from", str(folder / "pacs.toml"), "--to", str(other))
+        for command in (("index", "rebuild", "--config", str(folder / "pacs.toml")), copy):
+            code, told = run_pacs(*command)
+            assert (code, "cannot be listed, for the tier cold" in told) == (1, True), told
+        assert find_availability(node.peer, "away") == "OFFLINE"
 
 
 def test_a_node_with_two_tiers(folder, receiver):

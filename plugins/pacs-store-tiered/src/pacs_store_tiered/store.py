@@ -197,13 +197,23 @@ class TieredStore(WrappingStore):
             raise ObjectNotFoundError(key)
 
     async def objects(self) -> AsyncIterator[StoredObject]:
-        """See base; one of which two tiers have a copy comes twice, lest a moving one be missed."""
+        """See base; one of which two tiers have a copy comes twice, lest a moving one be missed.
+
+        Raises
+        ------
+        NotOnlineError
+            At the end: what a tier has that is offline cannot be listed. An index that is made
+            of the rest, or a copy, would lack it.
+        """
         for place, store in enumerate(self._stores):
             if place in self._tiers.offline:
                 continue
             async with closing(store.objects()) as found:
                 async for stored in found:
                     yield stored
+        for place in self._tiers.offline:
+            why = f"its objects cannot be listed, for {self._tiers.why_away(place)}"
+            raise NotOnlineError(self._tiers.names[place], Availability.OFFLINE, why)
 
     async def variants(self, key: str) -> Sequence[str]:
         """See base."""
