@@ -35,6 +35,17 @@ class PostgresqlServer:
         """URL of its database ``postgres``, as its superuser ``pacs``."""
         return f"postgresql://pacs@/postgres?host={self.directory}"
 
+    @classmethod
+    def make(cls, directory: Path, options: str = "", password: str = "") -> "PostgresqlServer":
+        """Make one in an empty directory; see :func:`postgresql_server`."""
+        found = sorted(_PROGRAMS.glob("*/bin"), key=lambda path: int(path.parent.name))
+        if not found:
+            raise LookupError("no PostgreSQL server is installed: apt-get install postgresql")
+        directory.chmod(0o777)
+        server = cls(directory, found[-1], options)
+        server._make("scram-sha-256" if password else "trust", password or "none")
+        return server
+
     def start(self) -> None:
         """Start it, and wait until it takes connections; again after a stop as well."""
         socket = f"-c listen_addresses= -c unix_socket_directories={self.directory}"
@@ -96,12 +107,8 @@ def postgresql_server(password: str = "", options: str = "") -> Iterator[Postgre
     LookupError
         PostgreSQL is not installed.
     """
-    found = sorted(_PROGRAMS.glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        raise LookupError("no PostgreSQL server is installed: apt-get install postgresql")
     with _directory() as directory:
-        server = PostgresqlServer(directory, found[-1], options)
-        server._make("scram-sha-256" if password else "trust", password or "none")
+        server = PostgresqlServer.make(directory, options, password)
         server.start()
         try:
             yield server

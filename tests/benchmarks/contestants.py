@@ -11,6 +11,7 @@ import trustme
 
 from .client import PeerError
 from .contestant import Command, Contestant
+from .with_postgresql import with_postgresql
 
 _SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin"
 MOVE_AE = "SINK"
@@ -63,6 +64,14 @@ def _ours_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]
     with (directory / "pacs.toml").open("a") as config:
         config.write(f"[plugin.web]\nport = {web_port}\n")
     return command
+
+
+def _index_in_postgresql(directory: Path, server: Path) -> None:
+    (directory / "dsn").write_text(f"postgresql://pacs@/postgres?host={server}")
+    config = directory / "pacs.toml"
+    text = config.read_text().replace("[archive]", '[archive]\nindex = "postgresql"')
+    dsn = f'{{ file = "{directory / "dsn"}" }}'
+    config.write_text(f"{text}[plugin.index-postgresql]\ndsn = {dsn}\n")
 
 
 # --- DCMTK
@@ -198,6 +207,24 @@ def _orthanc(*, sync: bool) -> Command:
     return command
 
 
+def _orthanc_in_postgresql(directory: Path, server: Path) -> None:
+    config = directory / "orthanc.json"
+    settings = json.loads(config.read_text()) | {
+        "Plugins": [str(_ORTHANC_POSTGRESQL)],
+        "PostgreSQL": {
+            "EnableIndex": True,
+            "EnableStorage": False,
+            "Host": str(server),
+            "Port": 5432,
+            "Database": "postgres",
+            "Username": "pacs",
+            "Password": "",
+            "EnableSsl": False,
+        },
+    }
+    config.write_text(json.dumps(settings))
+
+
 def _orthanc_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]:
     command = _orthanc(sync=True)(directory, port, 0)
     config = directory / "orthanc.json"
@@ -217,6 +244,7 @@ def _orthanc_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[s
     return command
 
 
+_ORTHANC_POSTGRESQL = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
 _ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 _SERVER = frozenset({"echo", "store", "find", "get", "move"})
@@ -244,6 +272,10 @@ def _this_project(
     )
 
 
+def _needs_postgresql() -> str:
+    return "" if any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "PostgreSQL is absent"
+
+
 CONTESTANTS = (
     _this_project("ours-commit", "commit", ""),
     _this_project("ours-none", "none", ""),
@@ -253,6 +285,15 @@ CONTESTANTS = (
     _this_project("ours-journal", "commit", ", journal", journal=True),
     _this_project(
         "ours-journal-2-workers", "commit", ", journal, --workers 2", "--workers", "2", journal=True
+    ),
+    Contestant(
+        "ours-postgresql",
+        durable=True,
+        does=_SERVER | {"ours"},
+        command=with_postgresql(_ours("commit"), _index_in_postgresql),
+        settings="as ours-commit, the index in PostgreSQL with its defaults (fsync on)",
+        missing=_needs_postgresql,
+        called="PACS",
     ),
     Contestant(
         "dcmtk-storescp",
@@ -321,6 +362,18 @@ CONTESTANTS = (
         command=_orthanc(sync=True),
         settings=_ORTHANC_SETTINGS + "true (its SQLite stays at synchronous NORMAL)",
         missing=needs("Orthanc"),
+        max_associations=32,
+    ),
+    Contestant(
+        "orthanc-postgresql",
+        durable=True,
+        does=_SERVER,
+        command=with_postgresql(_orthanc(sync=True), _orthanc_in_postgresql),
+        settings="as orthanc-sync, the index in PostgreSQL with its defaults (fsync on)",
+        missing=lambda: (
+            _needs_postgresql()
+            or ("" if _ORTHANC_POSTGRESQL.exists() else "orthanc-postgresql is not installed")
+        ),
         max_associations=32,
     ),
     Contestant(
