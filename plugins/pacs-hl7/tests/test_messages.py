@@ -1,15 +1,18 @@
 """Messages: read, understood, acknowledged."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacs_hl7.acknowledging import acknowledge
-from pacs_hl7.config import Hl7Config
+from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.messages import Fault, MessageError, read_message, split_messages
 from pacs_hl7.orders import Control, read_orders
 from pacs_hl7.patients import PatientUpdate, read_patient, read_updates
+from pacs_hl7.weaknesses import find_weaknesses
 
-from pacs_core.contracts import EntityPath
+from pacs_core.contracts import EntityPath, ServerTls, Severity
 from pacs_core.dataset import keyword_of, tag_of
 
 HEADER = "MSH|^~\\&|HIS|HOSPITAL|PACS|RIS|20261128||{kind}|{id}|P|{version}||||||{charset}"
@@ -246,6 +249,19 @@ def test_an_acknowledgment_goes_back_to_whom_the_message_is_from():
         "200",
         "no",
     )
+
+
+def test_what_is_weak_is_named():
+    def findings(**settings):
+        return [each.severity for each in find_weaknesses(Hl7Config(**settings))]
+
+    tls = ServerTls(certificate=Path("node.pem"), ca=Path("ca.pem"))
+    peer = Hl7Peer("10.0.0.9")
+    assert findings() == findings(port=2575) == []
+    assert findings(port=2575, host="10.0.0.1") == [Severity.HIGH, Severity.HIGH]
+    assert findings(port=2575, host="10.0.0.1", allow=("10.0.0.7",)) == [Severity.HIGH]
+    assert findings(port=2575, host="10.0.0.1", tls=tls) == []
+    assert findings(peers={"ris": peer}) == [Severity.MEDIUM]
 
 
 @given(st.one_of(st.binary(max_size=200), st.text("MSH|^~\\&\r\nPID ADT\0ä", max_size=200)))

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from pacs_hl7.database_messages import DatabaseMessages
 
 from pacs_core.api.commands import main
 
-from .conftest import Sender, message, port_of
+from .conftest import Sender, framed, message, port_of
 from .site import FIND, STUDY, Site, image
 
 pytestmark = [
@@ -138,3 +139,29 @@ def test_merges_that_contradict_each_other_are_answered_and_listed(serve, capsys
     kinds = [line[1] if line[0].startswith("ADT") else line[0] for line in listed]
     wanted = ["cycle", "unknown-patient", "itself", "cycle", "merged", "merged", "unknown-patient"]
     assert kinds[:7] == wanted, json.dumps(listed)
+
+
+def test_what_was_done_before_a_crash_is_known_when_the_message_comes_again(
+    serve, monkeypatch, capsys
+):
+    """The node dies after the correction, before it is noted: it can be undone all the same."""
+    noted = DatabaseMessages.note
+
+    async def die(*_):
+        raise RuntimeError("killed")
+
+    merge = message("ADT^A40", "D1", "PID|1||DB^^^HOSPITAL", "MRG|DA^^^HOSPITAL")
+    with serve() as node:
+        monkeypatch.setattr(DatabaseMessages, "note", die)
+        with Sender(port_of(node)) as his:
+            his.write(framed(merge))
+            assert his.is_closed  # nothing was answered: the sender comes again
+        monkeypatch.setattr(DatabaseMessages, "note", noted)
+        with Sender(port_of(node)) as his:
+            assert his.send(merge) == [("AA", "D1")]
+    capsys.readouterr()
+    assert main(["hl7", "list", "--patient", "DB", "--limit", "1", *serve.config]) == 0
+    number = capsys.readouterr().out.splitlines()[1].split()[0]
+    assert main(["hl7", "undo", number, *serve.config]) == 0
+    assert "taken back" in capsys.readouterr().out
+    assert main(["hl7", "undo", number, *serve.config]) == 1

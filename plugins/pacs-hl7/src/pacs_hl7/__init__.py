@@ -15,7 +15,9 @@ from pacs_core.contracts import (
     ChangeConsumerDescriptor,
     ChangeKind,
     CliCommandDescriptor,
+    Hooks,
     Node,
+    SecurityFinding,
     Service,
     ServiceDescriptor,
     Setup,
@@ -32,6 +34,7 @@ __all__ = [
     "pacs_cli_commands",
     "pacs_config",
     "pacs_job_kinds",
+    "pacs_security_findings",
     "pacs_services",
 ]
 
@@ -50,6 +53,14 @@ def pacs_config() -> type:
 def pacs_check(setup: Setup) -> list[str]:
     """Return what is wrong with ``[plugin.hl7]``."""
     return [f"plugin.hl7.{problem}" for problem in setup.config(Hl7Config).problems()]
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what is weak in the table."""
+    from pacs_hl7.weaknesses import find_weaknesses
+
+    return list(find_weaknesses(setup.config(Hl7Config)))
 
 
 @hookimpl

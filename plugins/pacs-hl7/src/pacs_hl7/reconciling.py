@@ -172,6 +172,7 @@ class Reconciler:
                 if merged.comment == self.comment:
                     # This message's own, from before the node was killed, or of its replay.
                     self.work.effects.append(Effect(merged.number))
+                    self.work.said.append(f"correction {merged.number} was made before")
                 return False
             text = (
                 f"{patient} was merged into {into} by correction {merged.number}: name {into}, or "
