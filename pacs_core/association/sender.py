@@ -26,7 +26,8 @@ from pacs_core.upper_layer import PresentationDataValue, fragment
 # the task next waits for something, so that many share a system call and a TCP segment.
 
 Chunk = bytes | memoryview
-_STORED: Final = Response(Status.SUCCESS)
+_DONE: Final = Response(Status.SUCCESS)
+_PLAIN: Final = (CommandField.C_STORE_RQ, CommandField.C_ECHO_RQ)
 _SHORT = 16 * 1024
 DatasetSource = Chunk | AsyncIterable[Chunk]
 
@@ -116,7 +117,7 @@ class MessageWriter:
 
 def response_command(request: Command, response: Response, *, has_dataset: bool) -> Command | bytes:
     """Return the command set of a response (PS3.7 §9.3, §10.3), encoded if that costs less."""
-    if request.field is CommandField.C_STORE_RQ and response == _STORED:
+    if request.field in _PLAIN and response == _DONE:
         return encode_status(request, Status.SUCCESS)
     return Command(
         field=request.response_field,

@@ -17,9 +17,11 @@ from pacs_core.dimse.values import decode_ui, encode_ui
 # all other bytes are the same, headers and lengths included, so is all that they mean. Whatever
 # does not repeat, or is wrong, goes the long way, which also says what is wrong with it.
 #
-# Its response differs in the same two values, and in the status.
+# Its response differs in the same two values, and in the status. A C-ECHO is the same without an
+# instance.
 
 _HEADER: Final = Struct("<HHL")
+_REPEATED: Final = (CommandField.C_STORE_RQ, CommandField.C_ECHO_RQ)
 _MESSAGE_ID: Final = 0x0110
 _INSTANCE: Final = 0x1000
 
@@ -42,9 +44,12 @@ class _Pattern:
             _, number, length = _HEADER.unpack_from(data, offset)
             places[number] = (offset + 8, offset + 8 + length)
             offset += 8 + length
-        if not (request.message_id and request.affected_sop_instance_uid):
+        if not request.message_id or (_INSTANCE in places) != bool(
+            request.affected_sop_instance_uid
+        ):
             return None
-        (begin, end), (uid_begin, uid_end) = places[_MESSAGE_ID], places[_INSTANCE]
+        begin, end = places[_MESSAGE_ID]
+        uid_begin, uid_end = places.get(_INSTANCE, (len(data), len(data)))
         return cls(request, data[:begin], data[end:uid_begin], data[uid_end:], len(data))
 
     def match(self, data: bytes) -> Command | None:
@@ -62,9 +67,9 @@ class _Pattern:
             uid = decode_ui(data[uid_begin:uid_end])
         except ValueError:
             return None
-        if uid is None:
-            return None
         request = self.request
+        if (uid is None) != (request.affected_sop_instance_uid is None):
+            return None
         return Command(
             field=request.field,
             message_id=int.from_bytes(data[begin : begin + 2], "little"),
@@ -93,7 +98,7 @@ class CommandDecoder:
             if command is not None:
                 return command
         command = decode_command(encoded)
-        if command.field is CommandField.C_STORE_RQ:
+        if command.field in _REPEATED:
             self._pattern = _Pattern.of(command, encoded)
         return command
 
@@ -109,7 +114,9 @@ def _beginning(field: CommandField, sop_class_uid: str) -> bytes:
 
 
 def encode_status(request: Command, status: int) -> bytes:
-    """Encode the response to a C-STORE that has a status and nothing else (PS3.7 §9.3.1.2).
+    """Encode the response to a C-STORE or C-ECHO that has a status and nothing else.
+
+    See PS3.7 §9.3.1.2 and §9.3.5.2.
 
     Raises
     ------
@@ -119,12 +126,14 @@ def encode_status(request: Command, status: int) -> bytes:
     message_id = request.message_id
     if message_id is None or not 0 <= status <= 0xFFFF:
         raise ValueError(f"no response to message {message_id} with status {status}")
-    instance = encode_ui(request.affected_sop_instance_uid or "")
+    instance = b""
+    if request.field is CommandField.C_STORE_RQ:
+        uid = encode_ui(request.affected_sop_instance_uid or "")
+        instance = _HEADER.pack(0, _INSTANCE, len(uid)) + uid
     body = b"".join(
         [
             _beginning(request.response_field, request.affected_sop_class_uid or ""),
             _STATUS.pack(0, 0x0120, 2, message_id, 0, 0x0800, 2, NO_DATASET, 0, 0x0900, 2, status),
-            _HEADER.pack(0, _INSTANCE, len(instance)),
             instance,
         ]
     )

@@ -31,11 +31,18 @@ requests = st.builds(
     has_dataset=st.just(True),
 )
 
+echoes = st.builds(
+    Command,
+    field=st.just(CommandField.C_ECHO_RQ),
+    message_id=st.integers(0, 65535),
+    affected_sop_class_uid=st.just("1.2.840.10008.1.1"),
+)
+
 
 @st.composite
 def damaged(draw):
     """Return an encoded request of which some bytes may be others, and the end may lack."""
-    encoded = bytearray(encode_command(draw(requests)))
+    encoded = bytearray(encode_command(draw(st.one_of(requests, echoes))))
     for place in draw(st.lists(st.integers(0, len(encoded) - 1), max_size=2)):
         encoded[place] = draw(st.integers(0, 255))
     return bytes(encoded[: draw(st.sampled_from([None, -1, -2]))])
@@ -48,7 +55,13 @@ def meaning(decode, encoded):
         return type(error), str(error), vars(error).get("command"), getattr(error, "status", None)
 
 
-@given(st.lists(st.one_of(requests.map(encode_command), damaged()), min_size=2, max_size=8))
+@given(
+    st.lists(
+        st.one_of(requests.map(encode_command), echoes.map(encode_command), damaged()),
+        min_size=2,
+        max_size=8,
+    )
+)
 def test_each_command_set_means_what_it_means_alone(encoded):
     decoder = CommandDecoder()
 
@@ -66,10 +79,10 @@ def test_another_message_id_and_instance_is_all_that_may_differ(request, message
     assert decoder.decode(encode_command(other)) == other
 
 
-@given(requests, st.sampled_from([0, Status.OUT_OF_RESOURCES, 0xFFFF]))
+@given(st.one_of(requests, echoes), st.sampled_from([0, Status.OUT_OF_RESOURCES, 0xFFFF]))
 def test_a_status_alone_is_encoded_as_the_command_set_of_the_response(request, status):
     response = Command(
-        field=CommandField.C_STORE_RSP,
+        field=request.response_field,
         message_id_being_responded_to=request.message_id,
         affected_sop_class_uid=request.affected_sop_class_uid,
         affected_sop_instance_uid=request.affected_sop_instance_uid,
