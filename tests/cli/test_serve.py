@@ -43,7 +43,7 @@ async def talk_until_aborted(server) -> None:
 @pytest.mark.anyio
 async def test_a_second_signal_aborts_what_still_runs(serve, tmp_path: Path) -> None:
     config = tmp_path / "pacs.toml"
-    config.write_text("[network.timeouts]\nshutdown = 600.0\n")
+    config.write_text("[network.timeouts]\nnotice = 600.0\nshutdown = 600.0\n")
     with serve("--data", str(tmp_path), "--config", str(config)) as server:
         with pytest.raises(AssociationAbortedError):
             await talk_until_aborted(server)

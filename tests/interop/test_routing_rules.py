@@ -264,6 +264,25 @@ def test_a_study_is_complete_once_all_of_it_is_committed_to(tmp_path):
     assert ai.received[3:] == late
 
 
+def test_a_study_goes_once_as_many_instances_are_there_as_are_expected(tmp_path):
+    """However they come, and what comes after them at once."""
+    study = SampleStudy()
+    with Receiver("AI") as ai:
+        rule = {"to": ["ai"], "on": "study", "where": {"Modality": "MG"}, "count": 4}
+        tables = rules({"ai": ai}, {"views": {**rule, "whole_study": True}})
+        tables["archive"]["study_quiet_time"] = 3600.0
+        with node_thread(tmp_path, tables, plugins=PLUGINS) as node:
+            came = store(node.port, [study.make("MG"), study.make("SR"), study.make("MG")])
+            came += store(node.port, [study.make("MG")])
+        assert ai.received == []
+        with node_thread(tmp_path, tables, plugins=PLUGINS) as node:
+            came += store(node.port, [study.make("MG")])
+            until(lambda: set(came) <= set(ai.received))
+            came += store(node.port, [study.make("MG")])
+            until(lambda: set(came) <= set(ai.received))
+    assert sorted(ai.received) == sorted(came)
+
+
 def resident(process):
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024

@@ -32,6 +32,10 @@ class RuleConfig:
         complete.
     whole_study : bool
         With ``on = "study"``: if one instance meets the conditions, all of its study go.
+    count : int
+        With ``on = "study"``: how many instances that meet the conditions are known to make the
+        study whole. It goes as soon as they are there, and what comes later at once; 0 if that is
+        not known.
     priority : int
         What has a greater one goes first, and with priority HIGH if it is above 0.
     hours : tuple of str
@@ -59,6 +63,7 @@ class RuleConfig:
     )
     on: Literal["instance", "study"] = "instance"
     whole_study: bool = False
+    count: int = field(default=0, validator=ge(0))
     priority: int = field(default=0, validator=and_(ge(-1000), le(1000)))
     hours: tuple[str, ...] = field(default=(), validator=deep_iterable(matches_re(_SPAN)))
     days: tuple[str, ...] = field(
@@ -71,8 +76,9 @@ class RuleConfig:
     deidentify: str = ""
 
     def __attrs_post_init__(self) -> None:
-        if self.whole_study and self.on != "study":
-            raise ValueError('whole_study needs on = "study"')
+        for key in ("whole_study", "count"):
+            if getattr(self, key) and self.on != "study":
+                raise ValueError(f'{key} needs on = "study"')
         if len(set(self.to)) < len(self.to):
             raise ValueError("to: it names a peer twice")
 

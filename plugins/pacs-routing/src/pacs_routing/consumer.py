@@ -62,9 +62,12 @@ class RoutingConsumer(ChangeConsumer):
                 came.append(change.instance)
             elif change.kind is ChangeKind.STUDY_COMPLETE:
                 await self._route_instances(came)
+                await self._route_counted(came)
                 came = []
-                await self._route_study(change.study_instance_uid)
+                for rule in self._routes.rules_on("study"):
+                    await self._route_study(rule, change.study_instance_uid)
         await self._route_instances(came)
+        await self._route_counted(came)
 
     async def _route_instances(self, instances: Sequence[StoredInstance]) -> None:
         rules = tuple(self._routes.rules_on("instance"))
@@ -111,14 +114,28 @@ class RoutingConsumer(ChangeConsumer):
             if not choice.obstacle
         ]
 
-    async def _route_study(self, study_uid: str) -> None:
-        study = UidList(_STUDY_UID, (study_uid,))
+    async def _route_counted(self, instances: Sequence[StoredInstance]) -> None:
+        """Send the studies of instances of which as many are there as a rule expects."""
         for rule in self._routes.rules_on("study"):
-            matching = Query(Level.IMAGE, (study,), restrictions=(rule.restriction,))
-            if not rule.config.whole_study:
-                await self._route_query(rule, matching)
-            elif await self._has_one(rule, matching):
-                await self._route_query(rule, Query(Level.IMAGE, (study,)), any_source=True)
+            if not rule.config.count:
+                continue
+            for study_uid in dict.fromkeys(each.identity.study_instance_uid for each in instances):
+                missing = rule.config.count
+                async with closing(self._node.archive.instances(_about(rule, study_uid))) as found:
+                    async for _ in found:
+                        missing -= 1
+                        if not missing:
+                            break
+                if not missing:
+                    await self._route_study(rule, study_uid)
+
+    async def _route_study(self, rule: Rule, study_uid: str) -> None:
+        matching = _about(rule, study_uid)
+        if not rule.config.whole_study:
+            await self._route_query(rule, matching)
+        elif await self._has_one(rule, matching):
+            whole = Query(Level.IMAGE, (UidList(_STUDY_UID, (study_uid,)),))
+            await self._route_query(rule, whole, any_source=True)
 
     async def _has_one(self, rule: Rule, matching: Query) -> bool:
         async with closing(self._node.archive.instances(matching)) as found:
@@ -146,3 +163,9 @@ class RoutingConsumer(ChangeConsumer):
                     await self._deliveries.add(page)
                     page = []
         await self._deliveries.add(page)
+
+
+def _about(rule: Rule, study_uid: str) -> Query:
+    """Return the query for the instances of a study that a rule is about, whoever sent them."""
+    study = UidList(_STUDY_UID, (study_uid,))
+    return Query(Level.IMAGE, (study,), restrictions=(rule.restriction,))
