@@ -42,8 +42,9 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    web = tools.find_free_port()
-    with tools.run_example("--http", "0") as example:
+    web, port = tools.find_free_port(), tools.find_free_port()
+    serving = ("--http", "0", "--dicom", "0", "--archive", f"PACS@127.0.0.1:{port}")
+    with tools.run_example(*serving) as example:
         base = f"http://127.0.0.1:{example.http}"
         services = {
             "puller": {"adapter": "dicomweb-pull", "url": f"{base}/pull"},
@@ -59,7 +60,9 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
                 "deidentify": "trial",
                 "attempts": 1,
             },
+            "stranger-dimse": {"adapter": "dimse", "peer": "example", "deidentify": "trial"},
         }
+        peers = {"example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": example.dicom}}
         plugin = {
             "web": {"port": web},
             "sop-ups": {},
@@ -71,6 +74,8 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         with tools.open_site(
             tmp_path_factory.mktemp("site"),
             services,
+            peers=peers,
+            port=port,
             plugins=("sop-ups", "deidentify"),
             plugin=plugin,
             ai={"dicomweb_url": url},
@@ -178,13 +183,15 @@ def test_a_work_item_is_claimed_and_its_results_hidden_until_they_are_assessed(
     site.node.call(site.inferences.cancel, again.number, "somebody")
 
 
+@pytest.mark.parametrize("service", ["stranger", "stranger-dimse"])
 def test_a_service_sees_pseudonyms_and_its_results_get_their_own_names_again(
-    place: Place, tools: Any
+    place: Place, tools: Any, service: str
 ) -> None:
     site = place.site
     study, images = place.study(tools)
-    request = site.finish(site.ask("stranger", study).number)
+    request = site.finish(site.ask(service, study).number)
     assert request.state == "answered", request.reason
+    until(lambda: len(site.instances(study)) == len(images) + 2, 120)  # rows come before
     results = site.results(request=request.number)
     assert {each.state for each in results} == {"archived"}, [r.reasons for r in results]
     found = {

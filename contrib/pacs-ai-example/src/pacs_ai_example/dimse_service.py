@@ -43,7 +43,7 @@ class DimseService:
         self._entity.add_supported_context("1.2.840.10008.1.1")
         self._archive, self._delay = archive, delay
         self._received: dict[Any, list[bytes]] = {}
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_RELEASED, self._released)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_RELEASED, self._released)]
         self._server = self._entity.start_server(address, block=False, evt_handlers=handlers)
 
     @property
