@@ -3,6 +3,7 @@
 import re
 import shlex
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cyclopts import CycloptsError
 
 from pacs_core.cli import contributed
 from pacs_core.cli.application import build_app
+from pacs_core.cli.file_commands import add_file_command, find_file_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -36,6 +38,8 @@ def commands(page):
 def app_with(*words):
     """Return the application in which a command is loaded that has these words."""
     app, found = build_app(), descriptors()
+    if (command := find_file_command(words)) is not None:
+        add_file_command(app, command)
     with pytest.MonkeyPatch.context() as patch:  # plugins are asked once, not for each command
         patch.setattr(contributed, "_descriptors", lambda _: iter(found))
         contributed.add_contributed(app, list(words), frozenset(), frozenset())
@@ -48,13 +52,17 @@ def descriptors():
     return tuple(contributed._descriptors([]))
 
 
+def is_name(word):
+    return word.replace("-", "_").isidentifier() and not word.startswith("-")
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if commands(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_commands_are_understood(page):
     problems = []
     for words in commands(page):
-        app = app_with(*(word for word in words[:3] if word.isidentifier()))
+        app = app_with(*takewhile(is_name, words[:3]))
         try:
             app.parse_args(words, exit_on_error=False, print_error=False)
         except CycloptsError as error:
