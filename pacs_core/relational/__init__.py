@@ -36,6 +36,7 @@ from pacs_core.relational.fragments import (
     any_of,
     like,
 )
+from pacs_core.relational.locations import change_values, instance_values, stored_instance
 from pacs_core.relational.paging import Paging
 from pacs_core.relational.rows import RowMaker, Several, insertion
 from pacs_core.relational.sound import sounds
@@ -84,8 +85,10 @@ __all__ = [
     "all_of",
     "any_of",
     "build_catalog",
+    "change_values",
     "counted_entities",
     "insertion",
+    "instance_values",
     "json_of",
     "like",
     "matching_entities",
@@ -96,5 +99,6 @@ __all__ = [
     "representable",
     "representable_record",
     "sounds",
+    "stored_instance",
     "value_of",
 ]

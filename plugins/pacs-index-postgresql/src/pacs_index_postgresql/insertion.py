@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from pacs_core.contracts import Durability
+from pacs_core.relational import instance_values
 from pacs_index_postgresql.headers import several_columns
-from pacs_index_postgresql.locations import numbers_of
 from pacs_index_postgresql.locks import ORDER, number_of
 from pacs_index_postgresql.rows import Rows
 from pacs_index_postgresql.text import encode
@@ -163,14 +163,7 @@ def _values(placed: "PlacedRecord") -> tuple[Any, ...]:
     return (
         *placed.place,
         placed.twin,
-        identity.sop_instance_uid,
-        identity.sop_class_uid,
-        instance.transfer_syntax_uid,
-        encode(instance.key),
-        instance.size,
-        instance.dataset_offset,
-        instance.digest or None,
-        numbers_of(instance),
+        *instance_values(instance, encode(instance.key)),
         *placed.row,
         identity.study_instance_uid,
         identity.series_instance_uid,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pacs_core.contracts import InstanceIdentity, InstancePath, StoredInstance
+from pacs_core import relational
+from pacs_core.contracts import InstancePath, StoredInstance
 from pacs_index_postgresql.text import decode, encode
 
 KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
@@ -40,12 +41,4 @@ def columns_of_paths(paths: Sequence[InstancePath]) -> tuple[list[str], list[str
 
 def stored_instance(row: Sequence[Any]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
-    numbers = tuple(map(int, row[9].split())) if row[9] else ()
-    syntax, key, size, offset, digest = row[4:9]
-    identity = InstanceIdentity(row[0], row[1], row[2], row[3])
-    return StoredInstance(identity, syntax, decode(key), size, offset, digest, numbers)
-
-
-def numbers_of(instance: StoredInstance) -> str | None:
-    """Return what the column of the corrections of an instance has."""
-    return " ".join(map(str, instance.corrections)) or None
+    return relational.stored_instance(row, decode(row[5]))

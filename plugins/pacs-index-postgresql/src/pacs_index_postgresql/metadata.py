@@ -22,7 +22,6 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.relational import Sql
-from pacs_index_postgresql.changes import Transaction
 from pacs_index_postgresql.locations import (
     ABOVE,
     LOCATION,
@@ -33,6 +32,7 @@ from pacs_index_postgresql.locations import (
 from pacs_index_postgresql.outbox import QUIET
 from pacs_index_postgresql.server import Server
 from pacs_index_postgresql.text import decode, encode
+from pacs_index_postgresql.transaction import Transaction
 from pacs_index_postgresql.writer import IndexWriter
 
 _STATE: Final = "SELECT form, through, revision FROM metadata_state"

@@ -10,10 +10,11 @@ import asyncpg
 from attrs import define, field
 
 from pacs_core.contracts import Durability, IndexResult, InstanceRecord
-from pacs_index_postgresql.changes import Changes, PlacedRecord, Transaction
+from pacs_index_postgresql.changes import Changes, PlacedRecord
 from pacs_index_postgresql.errors import TRANSIENT, UNDONE, PostgresqlIndexError
 from pacs_index_postgresql.insertion import synchronous_commit
 from pacs_index_postgresql.server import Server
+from pacs_index_postgresql.transaction import Transaction
 
 # Theory of operation
 #

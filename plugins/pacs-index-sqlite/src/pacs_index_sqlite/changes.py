@@ -23,6 +23,7 @@ from pacs_core.relational import (
     Catalog,
     RowMaker,
     insertion,
+    instance_values,
     json_of,
     representable_record,
 )
@@ -30,7 +31,7 @@ from pacs_index_sqlite.conflicts import ConflictFinder
 from pacs_index_sqlite.correction_log import LastSeen
 from pacs_index_sqlite.headers import NO_HEADER, Headers, headers_of
 from pacs_index_sqlite.leases import LeaseTable
-from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate, numbers_of
+from pacs_index_sqlite.locations import ABOVE, ROWS_OF_PATHS, locate
 from pacs_index_sqlite.metadata import Metadata
 from pacs_index_sqlite.outbox import Outbox
 
@@ -197,19 +198,7 @@ class Changes:
         twin: int = 0,
     ) -> IndexResult:
         instance = record.instance
-        identity = instance.identity
-        frame = (
-            *place,
-            twin,
-            identity.sop_instance_uid,
-            identity.sop_class_uid,
-            instance.transfer_syntax_uid,
-            instance.key,
-            instance.size,
-            instance.dataset_offset,
-            instance.digest or None,
-            numbers_of(instance) if instance.corrections else None,
-        )
+        frame = (*place, twin, *instance_values(instance, instance.key))
         row, several = self._instances.row(record.attributes)
         cursor = self._connection.execute(self._insert_instance, (*frame, *row))
         if cursor.rowcount == 0:

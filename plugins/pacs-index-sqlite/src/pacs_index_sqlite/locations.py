@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Any, Final
 
-from pacs_core.contracts import InstanceIdentity, InstancePath, StoredInstance
+from pacs_core import relational
+from pacs_core.contracts import InstancePath, StoredInstance
 
 _KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
 LOCATION: Final = (
@@ -38,14 +39,7 @@ _CORRECTED: Final = f"""
 
 def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
-    numbers = tuple(map(int, row[9].split())) if row[9] else ()
-    syntax, key, size, offset, digest = row[4:9]
-    return StoredInstance(InstanceIdentity(*row[:4]), syntax, key, size, offset, digest, numbers)
-
-
-def numbers_of(instance: StoredInstance) -> str | None:
-    """Return what the column of the corrections of an instance has."""
-    return " ".join(map(str, instance.corrections)) or None
+    return relational.stored_instance(row, row[5])
 
 
 def locate(connection: sqlite3.Connection, path: InstancePath) -> StoredInstance | None:

@@ -21,8 +21,9 @@ from pacs_core.contracts import (
     Cursor,
     StoredInstance,
 )
+from pacs_core.relational import change_values
 from pacs_index_sqlite.correction_log import LAST, LastSeen
-from pacs_index_sqlite.locations import LOCATION, numbers_of, stored_instance
+from pacs_index_sqlite.locations import LOCATION, stored_instance
 
 # Theory of operation
 #
@@ -122,24 +123,7 @@ class Outbox:
 
     def note(self, kind: ChangeKind, instance: StoredInstance) -> None:
         """Write a change."""
-        identity = instance.identity
-        self._connection.execute(
-            _NOTE,
-            (
-                kind.value,
-                time.time(),
-                identity.study_instance_uid,
-                identity.series_instance_uid,
-                identity.sop_instance_uid,
-                identity.sop_class_uid,
-                instance.transfer_syntax_uid,
-                instance.key,
-                instance.size,
-                instance.dataset_offset,
-                instance.digest or None,
-                numbers_of(instance),
-            ),
-        )
+        self._connection.execute(_NOTE, change_values(kind, time.time(), instance, instance.key))
 
     def follow(self, consumer: str, walked: bool) -> Cursor:
         """Return the cursor of a consumer, made if there is none."""
