@@ -1,0 +1,108 @@
+"""Requests, results and circuit breakers in a database: once each, and one of several tries."""
+
+import time
+
+import anyio
+import pytest
+from pacs_ai.api import InferenceInput, RequestFilter, RequestState
+from pacs_ai.breakers import Breakers
+from pacs_ai.models import InferenceRequest
+from pacs_ai.records import Records
+from pacs_database.api import Database
+from pacs_jobs.api import JobFilter
+from pacs_jobs.database_queue import DatabaseJobQueue
+
+pytestmark = pytest.mark.anyio
+
+INPUTS = [InferenceInput("1.2", "1.2.3", "ab")]
+
+
+@pytest.fixture
+async def queue(database: Database) -> DatabaseJobQueue:
+    queue = DatabaseJobQueue(database)
+    await queue.start()
+    return queue
+
+
+@pytest.fixture
+async def records(database: Database, queue: DatabaseJobQueue) -> Records:
+    records = Records(database, queue)
+    await records.start()
+    return records
+
+
+async def add(records: Records, version: str = "1", again: bool = False) -> InferenceRequest:
+    return (await records.add("s", version, "1.9", INPUTS, lanes=2, again=again))[0]
+
+
+async def test_a_version_is_asked_once_about_the_same_and_lanes_bound_what_it_works_on(
+    records: Records, queue: DatabaseJobQueue
+) -> None:
+    numbers: list[int] = []
+
+    async def ask() -> None:
+        numbers.append((await add(records)).number)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(ask)
+    assert len(set(numbers)) == 1
+    others = [await add(records, "2"), await add(records, again=True), await add(records, "3")]
+    assert len({each.number for each in others} - set(numbers)) == 3
+    jobs = [job async for job in queue.jobs(JobFilter(kinds=("ai.ask",)))]
+    assert len(jobs) == 4
+    assert {job.key for job in jobs} == {"ai/s/0", "ai/s/1"}
+
+
+async def test_results_are_written_once_and_kept_as_long_as_they_are_archived(
+    records: Records,
+) -> None:
+    request = await add(records)
+    values = {
+        **dict.fromkeys(("service", "version"), "s"),
+        "study_uid": "1.9",
+        "series_uid": "1.9.1",
+        "instance_uid": "1.9.2",
+        "sop_class_uid": "1.2",
+        "digest": "d",
+        "state": "archived",
+        "is_hidden": 1,
+        "request": request.number,
+        "reasons": ["size: much"],
+        "fixes": [],
+    }
+    first, second = await records.add_result(**values), await records.add_result(**values)
+    assert first.number == second.number
+    assert first.reasons == ("size: much",)
+    assert await records.hidden_uids(5) == ("1.9.2",)
+    assert await records.result_uids("1.9") == {"1.9.2"}
+    await records.change(request.number, token="secret", state="answered", answered=time.time())
+    found = await records.find_by_token("secret")
+    assert found is not None
+    assert not await records.change(request.number, state="failed")  # it has ended
+    assert await records.forget(0) == 0
+    await records.change_result(first.number, {first.state}, state="discarded")
+    assert await records.forget(0) == 1
+    wanted = RequestFilter(states=(str(RequestState.ANSWERED),))
+    assert [each async for each in records.requests(wanted, 5)] == []
+
+
+async def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try(
+    database: Database, records: Records
+) -> None:
+    breakers = Breakers(database)
+    assert [await breakers.note_failure("s", "why", 2, 0.0) for _ in range(3)] == [
+        False, True, False,
+    ]  # fmt: skip
+    turns: list[float] = []
+
+    async def come() -> None:
+        turns.append((await breakers.open_until("s", 60.0))[0])
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(come)
+    assert turns.count(0.0) == 1
+    assert (await breakers.open_until("other", 60.0))[0] == 0.0
+    await breakers.note_success("s")
+    assert await breakers.opened() == {}
