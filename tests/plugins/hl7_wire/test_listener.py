@@ -1,5 +1,7 @@
 """Senders as they should be, slow, endless, too many and strange, over sockets."""
 
+import re
+import signal
 import ssl
 import time
 
@@ -7,8 +9,9 @@ import pytest
 import trustme
 
 from pacs_core.cli.main import main
+from pacs_core.testing.node import node_process
 
-from .conftest import PATIENCE, Sender, framed, hl7_node, message, port_of, wait_for
+from .conftest import PATIENCE, PLUGINS, Sender, framed, hl7_node, message, port_of, wait_for
 
 LIMITS = {"max_message": 2048, "connections_per_address": 3, "timeout": 1.0}
 
@@ -151,9 +154,20 @@ def test_tls_asks_both_ends_for_certificates(authority, tmp_path, capsys):
     assert "it showed no certificate" in audit
 
 
-def test_addresses_that_are_not_named_are_refused(tmp_path):
-    with (
-        hl7_node(tmp_path / "node", {"allow": ["10.0.0.0/8", "192.168.1.7"]}) as node,
-        Sender(port_of(node)) as sender,
-    ):
-        assert sender.is_closed
+def test_addresses_that_are_not_named_are_refused_until_a_reload_names_them(tmp_path):
+    tables = {"plugin": {"hl7": {"port": 0, "allow": ["10.0.0.0/8", "192.168.1.7"]}}}
+    with node_process(tmp_path / "node", tables, plugins=PLUGINS) as node:
+        (port,) = re.findall(r"hl7: mllp://127.0.0.1:(\d+)", node.process.stdout.readline())
+
+        def is_answered():
+            with Sender(int(port)) as sender:
+                try:
+                    return sender.send(hello()) == [("AA", "1")]
+                except OSError:
+                    return False
+
+        assert not is_answered()
+        config = tmp_path / "node" / "pacs.toml"
+        config.write_text(config.read_text().replace("192.168.1.7", "127.0.0.1"))
+        node.process.send_signal(signal.SIGHUP)
+        wait_for(is_answered, "the address is refused as before")
