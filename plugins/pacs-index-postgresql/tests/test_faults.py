@@ -136,6 +136,20 @@ async def test_a_server_that_is_not_there_is_named_at_start(tmp_path: Path) -> N
         await index.start()
 
 
+async def test_a_server_that_starts_with_the_node_is_waited_for(
+    guarded: PostgresqlServer, tmp_path: Path
+) -> None:
+    """As in orthanc-setup-samples issue 10, where the database was not ready yet."""
+    await to_thread.run_sync(guarded.kill)
+    index = PostgresqlIndex(config_of(tmp_path, url_of(guarded)))
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(index.start())
+        await asyncio.sleep(0.1)
+        assert not starting.done()
+        await to_thread.run_sync(guarded.start)
+    await index.stop()
+
+
 async def test_an_index_without_an_address_says_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(PostgresqlIndexError, match=r"dsn of \[plugin.index-postgresql\]"):
         await PostgresqlIndex(PostgresqlIndexConfig()).start()

@@ -57,6 +57,32 @@ async def test_of_nodes_that_add_the_same_one_succeeds(
     assert [len(await found(other, level)) for level in Level] == [1, 3, 6, 60]
 
 
+async def test_of_a_new_patient_there_is_one_whoever_brings_it(
+    index: PostgresqlIndex, other: PostgresqlIndex
+) -> None:
+    """As in dcm4chee-arc-light issues 42, 3154 and 4990: its first studies arrive at once."""
+    records = [make_record(f"{n}.1.1") for n in range(16)]
+    await asyncio.gather(*((index, other)[n % 2].add(r) for n, r in enumerate(records)))
+    assert await found(other, Level.PATIENT, key="NumberOfPatientRelatedStudies") == ["16"]
+
+
+async def test_a_study_of_many_classes_and_long_text_is_kept_whole(index: PostgresqlIndex) -> None:
+    """As in dcm4chee-arc-light issue 2452: what it shows has more than 255 characters."""
+    classes = [f"1.2.840.10008.5.1.4.1.1.{n}" for n in range(40)]
+    text = "ä" * 10_000
+    await index.add_many(
+        [
+            make_record(f"1.1.{n}", SOPClassUID=each, StudyDescription=text)
+            for n, each in enumerate(classes)
+        ]
+    )
+    assert await found(index, Level.STUDY, key="StudyDescription") == [text]
+    (shown,) = await found(index, Level.STUDY, key="SOPClassesInStudy")
+    assert sorted(shown.split("\\")) == sorted(classes)
+    condition = SingleValue(tag_of("StudyDescription"), text)
+    assert await found(index, Level.STUDY, condition) == ["1.2.3.1"]
+
+
 async def test_series_that_another_node_removed_is_made_again(
     index: PostgresqlIndex, other: PostgresqlIndex
 ) -> None:

@@ -97,6 +97,7 @@ class Server:
             )
             await self._short
             await self._long
+            await self._wait_for_server()
             async with self._short.acquire(timeout=config.timeout) as connection:
                 found = connection._con._params
                 host = connection._con._addr
@@ -108,6 +109,19 @@ class Server:
             if isinstance(error, Exception):
                 raise translate_error(error, self.where or _without_password(dsn)) from error
             raise
+
+    async def _wait_for_server(self) -> None:
+        """Wait until the server lets somebody in: a node is often started together with it."""
+        deadline, pause = time.monotonic() + self._config.timeout, _PAUSE
+        while True:
+            try:
+                async with self._short.acquire(timeout=max(deadline - time.monotonic(), 0.001)):
+                    return
+            except TRANSIENT as error:
+                if permanent_cause(error) or time.monotonic() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def close(self) -> None:
         """Close all connections."""
