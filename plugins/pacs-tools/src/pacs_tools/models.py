@@ -39,19 +39,34 @@ _PIXELS: Final = frozenset({0x7FE0_0001, 0x7FE0_0002, 0x7FE0_0008, 0x7FE0_0009, 
 _WHOLE: Final = 1 << 40
 
 Writer = Callable[[ElementSet, ModelOptions | None], Iterator[str]]
-BulkOption = Annotated[Path | None, Parameter(name="--bulk")]
 FlagOption = Annotated[bool, Parameter(negative=())]
 
 
-def json(
-    source: Path,
-    output: Path | None = None,
-    /,
-    *,
-    bulk: BulkOption = None,
-    without_pixel_data: FlagOption = False,
-    overwrite: FlagOption = False,
-) -> int:
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Conversion:
+    """How a file becomes a model, and a model a file.
+
+    Attributes
+    ----------
+    bulk : Path, optional
+        Folder for values longer than 1 KiB, to which the model refers; when a model is read, the
+        only folder in which what it refers to is looked for.
+    without_pixel_data : bool
+        Leave out Pixel Data; compressed ones cannot be in a model.
+    overwrite : bool
+        Replace the output if there is one.
+    """
+
+    bulk: Path | None = None
+    without_pixel_data: FlagOption = False
+    overwrite: FlagOption = False
+
+
+AS_USUAL: Final = Conversion()
+
+
+def json(source: Path, output: Path | None = None, /, *, conversion: Conversion = AS_USUAL) -> int:
     """Convert a DICOM file to the DICOM JSON Model, or back.
 
     What the input is decides. The model has no File Meta Information (PS3.18 F.2), and no place for
@@ -63,27 +78,11 @@ def json(
         A DICOM file, or a model.
     output
         File to write; standard output if none is named, for a model.
-    bulk
-        Folder for values longer than 1 KiB, to which the model refers; when a model is read, the
-        only folder in which what it refers to is looked for.
-    without_pixel_data
-        Leave out Pixel Data; compressed ones cannot be in a model.
-    overwrite
-        Replace the output if there is one.
     """
-    request = _Request(source, output, bulk, without_pixel_data, overwrite)
-    return _convert(request, write_json, _from_json)
+    return _convert(source, output, conversion, write_json, _from_json)
 
 
-def xml(
-    source: Path,
-    output: Path | None = None,
-    /,
-    *,
-    bulk: BulkOption = None,
-    without_pixel_data: FlagOption = False,
-    overwrite: FlagOption = False,
-) -> int:
+def xml(source: Path, output: Path | None = None, /, *, conversion: Conversion = AS_USUAL) -> int:
     """Convert a DICOM file to the Native DICOM Model in XML, or back.
 
     What the input is decides; see ``pacs json``.
@@ -94,16 +93,8 @@ def xml(
         A DICOM file, or a model.
     output
         File to write; standard output if none is named, for a model.
-    bulk
-        Folder for values longer than 1 KiB, to which the model refers; when a model is read, the
-        only folder in which what it refers to is looked for.
-    without_pixel_data
-        Leave out Pixel Data; compressed ones cannot be in a model.
-    overwrite
-        Replace the output if there is one.
     """
-    request = _Request(source, output, bulk, without_pixel_data, overwrite)
-    return _convert(request, write_xml, _from_xml)
+    return _convert(source, output, conversion, write_xml, _from_xml)
 
 
 def _from_json(text: bytes, folder: "_BulkFolder") -> ElementSet:
@@ -117,43 +108,36 @@ def _from_xml(text: bytes, folder: "_BulkFolder") -> ElementSet:
     return read_xml(text, fetch=folder.fetch, max_length=_WHOLE)
 
 
-@frozen
-class _Request:
-    source: Path
-    output: Path | None
-    bulk: Path | None
-    without_pixel_data: bool
-    overwrite: bool
-
-
 class _NotLosslessError(CommandError):
     exit_code = NOT_LOSSLESS
 
 
 def _convert(
-    request: _Request, write: Writer, read: Callable[[bytes, "_BulkFolder"], ElementSet]
+    source: Path,
+    output: Path | None,
+    conversion: Conversion,
+    write: Writer,
+    read: Callable[[bytes, "_BulkFolder"], ElementSet],
 ) -> int:
-    source, output = request.source, request.output
-    if output is not None and output.exists() and not request.overwrite:
+    if output is not None and output.exists() and not conversion.overwrite:
         raise UsageError(f"{output} exists: remove it, or say --overwrite")
     with source.open("rb") as file:
         beginning = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if beginning not in {b"{", b"[", b"<"}:
-        _to_model(request, write)
+        _to_model(source, output, conversion, write)
         return 0
     if output is None:
         raise UsageError("name the DICOM file to write after the model")
     try:
-        _to_dicom(read(source.read_bytes(), _BulkFolder(request.bulk)), output)
+        _to_dicom(read(source.read_bytes(), _BulkFolder(conversion.bulk)), output)
     except (MalformedModel, UnencodableValue, ValueError) as error:
         raise CommandError(f"{source}: {error}") from error
     say(f"{output} written")
     return 0
 
 
-def _to_model(request: _Request, write: Writer) -> None:
-    source, output = request.source, request.output
-    limits = evolve(LIMITS, bulk=_LONG if request.bulk else _WHOLE, total=_WHOLE)
+def _to_model(source: Path, output: Path | None, conversion: Conversion, write: Writer) -> None:
+    limits = evolve(LIMITS, bulk=_LONG if conversion.bulk else _WHOLE, total=_WHOLE)
     try:
         file = open_dicom(source, limits)
     except NotPart10 as error:
@@ -162,13 +146,13 @@ def _to_model(request: _Request, write: Writer) -> None:
         if file.damage:
             raise CommandError(f"{source}: damaged: {file.damage}")
         elements = file.elements
-        if request.without_pixel_data:
+        if conversion.without_pixel_data:
             kept = {tag: each for tag, each in elements.elements.items() if tag not in _PIXELS}
             elements = evolve(elements, elements=kept)
-        if request.bulk is None:
+        if conversion.bulk is None:
             elements = _inline(file, elements)
         options = ModelOptions(
-            _BulkFolder(request.bulk, file).refer, lambda text: complain(f"{source}: {text}")
+            _BulkFolder(conversion.bulk, file).refer, lambda text: complain(f"{source}: {text}")
         )
         if output is None:
             _write(write(elements, options), sys.stdout)
