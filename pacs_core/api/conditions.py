@@ -13,6 +13,8 @@ from attrs import frozen
 from pacs_core.contracts import Condition, InvalidKeyError, KeyMatching, matches
 from pacs_core.dataset import Attributes, UnknownAttribute, Value, keyword_of, tag_of, vr_of
 
+__all__ = ["AttributeTest", "read_test"]
+
 _KEYS: Final = KeyMatching(empty_values=True)
 _COMPUTED: Final = {
     tag_of("ModalitiesInStudy"): "Modality",

@@ -122,7 +122,11 @@ def digests(peer, name):
 
 
 def files(folder, tier, name):
-    return list((folder / "stores" / tier).rglob(f"{STUDIES[name].study_instance_uid}/*/*.dcm"))
+    # Folders go while they are walked through, which `rglob` does not bear.
+    study = STUDIES[name].study_instance_uid
+    walk = os.walk(folder / "stores" / tier)
+    return [Path(root, file) for root, _, names in walk if study in root for file in names
+            if file.endswith(".dcm")]  # fmt: skip
 
 
 def places(folder, name):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pacs_core import relational
 from pacs_core.contracts import InstancePath, StoredInstance
+from pacs_core.relational import stored_instance as read_stored_instance
 from pacs_index_postgresql.text import decode, encode
 
 KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
@@ -41,4 +41,4 @@ def columns_of_paths(paths: Sequence[InstancePath]) -> tuple[list[str], list[str
 
 def stored_instance(row: Sequence[Any]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
-    return relational.stored_instance(row, decode(row[5]))
+    return read_stored_instance(row, decode(row[5]))

@@ -3,8 +3,8 @@
 import sqlite3
 from typing import Any, Final
 
-from pacs_core import relational
 from pacs_core.contracts import InstancePath, StoredInstance
+from pacs_core.relational import stored_instance as read_stored_instance
 
 _KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
 LOCATION: Final = (
@@ -39,7 +39,7 @@ _CORRECTED: Final = f"""
 
 def stored_instance(row: tuple[Any, ...]) -> StoredInstance:
     """Return what the columns of `LOCATION` say."""
-    return relational.stored_instance(row, row[5])
+    return read_stored_instance(row, row[5])
 
 
 def locate(connection: sqlite3.Connection, path: InstancePath) -> StoredInstance | None:
