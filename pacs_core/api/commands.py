@@ -9,11 +9,18 @@ from pacs_core.cli.assembling import assemble_for_command
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.formats import WRITERS, Format, MatchWriter
-from pacs_core.cli.keys import parse_keys, parse_pairs
+from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.local import local_origin
 from pacs_core.cli.main import main
 from pacs_core.cli.nodes import open_node
-from pacs_core.cli.options import CLIENT, ClientOptions, ConfigOption, DataOption, JsonOption
+from pacs_core.cli.options import (
+    CLIENT,
+    ClientOptions,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    parse_pairs,
+)
 from pacs_core.cli.output import (
     complain,
     dump_json,

@@ -8,13 +8,15 @@ line, as Cyclopts reads them.
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
 from pacs_core.cli.folders import walk
-from pacs_core.cli.options import JsonOption
+from pacs_core.cli.options import CLIENT, ClientOptions, JsonOption, parse_pairs
 from pacs_core.cli.output import complain, dump_json, escape, print_row, print_table, say
 from pacs_core.cli.progress import progress
 
 __all__ = [
+    "CLIENT",
     "NOTHING",
     "NOT_LOSSLESS",
+    "ClientOptions",
     "CommandError",
     "Draft",
     "JsonOption",
@@ -22,6 +24,7 @@ __all__ = [
     "complain",
     "dump_json",
     "escape",
+    "parse_pairs",
     "print_row",
     "print_table",
     "progress",

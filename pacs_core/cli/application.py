@@ -87,8 +87,10 @@ def _add_commands(app: App, arguments: list[str]) -> None:
     # Importing all plugins costs time.
     from pacs_core.cli.contributed import add_contributed
 
-    list_file_commands(app, own)
     add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
+    # For the help, or to say which one was meant.
+    if not arguments or arguments[0].startswith("-") or arguments[0] not in app:
+        list_file_commands(app, own)
 
 
 def build_app() -> App:

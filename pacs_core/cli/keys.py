@@ -1,6 +1,6 @@
 """Query keys as they are typed: ``KEYWORD=VALUE``, with dots into sequences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pacs_core.cli.errors import UsageError
@@ -55,26 +55,6 @@ def parse_keys(typed: Iterable[str]) -> Attributes:
         tags = [_tag(key, name.strip()) for name in path.split(".")]
         _put(identifier, tags, tuple(value.split("\\")) if value else ())
     return identifier
-
-
-def parse_pairs(typed: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Iterate over keyword and value of arguments that all have one.
-
-    Parameters
-    ----------
-    typed : iterable of str
-        ``PatientID=4711``. Which keywords there are is for others to say.
-
-    Raises
-    ------
-    UsageError
-        There is no equals sign.
-    """
-    for pair in typed:
-        keyword, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"{pair}: write it as KEYWORD=VALUE")
-        yield keyword, value
 
 
 def _tag(key: str, name: str) -> int:

@@ -1,10 +1,13 @@
 """Options that many commands share."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from attrs import frozen
 from cyclopts import Parameter
+
+from pacs_core.cli.errors import UsageError
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -61,3 +64,23 @@ Keys = Annotated[
         help="KEYWORD=VALUE to match, KEYWORD alone to return; SEQUENCE.KEYWORD within sequences.",
     ),
 ]
+
+
+def parse_pairs(typed: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Iterate over keyword and value of arguments that all have one.
+
+    Parameters
+    ----------
+    typed : iterable of str
+        ``PatientID=4711``. Which keywords there are is for others to say.
+
+    Raises
+    ------
+    UsageError
+        There is no equals sign.
+    """
+    for pair in typed:
+        keyword, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair}: write it as KEYWORD=VALUE")
+        yield keyword, value

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from pacs_core.api.file_commands import CommandError, UsageError
+from pacs_core.api.file_commands import CommandError, UsageError, parse_pairs
 from pacs_core.dataset import (
     BULK_VRS,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -316,10 +316,7 @@ def read_values(pairs: Iterable[str]) -> tuple[tuple[AttributePath, tuple[str, .
         There is no equals sign, no such attribute, or it cannot be set to this.
     """
     found = []
-    for pair in pairs:
-        text, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"{pair[:80]}: write it as KEYWORD=VALUE")
+    for text, value in parse_pairs(pairs):
         path, values = parse_path(text), tuple(value.split("\\")) if value else ()
         check_value(path, values)
         found.append((path, values))
