@@ -1,7 +1,6 @@
 """Finds DICOM files in folders, and reads just enough of each to send it."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -15,7 +14,7 @@ from pacs_core.dataset import (
     FileMeta,
     MalformedDataset,
     NotPart10,
-    begins_with_file_meta,
+    is_part10,
     scan_file,
     texts,
 )
@@ -153,7 +152,7 @@ def inspect(path: Path, named: bool) -> Found:
         return Unusable(path, reason) if named else Skipped(path, reason)
     except (MalformedDataset, ValueError) as error:
         # What begins as a DICOM file is one that is damaged, and not to be passed over.
-        if named or _is_part10(path):
+        if named or is_part10(path):
             return Unusable(path, str(error))
         return Skipped(path, f"not a DICOM file: {error}")
 
@@ -183,12 +182,6 @@ def _inspect(path: Path) -> Found:
 
 def _only(values: tuple[str, ...]) -> str:
     return values[0] if len(values) == 1 else ""
-
-
-def _is_part10(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        return begins_with_file_meta(file.read(132))
-    return False
 
 
 async def inspect_all(paths: Iterable[tuple[Path, bool]]) -> AsyncIterator[Found]:

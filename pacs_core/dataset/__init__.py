@@ -57,7 +57,7 @@ from pacs_core.dataset.pydicom_datasets import (
     is_pydicom_dataset,
     transfer_syntax_of,
 )
-from pacs_core.dataset.reader import ScannedFile, scan_file, scan_stream
+from pacs_core.dataset.reader import ScannedFile, is_part10, scan_file, scan_stream
 from pacs_core.dataset.recoder import DatasetRecoder
 from pacs_core.dataset.rewriting import DatasetEditor, change_attributes, plan_edit
 from pacs_core.dataset.scanner import HeaderScanner
@@ -147,6 +147,7 @@ __all__ = [
     "file_meta",
     "guess_transfer_syntax",
     "has_encapsulated_pixels",
+    "is_part10",
     "is_pydicom_dataset",
     "items",
     "keyword_of",

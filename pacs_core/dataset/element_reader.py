@@ -12,7 +12,7 @@ It puts up with the same oddities as `ElementWalk`: what has been stored can be 
 import struct
 import sys
 from collections.abc import Generator
-from typing import Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
@@ -192,6 +192,17 @@ class ElementReader:
                 self._read_item(top)
             else:
                 yield from self._read_element(top)
+
+    def read_file(self, file: BinaryIO, start: int = 0) -> None:
+        """Read the dataset that begins so many bytes into a file; see :meth:`run`. Blocking."""
+        reading = self.run()
+        try:
+            offset, length = next(reading)
+            while True:
+                file.seek(start + offset)
+                offset, length = reading.send(file.read(length))
+        except StopIteration:
+            return
 
     def give_up(self) -> None:
         """Close all that is open, so that `elements` has what was read before an error."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import BinaryIO
@@ -70,6 +71,13 @@ def scan_file(
         size = os.fstat(file.fileno()).st_size
         meta, attributes = _scan(file, wanted, max_header)
     return ScannedFile(meta, attributes, size)
+
+
+def is_part10(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file begins with File Meta Information; one that cannot be read does not."""
+    with suppress(OSError), open(path, "rb") as file:
+        return begins_with_file_meta(file.read(132))
+    return False
 
 
 def scan_stream(

@@ -199,14 +199,8 @@ def _find_pixel_data(file: ResultFile) -> PixelDataElement | None:
     size = file.size - file.dataset_offset
     reader = ElementReader(file.transfer_syntax_uid, size, until_pixel_data=True)
     with file.path.open("rb") as stored:
-        reading = reader.run()
-        try:
-            offset, length = next(reading)
-            while True:
-                stored.seek(file.dataset_offset + offset)
-                offset, length = reading.send(stored.read(length))
-        except StopIteration:
-            return reader.pixel_data
+        reader.read_file(stored, file.dataset_offset)
+    return reader.pixel_data
 
 
 def _wrong_length(dataset: "Dataset", found: PixelDataElement | None) -> str:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from pacs_core.api.file_commands import UsageError, complain, escape, walk
 from pacs_core.dataset import DataElement, ElementSet, NotPart10, keyword_of, tag_of, vm_of
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.names import private_name, uid_name
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import count_values, show_value
@@ -94,10 +94,8 @@ def dump(
                     continue
                 rows = [row for row in _rows(file, depth) if is_shown(row)]
                 problem = f"damaged: {file.damage}" if file.damage else ""
-        except NotPart10 as error:
-            rows, problem = [], str(error) if named else ""
-        except OSError as error:
-            rows, problem = [], error.strerror or str(error)
+        except (NotPart10, OSError) as error:
+            rows, problem = [], explain(path, named, error)
         if len(files) > 1 and rows:
             print(style("head", f"# {escape(str(path))}"))
         for row in rows:

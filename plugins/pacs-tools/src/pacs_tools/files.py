@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -15,10 +14,12 @@ from pacs_core.dataset import (
     FileMeta,
     Inflater,
     MalformedDataset,
+    NotPart10,
     ReadLimits,
     begins_with_file_meta,
     encoding_of,
     guess_transfer_syntax,
+    is_part10,
     read_file_meta,
 )
 
@@ -102,11 +103,27 @@ def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
         raise
 
 
-def is_part10(path: Path) -> bool:
-    """Tell whether a file begins with File Meta Information; one that cannot be read does not."""
-    with suppress(OSError), path.open("rb") as file:
-        return begins_with_file_meta(file.read(132))
-    return False
+def explain(path: Path, named: bool, error: Exception) -> str:
+    """Return why a file cannot be read; nothing of what is to be passed over.
+
+    Parameters
+    ----------
+    path : Path
+    named : bool
+        Rather than found in a folder, where there is much that is no DICOM file, and some of that
+        begins like a dataset.
+    error : Exception
+        What reading it has raised.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, NotPart10):
+        return str(error) if named else ""
+    if not named and not is_part10(path):
+        return ""
+    if isinstance(error, MalformedDataset):
+        return f"damaged: {error.what} (at byte {error.offset})"
+    return str(error)
 
 
 def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
@@ -126,7 +143,7 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
         start, length = 0, dataset.tell()
     reader = ElementReader(meta.transfer_syntax_uid, length, limits=limits)
     try:
-        _drive(reader, dataset, start)
+        reader.read_file(dataset, start)
     except MalformedDataset as error:
         reader.give_up()
         damage = damage or f"{error.what} (at byte {start + error.offset})"
@@ -142,14 +159,3 @@ def _inflate(file: BinaryIO) -> tuple[BinaryIO, str]:
     except MalformedDataset as error:
         return inflated, error.what
     return inflated, "" if inflater.ended else "the deflate stream is truncated"
-
-
-def _drive(reader: ElementReader, dataset: BinaryIO, start: int) -> None:
-    reading = reader.run()
-    try:
-        offset, length = next(reading)
-        while True:
-            dataset.seek(start + offset)
-            offset, length = reading.send(dataset.read(length))
-    except StopIteration:
-        return

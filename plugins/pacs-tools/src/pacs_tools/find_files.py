@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from pacs_core.api.file_commands import NOTHING, UsageError, complain, walk
 from pacs_core.dataset import MalformedDataset, NotPart10, scan_file
-from pacs_tools.files import is_part10
+from pacs_tools.files import explain
 
 _SOP_CLASS: Final = 0x0008_0016
 
@@ -48,9 +48,9 @@ def find_files(
         try:
             attributes = scan_file(path, {_SOP_CLASS, *keys}).attributes
         except (NotPart10, MalformedDataset, OSError) as error:
-            if named or isinstance(error, OSError) or is_part10(path):
+            if reason := explain(path, named, error):
                 problems += 1
-                complain(f"{path}: {getattr(error, 'strerror', None) or error}")
+                complain(f"{path}: {reason}")
             continue
         if not all(matches(condition, attributes) for condition in conditions):
             continue

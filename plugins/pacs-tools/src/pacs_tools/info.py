@@ -27,7 +27,7 @@ from pacs_core.dataset import (
     tag_of,
     texts,
 )
-from pacs_tools.files import is_part10
+from pacs_tools.files import explain
 from pacs_tools.names import uid_name
 
 _KEYWORDS: Final = (
@@ -109,15 +109,9 @@ def _examine_all(paths: Iterable[Path], problems: list[str]) -> Iterator[FileInf
     for path, named in walk(paths):
         try:
             yield examine(path)
-        except NotPart10 as error:
-            if named:
-                problems.append(f"{path}: {error}")
-        except MalformedDataset as error:
-            # Of what is found in a folder, what is no DICOM file may still begin like a dataset.
-            if named or is_part10(path):
-                problems.append(f"{path}: damaged: {error.what} (at byte {error.offset})")
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror or error}")
+        except (NotPart10, MalformedDataset, OSError) as error:
+            if reason := explain(path, named, error):
+                problems.append(f"{path}: {reason}")
 
 
 def examine(path: Path) -> FileInfo:

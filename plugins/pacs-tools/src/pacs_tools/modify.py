@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from uuid import uuid4
@@ -19,10 +20,10 @@ from pacs_core.api.file_commands import (
     say,
     walk,
 )
-from pacs_core.dataset import NotPart10, tag_of
+from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of, texts
 from pacs_tools.diff import Comparison, show_difference
 from pacs_tools.editing import Changes, change_file, read_values
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.paths import parse_path
 from pacs_tools.styles import style_for
 
@@ -92,13 +93,13 @@ def modify(
         raise UsageError("nothing is to be changed: say --set, --delete, --new-uids or --csv")
     if new_uids:
         uids = NewUids()
-        for path, _ in _files(paths, []):
-            with open_dicom(path) as file:
-                uids.learn(file, new_uids)
+        for path, _, _ in _files(paths):
+            with suppress(NotPart10, MalformedDataset, OSError):  # said when it is to be changed
+                uids.learn(path, new_uids)
         changes = evolve(changes, uids=uids)
     problems: list[str] = []
     done = 0
-    for path, below in _files(paths, problems):
+    for path, named, below in _files(paths):
         target = None if dry_run else path if output is None else output / below
         try:
             with open_dicom(path) as file:
@@ -107,8 +108,11 @@ def modify(
                 done += 1
         except UsageError:
             raise
-        except (CommandError, NotPart10, OSError) as error:
-            problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+        except CommandError as error:
+            problems.append(f"{path}: {error}")
+        except (NotPart10, OSError) as error:
+            if reason := explain(path, named, error):
+                problems.append(f"{path}: {reason}")
     for problem in problems:
         complain(problem)
     if not dry_run:
@@ -116,19 +120,11 @@ def modify(
     return 1 if problems else 0 if done else NOTHING
 
 
-def _files(paths: list[Path], problems: list[str]) -> Iterator[tuple[Path, Path]]:
-    """Iterate over DICOM files, and where they are below what was named."""
+def _files(paths: list[Path]) -> Iterator[tuple[Path, bool, Path]]:
+    """Iterate over files, whether they were named, and where they are below what was."""
     for start in paths:
         for path, named in walk([start]):
-            try:
-                open_dicom(path).__exit__()
-            except NotPart10 as error:
-                if named:
-                    problems.append(f"{path}: {error}")
-            except OSError as error:
-                problems.append(f"{path}: {error.strerror or error}")
-            else:
-                yield path, Path(path.name) if named else path.relative_to(start)
+            yield path, named, Path(path.name) if named else path.relative_to(start)
 
 
 def _change(file: DicomFile, changes: Changes, target: Path | None, *, replaces: bool) -> None:
@@ -211,10 +207,12 @@ class NewUids:
 
     _new: dict[str, str] = field(factory=dict)
 
-    def learn(self, file: DicomFile, level: Level) -> None:
-        """Make new UIDs for those of a file."""
-        for keyword in _UIDS[level]:
-            for uid in file.elements.texts(tag_of(keyword)):
+    def learn(self, path: Path, level: Level) -> None:
+        """Make new UIDs for those of a file; raises as `scan_file`."""
+        tags = [tag_of(keyword) for keyword in _UIDS[level]]
+        attributes = scan_file(path, tags).attributes
+        for tag in tags:
+            for uid in texts(attributes, tag):
                 self._new.setdefault(uid, f"2.25.{uuid4().int}")
 
     def __call__(self, uid: str) -> str:

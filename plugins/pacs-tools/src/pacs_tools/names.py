@@ -44,13 +44,6 @@ def private_name(elements: ElementSet, tag: int) -> str:
     return f"[{creator}] {entry[2]}" if entry else f"[{creator}]"
 
 
-def private_vr(elements: ElementSet, tag: int) -> str:
-    """Return the VR that the creator of a private element gives it; "UN" if that is not known."""
-    known = _table("_private_dict", "private_dictionaries").get(elements.private_creator(tag), {})
-    entry = known.get(f"{tag >> 16:04X}xx{tag & 0xFF:02X}")
-    return str(entry[0][:2]) if entry else "UN"
-
-
 @cache
 def _table(module: str, name: str) -> dict[str, Any]:
     package = find_spec("pydicom")

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 Style: TypeAlias = Callable[[str, str], str]
 """Given the name of a style and a text, returns the text coloured."""
 
-_CODES: Final = {"dim": "2", "name": "36", "old": "31", "new": "32", "bad": "1;31", "head": "1"}
+_CODES: Final = {"dim": "2", "name": "36", "old": "31", "new": "32", "head": "1"}
 
 
 def style_for(stream_is_terminal: bool | None = None) -> Style:
