@@ -4,9 +4,9 @@ from typing import Any
 
 from cattrs import unstructure
 from pacs_web.api import WebContext
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import HttpError, json_response, read_body
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.contracts import AccessAction
@@ -173,4 +173,4 @@ def _refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
 
 
 def _json(model: Any) -> Response:
-    return JSONResponse(unstructure(model), headers={"cache-control": "no-store"})
+    return json_response(unstructure(model))

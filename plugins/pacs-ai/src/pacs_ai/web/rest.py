@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, TypeVar
 
 from pacs_web.api import WebContext
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import HttpError, json_response, read_body
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_ai.access import ASSESS
@@ -65,14 +65,14 @@ class AiApi:
         await self._enter(request, INSPECT, VIEWED)
         wanted, limit = _read_filter(request)
         found = await _take(self._inferences.requests(wanted, limit))
-        return _json({"requests": [describe_request(each, inputs=False) for each in found]})
+        return json_response({"requests": [describe_request(each, inputs=False) for each in found]})
 
     async def list_results(self, request: Request) -> Response:
         """List results, the latest first."""
         await self._enter(request, INSPECT, VIEWED)
         wanted, limit = _read_filter(request)
         found = await _take(self._inferences.results(wanted, limit))
-        return _json({"results": [describe_result(each) for each in found]})
+        return json_response({"results": [describe_result(each) for each in found]})
 
     async def show_request(self, request: Request) -> Response:
         """Show a request, with its inputs and results."""
@@ -81,18 +81,20 @@ class AiApi:
         found = await _known(self._inferences.find(number))
         results = await _take(self._inferences.results(RequestFilter(request=number), _MOST))
         described = [describe_result(each) for each in results]
-        return _json(describe_request(found) | {"results": described})
+        return json_response(describe_request(found) | {"results": described})
 
     async def show_result(self, request: Request) -> Response:
         """Show a result."""
         number = request.path_params["number"]
         await self._enter(request, INSPECT, VIEWED, result=number)
-        return _json(describe_result(await _known(self._inferences.find_result(number))))
+        return json_response(describe_result(await _known(self._inferences.find_result(number))))
 
     async def totals(self, request: Request) -> Response:
         """Count requests, results and assessments by service and version."""
         await self._enter(request, INSPECT, VIEWED)
-        return _json({"totals": [describe_total(e) for e in await self._inferences.totals()]})
+        return json_response(
+            {"totals": [describe_total(e) for e in await self._inferences.totals()]}
+        )
 
     async def ask(self, request: Request) -> Response:
         """Have a service asked about a study."""
@@ -113,7 +115,9 @@ class AiApi:
             )
         except LookupError as error:
             raise HttpError(404, str(error)) from error
-        return _json({"requests": [describe_request(each, inputs=False) for each in found]}, 202)
+        return json_response(
+            {"requests": [describe_request(each, inputs=False) for each in found]}, 202
+        )
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a request."""
@@ -121,21 +125,25 @@ class AiApi:
         await read_body(request, 10_000)
         await self._enter(request, STEER, STEERED, do="cancel", request=number)
         found = await _known(self._inferences.cancel(number, self._name(request)))
-        return _json(describe_request(found))
+        return json_response(describe_request(found))
 
     async def release(self, request: Request) -> Response:
         """Archive a result that is in quarantine."""
         await read_body(request, 10_000)
         await self._context.require(request, STEER)
         number, origin = request.path_params["number"], self._context.origin_of(request)
-        return _json(describe_result(await _known(self._inferences.release(number, origin))))
+        return json_response(
+            describe_result(await _known(self._inferences.release(number, origin)))
+        )
 
     async def discard(self, request: Request) -> Response:
         """Delete a result that is in quarantine."""
         await read_body(request, 10_000)
         await self._context.require(request, STEER)
         number, origin = request.path_params["number"], self._context.origin_of(request)
-        return _json(describe_result(await _known(self._inferences.discard(number, origin))))
+        return json_response(
+            describe_result(await _known(self._inferences.discard(number, origin)))
+        )
 
     async def assess(self, request: Request) -> Response:
         """Accept, modify or reject a result."""
@@ -147,7 +155,7 @@ class AiApi:
         number, origin = request.path_params["number"], self._context.origin_of(request)
         assessment, comment = Assessment(given["assessment"]), str(given.get("comment", ""))
         acts = self._inferences.assess(number, assessment, origin, comment=comment)
-        return _json(describe_result(await _known(acts)))
+        return json_response(describe_result(await _known(acts)))
 
     async def _enter(
         self, request: Request, action: str, kind: PluginAuditKind, /, **details: AuditValue
@@ -196,7 +204,3 @@ async def _known(found: Awaitable[T]) -> T:
         raise HttpError(404, "there is none with this number") from None
     except ValueError as error:
         raise HttpError(409, str(error)) from error
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return JSONResponse(content, status, headers={"cache-control": "no-store"})

@@ -11,10 +11,7 @@ from starlette.requests import Request
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
-    AuditEvent,
-    AuditValue,
     EventAction,
-    Outcome,
     PluginAuditKind,
 )
 from pacs_jobs.jobs import Job, JobState
@@ -84,7 +81,7 @@ class JobDesk:
         """Forget jobs that have ended, and return how many."""
         await self.context.require(request, STEER)
         details = {"do": "purge", "states": ", ".join(wanted.states)}
-        await self.record(request, STEERED, EventAction.DELETE, **details)
+        await self.context.record(request, STEERED, EventAction.DELETE, **details)
         return await self.queue.purge(wanted)
 
     async def _steer(
@@ -93,26 +90,8 @@ class JobDesk:
         await self.context.require(request, STEER)
         number = _number(request)
         await _known(self.queue.find(number))
-        await self.record(request, STEERED, EventAction.UPDATE, do=act, job=number)
+        await self.context.record(request, STEERED, EventAction.UPDATE, do=act, job=number)
         return await _known(change(number))
-
-    async def record(
-        self,
-        request: Request,
-        kind: PluginAuditKind,
-        action: EventAction = EventAction.READ,
-        **details: AuditValue,
-    ) -> None:
-        """Record what whoever asks is about to see or do.
-
-        Raises
-        ------
-        AuditFailedError
-            It must not be shown or done.
-        """
-        origin = self.context.origin_of(request)
-        event = AuditEvent(kind, Outcome.SUCCESS, origin, details, action=action)
-        await self.context.node.audit.record(event)
 
 
 def read_filter(given: Mapping[str, str]) -> JobFilter:

@@ -59,7 +59,7 @@ class JobPages:
             problem = str(error)
         is_part = request.headers.get("hx-target") == "jobs"
         if not is_part:
-            await self._desk.record(request, VIEWED)
+            await self._desk.context.record(request, VIEWED)
         forgotten = request.query_params.get("forgotten", "")
         return self.renderer.page(
             request,
@@ -79,7 +79,7 @@ class JobPages:
         job = await self._desk.show(request)
         is_part = request.headers.get("hx-target") == "job"
         if not is_part:
-            await self._desk.record(request, VIEWED, job=job.number)
+            await self._desk.context.record(request, VIEWED, job=job.number)
         return self.renderer.page(
             request,
             "_job.html" if is_part else "job.html",

@@ -1,8 +1,8 @@
 """Jobs as JSON, under ``/api/jobs``."""
 
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import json_response, read_body, read_parameters
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_jobs.description import describe
@@ -32,41 +32,32 @@ class JobsApi:
 
     async def list(self, request: Request) -> Response:
         """List jobs, latest first."""
-        given = _parameters(request, LISTED)
+        given = read_parameters(request, LISTED)
         wanted, limit = read_filter(given), read_integer(given, "limit", 50, 1, MOST)
         page = await self._desk.list(request, wanted, limit)
-        await self._desk.record(request, VIEWED)
-        return _json({"jobs": [describe(job) for job in page.jobs], "has_more": page.has_more})
+        await self._desk.context.record(request, VIEWED)
+        return json_response(
+            {"jobs": [describe(job) for job in page.jobs], "has_more": page.has_more}
+        )
 
     async def show(self, request: Request) -> Response:
         """Show a job."""
         job = await self._desk.show(request)
-        await self._desk.record(request, VIEWED, job=job.number)
-        return _json(describe(job))
+        await self._desk.context.record(request, VIEWED, job=job.number)
+        return json_response(describe(job))
 
     async def retry(self, request: Request) -> Response:
         """Let a job that was given up wait again."""
         await read_body(request, 10_000)
-        return _json(describe(await self._desk.retry(request)))
+        return json_response(describe(await self._desk.retry(request)))
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job: it is `cancelled`, or its worker is asked to."""
         await read_body(request, 10_000)
-        return _json(describe(await self._desk.cancel(request)))
+        return json_response(describe(await self._desk.cancel(request)))
 
     async def purge(self, request: Request) -> Response:
         """Forget jobs that have ended."""
         await read_body(request, 10_000)
-        wanted = read_purge(_parameters(request, PURGED))
-        return _json({"forgotten": await self._desk.purge(request, wanted)})
-
-
-def _parameters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the parameters; one that is misspelt must not mean all jobs. HttpError 400."""
-    if unknown := [name for name in request.query_params if name not in known]:
-        raise HttpError(400, f"{unknown[0][:80]!r} is no parameter: {', '.join(known)}")
-    return dict(request.query_params)
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers={"cache-control": "no-store"})
+        wanted = read_purge(read_parameters(request, PURGED))
+        return json_response({"forgotten": await self._desk.purge(request, wanted)})

@@ -9,7 +9,7 @@ from pacs_web.api.http import HttpError
 from starlette.requests import Request
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import AuditEvent, AuditValue, EventAction, Outcome, PluginAuditKind
+from pacs_core.contracts import AuditValue, EventAction
 from pacs_routing.auditing import STEERED, VIEWED
 from pacs_routing.interface import Deliveries, Delivery, DeliveryFilter, DeliveryState, RouteTotal
 from pacs_routing.routes import Routes
@@ -86,30 +86,12 @@ class RouteDesk:
         if not any(given.values()):
             raise HttpError(400, f"say which deliveries: {', '.join(MEANT)}")
         details: dict[str, AuditValue] = {name: value for name, value in given.items() if value}
-        await self.record(request, STEERED, EventAction.EXECUTE, do=act, **details)
+        await self.context.record(request, STEERED, EventAction.EXECUTE, do=act, **details)
         return await change(wanted)
-
-    async def record(
-        self,
-        request: Request,
-        kind: PluginAuditKind,
-        action: EventAction = EventAction.READ,
-        **details: AuditValue,
-    ) -> None:
-        """Record what whoever asks is about to see or do.
-
-        Raises
-        ------
-        AuditFailedError
-            It must not be shown or done.
-        """
-        origin = self.context.origin_of(request)
-        event = AuditEvent(kind, Outcome.SUCCESS, origin, details, action=action)
-        await self.context.node.audit.record(event)
 
     async def record_view(self, request: Request) -> None:
         """Record that whoever asks sees deliveries."""
-        await self.record(request, VIEWED)
+        await self.context.record(request, VIEWED)
 
 
 def read_filter(given: Mapping[str, str]) -> DeliveryFilter:

@@ -1,8 +1,8 @@
 """Routes and deliveries as JSON, under ``/api/routes``."""
 
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import json_response, read_body, read_parameters
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_routing.description import describe_delivery, describe_total
@@ -36,36 +36,25 @@ class RoutesApi:
             {"rule": rule.name, "on": rule.config.on, "to": list(rule.config.to)}
             for rule in self._desk.routes.rules
         ]
-        return _json({"rules": rules, "totals": [describe_total(each) for each in totals]})
+        return json_response({"rules": rules, "totals": [describe_total(each) for each in totals]})
 
     async def list(self, request: Request) -> Response:
         """List deliveries, latest first."""
-        given = _parameters(request, LISTED)
+        given = read_parameters(request, LISTED)
         limit = read_integer(given, "limit", 50, 1, MOST)
         page = await self._desk.list(request, read_filter(given), limit)
         await self._desk.record_view(request)
         found = [describe_delivery(each) for each in page.deliveries]
-        return _json({"deliveries": found, "has_more": page.has_more})
+        return json_response({"deliveries": found, "has_more": page.has_more})
 
     async def retry(self, request: Request) -> Response:
         """Let what failed or was cancelled wait again, and what waits be due now."""
         await read_body(request, 10_000)
-        wanted = read_filter(_parameters(request, MEANT))
-        return _json({"deliveries": await self._desk.retry(request, wanted)})
+        wanted = read_filter(read_parameters(request, MEANT))
+        return json_response({"deliveries": await self._desk.retry(request, wanted)})
 
     async def cancel(self, request: Request) -> Response:
         """Let what waits not be sent any more."""
         await read_body(request, 10_000)
-        wanted = read_filter(_parameters(request, MEANT))
-        return _json({"deliveries": await self._desk.cancel(request, wanted)})
-
-
-def _parameters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the parameters; one that is misspelt must not mean all deliveries. HttpError 400."""
-    if unknown := [name for name in request.query_params if name not in known]:
-        raise HttpError(400, f"{unknown[0][:80]!r} is no parameter: {', '.join(known)}")
-    return dict(request.query_params)
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers={"cache-control": "no-store"})
+        wanted = read_filter(read_parameters(request, MEANT))
+        return json_response({"deliveries": await self._desk.cancel(request, wanted)})

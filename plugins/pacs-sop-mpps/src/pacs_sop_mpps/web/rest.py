@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import HttpError, json_response, read_body
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.dataset.json_model import attributes_json
@@ -53,19 +53,21 @@ class StepsApi:
             state=read_state(given.get("state", "")),
             before=given.get("before", ""),
         )
-        return _json({"steps": [_describe(s) for s in page.steps], "has_more": page.has_more})
+        return json_response(
+            {"steps": [_describe(s) for s in page.steps], "has_more": page.has_more}
+        )
 
     async def show(self, request: Request) -> Response:
         """Show a step, and how much of what it made is not in the archive."""
         step = await self._desk.show(request)
-        return _json(
+        return json_response(
             {**_describe(step), "missing_instances": await self._desk.missing(request, step)}
         )
 
     async def discontinue(self, request: Request) -> Response:
         """Discontinue a step whose modality has failed."""
         await read_body(request, 10_000)
-        return _json(_describe(await self._desk.discontinue(request)))
+        return json_response(_describe(await self._desk.discontinue(request)))
 
 
 def read_state(text: str) -> PerformedState | None:
@@ -86,7 +88,3 @@ def _describe(step: PerformedStep) -> dict[str, Any]:
         "studies": list(step.studies),
         "attributes": json.loads(attributes_json(step.attributes)),
     }
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers={"cache-control": "no-store"})

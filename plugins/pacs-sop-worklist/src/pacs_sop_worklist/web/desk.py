@@ -17,11 +17,8 @@ from pacs_core.contracts import (
     AccessAction,
     AccessDeniedError,
     AuditCode,
-    AuditEvent,
-    AuditValue,
     Condition,
     EventAction,
-    Outcome,
     PluginAuditKind,
     Restriction,
 )
@@ -77,14 +74,14 @@ class WorklistDesk:
             )
         except KeyError as error:
             raise HttpError(400, f"after: {error.args[0]}") from error
-        await self._record(request, SEARCHED, EventAction.EXECUTE, matches=len(page.steps))
+        await self.context.record(request, SEARCHED, EventAction.EXECUTE, matches=len(page.steps))
         return page
 
     async def show(self, request: Request) -> ListedStep:
         """Return the step of the path."""
         restrictions = await self.restrictions(request, AccessAction.QUERY)
         listed = await self._known(request, restrictions)
-        await self._record(request, SEARCHED, EventAction.READ, step=listed.number)
+        await self.context.record(request, SEARCHED, EventAction.READ, step=listed.number)
         return listed
 
     async def add(self, request: Request, steps: Sequence[Step]) -> tuple[int, ...]:
@@ -95,7 +92,7 @@ class WorklistDesk:
         for step in (*steps, *(each.step for each in known if each.step.identity in wanted)):
             _require(step, restrictions)
         patients = ", ".join(sorted({step.patient_id for step in steps}))
-        await self._record(request, CHANGED, EventAction.CREATE, do="add", patients=patients)
+        await self.context.record(request, CHANGED, EventAction.CREATE, do="add", patients=patients)
         await self.worklist.put(steps, "web")
         numbers = {s.step.identity: s.number for s in await self._of_same_studies(steps)}
         return tuple(numbers[step.identity] for step in steps)
@@ -106,7 +103,7 @@ class WorklistDesk:
         listed = await self._known(request, restrictions)
         if listed.step.state in ENDED:
             raise HttpError(409, f"the step is {listed.step.state}")
-        await self._record(
+        await self.context.record(
             request, CHANGED, EventAction.UPDATE, do="cancel", step=listed.number,
             patients=listed.step.patient_id,
         )  # fmt: skip
@@ -156,18 +153,6 @@ class WorklistDesk:
                     return StepPage(tuple(found), has_more=True)
                 found.append(listed)
         return StepPage(tuple(found), has_more=False)
-
-    async def _record(
-        self,
-        request: Request,
-        kind: PluginAuditKind,
-        action: EventAction,
-        **details: AuditValue,
-    ) -> None:
-        """Record what whoever asks is about to see or do; raise AuditFailedError if that fails."""
-        origin = self.context.origin_of(request)
-        event = AuditEvent(kind, Outcome.SUCCESS, origin, details, action=action)
-        await self.context.node.audit.record(event)
 
 
 def read_after(text: str) -> int | None:

@@ -4,9 +4,9 @@ import json
 from typing import Any, Final
 
 from anyio import to_thread
-from pacs_web.api.http import HttpError, read_body
+from pacs_web.api.http import HttpError, json_response, read_body
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.dataset.json_model import attributes_json
@@ -57,11 +57,13 @@ class WorklistApi:
             with_ended=everything == "true",
             after=read_after(given.get("after", "")),
         )
-        return _json({"steps": [_describe(s) for s in page.steps], "has_more": page.has_more})
+        return json_response(
+            {"steps": [_describe(s) for s in page.steps], "has_more": page.has_more}
+        )
 
     async def show(self, request: Request) -> Response:
         """Show a step, also one that is no longer on the list."""
-        return _json(_describe(await self._desk.show(request)))
+        return json_response(_describe(await self._desk.show(request)))
 
     async def add(self, request: Request) -> Response:
         """Put the steps of entries on the list: DICOM JSON, or a DICOM file."""
@@ -72,13 +74,13 @@ class WorklistApi:
             raise HttpError(400, str(error)) from error
         if not steps:
             raise HttpError(400, "there is no entry of a worklist")
-        return _json({"numbers": await self._desk.add(request, steps)}, 201)
+        return json_response({"numbers": await self._desk.add(request, steps)}, 201)
 
     async def cancel(self, request: Request) -> Response:
         """Take a step off the list."""
         await read_body(request, 10_000)
         number = await self._desk.cancel(request)
-        return _json({"number": number, "state": str(StepState.CANCELED)})
+        return json_response({"number": number, "state": str(StepState.CANCELED)})
 
 
 def _describe(listed: ListedStep) -> dict[str, Any]:
@@ -89,7 +91,3 @@ def _describe(listed: ListedStep) -> dict[str, Any]:
         "performed": listed.performed,
         "attributes": json.loads(attributes_json(listed.step.answered())),
     }
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return JSONResponse(content, status, headers={"cache-control": "no-store"})

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Final, cast
 
 from attrs import define, field, frozen
 
-from pacs_core.contracts import Access, AccessDeniedError, AccessTarget, Node, Origin
+from pacs_core.contracts import (
+    Access,
+    AccessDeniedError,
+    AccessTarget,
+    AuditEvent,
+    AuditValue,
+    EventAction,
+    Node,
+    Origin,
+    Outcome,
+    PluginAuditKind,
+)
 from pacs_web.api.routes import NavigationEntry, WebRoutesDescriptor
 
 if TYPE_CHECKING:
@@ -82,6 +93,24 @@ class WebContext:
         access = Access(action, self.origin_of(request), what or AccessTarget())
         if await self.node.access.require(access):
             raise AccessDeniedError(f"{action} is only for who may see all instances")
+
+    async def record(
+        self,
+        request: "HTTPConnection",
+        kind: PluginAuditKind,
+        action: EventAction = EventAction.READ,
+        **details: AuditValue,
+    ) -> None:
+        """Record what whoever asks is about to see or do.
+
+        Raises
+        ------
+        AuditFailedError
+            It must not be shown or done.
+        """
+        origin = self.origin_of(request)
+        event = AuditEvent(kind, Outcome.SUCCESS, origin, details, action=action)
+        await self.node.audit.record(event)
 
     def base_url(self, request: "HTTPConnection") -> str:
         """Return the absolute URL of the root of the site, as the client sees it, without a slash.

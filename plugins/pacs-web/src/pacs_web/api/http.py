@@ -1,6 +1,6 @@
 """Requests and responses for routes: bodies with limits, streams that stop, problems as answers."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,8 +17,10 @@ __all__ = [
     "ClientDisconnect",
     "HttpError",
     "StreamResponse",
+    "json_response",
     "problem_response",
     "read_body",
+    "read_parameters",
     "stream_body",
 ]
 
@@ -47,6 +49,37 @@ class HttpError(Exception):
         super().__init__(detail)
         self.status, self.detail = status, detail
         self.headers, self.members = dict(headers or {}), members
+
+
+def json_response(content: object, status: int = 200) -> Response:
+    """Return an answer of REST, which nobody keeps.
+
+    Parameters
+    ----------
+    content
+        What :func:`json.dumps` takes.
+    status : int
+    """
+    return JSONResponse(content, status, headers={"cache-control": "no-store"})
+
+
+def read_parameters(request: Request, known: Collection[str]) -> dict[str, str]:
+    """Return the query parameters of a request; one that is misspelt must not mean all there is.
+
+    Parameters
+    ----------
+    request : Request
+    known : collection of str
+        Which there may be.
+
+    Raises
+    ------
+    HttpError
+        400: there is another.
+    """
+    if unknown := [name for name in request.query_params if name not in known]:
+        raise HttpError(400, f"{unknown[0][:80]!r} is no parameter: {', '.join(known)}")
+    return dict(request.query_params)
 
 
 def problem_response(problem: HttpError, request_id: str = "") -> Response:
