@@ -84,7 +84,18 @@ class InferenceAdapter(Component, ABC):
 
     An adapter is asked from jobs: at least once for each request, since a node may be killed after
     the service was asked. So a service may see a request twice, with the same number.
+
+    Parameters
+    ----------
+    node : Node
+    name : str
+        Of the service.
+    service : ServiceConfig
+        Its table.
     """
+
+    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
+        self.node, self.name, self.service = node, name, service
 
     @abstractmethod
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:

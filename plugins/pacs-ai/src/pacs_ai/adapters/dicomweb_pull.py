@@ -9,42 +9,29 @@ once they have.
 import time
 
 from pacs_ai.adapters.http import open_service, send
-from pacs_ai.config import ServiceConfig
 from pacs_ai.description import moment
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker
 from pacs_ai.models import InferenceRequest
 from pacs_ai.tokens import make_token
-from pacs_core.contracts import Node
 
 
 class DicomWebPull(InferenceAdapter):
-    """Tells a service what to read.
-
-    Parameters
-    ----------
-    node : Node
-    name : str
-    service : ServiceConfig
-    """
-
-    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
-        self._node = node
-        self._service = service
+    """Tells a service what to read."""
 
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
-        desk = self._node.find(AiDesk)
+        desk = self.node.find(AiDesk)
         told = {
             "request": request.number,
             "version": request.version,
             "dicomweb": desk.config.dicomweb_url,
             "token": await make_token(desk, request),
-            "expires": moment(time.time() + self._service.answer_within),
+            "expires": moment(time.time() + self.service.answer_within),
             "study": request.study_uid,
             "series": sorted({each.series_uid for each in request.inputs}),
         }
-        async with open_service(self._node, self._service) as client:
-            asked = client.build_request("POST", self._service.url, json=told)
+        async with open_service(self.node, self.service) as client:
+            asked = client.build_request("POST", self.service.url, json=told)
             async with send(client, asked) as response:
                 return Answer.LATER if response.status_code == 202 else Answer.COMPLETE

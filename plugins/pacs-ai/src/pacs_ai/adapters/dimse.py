@@ -5,7 +5,6 @@ Which request a result answers is found by what it refers to, and by its study.
 
 from attrs import evolve
 
-from pacs_ai.config import ServiceConfig
 from pacs_ai.interface import (
     Answer,
     InferenceAdapter,
@@ -15,34 +14,22 @@ from pacs_ai.interface import (
     ServiceError,
 )
 from pacs_ai.models import InferenceRequest
-from pacs_core.contracts import Node
 from pacs_core.dimse import Priority
 
 
 class Dimse(InferenceAdapter):
-    """Sends instances to a service by associations.
-
-    Parameters
-    ----------
-    node : Node
-    name : str
-    service : ServiceConfig
-    """
-
-    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
-        self._node = node
-        self._service = service
+    """Sends instances to a service by associations."""
 
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
-        peer = self._node.settings.peers.get(self._service.peer)
+        peer = self.node.settings.peers.get(self.service.peer)
         if peer is None:
-            raise ServiceAwayError(f"there is no peer {self._service.peer!r} any more")
+            raise ServiceAwayError(f"there is no peer {self.service.peer!r} any more")
         if inputs.deidentify:
             peer = evolve(peer, deidentify=inputs.deidentify)
         priority = Priority.HIGH if request.priority > 0 else Priority.MEDIUM
         lost = ""
-        async with self._node.sender.send(inputs.instances, peer, priority=priority) as sending:
+        async with self.node.sender.send(inputs.instances, peer, priority=priority) as sending:
             async for sent in sending:
                 if sent.peer_failed:
                     raise ServiceAwayError(sent.reason or f"{peer.ae_title} ended the association")

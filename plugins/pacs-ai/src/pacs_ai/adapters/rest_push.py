@@ -12,35 +12,22 @@ from pacs_dicomweb.api import MalformedMultipart, Splitter, UploadBody, split
 from pacs_web.api.media_types import media_type
 
 from pacs_ai.adapters.http import open_service, send
-from pacs_ai.config import ServiceConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker, ServiceError
 from pacs_ai.models import InferenceRequest
 from pacs_ai.tokens import make_token
 from pacs_core.api.streams import closing
-from pacs_core.contracts import Node
 
 _DICOM: Final = "application/dicom"
 _ACCEPT: Final = f'multipart/related; type="{_DICOM}", {_DICOM}'
 
 
 class RestPush(InferenceAdapter):
-    """Sends instances to a service over HTTP.
-
-    Parameters
-    ----------
-    node : Node
-    name : str
-    service : ServiceConfig
-    """
-
-    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
-        self._node = node
-        self._service = service
+    """Sends instances to a service over HTTP."""
 
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
-        desk = self._node.find(AiDesk)
+        desk = self.node.find(AiDesk)
         headers = {
             "Accept": _ACCEPT,
             "Request-Number": str(request.number),
@@ -51,11 +38,11 @@ class RestPush(InferenceAdapter):
             headers["Results-Token"] = await make_token(desk, request)
         async with (
             inputs.open() as contents,
-            open_service(self._node, self._service) as client,
+            open_service(self.node, self.service) as client,
         ):
             body = UploadBody(contents)
             headers |= {"Content-Type": body.media_type, "Content-Length": str(body.length)}
-            url, pieces = self._service.url, body.pieces()
+            url, pieces = self.service.url, body.pieces()
             asked = client.build_request("POST", url, headers=headers, content=pieces)
             async with send(client, asked) as response:
                 if response.status_code == 202:

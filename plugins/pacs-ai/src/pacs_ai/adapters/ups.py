@@ -12,7 +12,6 @@ from uuid import NAMESPACE_OID, uuid5
 
 from pacs_sop_ups.api import StepState, UnifiedProcedureSteps
 
-from pacs_ai.config import ServiceConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import (
     Answer,
@@ -24,7 +23,7 @@ from pacs_ai.interface import (
 )
 from pacs_ai.models import InferenceRequest
 from pacs_core.api.normalized import RefusedRequestError
-from pacs_core.contracts import Node, StoredInstance
+from pacs_core.contracts import StoredInstance
 from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
 from pacs_core.dimse import Status
 
@@ -43,38 +42,26 @@ _PATIENT: Final = (
 
 
 class ProcedureSteps(InferenceAdapter):
-    """Hands out work items.
-
-    Parameters
-    ----------
-    node : Node
-    name : str
-    service : ServiceConfig
-    """
-
-    def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
-        self._node = node
-        self._name = name
-        self._service = service
+    """Hands out work items."""
 
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
         uid = step_uid(request)
-        steps = self._node.find(UnifiedProcedureSteps)
+        steps = self.node.find(UnifiedProcedureSteps)
         attributes = await self._describe(request, inputs.instances)
         try:
-            await steps.create(uid, attributes, requestor=self._node.settings.ae_title)
+            await steps.create(uid, attributes, requestor=self.node.settings.ae_title)
         except RefusedRequestError as error:
             # It is there already: the node was killed before that was noted.
             if error.status != Status.DUPLICATE_SOP_INSTANCE:
                 raise ServiceError(f"the work item is refused: {error}") from error
-        await self._node.find(AiDesk).records.change(request.number, note=f"work item {uid}")
+        await self.node.find(AiDesk).records.change(request.number, note=f"work item {uid}")
         return Answer.LATER
 
     async def look(self, request: InferenceRequest) -> Answer:
         """See base."""
         try:
-            step = await self._node.find(UnifiedProcedureSteps).find(step_uid(request))
+            step = await self.node.find(UnifiedProcedureSteps).find(step_uid(request))
         except KeyError:
             raise ServiceRefusedError("its work item is not known any more") from None
         state = "".join(texts(step.attributes, tag_of("ProcedureStepState")))
@@ -84,16 +71,16 @@ class ProcedureSteps(InferenceAdapter):
 
     async def cancel(self, request: InferenceRequest) -> None:
         """See base."""
-        steps = self._node.find(UnifiedProcedureSteps)
+        steps = self.node.find(UnifiedProcedureSteps)
         reason: Attributes = {tag_of("ReasonForCancellation"): ("it is not wanted any more",)}
-        requestor = self._node.settings.ae_title
+        requestor = self.node.settings.ae_title
         await steps.request_cancel(step_uid(request), reason, requestor=requestor)
 
     async def _describe(
         self, request: InferenceRequest, instances: Sequence[StoredInstance]
     ) -> Attributes:
         """Return the attributes of a step (PS3.4 Table CC.2.5-3)."""
-        header = await self._node.archive.read_dataset(instances[0])
+        header = await self.node.archive.read_dataset(instances[0])
         now = datetime.now().strftime("%Y%m%d%H%M%S")
         found: MutableAttributes = {tag_of(keyword): () for keyword in _NONE}
         for keyword in _PATIENT:
@@ -102,9 +89,9 @@ class ProcedureSteps(InferenceAdapter):
         own: dict[str, tuple[Value, ...]] = {
             "SpecificCharacterSet": ("ISO_IR 192",),
             "ScheduledProcedureStepPriority": ("HIGH" if request.priority > 0 else "MEDIUM",),
-            "ProcedureStepLabel": (f"{self._name} {request.version}".strip()[:64],),
+            "ProcedureStepLabel": (f"{self.name} {request.version}".strip()[:64],),
             "ScheduledProcedureStepStartDateTime": (now,),
-            "ScheduledWorkitemCodeSequence": (_item(zip(_CODE, self._service.code, strict=True)),),
+            "ScheduledWorkitemCodeSequence": (_item(zip(_CODE, self.service.code, strict=True)),),
             "CommentsOnTheScheduledProcedureStep": (f"request {request.number}",),
             "InputReadinessState": ("READY",),
             "InputInformationSequence": tuple(self._inputs(request, instances)),
@@ -118,7 +105,7 @@ class ProcedureSteps(InferenceAdapter):
         self, request: InferenceRequest, instances: Sequence[StoredInstance]
     ) -> list[Attributes]:
         """Return the items of Input Information Sequence, one for each series (PS3.3 C.30.1)."""
-        url = self._node.find(AiDesk).config.dicomweb_url
+        url = self.node.find(AiDesk).config.dicomweb_url
         by_series: dict[str, list[StoredInstance]] = {}
         for each in instances:
             by_series.setdefault(each.identity.series_instance_uid, []).append(each)
@@ -141,7 +128,7 @@ class ProcedureSteps(InferenceAdapter):
                 )
             )
             item[tag_of("ReferencedSOPSequence")] = referenced
-            retrieve = _item((("RetrieveAETitle", self._node.settings.ae_title),))
+            retrieve = _item((("RetrieveAETitle", self.node.settings.ae_title),))
             item[tag_of("DICOMRetrievalSequence")] = (retrieve,)
             if url:
                 path = f"{url}/studies/{request.study_uid}/series/{series}"
