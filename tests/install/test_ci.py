@@ -15,7 +15,7 @@ def test_the_script_can_be_run():
 
 
 def test_it_runs_the_tests_as_the_readme_does():
-    command = "uv run pytest"
+    command = "uv run --group dev pytest"
     assert f"{command}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"\n{command} " in RUN.read_text(encoding="utf-8")
 

@@ -36,10 +36,15 @@ def workspace_members():
     return {tomllib.loads(text)["project"]["name"] for text in texts}
 
 
+def group(name):
+    """Return the requirements of a dependency group, without those that it includes."""
+    return [line for line in PYPROJECT["dependency-groups"][name] if isinstance(line, str)]
+
+
 def needed_distributions():
     """Return names of all third-party distributions that the workspace needs here."""
     members = workspace_members()
-    waiting = [Requirement(line) for line in PYPROJECT["dependency-groups"]["dev"]]
+    waiting = [Requirement(line) for name in ("archive", "dev") for line in group(name)]
     waiting += [Requirement(name) for name in members]
     seen = set()
     while waiting:
@@ -54,6 +59,15 @@ def needed_distributions():
             if inner.marker is None or any(inner.marker.evaluate(e) for e in environments):
                 waiting.append(inner)
     return {name for name, _extras in seen} - members
+
+
+def test_a_clone_installs_all_plugins_and_no_tools_unless_asked():
+    assert PYPROJECT["tool"]["uv"]["default-groups"] == ["archive"]
+    archive = {Requirement(line).name for line in group("archive")}
+    assert archive <= workspace_members()
+    extra = PYPROJECT["project"]["optional-dependencies"]["archive"]
+    assert workspace_members() <= archive | {Requirement(line).name for line in extra}
+    assert {"include-group": "archive"} in PYPROJECT["dependency-groups"]["dev"]
 
 
 def test_pip_and_uv_have_the_same_constraints():
