@@ -1,5 +1,6 @@
 """The page that walks from an order to reconciliation, run as it is written."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -17,7 +18,13 @@ from .conftest import PLUGINS, wait_for
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "from-order-to-reconciliation.md"
 FILE = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDED = ("sop-worklist", "sop-mpps", "sop-storage-commitment", "sop-query-retrieve")
+EXAMPLE = Path(__file__).parents[3] / "contrib" / "pacs-ai-example" / "src"
+NEEDED = (
+    "sop-worklist", "sop-mpps", "sop-storage-commitment", "sop-query-retrieve", "ai", "web",
+    "dicomweb",
+)  # fmt: skip
+ASKED_AGAIN = {"worklist", "mpps", "commitments", "find", "correct", "ai list"}
+"""Commands that show what other processes do a moment later, such as moving the step on."""
 
 
 def commands(text):
@@ -35,7 +42,12 @@ def run(words, capsys):
         said = capsys.readouterr()
         return code, said.out, said.err
     done = subprocess.run(
-        [sys.executable, *words[1:]], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, *words[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLE)},
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -48,12 +60,30 @@ def is_said(wanted, said):
     return re.search(pattern.removeprefix(r".*?\s+").removesuffix(r"\s+.*?"), said)
 
 
+@pytest.fixture
+def service():
+    """Return where the example service is, which runs as the page says."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pacs_ai_example", "--http", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLE)},
+    )
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().rpartition(':')[2].strip()}/infer"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 @pytest.mark.peer
-def test_the_page_is_true(tmp_path, monkeypatch, capsys):
+def test_the_page_is_true(tmp_path, monkeypatch, capsys, service):
     text = PAGE.read_text(encoding="utf-8")
     files = dict(FILE.findall(text))
     tables = tomllib.loads(files.pop("pacs.toml"))
     tables["plugin"]["hl7"]["port"] = 0
+    tables["plugin"]["ai"]["services"]["lesion"]["url"] = service
     folder = tmp_path / "node"
     folder.mkdir()
     for name, content in files.items():
@@ -69,9 +99,7 @@ def test_the_page_is_true(tmp_path, monkeypatch, capsys):
                 assert code == 0, (words, said, error)
                 return all(is_said(line, said) for line in wanted)
 
-            # What other processes do a moment later, such as moving the step on, is asked again.
-            is_asked = words[1] in {"worklist", "mpps", "commitments", "find", "correct"}
-            if is_asked:
+            if {words[1], " ".join(words[1:3])} & ASKED_AGAIN:
                 wait_for(is_true, words)
             else:
                 assert is_true(), words
