@@ -4,10 +4,11 @@ import socket
 import threading
 
 import pytest
+from pacs_jobs.api import JobQueue, NewJob
 
 from pacs_core.api.commands import main
 
-from .conftest import wait_for
+from .conftest import Sender, message, port_of, wait_for
 from .site import Site, image
 
 pytestmark = [
@@ -111,3 +112,39 @@ def test_complete_studies_are_told_in_order_until_it_is_taken(serve, destination
     capsys.readouterr()
     with pytest.raises(Exception, match="NoKeyword"), serve(peers={"other": other}):
         pass
+
+
+def test_old_messages_are_forgotten_and_what_failed_or_waits_is_not(serve, destination, capsys):
+    """Retention: what was taken may go; a dead letter, and what nobody has taken yet, may not."""
+    receiver = Receiver()
+    peers = {
+        "ris": {"host": "127.0.0.1", "port": receiver.port, "studies": True},
+        "gone": {"host": "127.0.0.1", "port": 1, "studies": True},
+    }
+
+    def listed(command):
+        capsys.readouterr()
+        assert main(["hl7", command, *serve.config]) == 0
+        return capsys.readouterr().out
+
+    with serve(archive={"study_quiet_time": 0.5}, peers=peers) as node:
+        with Sender(port_of(node)) as his, Site(node, destination) as site:
+            site.store(image(1, "9", "1.2.826.0.1.17.63"))
+            rename = message("ADT^A08", "OLD1", "PID|1||9^^^HOSPITAL||Roe^Jane")
+            assert his.send(rename, message("ADT^A37", "OLD2", "PID|1||9^^^HOSPITAL")) == [
+                ("AA", "OLD1"),
+                ("AE", "OLD2"),
+            ]
+        wait_for(lambda: receiver.taken, "the study is not told")
+        wait_for(lambda: "sent" in listed("outgoing"), "it is not noted")
+        assert "waiting" in listed("outgoing")
+        assert "ADT^A08" in listed("list")
+    with serve(peers=peers, keep=0.0) as node:
+        wait_for(lambda: "ADT^A08" not in listed("list"), "old messages are kept")
+        assert "ADT^A37" in listed("list")
+        queue = node.node.opened.node.find(JobQueue)
+        node.call(queue.enqueue, NewJob("hl7.expire", {}))  # as it is done each night
+        wait_for(lambda: "sent" not in listed("outgoing"), "what was sent is kept")
+        assert "waiting" in listed("outgoing")
+    receiver.close()
+    receiver.thread.join(60)

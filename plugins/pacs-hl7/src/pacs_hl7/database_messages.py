@@ -105,8 +105,9 @@ class DatabaseMessages(Messages):
             page = statement.where(MESSAGES.c.number < rows[-1].number)
 
     async def forget(self, before: float) -> int:
-        """Forget messages received before a time that did not fail."""
-        old = [MESSAGES.c.received < before, MESSAGES.c.state != MessageState.FAILED]
+        """Forget messages received before a time; not what failed, or was not worked on yet."""
+        kept = (MessageState.FAILED, MessageState.RECEIVED)
+        old = [MESSAGES.c.received < before, MESSAGES.c.state.not_in(kept)]
         async with self.database.begin() as connection:
             return (await connection.execute(delete(MESSAGES).where(*old))).rowcount
 

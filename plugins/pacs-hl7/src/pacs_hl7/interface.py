@@ -142,7 +142,10 @@ class Messages(Component):
 
     @abstractmethod
     async def forget(self, before: float) -> int:
-        """Forget messages received before a time that did not fail; return how many."""
+        """Forget messages received before a time, and return how many.
+
+        Not what failed, or was not worked on yet.
+        """
 
 
 SEND: Final = "hl7.send"
