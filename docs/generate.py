@@ -373,6 +373,8 @@ def _type(annotation: object) -> type:
 
 def _attribute_docs(schema: type) -> dict[str, str]:
     found: dict[str, str] = {}
+    for base in schema.__bases__:
+        found |= _attribute_docs(base) if has(base) else {}
     name = ""
     for line in (inspect.getdoc(schema) or "").splitlines():
         if not line.startswith(" ") and " : " in line:

@@ -295,7 +295,13 @@ class IncomingInstance:
         """Return the record of this instance, stored whole as `stored`."""
         offset = stored.size - self.size
         instance = StoredInstance(
-            self.identity, self.transfer_syntax_uid, stored.key, stored.size, offset, self.digest
+            self.identity,
+            self.transfer_syntax_uid,
+            stored.key,
+            stored.size,
+            offset,
+            self.digest,
+            origin=self.origin,
         )
         # Read when the record is made: a correction made later is noticed by the archive.
         self.corrected_through = self._corrections.number

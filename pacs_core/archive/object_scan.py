@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections
 from pacs_core.archive.fixity import Fixity, digest_of
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, identity_in, scan_steadily
-from pacs_core.archive.objects import read_meta
+from pacs_core.archive.objects import origin_in, read_meta
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     InstanceRecord,
@@ -112,7 +112,8 @@ async def read_record(
 
     That it ends well is not looked at without `to_end`.
 
-    Its digest is the one that the object has of itself; nothing, if it has none. With `corrections`
+    Its digest is the one that the object has of itself; nothing, if it has none; its origin what
+    the file meta information has of that: AE titles. With `corrections`
     it is the record of what these make of it.
 
     Raises
@@ -151,6 +152,7 @@ async def read_record(
         size,
         meta.dataset_offset,
         Fixity.read(meta).digest,
+        origin=origin_in(meta),
     )
     if corrections is not None:
         corrected = corrections.apply(identity, scanner.attributes)

@@ -5,6 +5,7 @@ from pacs_core.contracts import (
     ObjectNotFoundError,
     ObjectReader,
     ObjectStore,
+    Origin,
     StoredInstance,
 )
 from pacs_core.dataset import FileMeta, NeedMoreData, NotPart10, read_file_meta
@@ -31,6 +32,11 @@ async def read_meta(reader: ObjectReader) -> FileMeta:
             length = max(2 * length, short.needed)
         except NotPart10 as error:
             raise InvalidInstanceError(str(error)) from error
+
+
+def origin_in(meta: FileMeta) -> Origin:
+    """Return what an object says of who sent it (PS3.10 Table 7.1-1); its door it does not say."""
+    return Origin("", meta.sending_ae_title, meta.receiving_ae_title)
 
 
 async def same_bytes(

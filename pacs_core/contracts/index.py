@@ -84,6 +84,9 @@ class Index(Component, ABC):
       holds if it holds for any of its instances, and on one of a patient for any of the studies.
       A condition that the value be empty is about the value that is returned.
 
+    Of who sent an instance (:attr:`StoredInstance.origin`) door, AE titles and name of the
+    principal are kept, with it and with its changes.
+
     A query may be restricted (:attr:`Query.restrictions`): then they are a function of those
     records alone which meet the restrictions, as :func:`admits` tells from their attributes. A
     restriction on an attribute that is not in :attr:`wanted_tags` raises :class:`ValueError`,

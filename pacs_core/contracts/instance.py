@@ -129,6 +129,10 @@ class StoredInstance:
     corrections : tuple of int
         Numbers of the corrections that apply to it, in order: `identity` is what these have made
         of it, and so is what an archive hands out. All else is about the object as it is stored.
+    origin : Origin or None
+        Who handed it to the archive: door, AE titles and the name of the principal, which is what
+        an index keeps. None if it is not known, as of what an earlier version stored. Two that
+        differ in nothing else are equal.
     """
 
     identity: InstanceIdentity
@@ -138,6 +142,7 @@ class StoredInstance:
     dataset_offset: int
     digest: bytes = b""
     corrections: tuple[int, ...] = ()
+    origin: Origin | None = field(default=None, eq=False)
 
 
 @frozen

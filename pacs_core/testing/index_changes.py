@@ -5,6 +5,7 @@ import anyio
 import pytest
 from attrs import evolve
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     Change,
     ChangeKind,
@@ -12,6 +13,11 @@ from pacs_core.contracts import (
     ChangesLostError,
     Durability,
     Index,
+    InstanceRecord,
+    Level,
+    Origin,
+    Principal,
+    Query,
 )
 from pacs_core.testing.index_harness import make_record, path
 
@@ -29,6 +35,21 @@ def told(changes: list[Change]) -> list[tuple[str, str]]:
         (c.kind.value, c.instance.identity.sop_instance_uid[6:] if c.instance else "")
         for c in changes
     ]
+
+
+def _from(record: InstanceRecord, origin: Origin | None) -> InstanceRecord:
+    return evolve(record, instance=evolve(record.instance, origin=origin))
+
+
+def _said(origin: Origin | None) -> tuple[str, ...] | None:
+    """Return what an index keeps of an origin."""
+    if origin is None:
+        return None
+    return (origin.interface, origin.calling_ae_title, origin.called_ae_title, origin.user)
+
+
+def _senders(changes: list[Change]) -> list[tuple[str, ...] | None]:
+    return [_said(each.instance.origin if each.instance else None) for each in changes]
 
 
 class IndexChanges:
@@ -83,6 +104,36 @@ class IndexChanges:
         await index.remove(path("2"))
         await index.clear()
         assert await kept(log) == []
+
+    async def test_who_sent_an_instance_is_kept_with_it_and_with_its_changes(
+        self, index: Index, log: ChangeLog
+    ) -> None:
+        await log.follow("a")
+        sent = [
+            Origin("DIMSE", "CT 1", "PACS"),
+            Origin("HTTP", called_ae_title="PACS", principal=Principal("site\\jane é")),
+            Origin("import", principal=Principal("root")),
+            None,
+        ]
+        for number, origin in enumerate(sent):
+            await index.add(_from(make_record(str(number)), origin))
+        other = _from(make_record("3"), sent[0])
+        await index.replace(evolve(other, instance=evolve(other.instance, key="key/other")))
+        await index.remove(path("0"))
+        expected = [*map(_said, sent), _said(sent[0]), _said(sent[0])]
+        assert _senders(await kept(log)) == expected
+        for name, origin in (("1", sent[1]), ("2", sent[2]), ("3", sent[0])):
+            located = await index.locate(path(name))
+            assert located is not None
+            assert _said(located.origin) == _said(origin)
+        async with closing(index.instances(Query(Level.IMAGE))) as found:
+            listed = [_said(each.origin) async for each in found]
+        assert listed == [_said(sent[1]), _said(sent[2]), _said(sent[0])]
+        async with index.rebuilding() as building:
+            async for _ in building.changes():
+                pass
+        assert index.change_log is not None
+        assert _senders(await kept(index.change_log)) == expected
 
     async def test_changes_come_in_portions(self, index: Index, log: ChangeLog) -> None:
         cursor = await log.follow("a")

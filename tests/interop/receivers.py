@@ -100,16 +100,18 @@ def store(port, samples, title="MODALITY"):
 
 
 def pacs(directory, *arguments, code=0):
-    """Run a command beside the node, and return the objects that it prints as JSON."""
+    """Run a command beside the node that ends with a code, or one of several; return its output."""
     output = StringIO()
     with redirect_stdout(output):
         found = main([*arguments, "--config", str(directory / "pacs.toml")])
-    assert found in (code, None), output.getvalue()
+    codes = code if isinstance(code, tuple) else (code,)
+    assert found in (*codes, None), output.getvalue()
     return output.getvalue()
 
 
-def described(directory, *arguments):
-    return [json.loads(line) for line in pacs(directory, *arguments, "--json").splitlines()]
+def described(directory, *arguments, code=0):
+    output = pacs(directory, *arguments, "--json", code=code)
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def rules(receivers, rules, **plugin):

@@ -3,6 +3,7 @@
 import socket
 import threading
 from datetime import datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from queue import Queue
 
@@ -28,7 +29,7 @@ from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 
-from .receivers import BASE, PLUGINS, Receiver, described, pacs, rules, store
+from .receivers import BASE, PLUGINS, Receiver, described, pacs, pydicom_of, rules, store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
@@ -106,6 +107,8 @@ def site(tmp_path_factory):
                 "strict": {"sources": ["STRICT"], "to": ["ai"], "deidentify": "strict"},
                 "night": {"sources": ["NIGHT"], "to": ["ai"], "hours": night},
                 "day": {"sources": ["DAY"], "to": ["ai"]},
+                "imported": {"interfaces": ["import"], "users": [getuser()], "to": ["other"]},
+                "nobody": {"called": ["NOT-THIS-ONE"], "to": ["other"]},
                 "kept": {"sources": ["KEPT"], "to": ["keeper"], "commit": True},
                 "stat": {"sources": ["STAT"], "to": ["later"], "priority": 10},
                 "routine": {
@@ -127,7 +130,9 @@ def site(tmp_path_factory):
 
 
 def states_of(directory, uid):
-    return {each["state"] for each in described(directory, "routes", "show", uid)}
+    # 1 as long as no rule has been followed.
+    found = described(directory, "routes", "show", uid, code=(0, 1))
+    return {each["state"] for each in found}
 
 
 def test_what_goes_to_research_is_deidentified_and_noted_as_what_it_became(site):
@@ -141,6 +146,22 @@ def test_what_goes_to_research_is_deidentified_and_noted_as_what_it_became(site)
     assert "Secret" not in str(received)
     assert received.PatientIdentityRemoved == "YES"
     assert uid not in receivers["ai"].received
+
+
+def test_what_another_process_took_goes_by_its_door_and_by_whom(site):
+    """The node knows of it from the index alone; what comes by an association does not go there."""
+    directory = site[-1]
+    sample = SampleStudy().make("CT")
+    file = directory / "imported.dcm"
+    pydicom_of(sample).save_as(file, enforce_file_format=True)
+    pacs(directory, "import", str(file))
+    until(lambda: states_of(directory, sample.sop_instance_uid) == {"sent"})
+    (delivery,) = described(directory, "routes", "show", sample.sop_instance_uid)
+    assert (delivery["rule"], delivery["peer"]) == ("imported", "other")
+    supposed = ("--interface", "import", "--user", "x")
+    told = pacs(directory, "routes", "test", str(file), *supposed, code=1)
+    assert f"no   users {getuser()}: x" in told
+    assert "yes  interfaces import: import" in told
 
 
 def test_what_cannot_be_deidentified_is_not_sent_as_it_is(site):

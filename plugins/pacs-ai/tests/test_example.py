@@ -36,7 +36,8 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             "lesion-dimse": {"adapter": "dimse", "peer": "example", "version": "1.0.0"},
         }
         peers = {"example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": example.dicom}}
-        rules = [{"service": "lesion", "where": {"Modality": "CT", "BodyPartExamined": "CHEST"}}]
+        where = {"Modality": "CT", "BodyPartExamined": "CHEST"}
+        rules = [{"service": "lesion", "where": where, "sources": ["CT?"]}]
         directory = tmp_path_factory.mktemp("site")
         opened = tools.open_site(directory, services, rules=rules, peers=peers, port=port)
         with opened as site:
@@ -49,12 +50,15 @@ def test_a_complete_study_is_asked_about_once_and_its_results_stand_beside_it(
     """Results make the study complete again; they are no reason to ask again, and no input."""
     site, images = place.site, tools.make_series()
     study = images[0].StudyInstanceUID
+    *images, besides = images
+    assert site.store([besides], "WORKSTATION") == [0]  # of which no rule is about
     assert site.store(images) == [0] * len(images)
     until(lambda: site.requests(study_uid=study), 120)
     (request,) = site.requests(study_uid=study)
     request = site.finish(request.number)
     assert request.state == "answered", request.reason
     assert {each.instance_uid for each in request.inputs} == {i.SOPInstanceUID for i in images}
+    images = [*images, besides]
     found = site.instances(study)
     assert set(found.values()) >= RESULTS
     assert len(found) == len(images) + 2
@@ -70,7 +74,7 @@ def test_a_complete_study_is_asked_about_once_and_its_results_stand_beside_it(
     assert site.run("ai", "show", str(request.number), "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert {each["instance"] for each in shown["results"]} <= found.keys()
-    assert len(shown["inputs"]) == len(images)
+    assert len(shown["inputs"]) == len(images) - 1
     assert shown["version"] == "1.0.0"
 
 

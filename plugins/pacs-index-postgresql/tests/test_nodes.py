@@ -57,6 +57,50 @@ async def test_of_nodes_that_add_the_same_one_succeeds(
     assert [len(await found(other, level)) for level in Level] == [1, 3, 6, 60]
 
 
+async def test_a_schema_of_before_gets_origins_while_a_node_of_before_writes(
+    index: PostgresqlIndex, settings: PostgresqlIndexConfig, connection: asyncpg.Connection
+) -> None:
+    """What it writes says nothing of who sent it; and no statement that it has prepared fails."""
+    await index.add(make_record("1"))
+    await connection.execute(
+        "ALTER TABLE instance DROP COLUMN origin; ALTER TABLE change DROP COLUMN origin;"
+        "UPDATE schema_version SET version = 1"
+    )
+    before = await connection.prepare(
+        "WITH added AS (INSERT INTO instance (parent, header, twin, SOPInstanceUID, SOPClassUID, "
+        "transfer_syntax_uid, object_key, size, dataset_offset) SELECT parent, header, 0, $1, "
+        "SOPClassUID, transfer_syntax_uid, $1, size, dataset_offset FROM instance LIMIT 1 "
+        "RETURNING SOPInstanceUID) "
+        "INSERT INTO change (kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, "
+        "SOPClassUID, transfer_syntax_uid, object_key, size, dataset_offset) "
+        "SELECT 'added', 0, '1.2.3.1', '1.2.3.1.1', SOPInstanceUID, 'c', 't', 'k', 9, 4 FROM added"
+    )
+    written, done, enough = 0, asyncio.Event(), asyncio.Event()
+
+    async def write() -> None:
+        nonlocal written
+        while not done.is_set():
+            written += 1
+            await before.fetch(f"1.2.3.1.1.{1000 + written}")
+            if written == 10:
+                enough.set()
+
+    task = asyncio.create_task(write())
+    newer = PostgresqlIndex(settings)
+    try:
+        await newer.start()
+        await enough.wait()
+    finally:
+        done.set()
+        await task
+    changes = await newer.change_log.changes(0, 10_000)
+    assert len(changes) == written
+    assert all(each.instance and each.instance.origin is None for each in changes)
+    instances = [each async for each in newer.instances(Query(Level.IMAGE))]
+    assert len(instances) == written + 1
+    await newer.stop()
+
+
 async def test_of_a_new_patient_there_is_one_whoever_brings_it(
     index: PostgresqlIndex, other: PostgresqlIndex
 ) -> None:

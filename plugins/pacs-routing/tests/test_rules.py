@@ -12,7 +12,15 @@ from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_routing.rules import Rule, read_rules
 from pacs_routing.times import Times
 
-from pacs_core.contracts import DicomWebPeer, NodeSettings, Peer, Setup, admits
+from pacs_core.contracts import (
+    DicomWebPeer,
+    NodeSettings,
+    Origin,
+    Peer,
+    Principal,
+    Setup,
+    admits,
+)
 from pacs_core.dataset import Attributes, tag_of
 
 SETTINGS = NodeSettings(
@@ -50,8 +58,29 @@ def test_a_rule_is_about_what_a_plain_reading_says(
     assert rule.is_about(attributes) is expected
     assert admits(rule.restriction, attributes) is expected
     comes = not sources or any(fnmatchcase(ae, each) for each in sources)
-    assert rule.takes_from(ae) is comes
-    assert all(each.is_met for each in rule.reasons(attributes, ae)) is (expected and comes)
+    origin = Origin("DIMSE", ae)
+    assert rule.config.take_from(origin) is comes
+    assert all(each.is_met for each in rule.reasons(attributes, origin)) is (expected and comes)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, True),
+        ({"sources": ("CT?",), "called": ("RESEARCH", "PACS")}, True),
+        ({"sources": ("CT1",), "called": ("RESEARCH",)}, False),
+        ({"users": ("tech-*",), "interfaces": ("DIMSE",)}, True),
+        ({"interfaces": ("HTTP", "import")}, False),
+        ({"users": ("MR1",)}, False),
+    ],
+)
+def test_a_rule_may_ask_who_sent_an_instance_to_whom_as_whom_and_how(
+    given: dict[str, Any], expected: bool
+) -> None:
+    origin = Origin("DIMSE", "CT1", "PACS", principal=Principal("tech-7"))
+    rule = rule_of(**given)
+    assert rule.config.take_from(origin) is expected
+    assert [each.is_met for each in rule.reasons({}, origin)].count(False) == (not expected)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, instance_of, le, matches_re, min_len
 
+from pacs_core.api.conditions import OriginConditions
 from pacs_core.contracts import RELOADABLE, ClientTls, Secret
 
 
@@ -91,7 +92,7 @@ class ServiceConfig:
 
 
 @frozen
-class RuleConfig:
+class RuleConfig(OriginConditions):
     """``[[plugin.ai.rules]]``: which service is asked about what, and when.
 
     Attributes
@@ -100,7 +101,8 @@ class RuleConfig:
         Name of its table.
     where : dict of str to str or list
         Conditions on attributes that the index keeps, by keyword, as those of routing. Instances
-        that meet all of them are what the service is asked about.
+        that meet all of them, and came from where `sources`, `called`, `users` and `interfaces`
+        say, are what the service is asked about.
     unless : dict of str to str or list
         Conditions likewise, of which none may hold.
     on : ``"study"`` or ``"demand"``

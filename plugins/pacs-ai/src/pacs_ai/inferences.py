@@ -62,6 +62,7 @@ class DeskInferences(Inferences):
             study_uid,
             restrictions=(self._desk.restrictions[number],),
             besides=await self._besides(study_uid),
+            senders=self._desk.config.rules[number],
         )
 
     async def _besides(self, study_uid: str) -> frozenset[str]:

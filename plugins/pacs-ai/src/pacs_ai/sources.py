@@ -10,7 +10,7 @@ from pacs_ai.checking import Source
 from pacs_ai.config import RuleConfig
 from pacs_ai.interface import Inputs
 from pacs_ai.models import InferenceInput, InferenceRequest
-from pacs_core.api.conditions import read_test
+from pacs_core.api.conditions import OriginConditions, find_origin, read_test
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AllOf,
@@ -55,8 +55,11 @@ async def select_inputs(
     restrictions: Sequence[Restriction] = (),
     series_uids: Sequence[str] = (),
     besides: frozenset[str] = frozenset(),
+    senders: OriginConditions | None = None,
 ) -> list[InferenceInput]:
     """Return the instances of a study that meet restrictions, but for some, such as results."""
+    if senders is not None and not senders.ask_for_origin:
+        senders = None
     conditions = [UidList(_STUDY_UID, (study_uid,))]
     if series_uids:
         conditions.append(UidList(_SERIES_UID, tuple(series_uids)))
@@ -66,14 +69,19 @@ async def select_inputs(
         async for instance in instances:
             identity = instance.identity
             names = {identity.sop_instance_uid, identity.series_instance_uid}
-            if not names & besides:
-                found.append(
-                    InferenceInput(
-                        identity.series_instance_uid,
-                        identity.sop_instance_uid,
-                        instance.digest.hex() or instance.key,
-                    )
+            if names & besides:
+                continue
+            if senders is not None:
+                origin = await find_origin(node.archive, instance)
+                if origin is None or not senders.take_from(origin):
+                    continue
+            found.append(
+                InferenceInput(
+                    identity.series_instance_uid,
+                    identity.sop_instance_uid,
+                    instance.digest.hex() or instance.key,
                 )
+            )
     return found
 
 

@@ -34,6 +34,7 @@ _FRAME: Final = {
     "dataset_offset": "bigint",
     "digest": "bytea",
     "corrections": "text",
+    "origin": "text",
 }
 _BESIDES: Final = {"StudyInstanceUID": "text", "SeriesInstanceUID": "text", "unflushed": "boolean"}
 _SYNCHRONOUS: Final = {
@@ -89,10 +90,10 @@ class Insertion:
             told AS (
                 INSERT INTO change (kind, time, StudyInstanceUID, SeriesInstanceUID,
                     SOPInstanceUID, SOPClassUID, transfer_syntax_uid, object_key, size,
-                    dataset_offset, digest, corrections)
+                    dataset_offset, digest, corrections, origin)
                 SELECT 'added', ${n + 6}, StudyInstanceUID, SeriesInstanceUID,
                     SOPInstanceUID, SOPClassUID, transfer_syntax_uid, object_key, size,
-                    dataset_offset, digest, corrections
+                    dataset_offset, digest, corrections, origin
                 FROM added JOIN given USING (SOPInstanceUID)
                 WHERE ${n + 7} AND EXISTS (SELECT FROM ordered))
             SELECT (SELECT array_agg(SOPInstanceUID) FROM added),

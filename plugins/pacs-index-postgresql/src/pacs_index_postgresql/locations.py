@@ -10,7 +10,7 @@ from pacs_index_postgresql.text import decode, encode
 KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
 LOCATION: Final = (
     f"{KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, ''), "
-    "corrections"
+    "corrections, origin"
 )
 ABOVE: Final = "JOIN series ON series.id = instance.parent JOIN study ON study.id = series.parent"
 """Joins an instance with its series and study."""

@@ -80,9 +80,10 @@ _KEPT: Final = (
     "FROM consumer",
     """INSERT INTO {new}.change (sequence, kind, time, StudyInstanceUID, SeriesInstanceUID,
         SOPInstanceUID, SOPClassUID, transfer_syntax_uid, object_key, size, dataset_offset, digest,
-        corrections)
+        corrections, origin)
     SELECT sequence, kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID,
-        transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections FROM change""",
+        transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections, origin
+    FROM change""",
     """SELECT setval('{new}.change_sequence_seq', last_value) FROM pg_sequences
     WHERE schemaname = '{old}' AND sequencename = 'change_sequence_seq'
     AND last_value IS NOT NULL""",

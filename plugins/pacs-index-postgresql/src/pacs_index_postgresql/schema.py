@@ -90,8 +90,17 @@ _FRAME: Final = (
     "INSERT INTO metadata_state VALUES ('', 0, 0)",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_FRAME,)
-"""Step n takes the tables from version n to n + 1. Append only, and only what old nodes bear."""
+STEPS: tuple[tuple[str, ...], ...] = (
+    _FRAME,
+    # Without a default no row is written anew, and nodes of before write what they wrote.
+    ("ALTER TABLE instance ADD COLUMN origin text",),
+    ("ALTER TABLE change ADD COLUMN origin text",),
+)
+"""Step n takes the tables from version n to n + 1. Append only, and only what old nodes bear.
+
+A step alters one table: it is a transaction, and one that held a table and waited for another
+would be in the way of a node that writes to both the other way round (a deadlock).
+"""
 
 
 async def prepare(
@@ -108,6 +117,21 @@ async def prepare(
     NewerSchemaError
         They were made by a later version.
     """
+    version = await _take_step(connection, schema, catalog, where, steps)
+    while version < len(steps):
+        version = await _take_step(connection, schema, catalog, where, steps)
+    async with connection.transaction():
+        await take(connection, MIGRATION, schema)
+        await _add_columns(connection, catalog, is_new=False)
+    await _add_indexes(connection, schema, catalog)
+    if await connection.fetchval("SELECT to_regclass('rebuild_changed') IS NOT NULL"):
+        await end_interrupted(connection, schema)
+
+
+async def _take_step(
+    connection: Any, schema: str, catalog: Catalog, where: str, steps: tuple[tuple[str, ...], ...]
+) -> int:
+    """Make new tables whole, or take those that there are one step further; return the version."""
     async with connection.transaction():
         await take(connection, MIGRATION, schema)
         # Who owns the schema need not be allowed to make one.
@@ -116,27 +140,26 @@ async def prepare(
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)"
         )
-        version = await connection.fetchval("SELECT version FROM schema_version") or 0
+        version = int(await connection.fetchval("SELECT version FROM schema_version") or 0)
         if version > len(steps):
             raise NewerSchemaError(
                 f"the index {where} has schema version {version}, and this pacs-index-postgresql "
                 f"knows versions up to {len(steps)}: install the later version again"
             )
-        for step in steps[version:]:
+        if version == len(steps):
+            return version
+        reached = version + 1 if version else len(steps)
+        for step in steps[version:reached]:
             for statement in step:
                 await connection.execute(statement)
-        if version < len(steps):
-            await connection.execute("DELETE FROM schema_version")
-            await connection.execute("INSERT INTO schema_version VALUES ($1)", len(steps))
-            log.info("index %s: schema version %d is now %d", where, version, len(steps))
-        await _add_columns(connection, catalog, is_new=version == 0)
-        if version == 0:
+        if not version:
+            await _add_columns(connection, catalog, is_new=True)
             for statement in _indexes(catalog).values():
                 await connection.execute(statement)
-    if version:
-        await _add_indexes(connection, schema, catalog)
-        if await connection.fetchval("SELECT to_regclass('rebuild_changed') IS NOT NULL"):
-            await end_interrupted(connection, schema)
+        await connection.execute("DELETE FROM schema_version")
+        await connection.execute("INSERT INTO schema_version VALUES ($1)", reached)
+        log.info("index %s: schema version %d is now %d", where, version, reached)
+        return reached
 
 
 async def _add_columns(connection: Any, catalog: Catalog, *, is_new: bool) -> None:

@@ -56,8 +56,9 @@ _FORGET: Final = (
 )
 _NOTE: Final = """
     INSERT INTO change (kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID,
-    SOPClassUID, transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
+    SOPClassUID, transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections,
+    origin)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"""
 PATIENT_ID: Final = 0x0010_0020
 ISSUER: Final = 0x0010_0021
 _ADDED: Final = IndexResult()

@@ -69,6 +69,7 @@ _FRAME: Final = (
     "dataset_offset",
     "digest",
     "corrections",
+    "origin",
 )
 _TABLES: Final = """
     unflushed several instance series_variant series_header series study_variant study_header

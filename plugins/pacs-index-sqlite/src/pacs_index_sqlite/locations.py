@@ -9,7 +9,7 @@ from pacs_core.relational import stored_instance as read_stored_instance
 _KEYS: Final = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID"
 LOCATION: Final = (
     f"{_KEYS}, transfer_syntax_uid, object_key, size, dataset_offset, coalesce(digest, x''), "
-    "corrections"
+    "corrections, origin"
 )
 ABOVE: Final = (
     "CROSS JOIN series ON series.id = instance.parent CROSS JOIN study ON study.id = series.parent"

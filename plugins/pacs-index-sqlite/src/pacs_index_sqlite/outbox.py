@@ -68,8 +68,8 @@ TABLES: Final = (
 )
 _COLUMNS: Final = """
     kind, time, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID,
-    transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections"""
-_NOTE: Final = f"INSERT INTO change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+    transfer_syntax_uid, object_key, size, dataset_offset, digest, corrections, origin"""
+_NOTE: Final = f"INSERT INTO change ({_COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
 _NOTE_STUDY: Final = "INSERT INTO change (kind, time, StudyInstanceUID) VALUES (?, ?, ?)"
 _BEGIN: Final = f"SELECT (SELECT 1 FROM consumer LIMIT 1), {LAST}"  # noqa: S608
 _LAST: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0)"

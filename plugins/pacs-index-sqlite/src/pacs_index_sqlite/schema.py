@@ -70,6 +70,11 @@ def _keep_digests(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE instance ADD COLUMN digest BLOB")
 
 
+def _keep_origins(connection: sqlite3.Connection) -> None:
+    for table in ("instance", "change"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN origin TEXT")
+
+
 STEPS: tuple[Step, ...] = (
     _create,
     _note_unflushed,
@@ -80,6 +85,7 @@ STEPS: tuple[Step, ...] = (
     keep_metadata,
     keep_corrections,
     keep_leases,
+    _keep_origins,
 )
 """Step n takes a file from version n to n + 1. Append only."""
 

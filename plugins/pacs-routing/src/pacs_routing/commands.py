@@ -25,7 +25,9 @@ from pacs_core.contracts import (
     EventAction,
     Level,
     Node,
+    Origin,
     Outcome,
+    Principal,
     Query,
     UidList,
 )
@@ -139,7 +141,15 @@ def show(
 
 
 def explain(
-    file: Path, /, *, source: str = "", json_output: JsonOption = False, config: ConfigOption = None
+    file: Path,
+    /,
+    *,
+    source: str = "",
+    called: str = "",
+    user: str = "",
+    interface: str = "DIMSE",
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
 ) -> int:
     """Say where a file would go, and why; nothing is sent.
 
@@ -151,6 +161,12 @@ def explain(
         A DICOM file.
     source
         AE title that is to have sent it; by default what its File Meta Information says.
+    called
+        AE title to which it is to have been sent; likewise.
+    user
+        Principal that is to have sent it.
+    interface
+        Door by which it is to have come, as rules name it.
     """
 
     async def run() -> list[Verdict]:
@@ -161,7 +177,13 @@ def explain(
                 scanned = await anyio.to_thread.run_sync(scan_file, file, tags)
             except (NotPart10, MalformedDataset, OSError) as error:
                 raise CommandError(f"{file}: {error}") from error
-            return judge(routes, scanned.attributes, source or scanned.meta.sending_ae_title)
+            origin = Origin(
+                interface,
+                source or scanned.meta.sending_ae_title,
+                called or scanned.meta.receiving_ae_title,
+                principal=Principal(user) if user else None,
+            )
+            return judge(routes, scanned.attributes, origin)
 
     verdicts = anyio.run(run)
     targets = sorted({peer for verdict in verdicts for peer in verdict.to})

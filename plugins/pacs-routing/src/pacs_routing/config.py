@@ -3,15 +3,16 @@
 from typing import Any, Literal
 
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable, ge, gt, in_, instance_of, le, matches_re, min_len
+from attrs.validators import and_, deep_iterable, ge, gt, in_, le, matches_re, min_len
 
+from pacs_core.api.conditions import OriginConditions
 from pacs_core.contracts import RELOADABLE
 
 _SPAN = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"
 
 
 @frozen
-class RuleConfig:
+class RuleConfig(OriginConditions):
     """``[plugin.routing.rules.NAME]``: what goes where, in which form, and when.
 
     Attributes
@@ -24,9 +25,6 @@ class RuleConfig:
         of them must hold.
     unless : dict of str to str or list
         Conditions likewise, of which none may hold.
-    sources : tuple of str
-        AE titles of which one must have sent the instance; wild cards are allowed. Empty for any,
-        and for what came otherwise than by an association.
     on : ``"instance"`` or ``"study"``
         Whether each instance goes when it has been stored, or those of a study when that is
         complete.
@@ -58,9 +56,6 @@ class RuleConfig:
     to: tuple[str, ...] = field(validator=min_len(1))
     where: dict[str, Any] = field(factory=dict)
     unless: dict[str, Any] = field(factory=dict)
-    sources: tuple[str, ...] = field(
-        default=(), validator=deep_iterable(min_len(1), instance_of(tuple))
-    )
     on: Literal["instance", "study"] = "instance"
     whole_study: bool = False
     count: int = field(default=0, validator=ge(0))

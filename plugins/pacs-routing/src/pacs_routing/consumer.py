@@ -5,14 +5,16 @@ Theory of operation
 Changes come at least once, and in order. What is wanted is written into the database before this
 returns, and so before the cursor moves; a change that comes again finds its deliveries there.
 
-What a rule is about is looked up in the index, and only what it is about is opened, to see who sent
-it. Some hundred instances are held at a time, however large a study.
+What a rule is about is looked up in the index. Who sent an instance comes with it, whichever node
+has taken it; only what was stored before the index kept that is opened for it. Some hundred
+instances are held at a time, however large a study.
 """
 
 import logging
 from collections.abc import Sequence
 from typing import Final
 
+from pacs_core.api.conditions import find_origin
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Change,
@@ -26,7 +28,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, tag_of, texts
 from pacs_routing.interface import Deliveries, Wanted
-from pacs_routing.routes import Routes, find_source
+from pacs_routing.routes import Routes
 from pacs_routing.rules import Rule
 
 logger = logging.getLogger(__name__)
@@ -103,14 +105,14 @@ class RoutingConsumer(ChangeConsumer):
         """Return what follows from rules that are about an instance, once its sender is known."""
         if not rules:
             return []
-        source = await find_source(self._node, instance)
-        if source is None:
+        origin = await find_origin(self._node.archive, instance)
+        if origin is None:
             return []
         return [
             self._routes.want(choice, instance)
             for rule in rules
-            if rule.takes_from(source)
-            for choice in self._routes.choose(rule, source)
+            if rule.config.take_from(origin)
+            for choice in self._routes.choose(rule, origin.calling_ae_title)
             if not choice.obstacle
         ]
 
@@ -140,10 +142,10 @@ class RoutingConsumer(ChangeConsumer):
     async def _has_one(self, rule: Rule, matching: Query) -> bool:
         async with closing(self._node.archive.instances(matching)) as found:
             async for instance in found:
-                if not rule.config.sources:
+                if not rule.config.ask_for_origin:
                     return True
-                source = await find_source(self._node, instance)
-                if source is not None and rule.takes_from(source):
+                origin = await find_origin(self._node.archive, instance)
+                if origin is not None and rule.config.take_from(origin):
                     return True
         return False
 
@@ -151,12 +153,12 @@ class RoutingConsumer(ChangeConsumer):
         page: list[Wanted] = []
         async with closing(self._node.archive.instances(query)) as found:
             async for instance in found:
-                source = await find_source(self._node, instance)
-                if source is None or not (any_source or rule.takes_from(source)):
+                origin = await find_origin(self._node.archive, instance)
+                if origin is None or not (any_source or rule.config.take_from(origin)):
                     continue
                 page += [
                     self._routes.want(choice, instance)
-                    for choice in self._routes.choose(rule, source)
+                    for choice in self._routes.choose(rule, origin.calling_ae_title)
                     if not choice.obstacle
                 ]
                 if len(page) >= _PAGE:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from pacs_core.contracts import Origin
 from pacs_core.dataset import Attributes
 from pacs_routing.routes import Routes
 from pacs_routing.rules import Reason, Rule
@@ -57,12 +58,13 @@ class Verdict:
         yield from (f"  not to {peer}: {obstacle}" for peer, obstacle in self.not_to.items())
 
 
-def judge(routes: Routes, attributes: Attributes, source: str) -> list[Verdict]:
-    """Return what each rule says of an instance that came from an AE title, empty for none."""
+def judge(routes: Routes, attributes: Attributes, origin: Origin) -> list[Verdict]:
+    """Return what each rule says of an instance that came from somewhere."""
     verdicts = []
     for rule in routes.rules:
-        reasons = tuple(rule.reasons(attributes, source))
-        choices = list(routes.choose(rule, source)) if all(r.is_met for r in reasons) else []
+        reasons = tuple(rule.reasons(attributes, origin))
+        applies = all(each.is_met for each in reasons)
+        choices = list(routes.choose(rule, origin.calling_ae_title)) if applies else []
         to = tuple(each.peer for each in choices if not each.obstacle)
         not_to = {each.peer: each.obstacle for each in choices if each.obstacle}
         verdicts.append(Verdict(rule, reasons, to, not_to))

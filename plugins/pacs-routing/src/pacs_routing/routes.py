@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 from zlib import crc32
 
 from attrs import evolve, frozen
@@ -11,21 +10,16 @@ from attrs import evolve, frozen
 from pacs_core.contracts import (
     Component,
     DicomWebPeer,
-    InstanceNotFoundError,
     Level,
     Node,
-    NotOnlineError,
     Peer,
     Setup,
     StoredInstance,
 )
-from pacs_core.dataset import NotPart10, keyword_of, read_file_meta
+from pacs_core.dataset import keyword_of
 from pacs_routing.config import RoutingConfig
 from pacs_routing.interface import Deliveries, Delivery, Wanted
 from pacs_routing.rules import Rule, read_rules
-
-_BEYOND: Final = 16
-"""Bytes of the dataset by which the File Meta Information is seen to have ended."""
 
 
 @frozen
@@ -128,18 +122,3 @@ class Routes(Component):
         """Return when a delivery that failed is to be tried again."""
         longest, exponent = self.config.longest_pause, min(delivery.attempts, 60)
         return time.time() + min(self.config.first_pause * 2.0**exponent, longest)
-
-
-async def find_source(node: Node, instance: StoredInstance) -> str | None:
-    """Return the AE title that sent an instance, empty if it came otherwise; None if it is gone.
-
-    It is the Sending Application Entity Title of its object (PS3.10 Table 7.1-1).
-    """
-    try:
-        async with await node.archive.open(instance) as reader:
-            prefix = await reader.read(0, instance.dataset_offset + _BEYOND)
-            return read_file_meta(prefix).sending_ae_title
-    except InstanceNotFoundError:
-        return None
-    except (NotPart10, NotOnlineError):
-        return ""

@@ -1,7 +1,7 @@
 """Rules: whether an instance meets the conditions of one, and why.
 
-Conditions are those of :mod:`pacs_core.api.conditions`. Who sent an instance is none of them: it
-stands in the File Meta Information (Sending Application Entity Title, PS3.10 §7.1).
+Conditions are those of :mod:`pacs_core.api.conditions`: on attributes, which a query asks for, and
+on who sent an instance, which comes with it.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from pacs_core.contracts import (
     Either,
     NodeSettings,
     Not,
+    Origin,
     Restriction,
     restricted_tags,
-    wildcard_pattern,
 )
 from pacs_core.dataset import Attributes, texts, vr_of
 from pacs_routing.config import RoutingConfig, RuleConfig
@@ -70,21 +70,15 @@ class Rule:
             test.holds(attributes) for test in self.unless
         )
 
-    def takes_from(self, source: str) -> bool:
-        """Tell whether it is about what comes from an AE title; empty for none."""
-        patterns = self.config.sources
-        return not patterns or any(wildcard_pattern(each).fullmatch(source) for each in patterns)
-
-    def reasons(self, attributes: Attributes, source: str) -> Iterator[Reason]:
+    def reasons(self, attributes: Attributes, origin: Origin) -> Iterator[Reason]:
         """Iterate over its conditions, with what an instance has to them."""
         for tests, wanted, word in ((self.where, True, ""), (self.unless, False, "unless ")):
             for test in tests:
                 found = "\\".join(texts(attributes, test.tag)) if vr_of(test.tag) != "SQ" else "..."
                 met = test.holds(attributes) is wanted
                 yield Reason(f"{word}{test.text}", found or "nothing", met)
-        if self.config.sources:
-            text = f"sources {', '.join(self.config.sources)}"
-            yield Reason(text, source or "no AE title", self.takes_from(source))
+        for condition, found, is_met in self.config.judge(origin):
+            yield Reason(condition, found or "nothing", is_met)
 
 
 def read_rules(config: RoutingConfig, settings: NodeSettings) -> tuple[Rule, ...]:
