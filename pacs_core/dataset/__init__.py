@@ -10,7 +10,7 @@ from pacs_core.dataset.charset import (
     encode_text,
 )
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
-from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of
+from pacs_core.dataset.dictionary import keyword_of, tag_of, vm_of, vr_of, vrs_of
 from pacs_core.dataset.dictionary import load as load_dictionary
 from pacs_core.dataset.edit_scan import Changes, Span, check_changes
 from pacs_core.dataset.element_encoder import encode_elements
@@ -168,4 +168,5 @@ __all__ = [
     "transfer_syntax_uids",
     "vm_of",
     "vr_of",
+    "vrs_of",
 ]

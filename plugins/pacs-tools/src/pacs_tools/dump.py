@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from pacs_core.api.file_commands import UsageError, complain, escape, walk
 from pacs_core.dataset import DataElement, ElementSet, NotPart10, keyword_of, tag_of, vm_of
 from pacs_tools.files import DicomFile, explain, open_dicom
+from pacs_tools.multiplicity import allows
 from pacs_tools.names import private_name, uid_name
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import count_values, show_value
@@ -138,19 +139,6 @@ def _row(elements: ElementSet, element: DataElement, level: int) -> _Row:
     return _Row(
         level, element.tag, element.vr, name, show_value(element, elements), str(count), odd
     )
-
-
-def allows(multiplicity: str, count: int) -> bool:
-    """Tell whether PS3.6 allows so many values: "1", "2", "1-3", "1-n", "2-2n"."""
-    least, _, most = multiplicity.partition("-")
-    if not least.isdecimal():
-        return True
-    if not most:
-        return count == int(least)
-    if most.endswith("n"):
-        step = int(most[:-1] or 1)
-        return count >= int(least) and count % step == 0
-    return int(least) <= count <= int(most) if most.isdecimal() else count >= int(least)
 
 
 def _line(row: _Row, width: int, style: Style) -> str:
