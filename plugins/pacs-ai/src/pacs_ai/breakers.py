@@ -1,11 +1,10 @@
 """Circuit breakers: services that fail again and again are left alone for a while."""
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from pacs_database.api import Database
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_ai.tables import BREAKERS
 
@@ -22,8 +21,6 @@ class Breakers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        is_postgresql = database.dialect == "postgresql"
-        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
 
     async def open_until(self, service: str, pause: float) -> tuple[float, str]:
         """Return until when a service is left alone, and why; 0 if whoever asks may try.
@@ -52,7 +49,9 @@ class Breakers:
 
     async def note_failure(self, service: str, reason: str, most: int, pause: float) -> bool:
         """Count a failure of a service; tell whether that opens its breaker."""
-        new = self._insert(BREAKERS).values(service=service, failures=0, open_until=0.0, reason="")
+        new = self._database.insert(BREAKERS).values(
+            service=service, failures=0, open_until=0.0, reason=""
+        )
         where = BREAKERS.c.service == service
         async with self._database.begin() as connection:
             await connection.execute(new.on_conflict_do_nothing(index_elements=["service"]))

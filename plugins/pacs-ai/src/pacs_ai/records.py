@@ -24,7 +24,6 @@ from attrs import asdict
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_ai.models import (
     Assessment,
@@ -61,8 +60,6 @@ class Records:
     def __init__(self, database: Database, queue: JobQueue) -> None:
         self.database = database
         self._queue = queue
-        is_postgresql = database.dialect == "postgresql"
-        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
 
     async def start(self) -> None:
         """Make the tables what this version expects."""
@@ -99,7 +96,7 @@ class Records:
             "job": 0,
         }
         key = ["service", "version", "study_uid", "fingerprint"]
-        statement = self._insert(REQUESTS).values(values)
+        statement = self.database.insert(REQUESTS).values(values)
         statement = statement.on_conflict_do_nothing(index_elements=key)
         async with self.database.begin() as connection:
             is_new = (await connection.execute(statement)).rowcount > 0
@@ -180,7 +177,9 @@ class Records:
             **{name: _written(value) for name, value in values.items()},
         }
         key = ["service", "request", "digest"]
-        statement = self._insert(RESULTS).values(row).on_conflict_do_nothing(index_elements=key)
+        statement = (
+            self.database.insert(RESULTS).values(row).on_conflict_do_nothing(index_elements=key)
+        )
         async with self.database.begin() as connection:
             await connection.execute(statement)
             where = [RESULTS.c[name] == row[name] for name in key]

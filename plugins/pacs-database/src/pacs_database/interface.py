@@ -6,11 +6,13 @@ nothing at start-up.
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pacs_core.contracts import Component
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -52,6 +54,15 @@ class Database(Component):
         MigrationError
             A revision failed and nothing was changed, or the tables belong to a newer version.
         """
+
+    def insert(self, table: "Table") -> Any:
+        """Return an INSERT into a table, as the dialect has it: it may say what is on conflict.
+
+        Which is `on_conflict_do_nothing` or `on_conflict_do_update` of SQLAlchemy's ``Insert`` for
+        SQLite and for PostgreSQL.
+        """
+        # The other dialect is never imported.
+        return import_module(f"sqlalchemy.dialects.{self.dialect}").insert(table)
 
     @abstractmethod
     def begin(self) -> "AbstractAsyncContextManager[AsyncConnection]":

@@ -33,7 +33,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -97,11 +96,8 @@ class DatabaseJobQueue(JobQueue):
                 "created": now,
                 "cancel_requested": False,
             }
-            insert: Any = (
-                postgresql.insert if self.database.dialect == "postgresql" else (sqlite.insert)
-            )
             added = await transaction.execute(
-                insert(JOBS)
+                self.database.insert(JOBS)
                 .values(values)
                 .on_conflict_do_nothing(index_elements=["idempotency_key"])
                 .returning(JOBS.c.number)

@@ -11,12 +11,11 @@ Which job sends what waits in a lane is kept by :mod:`pacs_routing.lanes`.
 
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_routing.interface import (
@@ -59,9 +58,7 @@ class DatabaseDeliveries(Deliveries):
     def __init__(self, database: Database, queue: JobQueue) -> None:
         self._database = database
         self._queue = queue
-        is_postgresql = database.dialect == "postgresql"
         self._lanes = Lanes(database, queue)
-        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
 
     async def start(self) -> None:
         """Make the tables what this version expects."""
@@ -72,7 +69,7 @@ class DatabaseDeliveries(Deliveries):
         if not wanted:
             return 0
         rows = [row_of(each) for each in wanted]
-        insert = self._insert(DELIVERIES)
+        insert = self._database.insert(DELIVERIES)
         key = ["study_uid", "instance_uid", "peer", "version", "deidentify"]
         if again:
             anew = {

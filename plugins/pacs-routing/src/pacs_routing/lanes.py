@@ -16,13 +16,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 from pacs_database.api import Database
 from pacs_jobs.api import Job, JobQueue, JobState, NewJob
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_routing.interface import Wanted
@@ -47,15 +46,10 @@ class Lanes:
 
     database: Database
     queue: JobQueue
-    _insert: Any = field(init=False)
-
-    @_insert.default
-    def _choose_insert(self) -> Any:
-        return (postgresql if self.database.dialect == "postgresql" else sqlite).insert
 
     async def lock(self, connection: AsyncConnection, peer: str, lane: int) -> int:
         """Keep a lane to this transaction, and return its job."""
-        new = self._insert(LANES).values(peer=peer, lane=lane, job=0)
+        new = self.database.insert(LANES).values(peer=peer, lane=lane, job=0)
         await connection.execute(new.on_conflict_do_nothing(index_elements=["peer", "lane"]))
         locked = select(LANES.c.job).where(*is_lane(peer, lane)).with_for_update()
         return int((await connection.execute(locked)).scalar_one())

@@ -26,7 +26,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_sop_storage_commitment.interface import (
@@ -142,8 +141,7 @@ class DatabaseTransactions(Transactions):
         rows = select(
             uid, literal(transaction.number), literal(transaction.peer), literal(since)
         ).where(uid != "")
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[self.database.dialect]
-        promise = dialect.insert(HOLDS).from_select(list(HOLDS.c), rows)
+        promise = self.database.insert(HOLDS).from_select(list(HOLDS.c), rows)
         latest = promise.on_conflict_do_update(
             index_elements=[HOLDS.c.instance_uid, HOLDS.c.number],
             set_={"since": promise.excluded.since},

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from pacs_database.api import Database
 from sqlalchemy import Row, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_store_tiered.interface import Studies, StudyFacts
 from pacs_store_tiered.tables import STUDIES
@@ -82,8 +81,7 @@ class DatabaseStudies(Studies):
     async def _upsert(self, rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
         if not rows:
             return
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[self.database.dialect]
-        added = dialect.insert(STUDIES)
+        added = self.database.insert(STUDIES)
         later = added.on_conflict_do_update(
             index_elements=[STUDIES.c.uid], set_={name: added.excluded[name] for name in columns}
         )
