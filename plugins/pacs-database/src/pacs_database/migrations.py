@@ -3,8 +3,8 @@
 Each plugin has a line of revisions, and a table that says where it is. SQLite's transaction, begun
 as a writer, keeps two processes from migrating at once; on PostgreSQL an advisory lock does.
 
-Nearly every start finds that nothing is missing. That can be told without Alembic, which takes a
-second and ten megabytes to import.
+Nearly every start finds that nothing is missing, or everything is. The first can be told without
+Alembic, which takes long to import; for the second there are :mod:`.snapshots`.
 """
 
 import ast
@@ -19,6 +19,7 @@ from zlib import crc32
 from sqlalchemy import Column, Connection, MetaData, Table, Text, func, inspect, select
 
 from pacs_database.interface import MigrationError
+from pacs_database.snapshots import load
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,16 @@ _NAMES: Final = frozenset({"revision", "down_revision"})
 _COLOURING: Final = "mako.ext.pygmentplugin"
 
 
-def migrate(connection: Connection, owner: str, package: str) -> None:
+def migrate(connection: Connection, owner: str, package: str, *, use_snapshot: bool = True) -> None:
     """Run the revisions that are missing, in the transaction of a connection.
+
+    Parameters
+    ----------
+    connection : Connection
+    owner, package : str
+        As of :meth:`Database.migrate`.
+    use_snapshot : bool
+        Whether a database without tables gets them as they were written down.
 
     Raises
     ------
@@ -44,7 +53,11 @@ def migrate(connection: Connection, owner: str, package: str) -> None:
     folder = Path(spec.origin).parent
     table = f"{owner}_revisions"
     found = _revisions_in(connection, table)
-    if found and found == _heads(folder):
+    heads = _heads(folder)
+    if found and found == heads:
+        return
+    if use_snapshot and not found and load(connection, owner, heads, folder):
+        logger.info("tables of %s: made as of revision %s", owner, ", ".join(heads))
         return
     _upgrade(connection, owner, table, folder)
 
