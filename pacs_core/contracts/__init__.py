@@ -299,6 +299,7 @@ from pacs_core.contracts.query_keys import (
 from pacs_core.contracts.reloading import RELOADABLE, is_reloadable
 from pacs_core.contracts.rendering import (
     Graphic,
+    RegionShift,
     Renderer,
     RenderingError,
     RenderingOptions,
@@ -567,6 +568,7 @@ __all__ = [
     "RecallProgress",
     "RecallReport",
     "Refused",
+    "RegionShift",
     "Reject",
     "RejectedInstanceError",
     "Renderer",

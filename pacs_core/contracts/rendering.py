@@ -97,6 +97,22 @@ class Shutter:
 
 
 @frozen
+class RegionShift:
+    """A part of a mask that is moved by itself (PS3.3 C.11.19).
+
+    Attributes
+    ----------
+    points : tuple of (float, float)
+        Vertices: columns and rows, from 1.
+    shift : (float, float)
+        Pixels: down, and to the right.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    shift: tuple[float, float]
+
+
+@frozen
 class Subtraction:
     """A picture made of several frames: the mean of some, less that of others (PS3.3 C.7.6.10).
 
@@ -108,11 +124,25 @@ class Subtraction:
         Numbers of the frames whose mean is subtracted; none for no subtraction.
     shift : (float, float)
         Pixels that the mask is moved by before: down, and to the right.
+    weight : float
+        How much of the mask is subtracted, from 0 to 1.
+    regions : tuple of RegionShift
+        Parts of the mask that are moved otherwise; of several, the last that has a pixel counts.
+    enhancement : float
+        How much edges are enhanced, in percent of the most that the renderer does (C.8.19.7).
     """
 
     contrast: tuple[int, ...]
     mask: tuple[int, ...] = ()
     shift: tuple[float, float] = (0.0, 0.0)
+    weight: float = 1.0
+    regions: tuple[RegionShift, ...] = ()
+    enhancement: float = 0.0
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is more than a frame as it is."""
+        return bool(self.mask or self.enhancement or len(self.contrast) > 1)
 
     @property
     def frames(self) -> frozenset[int]:

@@ -47,7 +47,7 @@ def store_state(web, study, *images, elements=None, **values):
         state.add_new((group, number), vr, value)
     state.file_meta = FileMetaDataset()
     state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    state.file_meta.MediaStorageSOPClassUID = GREY_STATE
+    state.file_meta.MediaStorageSOPClassUID = state.SOPClassUID
     state.file_meta.MediaStorageSOPInstanceUID = state.SOPInstanceUID
     out = io.BytesIO()
     state.save_as(out, enforce_file_format=True)

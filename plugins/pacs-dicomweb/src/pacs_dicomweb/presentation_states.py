@@ -7,7 +7,8 @@ state has none (PS3.4 N.2). The SOP Class becomes that of the state: the Modalit
 angiographic image is not for display, but that of its state is. Overlay planes that the state
 activates (C.11.7), its own or the image's, are all that the header keeps of them. What follows the
 grey levels becomes options of the renderer: shutters, rotation, flip, displayed area, and graphics.
-So do masks (C.11.13), for which it takes more frames than are shown.
+So do :mod:`.masks`, for which it takes more frames than are shown. An XA/XRF state (A.33.6) has its
+shutters in items for images (C.11.20), and masks and edge enhancement for ranges of frames.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,20 +21,27 @@ from pacs_core.contracts import (
     RenderingOptions,
     Shutter,
     SourceRegion,
-    Subtraction,
     Viewport,
 )
 from pacs_core.dataset import DataElement, ElementSet, tag_of
+from pacs_dicomweb.element_values import (
+    floats_of,
+    is_for,
+    items_of,
+    numbers_of,
+    text_of,
+    texts_of,
+)
+from pacs_dicomweb.masks import Masks
 
 GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOUR_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.2"
-STATES: Final = frozenset({GREY_STATE, COLOUR_STATE})
-"""Grayscale and Color Softcopy Presentation State Storage."""
+X_RAY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.5"
+STATES: Final = frozenset({GREY_STATE, COLOUR_STATE, X_RAY_STATE})
+"""Grayscale, Color, and XA/XRF Grayscale Softcopy Presentation State Storage."""
 
 MOST_GRAPHICS: Final = 1000
 MOST_POINTS: Final = 100_000
-MOST_MASKED: Final = 1000
-"""Frames that are averaged, at most."""
 
 _MODALITY: Final = tuple(
     map(tag_of, ("ModalityLUTSequence", "RescaleIntercept", "RescaleSlope", "RescaleType"))
@@ -46,7 +54,6 @@ _FUNCTIONAL_GROUPS: Final = tuple(
     map(tag_of, ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"))
 )
 _SOP_CLASS: Final = tag_of("SOPClassUID")
-_REFERENCED: Final = tag_of("ReferencedImageSequence")
 _OVERLAYS: Final = range(0x6000, 0x6020, 2)
 _OVERLAY_DATA: Final = 0x3000
 _LAYER: Final = 0x1001
@@ -83,12 +90,12 @@ class PresentationState:
         """The images that it is for, in its order."""
         return tuple(
             ReferencedImage(
-                _text(series, "SeriesInstanceUID"),
-                _text(image, "ReferencedSOPInstanceUID"),
-                _numbers(image, "ReferencedFrameNumber"),
+                text_of(series, "SeriesInstanceUID"),
+                text_of(image, "ReferencedSOPInstanceUID"),
+                numbers_of(image, "ReferencedFrameNumber"),
             )
-            for series in _items(self.elements, "ReferencedSeriesSequence")
-            for image in _items(series, "ReferencedImageSequence")
+            for series in items_of(self.elements, "ReferencedSeriesSequence")
+            for image in items_of(series, "ReferencedImageSequence")
         )
 
     def merge(self, header: ElementSet, uid: str, frame: int) -> ElementSet:
@@ -112,8 +119,8 @@ class PresentationState:
             source = self.elements if own else header
             elements |= {tag: e for tag, e in source.elements.items() if tag >> 16 == group}
         elements |= self._own(self.elements, (_SOP_CLASS, *_MODALITY, *_PRESENTATION))
-        for item in _items(self.elements, "SoftcopyVOILUTSequence"):
-            if _is_for(item, uid, frame):
+        for item in items_of(self.elements, "SoftcopyVOILUTSequence"):
+            if is_for(item, uid, frame):
                 elements |= self._own(item, _VOI)
                 break
         return ElementSet(elements, header.character_sets)
@@ -124,112 +131,97 @@ class PresentationState:
 
     def adapt(self, options: RenderingOptions, uid: str, frame: int) -> RenderingOptions:
         """Return options with the state's overlays, shutters, geometry, and graphics."""
-        rotation = (_numbers(self.elements, "ImageRotation") or (0,))[0] % 360
-        flip = _text(self.elements, "ImageHorizontalFlip") == "Y"
+        rotation = (numbers_of(self.elements, "ImageRotation") or (0,))[0] % 360
+        flip = text_of(self.elements, "ImageHorizontalFlip") == "Y"
         region = self._region(uid, frame)
         viewport = options.viewport
         if region is not None:
             given = viewport or Viewport(0, 0)
             viewport = evolve(given, region=given.region or region)
         graphics = tuple(self._graphics(uid, frame))[:MOST_GRAPHICS]
+        covering = self._shutter_elements(uid, frame)
         return evolve(
             options,
             overlays=bool(self._overlays),
-            shutters=tuple(self._shutters()),
-            shutter_grey=self._shutter_grey(),
+            shutters=tuple(self._shutters(covering)),
+            shutter_grey=_shutter_grey(covering),
             rotation=rotation,
             flip=flip,
             viewport=viewport,
             graphics=graphics,
         )
 
-    def subtractions(
-        self, uid: str, numbers: Sequence[int], frames: int
-    ) -> tuple[Subtraction, ...]:
-        """Return how masks are subtracted from frames (C.11.13); nothing if there are none.
-
-        Frames that a mask is not for are shown as they are: those that the state does not refer
-        to, and those for which there are not enough others (C.7.6.10.1.1).
+    def masks(self, uid: str, frames: int) -> Masks:
+        """Return what the state subtracts from the frames of an image.
 
         Parameters
         ----------
         uid : str
             SOP Instance UID of the image.
-        numbers : sequence of int
-            Frames that are shown.
         frames : int
-            How many the image has.
+            How many it has.
         """
-        mode = _text(self.elements, "RecommendedViewingMode")
-        mask = next(iter(_items(self.elements, "MaskSubtractionSequence")), None)
-        if mask is None or mode == "NAT" or frames < 2:
-            return ()
-        referenced = {
-            n for each in self.images if each.sop_instance_uid == uid for n in each.frames
-        }
-        operation = _text(mask, "MaskOperation")
-        averaged = min(max((*_numbers(mask, "ContrastFrameAveraging"), 1)[0], 1), MOST_MASKED)
-        fixed = _numbers(mask, "MaskFrameNumbers")[:MOST_MASKED]
-        offset = (*_numbers(mask, "TIDOffset"), 1)[0]
-        down, right = (*_floats(mask, "MaskSubPixelShift"), 0.0, 0.0)[:2]
-        found = []
-        for number in numbers:
-            masked = {"AVG_SUB": fixed, "TID": (number - offset,)}.get(operation, ())
-            contrast = tuple(range(number, number + averaged))
-            needed = {*contrast, *masked} if operation == "TID" else set(contrast)
-            applies = masked and (not referenced or number in referenced)
-            if applies and all(1 <= each <= frames for each in needed):
-                found.append(Subtraction(contrast, masked, (down, right)))
-            else:
-                found.append(Subtraction((number,)))
-        return tuple(found) if any(each.mask for each in found) else ()
+        displays = tuple(
+            display
+            for presented in items_of(self.elements, "MultiFramePresentationSequence")
+            if is_for(presented, uid, 0)
+            for display in items_of(presented, "FrameDisplaySequence")
+        )
+        return Masks(
+            uid,
+            frames,
+            items_of(self.elements, "MaskSubtractionSequence"),
+            displays,
+            text_of(self.elements, "RecommendedViewingMode"),
+            only=frozenset(
+                n for each in self.images if each.sop_instance_uid == uid for n in each.frames
+            ),
+        )
 
     @property
     def _overlays(self) -> tuple[int, ...]:
         """Groups of the overlay planes that are shown: those in a graphic layer (C.11.7)."""
-        layered = (group for group in _OVERLAYS if _text(self.elements, group << 16 | _LAYER))
+        layered = (group for group in _OVERLAYS if text_of(self.elements, group << 16 | _LAYER))
         return tuple(group for group in layered if group != self._bitmap)
 
     @property
     def _bitmap(self) -> int:
         """Group of the overlay plane that is a shutter (C.7.6.15); 0 if there is none."""
-        if "BITMAP" not in _texts(self.elements, "ShutterShape"):
+        if "BITMAP" not in texts_of(self.elements, "ShutterShape"):
             return 0
-        return next(iter(_numbers(self.elements, "ShutterOverlayGroup")), 0)
+        return next(iter(numbers_of(self.elements, "ShutterOverlayGroup")), 0)
 
-    def _shutters(self) -> Iterator[Shutter]:
+    def _shutter_elements(self, uid: str, frame: int) -> ElementSet:
+        """Return what has the attributes of shutters: the state, or an item for an image."""
+        items = items_of(self.elements, "FrameDisplayShutterSequence")
+        return next((each for each in items if is_for(each, uid, frame)), self.elements)
+
+    def _shutters(self, elements: ElementSet) -> Iterator[Shutter]:
         """Iterate over the shutters (C.7.6.11, C.7.6.15), each shape at most once."""
-        shapes, elements = _texts(self.elements, "ShutterShape"), self.elements
-        edges = [number for name in _EDGES for number in _numbers(elements, name)[:1]]
+        shapes = texts_of(elements, "ShutterShape")
+        edges = [number for name in _EDGES for number in numbers_of(elements, name)[:1]]
         if "RECTANGULAR" in shapes and len(edges) == len(_EDGES):
             left, right, upper, lower = edges
             yield Shutter("RECTANGULAR", ((left, upper), (right, lower)))
-        centre = _numbers(elements, "CenterOfCircularShutter")
-        radius = _numbers(elements, "RadiusOfCircularShutter")
+        centre = numbers_of(elements, "CenterOfCircularShutter")
+        radius = numbers_of(elements, "RadiusOfCircularShutter")
         if "CIRCULAR" in shapes and len(centre) == 2 and radius:
             yield Shutter("CIRCULAR", (centre[::-1],), radius[0])
-        vertices = _numbers(elements, "VerticesOfThePolygonalShutter")[: 2 * MOST_POINTS]
+        vertices = numbers_of(elements, "VerticesOfThePolygonalShutter")[: 2 * MOST_POINTS]
         if "POLYGONAL" in shapes and len(vertices) >= 6:
             points = zip(vertices[1::2], vertices[::2], strict=False)  # rows come first
             yield Shutter("POLYGONAL", tuple(points))
         if self._bitmap:
             yield Shutter("BITMAP", group=self._bitmap)
 
-    def _shutter_grey(self) -> float:
-        """Return what covers the rest: a P-Value, or the lightness of a colour (C.7.6.11)."""
-        for name in ("ShutterPresentationColorCIELabValue", "ShutterPresentationValue"):
-            if given := _numbers(self.elements, name):
-                return min(max(given[0], 0), 0xFFFF) / 0xFFFF
-        return 0.0
-
     def _region(self, uid: str, frame: int) -> SourceRegion | None:
         """Return the displayed area (PS3.3 C.10.4), in pixels from 0; it may exceed the image."""
-        for item in _items(self.elements, "DisplayedAreaSelectionSequence"):
+        for item in items_of(self.elements, "DisplayedAreaSelectionSequence"):
             corners = [
-                _numbers(item, f"DisplayedArea{corner}HandCorner")
+                numbers_of(item, f"DisplayedArea{corner}HandCorner")
                 for corner in ("TopLeft", "BottomRight")
             ]
-            if _is_for(item, uid, frame) and all(len(corner) == 2 for corner in corners):
+            if is_for(item, uid, frame) and all(len(corner) == 2 for corner in corners):
                 (left, top), (right, bottom) = corners
                 x, y = min(left, right) - 1, min(top, bottom) - 1
                 return SourceRegion(x, y, abs(right - left) + 1, abs(bottom - top) + 1)
@@ -238,21 +230,29 @@ class PresentationState:
     def _graphics(self, uid: str, frame: int) -> Iterator[Graphic]:
         """Iterate over graphics and text (PS3.3 C.10.5)."""
         points = 0
-        for annotation in _items(self.elements, "GraphicAnnotationSequence"):
-            if not _is_for(annotation, uid, frame):
+        for annotation in items_of(self.elements, "GraphicAnnotationSequence"):
+            if not is_for(annotation, uid, frame):
                 continue
-            for item in _items(annotation, "GraphicObjectSequence"):
-                data = _floats(item, "GraphicData")
+            for item in items_of(annotation, "GraphicObjectSequence"):
+                data = floats_of(item, "GraphicData")
                 pairs = tuple(zip(data[::2], data[1::2], strict=False))
                 points += len(pairs)
                 if pairs and points <= MOST_POINTS:
-                    relative = _text(item, "GraphicAnnotationUnits") == "DISPLAY"
-                    filled = _text(item, "GraphicFilled") == "Y"
-                    kind = _text(item, "GraphicType") or "POLYLINE"
+                    relative = text_of(item, "GraphicAnnotationUnits") == "DISPLAY"
+                    filled = text_of(item, "GraphicFilled") == "Y"
+                    kind = text_of(item, "GraphicType") or "POLYLINE"
                     yield Graphic(kind, pairs, filled=filled, relative=relative)
-            for item in _items(annotation, "TextObjectSequence"):
-                text = _text(item, "UnformattedTextValue")[:200]
+            for item in items_of(annotation, "TextObjectSequence"):
+                text = text_of(item, "UnformattedTextValue")[:200]
                 yield from _text_graphic(item, text)
+
+
+def _shutter_grey(elements: ElementSet) -> float:
+    """Return what covers the rest: a P-Value, or the lightness of a colour (C.7.6.11)."""
+    for name in ("ShutterPresentationColorCIELabValue", "ShutterPresentationValue"):
+        if given := numbers_of(elements, name):
+            return min(max(given[0], 0), 0xFFFF) / 0xFFFF
+    return 0.0
 
 
 def _text_graphic(item: ElementSet, text: str) -> Iterator[Graphic]:
@@ -260,46 +260,8 @@ def _text_graphic(item: ElementSet, text: str) -> Iterator[Graphic]:
         ("BoundingBoxTopLeftHandCorner", "BoundingBoxAnnotationUnits"),
         ("AnchorPoint", "AnchorPointAnnotationUnits"),
     ):
-        if len(at := _floats(item, place)) == 2:
-            yield Graphic("TEXT", ((at[0], at[1]),), text, relative=_text(item, units) == "DISPLAY")
+        if len(at := floats_of(item, place)) == 2:
+            yield Graphic(
+                "TEXT", ((at[0], at[1]),), text, relative=text_of(item, units) == "DISPLAY"
+            )
             return
-
-
-def _is_for(item: ElementSet, uid: str, frame: int) -> bool:
-    """Tell whether an item is for an image: it names none, or this one."""
-    references = item.elements.get(_REFERENCED)
-    if references is None or not references.items:
-        return True
-    for reference in references.items:
-        frames = _numbers(reference, "ReferencedFrameNumber")
-        if _text(reference, "ReferencedSOPInstanceUID") == uid and (not frames or frame in frames):
-            return True
-    return False
-
-
-def _items(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
-    element = elements.elements.get(tag_of(keyword))
-    return element.items if element is not None else ()
-
-
-def _text(elements: ElementSet, tag: str | int) -> str:
-    return "".join(_texts(elements, tag)[:1])
-
-
-def _texts(elements: ElementSet, tag: str | int) -> tuple[str, ...]:
-    found = elements.texts(tag if isinstance(tag, int) else tag_of(tag))
-    return tuple(each.strip() for each in found)
-
-
-def _floats(elements: ElementSet, keyword: str) -> tuple[float, ...]:
-    found = []
-    for text in elements.texts(tag_of(keyword)):
-        try:
-            found.append(float(text))
-        except ValueError:
-            return ()
-    return tuple(found) if all(abs(each) < 1e7 for each in found) else ()
-
-
-def _numbers(elements: ElementSet, keyword: str) -> tuple[int, ...]:
-    return tuple(map(int, _floats(elements, keyword)))

@@ -31,7 +31,12 @@ from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_un
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.presentation_states import STATES
-from pacs_dicomweb.rendering_parameters import THUMBNAIL, read_annotations, read_rendering
+from pacs_dicomweb.rendering_parameters import (
+    THUMBNAIL,
+    read_annotations,
+    read_rendering,
+    wants_subtraction,
+)
 from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
 from pacs_dicomweb.service import (
     RETRIEVED,
@@ -95,6 +100,7 @@ class Rendering:
         if instance.identity.sop_class_uid in STATES:
             return await self._presented(request, archive, instance)
         shown = await self.look_at(archive, instance)
+        shown = evolve(shown, is_subtracted=_is_subtracted(request))
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])
             offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
@@ -110,17 +116,7 @@ class Rendering:
         self, request: Request, archive: Archive, instance: StoredInstance
     ) -> Response:
         """Answer with the images of a presentation state, as it presents them (§10.4.1.1.3)."""
-        state = await read_state(archive, instance)
-        study, found = instance.identity.study_instance_uid, []
-        for image in state.images[:_MOST_PRESENTED]:
-            stored = await archive.locate(InstancePath(study, image.sop_instance_uid))
-            if stored is not None:
-                shown = evolve(
-                    await self.look_at(archive, stored), state=state, state_instance=instance
-                )
-                found.append((shown, image.frames or tuple(range(1, shown.frames + 1))))
-        if not found:
-            raise InstanceNotFoundError("none of the images of the presentation state is here")
+        found = await self._find_presented(archive, instance)
         shown, numbers = found[0]
         if len(found) == 1:
             return await self._pictures(request, archive, shown, numbers, _offer(numbers))
@@ -136,6 +132,24 @@ class Rendering:
                 yield OutgoingPart(options.media_type, content, location=where)
 
         return _respond_in_parts(representation, parts())
+
+    async def _find_presented(
+        self, archive: Archive, instance: StoredInstance
+    ) -> list[tuple[Shown, Sequence[int]]]:
+        """Return the images of a presentation state that are here, and which frames it is for."""
+        state = await read_state(archive, instance)
+        study = instance.identity.study_instance_uid
+        found: list[tuple[Shown, Sequence[int]]] = []
+        for image in state.images[:_MOST_PRESENTED]:
+            stored = await archive.locate(InstancePath(study, image.sop_instance_uid))
+            if stored is not None:
+                shown = evolve(
+                    await self.look_at(archive, stored), state=state, state_instance=instance
+                )
+                found.append((shown, image.frames or tuple(range(1, shown.frames + 1))))
+        if not found:
+            raise InstanceNotFoundError("none of the images of the presentation state is here")
+        return found
 
     async def retrieve_several(self, request: Request) -> Response:
         """Answer GET of a rendered study or series: the first frame of each of its images."""
@@ -164,7 +178,10 @@ class Rendering:
         return _respond_in_parts(representation, parts())
 
     async def thumbnail(self, request: Request) -> Response:
-        """Answer GET of the thumbnail of anything: of a study or series, of one of its images."""
+        """Answer GET of the thumbnail of anything: of a study or series, of one of its images.
+
+        Where there is nothing but presentation states, it is of an image as the first presents it.
+        """
         parameters, archive = parameters_of(request), self._service.archive(request)
         representation = accept(request, parameters, (JPEG, PNG, GIF))[0].representation
         options = self._options(first_values(parameters), representation.name, THUMBNAIL)
@@ -173,7 +190,11 @@ class Rendering:
             numbers = read_frame_list(request.path_params["frames"])[:1]
         else:
             numbers = [1]
-        instances = _candidates(await instances_of(archive, resource))
+        found = await instances_of(archive, resource)
+        if found and all(each.identity.sop_class_uid in STATES for each in found):
+            shown, presented = (await self._find_presented(archive, found[0]))[0]
+            return await self.single(request, archive, shown, presented[0], options)
+        instances = _candidates(found)
         tag = entity_tag(instances, str(options), str(numbers))
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
@@ -206,7 +227,8 @@ class Rendering:
         options = self._options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)
-        tag = entity_tag(shown.instances, str(options), str(numbers), str(representation))
+        form = (str(options), str(numbers), str(representation), str(shown.is_subtracted))
+        tag = entity_tag(shown.instances, *form)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
         await self._record(request, [shown.instance])
@@ -309,6 +331,13 @@ class Rendering:
         studies = tuple(sorted({each.identity.study_instance_uid for each in instances}))
         details = {"rendered": True, "instances": len(instances)}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+
+
+def _is_subtracted(request: Request) -> bool:
+    try:
+        return wants_subtraction(first_values(parameters_of(request)))
+    except InvalidParameterError as error:
+        raise HttpError(400, str(error)) from error
 
 
 def _offer(numbers: Sequence[int]) -> tuple[Representation, ...]:

@@ -53,6 +53,23 @@ def read_annotations(parameters: Mapping[str, str]) -> frozenset[str]:
     return frozenset(named & ANNOTATIONS)
 
 
+def wants_subtraction(parameters: Mapping[str, str]) -> bool:
+    """Tell whether the masks of an image are to be subtracted (PS3.3 C.7.6.10).
+
+    The parameter `viewingmode` is an extension, with the terms of Recommended Viewing Mode: what an
+    image recommends is not done unless somebody asks for it.
+
+    Raises
+    ------
+    InvalidParameterError
+        It is neither ``SUB`` nor ``NAT``.
+    """
+    mode = parameters.get("viewingmode", "").strip().upper()
+    if mode not in {"", "NAT", "SUB"}:
+        raise InvalidParameterError("viewingmode is SUB, with masks subtracted, or NAT, without")
+    return mode == "SUB"
+
+
 def _window(text: str) -> tuple[float, float, str] | None:
     """Read ``window=centre,width,function`` (§8.3.5.1.4)."""
     if not text:

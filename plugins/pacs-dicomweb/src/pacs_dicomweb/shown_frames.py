@@ -28,6 +28,7 @@ from pacs_core.dataset import (
 )
 from pacs_dicomweb.instances import entity_tag
 from pacs_dicomweb.kept import Kept
+from pacs_dicomweb.masks import Masks, own_masks
 from pacs_dicomweb.presentation_states import PresentationState
 
 _LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
@@ -56,6 +57,8 @@ class Shown:
         How it is presented, if not by itself.
     state_instance : StoredInstance or None
         The instance that the state was read from.
+    is_subtracted : bool
+        Whether masks that it has itself are subtracted, because somebody asked for it.
     """
 
     instance: StoredInstance
@@ -65,11 +68,20 @@ class Shown:
     columns: int
     state: PresentationState | None = None
     state_instance: StoredInstance | None = None
+    is_subtracted: bool = False
 
     @property
     def instances(self) -> list[StoredInstance]:
         """The instances that decide how it looks."""
         return [each for each in (self.instance, self.state_instance) if each is not None]
+
+    @property
+    def masks(self) -> Masks | None:
+        """What is subtracted from its frames: by the state, or, if asked for, by itself."""
+        uid = self.instance.identity.sop_instance_uid
+        if self.state is not None:
+            return self.state.masks(uid, self.frames)
+        return own_masks(self.header.elements, uid, self.frames) if self.is_subtracted else None
 
     @property
     def pixels(self) -> int:
@@ -169,9 +181,9 @@ async def show(
     if not shown.pixels or shown.header.pixel_data is None:
         raise FrameNotFoundError(numbers[0], 0)
     uid, state = shown.instance.identity.sop_instance_uid, shown.state
-    if state is not None:
-        subtractions = state.subtractions(uid, numbers, shown.frames)
-        options = evolve(options, subtractions=subtractions)
+    masks = shown.masks
+    if masks is not None:
+        options = evolve(options, subtractions=masks.subtractions(numbers))
     # Masks take more frames than are shown.
     taken = sorted({n for each in options.subtractions for n in each.frames}) or numbers
     if len(taken) * shown.pixels > most:

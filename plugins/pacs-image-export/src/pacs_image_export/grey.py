@@ -81,10 +81,15 @@ def render_grey(frame: StoredFrame, attributes: FrameAttributes, window: str | W
     return levels.of(np.rint(shown * 255).astype("u1"))
 
 
-def render_difference(
-    values: Array, frame: FrameFormat, attributes: FrameAttributes, window: str | Window
+def render_derived(
+    values: Array,
+    frame: FrameFormat,
+    attributes: FrameAttributes,
+    window: str | Window,
+    *,
+    is_difference: bool,
 ) -> Array:
-    """Return the difference of frames in 8 bits (PS3.4 N.2).
+    """Return what was made of frames, such as their difference, in 8 bits (PS3.4 N.2).
 
     Parameters
     ----------
@@ -94,15 +99,20 @@ def render_difference(
     attributes : FrameAttributes
         Takes warnings.
     window : str or Window
-        Where neither it nor the image says one, 0 becomes the grey in the middle.
+        Where neither it nor the image says one, that of all values.
+    is_difference : bool
+        Whether 0 then becomes the grey in the middle.
 
     Raises
     ------
     RenderError
         There is no such window.
     """
-    chosen = _choose(attributes, window, is_signed=True)
-    if chosen is None:
+    chosen = _choose(attributes, window, is_signed=is_difference or float(values.min()) < 0)
+    if chosen is None and not is_difference:
+        low = float(values.min())
+        chosen = window_between(low, max(float(values.max()), low + 1)).apply
+    elif chosen is None:
         largest = float(np.abs(values).max()) or 1.0
         chosen = window_between(-largest, largest).apply
     shown = chosen(values)

@@ -13,8 +13,8 @@ from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, parse_attri
 from pacs_image_export.errors import RenderError
 from pacs_image_export.graphics import Placement, draw
 from pacs_image_export.render import RenderOptions, render
-from pacs_image_export.samples import Array, cells_of
-from pacs_image_export.subtraction import subtract
+from pacs_image_export.samples import cells_of
+from pacs_image_export.subtraction import Derived, derive
 from pacs_image_export.windows import Window
 
 MAX_HEADER = 64 << 20
@@ -39,8 +39,8 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
     images = []
     window = Window(*options.window) if options.window else ""
     shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
-    for stored, difference in _pictures([_store(f, attributes, header) for f in frames], options):
-        picture = render(stored, shown, difference)
+    for stored, derived in _pictures([_store(f, attributes, header) for f in frames], options):
+        picture = render(stored, shown, derived)
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
         image, placement = _fit(image, options)
         images.append(_annotate(draw(image, options.graphics, placement), options.annotations))
@@ -54,15 +54,15 @@ def _store(frame: Frame, attributes: Attributes, header: bytes) -> StoredFrame:
 
 def _pictures(
     frames: Sequence[StoredFrame], options: RenderingOptions
-) -> Iterator[tuple[StoredFrame, Array | None]]:
+) -> Iterator[tuple[StoredFrame, Derived | None]]:
     """Iterate over what is shown: frames, or the first ones of subtractions and differences."""
     if not options.subtractions:
         yield from ((frame, None) for frame in frames)
         return
     numbered = {frame.number: frame for frame in frames}
     for subtraction in options.subtractions:
-        difference = subtract(numbered, subtraction)
-        yield numbered[subtraction.contrast[0]], difference
+        derived = derive(numbered, subtraction) if subtraction.is_derived else None
+        yield numbered[subtraction.contrast[0]], derived
 
 
 def _align(frame: Frame) -> Frame:

@@ -10,10 +10,11 @@ from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import Shutter
 from pacs_image_export.attributes import FrameAttributes
 from pacs_image_export.colours import apply_palette, rgb_of
-from pacs_image_export.grey import modality_of, render_difference, render_grey
+from pacs_image_export.grey import modality_of, render_derived, render_grey
 from pacs_image_export.overlays import burn_overlays
 from pacs_image_export.samples import Array, array_of, levels_of
 from pacs_image_export.shutters import cover
+from pacs_image_export.subtraction import Derived
 from pacs_image_export.tables import palette_of
 from pacs_image_export.windows import Window
 
@@ -60,7 +61,7 @@ class RenderedPicture:
 
 
 def render(
-    frame: StoredFrame, options: RenderOptions | None = None, difference: Array | None = None
+    frame: StoredFrame, options: RenderOptions | None = None, derived: Derived | None = None
 ) -> RenderedPicture:
     """Return a frame as it is shown.
 
@@ -68,8 +69,8 @@ def render(
     ----------
     frame : StoredFrame
     options : RenderOptions, optional
-    difference : array, optional
-        Shown instead of the frame's own values: what the subtraction of masks has made of it.
+    derived : Derived, optional
+        Shown instead of the frame's own values: what subtraction or enhancement has made of it.
 
     Raises
     ------
@@ -78,10 +79,16 @@ def render(
     """
     options = options or RenderOptions()
     attributes = FrameAttributes(frame)
-    if difference is None:
+    if derived is None:
         pixels = _pixels(frame, attributes, options.window)
     else:
-        pixels = render_difference(difference, frame.format, attributes, options.window)
+        pixels = render_derived(
+            derived.values,
+            frame.format,
+            attributes,
+            options.window,
+            is_difference=derived.is_difference,
+        )
     if options.shutters:
         pixels = cover(pixels, options.shutters, options.shutter_grey, frame, attributes)
     if options.overlays:

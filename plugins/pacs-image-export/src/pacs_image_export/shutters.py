@@ -64,8 +64,21 @@ def _within_circle(shutter: Shutter, shape: Shape) -> Array:
 
 
 def _within_polygon(shutter: Shutter, shape: Shape) -> Array:
+    return within_vertices(shutter.points, shape)
+
+
+def within_vertices(points: Sequence[tuple[float, float]], shape: Shape) -> Array:
+    """Return which pixels are within a polygon, its edge among them.
+
+    Parameters
+    ----------
+    points : sequence of (float, float)
+        Columns and rows, from 1.
+    shape : (int, int)
+        Rows and columns.
+    """
     mask = Image.new("1", (shape[1], shape[0]))
-    vertices = [(x - 1, y - 1) for x, y in shutter.points]
+    vertices = [(x - 1, y - 1) for x, y in points]
     if len(vertices) > 2:
         ImageDraw.Draw(mask).polygon(vertices, fill=1, outline=1)
     return np.asarray(mask, bool)
