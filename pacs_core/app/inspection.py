@@ -8,9 +8,19 @@ from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.missing_parts import missing_parts
 from pacs_core.archive import NodeArchive, NodeAuditTrail
-from pacs_core.config import find_config, trace_values
-from pacs_core.contracts import ConfigValue, NodeInspector, PluginStatus, QueueStatus
+from pacs_core.association import Listener
+from pacs_core.config import find_config, tls_tables, trace_values
+from pacs_core.contracts import (
+    CertificateStatus,
+    ConfigValue,
+    NodeInspector,
+    PluginStatus,
+    QueueStatus,
+    ResourceStatus,
+)
 from pacs_core.plugins import PluginRecord, PluginState
+from pacs_core.tls import certificate_uses
+from pacs_core.transcoding import NodeTranscoder
 
 
 def plugin_status(record: PluginRecord) -> PluginStatus:
@@ -29,11 +39,13 @@ class RunningInspector(NodeInspector):
     assembly : callable
         Returns the one of now, which another takes the place of when the configuration is read
         again.
+    listener : Listener
     """
 
     opened: OpenArchive
     addresses: Sequence[str]
     assembly: Callable[[], Assembly]
+    listener: Listener
 
     @property
     def config_file(self) -> str:
@@ -62,6 +74,26 @@ class RunningInspector(NodeInspector):
             cursors = await index.change_log.cursors()
             found += [QueueStatus(each.consumer, "changes", each.behind) for each in cursors]
         return found
+
+    async def resources(self) -> Sequence[ResourceStatus]:
+        """See base."""
+        listener, transcoder = self.listener, self.opened.node.transcoder
+        found = [ResourceStatus("memory", "", listener.free_memory, listener.memory)]
+        if isinstance(transcoder, NodeTranscoder):
+            workers = transcoder.workers
+            limit = workers.limits.processes
+            found.append(ResourceStatus("codec-processes", "", workers.free, limit))
+        rooms = await self.opened.space.rooms()
+        return found + [ResourceStatus("room", str(where), *room) for where, *room in rooms]
+
+    def certificates(self) -> Sequence[CertificateStatus]:
+        """See base."""
+        assembly = self.assembly()
+        uses = certificate_uses(tls_tables(assembly.config, assembly.plugin_configs))
+        return [
+            CertificateStatus(each.where, each.certificate.not_after if each.certificate else None)
+            for each in uses
+        ]
 
     async def warnings(self) -> Sequence[str]:
         """See base."""

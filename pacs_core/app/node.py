@@ -16,6 +16,7 @@ from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.certificates import CertificateWatch
+from pacs_core.app.health import archive_checks
 from pacs_core.app.inspection import RunningInspector
 from pacs_core.app.leaked_tasks import no_leaked_tasks
 from pacs_core.app.lifespan import StartError, start_guard, start_optional
@@ -191,7 +192,11 @@ async def run_node(
         addresses = [
             address(settings.host, port) for port in (listener.port, listener.tls_port) if port
         ]
-        inspector: NodeInspector = RunningInspector(opened, addresses, lambda: reloader.assembly)
+        inspector: NodeInspector = RunningInspector(
+            opened, addresses, lambda: reloader.assembly, listener
+        )
+        for check in archive_checks(opened):
+            opened.node.health.add(check)
         opened.node.capabilities.provide(NodeInspector, inspector)
         async with task_group() as tasks:
             tasks.start_soon(partial(opened.space.watch, keep_reserve=True))

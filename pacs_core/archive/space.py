@@ -70,6 +70,11 @@ def free_space(directory: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def _size_of(directory: Path) -> int:
+    status = os.statvfs(_nearest_existing(directory))
+    return status.f_blocks * status.f_frsize
+
+
 def _nearest_existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
@@ -148,6 +153,19 @@ class SpaceWatch:
         if self._state is _State.ENOUGH:
             return ""
         return f"{self._free // _MIB} MiB are free: {_REPORTS[self._state][2]}"
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is stored; empty if something is."""
+        return self.problem if self._state is _State.FULL else ""
+
+    async def rooms(self) -> list[tuple[Path, int, int]]:
+        """Return a directory on each disk, the bytes that are free there, and all that it has."""
+
+        def look() -> list[tuple[Path, int, int]]:
+            return [(each, free_space(each), _size_of(each)) for each in self._directories]
+
+        return await to_thread.run_sync(look, abandon_on_cancel=True)
 
     def _passes_a_mark(self) -> bool:
         """Tell whether what was written since the last measurement may have made a difference."""

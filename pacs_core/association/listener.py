@@ -300,6 +300,11 @@ class Listener:
         return self._shared.budget.free
 
     @property
+    def memory(self) -> int:
+        """Bytes of the memory budget of this process."""
+        return self._shared.budget.limit
+
+    @property
     def associations(self) -> int:
         """Connections that are being served."""
         return len(self._acceptors)

@@ -160,6 +160,7 @@ from pacs_core.contracts.headers import (
     merge,
     precedence,
 )
+from pacs_core.contracts.health import HealthCheck, HealthChecks, HealthResult
 from pacs_core.contracts.hooks import Contribution, Hooks
 from pacs_core.contracts.index import (
     FurtherAttribute,
@@ -188,11 +189,13 @@ from pacs_core.contracts.ingest_filter import (
     RejectedInstanceError,
 )
 from pacs_core.contracts.inspection import (
+    CertificateStatus,
     ConfigOrigin,
     ConfigValue,
     NodeInspector,
     PluginStatus,
     QueueStatus,
+    ResourceStatus,
 )
 from pacs_core.contracts.instance import (
     InstanceIdentity,
@@ -416,6 +419,7 @@ __all__ = [
     "Capabilities",
     "CapabilityDescriptor",
     "Certificate",
+    "CertificateStatus",
     "Change",
     "ChangeConsumer",
     "ChangeConsumerDescriptor",
@@ -485,6 +489,9 @@ __all__ = [
     "FurtherAttribute",
     "Gauge",
     "Graphic",
+    "HealthCheck",
+    "HealthChecks",
+    "HealthResult",
     "Histogram",
     "Hooks",
     "IdentityMismatchError",
@@ -575,6 +582,7 @@ __all__ = [
     "RenderingError",
     "RenderingOptions",
     "RequestedAssociation",
+    "ResourceStatus",
     "Response",
     "Restrict",
     "Restriction",

@@ -11,6 +11,7 @@ first, for the action ``node.inspect``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum
 
 from attrs import frozen
@@ -86,6 +87,43 @@ class PluginStatus:
     reason: str = ""
 
 
+@frozen
+class ResourceStatus:
+    """Something of which there is so much.
+
+    Attributes
+    ----------
+    name : str
+        ``"memory"`` for datasets under way and ``"codec-processes"`` of this process; ``"room"``
+        on a disk, of which the node knows how much is free, whoever takes it.
+    where : str
+        Of room, a directory on the disk; else empty.
+    free, limit : float
+        Bytes, or processes.
+    """
+
+    name: str
+    where: str
+    free: float
+    limit: float
+
+
+@frozen
+class CertificateStatus:
+    """A certificate that the configuration names.
+
+    Attributes
+    ----------
+    where : str
+        Path of its key.
+    not_after : datetime or None
+        None if it cannot be read.
+    """
+
+    where: str
+    not_after: datetime | None
+
+
 class NodeInspector(ABC):
     """Describes the process of the node in which it is asked."""
 
@@ -110,6 +148,14 @@ class NodeInspector(ABC):
     @abstractmethod
     async def queues(self) -> Sequence[QueueStatus]:
         """Return where work waits: for consumers of changes in the node, else in this process."""
+
+    async def resources(self) -> Sequence[ResourceStatus]:
+        """Return how much there is left of what can run out."""
+        return ()
+
+    def certificates(self) -> Sequence[CertificateStatus]:
+        """Return the certificates of this side and of CAs; reads their files."""
+        return ()
 
     @abstractmethod
     async def warnings(self) -> Sequence[str]:

@@ -24,6 +24,7 @@ from pacs_core.contracts.association import (
 from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
 from pacs_core.contracts.database import DatabaseSettings
+from pacs_core.contracts.health import HealthChecks
 from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.metering import Meter, NoMeter
 from pacs_core.contracts.object_store import ObjectStore
@@ -265,6 +266,8 @@ class Node:
         Sends stored instances to peers.
     operations : OperationObservers
         Whoever wants to be told of operations adds itself here.
+    health : HealthChecks
+        Whoever the node cannot do without adds a check here.
     meter : Meter
         For numbers that plugins keep, and others collect.
     stores : mapping of str to ObjectStore
@@ -289,6 +292,7 @@ class Node:
     sender: Sender = field(factory=NoSender)
     operations: OperationObservers = field(factory=OperationObservers)
     meter: Meter = field(factory=NoMeter)
+    health: HealthChecks = field(factory=HealthChecks)
     stores: Mapping[str, ObjectStore] = field(factory=dict)
     tls: TlsContexts = field(factory=NoTlsContexts, on_setattr=NO_OP)
     access: AccessGuard = field(factory=NoAccessGuard)

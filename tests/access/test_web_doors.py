@@ -17,6 +17,7 @@ DIFFERENT = {
     "/access/override": "who may break the glass",
     "/health/": "what the node lacks",
     "/health/ready": "what the node lacks",
+    "/health/details/": "how long checks took",
     "/ui/node": "disk and addresses",
     "/ui/node/configuration": "files of the node",
     "/api/node": "addresses of the node",
@@ -341,7 +342,7 @@ def test_other_methods(guarded, routes, method):
 
 @pytest.mark.parametrize("role", ["", "unknown", "scanner"])
 def test_who_has_no_rule_is_refused_everywhere(guarded, routes, role):
-    public = re.compile(r"/|/health.*|/openapi.json|/dicom-web/|/auth/.*|/viewer/.*")
+    public = re.compile(r"/|/health/(live|ready)?|/openapi.json|/dicom-web/|/auth/.*|/viewer/.*")
     with guarded.client(role) as client:
         for target in {*reads(routes, "seen"), *reads(routes, "hidden")}:
             if public.fullmatch(target) or re.search("/static/|/files/", target):

@@ -77,6 +77,11 @@ class CodecWorkers:
         """Identifiers of the processes that run."""
         return frozenset(worker.pid for worker in self._all)
 
+    @property
+    def free(self) -> int:
+        """Processes that do nothing, or may still be started."""
+        return int(self._room.available_tokens)
+
     async def start(self, tasks: TaskGroup) -> None:
         """Begin to watch for processes that idle."""
         for worker in self._all - {*self._idle}:

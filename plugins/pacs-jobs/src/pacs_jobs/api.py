@@ -13,10 +13,11 @@ from pacs_jobs.jobs import (
     Progress,
     RunningJob,
 )
-from pacs_jobs.queue import JobFilter, JobQueue, LeasedJob, LeaseLostError
+from pacs_jobs.queue import JobBacklog, JobFilter, JobQueue, LeasedJob, LeaseLostError
 
 __all__ = [
     "Job",
+    "JobBacklog",
     "JobFailedError",
     "JobFilter",
     "JobHandler",

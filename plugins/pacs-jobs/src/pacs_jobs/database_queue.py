@@ -15,9 +15,9 @@ How the next job is found where a hundred thousand wait is said in :mod:`pacs_jo
 """
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -38,7 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_jobs.choosing import RUNNING, earliest, first_due, first_due_of_keys
 from pacs_jobs.jobs import Job, JobState, NewJob, Progress
-from pacs_jobs.queue import JobFilter, JobQueue, LeasedJob, LeaseLostError
+from pacs_jobs.queue import JobBacklog, JobFilter, JobQueue, LeasedJob, LeaseLostError
 from pacs_jobs.table import JOBS, current_time, job_of
 
 _ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
@@ -290,6 +290,18 @@ class DatabaseJobQueue(JobQueue):
             moments = (await connection.execute(statement)).one()
         known = [moment for moment in moments if moment is not None]
         return datetime.fromtimestamp(min(known)).astimezone() if known else None
+
+    async def backlog(self) -> Sequence[JobBacklog]:
+        """See base."""
+        grouped = JOBS.c.kind, JOBS.c.state
+        wanted = JOBS.c.state.in_([JobState.WAITING, JobState.RUNNING, JobState.FAILED])
+        statement = select(*grouped, func.count(), func.min(JOBS.c.due)).where(wanted)
+        async with self.database.connect() as connection:
+            rows = (await connection.execute(statement.group_by(*grouped))).all()
+        return [
+            JobBacklog(kind, JobState(state), number, datetime.fromtimestamp(due, UTC))
+            for kind, state, number, due in rows
+        ]
 
     def _within(
         self, connection: AsyncConnection | None

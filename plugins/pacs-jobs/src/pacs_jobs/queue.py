@@ -1,7 +1,7 @@
 """The contract of job queues."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,25 @@ class JobFilter:
     key: str = ""
     ended_before: datetime | None = None
     numbers_below: int | None = None
+
+
+@frozen
+class JobBacklog:
+    """Jobs of a kind that are in a state.
+
+    Attributes
+    ----------
+    kind : str
+    state : JobState
+    count : int
+    oldest : datetime
+        When the first of them was due.
+    """
+
+    kind: str
+    state: JobState
+    count: int
+    oldest: datetime
 
 
 class LeaseLostError(Exception):
@@ -167,6 +186,10 @@ class JobQueue(Component):
     @abstractmethod
     async def purge(self, wanted: JobFilter) -> int:
         """Forget jobs that have ended, and return how many; others are left alone."""
+
+    async def backlog(self) -> Sequence[JobBacklog]:
+        """Return what waits, runs, or was given up, by kind and state."""
+        return ()
 
     async def wait(self, seconds: float) -> None:
         """Wait until there may be a new job that is due, for so many seconds at most.

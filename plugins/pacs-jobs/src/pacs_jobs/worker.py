@@ -22,13 +22,14 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define, field
+from attrs import define, field, frozen
 
 from pacs_core.contracts import (
     AssociationError,
     AuditEvent,
     AuditFailedError,
     AuditValue,
+    HealthCheck,
     Node,
     Origin,
     Outcome,
@@ -74,6 +75,19 @@ class _Held:
         return self.scope.cancelled_caught and not self.cancel_requested
 
 
+@frozen(eq=False)
+class QueueCheck(HealthCheck):
+    """Looks when the next job is due."""
+
+    queue: JobQueue
+    name: str = "jobs"
+
+    async def check(self) -> str:
+        """See base."""
+        await self.queue.next_due(["health"])
+        return ""
+
+
 @define(eq=False)
 class JobWorker(Service):
     """Does the jobs of all kinds that plugins declare.
@@ -90,6 +104,11 @@ class JobWorker(Service):
     _kinds: dict[str, DeclaredKind] = field(factory=dict)
     _busy: Counter[str] = field(factory=Counter)
     _looking: anyio.Lock = field(factory=anyio.Lock)
+    _health: QueueCheck = field(init=False)
+
+    @_health.default
+    def _make_check(self) -> QueueCheck:
+        return QueueCheck(self.node.find(JobQueue))
 
     async def start(self) -> None:
         """Start the handlers; a plugin whose handler does not start is quarantined."""
@@ -104,9 +123,11 @@ class JobWorker(Service):
                 self.node.hooks.refuse(declared.contribution, f"{name} does not start: {error}")
             else:
                 self._handlers[name], self._kinds[name] = handler, declared
+        self.node.health.add(self._health)
 
     async def stop(self) -> None:
         """Stop the handlers."""
+        self.node.health.remove(self._health)
         for handler in reversed(self._handlers.values()):
             await handler.stop()
 

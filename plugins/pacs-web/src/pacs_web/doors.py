@@ -1,22 +1,17 @@
-"""Routes of the server itself: health, the API document, and a page that links to the others.
-
-Health says whether the process answers (`live`) and whether it can be given requests (`ready`); it
-says nothing else, because everybody may ask.
-"""
+"""Routes of the server itself: health, the API document, and a page that links to the others."""
 
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from pacs_core.contracts import Level
 from pacs_web.api import WebContext, WebRoutesDescriptor
+from pacs_web.health import health_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-_HEALTH_JSON: Final = "application/health+json"
 _STYLE: Final = (
     "body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:40rem;padding:0 1rem}"
 )
@@ -30,34 +25,7 @@ def own_routes(is_draining: Callable[[], bool]) -> list[WebRoutesDescriptor]:
     is_draining : callable
         Tells whether the server is about to end.
     """
-
-    def create_health(context: WebContext) -> "list[BaseRoute]":
-        from starlette.responses import JSONResponse
-        from starlette.routing import Route
-
-        async def live(request: "Request") -> "Response":
-            return JSONResponse({"status": "pass"}, media_type=_HEALTH_JSON)
-
-        async def ready(request: "Request") -> "Response":
-            reason = "draining" if is_draining() else _missing(context)
-            content = {"status": "fail", "output": reason} if reason else {"status": "pass"}
-            return JSONResponse(content, 503 if reason else 200, media_type=_HEALTH_JSON)
-
-        return [Route("/", ready), Route("/ready", ready), Route("/live", live)]
-
-    return [
-        WebRoutesDescriptor("health", create_health, "/health", "Health", public=True),
-        WebRoutesDescriptor("site", _create_site, "", "Site"),
-    ]
-
-
-def _missing(context: WebContext) -> str:
-    """Return what keeps the node from answering; empty if nothing does."""
-    try:
-        context.node.archive.searchable_tags(Level.STUDY)
-    except LookupError:
-        return "no store and index"
-    return ""
+    return [*health_routes(is_draining), WebRoutesDescriptor("site", _create_site, "", "Site")]
 
 
 def _create_site(context: WebContext) -> "Sequence[BaseRoute]":
