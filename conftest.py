@@ -60,6 +60,7 @@ PEER_PROGRAMS = {
     "chromium": ("chromium",),
     "postgresql": ("pg_createcluster",),
     "haproxy": ("haproxy",),
+    "prometheus": ("prometheus", "promtool"),
 }
 """By the package that has them, which is what the marker names; DCMTK if it names none."""
 

@@ -29,6 +29,7 @@ Plugins = Collection[str | EntryPoint]
 ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "web": {"port": 0},
     "jobs": {},
+    "metrics": {},
     "routing": {},
     "sop-mpps": {},
     "sop-ups": {},
