@@ -18,7 +18,7 @@ _GROUPS = {
 }
 _COMMANDS = {
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
-    "status": ("node:status", "Show how the node that runs here is."),
+    "status": ("status:status", "Show how the node that runs here is."),
     "reload": ("node:reload", "Let the node that runs here read its configuration again."),
     "stop": ("node:stop", "End the node that runs here."),
     "echo": ("echo:echo", "Verify that a peer answers (C-ECHO)."),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -171,12 +172,50 @@ def test_status(node):
     assert shown.returncode == 0, shown.stderr
     assert f"dicom://PACS@127.0.0.1:{node.port} (pacs-core " in shown.stdout
     assert " in use, 0 quarantined\n" in shown.stdout
+    assert re.search(
+        r"^works: store \d+\.\d ms, index \d+\.\d ms, room ", shown.stdout, re.MULTILINE
+    )
+    assert re.search(r"^room: \d.* \(\d+%\) free for ", shown.stdout, re.MULTILINE)
+    assert "memory for datasets: 0 bytes of 512 MiB; codec processes: 0 of " in shown.stdout
     described = [json.loads(line) for line in json_status(node.data_directory)]
     assert [(each["worker"], each["workers"]) for each in described] == [(0, 2), (1, 2)]
     assert len({each["process"] for each in described}) == 2
     assert {"name": "tally", "source": "pacs-tally 0.1.0", "state": "loaded", "reason": ""} in (
         described[0]["plugins"]
     )
+
+
+def test_status_is_shown_again_until_it_is_interrupted(node):
+    command = [sys.executable, "-m", "pacs_core.cli.main", "status", "--watch", "0.1"]
+    command += ["--data", str(node.data_directory)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=restore_sigint,
+    )
+    seen = 0
+    while seen < 2:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        seen += "in use, 0 quarantined" in line
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in errors) == (130, False)
+
+
+def test_status_says_what_does_not_work(tmp_path):
+    with serve(tmp_path, {"archive": {"space": {"reserve": 0}}}):
+        root = tmp_path / "objects"
+        root.rename(tmp_path / "elsewhere")
+        shown = pacs(tmp_path, "status")
+        assert shown.returncode == 1
+        assert f"DOES NOT WORK: store (worker 0): {root} is not there\n" in shown.stdout
+        (told,) = [json.loads(line) for line in json_status(tmp_path)]
+        assert {each["name"] for each in told["health"] if not each["problem"]} == {"index", "room"}
+        (tmp_path / "elsewhere").rename(root)
+        assert pacs(tmp_path, "status").returncode == 0
 
 
 def json_status(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
+from anyio import to_thread
 from attrs import field, frozen
 
 from pacs_core.app.assembly import Assembly
@@ -15,14 +16,22 @@ from pacs_core.app.inspection import plugin_status
 from pacs_core.app.node import RunningNode
 from pacs_core.app.reload import ReloadError, plan_reload
 from pacs_core.contracts import (
+    CertificateStatus,
     ControlDescriptor,
     ControlError,
     ControlHandler,
     ControlOperation,
+    HealthResult,
     Node,
+    NodeInspector,
     Origin,
     PluginStatus,
+    QueueStatus,
+    ResourceStatus,
 )
+
+_DEADLINE: Final = 3.0
+"""Seconds that the checks of a process have."""
 
 
 @frozen
@@ -53,6 +62,14 @@ class NodeStatus:
     index_gap : str
         Why the index may lack instances; empty if it should not.
     plugins : tuple of PluginStatus
+    health : tuple of HealthResult
+        What the checks of its parts have found.
+    queues : tuple of QueueStatus
+        In which something waits, or of which something was lost.
+    resources : tuple of ResourceStatus
+    certificates : tuple of CertificateStatus
+    warnings : tuple of str
+        What somebody should look at.
     """
 
     version: str
@@ -68,6 +85,11 @@ class NodeStatus:
     associations: int
     index_gap: str
     plugins: tuple[PluginStatus, ...] = ()
+    health: tuple[HealthResult, ...] = ()
+    queues: tuple[QueueStatus, ...] = ()
+    resources: tuple[ResourceStatus, ...] = ()
+    certificates: tuple[CertificateStatus, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @frozen
@@ -117,7 +139,12 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
     async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[NodeStatus]:
         """See base."""
         opened, settings = self.running.opened, self.running.opened.node.settings
+        inspector = opened.node.find(NodeInspector)
         plugins = self.assembly.manager.records
+        health = await opened.node.health.run(_DEADLINE)
+        # What is broken must not keep the rest from being said.
+        broken = any(each.problem for each in health)
+        queues = () if broken else await inspector.queues()
         yield NodeStatus(
             version("pacs-core"),
             settings.ae_title,
@@ -130,8 +157,13 @@ class StatusHandler(ControlHandler[Nothing, NodeStatus]):
             opened.node.worker.count,
             time.monotonic() - self.since,
             self.running.listener.associations,
-            await opened.archive.gap(),
+            "" if broken else await opened.archive.gap(),
             tuple(plugin_status(record) for record in plugins),
+            tuple(health),
+            tuple(each for each in queues if each.waiting or each.lost),
+            tuple(await inspector.resources()),
+            tuple(await to_thread.run_sync(inspector.certificates)),
+            () if broken else tuple(await inspector.warnings()),
         )
 
 
