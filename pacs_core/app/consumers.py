@@ -87,8 +87,7 @@ def _create(
 
 def _create_watch(assembly: Assembly, opened: OpenArchive, node: Node) -> Service:
     _, changes = _log_of(opened)
-    known = node.capabilities.provides(StudyCompleteness)
-    completeness = node.find(StudyCompleteness) if known else None
+    completeness = node.capabilities.find_all(StudyCompleteness)
     return StudyWatch(changes, assembly.config.archive.study_quiet_time, completeness)
 
 

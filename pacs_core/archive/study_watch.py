@@ -9,6 +9,7 @@ What it writes twice the index does not: a study is complete as of a certain cha
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
@@ -34,8 +35,8 @@ from pacs_core.contracts import (
 # After a crash it reads from there and so rebuilds its memory. What it then writes a second time is
 # no second event, because the index knows up to which change a study was complete.
 #
-# Somebody may know what a study is to consist of, and say sooner that it is complete. Who does is
-# asked about each study that is not quiet, and seldom enough to cost little.
+# Some may know what a study is to consist of, and say sooner that it is complete. They are asked
+# about each study that is not quiet, seldom enough to cost little, and one who says so is enough.
 #
 # Times are those written with the changes. So the quiet time goes on while no node runs, and a
 # study that ended during an outage is complete at once.
@@ -57,15 +58,15 @@ class StudyWatch(Service):
     changes : ChangeLog
     quiet_time : float
         Seconds without a change after which a study is complete.
-    completeness : StudyCompleteness or None
-        Who may know that sooner.
+    completeness : sequence of StudyCompleteness
+        Those who may know that sooner.
     """
 
     def __init__(
         self,
         changes: ChangeLog,
         quiet_time: float,
-        completeness: StudyCompleteness | None = None,
+        completeness: Sequence[StudyCompleteness] = (),
     ) -> None:
         self._changes = changes
         self._quiet_time = quiet_time
@@ -118,15 +119,19 @@ class StudyWatch(Service):
             del self._busy[study]
 
     async def _complete_known(self) -> None:
-        if self._completeness is None or time.monotonic() - self._asked < _ASK_AGAIN:
+        if not self._completeness or time.monotonic() - self._asked < _ASK_AGAIN:
             return
         for study, last in list(self._busy.items()):
-            try:
-                if not await self._completeness.is_complete(study):
-                    continue
-            except Exception:  # the quiet time decides
-                logger.exception("whether study %s is complete cannot be told", study)
-                continue
-            await self._changes.note_complete(study, last.sequence)
-            del self._busy[study]
+            if await self._is_known_complete(study):
+                await self._changes.note_complete(study, last.sequence)
+                del self._busy[study]
         self._asked = time.monotonic()
+
+    async def _is_known_complete(self, study: str) -> bool:
+        for each in self._completeness:
+            try:
+                if await each.is_complete(study):
+                    return True
+            except Exception:  # another may know, or the quiet time decides
+                logger.exception("%s cannot tell whether study %s is complete", each, study)
+        return False

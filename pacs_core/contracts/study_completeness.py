@@ -8,8 +8,9 @@ from pacs_core.contracts.component import Component
 class StudyCompleteness(Component):
     """Knows of what a study is to consist, and so whether all of it is there.
 
-    A capability, one for a node: the kernel asks it about each study that has changed and is not
-    quiet yet. A study that it calls complete is so at once
+    A capability: a plugin provides its own class, which derives from this one, so that there may be
+    several. The kernel asks each about every study that has changed and is not quiet yet. A study
+    that one of them calls complete is so at once, and once
     (:attr:`~pacs_core.contracts.ChangeKind.STUDY_COMPLETE`); of any other the quiet time decides.
     What comes late reopens either.
     """

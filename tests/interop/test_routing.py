@@ -268,7 +268,10 @@ def test_a_study_is_complete_when_its_modality_says_so_and_all_is_there(tmp_path
         tables = rules({"ai": ai}, {"all": {"to": ["ai"], "on": "study"}})
         tables["archive"]["study_quiet_time"] = 3600.0
         tables["plugin"]["sop-mpps"] = {"completes_studies": True}
-        with node_thread(tmp_path, tables, plugins=(*PLUGINS, "sop-mpps")) as node:
+        # Who may know as well, and does not, is not in the way.
+        tables["plugin"]["sop-storage-commitment"] = {"completes_studies": True}
+        plugins = (*PLUGINS, "sop-mpps", "sop-storage-commitment")
+        with node_thread(tmp_path, tables, plugins=plugins) as node:
             steps = node.node.opened.node.find(PerformedProcedureSteps)
             node.call(steps.create, "1.2.840.1", begun)
             there = store(node.port, samples[:2])

@@ -274,7 +274,9 @@ def test_a_study_is_complete_once_all_of_it_is_committed_to(tmp_path):
         tables = rules({"ai": ai}, {"all": {"to": ["ai"], "on": "study"}})
         tables["archive"]["study_quiet_time"] = 3600.0
         tables["plugin"]["sop-storage-commitment"] = {"completes_studies": True, "wait": 60.0}
-        plugins = (*PLUGINS, "sop-storage-commitment")
+        # Who may know as well, and does not, is not in the way.
+        tables["plugin"]["sop-mpps"] = {"completes_studies": True}
+        plugins = (*PLUGINS, "sop-storage-commitment", "sop-mpps")
         with node_thread(tmp_path, tables, plugins=plugins) as node:
             first = store(node.port, [study.make("CT") for _ in range(2)])
         with node_thread(tmp_path, tables, plugins=plugins) as node:

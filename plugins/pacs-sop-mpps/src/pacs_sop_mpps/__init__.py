@@ -20,7 +20,6 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
     SopClassSupport,
-    StudyCompleteness,
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_mpps.config import MppsConfig
@@ -90,22 +89,19 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             archive=node.archive,
         )
 
-    def create_completeness(node: Node) -> StudyCompleteness:
-        from pacs_sop_mpps.completeness import StepCompleteness
-
-        return StepCompleteness(node)
-
     needed = (Database, JobQueue)
     capabilities = [
         CapabilityDescriptor("mpps", PerformedProcedureSteps, create, requires=needed),
         CapabilityDescriptor("mpps-subscribers", Subscribers, lambda _: Subscribers()),
     ]
     if config.completes_studies:
+        from pacs_sop_mpps.completeness import StepCompleteness
+
         capabilities.append(
             CapabilityDescriptor(
                 "mpps-completeness",
-                StudyCompleteness,
-                create_completeness,
+                StepCompleteness,
+                StepCompleteness,
                 requires=(PerformedProcedureSteps,),
                 always=True,
             )

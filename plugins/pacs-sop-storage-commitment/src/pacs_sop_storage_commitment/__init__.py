@@ -22,7 +22,6 @@ from pacs_core.contracts import (
     ServiceProviderDescriptor,
     Setup,
     SopClassSupport,
-    StudyCompleteness,
 )
 from pacs_core.plugins import hookimpl
 from pacs_sop_storage_commitment.config import StorageCommitmentConfig
@@ -62,11 +61,6 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return PeerRequester(node)
 
-    def create_completeness(node: Node) -> StudyCompleteness:
-        from pacs_sop_storage_commitment.completeness import CommitmentCompleteness
-
-        return CommitmentCompleteness(node)
-
     capabilities = [
         CapabilityDescriptor(
             "storage-commitment-transactions",
@@ -79,11 +73,13 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         ),
     ]
     if setup.config(StorageCommitmentConfig).completes_studies:
+        from pacs_sop_storage_commitment.completeness import CommitmentCompleteness
+
         capabilities.append(
             CapabilityDescriptor(
                 "storage-commitment-completeness",
-                StudyCompleteness,
-                create_completeness,
+                CommitmentCompleteness,
+                CommitmentCompleteness,
                 requires=(Transactions,),
                 always=True,
             )
