@@ -1,5 +1,5 @@
-"""Datasets that a plugin converts while they arrive, and frames that it shows."""
+"""Datasets that a plugin converts while they arrive or go out, and frames that it shows."""
 
-from pacs_core.transcoding import Spool, StoredFrame, scanned_image
+from pacs_core.transcoding import Spool, StoredFrame, image_in, scanned_image
 
-__all__ = ["Spool", "StoredFrame", "scanned_image"]
+__all__ = ["Spool", "StoredFrame", "image_in", "scanned_image"]

@@ -91,6 +91,8 @@ class DicomWebPeer:
     password : Secret or None
     tls : ClientTls or None
         How ``https:`` is secured where that is not by the certificates that the system trusts.
+    transfer : TransferPolicy
+        In which transfer syntaxes instances are sent to it.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class DicomWebPeer:
     user: str = ""
     password: Secret | None = None
     tls: ClientTls | None = None
+    transfer: TransferPolicy = field(factory=TransferPolicy)
 
     def __attrs_post_init__(self) -> None:
         parts = urlsplit(self.url)

@@ -49,7 +49,8 @@ class PeerSettings:
     port : int
         Where it listens.
     accepted : tuple of str
-        Transfer syntaxes that it may be sent; empty for all that it negotiates.
+        Transfer syntaxes that it may be sent; empty for all that it negotiates, or, by `dicomweb`,
+        for all.
     preferred : tuple of str
         Transfer syntaxes to send it, the best first; empty for those of ``[transcoding]``.
     lossy : bool
@@ -131,7 +132,7 @@ class PeerSettings:
             if any(secrets) or self.dicomweb_tls:
                 raise ValueError("dicomweb is missing: the URL that its other keys are about")
             return None
-        return DicomWebPeer(self.dicomweb.rstrip("/"), *secrets, self.dicomweb_tls)
+        return DicomWebPeer(self.dicomweb.rstrip("/"), *secrets, self.dicomweb_tls, self.transfer)
 
     @property
     def transfer(self) -> TransferPolicy:

@@ -1,7 +1,7 @@
 """Deliveries to servers of DICOMweb, by Store transactions (PS3.18 §10.5).
 
-Objects are sent as the archive hands them out, in the transfer syntax in which they are stored: a
-server says of each what it made of it.
+Objects are sent as the archive hands them out, in the form that :mod:`.web_forms` chooses: a server
+says of each what it made of it.
 """
 
 import logging
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from attrs import frozen
 from pacs_dicomweb.api import DicomWebClient, DicomWebError, StoreAnswer, open_client
 
 from pacs_core.api.streams import closing
@@ -24,13 +23,14 @@ from pacs_core.contracts import (
     InstanceNotFoundError,
     Node,
     NotOnlineError,
-    ObjectReader,
     Origin,
     Outcome,
     Sent,
     StoredInstance,
+    TranscodingError,
 )
 from pacs_core.dimse import Status
+from pacs_routing.web_forms import ConvertedContent, StoredContent, WebForms
 
 logger = logging.getLogger(__name__)
 
@@ -39,24 +39,11 @@ _MOST_BYTES: Final = 64 << 20
 _CLIENT_ERRORS: Final = range(400, 500)
 _NOT_OF_THE_INSTANCE: Final = frozenset({0, 401, 403, 404, 405, 407, 408, 421, 429})
 """Statuses that say nothing of what was sent: another attempt may do better with all of it."""
+_UNSUPPORTED_MEDIA_TYPE: Final = 415
+_TRANSFER_SYNTAX_NOT_SUPPORTED: Final = 0xC122
 _WARNING: Final = 0xB000
 
-
-@frozen
-class _Content:
-    """An open object, as the body of a request takes it."""
-
-    instance: StoredInstance
-    reader: ObjectReader
-
-    @property
-    def size(self) -> int:
-        return self.reader.size
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        async with closing(self.reader.chunks(0)) as chunks:
-            async for chunk in chunks:
-                yield bytes(chunk)
+_Content = StoredContent | ConvertedContent
 
 
 @asynccontextmanager
@@ -71,12 +58,12 @@ async def send_by_dicomweb(
 async def _send(
     node: Node, client: DicomWebClient, instances: Sequence[StoredInstance]
 ) -> AsyncIterator[Sent]:
-    away = ""
+    away, forms = "", WebForms(node, client.peer)
     for batch in _batches(instances):
         if away:
             results = [_failed(each, away, peer_failed=True) for each in batch]
         else:
-            results = [each async for each in _store(node, client, batch)]
+            results = [each async for each in _store(forms, client, batch)]
             await _record(node, client.peer, results)
         for sent in results:
             away = away or (sent.reason if sent.peer_failed else "")
@@ -84,14 +71,15 @@ async def _send(
 
 
 async def _store(
-    node: Node, client: DicomWebClient, batch: Sequence[StoredInstance]
+    forms: WebForms, client: DicomWebClient, batch: Sequence[StoredInstance]
 ) -> AsyncIterator[Sent]:
     contents: list[_Content] = []
+    again: list[StoredInstance] = []
     try:
         for instance in batch:
             try:
-                contents.append(_Content(instance, await node.archive.open(instance)))
-            except (InstanceNotFoundError, NotOnlineError, OSError) as error:
+                contents.append(await forms.open(instance))
+            except (InstanceNotFoundError, NotOnlineError, TranscodingError, OSError) as error:
                 yield _failed(instance, str(error))
         if not contents:
             return
@@ -99,28 +87,31 @@ async def _store(
             answer = await client.store(contents)
         except DicomWebError as error:
             passing = error.status in _NOT_OF_THE_INSTANCE or error.status not in _CLIENT_ERRORS
-            if passing or len(contents) == 1:
+            is_of_form = error.status == _UNSUPPORTED_MEDIA_TYPE and len(contents) == 1
+            if not (is_of_form and forms.refuse(contents[0])) and (passing or len(contents) == 1):
                 for content in contents:
                     yield _failed(content.instance, str(error), peer_failed=passing)
                 return
-            answer = None
-        if answer is not None:
+            # It takes the request as a whole, or not: one bad instance must not keep the others.
+            again = [content.instance for content in contents]
+        else:
             for content in contents:
-                yield _judge(content, answer)
-            return
+                reason = answer.failed.get(content.sop_instance_uid)
+                if reason == _TRANSFER_SYNTAX_NOT_SUPPORTED and forms.refuse(content):
+                    again.append(content.instance)
+                else:
+                    yield _judge(content, answer)
     finally:
         for content in contents:
-            await content.reader.close()
-    # The server takes the request as a whole, or not: one bad instance must not keep the others.
-    for content in contents:
-        async for sent in _store(node, client, [content.instance]):
+            await content.close()
+    for instance in again:
+        async for sent in _store(forms, client, [instance]):
             yield sent
 
 
 def _judge(content: _Content, answer: StoreAnswer) -> Sent:
     instance = content.instance
-    uid = instance.identity.sop_instance_uid
-    syntax = instance.transfer_syntax_uid
+    uid, syntax = content.sop_instance_uid, content.transfer_syntax_uid
     if uid in answer.stored:
         if uid in answer.warned:
             reason = f"stored with the warning {answer.warned[uid]:04X}H"
