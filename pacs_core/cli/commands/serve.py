@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from socket import socket
+from socket import gaierror, socket
+from typing import Final
 
 from pacs_core.app import (
     Assembly,
@@ -38,6 +39,11 @@ from pacs_core.dataset.speedups import header_walk
 from pacs_core.plugins import PluginError
 
 logger = logging.getLogger(__name__)
+
+_OF_ADDRESSES: Final = frozenset(
+    {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES, errno.EPERM}
+)
+"""What keeps a node from listening, and not from its store or database."""
 
 
 def serve(
@@ -180,4 +186,6 @@ def _not_listening(assembly: Assembly, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         how = "with --port" if where == plain else "in [network.tls]"
         return f"cannot listen on {where}: the port is in use; give another {how}"
+    if not isinstance(error, gaierror) and error.errno not in _OF_ADDRESSES:
+        return str(error)  # of a store that does not answer, say
     return f"cannot listen on {where}: {error.strerror or error}"

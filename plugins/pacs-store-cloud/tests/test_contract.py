@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pacs_store_cloud.cache import BlockCache
 from pacs_store_cloud.errors import MisconfiguredError
+from pacs_store_cloud.mirrored import MirroredStore
 from pacs_store_cloud.spooled import SpooledStore
 from pacs_store_filesystem.store import FilesystemStore
 
@@ -76,6 +77,21 @@ class TestSpooled(CloudContract):
     def parts_of(self, store: ObjectStore) -> Sequence[ObjectStore]:
         assert isinstance(store, SpooledStore)
         return [store.spool]
+
+
+class TestMirrored(ObjectStoreContract):
+    """Of a spool that is kept on two machines."""
+
+    def make_store(self, directory: Path) -> ObjectStore:
+        parts = FilesystemStore(directory / "store"), FilesystemStore(directory / "copy")
+        return MirroredStore(*parts, "main")
+
+    def parts_of(self, store: ObjectStore) -> Sequence[ObjectStore]:
+        assert isinstance(store, MirroredStore)
+        return [store.wrapped, store.copy]
+
+    def without_room(self, directory: Path) -> AbstractContextManager[None]:
+        return small_files()
 
 
 class TestAzure(CloudContract):

@@ -9,6 +9,7 @@ from pacs_store_cloud.cache import BlockCache
 from pacs_store_cloud.clients import Clients, make_clients
 from pacs_store_cloud.config import AzureConfig, CloudConfig, S3Config
 from pacs_store_cloud.keys import Names
+from pacs_store_cloud.mirrored import MirroredStore
 from pacs_store_cloud.spooled import SpooledStore
 from pacs_store_cloud.store import CloudStore
 
@@ -27,8 +28,11 @@ def make_store(config: CloudConfig, setup: Setup) -> ObjectStore:
     )
     if config.spool is None:
         return store
+    spool = setup.store(config.spool)
+    if config.spool_copy is not None:
+        spool = MirroredStore(spool, setup.store(config.spool_copy), setup.store_name)
     return SpooledStore(
-        setup.store(config.spool),
+        spool,
         store,
         setup.directory / "locks",
         name=setup.store_name,

@@ -60,6 +60,9 @@ class CloudConfig:
     spool : StoreName or None
         A store of the type ``filesystem``, in its default layout, that acknowledges objects, which
         are uploaded later. For one node: others see what is uploaded.
+    spool_copy : StoreName or None
+        Another such store, whose folder is on another machine: what is in the spool is there as
+        well before it is acknowledged. None for none.
     spool_size : int
         Bytes in the spool from which on nothing is taken before some was uploaded.
     spool_grace : float
@@ -87,6 +90,7 @@ class CloudConfig:
     )
     large_uploads: int = field(default=4, validator=validators.ge(1))
     spool: StoreName | None = None
+    spool_copy: StoreName | None = None
     spool_size: int = field(default=20 * 1024 * MEBIBYTE, validator=validators.ge(1))
     spool_grace: float = field(default=10.0, validator=validators.ge(0))
     cache_size: int = field(default=0, validator=validators.ge(0))

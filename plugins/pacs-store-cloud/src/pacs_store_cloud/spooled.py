@@ -26,6 +26,7 @@ from pacs_core.contracts import (
 from pacs_store_cloud.errors import BucketError, MisconfiguredError
 from pacs_store_cloud.key_locks import KeyLocks
 from pacs_store_cloud.keys import make_key
+from pacs_store_cloud.mirrored import MirroredStore
 from pacs_store_cloud.uploader import Uploader, first_reason
 
 _log = logging.getLogger(__name__)
@@ -121,6 +122,8 @@ class SpooledStore(WrappingStore):
         """
         self._check_keys()
         self._locks.make_directory()
+        if isinstance(self.spool, MirroredStore):
+            await self.spool.start()
         try:
             await self.wrapped.start()
         except MisconfiguredError:
