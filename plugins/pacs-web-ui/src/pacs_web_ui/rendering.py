@@ -146,7 +146,11 @@ class TemplateRenderer(PageRenderer):
             navigation=[
                 _entry(each, language, user) for each in self._context.site.navigation if each.path
             ],
-            viewers=[each for each in self._context.site.navigation if each.study_path],
+            study_pages=[
+                (each.titles.get(language, each.title), each.study_path, each.is_viewer)
+                for each in self._context.site.navigation
+                if each.study_path
+            ],
             node=self._context.node.settings,
             path=request.url.path.removeprefix(base),
             may_delete=self._settings.config.deletion,

@@ -29,8 +29,10 @@ class NavigationEntry:
     titles : mapping of str to str
         In other languages, by language tag: ``{"de": "Betrachter"}``.
     study_path : str
-        Of a viewer: path of a study, with ``{study}`` where its Study Instance UID belongs. The
+        Path of a page about a study, with ``{study}`` where its Study Instance UID belongs. The
         user interface offers it for each study.
+    is_viewer : bool
+        Whether that page shows the pictures of the study: it is then offered before others.
     is_account : bool
         Whether it is the page of whoever is signed in: the user interface shows their name instead
         of its title.
@@ -42,6 +44,7 @@ class NavigationEntry:
     order: int = 100
     titles: Mapping[str, str] = field(factory=dict)
     study_path: str = ""
+    is_viewer: bool = True
     is_account: bool = False
 
 
