@@ -227,13 +227,7 @@ def release(number: int, /, *, config: ConfigOption = None) -> None:
     number
         Of the result.
     """
-
-    async def run() -> InferenceResult:
-        async with _open(config) as node:
-            acts = node.find(Inferences).release(number, local_origin("ai release"))
-            return await _known(acts, f"result {number}")
-
-    print(f"result {number} is archived: {anyio.run(run).instance_uid}")
+    print(f"result {number} is archived: {_settle('release', number, config).instance_uid}")
 
 
 def discard(number: int, /, *, config: ConfigOption = None) -> None:
@@ -244,13 +238,19 @@ def discard(number: int, /, *, config: ConfigOption = None) -> None:
     number
         Of the result.
     """
+    print(f"result {_settle('discard', number, config).number} is deleted")
 
+
+def _settle(
+    act: Literal["release", "discard"], number: int, config: Path | None
+) -> InferenceResult:
     async def run() -> InferenceResult:
         async with _open(config) as node:
-            acts = node.find(Inferences).discard(number, local_origin("ai discard"))
-            return await _known(acts, f"result {number}")
+            inferences, origin = node.find(Inferences), local_origin(f"ai {act}")
+            acts = {"release": inferences.release, "discard": inferences.discard}
+            return await _known(acts[act](number, origin), f"result {number}")
 
-    print(f"result {anyio.run(run).number} is deleted")
+    return anyio.run(run)
 
 
 def assess(

@@ -172,3 +172,5 @@ class RequestFilter:
     study_uid: str = ""
     request: int = 0
     states: tuple[str, ...] = ()
+    before: int = 0
+    """Only numbers below this one, if it is not 0."""

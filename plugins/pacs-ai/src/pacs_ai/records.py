@@ -297,15 +297,20 @@ def hash_of(token: str) -> str:
 
 def _conditions(table: Table, wanted: RequestFilter) -> list[ColumnElement[bool]]:
     number = table.c.number if table is REQUESTS else table.c.request
-    return [
-        column == value
-        for column, value in (
-            (table.c.service, wanted.service),
-            (table.c.study_uid, wanted.study_uid),
-            (number, wanted.request),
-        )
-        if value
-    ] + ([table.c.state.in_(list(wanted.states))] if wanted.states else [])
+    below = [table.c.number < wanted.before] if wanted.before else []
+    return (
+        below
+        + [
+            column == value
+            for column, value in (
+                (table.c.service, wanted.service),
+                (table.c.study_uid, wanted.study_uid),
+                (number, wanted.request),
+            )
+            if value
+        ]
+        + ([table.c.state.in_(list(wanted.states))] if wanted.states else [])
+    )
 
 
 def _request(row: Mapping[str, Any]) -> InferenceRequest:

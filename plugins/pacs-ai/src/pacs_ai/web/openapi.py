@@ -41,7 +41,7 @@ _BODIES: Final = {
         },
     },
 }
-_QUERY: Final = ("service", "study", "request", "state", "limit")
+_QUERY: Final = ("service", "study", "request", "state", "before", "limit")
 
 
 def describe_api() -> dict[str, Any]:

@@ -1,38 +1,23 @@
-"""Requests and results as JSON.
-
-Who may look at them is asked for ``ai.inspect``, who has services asked, results released and
-requests cancelled for ``ai.steer``, and who assesses for ``ai.assess``.
-"""
+"""Requests and results as JSON, under ``/api/ai``."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pacs_web.api import WebContext
-from pacs_web.api.http import HttpError, json_response, read_body
+from pacs_web.api.http import HttpError, json_response, read_body, read_parameters
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_ai.access import ASSESS
 from pacs_ai.description import describe_request, describe_result, describe_total
-from pacs_ai.desk import STEERED, VIEWED, AiDesk
-from pacs_ai.interface import Inferences
-from pacs_ai.models import Assessment, RequestFilter
-from pacs_core.contracts import AuditValue, EventAction, PluginAuditKind
-from pacs_core.dimse import is_valid_uid
+from pacs_ai.models import RequestFilter
+from pacs_ai.web.asking import FILTERS, MOST, AskedInferences, read_filter
 
-INSPECT: Final = "ai.inspect"
-STEER: Final = "ai.steer"
-_MOST: Final = 1000
-_LISTED: Final = frozenset({"service", "study", "request", "state", "limit"})
-
-T = TypeVar("T")
+_LISTED: Final = (*FILTERS, "limit")
 
 
-def api_routes(context: WebContext) -> list[BaseRoute]:
+def api_routes(asked: AskedInferences) -> list[BaseRoute]:
     """Return the routes of the API."""
-    api = AiApi(context)
+    api = AiApi(asked)
     return [
         Route("/requests", api.list_requests),
         Route("/requests", api.ask, methods=["POST"]),
@@ -40,9 +25,8 @@ def api_routes(context: WebContext) -> list[BaseRoute]:
         Route("/requests/{number:int}/cancel", api.cancel, methods=["POST"]),
         Route("/results", api.list_results),
         Route("/results/{number:int}", api.show_result),
-        Route("/results/{number:int}/release", api.release, methods=["POST"]),
-        Route("/results/{number:int}/discard", api.discard, methods=["POST"]),
         Route("/results/{number:int}/assess", api.assess, methods=["POST"]),
+        Route("/results/{number:int}/{act}", api.settle, methods=["POST"]),
         Route("/totals", api.totals),
     ]
 
@@ -52,155 +36,95 @@ class AiApi:
 
     Parameters
     ----------
-    context : WebContext
+    asked : AskedInferences
     """
 
-    def __init__(self, context: WebContext) -> None:
-        self._context = context
-        self._inferences = context.node.find(Inferences)
-        self._desk = context.node.find(AiDesk)
+    def __init__(self, asked: AskedInferences) -> None:
+        self._asked = asked
 
     async def list_requests(self, request: Request) -> Response:
         """List requests, the latest first."""
-        await self._enter(request, INSPECT, VIEWED)
-        wanted, limit = _read_filter(request)
-        found = await _take(self._inferences.requests(wanted, limit))
+        found = await self._asked.requests(request, *_read_listed(request))
+        await self._asked.record_view(request)
         return json_response({"requests": [describe_request(each, inputs=False) for each in found]})
 
     async def list_results(self, request: Request) -> Response:
         """List results, the latest first."""
-        await self._enter(request, INSPECT, VIEWED)
-        wanted, limit = _read_filter(request)
-        found = await _take(self._inferences.results(wanted, limit))
+        found = await self._asked.results(request, *_read_listed(request))
+        await self._asked.record_view(request)
         return json_response({"results": [describe_result(each) for each in found]})
 
     async def show_request(self, request: Request) -> Response:
         """Show a request, with its inputs and results."""
-        number = request.path_params["number"]
-        await self._enter(request, INSPECT, VIEWED, request=number)
-        found = await _known(self._inferences.find(number))
-        results = await _take(self._inferences.results(RequestFilter(request=number), _MOST))
+        found, results = await self._asked.find(request)
+        await self._asked.record_view(request, request=found.number)
         described = [describe_result(each) for each in results]
         return json_response(describe_request(found) | {"results": described})
 
     async def show_result(self, request: Request) -> Response:
         """Show a result."""
-        number = request.path_params["number"]
-        await self._enter(request, INSPECT, VIEWED, result=number)
-        return json_response(describe_result(await _known(self._inferences.find_result(number))))
+        found = await self._asked.find_result(request)
+        await self._asked.record_view(request, result=found.number)
+        return json_response(describe_result(found))
 
     async def totals(self, request: Request) -> Response:
         """Count requests, results and assessments by service and version."""
-        await self._enter(request, INSPECT, VIEWED)
-        return json_response(
-            {"totals": [describe_total(e) for e in await self._inferences.totals()]}
-        )
+        found = await self._asked.totals(request)
+        await self._asked.record_view(request)
+        return json_response({"totals": [describe_total(each) for each in found]})
 
     async def ask(self, request: Request) -> Response:
         """Have a service asked about a study."""
         given = await _read_object(request, {"service", "study", "series", "priority", "again"})
-        service, study = str(given.get("service", "")), str(given.get("study", ""))
         series, priority = given.get("series") or [], given.get("priority") or 0
-        if not is_valid_uid(study) or not isinstance(series, list) or type(priority) is not int:
-            raise HttpError(400, "study is a UID, series a list of such, priority a number")
-        await self._enter(request, STEER, STEERED, do="ask", service=service, study=study)
-        try:
-            found = await self._inferences.ask(
-                service,
-                study,
-                series_uids=[str(each) for each in series],
-                priority=priority,
-                asked_by=self._name(request),
-                again=given.get("again") is True,
-            )
-        except LookupError as error:
-            raise HttpError(404, str(error)) from error
-        return json_response(
-            {"requests": [describe_request(each, inputs=False) for each in found]}, 202
+        if not isinstance(series, list) or type(priority) is not int:
+            raise HttpError(400, "series is a list of UIDs, priority a number")
+        found = await self._asked.ask(
+            request,
+            str(given.get("service", "")),
+            str(given.get("study", "")),
+            series=[str(each) for each in series],
+            priority=priority,
+            again=given.get("again") is True,
         )
+        described = [describe_request(each, inputs=False) for each in found]
+        return json_response({"requests": described}, 202)
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a request."""
-        number = request.path_params["number"]
         await read_body(request, 10_000)
-        await self._enter(request, STEER, STEERED, do="cancel", request=number)
-        found = await _known(self._inferences.cancel(number, self._name(request)))
-        return json_response(describe_request(found))
+        return json_response(describe_request(await self._asked.cancel(request)))
 
-    async def release(self, request: Request) -> Response:
-        """Archive a result that is in quarantine."""
+    async def settle(self, request: Request) -> Response:
+        """Archive, or delete, a result that is in quarantine."""
         await read_body(request, 10_000)
-        await self._context.require(request, STEER)
-        number, origin = request.path_params["number"], self._context.origin_of(request)
-        return json_response(
-            describe_result(await _known(self._inferences.release(number, origin)))
-        )
-
-    async def discard(self, request: Request) -> Response:
-        """Delete a result that is in quarantine."""
-        await read_body(request, 10_000)
-        await self._context.require(request, STEER)
-        number, origin = request.path_params["number"], self._context.origin_of(request)
-        return json_response(
-            describe_result(await _known(self._inferences.discard(number, origin)))
-        )
+        act = request.path_params["act"]
+        if act not in {"release", "discard"}:
+            raise HttpError(404, "results are released, discarded or assessed")
+        return json_response(describe_result(await self._asked.settle(request, act)))
 
     async def assess(self, request: Request) -> Response:
         """Accept, modify or reject a result."""
         given = await _read_object(request, {"assessment", "comment"})
-        await self._context.require(request, ASSESS)
-        known = [str(each) for each in Assessment if each]
-        if given.get("assessment") not in known:
-            raise HttpError(400, f"assessment is one of {', '.join(known)}")
-        number, origin = request.path_params["number"], self._context.origin_of(request)
-        assessment, comment = Assessment(given["assessment"]), str(given.get("comment", ""))
-        acts = self._inferences.assess(number, assessment, origin, comment=comment)
-        return json_response(describe_result(await _known(acts)))
-
-    async def _enter(
-        self, request: Request, action: str, kind: PluginAuditKind, /, **details: AuditValue
-    ) -> None:
-        """Check that whoever asks may, and record that they did. AccessDeniedError."""
-        await self._context.require(request, action)
-        origin = self._context.origin_of(request)
-        act = EventAction.READ if kind is VIEWED else EventAction.EXECUTE
-        await self._desk.record(kind, None, details, origin=origin, action=act)
-
-    def _name(self, request: Request) -> str:
-        origin = self._context.origin_of(request)
-        return origin.user or origin.host
+        assessment, comment = str(given.get("assessment", "")), str(given.get("comment", ""))
+        return json_response(
+            describe_result(await self._asked.assess(request, assessment, comment))
+        )
 
 
-def _read_filter(request: Request) -> tuple[RequestFilter, int]:
-    given = request.query_params
-    if unknown := set(given) - _LISTED:
-        raise HttpError(400, f"{min(unknown)[:80]!r} is no parameter: {', '.join(sorted(_LISTED))}")
-    number, limit = given.get("request", "0"), given.get("limit", "50")
-    if not number.isdecimal() or not limit.isdecimal() or not 0 < int(limit) <= _MOST:
-        raise HttpError(400, f"request is a number, limit one from 1 to {_MOST}")
-    states = tuple(filter(None, given.get("state", "").split(",")))
-    wanted = RequestFilter(given.get("service", ""), given.get("study", ""), int(number), states)
-    return wanted, int(limit)
+def _read_listed(request: Request) -> tuple[RequestFilter, int]:
+    given = read_parameters(request, _LISTED)
+    limit = given.get("limit", "50")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 5 and 0 < int(limit) <= MOST):
+        raise HttpError(400, f"limit: a number from 1 to {MOST}")
+    return read_filter(given), int(limit)
 
 
 async def _read_object(request: Request, known: set[str]) -> dict[str, Any]:
     try:
         found = json.loads(await read_body(request, 100_000))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HttpError(400, f"the body is no JSON: {error}") from error
     if not isinstance(found, dict) or found.keys() - known:
         raise HttpError(400, f"the body is an object with {', '.join(sorted(known))}")
     return found
-
-
-async def _take(found: AsyncIterator[T]) -> list[T]:
-    return [each async for each in found]
-
-
-async def _known(found: Awaitable[T]) -> T:
-    try:
-        return await found
-    except KeyError:
-        raise HttpError(404, "there is none with this number") from None
-    except ValueError as error:
-        raise HttpError(409, str(error)) from error
