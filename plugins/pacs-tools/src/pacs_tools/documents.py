@@ -14,7 +14,7 @@ from uuid import uuid4
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, Draft, UsageError, say
+from pacs_core.api.file_commands import CommandError, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     BulkData,
@@ -34,6 +34,7 @@ from pacs_core.dataset import (
 )
 from pacs_tools.editing import Changes, read_values
 from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.output import check_output, write_file
 
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
 _LENGTH: Final = tag_of("EncapsulatedDocumentLength")
@@ -175,7 +176,7 @@ def to_document(source: Path, output: Path, /, *, overwrite: Flag = False) -> No
     overwrite
         Replace the output if there is one.
     """
-    _check(output, overwrite)
+    check_output(output, overwrite)
     try:
         file = open_dicom(source)
     except NotPart10 as error:
@@ -187,7 +188,7 @@ def to_document(source: Path, output: Path, /, *, overwrite: Flag = False) -> No
         if element is None or isinstance(element.value, tuple):
             raise CommandError(f"{source}: it has no Encapsulated Document (0042,0011)")
         said = "".join(file.elements.texts(_LENGTH)[:1])
-        _write_file(output, _document(file, element.value, int(said) if said.isdecimal() else None))
+        write_file(output, _document(file, element.value, int(said) if said.isdecimal() else None))
     say(f"{output} written")
 
 
@@ -204,13 +205,8 @@ def _document(file: DicomFile, value: bytes | BulkData, said: int | None) -> Ite
         yield from file.read_bulk(value.offset, wanted)
 
 
-def _check(output: Path, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output} exists: remove it, or say --overwrite")
-
-
 def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> None:
-    _check(output, options.overwrite)
+    check_output(output, options.overwrite)
     changes = Changes(read_values(options.set_ or ()))
     size = source.stat().st_size
     with source.open("rb") as file:
@@ -227,7 +223,7 @@ def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> N
     except UnencodableValue as error:
         raise CommandError(f"{source}: {error}") from error
     elements = changes.apply(read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN))
-    _write_file(output, _pieces(elements, source, size))
+    write_file(output, _pieces(elements, source, size))
     say(f"{output} written")
 
 
@@ -302,13 +298,3 @@ def _part(elements: ElementSet, wanted: Callable[[int], bool]) -> Iterator[bytes
     some = {tag: element for tag, element in elements.elements.items() if wanted(tag)}
     for piece in encode_elements(evolve(elements, elements=some), EXPLICIT_VR_LITTLE_ENDIAN):
         yield bytes(piece)
-
-
-def _write_file(output: Path, pieces: Iterator[bytes | memoryview]) -> None:
-    draft = Draft(output.parent)
-    try:
-        for piece in pieces:
-            draft.write(piece)
-        draft.finish(name=output.name)
-    finally:
-        draft.discard()
