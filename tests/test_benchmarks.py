@@ -45,6 +45,15 @@ def test_stores_and_retrieves(benchmark):
     assert all(value > 0 for figure in figures for value in figure["values"])
 
 
+@pytest.mark.long
+@pytest.mark.peer("postgresql", "haproxy")
+@pytest.mark.parametrize("contestant", ["ours-s3", "ours-s3-spool", "ours-3-nodes"])
+def test_stores_with_servers_beside(benchmark, contestant):
+    figures = benchmark("store", "--sizes", "small", "--associations", "2", contestant=contestant)
+    assert [figure["case"] for figure in figures] == ["C-STORE small × 2"]
+    assert all(value > 0 for figure in figures for value in figure["values"])
+
+
 def test_converts(benchmark):
     figures = benchmark("codecs", "--syntaxes", "JPEG-LS", contestant="ours-convert")
     assert [(figure["case"], figure["metric"]) for figure in figures] == [

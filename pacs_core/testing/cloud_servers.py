@@ -32,12 +32,12 @@ _OPTIONS: Final = "--inMemoryPersistence --disableTelemetry --skipApiVersionChec
 
 
 @contextmanager
-def run_s3() -> Iterator[str]:
-    """Run an S3 server (moto) in a thread of this process; give its URL."""
+def run_s3(port: int = 0) -> Iterator[str]:
+    """Run an S3 server (moto) in a thread of this process, on a port if given; give its URL."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

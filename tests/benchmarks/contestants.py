@@ -12,6 +12,7 @@ import trustme
 from .client import PeerError
 from .contestant import Command, Contestant
 from .with_postgresql import with_postgresql
+from .with_servers import haproxy, with_nodes, with_s3
 
 _SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin"
 MOVE_AE = "SINK"
@@ -272,6 +273,9 @@ def _this_project(
     )
 
 
+_SPOOL = 'spool = "spool"\nspool_grace = 0.0\n[stores.spool]\ntype = "filesystem"\n'
+
+
 def _needs_postgresql() -> str:
     return "" if any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "PostgreSQL is absent"
 
@@ -294,6 +298,34 @@ CONTESTANTS = (
         settings="as ours-commit, the index in PostgreSQL with its defaults (fsync on)",
         missing=_needs_postgresql,
         called="PACS",
+    ),
+    *(
+        Contestant(
+            f"ours-{name}",
+            durable=True,
+            does=frozenset({"store", "get", "ours"}),
+            command=with_s3(_ours("commit"), more),
+            settings=f"as ours-commit, objects in S3 (moto, beside it, in memory){how}",
+            missing=needs_module("moto", "flask"),
+            called="PACS",
+        )
+        for name, how, more in (
+            ("s3", "", ""),
+            ("s3-spool", "; spool on disk", _SPOOL),
+        )
+    ),
+    *(
+        Contestant(
+            f"ours-{count}-node{'s' * (count > 1)}",
+            durable=True,
+            does=frozenset({"store", "find", "ours"}),
+            command=with_nodes(_ours("commit"), _index_in_postgresql, count),
+            settings=f"{count} as ours-postgresql, one folder of objects, behind HAProxy; nodes on "
+            "one processor, all else of theirs on the other",
+            missing=lambda: _needs_postgresql() or ("" if haproxy() else "HAProxy is absent"),
+            called="PACS",
+        )
+        for count in (1, 3)
     ),
     Contestant(
         "dcmtk-storescp",
