@@ -1,0 +1,30 @@
+"""``pacs backup``: all that an archive has, copied to a folder while it is in use, and back."""
+
+from collections.abc import Callable
+from functools import partial
+
+from pacs_core.contracts import CliCommandDescriptor
+from pacs_core.plugins import hookimpl
+
+__all__ = ["pacs_cli_commands"]
+
+
+@hookimpl
+def pacs_cli_commands() -> list[CliCommandDescriptor]:
+    """Return ``pacs backup``."""
+    summaries = {
+        "create": "Back up the archive to a folder, while it is in use.",
+        "list": "List the backups in a folder.",
+        "verify": "Read a backup, and compare it with its digests.",
+        "restore": "Make an archive from a backup.",
+    }
+
+    def load(verb: str) -> Callable[..., int | None]:
+        from pacs_backup import commands
+
+        return commands.BY_VERB[verb]
+
+    return [
+        CliCommandDescriptor(f"backup {verb}", summary, partial(load, verb))
+        for verb, summary in summaries.items()
+    ]

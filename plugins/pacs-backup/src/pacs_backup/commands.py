@@ -1,0 +1,203 @@
+"""The commands of ``pacs backup``."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from pacs_backup.creating import Creation
+from pacs_backup.repository import BackupError, NewBackup, Repository
+from pacs_backup.restoring import MARKER, Restore, claim, write_config
+from pacs_backup.verifying import verify as verify_backup
+from pacs_core.api.commands import (
+    Assembly,
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    assemble_for_command,
+    complain,
+    dump_json,
+    local_origin,
+    main,
+    open_archive,
+    print_table,
+    run_async,
+    say,
+)
+from pacs_core.contracts import AuditEvent, Outcome, PluginAuditKind
+
+CREATED = PluginAuditKind("backup.created")
+RESTORED = PluginAuditKind("backup.restored")
+
+NameOption = Annotated[str, Parameter(name="--name", help="Of the backup; else the latest.")]
+
+
+def create(
+    folder: Path,
+    *,
+    by_reference: Annotated[bool, Parameter(negative=())] = False,
+    reread: Annotated[bool, Parameter(negative=())] = False,
+    without_database: Annotated[bool, Parameter(negative=())] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Back up objects, index, tables of plugins, audit trail and configuration, while it is in use.
+
+    Objects that the latest backup in the folder has under the same key and length are not read
+    again. What a backup needs is in its folder alone; files that the configuration names, such as
+    certificates, are not.
+
+    Parameters
+    ----------
+    folder
+        Where the backups are: one for this archive alone.
+    by_reference
+        Name the objects, and copy them not: their store is backed up by other means.
+    reread
+        Read all objects, also those that the latest backup has.
+    without_database
+        Leave out tables of plugins that are in PostgreSQL: `pg_dump` backs them up.
+    """
+    assembly = assemble_for_command(config)
+    url = assembly.config.settings.database.url
+    if url.startswith("postgresql") and not without_database:
+        raise CommandError(
+            "the tables of plugins are in PostgreSQL, which pg_dump backs up: do that first, and "
+            "then say --without-database"
+        )
+    backup, counts = run_async(_create, assembly, Repository(folder), by_reference, reread)
+    told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
+    say(f"{backup.name}: {backup.entries} entries, {backup.size} bytes ({told})")
+
+
+async def _create(
+    assembly: Assembly, repository: Repository, by_reference: bool, reread: bool
+) -> tuple[NewBackup, Counter[str]]:
+    source = assembly.source.path if assembly.source is not None else None
+    async with open_archive(assembly, repair=True) as opened:
+        if opened.store is None:
+            raise CommandError("the configuration names no object store")
+        creation = Creation(opened, opened.store, repository, source, by_reference, reread)
+        origin = local_origin("backup")
+        try:
+            # Before: whoever takes a copy of everything does not do so without a record.
+            details = {"folder": str(repository.folder)}
+            event = AuditEvent(CREATED, Outcome.SUCCESS, origin, details)
+            await opened.node.audit.record(event)
+            return await creation.run(), creation.counts
+        except (BackupError, OSError) as error:
+            raise CommandError(f"there is no backup: {error}") from error
+
+
+def show(folder: Path, *, json: JsonOption = False) -> int:
+    """List the backups in a folder, the earliest first; exits with 1 if there is none.
+
+    Parameters
+    ----------
+    folder
+        Where they are.
+    """
+    repository = Repository(folder)
+    rows = []
+    for name in repository.names:
+        counts: Counter[str] = Counter()
+        size = 0
+        for entry in repository.entries(name):
+            counts[entry.kind] += 1
+            size += entry.size
+        rows.append((name, counts["object"], counts["database"], counts["file"], size))
+    if json:
+        keys = ("name", "objects", "databases", "files", "bytes")
+        say(dump_json([dict(zip(keys, row, strict=True)) for row in rows]))
+    elif rows:
+        header = ("NAME", "OBJECTS", "DATABASES", "FILES", "BYTES")
+        print_table(header, [tuple(map(str, row)) for row in rows])
+    return 0 if rows else 1
+
+
+def verify(folder: Path, *, name: NameOption = "") -> int:
+    """Read everything that a backup has, and compare it with its digests; exits with 1 on damage.
+
+    Databases are checked by SQLite as well. Objects that are only referred to are not looked at.
+
+    Parameters
+    ----------
+    folder
+        Where the backups are.
+    """
+    return run_async(_verify, Repository(folder), name)
+
+
+async def _verify(repository: Repository, name: str) -> int:
+    number = faults = 0
+    try:
+        chosen = repository.choose(name)
+        async for _, problem in verify_backup(repository, chosen):
+            number += 1
+            if problem:
+                faults += 1
+                complain(problem)
+    except BackupError as error:
+        raise CommandError(str(error)) from error
+    say(f"{chosen}: {number} entries, {faults} damaged")
+    return 1 if faults else 0
+
+
+def restore(
+    folder: Path,
+    *,
+    name: NameOption = "",
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    config: Annotated[Path, Parameter(help="Config file; written if it is not there.")] = Path(
+        "pacs.toml"
+    ),
+) -> int:
+    """Make an archive from a backup, in the data directory of the configuration, which is empty.
+
+    The store may be another than the one that was backed up. Interrupted, run it again with
+    --resume. Exits with 1 if the index does not agree with the objects afterwards.
+
+    Parameters
+    ----------
+    folder
+        Where the backups are.
+    resume
+        Go on with a restore that was interrupted.
+    """
+    repository = Repository(folder)
+    try:
+        chosen = repository.choose(name)
+        if write_config(repository, chosen, config):
+            say(f"{config} was written")
+        assembly = assemble_for_command(config if config.exists() else None)
+        directory = assembly.config.settings.data_directory
+        claim(directory, resume=resume)
+        task = Restore(repository, chosen, assembly)
+        run_async(task.run)
+    except BackupError as error:
+        raise CommandError(f"{error}; nothing serves what was restored so far") from error
+    say(f"{chosen}: {task.restored} objects restored, {task.there} were there")
+    for missing in task.missing:
+        complain(f"the object {missing} is in no backup, and not in the store")
+    where = ["--config", str(config)] if config.exists() else []
+    code = main(["index", "rebuild", *where]) or main(["index", "verify", *where])
+    run_async(_record, assembly, folder, chosen)
+    if not code:
+        (directory / MARKER).unlink()
+    return 1 if code or task.missing else 0
+
+
+async def _record(assembly: Assembly, folder: Path, name: str) -> None:
+    async with open_archive(assembly) as opened:
+        details = {"folder": str(folder), "backup": name}
+        event = AuditEvent(RESTORED, Outcome.SUCCESS, local_origin("backup"), details)
+        await opened.node.audit.record(event)
+
+
+BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
+    "create": create,
+    "list": show,
+    "verify": verify,
+    "restore": restore,
+}
