@@ -17,6 +17,7 @@ _GROUPS = {
     "doctor": "Say what is weak here, and what to change.",
 }
 _COMMANDS = {
+    "init": ("init:init", "Write a commented config file for a first archive."),
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
     "status": ("status:status", "Show how the node that runs here is."),
     "reload": ("node:reload", "Let the node that runs here read its configuration again."),

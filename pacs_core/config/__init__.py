@@ -20,7 +20,7 @@ from pacs_core.config.model import (
     tls_tables,
 )
 from pacs_core.config.origins import trace_values
-from pacs_core.config.show import effective_tables, plain_table, to_toml
+from pacs_core.config.show import effective_tables, literal, plain_table, to_toml
 from pacs_core.config.structure import ConfigError, check_schema, structure
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "inspect_config",
     "inspect_plugin_configs",
     "inspect_tables",
+    "literal",
     "load_config",
     "plain_table",
     "read_tables",
