@@ -5,35 +5,24 @@ the way back.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
-from uuid import uuid4
+from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from cyclopts import Parameter
 
 from pacs_core.api.file_commands import CommandError, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     BulkData,
-    ElementSet,
-    MutableAttributes,
     NotPart10,
-    UnencodableValue,
     Value,
     element_header,
-    encode_attributes,
-    encode_elements,
-    file_meta,
-    read_elements,
-    scan_file,
     tag_of,
-    texts,
 )
-from pacs_tools.editing import Changes, read_values
 from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.instances import Flag, Instance, InstanceOptions, write_instance
 from pacs_tools.output import check_output, write_file
 
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
@@ -41,14 +30,6 @@ _LENGTH: Final = tag_of("EncapsulatedDocumentLength")
 _MIME: Final = tag_of("MIMETypeOfEncapsulatedDocument")
 _BLOCK: Final = 1 << 20
 _LONGEST: Final = 0xFFFF_FFFE
-_UTF_8: Final = "ISO_IR 192"
-
-_FROM_PATIENT: Final = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
-    "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
-    "ReferringPhysicianName", "StudyDescription",
-)  # fmt: skip
-"""What a document has in common with the instances of its study (PS3.3 C.7.1.1, C.7.2.1)."""
 
 
 @frozen
@@ -96,30 +77,19 @@ STL: Final = Kind(
     {"MeasurementUnitsCodeSequence": _code("mm", "UCUM", "mm")},
 )
 
-Flag = Annotated[bool, Parameter(negative=())]
-
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class DocumentOptions:
+class DocumentOptions(InstanceOptions):
     """What the instance is to have besides the document.
 
     Attributes
     ----------
-    like : Path, optional
-        DICOM file whose patient and study it is to have.
     title : str
         Of the document.
-    set_ : list of str, optional
-        KEYWORD=VALUE, as PatientID=4711; may be given several times.
-    overwrite : bool
-        Replace the output if there is one.
     """
 
-    like: Path | None = None
     title: str = ""
-    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative=())] = None
-    overwrite: Flag = False
 
 
 NO_OPTIONS: Final = DocumentOptions()
@@ -207,7 +177,6 @@ def _document(file: DicomFile, value: bytes | BulkData, said: int | None) -> Ite
 
 def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> None:
     check_output(output, options.overwrite)
-    changes = Changes(read_values(options.set_ or ()))
     size = source.stat().st_size
     with source.open("rb") as file:
         begin = file.read(_BLOCK)
@@ -215,50 +184,22 @@ def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> N
         raise CommandError(f"{source}: it does not begin as {kind.mime} does")
     if size > _LONGEST:
         raise CommandError(f"{source}: it is larger than the 4 GiB that a value can have")
-    attributes = {**_attributes(kind, options.title, size), **_like(options.like)}
+    values = _attributes(kind, options.title, size)
     if kind is CDA and (found := _cda_id(begin)):
-        attributes[tag_of("HL7InstanceIdentifier")] = (found,)
-    try:
-        encoded = encode_attributes(attributes, EXPLICIT_VR_LITTLE_ENDIAN, (_UTF_8,))
-    except UnencodableValue as error:
-        raise CommandError(f"{source}: {error}") from error
-    elements = changes.apply(read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN))
-    write_file(output, _pieces(elements, source, size))
-    say(f"{output} written")
+        values["HL7InstanceIdentifier"] = (found,)
+    pieces = _pieces(source, size)
+    instance = Instance(values, EXPLICIT_VR_LITTLE_ENDIAN, _DOCUMENT, pieces)
+    write_instance(output, instance, options)
 
 
-def _attributes(kind: Kind, title: str, size: int) -> MutableAttributes:
-    now = datetime.now().astimezone()
-    day, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    values: dict[str, tuple[Value, ...]] = {
-        "SOPClassUID": (kind.sop_class,), "SOPInstanceUID": (_new_uid(),),
-        "InstanceCreationDate": (day,), "InstanceCreationTime": (time,),
-        "StudyInstanceUID": (_new_uid(),), "SeriesInstanceUID": (_new_uid(),),
-        "StudyDate": (day,), "StudyTime": (time,), "StudyID": (), "AccessionNumber": (),
-        "ReferringPhysicianName": (), "PatientName": (), "PatientID": (),
-        "PatientBirthDate": (), "PatientSex": (), "Modality": (kind.modality,),
-        "SeriesNumber": ("1",), "InstanceNumber": ("1",), "Manufacturer": (),
-        "ConversionType": ("WSD",), "ContentDate": (day,), "ContentTime": (time,),
-        "AcquisitionDateTime": (), "BurnedInAnnotation": ("YES",), "DocumentTitle": (),
-        "ConceptNameCodeSequence": (), "MIMETypeOfEncapsulatedDocument": (kind.mime,),
-        "EncapsulatedDocumentLength": (str(size),), "TimezoneOffsetFromUTC": (now.strftime("%z"),),
-        **kind.further,
+def _attributes(kind: Kind, title: str, size: int) -> dict[str, tuple[Value, ...]]:
+    return {
+        "SOPClassUID": (kind.sop_class,), "Modality": (kind.modality,),
+        "ConversionType": ("WSD",), "AcquisitionDateTime": (), "BurnedInAnnotation": ("YES",),
+        "DocumentTitle": (title,) if title else (), "ConceptNameCodeSequence": (),
+        "MIMETypeOfEncapsulatedDocument": (kind.mime,),
+        "EncapsulatedDocumentLength": (str(size),), **kind.further,
     }  # fmt: skip
-    if title:
-        values["DocumentTitle"] = (title,)
-    return {tag_of(keyword): value for keyword, value in values.items()}
-
-
-def _like(path: Path | None) -> MutableAttributes:
-    """Return what is taken from another instance of the study."""
-    if path is None:
-        return {}
-    tags = [tag_of(keyword) for keyword in _FROM_PATIENT]
-    try:
-        found = scan_file(path, set(tags)).attributes
-    except (NotPart10, ValueError) as error:
-        raise CommandError(f"{path}: {error}") from error
-    return {tag: texts(found, tag) for tag in tags if tag in found}
 
 
 def _cda_id(begin: bytes) -> str:
@@ -273,15 +214,8 @@ def _cda_id(begin: bytes) -> str:
     return "^".join(part[1].decode() for part in parts if part is not None)
 
 
-def _new_uid() -> str:
-    return f"2.25.{uuid4().int}"
-
-
-def _pieces(elements: ElementSet, source: Path, size: int) -> Iterator[bytes | memoryview]:
-    """Iterate over the file: what precedes the document, the document, what follows it."""
-    uid, sop_class = (elements.texts(tag_of(name))[0] for name in ("SOPInstanceUID", "SOPClassUID"))
-    yield file_meta(sop_class, uid, EXPLICIT_VR_LITTLE_ENDIAN)
-    yield from _part(elements, lambda tag: tag < _DOCUMENT)
+def _pieces(source: Path, size: int) -> Iterator[bytes]:
+    """Iterate over the element that the document is."""
     yield element_header(_DOCUMENT, "OB", size + size % 2, EXPLICIT_VR_LITTLE_ENDIAN)
     left = size
     with source.open("rb") as file:
@@ -291,10 +225,3 @@ def _pieces(elements: ElementSet, source: Path, size: int) -> Iterator[bytes | m
     if left:
         raise CommandError(f"{source}: it became shorter while it was read")
     yield b"\0" * (size % 2)
-    yield from _part(elements, lambda tag: tag > _DOCUMENT)
-
-
-def _part(elements: ElementSet, wanted: Callable[[int], bool]) -> Iterator[bytes | memoryview]:
-    some = {tag: element for tag, element in elements.elements.items() if wanted(tag)}
-    for piece in encode_elements(evolve(elements, elements=some), EXPLICIT_VR_LITTLE_ENDIAN):
-        yield bytes(piece)

@@ -1,0 +1,1 @@
+"""Pictures and videos as DICOM instances, and back: ``pacs from-image``, ``from-video``."""
