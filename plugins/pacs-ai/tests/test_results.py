@@ -11,6 +11,7 @@ from pacs_ai.api import InferenceResult, ServiceError
 from pacs_ai.desk import AiDesk
 from pacs_ai.intake import Intake
 from pacs_ai_example.results import infer, write
+from pacs_ai_example.samples import make_series
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
@@ -200,6 +201,26 @@ def test_patient_and_study_are_corrected_where_that_is_wanted(bench: Bench) -> N
     assert original.ModifiedAttributesSequence[0].PatientID == "WRONG"
     assert original.ReasonForTheAttributeModification == "COERCE"
     assert original.SourceOfPreviousValues == "fixing"
+
+
+def test_a_result_that_comes_after_its_patient_was_merged_is_of_whom_it_is_now(
+    bench: Bench,
+) -> None:
+    """The service was asked about an unknown patient, who is known when it answers."""
+    images = make_series(2, PatientID="TRAUMA-9")
+    bench.site.store(images)
+    study = str(images[0].StudyInstanceUID)
+    late = Bench(bench.site, images, bench.site.ask("strict", study))
+    result, _ = late.make()
+    wanted = ("--set", "PatientID=4799", "--set", "PatientName=Roe^Jane", "--yes")
+    assert bench.site.run("correct", "update", "--patient", "TRAUMA-9", *wanted) == 0
+    taken = late.take(result)
+    assert (taken.state, taken.reasons) == ("archived", ())
+    stored = bench.site.read(study, str(result.SOPInstanceUID))
+    assert (stored.PatientID, str(stored.PatientName)) == ("4799", "Roe^Jane")
+    stranger, _ = late.make()
+    stranger.PatientID = "TRAUMA-8"
+    assert late.take(stranger).reasons[0].startswith("patient")
 
 
 def test_a_report_may_come_before_what_it_is_about(bench: Bench) -> None:

@@ -17,13 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from pacs_ai.findings import Fault, Finding, Verdict
+from pacs_ai.kinds import PARAMETRIC_MAP, SEGMENTATIONS, check_kind, structure_frames
 from pacs_core.dataset import Value, tag_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
-_PARAMETRIC_MAP: Final = "1.2.840.10008.5.1.4.1.1.30"
+_NO_INSTANCES: Final = frozenset(
+    {
+        "ReferencedPatientSequence", "ReferencedVisitSequence", "ReferencedStudySequence",
+        "ReferencedPerformedProcedureStepSequence", "RTReferencedStudySequence",
+    }
+)  # fmt: skip
+"""Sequences whose items name what no archive stores, such as a study by its own UID (PS3.3 C.8.8.5,
+10.6), although in the attributes in which others name instances."""
 _ALGORITHM_NAME, _ALGORITHM_VERSION = "111001", "111003"  # DCM, TID 4019
 _PATIENT: Final = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex",
@@ -96,7 +103,7 @@ def check_result(
     references = references_of(dataset)
     findings = list(_check_uids(dataset, around))
     findings += _check_dates(dataset, source, around)
-    findings += _check_structure(dataset)
+    findings += check_kind(dataset)
     findings += _check_references(references, source, around)
     made_by, missing = _algorithm_of(dataset)
     if algorithm and missing:
@@ -114,14 +121,14 @@ def references_of(dataset: "Dataset") -> dict[str, str]:
     """Return the SOP Class UIDs of the SOP Instance UIDs that a dataset refers to, at any depth."""
     found: dict[str, str] = {}
 
-    def walk(item: "Dataset") -> None:
+    def walk(item: "Dataset", sequence: str = "") -> None:
         uid = str(item.get("ReferencedSOPInstanceUID", ""))
-        if uid:
+        if uid and sequence not in _NO_INSTANCES:
             found[uid] = str(item.get("ReferencedSOPClassUID", "")) or found.get(uid, "")
         for element in item:
             if element.VR == "SQ":
                 for each in element.value or ():
-                    walk(each)
+                    walk(each, element.keyword)
 
     walk(dataset)
     return found
@@ -138,12 +145,24 @@ def _check_identity(
             wanted, found = _text(header, keyword), _text(dataset, keyword)
             if wanted == found:
                 continue
+            if found in _former(header, keyword):
+                continue  # it was called so when the service was asked; the archive corrects that
             changes[tag_of(keyword)] = (wanted,) if wanted else ()
             # The study is that of its UID; what else is said of it is completed without a word.
             if fault is Fault.PATIENT or keyword == "StudyInstanceUID":
                 differing.append(f"{keyword} is {found[:64] or 'empty'}, not {wanted or 'empty'}")
         if differing:
             yield Finding(fault, "; ".join(differing))
+
+
+def _former(header: "Dataset", keyword: str) -> set[str]:
+    """Return what an attribute of the source was before it was corrected (PS3.3 C.12.1.1.9)."""
+    return {
+        _text(former, keyword)
+        for item in header.get("OriginalAttributesSequence") or []
+        for former in item.get("ModifiedAttributesSequence") or []
+        if keyword in former
+    }
 
 
 def _check_uids(dataset: "Dataset", around: Surroundings) -> Iterator[Finding]:
@@ -187,7 +206,7 @@ def _check_geometry(
     frame = _text(dataset, "FrameOfReferenceUID")
     frames = {_text(header, "FrameOfReferenceUID") for header in source.headers} - {""}
     is_derived = bool(references & source.inputs)
-    if sop_class in _SEGMENTATIONS or sop_class == _PARAMETRIC_MAP:
+    if sop_class in SEGMENTATIONS or sop_class == PARAMETRIC_MAP:
         if frame and frames and frame not in frames:
             text = f"its frame of reference is {frame}, that of the source {min(frames)}"
             yield Finding(Fault.GEOMETRY, text)
@@ -200,6 +219,9 @@ def _check_geometry(
             rows, columns = headers[0].get("Rows"), headers[0].get("Columns")
             text = f"its frames are {own[0]}x{own[1]}, those of the source {rows}x{columns}"
             yield Finding(Fault.GEOMETRY, text)
+    elif frames and (others := structure_frames(dataset) - frames):
+        text = f"its frame of reference is {min(others)}, that of the source {min(frames)}"
+        yield Finding(Fault.GEOMETRY, text)
     # A report may be about nothing but a segmentation of the same study.
     elif references and not is_derived and not references & around.results:
         yield Finding(Fault.REFERENCE, "it refers to nothing that the request was about")
@@ -235,26 +257,6 @@ def _measures(dataset: "Dataset") -> tuple[float, ...]:
     return tuple(found)
 
 
-def _check_structure(dataset: "Dataset") -> Iterator[Finding]:
-    """Check what a segmentation says of its own frames and segments (PS3.3 C.8.20)."""
-    if _text(dataset, "SOPClassUID") not in _SEGMENTATIONS:
-        return
-    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    number = int(dataset.get("NumberOfFrames") or 0)
-    if len(groups) != number:
-        text = f"it has {number} frames, and functional groups for {len(groups)}"
-        yield Finding(Fault.UNREADABLE, text)
-    segments = {int(s.get("SegmentNumber", 0)) for s in dataset.get("SegmentSequence") or []}
-    if not segments:
-        yield Finding(Fault.UNREADABLE, "it has no segments")
-    for group in [*(dataset.get("SharedFunctionalGroupsSequence") or []), *groups]:
-        for each in group.get("SegmentIdentificationSequence") or []:
-            named = int(each.get("ReferencedSegmentNumber", 0))
-            if named not in segments:
-                yield Finding(Fault.UNREADABLE, f"a frame is of segment {named}, which is none")
-                return
-
-
 def _algorithm_of(dataset: "Dataset") -> tuple[str, list[str]]:
     """Return what a result was made by, and what of that it does not say."""
     name = version = source = ""
@@ -264,12 +266,20 @@ def _algorithm_of(dataset: "Dataset") -> tuple[str, list[str]]:
             version = version or _text(each, "AlgorithmVersion")
             source = source or _text(each, "AlgorithmSource")
         name = name or _text(segment, "SegmentAlgorithmName")
+    for roi in dataset.get("StructureSetROISequence") or []:
+        for each in roi.get("ROIDerivationAlgorithmIdentificationSequence") or []:
+            name = name or _text(each, "AlgorithmName")
+            version = version or _text(each, "AlgorithmVersion")
+            source = source or _text(each, "AlgorithmSource")
     for item in _content_items(dataset):
         code = (item.get("ConceptNameCodeSequence") or [{}])[0].get("CodeValue", "")
         name = name or (_text(item, "TextValue") if code == _ALGORITHM_NAME else "")
         version = version or (_text(item, "TextValue") if code == _ALGORITHM_VERSION else "")
-    name = name or _text(dataset, "ManufacturerModelName")
-    version = version or _text(dataset, "SoftwareVersions")
+    # Secondary captures and encapsulated documents have equipment of their own (PS3.3 C.8.6.1).
+    for prefix in ("", "SecondaryCaptureDevice"):
+        name = name or _text(dataset, f"{prefix}ManufacturerModelName")
+        version = version or _text(dataset, f"{prefix}SoftwareVersions")
+        source = source or _text(dataset, f"{prefix}Manufacturer")
     maker = _text(dataset, "Manufacturer") or source
     parts = {"algorithm's name": name, "version": version, "manufacturer": maker}
     shown = " ".join(filter(None, (name, version, f"({maker})" if maker else "")))
