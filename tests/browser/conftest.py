@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,15 +87,28 @@ def _serve(directory: Path, web: str = "", **environment: str) -> Iterator[Site]
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A node with DICOMweb and OHIF, for all tests of a worker process."""
+def service() -> Iterator[str]:
+    """The example of a service that infers; what it needs is imported when it is asked."""
+    sys.path.append(str(CONTRIB / "pacs-ai-example" / "src"))
+    from pacs_ai_example.http_service import make_server
+
+    with make_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/infer"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, service: str) -> Iterator[Site]:
+    """A node with DICOMweb, OHIF and a service that infers, for all tests of a worker process."""
     directory = tmp_path_factory.mktemp("site")
     packages = directory / "packages"
     packages.mkdir()
     if not (CONTRIB / "pacs-viewer-ohif" / "src" / "pacs_viewer_ohif" / "app").is_dir():
         pytest.skip("OHIF is not there; run python contrib/pacs-viewer-ohif/build.py")
     _install("pacs-viewer-ohif", "viewer-ohif", packages)
-    with _serve(directory, PYTHONPATH=str(packages)) as serving:
+    lesion = f'[plugin.ai.services.lesion]\nadapter = "rest-push"\nurl = "{service}"'
+    with _serve(directory, lesion, PYTHONPATH=str(packages)) as serving:
         yield serving
 
 

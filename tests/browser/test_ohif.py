@@ -2,7 +2,10 @@
 
 import base64
 import io
+import os
+import re
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +22,7 @@ from pydicom.uid import (
 )
 
 from pacs_core.dataset import file_meta
+from pacs_core.testing.waiting import until
 
 from .segmentation import segment
 
@@ -163,12 +167,63 @@ def test_a_segmentation_is_shown_on_its_images(page, site, make_image):
     site.store(*images, segment(images, mask))
     open_study(page, site, study)
     assert not is_coloured(row_of_pixels(page))
+    show_segmentation(page)
+
+
+def show_segmentation(page):
+    """Have the segmentation shown, and see that it is."""
     page.get_by_text("SEG", exact=True).first.dblclick()
     for _ in range(60):
         if is_coloured(row_of_pixels(page)):
             return
         page.wait_for_timeout(500)
     raise AssertionError("nothing is coloured")
+
+
+def test_what_a_service_infers_is_shown_beside_its_source(page, site, make_image):
+    """The example service is asked; OHIF and our own pages show segmentation and report."""
+    study, series = new_uid(), new_uid()
+    pixels = np.tile(np.linspace(0, 2047, 128).astype("<u2"), (128, 1))
+    pixels[:, :3] = 2047  # bright, but not of the largest component
+    site.store(
+        *(
+            make_image(
+                CTImageStorage,
+                "CT",
+                study=study,
+                series=series,
+                number=number,
+                RescaleSlope=1,
+                RescaleIntercept=-1024,
+                WindowCenter=0,
+                PixelData=pixels.tobytes(),
+            )
+            for number in range(1, 4)
+        )
+    )
+    with httpx.Client(base_url=f"{site.url}/api/ai", timeout=60) as client:
+        asked = client.post("/requests", json={"service": "lesion", "study": study})
+        assert asked.status_code == 202, asked.text
+        (request,) = asked.json()["requests"]
+
+        def results():
+            found = client.get(f"/requests/{request['number']}").json()
+            assert found["state"] != "failed", found["reason"]
+            return found["results"]
+
+        until(lambda: len(results()) == 2, 120)
+        assert [(each["state"], each["reasons"]) for each in results()] == [("archived", [])] * 2
+    shown = httpx.get(f"{site.url}/ui/studies/{study}", timeout=60).text
+    assert re.findall(r'<span class="tag">(\w+)</span>', shown) == ["CT", "SEG", "SR"]
+    page.goto(f"{site.url}/ui/viewer/{study}")
+    for description in ("Largest bright component", "Largest bright component: volume"):
+        page.get_by_text(description, exact=True).first.wait_for()
+    if folder := os.environ.get("PACS_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/inferred-in-viewer.png")
+    open_study(page, site, study)
+    assert not is_coloured(row_of_pixels(page))
+    page.get_by_text("SR", exact=True).first.wait_for()
+    show_segmentation(page)
 
 
 def is_coloured(pixels):
