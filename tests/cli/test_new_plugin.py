@@ -15,6 +15,7 @@ KINDS = [
     "ingest-filter",
     "service",
     "job-kind",
+    "inference-adapter",
     "web-routes",
     "access",
     "control",

@@ -22,6 +22,7 @@ Kind = Literal[
     "ingest-filter",
     "service",
     "job-kind",
+    "inference-adapter",
     "web-routes",
     "access",
     "control",
