@@ -1,5 +1,6 @@
 """The queue of the database, on the contract suite, over SQLite and PostgreSQL."""
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -9,14 +10,14 @@ from typing import Any
 import anyio
 import pytest
 from pacs_database.api import Database
-from pacs_database.testing import open_database
+from pacs_database.testing import new_database, open_database
 from pacs_jobs.api import JobQueue, NewJob
 from pacs_jobs.choosing import first_due, first_due_of_keys
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_jobs.table import JOBS
 from pacs_jobs.testing import JobQueueContract
 from sqlalchemy import Select, insert, select, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -113,6 +114,51 @@ async def test_many_waiting_jobs_are_not_read_through(
         few = await _count_steps(queue, database, file, choose, key, 100)
         many = await _count_steps(queue, database, file, choose, key, 10_000)
     assert many <= 2 * few + 10, (few, many)
+
+
+async def test_a_hundred_thousand_waiting_jobs_cost_postgresql_nothing(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    """As it counts the pages that it looks at to find the next job, also of what is held up."""
+    async with open_database(tmp_path, await new_database(postgresql_url)) as database:
+        queue = DatabaseJobQueue(database)
+        await queue.start()
+        await queue.enqueue(NewJob("held", key="down"))
+        await queue.lease(["held"], "worker", 60.0)
+        few = await _count_pages(queue, database, 50)
+        many = await _count_pages(queue, database, 50_000)
+    # The table has thousands; what grows is the depth of indexes, for the first twenty of a kind.
+    assert all(many[each] <= few[each] + 150 for each in few), (few, many)
+
+
+async def _count_pages(queue: JobQueue, database: Database, jobs: int) -> dict[str, int]:
+    """Let so many jobs of two kinds wait, and return what it takes to find the next of each."""
+    columns = ", ".join(each.name for each in JOBS.columns if each.name != "number")
+    found = {}
+    for kind, key in (("free", ""), ("held", "down")):
+        number = await queue.enqueue(NewJob(kind, key=key))
+        async with database.begin() as connection:
+            await connection.execute(
+                text(
+                    f"INSERT INTO jobs ({columns}) SELECT {columns} FROM jobs, "
+                    "generate_series(1, :count) WHERE number = :number"
+                ),
+                {"count": jobs, "number": number},
+            )
+            due = await connection.scalar(select(JOBS.c.due).where(JOBS.c.number == number))
+            await connection.execute(text("ANALYZE jobs"))
+            for choose in (first_due, first_due_of_keys):
+                statement = choose(kind, due + 1).compile(
+                    dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+                )
+                explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+                text_or_json = (await connection.exec_driver_sql(explain)).scalar_one()
+                is_text = isinstance(text_or_json, str)
+                (plan,) = json.loads(text_or_json) if is_text else text_or_json
+                assert plan["Plan"]["Actual Rows"] == (not key)
+                pages = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+                found[f"{kind} {choose.__name__}"] = pages
+    return found
 
 
 async def _count_steps(

@@ -2,11 +2,15 @@
 
 import io
 import json
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -20,16 +24,30 @@ from .fault_proxy import Answer, Fault, run_fault_proxy
 
 PERMISSION = "let the credentials read, write, delete and list objects (s3:GetObject, s3:PutObject"
 
+LOOK = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}
+        ],
+    }
+)
+"""Permission to look for objects, and nothing else."""
+
 
 def serve(directory: Path, url: str, identifier: str = "a", secret: str = "b", **keys: str) -> str:
-    """Let a node start, which it must not; return what it says."""
+    """Let a node start, which it must not; return what it says.
+
+    Without an identifier it has to find its credentials.
+    """
     for name, value in (("id", identifier), ("secret", secret)):
         (directory / name).write_text(value)
-    table = {
+    table: dict[str, Any] = {
         "type": "s3", "bucket": BUCKET, "endpoint": url, "allow_http": True, "deadline": 10.0,
-        "access_key_id": {"file": str(directory / "id")},
-        "secret_access_key": {"file": str(directory / "secret")},
     }  # fmt: skip
+    if identifier:
+        table["access_key_id"] = {"file": str(directory / "id")}
+        table["secret_access_key"] = {"file": str(directory / "secret")}
     tables: dict[str, Any] = {
         "node": {"port": 0},
         "archive": {"store": "main", "space": {"reserve": 0}},
@@ -61,11 +79,10 @@ def test_a_bucket_that_is_not_there(tmp_path: Path, s3_url: str) -> None:
 def guest(s3_url: str) -> Iterator[dict[str, str]]:
     """Make a user that may do nothing but look for objects."""
     iam = client("iam", s3_url)
-    iam.create_user(UserName="guest")
-    statement = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_user_policy(UserName="guest", PolicyName="look", PolicyDocument=policy)
-    yield iam.create_access_key(UserName="guest")["AccessKey"]
+    name = f"guest-{uuid4().hex}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="look", PolicyDocument=LOOK)
+    yield iam.create_access_key(UserName=name)["AccessKey"]
     iam.close()
 
 
@@ -87,6 +104,68 @@ def test_credentials(
     assert f"s3 {BUCKET}" in said
     assert advice in said
     assert keys["secret"] not in said
+
+
+def assume_role(url: str) -> dict[str, str]:
+    """Return credentials of a role that may do as little."""
+    iam, name = client("iam", url), f"pacs-{uuid4().hex}"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName=name, PolicyName="look", PolicyDocument=LOOK)
+    sts = client("sts", url)
+    role = f"arn:aws:iam::123456789012:role/{name}"
+    found = sts.assume_role(RoleArn=role, RoleSessionName="machine")["Credentials"]
+    return {key: found[key] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+
+
+class RoleOfAnInstance(BaseHTTPRequestHandler):
+    """The metadata service of a machine (IMDSv2): a token, the name of its role, credentials."""
+
+    given: ClassVar[dict[str, str]] = {}
+
+    def do_PUT(self) -> None:
+        self.answer("a-token")
+
+    def do_GET(self) -> None:
+        assert self.headers["X-aws-ec2-metadata-token"] == "a-token"
+        end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        credentials = {**self.given, "Code": "Success", "Expiration": end,
+                       "LastUpdated": end, "Type": "AWS-HMAC"}  # fmt: skip
+        is_role = self.path.endswith("/security-credentials/")
+        self.answer("pacs-role" if is_role else json.dumps(credentials))
+
+    def answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("where", ["environment", "role"])
+def test_credentials_are_found_in_the_environment_or_by_the_role_of_the_machine(
+    tmp_path: Path,
+    s3_url: str,
+    guest: dict[str, str],
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that knows who they are of says what that user may not do."""
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    role = assume_role(s3_url)
+    RoleOfAnInstance.given = {**role, "Token": role["SessionToken"]}
+    with ThreadingHTTPServer(("127.0.0.1", 0), RoleOfAnInstance) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        if where == "role":
+            monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{service.server_port}")
+        else:
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", guest["AccessKeyId"])
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", guest["SecretAccessKey"])
+        said = set_initial_no_auth_action_count(0)(serve)(tmp_path, s3_url, identifier="")
+        service.shutdown()
+    assert f"the credentials do not allow this: {PERMISSION}" in said
 
 
 def amazon(status: int, code: str, **elements: str) -> Answer:

@@ -70,8 +70,10 @@ def first_due_of_keys(kind: str, now: float) -> Select[Any]:
     )
     return (
         select(JOBS)
+        .select_from(JOBS)
         .join(keys, JOBS.c.number == first.scalar_subquery())
-        .where(*_can_begin(keys.c.key))
+        # The last has none, for which PostgreSQL would go through all that wait.
+        .where(keys.c.key != null(), *_can_begin(keys.c.key))
         .order_by(*_order(JOBS))
         .limit(1)
         .with_for_update(skip_locked=True, of=JOBS)
