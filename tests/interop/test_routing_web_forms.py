@@ -14,7 +14,7 @@ from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_thread
 from pacs_core.testing.waiting import until
 
-from .receivers import BASE, modality, pydicom_of, rules
+from .receivers import BASE, described, modality, pydicom_of, rules
 
 PLUGINS = ("routing", *BASE, "dicomweb", "web", "codec-basic")
 NOT_SUPPORTED = 0xC122  # Transfer Syntax not supported
@@ -24,7 +24,7 @@ class Server:
     """A Store transaction's origin server (PS3.18 §10.5) that takes what it is told to take."""
 
     def __init__(self):
-        self.refuse = {}
+        self.refuse, self.says_nothing = {}, False
         self.received, self.refused = {}, []
         outer = self
 
@@ -51,6 +51,9 @@ class Server:
         boundary = headers["Content-Type"].split("boundary=")[1].strip('"').encode()
         parts = body.split(b"--" + boundary)[1:-1]
         files = [dcmread(BytesIO(part.split(b"\r\n\r\n", 1)[1][:-2])) for part in parts]
+        if self.says_nothing:
+            self.refused += [each.SOPInstanceUID for each in files]
+            return 200, {}
         ways = {self.refuse.get(each.file_meta.TransferSyntaxUID) for each in files}
         if 415 in ways:
             self.refused += [each.SOPInstanceUID for each in files]
@@ -82,16 +85,20 @@ class Server:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A node that prefers RLE Lossless for each of its servers."""
-    with Server() as taking, Server() as choosy, Server() as strict:
+    with Server() as taking, Server() as choosy, Server() as strict, Server() as silent:
         choosy.refuse = {RLELossless: NOT_SUPPORTED}
         strict.refuse = {RLELossless: 415}
         servers = {"taking": taking, "choosy": choosy, "strict": strict}
+        silent.says_nothing = True
+        servers["silent"] = silent
         tables = rules(
             {n: {"dicomweb": s.url, "preferred": ["RLELossless"]} for n, s in servers.items()},
             {"all": {"to": list(servers)}},
+            refusals=2,
         )
-        with node_thread(tmp_path_factory.mktemp("forms"), tables, plugins=PLUGINS) as node:
-            yield node, servers
+        folder = tmp_path_factory.mktemp("forms")
+        with node_thread(folder, tables, plugins=PLUGINS) as node:
+            yield folder, node, servers
 
 
 def image(sample):
@@ -108,12 +115,14 @@ def image(sample):
 
 def test_what_a_server_prefers_it_gets_and_what_it_refuses_goes_in_another_form(site):
     """Of several in one request, too; and what was refused once is not tried again."""
-    node, servers = site
+    folder, node, servers = site
     study = SampleStudy()
     images = {each.SOPInstanceUID: each for each in (image(study.make("CT")) for _ in range(3))}
     with modality(node.port, "MODALITY", [CTImageStorage]) as association:
         for each in images.values():
             assert association.send_c_store(each).Status == 0x0000
+    # As in dicomweb-client issue 42: 200, and nothing is there.
+    silent = servers.pop("silent")
     for name, server in servers.items():
         until(lambda server=server: set(server.received) == set(images))
         for uid, original in images.items():
@@ -121,6 +130,10 @@ def test_what_a_server_prefers_it_gets_and_what_it_refuses_goes_in_another_form(
             syntax = found.file_meta.TransferSyntaxUID
             assert syntax == RLELossless if name == "taking" else not syntax.is_compressed
             assert np.array_equal(found.pixel_array, original.pixel_array)
+    until(lambda: set(silent.refused) == set(images))
+    for uid in images:
+        to_silent = [e for e in described(folder, "routes", "show", uid) if e["peer"] == "silent"]
+        assert [each["state"] for each in to_silent] != ["sent"]
     assert not servers["taking"].refused
     for name in ("choosy", "strict"):
         assert set(servers[name].refused) <= set(images)
