@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pacs_ai.adapters.rest_push import RestPush
 from pacs_ai.api import InferenceAdapter, ServiceConfig
-from pacs_ai.config import AiConfig
+from pacs_ai.config import AiConfig, RuleConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.testing import InferenceAdapterContract
 from pacs_ai_example.http_service import make_server
@@ -40,6 +40,23 @@ async def node(tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Node]:
         setup = Setup(NodeSettings(data_directory=tmp_path), {AiConfig: AiConfig()})
         node.capabilities.provide(AiDesk, AiDesk(node, setup))
         yield node
+
+
+@pytest.mark.anyio
+async def test_a_rule_about_what_the_index_does_not_keep_is_refused(
+    node: Node, tmp_path: Path
+) -> None:
+    """It is said when the node starts, and not whenever a study is complete."""
+    services = {"s": ServiceConfig("rest-push")}
+    for key, value in (("SliceThickness", "8"), ("Modality", "CT")):
+        config = AiConfig(services, (RuleConfig("s", unless={key: value}),))
+        setup = Setup(NodeSettings(data_directory=tmp_path), {AiConfig: config})
+        desk = AiDesk(node, setup)
+        if key == "Modality":
+            await desk.start()
+            continue
+        with pytest.raises(ValueError, match=r"unless\.SliceThickness: the index does not keep"):
+            await desk.start()
 
 
 class TestRestPush(InferenceAdapterContract):

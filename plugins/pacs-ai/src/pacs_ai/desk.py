@@ -10,6 +10,8 @@ from pacs_jobs.api import JobQueue
 from pacs_ai.config import AiConfig, RuleConfig, ServiceConfig
 from pacs_ai.models import InferenceRequest
 from pacs_ai.sources import restriction_of
+from pacs_ai.turns import Turns
+from pacs_core.api.conditions import read_test
 from pacs_core.contracts import (
     AuditEvent,
     AuditObject,
@@ -17,6 +19,7 @@ from pacs_core.contracts import (
     AuditValue,
     Component,
     EventAction,
+    Level,
     Node,
     Origin,
     Outcome,
@@ -51,6 +54,8 @@ class AiDesk(Component):
     breakers : Breakers
     spool, quarantine : Path
         Directories of results that are being looked at, and that were found wanting.
+    turns : Turns
+        Of results that are being looked at.
     """
 
     def __init__(self, node: Node, setup: Setup) -> None:
@@ -64,13 +69,24 @@ class AiDesk(Component):
         self.breakers: Breakers = Breakers(database)
         self.spool: Path = setup.directory / "spool"
         self.quarantine: Path = setup.directory / "quarantine"
+        self.turns = Turns()
         self.restrictions: Mapping[int, Restriction] = {
             number: restriction_of(rule) for number, rule in enumerate(self.config.rules)
         }
 
     async def start(self) -> None:
-        """Make the tables what this version expects."""
+        """Make the tables what this version expects; refuse rules about what is not kept."""
+        self._check_tags()
         await self.records.start()
+
+    def _check_tags(self) -> None:
+        known = self.node.archive.searchable_tags(Level.IMAGE) if self.config.rules else frozenset()
+        for number, rule in enumerate(self.config.rules):
+            for table in ("where", "unless"):
+                for key, value in getattr(rule, table).items():
+                    if read_test(key, value).tag not in known:
+                        name = f"rules[{number}].{table}.{key}"
+                        raise ValueError(f"{name}: the index does not keep {key}")
 
     def service(self, name: str) -> ServiceConfig:
         """Return a service. LookupError."""

@@ -8,7 +8,8 @@ between, and is sent it again, finds the row, and that the archive has nothing o
 is told that a result has arrived only when it is in the archive or in quarantine.
 
 A report may come before the segmentation that it refers to: what has nothing wrong but a reference
-to what is not there is looked at again whenever another result of the request is archived.
+to what is not there is looked at again whenever another result of the request is archived. Where
+another is just coming it waits for that, see :mod:`.turns`.
 """
 
 import json
@@ -55,6 +56,8 @@ logger = logging.getLogger(__name__)
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _PAGE: Final = 500
 _META: Final = 1 << 12
+_PATIENCE: Final = 10.0
+"""Seconds that a report waits for what it refers to, while something is coming."""
 
 
 class Intake:
@@ -76,8 +79,9 @@ class Intake:
     ) -> InferenceResult:
         """Take a Part 10 file. ServiceError where it is none, or too large."""
         limit = self._desk.service(service).max_size + _META
-        file = await spool_file(content, self._desk.spool, limit)
-        return await self._settle(service, file, request, Origin(DOOR))
+        with self._desk.turns.take(service):
+            file = await spool_file(content, self._desk.spool, limit)
+            return await self._settle(service, file, request, Origin(DOOR))
 
     async def take_dataset(
         self,
@@ -89,8 +93,9 @@ class Intake:
     ) -> InferenceResult:
         """Take a dataset: SOP Class, SOP Instance and Transfer Syntax UID are its identity."""
         limit = self._desk.service(service).max_size
-        file = await spool_dataset(dataset, identity, self._desk.spool, limit)
-        result = await self._settle(service, file, request, origin)
+        with self._desk.turns.take(service):
+            file = await spool_dataset(dataset, identity, self._desk.spool, limit)
+            result = await self._settle(service, file, request, origin)
         if result.request:
             # Of those whose results come later, the first one answers the request.
             now = time.time()
@@ -182,6 +187,9 @@ class Intake:
             if request is not None:
                 findings += await self._examiner.count(request)
             verdict = await self._examiner.check(service, dataset, source)
+            lacks = {each.fault for each in verdict.findings} == {Fault.REFERENCE}
+            if lacks and await self._desk.turns.give_way(service, _PATIENCE):
+                verdict = await self._examiner.check(service, dataset, source)
         return await self._decide(service, file, request, origin, dataset, verdict, findings)
 
     async def _decide(

@@ -1,0 +1,218 @@
+"""What services answer, and when: later, never, not now, not at all; and who is asked first."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from attrs import define, field
+from pacs_ai_example.multipart import read_parts, write_parts
+from pacs_ai_example.results import infer
+from pacs_jobs.api import JobQueue, NewJob
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+
+from pacs_core.testing.waiting import until
+
+RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
+PERFORMER = Path(__file__).with_name("performer.py")
+EXAMPLE = Path(__file__).parents[3] / "contrib" / "pacs-ai-example" / "src"
+
+
+@define
+class Services:
+    """What services do, each under a path of its own."""
+
+    asked: dict[str, list[int]] = field(factory=dict)
+    stored: list[int] = field(factory=list)
+    go_on: threading.Event = field(factory=threading.Event)
+
+    def answer(self, name: str, number: int, headers: Any, body: bytes) -> tuple[int, bytes]:
+        """Return the status, and the body, of the answer of a service."""
+        times = self.asked.setdefault(name, [])
+        times.append(number)
+        if name == "later":
+            results = infer(list(read_parts(headers["Content-Type"], body)))
+            place = (headers["Results-Location"], headers["Results-Token"])
+            threading.Thread(target=self.store, args=(*place, results), daemon=True).start()
+            return 202, b""
+        if name == "queued":
+            self.go_on.wait(60)
+            return 204, b""
+        if name == "slow":
+            self.go_on.wait(60)
+        busy = 503 if len(times) < 3 else 204
+        return {"silent": 202, "refusing": 422, "failing": 500, "busy": busy}.get(name, 204), b""
+
+    def store(self, url: str, token: str, results: list[bytes]) -> None:
+        self.go_on.wait(60)
+        kind, body = write_parts(results)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        answer = httpx.post(url, content=body, headers=headers, timeout=60, trust_env=False)
+        self.stored.append(answer.status_code)
+
+
+@define
+class Place:
+    """The site, and its services."""
+
+    site: Any
+    services: Services
+    tools: Any
+
+    def store(self, **values: Any) -> str:
+        self.services.go_on.clear()
+        images = self.tools.make_series(**values)
+        self.site.store(images)
+        return str(images[0].StudyInstanceUID)
+
+    def look_after(self) -> None:
+        """Have done what is done each minute."""
+        queue = self.site.node.node.opened.node.find(JobQueue)
+        self.site.node.call(queue.enqueue, NewJob("ai.upkeep", {}))
+
+
+@pytest.fixture(scope="module")
+def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    services = Services()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            number, name = int(self.headers["Request-Number"]), self.path.strip("/")
+            status, answer = services.answer(name, number, self.headers, body)
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base, web = f"http://127.0.0.1:{server.server_address[1]}", tools.find_free_port()
+        names = ("later", "silent", "slow", "refusing", "failing", "busy", "queued")
+        tables: dict[str, Any] = {
+            name: {"adapter": "rest-push", "url": f"{base}/{name}", "breaker": 1000}
+            for name in names
+        }
+        tables["silent"]["answer_within"] = 0.1
+        tables["slow"] |= {"timeout": 0.3, "attempts": 2}
+        tables["failing"]["attempts"] = 2
+        tables["performer"] = {
+            "adapter": "ups",
+            "code": ["LESION", "99TEST", "Find lesions"],
+            "results_from": ["AI_PERFORMER"],
+        }
+        rule = {
+            "service": "queued",
+            "on": "demand",
+            "each": "series",
+            "least": 2,
+            "unless": {"BodyPartExamined": ["HEAD", "NECK"]},
+        }
+        opened = tools.open_site(
+            tmp_path_factory.mktemp("site"),
+            tables,
+            rules=[rule],
+            plugins=("sop-ups",),
+            plugin={"web": {"port": web}, "sop-ups": {}},
+            ai={"dicomweb_url": f"http://127.0.0.1:{web}/dicom-web"},
+        )
+        with opened as site:
+            yield Place(site, services, tools)
+        services.go_on.set()
+        server.shutdown()
+
+
+def test_a_service_that_answers_202_stores_its_results_when_it_has_them(place: Place) -> None:
+    study, site = place.store(), place.site
+    request = site.finish(site.ask("later", study).number, "asked")
+    assert not site.results(request=request.number)
+    place.look_after()  # which gives nobody up who has time left
+    place.services.go_on.set()
+    assert site.finish(request.number).state == "answered"
+    until(lambda: place.services.stored)
+    assert place.services.stored == [200]
+    until(lambda: set(site.instances(study).values()) >= RESULTS)
+    assert {each.state for each in site.results(request=request.number)} == {"archived"}
+
+
+def test_who_never_stores_any_is_not_waited_for(place: Place) -> None:
+    study, site = place.store(), place.site
+    request = site.finish(site.ask("silent", study).number, "asked", "failed")
+    place.look_after()
+    failed = site.finish(request.number)
+    assert (failed.state, failed.reason) == ("failed", "no result in 0.1 s")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "attempts", "times", "reason"),
+    [
+        ("slow", "failed", 2, 2, "no answer in 0.3 s"),
+        ("failing", "failed", 2, 2, "answered 500"),
+        ("refusing", "failed", 0, 1, "answered 422"),
+        ("busy", "answered", 0, 3, ""),
+    ],
+)
+def test_what_goes_wrong_is_tried_again_as_long_as_that_helps(
+    place: Place, name: str, state: str, attempts: int, times: int, reason: str
+) -> None:
+    """Too slow and failed: `attempts` times; refused: never; busy: until it is not."""
+    site, study = place.site, place.store()
+    request = site.finish(site.ask(name, study).number)
+    assert (request.state, request.attempts) == (state, attempts), request.reason
+    assert reason in request.reason
+    assert place.services.asked[name] == [request.number] * times
+
+
+def test_a_rule_divides_a_study_and_what_is_urgent_goes_first(place: Place) -> None:
+    """Each series of two images or more, but for those of the neck, is a request of its own."""
+    site, services = place.site, place.services
+    study = place.store()
+    for values in ({"slices": 2}, {"slices": 1}, {"BodyPartExamined": "NECK"}):
+        site.store(place.tools.make_series(StudyInstanceUID=study, **values))
+
+    async def ask(priority: int) -> Any:
+        return await site.inferences.ask("queued", study, priority=priority, again=True)
+
+    requests = site.node.call(ask, 0)
+    assert sorted(len(each.inputs) for each in requests) == [2, 4]
+    assert len({each.series_uid for r in requests for each in r.inputs}) == 2
+    until(lambda: services.asked.get("queued"))  # and is busy with the first
+    urgent = site.node.call(ask, 5)
+    services.go_on.set()
+    everything = [each.number for each in (*requests, *urgent)]
+    for number in everything:
+        assert site.finish(number).state == "answered"
+    asked = services.asked["queued"]
+    assert sorted(asked) == sorted(everything)
+    assert set(asked[1:3]) == {each.number for each in urgent}
+
+
+def test_a_performer_of_its_own_claims_a_work_item_and_completes_it(place: Place) -> None:
+    """IHE AIW-I: by C-FIND, N-ACTION, WADO-RS, C-STORE and N-SET, from another process."""
+    site = place.site
+    study, port = place.store(), site.node.port
+
+    def perform(*arguments: str) -> None:
+        command = [sys.executable, str(PERFORMER), str(port), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(EXAMPLE)}
+        subprocess.run(command, check=True, timeout=120, env=environment)
+
+    request = site.finish(site.ask("performer", study).number, "asked")
+    perform()
+    assert site.finish(request.number).state == "answered"
+    assert set(site.instances(study).values()) >= RESULTS
+    assert {each.state for each in site.results(request=request.number)} == {"archived"}
+    given_up = site.finish(site.ask("performer", study, again=True).number, "asked")
+    perform("cancel")
+    place.look_after()
+    failed = site.finish(given_up.number)
+    assert (failed.state, failed.reason) == ("failed", "its work item was canceled")
