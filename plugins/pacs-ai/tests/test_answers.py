@@ -1,5 +1,6 @@
 """What services answer, and when: later, never, not now, not at all; and who is asked first."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from attrs import define, field
 from pacs_ai_example.multipart import read_parts, write_parts
 from pacs_ai_example.results import infer
 from pacs_jobs.api import JobQueue, NewJob
+from pacs_sop_ups.api import UnifiedProcedureSteps
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
+from pacs_core.dataset import tag_of
 from pacs_core.testing.waiting import until
 
 RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
@@ -70,6 +73,16 @@ class Place:
         images = self.tools.make_series(**values)
         self.site.store(images)
         return str(images[0].StudyInstanceUID)
+
+    def recorded(self, study: str) -> set[tuple[str, str]]:
+        """Return what the audit trail has about a study: kinds, and digests of results."""
+        found = set()
+        for path in (self.site.node.data_directory / "audit").rglob("*.jsonl"):
+            for line in path.read_text().splitlines():
+                event = json.loads(line)
+                if study in line and event["event"].startswith("ai."):
+                    found.add((event["event"], event["details"].get("sha256", "")))
+        return found
 
     def look_after(self) -> None:
         """Have done what is done each minute."""
@@ -141,7 +154,11 @@ def test_a_service_that_answers_202_stores_its_results_when_it_has_them(place: P
     until(lambda: place.services.stored)
     assert place.services.stored == [200]
     until(lambda: set(site.instances(study).values()) >= RESULTS)
-    assert {each.state for each in site.results(request=request.number)} == {"archived"}
+    results = site.results(request=request.number)
+    assert {each.state for each in results} == {"archived"}
+    assert site.run("ai", "assess", str(results[0].number), "rejected") == 0
+    wanted = {("ai.asked", ""), ("ai.assessed", "")} | {("ai.result", r.digest) for r in results}
+    until(lambda: wanted <= place.recorded(study))
 
 
 def test_who_never_stores_any_is_not_waited_for(place: Place) -> None:
@@ -216,3 +233,8 @@ def test_a_performer_of_its_own_claims_a_work_item_and_completes_it(place: Place
     place.look_after()
     failed = site.finish(given_up.number)
     assert (failed.state, failed.reason) == ("failed", "its work item was canceled")
+    unwanted = site.finish(site.ask("performer", study, again=True).number, "asked")
+    site.node.call(site.inferences.cancel, unwanted.number, "somebody")
+    steps = site.node.node.opened.node.find(UnifiedProcedureSteps)
+    uid, state = unwanted.note.split()[-1], tag_of("ProcedureStepState")
+    until(lambda: site.node.call(steps.find, uid).attributes[state] == ("CANCELED",))
