@@ -6,7 +6,7 @@ Pixel Data as a stream. So an edit within a sequence writes that sequence anew, 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -16,27 +16,24 @@ from pacs_core.api.file_commands import CommandError, UsageError, parse_pairs
 from pacs_core.dataset import (
     BULK_VRS,
     EXPLICIT_VR_LITTLE_ENDIAN,
-    BulkData,
     DataElement,
     Deflater,
     Edit,
     ElementPath,
     ElementSet,
     UnencodableValue,
-    edit_header,
     encode_attributes,
-    encode_elements,
     encode_text,
     encoding_of,
     extend_character_sets,
     file_meta,
     keyword_of,
     read_elements,
-    swap_words,
     vr_of,
 )
 from pacs_tools.files import DicomFile
 from pacs_tools.paths import AttributePath, parse_path
+from pacs_tools.rewriting import encode_element, rewrite_dataset
 
 _SOP_CLASS, _SOP_INSTANCE, _CHARACTER_SET = 0x0008_0016, 0x0008_0018, 0x0008_0005
 _FIRST_PIXELS: Final = 0x7FE0_0008
@@ -82,29 +79,34 @@ class Changes:
                 elements = _put(elements, place, values)
         for path in self.deleted:
             for place in path.find(elements, existing=True):
-                elements = _replace(elements, place, lambda within, tag: _without(within, tag))
+                elements = replace_element(elements, place, _without)
         if self.without_private:
             elements = _drop(elements, lambda tag: bool(tag >> 16 & 1))
         return elements if self.uids is None else _map_uids(elements, self.uids)
 
 
-def change_file(file: DicomFile, changes: Changes) -> Iterator[bytes | memoryview]:
+def change_file(file: DicomFile, changed: ElementSet) -> Iterator[bytes | memoryview]:
     """Return the pieces of the changed file; what cannot be changed fails at once.
+
+    Parameters
+    ----------
+    file : DicomFile
+    changed : ElementSet
+        Its elements as they shall be, see :meth:`Changes.apply`.
 
     Raises
     ------
     CommandError
-        See :meth:`Changes.apply`; or what is compressed, or longer than 64 KiB, would have to be
-        written anew.
+        What is compressed, or longer than 64 KiB, would have to be written anew.
     """
-    changed = changes.apply(file.elements)
-    pieces = _dataset(file, dict(_edits(file, changed)))
+    pieces = rewrite_dataset(file, dict(_edits(file, changed)))
     if encoding_of(file.meta.transfer_syntax_uid).deflated:
-        pieces = _deflate(pieces)
+        pieces = deflate(pieces)
     return chain(_begin(file, changed), pieces)
 
 
-def _deflate(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+def deflate(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Iterate over a dataset, deflated (PS3.5 A.5)."""
     deflater = Deflater()
     for piece in pieces:
         yield deflater.feed(piece)
@@ -116,7 +118,7 @@ def _put(elements: ElementSet, place: ElementPath, values: tuple[str, ...]) -> E
         element = _make_element(within, tag, values)
         return evolve(within, elements={**within.elements, tag: element})
 
-    return _replace(elements, place, put)
+    return replace_element(elements, place, put)
 
 
 def _declare(elements: ElementSet, tag: int, values: tuple[str, ...]) -> ElementSet:
@@ -158,15 +160,25 @@ def _make_element(within: ElementSet, tag: int, values: tuple[str, ...]) -> Data
     return made.elements[tag]
 
 
-def _replace(
+def replace_element(
     elements: ElementSet, place: ElementPath, change: Callable[[ElementSet, int], ElementSet]
 ) -> ElementSet:
+    """Return elements with those of the item at a place changed.
+
+    Parameters
+    ----------
+    elements : ElementSet
+    place : ElementPath
+        Of an element, which need not be there.
+    change : callable
+        Given what the item has, and the tag, returns what it shall have.
+    """
     if len(place) == 1:
         return change(elements, place[0])
     tag, number = place[0], place[1]
     sequence = elements.elements[tag]
     items = list(sequence.items)
-    items[number] = _replace(items[number], place[2:], change)
+    items[number] = replace_element(items[number], place[2:], change)
     return evolve(
         elements, elements={**elements.elements, tag: evolve(sequence, value=tuple(items))}
     )
@@ -214,32 +226,11 @@ def _evolve(elements: ElementSet, changed: dict[int, DataElement]) -> ElementSet
 def _edits(file: DicomFile, changed: ElementSet) -> Iterator[tuple[int, Edit]]:
     """Iterate over the top-level elements that differ, encoded as the file is."""
     old, new = file.elements.elements, changed.elements
-    syntax = file.meta.transfer_syntax_uid
     for tag in old.keys() | new.keys():
         if tag not in new:
             yield tag, None
         elif new[tag] is not old.get(tag):
-            yield tag, _encode(new[tag], syntax, file)
-
-
-def _encode(element: DataElement, syntax: str, file: DicomFile) -> Edit:
-    def read_bulk(path: ElementPath, bulk: DataElement) -> bytes:
-        value = bulk.value
-        if not isinstance(value, BulkData) or value.length is None:
-            raise CommandError(
-                f"{file.path}: {keyword_of(path[0])} holds compressed images, and cannot be changed"
-            )
-        stored = b"".join(file.read_bulk(value.offset, value.length))
-        return bytes(swap_words(stored, value.word_size))
-
-    explicit = encoding_of(syntax).explicit
-    whole = b"".join(encode_elements(ElementSet({element.tag: element}), syntax, read_bulk))
-    value = whole[12 if explicit and element.vr in _WIDE else 8 :]
-    # The edited sequence is written with its length, and so without a delimitation item.
-    return element.vr, value[:-8] if element.vr == "SQ" else value
-
-
-_WIDE: Final = BULK_VRS | {"SQ", "UC", "UR", "UT", "UN", "SV", "UV"}
+            yield tag, encode_element(file, new[tag])
 
 
 def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
@@ -259,25 +250,6 @@ def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
     # The preamble may make the file readable as another format, as TIFF (PS3.10 §7.1).
     kept = head[:_PREAMBLE] if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else bytes(_PREAMBLE)
     yield kept + made[_PREAMBLE:]
-
-
-def _dataset(file: DicomFile, edits: Mapping[int, Edit]) -> Iterator[bytes | memoryview]:
-    """Iterate over the changed dataset: its header from memory, what is behind as a stream."""
-    end = file.dataset_size
-    if not edits:
-        yield from file.read_bulk(0, end)
-        return
-    last = max(edits)
-    behind = [
-        element.value.offset - (12 if encoding_of(file.meta.transfer_syntax_uid).explicit else 8)
-        for tag, element in file.elements.elements.items()
-        if tag > last and isinstance(element.value, BulkData)
-        and (element.value.length is None or element.value.length > _LONG)
-    ]  # fmt: skip
-    cut = min([*behind, end])
-    header = b"".join(file.read_bulk(0, cut))
-    yield edit_header(header, file.meta.transfer_syntax_uid, edits)
-    yield from file.read_bulk(cut, end - cut)
 
 
 def check_value(path: AttributePath, values: tuple[str, ...]) -> None:

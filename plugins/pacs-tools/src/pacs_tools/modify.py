@@ -20,11 +20,12 @@ from pacs_core.api.file_commands import (
     say,
     walk,
 )
-from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of, texts
+from pacs_core.dataset import MalformedDataset, NotPart10, keyword_of, scan_file, tag_of, texts
 from pacs_tools.diff import Comparison, show_difference
 from pacs_tools.editing import Changes, change_file, read_values
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.paths import parse_path
+from pacs_tools.signed import find_broken_signatures
 from pacs_tools.styles import style_for
 
 Level = Literal["instance", "series", "study"]
@@ -130,8 +131,14 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, bool, Path]]:
 def _change(file: DicomFile, changes: Changes, target: Path | None, *, replaces: bool) -> None:
     if file.damage:
         raise CommandError(f"damaged: {file.damage}")
+    elements = changes.apply(file.elements)
+    for uid, tag in find_broken_signatures(file.elements, elements):
+        complain(
+            f"{file.path}: digital signature {escape(uid)} is not valid any more, as it signs "
+            f"{keyword_of(tag)}: --delete DigitalSignaturesSequence removes signatures"
+        )
     if target is None:
-        changed = evolve(file, elements=changes.apply(file.elements))
+        changed = evolve(file, elements=elements)
         comparison = Comparison(file, changed, frozenset(), exact=True)
         lines = [
             line for each in comparison.differences() for line in show_difference(each, style_for())
@@ -141,7 +148,7 @@ def _change(file: DicomFile, changes: Changes, target: Path | None, *, replaces:
         return
     if target.exists() and not replaces:
         raise CommandError(f"{target} exists: say --overwrite to replace it")
-    pieces = change_file(file, changes)
+    pieces = change_file(file, elements)
     mode = file.path.stat().st_mode
     draft = Draft(target.parent)
     try:
