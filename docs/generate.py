@@ -34,6 +34,7 @@ from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
 from pacs_routing import api as routing_api
 from pacs_routing.config import RoutingConfig, RuleConfig
+from pacs_signatures.config import SignaturesConfig
 from pacs_sop_mpps import api as mpps_api
 from pacs_sop_mpps.config import MppsConfig
 from pacs_sop_print.config import PrintConfig
@@ -566,6 +567,13 @@ def routing_page() -> str:
     return page.replace("\n## `pacs_routing.api`", f"{rules}\n## `pacs_routing.api`")
 
 
+def signatures_page() -> str:
+    """Return the reference of digital signatures."""
+    how = "`pacs-signatures`: [how to use it](../how-to/sign.md).\n"
+    table = _table_section("plugin.signatures", SignaturesConfig)
+    return "".join([_NOTE, "# Digital signatures\n\n", how, *table])
+
+
 def sign_in_page() -> str:
     """Return the reference of signing in: the tables, the hook, the API for plugins."""
     how = "`pacs-auth-local`: [how to use it](../how-to/sign-in.md).\n"
@@ -622,6 +630,7 @@ PAGES = {
     "reference/store-in-the-cloud.md": cloud_page,
     "reference/routing.md": routing_page,
     "reference/deidentify.md": deidentify_page,
+    "reference/signatures.md": signatures_page,
     "reference/hl7.md": hl7_page,
     "reference/ai.md": ai_page,
     "reference/tiers.md": tiers_page,

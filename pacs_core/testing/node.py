@@ -37,6 +37,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "sop-storage-commitment": {},
     "sop-print": {},
     "deidentify": {},
+    "signatures": {},
     "hl7": {},
     "ai": {},
     "store-tiered": {},

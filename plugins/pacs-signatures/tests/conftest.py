@@ -1,0 +1,103 @@
+"""Keys, certificates of an authority, and commands as they are typed."""
+
+import datetime
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pacs_core.api.commands import main
+from pacs_core.testing.peer_programs import PROGRAM_PATH
+
+YEAR = datetime.timedelta(days=365)
+
+
+@frozen
+class Keys:
+    """A folder with keys and certificates, by name."""
+
+    folder: Path
+
+    def key(self, name: str) -> Path:
+        return self.folder / f"{name}.key"
+
+    def certificate(self, name: str) -> Path:
+        return self.folder / f"{name}.pem"
+
+    def sign_with(self, name: str) -> list[str]:
+        return ["--key", str(self.key(name)), "--certificate", str(self.certificate(name))]
+
+    def make(self, name, key=None, issuer=None, *, ca=False, extensions=(), password=b"", days=30):
+        key = key or rsa.generate_private_key(65537, 2048)
+        encryption = BestAvailableEncryption(password) if password else NoEncryption()
+        form = PrivateFormat.TraditionalOpenSSL if not password else PrivateFormat.PKCS8
+        self.key(name).write_bytes(key.private_bytes(Encoding.PEM, form, encryption))
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        issuer_name, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder(issuer_name, subject, key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - YEAR)
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca, None), critical=True)
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        certificate = builder.sign(issuer_key, hashes.SHA256())
+        self.certificate(name).write_bytes(certificate.public_bytes(Encoding.PEM))
+        return certificate, key
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    keys = Keys(tmp_path_factory.mktemp("keys"))
+    authority = keys.make("authority", ca=True)
+    keys.make("signer", issuer=authority)
+    keys.make("curve", ec.generate_private_key(ec.SECP256R1()), issuer=authority)
+    keys.make("guarded", issuer=authority, password=b"secret")
+    keys.make("stranger", ca=True)
+    keys.make("lapsed", issuer=authority, days=-1)
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+    keys.make("tsa", issuer=authority, extensions=[usage])
+    return keys
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command of ``pacs``: exit code, standard output and error."""
+
+    def run_command(*arguments):
+        code = main([str(each) for each in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def dcmsign():
+    """Run DCMTK's dcmsign; return whether it has succeeded, and what it has said."""
+    program = shutil.which("dcmsign", path=PROGRAM_PATH)
+    if program is None:
+        pytest.skip("dcmsign is not installed")
+
+    def run_program(*arguments):
+        done = subprocess.run(
+            [program, "-v", *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+        return done.returncode == 0, done.stdout + done.stderr
+
+    return run_program
