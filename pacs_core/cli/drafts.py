@@ -15,6 +15,9 @@ from stat import S_ISLNK
 # below the other and never through a link, which somebody else may have put there.
 
 
+_BLOCK = 1 << 20
+
+
 class Draft:
     """A file that does not have its name yet. All methods block.
 
@@ -40,13 +43,24 @@ class Draft:
     def _create(self, _path: str, flags: int) -> int:
         return os.open(self._name, flags, 0o666, dir_fd=self._output)
 
+    def _open(self, _path: str, flags: int) -> int:
+        return os.open(self._name, flags, dir_fd=self._output)
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append to it."""
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
 
-    def finish(self, *folders: str, name: str) -> None:
+    def holds(self, path: Path) -> bool:
+        """Tell whether a file has the bytes that were written so far."""
+        with path.open("rb") as other, open(self._name, "rb", opener=self._open) as own:
+            while (block := own.read(_BLOCK)) == other.read(_BLOCK):
+                if not block:
+                    return True
+        return False
+
+    def finish(self, *folders: str, name: str, durable: bool = False) -> None:
         """Give it its name.
 
         Parameters
@@ -55,15 +69,19 @@ class Draft:
             Names of folders one below the other; made if they are missing.
         name : str
             Replaces what has the name.
+        durable : bool
+            Return only when it survives a power failure, its name and folders included.
 
         Raises
         ------
         OSError
             ELOOP: a folder is a link.
         """
+        if durable:
+            os.fsync(self._file.fileno())
         self._file.close()
         with ExitStack() as stack:
-            below = self._output
+            below, opened = self._output, [self._output]
             for folder in folders:
                 with suppress(FileExistsError):
                     os.mkdir(folder, dir_fd=below)
@@ -73,7 +91,10 @@ class Draft:
                         f"{folder} in the output folder is a link, which is not followed",
                     )
                 below = _open_folder(stack, folder, os.O_NOFOLLOW, below)
+                opened.append(below)
             os.replace(self._name, name, src_dir_fd=self._output, dst_dir_fd=below)
+            for each in reversed(opened) if durable else ():
+                os.fsync(each)
 
     def discard(self) -> None:
         """Remove what is left, if anything is: the last call, whatever has happened."""
