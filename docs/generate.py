@@ -78,6 +78,7 @@ from pacs_core.api import workers as worker_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.cli.file_commands import list_file_commands
+from pacs_core.cli.option_names import OPTION_NAMES
 from pacs_core.config import Config
 from pacs_core.config.show import to_toml
 from pacs_core.contracts import (
@@ -428,7 +429,16 @@ def cli_page() -> str:
     """Return the reference of the command line."""
     commands = build_app().generate_docs(output_format="markdown", recursive=True)
     _, _, codes = (inspect.getdoc(errors) or "").partition("\n\n")
-    return f"{_NOTE}{commands.rstrip()}\n\n## Exit codes\n\n{codes}\n"
+    rows = "".join(
+        f"| `{name}`{f', `{each.short}`' if each.short else ''} | {each.meaning} |\n"
+        for name, each in OPTION_NAMES.items()
+    )
+    return (
+        f"{_NOTE}{commands.rstrip()}\n\n## Exit codes\n\n{codes}\n\n## Names of options\n\n"
+        "An option of several commands means the same in each; a test sees to it. Output is "
+        "coloured on a terminal only, and never where `NO_COLOR` is set.\n\n"
+        f"| option | meaning |\n|---|---|\n{rows}"
+    )
 
 
 def file_tools_page() -> str:

@@ -39,7 +39,7 @@ def update(
     study: str = "",
     series: str = "",
     instance: str = "",
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative=())] = None,
     remove: Keys = None,
     reason: str = "CORRECT",
     comment: str = "",

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import gaierror, socket
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from pacs_core.app import (
     Assembly,
@@ -54,7 +56,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
-    plugin: tuple[Path, ...] = (),
+    plugin: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     log_level: LogLevelOption = None,
 ) -> int:
     """Run the archive until SIGINT or SIGTERM.

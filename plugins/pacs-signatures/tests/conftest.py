@@ -37,7 +37,7 @@ class Keys:
         return self.folder / f"{name}.pem"
 
     def sign_with(self, name: str) -> list[str]:
-        return ["--key", str(self.key(name)), "--certificate", str(self.certificate(name))]
+        return ["--private-key", str(self.key(name)), "--certificate", str(self.certificate(name))]
 
     def make(self, name, key=None, issuer=None, *, ca=False, extensions=(), password=b"", days=30):
         key = key or rsa.generate_private_key(65537, 2048)

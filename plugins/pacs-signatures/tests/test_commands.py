@@ -298,21 +298,20 @@ def test_nothing_is_replaced_without_a_word(run, keys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("key", "certificate", "more", "reason"),
     [
-        (["--key", "signer.key", "--certificate", "curve.pem"], "not of the key"),
-        (["--key", "lapsed.key", "--certificate", "lapsed.pem"], "was valid until"),
-        (["--key", "signer.pem", "--certificate", "signer.pem"], "it is no key"),
-        (["--key", "signer.key", "--certificate", "signer.key"], "signer.key"),
-        (["--key", "signer.key", "--certificate", "signer.pem", "--purpose", "19"], "1 to 18"),
-        (["--key", "signer.key", "--certificate", "signer.pem", "--tag", "Nothing"], "Nothing"),
-        (["--key", "signer.key", "--certificate", "signer.pem", "--timestamp-url", "file:///x"],
-         "http://"),
+        ("signer.key", "curve.pem", "", "not of the key"),
+        ("lapsed.key", "lapsed.pem", "", "was valid until"),
+        ("signer.pem", "signer.pem", "", "it is no key"),
+        ("signer.key", "signer.key", "", "signer.key"),
+        ("signer.key", "signer.pem", "--purpose 19", "1 to 18"),
+        ("signer.key", "signer.pem", "--tag Nothing", "Nothing"),
+        ("signer.key", "signer.pem", "--timestamp-url file:///x", "http://"),
     ],
 )  # fmt: skip
-def test_what_cannot_sign_is_said_before(run, keys, tmp_path, arguments, reason):
-    typed = [keys.folder / a if a.endswith((".key", ".pem")) else a for a in arguments]
-    code, _, err = run("sign", CT, *typed, "-o", tmp_path)
+def test_what_cannot_sign_is_said_before(run, keys, tmp_path, key, certificate, more, reason):
+    files = ["--private-key", keys.folder / key, "--certificate", keys.folder / certificate]
+    code, _, err = run("sign", CT, *files, *more.split(), "-o", tmp_path)
     assert (code, reason in err) == (2, True)
     assert not list(tmp_path.iterdir())
 

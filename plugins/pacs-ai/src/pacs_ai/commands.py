@@ -4,9 +4,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import anyio
+from cyclopts import Parameter
 
 from pacs_ai.description import describe_request, describe_result, describe_total
 from pacs_ai.desk import STEERED, AiDesk
@@ -150,7 +151,7 @@ def ask(
     study: str,
     /,
     *,
-    series: tuple[str, ...] = (),
+    series: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     priority: int = 0,
     again: bool = False,
     json_output: JsonOption = False,

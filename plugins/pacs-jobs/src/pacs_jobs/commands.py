@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+from cyclopts import Parameter
 
 from pacs_core.api.commands import (
     CommandError,
@@ -36,7 +38,7 @@ _COLUMNS = {
 
 def list_jobs(
     *kinds: str,
-    state: tuple[JobState, ...] = (),
+    state: Annotated[tuple[JobState, ...], Parameter(negative=())] = (),
     key: str = "",
     limit: int = 50,
     json_lines: JsonOption = False,
@@ -126,7 +128,7 @@ def cancel_job(number: int, /, *, config: ConfigOption = None) -> None:
 
 def purge_jobs(
     *kinds: str,
-    state: tuple[JobState, ...] = (JobState.SUCCEEDED,),
+    state: Annotated[tuple[JobState, ...], Parameter(negative=())] = (JobState.SUCCEEDED,),
     older_than: float = 0.0,
     config: ConfigOption = None,
 ) -> None:

@@ -36,7 +36,7 @@ def sign(
     paths: list[Path],
     /,
     *,
-    key: Path,
+    private_key: Path,
     certificate: Path,
     profile: Profile = Profile.BASE,
     mac: Mac = "sha256",
@@ -60,8 +60,8 @@ def sign(
     ----------
     paths
         Files, or folders with all below them.
-    key
-        Private key, of RSA or ECDSA, in PEM or DER.
+    private_key
+        Of RSA or ECDSA, in PEM or DER.
     certificate
         X.509 certificate of the key.
     profile
@@ -97,7 +97,9 @@ def sign(
         raise UsageError(f"--purpose {purpose}: it is one of 1 to 18, or 0")
     place = parse_path(item + _SEQUENCE) if item else None
     timestamping = _timestamping(timestamp_url, timestamp_ca)
-    signer = _make_signer(key, certificate, password_file, mac, profile, purpose, tag, timestamping)
+    signer = _make_signer(
+        private_key, certificate, password_file, mac, profile, purpose, tag, timestamping
+    )
 
     def run(path: Path, target: Path) -> None:
         _sign(path, target, signer, place, replaces=in_place or overwrite)

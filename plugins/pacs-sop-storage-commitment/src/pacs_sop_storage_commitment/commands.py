@@ -33,7 +33,7 @@ def commit(
     peer: str,
     /,
     *,
-    key: Annotated[tuple[str, ...], Parameter(name=["--key", "-k"])] = (),
+    key: Annotated[tuple[str, ...], Parameter(name=["--key", "-k"], negative=())] = (),
     wait: float = 30.0,
     config: ConfigOption = None,
 ) -> int:

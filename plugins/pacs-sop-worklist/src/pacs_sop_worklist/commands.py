@@ -52,7 +52,7 @@ def add(
     *,
     modality: str,
     start: datetime | None = None,
-    station: tuple[str, ...] = (),
+    station: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     accession: str = "",
     description: str = "",
     birth_date: str = "",

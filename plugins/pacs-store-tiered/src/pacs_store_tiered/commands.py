@@ -40,7 +40,7 @@ from pacs_store_tiered.migration import Migration
 from pacs_store_tiered.planning import Move, Planner, find_store, first_text, free_room
 from pacs_store_tiered.store import TieredStore
 
-Keys = Annotated[tuple[str, ...], Parameter(name=["--key", "-k"])]
+Keys = Annotated[tuple[str, ...], Parameter(name=["--key", "-k"], negative=())]
 _STUDY = tag_of("StudyInstanceUID")
 
 

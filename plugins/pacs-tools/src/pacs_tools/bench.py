@@ -1,6 +1,8 @@
 """``pacs bench``: a peer under load, and how long it takes to answer."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
     CLIENT,
@@ -19,7 +21,7 @@ def bench(
     *,
     operation: Literal["store", "echo"] = "store",
     associations: int = 4,
-    count: int = 200,
+    count: Annotated[int, Parameter(name=["--count", "-n"])] = 200,
     size: int = 512,
     json: JsonOption = False,
     options: ClientOptions = CLIENT,

@@ -47,10 +47,10 @@ def dump(
     paths: Annotated[list[Path], Parameter(negative=())],
     /,
     *,
-    search: Annotated[str, Parameter(name=["--search", "-s"])] = "",
-    tag: Annotated[list[str] | None, Parameter(name=["--tag", "-t"], negative=())] = None,
+    search: str = "",
+    tag: Annotated[list[str] | None, Parameter(negative=())] = None,
     depth: int = 100,
-    full: Annotated[bool, Parameter(name=["--full", "-f"], negative=())] = False,
+    full: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Print the elements of DICOM files.
 

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import anyio
 import anyio.to_thread
+from cyclopts import Parameter
 
 from pacs_core.api.commands import (
     WRITERS,
@@ -67,7 +68,7 @@ def find(
     /,
     *,
     level: Level = "study",
-    key: tuple[str, ...] = (),
+    key: Annotated[tuple[str, ...], Parameter(name=["--key", "-k"], negative=())] = (),
     limit: int = 1000,
     format: Format = "table",  # noqa: A002 (the name of the option)
     config: ConfigOption = None,
@@ -109,7 +110,7 @@ def get(
     study: str,
     series: str = "",
     instance: str = "",
-    output: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
     config: ConfigOption = None,
 ) -> None:
     """Retrieve instances from a DICOMweb server into a folder (WADO-RS, PS3.18 §10.4).
