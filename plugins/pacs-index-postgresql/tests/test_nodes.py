@@ -58,9 +58,19 @@ async def test_of_nodes_that_add_the_same_one_succeeds(
 
 
 async def test_a_schema_of_before_gets_origins_while_a_node_of_before_writes(
-    index: PostgresqlIndex, settings: PostgresqlIndexConfig, connection: asyncpg.Connection
+    index: PostgresqlIndex,
+    settings: PostgresqlIndexConfig,
+    connection: asyncpg.Connection,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What it writes says nothing of who sent it; and no statement that it has prepared fails."""
+    """What it writes says nothing of who sent it; and no statement that it has prepared fails.
+
+    Somebody dumps the tables meanwhile, which must not be altered then; and the node of before must
+    not wait for that as well.
+    """
+    monkeypatch.setattr("pacs_index_postgresql.schema.LOCK_WAIT", "50ms")
     await index.add(make_record("1"))
     await connection.execute(
         "ALTER TABLE instance DROP COLUMN origin; ALTER TABLE change DROP COLUMN origin;"
@@ -75,24 +85,35 @@ async def test_a_schema_of_before_gets_origins_while_a_node_of_before_writes(
         "SOPClassUID, transfer_syntax_uid, object_key, size, dataset_offset) "
         "SELECT 'added', 0, '1.2.3.1', '1.2.3.1.1', SOPInstanceUID, 'c', 't', 'k', 9, 4 FROM added"
     )
-    written, done, enough = 0, asyncio.Event(), asyncio.Event()
+    written, done, goal, enough = 0, asyncio.Event(), 1_000_000, asyncio.Event()
 
     async def write() -> None:
         nonlocal written
         while not done.is_set():
             written += 1
             await before.fetch(f"1.2.3.1.1.{1000 + written}")
-            if written == 10:
+            if written == goal:
                 enough.set()
 
     task = asyncio.create_task(write())
     newer = PostgresqlIndex(settings)
+    dump = await asyncpg.connect(server, server_settings={"search_path": "pacs"})
+    reading = dump.transaction()
+    await reading.start()
+    await dump.execute("LOCK TABLE instance IN ACCESS SHARE MODE")
+    starting = asyncio.create_task(newer.start())
     try:
-        await newer.start()
+        while "somebody reads its tables" not in caplog.text:  # noqa: ASYNC110 it is logged there
+            await asyncio.sleep(0.01)
+        goal = written + 10
         await enough.wait()
+        assert not starting.done()
+        await reading.rollback()
+        await starting
     finally:
         done.set()
         await task
+        await dump.close()
     changes = await newer.change_log.changes(0, 10_000)
     assert len(changes) == written
     assert all(each.instance and each.instance.origin is None for each in changes)
