@@ -1,6 +1,6 @@
 """Instances on their way out: as they are stored, or converted as they go (PS3.18 §8.7.3)."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -94,11 +94,19 @@ class Deliveries:
     transcoder : Transcoder
     named : sequence of str
         Transfer syntaxes that the request names.
+    accepted : callable
+        Returns those of them in which an instance may go out, given that in which it is stored.
     """
 
-    def __init__(self, transcoder: Transcoder, named: Sequence[str]) -> None:
+    def __init__(
+        self,
+        transcoder: Transcoder,
+        named: Sequence[str],
+        accepted: Callable[[Sequence[str], str], Sequence[str]] = accepted_syntaxes,
+    ) -> None:
         self._transcoder = transcoder
         self._named = named
+        self._accepted = accepted
         self._plans: dict[str, Plan] = {}
 
     def plan(self, instance: StoredInstance) -> Plan:
@@ -109,7 +117,7 @@ class Deliveries:
         return self._plans[stored]
 
     def _planned(self, stored: str, image: FrameFormat | None) -> Plan:
-        accepted = accepted_syntaxes(self._named, stored)
+        accepted = self._accepted(self._named, stored)
         plan = self._transcoder.plan(stored, accepted, image=image)
         if plan.action is Action.REFUSE and "" in self._named and not is_lossless(stored):
             # Without a transfer syntax, what there is only with loss goes out so (§8.7.3.1).

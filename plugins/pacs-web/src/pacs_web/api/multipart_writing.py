@@ -20,12 +20,16 @@ class OutgoingPart:
         Content-Location; empty for none.
     length : int or None
         Of the content, if it is known.
+    content_id : str
+        Content-ID, without brackets, by which another part refers to this one (RFC 2392); empty for
+        none.
     """
 
     content_type: str
     content: bytes | AsyncIterable[bytes | memoryview]
     location: str = ""
     length: int | None = field(default=None)
+    content_id: str = ""
 
     def head(self) -> bytes:
         """Return the headers, with the empty line that ends them."""
@@ -33,6 +37,9 @@ class OutgoingPart:
         lines = [f"Content-Type: {self.content_type}"]
         if self.location:
             lines.append(f"Content-Location: {self.location}")
+        if self.content_id:
+            # MTOM wants to be told that nothing is encoded (XOP §4.1).
+            lines += [f"Content-ID: <{self.content_id}>", "Content-Transfer-Encoding: binary"]
         if length is not None:
             lines.append(f"Content-Length: {length}")
         return "\r\n".join((*lines, "", "")).encode()

@@ -1,0 +1,1 @@
+"""Web: the Imaging Document Source, and the API of registrations."""
