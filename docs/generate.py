@@ -5,6 +5,7 @@ Run ``uv run python docs/generate.py``; a test compares the pages with what this
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import partial
@@ -551,6 +552,18 @@ def hl7_page() -> str:
     return "".join(parts)
 
 
+def xds_page() -> str:
+    """Return the reference of document sharing: the tables."""
+    sys.path.append(str(DOCS.parent / "contrib" / "pacs-xds" / "src"))  # installed by nobody here
+    from pacs_xds.config import XdsCodes, XdsConfig, XdsPeer
+
+    parts = [_NOTE, "# XDS-I.b\n\n", "`pacs-xds`: [how to use it](../how-to/xds.md).\n"]
+    parts += _table_section("plugin.xds", XdsConfig)
+    parts += _table_section("plugin.xds.codes", XdsCodes)
+    parts += _table_section("plugin.xds.repositories.NAME", XdsPeer)
+    return "".join(parts)
+
+
 def print_page() -> str:
     """Return the reference of printing: the table."""
     parts = [_NOTE, "# Print\n\n", "`pacs-sop-print`: [how to use it](../how-to/print.md).\n"]
@@ -642,6 +655,7 @@ PAGES = {
     "reference/deidentify.md": deidentify_page,
     "reference/signatures.md": signatures_page,
     "reference/hl7.md": hl7_page,
+    "reference/xds.md": xds_page,
     "reference/ai.md": ai_page,
     "reference/tiers.md": tiers_page,
     "reference/ups.md": partial(

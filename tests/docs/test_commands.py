@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from cyclopts import CycloptsError
+from importlib_metadata import EntryPoint, entry_points
 
 from pacs_core.cli import contributed
 from pacs_core.cli.application import build_app
 from pacs_core.cli.file_commands import add_file_command, find_file_command
+from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -48,8 +50,13 @@ def app_with(*words):
 
 @cache
 def descriptors():
-    """Return the commands of all plugins."""
-    return tuple(contributed._descriptors([]))
+    """Return the commands of all plugins, and of those of contrib that pages tell of."""
+    found = [*entry_points(group=ENTRY_POINT_GROUP)]
+    found.append(EntryPoint("xds", "pacs_xds", ENTRY_POINT_GROUP))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "contrib" / "pacs-xds" / "src")
+        patch.setattr(contributed, "PluginManager", lambda policy: PluginManager(policy, found))
+        return tuple(contributed._descriptors([]))
 
 
 def is_name(word):

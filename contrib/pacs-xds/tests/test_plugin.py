@@ -189,20 +189,20 @@ def test_a_peer_whose_certificate_is_not_vouched_for_is_not_asked(tmp_path):
             finally:
                 await stream.aclose()
 
-        async with anyio.create_task_group() as tasks, listener:
+        async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, handle)
             peer = XdsPeer(f"https://127.0.0.1:{port}/x", tls=ClientTls(ca=ca))
             client = SoapClient(peer, Contexts())
             try:
                 async with client.ask("urn:x", element("urn:x", "Hello")):
                     pass
+            except PeerAwayError as error:
+                return str(error)
             finally:
                 tasks.cancel_scope.cancel()
 
     right.cert_pem.write_to_path(str(ca))
-    with pytest.raises(PeerAwayError, match="certificate"):
-        anyio.run(run, wrong)
+    assert "certificate" in anyio.run(run, wrong)
     assert received == []
-    with pytest.raises(PeerAwayError, match="503"):
-        anyio.run(run, right)
+    assert "503" in anyio.run(run, right)
     assert b"POST /x" in received[0]

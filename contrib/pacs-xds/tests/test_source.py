@@ -93,6 +93,17 @@ def test_a_complete_study_is_registered_and_replaced_when_it_changes(site, study
     assert len(site.registrations(uid)) == 2
 
 
+def test_a_correction_of_the_patient_replaces_the_manifest(site, study):
+    uid = site.store(study.make("CT", PatientName="Deo^Jane", PatientID="C-1"))
+    site.wait(uid, "registered")
+    corrected = ("correct", "update", "--study", uid, "--set", "StudyDescription=Thorax", "--yes")
+    assert site.run(*corrected) == 0
+    site.wait(uid, "registered", "replaced")
+    document = site.registrations(uid)[0].document_uid
+    assert document in site.registry.state["documents"]
+    assert site.registry.state["problems"] == []
+
+
 def waiting(site):
     from pacs_jobs.api import JobFilter, JobQueue, JobState
 

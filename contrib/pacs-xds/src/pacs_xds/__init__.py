@@ -88,7 +88,7 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
 
         return RegisterComplete(node)
 
-    kinds = frozenset({ChangeKind.STUDY_COMPLETE})
+    kinds = frozenset({ChangeKind.STUDY_COMPLETE, ChangeKind.UPDATED})
     return [ChangeConsumerDescriptor("xds", create, kinds=kinds, requires=(Registrations,))]
 
 

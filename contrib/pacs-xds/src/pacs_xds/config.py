@@ -18,7 +18,7 @@ _LOINC: Final = "2.16.840.1.113883.6.1"
 
 @frozen
 class XdsPeer:
-    """A registry, a repository, or an Imaging Document Source.
+    """A registry, a repository, or an Imaging Document Source; each has a table like this one.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class XdsCodes:
 
     Attributes
     ----------
-    class_ : tuple of str
+    document_class : tuple of str
         classCode, the kind of document at large.
-    type_ : tuple of str
+    document_type : tuple of str
         typeCode, the precise kind.
     content_type : tuple of str
         contentTypeCode of the submission.
@@ -57,8 +57,8 @@ class XdsCodes:
     confidentiality : tuple of str
     """
 
-    class_: tuple[str, str, str] = ("18748-4", _LOINC, "Diagnostic imaging study")
-    type_: tuple[str, str, str] = ("18748-4", _LOINC, "Diagnostic imaging study")
+    document_class: tuple[str, str, str] = ("18748-4", _LOINC, "Diagnostic imaging study")
+    document_type: tuple[str, str, str] = ("18748-4", _LOINC, "Diagnostic imaging study")
     content_type: tuple[str, str, str] = ("18748-4", _LOINC, "Diagnostic imaging study")
     practice_setting: tuple[str, str, str] = ("394914008", _SNOMED, "Radiology")
     facility: tuple[str, str, str] = ("22232009", _SNOMED, "Hospital")

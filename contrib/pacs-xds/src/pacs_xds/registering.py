@@ -197,8 +197,8 @@ class RegisterStudy(JobHandler):
             created=datetime.fromtimestamp(registration.created, UTC),
             service_start=studies.service_start(content),
             codes={
-                "class": (Code(*codes.class_),),
-                "type": (Code(*codes.type_),),
+                "class": (Code(*codes.document_class),),
+                "type": (Code(*codes.document_type),),
                 "format": (FORMAT,),
                 "practice_setting": (Code(*codes.practice_setting),),
                 "facility": (Code(*codes.facility),),

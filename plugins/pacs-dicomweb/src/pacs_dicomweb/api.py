@@ -1,4 +1,4 @@
-"""Public API for plugins that are clients of DICOMweb servers, or hand out instances as these do."""
+"""Public API for plugins that are clients of DICOMweb servers, or do over HTTP what these do."""
 
 from pacs_dicomweb.client import (
     Content,
