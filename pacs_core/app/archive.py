@@ -28,6 +28,7 @@ from pacs_core.app.lifespan import (
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
     ArchiveSettings,
+    ChangeFeed,
     DeletionGuards,
     EventDispatcher,
     IngestFilters,
@@ -112,6 +113,8 @@ class OpenArchive:
     current : CurrentSettings
     components : list of RunningComponent
         All that run now, in the order of starting.
+    change_feed : ChangeFeed or None
+        Of the index; None if it keeps no changes.
     """
 
     node: Node
@@ -124,6 +127,7 @@ class OpenArchive:
     sender: NodeSender
     current: CurrentSettings
     components: list[RunningComponent]
+    change_feed: ChangeFeed | None
 
     @property
     def archive(self) -> Archive:
@@ -203,12 +207,14 @@ async def open_archive(
                 open_lifespan(timeout, everything) as parts,
             ):
                 await found.warn_of_gap()
+                changes = found.index.change_log if found.index else None
                 await _start_authorizers(parts, made, serving=serving)
                 await start_filters(assembly, parts, node, made.filters, serving=serving)
                 await start_guards(assembly, parts, node, made.deletion_guards, serving=serving)
                 yield OpenArchive(
                     node, found.store, found.index, parts, made.access, made.space,
                     made.connector, made.sender, made.current, everything,
+                    ChangeFeed(changes) if changes else None,
                 )  # fmt: skip
 
 

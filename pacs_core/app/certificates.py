@@ -59,8 +59,11 @@ class CertificateWatch:
             await anyio.sleep(LOOK_AGAIN)
 
     async def _read_again(self, contexts: FileTlsContexts) -> None:
+        refreshed = tuple(contexts.refresh())
+        if not refreshed:  # as nearly always
+            return
         names = {settings: where for where, settings in self.tables().items()}
-        for settings, problem in contexts.refresh():
+        for settings, problem in refreshed:
             where = names.get(settings) or str(settings.certificate or settings.ca)
             self._due = 0.0
             if problem:

@@ -8,12 +8,11 @@ from typing import Final
 from pacs_core.app.archive import OpenArchive
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required
-from pacs_core.archive import STUDY_WATCH, ConsumerService, StudyWatch
+from pacs_core.archive import STUDY_WATCH, ChangeFeed, ConsumerService, StudyWatch
 from pacs_core.contracts import (
     STUDY_CHANGES,
     ChangeConsumer,
     ChangeConsumerDescriptor,
-    ChangeLog,
     Index,
     Node,
     Service,
@@ -77,23 +76,23 @@ async def warn_of_unknown_consumers(assembly: Assembly, opened: OpenArchive) -> 
 def _create(
     assembly: Assembly, opened: OpenArchive, descriptor: ChangeConsumerDescriptor, node: Node
 ) -> Service:
-    index, changes = _log_of(opened)
+    index, feed = _feed_of(opened)
     consumer = create_with_required(descriptor, node)
     if not isinstance(consumer, ChangeConsumer):
         raise TypeError(f"it is no ChangeConsumer: {consumer!r:.100}")
     patience = assembly.config.network.timeouts.plugin
-    return ConsumerService(index, changes, descriptor, consumer, patience)
+    return ConsumerService(index, feed, descriptor, consumer, patience)
 
 
 def _create_watch(assembly: Assembly, opened: OpenArchive, node: Node) -> Service:
-    _, changes = _log_of(opened)
+    _, feed = _feed_of(opened)
     completeness = node.capabilities.find_all(StudyCompleteness)
-    return StudyWatch(changes, assembly.config.archive.study_quiet_time, completeness)
+    return StudyWatch(feed, assembly.config.archive.study_quiet_time, completeness)
 
 
-def _log_of(opened: OpenArchive) -> tuple[Index, ChangeLog]:
+def _feed_of(opened: OpenArchive) -> tuple[Index, ChangeFeed]:
     if opened.index is None:
         raise LookupError("it needs an archive, and no store and index are configured")
-    if (changes := opened.index.change_log) is None:
+    if opened.change_feed is None:
         raise LookupError(_NO_CHANGES.format(type(opened.index).__name__))
-    return opened.index, changes
+    return opened.index, opened.change_feed

@@ -3,6 +3,7 @@
 from pacs_core.archive.archive import NodeArchive
 from pacs_core.archive.aside import Aside, NotSetAsideError, SetAside
 from pacs_core.archive.audit_trail import NodeAuditTrail
+from pacs_core.archive.change_feed import ChangeFeed
 from pacs_core.archive.comparison import compare
 from pacs_core.archive.consumers import ConsumerService
 from pacs_core.archive.content_check import ContentCheck
@@ -35,6 +36,7 @@ __all__ = [
     "ArchiveSettings",
     "Aside",
     "AuditSettings",
+    "ChangeFeed",
     "ConsumerService",
     "ContentCheck",
     "CopiedObject",

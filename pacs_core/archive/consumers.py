@@ -8,16 +8,15 @@ fails is raised, so that whoever runs services logs it and begins again later.
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final
 
 import anyio
 
+from pacs_core.archive.change_feed import ChangeFeed
 from pacs_core.contracts import (
     Change,
     ChangeConsumer,
     ChangeConsumerDescriptor,
     ChangeKind,
-    ChangeLog,
     Index,
     Level,
     Query,
@@ -42,13 +41,9 @@ from pacs_core.contracts import (
 # index done after that, so an instance that arrives meanwhile is told twice rather than never. A
 # walk that was cut short begins anew: it has no order that could be resumed.
 #
-# Changes are looked for a few times a second instead of being signalled: other processes, perhaps
-# on other machines, write them.
+# All consumers of a process share what is read of the log (see `change_feed`).
 
 _log = logging.getLogger(__name__)
-
-LOOK_AGAIN: Final = 0.25
-"""Seconds between looks for changes, once all there were have been handled."""
 
 
 class ConsumerService(Service):
@@ -57,7 +52,7 @@ class ConsumerService(Service):
     Parameters
     ----------
     index : Index
-    changes : ChangeLog
+    feed : ChangeFeed
         Of that index.
     descriptor : ChangeConsumerDescriptor
     consumer : ChangeConsumer
@@ -69,13 +64,14 @@ class ConsumerService(Service):
     def __init__(
         self,
         index: Index,
-        changes: ChangeLog,
+        feed: ChangeFeed,
         descriptor: ChangeConsumerDescriptor,
         consumer: ChangeConsumer,
         patience: float,
     ) -> None:
         self._index = index
-        self._changes = changes
+        self._feed = feed
+        self._changes = feed.log
         self._descriptor = descriptor
         self._consumer = consumer
         self._patience = patience
@@ -110,14 +106,14 @@ class ConsumerService(Service):
     async def _follow(self, after: int) -> None:
         name, limit = self._descriptor.name, self._descriptor.batch
         while True:
-            found = await self._changes.changes(after, limit)
+            found = await self._feed.changes(after, limit)
             if wanted := [change for change in found if change.kind in self._descriptor.kinds]:
                 await self._hand_over(wanted)
             if found:
                 after = found[-1].sequence
                 await self._changes.advance(name, after)
             if len(found) < limit:
-                await anyio.sleep(LOOK_AGAIN)
+                await self._feed.pause()
 
     async def _walk(self) -> None:
         """Tell of what was there before; a walk that was cut short begins anew."""

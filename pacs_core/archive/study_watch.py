@@ -12,14 +12,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-import anyio
-
-from pacs_core.archive.consumers import LOOK_AGAIN
+from pacs_core.archive.change_feed import ChangeFeed
 from pacs_core.contracts import (
     STUDY_CHANGES,
     Change,
     ChangeKind,
-    ChangeLog,
     Service,
     Started,
     StudyCompleteness,
@@ -55,7 +52,7 @@ class StudyWatch(Service):
 
     Parameters
     ----------
-    changes : ChangeLog
+    feed : ChangeFeed
     quiet_time : float
         Seconds without a change after which a study is complete.
     completeness : sequence of StudyCompleteness
@@ -64,11 +61,12 @@ class StudyWatch(Service):
 
     def __init__(
         self,
-        changes: ChangeLog,
+        feed: ChangeFeed,
         quiet_time: float,
         completeness: Sequence[StudyCompleteness] = (),
     ) -> None:
-        self._changes = changes
+        self._feed = feed
+        self._changes = feed.log
         self._quiet_time = quiet_time
         self._completeness = completeness
         self._asked = time.monotonic()
@@ -84,7 +82,7 @@ class StudyWatch(Service):
         started()
         done = read = self._cursor.sequence
         while True:
-            found = await self._changes.changes(read, _BATCH)
+            found = await self._feed.changes(read, _BATCH)
             for change in found:
                 await self._take(change)
                 read = change.sequence
@@ -97,7 +95,7 @@ class StudyWatch(Service):
                 await self._changes.advance(STUDY_WATCH, safe)
                 done = safe
             if len(found) < _BATCH:
-                await anyio.sleep(LOOK_AGAIN)
+                await self._feed.pause()
 
     async def _take(self, change: Change) -> None:
         if change.kind in STUDY_CHANGES or change.kind is ChangeKind.UPDATED:

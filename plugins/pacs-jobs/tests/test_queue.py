@@ -81,6 +81,35 @@ async def test_a_worker_of_another_node_hears_at_once_of_a_job(
         await elsewhere.stop()
 
 
+async def test_what_another_worker_enqueues_is_seen_at_the_next_look(
+    queue: JobQueue, tmp_path: Path, database_url: str
+) -> None:
+    """Although nothing is read again as long as nobody has written."""
+    assert await queue.next_due(["a", "b"]) is None
+    async with open_database(tmp_path, database_url) as database:
+        other = DatabaseJobQueue(database)
+        await other.start()
+        for kind in "ab":
+            assert await queue.next_due([kind]) is None
+            await other.enqueue(NewJob(kind))
+            assert await queue.next_due([kind]) is not None
+        leased = await other.lease(["a", "b"], "other", 60.0)
+        assert leased is not None
+        await other.complete(leased)
+        assert await queue.next_due([leased.job.kind]) is None
+
+
+async def test_a_look_without_news_reads_nothing(
+    queue: JobQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.stamp is None:
+        pytest.skip("this database cannot tell without being asked")
+    await queue.enqueue(NewJob("a"))
+    due = await queue.next_due(["a"])
+    monkeypatch.setattr(type(database), "connect", None)
+    assert await queue.next_due(["a"]) == due
+
+
 async def test_a_job_is_done_in_the_transaction_of_its_effect(
     queue: JobQueue, database: Database
 ) -> None:

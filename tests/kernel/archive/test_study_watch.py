@@ -4,7 +4,7 @@ import anyio
 import pytest
 from pacs_memory_archive import MemoryIndex
 
-from pacs_core.archive import StudyWatch
+from pacs_core.archive import ChangeFeed, StudyWatch
 from pacs_core.contracts import ChangeKind, StudyCompleteness
 from pacs_core.testing.index_harness import make_record
 
@@ -30,7 +30,7 @@ async def test_one_who_knows_is_enough_whatever_the_others_say_or_fail_with():
         Knows("1.2.3.1", fails=("1.2.3.2", "1.2.3.3")),
         Knows("1.2.3.1", "1.2.3.2"),
     ]
-    watch = StudyWatch(log, 3600.0, knowing)
+    watch = StudyWatch(ChangeFeed(log), 3600.0, knowing)
     await watch.start()
     await log.follow("test")
     for study in "123":

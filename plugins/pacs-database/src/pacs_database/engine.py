@@ -15,6 +15,7 @@ keys); REPEATABLE READ, read only, for readers. A connection that the server has
 noticed before it is used (``pool_pre_ping``).
 """
 
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -106,6 +107,17 @@ class EngineDatabase(Database):
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self._take(options) as connection:
             yield connection
+
+    @property
+    def stamp(self) -> object | None:
+        """State of SQLite's write-ahead log, to which every commit appends."""
+        if self.dialect != "sqlite":
+            return None
+        try:
+            status = os.stat(f"{self._url.database}-wal")
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     async def notify(self, connection: AsyncConnection, channel: str) -> None:
         """Tell those who listen, once the transaction is committed."""

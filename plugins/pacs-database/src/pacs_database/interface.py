@@ -77,6 +77,15 @@ class Database(Component):
     def connect(self) -> "AbstractAsyncContextManager[AsyncConnection]":
         """Read, in one consistent view, without keeping any writer waiting."""
 
+    @property
+    def stamp(self) -> object | None:
+        """What is another whenever somebody has written, in any process; None if nobody can tell.
+
+        For those who look again and again: it costs a system call, and no connection. Take it
+        before you look; and look now and then in any case, as clocks of file systems are coarse.
+        """
+        return None
+
     @abstractmethod
     async def notify(self, connection: "AsyncConnection", channel: str) -> None:
         """Tell those who listen that there is something new, once it is committed.

@@ -15,13 +15,14 @@ How the next job is found where a hundred thousand wait is said in :mod:`pacs_jo
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 from pacs_database.api import Database, Listener
 from sqlalchemy import (
     ColumnElement,
@@ -36,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_jobs.choosing import RUNNING, earliest, first_due, first_due_of_keys
+from pacs_jobs.choosing import RUNNING, first_due, first_due_of_keys, first_moments
 from pacs_jobs.jobs import Job, JobState, NewJob, Progress
 from pacs_jobs.queue import JobBacklog, JobFilter, JobQueue, LeasedJob, LeaseLostError
 from pacs_jobs.table import JOBS, current_time, job_of
@@ -46,9 +47,21 @@ _CHANNEL: Final = "pacs_jobs"
 _PAGE = 500
 _LOST = "its worker did not finish it and is not heard of"
 _LONGEST_ERROR = 2000
+_LOOK_ANYHOW: Final = 5.0
+"""Seconds after which jobs are looked for although nobody seems to have written."""
 
 MAX_ARGUMENTS = 64 << 10
 """Bytes of a job's arguments as JSON."""
+
+
+@frozen
+class _Seen:
+    """What was seen of the jobs of some kinds, and until when that is believed."""
+
+    kinds: frozenset[str]
+    stamp: object
+    until: float
+    moment: float | None
 
 
 @define(eq=False)
@@ -58,6 +71,7 @@ class DatabaseJobQueue(JobQueue):
     database: Database
     _opened: AsyncExitStack = field(factory=AsyncExitStack, init=False)
     _listener: Listener | None = field(default=None, init=False)
+    _seen: _Seen | None = field(default=None, init=False)
 
     async def start(self) -> None:
         """Make the table what this version expects."""
@@ -282,14 +296,16 @@ class DatabaseJobQueue(JobQueue):
 
     async def next_due(self, kinds: Collection[str]) -> datetime | None:
         """Return when a job of these kinds may be leased."""
-        # A subquery for each kind: so the index has each answer at its end.
-        firsts = [earliest(kind).scalar_subquery() for kind in kinds]
-        leased = select(func.min(JOBS.c.leased_until)).where(JOBS.c.state == RUNNING)
-        async with self.database.connect() as connection:
-            statement = select(*firsts, leased.scalar_subquery())
-            moments = (await connection.execute(statement)).one()
-        known = [moment for moment in moments if moment is not None]
-        return datetime.fromtimestamp(min(known)).astimezone() if known else None
+        wanted, stamp, now = frozenset(kinds), self.database.stamp, time.monotonic()
+        seen = self._seen
+        if seen is None or (seen.kinds, seen.stamp) != (wanted, stamp) or seen.until < now:
+            async with self.database.connect() as connection:
+                statement = first_moments(wanted, connection.dialect)
+                moments = (await connection.exec_driver_sql(statement)).one()
+            moment = min([each for each in moments if each is not None], default=None)
+            until = now if stamp is None else now + _LOOK_ANYHOW
+            self._seen = seen = _Seen(wanted, stamp, until, moment)
+        return None if seen.moment is None else datetime.fromtimestamp(seen.moment).astimezone()
 
     async def backlog(self) -> Sequence[JobBacklog]:
         """See base."""
