@@ -11,7 +11,13 @@ from typing import Final
 import anyio
 from attrs import define, field
 
-from pacs_core.archive.journal_files import MODE, Segment, make_segment, read_records
+from pacs_core.archive.journal_files import (
+    MODE,
+    SEGMENT_SIZE,
+    Segment,
+    make_segment,
+    read_records,
+)
 from pacs_core.concurrency.files import sync_directory, try_lock
 
 # Theory of operation
@@ -72,6 +78,11 @@ class JournalDirectory:
     def is_owned(self) -> bool:
         """Whether this process owns it."""
         return self._lock >= 0
+
+    @property
+    def takes(self) -> int:
+        """Bytes that its segments take of the disk once they are made, and do not yet."""
+        return SEGMENTS * SEGMENT_SIZE - sum(each.stat().st_size for each in self.segments)
 
     def own(self) -> bool:
         """Try to become its owner; false if another process is."""

@@ -26,7 +26,8 @@ from attrs import define, field, frozen
 
 BLOCK: Final = 4096
 SEGMENT_SIZE: Final = 8 << 20
-MODE: Final = 0o600
+MODE: Final = 0o660
+"""Of what a journal makes, as far as the umask lets: that follows ``[node] file_mode``."""
 
 Chunk = bytes | memoryview
 

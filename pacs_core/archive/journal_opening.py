@@ -2,6 +2,8 @@
 
 import logging
 from pathlib import Path
+from shutil import disk_usage
+from typing import Final
 
 from anyio import to_thread
 from attrs import define, field
@@ -26,6 +28,9 @@ from pacs_core.contracts import AuditTrail, Index, ObjectStore
 # after that was left by a process that died before it had a record.
 
 _log = logging.getLogger(__name__)
+
+_SHARE: Final = 0.25
+"""Of the free room, which a journal may take at most: the rest is for what it is about."""
 
 
 @define(eq=False)
@@ -96,12 +101,16 @@ async def _make(home: Path) -> Journal | None:
     directory = None
     try:
         directory = own_free(home)
-        if directory is not None:
+        free = disk_usage(home).free
+        if directory is None:
+            reason = "too many processes write one"
+        elif directory.takes > free * _SHARE:
+            reason = f"it takes {directory.takes >> 20} MiB, and {home} has {free >> 20} MiB free"
+        else:
             return Journal(directory, await to_thread.run_sync(directory.make_segments))
-        reason = "too many processes write one"
     except OSError as error:
         reason = str(error)
-        if directory is not None:
-            directory.disown()
+    if directory is not None:
+        directory.disown()
     _log.error("there is no journal, store and index are synced instead: %s", reason)
     return None

@@ -64,13 +64,16 @@ def test_files_are_nobody_elses_business(pacs_process, tmp_path, mode, files, di
     for existing in (data, data / "audit"):
         existing.chmod(0o755)
     tables = {"node": {"file_mode": mode}} if mode else {}
-    node = pacs_process(tables | {"archive": {"space": {"reserve": 1024}}}, data_directory=data)
+    # Where the mode is set, there is a journal as well, which makes files of its own.
+    archive = {"space": {"reserve": 1024}, "journal": mode is not None}
+    node = pacs_process(tables | {"archive": archive}, data_directory=data)
     assert anyio.run(store, node.peer) == {0x0000}
     until(lambda: (data / ".reserve").exists())
     command = [sys.executable, "-m", "pacs_core.cli.main", "index", "rebuild", "--config"]
     rebuilt = subprocess.run([*command, str(data / "pacs.toml")], check=False)
     assert rebuilt.returncode == 0
     assert anyio.run(store, node.peer, 1, "1.2.826.0.11") == {0x0000}
+    assert bool(list(data.glob("**/journal-0/segment-0"))) == (mode is not None)
     assert modes(data) == {"files": {files}, "directories": {directories}}
 
 

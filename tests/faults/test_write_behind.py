@@ -19,6 +19,7 @@ from pacs_core.archive import (
     Durability,
     NodeArchive,
     journal_neighbours,
+    journal_opening,
     verify_index,
     write_behind,
 )
@@ -259,6 +260,25 @@ async def test_a_journal_that_cannot_be_synced_is_given_up(
     await check_all(tmp_path, {3, 4})
     async with opened(tmp_path) as found:
         assert await found.rows() == 2
+
+
+@pytest.mark.anyio
+async def test_a_journal_leaves_room_for_what_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a small or full disk there is none, and all goes on as without one."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=60 << 20)
+    monkeypatch.setattr(journal_opening, "disk_usage", lambda _: usage)
+    async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
+        archive = found.archive(journal=True)
+        await archive.start(tasks, tmp_path / "lock")
+        await ingest(archive, 1)
+        await archive.stop()
+        tasks.cancel_scope.cancel()
+    assert "there is no journal" in caplog.text
+    assert "takes 16 MiB" in caplog.text
+    assert JournalDirectory(tmp_path / "journal-0").segments == []
+    await check_all(tmp_path, {1})
 
 
 @pytest.mark.anyio
