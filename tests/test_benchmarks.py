@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from .benchmarks import gate
+from .benchmarks.targets_table import Cell, Figures, Outcome, page, put_between_marks
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,7 +75,8 @@ def test_asks_by_dicomweb(benchmark):
 def test_a_failing_contestant_is_reported(tmp_path):
     command = [sys.executable, "-m", "tests.benchmarks", "store", "--quick"]
     options = ["--contestants", "ours-none", "--places", "disk", "--disk", str(tmp_path / "gone")]
-    result = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+    run = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    result = run([*command, *options])
     assert result.returncode != 0
     assert "gone" in result.stderr
 
@@ -112,3 +115,56 @@ def test_stores_over_tls(benchmark, contestant):
     (figure,) = benchmark("store", *sizes, contestant=contestant)
     assert figure["contestant"] == contestant
     assert all(value > 0 for value in figure["values"])
+
+
+def test_what_is_aimed_at_is_measured_and_written(tmp_path):
+    page_file, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    page_file.write_text("# Page\n<!-- targets: begin -->\nold\n<!-- targets: end -->\nrest\n")
+    command = [sys.executable, "-m", "tests.benchmarks.targets", "--rounds", "1", "--warm", "0"]
+    options = ["--only", "start-up disk ours-commit", "--write", page_file, "--output", figures]
+    run = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    result = run([*command, *options])
+    assert result.returncode == 0, result.stderr
+    text = page_file.read_text()
+    assert "| start-up | disk | ours-commit" in text
+    assert "old" not in text
+    assert text.startswith("# Page\n")
+    assert text.endswith("-->\nrest\n")
+    assert list(json.loads(figures.read_text())) == ["start-up disk ours-commit"]
+
+
+RATE = Cell("c", "disk", "ours", "theirs", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        (Outcome(200, 400, 0.5, 0.5), "| met |"),
+        (Outcome(150, 9000, 0.95, 0.99), "not met: its processor time, 9000"),
+        (Outcome(150, 400, 0.5, 0.99), "not met: the cores"),
+        (Outcome(150, 400, 0.3, 0.4), "not met: waiting for syncs or senders"),
+    ],
+)
+def test_each_cell_says_whether_it_is_met_and_what_bounds_it(ours, said):
+    outcomes = {("c", "disk", "ours"): [ours] * 3, ("c", "disk", "theirs"): [Outcome(100)] * 3}
+    (row,) = [line for line in page([RATE], outcomes, {}).splitlines() if "| disk |" in line]
+    assert said in row
+    assert "≥ 2" in row
+
+
+def test_less_is_better_where_it_is_aimed_at_at_most():
+    cell = Cell("c", "disk", "all", "alone", 1.15, Figures.PROCESSOR)
+    outcomes = {
+        ("c", "disk", "all"): [Outcome(1, 1200), Outcome(1, 1100)],
+        ("c", "disk", "alone"): [Outcome(1, 1000), Outcome(1, 1000)],
+    }
+    assert "| met |" in page([cell], outcomes, {})
+    outcomes["c", "disk", "all"] = [Outcome(1, 1300)]
+    assert "not met: 1.30" in page([cell], outcomes, {})
+
+
+def test_what_was_not_measured_is_said(tmp_path):
+    assert "Not measured: orthanc: it died" in page([RATE], {}, {"orthanc": "it died"})
+    (tmp_path / "page.md").write_text("no marks")
+    with pytest.raises(ValueError, match="does not have the marks"):
+        put_between_marks(tmp_path / "page.md", "")

@@ -110,13 +110,13 @@ def _measure(contestant: Contestant, shape: data.Shape, associations: int, count
         prepare = partial(storing, node.port, node.called, shape)
         # What is done once, such as the first import, is no part of it.
         drive(partial(prepare, first=50_000_000), associations, count=max(1, count // 10))
-        before = _ticks_of_group(node.process.pid)
+        before = ticks_of_group(node.process.pid)
         load = drive(prepare, associations, count=count)
-        ticks = max(1, _ticks_of_group(node.process.pid) - before)
+        ticks = max(1, ticks_of_group(node.process.pid) - before)
     return 1e6 * ticks / _TICKS / load.operations
 
 
-def _ticks_of_group(group: int) -> int:
+def ticks_of_group(group: int) -> int:
     """Return the processor time of a process group, of those that it has waited for included."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
