@@ -101,7 +101,7 @@ def test_each_study_is_complete_once_and_routed_by_who_sent_it_to_whichever_node
 
     Rules ask who sent an instance: the node that routes it is seldom the one that has received it.
     """
-    studies = [f"1.2.826.0.1.3680043.10.3.{number}" for number in range(1, 25)]
+    studies = [f"1.2.826.0.1.3680043.10.3.{number}" for number in range(1, 17)]
     sent, received = list(studies), []
     with ExitStack() as stack:
         receiver = stack.enter_context(Receiver("AI"))
@@ -111,7 +111,7 @@ def test_each_study_is_complete_once_and_routed_by_who_sent_it_to_whichever_node
         # Who follows keeps all changes: nothing that was said is trimmed before it is counted.
         site.ask("INSERT INTO consumer SELECT 'test', coalesce(max(sequence), 0), TRUE FROM change")
         others = store(site.nodes["one"].peer, ["1.2.826.0.1.3680043.10.4.1"], "CT2")
-        for turn, victim in enumerate(NAMES):
+        for turn, victim in enumerate(NAMES[:2]):
             before = len(site.complete())
             for name in NAMES:
                 received += store(site.nodes[name].peer, [sent.pop(), sent.pop()])

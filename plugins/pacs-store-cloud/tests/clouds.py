@@ -59,6 +59,13 @@ def configure_google(url: str, prefix: str, **changes: object) -> GcsConfig:
     return GcsConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def objects_in(folder: Path) -> list[Path]:
+    """Return the files of objects below a folder, which may change meanwhile."""
+    # Folders go while they are walked through, which `rglob` does not bear.
+    return [Path(root, name) for root, _, names in os.walk(folder) for name in names
+            if name.endswith(".dcm")]  # fmt: skip
+
+
 class UntriedStore(CloudStore):
     """A store that does not try its bucket out whenever it is started, for many short tests."""
 

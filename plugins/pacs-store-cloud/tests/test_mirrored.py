@@ -1,6 +1,5 @@
 """The spool with a copy: what is acknowledged outlives either of the two folders."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
@@ -21,6 +20,7 @@ from pacs_core.testing.object_store_harness import get, identity, listing, put
 from pacs_core.testing.transfers import retrieve
 from pacs_core.testing.waiting import until
 
+from .clouds import objects_in
 from .fault_proxy import SLOW_DOWN, Fault, FaultProxy, run_fault_proxy
 
 CONTENT = bytes(range(256)) * 1_000
@@ -69,11 +69,6 @@ async def test_nothing_is_taken_while_the_copy_fails(
     (tmp_path / "elsewhere").rename(tmp_path / "copy")
     stored = await put(mirrored, CONTENT, identity(1))
     assert await get(mirrored.copy, stored.key) == await get(mirrored.wrapped, stored.key)
-
-
-def objects_in(folder: Path) -> list[Path]:
-    return [Path(root, name) for root, _, names in os.walk(folder) for name in names
-            if name.endswith(".dcm")]  # fmt: skip
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A node whose bucket is away while senders go on: taken, then refused, then taken again."""
 
-import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from pacs_core.testing.node import node_thread
 from pacs_core.testing.transfers import retrieve
 from pacs_core.testing.waiting import until
 
+from .clouds import objects_in
 from .fault_proxy import SLOW_DOWN, Fault, FaultProxy, run_fault_proxy
 
 SIZE = 50_000
@@ -24,12 +24,6 @@ ROOM = 10
 SENDERS = 4
 COUNT = 10
 """Objects that each sender stores before it goes."""
-
-
-def objects_in(spool: Path) -> list[Path]:
-    # Folders go while they are walked through, which `rglob` does not bear.
-    return [Path(root, name) for root, _, names in os.walk(spool) for name in names
-            if name.endswith(".dcm")]  # fmt: skip
 
 
 @pytest.fixture
