@@ -8,7 +8,7 @@ that PS3.6 has, its value as bytes, and where it lies if it is long.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define, frozen
 
 from pacs_core.dataset.values import decode_value
 
@@ -35,7 +35,7 @@ class BulkData:
     word_size: int = 1
 
 
-@frozen
+@define(unsafe_hash=True)
 class DataElement:
     """A data element (PS3.5 §7.1).
 

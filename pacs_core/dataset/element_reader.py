@@ -98,6 +98,11 @@ class ReadLimits:
     depth: int = 100
 
 
+_NOT_PLAIN: Final = BULK_VRS | {"", "SQ", "UN"}
+_DECISIVE: Final = frozenset({*DECISIVE_TAGS, *PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET})
+"""Tags of what decides how something else is read."""
+
+
 @define
 class _OpenSet:
     """A dataset, item or sequence being read; `items` is None unless it is a sequence."""
@@ -190,7 +195,7 @@ class ElementReader:
                 yield from self._pass_padding(left)
             elif top.items is not None:
                 self._read_item(top)
-            else:
+            elif not self._take_plain(top):
                 yield from self._read_element(top)
 
     def read_file(self, file: BinaryIO, start: int = 0) -> None:
@@ -231,6 +236,43 @@ class ElementReader:
         if any(self._buffer[start : start + left]):
             raise self._error_at("truncated: an element's header was expected")
         self.end += left
+
+    def _take_plain(self, top: _OpenSet) -> bool:
+        """Take elements as long as they are plain; False if not even the next one is.
+
+        Most are: in little endian with their VR, short, wholly in the window, and without meaning
+        for what follows. A generator for each of their steps would take twice as long.
+        """
+        if not (top.layout.explicit and top.layout.little_endian):
+            return False
+        buffer, base, elements = self._buffer, self._base, top.elements
+        read_header, limits = top.layout.read_header, self._limits
+        begin = position = self.end - base
+        stop = min(top.bound - base, len(buffer))
+        while position + 12 <= stop:
+            header = read_header(buffer, position, base)
+            if header is None:
+                break
+            tag, vr, start, length = header
+            end = start + length
+            if (
+                vr in _NOT_PLAIN
+                or not tag & 0xFFFF
+                or tag in _DECISIVE
+                or tag >> 16 in FOREIGN_GROUPS
+                or tag >= ITEM
+                or end > stop
+                or length > limits.value
+                or self._spent + length > limits.total
+                or self._count >= limits.elements
+            ):
+                break
+            elements[tag] = DataElement(tag, vr, bytes(buffer[start:end]))
+            self._spent += length
+            self._count += 1
+            position = end
+        self.end = base + position
+        return position > begin
 
     def _read_element(self, top: _OpenSet) -> Reading:
         position = self.end - self._base
