@@ -7,7 +7,7 @@ from cyclopts import App, CycloptsError
 from pacs_core.cli.errors import USAGE, report
 from pacs_core.cli.output import complain
 
-_GROUPS = {
+GROUPS = {
     "archive": "Copy this machine's archive, and look after what it has set aside.",
     "archive aside": "List, show, promote or discard what was set aside as a duplicate.",
     "correct": "Correct what is handed out, list corrections, or take one back.",
@@ -16,7 +16,7 @@ _GROUPS = {
     "tls": "Look after certificates.",
     "doctor": "Say what is weak here, and what to change.",
 }
-_COMMANDS = {
+KERNEL_COMMANDS = {
     "init": ("init:init", "Write a commented config file for a first archive."),
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
     "status": ("status:status", "Show how the node that runs here is."),
@@ -50,6 +50,9 @@ _COMMANDS = {
     "doctor security": ("security:security", "Name what is weak in the configuration."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),
     "conformance": ("conformance:conformance", "Write the DICOM Conformance Statement."),
+    "help": ("help:show_help", "Explain a command, or a topic of all commands."),
+    "completion": ("completion:completion", "Print what completes command lines in a shell."),
+    "man": ("manual:man", "Write manual pages."),
 }
 """Name, function (imported when it is run) and help of each command, in the order of the help."""
 
@@ -64,7 +67,7 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     app = build_app()
-    if not any(" ".join(arguments[:words]) in _COMMANDS for words in (1, 2, 3)):
+    if not any(" ".join(arguments[:words]) in KERNEL_COMMANDS for words in (1, 2, 3)):
         _add_commands(app, arguments)
     try:
         result = app(
@@ -81,14 +84,14 @@ def _add_commands(app: App, arguments: list[str]) -> None:
     """Add what is none of ours, and no more of it than the command line needs."""
     from pacs_core.cli.file_commands import add_file_command, find_file_command, list_file_commands
 
-    own = {name.partition(" ")[0] for name in _COMMANDS}
+    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
     if arguments[:1] and arguments[0] not in own and (point := find_file_command(arguments)):
         add_file_command(app, point)
         return
     # Importing all plugins costs time.
     from pacs_core.cli.contributed import add_contributed
 
-    add_contributed(app, arguments, frozenset(_COMMANDS), frozenset(_GROUPS))
+    add_contributed(app, arguments, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
     # For the help, or to say which one was meant.
     if not arguments or arguments[0].startswith("-") or arguments[0] not in app:
         list_file_commands(app, own)
@@ -103,8 +106,8 @@ def build_app() -> App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
-    groups = {name: App(name=name.rpartition(" ")[2], help=text) for name, text in _GROUPS.items()}
-    for name, (target, text) in _COMMANDS.items():
+    groups = {name: App(name=name.rpartition(" ")[2], help=text) for name, text in GROUPS.items()}
+    for name, (target, text) in KERNEL_COMMANDS.items():
         group, _, leaf = name.rpartition(" ")
         parent = groups[group] if group else app
         parent.command(f"pacs_core.cli.commands.{target}", name=leaf, help=text)

@@ -13,20 +13,24 @@ from pacs_core.plugins import KINDS, PluginManager, PluginRecord, Registry
 
 
 def add_contributed(
-    app: App, arguments: list[str], commands: frozenset[str], groups: frozenset[str]
+    app: App,
+    arguments: list[str] | None,
+    commands: frozenset[str],
+    groups: frozenset[str],
 ) -> None:
     """Add the plugins' commands to the application.
 
     Parameters
     ----------
     app : App
-    arguments : list of str
-        The command line: the one command that it names is loaded, the others only listed.
+    arguments : list of str or None
+        The command line: the one command that it names is loaded, the others only listed. None
+        loads all.
     commands, groups : frozenset of str
         Names of the kernel's own, which nobody may take.
     """
     leaves: dict[str, list[str]] = {}
-    for record, descriptor in _descriptors(arguments):
+    for record, descriptor in _descriptors(arguments or []):
         words = descriptor.name.split()
         if descriptor.name in commands | groups or (words and words[0] in commands):
             complain(
@@ -34,7 +38,7 @@ def add_contributed(
                 "pacs's own and was ignored"
             )
         elif words:
-            chosen = arguments[: len(words)] == words
+            chosen = arguments is None or arguments[: len(words)] == words
             parent = app
             for word in words[:-1]:
                 if word not in parent:

@@ -22,7 +22,15 @@ from pacs_core.cli.file_commands import list_file_commands
 from pacs_core.cli.option_names import OPTION_NAMES, WITHOUT_SHORT
 
 CT = get_testdata_file("CT_small.dcm")
-MAY_BE_DENIED = {"--again", "--results", "--totals", "--transcode", "--verify", "--new-uid"}
+MAY_BE_DENIED = {
+    "--again",
+    "--new-uid",
+    "--results",
+    "--tls",
+    "--totals",
+    "--transcode",
+    "--verify",
+}
 """Flags whose other value has a name too: their default is true, or their configuration's."""
 
 

@@ -86,7 +86,7 @@ class _Answers:
 def init(
     folder: Path = Path(),
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
+    yes: Annotated[bool, Parameter(negative=())] = False,
     ae_title: str = "PACS",
     host: str = "127.0.0.1",
     port: int = 11112,
