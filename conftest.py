@@ -61,6 +61,7 @@ PEER_PROGRAMS = {
     "postgresql": ("pg_createcluster",),
     "haproxy": ("haproxy",),
     "prometheus": ("prometheus", "promtool"),
+    "orthanc": ("Orthanc",),
 }
 """By the package that has them, which is what the marker names; DCMTK if it names none."""
 

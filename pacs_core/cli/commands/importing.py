@@ -1,5 +1,6 @@
 """``pacs import``."""
 
+from os import environ
 from pathlib import Path
 
 import anyio
@@ -8,12 +9,14 @@ from anyio.abc import ObjectReceiveStream
 
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
-from pacs_core.cli.errors import UsageError
+from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.file_counts import FileCounts
 from pacs_core.cli.files import DicomFile, inspect_all
 from pacs_core.cli.folders import walk
 from pacs_core.cli.local import local_origin, record, require_archive
 from pacs_core.cli.options import LOCAL, LocalOptions, VerboseOption
+from pacs_core.cli.orthanc import OrthancError, OrthancSource, open_orthanc
+from pacs_core.cli.orthanc.importing import OrthancImport
 from pacs_core.cli.progress import progress
 from pacs_core.cli.running import run_async
 from pacs_core.concurrency import task_group
@@ -29,6 +32,8 @@ from pacs_core.contracts import (
 
 def import_files(
     *paths: Path,
+    from_orthanc: str = "",
+    orthanc_user: str = "",
     at_once: int = 8,
     verbose: VerboseOption = False,
     options: LocalOptions = LOCAL,
@@ -42,14 +47,38 @@ def import_files(
     ----------
     paths
         Files, and folders with all that is below.
+    from_orthanc
+        Instead of files, all that an Orthanc server has: its URL, or its storage folder. Each
+        instance is compared with the MD5 that Orthanc has kept. What is here already is not
+        fetched: interrupted, run it again, and a last time for what came meanwhile.
+    orthanc_user
+        By which the server knows us; the password is in $ORTHANC_PASSWORD.
     at_once
         Files to take at the same time.
     """
-    if not paths:
-        raise UsageError("give at least one file or folder to import")
+    if bool(paths) == bool(from_orthanc):
+        raise UsageError("give files and folders to import, or --from-orthanc")
     if at_once < 1:
         raise UsageError(f"--at-once is 1 or more, not {at_once}")
-    return run_async(_import, assemble_local(options), paths, at_once, verbose)
+    assembly = assemble_local(options)
+    if from_orthanc:
+        try:
+            source = open_orthanc(from_orthanc, orthanc_user, environ.get("ORTHANC_PASSWORD", ""))
+            return run_async(_import_from, assembly, source, at_once)
+        except OrthancError as error:
+            raise CommandError(str(error)) from error
+    return run_async(_import, assembly, paths, at_once, verbose)
+
+
+async def _import_from(assembly: Assembly, source: OrthancSource, at_once: int) -> int:
+    async with open_archive(assembly) as opened:
+        _, index = require_archive(opened)
+        origin = local_origin("import")
+        with progress("importing", None) as advance:
+            counts = FileCounts(advance)
+            await OrthancImport(opened, index, source, origin, counts).run(at_once)
+        await record(opened, AuditKind.IMPORT, origin, dict(counts.outcomes))
+    return counts.summarize("stored")
 
 
 async def _import(assembly: Assembly, paths: tuple[Path, ...], at_once: int, verbose: bool) -> int:

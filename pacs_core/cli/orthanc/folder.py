@@ -1,0 +1,116 @@
+"""The folder in which Orthanc keeps its files and its index, an SQLite database.
+
+Each attachment of an instance is a file named by a UUID, in folders of its first characters. The
+index says which are DICOM files, how they are compressed, and what their MD5 is. Only the database
+of Orthanc itself is read, which a server that runs keeps to itself; that server, and one with
+another database (PostgreSQL, MySQL), has to be asked.
+"""
+
+import re
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+
+_DICOM: Final = 1
+"""FileContentType_Dicom."""
+_UNCOMPRESSED, _ZLIB_WITH_SIZE = 1, 2
+_CHUNK: Final = 1 << 20
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STATEMENT: Final = """
+    SELECT file.uuid, file.compressionType, file.uncompressedMD5, identifier.value
+    FROM AttachedFiles AS file LEFT JOIN DicomIdentifiers AS identifier
+    ON identifier.id = file.id AND identifier.tagGroup = 8 AND identifier.tagElement = 24
+    WHERE file.fileType = ? ORDER BY file.id
+"""
+
+
+@frozen
+class _Attachment(OrthancInstance):
+    compression: int = _UNCOMPRESSED
+
+
+@frozen
+class OrthancFolder(OrthancSource):
+    """A folder with the index of Orthanc in it, whose server does not run.
+
+    Attributes
+    ----------
+    folder : Path
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, place: str) -> "OrthancFolder":
+        """Return the source of a folder.
+
+        Raises
+        ------
+        OrthancError
+            Orthanc has no index there.
+        """
+        folder = Path(place)
+        if not (folder / "index").is_file():
+            raise OrthancError(
+                f"{folder} is no storage folder of Orthanc: it has no file named index. With an "
+                "index in PostgreSQL or MySQL, give the URL of the server instead"
+            )
+        return cls(folder)
+
+    def instances(self) -> Iterator[OrthancInstance]:
+        """See base."""
+        address = f"{(self.folder / 'index').absolute().as_uri()}?mode=ro"
+        try:
+            with closing(
+                sqlite3.connect(address, uri=True, timeout=2, check_same_thread=False)
+            ) as index:
+                for uuid, compression, md5, uid in index.execute(_STATEMENT, (_DICOM,)):
+                    yield _Attachment(str(uuid), uid or "", md5 or "", compression)
+        except sqlite3.OperationalError as error:
+            raise OrthancError(
+                f"the index of Orthanc in {self.folder} cannot be read ({error}): while the server "
+                "runs, give its URL instead"
+            ) from error
+        except sqlite3.Error as error:
+            raise OrthancError(f"the index of Orthanc in {self.folder}: {error}") from error
+
+    def _chunks(self, instance: OrthancInstance) -> Iterator[bytes]:
+        uuid = instance.name
+        if not _UUID.fullmatch(uuid):  # it becomes a path
+            raise OrthancError("the index of Orthanc names it by no UUID")
+        path = self.folder / uuid[:2] / uuid[2:4] / uuid
+        compression = instance.compression if isinstance(instance, _Attachment) else _UNCOMPRESSED
+        if compression not in (_UNCOMPRESSED, _ZLIB_WITH_SIZE):
+            raise OrthancError(f"it is compressed in a way that is not known: {compression}")
+        try:
+            with path.open("rb") as file:
+                pieces = iter(lambda: file.read(_CHUNK), b"")
+                yield from _inflate(pieces) if compression == _ZLIB_WITH_SIZE else pieces
+        except (OSError, zlib.error, struct.error) as error:
+            raise OrthancError(f"it cannot be read: {error}") from error
+
+
+def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what was compressed: eight bytes of its length, little endian, then a zlib stream."""
+    first = next(pieces, b"")
+    (left,) = struct.unpack_from("<Q", first)
+    stream = zlib.decompressobj()
+    piece = first[8:]
+    while left:
+        chunk = stream.decompress(piece, _CHUNK)
+        left -= len(chunk)
+        if left < 0:
+            raise zlib.error("there is more than its length says")
+        if chunk:
+            yield chunk
+        piece = stream.unconsumed_tail or next(pieces, b"")
+        if not (chunk or piece):
+            raise zlib.error("the compressed file ends early")

@@ -1,0 +1,105 @@
+"""An Orthanc server, asked over its REST API."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+
+_PAGE: Final = 200
+_CHUNK: Final = 1 << 20
+_TIMEOUT: Final = 60.0
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
+_ANSWER: Final = 64 << 20
+"""Bytes of a page of instances, at most."""
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+@frozen
+class OrthancServer(OrthancSource):
+    """A server, by its URL.
+
+    Attributes
+    ----------
+    url : str
+    user, password : str
+        If it asks for them.
+    """
+
+    url: str = field(converter=_without_slash)
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def instances(self) -> Iterator[OrthancInstance]:
+        """See base."""
+        since = 0
+        while page := self._page(since):
+            for entry in page:
+                try:
+                    name, tags = entry["ID"], entry["MainDicomTags"]
+                except (TypeError, KeyError) as error:
+                    raise OrthancError(f"{self.url} lists what is no instance: {error}") from error
+                if not _IDENTIFIER.fullmatch(str(name)):  # it becomes part of a URL
+                    raise OrthancError(f"{self.url} lists an instance that has no identifier")
+                yield OrthancInstance(name, str(tags.get("SOPInstanceUID", "")), "")
+            since += len(page)
+
+    def _page(self, since: int) -> list[Any]:
+        with self._get(f"/instances?expand&since={since}&limit={_PAGE}") as answer:
+            data = answer.read(_ANSWER + 1)
+        try:
+            page = json.loads(data) if len(data) <= _ANSWER else None
+        except ValueError:
+            page = None
+        if not isinstance(page, list):
+            raise OrthancError(f"{self.url} does not list its instances as Orthanc does")
+        return page
+
+    def digest(self, instance: OrthancInstance) -> str:
+        """See base."""
+        try:
+            with self._get(f"/instances/{instance.name}/attachments/dicom/md5") as answer:
+                return answer.read(100).decode("ascii", "replace").strip()
+        except _NotFoundError:
+            return ""  # Orthanc was told to keep none
+
+    def _chunks(self, instance: OrthancInstance) -> Iterator[bytes]:
+        with self._get(f"/instances/{instance.name}/file") as answer:
+            while chunk := _read(answer):
+                yield chunk
+
+    def _get(self, path: str) -> HTTPResponse:
+        request = urllib.request.Request(f"{self.url}{path}")  # noqa: S310, its scheme was looked at
+        if self.user:
+            pair = f"{self.user}:{self.password}".encode()
+            request.add_header("authorization", f"Basic {b64encode(pair).decode()}")
+        try:
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            hint = ": give --orthanc-user and $ORTHANC_PASSWORD" if error.code == 401 else ""
+            kind = _NotFoundError if error.code == 404 else OrthancError
+            raise kind(f"{self.url}{path} answers {error.code} {error.reason}{hint}") from error
+        except (OSError, HTTPException) as error:
+            raise OrthancError(f"{self.url} does not answer: {error}") from error
+        return answer
+
+
+class _NotFoundError(OrthancError):
+    """There is no such thing."""
+
+
+def _read(answer: HTTPResponse) -> bytes:
+    try:
+        return answer.read(_CHUNK)
+    except (OSError, HTTPException) as error:
+        raise OrthancError(f"it broke off: {error}") from error
