@@ -11,6 +11,7 @@ import pytest
 
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.cli.main import main
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
 from pacs_core.testing.transfers import retrieve
@@ -132,6 +133,57 @@ def backed_up(tmp_path_factory):
     config.write_text(f'[node]\ndata_directory = "{folder / "data"}"\n')
     assert main(["backup", "create", str(folder / "backups"), "--config", str(config)]) == 0
     return folder, config
+
+
+def test_a_backup_is_not_kept_in_what_it_backs_up(backed_up, capsys):
+    folder, config = backed_up
+    inside = folder / "data" / "backups"
+    assert main(["backup", "create", str(inside), "--config", str(config)]) == 2
+    assert "is in the data directory, and would be lost with it" in capsys.readouterr().err
+    assert not inside.exists()
+
+
+def test_objects_that_are_only_referred_to_are_looked_for(tmp_path, capsys):
+    config = tmp_path / "pacs.toml"
+    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
+    files = SampleStudy()
+    for number in range(3):
+        write_file(tmp_path / f"{number}.dcm", files.make("CT"))
+    pacs(capsys, "import", *sorted(tmp_path.glob("*.dcm")), "--config", config)
+    backups = tmp_path / "backups"
+    told = pacs(capsys, "backup", "create", backups, "--by-reference", "--config", config)
+    assert "3 referred to" in told
+    (tmp_path / "data").rename(tmp_path / "old")
+    assert main(["backup", "restore", str(backups), "--config", str(config)]) == 1
+    told = capsys.readouterr()
+    assert told.err.count(" is in no backup, and not in the store\n") == 3
+    assert "0 objects restored" in told.out
+
+
+def test_damage_ends_a_restore_and_nothing_of_it_is_served(tmp_path, capsys):
+    config = tmp_path / "pacs.toml"
+    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
+    write_file(tmp_path / "one.dcm", SampleStudy().make("CT"))
+    pacs(capsys, "import", tmp_path / "one.dcm", "--config", config)
+    backups = tmp_path / "backups"
+    pacs(capsys, "backup", "create", backups, "--config", config)
+    (list_,) = (backups / "backups").iterdir()
+    entries = map(json.loads, list_.read_text().splitlines())
+    (key,) = [entry for entry in entries if entry["kind"] == "object"]
+    content = backups / "contents" / key["sha256"][:2] / key["sha256"]
+    content.write_bytes(content.read_bytes()[:-1] + b"!")
+    assert main(["backup", "verify", str(backups)]) == 1
+    assert f"object {key['name']}: the backup of it is damaged" in capsys.readouterr().err
+    (tmp_path / "data").rename(tmp_path / "old")
+    assert main(["backup", "restore", str(backups), "--config", str(config)]) == 1
+    assert "the backup of it is damaged; nothing serves" in capsys.readouterr().err
+    assert [p for p in (tmp_path / "data" / "objects").rglob("*") if p.is_file()] == []
+
+
+def write_file(path, dataset):
+    """Write a Part 10 file (PS3.10 §7.1)."""
+    uids = dataset.sop_class_uid, dataset.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
+    path.write_bytes(file_meta(*uids) + dataset.encode())
 
 
 def test_nothing_is_overwritten(backed_up, capsys):

@@ -16,6 +16,7 @@ from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
     JsonOption,
+    UsageError,
     assemble_for_command,
     complain,
     dump_json,
@@ -65,6 +66,12 @@ def create(
         raise CommandError(
             "the tables of plugins are in PostgreSQL, which pg_dump backs up: do that first, and "
             "then say --without-database"
+        )
+    data = assembly.config.settings.data_directory.resolve()
+    if folder.resolve().is_relative_to(data):
+        raise UsageError(
+            f"{folder} is in the data directory, and would be lost with it, and be in its own "
+            "backups: choose a folder on another disk"
         )
     backup, counts = run_async(_create, assembly, Repository(folder), by_reference, reread)
     told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
@@ -175,7 +182,7 @@ def restore(
         claim(directory, resume=resume)
         task = Restore(repository, chosen, assembly)
         run_async(task.run)
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         raise CommandError(f"{error}; nothing serves what was restored so far") from error
     say(f"{chosen}: {task.restored} objects restored, {task.there} were there")
     for missing in task.missing:

@@ -26,7 +26,7 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
-from pacs_backup.repository import BackupError, Entry, NewBackup, Repository
+from pacs_backup.repository import BackupError, Entry, NewBackup, Repository, first_error
 from pacs_core.api.commands import OpenArchive
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader, ObjectStore, StoredObject
 
@@ -151,9 +151,10 @@ class Creation:
                     if (entry := await self._object(stored, former)) is not None:
                         backup.add(entry)
 
-            async with anyio.create_task_group() as tasks:
-                for _ in range(_AT_ONCE):
-                    tasks.start_soon(work)
+            with first_error():
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(_AT_ONCE):
+                        tasks.start_soon(work)
 
     async def _object(self, stored: StoredObject, former: dict[str, Entry]) -> Entry | None:
         """Return the entry of an object whose content is there; None if it was deleted just now."""

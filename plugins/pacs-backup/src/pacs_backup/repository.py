@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -36,6 +36,21 @@ _END: Final = "end"
 
 class BackupError(Exception):
     """A backup cannot be used; says why."""
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """Raise what went wrong in tasks as one of them has raised it, and not as a group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known, other = group.split((BackupError, OSError))
+        if known is None or other is not None:
+            raise
+        error: BaseException = known
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 @frozen

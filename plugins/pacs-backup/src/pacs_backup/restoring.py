@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
-from pacs_backup.repository import BackupError, Entry, Repository
+from pacs_backup.repository import BackupError, Entry, Repository, first_error
 from pacs_core.api.commands import Assembly, open_archive
 from pacs_core.api.files import sync_directory
 from pacs_core.contracts import ObjectExistsError, ObjectStore
@@ -111,9 +111,10 @@ class Restore:
                 if entry.kind == "object":
                     await self._restore_object(store, entry)
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(_AT_ONCE):
-                tasks.start_soon(work)
+        with first_error():
+            async with anyio.create_task_group() as tasks:
+                for _ in range(_AT_ONCE):
+                    tasks.start_soon(work)
 
     async def _restore_object(self, store: ObjectStore, entry: Entry) -> None:
         if not entry.sha256:
