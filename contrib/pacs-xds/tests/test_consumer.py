@@ -4,14 +4,21 @@ import json
 
 import httpx
 import pytest
+from pacs_core.contracts import Origin
+from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.waiting import until
+
+from pacs_xds.config import XdsConfig, XdsPeer
+from pacs_xds.desk import Desk
+from pacs_xds.fetching import FetchError, retrieve_images, retrieve_manifest
+from pacs_xds.transactions import DocumentKey
 
 
 @pytest.fixture(scope="module")
 def consumer(tmp_path_factory, registry, site, tools):
     sources = {"here": {"url": f"http://127.0.0.1:{site.web}/xds", "unique_id": tools.LOCATION}}
     directory = tmp_path_factory.mktemp("consumer")
-    with tools.open_site(directory, registry, sources=sources, location_uid="1.2.3.4") as opened:
+    with tools.open_site(directory, registry, sources=sources, batch=2) as opened:
         yield opened
 
 
@@ -70,6 +77,25 @@ def test_what_is_gone_at_the_source_is_said(site, consumer, study, capsys):
     assert found(consumer, uid) == images - {gone}
 
 
+@pytest.fixture(scope="module")
+def published(site):
+    """Return a study that no other test fetches, and its manifest's UID."""
+    uid, document, _ = publish(site, SampleStudy(), "P3", "CT")
+    return uid, document
+
+
+def hostile_desk(consumer, registry, tools, kind):
+    """Return what asks, with a source and a repository that misbehave."""
+    peer = XdsPeer(f"{registry.url}/hostile/{kind}", tools.LOCATION)
+    good = XdsPeer(f"{registry.url}/repository", tools.REPOSITORY)
+    config = XdsConfig(
+        sources={"bad": peer},
+        repositories={"good": good, "bad": XdsPeer(peer.url, "1.2.3")},
+        max_document=2_000_000,
+    )
+    return Desk(consumer.node.node.opened.node, config, consumer.node.data_directory / "xds")
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
@@ -83,35 +109,30 @@ def test_what_is_gone_at_the_source_is_said(site, consumer, study, capsys):
         ("other", "the source answers with"),
     ],
 )
-def test_hostile_sources_store_nothing(
-    site, consumer, study, tmp_path, registry, tools, capsys, kind, reason
-):
-    uid, document, _ = publish(site, study, "P3", "CT")
-    text = (consumer.node.data_directory / "pacs.toml").read_text()
-    text = text.replace(f"http://127.0.0.1:{site.web}/xds", f"{registry.url}/hostile/{kind}")
-    text = text.replace("[plugin.xds]", "[plugin.xds]\nmax_document = 2000000", 1)
-    config = tmp_path / "pacs.toml"
-    config.write_text(text)
-    from pacs_core.api.commands import main
+def test_hostile_sources_store_nothing(consumer, published, registry, tools, kind, reason):
+    study, document = published
+    desk = hostile_desk(consumer, registry, tools, kind)
 
-    assert main(["xds", "retrieve", document, "--config", str(config)]) == 1
-    out = capsys.readouterr().out
-    assert "0 stored" in out
-    assert reason in out
-    assert "root:" not in out
-    assert found(consumer, uid) == set()
+    async def fetch():
+        references = await retrieve_manifest(desk, DocumentKey(tools.REPOSITORY, document))
+        return await retrieve_images(desk, references, Origin("test"))
+
+    report = consumer.node.call(fetch)
+    assert (report.named, report.stored, report.known) == (1, 0, 0)
+    assert reason in report.failures[0]
+    assert "root:" not in report.failures[0]
+    assert found(consumer, study) == set()
 
 
 @pytest.mark.parametrize("kind", ["bomb", "html", "cut", "absent", "oversize", "other"])
-def test_hostile_repositories_are_refused(consumer, registry, tmp_path, capsys, kind):
-    text = (consumer.node.data_directory / "pacs.toml").read_text()
-    text = text.replace(f"{registry.url}/repository", f"{registry.url}/hostile/{kind}")
-    config = tmp_path / "pacs.toml"
-    config.write_text(text.replace("[plugin.xds]", "[plugin.xds]\nmax_document = 2000000", 1))
-    from pacs_core.api.commands import main
+def test_hostile_repositories_are_refused(consumer, published, registry, tools, kind):
+    desk = hostile_desk(consumer, registry, tools, kind)
 
-    assert main(["xds", "retrieve", "1.2.3.4.5", "--config", str(config)]) == 1
-    assert "1.2.3.4.5" in capsys.readouterr().err
+    async def fetch():
+        await retrieve_manifest(desk, DocumentKey("1.2.3", "1.2.3.4.5"))
+
+    with pytest.raises(FetchError, match=r"1\.2\.3\.4\.5"):
+        consumer.node.call(fetch)
 
 
 def test_what_is_not_configured_is_said(consumer, capsys):

@@ -115,6 +115,13 @@ def test_broken_packages_are_refused(kind, parts, status, reason):
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("start", ['; start="r@x"', "; start=r@x", '; start="<r@x>"', ""])
+def test_however_the_root_is_named(start):
+    """Axis2 leaves out the brackets of `start`, SAAJ the parameter (RFC 2387 §3.2)."""
+    parts = [root_part(b"<a/>", "r@x"), OutgoingPart("a/b", b"x", content_id="d")]
+    assert read(parts, f"multipart/related; boundary=limit{start}") == (b"<a/>", {"d": b"x"})
+
+
 def test_a_package_that_ends_early_is_refused():
     async def run():
         async def cut():

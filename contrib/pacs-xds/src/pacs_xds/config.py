@@ -107,6 +107,8 @@ class XdsConfig:
         Documents that a request may ask for.
     max_document, max_response : int
         Bytes of each document that is retrieved, and of all in one response.
+    batch : int
+        Instances that a source is asked for at once; some take few.
     attempts : int
         How often it is tried to register a study, before that is given up.
     first_pause, longest_pause : float
@@ -132,6 +134,7 @@ class XdsConfig:
     max_documents: int = field(default=20_000, validator=ge(1))
     max_document: int = field(default=4 << 30, validator=ge(4096))
     max_response: int = field(default=64 << 30, validator=ge(4096))
+    batch: int = field(default=100, validator=ge(1))
     attempts: int = field(default=3000, validator=ge(1))
     first_pause: float = field(default=10.0, validator=gt(0))
     longest_pause: float = field(default=300.0, validator=gt(0))

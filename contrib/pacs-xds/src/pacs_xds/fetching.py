@@ -7,7 +7,7 @@ disk before it is archived, and only what was asked for is archived: another ins
 another study, is not.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
 from typing import IO, Final
 
@@ -43,8 +43,6 @@ from pacs_xds.transactions import (
     retrieve_request,
 )
 
-_AT_ONCE: Final = 100
-"""Instances in one request."""
 _MAX_MANIFEST: Final = 64 << 20
 _PIECE: Final = 1 << 18
 
@@ -193,14 +191,10 @@ async def retrieve_images(
             what = f"has the unique_id {location}" if location else "is named by the manifest"
             report.failures.append(f"{len(wanted)} instances: no [plugin.xds.sources] {what}")
             continue
-        for batch in _batches(wanted):
+        for start in range(0, len(wanted), desk.config.batch):
+            batch = wanted[start : start + desk.config.batch]
             await _retrieve_batch(desk, source, batch, origin, report)
     return report
-
-
-def _batches(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
-    for start in range(0, len(references), _AT_ONCE):
-        yield references[start : start + _AT_ONCE]
 
 
 async def _retrieve_batch(
