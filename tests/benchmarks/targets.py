@@ -43,8 +43,8 @@ from .workloads import retrieve
 
 _GROUP: Final = "pacs_core.plugins"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_IDLE_SECONDS: Final = 4.0
-_SETTLES: Final = 6.0
+_IDLE_SECONDS: Final = 3.0
+_SETTLES: Final = 4.0
 """Seconds after which a node that has started, or stored something, has nothing left to do."""
 _IMAGES: Final = 300
 _TITLES: Final = {"small": "15 KB", "ct": "527 KB"}
@@ -240,7 +240,7 @@ def main() -> int:
     add = parser.add_argument
     add("--rounds", type=int, default=5)
     add("--minutes", type=float, default=25.0, help="no round is begun that would end later")
-    add("--seconds", type=float, default=0.8, help="length of a run")
+    add("--seconds", type=float, default=0.6, help="length of a run")
     add("--places", default="tmpfs,disk")
     add("--only", default="", help="tasks whose names have this in them")
     add("--plan", action="store_true", help="say what would be measured, and end")
