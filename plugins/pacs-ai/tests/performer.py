@@ -11,9 +11,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from pacs_ai_example.multipart import read_parts
-from pacs_ai_example.results import infer
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
@@ -31,6 +30,16 @@ def item(**values: Any) -> Dataset:
 
 def code() -> Dataset:
     return item(CodeValue="LESION", CodingSchemeDesignator="99TEST", CodeMeaning="Find lesions")
+
+
+def infer(image: Dataset) -> Dataset:
+    """Return an image that is derived from another."""
+    image.SOPInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.ImageType, image.Manufacturer = ["DERIVED", "PRIMARY"], "ACME"
+    image.ManufacturerModelName, image.SoftwareVersions = "Performer", "1.0"
+    image.ContentDate = image.SeriesDate = "20260103"
+    return image
 
 
 class Performer:
@@ -67,7 +76,7 @@ class Performer:
             url = each.WADORSRetrievalSequence[0].RetrieveURL
             with urlopen(Request(url, headers={"Accept": ACCEPT}), timeout=60) as answer:
                 files += read_parts(answer.headers["Content-Type"], answer.read())
-        results = [dcmread(BytesIO(each)) for each in infer(files)]
+        results = [infer(dcmread(BytesIO(each))) for each in files[:2]]
         self.store(results)
         outputs = [
             item(
@@ -97,7 +106,7 @@ class Performer:
         self.move_on(uid, "COMPLETED")
 
     def store(self, results: list[Dataset]) -> None:
-        contexts = [build_context(each.SOPClassUID, ExplicitVRLittleEndian) for each in results]
+        contexts = [build_context(CTImageStorage, ExplicitVRLittleEndian)]
         sending = AE(TITLE).associate("127.0.0.1", self.port, contexts, ae_title="PACS")
         for each in results:
             assert sending.send_c_store(each).Status == 0
