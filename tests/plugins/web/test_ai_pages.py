@@ -89,6 +89,42 @@ def test_a_form_of_another_site_is_refused_and_what_is_not_there_is_said(web):
     assert 'role="alert"' in web.get("/ui/ai/?before=x").text
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("requests", b""),
+        ("requests", b"[]"),
+        ("requests", b"[" * 90_000),
+        ("requests", b'{"service": "lesion", "study": "../../etc"}'),
+        ("requests", b'{"service": "lesion", "study": "1.2", "series": [{}], "colour": 1}'),
+        ("requests", b'{"service": "lesion", "study": "1.2", "series": ["1.2", "\\ud800"]}'),
+        ("requests", b'{"service": "lesion", "study": "1.2", "priority": %d}' % 10**30),
+        ("requests", b'{"service": "lesion", "study": "1.2", "priority": true}'),
+        ("results/1/assess", b'{"assessment": "fine"}'),
+        ("results/1/assess", b'{"assessment": "accepted", "comment": "\\ud800"}'),
+        ("results/1/assess", b'{"assessment": "accepted", "comment": "\\u0000"}'),
+        ("results/1/assess", b'{"assessment": "accepted", "comment": "%s"}' % (b"x" * 20_000)),
+    ],
+    ids=lambda given: repr(given[:70]),
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(web, path, body):
+    with web.client() as client:
+        answer = client.post(f"/api/ai/{path}", content=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("state=%00", 400), ("service=%00", 400), ("study=%ED%A0%80", 200), ("state=a,b", 200)],
+)
+def test_what_nothing_can_match_is_found_nowhere(web, query, status):
+    for path in ("requests", "results"):
+        answer = web.get(f"/api/ai/{path}?{query}")
+        assert answer.status_code == status, answer.text
+        assert not answer.json().get(path)
+
+
 @pytest.mark.peer("chromium")
 @pytest.mark.parametrize(
     ("scheme", "language"),

@@ -35,6 +35,10 @@ MOST: Final = 1000
 FILTERS: Final = ("service", "study", "request", "state", "before")
 """Parameters by which is said which requests or results are wanted."""
 
+_MOST_URGENT: Final = 1_000_000
+_LONGEST: Final = 10_000
+"""Characters of a comment."""
+
 T = TypeVar("T")
 
 
@@ -104,8 +108,10 @@ class AskedInferences:
         again: bool = False,
     ) -> Sequence[InferenceRequest]:
         """Have a service asked about a study."""
-        if not is_valid_uid(study):
-            raise HttpError(400, "study: a UID")
+        if not all(map(is_valid_uid, (study, *series))):
+            raise HttpError(400, "study and series: UIDs")
+        if abs(priority) > _MOST_URGENT:
+            raise HttpError(400, f"priority: a number from {-_MOST_URGENT} to {_MOST_URGENT}")
         await self._steer(request, do="ask", service=service, study=study)
         try:
             return await self._inferences.ask(
@@ -138,6 +144,9 @@ class AskedInferences:
         known = [str(each) for each in Assessment if each]
         if assessment not in known:
             raise HttpError(400, f"assessment is one of {', '.join(known)}")
+        if len(comment) > _LONGEST or not _is_text(comment):
+            text = f"comment: at most {_LONGEST} characters of text, without control characters"
+            raise HttpError(400, text)
         number, origin = request.path_params["number"], self.context.origin_of(request)
         acts = self._inferences.assess(number, Assessment(assessment), origin, comment=comment)
         return await _known(acts)
@@ -159,8 +168,15 @@ def read_filter(given: Mapping[str, str]) -> RequestFilter:
         raise HttpError(400, "request and before are numbers")
     if max(len(number), len(before)) > 18:  # no database has such a one
         raise HttpError(400, "request and before are numbers of at most 18 digits")
+    if not all(map(_is_text, (service, study, state))):  # which not every database takes
+        raise HttpError(400, "service, study and state are text without control characters")
     states = tuple(filter(None, state.split(",")))
     return RequestFilter(service, study, int(number or 0), states, int(before or 0))
+
+
+def _is_text(given: str) -> bool:
+    """Tell whether every database, and a text of DICOM, can have these characters."""
+    return all(each.isprintable() or each in "\t\r\n" for each in given)
 
 
 async def _known(found: Awaitable[T]) -> T:
