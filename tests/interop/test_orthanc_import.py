@@ -53,7 +53,9 @@ def orthanc(tmp_path_factory):
         process = subprocess.Popen(["Orthanc", str(place / "orthanc.json")], stderr=log)
         try:
             url = f"http://127.0.0.1:{port}"
+            # The last has the SOP Instance UID of the first, in a study of its own.
             files = [path.read_bytes() for path in FILES]
+            files.append(in_another_study(files[0]))
             with httpx.Client(base_url=url, auth=(USER, PASSWORD), timeout=PATIENCE) as client:
                 wait_until_it_answers(client)
                 for file in files:
@@ -62,6 +64,13 @@ def orthanc(tmp_path_factory):
         finally:
             process.kill()
             process.wait()
+
+
+def in_another_study(file):
+    data, copy = dcmread(BytesIO(file)), BytesIO()
+    data.StudyInstanceUID, data.SeriesInstanceUID = "2.25.17", "2.25.18"
+    data.save_as(copy)
+    return copy.getvalue()
 
 
 def wait_until_it_answers(client):
@@ -92,15 +101,18 @@ def take_over(config, place, *more):
 
 def instances(config):
     found = (path for path in (config.parent / "data" / "objects").rglob("*") if path.is_file())
-    return {data.SOPInstanceUID: data for data in map(dcmread, found)}
+    return by_path(map(dcmread, found))
+
+
+def by_path(data):
+    return {(each.StudyInstanceUID, each.SOPInstanceUID): each for each in data}
 
 
 def test_all_is_taken_from_the_server_and_nothing_twice(orthanc, archive, capsys):
     url, _, files = orthanc
     assert take_over(archive, url) == 0
     assert capsys.readouterr().out == f"{len(files)} instances stored\n"
-    sent = {data.SOPInstanceUID: data for data in (dcmread(BytesIO(file)) for file in files)}
-    assert instances(archive) == sent
+    assert instances(archive) == by_path(dcmread(BytesIO(file)) for file in files)
     assert take_over(archive, f"{url}/") == 0
     assert capsys.readouterr().out == f"0 instances stored, {len(files)} known\n"
     assert main(["index", "verify", "--config", str(archive)]) == 0

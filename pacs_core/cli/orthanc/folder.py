@@ -25,9 +25,14 @@ _UNCOMPRESSED, _ZLIB_WITH_SIZE = 1, 2
 _CHUNK: Final = 1 << 20
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STATEMENT: Final = """
-    SELECT file.uuid, file.compressionType, file.uncompressedMD5, identifier.value
-    FROM AttachedFiles AS file LEFT JOIN DicomIdentifiers AS identifier
-    ON identifier.id = file.id AND identifier.tagGroup = 8 AND identifier.tagElement = 24
+    SELECT file.uuid, file.compressionType, file.uncompressedMD5, study_uid.value, uid.value
+    FROM AttachedFiles AS file
+    LEFT JOIN Resources AS instance ON instance.internalId = file.id
+    LEFT JOIN Resources AS series ON series.internalId = instance.parentId
+    LEFT JOIN DicomIdentifiers AS study_uid ON study_uid.id = series.parentId
+        AND study_uid.tagGroup = 32 AND study_uid.tagElement = 13
+    LEFT JOIN DicomIdentifiers AS uid ON uid.id = file.id
+        AND uid.tagGroup = 8 AND uid.tagElement = 24
     WHERE file.fileType = ? ORDER BY file.id
 """
 
@@ -72,8 +77,9 @@ class OrthancFolder(OrthancSource):
             with closing(
                 sqlite3.connect(address, uri=True, timeout=2, check_same_thread=False)
             ) as index:
-                for uuid, compression, md5, uid in index.execute(_STATEMENT, (_DICOM,)):
-                    yield _Attachment(str(uuid), uid or "", md5 or "", compression)
+                for uuid, compression, md5, *uids in index.execute(_STATEMENT, (_DICOM,)):
+                    study, uid = (str(value or "") for value in uids)
+                    yield _Attachment(str(uuid), study, uid, md5 or "", compression)
         except sqlite3.OperationalError as error:
             raise OrthancError(
                 f"the index of Orthanc in {self.folder} cannot be read ({error}): while the server "

@@ -2,9 +2,9 @@
 
 Theory of operation
 -------------------
-What the archive has already, by its SOP Instance UID, is not fetched again: that is how an import
-that was interrupted goes on. What is fetched lies in a temporary file until its MD5 was compared
-with Orthanc's, and is then taken as any other file is.
+What the archive has already, by its study and its SOP Instance UID, is not fetched again: that is
+how an import that was interrupted goes on. What is fetched lies in a temporary file until its MD5
+was compared with Orthanc's, and is then taken as any other file is.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ from attrs import frozen
 
 from pacs_core.app import OpenArchive
 from pacs_core.cli.file_counts import FileCounts
-from pacs_core.cli.files import SOP_INSTANCE, DicomFile, inspect
+from pacs_core.cli.files import DicomFile, inspect
 from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
 from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
@@ -25,10 +25,8 @@ from pacs_core.contracts import (
     AuditFailedError,
     Index,
     IngestError,
-    Level,
+    InstancePath,
     Origin,
-    Query,
-    SingleValue,
 )
 
 
@@ -75,7 +73,8 @@ class OrthancImport:
                     tasks.start_soon(work, number)
 
     async def _take(self, instance: OrthancInstance, file: Path) -> None:
-        if await self._is_known(instance.sop_instance_uid):
+        path = InstancePath(instance.study_instance_uid, instance.sop_instance_uid)
+        if all(path) and await self.index.locate(path) is not None:
             self.counts.add("known")
             return
         where = Path(instance.name)
@@ -96,14 +95,6 @@ class OrthancImport:
             self.counts.fail(where, str(error))
         else:
             self.counts.add(result.outcome.value)
-
-    async def _is_known(self, uid: str) -> bool:
-        if not uid:
-            return False
-        query = Query(Level.IMAGE, (SingleValue(SOP_INSTANCE, uid),))
-        async for _ in self.index.instances(query):
-            return True
-        return False
 
 
 def _next(listed: Iterator[OrthancInstance]) -> OrthancInstance | None:

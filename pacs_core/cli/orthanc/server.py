@@ -18,7 +18,7 @@ _CHUNK: Final = 1 << 20
 _TIMEOUT: Final = 60.0
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 _ANSWER: Final = 64 << 20
-"""Bytes of a page of instances, at most."""
+"""Bytes of a list of resources, at most."""
 
 
 def _without_slash(url: str) -> str:
@@ -43,26 +43,22 @@ class OrthancServer(OrthancSource):
     def instances(self) -> Iterator[OrthancInstance]:
         """See base."""
         since = 0
-        while page := self._page(since):
-            for entry in page:
-                try:
-                    name, tags = entry["ID"], entry["MainDicomTags"]
-                except (TypeError, KeyError) as error:
-                    raise OrthancError(f"{self.url} lists what is no instance: {error}") from error
-                if not _IDENTIFIER.fullmatch(str(name)):  # it becomes part of a URL
-                    raise OrthancError(f"{self.url} lists an instance that has no identifier")
-                yield OrthancInstance(name, str(tags.get("SOPInstanceUID", "")), "")
-            since += len(page)
+        while studies := self._list(f"/studies?expand&since={since}&limit={_PAGE}"):
+            for study, study_uid in _identify(studies, "StudyInstanceUID"):
+                found = self._list(f"/studies/{study}/instances")
+                for name, uid in _identify(found, "SOPInstanceUID"):
+                    yield OrthancInstance(name, study_uid, uid, "")
+            since += len(studies)
 
-    def _page(self, since: int) -> list[Any]:
-        with self._get(f"/instances?expand&since={since}&limit={_PAGE}") as answer:
+    def _list(self, path: str) -> list[Any]:
+        with self._get(path) as answer:
             data = answer.read(_ANSWER + 1)
         try:
             page = json.loads(data) if len(data) <= _ANSWER else None
         except ValueError:
             page = None
         if not isinstance(page, list):
-            raise OrthancError(f"{self.url} does not list its instances as Orthanc does")
+            raise OrthancError(f"{self.url}{path} is not answered as Orthanc does")
         return page
 
     def digest(self, instance: OrthancInstance) -> str:
@@ -92,6 +88,18 @@ class OrthancServer(OrthancSource):
         except (OSError, HTTPException) as error:
             raise OrthancError(f"{self.url} does not answer: {error}") from error
         return answer
+
+
+def _identify(resources: list[Any], keyword: str) -> Iterator[tuple[str, str]]:
+    """Yield identifier and UID of resources."""
+    for resource in resources:
+        try:
+            name, uid = str(resource["ID"]), str(resource["MainDicomTags"].get(keyword, ""))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise OrthancError(f"the server lists what is no resource: {error}") from error
+        if not _IDENTIFIER.fullmatch(name):  # it becomes part of a URL
+            raise OrthancError("the server lists a resource that has no identifier")
+        yield name, uid
 
 
 class _NotFoundError(OrthancError):

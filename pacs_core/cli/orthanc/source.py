@@ -20,12 +20,15 @@ class OrthancInstance:
     ----------
     name : str
         Identifier of the attachment or of the instance, for messages.
-    sop_instance_uid : str
+    study_instance_uid, sop_instance_uid : str
+        Empty if Orthanc does not know them. Its identifiers tell patients and studies apart, so it
+        may have several instances with one SOP Instance UID.
     md5 : str
         Of the file as it was received; empty if Orthanc was told to keep none.
     """
 
     name: str
+    study_instance_uid: str
     sop_instance_uid: str
     md5: str
 
