@@ -54,6 +54,7 @@ OPTION_NAMES: Final = {
     "--jobs": _name("processes to use at once", "number"),
     "--json": _name("print JSON", "flag"),
     "--key": _name("KEYWORD=VALUE to match; of a job, its key", "text", "-k"),
+    "--key-file": _name("file with a secret key", "path"),
     "--kind": _name("which of several kinds is made", "text"),
     "--level": _name("level of a query: patient, study, series, image", "text"),
     "--like": _name("file to take attributes from", "path"),
