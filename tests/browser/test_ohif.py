@@ -72,7 +72,11 @@ def test_the_study_list_shows_and_filters(page, site, make_image):
     page.get_by_text("List, Lea").or_(page.get_by_text("List^Lea")).first.wait_for()
 
 
-@pytest.mark.parametrize("sop_class", [CTImageStorage, MRImageStorage], ids=["CT", "MR"])
+@pytest.mark.parametrize(
+    "sop_class",
+    [CTImageStorage, pytest.param(MRImageStorage, marks=pytest.mark.long)],
+    ids=["CT", "MR"],
+)
 def test_a_series_of_slices(page, site, make_image, sop_class):
     study, series = new_uid(), new_uid()
     modality = "CT" if sop_class == CTImageStorage else "MR"
@@ -86,7 +90,14 @@ def test_a_series_of_slices(page, site, make_image, sop_class):
     assert is_ramp(row_of_pixels(page)[:, 0])
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=str)
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        JPEG2000Lossless,
+        *(pytest.param(uid, marks=pytest.mark.long) for uid in (RLELossless, JPEGLSLossless)),
+    ],
+    ids=str,
+)
 def test_a_compressed_image(page, site, make_image, syntax):
     """It comes as it is stored (``transfer-syntax=*``), and the browser decodes it."""
     study = new_uid()

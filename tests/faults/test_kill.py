@@ -27,7 +27,6 @@ from pacs_core.testing.transfers import retrieve
 
 pytestmark = [pytest.mark.anyio]
 
-ROUNDS = 50
 SENDERS = 4
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -159,21 +158,22 @@ def other_files(data_directory: Path) -> list[str]:
     return [str(path) for path in root.rglob("*") if path.is_file() and path.suffix != ".dcm"]
 
 
-async def test_killed_fifty_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [15, pytest.param(50, marks=pytest.mark.long)])
+async def test_killed_again_and_again(tmp_path: Path, rounds: int) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")  # shown if the test fails
     ledger = Ledger(random.Random(seed))
     data_directory = tmp_path / "data"
     port = find_free_port()
     before: str | None = None
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, rounds + 1):
         with served(data_directory, port) as (peer, kill):
             assert other_files(data_directory) == []
             if before is not None:
                 await check(peer, before, ledger)
             before = f"1.2.826.0.1.{number}"
             await live(peer, before, ledger, kill)
-    assert len(ledger.acknowledged) > ROUNDS
+    assert len(ledger.acknowledged) > rounds
 
     def verify() -> list[Difference]:
         async def differences() -> list[Difference]:

@@ -187,7 +187,14 @@ def warnings_of(caplog):
     return found
 
 
-@pytest.mark.parametrize("name", SYNTAXES)
+DISTINCT = {"50", "80", "90", "RLE", "1.98"}
+"""A syntax of each family; the others are variants of them."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=() if each in DISTINCT else pytest.mark.long) for each in SYNTAXES],
+)
 async def test_each_is_sent_right_or_listed_as_failed(pixel_studies, node, caplog, name):
     syntax = SYNTAXES[name]
     study = pixel_studies.Study(node, syntax, list(SYNTAXES).index(name))

@@ -33,15 +33,16 @@ def good(codec_of):
     return encode
 
 
+@pytest.mark.parametrize("times", [120, pytest.param(400, marks=pytest.mark.long)])
 @pytest.mark.parametrize("syntax", ALL)
-def test_damage_does_no_harm(syntax) -> None:
+def test_damage_does_no_harm(syntax, times) -> None:
     """In a process of its own, as in a node: there, this may crash; it has not been seen to."""
-    command = [sys.executable, str(DAMAGE), syntax, "20", "400"]
+    command = [sys.executable, str(DAMAGE), syntax, "20", str(times)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
     refused, decoded = map(int, done.stdout.split())
-    assert refused + decoded == 400
-    assert refused > 100
+    assert refused + decoded == times
+    assert refused > times / 4
 
 
 @pytest.mark.parametrize("syntax", ALL)

@@ -22,7 +22,8 @@ from pacs_core.dataset import (
 )
 from pacs_core.dimse import DimseError
 
-uids = st.from_regex(r"1(\.[1-9][0-9]{0,4}){1,8}", fullmatch=True)
+components = st.lists(st.integers(1, 99999), min_size=1, max_size=8)
+uids = components.map(lambda numbers: ".".join(map(str, (1, *numbers))))
 references = st.builds(Reference, uids, uids)
 requests = st.builds(
     CommitmentRequest, uids, st.lists(references, min_size=1, max_size=8, unique=True).map(tuple)
