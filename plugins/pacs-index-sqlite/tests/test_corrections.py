@@ -49,6 +49,7 @@ async def test_a_file_of_before_has_no_corrections_and_can_have_some(path: Path)
         connection.execute("DROP TABLE correction")
         for table in ("instance", "change"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN corrections")
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN origin")  # a later step, too
         connection.execute(f"PRAGMA user_version = {before}")
         connection.commit()
     assert len(TABLES) == 4
