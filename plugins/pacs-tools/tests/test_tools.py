@@ -79,9 +79,9 @@ def test_dump_names_what_it_shows(run):
 def test_dump_shows_what_is_asked_for(run):
     assert run("dump", CT, "--tag", "PatientID")[1].count("\n") == 3
     assert run("dump", CT, "--tag", "PatientID", "--depth", "0")[1].count("\n") == 1
-    code, out, _ = run("dump", CT, "-s", "compressedsamples")
+    code, out, _ = run("dump", CT, "--search", "compressedsamples")
     assert (code, out.split()[-1]) == (0, "CompressedSamples^CT1")
-    assert run("dump", CT, "-s", "(")[0] == 2
+    assert run("dump", CT, "--search", "(")[0] == 2
     code, _, err = run("dump", CT, "--tag", "PatientNam")
     assert code != 0
     assert "PatientName" in err
