@@ -1,4 +1,4 @@
-"""Requests and images that broke other archives and viewers, as their users have reported it."""
+"""Requests and images of kinds that broke other archives and viewers; a number names a report."""
 
 import io
 
@@ -62,7 +62,7 @@ def test_an_overlay_without_rows(shared):
 
 
 def test_frames_of_single_bits_that_end_within_an_octet(shared, wire):
-    """Orthanc's users, of segmentations: the second frame began in the middle of an octet."""
+    """Segmentations: the second frame begins in the middle of an octet (PS3.5 8.1.1)."""
     masks = np.random.default_rng(1).integers(0, 2, (3, 5, 7), dtype="u1")
     content = np.packbits(masks.ravel(), bitorder="little").tobytes()
     path = store(
@@ -88,7 +88,7 @@ def test_frames_of_single_bits_that_end_within_an_octet(shared, wire):
 
 
 def test_frames_of_floats(shared, wire):
-    """OHIF's users, of parametric maps: what has no Pixel Data had no frames."""
+    """Parametric maps: what has no Pixel Data has frames all the same (PS3.5 8.1.1)."""
     values = np.arange(2 * 4 * 4, dtype="<f4").reshape(2, 4, 4) / 3
     path = store(
         shared,
@@ -112,7 +112,7 @@ def test_frames_of_floats(shared, wire):
 
 
 def test_the_same_instance_twice_in_a_request(shared, wire):
-    """Orthanc's users: the second part of the same was reported as a failure of the request."""
+    """The same instance twice in one request is no failure of it."""
     made = wire.part10(SampleStudy().make("CT"))
     answer = shared.store(made, made)
     assert answer.status_code == 200, answer.text
@@ -144,7 +144,7 @@ def test_an_empty_tag_as_xml(shared, wire):
 
 
 def test_a_conversion_that_does_not_exist(shared):
-    """dcm4chee's users: 500 for 16 bits as JPEG Baseline, which has 8 (PS3.5 §8.2.1)."""
+    """16 bits as JPEG Baseline, which has 8 (PS3.5 8.2.1), is no error of the server."""
     image = store_gradient(shared, SampleStudy())
     files = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.50'
     answer = shared.get(path_of(image), files)
@@ -154,7 +154,7 @@ def test_a_conversion_that_does_not_exist(shared):
 
 @pytest.mark.parametrize("values", ["CT\\MR", "CT,MR", "ct"])
 def test_several_modalities(shared, values):
-    """OHIF 3405: the list of modalities found no study; values are told apart by backslashes."""
+    """Values of a list of modalities are told apart by backslashes, and by nothing else."""
     study = SampleStudy()
     store(shared, study, "1.2.840.10008.5.1.4.1.1.7", Modality="CT")
     given = {"StudyInstanceUID": study.study_instance_uid, "ModalitiesInStudy": values}
@@ -180,7 +180,7 @@ def test_where_bulk_data_of_an_overlay_are(shared):
 
 @pytest.mark.parametrize("resource", ["/thumbnail", "/rendered"])
 def test_a_report_has_no_picture(shared, resource):
-    """Orthanc Explorer 2's users: a structured report made the list of thumbnails fail with 500."""
+    """A structured report has no picture, which is no error of the server."""
     path = store(shared, SampleStudy(), "1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
     for where in (path, path.rpartition("/instances")[0], path.partition("/series")[0]):
         answer = shared.get(f"{where}{resource}")
