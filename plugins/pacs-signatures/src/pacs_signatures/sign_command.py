@@ -1,24 +1,16 @@
 """``pacs sign``: files with a digital signature more."""
 
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
-from pacs_tools.api import AttributePath, explain, open_dicom, parse_path
+from pacs_tools.api import DicomFile, change_files, exit_code, parse_path, write_whole
 
-from pacs_core.api.file_commands import (
-    NOTHING,
-    CommandError,
-    Draft,
-    UsageError,
-    complain,
-    say,
-    walk,
-)
-from pacs_core.dataset import NotPart10, UnknownAttribute, tag_of
+from pacs_core.api.file_commands import UsageError, complain, say
+from pacs_core.dataset import UnknownAttribute, tag_of
 from pacs_signatures.profile import PURPOSE_MEANINGS, PURPOSES, Profile, title_of
 
 if TYPE_CHECKING:
@@ -101,52 +93,17 @@ def sign(
         private_key, certificate, password_file, mac, profile, purpose, tag, timestamping
     )
 
-    def run(path: Path, target: Path) -> None:
-        _sign(path, target, signer, place, replaces=in_place or overwrite)
-
-    return _sign_all(paths, output, run)
-
-
-def _sign_all(paths: list[Path], output: Path | None, run: Callable[[Path, Path], None]) -> int:
     from pacs_signatures.timestamps import TimestampError
 
-    done = failed = 0
-    for start in paths:
-        for path, named in walk([start]):
-            below = Path(path.name) if named else path.relative_to(start)
-            try:
-                run(path, path if output is None else output / below)
-                done += 1
-                continue
-            except (CommandError, TimestampError) as error:
-                reason = str(error)
-            except (NotPart10, OSError) as error:
-                reason = explain(path, named, error)
-            if reason:
-                complain(f"{path}: {reason}")
-                failed += 1
+    def sign_file(file: DicomFile, target: Path) -> bool:
+        now = datetime.now().astimezone()
+        pieces = partial(signer.sign, file, place, now)
+        write_whole(file, target, pieces, replaces=in_place or overwrite)
+        return True
+
+    done, failed = change_files(paths, output, sign_file, failures=(TimestampError,))
     say(f"{done} file{'' if done == 1 else 's'} signed")
-    return 1 if failed else 0 if done else NOTHING
-
-
-def _sign(
-    path: Path, target: Path, signer: "Signer", place: AttributePath | None, *, replaces: bool
-) -> None:
-    with open_dicom(path) as file:
-        if file.damage:
-            raise CommandError(f"damaged: {file.damage}")
-        if target.exists() and not replaces:
-            raise CommandError(f"{target} exists: say --overwrite to replace it")
-        pieces = signer.sign(file, place, datetime.now().astimezone())
-        mode = path.stat().st_mode
-        draft = Draft(target.parent)
-        try:
-            for piece in pieces:
-                draft.write(piece)
-            draft.finish(name=target.name)
-            target.chmod(mode)
-        finally:
-            draft.discard()
+    return exit_code(done, failed)
 
 
 def _timestamping(url: str | None, authority: Path | None) -> "Timestamping | None":

@@ -2,20 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import (
-    NOTHING,
-    CommandError,
-    Draft,
-    UsageError,
-    complain,
-    say,
-    walk,
-)
+from pacs_core.api.file_commands import CommandError, UsageError, say, walk
 from pacs_core.dataset import (
     DatasetEditor,
     MalformedDataset,
@@ -24,7 +17,8 @@ from pacs_core.dataset import (
     UnencodableValue,
     tag_of,
 )
-from pacs_tools.files import DicomFile, explain, open_dicom
+from pacs_tools.changing import change_files, exit_code, write_whole
+from pacs_tools.files import DicomFile, open_dicom
 
 _PATIENT_ID: Final = tag_of("PatientID")
 _FILLED: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -77,27 +71,17 @@ def merge_patient(
     if from_ == into:
         raise UsageError("--from and --into are the same patient")
     values = _values_of(into, [like] if like else paths)
-    done = failed = 0
-    for start in paths:
-        for path, named in walk([start]):
-            below = Path(path.name) if named else path.relative_to(start)
-            target = path if output is None else output / below
-            try:
-                with open_dicom(path) as file:
-                    if file.elements.texts(_PATIENT_ID) != (from_,):
-                        continue
-                    _merge(file, values, target, replaces=in_place or overwrite)
-                    done += 1
-                    continue
-            except (CommandError, UnencodableValue) as error:
-                reason = str(error)
-            except (NotPart10, OSError) as error:
-                reason = explain(path, named, error)
-            if reason:
-                complain(f"{path}: {reason}")
-                failed += 1
+
+    def merge(file: DicomFile, target: Path) -> bool:
+        if file.elements.texts(_PATIENT_ID) != (from_,):
+            return False
+        pieces = partial(_merge, file, values)
+        write_whole(file, target, pieces, replaces=in_place or overwrite)
+        return True
+
+    done, failed = change_files(paths, output, merge, failures=(UnencodableValue,))
     say(f"{done} file{'' if done == 1 else 's'} written")
-    return 1 if failed else 0 if done else NOTHING
+    return exit_code(done, failed)
 
 
 def _values_of(patient: str, paths: list[Path]) -> Values:
@@ -117,28 +101,16 @@ def _read(file: DicomFile) -> Values:
     return found | {tag_of(each): file.elements.texts(tag_of(each)) or None for each in _OPTIONAL}
 
 
-def _merge(file: DicomFile, values: Values, target: Path, *, replaces: bool) -> None:
-    if file.damage:
-        raise CommandError(f"damaged: {file.damage}")
-    if target.exists() and not replaces:
-        raise CommandError(f"{target} exists: say --overwrite to replace it")
+def _merge(file: DicomFile, values: Values) -> Iterator[bytes | memoryview]:
     modification = Modification(time.time(), _SYSTEM, reason="CORRECT")
     editor = DatasetEditor(file.meta.transfer_syntax_uid, values, modification)
-    mode = file.path.stat().st_mode
-    draft = Draft(target.parent)
+    yield file.read_head()
     try:
-        draft.write(file.read_head())
         for block in _read_dataset(file):
-            for piece in editor.feed(block):
-                draft.write(piece)
-        for piece in editor.finish():
-            draft.write(piece)
-        draft.finish(name=target.name)
-        target.chmod(mode)
+            yield from editor.feed(block)
+        yield from editor.finish()
     except MalformedDataset as error:
         raise CommandError(f"damaged: {error.what}") from error
-    finally:
-        draft.discard()
 
 
 def _read_dataset(file: DicomFile) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """``pacs modify``: files with other values."""
 
 import csv
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from uuid import uuid4
@@ -10,20 +10,20 @@ from uuid import uuid4
 from attrs import define, evolve, field, frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import (
-    NOTHING,
-    CommandError,
-    Draft,
-    UsageError,
-    complain,
-    escape,
-    say,
-    walk,
+from pacs_core.api.file_commands import CommandError, UsageError, complain, escape, say, walk
+from pacs_core.dataset import (
+    ElementSet,
+    MalformedDataset,
+    NotPart10,
+    keyword_of,
+    scan_file,
+    tag_of,
+    texts,
 )
-from pacs_core.dataset import MalformedDataset, NotPart10, keyword_of, scan_file, tag_of, texts
+from pacs_tools.changing import change_files, exit_code, write_whole
 from pacs_tools.diff import Comparison, show_difference
 from pacs_tools.editing import Changes, change_file, read_values
-from pacs_tools.files import DicomFile, explain, open_dicom
+from pacs_tools.files import DicomFile
 from pacs_tools.paths import parse_path
 from pacs_tools.signed import find_broken_signatures
 from pacs_tools.styles import style_for
@@ -94,71 +94,45 @@ def modify(
         raise UsageError("nothing is to be changed: say --set, --delete, --new-uids or --csv")
     if new_uids:
         uids = NewUids()
-        for path, _, _ in _files(paths):
+        for path, _ in walk(paths):
             with suppress(NotPart10, MalformedDataset, OSError):  # said when it is to be changed
                 uids.learn(path, new_uids)
         changes = evolve(changes, uids=uids)
-    problems: list[str] = []
-    done = 0
-    for path, named, below in _files(paths):
-        target = None if dry_run else path if output is None else output / below
-        try:
-            with open_dicom(path) as file:
-                wanted = changes if table is None else table.add_to(changes, file)
-                _change(file, wanted, target, replaces=in_place or overwrite)
-                done += 1
-        except UsageError:
-            raise
-        except CommandError as error:
-            problems.append(f"{path}: {error}")
-        except (NotPart10, OSError) as error:
-            if reason := explain(path, named, error):
-                problems.append(f"{path}: {reason}")
-    for problem in problems:
-        complain(problem)
+
+    def modify_file(file: DicomFile, target: Path) -> bool:
+        wanted = changes if table is None else table.add_to(changes, file)
+        elements = _apply(wanted, file)
+        if dry_run:
+            _show(file, elements)
+        else:
+            pieces = partial(change_file, file, elements)
+            write_whole(file, target, pieces, replaces=in_place or overwrite)
+        return True
+
+    done, failed = change_files(paths, output, modify_file)
     if not dry_run:
         say(f"{done} file{'' if done == 1 else 's'} written")
-    return 1 if problems else 0 if done else NOTHING
+    return exit_code(done, failed)
 
 
-def _files(paths: list[Path]) -> Iterator[tuple[Path, bool, Path]]:
-    """Iterate over files, whether they were named, and where they are below what was."""
-    for start in paths:
-        for path, named in walk([start]):
-            yield path, named, Path(path.name) if named else path.relative_to(start)
-
-
-def _change(file: DicomFile, changes: Changes, target: Path | None, *, replaces: bool) -> None:
-    if file.damage:
-        raise CommandError(f"damaged: {file.damage}")
+def _apply(changes: Changes, file: DicomFile) -> ElementSet:
     elements = changes.apply(file.elements)
     for uid, tag in find_broken_signatures(file.elements, elements):
         complain(
             f"{file.path}: digital signature {escape(uid)} is not valid any more, as it signs "
             f"{keyword_of(tag)}: --delete DigitalSignaturesSequence removes signatures"
         )
-    if target is None:
-        changed = evolve(file, elements=elements)
-        comparison = Comparison(file, changed, frozenset(), exact=True)
-        lines = [
-            line for each in comparison.differences() for line in show_difference(each, style_for())
-        ]
-        if lines:
-            print(f"# {escape(str(file.path))}", *lines, sep="\n")
-        return
-    if target.exists() and not replaces:
-        raise CommandError(f"{target} exists: say --overwrite to replace it")
-    pieces = change_file(file, elements)
-    mode = file.path.stat().st_mode
-    draft = Draft(target.parent)
-    try:
-        for piece in pieces:
-            draft.write(piece)
-        draft.finish(name=target.name)
-        if target == file.path:
-            target.chmod(mode)
-    finally:
-        draft.discard()
+    return elements
+
+
+def _show(file: DicomFile, elements: ElementSet) -> None:
+    """Print how a file would differ."""
+    comparison = Comparison(file, evolve(file, elements=elements), frozenset(), exact=True)
+    lines = [
+        line for each in comparison.differences() for line in show_difference(each, style_for())
+    ]
+    if lines:
+        print(f"# {escape(str(file.path))}", *lines, sep="\n")
 
 
 @frozen

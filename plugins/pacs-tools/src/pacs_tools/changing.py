@@ -1,0 +1,98 @@
+"""Files that are changed one by one: each whole or not at all, and one that fails is named."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pacs_core.api.file_commands import NOTHING, CommandError, Draft, UsageError, complain, walk
+from pacs_core.dataset import NotPart10
+from pacs_tools.files import DicomFile, explain, open_dicom
+
+Piece = bytes | memoryview
+
+
+def change_files(
+    paths: list[Path],
+    output: Path | None,
+    change: Callable[[DicomFile, Path], bool],
+    *,
+    failures: tuple[type[Exception], ...] = (),
+) -> tuple[int, int]:
+    """Change files; say of each that fails why.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Files, or folders with all below them.
+    output : Path, optional
+        Folder for what is written, as files lie below the folders that are named; by default each
+        takes the place of its original.
+    change : callable
+        Given the open file, and where it is to be written; False if it is passed over. What it
+        raises fails the file, but for `UsageError`, which ends everything.
+    failures : tuple of type, optional
+        Exceptions of `change` beside `CommandError`.
+
+    Returns
+    -------
+    tuple of int
+        How many were changed, and how many have failed.
+    """
+    caught: tuple[type[Exception], ...] = (CommandError, *failures)
+    done = failed = 0
+    for start in paths:
+        for path, named in walk([start]):
+            below = Path(path.name) if named else path.relative_to(start)
+            try:
+                with open_dicom(path) as file:
+                    if not file.damage:
+                        done += change(file, path if output is None else output / below)
+                        continue
+                    reason = f"damaged: {file.damage}"
+            except UsageError:
+                raise
+            except caught as error:
+                reason = str(error)
+            except (NotPart10, OSError) as error:
+                reason = explain(path, named, error)
+            if reason:
+                complain(f"{path}: {reason}")
+                failed += 1
+    return done, failed
+
+
+def exit_code(done: int, failed: int) -> int:
+    """Return the exit code of a command that changed so many files, while so many failed."""
+    return 1 if failed else 0 if done else NOTHING
+
+
+def write_whole(
+    file: DicomFile, target: Path, pieces: Callable[[], Iterable[Piece]], *, replaces: bool
+) -> None:
+    """Write a file in place of another or of itself, with its mode, when all of it is there.
+
+    Parameters
+    ----------
+    file : DicomFile
+        The original.
+    target : Path
+    pieces : callable
+        Makes what is written; not called if the target may not be written.
+    replaces : bool
+        Whether there may be a file at `target`.
+
+    Raises
+    ------
+    CommandError
+        There is one.
+    """
+    if target.exists() and not replaces:
+        raise CommandError(f"{target} exists: say --overwrite to replace it")
+    mode = file.path.stat().st_mode
+    draft = Draft(target.parent)
+    try:
+        for piece in pieces():
+            draft.write(piece)
+        draft.finish(name=target.name)
+        target.chmod(mode)
+    finally:
+        draft.discard()
