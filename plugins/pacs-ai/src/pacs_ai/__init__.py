@@ -12,7 +12,7 @@ from pacs_jobs.api import JobHandler, JobKind, JobQueue
 from pacs_web.api import WebAuthenticator, WebAuthenticatorDescriptor, WebRoutesDescriptor
 
 from pacs_ai import hooks
-from pacs_ai.config import AiConfig, ServiceConfig
+from pacs_ai.config import AiConfig, RuleConfig, ServiceConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import InferenceAdapter, InferenceAdapterDescriptor, Inferences
 from pacs_core.contracts import (
@@ -26,6 +26,8 @@ from pacs_core.contracts import (
     IngestFilter,
     IngestFilterDescriptor,
     Node,
+    Service,
+    ServiceDescriptor,
     Setup,
 )
 from pacs_core.plugins import hookimpl
@@ -69,12 +71,25 @@ def _problems(setup: Setup) -> Iterator[str]:
             known = ", ".join(sorted(config.services)) or "none"
             text = f"there is no service {rule.service!r}; there are {known}"
             yield f"rules[{number}].service: {text}"
-        for table in ("where", "unless"):
+        if rule.on == "ups":
+            for key, text in _lacks_of_step(rule, config):
+                yield f"rules[{number}].{key}: {text}"
+        for table in ("where", "unless", "step"):
             for key, value in getattr(rule, table).items():
                 try:
                     read_test(key, value)
                 except ValueError as error:
                     yield f"rules[{number}].{table}.{key}: {error}"
+
+
+def _lacks_of_step(rule: RuleConfig, config: AiConfig) -> Iterator[tuple[str, str]]:
+    service = config.services.get(rule.service)
+    if not rule.step:
+        yield "step", "a rule about work items needs conditions on them"
+    if service is not None and service.adapter == "ups":
+        yield "service", f"{rule.service} claims work items itself"
+    if not find_spec("pacs_sop_ups"):
+        yield "on", "pip install 'pacs-ai[ups]'"
 
 
 def _lacks(service: ServiceConfig, config: AiConfig, setup: Setup) -> Iterator[tuple[str, str]]:
@@ -144,6 +159,22 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
         return []  # so that the index need not write changes for it
     kinds = frozenset({ChangeKind.STUDY_COMPLETE})
     return [ChangeConsumerDescriptor("ai", create, kinds, requires=(Inferences,))]
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return what performs work items; without a rule about them there is none."""
+    if not any(rule.on == "ups" for rule in setup.config(AiConfig).rules):
+        return []
+    from pacs_sop_ups.api import UnifiedProcedureSteps
+
+    def create(node: Node) -> Service:
+        from pacs_ai.performing import StepPerformer
+
+        return StepPerformer(node)
+
+    needed = (Inferences, UnifiedProcedureSteps)
+    return [ServiceDescriptor("ai-steps", create, scope="node", requires=needed)]
 
 
 @hookimpl(optionalhook=True)

@@ -105,8 +105,12 @@ class RuleConfig(OriginConditions):
         say, are what the service is asked about.
     unless : dict of str to str or list
         Conditions likewise, of which none may hold.
-    on : ``"study"`` or ``"demand"``
-        When a study is complete; or when somebody asks, where it says what goes to the service.
+    on : ``"study"``, ``"demand"`` or ``"ups"``
+        When a study is complete; when somebody asks, where it says what goes to the service; or
+        when a work item is created that meets `step`.
+    step : dict of str to str or list
+        Conditions on attributes of unified procedure steps, by keyword, as those of `where`; a
+        table is for a sequence.
     each : ``"study"`` or ``"series"``
         Whether there is one request for all instances of a study, or one for each series.
     priority : int
@@ -118,7 +122,8 @@ class RuleConfig(OriginConditions):
     service: str
     where: dict[str, Any] = field(factory=dict)
     unless: dict[str, Any] = field(factory=dict)
-    on: Literal["study", "demand"] = "study"
+    on: Literal["study", "demand", "ups"] = "study"
+    step: dict[str, Any] = field(factory=dict)
     each: Literal["study", "series"] = "study"
     priority: int = field(default=0, validator=and_(ge(-1000), le(1000)))
     least: int = field(default=1, validator=ge(1))
@@ -141,6 +146,8 @@ class AiConfig:
         ``unassessed = "hide"`` before they are assessed.
     first_pause, longest_pause : float
         Seconds after which a service that is away is asked again: doubled with each attempt.
+    poll_steps : float
+        Seconds between looks for work items, and after the last result before one is completed.
     give_up_after : float
         Days after which a request that was not answered is given up.
     keep : float
@@ -155,6 +162,7 @@ class AiConfig:
     assessors: tuple[str, ...] = ()
     first_pause: float = field(default=5.0, validator=gt(0))
     longest_pause: float = field(default=300.0, validator=gt(0))
+    poll_steps: float = field(default=5.0, validator=gt(0), metadata=RELOADABLE)
     give_up_after: float = field(default=7.0, validator=gt(0), metadata=RELOADABLE)
     keep: float = field(default=3650.0, validator=gt(0), metadata=RELOADABLE)
     keep_quarantine: float = field(default=90.0, validator=gt(0), metadata=RELOADABLE)

@@ -37,6 +37,7 @@ RESULT: Final = PluginAuditKind("ai.result")
 VIEWED: Final = PluginAuditKind("ai.viewed")
 STEERED: Final = PluginAuditKind("ai.steered")
 ASSESSED: Final = PluginAuditKind("ai.assessed")
+PERFORMED: Final = PluginAuditKind("ai.performed")
 
 
 class AiDesk(Component):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 from pacs_jobs.api import JobQueue, NewJob
@@ -28,6 +29,10 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import AuditValue, InstancePath, Node, Origin
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 
+if TYPE_CHECKING:
+    from pacs_ai.performing import NamedInputs
+
+_UNANSWERED: Final = frozenset({RequestState.FAILED, RequestState.CANCELLED})
 CANCEL_JOB = "ai.cancel"
 """Kind of the jobs that tell services that a request is not wanted any more."""
 
@@ -49,11 +54,50 @@ class DeskInferences(Inferences):
         """Make the requests that rules want of a complete study; return how many are new."""
         made = 0
         for number, rule in self._desk.rules("study"):
-            inputs = await self._select(number, study_uid)
-            for part in split_by_series(inputs, rule.each).values():
-                if len(part) >= rule.least:
-                    asked_by = f"rule {number + 1}"
-                    made += (await self._add(rule, study_uid, part, rule.priority, asked_by))[1]
+            asked_by = f"rule {number + 1}"
+            found = await self.follow_rule(
+                number, study_uid, asked_by=asked_by, priority=rule.priority
+            )
+            made += sum(is_new for _, is_new in found)
+        return made
+
+    async def follow_rule(
+        self,
+        number: int,
+        study_uid: str,
+        *,
+        asked_by: str,
+        priority: int,
+        named: "NamedInputs | None" = None,
+        renew: bool = False,
+    ) -> list[tuple[InferenceRequest, bool]]:
+        """Make the requests that a rule wants of a study, and tell which are new.
+
+        Parameters
+        ----------
+        number : int
+            Of the rule, from 0.
+        study_uid, asked_by : str
+        priority : int
+        named : NamedInputs, optional
+            To which of its instances it is restricted.
+        renew : bool
+            Whether there are new ones for those that failed, or were cancelled; once for each
+            `asked_by`.
+        """
+        rule = self._desk.config.rules[number]
+        inputs = await self._select(number, study_uid)
+        inputs = [each for each in inputs if named is None or named.has(each)]
+        made = []
+        for part in split_by_series(inputs, rule.each).values():
+            if len(part) < rule.least:
+                continue
+            request, is_new = await self._add(rule, study_uid, part, priority, asked_by)
+            if renew and not is_new and request.state in _UNANSWERED:
+                request, is_new = await self._add(
+                    rule, study_uid, part, priority, asked_by, again=asked_by
+                )
+            made.append((request, is_new))
         return made
 
     async def _select(self, number: int, study_uid: str) -> list[InferenceInput]:
@@ -78,7 +122,7 @@ class DeskInferences(Inferences):
         priority: int,
         asked_by: str,
         *,
-        again: bool = False,
+        again: str = "",
     ) -> tuple[InferenceRequest, bool]:
         service = self._desk.service(rule.service)
         return await self._records.add(
@@ -118,9 +162,10 @@ class DeskInferences(Inferences):
         if not parts:
             raise LookupError(f"study {study_uid} has nothing that {service} could be asked about")
         requests: dict[int, InferenceRequest] = {}
+        anew = str(time.time()) if again else ""
         for rule, part in parts:
             request, _ = await self._add(
-                rule, study_uid, part, priority or rule.priority, asked_by, again=again
+                rule, study_uid, part, priority or rule.priority, asked_by, again=anew
             )
             requests[request.number] = request
         return list(requests.values())

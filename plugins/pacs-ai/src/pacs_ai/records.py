@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import asdict
+from attrs import asdict, frozen
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
@@ -35,7 +35,7 @@ from pacs_ai.models import (
     ResultState,
     ServiceTotal,
 )
-from pacs_ai.tables import REQUESTS, RESULTS
+from pacs_ai.tables import REQUESTS, RESULTS, STEPS
 from pacs_core.api.streams import closing
 
 ASK_JOB: Final = "ai.ask"
@@ -45,6 +45,15 @@ _LONGEST: Final = 500
 _PAGE: Final = 500
 _DAY: Final = 24 * 3600.0
 _UNSEEN: Final = frozenset({"fingerprint", "token", "names"})
+
+
+@frozen
+class HeldStep:
+    """A work item that the node performs: how it is held, and the numbers of its requests."""
+
+    step_uid: str
+    transaction_uid: str
+    requests: tuple[int, ...]
 
 
 class Records:
@@ -75,11 +84,14 @@ class Records:
         lanes: int,
         priority: int = 0,
         asked_by: str = "",
-        again: bool = False,
+        again: str = "",
     ) -> tuple[InferenceRequest, bool]:
-        """Make a request and its job, or find the one that there is; tell whether it is new."""
+        """Make a request and its job, or find the one that there is; tell whether it is new.
+
+        `again` tells it from others about the same.
+        """
         now = time.time()
-        fingerprint = fingerprint_of(inputs) + (f" {now}" if again else "")
+        fingerprint = fingerprint_of(inputs) + (f" {again}" if again else "")
         values = {
             **dict.fromkeys(("reason", "note", "token", "names"), ""),
             **dict.fromkeys(("asked", "answered"), 0.0),
@@ -237,6 +249,35 @@ class Records:
         statement = select(RESULTS.c.instance_uid).where(RESULTS.c.is_hidden == 1).limit(limit)
         async with self.database.connect() as connection:
             return tuple((await connection.execute(statement)).scalars())
+
+    async def hold_step(self, step_uid: str, transaction_uid: str) -> None:
+        """Write down that a work item is to be performed, unless that is so already."""
+        row = {"step_uid": step_uid, "transaction_uid": transaction_uid, "requests": "[]"}
+        new = self.database.insert(STEPS).values(row)
+        async with self.database.begin() as connection:
+            await connection.execute(new.on_conflict_do_nothing(index_elements=["step_uid"]))
+
+    async def note_requests(self, step_uid: str, numbers: Sequence[int]) -> None:
+        """Write down which requests were made of a work item."""
+        values = {"requests": json.dumps(list(numbers))}
+        async with self.database.begin() as connection:
+            await connection.execute(
+                update(STEPS).where(STEPS.c.step_uid == step_uid).values(values)
+            )
+
+    async def leave_step(self, step_uid: str) -> None:
+        """Forget a work item."""
+        async with self.database.begin() as connection:
+            await connection.execute(delete(STEPS).where(STEPS.c.step_uid == step_uid))
+
+    async def held_steps(self) -> list[HeldStep]:
+        """Return the work items that are performed."""
+        async with self.database.connect() as connection:
+            rows = (await connection.execute(select(STEPS))).mappings().all()
+        return [
+            HeldStep(row["step_uid"], row["transaction_uid"], tuple(json.loads(row["requests"])))
+            for row in rows
+        ]
 
     async def totals(self) -> list[ServiceTotal]:
         """Count by service and version."""

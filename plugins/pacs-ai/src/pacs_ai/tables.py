@@ -55,6 +55,14 @@ RESULTS = Table(
     Column("is_hidden", Integer),
 )
 
+STEPS = Table(
+    "ai_steps",
+    _METADATA,
+    Column("step_uid", Text, primary_key=True),
+    Column("transaction_uid", Text),
+    Column("requests", Text),
+)
+
 BREAKERS = Table(
     "ai_breakers",
     _METADATA,

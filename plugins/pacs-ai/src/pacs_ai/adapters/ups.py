@@ -5,7 +5,7 @@ and what is to be done, by the service's code. Results come by C-STORE or STOW-R
 far the service is, and when it is done.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import NAMESPACE_OID, uuid5
@@ -22,12 +22,12 @@ from pacs_ai.interface import (
     ServiceRefusedError,
 )
 from pacs_ai.models import InferenceRequest
+from pacs_ai.references import Reference, code_item, reference_items
 from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import StoredInstance
 from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
 from pacs_core.dimse import Status
 
-_CODE: Final = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _NONE: Final = (
     "WorklistLabel", "ScheduledProcessingParametersSequence", "ScheduledStationNameCodeSequence",
     "ScheduledStationClassCodeSequence", "ScheduledStationGeographicLocationCodeSequence",
@@ -82,6 +82,15 @@ class ProcedureSteps(InferenceAdapter):
         """Return the attributes of a step (PS3.4 Table CC.2.5-3)."""
         header = await self.node.archive.read_dataset(instances[0])
         now = datetime.now().strftime("%Y%m%d%H%M%S")
+        named = [
+            Reference(
+                request.study_uid,
+                each.identity.series_instance_uid,
+                each.identity.sop_class_uid,
+                each.identity.sop_instance_uid,
+            )
+            for each in instances
+        ]
         found: MutableAttributes = {tag_of(keyword): () for keyword in _NONE}
         for keyword in _PATIENT:
             value = str(header.get(keyword) or "")
@@ -91,50 +100,14 @@ class ProcedureSteps(InferenceAdapter):
             "ScheduledProcedureStepPriority": ("HIGH" if request.priority > 0 else "MEDIUM",),
             "ProcedureStepLabel": (f"{self.name} {request.version}".strip()[:64],),
             "ScheduledProcedureStepStartDateTime": (now,),
-            "ScheduledWorkitemCodeSequence": (_item(zip(_CODE, self.service.code, strict=True)),),
+            "ScheduledWorkitemCodeSequence": (code_item(*self.service.code),),
             "CommentsOnTheScheduledProcedureStep": (f"request {request.number}",),
             "InputReadinessState": ("READY",),
-            "InputInformationSequence": tuple(self._inputs(request, instances)),
+            "InputInformationSequence": tuple(reference_items(self.node, named)),
             "StudyInstanceUID": (request.study_uid,),
             "ProcedureStepState": (str(StepState.SCHEDULED),),
         }
         found |= {tag_of(keyword): values for keyword, values in own.items()}
-        return found
-
-    def _inputs(
-        self, request: InferenceRequest, instances: Sequence[StoredInstance]
-    ) -> list[Attributes]:
-        """Return the items of Input Information Sequence, one for each series (PS3.3 C.30.1)."""
-        url = self.node.find(AiDesk).config.dicomweb_url
-        by_series: dict[str, list[StoredInstance]] = {}
-        for each in instances:
-            by_series.setdefault(each.identity.series_instance_uid, []).append(each)
-        found: list[Attributes] = []
-        for series, members in by_series.items():
-            referenced = tuple(
-                _item(
-                    (
-                        ("ReferencedSOPClassUID", each.identity.sop_class_uid),
-                        ("ReferencedSOPInstanceUID", each.identity.sop_instance_uid),
-                    )
-                )
-                for each in members
-            )
-            item = _item(
-                (
-                    ("TypeOfInstances", "DICOM"),
-                    ("StudyInstanceUID", request.study_uid),
-                    ("SeriesInstanceUID", series),
-                )
-            )
-            item[tag_of("ReferencedSOPSequence")] = referenced
-            retrieve = _item((("RetrieveAETitle", self.node.settings.ae_title),))
-            item[tag_of("DICOMRetrievalSequence")] = (retrieve,)
-            if url:
-                path = f"{url}/studies/{request.study_uid}/series/{series}"
-                wado = (_item((("RetrieveURL", path),)),)
-                item[tag_of("WADORSRetrievalSequence")] = wado
-            found.append(item)
         return found
 
 
@@ -142,7 +115,3 @@ def step_uid(request: InferenceRequest) -> str:
     """Return the UID of the step of a request: the same each time that it is asked for."""
     name = f"pacs-ai/{request.number}/{request.created}/{request.study_uid}"
     return f"2.25.{uuid5(NAMESPACE_OID, name).int}"
-
-
-def _item(values: Iterable[tuple[str, str]]) -> MutableAttributes:
-    return {tag_of(keyword): (value,) for keyword, value in values}

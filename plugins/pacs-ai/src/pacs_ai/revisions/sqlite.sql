@@ -1,4 +1,4 @@
--- revision: ai_1
+-- revision: ai_2
 -- Made by python -m pacs_database.snapshots ai pacs_ai.revisions
 CREATE TABLE ai_breakers (
     service TEXT NOT NULL,
@@ -56,6 +56,12 @@ CREATE TABLE ai_results (
 CREATE TABLE ai_revisions (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT ai_revisions_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE ai_steps (
+    step_uid TEXT NOT NULL,
+    transaction_uid TEXT NOT NULL,
+    requests TEXT NOT NULL,
+    PRIMARY KEY (step_uid)
 );
 CREATE INDEX ai_requests_state ON ai_requests (state, created);
 CREATE INDEX ai_requests_study ON ai_requests (study_uid, service);
