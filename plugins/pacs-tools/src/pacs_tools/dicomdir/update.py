@@ -1,0 +1,222 @@
+"""``pacs dicomdir update``: a DICOMDIR that is to say again what its folder holds.
+
+Records that stay keep their elements, as they are encoded, private ones as well; only the offsets
+between them are new (PS3.3 F.3.2.2). New records are those that ``create`` would make. A DICOMDIR
+of which something cannot be followed is refused: what cannot be reached would be lost. The new one
+is written beside the old one, and takes its name when it is on the disk.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from attrs import define, field
+from cyclopts import Parameter
+
+from pacs_core.api.file_commands import CommandError, Draft, complain, say, walk
+from pacs_tools.dicomdir.create import add_all, staged
+from pacs_tools.dicomdir.encoding import encode_directory
+from pacs_tools.dicomdir.records import (
+    MOST_COMPONENTS,
+    Directory,
+    MalformedRecordError,
+    OtherInstanceError,
+    check_instance,
+    file_of,
+    read_directory,
+    read_value,
+)
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_KEYS: Final = {
+    "PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID",
+}  # fmt: skip
+"""What tells records of a level apart (PS3.3 F.5.1 to F.5.3)."""
+
+_COMPONENT: Final = re.compile("[A-Z0-9_]{1,8}")
+_INACTIVE: Final = 0
+"""Record In-use Flag (0004,1410) of a record that is not to be used."""
+
+Place = tuple[tuple[str, str], ...]
+"""Types and keys of a record and those above it."""
+
+
+@define(eq=False)
+class Entry:
+    """A record, and those below it.
+
+    Attributes
+    ----------
+    record : Dataset
+    file : Path or None
+        What it refers to, and is to stay.
+    lower : list of Entry
+    gone : bool
+        Whether the file that it refers to is not there any more.
+    """
+
+    record: "Dataset"
+    file: Path | None = None
+    lower: "list[Entry]" = field(factory=list)
+    gone: bool = False
+
+
+def update(path: Path, /, *, dry_run: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Add new files of a folder to its DICOMDIR, and drop the records of files that are gone.
+
+    All other records, private ones, and the attributes of the file-set stay. Files must have names
+    that PS3.10 allows on media; they are not changed. The DICOMDIR is written whole or not at all.
+
+    Parameters
+    ----------
+    path
+        A DICOMDIR, or the folder that it is in.
+    dry_run
+        Write nothing, and print what would be.
+    """
+    path = path / "DICOMDIR" if path.is_dir() else path
+    directory = read_directory(path)
+    problems: list[str] = []
+    top = _read_tree(directory, problems)
+    removed = _prune(top)
+    added = _add_new(top, path, problems)
+    for problem in problems:
+        complain(problem)
+    for file in removed:
+        say(f"- {file}")
+    for file in added:
+        say(f"+ {file}")
+    if (added or removed) and not dry_run:
+        draft = Draft(path.parent)
+        try:
+            for piece in encode_directory(directory.dataset, top):
+                draft.write(piece)
+            draft.finish(name=path.name, durable=True)
+        finally:
+            draft.discard()
+    say(f"{len(added)} added, {len(removed)} removed" + (", if it is done" if dry_run else ""))
+    return 1 if problems else 0
+
+
+def _read_tree(directory: Directory, problems: list[str]) -> list[Entry]:
+    """Return the records of the root, with all below; raise if one cannot be followed."""
+    path = directory.path
+    syntax = directory.dataset.file_meta.get("TransferSyntaxUID")
+    wrong: list[str] = []
+    if syntax != "1.2.840.10008.1.2.1":
+        wrong.append(f"{path}: it is not in Explicit VR Little Endian, as PS3.10 §8.6 has it")
+    levels: list[list[Entry]] = [[]]
+    for record, depth in directory.walk(wrong):
+        entry = Entry(record)
+        try:
+            _check_file(entry, path.parent, problems)
+        except MalformedRecordError as error:
+            kind = record.get("DirectoryRecordType", "")
+            wrong.append(f"{path}: {kind} at byte {record.seq_item_tell}: {error}")
+        del levels[depth + 1 :]
+        levels[depth].append(entry)
+        levels.append(entry.lower)
+    if wrong:
+        for problem in wrong:
+            complain(problem)
+        raise CommandError(
+            f"{path}: it is left as it is; make another file-set by `pacs dicomdir create`"
+        )
+    return levels[0]
+
+
+def _check_file(entry: Entry, folder: Path, problems: list[str]) -> None:
+    for keyword in ("DirectoryRecordType", "RecordInUseFlag", *_KEYS.values()):
+        read_value(entry.record, keyword)
+    if "MRDRDirectoryRecordOffset" in entry.record:
+        raise MalformedRecordError("it refers to a multi-referenced file record, which is retired")
+    if read_value(entry.record, "RecordInUseFlag") == _INACTIVE:
+        return
+    entry.file = file_of(entry.record, folder)
+    if entry.file is None:
+        return
+    entry.gone = not entry.file.is_file()
+    if not entry.gone:
+        try:
+            check_instance(entry.record, entry.file)
+        except OtherInstanceError:
+            entry.gone = True
+        except MalformedRecordError as error:
+            problems.append(f"{entry.file}: {error}; its record stays")
+
+
+def _prune(entries: list[Entry]) -> list[Path]:
+    """Take away records of files that are gone, and those that have nothing below for that."""
+    removed: list[Path] = []
+    for entry in list(entries):
+        below = _prune(entry.lower)
+        removed += below
+        if entry.gone and entry.file is not None:
+            removed.append(entry.file)
+        emptied = bool(below) and entry.record.DirectoryRecordType in _KEYS
+        if (entry.gone or emptied) and not entry.lower:
+            entries.remove(entry)
+    return removed
+
+
+def _add_new(top: list[Entry], path: Path, problems: list[str]) -> list[Path]:
+    """Add records of files that no record refers to; return the files."""
+    places = dict[Place, Entry]()
+    known = {str(e.record.get("ReferencedSOPInstanceUIDInFile")): e.file for e in _flatten(top)}
+    _find_places(top, (), places)
+    referenced = {entry.file for entry in _flatten(top)} | {path}
+    files = [found for found, _ in walk([path.parent]) if found not in referenced]
+    added: list[Path] = []
+    with staged() as file_set:
+        sources = add_all(file_set, ((file, False) for file in files), problems)
+        for instance in file_set:
+            uid = str(instance.SOPInstanceUID)
+            file = sources[uid]
+            names = file.relative_to(path.parent).parts
+            if known.get(uid):
+                problems.append(f"{file}: {known[uid]} is the same instance")
+            elif len(names) > MOST_COMPONENTS or not all(map(_COMPONENT.fullmatch, names)):
+                problems.append(
+                    f"{file}: its name is no File ID: that has up to 8 parts of up to 8 capital "
+                    "letters, digits and underscores (PS3.10 §8.2)"
+                )
+            else:
+                node = instance.node
+                above = [each for each in node.ancestors if not each.is_root]
+                records = [each._record for each in (*reversed(above), node)]
+                records[-1].ReferencedFileID = list(names)
+                _insert(top, places, records)
+                added.append(file)
+    return added
+
+
+def _find_places(entries: list[Entry], above: Place, places: dict[Place, Entry]) -> None:
+    for entry in entries:
+        kind = entry.record.get("DirectoryRecordType")
+        if kind in _KEYS and entry.record.get("RecordInUseFlag") != _INACTIVE:
+            place = (*above, (kind, str(entry.record.get(_KEYS[kind]))))
+            places.setdefault(place, entry)
+            _find_places(entry.lower, place, places)
+
+
+def _insert(top: list[Entry], places: dict[Place, Entry], records: "list[Dataset]") -> None:
+    """Put the last of some records below the others, which are there or become so."""
+    entries: list[Entry] = top
+    place: Place = ()
+    for record in records[:-1]:
+        kind = record.DirectoryRecordType
+        place = (*place, (kind, str(record.get(_KEYS[kind]))))
+        if place not in places:
+            places[place] = Entry(record)
+            entries.append(places[place])
+        entries = places[place].lower
+    entries.append(Entry(records[-1]))
+
+
+def _flatten(entries: list[Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry
+        yield from _flatten(entry.lower)
