@@ -41,6 +41,7 @@ OPTION_NAMES: Final = {
     "--count": _name("how many", "number", "-n"),
     "--data": _name("data directory", "path"),
     "--days": _name("period in days", "number"),
+    "--delete": _name("KEYWORD of an attribute that is to go", "text", "-d"),
     "--dry-run": _name("write nothing, and print what would be", "flag"),
     "--folder": _name("folder with what the command is about", "path"),
     "--format": _name("form of what is printed, or made", "text"),

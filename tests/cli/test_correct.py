@@ -56,7 +56,7 @@ def test_a_study_is_corrected_listed_and_taken_back(pacs, data: Path, filled) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--study", "1.2"], 2, "--set or --remove"),
+        (["--study", "1.2"], 2, "--set or --delete"),
         (["--set", "PatientName=X"], 2, "--patient or --study"),
         (["--series", "1.2", "--set", "PatientName=X"], 2, "with its Study Instance UID"),
         (["--study", "x", "--set", "PatientName=X"], 2, "'x' is not a UID"),
@@ -64,7 +64,7 @@ def test_a_study_is_corrected_listed_and_taken_back(pacs, data: Path, filled) ->
         (["--study", "1.2", "--set", "PatientName=X", "--yes"], 1, "there is no study 1.2"),
         (["--study", "1.2", "--set", "Rows=1", "--yes"], 1, "describes Pixel Data"),
         (["--study", "1.2", "--set", "PatientBirthDate=x", "--yes"], 1, "PatientBirthDate"),
-        (["--study", "1.2", "--remove", "PatientName", "--reason", "why", "--yes"], 1, "COERCE"),
+        (["--study", "1.2", "--delete", "PatientName", "--reason", "why", "--yes"], 1, "COERCE"),
     ],
 )
 def test_what_is_wrong_is_said(pacs, data: Path, filled, arguments, code, message) -> None:

@@ -83,7 +83,7 @@ def test_every_worker_finds_and_sends_what_was_corrected_beside_it(
     patient = ("--patient", "P0", "--set", "PatientID=P1", "--set", "PatientName=Doe^John")
     said = pacs(node, "correct", "update", *patient, "--set", "PatientSex=M", "--yes")
     assert said == "correction 1: 8 instances corrected\n"
-    study = ("--study", STUDY, "--remove", "StudyID", "--set", "StudyDescription=Γόνατο")
+    study = ("--study", STUDY, "--delete", "StudyID", "--set", "StudyDescription=Γόνατο")
     pacs(node, "correct", "update", *study, "--comment", "Greek", "--yes")
 
     level = "QueryRetrieveLevel=STUDY"

@@ -30,8 +30,6 @@ Yes = Annotated[bool, Parameter(negative=())]
 _NAMED = 20
 """Losses that are named; all are counted."""
 
-Keys = Annotated[list[str] | None, Parameter(negative=())]
-
 
 def update(
     *,
@@ -40,7 +38,7 @@ def update(
     series: str = "",
     instance: str = "",
     set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative=())] = None,
-    remove: Keys = None,
+    delete: Annotated[list[str] | None, Parameter(name=["--delete", "-d"], negative=())] = None,
     reason: str = "CORRECT",
     comment: str = "",
     in_advance: Yes = False,
@@ -62,7 +60,7 @@ def update(
         UIDs, down to what is to be corrected.
     set_
         KEYWORD=VALUE: what an attribute shall be. A backslash separates values.
-    remove
+    delete
         KEYWORD of an attribute that goes out no more.
     reason
         CORRECT a wrong value, COERCE it to that of another system, or ADD one.
@@ -81,10 +79,10 @@ def update(
     if entity is None:
         raise UsageError("name what is to be corrected with --patient or --study")
     changes: dict[int, Any] = dict(parse_keys(set_ or ()))
-    for tag in parse_keys(remove or ()):
+    for tag in parse_keys(delete or ()):
         changes[tag] = None
     if not changes:
-        raise UsageError("say what is to be changed with --set or --remove")
+        raise UsageError("say what is to be changed with --set or --delete")
     details = {"reason": reason.upper(), "comment": comment, "in_advance": in_advance}
     accepted = {"replace": replace_sequences, "leave": leave_references}
     run_async(_update, assemble_local(options), entity, changes, yes, details, accepted)
