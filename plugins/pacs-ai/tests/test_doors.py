@@ -1,5 +1,6 @@
 """Services that read and store by DICOMweb, claim work items, or see pseudonyms; assessments."""
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -181,6 +182,73 @@ def test_a_work_item_is_claimed_and_its_results_hidden_until_they_are_assessed(
     again = site.ask("worker", study, again=True)
     assert len(again.inputs) == len(images)
     site.node.call(site.inferences.cancel, again.number, "somebody")
+
+
+def test_each_finding_is_assessed_by_itself_and_the_document_says_all_that_stands(
+    place: Place, tools: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A segment by its number, a measurement group by its UID; over HTTP and by command."""
+    site = place.site
+    study, _ = place.study(tools)
+    request = site.finish(site.ask("puller", study).number)
+    until(lambda: set(site.instances(study).values()) >= RESULTS)
+    by_class = {r.sop_class_uid: r for r in site.results(request=request.number)}
+    segmentation, report = by_class[SegmentationStorage], by_class[ComprehensiveSRStorage]
+    api = place.url.replace("dicom-web", "api/ai")
+
+    def findings(number: int) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{api}/results/{number}/findings", timeout=60, trust_env=False)
+        return answer.json()["findings"]
+
+    def assess(number: int, **body: str) -> httpx.Response:
+        path = f"{api}/results/{number}/assess"
+        return httpx.post(path, json=body, timeout=60, trust_env=False)
+
+    (segment,), (group,) = findings(segmentation.number), findings(report.number)
+    stored = site.read(study, segmentation.instance_uid)
+    tracking = stored.SegmentSequence[0].TrackingUID
+    assert (segment["finding"], segment["segment"]) == (tracking, 1)
+    assert group["label"].startswith("Bright component")
+    rejected = assess(
+        segmentation.number, finding="1", assessment="rejected", comment="an artefact"
+    )
+    assert rejected.status_code == 200, rejected.text
+    assert rejected.json()["assessment"] == ""  # nobody has judged the whole
+    assert assess(segmentation.number, assessment="modified").status_code == 200
+    assert assess(segmentation.number, finding="2", assessment="accepted").status_code == 404
+    wanted = ("accepted", "--finding", group["finding"], "--comment", "measured again")
+    assert site.run("ai", "assess", str(report.number), *wanted) == 0
+    (segment,), (group,) = findings(segmentation.number), findings(report.number)
+    assert (segment["assessment"], segment["comment"]) == ("rejected", "an artefact")
+    assert (group["assessment"], group["comment"]) == ("accepted", "measured again")
+
+    def document(number: int) -> Dataset:
+        (result,) = [r for r in site.results(request=request.number) if r.number == number]
+        return site.read(study, result.assessment_uid)
+
+    latest = document(segmentation.number)
+    assert latest.PredecessorDocumentsSequence
+    codes = [
+        e.ConceptCodeSequence[0].CodeValue for e in latest.ContentSequence if e.ValueType == "CODE"
+    ]
+    assert "AI-MODIFIED" in codes
+    (container,) = [e for e in latest.ContentSequence if e.ValueType == "CONTAINER"]
+    inner = {e.ValueType: e for e in container.ContentSequence}
+    assert inner["CODE"].ConceptCodeSequence[0].CodeValue == "AI-REJECTED"
+    assert inner["IMAGE"].ReferencedSOPSequence[0].ReferencedSegmentNumber == 1
+    assert tracking == inner["UIDREF"].UID
+    (container,) = [
+        e for e in document(report.number).ContentSequence if e.ValueType == "CONTAINER"
+    ]
+    assert [e.UID for e in container.ContentSequence if e.ValueType == "UIDREF"] == [
+        group["finding"]
+    ]
+    capsys.readouterr()
+    assert site.run("ai", "list", "--totals", "--json") == 0
+    totals = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (own,) = [each for each in totals if each["service"] == "puller"]
+    assert own["findings"] == {"accepted": 1, "rejected": 1}
+    assert own["assessments"] == {"modified": 1}
 
 
 @pytest.mark.parametrize("service", ["stranger", "stranger-dimse"])

@@ -101,6 +101,7 @@ def test_a_form_of_another_site_is_refused_and_what_is_not_there_is_said(web):
         ("requests", b'{"service": "lesion", "study": "1.2", "priority": %d}' % 10**30),
         ("requests", b'{"service": "lesion", "study": "1.2", "priority": true}'),
         ("results/1/assess", b'{"assessment": "fine"}'),
+        ("results/1/assess", b'{"assessment": "accepted", "finding": ""}'),
         ("results/1/assess", b'{"assessment": "accepted", "comment": "\\ud800"}'),
         ("results/1/assess", b'{"assessment": "accepted", "comment": "\\u0000"}'),
         ("results/1/assess", b'{"assessment": "accepted", "comment": "%s"}' % (b"x" * 20_000)),
@@ -157,10 +158,15 @@ def test_a_service_is_asked_and_its_results_are_judged_in_a_browser(web, browser
     look("study")
     states = dict(results_of(web, study))
     page.locator(f"#result-{states['archived']}").click()
-    page.locator("select[name=assessment]").select_option("modified" if german else "accepted")
-    page.locator("[name=comment]").fill(f"{XSS} its edge was smoothed")
-    page.get_by_role("button", name="Beurteilen" if german else "Assess").click()
+    chosen, button = page.locator("select[name=assessment]"), "Beurteilen" if german else "Assess"
+    chosen.first.select_option("modified" if german else "accepted")
+    page.locator("[name=comment]").first.fill(f"{XSS} its edge was smoothed")
+    page.get_by_role("button", name=button).first.click()
     page.get_by_text(f"{XSS} its edge was smoothed").wait_for()
+    chosen.last.select_option("rejected")  # a finding of it
+    page.locator("[name=comment]").last.fill(f"{XSS} no lesion")
+    page.get_by_role("button", name=button).last.click()
+    page.get_by_text(f"{XSS} no lesion").wait_for()
     look("result")
     page.goto("/ui/ai/")
     look("requests")
@@ -183,6 +189,7 @@ def test_a_service_is_asked_and_its_results_are_judged_in_a_browser(web, browser
     look("request")
     page.goto("/ui/ai/totals")
     page.get_by_text("1 Mit Änderungen angenommen" if german else "1 Accepted").wait_for()
+    page.get_by_text("1 Abgelehnt" if german else "1 Rejected").first.wait_for()
     look("totals")
     page.set_viewport_size({"width": 320, "height": 640})
     for path in ("", "results", "totals", f"studies/{study}", f"results/{states['archived']}"):

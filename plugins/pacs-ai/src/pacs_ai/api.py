@@ -19,6 +19,7 @@ from pacs_ai.models import (
     InferenceResult,
     RequestFilter,
     RequestState,
+    ResultFinding,
     ResultState,
     ServiceTotal,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Inputs",
     "RequestFilter",
     "RequestState",
+    "ResultFinding",
     "ResultState",
     "ResultTaker",
     "ServiceAwayError",

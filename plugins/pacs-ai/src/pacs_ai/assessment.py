@@ -2,15 +2,19 @@
 
 A document says who has assessed what, and how: accepted, modified or rejected. All of a study are
 in one series; one that takes the place of an earlier one names it (Predecessor Documents Sequence,
-PS3.3 C.17.2). No code of PS3.16 says these three, so that they are of a scheme of our own.
+PS3.3 C.17.2). Each finding that was assessed by itself is a container: a segment by an image
+reference with its number (PS3.3 C.18.4), a measurement group by its UID. No code of PS3.16 says
+these three, so that they are of a scheme of our own.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from pacs_ai.models import Assessment, InferenceResult
+from attrs import frozen
+
+from pacs_ai.models import Assessment, InferenceResult, ResultFinding
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -30,13 +34,26 @@ _COPIED: Final = (
 )  # fmt: skip
 
 
+@frozen
+class Judgement:
+    """What somebody thinks of a whole result."""
+
+    assessment: Assessment
+    by: str
+    comment: str
+
+
 def assessment_series(study_uid: str) -> str:
     """Return the UID of the series in which the assessments of a study are."""
     return f"2.25.{uuid5(NAMESPACE_OID, f'pacs-ai/assessments/{study_uid}').int}"
 
 
 def make_assessment(
-    header: "Dataset", result: InferenceResult, assessment: Assessment, by: str, comment: str
+    header: "Dataset",
+    result: InferenceResult,
+    whole: Judgement,
+    by: str,
+    findings: Sequence[ResultFinding] = (),
 ) -> "Dataset":
     """Return the document.
 
@@ -45,10 +62,12 @@ def make_assessment(
     header : Dataset
         Of the result, as it is archived.
     result : InferenceResult
-    assessment : Assessment
+    whole : Judgement
+        What is thought of all of it.
     by : str
-        Who has assessed it.
-    comment : str
+        Who assesses it, or a finding, now.
+    findings : sequence of ResultFinding
+        Of which those are told of that were assessed.
     """
     from pydicom import Dataset
 
@@ -82,27 +101,73 @@ def make_assessment(
     document.ConceptNameCodeSequence = [
         _code("AI-ASSESSMENT", _SCHEME, "Assessment of an AI result")
     ]
-    document.ContentSequence = list(_content(header, assessment, by, comment))
+    document.ContentSequence = list(_content(header, whole, by, findings))
     return document
 
 
-def _content(header: "Dataset", assessment: Assessment, by: str, comment: str) -> "list[Dataset]":
+def _content(
+    header: "Dataset", whole: Judgement, by: str, findings: Sequence[ResultFinding]
+) -> "Iterator[Dataset]":
     kind = _item("HAS OBS CONTEXT", "CODE", _code("121005", "DCM", "Observer Type"))
     kind.ConceptCodeSequence = [_code("121006", "DCM", "Person")]
+    yield kind
+    # Of the whole; who has assessed a finding stands with that.
+    yield _observer(whole.by if whole.assessment else by)
+    about = _item("CONTAINS", "IMAGE" if "Rows" in header else "COMPOSITE", None)
+    about.ReferencedSOPSequence = [_reference(header.SOPClassUID, header.SOPInstanceUID)]
+    if whole.assessment:
+        yield _judged(whole.assessment)
+    yield about
+    if whole.comment:
+        yield _text("121106", "Comment", whole.comment)
+    for finding in findings:
+        if finding.assessment:
+            name = _code("AI-FINDING", _SCHEME, "Finding of an AI result")
+            container = _item("CONTAINS", "CONTAINER", name)
+            container.ContinuityOfContent = "SEPARATE"
+            container.ContentSequence = list(_finding(header, finding))
+            yield container
+
+
+def _finding(header: "Dataset", finding: ResultFinding) -> "Iterator[Dataset]":
+    yield _observer(finding.assessed_by)
+    yield _judged(finding.assessment)
+    if finding.number:
+        image = _item("CONTAINS", "IMAGE", None)
+        reference = _reference(header.SOPClassUID, header.SOPInstanceUID)
+        reference.ReferencedSegmentNumber = finding.number
+        image.ReferencedSOPSequence = [reference]
+        yield image
+    if finding.label:
+        yield _text("112039", "Tracking Identifier", finding.label)
+    if finding.uid:
+        name = _code("112040", "DCM", "Tracking Unique Identifier")
+        if finding.is_observation:
+            name = _code("AI-OBSERVATION-UID", _SCHEME, "Observation UID")
+        uid = _item("CONTAINS", "UIDREF", name)
+        uid.UID = finding.uid
+        yield uid
+    if finding.comment:
+        yield _text("121106", "Comment", finding.comment)
+
+
+def _observer(by: str) -> "Dataset":
     who = _item("HAS OBS CONTEXT", "PNAME", _code("121008", "DCM", "Person Observer Name"))
     who.PersonName = by[:64]
+    return who
+
+
+def _judged(assessment: Assessment) -> "Dataset":
     judged = _item("CONTAINS", "CODE", _code("AI-ASSESSED", _SCHEME, "Assessment"))
     value, meaning = _MEANINGS[assessment]
     judged.ConceptCodeSequence = [_code(value, _SCHEME, meaning)]
-    is_image = "Rows" in header
-    about = _item("CONTAINS", "IMAGE" if is_image else "COMPOSITE", None)
-    about.ReferencedSOPSequence = [_reference(header.SOPClassUID, header.SOPInstanceUID)]
-    found = [kind, who, judged, about]
-    if comment:
-        text = _item("CONTAINS", "TEXT", _code("121106", "DCM", "Comment"))
-        text.TextValue = comment
-        found.append(text)
-    return found
+    return judged
+
+
+def _text(value: str, meaning: str, text: str) -> "Dataset":
+    item = _item("CONTAINS", "TEXT", _code(value, "DCM", meaning))
+    item.TextValue = text
+    return item
 
 
 def _evidence(header: "Dataset") -> "Dataset":

@@ -85,7 +85,7 @@ def list_requests(
         print("\n".join(json.dumps(row) for row in rows))
         return
     if totals:
-        _print(("service", "version", "requests", "results", "assessments", "mean_seconds"), rows)
+        _print(_TOTAL_COLUMNS, rows)
     elif wants_results:
         _print(_RESULT_COLUMNS, rows)
     else:
@@ -94,6 +94,9 @@ def list_requests(
         print(f"left alone for a while: {closed}")
 
 
+_TOTAL_COLUMNS: Final = (
+    "service", "version", "requests", "results", "assessments", "findings", "mean_seconds",
+)  # fmt: skip
 _REQUEST_COLUMNS: Final = (
     "number", "service", "version", "state", "instances", "created", "study", "reason",
 )  # fmt: skip
@@ -260,9 +263,10 @@ def assess(
     /,
     *,
     comment: str = "",
+    finding: str = "",
     config: ConfigOption = None,
 ) -> None:
-    """Say what is to be thought of a result, as a document that is archived beside it.
+    """Say what is to be thought of a result, or a finding, as a document archived beside it.
 
     Parameters
     ----------
@@ -272,16 +276,23 @@ def assess(
         What is to be thought of it.
     comment
         Why.
+    finding
+        Only of this finding: its Tracking UID, Observation UID, or number of a segment.
     """
 
     async def run() -> InferenceResult:
         async with _open(config) as node:
             acts = node.find(Inferences).assess(
-                number, Assessment(assessment), local_origin("ai assess"), comment=comment
+                number,
+                Assessment(assessment),
+                local_origin("ai assess"),
+                comment=comment,
+                finding=finding,
             )
             return await _known(acts, f"result {number}")
 
-    print(f"result {number} is {assessment}: {anyio.run(run).assessment_uid}")
+    what = f"finding {finding} of result {number}" if finding else f"result {number}"
+    print(f"{what} is {assessment}: {anyio.run(run).assessment_uid}")
 
 
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
@@ -307,7 +318,7 @@ async def _known(found: Awaitable[T], what: str) -> T:
         return await found
     except KeyError:
         raise CommandError(f"there is no {what}") from None
-    except ValueError as error:
+    except (LookupError, ValueError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pacs_ai.models import InferenceRequest, InferenceResult, ServiceTotal
+from pacs_ai.models import InferenceRequest, InferenceResult, ResultFinding, ServiceTotal
 
 
 def describe_request(request: InferenceRequest, *, inputs: bool = True) -> dict[str, object]:
@@ -59,6 +59,19 @@ def describe_result(result: InferenceResult) -> dict[str, object]:
     }
 
 
+def describe_finding(finding: ResultFinding) -> dict[str, object]:
+    """Return what is known of a finding, and what is thought of it."""
+    return {
+        "finding": finding.key,
+        "segment": finding.number or None,
+        "label": finding.label,
+        "assessment": str(finding.assessment),
+        "assessed_by": finding.assessed_by,
+        "assessed": moment(finding.assessed),
+        "comment": finding.comment,
+    }
+
+
 def describe_total(total: ServiceTotal) -> dict[str, object]:
     """Return the numbers of a service and version."""
     return {
@@ -67,6 +80,7 @@ def describe_total(total: ServiceTotal) -> dict[str, object]:
         "requests": total.requests,
         "results": total.results,
         "assessments": total.assessments,
+        "findings": total.findings,
         "mean_seconds": round(total.mean_seconds, 3),
     }
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
 from pacs_jobs.api import JobQueue, NewJob
 
-from pacs_ai.assessment import COMPREHENSIVE_SR, assessment_series, encode, make_assessment
+from pacs_ai.assessing import Assessor
+from pacs_ai.assessment import assessment_series
 from pacs_ai.config import RuleConfig
-from pacs_ai.desk import ASSESSED, DOOR, STEERED, AiDesk
+from pacs_ai.desk import STEERED, AiDesk
 from pacs_ai.intake import Intake
 from pacs_ai.interface import Inferences
 from pacs_ai.models import (
@@ -20,14 +20,13 @@ from pacs_ai.models import (
     InferenceResult,
     RequestFilter,
     RequestState,
-    ResultState,
+    ResultFinding,
     ServiceTotal,
 )
 from pacs_ai.records import LIVE
 from pacs_ai.sources import select_inputs, split_by_series
 from pacs_core.api.streams import closing
-from pacs_core.contracts import AuditValue, InstancePath, Node, Origin
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
+from pacs_core.contracts import AuditValue, Node, Origin
 
 if TYPE_CHECKING:
     from pacs_ai.performing import NamedInputs
@@ -223,50 +222,21 @@ class DeskInferences(Inferences):
         return await self._records.find_result(number)
 
     async def assess(
-        self, number: int, assessment: Assessment, origin: Origin, *, comment: str = ""
+        self,
+        number: int,
+        assessment: Assessment,
+        origin: Origin,
+        *,
+        comment: str = "",
+        finding: str = "",
     ) -> InferenceResult:
         """See base."""
-        result = await self._records.find_result(number)
-        if assessment is Assessment.NONE:
-            raise ValueError("a result is accepted, modified or rejected")
-        if result.state not in {ResultState.ARCHIVED, ResultState.RELEASED}:
-            raise ValueError(f"result {number} is {result.state}")
-        path = InstancePath(result.study_uid, result.instance_uid)
-        instance = await self._node.archive.locate(path)
-        if instance is None:
-            raise ValueError(f"result {number} is not in the archive any more")
-        header = await self._node.archive.read_dataset(instance)
-        by = origin.user or origin.interface
-        document = make_assessment(header, result, assessment, by, comment)
-        await self._node.archive.ingest(
-            encode(document),
-            transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-            sop_class_uid=COMPREHENSIVE_SR,
-            sop_instance_uid=document.SOPInstanceUID,
-            origin=evolve(origin, interface=DOOR),
-        )
-        service = self._desk.config.services.get(result.service)
-        hides = service is not None and service.unassessed == "hide"
-        await self._records.change_result(
-            number,
-            {result.state},
-            assessment=str(assessment),
-            assessed_by=by,
-            assessed=time.time(),
-            comment=comment,
-            assessment_uid=document.SOPInstanceUID,
-            # What was rejected stays hidden.
-            is_hidden=int(hides and assessment is Assessment.REJECTED),
-        )
-        details: dict[str, AuditValue] = {
-            "service": result.service,
-            "result": number,
-            "assessment": str(assessment),
-            "sop_instance_uid": document.SOPInstanceUID,
-        }
-        study = result.study_uid
-        await self._desk.record(ASSESSED, None, details, origin=origin, study_uid=study)
-        return await self._records.find_result(number)
+        assessor = Assessor(self._node, self._desk)
+        return await assessor.assess(number, assessment, origin, comment, finding)
+
+    async def findings(self, number: int) -> Sequence[ResultFinding]:
+        """See base."""
+        return await Assessor(self._node, self._desk).findings(number)
 
     async def _record(self, act: str, result: InferenceResult, origin: Origin) -> None:
         details: dict[str, AuditValue] = {

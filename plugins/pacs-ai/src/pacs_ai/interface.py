@@ -18,6 +18,7 @@ from pacs_ai.models import (
     InferenceRequest,
     InferenceResult,
     RequestFilter,
+    ResultFinding,
     ServiceTotal,
 )
 from pacs_core.contracts import Component, Node, Origin, StoredInstance
@@ -246,12 +247,39 @@ class Inferences(Component):
 
     @abstractmethod
     async def assess(
-        self, number: int, assessment: Assessment, origin: Origin, *, comment: str = ""
+        self,
+        number: int,
+        assessment: Assessment,
+        origin: Origin,
+        *,
+        comment: str = "",
+        finding: str = "",
     ) -> InferenceResult:
-        """Say what is to be thought of a result, as an SR that refers to it.
+        """Say what is to be thought of a result, or of a finding, as an SR that refers to it.
+
+        Parameters
+        ----------
+        number : int
+        assessment : Assessment
+        origin : Origin
+        comment : str
+        finding : str
+            Tracking UID, Observation UID or Segment Number; empty for the whole result.
 
         Raises
         ------
-        KeyError, ValueError
-            There is none; it is not archived, or that is no assessment.
+        LookupError, ValueError
+            There is none (KeyError), or no such finding; it is not archived, or that is no
+            assessment.
+        """
+
+    @abstractmethod
+    async def findings(self, number: int) -> Sequence[ResultFinding]:
+        """Return the findings of a result that can be assessed, and what is thought of them.
+
+        There are none of one that is not archived.
+
+        Raises
+        ------
+        KeyError
         """

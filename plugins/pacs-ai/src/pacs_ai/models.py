@@ -152,6 +152,40 @@ class InferenceResult:
 
 
 @frozen
+class ResultFinding:
+    """A finding of a result that can be assessed by itself: a segment, or a measurement group.
+
+    Attributes
+    ----------
+    uid : str
+        Its Tracking UID, or else its Observation UID; empty if it has none of its own.
+    number : int
+        Segment Number; 0 if it is no segment.
+    label : str
+    is_observation : bool
+        Whether `uid` is its Observation UID.
+    assessment : Assessment
+    assessed_by : str
+    assessed : float
+    comment : str
+    """
+
+    uid: str
+    number: int
+    label: str
+    is_observation: bool = False
+    assessment: Assessment = Assessment.NONE
+    assessed_by: str = ""
+    assessed: float = 0.0
+    comment: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is known by: its UID, or its number."""
+        return self.uid or str(self.number or "")
+
+
+@frozen
 class ServiceTotal:
     """Requests and results of a service and version, counted."""
 
@@ -160,6 +194,8 @@ class ServiceTotal:
     requests: dict[str, int] = field(factory=dict)
     results: dict[str, int] = field(factory=dict)
     assessments: dict[str, int] = field(factory=dict)
+    findings: dict[str, int] = field(factory=dict)
+    """Assessments of single findings."""
     mean_seconds: float = 0.0
     """From the request to its answer."""
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from pacs_database.api import Database
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
@@ -32,10 +32,11 @@ from pacs_ai.models import (
     InferenceResult,
     RequestFilter,
     RequestState,
+    ResultFinding,
     ResultState,
     ServiceTotal,
 )
-from pacs_ai.tables import REQUESTS, RESULTS, STEPS
+from pacs_ai.tables import FINDINGS, REQUESTS, RESULTS, STEPS
 from pacs_core.api.streams import closing
 
 ASK_JOB: Final = "ai.ask"
@@ -250,6 +251,34 @@ class Records:
         async with self.database.connect() as connection:
             return tuple((await connection.execute(statement)).scalars())
 
+    async def assess_finding(self, result: InferenceResult, finding: ResultFinding) -> None:
+        """Write down what is thought of a finding, in place of what was before."""
+        own = {
+            "assessment": str(finding.assessment),
+            "assessed_by": finding.assessed_by,
+            "comment": finding.comment,
+            "assessed": finding.assessed,
+        }
+        key = {"result": result.number, "finding": finding.key}
+        row = {**key, "service": result.service, "version": result.version, **own}
+        new = self.database.insert(FINDINGS).values(row)
+        async with self.database.begin() as connection:
+            await connection.execute(new.on_conflict_do_update(index_elements=list(key), set_=own))
+
+    async def assessed_findings(self, number: int) -> dict[str, dict[str, Any]]:
+        """Return what is thought of the findings of a result, by their keys."""
+        names = ("assessment", "assessed_by", "comment", "assessed")
+        async with self.database.connect() as connection:
+            statement = select(FINDINGS).where(FINDINGS.c.result == number)
+            rows = (await connection.execute(statement)).mappings().all()
+        return {
+            row["finding"]: {
+                **{name: row[name] for name in names},
+                "assessment": Assessment(row["assessment"]),
+            }
+            for row in rows
+        }
+
     async def hold_step(self, step_uid: str, transaction_uid: str) -> None:
         """Write down that a work item is to be performed, unless that is so already."""
         row = {"step_uid": step_uid, "transaction_uid": transaction_uid, "requests": "[]"}
@@ -286,6 +315,7 @@ class Records:
             (REQUESTS, REQUESTS.c.state, "requests"),
             (RESULTS, RESULTS.c.state, "results"),
             (RESULTS, RESULTS.c.assessment, "assessments"),
+            (FINDINGS, FINDINGS.c.assessment, "findings"),
         )
         async with self.database.connect() as connection:
             for table, column, name in counted:
@@ -300,15 +330,7 @@ class Records:
             statement = select(*of, took).where(REQUESTS.c.answered > 0).group_by(*of)
             means = {(row[0], row[1]): float(row[2]) for row in await connection.execute(statement)}
         return [
-            ServiceTotal(
-                each.service,
-                each.version,
-                each.requests,
-                each.results,
-                each.assessments,
-                means.get(key, 0.0),
-            )
-            for key, each in sorted(found.items())
+            evolve(each, mean_seconds=means.get(key, 0.0)) for key, each in sorted(found.items())
         ]
 
     async def forget(self, days: float) -> int:

@@ -55,6 +55,19 @@ RESULTS = Table(
     Column("is_hidden", Integer),
 )
 
+FINDINGS = Table(
+    "ai_findings",
+    _METADATA,
+    Column("result", BigInteger, primary_key=True),
+    Column("finding", Text, primary_key=True),
+    Column("service", Text),
+    Column("version", Text),
+    Column("assessment", Text),
+    Column("assessed_by", Text),
+    Column("comment", Text),
+    Column("assessed", Double),
+)
+
 STEPS = Table(
     "ai_steps",
     _METADATA,

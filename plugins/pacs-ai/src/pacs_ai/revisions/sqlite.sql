@@ -1,4 +1,4 @@
--- revision: ai_2
+-- revision: ai_3
 -- Made by python -m pacs_database.snapshots ai pacs_ai.revisions
 CREATE TABLE ai_breakers (
     service TEXT NOT NULL,
@@ -6,6 +6,17 @@ CREATE TABLE ai_breakers (
     open_until DOUBLE NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (service)
+);
+CREATE TABLE ai_findings (
+    result BIGINT NOT NULL,
+    finding TEXT NOT NULL,
+    service TEXT NOT NULL,
+    version TEXT NOT NULL,
+    assessment TEXT NOT NULL,
+    assessed_by TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    assessed DOUBLE NOT NULL,
+    PRIMARY KEY (result, finding)
 );
 CREATE TABLE ai_requests (
     number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

@@ -20,6 +20,7 @@ from pacs_ai.models import (
     InferenceRequest,
     InferenceResult,
     RequestFilter,
+    ResultFinding,
     ServiceTotal,
 )
 from pacs_core.api.streams import closing
@@ -87,6 +88,11 @@ class AskedInferences:
         await self.context.require(request, INSPECT)
         return await _known(self._inferences.find_result(request.path_params["number"]))
 
+    async def findings(self, request: Request) -> Sequence[ResultFinding]:
+        """Return the findings of the result of a path."""
+        await self.context.require(request, INSPECT)
+        return await _known(self._inferences.findings(request.path_params["number"]))
+
     async def totals(self, request: Request) -> Sequence[ServiceTotal]:
         """Count requests, results and assessments by service and version."""
         await self.context.require(request, INSPECT)
@@ -138,8 +144,10 @@ class AskedInferences:
         origin = self.context.origin_of(request)
         return await _known(acts[act](request.path_params["number"], origin))
 
-    async def assess(self, request: Request, assessment: str, comment: str) -> InferenceResult:
-        """Accept, modify or reject the result of a path."""
+    async def assess(
+        self, request: Request, assessment: str, comment: str, finding: str = ""
+    ) -> InferenceResult:
+        """Accept, modify or reject the result of a path, or one of its findings."""
         await self.context.require(request, ASSESS)
         known = [str(each) for each in Assessment if each]
         if assessment not in known:
@@ -148,7 +156,9 @@ class AskedInferences:
             text = f"comment: at most {_LONGEST} characters of text, without control characters"
             raise HttpError(400, text)
         number, origin = request.path_params["number"], self.context.origin_of(request)
-        acts = self._inferences.assess(number, Assessment(assessment), origin, comment=comment)
+        acts = self._inferences.assess(
+            number, Assessment(assessment), origin, comment=comment, finding=finding
+        )
         return await _known(acts)
 
     async def _steer(self, request: Request, /, **details: AuditValue) -> None:
@@ -184,5 +194,7 @@ async def _known(found: Awaitable[T]) -> T:
         return await found
     except KeyError:
         raise HttpError(404, "there is none with this number") from None
+    except LookupError as error:
+        raise HttpError(404, str(error)) from error
     except ValueError as error:
         raise HttpError(409, str(error)) from error

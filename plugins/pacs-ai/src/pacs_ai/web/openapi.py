@@ -14,9 +14,10 @@ _OPERATIONS: Final = (
     ("post", "/requests/{number}/cancel", "Cancel a request", "200"),
     ("get", "/results", "Results, the latest first", "200"),
     ("get", "/results/{number}", "A result", "200"),
+    ("get", "/results/{number}/findings", "Findings of a result, with assessments", "200"),
     ("post", "/results/{number}/release", "Archive a result that is in quarantine", "200"),
     ("post", "/results/{number}/discard", "Delete a result that is in quarantine", "200"),
-    ("post", "/results/{number}/assess", "Accept, modify or reject a result", "200"),
+    ("post", "/results/{number}/assess", "Accept, modify or reject a result, or a finding", "200"),
     ("get", "/totals", "Numbers by service and version", "200"),
 )
 _TEXT: Final = {"type": "string"}
@@ -38,6 +39,7 @@ _BODIES: Final = {
         "properties": {
             "assessment": {"type": "string", "enum": ["accepted", "modified", "rejected"]},
             "comment": _TEXT,
+            "finding": _TEXT,
         },
     },
 }

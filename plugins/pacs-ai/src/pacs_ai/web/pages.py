@@ -137,6 +137,7 @@ class AiPages:
             request,
             "ai_result.html",
             found=found,
+            findings=await self._asked.findings(request),
             is_kept=found.state in _KEPT,
             is_quarantined=found.state is ResultState.QUARANTINED,
             may_release=not _is_fatal(found),
@@ -177,7 +178,8 @@ class AiPages:
         """Accept, modify or reject a result."""
         form = await self.renderer.form(request)
         assessment, comment = form.get("assessment", ""), form.get("comment", "").strip()
-        found = await self._asked.assess(request, assessment, comment)
+        finding = form.get("finding", "")
+        found = await self._asked.assess(request, assessment, comment, finding)
         return self._to(request, f"results/{found.number}")
 
     async def _settle(self, request: Request, act: str) -> Response:

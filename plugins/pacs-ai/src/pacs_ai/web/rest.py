@@ -8,7 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pacs_ai.description import describe_request, describe_result, describe_total
+from pacs_ai.description import (
+    describe_finding,
+    describe_request,
+    describe_result,
+    describe_total,
+)
 from pacs_ai.models import RequestFilter
 from pacs_ai.web.asking import FILTERS, MOST, AskedInferences, read_filter
 
@@ -25,6 +30,7 @@ def api_routes(asked: AskedInferences) -> list[BaseRoute]:
         Route("/requests/{number:int}/cancel", api.cancel, methods=["POST"]),
         Route("/results", api.list_results),
         Route("/results/{number:int}", api.show_result),
+        Route("/results/{number:int}/findings", api.list_findings),
         Route("/results/{number:int}/assess", api.assess, methods=["POST"]),
         Route("/results/{number:int}/{act}", api.settle, methods=["POST"]),
         Route("/totals", api.totals),
@@ -67,6 +73,12 @@ class AiApi:
         await self._asked.record_view(request, result=found.number)
         return json_response(describe_result(found))
 
+    async def list_findings(self, request: Request) -> Response:
+        """List the findings of a result, and what is thought of each."""
+        found = await self._asked.findings(request)
+        await self._asked.record_view(request, result=request.path_params["number"])
+        return json_response({"findings": [describe_finding(each) for each in found]})
+
     async def totals(self, request: Request) -> Response:
         """Count requests, results and assessments by service and version."""
         found = await self._asked.totals(request)
@@ -104,12 +116,15 @@ class AiApi:
         return json_response(describe_result(await self._asked.settle(request, act)))
 
     async def assess(self, request: Request) -> Response:
-        """Accept, modify or reject a result."""
-        given = await _read_object(request, {"assessment", "comment"})
-        assessment, comment = str(given.get("assessment", "")), str(given.get("comment", ""))
-        return json_response(
-            describe_result(await self._asked.assess(request, assessment, comment))
+        """Accept, modify or reject a result, or one of its findings."""
+        given = await _read_object(request, {"assessment", "comment", "finding"})
+        assessment, comment, finding = (
+            str(given.get(name, "")) for name in ("assessment", "comment", "finding")
         )
+        if "finding" in given and not finding:
+            raise HttpError(400, "finding: a UID, or the number of a segment")
+        found = await self._asked.assess(request, assessment, comment, finding)
+        return json_response(describe_result(found))
 
 
 def _read_listed(request: Request) -> tuple[RequestFilter, int]:
