@@ -201,7 +201,10 @@ class Store:
             need(link.get("associationType") == "urn:ihe:iti:2007:AssociationType:RPLC", "RPLC")
             need(link.get("sourceObject") == entry.get("id"), "RPLC: source")
             old = self.entries.get(link.get("targetObject"))
-            need(old is not None and old.get("status") == APPROVED, "RPLC: target")
+            if old is None:
+                return [("UnresolvedReferenceException", link.get("targetObject"))]
+            if old.get("status") != APPROVED:
+                return [("XDSRegistryDeprecatedDocumentError", link.get("targetObject"))]
             old.set("status", DEPRECATED)
         entry.set("status", APPROVED)
         slot = etree.SubElement(entry, f"{{{NS['rim']}}}Slot", name="repositoryUniqueId")
@@ -355,6 +358,12 @@ class Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.startswith("/mode/"):
             STORE.mode = self.path.rpartition("/")[2]
+            return self.answer("text/plain", b"")
+        if self.path.startswith("/forget/"):
+            del STORE.entries[self.path.rpartition("/")[2]]
+            return self.answer("text/plain", b"")
+        if self.path.startswith("/deprecate/"):
+            STORE.entries[self.path.rpartition("/")[2]].set("status", DEPRECATED)
             return self.answer("text/plain", b"")
         STORE.log.append(self.path)
         try:

@@ -93,6 +93,25 @@ def test_a_complete_study_is_registered_and_replaced_when_it_changes(site, study
     assert len(site.registrations(uid)) == 2
 
 
+@pytest.mark.parametrize("act", ["forget", "deprecate"])
+def test_what_cannot_be_replaced_any_more_is_registered_anew(site, study, act):
+    """ITI TF-3 4.2.4.1: the entry is unresolved, or deprecated; it is said, and not for ever."""
+    first, second, third = study.make("CT"), study.make("MR"), study.make("SR")
+    uid = site.store(first)
+    (one,) = site.wait(uid, "registered")
+    httpx.post(f"{site.registry.url}/{act}/{one.entry_uuid}")
+    site.store(second)
+    two, refused, _ = site.wait(uid, "registered", "failed", "replaced")
+    assert (refused.replaces, two.replaces, two.instances) == (one.entry_uuid, "", 2)
+    assert one.entry_uuid in refused.reason
+    assert site.registry.state["entries"][two.entry_uuid] == "Approved"
+    until(lambda: sum(uid in str(each) for each in site.audited("xds.provided")) == 3, 30)
+    site.store(third)  # which replaces what there is now
+    three = site.wait(uid, "registered", "replaced", "failed", "replaced")[0]
+    assert three.replaces == two.entry_uuid
+    assert site.registry.state["problems"] == []
+
+
 def test_a_correction_of_the_patient_replaces_the_manifest(site, study):
     uid = site.store(study.make("CT", PatientName="Deo^Jane", PatientID="C-1"))
     site.wait(uid, "registered")

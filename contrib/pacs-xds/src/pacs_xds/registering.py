@@ -11,6 +11,10 @@ node that is killed between the repository's work and our note of it sends once 
 repository says that it has this uniqueId, or takes the identical document as the same one. As no
 one else can have made that UID, the former means that it was taken the first time.
 
+A registry that does not know the entry any more that is to be replaced, or has it deprecated, as
+one that was restored or tidied, would refuse each replacement for ever: then the study is
+registered anew, and replaces nothing.
+
 A repository that refuses is not asked again until somebody wants it: nothing changes by itself that
 would make it agree. One that is away, or busy, is asked again and again.
 """
@@ -68,6 +72,8 @@ _BUSY: Final = frozenset(
 _KNOWN_ALREADY: Final = frozenset(
     {"XDSDuplicateUniqueIdInRegistry", "XDSRepositoryDuplicateUniqueIdInMessage"}
 )
+_GONE: Final = frozenset({"UnresolvedReferenceException", "XDSRegistryDeprecatedDocumentError"})
+"""What is said where the entry that is to be replaced is not there, or not approved."""
 
 
 @define(eq=False)
@@ -92,19 +98,22 @@ class RegisterStudy(JobHandler):
             raise JobFailedError("there is no [plugin.xds.repository]")
         registrations = self.desk.node.find(Registrations)
         latest = await registrations.latest(study)
+        is_known = True
         if latest is not None and latest.state is RegistrationState.PENDING:
             # Of a job that was killed, or given up: what was begun is ended first.
-            await self._send(latest, repository)
+            is_known = await self._send(latest, repository)
         try:
             content = await studies.read_study(self.desk.node.archive, study)
             cx = studies.identifier(content, self.desk.config.domains)
         except UnshareableStudyError as error:
             raise JobFailedError(str(error)) from error
         named = evolve(content, attributes={**content.attributes, "identifier": cx})
-        current = await registrations.current(study)
+        current = await registrations.current(study) if is_known else None
         if current is not None and current.digest == named.digest():
             return
-        await self._send(await self._make(content, cx, named.digest(), current), repository)
+        made = await self._make(content, cx, named.digest(), current)
+        if not await self._send(made, repository):
+            await self._send(await self._make(content, cx, named.digest(), None), repository)
 
     async def _make(
         self, content: StudyContent, cx: str, content_digest: str, current: Registration | None
@@ -137,8 +146,14 @@ class RegisterStudy(JobHandler):
             )
         )
 
-    async def _send(self, registration: Registration, repository: XdsPeer) -> None:
-        """Send a registration, and note what became of it."""
+    async def _send(self, registration: Registration, repository: XdsPeer) -> bool:
+        """Send a registration, note what became of it, and tell whether what it replaces is known.
+
+        Raises
+        ------
+        PeerError, JobFailedError
+            It was not taken, for now; or for another reason than that.
+        """
         registrations = self.desk.node.find(Registrations)
         await registrations.note_attempt(registration)
         try:
@@ -160,12 +175,16 @@ class RegisterStudy(JobHandler):
                 await self._archive(registration)
             reason = "it was taken at an attempt before" if known else ""
             await self._note(registration, repository, RegistrationState.REGISTERED, reason)
-            return
+            return True
         reason = f"{repository.url}: {response.reason}"
         if codes and codes <= _BUSY:
             await self._note(registration, repository, RegistrationState.PENDING, reason)
             raise PeerAwayError(reason)
         await self._note(registration, repository, RegistrationState.FAILED, reason)
+        if registration.replaces and codes and codes <= _GONE:
+            logger.warning("the registry has %s no more: the study %s is registered anew",
+                registration.replaces, registration.study_instance_uid)  # fmt: skip
+            return False
         raise JobFailedError(reason)
 
     async def _provide(self, registration: Registration, repository: XdsPeer) -> RegistryResponse:
