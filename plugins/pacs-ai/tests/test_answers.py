@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 import httpx
 import pytest
 from attrs import define, field
+from pacs_ai.desk import AiDesk
 from pacs_ai_example.multipart import read_parts, write_parts
 from pacs_ai_example.results import infer
 from pacs_jobs.api import JobQueue, NewJob
+from pacs_jobs.table import JOBS
 from pacs_sop_ups.api import UnifiedProcedureSteps
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+from sqlalchemy import update
 
 from pacs_core.dataset import tag_of
 from pacs_core.testing.waiting import until
@@ -67,6 +71,8 @@ class Place:
     site: Any
     services: Services
     tools: Any
+    away: int
+    """The port of a service that is away."""
 
     def store(self, **values: Any) -> str:
         self.services.go_on.clear()
@@ -83,6 +89,19 @@ class Place:
                 if study in line and event["event"].startswith("ai."):
                     found.add((event["event"], event["details"].get("sha256", "")))
         return found
+
+    def shift(self, request: Any, *, days: float, attempts: int) -> None:
+        """Have a request be as old as that, and its job tried as often, in place of waiting."""
+        desk = self.site.node.node.opened.node.find(AiDesk)
+
+        async def change() -> None:
+            created = time.time() - days * 86400
+            assert await desk.records.change(request.number, created=created)
+            async with desk.records.database.begin() as connection:
+                tried = update(JOBS).where(JOBS.c.number == request.job)
+                await connection.execute(tried.values(attempts=attempts))
+
+        self.site.node.call(change)
 
     def look_after(self) -> None:
         """Have done what is done each minute."""
@@ -115,6 +134,12 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             name: {"adapter": "rest-push", "url": f"{base}/{name}", "breaker": 1000}
             for name in names
         }
+        away = tools.find_free_port()
+        tables["away"] = {
+            "adapter": "rest-push",
+            "url": f"http://127.0.0.1:{away}/",
+            "timeout": 0.3,
+        }
         tables["silent"]["answer_within"] = 0.1
         tables["slow"] |= {"timeout": 0.5, "attempts": 2}
         tables["failing"]["attempts"] = 2
@@ -139,7 +164,7 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             ai={"dicomweb_url": f"http://127.0.0.1:{web}/dicom-web"},
         )
         with opened as site:
-            yield Place(site, services, tools)
+            yield Place(site, services, tools, away)
         services.go_on.set()
         server.shutdown()
 
@@ -159,6 +184,48 @@ def test_a_service_that_answers_202_stores_its_results_when_it_has_them(place: P
     assert site.run("ai", "assess", str(results[0].number), "rejected") == 0
     wanted = {("ai.asked", ""), ("ai.assessed", "")} | {("ai.result", r.digest) for r in results}
     until(lambda: wanted <= place.recorded(study))
+
+
+def test_a_service_that_is_away_for_days_loses_nothing_until_it_is_given_up(place: Place) -> None:
+    """Away for six days, tried more often than a float can be doubled: still asked, and others are
+    answered meanwhile. What is older than `give_up_after` has failed, and that is recorded.
+    """
+    site = place.site
+    studies = [place.store() for _ in range(3)]
+    old, *others = [site.ask("away", study) for study in studies]
+    until(lambda: "cannot be reached" in site.finish(old.number, "waiting").reason)
+    place.shift(others[0], days=1, attempts=300)
+    place.shift(others[1], days=6, attempts=1800)
+    assert site.finish(site.ask("refusing", studies[0]).number).state == "failed"
+    assert site.finish(site.ask("busy", studies[0]).number).state == "answered"
+    place.shift(old, days=7.1, attempts=2100)
+    failed = site.finish(old.number)
+    assert failed.state == "failed"
+    assert "cannot be reached" in failed.reason
+    until(lambda: ("ai.given-up", "") in place.recorded(studies[0]))
+    tried = [_attempts(site, each) for each in others]
+    until(lambda: all(_attempts(site, e) > n for e, n in zip(others, tried, strict=True)))
+    assert [site.finish(each.number, "waiting").state for each in others] == ["waiting"] * 2
+
+    class Back(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", place.away), Back) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert [site.finish(each.number).state for each in others] == ["answered"] * 2
+        server.shutdown()
+
+
+def _attempts(site: Any, request: Any) -> int:
+    queue = site.node.node.opened.node.find(JobQueue)
+    attempts: int = site.node.call(queue.find, request.job).attempts
+    return attempts
 
 
 def test_who_never_stores_any_is_not_waited_for(place: Place) -> None:

@@ -37,6 +37,7 @@ from pacs_ai.sources import RequestInputs, locate_inputs
 from pacs_core.contracts import InstanceNotFoundError, Node, Outcome
 
 _DAY: Final = 24 * 3600.0
+_MOST_DOUBLED: Final = 60
 
 
 class Adapters:
@@ -132,8 +133,10 @@ class AskHandler(JobHandler):
         except LookupError as error:
             await self._give_up(request, str(error))
             return
+        config = self._desk.config
+        # In days there are thousands of attempts, and two to the power of them is no float.
         pause = min(
-            self._desk.config.first_pause * 2.0**job.attempt, self._desk.config.longest_pause
+            config.first_pause * 2.0 ** min(job.attempt, _MOST_DOUBLED), config.longest_pause
         )
         closed_until, why = await breakers.open_until(request.service, pause + service.timeout)
         if closed_until:

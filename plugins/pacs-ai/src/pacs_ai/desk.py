@@ -80,6 +80,10 @@ class AiDesk(Component):
         self._check_tags()
         await self.records.start()
 
+    async def reconfigure(self, setup: Setup) -> None:
+        """Go by other settings from the next request on."""
+        self.config = setup.config(AiConfig)
+
     def _check_tags(self) -> None:
         known = self.node.archive.searchable_tags(Level.IMAGE) if self.config.rules else frozenset()
         for number, rule in enumerate(self.config.rules):
