@@ -91,6 +91,7 @@ OPTION_NAMES: Final = {
     "--to": _name("where to", "path text"),
     "--transfer-syntax": _name("UID, name or short name of a transfer syntax", "text", "-t"),
     "--user": _name("name of a user", "text"),
+    "--vault": _name("encrypted file with identifiers", "path"),
     "--verbose": _name("name the files that are skipped", "flag", "-v"),
     "--window": _name("operations outstanding; of an image, center and width", "number text"),
     "--without-pixel-data": _name("leave out Pixel Data", "flag"),

@@ -29,6 +29,12 @@ def _load() -> Callable[..., int | None]:
     return deidentify
 
 
+def _load_reidentify() -> Callable[..., int | None]:
+    from pacs_deidentify.reidentify_command import reidentify
+
+    return reidentify
+
+
 @hookimpl
 def pacs_config() -> type:
     """Return the class of ``[plugin.deidentify]``."""
@@ -64,8 +70,13 @@ def _peers(setup: Setup) -> dict[str, str]:
 
 @hookimpl
 def pacs_cli_commands() -> list[CliCommandDescriptor]:
-    """Return the command."""
-    return [CliCommandDescriptor("deidentify", "De-identify DICOM files.", _load)]
+    """Return the commands."""
+    return [
+        CliCommandDescriptor("deidentify", "De-identify DICOM files.", _load),
+        CliCommandDescriptor(
+            "reidentify", "Put back into files who they are of.", _load_reidentify
+        ),
+    ]
 
 
 @hookimpl

@@ -23,6 +23,7 @@ from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
+from pacs_deidentify.vault import Originals
 
 Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
 
@@ -50,6 +51,8 @@ class FileResult:
     warnings : tuple of str
     leaks : tuple of str
         Paths of attributes that still show what they must not.
+    originals : Originals or None
+        What it had that identified somebody: secret, for the vault.
     """
 
     source: Path
@@ -60,6 +63,7 @@ class FileResult:
     changes: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+    originals: Originals | None = field(default=None, repr=False)
 
 
 @frozen
@@ -75,12 +79,15 @@ class Batch:
         Whether what is there already is replaced.
     prove : bool
         Whether what is made is scanned.
+    keeps : bool
+        Whether results have what identified somebody.
     """
 
     profile: Profile
     output: Path
     overwrite: bool = False
     prove: bool = False
+    keeps: bool = False
 
     def run(self, files: Iterable[Path], jobs: int) -> Iterator[FileResult]:
         """Iterate over what became of files, in their order."""
@@ -132,7 +139,7 @@ class Batch:
         draft = Draft(self.output)
         try:
             names: list[str] = []
-            report = deidentify_file(path, self.profile, partial(_name, draft, names))
+            report = deidentify_file(path, self.profile, partial(name_draft, draft, names))
             target = "/".join(names)
             if not self.overwrite and (self.output / target).exists():
                 return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")
@@ -140,6 +147,12 @@ class Batch:
         finally:
             draft.discard()
         leaks: list[str] = []
+        originals = None
+        if self.keeps:
+            study = names[0] if len(names) > 2 else ""
+            sop = report.sop_instance_uid
+            uids = report.uids | {sop: report.uids.get(sop, sop)}
+            originals = Originals(report.sop_instance_uid, study, report.attributes, uids)
         if self.prove:
             moves = Option.RETAIN_MODIFIED_DATES in self.profile.options
             made = self.output / target
@@ -154,10 +167,11 @@ class Batch:
             changes=tuple((where, str(action)) for where, action in report.changes),
             warnings=tuple(report.warnings),
             leaks=tuple(leaks),
+            originals=None if leaks else originals,
         )
 
 
-def _name(draft: Draft, names: list[str], made: Dataset) -> Writer:
+def name_draft(draft: Draft, names: list[str], made: Dataset) -> Writer:
     """Remember the names under which a file is to be: UIDs that it has."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         uid = str(made.get(keyword, "") or "").strip()

@@ -29,9 +29,10 @@ from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.profiles import make_profile
 from pacs_deidentify.tables import load_profile
+from pacs_deidentify.vault import Originals, Vault
 
 KEY_VARIABLE: Final = "PACS_DEIDENTIFY_KEY"
-_NOTHING: Final = 3
+NOTHING: Final = 3
 
 
 def deidentify(
@@ -43,6 +44,7 @@ def deidentify(
     option: Annotated[list[Option] | None, Parameter(negative=())] = None,
     key_file: Path | None = None,
     report: Path | None = None,
+    vault: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     jobs: int = 0,
     json: JsonOption = False,
@@ -73,6 +75,9 @@ def deidentify(
     report
         Scan what is made for every identifying value of what it was made from, and write to this
         file what was done, one JSON object a line. What still shows one is not kept.
+    vault
+        File, encrypted under the key, to which is added who the instances are of, for
+        `pacs reidentify`.
     overwrite
         Replace files that exist.
     jobs
@@ -87,13 +92,25 @@ def deidentify(
     if output.resolve() == source.resolve():
         raise UsageError("the input is never changed: name another folder for what is made")
     settings = assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
+    key = read_key(key_file, settings)
+    safe = _open_vault(vault, key, output) if vault else None
+    if key is None:
+        key = secrets.token_bytes(32)
+        complain(
+            "no key is given, so that another run makes other UIDs and pseudonyms; "
+            f"see --key-file and ${KEY_VARIABLE}"
+        )
     try:
-        made = make_profile(settings, profile, _key(key_file, settings), option or ())
+        made = make_profile(settings, profile, key, option or ())
     except ValueError as error:
         raise UsageError(str(error)) from error
-    batch = Batch(made, output, overwrite, prove=report is not None)
+    batch = Batch(made, output, overwrite, prove=report is not None, keeps=safe is not None)
     outcomes: Counter[str] = Counter()
+    originals: list[Originals] = []
     with ExitStack() as stack:
+        if safe:
+            # Also of what was made before something went wrong.
+            stack.callback(safe.add, originals)
         lines = stack.enter_context(_open_report(report)) if report else None
         if lines:
             _write_line(lines, _head(made))
@@ -101,13 +118,26 @@ def deidentify(
         for result in batch.run(find_files(source, output), jobs or os.cpu_count() or 1):
             advance(1)
             outcomes[result.outcome] += 1
+            if result.originals:
+                originals.append(result.originals)
             _tell(result, json)
             if lines:
                 _write_line(lines, _record(result))
     return _summarize(outcomes, json)
 
 
-def _key(key_file: Path | None, settings: DeidentifyConfig) -> bytes:
+def _open_vault(path: Path, key: bytes | None, output: Path) -> Vault:
+    if key is None:
+        raise UsageError("a vault needs a key that is kept: see --key-file")
+    if path.resolve().is_relative_to(output.resolve()):
+        raise UsageError(f"{path} would be given out with what is made: keep it elsewhere")
+    vault = Vault(path, key)
+    vault.read()
+    return vault
+
+
+def read_key(key_file: Path | None, settings: DeidentifyConfig) -> bytes | None:
+    """Return the key, None if none is given."""
     if key_file:
         try:
             return key_file.read_bytes().strip()
@@ -120,11 +150,7 @@ def _key(key_file: Path | None, settings: DeidentifyConfig) -> bytes:
             return settings.key.reveal().encode()
         except LookupError as error:
             raise CommandError(f"the key: {error}") from error
-    complain(
-        "no key is given, so that another run makes other UIDs and pseudonyms; "
-        f"see --key-file and ${KEY_VARIABLE}"
-    )
-    return secrets.token_bytes(32)
+    return None
 
 
 def _open_report(path: Path) -> IO[str]:
@@ -143,7 +169,9 @@ def _head(profile: Profile) -> dict[str, object]:
 
 
 def _record(result: FileResult) -> dict[str, object]:
-    return asdict(result) | {"source": str(result.source)}
+    record = asdict(result) | {"source": str(result.source)}
+    del record["originals"]
+    return record
 
 
 def _write_line(out: IO[str], record: dict[str, object]) -> None:
@@ -172,7 +200,7 @@ def _summarize(outcomes: Counter[str], as_json: bool) -> int:
         return 1
     if not outcomes["de-identified"]:
         complain("there is nothing to do: no DICOM file was found")
-        return _NOTHING
+        return NOTHING
     return 0
 
 

@@ -22,7 +22,7 @@ from pacs_deidentify.attributes import (
 from pacs_deidentify.blanking import blank_pixels
 from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
-from pacs_deidentify.identifiers import find_identifiers, patient_of
+from pacs_deidentify.identifiers import find_identifiers, patient_of, pick_originals
 from pacs_deidentify.marking import mark
 from pacs_deidentify.options import Option
 from pacs_deidentify.plausible import is_plausible
@@ -110,6 +110,7 @@ class _Deidentification:
         try:
             identifiers = find_identifiers(dataset, profile.options)
             self._patient = patient_of(dataset)
+            self._report.attributes = pick_originals(dataset)
         except _UNREADABLE as error:
             raise DeidentificationError(f"it cannot be read: {type(error).__name__}") from error
         self._report.identifiers = identifiers
@@ -347,4 +348,6 @@ class _Deidentification:
     def _uid(self, uid: str) -> str:
         if self._retains_uids or is_well_known(uid):
             return uid
-        return self._profile.pseudonyms.uid(uid)
+        replaced = self._profile.pseudonyms.uid(uid)
+        self._report.uids[replaced] = uid
+        return replaced

@@ -267,6 +267,25 @@ def _pixel_span(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
         position += length
 
 
+def change_file(
+    source: Path, change: Callable[[Dataset], Dataset], open_target: Callable[[Dataset], Writer]
+) -> None:
+    """Write a file with another dataset, and its pixels as they are.
+
+    Parameters
+    ----------
+    source : Path
+    change : callable
+        From the dataset, without its pixels, to the other.
+    open_target : callable
+        As of :func:`deidentify_file`, whose errors it raises, too.
+    """
+    with open_file(source) as read:
+        made = change(read.dataset)
+        report = Report(sop_instance_uid=str(made.get("SOPInstanceUID", "")))
+        _write(read, made, report, None, open_target(made))
+
+
 def _write(
     read: ReadFile, made: Dataset, report: Report, layout: NativeLayout | None, target: Writer
 ) -> None:

@@ -19,6 +19,12 @@ _DATE_FORMS: Final = (
     "{2}/{1}/{0}", "{2}-{1}-{0}", "{1}-{2}-{0}",
 )  # fmt: skip
 
+RESTORED: Final = (
+    "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID", "IssuerOfPatientID",
+    "PatientBirthDate", "PatientSex", "StudyID",
+)  # fmt: skip
+"""Attributes whose values the vault keeps, beside UIDs (PS3.3 C.7.1.1, C.7.2.1)."""
+
 
 def find_identifiers(dataset: Dataset, options: Collection[Option]) -> frozenset[str]:
     """Return what must not be seen any more of the values that a dataset's attributes have.
@@ -55,6 +61,15 @@ def patient_of(dataset: Dataset) -> str:
         if values[0]:
             return "\\".join(values)
     return ""
+
+
+def pick_originals(dataset: Dataset) -> dict[str, str]:
+    """Return what a dataset has of the attributes that are kept."""
+    return {
+        keyword: "\\".join(values_of(dataset[keyword].value))
+        for keyword in RESTORED
+        if keyword in dataset
+    }
 
 
 def _values(dataset: Dataset, options: frozenset[Option]) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,10 @@ class Report:
     identifiers : frozenset of str
         Values of the input that its attributes must not show any more: secret, for the scan of
         what was made of it.
+    uids : dict of str to str
+        UIDs of the input by those that replace them: secret, for a vault.
+    attributes : dict of str to str
+        What the input had of the attributes that a vault keeps.
     """
 
     sop_class_uid: str = ""
@@ -37,6 +41,8 @@ class Report:
     regions: list[Region] | None = None
     clears_unused: bool = False
     identifiers: frozenset[str] = field(default=frozenset(), repr=False)
+    uids: dict[str, str] = field(factory=dict, repr=False)
+    attributes: dict[str, str] = field(factory=dict, repr=False)
 
     @property
     def changes_pixels(self) -> bool:
