@@ -1,5 +1,6 @@
 """One request that this side performs, as its service provider sees it."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pacs_core.association.exchange import MessageSender, event_report, exchange, find_context
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class Messenger(MessageSender, Protocol):
     """The engine of an association, as an operation sees it."""
+
+    window: int
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer asked for the operation to be cancelled."""
@@ -118,14 +121,38 @@ class PeerOperation(Operation):
         *,
         move_originator: tuple[str, int] | None = None,
     ) -> int:
-        """Store an instance at the requestor; return the status."""
+        """See base."""
+        wait = await self.begin_c_store(
+            context_id, sop_class_uid, sop_instance_uid, dataset, move_originator=move_originator
+        )
+        return await wait()
+
+    @property
+    def window(self) -> int:
+        """See base."""
+        return self._messenger.window
+
+    async def begin_c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: "DatasetSource | Dataset",
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Callable[[], Awaitable[int]]:
+        """See base."""
         if is_pydicom_dataset(dataset):
             syntax = self.association.contexts[context_id].transfer_syntax
             dataset = encode_dataset(dataset, syntax)
         request = store_request(sop_class_uid, sop_instance_uid, move_originator=move_originator)
         invocation = await self._messenger.invoke(context_id, request, dataset)
-        response, _ = await invocation.response()
-        return response.status or 0
+
+        async def wait() -> int:
+            response, _ = await invocation.response()
+            return response.status or 0
+
+        return wait
 
 
 def store_request(

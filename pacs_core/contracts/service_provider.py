@@ -1,7 +1,7 @@
 """The contract of service providers: what a SOP class does with a request."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, overload
 
 from attrs import field, frozen
@@ -334,6 +334,34 @@ class Operation(ABC):
         int
             Status of the C-STORE response.
         """
+
+    @property
+    def window(self) -> int:
+        """Sub-operations that may be outstanding at once (PS3.7 D.3.3.3); 0 for no limit."""
+        return 1
+
+    async def begin_c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        dataset: "bytes | memoryview | AsyncIterable[bytes | memoryview] | Dataset",
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Callable[[], Awaitable[int]]:
+        """Send an instance as :meth:`c_store` does; return what waits for the status.
+
+        So others may follow before that is there, as many as :attr:`window` says; who sends more
+        waits for a place.
+        """
+        status = await self.c_store(
+            context_id, sop_class_uid, sop_instance_uid, dataset, move_originator=move_originator
+        )
+
+        async def wait() -> int:
+            return status
+
+        return wait
 
 
 class ServiceProvider(Component, ABC):

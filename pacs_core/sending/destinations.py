@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pacs_core.contracts import (
     AssociationError,
@@ -49,6 +49,10 @@ Answer = tuple[int, str] | None
 """Status and comment of a response; None if :attr:`Destination.reason` says why there is none."""
 WaitForAnswer = Callable[[], Awaitable[Answer]]
 WaitForResult = Callable[[], Awaitable[Sent]]
+
+
+_MOST: Final = 16
+"""Instances of which a requestor's answers may be outstanding, however many it would take."""
 
 
 class Destination(ABC):
@@ -136,16 +140,25 @@ class Requestor(Destination):
         self.forms = Forms(transcoder, contexts, peer, self.name)
         self._operation = operation
 
+    @property
+    def window(self) -> int:
+        """See base: what was agreed with who asked."""
+        return min(self._operation.window or _MOST, _MOST)
+
     async def send(self, item: Outgoing | Conversion) -> WaitForAnswer:
         """See base."""
         dataset = await item.dataset()
-        status = await self._operation.c_store(
+        wait = await self._operation.begin_c_store(
             self.forms.context_id(item),
             item.instance.identity.sop_class_uid,
             item.sop_instance_uid,
             dataset,
         )
-        return _settled((status, ""))
+
+        async def answer() -> Answer:
+            return await wait(), ""
+
+        return answer
 
 
 class Remote(Destination):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pacs_core.association import AssociationError, Proposal
-from pacs_core.cli.errors import FAILURE
+from pacs_core.association import AssociationError, AssociationOptions, Proposal
+from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.holdings import Retrieval, plan_retrievals
 from pacs_core.cli.keys import Level, Root, hint_above
 from pacs_core.cli.models import ModelUids, model_for
@@ -20,6 +20,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.sop_classes import storage_proposals
 from pacs_core.dataset import Attributes
+from pacs_core.upper_layer import AsynchronousOperations
 
 
 def get(
@@ -30,6 +31,7 @@ def get(
     key: Keys = None,
     level: Level | None = None,
     root: Root | None = None,
+    window: int = 8,
     options: ClientOptions = CLIENT,
 ) -> int:
     """Retrieve instances from a peer into a folder (C-GET, PS3.4 C.4.3).
@@ -49,14 +51,24 @@ def get(
         What the keys name; the deepest of them unless given.
     root
         Information model; study unless a patient is retrieved.
+    window
+        Instances that may be on their way at once, if the peer agrees.
     """
+    if window < 1:
+        raise UsageError("--window is 1 or more")
     level, keys = retrieve_keys(key, level)
     session, hint = open_session(peer, options), hint_above(level, root, keys)
-    return run_async(_get, session, model_for(root, level), level, keys, output, hint)
+    return run_async(_get, session, model_for(root, level), level, keys, output, hint, window)
 
 
 async def _get(
-    session: Session, model: ModelUids, level: Level, keys: Attributes, output: Path, hint: str
+    session: Session,
+    model: ModelUids,
+    level: Level,
+    keys: Attributes,
+    output: Path,
+    hint: str,
+    window: int,
 ) -> int:
     receiver = InstanceReceiver(output, keys)
     with progress("getting", None) as advance:
@@ -64,7 +76,7 @@ async def _get(
         try:
             retrievals = await plan_retrievals(session, model, level, keys)
             for retrieval in retrievals:
-                await _retrieve(session, model.get, retrieval, receiver, operations)
+                await _retrieve(session, model.get, retrieval, receiver, operations, window)
         except AssociationError as error:
             raise session.failure(error) from error
     if receiver.received and not all(retrieval.is_exact for retrieval in retrievals):
@@ -82,9 +94,12 @@ async def _retrieve(
     retrieval: Retrieval,
     receiver: InstanceReceiver,
     operations: SubOperations,
+    window: int,
 ) -> None:
     proposals = [Proposal(sop_class), *storage_proposals(retrieval.sop_classes)]
-    async with session.associate(proposals) as association:
+    several = AsynchronousOperations(1, window) if window > 1 else None
+    options = AssociationOptions(operations=several)
+    async with session.associate(proposals, options) as association:
         for identifier in retrieval.identifiers:
             responses = association.c_get(sop_class, identifier, receiver.receive)
             async with aclosing(responses):

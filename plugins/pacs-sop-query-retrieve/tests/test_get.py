@@ -30,7 +30,9 @@ class TestContract(ServiceProviderContract):
 
     @pytest.fixture
     def descriptor(self):
-        setup = Setup(NodeSettings(), {QueryRetrieveConfig: QueryRetrieveConfig()})
+        # One pending response each, however long it takes.
+        config = QueryRetrieveConfig(pending_interval=3600.0)
+        setup = Setup(NodeSettings(), {QueryRetrieveConfig: config})
         return {d.name: d for d in pacs_service_providers(setup)}["C-GET"]
 
     @pytest.fixture
