@@ -92,6 +92,7 @@ async def test_a_schema_of_before_gets_origins_while_a_node_of_before_writes(
         while not done.is_set():
             written += 1
             await before.fetch(f"1.2.3.1.1.{1000 + written}")
+            await asyncio.sleep(0.005)
             if written == goal:
                 enough.set()
 
