@@ -45,7 +45,7 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
     return [ServiceDescriptor("metrics", create)]
 
 
-@hookimpl
+@hookimpl(optionalhook=True)
 def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
     """Return the page that Prometheus scrapes."""
     from pacs_metrics.page import web_routes
