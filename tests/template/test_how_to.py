@@ -12,20 +12,25 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 DOCUMENTS = [*PAGES.glob("*.md"), *(ROOT / "docs" / "tutorial").glob("*.md")]
 
 
+def page_of(kind):
+    """Return the page about a kind; one called index would be that of the folder, as a site."""
+    return PAGES / f"{'instance-index' if kind == 'index' else kind}.md"
+
+
 def test_every_kind_has_a_page(kinds):
-    assert {page.stem for page in PAGES.glob("*.md")} == {*kinds, "README"}
+    assert {*PAGES.glob("*.md")} == {*map(page_of, kinds), PAGES / "README.md"}
 
 
 def test_every_page_says_how_to_begin(kinds):
     for kind in kinds:
         command = f"pacs plugins new acme-{kind} --kind {kind}"
-        assert command in (PAGES / f"{kind}.md").read_text(encoding="utf-8")
+        assert command in page_of(kind).read_text(encoding="utf-8")
 
 
 def test_the_code_is_the_templates(render, kinds):
     for kind in kinds:
         project = render(kind, name=f"acme-{kind}")
-        blocks = BLOCK.findall((PAGES / f"{kind}.md").read_text(encoding="utf-8"))
+        blocks = BLOCK.findall(page_of(kind).read_text(encoding="utf-8"))
         assert len(blocks) >= 3, kind
         for path, code in blocks:
             whole = "\n" + (project / path).read_text(encoding="utf-8")
