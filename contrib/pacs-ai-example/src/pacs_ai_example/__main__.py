@@ -18,13 +18,16 @@ def main() -> None:
         "--archive", metavar="AE@HOST:PORT", help="where results of DIMSE go", default=""
     )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds an inference takes more")
+    parser.add_argument(
+        "--kserve", metavar="URL", help="have a model behind KServe v2 asked over HTTP", default=""
+    )
     given = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     ready = []
     if given.http is not None:
-        server = make_server((given.host, given.http), delay=given.delay)
+        server = make_server((given.host, given.http), delay=given.delay, model_url=given.kserve)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         ready.append(f"http:{server.server_address[1]}")
     if given.dicom is not None:

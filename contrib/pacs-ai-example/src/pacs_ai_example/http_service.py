@@ -17,7 +17,9 @@ from pacs_ai_example.multipart import read_parts, write_parts
 _DICOM = 'multipart/related; type="application/dicom"'
 
 
-def make_server(address: tuple[str, int], *, delay: float = 0.0) -> ThreadingHTTPServer:
+def make_server(
+    address: tuple[str, int], *, delay: float = 0.0, model_url: str = ""
+) -> ThreadingHTTPServer:
     """Return a server.
 
     Parameters
@@ -25,10 +27,13 @@ def make_server(address: tuple[str, int], *, delay: float = 0.0) -> ThreadingHTT
     address : (str, int)
     delay : float
         Seconds that each inference takes at least.
+    model_url : str
+        Of a model behind KServe v2 that ``/infer`` asks; empty for our own.
     """
 
     class Handler(_Handler):
         seconds = delay
+        model = model_url
 
     return ThreadingHTTPServer(address, Handler)
 
@@ -36,6 +41,7 @@ def make_server(address: tuple[str, int], *, delay: float = 0.0) -> ThreadingHTT
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seconds = 0.0
+    model = ""
 
     def do_GET(self) -> None:
         self._answer(200 if self.path == "/health" else 404, "text/plain", b"")
@@ -44,13 +50,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._read_body()
         time.sleep(self.seconds)
         # When first needed, for these take seconds, and the service is to be there at once.
+        from pacs_ai_example.kserve import ModelAwayError
         from pacs_ai_example.model import NothingToSeeError
         from pacs_ai_example.results import infer
 
         try:
             if self.path == "/infer":
                 kind = self.headers.get("Content-Type", "")
-                found = infer(list(read_parts(kind, body)))
+                found = infer(list(read_parts(kind, body)), model_url=self.model)
                 self._answer(200, *write_parts(found))
             elif self.path == "/pull":
                 pull(json.loads(body))
@@ -59,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(404, "text/plain", b"")
         except NothingToSeeError:
             self._answer(204, "text/plain", b"")
+        except ModelAwayError as error:
+            self._answer(503, "text/plain", str(error).encode())
         except Exception as error:
             self.log_error("%s", error)
             self._answer(422, "text/plain", f"{type(error).__name__}: {error}".encode())

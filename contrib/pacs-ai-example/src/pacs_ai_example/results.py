@@ -21,22 +21,32 @@ from highdicom.sr import (
 from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes
 
-from pacs_ai_example.model import MANUFACTURER, NAME, VERSION, Component, find_component
+from pacs_ai_example import kserve
+from pacs_ai_example.model import MANUFACTURER, Component, find_component
 
 _MODEL = "pacs-ai-example"
 
 
-def infer(files: Sequence[bytes], threshold: float | None = None) -> list[bytes]:
+def infer(
+    files: Sequence[bytes], threshold: float | None = None, *, model_url: str = ""
+) -> list[bytes]:
     """Return the results about some DICOM files: a segmentation, then a report.
+
+    With `model_url` a model behind KServe v2 is asked in place of our own.
 
     Raises
     ------
     NothingToSeeError
         Of :mod:`pacs_ai_example.model`.
+    ModelAwayError, ValueError
+        Of :mod:`pacs_ai_example.kserve`.
     """
     images = [dcmread(BytesIO(each)) for each in files]
     given = {} if threshold is None else {"threshold": threshold}
-    component = find_component(images, **given)
+    if model_url:
+        component = kserve.find_component(images, model_url)
+    else:
+        component = find_component(images, **given)
     segmentation = make_segmentation(component)
     return [write(each) for each in (segmentation, make_report(component, segmentation))]
 
@@ -49,7 +59,7 @@ def make_segmentation(component: Component) -> Dataset:
         segmented_property_category=codes.SCT.Tissue,
         segmented_property_type=codes.SCT.Bone,
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=_algorithm(),
+        algorithm_identification=_algorithm(component),
         tracking_uid=hd.UID(),
         tracking_id="Bright component",
     )
@@ -64,9 +74,9 @@ def make_segmentation(component: Component) -> Dataset:
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=_MODEL,
-        software_versions=VERSION,
+        software_versions=component.version,
         device_serial_number="1",
-        series_description=NAME,
+        series_description=component.name,
     )
 
 
@@ -90,7 +100,7 @@ def make_report(component: Component, segmentation: Dataset) -> Dataset:
         referenced_segment=segment,
         finding_type=codes.SCT.Bone,
         finding_sites=[FindingSite(codes.SCT.Bone)],
-        algorithm_id=AlgorithmIdentification(name=NAME, version=VERSION),
+        algorithm_id=AlgorithmIdentification(name=component.name, version=component.version),
         measurements=[
             Measurement(
                 name=codes.SCT.Volume,
@@ -114,7 +124,7 @@ def make_report(component: Component, segmentation: Dataset) -> Dataset:
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_verified=False,
-        series_description=f"{NAME}: volume",
+        series_description=f"{component.name}: volume",
     )
 
 
@@ -125,8 +135,8 @@ def write(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _algorithm() -> "hd.AlgorithmIdentificationSequence":
+def _algorithm(component: Component) -> "hd.AlgorithmIdentificationSequence":
     family = codes.cid7162.MorphologicalOperations
     return hd.AlgorithmIdentificationSequence(
-        name=NAME, family=family, version=VERSION, source=MANUFACTURER
+        name=component.name, family=family, version=component.version, source=MANUFACTURER
     )
