@@ -1,0 +1,1 @@
+"""``pacs split``: frames of multi-frame images as single-frame images."""

@@ -1,0 +1,252 @@
+"""``pacs split``: enhanced and other multi-frame images, by the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from highdicom.legacy import LegacyConvertedEnhancedCTImage, LegacyConvertedEnhancedMRImage
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pydicom.dataelem import RawDataElement
+from pydicom.encaps import generate_frames
+from pydicom.tag import Tag
+from pydicom.uid import UID, RLELossless
+
+from pacs_core.api.commands import main
+
+CT = Path(get_testdata_file("CT_small.dcm"))
+MR = CT.with_name("MR_small.dcm")
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+LEGACY = {"CT": (CT, LegacyConvertedEnhancedCTImage), "MR": (MR, LegacyConvertedEnhancedMRImage)}
+
+
+@pytest.fixture
+def run(capsys):
+    def run_command(*arguments):
+        code = main([*map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_command
+
+
+def item(**attributes):
+    made = Dataset()
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def group(**sequences):
+    return item(**{keyword: [item(**values)] for keyword, values in sequences.items()})
+
+
+def multi_frame(sop_class, frames=3, **attributes):
+    """Return an image with frames of noise, with what a CT has of patient and study."""
+    made = dcmread(CT)
+    for tag in [each.tag for each in made if each.tag.is_private or each.tag.group > 0x20]:
+        del made[tag]
+    for keyword in ("SliceThickness", "KVP", "GantryDetectorTilt", "ImagePositionPatient",
+                    "ImageOrientationPatient", "SliceLocation", "AcquisitionNumber", "Exposure",
+                    "XRayTubeCurrent", "ExposureTime"):  # fmt: skip
+        made.pop(keyword, None)
+    if sop_class.startswith("7."):
+        del made.FrameOfReferenceUID, made.PositionReferenceIndicator, made.SpacingBetweenSlices
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = UID(STORAGE + sop_class)
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.Rows, made.Columns, made.NumberOfFrames = 8, 6, frames
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 12, 11, 0
+    pixels = np.random.default_rng(1).integers(0, 4096, (frames, 8, 6), dtype="<u2")
+    made.PixelData = pixels.tobytes()
+    made["PixelData"].VR = "OW"
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def enhanced(sop_class, shared, *frames, **attributes):
+    made = multi_frame(sop_class, len(frames), **attributes)
+    made.SharedFunctionalGroupsSequence = [shared]
+    made.PerFrameFunctionalGroupsSequence = list(frames)
+    return made
+
+
+def plane(number, **more):
+    return group(
+        PlanePositionSequence={"ImagePositionPatient": [0, 0, number * 2.5]},
+        FrameContentSequence={
+            "FrameAcquisitionNumber": number + 1,
+            "FrameAcquisitionDateTime": f"2026112901020{number}.5-0500",
+            "DimensionIndexValues": [number + 1],
+        },
+        **more,
+    )
+
+
+GEOMETRY = {
+    "PixelMeasuresSequence": {"PixelSpacing": [0.5, 0.75], "SliceThickness": 2.5},
+    "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+    "PixelValueTransformationSequence": {
+        "RescaleIntercept": -1024, "RescaleSlope": 1, "RescaleType": "HU",
+    },
+}  # fmt: skip
+
+
+def save(path, dataset):
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read_split(run, folder, source):
+    """Split a file; return what was made, which is to be valid."""
+    code, out, err = run("split", source, "-o", folder)
+    assert (code, err) == (0, "")
+    made = [dcmread(each) for each in sorted(folder.iterdir())]
+    assert out == f"{len(made)} images in {folder}\n"
+    assert run("validate", folder, "--errors-only")[0] == 0
+    assert len({each.SOPInstanceUID for each in made}) == len(made)
+    assert len({each.SeriesInstanceUID for each in made}) == 1
+    given = dcmread(source)
+    for number, each in enumerate(made, 1):
+        assert each.StudyInstanceUID == given.StudyInstanceUID
+        assert each.SeriesInstanceUID != given.SeriesInstanceUID
+        assert each.InstanceNumber == number
+        assert "NumberOfFrames" not in each
+        assert "PerFrameFunctionalGroupsSequence" not in each
+        reference = each.SourceImageSequence[-1]
+        assert reference.ReferencedSOPInstanceUID == given.SOPInstanceUID
+        assert reference.ReferencedFrameNumber == number
+    return made
+
+
+def test_an_enhanced_ct_becomes_ct_images(run, tmp_path):
+    exposure = {"ExposureTimeInms": 500.4, "XRayTubeCurrentInmA": 199.6, "ExposureInmAs": 100.0}
+    shared = group(
+        CTExposureSequence=exposure,
+        CTXRayDetailsSequence={"KVP": 120},
+        CTImageFrameTypeSequence={"FrameType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]},
+        FrameVOILUTSequence={"WindowCenter": 40, "WindowWidth": 400},
+        **GEOMETRY,
+    )
+    # That of a frame goes before that of all.
+    other = {"FrameVOILUTSequence": {"WindowCenter": -600, "WindowWidth": 1500}}
+    source = enhanced("2.1", shared, plane(0), plane(1, **other), plane(2))
+    save(tmp_path / "ct", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "ct")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "2"}
+    assert [each.ImagePositionPatient[2] for each in made] == [0, 2.5, 5]
+    assert [each.WindowCenter for each in made] == [40, -600, 40]
+    assert [each.AcquisitionNumber for each in made] == [1, 2, 3]
+    first = made[0]
+    assert (first.KVP, first.RescaleIntercept, first.PixelSpacing) == (120, -1024, [0.5, 0.75])
+    assert (first.ExposureTime, first.XRayTubeCurrent, first.Exposure) == (500, 200, 100)
+    assert (first.AcquisitionDate, first.AcquisitionTime) == ("20261129", "010200.5")
+    assert first.ImageType == ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    assert "DimensionIndexValues" not in first
+    assert b"".join(each.PixelData for each in made) == source.PixelData
+
+
+def test_an_enhanced_mr_becomes_mr_images_and_loses_no_b_value(run, tmp_path):
+    shared = group(
+        MRTimingAndRelatedParametersSequence={
+            "RepetitionTime": 2000, "FlipAngle": 90, "EchoTrainLength": 12,
+        },
+        MREchoSequence={"EffectiveEchoTime": 85.5},
+        MRImageFrameTypeSequence={"FrameType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]},
+        **GEOMETRY,
+    )  # fmt: skip
+    frames = [
+        plane(each, MRDiffusionSequence={"DiffusionBValue": each * 500.0}) for each in range(2)
+    ]
+    attributes = {
+        "Modality": "MR", "EchoPulseSequence": "SPIN", "InversionRecovery": "YES",
+        "EchoPlanarPulseSequence": "NO", "Spoiling": "RF", "MRAcquisitionType": "2D",
+        "SteadyStatePulseSequence": "NONE",
+    }  # fmt: skip
+    source = enhanced("4.1", shared, *frames, **attributes)
+    save(tmp_path / "mr", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "mr")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "4"}
+    assert [each.DiffusionBValue for each in made] == [0, 500]
+    first = made[0]
+    assert (first.EchoTime, first.RepetitionTime, first.EchoTrainLength) == (85.5, 2000, 12)
+    assert (first.ScanningSequence, first.SequenceVariant) == (["SE", "IR"], "SP")
+
+
+@pytest.mark.parametrize("modality", LEGACY)
+def test_what_was_converted_comes_back(run, tmp_path, modality):
+    path, convert = LEGACY[modality]
+    images = []
+    for number in range(3):
+        image = dcmread(path)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        image.InstanceNumber = number + 1
+        image.ImagePositionPatient = [*image.ImagePositionPatient[:2], number]
+        images.append(image)
+    converted = convert(
+        legacy_datasets=images, series_instance_uid="1.2.4", series_number=2,
+        sop_instance_uid="1.2.5", instance_number=1,
+    )  # fmt: skip
+    save(tmp_path / "legacy", converted)
+    code, _, err = run("split", tmp_path / "legacy", "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    made = [dcmread(each) for each in sorted((tmp_path / "out").iterdir())]
+    assert [bytes(each.PixelData) for each in made] == [bytes(each.PixelData) for each in images]
+    # Frames are in the order of their planes.
+    made.sort(key=lambda each: each.ImagePositionPatient[2])
+    for again, image in zip(made, images, strict=True):
+        assert again.SOPClassUID == image.SOPClassUID
+        for keyword in ("ImagePositionPatient", "PixelSpacing", "SliceThickness", "PatientID"):
+            assert again.get(keyword) == image.get(keyword)
+
+
+@pytest.mark.parametrize(("sop_class", "colour"), [("7.3", False), ("7.4", True)])
+def test_secondary_captures_native_and_encapsulated(run, tmp_path, sop_class, colour):
+    source = multi_frame(sop_class, ConversionType="WSD", Modality="OT")
+    if colour:
+        source.SamplesPerPixel, source.PhotometricInterpretation = 3, "RGB"
+        source.PlanarConfiguration, source.BitsAllocated = 0, 8
+        source.BitsStored, source.HighBit = 8, 7
+        source.PixelData = bytes(range(144)) * 3
+    source.PageNumberVector = [1, 2, 3]
+    save(tmp_path / "native", source)
+    made = read_split(run, tmp_path / "one", tmp_path / "native")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "7"}
+    assert b"".join(each.PixelData for each in made) == source.PixelData
+    source.compress(RLELossless)
+    save(tmp_path / "rle", source)
+    frames = list(generate_frames(source.PixelData, number_of_frames=3))
+    made = read_split(run, tmp_path / "two", tmp_path / "rle")
+    assert [next(generate_frames(m.PixelData, number_of_frames=1)) for m in made] == frames
+
+
+def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
+    def refuse(dataset, message):
+        code, _, err = run("split", save(tmp_path / "in", dataset), "-o", tmp_path / "out")
+        assert code == 1
+        assert message in err
+        assert [each.name for each in tmp_path.iterdir()] == ["in"]
+
+    refuse(dcmread(CT), "there is no single-frame form of CT Image Storage")
+    refuse(enhanced("130", group(**GEOMETRY), plane(0), Modality="PT"), "frame 1 is no Positron")
+    shared = group(**GEOMETRY)
+    shared.CTXRayDetailsSequence = [item(KVP=80), item(KVP=140)]
+    refuse(enhanced("2.1", shared, plane(0)), "CTXRayDetailsSequence has 2 items")
+    short = enhanced("2.1", group(**GEOMETRY), plane(0), NumberOfFrames=2)
+    refuse(short, "ends in frame 2 of 2")
+    for keyword, value in (("Rows", 0), ("Rows", None), ("NumberOfFrames", 10**9)):
+        broken = enhanced("2.1", group(**GEOMETRY), plane(0))
+        setattr(broken, keyword, value)
+        refuse(broken, "frame")
+    broken = enhanced("2.1", group(**GEOMETRY), plane(0))
+    broken._dict[Tag("PatientWeight")] = RawDataElement(
+        Tag("PatientWeight"), "FD", 4, b"abcd", 0, False, True
+    )
+    refuse(broken, "cannot be read")
+    short.PixelData = short.PixelData * 2
+    refuse(short, "frame 2 has no item in the functional groups")
+    captured = multi_frame("7.3", 2, ConversionType="WSD", Modality="OT")
+    captured.compress(RLELossless)
+    captured.NumberOfFrames = 3
+    refuse(captured, "it has 2 frames, and says 3")
+    assert run("split", CT, "-o", CT.parent)[0] == 2
