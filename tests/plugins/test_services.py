@@ -136,8 +136,8 @@ def test_workers_share_the_port_and_one_of_them_is_the_keeper(tmp_path):
         os.kill(keeper, signal.SIGKILL)
         assert keepers(tmp_path, 2)[-1] != keeper
         assert await_visit(port)
+        assert len(keepers(tmp_path, 2)) == 2
         node.stop()
-    assert len(keepers(tmp_path, 2)) == 2
 
 
 def keepers(folder, count):

@@ -9,7 +9,7 @@ from pacs_web.testing import WebRoutesContract
 from pacs_core.contracts import NodeSettings, ServiceDescriptor, Setup
 from pacs_core.testing.service_contract import ServiceContract
 
-HEALTH, SITE = own_routes(lambda: False)
+HEALTH, DETAILS, SITE = own_routes(lambda: False)
 
 
 class TestServer(ServiceContract):
@@ -22,6 +22,12 @@ class TestHealth(WebRoutesContract):
     @pytest.fixture
     def descriptor(self) -> WebRoutesDescriptor:
         return HEALTH
+
+
+class TestHealthDetails(WebRoutesContract):
+    @pytest.fixture
+    def descriptor(self) -> WebRoutesDescriptor:
+        return DETAILS
 
 
 class TestSite(WebRoutesContract):
