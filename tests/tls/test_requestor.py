@@ -160,8 +160,16 @@ def _show(pem, authority):
         context.load_verify_locations(authority.file)
 
     def answer(connection):
-        with context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(1)
+        secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with secured:
+            try:
+                secured.do_handshake()
+                secured.recv(1)
+            except ssl.SSLError:
+                # A socket that is closed with something unread is reset, and our alert is lost.
+                secured.settimeout(20)
+                while authority is not None and socket.socket.recv(secured, 1 << 16):
+                    pass
 
     return answer
 
