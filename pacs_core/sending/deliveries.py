@@ -140,8 +140,13 @@ class Delivery(ABC):
                 )
                 outstanding: deque[WaitForResult] = deque()
                 async for item in items:
-                    while len(outstanding) >= destination.window:
-                        yield await self._take(outstanding)
+                    try:
+                        while len(outstanding) >= destination.window:
+                            yield await self._take(outstanding)
+                    except BaseException:
+                        with anyio.CancelScope(shield=True):
+                            await item.close()
+                        raise
                     if self._stop():
                         await item.close()
                         break
