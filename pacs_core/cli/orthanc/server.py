@@ -82,6 +82,7 @@ class OrthancServer(OrthancSource):
         try:
             answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
         except urllib.error.HTTPError as error:
+            error.close()
             hint = ": give --orthanc-user and $ORTHANC_PASSWORD" if error.code == 401 else ""
             kind = _NotFoundError if error.code == 404 else OrthancError
             raise kind(f"{self.url}{path} answers {error.code} {error.reason}{hint}") from error

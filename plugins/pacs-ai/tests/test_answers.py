@@ -53,7 +53,7 @@ class Services:
             return 204, b""
         if name == "slow":
             self.go_on.wait(60)
-        busy = 503 if len(times) < 3 else 204
+        busy = 503 if times.count(number) < 3 else 204
         return {"silent": 202, "refusing": 422, "failing": 500, "busy": busy}.get(name, 204), b""
 
     def store(self, url: str, token: str, results: list[bytes]) -> None:
@@ -254,7 +254,8 @@ def test_what_goes_wrong_is_tried_again_as_long_as_that_helps(
     assert (request.state, request.attempts) == (state, attempts), request.reason
     assert reason in request.reason
     if times:  # the slow one may not have read a request when its time is up
-        assert place.services.asked[name] == [request.number] * times
+        asked = place.services.asked[name]
+        assert [each for each in asked if each == request.number] == [request.number] * times
 
 
 def test_a_rule_divides_a_study_and_what_is_urgent_goes_first(place: Place) -> None:
