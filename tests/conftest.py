@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from .pynetdicom_pause import mend
+
+mend()
 ROOT = Path(__file__).parents[1]
 
 

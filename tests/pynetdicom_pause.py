@@ -1,0 +1,48 @@
+"""pynetdicom's requestors, without the race in which they lose a response.
+
+A requestor pauses its own reactor before it sends a request, so that the reactor does not take the
+response. The reactor says that it is paused just before it looks whether it has to be: if the
+request is sent in between, and the response is quick, it takes that, reports an "unexpected"
+message, and the requestor waits for it in vain. Here it says so only while it really waits.
+"""
+
+import threading
+from typing import Any
+
+from pynetdicom.association import Association
+
+
+class _Checkpoint(threading.Event):
+    """Tells whether somebody waits at it."""
+
+    is_waited_at = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self.is_set():
+            return True
+        self.is_waited_at = True
+        passed = super().wait(timeout)
+        self.is_waited_at = False
+        return passed
+
+
+def _is_paused(self: Association) -> bool:
+    stated: bool = self.__dict__["_is_paused"]
+    if not stated or threading.current_thread() is self:
+        return stated
+    return self._reactor_checkpoint.is_waited_at or not self.is_alive()
+
+
+def mend() -> None:
+    """Mend the class, for all associations to come."""
+    begin = Association.__init__
+
+    def initialize(self: Association, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        self._reactor_checkpoint = _Checkpoint()
+        self._reactor_checkpoint.set()
+
+    Association.__init__ = initialize
+    Association._is_paused = property(
+        _is_paused, lambda self, value: self.__dict__.__setitem__("_is_paused", value)
+    )
