@@ -125,7 +125,8 @@ def find(
 
     rows = _run(run)
     if json_output:
-        print("\n".join(json.dumps(row) for row in rows))
+        for row in rows:
+            print(json.dumps(row))
         return
     print_table([name.upper() for name in _FOUND], [[str(r[n]) for n in _FOUND] for r in rows])
 

@@ -82,7 +82,8 @@ def list_requests(
 
     rows, closed = anyio.run(run)
     if json_output:
-        print("\n".join(json.dumps(row) for row in rows))
+        for row in rows:
+            print(json.dumps(row))
         return
     if totals:
         _print(_TOTAL_COLUMNS, rows)

@@ -80,7 +80,8 @@ def list_routes(
         rows = [describe_total(each) for each in totals] or [
             describe_delivery(each) for each in found
         ]
-        print("\n".join(json.dumps(row) for row in rows))
+        for row in rows:
+            print(json.dumps(row))
     elif state is not None:
         _print_deliveries(found)
     else:
@@ -132,7 +133,8 @@ def show(
 
     found = anyio.run(run)
     if json_output:
-        print("\n".join(json.dumps(describe_delivery(each)) for each in found))
+        for each in found:
+            print(json.dumps(describe_delivery(each)))
     elif found:
         _print_deliveries(found)
     if not found:
@@ -188,7 +190,8 @@ def explain(
     verdicts = anyio.run(run)
     targets = sorted({peer for verdict in verdicts for peer in verdict.to})
     if json_output:
-        print("\n".join(json.dumps(each.describe()) for each in verdicts))
+        for each in verdicts:
+            print(json.dumps(each.describe()))
     else:
         for verdict in verdicts:
             print("\n".join(verdict.lines()))
