@@ -15,12 +15,11 @@ from pacs_core.dataset import (
     BulkData,
     DataElement,
     ElementSet,
-    NotPart10,
     keyword_of,
     swap_words,
     tag_of,
 )
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.files import DicomFile, open_named
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import show_value
 
@@ -106,10 +105,7 @@ def _values(difference: Difference) -> dict[str, str]:
 
 
 def _open(path: Path) -> DicomFile:
-    try:
-        return open_dicom(path)
-    except NotPart10 as error:
-        raise CommandError(f"{path}: {error}") from error
+    return open_named(path)
 
 
 @frozen

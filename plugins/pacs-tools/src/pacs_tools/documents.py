@@ -16,12 +16,11 @@ from pacs_core.api.file_commands import CommandError, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     BulkData,
-    NotPart10,
     Value,
     element_header,
     tag_of,
 )
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.files import DicomFile, open_named
 from pacs_tools.instances import Flag, Instance, InstanceOptions, write_instance
 from pacs_tools.output import check_output, write_file
 
@@ -147,10 +146,7 @@ def to_document(source: Path, output: Path, /, *, overwrite: Flag = False) -> No
         Replace the output if there is one.
     """
     check_output(output, overwrite)
-    try:
-        file = open_dicom(source)
-    except NotPart10 as error:
-        raise CommandError(f"{source}: {error}") from error
+    file = open_named(source)
     with file:
         element = file.elements.elements.get(_DOCUMENT)
         if file.damage:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from attrs import evolve, field, frozen
 
+from pacs_core.api.file_commands import CommandError
 from pacs_core.dataset import (
     ElementReader,
     ElementSet,
@@ -101,6 +102,22 @@ def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
     except BaseException:
         file.close()
         raise
+
+
+def open_named(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
+    """Read a file that a command was given by its name, as `open_dicom` does.
+
+    Raises
+    ------
+    CommandError
+        It is not a DICOM file.
+    OSError
+        It cannot be read.
+    """
+    try:
+        return open_dicom(path, limits)
+    except NotPart10 as error:
+        raise CommandError(f"{path}: {error}") from error
 
 
 def explain(path: Path, named: bool, error: Exception) -> str:

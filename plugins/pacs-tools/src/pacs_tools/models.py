@@ -18,7 +18,6 @@ from pacs_core.dataset import (
     ElementSet,
     MalformedModel,
     ModelOptions,
-    NotPart10,
     UnencodableValue,
     encode_elements,
     file_meta,
@@ -27,7 +26,7 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.json_model import read_json, write_json
 from pacs_core.dataset.xml_model import read_xml, write_xml
-from pacs_tools.files import LIMITS, DicomFile, open_dicom
+from pacs_tools.files import LIMITS, DicomFile, open_named
 
 _LONG: Final = 1024
 """Bytes of a value from which on it becomes a file of its own, if there is a folder for them."""
@@ -138,10 +137,7 @@ def _convert(
 
 def _to_model(source: Path, output: Path | None, conversion: Conversion, write: Writer) -> None:
     limits = evolve(LIMITS, bulk=_LONG if conversion.bulk else _WHOLE, total=_WHOLE)
-    try:
-        file = open_dicom(source, limits)
-    except NotPart10 as error:
-        raise CommandError(f"{source}: {error}") from error
+    file = open_named(source, limits)
     with file, ExitStack() as stack:
         if file.damage:
             raise CommandError(f"{source}: damaged: {file.damage}")

@@ -19,8 +19,8 @@ from pacs_core.api.images import (
     image_of,
     is_video,
 )
-from pacs_core.dataset import BulkData, NotPart10, Value, encoding_of, tag_of
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_core.dataset import BulkData, Value, encoding_of, tag_of
+from pacs_tools.files import DicomFile, open_named
 from pacs_tools.instances import NO_OPTIONS, Flag, Instance, InstanceOptions, write_instance
 from pacs_tools.output import check_output, write_file
 from pacs_tools.pictures.h264 import Sequence, read_sequence, transfer_syntax_of
@@ -148,10 +148,7 @@ def to_stream(source: Path, output: Path, /, *, frame: int = 1, overwrite: Flag 
         Replace the output if there is one.
     """
     check_output(output, overwrite)
-    try:
-        file = open_dicom(source)
-    except NotPart10 as error:
-        raise CommandError(f"{source}: {error}") from error
+    file = open_named(source)
     with file:
         element = file.elements.elements.get(_PIXEL_DATA)
         bulk = element.value if element is not None else None
