@@ -8,7 +8,6 @@ before: results are none.
 import logging
 from collections.abc import Sequence
 
-from pacs_ai.interface import Inferences
 from pacs_core.contracts import Change, ChangeConsumer, ChangeKind, Node
 
 logger = logging.getLogger(__name__)
@@ -27,11 +26,9 @@ class AiConsumer(ChangeConsumer):
 
     async def start(self) -> None:
         """Find what it works with."""
-        from pacs_ai.inferences import DeskInferences
+        from pacs_ai.inferences import find_inferences
 
-        found = self._node.find(Inferences)
-        assert isinstance(found, DeskInferences)  # noqa: S101  this plugin's own
-        self._inferences = found
+        self._inferences = find_inferences(self._node)
 
     async def handle(self, changes: Sequence[Change]) -> None:
         """See base."""

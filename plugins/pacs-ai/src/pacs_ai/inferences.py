@@ -36,6 +36,13 @@ CANCEL_JOB = "ai.cancel"
 """Kind of the jobs that tell services that a request is not wanted any more."""
 
 
+def find_inferences(node: Node) -> "DeskInferences":
+    """Return this plugin's own inferences of a node, with what others do not see of them."""
+    found = node.find(Inferences)
+    assert isinstance(found, DeskInferences)  # noqa: S101  this plugin's own
+    return found
+
+
 class DeskInferences(Inferences):
     """The requests of all who share a database.
 

@@ -28,7 +28,6 @@ from pacs_sop_ups.api import ProcedureStep, StepState, UnifiedProcedureSteps
 
 from pacs_ai.config import RuleConfig
 from pacs_ai.desk import PERFORMED, AiDesk
-from pacs_ai.interface import Inferences
 from pacs_ai.models import (
     InferenceInput,
     InferenceRequest,
@@ -78,11 +77,9 @@ class StepPerformer(Service):
 
     async def start(self) -> None:
         """Find what it works with."""
-        from pacs_ai.inferences import DeskInferences
+        from pacs_ai.inferences import find_inferences
 
-        inferences = self._node.find(Inferences)
-        assert isinstance(inferences, DeskInferences)  # noqa: S101  this plugin's own
-        self._inferences: DeskInferences = inferences
+        self._inferences = find_inferences(self._node)
         self._desk = self._node.find(AiDesk)
         self._steps = self._node.find(UnifiedProcedureSteps)
         self._conditions: Mapping[int, tuple[Condition, ...]] = {
