@@ -1,12 +1,14 @@
 """Programs of other makers as peers of a node: DCMTK's, openssl, whatever a test runs."""
 
+import errno
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +22,30 @@ PATIENCE: Final = 60.0
 _ENVIRONMENT: Final = {"TCP_NODELAY": "1"}  # DCMTK's would wait 40 ms for each answer
 
 
+_PORTS: Final = range(10_240, 32_768)  # below those that systems give to port 0 and to clients
+_given: Final[set[int]] = set()
+
+
 def find_free_port() -> int:
-    """Return a port for a server that cannot choose a free one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port for a server that cannot choose a free one itself.
+
+    Nobody is given it by chance until the server listens: it is none of those that the system
+    gives away by itself, and tests in other processes hardly draw the same one.
+
+    Raises
+    ------
+    OSError
+        There is no free port.
+    """
+    draw = random.SystemRandom()  # property tests seed the other one, alike in each process
+    for _ in range(1_000):
+        port = draw.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise OSError(errno.EADDRINUSE, "no port is free")
 
 
 @frozen
@@ -91,7 +111,8 @@ class PeerPrograms:
             yield process
         finally:
             process.kill()
-            process.communicate()
+            with process:  # its outputs are closed, it is waited for
+                pass
 
 
 def _await_listening(port: int, process: subprocess.Popen[str]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,6 +9,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from attrs import field, frozen
+
+from pacs_core.testing.peer_programs import find_free_port
 
 from .client import Client, PeerError
 from .leavings import discard
@@ -86,12 +87,6 @@ class Running:
         return self.contestant.called
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def environment() -> dict[str, str]:
     """Return the environment of every contestant: none is kept from what an installation has.
 
@@ -110,7 +105,7 @@ def running(
     The directory is removed afterwards unless it is to be kept.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = find_free_port()
     command = [str(part) for part in contestant.command(directory, port, move_port)]
     with (directory / "output.log").open("ab") as log:
         started = monotonic()

@@ -13,9 +13,11 @@ from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
 
+from pacs_core.testing.peer_programs import find_free_port
+
 from . import data
 from .client import PeerError
-from .contestant import free_port, running
+from .contestant import running
 from .contestants import CONTESTANTS
 from .workloads.web import Web
 
@@ -53,7 +55,7 @@ def _rows(browser: Browser, root: str) -> Iterator[str]:
 def main() -> None:
     """Print the table."""
     ours = next(each for each in CONTESTANTS if each.name == "ours-web")
-    shape, port = data.SHAPES["tiny"], free_port()
+    shape, port = data.SHAPES["tiny"], find_free_port()
     with tempfile.TemporaryDirectory() as name, running(ours, Path(name) / "node", port):
         connection = HTTPConnection("127.0.0.1", port, timeout=60)
         files = [data.part10(shape, each, each, each) for each in range(_STUDIES)]

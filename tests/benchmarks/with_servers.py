@@ -20,9 +20,10 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from pacs_core.testing.cloud_servers import BUCKET, run_s3
+from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.postgresql import PostgresqlServer
 
-from .contestant import Command, free_port
+from .contestant import Command
 from .with_postgresql import Configure
 
 _PATIENCE = 60.0
@@ -35,7 +36,7 @@ def with_s3(command: Command, more: str = "") -> Command:
     """
 
     def start(directory: Path, port: int, move_port: int) -> Sequence[str]:
-        s3 = free_port()
+        s3 = find_free_port()
         program = command(directory, port, move_port)
         config = directory / "pacs.toml"
         text = config.read_text().replace("[archive]", '[archive]\nstore = "bucket"')
@@ -60,7 +61,7 @@ def with_nodes(command: Command, configure: Configure, count: int) -> Command:
         for number in range(count):
             node = directory / f"node{number}"
             node.mkdir()
-            command(node, free_port(), move_port)
+            command(node, find_free_port(), move_port)
             configure(node, server)
             config = node / "pacs.toml"
             objects = f'[plugin.store-filesystem]\nroot = "{directory / "objects"}"\n'

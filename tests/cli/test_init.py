@@ -1,23 +1,24 @@
 """`pacs init`: what it writes is started, and what it says is done."""
 
 import shlex
-import socket
 import tomllib
 
 import pytest
 
 from pacs_core.cli.main import main
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+from pacs_core.testing.peer_programs import find_free_port
 
 
 def test_what_it_writes_is_started_and_what_it_says_is_done(pacs, spawn, tmp_path):
     folder = tmp_path / "a folder"
-    ports = ["--port", free_port(), "--tls-port", free_port(), "--web-port", "0"]
+    ports = [
+        "--port",
+        str(find_free_port()),
+        "--tls-port",
+        str(find_free_port()),
+        "--web-port",
+        "0",
+    ]
     made = pacs("init", folder, "--yes", "--ae-title", "ARCHIVE", "--tls", *ports)
     assert (made.code, made.err) == (0, "")
     commands = [shlex.split(line)[1:] for line in made.out.splitlines() if line.startswith("  ")]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import sqlite3
 import subprocess
 import time
@@ -16,6 +15,7 @@ import pytest
 from pydicom import dcmread
 
 from pacs_core.cli.main import main
+from pacs_core.testing.peer_programs import find_free_port
 
 PATIENCE = 60.0
 USER, PASSWORD = "importer", "s3cret"
@@ -27,17 +27,11 @@ FILES += sorted((SAMPLES / "dicomdirtests" / "98892003" / "MR1").iterdir())
 pytestmark = pytest.mark.peer("orthanc")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory):
     """A server that compresses its files, its folder, and what it was given."""
     place = tmp_path_factory.mktemp("orthanc")
-    port = free_port()
+    port = find_free_port()
     config = {
         "StorageDirectory": str(place / "storage"),
         "IndexDirectory": str(place / "storage"),
@@ -166,7 +160,7 @@ def test_what_is_no_orthanc_is_told(orthanc, archive, tmp_path, monkeypatch, cap
     monkeypatch.setenv("ORTHANC_PASSWORD", "wrong")
     for place, reason in {
         url: "answers 401 Unauthorized: give --orthanc-user and $ORTHANC_PASSWORD",
-        f"http://127.0.0.1:{free_port()}": "does not answer: ",
+        f"http://127.0.0.1:{find_free_port()}": "does not answer: ",
         tmp_path / "nowhere": "is no storage folder of Orthanc",
     }.items():
         assert take_over(archive, place) == 1

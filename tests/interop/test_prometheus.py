@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 
@@ -13,6 +12,7 @@ import pytest
 from pacs_core.association import Proposal, connect
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
+from pacs_core.testing.peer_programs import find_free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("prometheus")]
 
@@ -34,7 +34,7 @@ ARCHIVE = (
 def node(tmp_path_factory):
     tables = {
         "node": {"port": 0, "workers": 2},
-        "plugin": {"web": {"port": free_port()}, "metrics": {}, "jobs": {}},
+        "plugin": {"web": {"port": find_free_port()}, "metrics": {}, "jobs": {}},
         "peers": {"ct": {"ae_title": "CT1", "host": "127.0.0.1", "port": 104}},
     }
     tables["node"]["data_directory"] = str(data := tmp_path_factory.mktemp("metrics"))
@@ -50,7 +50,7 @@ def url(node):
 @pytest.fixture
 def prometheus(url, tmp_path):
     """Return a function that asks a Prometheus that scrapes the node."""
-    port = free_port()
+    port = find_free_port()
     config = tmp_path / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 500ms}\nscrape_configs:\n"
@@ -137,9 +137,3 @@ def wait_for(is_so):
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -36,6 +36,7 @@ from pacs_core.contracts import (
     Secret,
     Setup,
 )
+from pacs_core.testing.peer_programs import find_free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -143,11 +144,6 @@ def fhir() -> Iterator[FhirServer]:
         server.shutdown()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def event(number: int) -> AuditEvent:
     origin = Origin("DIMSE", f"N{number}", "PACS", "192.0.2.7")
     return AuditEvent(
@@ -247,7 +243,7 @@ async def test_udp(tmp_path: Path) -> None:
 
 
 async def test_udp_to_a_machine_without_a_collector(tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     async with running(tmp_path, collector=f"udp://127.0.0.1:{port}") as sink:
         await sink.write([event(1)])
         await anyio.sleep(0.3)
@@ -259,7 +255,7 @@ async def test_udp_to_a_machine_without_a_collector(tmp_path: Path) -> None:
 
 
 async def test_a_collector_that_is_away_gets_all_later_in_order(tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     address = f"tcp://127.0.0.1:{port}"
     async with running(tmp_path, collector=address) as sink:
         await sink.write([event(number) for number in range(5)])
@@ -280,7 +276,7 @@ async def test_a_collector_that_is_away_gets_all_later_in_order(tmp_path: Path) 
 
 
 async def test_a_full_spool_refuses(tmp_path: Path) -> None:
-    address = f"tcp://127.0.0.1:{free_port()}"
+    address = f"tcp://127.0.0.1:{find_free_port()}"
     async with running(tmp_path, collector=address, spool_bytes=1024**2) as sink:
         batch = [event(number) for number in range(100)]
         with pytest.raises(SpoolFullError, match="raise spool_bytes"):  # noqa: PT012 some batch
@@ -291,7 +287,7 @@ async def test_a_full_spool_refuses(tmp_path: Path) -> None:
 async def test_a_full_spool_drops_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = free_port()
+    port = find_free_port()
     async with running(
         tmp_path, collector=f"tcp://127.0.0.1:{port}", spool_bytes=1024**2, when_full="drop"
     ) as sink:
@@ -407,7 +403,7 @@ def test_registration(tmp_path: Path) -> None:
 
 
 async def test_the_wait_for_a_collector_that_is_away_holds_nothing_up(tmp_path: Path) -> None:
-    async with running(tmp_path, collector=f"tcp://127.0.0.1:{free_port()}") as sink:
+    async with running(tmp_path, collector=f"tcp://127.0.0.1:{find_free_port()}") as sink:
         await sink.write([event(1)])
         await asyncio.sleep(0.3)
         started = time.monotonic()

@@ -16,9 +16,11 @@ from time import monotonic
 
 from attrs import define
 
+from pacs_core.testing.peer_programs import find_free_port
+
 from .. import data
 from ..client import Client, PeerError
-from ..contestant import Contestant, Running, free_port, running
+from ..contestant import Contestant, Running, running
 from ..load import Operation, drive, storage_context
 from ..memory import Peak
 from ..runner import Case, Measure, Metric, Options
@@ -65,7 +67,7 @@ def cases(options: Options) -> Iterator[Case]:
 def _session(
     studies: int, images: int, uploaded: int, contestant: Contestant, directory: Path
 ) -> Iterator[Measure]:
-    port = free_port()
+    port = find_free_port()
     with running(contestant, directory, port) as node:
         drive(partial(_fill, node, "tiny", _study), 1, count=studies)
         drive(partial(_fill, node, "ct", _large), 1, count=images)

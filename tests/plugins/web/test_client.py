@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -20,6 +19,7 @@ from pacs_core.api.commands import main
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import write_config
+from pacs_core.testing.peer_programs import find_free_port
 
 from .conftest import run_web
 
@@ -337,8 +337,4 @@ def test_orthanc_takes_and_gives(files, tmp_path, free_ports):
 
 @pytest.fixture
 def free_ports():
-    with (
-        socket.create_server(("127.0.0.1", 0)) as first,
-        socket.create_server(("127.0.0.1", 0)) as second,
-    ):
-        return first.getsockname()[1], second.getsockname()[1]
+    return find_free_port(), find_free_port()

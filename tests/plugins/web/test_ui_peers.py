@@ -2,7 +2,6 @@
 
 import io
 import json
-import socket
 import threading
 import time
 
@@ -16,6 +15,7 @@ from pynetdicom.sop_class import (
 )
 
 from pacs_core.testing.datasets import SampleStudy
+from pacs_core.testing.peer_programs import find_free_port
 
 from .conftest import run_web, wait_for
 from .test_ui import PLUGINS, XSS, part10, studies, study_of, token_of, upload
@@ -26,16 +26,10 @@ SLOW = 40
 """Instances of the study that comes slowly."""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def port():
     """Where the node listens that queries: its peer must know it beforehand."""
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture(scope="module")
