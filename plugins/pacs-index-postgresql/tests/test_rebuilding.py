@@ -144,3 +144,26 @@ async def test_a_user_without_the_right_to_make_schemas_is_told(
             pass
     await connection.execute("DROP OWNED BY guest; DROP ROLE guest")
     await connection.close()
+
+
+async def test_what_others_have_in_the_schema_stays(
+    index: PostgresqlIndex, connection: asyncpg.Connection
+) -> None:
+    """PostgreSQL's search_path begins with the user's name, which often is that of the schema."""
+    await connection.execute(
+        """CREATE TYPE pacs.state AS ENUM ('waiting', 'done');
+        CREATE TABLE pacs.worklist (id serial PRIMARY KEY, state state, name text);
+        INSERT INTO pacs.worklist (state, name) VALUES ('done', 'Doe^Jane');
+        CREATE VIEW pacs.names AS SELECT name FROM worklist;
+        CREATE SEQUENCE pacs."odd ""name" START 7"""
+    )
+    async with index.rebuilding() as building:
+        await building.index.add(make_record("1.1.1"))
+        async for _ in building.changes():
+            pass
+    await connection.execute("INSERT INTO pacs.worklist (state, name) VALUES ('waiting', 'Roe')")
+    rows = await connection.fetch("SELECT id, state, name FROM worklist ORDER BY id")
+    assert [tuple(row) for row in rows] == [(1, "done", "Doe^Jane"), (2, "waiting", "Roe")]
+    assert await connection.fetchval("SELECT count(*) FROM names") == 2
+    assert await connection.fetchval("""SELECT nextval('"odd ""name"')""") == 7
+    assert await connection.fetch(_SCHEMAS) == [("pacs",)]

@@ -100,6 +100,22 @@ _KEPT: Final = (
     ON CONFLICT DO NOTHING""",
 )
 """What goes from the schema in use to the new one, apart from instances and corrections."""
+_FOREIGN: Final = """
+    SELECT 'TABLE' AS kind, relname AS name FROM pg_class
+    WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+    AND relname <> 'rebuild_changed' AND NOT EXISTS (
+        SELECT FROM pg_class AS own
+        WHERE own.relnamespace = to_regnamespace($2) AND own.relname = pg_class.relname)
+    AND NOT EXISTS (  -- a sequence goes with the table whose column it counts
+        SELECT FROM pg_depend
+        WHERE objid = pg_class.oid AND deptype IN ('a', 'i') AND refobjsubid > 0)
+    UNION ALL
+    SELECT 'TYPE', typname FROM pg_type
+    WHERE typnamespace = to_regnamespace($1) AND typtype IN ('e', 'd') AND NOT EXISTS (
+        SELECT FROM pg_type AS own
+        WHERE own.typnamespace = to_regnamespace($2) AND own.typname = pg_type.typname)"""
+"""What others have in the schema: where the user has the name of the schema, PostgreSQL makes there
+what names no schema (``search_path``), tables of plugins for one."""
 _EXISTS: Final = "SELECT to_regclass($1) IS NOT NULL"
 _LEFT: Final = "SELECT count(*) FROM (SELECT DISTINCT study, uid FROM rebuild_changed) AS paths"
 _MAY_RENAME: Final = """
@@ -230,6 +246,9 @@ class Predecessor:
             for statement in (CORRECTIONS, *_KEPT):
                 await connection.execute(statement.format(new=new, old=old))
         if await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", old):
+            for kind, name in await connection.fetch(_FOREIGN, old, new):
+                quoted = name.replace('"', '""')
+                await connection.execute(f'ALTER {kind} {old}."{quoted}" SET SCHEMA {new}')
             await connection.execute(f"ALTER SCHEMA {old} RENAME TO {_former_schema(old)}")
         await connection.execute(f"ALTER SCHEMA {new} RENAME TO {old}")
         await self._transaction.commit()
