@@ -14,14 +14,16 @@ def sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def try_lock(fd: int) -> bool:
+def try_lock(fd: int, *, shared: bool = False) -> bool:
     """Lock an open file for this process alone, and tell whether that could be done.
+
+    Or, if it is shared, for this process and others that share it.
 
     The system lets go of it when the file is closed, also by the death of the process. To wait for
     it is to try again after a pause: a thread that is blocked in ``flock`` cannot be cancelled.
     """
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

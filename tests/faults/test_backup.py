@@ -3,8 +3,11 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import suppress
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -14,7 +17,9 @@ from pacs_core.cli.main import main
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
+from pacs_core.testing.postgresql import postgresql_server
 from pacs_core.testing.transfers import retrieve
+from pacs_core.testing.waiting import until
 
 ARCHIVE = (
     "store-filesystem",
@@ -222,12 +227,101 @@ def test_a_config_file_that_is_gone_is_written(backed_up, tmp_path, capsys):
     assert f"{config} was written" in told
 
 
-def test_tables_in_postgresql_are_not_passed_over_in_silence(tmp_path, capsys):
+def test_tables_in_postgresql_are_not_passed_over_in_silence(tmp_path, capsys, monkeypatch):
+    """A backup that is called one without its database is found out on the day it is needed."""
     config = tmp_path / "pacs.toml"
     config.write_text(
         f'[node]\ndata_directory = "{tmp_path / "data"}"\n'
-        '[database]\nurl = "postgresql://nobody@127.0.0.1:1/none"\n'
+        '[database]\nurl = "postgresql://nobody@127.0.0.1:1/none"\npassword = { env = "SECRET" }\n'
     )
+    monkeypatch.setenv("SECRET", "secret")
+    create = ["backup", "create", str(tmp_path / "backups"), "--config", str(config)]
+    assert main(create) == 1
+    told = capsys.readouterr().err
+    assert "psql of database has failed: " in told
+    assert "secret" not in told
+    assert main(["backup", "list", str(tmp_path / "backups")]) == 1
+    assert main([*create, "--without-database"]) == 0
+
+
+@pytest.mark.peer("postgresql")
+def test_index_and_tables_in_postgresql_come_back(tmp_path, capsys):
+    """Everything is destroyed: the data directory, and the database."""
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    config, plugins = data / "pacs.toml", (*ARCHIVE, "index-postgresql", "sop-worklist", "database")
+    with postgresql_server() as server:
+        (tmp_path / "dsn").write_text(server.url)
+        tables = {
+            "archive": {"index": "postgresql"},
+            "database": {"url": server.url},
+            "plugin": {"index-postgresql": {"dsn": {"file": str(tmp_path / "dsn")}}},
+        }
+        with node_process(data, tables, plugins=plugins) as node, Sender(node.peer) as sender:
+            at = ("--config", config)
+            pacs(capsys, "worklist", "add", "4711", "Doe^Jane", "--modality", "CT", *at)
+            sender.wait_for(10)
+            before = dict(sender.acknowledged)
+            assert " 2 dump" in pacs(capsys, "backup", "create", backups, *at)
+            text = config.read_text()
+            node.kill()
+        assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)
+        shutil.rmtree(data)
+        moved = tmp_path / "pacs.toml"
+        moved.write_text(text)
+        at = ("--config", moved)
+        restore = ["backup", "restore", backups, *at]
+        # Nobody's tables are written over.
+        assert main([str(each) for each in restore]) == 1
+        assert "the index of the configuration has instances" in capsys.readouterr().err
+        for schema in ("pacs", "public"):
+            server_sql(server, f"DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")
+        told = pacs(capsys, *restore, "--resume")
+        assert "0 faults" in told
+        assert "Doe^Jane" in pacs(capsys, "worklist", "list", *at)
+        for uid in before:
+            code = main(["delete", "--instance", uid, *map(str, at)])
+            assert capsys.readouterr().out.startswith("1 instance"), (code, uid)
+
+
+def server_sql(server, command):
+    postgresql = shutil.which("psql")
+    subprocess.run([postgresql, "--dbname", server.url, "-qc", command], check=True)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path, capsys, monkeypatch):
+    config = tmp_path / "pacs.toml"
+    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
+    write_file(tmp_path / "one.dcm", SampleStudy().make("CT"))
+    pacs(capsys, "import", tmp_path / "one.dcm", "--config", config)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     assert main(["backup", "create", str(tmp_path / "backups"), "--config", str(config)]) == 1
-    assert "--without-database" in capsys.readouterr().err
-    assert not (tmp_path / "backups").exists()
+    assert "has room for 1000: make room" in capsys.readouterr().err
+    assert [path for path in (tmp_path / "backups" / "contents").rglob("*") if path.is_file()] == []
+
+
+def test_one_that_is_killed_leaves_a_folder_that_can_be_used(tmp_path, capsys):
+    """SIGKILL amid a backup: it is none, the next one is whole, its leavings are pruned."""
+    config = tmp_path / "pacs.toml"
+    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
+    files = SampleStudy()
+    for number in range(30):
+        write_file(tmp_path / f"{number}.dcm", files.make("CT"))
+    pacs(capsys, "import", *sorted(tmp_path.glob("*.dcm")), "--config", config)
+    backups = tmp_path / "backups"
+    pacs(capsys, "backup", "create", backups, "--config", config)
+    shutil.rmtree(backups / "contents")
+    create = ["backup", "create", str(backups), "--config", str(config)]
+    with subprocess.Popen([sys.executable, "-m", "pacs_core.cli.main", *create]) as process:
+        until(lambda: len(list((backups / "contents").rglob("*"))) > 5)
+        # It holds the folder: another one is refused, at once.
+        if process.poll() is None:
+            code = main(create)
+            refused = capsys.readouterr().err
+        process.kill()
+    assert code == 0 or "another `pacs backup` is at work in" in refused
+    assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups) or not code
+    pacs(capsys, *create)
+    assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)
+    pacs(capsys, "backup", "prune", backups, "--keep-last", "1", "--yes")
+    assert [path for path in backups.rglob("*") if "partial" in path.name] == []
+    assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)

@@ -3,10 +3,17 @@
 from collections.abc import Callable
 from functools import partial
 
+from pacs_backup import hooks
 from pacs_core.contracts import CliCommandDescriptor
 from pacs_core.plugins import hookimpl
 
-__all__ = ["pacs_cli_commands"]
+__all__ = ["pacs_cli_commands", "pacs_hookspecs"]
+
+
+@hookimpl
+def pacs_hookspecs() -> object:
+    """Publish the hook by which plugins name what they have in PostgreSQL."""
+    return hooks
 
 
 @hookimpl
@@ -16,6 +23,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "create": "Back up the archive to a folder, while it is in use.",
         "list": "List the backups in a folder.",
         "verify": "Read a backup, and compare it with its digests.",
+        "prune": "Forget backups, and delete what no other needs.",
         "restore": "Make an archive from a backup.",
     }
 

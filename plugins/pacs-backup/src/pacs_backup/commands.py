@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from pacs_backup.creating import Creation
+from pacs_backup.pruning import Pruning, Rules
 from pacs_backup.repository import BackupError, NewBackup, Repository
 from pacs_backup.restoring import MARKER, Restore, claim, write_config
 from pacs_backup.verifying import verify as verify_backup
@@ -32,6 +34,7 @@ from pacs_core.contracts import AuditEvent, Outcome, PluginAuditKind
 CREATED = PluginAuditKind("backup.created")
 RESTORED = PluginAuditKind("backup.restored")
 
+YesOption = Annotated[bool, Parameter(negative=(), help="Do it.")]
 NameOption = Annotated[str, Parameter(name="--name", help="Of the backup; else the latest.")]
 
 
@@ -58,34 +61,29 @@ def create(
     reread
         Read all objects, also those that the latest backup has.
     without_database
-        Leave out tables of plugins that are in PostgreSQL: `pg_dump` backs them up.
+        Leave out what is in PostgreSQL, which is backed up by other means.
     """
     assembly = assemble_for_command(config)
-    url = assembly.config.settings.database.url
-    if url.startswith("postgresql") and not without_database:
-        raise CommandError(
-            "the tables of plugins are in PostgreSQL, which pg_dump backs up: do that first, and "
-            "then say --without-database"
-        )
     data = assembly.config.settings.data_directory.resolve()
     if folder.resolve().is_relative_to(data):
         raise UsageError(
             f"{folder} is in the data directory, and would be lost with it, and be in its own "
             "backups: choose a folder on another disk"
         )
-    backup, counts = run_async(_create, assembly, Repository(folder), by_reference, reread)
+    run = partial(_create, by_reference=by_reference, reread=reread, without=without_database)
+    backup, counts = run_async(run, assembly, Repository(folder))
     told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     say(f"{backup.name}: {backup.entries} entries, {backup.size} bytes ({told})")
 
 
 async def _create(
-    assembly: Assembly, repository: Repository, by_reference: bool, reread: bool
+    assembly: Assembly, repository: Repository, *, by_reference: bool, reread: bool, without: bool
 ) -> tuple[NewBackup, Counter[str]]:
     source = assembly.source.path if assembly.source is not None else None
     async with open_archive(assembly, repair=True) as opened:
         if opened.store is None:
             raise CommandError("the configuration names no object store")
-        creation = Creation(opened, opened.store, repository, source, by_reference, reread)
+        creation = Creation(opened, opened.store, repository, source, by_reference, reread, without)
         origin = local_origin("backup")
         try:
             # Before: whoever takes a copy of everything does not do so without a record.
@@ -140,11 +138,12 @@ async def _verify(repository: Repository, name: str) -> int:
     number = faults = 0
     try:
         chosen = repository.choose(name)
-        async for _, problem in verify_backup(repository, chosen):
-            number += 1
-            if problem:
-                faults += 1
-                complain(problem)
+        with repository.locked(shared=True):
+            async for _, problem in verify_backup(repository, chosen):
+                number += 1
+                if problem:
+                    faults += 1
+                    complain(problem)
     except BackupError as error:
         raise CommandError(str(error)) from error
     say(f"{chosen}: {number} entries, {faults} damaged")
@@ -180,8 +179,9 @@ def restore(
         assembly = assemble_for_command(config if config.exists() else None)
         directory = assembly.config.settings.data_directory
         claim(directory, resume=resume)
-        task = Restore(repository, chosen, assembly)
-        run_async(task.run)
+        task = Restore(repository, chosen, assembly, resume=resume)
+        with repository.locked(shared=True):
+            run_async(task.run)
     except (BackupError, OSError) as error:
         raise CommandError(f"{error}; nothing serves what was restored so far") from error
     say(f"{chosen}: {task.restored} objects restored, {task.there} were there")
@@ -202,9 +202,58 @@ async def _record(assembly: Assembly, folder: Path, name: str) -> None:
         await opened.node.audit.record(event)
 
 
+def prune(
+    folder: Path,
+    *,
+    keep_last: int = 0,
+    keep_daily: int = 0,
+    keep_weekly: int = 0,
+    keep_monthly: int = 0,
+    keep_yearly: int = 0,
+    yes: YesOption = False,
+) -> None:
+    """Forget backups that no rule keeps, and delete contents that no other backup has.
+
+    The latest backup that is whole is kept in any case. What interrupted backups have left is
+    deleted as well. Days, weeks (from Monday) and so on are those of UTC.
+
+    Parameters
+    ----------
+    folder
+        Where the backups are.
+    keep_last
+        So many of the latest.
+    keep_daily
+        The latest of each of so many days that have one.
+    keep_weekly
+        The same for weeks.
+    keep_monthly
+        For months.
+    keep_yearly
+        For years.
+    """
+    counts = (keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly)
+    if min(counts) < 0 or not any(counts):
+        raise UsageError("say what is kept: --keep-last 7, for one")
+    repository = Repository(folder)
+    try:
+        repository.choose("")
+        with repository.locked():
+            pruning = Pruning.plan(repository, Rules(*counts))
+            if yes:
+                pruning.run()
+    except (BackupError, OSError) as error:
+        raise CommandError(str(error)) from error
+    for name in pruning.kept:
+        say(f"kept {name}")
+    what = f"{len(pruning.forgotten)} backups, {len(pruning.files)} files of {pruning.size} bytes"
+    say(f"{what} deleted" if yes else f"{what} would be deleted: say --yes")
+
+
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
     "create": create,
     "list": show,
     "verify": verify,
+    "prune": prune,
     "restore": restore,
 }

@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 The order makes it consistent, not a lock:
 
-1. Databases: index and tables of plugins, each as it was at one moment, by SQLite's backup API,
-   which no writer waits for.
+1. Databases: index and tables of plugins, each as it was at one moment, by SQLite's backup API or
+   by ``pg_dump``, which no writer waits for.
 2. Objects. An object is there before its row, so each instance of the index of step 1 has one, but
    for those that are deleted meanwhile. What came meanwhile is an object without a row.
 3. Files, the audit trail among them: it has all that was done to what steps 1 and 2 have copied.
@@ -14,6 +14,7 @@ Restoring ends with a rebuild of the index, which takes up the objects without r
 rows without objects. So what was acknowledged before a backup began is in it.
 """
 
+import shutil
 import sqlite3
 import tempfile
 from collections import Counter
@@ -26,7 +27,8 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
-from pacs_backup.repository import BackupError, Entry, NewBackup, Repository, first_error
+from pacs_backup.postgresql import find_schemas
+from pacs_backup.repository import DERIVED, BackupError, Entry, NewBackup, Repository, first_error
 from pacs_core.api.commands import OpenArchive
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader, ObjectStore, StoredObject
 
@@ -53,6 +55,8 @@ class Creation:
         Whether objects are named and not copied, as they are safe where they are.
     reread : bool
         Whether objects are read that the former backup has under the same key and length.
+    without_database : bool
+        Whether what is in PostgreSQL is left out.
     """
 
     opened: OpenArchive
@@ -61,6 +65,7 @@ class Creation:
     config_file: Path | None = None
     by_reference: bool = False
     reread: bool = False
+    without_database: bool = False
     counts: Counter[str] = field(factory=Counter)
 
     async def run(self) -> NewBackup:
@@ -69,10 +74,17 @@ class Creation:
         Raises
         ------
         BackupError
-            Something cannot be read.
+            Something cannot be read, another backup is being created, or there is no room for it.
         """
-        former = self._former()
+        with self.repository.locked():
+            former = self._former()
+            await self._check_room(former)
+            return await self._run(former)
+
+    async def _run(self, former: dict[str, Entry]) -> NewBackup:
         with NewBackup(self.repository) as backup:
+            if not self.without_database:
+                await self._add_dumps(backup)
             await self._add_databases(backup)
             await self._add_objects(backup, former)
             await self._add_files(backup)
@@ -89,6 +101,36 @@ class Creation:
             return {}
         entries = self.repository.entries(self.repository.names[-1])
         return {entry.name: entry for entry in entries if entry.kind == "object" and entry.sha256}
+
+    async def _check_room(self, former: dict[str, Entry]) -> None:
+        """Refuse what would end with a full disk, as far as it can be told before.
+
+        Raises
+        ------
+        BackupError
+        """
+        needed = 0
+        for path in self._files():
+            # A database is copied beside the contents first.
+            needed += path.stat().st_size * (2 if _is_database(path) else 1)
+        if not self.by_reference:
+            async with aclosing(_iterate(self.store)) as objects:
+                async for stored in objects:
+                    if self._known(stored, former) is None:
+                        needed += stored.size
+        free = shutil.disk_usage(self.repository.folder).free
+        if needed > free:
+            raise BackupError(
+                f"it needs {needed} bytes, and {self.repository.folder} has room for {free}: make "
+                "room, by `pacs backup prune` for one, or choose another folder"
+            )
+
+    async def _add_dumps(self, backup: NewBackup) -> None:
+        for name, schemas in (await find_schemas(self.opened.node.hooks)).items():
+            sha256, size = await self.repository.add(schemas.dump())
+            identity = DERIVED if schemas.database.is_derived else ""
+            backup.add(Entry("postgresql", name, size, sha256, identity))
+            self.counts["dump"] += 1
 
     async def _add_databases(self, backup: NewBackup) -> None:
         for path in self._files():
@@ -156,18 +198,20 @@ class Creation:
                     for _ in range(_AT_ONCE):
                         tasks.start_soon(work)
 
+    def _known(self, stored: StoredObject, former: dict[str, Entry]) -> Entry | None:
+        """Return the entry of the same object in the former backup, if its content is there."""
+        known = former.get(stored.key)
+        if known is None or (known.size, known.identity) != (stored.size, stored.identity):
+            return None
+        return known if self.repository.has(known) else None
+
     async def _object(self, stored: StoredObject, former: dict[str, Entry]) -> Entry | None:
         """Return the entry of an object whose content is there; None if it was deleted just now."""
         name, size, identity = stored.key, stored.size, stored.identity
         if self.by_reference:
             self.counts["referred to"] += 1
             return Entry("object", name, size, "", identity)
-        known = former.get(name)
-        if (
-            known is not None
-            and (known.size, known.identity) == (size, identity)
-            and self.repository.has(known)
-        ):
+        if (known := self._known(stored, former)) is not None:
             self.counts["known"] += 1
             return known
         try:

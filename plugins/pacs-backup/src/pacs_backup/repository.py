@@ -28,10 +28,12 @@ from typing import Any, Final
 import anyio.to_thread
 from attrs import asdict, define, field, frozen
 
-from pacs_core.api.files import sync_directory
+from pacs_core.api.files import sync_directory, try_lock
 
 _BLOCK: Final = 1 << 20
 _END: Final = "end"
+DERIVED: Final = "derived"
+NAME_FORMAT: Final = "%Y-%m-%dT%H-%M-%S.%fZ"
 
 
 class BackupError(Exception):
@@ -61,13 +63,13 @@ class Entry:
     ----------
     kind : str
         ``"object"`` of the store, by its key; ``"database"``, ``"file"`` and ``"link"`` by their
-        path in the data directory; ``"config"``.
+        path in the data directory; ``"postgresql"``, a dump by its name; ``"config"``.
     name : str
     size : int
     sha256 : str
         Empty for an object that is only referred to. Of a link, where it leads.
     identity : str
-        Of an object, as its store tells it.
+        Of an object, as its store tells it; of a dump, :data:`DERIVED` if it can be made of them.
     """
 
     kind: str
@@ -91,21 +93,61 @@ class Repository:
 
     def prepare(self) -> None:
         """Make the folder, for the own user only: it will have what the archive has."""
-        for directory in (self.folder, self._contents, self._lists):
+        for directory in (self.folder, self._contents, self.lists):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self, *, shared: bool = False) -> Iterator[None]:
+        """Keep others from writing to the folder for a ``with`` block, or from writing and reading.
+
+        The lock ends with the process, so there is none to be removed after a crash.
+
+        Raises
+        ------
+        BackupError
+            Somebody else is at work in it.
+        """
+        if not shared:
+            self.prepare()
+        try:
+            flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
+            fd = os.open(self.folder / "lock", flags | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # nobody has written, or it is a copy without it
+            yield
+            return
+        try:
+            if not try_lock(fd, shared=shared):
+                raise BackupError(
+                    f"another `pacs backup` is at work in {self.folder}: wait until it has ended"
+                )
+            yield
+        finally:
+            os.close(fd)
 
     @property
     def _contents(self) -> Path:
         return self.folder / "contents"
 
     @property
-    def _lists(self) -> Path:
+    def lists(self) -> Path:
+        """The directory of the lists."""
         return self.folder / "backups"
+
+    def list_of(self, name: str) -> Path:
+        """Return the list of a backup."""
+        return self.lists / f"{name}.jsonl"
+
+    def files(self) -> Iterator[Path]:
+        """Yield all contents, and what interrupted backups have left."""
+        yield from (path for path in self._contents.rglob("*") if path.is_file())
+        yield from self.lists.glob("*.partial")
+        for path in self.folder.glob("tmp*"):
+            yield from (each for each in path.rglob("*") if each.is_file())
 
     @property
     def names(self) -> list[str]:
         """Names of the backups that are whole, the earliest first."""
-        return sorted(path.stem for path in self._lists.glob("*.jsonl"))
+        return sorted(path.stem for path in self.lists.glob("*.jsonl"))
 
     def choose(self, name: str) -> str:
         """Return the name of a backup, which is the latest if none is given.
@@ -129,7 +171,7 @@ class Repository:
             The list is damaged.
         """
         number, is_whole = 0, False
-        with (self._lists / f"{name}.jsonl").open(encoding="utf-8") as lines:
+        with (self.list_of(name)).open(encoding="utf-8") as lines:
             try:
                 for line in lines:
                     value: dict[str, Any] = json.loads(line)
@@ -205,7 +247,7 @@ class NewBackup:
     """A backup that is being written: entries are added, and :meth:`finish` makes it one."""
 
     repository: Repository
-    name: str = field(factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%fZ}")
+    name: str = field(factory=lambda: datetime.now(UTC).strftime(NAME_FORMAT))
     entries: int = 0
     size: int = 0
     _file: Any = None
@@ -222,7 +264,7 @@ class NewBackup:
 
     @property
     def _partial(self) -> Path:
-        return self.repository.folder / "backups" / f"{self.name}.partial"
+        return self.repository.lists / f"{self.name}.partial"
 
     def add(self, entry: Entry) -> None:
         """Add an entry, whose content is there."""

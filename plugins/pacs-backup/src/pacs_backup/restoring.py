@@ -8,12 +8,13 @@ index, which no node serves: a restore that was interrupted cannot be taken for 
 run again, and passes over what is there; a marker tells its directory from one that is in use.
 
 Then databases and files take their places, and the index is rebuilt, which makes it agree with the
-objects (see :mod:`pacs_backup.creating`).
+objects (see :mod:`pacs_backup.creating`). What is in PostgreSQL comes last, each schema in one
+transaction; that nobody else's was there is looked at before anything is written.
 """
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,9 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
-from pacs_backup.repository import BackupError, Entry, Repository, first_error
-from pacs_core.api.commands import Assembly, open_archive
+from pacs_backup.postgresql import Schemas, find_schemas
+from pacs_backup.repository import DERIVED, BackupError, Entry, Repository, first_error
+from pacs_core.api.commands import Assembly, OpenArchive, open_archive
 from pacs_core.api.files import sync_directory
 from pacs_core.contracts import ObjectExistsError, ObjectStore
 
@@ -76,6 +78,8 @@ class Restore:
         Objects that were written, and that were there already.
     missing : list of str
         Objects that the backup only refers to, and the store has not.
+    resume : bool
+        Whether what is there already is of this restore.
     """
 
     repository: Repository
@@ -84,6 +88,7 @@ class Restore:
     restored: int = 0
     there: int = 0
     missing: list[str] = field(factory=list)
+    resume: bool = False
 
     async def run(self) -> None:
         """Restore all but the agreement of the index.
@@ -96,11 +101,32 @@ class Restore:
         async with open_archive(self.assembly, repair=True) as opened:
             if opened.store is None:
                 raise BackupError("the configuration names no object store")
+            found = await find_schemas(opened.node.hooks)
+            if not self.resume:
+                await _refuse_others(opened, found.values())
+            dumps = self._dumps(found)
             await self._restore_objects(opened.store)
         directory = self.assembly.config.settings.data_directory.resolve()
         for entry in self.repository.entries(self.name):
             if entry.kind in ("database", "file", "link"):
                 await self._restore_file(entry, directory)
+        for schemas, entry in dumps:
+            await schemas.restore(self.repository.read(entry))
+
+    def _dumps(self, schemas: dict[str, Schemas]) -> list[tuple[Schemas, Entry]]:
+        """Return where dumps go; one that nobody needs goes nowhere."""
+        found = []
+        for entry in self.repository.entries(self.name):
+            if entry.kind != "postgresql":
+                continue
+            if entry.name in schemas:
+                found.append((schemas[entry.name], entry))
+            elif entry.identity != DERIVED:
+                raise BackupError(
+                    f"the backup has {entry.name} from PostgreSQL, and the configuration names no "
+                    "PostgreSQL for it"
+                )
+        return found
 
     async def _restore_objects(self, store: ObjectStore) -> None:
         entries = self.repository.entries(self.name)
@@ -154,6 +180,19 @@ class Restore:
             for suffix in ("-wal", "-shm", "-journal"):
                 target.with_name(target.name + suffix).unlink(missing_ok=True)
         await _write(target, self.repository.read(entry))
+
+
+async def _refuse_others(opened: OpenArchive, schemas: Iterable[Schemas]) -> None:
+    """Raise if an index or tables are there that another archive has."""
+    if opened.index is not None and not await opened.index.is_empty():
+        raise BackupError("the index of the configuration has instances: it is another archive's")
+    for each in schemas:
+        # The archive that was opened just now has made the tables of its index.
+        if not each.database.is_derived and not await each.is_empty():
+            raise BackupError(
+                f"the database in PostgreSQL to which {each.database.name} is to be restored has "
+                "tables: make it empty, or name another"
+            )
 
 
 async def _write(target: Path, chunks: AsyncIterator[bytes]) -> None:

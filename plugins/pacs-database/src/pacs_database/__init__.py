@@ -5,12 +5,21 @@ tests.
 """
 
 import logging
+from typing import TYPE_CHECKING
 
 from pacs_core.contracts import CapabilityDescriptor, Hooks, Node, SecurityFinding, Setup
 from pacs_core.plugins import hookimpl
 from pacs_database.interface import Database
 
-__all__ = ["pacs_capabilities", "pacs_check", "pacs_security_findings"]
+if TYPE_CHECKING:
+    from pacs_backup.api import PostgresqlDatabase
+
+__all__ = [
+    "pacs_capabilities",
+    "pacs_check",
+    "pacs_postgresql_databases",
+    "pacs_security_findings",
+]
 
 
 @hookimpl
@@ -29,6 +38,19 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
     from pacs_database.weaknesses import find_weaknesses
 
     return list(find_weaknesses(setup.settings))
+
+
+@hookimpl(optionalhook=True)
+def pacs_postgresql_databases(setup: Setup) -> "list[PostgresqlDatabase]":
+    """Return the database if it is in PostgreSQL, for backups; without pacs-backup nobody asks."""
+    if not setup.settings.database.url.startswith("postgresql"):
+        return []
+    from pacs_backup.api import PostgresqlDatabase
+
+    from pacs_database.address import database_url
+
+    url = database_url(setup.settings).set(drivername="postgresql")
+    return [PostgresqlDatabase("database", url.render_as_string(hide_password=False))]
 
 
 @hookimpl

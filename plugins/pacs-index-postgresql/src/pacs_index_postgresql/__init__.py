@@ -7,6 +7,8 @@ from pacs_core.plugins import hookimpl
 from pacs_index_postgresql.config import PostgresqlIndexConfig
 
 if TYPE_CHECKING:
+    from pacs_backup.api import PostgresqlDatabase
+
     from pacs_index_postgresql.index import PostgresqlIndex
 
 __all__ = ["PostgresqlIndexConfig", "create"]
@@ -31,3 +33,14 @@ def pacs_config() -> type:
 def pacs_indexes(setup: Setup) -> list[IndexDescriptor]:
     """Register the index ``postgresql``."""
     return [IndexDescriptor("postgresql", create)]
+
+
+@hookimpl(optionalhook=True)
+def pacs_postgresql_databases(setup: Setup) -> "list[PostgresqlDatabase]":
+    """Return the schema of the index, for backups; without pacs-backup nobody asks."""
+    config = setup.config(PostgresqlIndexConfig)
+    if config.dsn is None:
+        return []
+    from pacs_backup.api import PostgresqlDatabase
+
+    return [PostgresqlDatabase("index", config.dsn.reveal(), config.schema, is_derived=True)]
