@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pacs_jobs.choosing import first_due, first_due_of_keys
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_jobs.table import JOBS
 from pacs_jobs.testing import JobQueueContract
-from sqlalchemy import Select, insert, select, text
+from sqlalchemy import Select, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 pytestmark = pytest.mark.anyio
@@ -219,3 +220,40 @@ async def _count_steps(
         found = connection.execute(str(statement)).fetchall()
     assert len(found) == (not key)
     return steps
+
+
+async def test_a_clock_that_was_set_back_keeps_nothing_waiting(
+    queue: JobQueue, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was enqueued, or leased, while it was a day ahead is done now, and not in a day."""
+    now = datetime.now(UTC)
+    at_once, later = await queue.enqueue(NewJob("a")), await queue.enqueue(NewJob("b"))
+    moment = now + timedelta(days=1, hours=3)
+    nightly = NewJob("c", due=moment, idempotency_key=f"schedule c {moment.isoformat()}")
+    scheduled, held = await queue.enqueue(nightly), await queue.enqueue(NewJob("d"))
+    assert (await queue.lease(["d"], "w", 60)) is not None
+    ahead = JOBS.c.created + 86_400
+    async with database.begin() as connection:
+        for statement in (
+            update(JOBS).where(JOBS.c.number != held).values(created=ahead),
+            update(JOBS).where(JOBS.c.number == at_once).values(due=JOBS.c.created),
+            update(JOBS).where(JOBS.c.number == later).values(due=JOBS.c.created + 600),
+            update(JOBS).where(JOBS.c.number == held).values(leased_until=ahead + 60),
+        ):
+            await connection.execute(statement)
+    assert await queue.lease(["a", "b", "c", "d"], "w", 60) is None
+    await queue.heed_clock(60)
+    assert "2 jobs were enqueued in what is the future now" in caplog.text
+    leased = await queue.lease(["a", "b", "c", "d"], "w", 60)
+    assert leased is not None
+    assert leased.job.number == at_once
+    due = {job.number: job.due - now async for job in queue.jobs()}
+    assert timedelta(minutes=9) < due[later] < timedelta(minutes=11)
+    assert due[scheduled] == timedelta(days=1, hours=3)
+    async with database.connect() as connection:
+        until = select(JOBS.c.leased_until).where(JOBS.c.number == held)
+        ends = (await connection.execute(until)).scalar_one()
+    assert 0 < ends - now.timestamp() < 120
+    caplog.clear()
+    await queue.heed_clock(60)
+    assert not caplog.records

@@ -15,6 +15,7 @@ How the next job is found where a hundred thousand wait is said in :mod:`pacs_jo
 """
 
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
@@ -37,11 +38,15 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pacs_jobs.choosing import RUNNING, first_due, first_due_of_keys, first_moments
-from pacs_jobs.jobs import Job, JobState, NewJob, Progress
+from pacs_jobs.choosing import RUNNING, WAITING, first_due, first_due_of_keys, first_moments
+from pacs_jobs.jobs import SCHEDULED, Job, JobState, NewJob, Progress
 from pacs_jobs.queue import JobBacklog, JobFilter, JobQueue, LeasedJob, LeaseLostError
 from pacs_jobs.table import JOBS, current_time, job_of
 
+logger = logging.getLogger(__name__)
+
+_CLOCK_TOLERANCE: Final = 5.0
+"""Seconds by which clocks of nodes that share a database on disk differ."""
 _ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 _CHANNEL: Final = "pacs_jobs"
 _PAGE = 500
@@ -287,6 +292,32 @@ class DatabaseJobQueue(JobQueue):
         conditions = [*_conditions(wanted), JOBS.c.state.in_(_ENDED)]
         async with self.database.begin() as connection:
             return (await connection.execute(delete(JOBS).where(*conditions))).rowcount
+
+    async def heed_clock(self, seconds: float) -> None:
+        """See base."""
+        async with self.database.begin() as connection:
+            now = await current_time(connection)
+            ahead = JOBS.c.created - now
+            shifted = await connection.execute(
+                update(JOBS)
+                .where(
+                    JOBS.c.state == WAITING,
+                    ahead > _CLOCK_TOLERANCE,
+                    func.coalesce(JOBS.c.idempotency_key, "").not_like(f"{SCHEDULED}%"),
+                )
+                .values(due=JOBS.c.due - ahead, created=now)
+            )
+            await connection.execute(
+                update(JOBS)
+                .where(JOBS.c.state == RUNNING, JOBS.c.leased_until > now + 10 * seconds)
+                .values(leased_until=now + seconds)
+            )
+        if shifted.rowcount:
+            logger.warning(
+                "the clock was set back: %d jobs were enqueued in what is the future now; they are "
+                "done as if they had been enqueued now",
+                shifted.rowcount,
+            )
 
     async def wait(self, seconds: float) -> None:
         """Wait until a job is enqueued, for so many seconds at most."""

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import anyio.lowlevel
 from attrs import define, field, frozen
@@ -26,6 +26,10 @@ from pacs_core.contracts import Component, Node
 
 Arguments = Mapping[str, Any]
 """What JSON can carry; keep it small, and refer to what is large."""
+
+
+SCHEDULED: Final = "schedule "
+"""With which idempotency keys of jobs begin that are due at a time of day."""
 
 
 class JobState(StrEnum):

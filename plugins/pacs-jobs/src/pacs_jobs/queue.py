@@ -191,6 +191,20 @@ class JobQueue(Component):
         """Return what waits, runs, or was given up, by kind and state."""
         return ()
 
+    async def heed_clock(self, seconds: float) -> None:
+        """Correct times that were written while the clock was wrong, and went ahead.
+
+        A job that waits, and was enqueued at a time that is still to come, waits for as long as it
+        was to, from now on; one that is due at a time of day is left alone. A lease that lasts for
+        far longer than any is over after so many seconds, unless its holder speaks before. Workers
+        call it now and then.
+
+        Parameters
+        ----------
+        seconds : float
+            That leases last.
+        """
+
     async def wait(self, seconds: float) -> None:
         """Wait until there may be a new job that is due, for so many seconds at most.
 

@@ -17,7 +17,7 @@ from attrs import define
 
 from pacs_core.contracts import Node, Service, Started
 from pacs_jobs.config import JobsConfig
-from pacs_jobs.jobs import JobKind, JobState, NewJob
+from pacs_jobs.jobs import SCHEDULED, JobKind, JobState, NewJob
 from pacs_jobs.kinds import declared_kinds, next_occurrence
 from pacs_jobs.queue import JobFilter, JobQueue
 
@@ -72,7 +72,7 @@ class JobSchedule(Service):
     @staticmethod
     async def _enqueue_next(queue: JobQueue, kind: JobKind, now: datetime) -> datetime:
         moment = next_occurrence(kind.schedule, now)
-        key = f"schedule {kind.name} {moment.isoformat()}"
+        key = f"{SCHEDULED}{kind.name} {moment.isoformat()}"
         await queue.enqueue(NewJob(kind.name, due=moment, key=kind.name, idempotency_key=key))
         return moment
 

@@ -49,6 +49,8 @@ GIVEN_UP = PluginAuditKind("jobs.given-up")
 
 _NAME = f"{socket.gethostname()}:{os.getpid()}"
 
+_HEED_CLOCK = 60.0
+"""Seconds after which it is looked whether the clock was set back."""
 _LAST_WORD = 5.0
 """Seconds for what is written about a job while the node stops."""
 
@@ -135,8 +137,12 @@ class JobWorker(Service):
         """Look for jobs, and do them, until cancelled."""
         queue = self.node.find(JobQueue)
         started()
+        heed = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             while True:
+                if anyio.current_time() >= heed:
+                    await queue.heed_clock(self.config.lease)
+                    heed = anyio.current_time() + _HEED_CLOCK
                 await self._begin_due(queue, tasks)
                 await queue.wait(self.config.poll)
 
