@@ -1,0 +1,221 @@
+"""A run: the world is built, clients work, faults come, and the account is made."""
+
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import httpx
+from attrs import define, frozen
+
+from pacs_core.association import AssociationError
+from pacs_core.testing.postgresql import postgresql_server
+
+from . import account, web_work, work
+from .faults import ENDS_THE_LIFE, WEIGHTS, Faults, kill
+from .ledger import Ledger
+from .node import Node
+from .receiver import Receiver
+from .resources import Resources
+from .tally import Tally
+from .trouble import RefusedError, Trouble, WrongAnswerError
+from .work import Client
+
+WORK: Final[dict[work.Work, int]] = {
+    work.store: 8,
+    web_work.stow: 5,
+    work.find: 4,
+    work.get: 4,
+    work.move: 2,
+    web_work.search: 4,
+    web_work.retrieve: 4,
+    work.find_worklist: 1,
+    work.perform: 2,
+    work.commit: 2,
+    work.abandon_store: 1,
+    work.abandon_connection: 1,
+    web_work.abandon_stow: 1,
+}
+STORING: Final[dict[work.Work, int]] = {work.store: 3, web_work.stow: 2, work.get: 1}
+VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "sqlite": {},
+    "journal": {"archive": {"journal": True}},
+    "write-behind": {"archive": {"durability": "write-behind"}},
+    "workers": {"node": {"workers": 2}},
+    "postgresql": {"archive": {"index": "postgresql"}},
+}
+NETWORK: Final = (AssociationError, httpx.TransportError, OSError, anyio.BrokenResourceError)
+DISK: Final = 1 << 30
+
+
+@frozen
+class Plan:
+    """What is to be done; see ``scripts/soak --help``."""
+
+    seed: int
+    minutes: float
+    kills: int
+    variant: str
+    clients: int
+    directory: Path
+    tally: Path
+    size: int = 300_000_000
+
+
+@define
+class Soak:
+    """A run that is under way."""
+
+    plan: Plan
+    node: Node
+    ledger: Ledger
+    receiver: Receiver
+    trouble: Trouble
+    faults: Faults
+    is_over: bool = False
+
+    async def run(self) -> int:
+        """Run it; return the number of acknowledged instances that were lost."""
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, timeout=90, limits=limits) as http:
+            auditor = self._client("auditor", http)
+            for number in range(work.WORKLIST_STEPS):
+                name = f"SOAK{number}"
+                await self.node.pacs("worklist", "add", name, "Doe^Soak", "--modality", "CT")
+            await self.node.start()
+            async with anyio.create_task_group() as tasks:
+                for number in range(self.plan.clients):
+                    tasks.start_soon(self._work, self._client(str(number), http))
+                if self.plan.kills:
+                    await self._kill()
+                else:
+                    await self._break(auditor)
+                self.is_over = True
+            await account.settle(auditor, self.trouble)
+            return await account.check(auditor, self.trouble)
+
+    def _client(self, name: str, http: httpx.AsyncClient) -> Client:
+        draw = random.Random(f"{self.plan.seed} {name}")
+        return Client(self.node, self.ledger, self.receiver, draw, http)
+
+    async def _work(self, client: Client) -> None:
+        table = STORING if self.plan.kills else WORK
+        pieces, weights = list(table), list(table.values())
+        while not self.is_over:
+            (piece,) = client.draw.choices(pieces, weights)
+            if self.ledger.size > self.plan.size:
+                piece = work.delete
+            await self._try(piece, client)
+            await anyio.sleep(client.draw.uniform(0, 0.02 if self.plan.kills else 0.2))
+
+    async def _try(self, piece: work.Work, client: Client) -> None:
+        """Do a piece of work; what no fault excuses is a finding."""
+        since, name = time.monotonic(), piece.__name__
+        try:
+            await piece(client)
+        except WrongAnswerError as error:
+            self.trouble.find(f"{name}: {error} (fault: {self.trouble.active or 'none'})")
+        except (*NETWORK, RefusedError) as error:
+            if self.trouble.excuses(since):
+                self.trouble.excused[name] += 1
+                await anyio.sleep(0.05)
+            else:
+                self.trouble.find(f"{name} without a fault: {type(error).__name__}: {error}")
+        else:
+            self.trouble.done[name] += 1
+
+    async def _kill(self) -> None:
+        for _ in range(self.plan.kills):
+            await anyio.sleep(self.faults.draw.uniform(0.2, 2))
+            with self.trouble.fault("kill"):
+                await kill(self.faults)
+
+    async def _break(self, client: Client) -> None:
+        """Inject faults; hold the resources of the last life against those of its beginning."""
+        begin, seconds = time.monotonic(), self.plan.minutes * 60
+        await self._inject(begin + seconds / 2, ends_lives=True)
+        with self.trouble.fault("restart"):
+            await self.node.stop()
+            await self.node.start()
+        await anyio.sleep(min(30, seconds / 8))  # it has met each kind of work once
+        before = self._measure()
+        await self._inject(begin + seconds, ends_lives=False)
+        self.is_over = True
+        await account.settle(client, self.trouble)
+        await anyio.sleep(20)  # idle threads and connections end
+        after = self._measure()
+        print(f"resources: {before} then, {after} now", flush=True)
+        for growth in after.growth(before):
+            self.trouble.find(f"resources: {growth}")
+
+    def _measure(self) -> Resources:
+        assert self.node.process is not None
+        directory = self.node.directory
+        return Resources.of(self.node.process.pid, directory / "data", directory / "tmp")
+
+    async def _inject(self, until: float, *, ends_lives: bool) -> None:
+        draw, told = self.faults.draw, time.monotonic()
+        while (left := until - time.monotonic()) > 0:
+            await anyio.sleep(min(left, draw.uniform(2, 12)))
+            usable = self.faults.usable
+            names = [name for name in usable if ends_lives or name not in ENDS_THE_LIFE]
+            (name,) = draw.choices(names, [WEIGHTS.get(name, 1) for name in names])
+            with self.trouble.fault(name):
+                await usable[name](self.faults)
+            if time.monotonic() > told + 60:
+                told = time.monotonic()
+                done, excused = self.trouble.done.total(), self.trouble.excused.total()
+                acknowledged, faults = len(self.ledger.acknowledged), dict(self.trouble.faults)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {done} done, {excused} excused, "
+                    f"{acknowledged} acknowledged, {faults}",
+                    flush=True,
+                )
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[Path | None]:
+    """Mount a file system of 1 GiB for a directory; give None where that is not permitted."""
+    directory.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+@asynccontextmanager
+async def soak(plan: Plan) -> AsyncIterator[Soak]:
+    """Build the world of a run, and end it."""
+    with ExitStack() as stack:
+        tables: dict[str, Any] = VARIANTS[plan.variant]
+        database = None
+        if plan.variant == "postgresql":
+            database = stack.enter_context(postgresql_server())
+            url = plan.directory / "dsn"
+            url.write_text(database.url, encoding="utf-8")
+            tables = {
+                **tables,
+                "database": {"url": database.url},
+                "plugin": {"index-postgresql": {"dsn": {"file": str(url)}}},
+            }
+        disk = stack.enter_context(small_disk(plan.directory / "data"))
+        receiver, ledger = Receiver(), Ledger()
+        node = Node.make(plan.directory, tables, receiver.peer)
+        draw = random.Random(f"{plan.seed} faults")
+        tally = Tally(plan.tally)
+        faults = Faults(node, ledger, receiver, draw, tally, disk, database)
+        async with receiver.run():
+            try:
+                yield Soak(plan, node, ledger, receiver, Trouble(), faults)
+            finally:
+                if node.process is not None:
+                    node.kill()
