@@ -35,6 +35,7 @@ def _name(meaning: str, kinds: str, short: str = "") -> OptionName:
 OPTION_NAMES: Final = {
     "--ae-title": _name("AE title of ours; of a user", "text"),
     "--associations": _name("associations to have at once", "number"),
+    "--at-once": _name("files or studies to take at the same time", "number"),
     "--bulk": _name("folder for long values", "path"),
     "--comment": _name("remark that is kept", "text"),
     "--config": _name("config file", "path"),

@@ -83,6 +83,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "find": "Query a DICOMweb server.",
         "get": "Retrieve from a DICOMweb server.",
         "store": "Send files to a DICOMweb server.",
+        "import": "Take all that a DICOMweb server has into this machine's archive.",
     }
 
     def load(verb: str) -> Callable[..., int | None]:

@@ -1,5 +1,6 @@
 """``pacs web``."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,15 @@ from pacs_core.api.commands import (
     CommandError,
     ConfigOption,
     Format,
+    OpenArchive,
     UsageError,
     assemble_for_command,
     complain,
+    local_origin,
     open_archive,
     parse_keys,
 )
-from pacs_core.contracts import DicomWebPeer
+from pacs_core.contracts import AuditEvent, AuditKind, DicomWebPeer, Outcome
 from pacs_core.dataset import (
     Attributes,
     ElementSet,
@@ -33,6 +36,7 @@ from pacs_core.dataset import (
 )
 from pacs_core.dimse import is_valid_uid
 from pacs_dicomweb.client.downloads import BadInstanceError, Folder
+from pacs_dicomweb.client.importing import WebImport
 from pacs_dicomweb.client.uploads import Upload, batches
 from pacs_dicomweb.client.web_client import DicomWebClient, DicomWebError, open_client
 
@@ -186,7 +190,60 @@ def store(peer: str, /, *paths: Path, config: ConfigOption = None) -> int:
     return 1 if failed or not stored else 0
 
 
-BY_VERB: Final[dict[str, Callable[..., int | None]]] = {"find": find, "get": get, "store": store}
+def take_over(
+    peer: str,
+    /,
+    *,
+    key: Annotated[tuple[str, ...], Parameter(name=["--key", "-k"], negative=())] = (),
+    at_once: int = 4,
+    config: ConfigOption = None,
+) -> int:
+    """Take all that a DICOMweb server has into this machine's archive.
+
+    What is here already is not fetched: interrupted, run it again, and a last time for what came
+    meanwhile. What could not be taken is named, with the reason; the exit code is 1 then.
+
+    Parameters
+    ----------
+    peer
+        URL of its root, or the name of a configured peer.
+    key
+        KEYWORD=VALUE that studies have to match, such as StudyDate=2020-2021; may be given several
+        times.
+    at_once
+        Studies to take at the same time.
+    """
+    if at_once < 1:
+        raise UsageError(f"--at-once is 1 or more, not {at_once}")
+    parameters = list(_parameters(parse_keys(key)))
+    counts: Counter[str] = Counter()
+
+    async def run() -> None:
+        async with _opened(peer, config) as (client, opened):
+            if opened.index is None or opened.store is None:
+                raise CommandError("there is no archive here: install an object store and an index")
+            origin = local_origin("import")
+            task = WebImport(opened, opened.index, client, origin, parameters, counts)
+            try:
+                await task.run(at_once)
+            finally:
+                details: dict[str, str | int] = {"from": client.peer.url, **counts}
+                event = AuditEvent(AuditKind.IMPORT, Outcome.SUCCESS, origin, details)
+                with anyio.CancelScope(shield=True):
+                    await opened.node.audit.record(event)
+
+    _run(run)
+    others = [f"{n} {name}" for name, n in sorted(counts.items()) if n and name != "stored"]
+    print(", ".join([f"{counts['stored']} instances stored", *others]))
+    return 1 if counts["failed"] else 0
+
+
+BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
+    "find": find,
+    "get": get,
+    "store": store,
+    "import": take_over,
+}
 
 
 def _run(function: Callable[[], object]) -> None:
@@ -198,6 +255,14 @@ def _run(function: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def _client(peer: str, config: Path | None) -> AsyncIterator[DicomWebClient]:
+    async with _opened(peer, config) as (client, _):
+        yield client
+
+
+@asynccontextmanager
+async def _opened(
+    peer: str, config: Path | None
+) -> AsyncIterator[tuple[DicomWebClient, OpenArchive]]:
     assembly = assemble_for_command(config)
     known = assembly.config.settings.dicomweb_peers
     if peer not in known and "://" not in peer:
@@ -208,7 +273,7 @@ async def _client(peer: str, config: Path | None) -> AsyncIterator[DicomWebClien
     except ValueError as error:
         raise UsageError(str(error)) from error
     async with open_archive(assembly) as opened, open_client(server, opened.node.tls) as client:
-        yield client
+        yield client, opened
 
 
 def _parameters(keys: Attributes, path: str = "") -> Iterator[tuple[str, str]]:
