@@ -6,7 +6,9 @@ stays bounded however large the archive is.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import Final
 
+import anyio
 from attrs import evolve, frozen
 
 from pacs_core.archive.correction_objects import CORRECTION_CLASS, read_correction
@@ -37,6 +39,10 @@ from pacs_core.contracts import (
     StoredObject,
 )
 from pacs_core.dataset import Attributes, keyword_of
+
+_LOOKS: Final = 20
+_PAUSE: Final = 0.05
+"""Seconds between two looks at an index that is empty."""
 
 # Theory of operation
 #
@@ -178,10 +184,23 @@ async def find_gap(store: ObjectStore, index: Index) -> str:
     # An archive from which all was deleted keeps its corrections.
     # Looked at with each start, so that an index that was lost at rest is not taken for a new one.
     is_new = await index.is_empty() and not (log is not None and await log.corrections())
-    if not reason and is_new and await _has_objects(store):
+    if not reason and is_new and await _has_objects(store) and await _stays_empty(index):
         reason = "it was empty or missing while the object store had objects"
         await index.note_gap(reason)
     return reason
+
+
+async def _stays_empty(index: Index) -> bool:
+    """Tell an empty index from one that gets its first row just now.
+
+    Another worker, or another node, may be storing the first instance of all, whose object is there
+    before its row. If its index had been lost, it would have noted that when it started.
+    """
+    for _ in range(_LOOKS):
+        if not await index.is_empty():
+            return False
+        await anyio.sleep(_PAUSE)
+    return True
 
 
 async def _has_objects(store: ObjectStore) -> bool:
