@@ -47,6 +47,7 @@ KERNEL_COMMANDS = {
     "config show": ("config:show", "Print the effective configuration as TOML."),
     "config check": ("config:check", "Name every problem of the configuration."),
     "tls check": ("tls:check", "Show certificates, and for how long they are valid."),
+    "migrate": ("migrate:migrate", "Say what a start of this version would do to the data."),
     "doctor security": ("security:security", "Name what is weak in the configuration."),
     "plugins": ("plugins:app", "List, examine or begin plugins."),
     "conformance": ("conformance:conformance", "Write the DICOM Conformance Statement."),

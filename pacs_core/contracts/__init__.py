@@ -109,6 +109,7 @@ from pacs_core.contracts.corrections import (
     CorrectionReport,
     EntityPath,
 )
+from pacs_core.contracts.data_version import DataState, DataVersion
 from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.deidentifying import (
     DeidentificationRefusedError,
@@ -454,6 +455,8 @@ __all__ = [
     "Counter",
     "Cursor",
     "DamagedObjectError",
+    "DataState",
+    "DataVersion",
     "DatabaseSettings",
     "DatasetStream",
     "DateTimeRange",

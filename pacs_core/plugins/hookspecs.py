@@ -21,6 +21,7 @@ from pacs_core.contracts import (
     CliCommandDescriptor,
     CodecDescriptor,
     ControlDescriptor,
+    DataVersion,
     DeletionGuardDescriptor,
     EventHandlerDescriptor,
     Hooks,
@@ -263,6 +264,34 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> Sequence[SecurityFindi
                 return []
             what, action = "everybody can read along", "set host in [plugin.teletype]"
             return [SecurityFinding(Severity.HIGH, what, action)]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pacs_data_versions(setup: Setup) -> Sequence[DataVersion]:
+    """Return the versions of what the plugin keeps, for ``pacs migrate --check``.
+
+    Called by that command alone, in no event loop; nothing is started, and a node may run
+    meanwhile. Read what is there, and change nothing: make no file either. Where it cannot be
+    read, raise: the command says why, and exits with 1.
+
+    Example
+    -------
+    ::
+
+        import sqlite3
+        from contextlib import closing
+        from pacs_core.contracts import DataVersion, Setup
+        from pacs_core.plugins import hookimpl
+
+        @hookimpl
+        def pacs_data_versions(setup: Setup) -> list[DataVersion]:
+            path, found = setup.plugin.directory / "notes.sqlite", 0
+            if path.exists():
+                with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+                    (found,) = connection.execute("PRAGMA user_version").fetchone()
+            return [DataVersion.of_number(f"notes in {path}", found, known=3)]
     """
     raise NotImplementedError
 

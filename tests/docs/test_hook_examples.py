@@ -96,6 +96,7 @@ def test_there_are_hooks():
         "pacs_check",
         "pacs_conformance",
         "pacs_security_findings",
+        "pacs_data_versions",
     }
     assert others | {*KIND_OF} == set(HOOKS)
 

@@ -7,7 +7,14 @@ tests.
 import logging
 from typing import TYPE_CHECKING
 
-from pacs_core.contracts import CapabilityDescriptor, Hooks, Node, SecurityFinding, Setup
+from pacs_core.contracts import (
+    CapabilityDescriptor,
+    DataVersion,
+    Hooks,
+    Node,
+    SecurityFinding,
+    Setup,
+)
 from pacs_core.plugins import hookimpl
 from pacs_database.interface import Database
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "pacs_capabilities",
     "pacs_check",
+    "pacs_data_versions",
     "pacs_postgresql_databases",
     "pacs_security_findings",
 ]
@@ -38,6 +46,15 @@ def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
     from pacs_database.weaknesses import find_weaknesses
 
     return list(find_weaknesses(setup.settings))
+
+
+@hookimpl
+def pacs_data_versions(setup: Setup) -> list[DataVersion]:
+    """Return the versions of the tables of all plugins."""
+    from pacs_database.address import database_url
+    from pacs_database.versions import find_versions
+
+    return find_versions(database_url(setup.settings))
 
 
 @hookimpl(optionalhook=True)

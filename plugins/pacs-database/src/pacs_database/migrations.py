@@ -52,8 +52,8 @@ def migrate(connection: Connection, owner: str, package: str, *, use_snapshot: b
         raise MigrationError(f"{package} is no package of revisions")
     folder = Path(spec.origin).parent
     table = f"{owner}_revisions"
-    found = _revisions_in(connection, table)
-    heads = _heads(folder)
+    found = current_revisions(connection, table)
+    heads = head_revisions(folder)
     if found and found == heads:
         return
     if use_snapshot and not found and load(connection, owner, heads, folder):
@@ -62,7 +62,7 @@ def migrate(connection: Connection, owner: str, package: str, *, use_snapshot: b
     _upgrade(connection, owner, table, folder)
 
 
-def _revisions_in(connection: Connection, name: str) -> frozenset[str]:
+def current_revisions(connection: Connection, name: str) -> frozenset[str]:
     """Return where the tables are; nowhere if there are none yet."""
     if not inspect(connection).has_table(name):
         return frozenset()
@@ -70,13 +70,23 @@ def _revisions_in(connection: Connection, name: str) -> frozenset[str]:
     return frozenset(connection.execute(select(table.c.version_num)).scalars())
 
 
-def _heads(folder: Path) -> frozenset[str]:
+def head_revisions(folder: Path) -> frozenset[str]:
     """Return the revisions that no other follows, read without being run."""
+    values = _values(folder)
+    return frozenset(values["revision"] - values["down_revision"])
+
+
+def known_revisions(folder: Path) -> frozenset[str]:
+    """Return all revisions."""
+    return frozenset(_values(folder)["revision"])
+
+
+def _values(folder: Path) -> dict[str, set[str]]:
     values: dict[str, set[str]] = {name: set() for name in _NAMES}
     for path in folder.glob("*.py"):
         for name, value in _assigned(ast.parse(path.read_bytes())):
             values[name].update(filter(None, value if isinstance(value, tuple) else (value,)))
-    return frozenset(values["revision"] - values["down_revision"])
+    return values
 
 
 def _assigned(module: ast.Module) -> Iterator[tuple[str, Any]]:

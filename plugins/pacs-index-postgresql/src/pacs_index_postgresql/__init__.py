@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pacs_core.contracts import IndexDescriptor, Setup
+from pacs_core.contracts import DataVersion, IndexDescriptor, Setup
 from pacs_core.plugins import hookimpl
 from pacs_index_postgresql.config import PostgresqlIndexConfig
 
@@ -44,3 +44,18 @@ def pacs_postgresql_databases(setup: Setup) -> "list[PostgresqlDatabase]":
     from pacs_backup.api import PostgresqlDatabase
 
     return [PostgresqlDatabase("index", config.dsn.reveal(), config.schema, is_derived=True)]
+
+
+@hookimpl
+def pacs_data_versions(setup: Setup) -> list[DataVersion]:
+    """Return the version of the index's schema, if this index is configured."""
+    config = setup.config(PostgresqlIndexConfig)
+    if config.dsn is None:
+        return []
+    import anyio
+
+    from pacs_index_postgresql.schema import STEPS
+    from pacs_index_postgresql.server import find_version
+
+    where, found = anyio.run(find_version, config)
+    return [DataVersion.of_number(f"index {where}", found, len(STEPS))]

@@ -208,3 +208,25 @@ def _without_password(dsn: str) -> str:
     user = scheme.partition("://")[2].partition(":")[0]
     place = (rest if scheme else rest.partition("://")[2]).partition("?")[0]
     return f"{user}@{place}" if user else place
+
+
+async def find_version(config: PostgresqlIndexConfig) -> tuple[str, int]:
+    """Return where an index is, and the version of its schema; 0 if there is none.
+
+    Raises
+    ------
+    PostgresqlIndexError
+        The server does not say.
+    """
+    server = Server(config)
+    where = f"{_without_password(server.dsn())}, schema {config.schema}"
+    try:
+        connection = await server.connect()
+        try:
+            if not await connection.fetchval("SELECT to_regclass('schema_version') IS NOT NULL"):
+                return where, 0
+            return where, int(await connection.fetchval("SELECT version FROM schema_version") or 0)
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise translate_error(error, where) from error

@@ -8,6 +8,7 @@ that the file lacks, so that a further attribute needs no step.
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pacs_core.relational import IDENTITY, TABLES, Attribute, Catalog
@@ -113,6 +114,20 @@ def prepare(
         raise
     finally:
         connection.execute(f"PRAGMA foreign_keys = {enforced}")
+
+
+def version_of(path: Path) -> int:
+    """Return the version of a file, which may be in use; 0 if there is none.
+
+    Raises
+    ------
+    sqlite3.Error
+        It is no database.
+    """
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> None:
