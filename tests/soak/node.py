@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pacs_core.testing.node import write_config
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.processes import restore_sigint
 
+from ..benchmarks.memory import family
 from .ledger import ROUTED
 
 START = 120.0
@@ -156,9 +158,11 @@ class Node:
                 await anyio.sleep(0.05)
 
     def kill(self) -> None:
-        """Kill it as a power failure would."""
+        """Kill it as a power failure would, workers and codec processes with it."""
         assert self.process is not None
-        self.process.kill()
+        for pid in family(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     async def stop(self) -> int:
