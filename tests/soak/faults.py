@@ -16,7 +16,7 @@ from attrs import define, field
 from pacs_core.testing.postgresql import PostgresqlServer
 
 from .ledger import Ledger
-from .node import MIB, Node
+from .node import MIB, Node, set_clock
 from .receiver import Receiver
 from .tally import Tally
 
@@ -122,9 +122,9 @@ async def clock(faults: Faults) -> None:
     """Let the clock of the node jump, and stay there for a while."""
     assert faults.node.clock is not None
     jump = faults.draw.choice((-86_400, -3_600, -60, 60, 3_600, 86_400))
-    faults.node.clock.write_text(f"{jump:+d}\n")
+    set_clock(faults.node.clock, jump)
     await anyio.sleep(faults.draw.uniform(3, 10))
-    faults.node.clock.write_text("+0\n")
+    set_clock(faults.node.clock, 0)
     await anyio.sleep(2)
 
 

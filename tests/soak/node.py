@@ -1,6 +1,7 @@
 """The node under test: a process that is started, killed and started again on the same ports."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ PLUGINS = {
     "store-filesystem", "index-sqlite", "index-postgresql", "audit-json", "codec-basic",
     "image-export", "speedups",
 }  # fmt: skip
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+CLOCK = Path(__file__).with_name("clock.c")
 
 
 @define
@@ -46,7 +47,7 @@ class Node:
         Port of the web server.
     port : int
     clock : Path or None
-        File by which libfaketime moves its clock, if that is installed.
+        File by which its wall clock is moved; None where there is no C compiler.
     """
 
     directory: Path
@@ -100,20 +101,16 @@ class Node:
                 else:
                     common.setdefault(name, {})[key] = value
         config = write_config(directory / "data", common)
-        clock = None
-        environment = os.environ | {"TMPDIR": str(directory / "tmp")}
         (directory / "tmp").mkdir(exist_ok=True)
-        if FAKETIME.exists():
-            clock = directory / "clock"
-            clock.write_text("+0\n")
-            environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(clock),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "NO_FAKE_STAT": "1",
-            }
-        return cls(directory, config, port, web, clock, environment=environment)
+        environment = os.environ | {"TMPDIR": str(directory / "tmp")}
+        clock, library = directory / "clock", directory / "clock.so"
+        has_clock = _build_clock(library)
+        if has_clock:
+            set_clock(clock, 0)
+            environment |= {"LD_PRELOAD": str(library), "SOAK_CLOCK": str(clock)}
+        return cls(
+            directory, config, port, web, clock if has_clock else None, environment=environment
+        )
 
     @property
     def peer(self) -> Peer:
@@ -192,3 +189,17 @@ class Node:
         command = [sys.executable, "-m", "pacs_core.cli.main", *arguments, "--config", self.config]
         done = await anyio.run_process([str(each) for each in command], check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def set_clock(path: Path, seconds: int) -> None:
+    """Let a clock be off by so many seconds, at once."""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+
+
+def _build_clock(library: Path) -> bool:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return False
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(CLOCK), "-ldl"]
+    return not subprocess.run(command, check=False).returncode
