@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import SimpleNamespace
 
 import anyio
@@ -325,3 +325,29 @@ def test_one_that_is_killed_leaves_a_folder_that_can_be_used(tmp_path, capsys):
     pacs(capsys, "backup", "prune", backups, "--keep-last", "1", "--yes")
     assert [path for path in backups.rglob("*") if "partial" in path.name] == []
     assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)
+
+
+def test_each_backup_is_a_moment_to_go_back_to(tmp_path, capsys):
+    """All is destroyed; what was deleted since is there again, and what came since is not."""
+    config, data = tmp_path / "pacs.toml", tmp_path / "data"
+    config.write_text(f'[node]\ndata_directory = "{data}"\n')
+    at, backups, study = ("--config", config), tmp_path / "backups", SampleStudy()
+    there, moments = set(), []
+    for number in range(3):
+        if there:
+            pacs(capsys, "delete", "--instance", min(there), "--yes", *at)
+            there.remove(min(there))
+        for sample in (study.make("CT"), study.make("MR")):
+            write_file(tmp_path / f"{number}.dcm", sample)
+            pacs(capsys, "import", tmp_path / f"{number}.dcm", *at)
+            there.add(sample.sop_instance_uid)
+        pacs(capsys, "backup", "create", backups, *at)
+        moments.append(set(there))
+    names = [each["name"] for each in json.loads(pacs(capsys, "backup", "list", backups, "--json"))]
+    for name, expected in zip(names, moments, strict=True):
+        shutil.rmtree(data)
+        assert "0 faults" in pacs(capsys, "backup", "restore", backups, "--name", name, *at)
+        with closing(sqlite3.connect(data / "index.sqlite")) as index:
+            found = {uid for (uid,) in index.execute("SELECT SOPInstanceUID FROM instance")}
+        assert found == expected
+        assert len(list((data / "objects").rglob("*.dcm"))) == len(expected)
