@@ -24,6 +24,8 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "list": "List the backups in a folder.",
         "verify": "Read a backup, and compare it with its digests.",
         "prune": "Forget backups, and delete what no other needs.",
+        "push": "Copy a folder of backups to a bucket.",
+        "pull": "Copy backups from a bucket to a folder.",
         "restore": "Make an archive from a backup.",
     }
 

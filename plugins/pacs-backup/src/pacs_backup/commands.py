@@ -1,13 +1,14 @@
 """The commands of ``pacs backup``."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from pacs_backup.bucket import Bucket
 from pacs_backup.creating import Creation
 from pacs_backup.pruning import Pruning, Rules
 from pacs_backup.repository import BackupError, NewBackup, Repository
@@ -250,10 +251,57 @@ def prune(
     say(f"{what} deleted" if yes else f"{what} would be deleted: say --yes")
 
 
+def push(folder: Path, url: str, *, prune: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Copy a folder of backups to a bucket; what is there already is not copied again.
+
+    Interrupted, run it again. A prefix of a bucket is for one folder alone.
+
+    Parameters
+    ----------
+    folder
+        Where the backups are.
+    url
+        Such as s3://bucket/prefix, gs:// or az://; credentials come from the environment.
+    prune
+        Take away there what is not here any more, as after a prune.
+    """
+    bucket, repository = Bucket(url), Repository(folder)
+    _with_bucket(repository, bucket, lambda: bucket.push(repository, delete=prune))
+
+
+def pull(folder: Path, url: str, /) -> None:
+    """Copy backups from a bucket to a folder, from which they are verified and restored.
+
+    Each content is compared with its digest. Interrupted, run it again.
+
+    Parameters
+    ----------
+    folder
+        Where the backups come to.
+    url
+        As of push.
+    """
+    bucket, repository = Bucket(url), Repository(folder)
+    _with_bucket(repository, bucket, lambda: bucket.pull(repository))
+
+
+def _with_bucket(
+    repository: Repository, bucket: Bucket, action: Callable[[], Awaitable[None]]
+) -> None:
+    try:
+        with repository.locked():
+            run_async(action)
+    except (BackupError, OSError) as error:
+        raise CommandError(f"{error}; what was copied so far stays") from error
+    say(f"{bucket.copied} files copied, {bucket.known} known, {bucket.deleted} deleted")
+
+
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {
     "create": create,
     "list": show,
     "verify": verify,
     "prune": prune,
     "restore": restore,
+    "push": push,
+    "pull": pull,
 }
