@@ -232,28 +232,33 @@ async def test_a_clock_that_was_set_back_keeps_nothing_waiting(
     nightly = NewJob("c", due=moment, idempotency_key=f"schedule c {moment.isoformat()}")
     scheduled, held = await queue.enqueue(nightly), await queue.enqueue(NewJob("d"))
     assert (await queue.lease(["d"], "w", 60)) is not None
+    failed = await queue.enqueue(NewJob("e"))
+    tried = await queue.lease(["e"], "w", 60)
+    assert tried is not None
+    await queue.fail(tried, "away", now + timedelta(days=1))
     ahead = JOBS.c.created + 86_400
     async with database.begin() as connection:
         for statement in (
-            update(JOBS).where(JOBS.c.number != held).values(created=ahead),
+            update(JOBS).where(JOBS.c.number.not_in((held, failed))).values(created=ahead),
             update(JOBS).where(JOBS.c.number == at_once).values(due=JOBS.c.created),
             update(JOBS).where(JOBS.c.number == later).values(due=JOBS.c.created + 600),
             update(JOBS).where(JOBS.c.number == held).values(leased_until=ahead + 60),
         ):
             await connection.execute(statement)
     assert await queue.lease(["a", "b", "c", "d"], "w", 60) is None
-    await queue.heed_clock(60)
+    await queue.heed_clock(60, {"e": 300})
     assert "2 jobs were enqueued in what is the future now" in caplog.text
     leased = await queue.lease(["a", "b", "c", "d"], "w", 60)
     assert leased is not None
     assert leased.job.number == at_once
     due = {job.number: job.due - now async for job in queue.jobs()}
     assert timedelta(minutes=9) < due[later] < timedelta(minutes=11)
+    assert timedelta(minutes=4) < due[failed] < timedelta(minutes=6)
     assert due[scheduled] == timedelta(days=1, hours=3)
     async with database.connect() as connection:
         until = select(JOBS.c.leased_until).where(JOBS.c.number == held)
         ends = (await connection.execute(until)).scalar_one()
     assert 0 < ends - now.timestamp() < 120
     caplog.clear()
-    await queue.heed_clock(60)
+    await queue.heed_clock(60, {"e": 300})
     assert not caplog.records

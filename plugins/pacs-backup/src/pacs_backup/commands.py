@@ -251,7 +251,9 @@ def prune(
     say(f"{what} deleted" if yes else f"{what} would be deleted: say --yes")
 
 
-def push(folder: Path, url: str, *, prune: Annotated[bool, Parameter(negative=())] = False) -> None:
+def push(
+    folder: Path, url: str, /, *, prune: Annotated[bool, Parameter(negative=())] = False
+) -> None:
     """Copy a folder of backups to a bucket; what is there already is not copied again.
 
     Interrupted, run it again. A prefix of a bucket is for one folder alone.

@@ -17,7 +17,7 @@ How the next job is found where a hundred thousand wait is said in :mod:`pacs_jo
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -293,7 +293,7 @@ class DatabaseJobQueue(JobQueue):
         async with self.database.begin() as connection:
             return (await connection.execute(delete(JOBS).where(*conditions))).rowcount
 
-    async def heed_clock(self, seconds: float) -> None:
+    async def heed_clock(self, seconds: float, pauses: Mapping[str, float]) -> None:
         """See base."""
         async with self.database.begin() as connection:
             now = await current_time(connection)
@@ -307,6 +307,13 @@ class DatabaseJobQueue(JobQueue):
                 )
                 .values(due=JOBS.c.due - ahead, created=now)
             )
+            for kind, pause in pauses.items():
+                late = JOBS.c.due > now + pause + _CLOCK_TOLERANCE
+                await connection.execute(
+                    update(JOBS)
+                    .where(JOBS.c.state == WAITING, JOBS.c.kind == kind, JOBS.c.attempts > 0, late)
+                    .values(due=now + pause)
+                )
             await connection.execute(
                 update(JOBS)
                 .where(JOBS.c.state == RUNNING, JOBS.c.leased_until > now + 10 * seconds)

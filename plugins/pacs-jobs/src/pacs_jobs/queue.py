@@ -1,7 +1,7 @@
 """The contract of job queues."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -191,18 +191,21 @@ class JobQueue(Component):
         """Return what waits, runs, or was given up, by kind and state."""
         return ()
 
-    async def heed_clock(self, seconds: float) -> None:
+    async def heed_clock(self, seconds: float, pauses: Mapping[str, float]) -> None:
         """Correct times that were written while the clock was wrong, and went ahead.
 
         A job that waits, and was enqueued at a time that is still to come, waits for as long as it
-        was to, from now on; one that is due at a time of day is left alone. A lease that lasts for
-        far longer than any is over after so many seconds, unless its holder speaks before. Workers
-        call it now and then.
+        was to, from now on; one that is due at a time of day is left alone. One that is to be tried
+        again later than after the longest pause of its kind is tried after that. A lease that lasts
+        for far longer than any is over after so many seconds, unless its holder speaks before.
+        Workers call it now and then.
 
         Parameters
         ----------
         seconds : float
             That leases last.
+        pauses : mapping of str to float
+            Seconds that a job of a kind waits for another attempt at most.
         """
 
     async def wait(self, seconds: float) -> None:

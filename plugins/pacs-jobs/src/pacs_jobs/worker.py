@@ -141,7 +141,8 @@ class JobWorker(Service):
         async with anyio.create_task_group() as tasks:
             while True:
                 if anyio.current_time() >= heed:
-                    await queue.heed_clock(self.config.lease)
+                    pauses = {n: d.kind.longest_pause for n, d in self._kinds.items()}
+                    await queue.heed_clock(self.config.lease, pauses)
                     heed = anyio.current_time() + _HEED_CLOCK
                 await self._begin_due(queue, tasks)
                 await queue.wait(self.config.poll)
