@@ -139,6 +139,19 @@ async def test_one_that_cannot_be_given_keeps_no_other_away(config, capsys):
     assert await take_over(server, config) == {"known": 3, "stored": 1}
 
 
+async def test_a_study_of_which_no_instance_is_listed_is_retrieved_all_the_same(config, capsys):
+    """As of dcm4chee whose instances were purged from the database, and not from the disk."""
+    server = Server(SampleStudy().make("CT"))
+    listed = server.list
+    server.list = lambda parts, offset: (
+        httpx.Response(204) if parts[-1] == "instances" else listed(parts, offset)
+    )
+    assert await take_over(server, config) == {"stored": 1}
+    server.broken = [server.samples[0].sop_instance_uid]
+    assert (await take_over(server, config))["failed"] == 1
+    assert "study " in capsys.readouterr().err
+
+
 async def test_what_is_no_uid_does_not_become_part_of_an_address(config):
     odd = SampleStudy("../../../admin").make("CT")
     with pytest.raises(DicomWebError, match="lists what has no UID"):

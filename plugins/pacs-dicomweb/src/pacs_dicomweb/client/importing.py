@@ -127,6 +127,12 @@ class WebImport:
             else:
                 known += 1
         self.outcomes["known"] += known
+        if not missing and not known:
+            # A server may list a study and none of its instances, and still give them.
+            before = self.outcomes.total()
+            await self._retrieve(f"studies/{study}", study, missing)
+            if self.outcomes.total() == before:
+                self._fail(f"study {study}", "no instance of it is listed, and none comes")
         if missing and not known:
             try:
                 await self._retrieve(f"studies/{study}", study, missing)
