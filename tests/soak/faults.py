@@ -106,7 +106,8 @@ async def slow_disk(faults: Faults) -> None:
     command += [argument for pid in pids for argument in ("-p", str(pid))]
     async with await anyio.open_process(command, stdout=None, stderr=subprocess.DEVNULL) as tracer:
         await anyio.sleep(faults.draw.uniform(3, 10))
-        tracer.terminate()
+        with suppress(ProcessLookupError):  # it was not let in, or the node has ended
+            tracer.terminate()
 
 
 async def dead_peer(faults: Faults) -> None:
