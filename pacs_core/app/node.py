@@ -23,6 +23,7 @@ from pacs_core.app.lifespan import StartError, start_guard, start_optional
 from pacs_core.app.missing_parts import missing_parts
 from pacs_core.app.preferences import preferences_of
 from pacs_core.app.reload import Reloader
+from pacs_core.app.service_manager import WorkerBeats
 from pacs_core.app.services import ServiceRunner, Sockets, bind_services
 from pacs_core.app.transcoding import log_codecs
 from pacs_core.app.watchdog import watched_loop
@@ -111,6 +112,8 @@ class WorkerSlot:
         Numbers of all workers.
     control : socket or None
         On which the supervisor says what to do.
+    beats : WorkerBeats
+        Where the worker shows that it answers.
     """
 
     sockets: tuple[socket.socket, ...]
@@ -120,6 +123,7 @@ class WorkerSlot:
     meter: MeterMemory = field(factory=MeterMemory)
     control: socket.socket | None = None
     tls_sockets: tuple[socket.socket, ...] = ()
+    beats: WorkerBeats = field(factory=WorkerBeats)
 
 
 def set_root_level(level: str) -> None:

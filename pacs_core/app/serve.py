@@ -9,6 +9,7 @@ import anyio
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.control import open_control
 from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
+from pacs_core.app.service_manager import READY, STOPPING, beat, tell, tell_reloading
 from pacs_core.app.worker_control import obey
 from pacs_core.concurrency import task_group
 
@@ -48,7 +49,8 @@ async def serve(
     The first signal drains: after the notice that is configured nothing new is accepted, running
     associations get a grace period and then an A-ABORT. A second signal aborts at once.
 
-    A worker takes no notice of SIGHUP: its supervisor tells it what to do.
+    A worker takes no notice of SIGHUP: its supervisor tells it what to do, and tells the
+    service manager what it does.
 
     Parameters
     ----------
@@ -68,11 +70,20 @@ async def serve(
                 open_control(assembly, node, supervised=place is not None),
             ):
                 ready(node)
-                if place is not None and place.control is not None:
-                    tasks.start_soon(obey, place.control, node.reloader)
+                if place is None:
+                    tell(READY)
+                    tasks.start_soon(beat)
+                else:
+                    tasks.start_soon(place.beats.keep, place.occupancy.worker)
+                    if place.control is not None:
+                        tasks.start_soon(obey, place.control, node.reloader)
                 while await anext(signals) == RELOAD:
+                    tell_reloading()
                     await node.reloader.reload()
+                    tell(READY)
                 node.opened.node.is_ending = True
+                if place is None:
+                    tell(STOPPING)
                 notice = node.opened.node.settings.timeouts.notice
                 logger.info("draining%s; a second signal aborts what still runs",
                             f" in {notice:g} s" if notice else "")  # fmt: skip

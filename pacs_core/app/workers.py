@@ -26,6 +26,14 @@ from attrs import define, evolve, field
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.node import WorkerSlot
 from pacs_core.app.serve import RELOAD, SIGNALS
+from pacs_core.app.service_manager import (
+    READY,
+    STOPPING,
+    WorkerBeats,
+    tell,
+    tell_reloading,
+    watchdog_limit,
+)
 from pacs_core.app.services import Sockets
 from pacs_core.app.worker_control import WorkerLine, reload_workers
 from pacs_core.association import WorkerLoad
@@ -108,6 +116,7 @@ class Supervisor:
             service_sockets=service_sockets or {},
             meter=MeterMemory(count),
             tls_sockets=tuple(tls_sockets),
+            beats=WorkerBeats(count, watchdog_limit()),
         )
         self._count = count
         self._work = work
@@ -130,6 +139,7 @@ class Supervisor:
             if not self._await_ready(self._start(slot)):
                 return self._give_up()
         ready()
+        tell(READY)
         while self._workers or (self._due and not self._signals):
             self._watch()
         return 0
@@ -171,6 +181,7 @@ class Supervisor:
             self._reload()
         else:
             self._signals += 1
+            tell(STOPPING)
             logger.info("%s: the workers are told", signal.Signals(received.si_signo).name)
             self._forward(received.si_signo)
 
@@ -179,11 +190,13 @@ class Supervisor:
         if not self._signals:
             # One after the other; if one cannot, those before it take it back.
             lines = [worker.line for worker in self._workers.values()]
+            tell_reloading()
             self._assembly = reload_workers(self._assembly, lines)
+            tell(READY)
 
     def _patience(self) -> float:
         due = min((at for at, _, _ in self._due), default=time.monotonic() + 60.0)
-        return max(due - time.monotonic(), 0.0)
+        return max(min(due - time.monotonic(), self._place.beats.pass_on()), 0.0)
 
     def _forward(self, number: int) -> None:
         for pid in self._workers:
@@ -207,6 +220,7 @@ class Supervisor:
     def _bury(self, worker: _Worker, status: int) -> None:
         # What it shared in memory would count its associations for ever.
         self._place.occupancy.clear(worker.slot)
+        self._place.beats.clear(worker.slot)
         if self._signals:
             return
         reason = f"worker {worker.slot} (process {worker.pid}) {_describe(status)}"
