@@ -25,6 +25,7 @@ RULES = [
         "where": {"Modality": "CT"},
     },
     {"service": "broken", "on": "ups", "step": {"ProcedureStepLabel": "Broken*"}},
+    {"service": "away", "on": "ups", "step": {"ProcedureStepLabel": "Away*"}},
 ]
 
 
@@ -73,6 +74,19 @@ def create(port: int, step: Dataset) -> str:
     return uid
 
 
+def request_cancel(port: int, uid: str, **own: Any) -> int:
+    """Ask by N-ACTION that a work item be canceled (PS3.4 CC.2.2); return the status."""
+    entity, wanted = AE(ae_title="PLANNER"), Dataset()
+    for keyword, value in own.items():
+        setattr(wanted, keyword, value)
+    entity.add_requested_context(PUSH)
+    association = entity.associate("127.0.0.1", port, ae_title="PACS")
+    assert association.is_established
+    status, _ = association.send_n_action(wanted, 2, PUSH, uid)
+    association.release()
+    return int(status.Status)
+
+
 def read(web: int, uid: str) -> dict[str, Any]:
     url = f"http://127.0.0.1:{web}/dicom-web/workitems/{uid}"
     headers = {"Accept": "application/dicom+json"}
@@ -105,6 +119,8 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         services = {
             "lesion": {"adapter": "rest-push", "url": f"{url}/infer", "version": "1"},
             "broken": {"adapter": "rest-push", "url": f"{url}/nowhere", "attempts": 1},
+            # Nobody listens there: it is tried again for a long time.
+            "away": {"adapter": "rest-push", "url": f"http://127.0.0.1:{tools.find_free_port()}"},
         }
         directory = tmp_path_factory.mktemp("site")
         more: dict[str, Any] = {"plugin": plugins(web), "ai": {"poll_steps": 0.3}, "port": port}
@@ -168,6 +184,28 @@ def test_a_work_item_that_cannot_be_done_is_canceled_and_says_why(place: Place, 
     assert len(place.site.requests(study_uid=study)) == 1
     end(place.web, create(place.port, broken))
     assert [e.state for e in place.site.requests(study_uid=study)] == ["failed", "failed"]
+
+
+def test_a_work_item_that_is_not_wanted_any_more_is_canceled(place: Place, tools: Any) -> None:
+    """PS3.4 CC.2.2: the node performs it, and hears that somebody wants it canceled."""
+    images = tools.make_series(1)
+    study = str(images[0].StudyInstanceUID)
+    place.site.store(images)
+    other = [code("OTHER")]
+    step = work_item(
+        ProcedureStepLabel="Away", ScheduledWorkitemCodeSequence=other, StudyInstanceUID=study
+    )
+    uid = create(place.port, step)
+    until(lambda: place.site.requests(study_uid=study), 120)
+    assert request_cancel(place.port, uid, ReasonForCancellation="the patient has left") == 0
+    ended = end(place.web, uid)
+    assert ended[STATE]["Value"] == ["CANCELED"]
+    (progress,) = ended[PROGRESS]["Value"]
+    assert progress[REASON]["Value"] == ["the patient has left"]
+    (request,) = place.site.requests(study_uid=study)
+    assert (request.state, request.reason) == ("cancelled", "cancelled by PLANNER")
+    again = request_cancel(place.port, uid, ReasonForCancellation="the patient has left")
+    assert again == 0xB304  # it is canceled already
 
 
 @pytest.mark.long

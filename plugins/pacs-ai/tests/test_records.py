@@ -6,7 +6,7 @@ import anyio
 import pytest
 from pacs_ai.api import InferenceInput, RequestFilter, RequestState
 from pacs_ai.breakers import Breakers
-from pacs_ai.models import InferenceRequest
+from pacs_ai.models import Assessment, InferenceRequest, ResultFinding
 from pacs_ai.records import Records
 from pacs_database.api import Database
 from pacs_jobs.api import JobFilter
@@ -73,6 +73,11 @@ async def test_results_are_written_once_and_kept_as_long_as_they_are_archived(
     }
     first, second = await records.add_result(**values), await records.add_result(**values)
     assert first.number == second.number
+    for thought in (Assessment.REJECTED, Assessment.ACCEPTED):  # of a finding; the last counts
+        finding = ResultFinding("1.9.3", 0, "lesion", assessment=thought, assessed_by="anna")
+        await records.assess_finding(first, finding)
+    (kept,) = (await records.assessed_findings(first.number)).values()
+    assert (kept["assessment"], kept["assessed_by"]) == (Assessment.ACCEPTED, "anna")
     assert first.reasons == ("size: much",)
     assert await records.hidden_uids(5) == ("1.9.2",)
     assert await records.result_uids("1.9") == {"1.9.2"}
@@ -106,3 +111,17 @@ async def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try(
     assert (await breakers.open_until("other", 60.0))[0] == 0.0
     await breakers.note_success("s")
     assert await breakers.opened() == {}
+
+
+async def test_a_work_item_is_held_once_with_its_requests_until_it_is_left(
+    records: Records,
+) -> None:
+    await records.hold_step("2.25.1", "2.25.10")
+    await records.hold_step("2.25.1", "2.25.11")  # found again: the first Transaction UID counts
+    await records.hold_step("2.25.2", "2.25.12")
+    await records.note_requests("2.25.1", [3, 4])
+    held = {each.step_uid: each for each in await records.held_steps()}
+    assert (held["2.25.1"].transaction_uid, list(held["2.25.1"].requests)) == ("2.25.10", [3, 4])
+    assert list(held["2.25.2"].requests) == []
+    await records.leave_step("2.25.1")
+    assert [each.step_uid for each in await records.held_steps()] == ["2.25.2"]

@@ -15,11 +15,12 @@ from pacs_sop_ups.api import StepState
 from pacs_sop_ups.config import UpsConfig
 from pacs_sop_ups.database_steps import DatabaseProcedureSteps
 from pacs_sop_ups.sop_classes import UPS_FILTERED, UPS_GLOBAL
-from pacs_sop_ups.steps import LABEL, PATIENT_ID, TRANSACTION
+from pacs_sop_ups.steps import LABEL, PATIENT_ID, REASON, TRANSACTION
 from pacs_sop_ups.testing import performed_attributes, sample_attributes
 
 from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import SingleValue
+from pacs_core.dataset import tag_of
 
 pytestmark = pytest.mark.anyio
 
@@ -310,3 +311,21 @@ async def test_no_more_steps_are_open_than_may_be(tmp_path: Path, database_url: 
         assert [await outcome(steps, f"1.2.{n}", "create", 0) for n in range(3)] == [0, 0, 0x0213]
         assert await outcome(steps, "1.2.0", "cancel", 0) == 0
         assert await outcome(steps, "1.2.2", "create", 0) == 0
+
+
+async def test_a_performer_that_watches_its_steps_finds_who_wants_them_canceled(
+    steps: DatabaseProcedureSteps,
+) -> None:
+    """PS3.4 CC.2.2.3: it need not follow them; without either, nobody could be asked (C312H)."""
+    wanted = {REASON: ("no time",)}
+    for uid, is_watched in (("1.2.1", True), ("1.2.2", False)):
+        await steps.create(uid, sample_attributes())
+        await steps.change_state(uid, StepState.IN_PROGRESS, "1.2.3.4", is_watched=is_watched)
+    assert (await steps.find("1.2.1")).cancel_request is None
+    made = await steps.request_cancel("1.2.1", wanted, requestor="PLANNER")
+    assert (made.status, made.step.state) == (0, StepState.IN_PROGRESS)
+    request = (await steps.find("1.2.1")).cancel_request
+    assert request == {**wanted, tag_of("RequestingAE"): ("PLANNER",)}
+    with pytest.raises(RefusedRequestError) as refused:
+        await steps.request_cancel("1.2.2", wanted, requestor="PLANNER")
+    assert refused.value.status == 0xC312

@@ -13,14 +13,16 @@ The row goes when the step has ended. A step that somebody else has claimed mean
 
 What the step is about says its Input Information Sequence, else Study Instance UID and the studies
 of its orders. COMPLETED it names the results in Output Information Sequence (PS3.4 CC.2.5-3);
-CANCELED it says why (PS3.3 C.30.3).
+CANCELED it says why (PS3.3 C.30.3). Somebody who wants it canceled (PS3.4 CC.2.2) is heard as long
+as a service still works on it.
 """
 
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 import anyio
@@ -45,9 +47,6 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import Condition, Node, Outcome, Service, Started, matches
 from pacs_core.dataset import Attributes, MutableAttributes, Value, items, tag_of
 
-if TYPE_CHECKING:
-    pass
-
 logger = logging.getLogger(__name__)
 
 _INPUTS: Final = tag_of("InputInformationSequence")
@@ -57,6 +56,9 @@ _REFERENCED: Final = tag_of("ReferencedSOPSequence")
 _INSTANCE: Final = tag_of("ReferencedSOPInstanceUID")
 _TRANSACTION: Final = tag_of("TransactionUID")
 _PROGRESS: Final = tag_of("ProcedureStepProgressInformationSequence")
+_REQUESTING_AE: Final = tag_of("RequestingAE")
+_REASON: Final = tag_of("ReasonForCancellation")
+_REASON_CODE: Final = tag_of("ProcedureStepDiscontinuationReasonCodeSequence")
 _OVERLAP: Final = 60.0
 """Seconds by which the times of changes may be behind those at which they are seen."""
 _PRIORITIES: Final = {"HIGH": 1, "LOW": -1}
@@ -127,6 +129,9 @@ class StepPerformer(Service):
             await records.leave_step(uid)
             return
         numbers: Sequence[int] = held.requests
+        if step.cancel_request is not None and await self._stop(numbers, step.cancel_request):
+            await self._cancel(step, "", step.cancel_request)
+            return
         if not numbers:
             try:
                 numbers = await self._ask(step)
@@ -140,7 +145,11 @@ class StepPerformer(Service):
         title = self._node.settings.ae_title
         try:
             changed = await self._steps.change_state(
-                step.instance_uid, StepState.IN_PROGRESS, held.transaction_uid, requestor=title
+                step.instance_uid,
+                StepState.IN_PROGRESS,
+                held.transaction_uid,
+                requestor=title,
+                is_watched=True,
             )
         except RefusedRequestError as error:
             logger.info("work item %s is somebody else's: %s", step.instance_uid, error)
@@ -176,6 +185,14 @@ class StepPerformer(Service):
             studies = ", ".join(inputs_of(step)) or "no study"
             raise LookupError(f"{studies} has nothing that {rule.service} could be asked about")
         return list(requests)
+
+    async def _stop(self, numbers: Sequence[int], wanted: Attributes) -> bool:
+        """Cancel the requests of a step that somebody wants canceled; False if all have ended."""
+        live = [n for n in numbers if (await self._desk.records.find(n)).state in LIVE]
+        for number in live:
+            with suppress(ValueError):  # it has ended a moment ago
+                await self._inferences.cancel(number, first(wanted, _REQUESTING_AE) or "its SCU")
+        return bool(live) or not numbers
 
     async def _look(self, step: ProcedureStep, requests: Sequence[InferenceRequest]) -> None:
         """End a step whose requests have ended, or say how far it is."""
@@ -247,11 +264,16 @@ class StepPerformer(Service):
         await self._set(step, {tag_of("UnifiedProcedureStepPerformedProcedureSequence"): (item,)})
         await self._end(step, StepState.COMPLETED, f"{len(results)} results")
 
-    async def _cancel(self, step: ProcedureStep, reason: str) -> None:
-        item = {
-            **next(iter(items(step.attributes, _PROGRESS)), {}),
-            tag_of("ReasonForCancellation"): (reason[:1024],),
-        }
+    async def _cancel(
+        self, step: ProcedureStep, reason: str, wanted: Attributes | None = None
+    ) -> None:
+        """Cancel a step: for a reason, or since somebody wants it, for theirs (PS3.4 CC.2.2.3)."""
+        item = {**next(iter(items(step.attributes, _PROGRESS)), {})}
+        if wanted is not None:
+            item |= {tag: wanted[tag] for tag in (_REASON, _REASON_CODE) if tag in wanted}
+            asker = first(wanted, _REQUESTING_AE) or "somebody"
+            reason = first(wanted, _REASON) or f"{asker} wants it canceled"
+        item[_REASON] = (reason[:1024],)
         await self._set(step, {_PROGRESS: (item,)})
         await self._end(step, StepState.CANCELED, reason)
 

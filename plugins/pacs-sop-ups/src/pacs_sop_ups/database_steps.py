@@ -176,6 +176,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
         transaction_uid: str,
         *,
         requestor: str = "",
+        is_watched: bool = False,
         restrictions: Sequence[Restriction] = (),
     ) -> ChangedStep:
         """Claim, complete or cancel a step."""
@@ -186,6 +187,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
                 state,
                 transaction_uid,
                 claimant=requestor,
+                is_watched=is_watched,
                 strict=self.config.strict,
                 is_performer=self._is_believed(step, requestor),
             )
@@ -239,7 +241,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             made = await anyio.to_thread.run_sync(work, row)
             told = await self.subscriptions.tell(connection, instance_uid, made.events)
             is_request = any(e.kind is EventType.CANCEL_REQUESTED for e in made.events)
-            if is_request and not told:
+            if is_request and not told and not made.step.is_watched:
                 raise RefusedRequestError(
                     UpsStatus.PERFORMER_UNREACHABLE, "nobody has subscribed to the step"
                 )

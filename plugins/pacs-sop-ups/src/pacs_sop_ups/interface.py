@@ -74,9 +74,19 @@ class UnifiedProcedureSteps(PatientRecords):
         transaction_uid: str,
         *,
         requestor: str = "",
+        is_watched: bool = False,
         restrictions: Sequence[Restriction] = (),
     ) -> ChangedStep:
         """Claim, complete or cancel a step (PS3.4 CC.2.1).
+
+        Parameters
+        ----------
+        instance_uid, state, transaction_uid : str
+        requestor : str
+            AE title of who asks.
+        is_watched : bool
+            Of a claim: whether who claims it will look at its `cancel_request` now and then.
+        restrictions : sequence of Restriction
 
         Raises
         ------
@@ -94,6 +104,9 @@ class UnifiedProcedureSteps(PatientRecords):
         restrictions: Sequence[Restriction] = (),
     ) -> ChangedStep:
         """Cancel a step, or ask its performer to (PS3.4 CC.2.2).
+
+        A performer is asked by an event, if it follows the step, and by `cancel_request` of the
+        step, if it watches that.
 
         Raises
         ------

@@ -165,6 +165,7 @@ def change_state(
     transaction_uid: str,
     *,
     claimant: str = "",
+    is_watched: bool = False,
     strict: bool = False,
     is_performer: bool = False,
 ) -> ChangedStep:
@@ -192,7 +193,9 @@ def change_state(
         return _answer(step, effect, f"the step is {step.state}")
     after = _in_state(step, StepState(state))
     if state == StepState.IN_PROGRESS:
-        after = evolve(after, transaction_uid=transaction_uid, claimed_by=claimant)
+        after = evolve(
+            after, transaction_uid=transaction_uid, claimed_by=claimant, is_watched=is_watched
+        )
     elif state == StepState.CANCELED:
         after = _with_cancellation(after, {}, with_reason=not strict)
     if after.state in ENDED:
@@ -217,7 +220,9 @@ def request_cancel(
     if isinstance(effect, UpsStatus):
         return _answer(step, effect, f"the step is {step.state}")
     if effect == TELL:
-        return ChangedStep(step, events=(cancel_requested(information, requestor),))
+        event = cancel_requested(information, requestor)
+        noted = evolve(step, cancel_request=event.information) if step.is_watched else step
+        return ChangedStep(noted, events=(event,))
     begun = _in_state(step, StepState.IN_PROGRESS)
     after = _with_cancellation(_in_state(begun, StepState.CANCELED), information, with_reason=True)
     told = (*events_between(step, begun), *events_between(begun, after))

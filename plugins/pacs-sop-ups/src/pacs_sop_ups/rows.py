@@ -25,6 +25,8 @@ def row_of(step: ProcedureStep) -> dict[str, Any]:
         "claimed_by": step.claimed_by,
         "attributes": to_json(step.attributes),
         "changed": step.changed,
+        "is_watched": step.is_watched,
+        "cancel_request": None if step.cancel_request is None else to_json(step.cancel_request),
     }
 
 
@@ -39,6 +41,8 @@ def step_of(row: Row[Any]) -> ProcedureStep:
         tuple(filter(None, row.character_set.split("\\"))),
         row.created,
         row.changed,
+        row.is_watched,
+        None if row.cancel_request is None else from_json(row.cancel_request),
     )
 
 

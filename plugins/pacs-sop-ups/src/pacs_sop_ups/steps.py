@@ -83,6 +83,10 @@ class ProcedureStep:
         Specific Character Set in which it was created.
     created, changed : float
         Seconds since the epoch.
+    is_watched : bool
+        Whether its performer looks at `cancel_request`, and need not follow the step for it.
+    cancel_request : Attributes or None
+        Event Information of the last request to cancel it (PS3.4 Table CC.2.4-1), if it is watched.
     """
 
     instance_uid: str
@@ -93,6 +97,8 @@ class ProcedureStep:
     character_set: tuple[str, ...] = ()
     created: float = 0.0
     changed: float = 0.0
+    is_watched: bool = False
+    cancel_request: Attributes | None = field(default=None, repr=False)
 
     @property
     def state(self) -> StepState:

@@ -18,6 +18,8 @@ STEPS = Table(
     Column("attributes", Text),
     Column("created", Double),
     Column("changed", Double),
+    Column("is_watched", Boolean),
+    Column("cancel_request", Text),
 )
 
 FOLLOWERS = Table(

@@ -1,4 +1,4 @@
--- revision: ups_2
+-- revision: ups_3
 -- Made by python -m pacs_database.snapshots ups pacs_sop_ups.revisions
 CREATE TABLE ups_followers (
     instance_uid TEXT NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE ups_steps (
     character_set TEXT NOT NULL,
     attributes TEXT NOT NULL,
     created DOUBLE NOT NULL,
-    changed DOUBLE NOT NULL,
+    changed DOUBLE NOT NULL, is_watched BOOLEAN DEFAULT 0 NOT NULL, cancel_request TEXT,
     UNIQUE (instance_uid)
 );
 CREATE INDEX ups_followers_receiver ON ups_followers (receiver);
