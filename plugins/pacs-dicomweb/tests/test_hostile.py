@@ -73,6 +73,39 @@ def test_paths_and_queries(shared, path):
 
 
 @pytest.mark.parametrize(
+    ("separator", "status"),
+    [("&includefield=", 414), (",", 200), ("%2C", 200)],
+    ids=["parameters", "a list", "a list that is encoded"],
+)
+def test_a_thousand_fields(shared, sample, separator, status):
+    """A list fits into a target; as parameters they make it too long (RFC 9110 §15.5.15)."""
+    tags = [f"{tag:08X}" for tag in range(0x00100000, 0x00100000 + 1000)]
+    for resource in ("/studies", "/series", "/instances"):
+        target = f"{resource}?limit=1&includefield={separator.join(tags)}"
+        response = shared.get(target)
+        assert response.status_code == status, response.text
+        if status == 200:
+            assert len(response.json()) == 1
+        assert shared.is_well()
+
+
+def test_ten_thousand_frames(shared, sample):
+    target = f"{path_of(sample)}/frames/{','.join(['1'] * 10_000)}"
+    assert shared.get(target).status_code == 414
+    assert shared.is_well()
+
+
+def test_a_search_with_a_body_that_is_nested_deeply(shared, sample):
+    """Content of a GET has no meaning (RFC 9110 §9.3.1): it is not parsed."""
+    body = b"[" * 10_000 + b"]" * 10_000
+    kind = {"Content-Type": "application/json"}
+    response = shared.client.request("GET", "/studies?limit=1", content=body, headers=kind)
+    assert response.status_code == 200, response.text
+    assert len(response.json()) == 1
+    assert shared.is_well()
+
+
+@pytest.mark.parametrize(
     "accept",
     [
         "," * 8000,

@@ -351,6 +351,13 @@ class TestMetadataWithBulkData:
             ("application/dicom+json", b"nonsense"),
             ("application/dicom+json", b"[" * 10_000 + b"]" * 10_000),
             ("application/dicom+json", b'{"00081115":{"vr":"SQ","Value":[' * 10_000),
+            (
+                "application/dicom+json",
+                b'[{"00081115":{"vr":"SQ","Value":['
+                + b'{"00081115":{"vr":"SQ","Value":[' * 10_000
+                + b"]}}" * 10_000
+                + b"]}}]",
+            ),
             ("application/dicom+json", b'{"0010":{"vr":"PN"}}'),
             ("application/dicom+xml", b"<NativeDicomModel>"),
             (

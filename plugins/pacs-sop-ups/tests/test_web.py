@@ -271,6 +271,8 @@ async def test_bodies_that_are_no_workitem(server: RunningServer) -> None:
     for content, kind, wanted in (
         ("[]", "application/dicom+json", 400),
         ('[{"00741000":{"vr":"CS","Value":["SCHEDULED"]}}]', "application/dicom+json", 400),
+        ("[" * 10_000 + "]" * 10_000, "application/dicom+json", 400),
+        ('{"00741210":{"vr":"SQ","Value":[' * 5_000 + "]}}" * 5_000, "application/dicom+json", 400),
         ("<x/>", "application/dicom+xml", 400),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "application/dicom+xml", 400),
         ("<x/>", 'multipart/related; type="application/dicom+xml"', 415),

@@ -296,6 +296,24 @@ def test_the_document_has_the_api(ui):
     assert names >= {"ui", "api", "dicomweb", "health"}
 
 
+@pytest.mark.parametrize("tail", [b"]" * 10_000, b""], ids=["whole", "cut off"])
+def test_bodies_that_are_nested_deeply_harm_nobody(ui, tail):
+    """Each POST of the API's document; those that take parameters do not parse a body."""
+    names = {"peer": "ward"}
+    answers = {}
+    with ui.client(headers={"content-type": "application/json"}) as client:
+        for path, operations in client.get("/openapi.json").json()["paths"].items():
+            if "post" not in operations or not path.startswith("/api/"):
+                continue
+            target = re.sub(r"\{(\w+)\}", lambda each: names.get(each[1], "1.2"), path)
+            response = client.post(target, content=b"[" * 10_000 + tail)
+            answers[path] = response.status_code
+            assert client.get("/api/studies?q=jane").json()["total"] == 1
+    assert answers.pop("/api/peers/{peer}/echo") == 200
+    assert answers
+    assert set(answers.values()) <= {400, 404, 413}, answers
+
+
 def test_who_looks_at_what_is_audited(ui):
     ui.get("/api/studies?q=jane")
     for path in follow(ui):
