@@ -1,9 +1,11 @@
 """A registry and repository of documents, and a source that misbehaves, as a process of its own.
 
 It shares no code with the plugin: packages are split by the ``email`` package, and every message is
-held against the structure that ITI TF-3 §4.2 and ITI TF-2 3.18, 3.41, 3.43 and Appendix V ask for
-(the schemas of IHE and ebXML are in no package that could be installed). What is wrong with one is
-answered as an error, and kept in ``/state``.
+held against the structure that ITI TF-3 §4.2 and ITI TF-2 3.18, 3.41, 3.43 and Appendix V ask for,
+and against what the schemas of ebRIM 3.0 say of elements, their order, attributes and lengths. With
+the folder of these schemas in ``PACS_XDS_SCHEMAS`` each message, in and out, is held against them
+as well (no package has them). What is wrong with one is answered as an error, and kept in
+``/state``.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 from pydicom import dcmread
+from schemas import check_schema
 
 NS = {
     "env": "http://www.w3.org/2003/05/soap-envelope",
@@ -108,7 +111,25 @@ def check_envelope(root, action):
     need(found["ReplyTo"][0].text.endswith("/anonymous"), "ReplyTo")
     body = envelope.find("env:Body", NS)
     need(len(body) == 1, "the body has not one child")
+    check_lengths(body[0])
+    check_schema(body[0])
     return found, body[0]
+
+
+LENGTHS = {"Value": 256, "nodeRepresentation": 256, "value": 256, "name": 256, "mimeType": 256}
+FREE_TEXT = 1024  # of a LocalizedString
+
+
+def check_lengths(found):
+    """Hold texts against LongName and FreeFormText of rim.xsd, and demand identifiers."""
+    for each in found.iter("{*}*"):
+        kind = local(each)
+        need(kind != "Value" or len(each.text or "") <= LENGTHS["Value"], "a value is too long")
+        if kind in {"ExtrinsicObject", "RegistryPackage", "Association", "AdhocQuery"}:
+            need(each.get("id"), f"{kind} has no id")
+        for name, value in each.attrib.items():
+            most = FREE_TEXT if kind == "LocalizedString" else LENGTHS.get(name, 10_000)
+            need(len(value) <= most, f"{kind}: {name} is too long")
 
 
 def check_object(found):
@@ -267,6 +288,7 @@ def response(errors):
 
 def package(body, documents=()):
     root = ENVELOPE.format(action="urn:x", body=body).encode()
+    check_schema(etree.fromstring(body))
     parts = [("root@registry", 'application/xop+xml; type="application/soap+xml"', root)]
     parts += [(cid, "application/dicom", content) for cid, content in documents]
     lines = b"".join(
@@ -386,6 +408,7 @@ class Handler(BaseHTTPRequestHandler):
                 f'<r:RegistryObjectList xmlns:r="{NS["rim"]}">{found}</r:RegistryObjectList>'
                 "</q:AdhocQueryResponse>"
             )
+            check_schema(etree.fromstring(answer))
             return "application/soap+xml", ENVELOPE.format(action="urn:x", body=answer).encode()
         root, parts = split(content_type, body)
         if self.path.startswith("/hostile/"):

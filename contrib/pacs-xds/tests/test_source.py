@@ -5,6 +5,7 @@ from io import BytesIO
 
 import httpx
 import pytest
+import schemas
 from lxml import etree
 from pacs_core.testing.node import node_process
 from pacs_core.testing.waiting import until
@@ -34,9 +35,12 @@ def request(*documents, syntaxes=(EXPLICIT,), action=ACTION, header=""):
         for study, series, repository, uid in documents
     )
     listed = "".join(f"<x:TransferSyntaxUID>{e}</x:TransferSyntaxUID>" for e in syntaxes)
-    return REQUEST.format(
+    made = REQUEST.format(
         env=ENV, wsa=WSA, action=action, header=header, studies=studies, syntaxes=listed
     )
+    if documents and syntaxes:  # what is none is sent on purpose
+        schemas.check_schema(etree.fromstring(made.encode()).find(f"{{{ENV}}}Body")[0])
+    return made
 
 
 def post(site, text, kind=SOAP, path="/xds/"):
@@ -54,6 +58,7 @@ def read(answer):
     parts = {part["Content-ID"]: part for part in message.iter_parts()}
     root = etree.fromstring(parts.pop(message.get_param("start")).get_payload(decode=True))
     assert root.findtext(f".//{{{WSA}}}RelatesTo") == "urn:uuid:1"
+    schemas.check_schema(root.find(f"{{{ENV}}}Body")[0])
     response = root.find(".//{*}RegistryResponse")
     errors = [(e.get("errorCode"), e.get("location")) for e in root.iter("{*}RegistryError")]
     found = {}

@@ -17,6 +17,10 @@ _OBJECT: Final = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject"
 STABLE_DOCUMENT: Final = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 SUBMISSION_SET: Final = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
 
+_LONG_NAME: Final = 256
+_FREE_TEXT: Final = 1024
+"""Characters that values of Slots, codes and identifiers, and that names may have (ebRIM 3.0)."""
+
 CODES: Final[Mapping[str, str]] = {
     "class": "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a",
     "confidentiality": "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f",
@@ -188,8 +192,9 @@ def _document(document: Document, document_id: str) -> Element:
         "serviceStartTime": (document.service_start,) if document.service_start else (),
         "size": (str(document.size),) if document.hash else (),
         "sourcePatientId": (document.source_patient_id,),
-        "sourcePatientInfo": document.source_patient_info,
-        "urn:ihe:iti:xds:2013:referenceIdList": document.references,
+        # A part of one would say something else than the whole.
+        "sourcePatientInfo": _that_fit(document.source_patient_info),
+        "urn:ihe:iti:xds:2013:referenceIdList": _that_fit(document.references),
     }
     for name, values in slots.items():
         if values:
@@ -254,7 +259,7 @@ def _author(owner: str, scheme: str, institution: str, name: str) -> Element:
 def _classification(owner: str, scheme: str, value: str, name: str) -> Element:
     made = element(RIM, "Classification", id=name, classificationScheme=scheme)
     made.set("classifiedObject", owner)
-    made.set("nodeRepresentation", clean(value))
+    made.set("nodeRepresentation", clean(value)[:_LONG_NAME])
     made.set("objectType", f"{_OBJECT}:Classification")
     return made
 
@@ -262,19 +267,23 @@ def _classification(owner: str, scheme: str, value: str, name: str) -> Element:
 def _identifier(owner: str, scheme: str, value: str, name: str, xml_id: str) -> Element:
     made = element(RIM, "ExternalIdentifier", id=xml_id, identificationScheme=scheme)
     made.set("registryObject", owner)
-    made.set("value", clean(value))
+    made.set("value", clean(value)[:_LONG_NAME])
     made.set("objectType", f"{_OBJECT}:ExternalIdentifier")
     made.append(_name(name))
     return made
 
 
 def _slot(name: str, *values: str) -> Element:
-    listed = element(RIM, "ValueList", *(element(RIM, "Value", clean(each)) for each in values))
-    return element(RIM, "Slot", listed, name=name)
+    cut = (element(RIM, "Value", clean(each)[:_LONG_NAME]) for each in values)
+    return element(RIM, "Slot", element(RIM, "ValueList", *cut), name=name)
+
+
+def _that_fit(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(each for each in values if len(each) <= _LONG_NAME)
 
 
 def _name(text: str) -> Element:
-    return element(RIM, "Name", element(RIM, "LocalizedString", value=clean(text)))
+    return element(RIM, "Name", element(RIM, "LocalizedString", value=clean(text)[:_FREE_TEXT]))
 
 
 def timestamp(moment: datetime) -> str:

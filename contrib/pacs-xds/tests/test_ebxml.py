@@ -1,0 +1,29 @@
+"""Metadata of a submission (ebRIM 3.0): what does not fit into a value."""
+
+from datetime import UTC, datetime
+
+from pacs_xds.ebxml import CODES, Code, Document, Submission, make_submission
+from pacs_xds.soap.xml import RIM, find_all
+
+NOW = datetime(2026, 11, 29, 10, 30, tzinfo=UTC)
+LONG = "x" * 2000
+
+
+def test_texts_of_any_length_fit_and_identifiers_are_whole_or_left_out():
+    """rim.xsd: a LongName has 256 characters, a FreeFormText 1,024."""
+    code = Code(LONG, LONG, LONG)
+    document = Document(
+        "urn:uuid:1", "1.2", "4711^^^&1.2.3&ISO", "4711^^^&1.2.3&ISO",
+        ("PID-5|Müller^Jürgen", f"PID-11|{LONG}"), NOW, "", dict.fromkeys(CODES, (code,)),
+        "de-DE", LONG, LONG, (f"{LONG}^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:accession", "A1"),
+    )  # fmt: skip
+    made = make_submission(Submission("1.2.4", "1.2.5", NOW, code), document, "urn:uuid:1")
+    values = [value.text for value in find_all(made, RIM, "Value")]
+    assert max(map(len, values)) == 256
+    assert "PID-5|Müller^Jürgen" in values
+    assert "A1" in values
+    assert not [each for each in values if each.startswith("PID-11") or "accession" in each]
+    names = [each.get("value") for each in find_all(made, RIM, "LocalizedString")]
+    assert max(map(len, names)) == 1024
+    coded = [each.get("nodeRepresentation") or "" for each in find_all(made, RIM, "Classification")]
+    assert max(map(len, coded)) == 256
