@@ -13,22 +13,16 @@ from pynetdicom.association import Association
 
 
 class _Checkpoint(threading.Event):
-    """Tells whether somebody waits at it."""
+    """Tells whether somebody waits at it: who was let go is no such any more, awake or not."""
 
-    is_waited_at = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self.is_set():
-            return True
-        self.is_waited_at = True
-        passed = super().wait(timeout)
-        self.is_waited_at = False
-        return passed
+    @property
+    def is_waited_at(self) -> bool:
+        return bool(self._cond._waiters)  # type: ignore[attr-defined]
 
 
 def _is_paused(self: Association) -> bool:
-    stated: bool = self.__dict__["_is_paused"]
-    if not stated or threading.current_thread() is self:
+    if threading.current_thread() is self:  # a handler that sends something itself
+        stated: bool = self.__dict__["_is_paused"]
         return stated
     return self._reactor_checkpoint.is_waited_at or not self.is_alive()
 

@@ -20,8 +20,9 @@ from pynetdicom import AE
 from pacs_core.api.commands import main
 from pacs_core.contracts import AuditEvent, AuditKind, Origin, Outcome
 from pacs_core.testing.node import NodeProcess, node_process, write_config
+from pacs_core.testing.peer_programs import find_free_port
 
-from .test_delivery import Collector, FhirServer, free_port, numbers, running, wait_for
+from .test_delivery import Collector, FhirServer, numbers, running, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +93,7 @@ def test_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_flushing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the command itself, where no node runs; in order."""
-    port = free_port()
+    port = find_free_port()
     spool = make(tmp_path, capsys, f"tcp://127.0.0.1:{port}", 5)
     code, _, err = spool.run("flush")
     assert (code, "5 of 5 wait on: " in err) == (1, True), err
@@ -107,7 +108,7 @@ def test_flushing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 async def test_a_node_that_waits_is_asked(tmp_path: Path) -> None:
     """It would not ask the collector again for a while."""
-    port = free_port()
+    port = find_free_port()
     async with running(tmp_path, collector=f"tcp://127.0.0.1:{port}", fsync=False) as sink:
         await sink.write([event(1)])
         await to_thread.run_sync(wait_for, lambda: sink._spool.state().failures >= 2)
@@ -119,7 +120,7 @@ async def test_a_node_that_waits_is_asked(tmp_path: Path) -> None:
 
 def test_dropping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That is recorded first, in each trail, and the collector hears of it."""
-    port = free_port()
+    port = find_free_port()
     spool = make(tmp_path, capsys, f"tcp://127.0.0.1:{port}", 5)
     for reason in ("", "because", "x" * 501, "line\x1b[2Jfeed and so on"):
         assert spool.run("drop", "--reason", reason)[0] == 2
@@ -233,7 +234,7 @@ def test_a_killed_node_loses_nothing(
 ) -> None:
     """While the collector is away, and again as it comes back (RFC 5425)."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    port = free_port()
+    port = find_free_port()
     tables = {
         "plugin": {
             "audit-atna": {

@@ -5,9 +5,10 @@ Rules are those of levels A and AA, and what axe calls best practice.
 
 import pytest
 
+from pacs_core.testing.peer_programs import find_free_port
+
 from .conftest import run_web
 from .test_ui import PLUGINS, studies, study_of, upload
-from .test_ui_peers import free_port
 
 pytestmark = [pytest.mark.peer("chromium")]
 
@@ -19,7 +20,7 @@ STEPS = 60
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory):
     """A node that is its own peer, with something on every page."""
-    port = free_port()
+    port = find_free_port()
     peers = {
         "self": {"ae_title": "PACS", "host": "127.0.0.1", "port": port},
         "nobody": {"ae_title": "NOBODY", "host": "127.0.0.1", "port": 1},
