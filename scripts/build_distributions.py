@@ -8,12 +8,14 @@ Built twice, the same commit gives the same bytes: times in archives are those o
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -53,6 +55,25 @@ def build(folder: Path) -> None:
     moment = _run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
     os.environ.setdefault("SOURCE_DATE_EPOCH", moment)
     _uv("build", "--quiet", "--all-packages", "--out-dir", str(folder), str(ROOT))
+    for path in folder.glob("*.tar.gz"):
+        settle(path, int(os.environ["SOURCE_DATE_EPOCH"]))
+
+
+def settle(path: Path, moment: int) -> None:
+    """Take from a source distribution when, where and by whom it was built: setuptools says so."""
+    beside = path.with_suffix(".settled")
+    with (
+        tarfile.open(path) as built,
+        beside.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=moment) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as settled,
+    ):
+        for member in sorted(built.getmembers(), key=lambda each: each.name):
+            member.mtime, member.uid, member.gid = moment, 0, 0
+            member.uname = member.gname = ""
+            member.pax_headers = {}
+            settled.addfile(member, built.extractfile(member) if member.isreg() else None)
+    beside.replace(path)
 
 
 def check_wheel(wheel: Path) -> Iterator[str]:

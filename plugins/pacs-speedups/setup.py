@@ -10,6 +10,7 @@ from setuptools import Extension, setup
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 HARDENED = [
     "-O2",
+    "-g0",  # what debuggers read names the folder of the build
     "-fstack-protector-strong",
     "-fno-strict-overflow",
     "-Wall",

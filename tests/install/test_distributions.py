@@ -34,15 +34,55 @@ def test_distributions_are_complete_licensed_and_built_alike_again(tmp_path):
     epoch = _run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip()
     build = ["uv", "build", "--quiet", "--all-packages", "--wheel", "--out-dir", again, ROOT]
     subprocess.run(build, env=_environment() | {"SOURCE_DATE_EPOCH": epoch}, check=True)
-    digests = [
-        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in place.glob("*.whl")}
-        for place in (folder, again)
-    ]
-    assert len(digests[0]) > 30
-    # What a compiler makes names the folder in which it worked.
-    for each in digests:
-        each.pop(next(name for name in each if name.startswith("pacs_speedups-")))
-    assert digests[0] == digests[1]
+    wheels = [_digests(place, "*.whl") for place in (folder, again)]
+    assert len(wheels[0]) > 30
+    assert wheels[0] == wheels[1]
+
+
+def test_source_distributions_say_nothing_of_when_and_where_they_were_built(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from build_distributions import settle;"
+        "settle(Path(sys.argv[1]), 1_700_000_000)"
+    )
+    found = []
+    for name in ("one", "another"):
+        sources = shutil.copytree(ROOT / "plugins" / "pacs-speedups", tmp_path / name / "sources")
+        build = ["uv", "build", "--quiet", "--sdist", "--out-dir", tmp_path / name, sources]
+        subprocess.run(build, env=_environment(), check=True)
+        (built,) = (tmp_path / name).glob("*.tar.gz")
+        command = [sys.executable, "-c", program, built]
+        subprocess.run(command, cwd=BUILD.parent, check=True)
+        found.append(_digests(tmp_path / name, "*.tar.gz"))
+    assert found[0] == found[1]
+
+
+def test_a_release_is_made_by_one_command_and_tried_beforehand(tmp_path):
+    clone = tmp_path / "clone"
+    _run("git", "clone", "--quiet", ROOT, clone)
+    for name, value in (("user.name", "Somebody"), ("user.email", "somebody@example.org")):
+        _run("git", "-C", clone, "config", name, value)
+    release = [sys.executable, clone / "scripts" / "make_release.py"]
+    wrong = subprocess.run([*release, "9.9.9"], capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "CHANGELOG.md has no heading '## [9.9.9] - unreleased'" in wrong.stderr
+    before = _run("git", "-C", clone, "rev-parse", "HEAD")
+    tried = _run(*release, "0.1.0", "--dry-run")
+    assert "nothing was changed here" in tried
+    assert _run("git", "-C", clone, "rev-parse", "HEAD") == before
+    made = _run(*release, "0.1.0")
+    assert "distributions of version 0.1.0 are built and checked" in made
+    assert _run("git", "-C", clone, "tag", "--list").strip() == "v0.1.0"
+    assert re.search(
+        r"^## \[0\.1\.0\] - \d{4}-", (clone / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    built = {path.name for path in (clone / "dist" / "0.1.0").iterdir()}
+    assert {"SHA256SUMS", "sbom.cdx.json", "pacs_core-0.1.0.tar.gz"} <= built
+    again = subprocess.run([*release, "0.1.0"], capture_output=True, text=True)
+    assert "v0.1.0 is a tag already" in again.stderr
+
+
+def _digests(folder, pattern):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob(pattern)}
 
 
 def test_serving_from_a_clone_installs_no_development_tools(tmp_path):
