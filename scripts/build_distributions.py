@@ -23,7 +23,7 @@ from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 # Whoever passes on what comes under these need not publish what is theirs; as in SPDX, and as older
 # metadata have it.
 PERMISSIVE = re.compile(
@@ -52,7 +52,7 @@ def main() -> int:
 
 def build(folder: Path) -> None:
     """Build all distributions, each wheel from its source distribution."""
-    moment = _run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
+    moment = run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
     os.environ.setdefault("SOURCE_DATE_EPOCH", moment)
     _uv("build", "--quiet", "--all-packages", "--out-dir", str(folder), str(ROOT))
     for path in folder.glob("*.tar.gz"):
@@ -166,10 +166,11 @@ def _tool(*command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _uv(*arguments: str) -> None:
-    _run("uv", *arguments)
+    run("uv", *arguments)
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """Run a command, and return what it says; end with its complaint if it fails."""
     result = _process(*command)
     if result.returncode:
         sys.exit(f"{' '.join(command[:4])} failed: {result.stderr}")

@@ -14,13 +14,13 @@ nothing. Pushing and uploading are yours: the last lines say how.
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from build_distributions import ROOT, run
+
 VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
@@ -94,17 +94,7 @@ def date_changelog(path: Path, version: str) -> None:
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder, and return what it says."""
-    return run("git", "-C", str(folder), *arguments)
-
-
-def run(*command: str) -> str:
-    """Run a command, and return what it says; end with that if it fails."""
-    done = subprocess.run(  # noqa: S603, the caller's own words
-        command, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command[:4])}: {done.stdout}{done.stderr}")
-    return done.stdout.strip()
+    return run("git", "-C", str(folder), *arguments).strip()
 
 
 if __name__ == "__main__":

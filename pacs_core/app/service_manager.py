@@ -1,4 +1,4 @@
-"""What the service manager that started the node is told: sd_notify(3), of systemd and others.
+"""Notices to the service manager that started the node: sd_notify(3), of systemd and others.
 
 A manager that wants to know sets ``NOTIFY_SOCKET``. It hears when the node listens, reads its
 configuration again, and drains; and if it set ``WATCHDOG_USEC``, a beat in half of that time. It

@@ -167,7 +167,7 @@ class Supervisor:
     # --- watching
 
     def _watch(self) -> None:
-        self._heed(self._patience())
+        self._heed(min(self._patience(), self._place.beats.pass_on()))
         self._reap()
         self._restart_due()
 
@@ -196,7 +196,7 @@ class Supervisor:
 
     def _patience(self) -> float:
         due = min((at for at, _, _ in self._due), default=time.monotonic() + 60.0)
-        return max(min(due - time.monotonic(), self._place.beats.pass_on()), 0.0)
+        return max(due - time.monotonic(), 0.0)
 
     def _forward(self, number: int) -> None:
         for pid in self._workers:

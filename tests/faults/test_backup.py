@@ -130,6 +130,16 @@ def copied(told):
     return int(told.partition(" copied")[0].rpartition("(")[2].rpartition(" ")[2])
 
 
+def archive_of(number, folder, capsys):
+    """Import so many images of a study into an archive in a folder; return its config file."""
+    config, study = folder / "pacs.toml", SampleStudy()
+    config.write_text(f'[node]\ndata_directory = "{folder / "data"}"\n')
+    for each in range(number):
+        write_file(folder / f"{each}.dcm", study.make("CT"))
+    pacs(capsys, "import", *sorted(folder.glob("*.dcm")), "--config", config)
+    return config
+
+
 @pytest.fixture(scope="module")
 def backed_up(tmp_path_factory):
     """A backup of an archive without instances, and its config file."""
@@ -149,12 +159,7 @@ def test_a_backup_is_not_kept_in_what_it_backs_up(backed_up, capsys):
 
 
 def test_objects_that_are_only_referred_to_are_looked_for(tmp_path, capsys):
-    config = tmp_path / "pacs.toml"
-    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
-    files = SampleStudy()
-    for number in range(3):
-        write_file(tmp_path / f"{number}.dcm", files.make("CT"))
-    pacs(capsys, "import", *sorted(tmp_path.glob("*.dcm")), "--config", config)
+    config = archive_of(3, tmp_path, capsys)
     backups = tmp_path / "backups"
     told = pacs(capsys, "backup", "create", backups, "--by-reference", "--config", config)
     assert "3 referred to" in told
@@ -166,10 +171,7 @@ def test_objects_that_are_only_referred_to_are_looked_for(tmp_path, capsys):
 
 
 def test_damage_ends_a_restore_and_nothing_of_it_is_served(tmp_path, capsys):
-    config = tmp_path / "pacs.toml"
-    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
-    write_file(tmp_path / "one.dcm", SampleStudy().make("CT"))
-    pacs(capsys, "import", tmp_path / "one.dcm", "--config", config)
+    config = archive_of(1, tmp_path, capsys)
     backups = tmp_path / "backups"
     pacs(capsys, "backup", "create", backups, "--config", config)
     (list_,) = (backups / "backups").iterdir()
@@ -289,10 +291,7 @@ def server_sql(server, command):
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path, capsys, monkeypatch):
-    config = tmp_path / "pacs.toml"
-    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
-    write_file(tmp_path / "one.dcm", SampleStudy().make("CT"))
-    pacs(capsys, "import", tmp_path / "one.dcm", "--config", config)
+    config = archive_of(1, tmp_path, capsys)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     assert main(["backup", "create", str(tmp_path / "backups"), "--config", str(config)]) == 1
     assert "has room for 1000: make room" in capsys.readouterr().err
@@ -301,12 +300,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path, caps
 
 def test_one_that_is_killed_leaves_a_folder_that_can_be_used(tmp_path, capsys):
     """SIGKILL amid a backup: it is none, the next one is whole, its leavings are pruned."""
-    config = tmp_path / "pacs.toml"
-    config.write_text(f'[node]\ndata_directory = "{tmp_path / "data"}"\n')
-    files = SampleStudy()
-    for number in range(30):
-        write_file(tmp_path / f"{number}.dcm", files.make("CT"))
-    pacs(capsys, "import", *sorted(tmp_path.glob("*.dcm")), "--config", config)
+    config = archive_of(30, tmp_path, capsys)
     backups = tmp_path / "backups"
     pacs(capsys, "backup", "create", backups, "--config", config)
     shutil.rmtree(backups / "contents")

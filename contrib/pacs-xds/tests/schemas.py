@@ -6,6 +6,7 @@ publishes its own with the Technical Frameworks, OASIS those of ebXML with the s
 """
 
 import os
+from functools import cache
 from pathlib import Path
 
 from lxml import etree
@@ -24,10 +25,16 @@ def check_schema(message):
     name = SCHEMAS.get(etree.QName(message).namespace)
     if not (folder := os.environ.get("PACS_XDS_SCHEMAS")) or name is None:
         return
-    schema = etree.XMLSchema(etree.parse(next(Path(folder).rglob(name))))
     whole = etree.fromstring(etree.tostring(message))
     for include in list(whole.iter(INCLUDE)):  # stands for the base64 text of the schemas
         holder = include.getparent()
         holder.remove(include)
         holder.text = "AAAA"
-    schema.assertValid(whole)
+    _load(folder, name).assertValid(whole)
+
+
+@cache
+def _load(folder, name):
+    found = next(Path(folder).rglob(name), None)
+    assert found is not None, f"PACS_XDS_SCHEMAS: {name} is not in {folder}"
+    return etree.XMLSchema(etree.parse(found))

@@ -130,7 +130,9 @@ class StepPerformer(Service):
             return
         numbers: Sequence[int] = held.requests
         if step.cancel_request is not None and await self._stop(numbers, step.cancel_request):
-            await self._cancel(step, "", step.cancel_request)
+            wanted = step.cancel_request
+            reason = first(wanted, _REASON) or f"{_asker(wanted)} wants it canceled"
+            await self._cancel(step, reason, wanted.get(_REASON_CODE, ()))
             return
         if not numbers:
             try:
@@ -191,7 +193,7 @@ class StepPerformer(Service):
         live = [n for n in numbers if (await self._desk.records.find(n)).state in LIVE]
         for number in live:
             with suppress(ValueError):  # it has ended a moment ago
-                await self._inferences.cancel(number, first(wanted, _REQUESTING_AE) or "its SCU")
+                await self._inferences.cancel(number, _asker(wanted))
         return bool(live) or not numbers
 
     async def _look(self, step: ProcedureStep, requests: Sequence[InferenceRequest]) -> None:
@@ -264,16 +266,11 @@ class StepPerformer(Service):
         await self._set(step, {tag_of("UnifiedProcedureStepPerformedProcedureSequence"): (item,)})
         await self._end(step, StepState.COMPLETED, f"{len(results)} results")
 
-    async def _cancel(
-        self, step: ProcedureStep, reason: str, wanted: Attributes | None = None
-    ) -> None:
-        """Cancel a step: for a reason, or since somebody wants it, for theirs (PS3.4 CC.2.2.3)."""
-        item = {**next(iter(items(step.attributes, _PROGRESS)), {})}
-        if wanted is not None:
-            item |= {tag: wanted[tag] for tag in (_REASON, _REASON_CODE) if tag in wanted}
-            asker = first(wanted, _REQUESTING_AE) or "somebody"
-            reason = first(wanted, _REASON) or f"{asker} wants it canceled"
-        item[_REASON] = (reason[:1024],)
+    async def _cancel(self, step: ProcedureStep, reason: str, code: tuple[Value, ...] = ()) -> None:
+        """Cancel a step, and say why (PS3.3 C.30.3)."""
+        item = {**next(iter(items(step.attributes, _PROGRESS)), {}), _REASON: (reason[:1024],)}
+        if code:
+            item[_REASON_CODE] = code
         await self._set(step, {_PROGRESS: (item,)})
         await self._end(step, StepState.CANCELED, reason)
 
@@ -297,6 +294,11 @@ class StepPerformer(Service):
             outcome=Outcome.FAILURE if canceled else Outcome.SUCCESS,
             study_uid=next(iter(inputs_of(step)), ""),
         )
+
+
+def _asker(wanted: Attributes) -> str:
+    """Return who wants a step canceled; over HTTP nobody need say so."""
+    return first(wanted, _REQUESTING_AE) or "somebody"
 
 
 class NamedInputs:

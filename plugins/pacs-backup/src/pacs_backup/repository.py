@@ -171,7 +171,7 @@ class Repository:
             The list is damaged.
         """
         number, is_whole = 0, False
-        with (self.list_of(name)).open(encoding="utf-8") as lines:
+        with self.list_of(name).open(encoding="utf-8") as lines:
             try:
                 for line in lines:
                     value: dict[str, Any] = json.loads(line)

@@ -307,12 +307,13 @@ class DatabaseJobQueue(JobQueue):
                 )
                 .values(due=JOBS.c.due - ahead, created=now)
             )
-            for kind, pause in pauses.items():
-                late = JOBS.c.due > now + pause + _CLOCK_TOLERANCE
+            if pauses:
+                latest = now + case(pauses, value=JOBS.c.kind)  # NULL, and so none, for other kinds
+                late = JOBS.c.due > latest + _CLOCK_TOLERANCE
                 await connection.execute(
                     update(JOBS)
-                    .where(JOBS.c.state == WAITING, JOBS.c.kind == kind, JOBS.c.attempts > 0, late)
-                    .values(due=now + pause)
+                    .where(JOBS.c.state == WAITING, JOBS.c.attempts > 0, late)
+                    .values(due=latest)
                 )
             await connection.execute(
                 update(JOBS)
