@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,19 +17,22 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def wheel_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder with a wheel of every distribution; one worker builds them for all."""
+    """A folder with a wheel of every distribution; one worker builds them for all.
+
+    Its name is a new one each time: uv keeps what it installed from a folder's wheels, and never
+    looks whether wheels of the same name and version are others by now.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
-    folder = shared / "wheels"
     with (shared / "wheels.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            unfinished = shared / "wheels.unfinished"
-            memory_archive = ROOT / "tests" / "distributions" / "pacs-memory-archive"
-            _build("--all-packages", "--out-dir", unfinished, ROOT)
-            _build("--out-dir", unfinished, memory_archive)
-            unfinished.rename(folder)
-    return folder
+        for folder in shared.glob("wheels-*"):
+            return folder
+        unfinished = shared / "unfinished-wheels"
+        memory_archive = ROOT / "tests" / "distributions" / "pacs-memory-archive"
+        _build("--all-packages", "--out-dir", unfinished, ROOT)
+        _build("--out-dir", unfinished, memory_archive)
+        return unfinished.rename(shared / f"wheels-{uuid4()}")
 
 
 def _build(*arguments: str | Path) -> None:
