@@ -12,6 +12,7 @@ from attrs import define, frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.capabilities import create_with_required, start_capabilities
+from pacs_core.app.deletion_bin import prepare_bin
 from pacs_core.app.deletion_guards import start_guards
 from pacs_core.app.foundation import Foundation, start_foundation
 from pacs_core.app.hooks import NodeHooks
@@ -34,6 +35,7 @@ from pacs_core.archive import (
     IngestFilters,
     NoArchive,
     NodeArchive,
+    NodeBin,
     SpaceWatch,
 )
 from pacs_core.association import AccessControl, NodeConnector
@@ -115,6 +117,8 @@ class OpenArchive:
         All that run now, in the order of starting.
     change_feed : ChangeFeed or None
         Of the index; None if it keeps no changes.
+    waiting_bin : NodeBin
+        What was deleted, and may come back.
     """
 
     node: Node
@@ -128,6 +132,7 @@ class OpenArchive:
     current: CurrentSettings
     components: list[RunningComponent]
     change_feed: ChangeFeed | None
+    waiting_bin: NodeBin
 
     @property
     def archive(self) -> Archive:
@@ -206,7 +211,8 @@ async def open_archive(
                 _running_archive(node.archive, tasks, lock),
                 open_lifespan(timeout, everything) as parts,
             ):
-                await found.warn_of_gap()
+                prepare_bin(assembly, parts, node, made.waiting_bin)
+                await found.warn_of_gap(made.waiting_bin)
                 changes = found.index.change_log if found.index else None
                 await _start_authorizers(parts, made, serving=serving)
                 await start_filters(assembly, parts, node, made.filters, serving=serving)
@@ -214,7 +220,7 @@ async def open_archive(
                 yield OpenArchive(
                     node, found.store, found.index, parts, made.access, made.space,
                     made.connector, made.sender, made.current, everything,
-                    ChangeFeed(changes) if changes else None,
+                    ChangeFeed(changes) if changes else None, made.waiting_bin,
                 )  # fmt: skip
 
 
@@ -229,6 +235,7 @@ class _Parts:
     access: AccessControl
     filters: IngestFilters
     deletion_guards: DeletionGuards
+    waiting_bin: NodeBin
     connector: NodeConnector
     sender: NodeSender
     current: CurrentSettings
@@ -250,10 +257,11 @@ def _put_together(
     guards = [entry for entry in entries if entry[1].authorizer is not None]
     access = AccessControl(audit, expected=bool(guards))
     filters = make_filters(assembly, audit)
-    deletion_guards = DeletionGuards(network.timeouts.plugin)
+    deletion_guards, waiting_bin = DeletionGuards(network.timeouts.plugin), NodeBin()
     archive = _archive(
-        assembly, found, events, space, access, filters, deletion_guards, current, journal
-    )
+        assembly, found, events, space, access, filters, deletion_guards, waiting_bin, current,
+        journal,
+    )  # fmt: skip
     operations, contexts = OperationObservers(), FileTlsContexts()
     connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
     capabilities = Capabilities()
@@ -275,8 +283,9 @@ def _put_together(
         capabilities=capabilities,
     )
     return _Parts(
-        node, events, space, guards, access, filters, deletion_guards, connector, sender, current
-    )
+        node, events, space, guards, access, filters, deletion_guards, waiting_bin, connector,
+        sender, current,
+    )  # fmt: skip
 
 
 def _archive(
@@ -287,6 +296,7 @@ def _archive(
     access: AccessControl,
     filters: IngestFilters,
     deletion_guards: DeletionGuards,
+    waiting_bin: NodeBin,
     current: CurrentSettings,
     journal: bool,
 ) -> Archive:
@@ -311,6 +321,7 @@ def _archive(
         access=access,
         filters=filters,
         guards=deletion_guards,
+        waiting_bin=waiting_bin,
         prepare_metadata=settings.prepare_metadata,
         recall_timeout=settings.recall_timeout,
         journal=journal,

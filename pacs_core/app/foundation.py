@@ -18,7 +18,15 @@ from pacs_core.app.lifespan import (
     start_optional,
 )
 from pacs_core.app.stores import start_store
-from pacs_core.archive import NodeAuditTrail, SpaceWatch, find_gap, recalling, release_reserve
+from pacs_core.archive import (
+    BinNotRunningError,
+    NodeAuditTrail,
+    NodeBin,
+    SpaceWatch,
+    find_gap,
+    recalling,
+    release_reserve,
+)
 from pacs_core.concurrency import cancelled_task_group
 from pacs_core.contracts import AuditSink, AuditSinkDescriptor, Component, Index, ObjectStore
 
@@ -82,11 +90,16 @@ class Foundation:
             directories.insert(0, assembly.config.node.data_directory)
         return SpaceWatch(directories, assembly.config.archive.space, self.audit)
 
-    async def warn_of_gap(self) -> None:
+    async def warn_of_gap(self, waiting_bin: NodeBin) -> None:
         """Say if the index knows that it may lack instances."""
         if self.store is None or self.index is None or not self.index_runs:
             return
-        if await find_gap(self.store, self.index):
+        try:
+            gap = await find_gap(self.store, self.index, waiting_bin)
+        except BinNotRunningError as error:
+            logger.error("whether the index lacks instances is not known: %s", error)  # noqa: TRY400
+            return
+        if gap:
             logger.warning("the index may lack instances: run `pacs index rebuild`")
 
 

@@ -9,6 +9,7 @@ from pacs_core.archive.consumers import ConsumerService
 from pacs_core.archive.content_check import ContentCheck
 from pacs_core.archive.copying import ArchiveCopy, CopiedObject, CopyOutcome
 from pacs_core.archive.damage import object_damage
+from pacs_core.archive.deletion_bin import BinNotRunningError, NodeBin
 from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.events import EventDispatcher
 from pacs_core.archive.ingest_filters import IngestFilters
@@ -36,6 +37,7 @@ __all__ = [
     "ArchiveSettings",
     "Aside",
     "AuditSettings",
+    "BinNotRunningError",
     "ChangeFeed",
     "ConsumerService",
     "ContentCheck",
@@ -51,6 +53,7 @@ __all__ = [
     "NoArchive",
     "NodeArchive",
     "NodeAuditTrail",
+    "NodeBin",
     "NotSetAsideError",
     "Preparation",
     "ReadPace",

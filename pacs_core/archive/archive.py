@@ -11,6 +11,7 @@ from pacs_core.archive.correcting import Correcting, new_correction
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections
 from pacs_core.archive.deletion import Deletion
+from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.duplicates import Duplicates
 from pacs_core.archive.events import EventDispatcher
@@ -32,6 +33,7 @@ from pacs_core.archive.recall import (
     recalling,
 )
 from pacs_core.archive.recovery import Recovery
+from pacs_core.archive.restoring import Restoring
 from pacs_core.archive.settings import (
     FLUSH_BYTES,
     FLUSH_INTERVAL,
@@ -55,6 +57,7 @@ from pacs_core.contracts import (
     Availability,
     Correction,
     CorrectionReport,
+    DeletedInstance,
     DeletionReport,
     Durability,
     EntityPath,
@@ -127,6 +130,8 @@ class NodeArchive(RangeReadingArchive):
         Judge, and may change, what arrives before it is stored.
     guards : DeletionGuards, optional
         Asked what must be kept, before anything is deleted or replaced.
+    waiting_bin : NodeBin, optional
+        Takes what is deleted.
     prepare_metadata : bool
         Whether the index is to keep metadata, if it can.
     recall_timeout : float
@@ -155,6 +160,7 @@ class NodeArchive(RangeReadingArchive):
         access: AccessControl | None = None,
         filters: IngestFilters | None = None,
         guards: DeletionGuards | None = None,
+        waiting_bin: NodeBin | None = None,
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
         journal: bool = False,
@@ -168,6 +174,7 @@ class NodeArchive(RangeReadingArchive):
         )
         self._storage = ArchiveStorage(store, index, events, self._behind, ae_title)
         self._guards = guards or DeletionGuards()
+        self._bin = waiting_bin or NodeBin()
         duplicates = Duplicates(self._storage, policy, audit, self._guards)
         self._ingest = Ingest(self._storage, duplicates, Healing(self._storage, audit))
         self._corrections = Corrections(index.correction_log)
@@ -192,10 +199,19 @@ class NodeArchive(RangeReadingArchive):
         )
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
         self._deletion = Deletion(
-            self._storage, audit, self._locks, self._space, self._corrections, self._guards
+            self._storage,
+            audit,
+            self._locks,
+            self._space,
+            self._corrections,
+            self._guards,
+            self._bin,
         )
         self._correcting = Correcting(
             self._storage, self._corrections, audit, self._locks, character_set_of
+        )
+        self._restoring = Restoring(
+            self._storage, self._locks, self._corrections, self._correcting, character_set_of
         )
         self._access = access or AccessControl()
         self._filters = filters or IngestFilters(audit)
@@ -234,6 +250,7 @@ class NodeArchive(RangeReadingArchive):
             self._character_set_of,
             self._corrections,
             self._guards,
+            self._bin,
         )
 
     @property
@@ -468,6 +485,14 @@ class NodeArchive(RangeReadingArchive):
     async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
         """Return what deletion guards would hold, see :meth:`Archive.holds`."""
         return await self._guards.find_paths(self._index.instances(query), origin)
+
+    async def restore(self, deleted: DeletedInstance, origin: Origin) -> StoredInstance:
+        """Serve again what waits in the deletion bin, see :meth:`Archive.restore`."""
+        return await self._restoring.restore(deleted, origin)
+
+    async def purge(self, deleted: DeletedInstance, origin: Origin) -> bool:
+        """Remove for good what waits in the deletion bin, see :meth:`Archive.purge`."""
+        return await self._restoring.purge(deleted)
 
     async def update(
         self,

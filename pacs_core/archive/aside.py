@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 from pacs_core.archive.conflicts import report_conflicts
 from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.damage import OTHER_BYTES
+from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.fixity import CREATOR_UID, Digest, Fixity, later_rank
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
@@ -84,6 +85,7 @@ class Aside:
     character_set_of : CharacterSetOf
     corrections : Corrections
     guards : DeletionGuards
+    bin : NodeBin
     """
 
     storage: ArchiveStorage
@@ -92,11 +94,13 @@ class Aside:
     character_set_of: CharacterSetOf
     corrections: Corrections
     guards: DeletionGuards
+    bin: NodeBin
 
     async def find_all(self) -> AsyncGenerator[SetAside, None]:
         """Iterate over all that is set aside, and can be read."""
         await self.corrections.refresh()
-        async with aclosing(map_concurrently(self._look, self.storage.store.objects())) as found:
+        objects = self.bin.leave_out(self.storage.store.objects())
+        async with aclosing(map_concurrently(self._look, objects)) as found:
             async for item in found:
                 if item is not None:
                     yield item

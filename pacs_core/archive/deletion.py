@@ -1,14 +1,16 @@
 """Deletion of instances, one by one or all that a query finds."""
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 from attrs import evolve, frozen
 
 from pacs_core.archive.corrections import Corrections
+from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.deletion_guards import DeletionGuards
 from pacs_core.archive.ingest import COMMIT_TIMEOUT
 from pacs_core.archive.locks import KeyedLocks
@@ -23,6 +25,8 @@ from pacs_core.contracts import (
     AuditObjectKind,
     AuditTrail,
     AuditValue,
+    DeletedInstance,
+    DeletionBin,
     DeletionReport,
     EventAction,
     InstanceEventKind,
@@ -59,6 +63,10 @@ from pacs_core.dataset import tag_of, texts
 # make keys without the study, and a correction may have made another instance of it. So one that is
 # offline, and is not brought online by being opened, stops the deletion, rather than stay for a
 # rebuild to serve.
+#
+# With a deletion bin only the row goes. The bin has noted the instance before, so that its objects
+# are never without either; and they are made durable, since nothing will flush them any more. What
+# waits in the bin already does not belong to what has come under the same UID since.
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +84,7 @@ class Deletion:
     space: SpaceWatch
     corrections: Corrections
     guards: DeletionGuards
+    bin: NodeBin
 
     async def delete(self, path: InstancePath, origin: Origin, override: str) -> StoredInstance:
         """Delete an instance, see :meth:`Archive.delete`."""
@@ -138,9 +147,14 @@ class Deletion:
             # What is set aside first: if the process dies in between, what is served still tells
             # what belongs to it.
             try:
-                await self._remove_set_aside(existing, origin)
+                waiting_bin = await self.bin.taking(origin)
+                if waiting_bin is None:
+                    await self._remove_set_aside(existing, origin)
                 with anyio.fail_after(COMMIT_TIMEOUT, shield=True):
-                    await self._remove(existing, origin, override)
+                    if waiting_bin is None:
+                        await self._remove(existing, origin, override)
+                    else:
+                        await self._put(waiting_bin, existing, origin, override)
             except Exception as error:
                 await self._record(existing, origin, Outcome.FAILURE, reason=str(error))
                 raise
@@ -150,13 +164,18 @@ class Deletion:
 
     async def _remove_set_aside(self, existing: StoredInstance, origin: Origin) -> None:
         """Remove what was set aside of an instance, lest the next rebuild serve it."""
+        for key in await self._set_aside(existing):
+            await self._record(evolve(existing, key=key), origin, Outcome.SUCCESS)
+            with suppress(ObjectNotFoundError):
+                await self.storage.store.delete(key)
+
+    async def _set_aside(self, existing: StoredInstance) -> list[str]:
+        """Return the keys of what was set aside of an instance."""
         if not self.corrections.is_current:
             await self.corrections.refresh()
-        for key in await self._other_keys(existing):
-            if await self._is_of(key, existing.identity.path):
-                await self._record(evolve(existing, key=key), origin, Outcome.SUCCESS)
-                with suppress(ObjectNotFoundError):
-                    await self.storage.store.delete(key)
+        keys, path = await self._other_keys(existing), existing.identity.path
+        waiting = await self.bin.waiting(keys)
+        return [key for key in keys if key not in waiting and await self._is_of(key, path)]
 
     async def _other_keys(self, existing: StoredInstance) -> list[str]:
         """Return the keys at which other objects of an instance may lie."""
@@ -186,15 +205,40 @@ class Deletion:
         return record.instance.identity.path == path
 
     async def _remove(self, existing: StoredInstance, origin: Origin, override: str) -> None:
+        async with self._row_removed(existing) as removed:
+            if not override:
+                await self._require_free(existing, origin)
+            with suppress(ObjectNotFoundError):
+                await self.storage.store.delete(removed.key)
+
+    async def _put(
+        self, waiting_bin: DeletionBin, existing: StoredInstance, origin: Origin, override: str
+    ) -> None:
+        """Put an instance into the bin, with what was set aside of it; its objects stay."""
+        aside = tuple(await self._set_aside(existing))
+        await self.storage.behind.secure(existing)
+        deleted = DeletedInstance(existing, aside, time.time(), origin)
+        await waiting_bin.put(deleted)
+        try:
+            async with self._row_removed(existing) as removed:
+                if not override:
+                    await self._require_free(existing, origin)
+                if removed.key != existing.key:
+                    # Another process has replaced it meanwhile.
+                    await waiting_bin.put(evolve(deleted, instance=removed))
+        except Exception:
+            await waiting_bin.take_out([existing.key])
+            raise
+
+    @asynccontextmanager
+    async def _row_removed(self, existing: StoredInstance) -> AsyncIterator[StoredInstance]:
+        """Take the row out of the index; it comes back if the block fails."""
         index, path = self.storage.index, existing.identity.path
         known = [found async for found in index.search(_query_of(path, index.wanted_tags))]
         await self.storage.behind.forget(path)
         removed = await index.remove(path) or existing
         try:
-            if not override:
-                await self._require_free(existing, origin)
-            with suppress(ObjectNotFoundError):
-                await self.storage.store.delete(removed.key)
+            yield removed
         except Exception:
             await index.add(InstanceRecord(removed, known[0] if known else {}))
             raise

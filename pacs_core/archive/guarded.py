@@ -21,6 +21,7 @@ from pacs_core.contracts import (
     Availability,
     Correction,
     CorrectionReport,
+    DeletedInstance,
     DeletionReport,
     EntityPath,
     Frame,
@@ -293,6 +294,22 @@ class GuardedArchive(Archive):
         """Return what is held of the instances that may be deleted."""
         restricted = await self._restrict(query, AccessAction.DELETE)
         return await self._archive.holds(restricted, origin)
+
+    async def restore(self, deleted: DeletedInstance, origin: Origin) -> StoredInstance:
+        """Serve again what was deleted, if that is allowed, see :meth:`Archive.restore`."""
+        await self._require_all_deletable()
+        return await self._archive.restore(deleted, origin)
+
+    async def purge(self, deleted: DeletedInstance, origin: Origin) -> bool:
+        """Remove for good what was deleted, if that is allowed, see :meth:`Archive.purge`."""
+        await self._require_all_deletable()
+        return await self._archive.purge(deleted, origin)
+
+    async def _require_all_deletable(self) -> None:
+        # Of what was deleted the index cannot tell any more whether it meets a restriction.
+        if await self._require(AccessAction.DELETE):
+            reason = "the deletion bin is for those who may delete everything"
+            await self._access.deny(self._make_access(AccessAction.DELETE), reason)
 
     async def update(
         self,

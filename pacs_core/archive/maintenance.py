@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from pacs_core.archive.correction_objects import CORRECTION_CLASS, read_correction
 from pacs_core.archive.corrections import Corrections
+from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, STUDY
 from pacs_core.archive.object_scan import (
     Difference,
@@ -173,7 +174,7 @@ def _shown(attributes: Attributes, tag: int) -> str:
     return repr("\\".join(str(value) for value in attributes.get(tag, ())))[:80]
 
 
-async def find_gap(store: ObjectStore, index: Index) -> str:
+async def find_gap(store: ObjectStore, index: Index, waiting_bin: NodeBin | None = None) -> str:
     """Return why an index that was just started may lack instances; empty if it should not.
 
     An index without any instance, beside a store with objects, was lost or never made: this is
@@ -184,7 +185,10 @@ async def find_gap(store: ObjectStore, index: Index) -> str:
     # An archive from which all was deleted keeps its corrections.
     # Looked at with each start, so that an index that was lost at rest is not taken for a new one.
     is_new = await index.is_empty() and not (log is not None and await log.corrections())
-    if not reason and is_new and await _has_objects(store) and await _stays_empty(index):
+    if reason or not is_new:
+        return reason
+    objects = (waiting_bin or NodeBin()).leave_out(store.objects())
+    if await _has_objects(objects) and await _stays_empty(index):
         reason = "it was empty or missing while the object store had objects"
         await index.note_gap(reason)
     return reason
@@ -203,21 +207,22 @@ async def _stays_empty(index: Index) -> bool:
     return True
 
 
-async def _has_objects(store: ObjectStore) -> bool:
-    objects = store.objects()
+async def _has_objects(objects: AsyncGenerator[StoredObject, None]) -> bool:
     try:
         async for _ in objects:
             return True
     except NotOnlineError:  # what cannot be listed is there
         return True
     finally:
-        if isinstance(objects, AsyncGenerator):
-            await objects.aclose()
+        await objects.aclose()
     return False
 
 
 async def verify_index(
-    store: ObjectStore, index: Index, character_set_of: CharacterSetOf = no_character_set
+    store: ObjectStore,
+    index: Index,
+    character_set_of: CharacterSetOf = no_character_set,
+    waiting_bin: NodeBin | None = None,
 ) -> AsyncIterator[Difference]:
     """Name every difference between store and index.
 
@@ -225,7 +230,7 @@ async def verify_index(
     patient may lawfully come from another instance. On a node that is at work, instances that
     come or go meanwhile may show up as differences. What the index itself says of its state comes
     first; where it is damaged, the rest is not looked at. Of objects that are not online it is only
-    asked whether they are there.
+    asked whether they are there. What waits in the deletion bin lawfully has no row.
     """
     if reason := await index.gap():
         yield Difference(DifferenceKind.GAP, "index", detail=reason)
@@ -240,7 +245,8 @@ async def verify_index(
     verification = _Verification(
         store, index, own & index.wanted_tags, character_set_of, corrections
     )
-    async with aclosing(map_concurrently(verification.of_object, store.objects())) as compared:
+    objects = (waiting_bin or NodeBin()).leave_out(store.objects())
+    async with aclosing(map_concurrently(verification.of_object, objects)) as compared:
         async for differences in compared:
             for difference in differences:
                 yield difference

@@ -14,6 +14,7 @@ from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.correction_objects import CORRECTION_CLASS, read_correction
 from pacs_core.archive.corrections import Corrections
+from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import (
@@ -268,6 +269,7 @@ async def rebuild_index(
     *,
     progress: Callable[[RebuildReport], None] | None = None,
     character_set_of: CharacterSetOf = no_character_set,
+    waiting_bin: NodeBin | None = None,
 ) -> RebuildReport:
     """Make the index again from the store alone.
 
@@ -286,6 +288,8 @@ async def rebuild_index(
         Called now and then with the report so far.
     character_set_of : CharacterSetOf
         As the archive has it when it ingests: objects name their sender.
+    waiting_bin : NodeBin, optional
+        What is in it was deleted, and is left out.
 
     Returns
     -------
@@ -295,7 +299,8 @@ async def rebuild_index(
     async with index.rebuilding() as building:
         corrections = Corrections(building.index.correction_log)
         rebuild = IndexFilling(store, building.index, character_set_of, corrections)
-        async with aclosing(map_concurrently(rebuild.take, store.objects())) as taken:
+        objects = (waiting_bin or NodeBin()).leave_out(store.objects())
+        async with aclosing(map_concurrently(rebuild.take, objects)) as taken:
             async for difference in taken:
                 report.note(difference)
                 if progress is not None and report.objects % AT_ONCE == 0:

@@ -117,6 +117,7 @@ from pacs_core.contracts.deidentifying import (
     Deidentifier,
 )
 from pacs_core.contracts.deletion import DeletionError, DeletionReport, InstanceHeldError
+from pacs_core.contracts.deletion_bin import DeletedInstance, DeletionBin
 from pacs_core.contracts.deletion_guard import DeletionGuard
 from pacs_core.contracts.descriptors import (
     AccessDescriptor,
@@ -464,6 +465,8 @@ __all__ = [
     "DeidentificationRefusedError",
     "DeidentifiedInstance",
     "Deidentifier",
+    "DeletedInstance",
+    "DeletionBin",
     "DeletionError",
     "DeletionGuard",
     "DeletionGuardDescriptor",

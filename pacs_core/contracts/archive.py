@@ -12,9 +12,15 @@ from pacs_core.contracts.corrections import (
     EntityPath,
 )
 from pacs_core.contracts.deletion import DeletionReport
+from pacs_core.contracts.deletion_bin import DeletedInstance
 from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.ingest import IngestResult
-from pacs_core.contracts.instance import InstancePath, Origin, StoredInstance
+from pacs_core.contracts.instance import (
+    InstanceNotFoundError,
+    InstancePath,
+    Origin,
+    StoredInstance,
+)
 from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
 from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
 from pacs_core.contracts.pydicom_decoding import finish_decoding
@@ -390,6 +396,46 @@ class Archive(ABC):
         guards itself. This default knows of no guards.
         """
         return {}
+
+    async def restore(self, deleted: DeletedInstance, origin: Origin) -> StoredInstance:
+        """Serve again what was deleted and waits in the deletion bin, as it was.
+
+        Its bytes never went; the corrections in force apply to it. When this returns it is found
+        and opened by every door, and whoever keeps the bin takes it out. Restoring again is
+        harmless.
+
+        Parameters
+        ----------
+        deleted : DeletedInstance
+        origin : Origin
+            Who wants it back.
+
+        Returns
+        -------
+        StoredInstance
+            What is served under its SOP Instance UID. If other content has come meanwhile, that
+            is; what was deleted is then set aside.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            Its object is gone. This default has no bin.
+        """
+        raise InstanceNotFoundError("this archive keeps nothing of what was deleted")
+
+    async def purge(self, deleted: DeletedInstance, origin: Origin) -> bool:
+        """Remove for good what waits in the deletion bin, with what was set aside of it.
+
+        Whoever keeps the bin lets nobody else restore it meanwhile, and takes it out afterwards.
+        It was recorded when it was deleted, and is not again. Doing it again is harmless.
+
+        Returns
+        -------
+        bool
+            False if it is served, because it was restored, or its deletion was cut short: then
+            nothing was removed.
+        """
+        raise InstanceNotFoundError("this archive keeps nothing of what was deleted")
 
     # --- corrections
 

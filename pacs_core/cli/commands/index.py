@@ -59,6 +59,7 @@ async def _rebuild(assembly: Assembly) -> int:
                 index,
                 progress=_ProgressSteps(advance),
                 character_set_of=assembly.config.settings.character_set_of,
+                waiting_bin=opened.waiting_bin,
             )
         counts = {"indexed": report.indexed, "set-aside": report.set_aside}
         counts["failed"] = report.unreadable
@@ -134,7 +135,7 @@ async def _verify(assembly: Assembly, content: _Content | None, consistency: boo
         if content is not None:
             faults += await _verify_content(opened, content)
         character_set_of = assembly.config.settings.character_set_of
-        async for difference in verify_index(store, index, character_set_of):
+        async for difference in verify_index(store, index, character_set_of, opened.waiting_bin):
             say(str(difference))
             faults += difference.kind not in _NO_FAULT
             duplicates += difference.kind in _NO_FAULT
