@@ -201,6 +201,8 @@ class TestRendered:
         response = shared.get(f"{path_of(gradient)}/{resource}?{query}")
         assert response.status_code == 400
         assert response.headers["content-type"] == "application/problem+json"
+        assert picture(shared.get(f"{path_of(gradient)}/{resource}")).size[0] in {64, 128}
+        assert shared.is_well()
 
     def test_a_region_outside(self, shared, gradient):
         path = f"{path_of(gradient)}/rendered?viewport=10,10,1000,1000,5,5"

@@ -163,6 +163,7 @@ def test_limits_and_fields(door, study):
     response = web.get("/studies?limit=99999999999999999999")
     assert len(response.json()) == 2
     assert "1 additional" in response.headers["warning"]
+    assert web.is_well()
     assert web.get("/studies?limit=0").json() == []
     assert web.get("/studies?limit=0").headers["x-total-count"] == "3"
     [found, _] = web.found("/studies?includefield=all")
@@ -262,3 +263,29 @@ def test_methods(shared):
     response = web.client.delete("/series")
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_the_index_alone_answers(door):
+    """Whatever is searched needs no object: here there is none any more."""
+    web = door()
+    study = SampleStudy()
+    ct, mr = study.make("CT", PatientName="Doe^Jane"), study.make("MR", PatientName="Doe^Jane")
+    web.store(ct, mr, SampleStudy().make("CT", PatientName="Roe^Richard"))
+    within = f"/studies/{study.study_instance_uid}"
+    series = f"{within}/series/{ct.values['SeriesInstanceUID']}"
+    resources = "/studies", "/series", "/instances", f"{within}/series", f"{within}/instances"
+    keys = (
+        "PatientName=Doe*",
+        "PatientName=Doe*&includefield=all",
+        f"StudyInstanceUID={study.study_instance_uid}",
+    )
+    asked = [f"{each}?{key}" for each in (*resources, f"{series}/instances") for key in keys]
+    before = [web.found(each) for each in asked]
+    assert [len(found) for found in before] == [n for n in (1, 2, 2, 2, 2, 1) for _ in keys]
+    objects = list(web.node.data_directory.rglob("*.dcm"))
+    assert len(objects) == 3
+    for each in objects:
+        each.unlink()
+    assert web.get(f"{series}/instances/{ct.sop_instance_uid}").status_code == 404
+    assert [web.found(each) for each in asked] == before
+    assert web.stored() == 3

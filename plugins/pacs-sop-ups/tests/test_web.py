@@ -281,6 +281,7 @@ async def test_bodies_that_are_no_workitem(server: RunningServer) -> None:
         headers = {"content-type": kind} if kind else {}
         response = await server.client.post(PATH, content=content, headers=headers)
         assert response.status_code == wanted, content[:50]
+        assert await status(server, "GET", f"/{KNOWN}") == 200
     assert await status(server, "GET", "/nonsense") == 404
 
 

@@ -95,6 +95,83 @@ def test_files_that_are_dropped_are_stored(ui, page):
     assert [each["number_of_study_related_instances"] for each in found] == [2]
 
 
+def drop_from_disk(page, path):
+    """Drop a file or folder as a file manager does, which a script of the page cannot."""
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    # A hand hovers for more than one event: the page changes under it.
+    for kind in ("dragEnter", "dragOver", "dragOver", "drop"):
+        place = {"type": kind, "x": 200, "y": 200, "data": data}
+        devtools.send("Input.dispatchDragEvent", place)
+    devtools.detach()
+
+
+def test_a_folder_that_is_dropped_is_stored_with_all_that_is_in_it(ui, page, tmp_path):
+    """A browser lists a hundred entries of a folder at a time: there are more."""
+    name = f"Folder^{'Dark' if page.evaluate(SCHEME) else 'Light'}"
+    study = SampleStudy()
+    folders = tmp_path / "CD", tmp_path / "CD" / "A", tmp_path / "CD" / "A" / "B \u00e4 %2f"
+    (tmp_path / "CD" / "empty").mkdir(parents=True)
+    for folder, count in zip(folders, (1, 2, 120), strict=True):
+        folder.mkdir(exist_ok=True)
+        for number in range(count):
+            content = part10(study.make("CT", PatientName=name))
+            (folder / f"IM{number:03}").write_bytes(content)
+    page.goto("/")
+    drop_from_disk(page, tmp_path / "CD")
+    page.get_by_text("123 / 123 \u2013 Done").wait_for()
+    page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
+    found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
+    assert [each["number_of_study_related_instances"] for each in found] == [123]
+
+
+BROKEN = """
+() => {
+  const problem = new DOMException("the disc is scratched", "NotReadableError");
+  const wrap = (entry) => ({
+    name: entry.name,
+    isFile: entry.isFile,
+    file: (done, fail) => entry.name === "scratched" ? fail(problem) : entry.file(done, fail),
+    createReader: () => {
+      const reader = entry.createReader();
+      const readEntries = (done, fail) => entry.name === "broken" ? fail(problem)
+        : reader.readEntries((some) => done(some.map(wrap)), fail);
+      return { readEntries };
+    },
+  });
+  const { webkitGetAsEntry } = DataTransferItem.prototype;
+  DataTransferItem.prototype.webkitGetAsEntry = function () {
+    return wrap(webkitGetAsEntry.apply(this));
+  };
+  const { slice } = File.prototype;
+  const torn = { arrayBuffer: () => Promise.reject(problem) };
+  File.prototype.slice = function (...range) {
+    return this.name === "torn" ? torn : slice.apply(this, range);
+  };
+}
+"""
+
+
+def test_what_cannot_be_read_keeps_nothing_else_away(ui, page, tmp_path):
+    """Of a folder on a disc that is damaged, what can be read is stored."""
+    name = f"Damaged^{'Dark' if page.evaluate(SCHEME) else 'Light'}"
+    study = SampleStudy()
+    folder = tmp_path / "CD"
+    for path in ("a", "scratched", "torn", "broken/b", "z/c", "z/scratched"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(part10(study.make("CT", PatientName=name)))
+    page.goto("/")
+    page.evaluate(BROKEN)
+    drop_from_disk(page, folder)
+    page.get_by_text("2 / 2 – Done").wait_for()
+    page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
+    problems = sorted(page.locator("#uploads .problem").all_inner_texts())
+    names = "broken", "scratched", "scratched", "torn"
+    assert problems == [f"{each}: the disc is scratched" for each in names]
+    found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
+    assert [each["number_of_study_related_instances"] for each in found] == [2]
+
+
 def test_a_zip_file_that_is_dropped_is_opened(ui, page):
     name = f"Zipped^{'Dark' if page.evaluate(SCHEME) else 'Light'}"
     files = [(f"a/{n}.dcm", part10(each)) for n, each in enumerate(study_of(name))]

@@ -159,9 +159,12 @@ class WebRoutesContract:
     async def server(
         self, descriptor: WebRoutesDescriptor, node: Node, anyio_backend: Any
     ) -> AsyncIterator[RunningServer]:
-        """Serve the routes below a base path."""
+        """Serve the routes below a base path; after each test, they are there as before."""
         async with serve_routes(descriptor, node, WebConfig(base_path=BASE_PATH)) as server:
             yield server
+            for each in _resources(server.routes, descriptor.prefix):
+                response = await server.client.options(each.with_values("1"))
+                assert response.is_success, f"{each} is not well after the test"
 
     @pytest.fixture
     def resources(

@@ -8,20 +8,25 @@
   const list = document.getElementById("uploads");
   const AT_ONCE = 4;
 
+  // What cannot be read, as on a disc that is damaged, is said, and keeps nothing else away.
   async function* filesOf(entry) {
     if (entry instanceof File) {
       yield entry;
       return;
     }
-    if (entry.isFile) {
-      yield await new Promise((done, fail) => entry.file(done, fail));
-      return;
-    }
-    const reader = entry.createReader();
-    for (;;) {
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return;
-      for (const each of some) yield* filesOf(each);
+    try {
+      if (entry.isFile) {
+        yield await new Promise((done, fail) => entry.file(done, fail));
+        return;
+      }
+      const reader = entry.createReader();
+      for (;;) {
+        const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+        if (!some.length) return;
+        for (const each of some) yield* filesOf(each);
+      }
+    } catch (error) {
+      addLine(`${entry.name}: ${error.message}`, true);
     }
   }
 
@@ -104,9 +109,13 @@
 
   async function* withoutZips(files) {
     for await (const file of files) {
-      if (await isZip(file)) {
-        if (await sendZip(file)) refresh();
-      } else yield file;
+      let zip;
+      try { zip = await isZip(file); } catch (error) {
+        addLine(`${file.name}: ${error.message}`, true);
+        continue;
+      }
+      if (!zip) yield file;
+      else if (await sendZip(file)) refresh();
     }
   }
 

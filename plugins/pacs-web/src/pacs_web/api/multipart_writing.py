@@ -5,6 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from attrs import field, frozen
 
+from pacs_core.api.streams import closing
+
 __all__ = ["OutgoingPart", "new_boundary", "write_multipart", "write_single"]
 
 
@@ -69,7 +71,11 @@ async def write_multipart(
         if isinstance(part.content, bytes):
             yield head + part.content
             continue
-        yield head
-        async for chunk in part.content:
-            yield chunk
+        async with closing(part.content) as chunks:
+            # Before the head: what cannot be opened fails before anything is sent, with a status.
+            first = await anext(chunks, b"")
+            yield head
+            yield first
+            async for chunk in chunks:
+                yield chunk
     yield b"".join((line_end, delimiter, b"--\r\n"))
