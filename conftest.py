@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from pacs_core.cli.logs import LineFormatter
+from pacs_core.logs.formats import TextFormatter
 
 # No deadlines: a busy machine is not a bug. On CI the same examples every time.
 settings.register_profile("default", deadline=None)
@@ -28,7 +28,7 @@ def log_level() -> Iterator[None]:
     root = logging.getLogger()
     level, raises = root.level, logging.raiseExceptions
     yield
-    for handler in [each for each in root.handlers if isinstance(each.formatter, LineFormatter)]:
+    for handler in [each for each in root.handlers if isinstance(each.formatter, TextFormatter)]:
         root.removeHandler(handler)
     root.setLevel(level)
     logging.raiseExceptions = raises

@@ -9,8 +9,9 @@ from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
 from pacs_core.cli.folders import walk
 from pacs_core.cli.options import CLIENT, ClientOptions, JsonOption, parse_pairs
-from pacs_core.cli.output import complain, dump_json, escape, print_row, print_table, say
+from pacs_core.cli.output import complain, dump_json, print_row, print_table, say
 from pacs_core.cli.progress import progress
+from pacs_core.logs.escaping import escape
 
 __all__ = [
     "CLIENT",

@@ -43,6 +43,7 @@ from pacs_core.contracts import (
     TlsConfigError,
     WorkerInfo,
 )
+from pacs_core.logs.node_log import NodeLog
 from pacs_core.metering import MeterMemory, NodeMeter
 from pacs_core.plugins import CodeMap, PluginRecord, PluginState
 
@@ -126,16 +127,11 @@ class WorkerSlot:
     beats: WorkerBeats = field(factory=WorkerBeats)
 
 
-def set_root_level(level: str) -> None:
-    """Log entries of `level` and above, wherever they go."""
-    logging.getLogger().setLevel(level.upper())
-
-
 @asynccontextmanager
 async def run_node(
     assembly: Assembly,
     place: WorkerSlot | None = None,
-    set_log_level: Callable[[str], None] = set_root_level,
+    log: NodeLog | None = None,
 ) -> AsyncIterator[RunningNode]:
     """Run a node for the length of an ``async with`` block; it drains at the end.
 
@@ -144,8 +140,8 @@ async def run_node(
     assembly : Assembly
     place : WorkerSlot, optional
         Where to listen if not on a port of its own.
-    set_log_level : callable, optional
-        Called when the log level of the configuration changes.
+    log : NodeLog, optional
+        Of the process, if the configuration is to say how it logs.
 
     Raises
     ------
@@ -192,7 +188,7 @@ async def run_node(
             opened.node,
         )
         runner = ServiceRunner(assembly, opened, place.service_sockets)
-        reloader = Reloader(assembly, opened, listener, runner, set_log_level)
+        reloader = Reloader(assembly, opened, listener, runner, log)
         addresses = [
             address(settings.host, port) for port in (listener.port, listener.tls_port) if port
         ]

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 
 import anyio
@@ -38,6 +38,7 @@ from pacs_core.contracts import (
     ServiceDescriptor,
     Setup,
 )
+from pacs_core.logs.node_log import NodeLog
 from pacs_core.plugins import KINDS, PluginError, Registry, summarize_error
 from pacs_core.tls import FileTlsContexts
 
@@ -192,15 +193,15 @@ class Reloader:
     opened : OpenArchive
     listener : Listener
     runner : ServiceRunner
-    set_log_level : callable
-        Of the process.
+    log : NodeLog or None
+        Of the process, if the configuration says how it logs.
     """
 
     assembly: Assembly
     opened: OpenArchive
     listener: Listener
     runner: ServiceRunner
-    set_log_level: Callable[[str], None]
+    log: NodeLog | None
     _before: Assembly | None = None
     _told: list[RunningComponent] = field(factory=list)
 
@@ -253,8 +254,9 @@ class Reloader:
 
     def _use(self, assembly: Assembly) -> None:
         config = assembly.config
-        if config.log.level != self.assembly.config.log.level:
-            self.set_log_level(config.log.level)
+        if self.log is not None:
+            # Even if it is the same: levels that a command has set are taken back.
+            self.log.use(config.log)
         if isinstance(contexts := self.opened.node.tls, FileTlsContexts):
             before, after = (
                 tls_tables(each.config, each.plugin_configs) for each in (self.assembly, assembly)

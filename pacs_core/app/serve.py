@@ -8,10 +8,11 @@ import anyio
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.control import open_control
-from pacs_core.app.node import RunningNode, WorkerSlot, run_node, set_root_level
+from pacs_core.app.node import RunningNode, WorkerSlot, run_node
 from pacs_core.app.service_manager import READY, STOPPING, beat, tell, tell_reloading
 from pacs_core.app.worker_control import obey
 from pacs_core.concurrency import task_group
+from pacs_core.logs.node_log import NodeLog
 
 # Theory of operation
 #
@@ -42,7 +43,7 @@ async def serve(
     assembly: Assembly,
     ready: Callable[[RunningNode], None],
     place: WorkerSlot | None = None,
-    set_log_level: Callable[[str], None] = set_root_level,
+    log: NodeLog | None = None,
 ) -> None:
     """Run a node until SIGINT or SIGTERM; SIGHUP lets it read its configuration again.
 
@@ -59,14 +60,14 @@ async def serve(
         Called once the node listens.
     place : WorkerSlot, optional
         Where to listen if the node is one of many workers.
-    set_log_level : callable, optional
-        Called when the log level of the configuration changes.
+    log : NodeLog, optional
+        Of the process, if the configuration is to say how it logs.
     """
     heard = SIGNALS if place else (*SIGNALS, RELOAD)
     with anyio.open_signal_receiver(*heard) as signals:
         async with task_group() as tasks:
             async with (
-                run_node(assembly, place, set_log_level) as node,
+                run_node(assembly, place, log) as node,
                 open_control(assembly, node, supervised=place is not None),
             ):
                 ready(node)

@@ -37,6 +37,7 @@ from pacs_core.app.service_manager import (
 from pacs_core.app.services import Sockets
 from pacs_core.app.worker_control import WorkerLine, reload_workers
 from pacs_core.association import WorkerLoad
+from pacs_core.logs.node_log import NodeLog
 from pacs_core.metering import MeterMemory
 
 # Theory of operation
@@ -98,6 +99,8 @@ class Supervisor:
         What services listen on, by name; shared as well.
     tls_sockets : sequence of socket
         Listening for secured associations.
+    log : NodeLog, optional
+        Of this process, and so of workers when they begin.
     """
 
     def __init__(
@@ -108,8 +111,10 @@ class Supervisor:
         work: Work,
         service_sockets: Sockets | None = None,
         tls_sockets: Sequence[socket] = (),
+        log: NodeLog | None = None,
     ) -> None:
         self._assembly = assembly
+        self._log = log
         self._place = WorkerSlot(
             tuple(sockets),
             WorkerLoad(count),
@@ -192,6 +197,8 @@ class Supervisor:
             lines = [worker.line for worker in self._workers.values()]
             tell_reloading()
             self._assembly = reload_workers(self._assembly, lines)
+            if self._log is not None:
+                self._log.use(self._assembly.config.log)
             tell(READY)
 
     def _patience(self) -> float:
@@ -274,6 +281,7 @@ class Supervisor:
         except BaseException:
             logger.exception("worker %d failed", slot)
         finally:
+            logging.shutdown()
             # Not sys.exit: what the supervisor has on its stack is not ours to unwind.
             os._exit(code)
 

@@ -332,6 +332,11 @@ class Acceptor:
             len(info.contexts),
             len(info.request.presentation_contexts),
             describe_tls(info),
+            extra={
+                "association": self.name,
+                "calling_ae_title": info.origin.calling_ae_title,
+                "host": info.origin.host,
+            },
         )
         await services.tell_accepted(RequestorLink(info, engine))
         try:

@@ -32,6 +32,9 @@ from pacs_core.contracts import (
     TlsContexts,
     TlsError,
     WorkerInfo,
+    correlated,
+    current_correlation,
+    new_correlation,
 )
 
 # Theory of operation
@@ -103,29 +106,32 @@ class NodeConnector(Connector):
     ) -> AsyncIterator[Association]:
         """See base."""
         established: Association | None = None
-        async with self._turn(peer):
-            try:
-                async with connect(
-                    peer,
-                    proposals,
-                    calling_ae_title=self.ae_title,
-                    timeouts=self.settings.timeouts,
-                    options=options or self._options(peer),
-                    serve=serve,
-                    observers=self.operations,
-                    tls=self.tls,
-                ) as association:
-                    await self._tell_accepted(association.info)
-                    established = association
-                    yield association
-            except AssociationError as error:
-                if established is None:
-                    await self._record_refusal(peer, error)
-                raise
-            finally:
-                if established is not None:
-                    with anyio.CancelScope(shield=True):
-                        await self._tell_ended(established)
+        # What an association or a request asked for belongs to that; all else is its own cause.
+        correlation = current_correlation()
+        with correlated(correlation if correlation.id else new_correlation()):
+            async with self._turn(peer):
+                try:
+                    async with connect(
+                        peer,
+                        proposals,
+                        calling_ae_title=self.ae_title,
+                        timeouts=self.settings.timeouts,
+                        options=options or self._options(peer),
+                        serve=serve,
+                        observers=self.operations,
+                        tls=self.tls,
+                    ) as association:
+                        await self._tell_accepted(association.info)
+                        established = association
+                        yield association
+                except AssociationError as error:
+                    if established is None:
+                        await self._record_refusal(peer, error)
+                    raise
+                finally:
+                    if established is not None:
+                        with anyio.CancelScope(shield=True):
+                            await self._tell_ended(established)
 
     def _options(self, peer: Peer) -> AssociationOptions:
         several = peer.outstanding > 1

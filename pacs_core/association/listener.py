@@ -25,7 +25,14 @@ from pacs_core.association.services import Preferences, Services
 from pacs_core.association.settings import NetworkSettings
 from pacs_core.association.transport import Transport
 from pacs_core.association.worker_load import WorkerLoad
-from pacs_core.contracts import AuditFailedError, AuditTrail, Origin, TlsConfigError
+from pacs_core.contracts import (
+    AuditFailedError,
+    AuditTrail,
+    Origin,
+    TlsConfigError,
+    correlated,
+    new_correlation,
+)
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -238,7 +245,8 @@ class Listener:
 
     async def _serve(self, connection: socket.socket, create: Callable[[], Transport]) -> None:
         try:
-            await self._answer(connection, create)
+            with correlated(new_correlation()):
+                await self._answer(connection, create)
         finally:
             self._occupancy.connect(-1)
 

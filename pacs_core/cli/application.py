@@ -21,6 +21,7 @@ KERNEL_COMMANDS = {
     "serve": ("serve:serve", "Run the archive until SIGINT or SIGTERM."),
     "status": ("status:status", "Show how the node that runs here is."),
     "reload": ("node:reload", "Let the node that runs here read its configuration again."),
+    "log-level": ("log_level:log_level", "Show or set what the node that runs here logs."),
     "stop": ("node:stop", "End the node that runs here."),
     "echo": ("echo:echo", "Verify that a peer answers (C-ECHO)."),
     "store": ("store:store", "Send files to a peer (C-STORE)."),

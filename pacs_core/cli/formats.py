@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
-from pacs_core.cli.output import dump_json, escape, print_table
+from pacs_core.cli.output import dump_json, print_table
 from pacs_core.dataset import Attributes, Value, keyword_of
+from pacs_core.logs.escaping import escape
 
 Format = Literal["table", "json", "csv"]
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from attrs import frozen
 from cyclopts import Parameter
 
 from pacs_core.cli.errors import UsageError
-
-LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+from pacs_core.logs.levels import LogLevel
 
 ConfigOption = Annotated[
     Path | None,

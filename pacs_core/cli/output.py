@@ -5,14 +5,9 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from pacs_core.logs.escaping import escape
+
 T = TypeVar("T")
-
-
-def escape(text: str) -> str:
-    """Return text in which nothing acts on a terminal or begins a new line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def dump_json(value: object, *, indent: int | None = None) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,8 @@ from attrs import define, field
 # cancelled therefore waits for the result, shielded, and is cancelled at its next await. If the
 # cancellation came from a scope, that scope cancels again by itself; if it came from asyncio alone,
 # it would be lost, and is raised here.
+#
+# Functions run in the context of their caller, so that what they log belongs to what it belongs to.
 
 T = TypeVar("T")
 
@@ -30,13 +33,14 @@ class _Call:
     function: Callable[..., Any]
     arguments: tuple[object, ...]
     future: "asyncio.Future[Any]"
+    context: Context = field(factory=copy_context)
     result: Any = None
     error: BaseException | None = None
     finished: bool = False
 
     def perform(self) -> None:
         try:
-            self.result = self.function(*self.arguments)
+            self.result = self.context.run(self.function, *self.arguments)
         except StopIteration as error:  # a coroutine that raised it would seem to return
             self.error = RuntimeError("the function raised StopIteration")
             self.error.__cause__ = error

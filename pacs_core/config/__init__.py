@@ -15,7 +15,6 @@ from pacs_core.config.load import (
 )
 from pacs_core.config.model import (
     Config,
-    LogConfig,
     NodeConfig,
     tls_tables,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "Config",
     "ConfigChanges",
     "ConfigError",
-    "LogConfig",
     "NodeConfig",
     "Overrides",
     "PluginConfigs",

@@ -1,10 +1,9 @@
 """The whole configuration, composed of the tables of the kernel's packages.
 
-Each package declares its own table in its ``settings.py``; here are only the two that belong to no
-package below: ``[node]`` and ``[log]``.
+Each package declares its own table in its ``settings.py``; here is only the one that belongs to no
+package below: ``[node]``.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pacs_core.contracts import (
     NodeSettings,
     ServerTls,
 )
+from pacs_core.logs.settings import LogSettings
 from pacs_core.plugins import PluginPolicy
 from pacs_core.sending import PeerSettings, are_character_set_terms, is_ae_title
 from pacs_core.transcoding import TranscodingSettings
@@ -68,27 +68,6 @@ class NodeConfig:
 
 
 @frozen
-class LogConfig:
-    """``[log]``: what the node tells about itself, on standard error.
-
-    Attributes
-    ----------
-    level : str
-        One of ``debug``, ``info``, ``warning``, ``error``, ``critical``.
-    slow_loop : float
-        Seconds that a plugin may block the event loop before it is named in the log; 0 watches
-        nothing.
-    """
-
-    level: str = field(
-        default="info",
-        validator=in_(("debug", "info", "warning", "error", "critical")),
-        metadata=RELOADABLE,
-    )
-    slow_loop: float = field(default=1.0, validator=[ge(0), lt(math.inf)])
-
-
-@frozen
 class Config:
     """A whole configuration.
 
@@ -103,7 +82,7 @@ class Config:
     audit: AuditSettings = field(factory=AuditSettings)
     database: DatabaseSettings = field(factory=DatabaseSettings)
     transcoding: TranscodingSettings = field(factory=TranscodingSettings)
-    log: LogConfig = field(factory=LogConfig)
+    log: LogSettings = field(factory=LogSettings)
     stores: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     plugin: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 

@@ -109,6 +109,13 @@ from pacs_core.contracts.corrections import (
     CorrectionReport,
     EntityPath,
 )
+from pacs_core.contracts.correlation import (
+    NO_CORRELATION,
+    Correlation,
+    correlated,
+    current_correlation,
+    new_correlation,
+)
 from pacs_core.contracts.data_version import DataState, DataVersion
 from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.deidentifying import (
@@ -375,6 +382,7 @@ __all__ = [
     "MAX_CONTEXTS",
     "METADATA_LIMITS",
     "MOMENT_VRS",
+    "NO_CORRELATION",
     "NO_IMAGE",
     "NUMBER_VRS",
     "PATIENT_ID",
@@ -453,6 +461,7 @@ __all__ = [
     "CorrectionLog",
     "CorrectionNotFoundError",
     "CorrectionReport",
+    "Correlation",
     "Counter",
     "Cursor",
     "DamagedObjectError",
@@ -652,6 +661,8 @@ __all__ = [
     "correct_patient",
     "correction_from_json",
     "correction_to_json",
+    "correlated",
+    "current_correlation",
     "days_around",
     "dimse_error_of",
     "encode_metadata",
@@ -667,6 +678,7 @@ __all__ = [
     "matches",
     "merge",
     "name_groups",
+    "new_correlation",
     "number_of",
     "offset_text",
     "patient_name_of",

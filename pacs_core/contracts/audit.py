@@ -21,6 +21,7 @@ from typing import Final
 from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
+from pacs_core.contracts.correlation import current_correlation_id
 from pacs_core.contracts.instance import Origin
 
 _QUALIFIED: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -243,6 +244,8 @@ class AuditEvent:
         Who took part, where `origin` does not say it all; see :attr:`active_participants`.
     objects : tuple of AuditObject
         Which patients, studies or queries it was about, as far as that is known.
+    correlation : str
+        ID of what it follows from, see :class:`Correlation`; the running one's, or empty.
     """
 
     kind: AuditKind | PluginAuditKind
@@ -253,6 +256,7 @@ class AuditEvent:
     action: EventAction | None = None
     participants: tuple[Participant, ...] = ()
     objects: tuple[AuditObject, ...] = ()
+    correlation: str = field(factory=current_correlation_id)
 
     @property
     def active_participants(self) -> tuple[Participant, ...]:

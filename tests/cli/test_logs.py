@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_core.cli.logs import LineFormatter
-from pacs_core.cli.output import count, escape, print_table
+from pacs_core.cli.output import count, print_table
+from pacs_core.logs.escaping import escape
+from pacs_core.logs.formats import TextFormatter
 
 
 @given(st.text())
@@ -27,7 +28,7 @@ def record(message: str, error: BaseException | None = None) -> logging.LogRecor
 
 def test_a_peer_cannot_forge_a_log_entry() -> None:
     forged = "hello\n2026-01-01 00:00:00.000 INFO pacs: all is well\x1b[2J"
-    line = LineFormatter(tracebacks=False).format(record(forged))
+    line = TextFormatter(tracebacks=False).format(record(forged))
     assert line.isprintable()
     assert "hello\\n2026" in line
     assert "\\x1b[2J" in line
@@ -38,7 +39,7 @@ def test_tracebacks_are_for_debugging(tracebacks: bool) -> None:
     try:
         raise ValueError("a\nb")
     except ValueError as error:
-        line = LineFormatter(tracebacks=tracebacks).format(record("failed", error))
+        line = TextFormatter(tracebacks=tracebacks).format(record("failed", error))
     assert line.isprintable()
     assert ("Traceback" in line) == tracebacks
 

@@ -16,6 +16,7 @@ from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue, JobState, NewJob
 from pacs_jobs.database_queue import DatabaseJobQueue
 
+from pacs_core.contracts import Correlation, correlated
 from pacs_core.testing.node import NodeProcess, node_process, write_config
 from pacs_core.testing.waiting import until
 
@@ -85,9 +86,14 @@ def test_jobs_that_another_process_enqueued_are_done_once(node):
 
 
 def test_what_fails_is_tried_again(node):
-    number = enqueue(node.data_directory, line="again", failures=2)
+    with correlated(Correlation("the-cause")):
+        number = enqueue(node.data_directory, line="again", failures=2)
     until(ended(node.data_directory, number, JobState.SUCCEEDED))
     assert "end again 3" in lines(node.data_directory)
+    # What the job does belongs to what has enqueued it.
+    told = [each for each in node.log.read_text().splitlines() if f"job {number} (" in each]
+    assert len(told) == 2
+    assert all("[the-cause]" in each for each in told)
 
 
 def test_what_goes_on_failing_is_given_up_and_audited(node):

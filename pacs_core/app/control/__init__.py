@@ -1,7 +1,19 @@
 """The control channel: commands ask a running node, over a socket in its data directory."""
 
 from pacs_core.app.control.client import NodeConnection, connect_to_node
-from pacs_core.app.control.operations import RELOAD, STATUS, STOP, NodeStatus, Reload, Stop
+from pacs_core.app.control.operations import (
+    LOG_LEVELS,
+    RELOAD,
+    SET_LOG_LEVELS,
+    STATUS,
+    STOP,
+    LogLevels,
+    NodeStatus,
+    Nothing,
+    Reload,
+    SetLogLevels,
+    Stop,
+)
 from pacs_core.app.control.server import open_control
 
 # Theory of operation
@@ -18,12 +30,17 @@ from pacs_core.app.control.server import open_control
 # operation. An operation for all processes is asked of each by the caller.
 
 __all__ = [
+    "LOG_LEVELS",
     "RELOAD",
+    "SET_LOG_LEVELS",
     "STATUS",
     "STOP",
+    "LogLevels",
     "NodeConnection",
     "NodeStatus",
+    "Nothing",
     "Reload",
+    "SetLogLevels",
     "Stop",
     "connect_to_node",
     "open_control",

@@ -1,15 +1,17 @@
-"""The kernel's own operations: status, reload, stop."""
+"""The kernel's own operations: status, reload, levels of the log, stop."""
 
+import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
 from anyio import to_thread
 from attrs import field, frozen
+from attrs.validators import deep_mapping, in_, instance_of
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.inspection import plugin_status
@@ -29,6 +31,10 @@ from pacs_core.contracts import (
     QueueStatus,
     ResourceStatus,
 )
+from pacs_core.logs.levels import LEVELS
+from pacs_core.logs.node_log import NodeLog
+
+logger = logging.getLogger(__name__)
 
 _DEADLINE: Final = 3.0
 """Seconds that the checks of a process have."""
@@ -119,12 +125,51 @@ class Stop:
     abort: bool = False
 
 
+@frozen
+class LogLevels:
+    """Levels of loggers.
+
+    Attributes
+    ----------
+    levels : mapping of str to str
+        By the name of the logger; that of the root logger is empty.
+    """
+
+    levels: Mapping[str, str] = field(
+        factory=dict, validator=deep_mapping(instance_of(str), in_(LEVELS))
+    )
+
+
+@frozen
+class SetLogLevels:
+    """Levels to set, until the configuration is read again.
+
+    Attributes
+    ----------
+    levels : mapping of str to str
+        As of :class:`LogLevels`; others stay as they are.
+    reset : bool
+        Whether all levels become those of the configuration first.
+    """
+
+    levels: Mapping[str, str] = field(
+        factory=dict, validator=deep_mapping(instance_of(str), in_(LEVELS))
+    )
+    reset: bool = False
+
+
 STATUS: Final = ControlOperation("status", Nothing, NodeStatus, workers="all")
 """What each process of the node is, and how it is."""
 RELOAD: Final = ControlOperation("reload", Nothing, Reload)
 """Read the configuration again, as SIGHUP does; refused with what is wrong in it."""
+LOG_LEVELS: Final = ControlOperation("log-levels", Nothing, LogLevels, workers="all")
+"""The levels of loggers in each process."""
+SET_LOG_LEVELS: Final = ControlOperation("set-log-levels", SetLogLevels, LogLevels, workers="all")
+"""Set levels of loggers in each process, until it reads the configuration again."""
 STOP: Final = ControlOperation("stop", Stop, Nothing)
 """End the node, as SIGTERM does."""
+
+_LOOKS: Final = (STATUS, LOG_LEVELS)
 
 
 @frozen
@@ -185,6 +230,32 @@ class ReloadHandler(ControlHandler[Nothing, Reload]):
 
 
 @frozen
+class LogLevelsHandler(ControlHandler[Nothing, LogLevels]):
+    """Says which levels the loggers of this process have."""
+
+    log: NodeLog
+
+    async def handle(self, request: Nothing, origin: Origin) -> AsyncIterator[LogLevels]:
+        """See base."""
+        yield LogLevels(dict(self.log.levels))
+
+
+@frozen
+class SetLogLevelsHandler(ControlHandler[SetLogLevels, LogLevels]):
+    """Sets levels of loggers of this process."""
+
+    log: NodeLog
+
+    async def handle(self, request: SetLogLevels, origin: Origin) -> AsyncIterator[LogLevels]:
+        """See base."""
+        if request.reset:
+            self.log.reset()
+        self.log.override(request.levels)
+        logger.info("levels of the log were set: %s", self.log.levels)
+        yield LogLevels(dict(self.log.levels))
+
+
+@frozen
 class StopHandler(ControlHandler[Stop, Nothing]):
     """Signals the process that gets signals, once the caller knows."""
 
@@ -219,9 +290,12 @@ def kernel_operations(
         RELOAD: ReloadHandler(running, process),
         STOP: StopHandler(process),
     }
+    if (log := running.reloader.log) is not None:
+        handlers[LOG_LEVELS] = LogLevelsHandler(log)
+        handlers[SET_LOG_LEVELS] = SetLogLevelsHandler(log)
     return {
         operation.name: (
-            ControlDescriptor(operation, partial(_get, handler), audited=operation is not STATUS),
+            ControlDescriptor(operation, partial(_get, handler), audited=operation not in _LOOKS),
             handler,
         )
         for operation, handler in handlers.items()

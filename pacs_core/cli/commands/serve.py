@@ -38,6 +38,7 @@ from pacs_core.concurrency.event_loops import event_loop
 from pacs_core.config import ConfigError, Overrides
 from pacs_core.dataset import load_dictionary
 from pacs_core.dataset.speedups import header_walk
+from pacs_core.logs.node_log import NodeLog
 from pacs_core.plugins import PluginError
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ def serve(
     ignore_harmless_signals()
     configure_logging(log_level or "info")
     assembly = _assemble(config, {"node": node, "log": {"level": log_level}}, plugin)
-    configure_logging(assembly.config.log.level)
+    log = NodeLog()
+    log.use(assembly.config.log)
     restrict_files(assembly)
     raise_file_limit(assembly)
     load_dictionary()
@@ -95,14 +97,14 @@ def serve(
     logger.info("%s", header_walk())
     # Process 1 of a container inherits orphans, which the supervisor reaps.
     if assembly.config.node.workers > 1 or os.getpid() == 1:
-        return _serve_with_workers(assembly)
+        return _serve_with_workers(assembly, log)
     try:
         run_async(
             serve_node,
             assembly,
             lambda node: _announce(assembly, (node.port, node.tls_port), node.service_sockets),
             None,
-            configure_logging,
+            log,
         )
     except BrokenPipeError:
         # Nobody reads standard output any more: no matter of the network.
@@ -128,7 +130,7 @@ def _assemble(
         raise
 
 
-def _serve_with_workers(assembly: Assembly) -> int:
+def _serve_with_workers(assembly: Assembly, log: NodeLog) -> int:
     settings = assembly.config.node
     if settings.workers > 1:
         _check_shared(assembly)
@@ -139,13 +141,13 @@ def _serve_with_workers(assembly: Assembly) -> int:
 
     def work(current: Assembly, place: WorkerSlot, ready: Callable[[], None]) -> None:
         try:
-            run_async(serve_node, current, lambda _: ready(), place, configure_logging)
+            run_async(serve_node, current, lambda _: ready(), place, log)
         except Exception as error:
             sys.exit(report(error))
 
     ports = _port_of(plain), _port_of(secured)
     services = bind_services(assembly)
-    supervisor = Supervisor(assembly, plain, settings.workers, work, services, secured)
+    supervisor = Supervisor(assembly, plain, settings.workers, work, services, secured, log)
     return supervisor.run(lambda: _announce(assembly, ports, services))
 
 

@@ -6,8 +6,9 @@ import pytest
 from importlib_metadata import EntryPoint
 
 from pacs_core.app import assemble
-from pacs_core.config import Config, ConfigError, LogConfig, structure, structure_plugin_configs
+from pacs_core.config import Config, ConfigError, structure, structure_plugin_configs
 from pacs_core.contracts import CodecDescriptor
+from pacs_core.logs.settings import LogSettings
 from pacs_core.plugins import PluginManager, PluginPolicy, PluginState
 
 HEADER = "from attrs import field, frozen\nfrom pacs_core.plugins import hookimpl\n"
@@ -97,12 +98,12 @@ def test_a_class_that_cannot_be_read_from_toml_quarantines_its_plugin(make, sour
 
 
 def test_plugins_that_share_a_class_read_their_own_tables(make):
-    shared = "from pacs_core.config import LogConfig\n"
-    shared += "@hookimpl\ndef pacs_config(): return LogConfig"
+    shared = "from pacs_core.logs.settings import LogSettings\n"
+    shared += "@hookimpl\ndef pacs_config(): return LogSettings"
     tables = {"one": {"level": "debug"}, "two": {"level": "error"}}
     assembly = assemble(Config(plugin=tables), make(one=shared, two=shared))
     setups = map(assembly.setup_for, assembly.manager.records)
-    assert [setup.config(LogConfig).level for setup in setups] == ["debug", "error"]
+    assert [setup.config(LogSettings).level for setup in setups] == ["debug", "error"]
 
 
 def test_a_plugin_reads_its_config_by_class(make):

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pacs_core.archive import ArchiveSettings, AuditSettings, DuplicatePolicy, Durability
 from pacs_core.config import (
     Config,
-    LogConfig,
     NodeConfig,
     effective_tables,
     structure,
     to_toml,
 )
 from pacs_core.contracts import Secret
+from pacs_core.logs.settings import LogSettings
 from pacs_core.plugins import PluginPolicy
 from pacs_core.sending import PeerSettings
 
@@ -56,7 +56,7 @@ configs = st.builds(
         max_size=3,
     ).filter(lambda peers: len({peer.ae_title for peer in peers.values()}) == len(peers)),
     audit=st.builds(AuditSettings, required=names),
-    log=st.builds(LogConfig, level=st.sampled_from(["debug", "critical"])),
+    log=st.builds(LogSettings, level=st.sampled_from(["debug", "critical"])),
 )
 
 

@@ -237,6 +237,8 @@ def _participants(
 def _objects(event: AuditEvent, ae_title: str) -> tuple[AuditObject, ...]:
     """Return what the event is about, with its details at the first."""
     details: dict[str, AuditValue] = {"kind": event.kind.value, **event.details}
+    if event.correlation:
+        details["correlation"] = event.correlation
     objects = list(event.objects)
     if not objects:
         study, sop_class = details.get("study_instance_uid"), details.get("sop_class_uid")

@@ -24,6 +24,8 @@ def line(event: AuditEvent) -> bytes:
         "association": origin.association,
         "details": _plain_mapping(event.details),
     }
+    if event.correlation:
+        record["correlation"] = event.correlation
     if event.action is not None:
         record["action"] = event.action.value
     if event.participants:

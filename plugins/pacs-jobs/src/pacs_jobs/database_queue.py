@@ -38,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.contracts import current_correlation
 from pacs_jobs.choosing import RUNNING, WAITING, first_due, first_due_of_keys, first_moments
 from pacs_jobs.jobs import SCHEDULED, Job, JobState, NewJob, Progress
 from pacs_jobs.queue import JobBacklog, JobFilter, JobQueue, LeasedJob, LeaseLostError
@@ -95,6 +96,7 @@ class DatabaseJobQueue(JobQueue):
             The arguments are no JSON, or too long.
         """
         arguments = _to_json(job)
+        correlation = current_correlation()
         async with self._within(connection) as transaction:
             now = await current_time(transaction)
             values = {
@@ -114,6 +116,8 @@ class DatabaseJobQueue(JobQueue):
                 "token": "",
                 "created": now,
                 "cancel_requested": False,
+                "correlation": correlation.id,
+                "trace_parent": correlation.trace_parent,
             }
             added = await transaction.execute(
                 self.database.insert(JOBS)

@@ -23,6 +23,7 @@ FIELDS: Final[Mapping[str, type]] = {
     "note": str,
     "error": str,
     "cancel_requested": bool,
+    "correlation": str,
 }
 """The members of a description; times are those of ISO 8601, or empty."""
 
@@ -47,4 +48,5 @@ def describe(job: Job) -> dict[str, object]:
         "note": job.progress.note,
         "error": job.error,
         "cancel_requested": job.cancel_requested,
+        "correlation": job.correlation.id,
     }

@@ -22,7 +22,7 @@ import anyio.lowlevel
 from attrs import define, field, frozen
 from attrs.validators import ge, gt, matches_re
 
-from pacs_core.contracts import Component, Node
+from pacs_core.contracts import NO_CORRELATION, Component, Correlation, Node
 
 Arguments = Mapping[str, Any]
 """What JSON can carry; keep it small, and refer to what is large."""
@@ -107,6 +107,8 @@ class Job:
     created, ended : datetime, datetime or None
     cancel_requested : bool
         Whether its worker has been asked to give it up.
+    correlation : Correlation
+        What it follows from: that within which it was enqueued.
     """
 
     number: int
@@ -124,6 +126,7 @@ class Job:
     created: datetime
     ended: datetime | None
     cancel_requested: bool
+    correlation: Correlation = NO_CORRELATION
 
 
 class JobFailedError(Exception):

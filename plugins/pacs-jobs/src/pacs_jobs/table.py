@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pacs_core.contracts import Correlation
 from pacs_jobs.jobs import Job, JobState, Progress
 
 JOBS = Table(
@@ -43,6 +44,8 @@ JOBS = Table(
     Column("created", Double),
     Column("ended", Double),
     Column("cancel_requested", Boolean),
+    Column("correlation", Text),
+    Column("trace_parent", Text),
 )
 
 
@@ -64,6 +67,7 @@ def job_of(row: Row[Any]) -> Job:
         _moment(row.created),
         None if row.ended is None else _moment(row.ended),
         row.cancel_requested,
+        Correlation(row.correlation, row.trace_parent),
     )
 
 

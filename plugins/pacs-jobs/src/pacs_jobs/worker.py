@@ -36,6 +36,8 @@ from pacs_core.contracts import (
     PluginAuditKind,
     Service,
     Started,
+    correlated,
+    new_correlation,
 )
 from pacs_jobs.config import JobsConfig
 from pacs_jobs.jobs import JobFailedError, JobHandler, RunningJob
@@ -166,18 +168,24 @@ class JobWorker(Service):
 
     async def _do(self, queue: JobQueue, held: _Held, workers: TaskGroup) -> None:
         job = held.leased.job
+        # What a schedule has enqueued, and no association or request, is its own cause.
+        correlation = job.correlation if job.correlation.id else new_correlation()
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._hold, queue, held)
-                try:
-                    await self._attempt(queue, held)
-                finally:
-                    tasks.cancel_scope.cancel()
+            with correlated(correlation):
+                await self._attempt_while_held(queue, held)
         except* LeaseLostError:
             logger.warning("the lease of job %s (%s) is lost: it waits again", job.number, job.kind)
         finally:
             self._busy[job.kind] -= 1
         await self._begin_due(queue, workers)
+
+    async def _attempt_while_held(self, queue: JobQueue, held: _Held) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hold, queue, held)
+            try:
+                await self._attempt(queue, held)
+            finally:
+                tasks.cancel_scope.cancel()
 
     async def _attempt(self, queue: JobQueue, held: _Held) -> None:
         job, kind = held.leased.job, self._kinds[held.leased.job.kind].kind

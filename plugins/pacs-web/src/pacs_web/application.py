@@ -2,7 +2,7 @@
 
 ::
 
-    Entry         who asks, from where, under which name; access log
+    Entry         who asks, from where, under which name and ID; access log
     CORS          headers for pages of other origins, on errors as well
     Errors        what is raised becomes a problem, or a page; headers that keep browsers from harm
     Gate          what is refused before anything is made of it
@@ -44,6 +44,7 @@ _EXPOSED: Final = (
     "Location",
     "Retry-After",
     "Warning",
+    "X-Request-ID",
     "X-Total-Count",
 )
 """Headers of responses that pages of other origins may read, besides those that all may."""

@@ -8,7 +8,7 @@ import httpx
 
 from pacs_ai.config import ServiceConfig
 from pacs_ai.interface import ServiceAwayError, ServiceError, ServiceRefusedError
-from pacs_core.contracts import Node
+from pacs_core.contracts import Node, current_correlation
 
 _AWAY: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses that say nothing of the request: it may be taken later."""
@@ -27,9 +27,17 @@ async def open_service(node: Node, service: ServiceConfig) -> AsyncIterator[http
     # What takes long is the work between the last byte of the request and the first of the answer.
     timeout = httpx.Timeout(60.0, read=service.timeout)
     async with httpx.AsyncClient(
-        headers=headers, verify=verify, timeout=timeout, trust_env=False
+        headers=headers,
+        verify=verify,
+        timeout=timeout,
+        trust_env=False,
+        event_hooks={"request": [_say_on_behalf_of_what]},
     ) as client:
         yield client
+
+
+async def _say_on_behalf_of_what(request: httpx.Request) -> None:
+    request.headers.update(current_correlation().headers)
 
 
 @asynccontextmanager

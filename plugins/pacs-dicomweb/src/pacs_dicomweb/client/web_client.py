@@ -22,7 +22,7 @@ from attrs import define, frozen
 from pacs_web.api.media_types import media_type
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import DicomWebPeer, TlsContexts
+from pacs_core.contracts import DicomWebPeer, TlsContexts, current_correlation
 from pacs_core.dataset import ElementSet, MalformedModel
 from pacs_core.dataset.json_model import read_json
 from pacs_dicomweb.client.uploads import Content, UploadBody
@@ -242,9 +242,18 @@ async def open_client(
     auth = (peer.user, peer.password.reveal()) if peer.password is not None else None
     verify = True if peer.tls is None else contexts.client_context(peer.tls)
     async with httpx.AsyncClient(
-        headers=headers, auth=auth, verify=verify, timeout=timeout, trust_env=False
+        headers=headers,
+        auth=auth,
+        verify=verify,
+        timeout=timeout,
+        trust_env=False,
+        event_hooks={"request": [_say_on_behalf_of_what]},
     ) as http:
         yield DicomWebClient(peer, http)
+
+
+async def _say_on_behalf_of_what(request: httpx.Request) -> None:
+    request.headers.update(current_correlation().headers)
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:

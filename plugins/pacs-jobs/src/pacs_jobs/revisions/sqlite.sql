@@ -1,4 +1,4 @@
--- revision: jobs_2
+-- revision: jobs_3
 -- Made by python -m pacs_database.snapshots jobs pacs_jobs.revisions
 CREATE TABLE jobs (
     number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -19,7 +19,7 @@ CREATE TABLE jobs (
     leased_until DOUBLE,
     created DOUBLE NOT NULL,
     ended DOUBLE,
-    cancel_requested BOOLEAN NOT NULL,
+    cancel_requested BOOLEAN NOT NULL, correlation TEXT DEFAULT '' NOT NULL, trace_parent TEXT DEFAULT '' NOT NULL,
     UNIQUE (idempotency_key)
 );
 CREATE TABLE jobs_revisions (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
+from pacs_core.contracts import NO_CORRELATION, Correlation, correlated
 from pacs_jobs.jobs import JobState, NewJob, Progress
 from pacs_jobs.queue import JobFilter, JobQueue, LeasedJob, LeaseLostError
 
@@ -42,6 +43,19 @@ class JobQueueContract:
         assert (job.kind, job.arguments, job.priority, job.due) == ("a", arguments, 7, due)
         assert (job.key, job.idempotency_key) == ("study 1", "once")
         assert (job.state, job.attempts, job.ended) == (JobState.WAITING, 0, None)
+
+    async def test_a_job_belongs_to_what_it_was_enqueued_within(
+        self, queue: JobQueue, other: JobQueue
+    ) -> None:
+        cause = Correlation("r-1", f"00-{'ab' * 16}-{'cd' * 8}-01")
+        with correlated(cause):
+            number = await queue.enqueue(NewJob("a"))
+        alone = await queue.enqueue(NewJob("a"))
+        assert (await other.find(number)).correlation == cause
+        assert (await other.find(alone)).correlation == NO_CORRELATION
+        leased = await self.lease(other)
+        assert leased is not None
+        assert leased.job.correlation == cause
 
     @pytest.mark.parametrize("arguments", [{"x": float("nan")}, {"x": b""}, {"x": "y" * 70_000}])
     async def test_arguments_that_are_no_json_are_refused(

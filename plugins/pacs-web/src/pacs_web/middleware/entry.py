@@ -12,9 +12,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pacs_core.contracts import Node, Origin, TlsInfo
+from pacs_core.contracts import Node, Origin, TlsInfo, correlated
 from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY, TLS_KEY
 from pacs_web.config import CurrentConfig
+from pacs_web.correlation import REQUEST_ID, correlation_of
 from pacs_web.proxies import Forwarded, Proxies
 
 access_logger = logging.getLogger("pacs_web.access")
@@ -41,12 +42,17 @@ class Entry:
         if scope["path"] == "*":  # OPTIONS of the server as a whole (RFC 9110 §9.3.7)
             scope["path"], scope["raw_path"] = "/", b"/"
         self._apply_proxies(scope)
+        correlation = correlation_of(scope["headers"])
         status = sent = 0
 
         async def count_bytes(message: Message) -> None:
             nonlocal status, sent
             if message["type"].endswith("http.response.start"):
                 status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (REQUEST_ID, correlation.id.encode("ascii")),
+                ]
             elif message["type"] == "websocket.accept":
                 status = 101
             elif message["type"] == "websocket.close":
@@ -56,11 +62,12 @@ class Entry:
             await send(message)
 
         began = perf_counter()
-        try:
-            await self._app(scope, receive, count_bytes)
-        finally:
-            if self._current.config.access_log != "off":
-                self._log(scope, status, sent, perf_counter() - began)
+        with correlated(correlation):
+            try:
+                await self._app(scope, receive, count_bytes)
+            finally:
+                if self._current.config.access_log != "off":
+                    self._log(scope, status, sent, perf_counter() - began)
 
     def _apply_proxies(self, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
@@ -96,10 +103,20 @@ class Entry:
         if self._current.config.access_log == "full" and scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii", "replace")
         origin: Origin = scope[ORIGIN_KEY]
+        fields = {
+            "request": origin.association,
+            "host": origin.host,
+            "user": origin.user,
+            "method": scope["method"],
+            "target": target,
+            "status": status,
+            "bytes": sent,
+            "seconds": round(seconds, 6),
+        }
         access_logger.info(
             '%s %s %s "%s %s" %s %d B %.0f ms',
             origin.association, origin.host or "-", ascii(origin.user)[1:-1] or "-",
-            scope["method"], target, status or "gone", sent, 1000 * seconds,
+            scope["method"], target, status or "gone", sent, 1000 * seconds, extra=fields,
         )  # fmt: skip
 
 
