@@ -253,6 +253,10 @@ class ServiceRunner:
             if failure is None or not task.started:
                 task.failure = failure
                 return
+            if self.opened.node.is_ending:
+                name = task.descriptor.name
+                logger.info("service %s ends with the node", name, exc_info=failure)
+                return
             if time.monotonic() - began > _STEADY:
                 pause = FIRST_PAUSE
             await self._record_failure(task, failure, pause)

@@ -18,7 +18,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from socket import socket, socketpair
+from itertools import chain
+from socket import SHUT_RDWR, socket, socketpair
 from typing import NoReturn
 
 from attrs import define, evolve, field
@@ -55,7 +56,8 @@ from pacs_core.metering import MeterMemory
 #
 #   told, heard      a worker writes one byte when it listens, and closes it when it dies before
 #   alive, lifeline  the supervisor holds the end that is written to; its death closes it, and a
-#                    thread in each worker that reads the other end makes the worker drain
+#                    thread in each worker that reads the other end gives up the ports, for the
+#                    node that takes the place of this one, and makes the worker drain
 #   line, control    for reloading: see `worker_control`
 #
 # Workers that die are started again at once, those that die young with a delay that doubles: a
@@ -71,6 +73,7 @@ _WATCHED = {*SIGNALS, RELOAD, signal.SIGCHLD}
 _QUICK_DEATH = 5.0  # seconds; a worker that lives shorter is restarted with a delay
 _LONGEST_DELAY = 30.0
 _POLL = 0.05  # seconds between looks at workers that start
+_MOMENT = 0.1  # seconds in which an event loop that is not blocked has heard of a signal
 
 
 @define
@@ -287,7 +290,18 @@ class Supervisor:
 
     def _follow_supervisor(self) -> None:
         os.read(self._alive, 1)
+        logger.error("the supervisor has died: the worker gives up its ports, and drains")
         os.kill(os.getpid(), signal.SIGTERM)
+        # Whoever knows that the node ends makes no fuss about ports that are gone.
+        time.sleep(_MOMENT)
+        # What is under way may take its time, and whoever starts the node again has none: its ports
+        # must be free, though the loop is blocked, and services close theirs last. Not by closing:
+        # the number might be another file's while the loop still waits for it.
+        place = self._place
+        services = chain.from_iterable(place.service_sockets.values())
+        for listening in (*place.sockets, *place.tls_sockets, *services):
+            with suppress(OSError):  # it is closed, or another worker was first
+                listening.shutdown(SHUT_RDWR)
 
 
 def _tell(told: int) -> None:

@@ -5,6 +5,7 @@ accepting (no file descriptors left, say) is logged, and accepting goes on after
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -227,6 +228,8 @@ class Listener:
             except BlockingIOError:  # or another worker has it
                 await anyio.wait_readable(listening)
             except OSError as error:
+                if error.errno == errno.EINVAL:  # it listens no more: the supervisor has died
+                    return
                 now = anyio.current_time()
                 if now >= self._quiet_until:
                     self._quiet_until = now + PERIOD

@@ -24,7 +24,8 @@ class Service(Component, ABC):
     sockets: tuple[socket.socket, ...] = ()
     """Listening, non-blocking sockets for the descriptor's `bind`; set before :meth:`start`.
 
-    All workers of a node share them. The kernel closes them, after the service has ended.
+    All workers of a node share them. The kernel closes them, after the service has ended. If the
+    supervisor of the workers has died, accepting fails (EINVAL) while the node is about to end.
     """
 
     lease: Lease | None = None

@@ -15,6 +15,7 @@ from pacs_core.association import AssociationRefusedError, Proposal
 from pacs_core.contracts import Durability, Timeouts
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from pacs_core.dataset import encode_attributes, tag_of
+from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +24,14 @@ ECHO = [Proposal("1.2.840.10008.1.1")]
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 EACH = 60  # instances from each sender
 TWO = {"node": {"workers": 2}}
+STOW = """\
+POST /dicom-web/studies HTTP/1.1
+Host: 127.0.0.1:{port}
+Content-Type: multipart/related; type="application/dicom"; boundary=x
+Content-Length: 1000
+Expect: 100-continue
+
+"""
 
 
 def workers_of(node):
@@ -87,6 +96,38 @@ async def test_workers_without_a_supervisor_drain(pacs_process):
     log = node.log.read_text()
     assert "internal error" not in log
     assert "dropped" not in log
+
+
+async def test_a_node_without_its_supervisor_is_started_again_while_workers_drain(
+    pacs_process, tmp_path
+):
+    """A service manager starts what was killed at once, on the same ports."""
+    port, web, hl7 = find_free_port(), find_free_port(), find_free_port()
+    tables = {
+        "node": {"workers": 2, "port": port},
+        "network": {"timeouts": {"shutdown": 100.0}},
+        "plugin": {"web": {"port": web}, "hl7": {"port": hl7}, "jobs": {}},
+    }
+    node = pacs_process(tables, tmp_path)
+    pids = workers_of(node)
+    head = STOW.format(port=web).replace("\n", "\r\n").encode()
+    async with (
+        connect(node.peer, ECHO) as association,
+        await anyio.connect_tcp("127.0.0.1", web) as client,
+    ):
+        await client.send(head)
+        assert (await client.receive()).startswith(b"HTTP/1.1 100 ")
+        node.kill()
+        again = pacs_process(tables, tmp_path)
+        assert any(is_alive(pid) for pid in pids)
+        await echo(again)
+        for each in (web, hl7):
+            await (await anyio.connect_tcp("127.0.0.1", each)).aclose()
+        assert (await association.c_echo()).status == 0x0000
+    until(lambda: not any(is_alive(pid) for pid in pids))
+    log = node.log.read_text()
+    assert "cannot" not in log
+    assert "it is started again" not in log
 
 
 async def test_the_limit_on_associations_is_the_nodes(pacs_process):

@@ -53,14 +53,11 @@ def image(tmp_path):
     for wheel in wheels.glob("pacs_speedups-*"):
         wheel.unlink()  # of this machine's libraries
     wanted = f"pacs-core[archive] @ {next(wheels.glob('pacs_core-*')).as_uri()}"
-    download = ("-m", "pip", "download", "--quiet", "--dest", wheels, "--find-links", wheels)
-    base = (
-        "--only-binary=:all:",
-        "--python-version=3.11",
-        "--constraint",
-        ROOT / "constraints.txt",
-    )
-    run(shutil.which("python3.11") or sys.executable, *download, *base, wanted)
+    # As pip of Debian's Python would choose.
+    pip = ("uv", "tool", "run", "--quiet", "--python", "3.11", "pip")
+    download = ("download", "--quiet", "--dest", wheels, "--find-links", wheels)
+    base = ("--only-binary=:all:", "--constraint", ROOT / "constraints.txt")
+    run(*pip, *download, *base, wanted)
     shutil.copy(ROOT / "constraints.txt", folder)
     shutil.copy(CONTAINER / "pacs.toml", folder)
     (folder / "base").mkdir()

@@ -6,6 +6,7 @@ time from sockets that all workers share, and ends when it is cancelled.
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections import Counter
@@ -99,6 +100,8 @@ class HttpServer:
             try:
                 connection, address = await loop.sock_accept(listening)
             except OSError as error:
+                if error.errno == errno.EINVAL:  # it listens no more: the node is about to end
+                    return
                 logger.warning("cannot accept connections: %s", error.strerror or error)
                 await anyio.sleep(_PAUSE)
                 continue
