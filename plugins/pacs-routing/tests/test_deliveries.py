@@ -155,3 +155,30 @@ async def test_what_is_given_up_retried_sent_again_and_forgotten(
     assert [(each.state, each.count) for each in await deliveries.totals()] == [
         (DeliveryState.WAITING, 1)
     ]
+
+
+async def test_a_clock_that_was_set_back_keeps_nothing_waiting(
+    deliveries: DatabaseDeliveries,
+) -> None:
+    """What was put off by minutes while it was a day ahead is tried in minutes, not in a day."""
+    await deliveries.add([Wanted(instance(number), "ai") for number in range(2)])
+    first, second = await deliveries.due("ai", 0, 100)
+    now = time.time()
+    waits, later = DeliveryState.WAITING, now + 3600
+    await deliveries.note(
+        [
+            Outcome(first.number, waits, 1, now + 86_400 + 300),
+            Outcome(second.number, waits, 1, later),
+        ]
+    )
+    async with deliveries._database.begin() as connection:
+        ahead = update(DELIVERIES).where(DELIVERIES.c.number == first.number)
+        await connection.execute(ahead.values(changed=now + 86_400))
+    (job,) = await waiting_jobs(deliveries)
+    assert await deliveries.pass_on("ai", 0, job)
+    corrected, right = await deliveries.find([first.number, second.number])
+    assert corrected.due == pytest.approx(now + 300, abs=60)
+    assert right.due == later
+    *_, following = sorted(await waiting_jobs(deliveries))
+    due = (await deliveries._queue.find(following)).due.timestamp()
+    assert due == pytest.approx(now + 300, abs=60)

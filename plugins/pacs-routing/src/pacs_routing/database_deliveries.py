@@ -43,6 +43,8 @@ from pacs_routing.tables import DELIVERIES, LANES
 _DAY: Final = 24 * 3600.0
 _PAGE: Final = 500
 _LONGEST_REASON: Final = 500
+_CLOCK_TOLERANCE: Final = 5.0
+"""Seconds by which clocks of nodes differ."""
 
 
 class DatabaseDeliveries(Deliveries):
@@ -180,6 +182,12 @@ class DatabaseDeliveries(Deliveries):
         if (await connection.execute(ready)).first() is not None:
             return now
         waiting = [*waits_in(peer, lane)]
+        # Put off while the clock was ahead: as if it had been put off now.
+        ahead, due = DELIVERIES.c.changed - now, DELIVERIES.c.due
+        late = (*waiting, due > now, ahead > _CLOCK_TOLERANCE)
+        await connection.execute(
+            update(DELIVERIES).where(*late).values(due=due - ahead, changed=now)
+        )
         later = select(func.min(DELIVERIES.c.due)).where(*waiting, DELIVERIES.c.due > now)
         if closed:
             later = later.where(DELIVERIES.c.rule.not_in(sorted(closed)))
