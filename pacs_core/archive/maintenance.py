@@ -44,6 +44,8 @@ from pacs_core.dataset import Attributes, keyword_of
 _LOOKS: Final = 20
 _PAUSE: Final = 0.05
 """Seconds between two looks at an index that is empty."""
+_ON_THEIR_WAY: Final = 500
+"""Objects that a node may have made, and not indexed yet, when it is killed."""
 
 # Theory of operation
 #
@@ -179,18 +181,28 @@ async def find_gap(store: ObjectStore, index: Index, waiting_bin: NodeBin | None
 
     An index without any instance, beside a store with objects, was lost or never made: this is
     noted in the index, so that what comes later does not make it look like a whole one.
+
+    One that was here when the store had no objects, which is noted as well, is taken for whole: the
+    few objects there are came when the node was killed before their rows, and were acknowledged to
+    nobody.
     """
-    reason = await index.gap()
+    if reason := await index.gap():
+        return reason
     log = index.correction_log
     # An archive from which all was deleted keeps its corrections.
     # Looked at with each start, so that an index that was lost at rest is not taken for a new one.
-    is_new = await index.is_empty() and not (log is not None and await log.corrections())
-    if reason or not is_new:
-        return reason
-    objects = (waiting_bin or NodeBin()).leave_out(store.objects())
-    if await _has_objects(objects) and await _stays_empty(index):
-        reason = "it was empty or missing while the object store had objects"
-        await index.note_gap(reason)
+    if not await index.is_empty() or (log is not None and await log.corrections()):
+        return ""
+    is_known = await index.has_no_gap()
+    listed = (waiting_bin or NodeBin()).leave_out(store.objects())
+    objects = await _count_objects(listed, _ON_THEIR_WAY + 1 if is_known else 1)
+    if not objects and not is_known:
+        await index.note_gap("")
+    # Many objects are those of a store that was not mounted at the first start.
+    if objects <= (_ON_THEIR_WAY if is_known else 0) or not await _stays_empty(index):
+        return ""
+    reason = "it was empty or missing while the object store had objects"
+    await index.note_gap(reason)
     return reason
 
 
@@ -207,15 +219,19 @@ async def _stays_empty(index: Index) -> bool:
     return True
 
 
-async def _has_objects(objects: AsyncGenerator[StoredObject, None]) -> bool:
+async def _count_objects(objects: AsyncGenerator[StoredObject, None], most: int) -> int:
+    """Count objects of a store, up to so many."""
+    count = 0
     try:
         async for _ in objects:
-            return True
+            count += 1
+            if count == most:
+                break
     except NotOnlineError:  # what cannot be listed is there
-        return True
+        return most
     finally:
         await objects.aclose()
-    return False
+    return count
 
 
 async def verify_index(

@@ -287,13 +287,21 @@ class Index(Component, ABC):
         than a point look-up. An index that outlives the process keeps what was noted where it
         keeps its instances; this default keeps it in memory.
         """
-        return self._gap
+        return self._gap or ""
 
     async def note_gap(self, reason: str) -> None:
-        """Note why instances may be lacking, durably; empty takes the note back."""
+        """Note why instances may be lacking, durably; empty notes that none is."""
         self._gap = reason
 
-    _gap: str = ""
+    async def has_no_gap(self) -> bool:
+        """Tell whether it was noted that no instance is lacking, and nothing else since.
+
+        So an index that has always been there, and is empty, is told from one that was lost, and
+        made anew.
+        """
+        return self._gap == ""
+
+    _gap: str | None = None
 
     async def damage(self) -> Sequence[str]:
         """Look for damage in what the index itself has stored, and name it; may take minutes."""

@@ -12,14 +12,17 @@ class IndexState:
 
     async def test_a_gap_is_noted_and_taken_back(self, index: Index) -> None:
         assert await index.gap() == ""
+        assert not await index.has_no_gap()
         await index.note_gap("half of it was lost")
         await index.add(make_record())
         assert await index.gap() == "half of it was lost"
         await index.note_gap("all of it was lost")
         await index.clear()
         assert await index.gap() == "all of it was lost"
+        assert not await index.has_no_gap()
         await index.note_gap("")
         assert await index.gap() == ""
+        assert await index.has_no_gap()
 
     async def test_it_knows_whether_it_is_empty(self, index: Index) -> None:
         assert await index.is_empty()

@@ -144,6 +144,18 @@ def test_a_node_without_its_index_refuses_and_names_the_command(lost, workers, e
         assert "pacs index rebuild" in refused.stderr
 
 
+async def test_a_kill_before_the_first_row_of_all_costs_nothing(stored, tmp_path):
+    """The object is there, and was acknowledged to nobody: its sender comes again."""
+    directory = tmp_path / "new"
+    with node_thread(directory):
+        pass
+    shutil.copytree(stored / "objects", directory / "objects", dirs_exist_ok=True)
+    with node_thread(directory) as node:
+        assert await all_find(node.peer) == set()
+        assert await store(node.peer, "1.8.1") == [0x0000]
+        assert await all_find(node.peer) == {"1.8.1"}
+
+
 def test_what_comes_later_does_not_make_the_index_look_whole(lost, tmp_path):
     file = tmp_path / "later.dcm"
     shutil.copy(get_testdata_file("CT_small.dcm"), file)

@@ -39,3 +39,15 @@ async def test_an_index_that_stays_empty_beside_objects_was_lost():
     await parts.index.clear()
     assert "empty or missing" in await find_gap(parts.store, parts.index)
     assert "empty or missing" in await parts.index.gap()
+
+
+async def test_objects_whose_rows_were_never_written_make_no_gap(monkeypatch):
+    """The node was killed amid the first instances of a new archive: nobody was told of them."""
+    parts = WholeFileConversion()
+    assert await find_gap(parts.store, parts.index) == ""
+    await parts.send(parts.archive(), make_dataset())
+    await parts.index.clear()
+    assert await find_gap(parts.store, parts.index) == ""
+    # More than can have been on their way: the store was not there at the first start.
+    monkeypatch.setattr("pacs_core.archive.maintenance._ON_THEIR_WAY", 0)
+    assert "empty or missing" in await find_gap(parts.store, parts.index)

@@ -216,9 +216,16 @@ class PostgresqlIndex(Index):
 
     async def gap(self) -> str:
         """Return why instances may be lacking, see :meth:`Index.gap`."""
+        return await self._noted_gap() or ""
+
+    async def has_no_gap(self) -> bool:
+        """Tell whether none is lacking, see :meth:`Index.has_no_gap`."""
+        return await self._noted_gap() == ""
+
+    async def _noted_gap(self) -> str | None:
         statement = "SELECT reason FROM gap"
-        reason = await self._server.run(lambda connection: connection.fetchval(statement))
-        return decode(reason) or ""
+        noted = await self._server.run(lambda connection: connection.fetchval(statement))
+        return None if noted is None else decode(noted)
 
     async def note_gap(self, reason: str) -> None:
         """Note why instances may be lacking, see :meth:`Index.note_gap`."""

@@ -232,10 +232,9 @@ class Transaction:
         await self.connection.execute(_SETTLE, *columns_of_paths(paths))
 
     async def note_gap(self, reason: str) -> None:
-        """Note why instances may be lacking; empty takes the note back."""
+        """Note why instances may be lacking; empty notes that none is."""
         await self.connection.execute("DELETE FROM gap")
-        if reason:
-            await self.connection.execute("INSERT INTO gap VALUES ($1)", encode(reason))
+        await self.connection.execute("INSERT INTO gap VALUES ($1)", encode(reason))
 
     async def forget_metadata(self, rows: Sequence[int]) -> None:
         """Forget the metadata of some instances; the state first, which orders those who write."""

@@ -157,10 +157,9 @@ class Changes:
         )
 
     def note_gap(self, reason: str) -> None:
-        """Note why instances may be lacking; empty takes the note back."""
+        """Note why instances may be lacking; empty notes that none is."""
         self._connection.execute("DELETE FROM gap")
-        if reason:
-            self._connection.execute("INSERT INTO gap VALUES (?)", (reason,))
+        self._connection.execute("INSERT INTO gap VALUES (?)", (reason,))
 
     def _add(self, record: InstanceRecord, unflushed: bool) -> IndexResult:
         identity = record.instance.identity

@@ -292,6 +292,13 @@ class SqliteIndex(Index):
 
     async def gap(self) -> str:
         """Return why instances may be lacking, see :meth:`Index.gap`; read in this thread."""
+        return await self._noted_gap() or ""
+
+    async def has_no_gap(self) -> bool:
+        """Tell whether none is lacking, see :meth:`Index.has_no_gap`."""
+        return await self._noted_gap() == ""
+
+    async def _noted_gap(self) -> str | None:
         opened = await self._current()
         with translate_errors(self._path):
             return opened.gap()

@@ -110,10 +110,10 @@ class OpenIndex:
         )
         return cls(connections, writer, ReaderPool(connections.files.actual, config))
 
-    def gap(self) -> str:
-        """Return why instances may be lacking."""
+    def gap(self) -> str | None:
+        """Return why instances may be lacking; empty if none is, None if nobody knows."""
         row = self.connections.locating.execute("SELECT reason FROM gap").fetchone()
-        return str(row[0]) if row else ""
+        return str(row[0]) if row else None
 
     def __enter__(self) -> "OpenIndex":
         """Keep the readers for a search."""
