@@ -33,6 +33,8 @@ from pacs_hl7.config import Hl7Config
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
+from pacs_lifecycle.config import BinConfig, LifecycleConfig
+from pacs_lifecycle.config import RuleConfig as LifecycleRuleConfig
 from pacs_routing import api as routing_api
 from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_signatures.config import SignaturesConfig
@@ -536,6 +538,16 @@ def tiers_page() -> str:
     return "".join(parts)
 
 
+def lifecycle_page() -> str:
+    """Return the reference of lifecycle: the tables."""
+    how = "`pacs-lifecycle`: [how to use it](../how-to/keep-and-clean.md).\n"
+    parts = [_NOTE, "# Lifecycle\n\n", how]
+    parts += _table_section("plugin.lifecycle", LifecycleConfig)
+    parts += _table_section("plugin.lifecycle.rules", LifecycleRuleConfig)
+    parts += _table_section("plugin.lifecycle.bin", BinConfig)
+    return "".join(parts)
+
+
 def ai_page() -> str:
     """Return the reference of the AI connector: the tables, the hook, the API for plugins."""
     page = _service_page("Services that infer", "ai", "ai", AiConfig, ai_api)
@@ -660,6 +672,7 @@ PAGES = {
     "reference/xds.md": xds_page,
     "reference/ai.md": ai_page,
     "reference/tiers.md": tiers_page,
+    "reference/lifecycle.md": lifecycle_page,
     "reference/ups.md": partial(
         _service_page, "Unified procedure steps", "ups", "sop-ups", UpsConfig, ups_api
     ),

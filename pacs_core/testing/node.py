@@ -41,6 +41,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "hl7": {},
     "ai": {},
     "store-tiered": {},
+    "lifecycle": {},
 }
 """Plugins that nodes of tests have only where `plugins`, or a table, names them, for they take
 their time to import; and the tables that they have then."""

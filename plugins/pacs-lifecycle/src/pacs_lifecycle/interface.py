@@ -1,0 +1,153 @@
+"""What lifecycle keeps beside the index: studies, holds, and what is in the bin.
+
+This module imports SQLAlchemy for nothing, so that naming an interface in `requires` costs nothing
+at start-up.
+"""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+from attrs import frozen
+
+from pacs_core.contracts import Component, DeletedInstance, DeletionBin
+
+SWEEP_JOB: Final = "lifecycle.sweep"
+"""Kind of the job that deletes what rules say."""
+EMPTY_JOB: Final = "lifecycle.empty"
+"""Kind of the job that removes what has waited in the bin for long enough."""
+
+
+@frozen
+class StudyFacts:
+    """What is known of a study beside the index.
+
+    Attributes
+    ----------
+    uid : str
+        Study Instance UID.
+    arrived : float
+        When its last instance came, in seconds since 1970, as all times.
+    complete : bool
+        Whether it is said to be complete.
+    """
+
+    uid: str
+    arrived: float
+    complete: bool = False
+
+
+@frozen
+class Hold:
+    """A study that must not be deleted.
+
+    Attributes
+    ----------
+    study : str
+    reason, held_by : str
+        Why, and who says so.
+    since : float
+    """
+
+    study: str
+    reason: str
+    held_by: str
+    since: float
+
+
+class Studies(Component):
+    """The facts of all studies, and which of them are held."""
+
+    @abstractmethod
+    async def note_arrivals(self, arrivals: Mapping[str, float]) -> None:
+        """Note when the last instances of studies came; these are not complete then."""
+
+    @abstractmethod
+    async def note_complete(self, uids: Collection[str], *, complete: bool) -> None:
+        """Note whether studies are complete."""
+
+    @abstractmethod
+    async def forget(self, uids: Collection[str]) -> None:
+        """Forget studies that the archive has not any more."""
+
+    @abstractmethod
+    def by_arrival(self, before: float) -> AsyncIterator[Sequence[StudyFacts]]:
+        """Iterate over studies that arrived before a moment, the oldest first, in batches."""
+
+    @abstractmethod
+    async def hold(self, hold: Hold) -> None:
+        """Hold a study, whether the archive has it or not."""
+
+    @abstractmethod
+    async def release(self, study: str) -> bool:
+        """Hold a study no more; tell whether it was held."""
+
+    @abstractmethod
+    async def holds(self, studies: Collection[str] = ()) -> Sequence[Hold]:
+        """Return what is held: of these studies, or all."""
+
+
+class BinState(StrEnum):
+    """What happens to something in the bin."""
+
+    WAITING = "waiting"
+    RESTORING = "restoring"
+    PURGING = "purging"
+    """It is being removed for good, and does not come back."""
+
+
+@frozen
+class StudyInBin:
+    """What the bin has of a study.
+
+    Attributes
+    ----------
+    study : str
+    patient : str
+        Patient ID and name.
+    instances, size : int
+    deleted : float
+        When the last of it was deleted.
+    deleted_by : str
+    """
+
+    study: str
+    patient: str
+    instances: int
+    size: int
+    deleted: float
+    deleted_by: str
+
+
+class WaitingBin(DeletionBin):
+    """What was deleted, until it is restored or removed for good."""
+
+    @abstractmethod
+    def studies(self) -> AsyncIterator[StudyInBin]:
+        """Iterate over what is in the bin, by study, what was deleted first first."""
+
+    @abstractmethod
+    async def claim(
+        self, state: BinState, *, study: str = "", before: float = 0.0, limit: int = 100
+    ) -> Sequence[DeletedInstance]:
+        """Return some that nobody else restores or removes, and note what is done with them.
+
+        What was claimed for the same by a process that has died is claimed again. So is what
+        somebody has begun to restore an hour ago.
+
+        Parameters
+        ----------
+        state : BinState
+            ``RESTORING`` or ``PURGING``.
+        study : str
+            Only of this study.
+        before : float
+            Only what was deleted before this moment; 0 for any.
+        limit : int
+            At most so many.
+        """
+
+    @abstractmethod
+    async def unclaim(self, keys: Collection[str]) -> None:
+        """Let what was claimed wait again."""
