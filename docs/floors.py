@@ -28,9 +28,9 @@ _KNOWLEDGE = {
     "archive": "ingest, audit, events; sending; meter",
     "association": "both roles, timers, limits",
     "tls": "TLS contexts; planner, codec processes",
-    "plugins": "quarantine, registry; Pixel Data, frames",
+    "plugins": "quarantine, registry; queries as SQL",
     "contracts": "providers, stores, indexes, codecs",
-    "concurrency": "threads, signals; commands, messages",
+    "concurrency": "threads, signals; messages; frames",
     "dataset": "header scanner, Part 10; PDUs, Table 9-10",
 }
 _HEIGHT = 44

@@ -132,6 +132,7 @@ from pacs_core.contracts import (
     transcoding,
 )
 from pacs_core.dimse import Status, describe
+from pacs_core.imaging import frame
 from pacs_core.plugins import hookspecs
 
 DOCS = Path(__file__).parent
@@ -213,6 +214,7 @@ _CONTRACTS = (
     ("Indexes", index),
     ("The query model", query),
     ("Codecs", codec),
+    ("Frames", frame),
     ("Transcoding", transcoding),
     ("Requested associations", association),
     ("Sending", sending),

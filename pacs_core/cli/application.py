@@ -1,11 +1,15 @@
 """The commands of ``pacs``: a table of ours, and those that plugins contribute."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError
 
 from pacs_core.cli.errors import USAGE, report
 from pacs_core.cli.output import complain
+
+if TYPE_CHECKING:
+    from pacs_core.cli.remembered_commands import CommandMemory
 
 GROUPS = {
     "archive": "Copy this machine's archive, and look after what it has set aside.",
@@ -68,9 +72,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    app = build_app()
-    if not any(" ".join(arguments[:words]) in KERNEL_COMMANDS for words in (1, 2, 3)):
-        _add_commands(app, arguments)
+    app = build_app_for(arguments)
     try:
         result = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
@@ -82,21 +84,43 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def build_app_for(arguments: list[str]) -> App:
+    """Return the application with what a command line may mean, or asks the help of."""
+    app = build_app()
+    if not any(" ".join(arguments[:words]) in KERNEL_COMMANDS for words in (1, 2, 3)):
+        _add_commands(app, arguments)
+    return app
+
+
 def _add_commands(app: App, arguments: list[str]) -> None:
     """Add what is none of ours, and no more of it than the command line needs."""
-    from pacs_core.cli.file_commands import add_file_command, find_file_command, list_file_commands
+    from pacs_core.cli.file_commands import add_file_command, find_file_command
 
     own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
     if arguments[:1] and arguments[0] not in own and (point := find_file_command(arguments)):
         add_file_command(app, point)
         return
-    # Importing all plugins costs time.
-    from pacs_core.cli.contributed import add_contributed
+    # Importing all plugins costs time, and the help needs only what they said before.
+    from pacs_core.cli.remembered_commands import CommandMemory
 
-    add_contributed(app, arguments, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
+    memory = CommandMemory(arguments)
+    known = memory.recall()
+    if known is not None and not known.runs(arguments):
+        known.add_to(app)
+        return
+    _add_of_plugins(app, arguments, own, memory)
+
+
+def _add_of_plugins(app: App, arguments: list[str], own: set[str], memory: "CommandMemory") -> None:
+    from pacs_core.cli.contributed import add_contributed
+    from pacs_core.cli.file_commands import list_file_commands
+
+    all_well = add_contributed(app, arguments, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
     # For the help, or to say which one was meant.
     if not arguments or arguments[0].startswith("-") or arguments[0] not in app:
-        list_file_commands(app, own)
+        all_well &= list_file_commands(app, own)
+        if all_well:
+            memory.keep(app, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
 
 
 def build_app() -> App:

@@ -1,15 +1,15 @@
 """Commands that plugins contribute through ``pacs_cli_commands``."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from cyclopts import App
 
 from pacs_core.cli.errors import CommandError
 from pacs_core.cli.output import complain
+from pacs_core.cli.remembered_commands import config_option
 from pacs_core.config import Config, ConfigError, load_config
 from pacs_core.contracts import CliCommandDescriptor, Setup
-from pacs_core.plugins import KINDS, PluginManager, PluginRecord, Registry
+from pacs_core.plugins import KINDS, PluginManager, PluginRecord, PluginState, Registry
 
 
 def add_contributed(
@@ -17,7 +17,7 @@ def add_contributed(
     arguments: list[str] | None,
     commands: frozenset[str],
     groups: frozenset[str],
-) -> None:
+) -> bool:
     """Add the plugins' commands to the application.
 
     Parameters
@@ -28,15 +28,22 @@ def add_contributed(
         loads all.
     commands, groups : frozenset of str
         Names of the kernel's own, which nobody may take.
+
+    Returns
+    -------
+    bool
+        Whether nothing is wrong with any plugin; what is has been said.
     """
     leaves: dict[str, list[str]] = {}
-    for record, descriptor in _descriptors(arguments or []):
+    found, all_well = _descriptors(arguments or [])
+    for record, descriptor in found:
         words = descriptor.name.split()
         if descriptor.name in commands | groups or (words and words[0] in commands):
             complain(
                 f"plugin {record.name} ({record.source}): the command {descriptor.name!r} is "
                 "pacs's own and was ignored"
             )
+            all_well = False
         elif words:
             chosen = arguments is None or arguments[: len(words)] == words
             parent = app
@@ -49,34 +56,29 @@ def add_contributed(
             if group and group not in groups:
                 leaves.setdefault(group, []).append(words[-1])
                 parent.help = ", ".join(leaves[group])
+    return all_well
 
 
-def _descriptors(arguments: list[str]) -> Iterator[tuple[PluginRecord, CliCommandDescriptor]]:
+def _descriptors(
+    arguments: list[str],
+) -> tuple[list[tuple[PluginRecord, CliCommandDescriptor]], bool]:
+    """Return the commands of plugins, and whether none of these is broken."""
     # Only the hook for commands is asked, with settings by default: no plugin may need a valid
     # configuration to be listed in `pacs --help`.
     manager = PluginManager(_config(arguments).plugins)
     registry = Registry()
     kinds = [kind for kind in KINDS if kind.descriptor is CliCommandDescriptor]
     registry.collect(manager, lambda _: Setup(Config().settings), kinds)
-    yield from registry.entries(CliCommandDescriptor)
+    all_well = all(record.state is not PluginState.QUARANTINED for record in manager.records)
+    return registry.entries(CliCommandDescriptor), all_well
 
 
 def _config(arguments: list[str]) -> Config:
     """Return the configuration, which may disable plugins; a broken one disables none."""
     try:
-        return load_config(_config_option(arguments))
+        return load_config(config_option(arguments))
     except ConfigError:
         return Config()
-
-
-def _config_option(arguments: list[str]) -> Path | None:
-    # Read by hand: cyclopts can parse the line only once it knows the commands, which the
-    # configuration decides on.
-    for number, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--config":
-            return Path(value if equals else " ".join(arguments[number + 1 : number + 2]))
-    return None
 
 
 def _command(

@@ -108,18 +108,25 @@ def add_file_command(app: App, command: FileCommand) -> None:
     app.command(_load(command), name=command.name)
 
 
-def list_file_commands(app: App, taken: Iterable[str]) -> None:
-    """Add all commands for files, but those whose names are taken; for the help."""
+def list_file_commands(app: App, taken: Iterable[str]) -> bool:
+    """Add all commands for files, but those whose names are taken; for the help.
+
+    Returns whether all could be added; what could not has been said.
+    """
+    complaints = []
     for command in _all():
         if command.name in taken:
-            complain(
+            complaints.append(
                 f"{_source(command)}: the command {command.name!r} is pacs's own and was ignored"
             )
             continue
         try:
             app.command(_load(command), name=command.name)
         except CommandError as error:
-            complain(str(error))
+            complaints.append(str(error))
+    for each in complaints:
+        complain(each)
+    return not complaints
 
 
 def _load(command: FileCommand) -> Callable[..., Any]:

@@ -18,10 +18,20 @@ def build_whole_app() -> App:
 
 
 def iterate_commands(
-    app: App, above: tuple[str, ...] = ()
+    app: App, above: tuple[str, ...] = (), *, without: frozenset[str] = frozenset()
 ) -> Iterator[tuple[tuple[str, ...], App]]:
-    """Iterate over the commands, and groups of such, with the words that they are called by."""
+    """Iterate over the commands, and groups of such, with the words that they are called by.
+
+    Parameters
+    ----------
+    app : App
+    above : tuple of str
+        Words by which `app` itself is called.
+    without : frozenset of str
+        Commands that are left out, and not imported.
+    """
     for name in app:
-        if not name.startswith("-"):
-            yield (*above, name), app[name]
-            yield from iterate_commands(app[name], (*above, name))
+        words = (*above, name)
+        if not name.startswith("-") and " ".join(words) not in without:
+            yield words, app[name]
+            yield from iterate_commands(app[name], words, without=without)

@@ -69,11 +69,9 @@ from pacs_core.contracts.changes import (
 )
 from pacs_core.contracts.codec import (
     Codec,
-    CodecError,
     DecodedFrame,
     EncodedFrame,
     EncodeOptions,
-    FrameFormat,
 )
 from pacs_core.contracts.component import (
     Component,
@@ -371,6 +369,7 @@ from pacs_core.contracts.transcoding import (
     VerificationError,
 )
 from pacs_core.contracts.wrapping import WrappingStore, WrappingWriter
+from pacs_core.imaging import CodecError, FrameFormat
 
 __all__ = [
     "CHUNK_SIZE",

@@ -2,8 +2,8 @@
 
 from attrs import frozen
 
-from pacs_core.contracts.codec import FrameFormat
 from pacs_core.dataset import ElementSet, PixelDataElement
+from pacs_core.imaging import FrameFormat
 
 
 class FrameNotFoundError(LookupError):

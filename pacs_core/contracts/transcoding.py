@@ -8,10 +8,11 @@ from uuid import UUID, uuid5
 
 from attrs import field, frozen
 
-from pacs_core.contracts.codec import EncodeOptions, FrameFormat
+from pacs_core.contracts.codec import EncodeOptions
 from pacs_core.contracts.frames import Frame
 from pacs_core.contracts.peer import Peer
 from pacs_core.dataset import short_name_of
+from pacs_core.imaging import FrameFormat
 
 NO_IMAGE: Final = FrameFormat(0, 0, 0, 0, 0, is_signed=False, photometric_interpretation="")
 """The image of a dataset without pixels that could be compressed."""

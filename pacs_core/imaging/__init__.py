@@ -26,6 +26,7 @@ from pacs_core.imaging.encapsulation import (
     needs_extended_offset_table,
 )
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import CodecError, FrameFormat
 from pacs_core.imaging.frame_ranges import FrameRanges
 from pacs_core.imaging.image import (
     IMAGE_TAGS,
@@ -79,9 +80,11 @@ __all__ = [
     "MAX_OFFSET_TABLE_BYTES",
     "QCD",
     "SEQUENCE_END",
+    "CodecError",
     "CodestreamImage",
     "Edits",
     "EncapsulatedFrames",
+    "FrameFormat",
     "FrameRanges",
     "Image",
     "ImageError",

@@ -1,7 +1,7 @@
 """Codestreams of any kind, told apart by how they begin."""
 
-from pacs_core.contracts import CodecError
 from pacs_core.imaging.codestream import CodestreamImage
+from pacs_core.imaging.frame import CodecError
 from pacs_core.imaging.jpeg import read_jpeg
 from pacs_core.imaging.jpeg2000 import bare_j2k, read_j2k
 

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Attributes,
@@ -19,6 +18,7 @@ from pacs_core.dataset import (
 )
 from pacs_core.imaging.encapsulation import EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import FrameFormat
 from pacs_core.imaging.image import IMAGE_TAGS
 from pacs_core.imaging.syntaxes import pixel_syntax
 

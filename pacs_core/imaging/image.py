@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from attrs import evolve, frozen
 
-from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import Attributes, tag_of, texts
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import FrameFormat
 
 # Theory of operation
 #

@@ -6,8 +6,8 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.contracts import CodecError
 from pacs_core.imaging.codestream import CodestreamImage, MarkerWalk
+from pacs_core.imaging.frame import CodecError
 
 # Theory of operation
 #

@@ -4,9 +4,9 @@ from struct import Struct
 
 from attrs import evolve
 
-from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import Encoding
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import FrameFormat
 from pacs_core.imaging.image import (
     Image,
     is_subsampled,

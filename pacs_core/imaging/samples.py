@@ -6,8 +6,8 @@ Numbers of any length do in one step what a loop over samples would do in a mill
 from array import array
 from typing import TypeAlias
 
-from pacs_core.contracts import FrameFormat
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import FrameFormat
 
 # Theory of operation
 #

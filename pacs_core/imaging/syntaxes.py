@@ -7,10 +7,10 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
-from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import encoding_of, name_of, short_name_of
 from pacs_core.imaging.codestream import MarkerWalk
 from pacs_core.imaging.errors import ImageError
+from pacs_core.imaging.frame import FrameFormat
 from pacs_core.imaging.jpeg import JpegWalk
 from pacs_core.imaging.jpeg2000 import J2kWalk
 

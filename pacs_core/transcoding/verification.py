@@ -14,8 +14,9 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
-from pacs_core.contracts.codec import CodecError, EncodedFrame, FrameFormat
+from pacs_core.contracts.codec import EncodedFrame
 from pacs_core.contracts.transcoding import VerificationError
+from pacs_core.imaging import CodecError, FrameFormat
 
 _ARRAYS: Final[Mapping[int, Literal["B", "H", "I"]]] = {8: "B", 16: "H", 32: "I"}
 """Array types of unsigned samples, by Bits Allocated."""

@@ -1,5 +1,6 @@
 """`pacs --version` answers before anything that takes long is imported."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -40,7 +41,9 @@ print(*sys.modules)
 def test_help_imports_nothing_heavy_of_plugins() -> None:
     """All plugins of this environment are loaded to be listed: their entry points are cheap."""
     command = [sys.executable, "-c", PROGRAM_FOR_HELP]
-    modules = subprocess.check_output(command, text=True).splitlines()[-1].split()
+    environment = {**os.environ, "XDG_CACHE_HOME": os.devnull}  # nothing is remembered
+    output = subprocess.check_output(command, text=True, env=environment)
+    modules = output.splitlines()[-1].split()
     assert not OF_PLUGINS & set(modules)
 
 

@@ -43,7 +43,7 @@ def app_with(*words):
     if (command := find_file_command(words)) is not None:
         add_file_command(app, command)
     with pytest.MonkeyPatch.context() as patch:  # plugins are asked once, not for each command
-        patch.setattr(contributed, "_descriptors", lambda _: iter(found))
+        patch.setattr(contributed, "_descriptors", lambda _: (found, True))
         contributed.add_contributed(app, list(words), frozenset(), frozenset())
     return app
 
@@ -56,7 +56,7 @@ def descriptors():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "contrib" / "pacs-xds" / "src")
         patch.setattr(contributed, "PluginManager", lambda policy: PluginManager(policy, found))
-        return tuple(contributed._descriptors([]))
+        return contributed._descriptors([])[0]
 
 
 def is_name(word):

@@ -65,7 +65,7 @@ def options():
     app = build_app()
     list_file_commands(app, ())
     found = list(walk(app, ""))
-    for _, descriptor in contributed._descriptors([]):
+    for _, descriptor in contributed._descriptors([])[0]:
         group, _, name = descriptor.name.rpartition(" ")
         app = App(name="pacs")
         app.command(descriptor.load(), name=name)

@@ -14,8 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from pacs_core.contracts.codec import CodecError
 from pacs_core.contracts.transcoding import VerificationError
+from pacs_core.imaging import CodecError
 from pacs_core.sandbox import confine
 from pacs_core.transcoding.frame_work import Codecs, convert
 from pacs_core.transcoding.workers.protocol import (

@@ -15,10 +15,10 @@ from pacs_core.api.images import (
     JPEG_EXTENDED,
     JPEG_LOSSLESS,
     JPEG_LS,
+    CodecError,
     JpegHeader,
     read_jpeg,
 )
-from pacs_core.contracts import CodecError
 
 _SYNTAX: Final = "1.2.840.10008.1.2.4."
 _SOI: Final = b"\xff\xd8"

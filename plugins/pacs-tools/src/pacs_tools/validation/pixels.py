@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 from pacs_core.api.images import (
+    CodecError,
     EncapsulatedFrames,
     Image,
     ImageError,
@@ -15,7 +16,6 @@ from pacs_core.api.images import (
     offsets_of,
     read_jpeg,
 )
-from pacs_core.contracts import CodecError
 from pacs_core.dataset import BulkData, DataElement, encoding_of, tag_of
 from pacs_tools.files import DicomFile
 from pacs_tools.validation.findings import ERROR, WARNING, Findings
