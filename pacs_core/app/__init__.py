@@ -1,4 +1,8 @@
-"""The composition root: from configuration and plugins to a running node."""
+"""The composition root: from configuration and plugins to a running node.
+
+What needs signals and processes of POSIX is imported from where it is (:mod:`pacs_core.app.serve`,
+:mod:`pacs_core.app.workers`): commands that run no node are used on Windows as well.
+"""
 
 from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble, assemble_file
@@ -8,10 +12,8 @@ from pacs_core.app.frames import read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, dicom_urls, run_node
 from pacs_core.app.process import raise_file_limit, restrict_files
-from pacs_core.app.serve import ignore_harmless_signals, serve
 from pacs_core.app.services import Sockets, bind_services, describe_addresses
 from pacs_core.app.transcoding import open_transcoder
-from pacs_core.app.workers import Supervisor
 
 __all__ = [
     "Assembly",
@@ -19,7 +21,6 @@ __all__ = [
     "RunningNode",
     "Sockets",
     "StartError",
-    "Supervisor",
     "WorkerSlot",
     "address",
     "assemble",
@@ -28,7 +29,6 @@ __all__ = [
     "bind_services",
     "describe_addresses",
     "dicom_urls",
-    "ignore_harmless_signals",
     "open_archive",
     "open_sinks",
     "open_transcoder",
@@ -37,5 +37,4 @@ __all__ = [
     "record_configuration_error",
     "restrict_files",
     "run_node",
-    "serve",
 ]

@@ -2,9 +2,9 @@
 
 import logging
 import os
-import resource
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,9 +47,12 @@ def _directories(assembly: Assembly) -> Iterator[Path]:
 
 def raise_file_limit(assembly: Assembly) -> None:
     """Allow as many open files as the system does, and say so if that is too few."""
+    import resource  # not on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        with suppress(OSError, ValueError):  # macOS has a limit of its own below an unlimited one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     network = assembly.config.network
     # An association of C-MOVE has another to its destination.
     needed = 2 * network.max_associations + network.max_half_open + _OTHER_FILES

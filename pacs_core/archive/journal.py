@@ -166,7 +166,7 @@ class Journal:
                 for job in jobs:
                     job.write()
                 for fd in {job.segment.fd for job in jobs}:
-                    os.fdatasync(fd)
+                    getattr(os, "fdatasync", os.fsync)(fd)  # macOS has but the other
             except Exception as error:
                 # Whatever it is: nobody may be acknowledged.
                 self.failure = f"{type(error).__name__}: {error}"

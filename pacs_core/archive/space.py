@@ -97,7 +97,11 @@ def _keep_reserve(directory: Path, size: int) -> None:
     try:
         if os.fstat(fd).st_size < size:
             # A file with holes would promise room that is not there.
-            os.posix_fallocate(fd, 0, size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, size)
+            else:  # macOS
+                for position in range(0, size, _MIB):
+                    os.pwrite(fd, bytes(min(_MIB, size - position)), position)
     finally:
         os.close(fd)
 

@@ -1,6 +1,5 @@
 """Files: names that survive a power failure, and locks among processes."""
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -22,6 +21,8 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
     The system lets go of it when the file is closed, also by the death of the process. To wait for
     it is to try again after a pause: a thread that is blocked in ``flock`` cannot be cancelled.
     """
+    import fcntl  # not on Windows, where commands that keep nothing run as well
+
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import pwd
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -326,6 +325,8 @@ def _explain(error: BaseException, descriptor: ControlDescriptor) -> ControlErro
 
 
 def _origin_of(user: int) -> Origin:
+    import pwd  # not on Windows
+
     try:
         name = pwd.getpwuid(user).pw_name
     except KeyError:  # a container's user may have no name

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from cyclopts import Parameter
 from pacs_core.app import (
     Assembly,
     Sockets,
-    Supervisor,
     WorkerSlot,
     address,
     assemble_file,
@@ -22,12 +22,10 @@ from pacs_core.app import (
     bind_services,
     describe_addresses,
     dicom_urls,
-    ignore_harmless_signals,
     raise_file_limit,
     record_configuration_error,
     restrict_files,
 )
-from pacs_core.app import serve as serve_node
 from pacs_core.cli.assembling import text
 from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
@@ -47,6 +45,10 @@ _OF_ADDRESSES: Final = frozenset(
     {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES, errno.EPERM}
 )
 """What keeps a node from listening, and not from its store or database."""
+_NO_POSIX: Final = (
+    "the archive needs files, signals and processes as POSIX has them: run it in WSL 2 or in a "
+    "container; commands that need no archive of their own work here"
+)
 
 
 def serve(
@@ -85,6 +87,11 @@ def serve(
         "port": port,
         "workers": workers,
     }
+    if not hasattr(signal, "SIGHUP"):
+        raise CommandError(_NO_POSIX)
+    from pacs_core.app.serve import ignore_harmless_signals
+    from pacs_core.app.serve import serve as serve_node
+
     ignore_harmless_signals()
     configure_logging(log_level or "info")
     assembly = _assemble(config, {"node": node, "log": {"level": log_level}}, plugin)
@@ -111,7 +118,7 @@ def serve(
         raise
     except OSError as error:
         raise CommandError(_not_listening(assembly, error)) from error
-    return os.EX_OK
+    return 0
 
 
 def _assemble(
@@ -131,6 +138,11 @@ def _assemble(
 
 
 def _serve_with_workers(assembly: Assembly, log: NodeLog) -> int:
+    if not hasattr(signal, "sigtimedwait"):  # macOS
+        raise CommandError("several workers need signals that this system lacks: use --workers 1")
+    from pacs_core.app.serve import serve as serve_node
+    from pacs_core.app.workers import Supervisor
+
     settings = assembly.config.node
     if settings.workers > 1:
         _check_shared(assembly)

@@ -1,6 +1,5 @@
 """``pacs tls``."""
 
-import os
 from datetime import UTC, datetime
 
 from pacs_core.app.examination import examine
@@ -26,7 +25,7 @@ def check(*, options: LocalOptions = LOCAL) -> int:
             "no table of the configuration names certificates: [network.tls], [peers.NAME.tls], "
             "[plugin.web.tls]"
         )
-        return os.EX_OK
+        return 0
     now = datetime.now(UTC)
     troubled = False
     for use in certificate_uses(tables):
@@ -34,7 +33,7 @@ def check(*, options: LocalOptions = LOCAL) -> int:
         troubled |= bool(trouble)
         say(f"{'PROBLEM' if trouble else 'ok':8}{use.where}: {_describe(use)}")
         say(f"{'':8}{use.remaining(now)}")
-    return _NEEDS_ATTENTION if troubled else os.EX_OK
+    return _NEEDS_ATTENTION if troubled else 0
 
 
 def _describe(use: CertificateUse) -> str:

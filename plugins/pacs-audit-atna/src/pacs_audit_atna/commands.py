@@ -1,6 +1,5 @@
 """``pacs audit spool``: what waits for the collector, and why; deliver it now, or drop it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -79,7 +78,7 @@ def list_spool(
         rows = [_row(each) for each in listed]
         known = {**state._asdict(), "limit": settings.spool_bytes, "alerts": alerts}
         print(dump_json({**known, "events": rows}, indent=2))
-        return _ALERT if alerts else os.EX_OK
+        return _ALERT if alerts else 0
     since = f", the oldest of {summarize(oldest[0].body).time}" if oldest else ""
     share = 100 * state.bytes // settings.spool_bytes
     say(f"waiting: {state.waiting} ({state.bytes} bytes, {share} % of what may){since}")
@@ -89,7 +88,7 @@ def list_spool(
         found = _row(each)
         why = f": {found['refused']}" if "refused" in found else ""
         say(f"{found['number']} {found['time']} {found['event']} {found['kind']}{why}")
-    return _ALERT if alerts else os.EX_OK
+    return _ALERT if alerts else 0
 
 
 def flush_spool(
@@ -113,7 +112,7 @@ def flush_spool(
         waiting = spool.peek(_ALL)
         if not waiting:
             say("nothing waits")
-            return os.EX_OK
+            return 0
         last, before = waiting[-1].id, spool.state()
         spool.ask_to_flush()
         anyio.run(_flush, assembly, spool, last, before.failures, timeout)
@@ -126,7 +125,7 @@ def flush_spool(
     refused = max(0, state.refused - before.refused)
     more = f", refused: {refused}" if refused else ""
     say(f"delivered: {len(waiting) - refused}{more}")
-    return os.EX_OK
+    return 0
 
 
 async def _flush(
@@ -179,7 +178,7 @@ def drop_spool(
         found = spool.set_aside_messages(most) if refused else spool.peek(most)
         if not found:
             say("there is nothing to drop")
-            return os.EX_OK
+            return 0
         details: dict[str, AuditValue] = {
             "reason": reason,
             "dropped": len(found),
@@ -194,7 +193,7 @@ def drop_spool(
         else:
             spool.remove([SpooledMessage(each.id, each.body) for each in found])
     say(f"dropped: {len(found)}")
-    return os.EX_OK
+    return 0
 
 
 async def _record(assembly: Assembly, details: dict[str, AuditValue]) -> None:

@@ -1,7 +1,6 @@
 """``pacs tokens``: secrets by which machines ask over HTTP."""
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from sqlite3 import Connection
@@ -78,7 +77,7 @@ def create(
             "tokens create", name, change, details, EventAction.CREATE
         )
     )
-    return os.EX_OK
+    return 0
 
 
 def list_tokens(
@@ -95,14 +94,14 @@ def list_tokens(
     found = Administration(config, data).read(tokens.all_tokens, none)
     if as_json:
         print(json.dumps([_describe(token) for token in found]))
-        return os.EX_OK
+        return 0
     for token in found:
         until = datetime.fromtimestamp(token.expires, UTC).strftime("%Y-%m-%d")
         state = "expired" if token.expires <= time() else "until"
         whose = f"  for {token.owner}" if token.owner else ""
         limits = "any action" if token.actions is None else ", ".join(token.actions)
         say(f"{token.id}  {token.name}{whose}  {state} {until}  {limits}")
-    return os.EX_OK
+    return 0
 
 
 def revoke(token: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
@@ -124,7 +123,7 @@ def revoke(token: str, /, *, config: ConfigOption = None, data: DataOption = Non
     administration = Administration(config, data)
     administration.change("tokens revoke", token, change, action=EventAction.DELETE)
     say(f"{token} is revoked")
-    return os.EX_OK
+    return 0
 
 
 def _describe(token: Token) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -64,7 +63,7 @@ def add(
     details = {"roles": user.roles, "ae_titles": user.ae_titles}
     administration.change("users add", name, change, details, EventAction.CREATE)
     say(f"{name} may sign in")
-    return os.EX_OK
+    return 0
 
 
 def list_users(
@@ -81,12 +80,12 @@ def list_users(
     found = Administration(config, data).read(users.all_users, nobody)
     if as_json:
         print(json.dumps([_describe(user) for user in found]))
-        return os.EX_OK
+        return 0
     for user in found:
         state = "disabled" if user.is_disabled else "enabled"
         titles = f"  as {', '.join(user.ae_titles)}" if user.ae_titles else ""
         say(f"{user.name}  {state}  {', '.join(user.roles) or '-'}{titles}")
-    return os.EX_OK
+    return 0
 
 
 def disable(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
@@ -105,7 +104,7 @@ def disable(name: str, /, *, config: ConfigOption = None, data: DataOption = Non
 
     Administration(config, data).change("users disable", name, change)
     say(f"{name} is disabled")
-    return os.EX_OK
+    return 0
 
 
 def enable(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
@@ -123,7 +122,7 @@ def enable(name: str, /, *, config: ConfigOption = None, data: DataOption = None
 
     Administration(config, data).change("users enable", name, change)
     say(f"{name} is enabled")
-    return os.EX_OK
+    return 0
 
 
 def password(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
@@ -144,7 +143,7 @@ def password(name: str, /, *, config: ConfigOption = None, data: DataOption = No
 
     administration.change("users password", name, change)
     say(f"{name} has another password")
-    return os.EX_OK
+    return 0
 
 
 def remove(name: str, /, *, config: ConfigOption = None, data: DataOption = None) -> int:
@@ -162,7 +161,7 @@ def remove(name: str, /, *, config: ConfigOption = None, data: DataOption = None
 
     Administration(config, data).change("users remove", name, change, action=EventAction.DELETE)
     say(f"{name} is removed")
-    return os.EX_OK
+    return 0
 
 
 def _require(connection: Connection, name: str) -> None:
