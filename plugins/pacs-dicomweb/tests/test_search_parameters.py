@@ -147,3 +147,44 @@ def test_round_trip(keys, limit, flag):
 def test_whatever_comes_is_read_or_refused(query):
     with suppress(InvalidParameterError):
         read(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "StudyDate=20241399",
+        "StudyDate=20240100",
+        "StudyDate=20240101-20241301",
+        "StudyDate=-20200214171717",
+        "StudyDate=2024.13.01",
+        "StudyTime=25",
+        "StudyTime=0860",
+        "StudyTime=080061",
+        "StudyTime=08:00-25:00",
+        "RequestAttributesSequence.ScheduledProcedureStepStartDate=20241301",
+    ],
+)
+def test_what_is_in_no_calendar_and_on_no_clock_is_refused(query):
+    """dcm4chee-arc-light 2480: such a value was passed over, and the count was that of all."""
+    with pytest.raises(InvalidParameterError, match="there is no"):
+        read(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "StudyDate=20240229",
+        "StudyDate=00000101-",
+        "StudyDate=-20241231",
+        "StudyDate=20240101%20-%2020241231",
+        "StudyDate=2024.12.31",
+        "StudyDate=*",
+        'StudyDate=""',
+        "StudyTime=08",
+        "StudyTime=0830-2400",
+        "StudyTime=235960.999999",
+        "StudyTime=08:30:15-",
+    ],
+)
+def test_what_is_in_a_calendar_and_on_a_clock_is_taken(query):
+    assert any(read(query).keys.values())

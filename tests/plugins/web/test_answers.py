@@ -38,10 +38,19 @@ def test_options_and_405_name_the_methods_of_all_routes_of_a_path(web):
 
 
 def test_head_says_what_get_would(web):
-    with web.client() as client:
+    with web.client(headers={"accept-encoding": "identity"}) as client:
         head, got = client.head("/bulletin/"), client.get("/bulletin/")
     assert head.content == b""
     assert head.headers["content-length"] == str(len(got.content))
+
+
+def test_head_says_no_length_that_get_would_not_have(web):
+    """What GET would compress has a length that is not known (RFC 9110 §8.6)."""
+    with web.client(headers={"accept-encoding": "gzip"}) as client:
+        head, got = client.head("/bulletin/"), client.get("/bulletin/")
+    assert "content-length" not in head.headers
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.headers["vary"] == got.headers["vary"]
 
 
 def test_options_of_everything(web):

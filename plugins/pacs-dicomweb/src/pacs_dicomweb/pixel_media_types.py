@@ -23,6 +23,16 @@ SYNTAXES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Transfer syntaxes by media type, the default first."""
 
+_FORMER: Final = {
+    "image/x-jls": SYNTAXES["image/jls"],
+    "image/dicom+rle": SYNTAXES["image/dicom-rle"],
+    "image/x-dicom-rle": SYNTAXES["image/dicom-rle"],
+    "image/x-dicom+rle": SYNTAXES["image/dicom-rle"],
+}
+"""Under names that earlier editions had, and clients still have; nothing has them unless asked."""
+
+_NAMED: Final = {**SYNTAXES, **_FORMER}
+
 VIDEOS: Final[Mapping[str, tuple[str, ...]]] = {
     "video/mpeg": tuple(f"{_JPEG}.{n}" for n in (100, "100.1", 101, "101.1")),
     "video/mp4": tuple(f"{_JPEG}.{n}{part}" for n in range(102, 109) for part in ("", ".1")),
@@ -33,8 +43,8 @@ MEDIA_TYPES: Final = {
 }
 """Media types by transfer syntax."""
 
-MULTIPART: Final = tuple(Representation(name, True) for name in (OCTETS, *SYNTAXES))
-SINGLE: Final = tuple(Representation(name) for name in (OCTETS, *SYNTAXES))
+MULTIPART: Final = tuple(Representation(name, True) for name in (OCTETS, *_NAMED))
+SINGLE: Final = tuple(Representation(name) for name in (OCTETS, *_NAMED))
 
 
 def offered_frames(stored: str, number: int) -> tuple[Representation, ...]:
@@ -69,7 +79,7 @@ def accepted_for(name: str, named: Sequence[str], stored: str) -> tuple[str, ...
         if name == OCTETS:
             found.append(stored if uid == ANY else uid or EXPLICIT_VR_LITTLE_ENDIAN)
             continue
-        own = SYNTAXES[name]
+        own = _NAMED[name]
         if uid == ANY:
             found += (stored,) if stored in own else own
         elif uid in own:
@@ -82,7 +92,7 @@ def accepted_for(name: str, named: Sequence[str], stored: str) -> tuple[str, ...
 
 def content_type_of(name: str, transfer_syntax_uid: str) -> str:
     """Return the Content-Type of a frame."""
-    default = EXPLICIT_VR_LITTLE_ENDIAN if name == OCTETS else SYNTAXES[name][0]
+    default = EXPLICIT_VR_LITTLE_ENDIAN if name == OCTETS else _NAMED[name][0]
     if transfer_syntax_uid == default:
         return name
     return f"{name}; transfer-syntax={transfer_syntax_uid}"

@@ -28,6 +28,11 @@ _FLAGS: Final = {"true": True, "false": False}
 _FLAG_NAMES: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _ELSEWHERE: Final = frozenset({"accept", "charset"})
 """Parameters that are not about the search itself (§8.3.3)."""
+_MOMENTS: Final = {
+    "DA": re.compile(r"[0-9]{4}\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12][0-9]|3[01])"),
+    "TM": re.compile(r"([01][0-9]|2[0-4])(:?[0-5][0-9](:?([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?"),
+}
+"""Dates that are in a calendar, and times that a clock shows (PS3.5 Table 6.2-1)."""
 _TIMEZONE: Final = tag_of("TimezoneOffsetFromUTC")
 _OFFSET: Final = re.compile(r"[+-][0-9]{4}")
 
@@ -189,6 +194,8 @@ class _Reading:
         # A list of UIDs has commas (§8.3.4.1); within other values a comma is one.
         values = re.split(r"[,\\]", value) if vr_of(last) == "UI" else value.split("\\")
         texts: tuple[Value, ...] = tuple(each for each in values if each)
+        for each in values:
+            _check_moment(last, each)
         within[last] = (*within.get(last, ()), *texts)
 
     def _warn(self, text: str) -> None:
@@ -218,6 +225,14 @@ def _tag(name: str) -> int:
             f"there is no attribute {_shown(name)}: give a keyword of PS3.6, or eight "
             "hexadecimal digits"
         ) from None
+
+
+def _check_moment(tag: int, text: str) -> None:
+    """Refuse a date or time that there is not; what is none at all is refused by the matching."""
+    form = _MOMENTS.get(vr_of(tag))
+    for bound in map(str.strip, text.split("-")):
+        if form and bound[:1].isdecimal() and not form.fullmatch(bound):
+            raise InvalidParameterError(f"{keyword_of(tag)}: there is no {_shown(bound)}")
 
 
 def _shown(name: str) -> str:

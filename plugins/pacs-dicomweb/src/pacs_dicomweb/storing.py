@@ -16,7 +16,7 @@ from typing import Final
 import anyio
 from pacs_web.api.datasets import JSON, PLAIN_JSON, XML, warning_header
 from pacs_web.api.http import HttpError, stream_body
-from pacs_web.api.media_types import MULTIPART, MediaType, media_type
+from pacs_web.api.media_types import MULTIPART, MediaType, Representation, media_type
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -35,6 +35,7 @@ from pacs_core.dimse import CommandField, Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
 from pacs_dicomweb.models import Models, TooMuchMetadataError
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
+from pacs_dicomweb.pixel_media_types import OCTETS
 from pacs_dicomweb.service import (
     STORED,
     DicomWeb,
@@ -51,7 +52,9 @@ DICOM: Final = "application/dicom"
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 _ANSWERS: Final = (JSON, XML, PLAIN_JSON)
-_UNMARKED: Final = frozenset({DICOM, "application/octet-stream"})
+_OF_RETRIEVALS: Final = tuple(Representation(each, is_multipart=True) for each in (OCTETS, DICOM))
+"""What viewers accept frames and files in, and go on to say when they store (OHIF/Viewers 3497)."""
+_UNMARKED: Final = frozenset({DICOM, OCTETS})
 """Media types of parts that are taken for DICOM files."""
 
 _AT_ONCE: Final = 8
@@ -76,7 +79,7 @@ class Store:
 
     async def store(self, request: Request) -> Response:
         """Answer POST of instances."""
-        choice = accept(request, parameters_of(request), _ANSWERS)[0]
+        representation = _choose_answer(request)
         study = resource_of(request).study
         content_type = media_type(request.headers.get("content-type", ""))
         archive, report = self._service.archive(request), StoreReport()
@@ -93,13 +96,13 @@ class Store:
         await self._record(request, report, outcome)
         url = self._service.url(request)
         module = report.attributes(url, study)
-        is_xml = choice.representation == XML
+        is_xml = representation == XML
         text = attributes_xml(module) if is_xml else attributes_json(module)
         return Response(
             text.encode("utf-8", "replace"),
             _status(report),
             headers=warning_header(url, report.reasons),
-            media_type=choice.representation.name,
+            media_type=representation.name,
         )
 
     async def _take(
@@ -237,6 +240,13 @@ class Store:
         studies = tuple(sorted({part.study for part in report.stored}))
         details = {"stored": len(report.stored), "failed": len(report.failed)}
         await self._service.record(request, STORED, outcome, details, studies)
+
+
+def _choose_answer(request: Request) -> Representation:
+    """Return how is told what was stored; an Accept of something else must not lose an image."""
+    choices = accept(request, parameters_of(request), (*_ANSWERS, *_OF_RETRIEVALS))
+    named = (each.representation for each in choices)
+    return next((each for each in named if each in _ANSWERS), JSON)
 
 
 def _is_file(part: Part, report: StoreReport) -> bool:

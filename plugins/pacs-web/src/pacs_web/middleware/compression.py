@@ -91,15 +91,15 @@ class ResponseCompression:
             await self._app(scope, receive, send)
             return
         encoding = choose_encoding(Headers(scope=scope).get("accept-encoding"))
-        responder = _Responder(send, encoding if scope["method"] != "HEAD" else "")
+        responder = _Responder(send, encoding, is_head=scope["method"] == "HEAD")
         await self._app(scope, receive, responder.send)
 
 
 class _Responder:
     """Sends one response."""
 
-    def __init__(self, send: Send, encoding: str) -> None:
-        self._send, self._encoding = send, encoding
+    def __init__(self, send: Send, encoding: str, *, is_head: bool) -> None:
+        self._send, self._encoding, self._is_head = send, encoding, is_head
         self._start: Message | None = None
         self._encoder: Any = None
         self._held = _FLUSH  # the first piece leaves at once
@@ -110,7 +110,9 @@ class _Responder:
             headers = MutableHeaders(scope=message)
             if _is_text(message, headers):
                 headers.add_vary_header("Accept-Encoding")
-                self._start = message if self._encoding else None
+                self._start = message if self._encoding and not self._is_head else None
+                if self._encoding and self._is_head:
+                    del headers["content-length"]  # that of GET would be another (RFC 9110 §8.6)
             if self._start is None:
                 await self._send(message)
             return
