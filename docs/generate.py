@@ -33,7 +33,7 @@ from pacs_hl7.config import Hl7Config
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
-from pacs_lifecycle.config import BinConfig, LifecycleConfig
+from pacs_lifecycle.config import BinConfig, LifecycleConfig, QuotaConfig, RoomConfig
 from pacs_lifecycle.config import RuleConfig as LifecycleRuleConfig
 from pacs_routing import api as routing_api
 from pacs_routing.config import RoutingConfig, RuleConfig
@@ -547,6 +547,8 @@ def lifecycle_page() -> str:
     parts += _table_section("plugin.lifecycle", LifecycleConfig)
     parts += _table_section("plugin.lifecycle.rules", LifecycleRuleConfig)
     parts += _table_section("plugin.lifecycle.bin", BinConfig)
+    parts += _table_section("plugin.lifecycle.room", RoomConfig)
+    parts += _table_section("plugin.lifecycle.quotas.NAME", QuotaConfig)
     return "".join(parts)
 
 

@@ -1,5 +1,6 @@
 """The inspector of a running node."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
@@ -17,10 +18,13 @@ from pacs_core.contracts import (
     PluginStatus,
     QueueStatus,
     ResourceStatus,
+    WarningSource,
 )
 from pacs_core.plugins import PluginRecord, PluginState
 from pacs_core.tls import certificate_uses
 from pacs_core.transcoding import NodeTranscoder
+
+logger = logging.getLogger(__name__)
 
 
 def plugin_status(record: PluginRecord) -> PluginStatus:
@@ -108,4 +112,10 @@ class RunningInspector(NodeInspector):
         for queue in await self.queues():
             if queue.lost:
                 found.append(f"{queue.name}: {queue.lost} events were lost, see the log")
+        for source in self.opened.node.capabilities.find_all(WarningSource):
+            try:
+                found += await source.warnings()
+            except Exception as error:
+                logger.exception("%s cannot say what it warns of", type(source).__name__)
+                found.append(f"{type(source).__name__} cannot say what it warns of: {error}")
         return found

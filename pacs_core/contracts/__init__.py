@@ -203,6 +203,7 @@ from pacs_core.contracts.inspection import (
     PluginStatus,
     QueueStatus,
     ResourceStatus,
+    WarningSource,
 )
 from pacs_core.contracts.instance import (
     InstanceIdentity,
@@ -643,6 +644,7 @@ __all__ = [
     "Verdict",
     "VerificationError",
     "Viewport",
+    "WarningSource",
     "WebServicesStatement",
     "WebTransaction",
     "Wildcard",

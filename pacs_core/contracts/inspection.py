@@ -16,6 +16,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from pacs_core.contracts.component import Component
+
 
 class ConfigOrigin(Enum):
     """Where the value of a key comes from."""
@@ -122,6 +124,18 @@ class CertificateStatus:
 
     where: str
     not_after: datetime | None
+
+
+class WarningSource(Component):
+    """What a plugin has to warn of: part of :meth:`NodeInspector.warnings`, so of ``pacs status``.
+
+    Offer it as a capability with ``always=True``, under an interface of your own that derives from
+    this one, for several plugins may have something to say.
+    """
+
+    @abstractmethod
+    async def warnings(self) -> Sequence[str]:
+        """Return what somebody should look at, each in a sentence; cheap, for it is asked often."""
 
 
 class NodeInspector(ABC):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from pacs_database.api import Database
-from pacs_jobs.api import JobHandler, JobKind
+from pacs_jobs.api import JobHandler, JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
@@ -15,12 +15,26 @@ from pacs_core.contracts import (
     DeletionBin,
     DeletionGuard,
     DeletionGuardDescriptor,
+    IngestFilter,
+    IngestFilterDescriptor,
     Node,
+    Service,
+    ServiceDescriptor,
     Setup,
 )
 from pacs_core.plugins import hookimpl
-from pacs_lifecycle.config import NEEDS, LifecycleConfig
-from pacs_lifecycle.interface import EMPTY_JOB, SWEEP_JOB, Studies, WaitingBin
+from pacs_lifecycle.config import LifecycleConfig
+from pacs_lifecycle.interface import (
+    CLEAN_JOB,
+    COUNT_JOB,
+    EMPTY_JOB,
+    QUOTA_JOB,
+    SWEEP_JOB,
+    LifecycleWarnings,
+    Quotas,
+    Studies,
+    WaitingBin,
+)
 
 __all__ = [
     "LifecycleConfig",
@@ -30,7 +44,9 @@ __all__ = [
     "pacs_cli_commands",
     "pacs_config",
     "pacs_deletion_guards",
+    "pacs_ingest_filters",
     "pacs_job_kinds",
+    "pacs_services",
 ]
 
 _LONGEST_RUN: Final = 24 * 3600.0
@@ -45,13 +61,15 @@ def pacs_config() -> type:
 @hookimpl
 def pacs_check(setup: Setup) -> list[str]:
     """Return the peers that rules need and that are not there."""
-    known = setup.settings.peers
+    known, config = setup.settings.peers, setup.config(LifecycleConfig)
+    needing = {f"rules: {rule.name}": rule.needs for rule in config.rules}
+    needing |= {f"quotas.{name}": each.needs for name, each in config.quotas.items()}
     return [
-        f"rules: {rule.name}: {need}: there is no peer with an AE title of that name; there are "
+        f"{where}: {need}: there is no peer with an AE title of that name; there are "
         f"{', '.join(sorted(known)) or 'none'}"
-        for rule in setup.config(LifecycleConfig).rules
-        for need in rule.needs
-        if need.partition(":")[0] in NEEDS and need.partition(":")[2] not in known
+        for where, needs in needing.items()
+        for need in needs
+        if need.partition(":")[2] not in known
     ]
 
 
@@ -65,6 +83,16 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return DatabaseStudies(node.find(Database))
 
+    def create_quotas(node: Node) -> Quotas:
+        from pacs_lifecycle.database_quotas import DatabaseQuotas
+
+        return DatabaseQuotas(node.find(Database))
+
+    def create_warnings(node: Node) -> LifecycleWarnings:
+        from pacs_lifecycle.warning import FoundWarnings
+
+        return FoundWarnings(node, config)
+
     def create_bin(node: Node) -> WaitingBin:
         from pacs_lifecycle.database_bin import DatabaseBin
 
@@ -73,7 +101,21 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     # The worker of jobs starts nothing that a kind of job requires.
     return [
         CapabilityDescriptor(
-            "lifecycle-studies", Studies, create_studies, (Database,), always=bool(config.rules)
+            "lifecycle-studies",
+            Studies,
+            create_studies,
+            (Database,),
+            always=config.follows_studies,
+        ),
+        CapabilityDescriptor(
+            "lifecycle-quotas", Quotas, create_quotas, (Database,), always=bool(config.quotas)
+        ),
+        CapabilityDescriptor(
+            "lifecycle-warnings",
+            LifecycleWarnings,
+            create_warnings,
+            (Quotas,) if config.quotas else (),
+            always=True,
         ),
         CapabilityDescriptor("lifecycle-bin", WaitingBin, create_bin, (Database,), always=True),
         CapabilityDescriptor(
@@ -85,18 +127,25 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 @hookimpl
 def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
     """Return what follows studies, if rules ask for it."""
-    if not setup.config(LifecycleConfig).rules:
+    config = setup.config(LifecycleConfig)
+    if not config.follows_studies:
         return []
     from pacs_lifecycle.following import CHANGES
 
     def create(node: Node) -> ChangeConsumer:
         from pacs_lifecycle.following import FollowStudies
+        from pacs_lifecycle.quotas import Counting, Quota
 
-        return FollowStudies(node)
+        return FollowStudies(node, Counting(node, Quota.read(config.quotas)))
 
     return [
         ChangeConsumerDescriptor(
-            "lifecycle", create, CHANGES, begin="all", batch=256, requires=(Studies,)
+            "lifecycle",
+            create,
+            CHANGES,
+            begin="all",
+            batch=256,
+            requires=(Studies, *((Quotas, JobQueue) if config.quotas else ())),
         )
     ]
 
@@ -111,6 +160,37 @@ def pacs_deletion_guards(setup: Setup) -> list[DeletionGuardDescriptor]:
         return HoldGuard(node)
 
     return [DeletionGuardDescriptor("lifecycle", create, requires=(Studies,))]
+
+
+@hookimpl
+def pacs_ingest_filters(setup: Setup) -> list[IngestFilterDescriptor]:
+    """Return what refuses instances over a quota, if one is to refuse any."""
+    config = setup.config(LifecycleConfig)
+    refusing = {name: each for name, each in config.quotas.items() if each.over == "refuse"}
+    if not refusing:
+        return []
+
+    def create(node: Node) -> IngestFilter:
+        from pacs_lifecycle.quotas import Quota, QuotaFilter
+
+        return QuotaFilter(node, Quota.read(refusing))
+
+    return [IngestFilterDescriptor("lifecycle-quotas", create)]
+
+
+@hookimpl
+def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
+    """Return what looks how much room there is, if room is to be made."""
+    config = setup.config(LifecycleConfig)
+    if not config.room.clean_below:
+        return []
+
+    def create(node: Node) -> Service:
+        from pacs_lifecycle.cleaning import WatchRoom
+
+        return WatchRoom(node, config)
+
+    return [ServiceDescriptor("lifecycle-room", create, scope="node", requires=(JobQueue,))]
 
 
 @hookimpl(optionalhook=True)
@@ -138,8 +218,6 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
         schedule=config.bin.schedule,
         requires=(WaitingBin,),
     )
-    if not config.rules:
-        return [empty]
     sweep = JobKind(
         SWEEP_JOB,
         create_sweep,
@@ -150,7 +228,47 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
         schedule=config.schedule,
         requires=(Studies, WaitingBin),
     )
-    return [empty, sweep]
+    return [
+        empty,
+        *([sweep] if config.rules else ()),
+        *([_clean_kind(config)] if config.room.clean_below else ()),
+        *(_quota_kinds(config) if config.quotas else ()),
+    ]
+
+
+def _clean_kind(config: LifecycleConfig) -> JobKind:
+    def create(node: Node) -> JobHandler:
+        from pacs_lifecycle.cleaning import CleanHandler
+
+        return CleanHandler(node, config)
+
+    needed = (Studies, WaitingBin)
+    what = "Makes room: the bin first, then the oldest studies that rules let go."
+    return JobKind(CLEAN_JOB, create, what, attempts=1, timeout=_LONGEST_RUN, requires=needed)
+
+
+def _quota_kinds(config: LifecycleConfig) -> list[JobKind]:
+    def create_quota(node: Node) -> JobHandler:
+        from pacs_lifecycle.cleaning import QuotaHandler
+
+        return QuotaHandler(node, config)
+
+    def create_count(node: Node) -> JobHandler:
+        from pacs_lifecycle.cleaning import CountHandler
+
+        return CountHandler(node, config)
+
+    needed = (Studies, Quotas)
+    return [
+        JobKind(
+            QUOTA_JOB, create_quota, "Deletes what is over a quota.",
+            attempts=3, timeout=_LONGEST_RUN, schedule=config.schedule, requires=needed,
+        ),
+        JobKind(
+            COUNT_JOB, create_count, "Counts anew what a quota is about.",
+            attempts=10, timeout=_LONGEST_RUN, requires=needed,
+        ),
+    ]  # fmt: skip
 
 
 @hookimpl

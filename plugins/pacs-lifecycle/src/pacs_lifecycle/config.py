@@ -1,6 +1,7 @@
 """The table ``[plugin.lifecycle]``."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
@@ -14,6 +15,19 @@ _NEED: Final = re.compile(rf"({'|'.join(NEEDS)}):[^\s:]+")
 
 DELETIONS: Final = ("rules", "commands", "web", "plugins")
 """Who deletes, as the bin tells them apart."""
+
+
+def _needs() -> Any:
+    return field(default=(), validator=deep_iterable(matches_re(_NEED), instance_of(tuple)))
+
+
+def _check_conditions(*tables: Mapping[str, Any]) -> None:
+    for table in tables:
+        for key, value in table.items():
+            try:
+                read_test(key, value)
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from error
 
 
 @frozen
@@ -42,6 +56,9 @@ class RuleConfig(OriginConditions):
     patient_older_than : float
         Years since Patient's Birth Date (0010,0030), for what is kept until patients are of age; 0
         for any. Who has no birth date does not meet it.
+    when : ``"always"`` or ``"low-room"``
+        Whether it is applied only while there is less room than `clean_below` of
+        ``[plugin.lifecycle.room]``; such a rule needs no `older_than`.
     needs : tuple of str
         What must hold besides, of ``action = "delete"``: ``"commitment:PEER"``, the peer commits to
         all instances when it is asked (PS3.4 Annex J); ``"found:PEER"``, it finds all of them by
@@ -55,21 +72,18 @@ class RuleConfig(OriginConditions):
     older_than: float = field(default=0.0, validator=ge(0))
     age: Literal["study-date", "arrival"] = "study-date"
     patient_older_than: float = field(default=0.0, validator=ge(0))
-    needs: tuple[str, ...] = field(
-        default=(), validator=deep_iterable(matches_re(_NEED), instance_of(tuple))
-    )
+    when: Literal["always", "low-room"] = "always"
+    needs: tuple[str, ...] = _needs()
 
     def __attrs_post_init__(self) -> None:
         if self.action == "keep" and self.needs:
             raise ValueError('needs are for action = "delete"')
-        if self.action == "delete" and not (self.older_than or self.patient_older_than):
+        if self.action == "keep" and self.when == "low-room":
+            raise ValueError('when is for action = "delete"')
+        has_age = self.older_than or self.patient_older_than or self.when == "low-room"
+        if self.action == "delete" and not has_age:
             raise ValueError("it would delete what has just come: say older_than")
-        for table in (self.where, self.unless):
-            for key, value in table.items():
-                try:
-                    read_test(key, value)
-                except ValueError as error:
-                    raise ValueError(f"{key}: {error}") from error
+        _check_conditions(self.where, self.unless)
 
 
 @frozen
@@ -96,6 +110,68 @@ class BinConfig:
 
 
 @frozen
+class RoomConfig:
+    """``[plugin.lifecycle.room]``: what is done before the disks of the store are full.
+
+    Attributes
+    ----------
+    clean_below : int
+        Bytes: with less than so much free, room is made: first what has been in the bin for longest
+        is removed for good, then the oldest studies go by the rules, those with
+        ``when = "low-room"`` too. 0 for never. More than ``[archive.space] minimum``, with which
+        nothing is stored any more.
+    clean_until : int
+        Bytes that are to be free then; 0 for `clean_below`.
+    """
+
+    clean_below: int = field(default=0, validator=ge(0))
+    clean_until: int = field(default=0, validator=ge(0))
+
+    def __attrs_post_init__(self) -> None:
+        if self.clean_until and self.clean_until < self.clean_below:
+            raise ValueError("clean_until is less than clean_below")
+
+    @property
+    def wanted(self) -> int:
+        """Bytes that are to be free once room was made."""
+        return max(self.clean_below, self.clean_until)
+
+
+@frozen
+class QuotaConfig(OriginConditions):
+    """``[plugin.lifecycle.quotas.NAME]``: how much there may be of what meets its conditions.
+
+    Attributes
+    ----------
+    where : dict of str to str or list
+        Conditions on the attributes of instances, as of rules.
+    bytes : int
+        That the objects may have; 0 for any number.
+    studies : int
+        In which such instances may be; 0 for any number.
+    over : ``"warn"``, ``"refuse"`` or ``"clean"``
+        What follows when there is more: a warning; a refusal of what would add to it, with A700H,
+        Out of Resources (PS3.4 B.2.3); or the oldest studies go that may be deleted, and are not
+        kept by a rule.
+    needs : tuple of str
+        What must hold of a study that goes so, as of rules.
+    """
+
+    where: dict[str, Any] = field(factory=dict)
+    bytes: int = field(default=0, validator=ge(0))
+    studies: int = field(default=0, validator=ge(0))
+    over: Literal["warn", "refuse", "clean"] = "warn"
+    needs: tuple[str, ...] = _needs()
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.bytes or self.studies):
+            raise ValueError("say how much there may be: bytes or studies")
+        if self.needs and self.over != "clean":
+            raise ValueError('needs are for over = "clean"')
+        _check_conditions(self.where)
+
+
+@frozen
 class LifecycleConfig:
     """``[plugin.lifecycle]``: what is kept for how long.
 
@@ -109,15 +185,28 @@ class LifecycleConfig:
         Days since the last instance of a study came, or since it was restored, in which no rule
         deletes it: also what is old by its date.
     bin : BinConfig
+    room : RoomConfig
+    quotas : dict of str to QuotaConfig
+        By name.
     """
 
     rules: tuple[RuleConfig, ...] = field(default=())
     schedule: str = "0 2 * * *"
     grace: float = field(default=7.0, validator=ge(0))
     bin: BinConfig = field(factory=BinConfig)
+    room: RoomConfig = field(factory=RoomConfig)
+    quotas: dict[str, QuotaConfig] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        for name in self.quotas:
+            if not re.fullmatch(r"[\w.-]{1,40}", name):
+                raise ValueError(f"quotas: {name!r} is no name: up to 40 letters and digits")
         names = [rule.name for rule in self.rules]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"rules: two of them have the name {name!r}")
+
+    @property
+    def follows_studies(self) -> bool:
+        """Whether anything asks when studies came."""
+        return bool(self.rules or self.quotas)

@@ -129,8 +129,8 @@ class DatabaseBin(WaitingBin):
         if before:
             query = query.where(BIN.c.deleted < before)
         async with self.database.begin() as connection:
-            some = query.order_by(BIN.c.study, BIN.c.key).limit(limit).with_for_update()
-            rows = (await connection.execute(some)).all()
+            oldest = query.order_by(BIN.c.deleted, BIN.c.study, BIN.c.key).limit(limit)
+            rows = (await connection.execute(oldest.with_for_update())).all()
             keys = [row.key for row in rows]
             claimed = update(BIN).where(BIN.c.key.in_(keys)).values(state=state, since=now)
             await connection.execute(claimed)

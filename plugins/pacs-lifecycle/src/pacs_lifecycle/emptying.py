@@ -1,6 +1,7 @@
 """What is in the bin, restored or removed for good, study by study."""
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -69,14 +70,21 @@ class Emptying:
 
         return await self._each(BinState.RESTORING, restore, RESTORED, study=study)
 
-    async def purge(self, *, study: str = "", before: float = 0.0) -> BinReport:
-        """Remove for good what the bin has: of a study, or what was deleted before a moment."""
+    async def purge(
+        self, *, study: str = "", before: float = 0.0, most: int = sys.maxsize
+    ) -> BinReport:
+        """Remove for good what the bin has: of a study, or what was deleted before a moment.
+
+        What was deleted first goes first, in batches; no more are begun than `most`.
+        """
 
         async def purge(deleted: DeletedInstance) -> None:
             # What is served is in the bin only because a deletion, or a restoration, was cut short.
             await self.node.archive.purge(deleted, self.origin)
 
-        return await self._each(BinState.PURGING, purge, EMPTIED, study=study, before=before)
+        return await self._each(
+            BinState.PURGING, purge, EMPTIED, study=study, before=before, most=most
+        )
 
     async def _each(
         self,
@@ -86,10 +94,11 @@ class Emptying:
         *,
         study: str = "",
         before: float = 0.0,
+        most: int = sys.maxsize,
     ) -> BinReport:
         waiting_bin, report = self.node.find(WaitingBin), BinReport()
         failed: set[str] = set()
-        while True:
+        for _ in range(most):
             claimed = await waiting_bin.claim(
                 state, study=study, before=before, limit=100 + len(failed)
             )

@@ -20,6 +20,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import tag_of, texts
 from pacs_lifecycle.interface import Studies
+from pacs_lifecycle.quotas import Counting
 from pacs_lifecycle.rules import read_date
 
 CHANGES: Final = frozenset(
@@ -44,9 +45,16 @@ class FollowStudies(ChangeConsumer):
     Parameters
     ----------
     node : Node
+    counting : Counting
+        Of what belongs to quotas.
     """
 
     node: Node
+    counting: Counting
+
+    async def start(self) -> None:
+        """Note what quotas are about."""
+        await self.counting.define()
 
     async def handle(self, changes: Sequence[Change]) -> None:
         """Note changes, in their order as far as that matters."""
@@ -74,6 +82,10 @@ class FollowStudies(ChangeConsumer):
         for state in (True, False):
             uids = [uid for uid, each in complete.items() if each is state]
             await studies.note_complete(uids, complete=state)
+        for uid in arrivals.keys() | doubtful.keys() if self.counting.quotas else ():
+            await self.counting.count(uid)
+        ended = [each.sequence for each in changes if each.kind is ChangeKind.STUDY_COMPLETE]
+        await self.counting.heed(max(ended, default=None))
         if doubtful:
             await studies.forget(doubtful.keys() - await self._existing(tuple(doubtful)))
 

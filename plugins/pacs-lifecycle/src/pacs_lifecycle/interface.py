@@ -11,8 +11,14 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.contracts import Component, DeletedInstance, DeletionBin
+from pacs_core.contracts import Component, DeletedInstance, DeletionBin, WarningSource
 
+CLEAN_JOB: Final = "lifecycle.clean"
+"""Kind of the job that makes room."""
+QUOTA_JOB: Final = "lifecycle.quota"
+"""Kind of the job that deletes what is over a quota."""
+COUNT_JOB: Final = "lifecycle.count"
+"""Kind of the job that counts anew what a quota is about."""
 SWEEP_JOB: Final = "lifecycle.sweep"
 """Kind of the job that deletes what rules say."""
 EMPTY_JOB: Final = "lifecycle.empty"
@@ -86,6 +92,43 @@ class Studies(Component):
     @abstractmethod
     async def holds(self, studies: Collection[str] = ()) -> Sequence[Hold]:
         """Return what is held: of these studies, or all."""
+
+
+@frozen
+class Usage:
+    """How much there is of what a quota is about."""
+
+    studies: int = 0
+    instances: int = 0
+    size: int = 0
+
+
+class Quotas(Component):
+    """How much of each quota is used, study by study."""
+
+    @abstractmethod
+    async def define(self, quota: str, definition: str) -> bool:
+        """Note what a quota is about; tell whether it was about something else, and counts anew."""
+
+    @abstractmethod
+    async def note(self, quota: str, study: str, instances: int, size: int) -> None:
+        """Note how much of a study belongs to a quota, in place of what was noted."""
+
+    @abstractmethod
+    async def usage(self, quota: str) -> Usage:
+        """Return how much of a quota is used."""
+
+    @abstractmethod
+    async def has_study(self, quota: str, study: str) -> bool:
+        """Tell whether something of a study belongs to a quota."""
+
+    @abstractmethod
+    def studies(self, quota: str) -> AsyncIterator[StudyFacts]:
+        """Iterate over the studies that belong to a quota, the oldest first."""
+
+
+class LifecycleWarnings(WarningSource):
+    """What lifecycle has to warn of."""
 
 
 class BinState(StrEnum):

@@ -9,16 +9,17 @@ import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.api.conditions import find_origin
 from pacs_core.api.streams import closing
-from pacs_core.contracts import Level, Node, Query, Restriction, SingleValue, UidList
+from pacs_core.contracts import AllOf, Level, Node, Query, Restriction, SingleValue, UidList
 from pacs_core.dataset import Attributes, tag_of
-from pacs_lifecycle.config import LifecycleConfig
+from pacs_lifecycle.config import LifecycleConfig, RuleConfig
 from pacs_lifecycle.confirming import Confirmations
 from pacs_lifecycle.interface import Studies, StudyFacts
 from pacs_lifecycle.origins import rule_origin
+from pacs_lifecycle.quotas import Quota
 from pacs_lifecycle.rules import DAY, Rule, Study, choose, read_date
 
 _STUDY: Final = tag_of("StudyInstanceUID")
@@ -62,15 +63,20 @@ class Planner:
     ----------
     node : Node
     config : LifecycleConfig
+    low_room : bool
+        Whether rules count that are for the time in which there is little room.
     """
 
     node: Node
     config: LifecycleConfig
+    low_room: bool = False
     rules: tuple[Rule, ...] = field(init=False)
     confirmations: Confirmations = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.rules = tuple(Rule.read(each) for each in self.config.rules)
+        self.rules = tuple(
+            Rule.read(each) for each in self.config.rules if self.low_room or each.when == "always"
+        )
         self.confirmations = Confirmations(self.node)
 
     async def judge(self, now: float | None = None) -> AsyncIterator[Judgement]:
@@ -90,6 +96,21 @@ class Planner:
                         obstacles = await self.obstacles(rule, study.uid) if rule.deletes else ()
                         yield Judgement(study, rule, obstacles)
 
+    async def judge_for_quota(self, facts: StudyFacts, quota: Quota) -> Judgement | None:
+        """Say whether a study goes because a quota is exceeded; None if a rule keeps it."""
+        now = time.time()
+        # As a rule that comes after all others: what they keep stays.
+        over = RuleConfig(
+            name=f"quota {quota.name}"[:64], when="low-room", needs=quota.config.needs
+        )
+        last = Rule.read(over)
+        for study in await self._look_at([facts]):
+            met = evolve(study, meets={*study.meets, last.name})
+            keeping = [rule for rule in self.rules if not rule.deletes]
+            if choose([*keeping, last], met, now, self.config.grace) is last:
+                return Judgement(study, last, await self.obstacles(last, study.uid))
+        return None
+
     async def obstacles(self, rule: Rule, uid: str) -> tuple[str, ...]:
         """Return why a study must not be deleted by a rule: holds, and what it needs and lacks."""
         origin = rule_origin(self.node.settings, rule.name)
@@ -102,11 +123,10 @@ class Planner:
         return tuple(found)
 
     async def _look_at(self, batch: Sequence[StudyFacts]) -> list[Study]:
-        known: dict[str, Attributes] = {}
+        known = await self._find([each.uid for each in batch], AllOf(()))
         meets: dict[str, set[str]] = {each.uid: set() for each in batch}
         for rule in self.rules:
             found = await self._find(meets, rule.wanted)
-            known.update(found)
             excluded = await self._find(found, rule.unwanted) if rule.unless and found else {}
             for uid in found.keys() - excluded.keys():
                 if not rule.config.ask_for_origin or await self._comes_from(rule, uid):

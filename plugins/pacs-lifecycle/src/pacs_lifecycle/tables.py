@@ -23,6 +23,25 @@ HOLDS: Final = Table(
     Column("since", Double),
 )
 
+USAGE: Final = Table(
+    "lifecycle_usage",
+    _METADATA,
+    Column("quota", Text, primary_key=True),
+    Column("study", Text, primary_key=True),
+    Column("instances", BigInteger),
+    Column("size", BigInteger),
+)
+
+QUOTAS: Final = Table(
+    "lifecycle_quotas",
+    _METADATA,
+    Column("name", Text, primary_key=True),
+    Column("definition", Text),
+    Column("studies", BigInteger),
+    Column("instances", BigInteger),
+    Column("size", BigInteger),
+)
+
 BIN: Final = Table(
     "lifecycle_bin",
     _METADATA,

@@ -1,4 +1,4 @@
--- revision: lifecycle_1
+-- revision: lifecycle_2
 -- Made by python -m pacs_database.snapshots lifecycle pacs_lifecycle.revisions
 CREATE TABLE lifecycle_bin (
     "key" TEXT NOT NULL,
@@ -31,6 +31,14 @@ CREATE TABLE lifecycle_holds (
     since DOUBLE NOT NULL,
     PRIMARY KEY (study)
 );
+CREATE TABLE lifecycle_quotas (
+    name TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    studies BIGINT NOT NULL,
+    instances BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (name)
+);
 CREATE TABLE lifecycle_revisions (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT lifecycle_revisions_pkc PRIMARY KEY (version_num)
@@ -41,7 +49,15 @@ CREATE TABLE lifecycle_studies (
     complete BOOLEAN NOT NULL,
     PRIMARY KEY (uid)
 );
+CREATE TABLE lifecycle_usage (
+    quota TEXT NOT NULL,
+    study TEXT NOT NULL,
+    instances BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (quota, study)
+);
 CREATE INDEX lifecycle_bin_aside_owner ON lifecycle_bin_aside (owner);
 CREATE INDEX lifecycle_bin_deleted ON lifecycle_bin (deleted);
 CREATE INDEX lifecycle_bin_study ON lifecycle_bin (study, "key");
 CREATE INDEX lifecycle_studies_arrived ON lifecycle_studies (arrived, uid);
+CREATE INDEX lifecycle_usage_study ON lifecycle_usage (study);
