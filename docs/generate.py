@@ -33,7 +33,15 @@ from pacs_hl7.config import Hl7Config
 from pacs_jobs import api as jobs_api
 from pacs_jobs import hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
-from pacs_lifecycle.config import BinConfig, LifecycleConfig, QuotaConfig, RoomConfig
+from pacs_lifecycle.config import (
+    BinConfig,
+    CheckConfig,
+    LifecycleConfig,
+    PrefetchConfig,
+    QuotaConfig,
+    RoomConfig,
+    ScrubConfig,
+)
 from pacs_lifecycle.config import RuleConfig as LifecycleRuleConfig
 from pacs_routing import api as routing_api
 from pacs_routing.config import RoutingConfig, RuleConfig
@@ -73,6 +81,7 @@ from pacs_core.api import (
     normalized,
     streams,
     threads,
+    times,
 )
 from pacs_core.api import control as control_api
 from pacs_core.api import sandbox as sandbox_tools
@@ -107,6 +116,7 @@ from pacs_core.contracts import (
     deletion_bin,
     deletion_guard,
     descriptors,
+    differences,
     durability,
     events,
     hooks,
@@ -232,6 +242,7 @@ _CONTRACTS = (
     ("Deletion", deletion),
     ("Deletion guards", deletion_guard),
     ("Deletion bin", deletion_bin),
+    ("Differences between index and store", differences),
     ("Operations on a running node", control),
     ("The archive", archive),
     ("Metadata", metadata),
@@ -271,6 +282,7 @@ _TOOLS = (
     conversion,
     copying,
     conditions,
+    times,
     files,
     sandbox_tools,
     worker_tools,
@@ -548,6 +560,9 @@ def lifecycle_page() -> str:
     parts += _table_section("plugin.lifecycle.rules", LifecycleRuleConfig)
     parts += _table_section("plugin.lifecycle.bin", BinConfig)
     parts += _table_section("plugin.lifecycle.room", RoomConfig)
+    parts += _table_section("plugin.lifecycle.scrub", ScrubConfig)
+    parts += _table_section("plugin.lifecycle.check", CheckConfig)
+    parts += _table_section("plugin.lifecycle.prefetch.NAME", PrefetchConfig)
     parts += _table_section("plugin.lifecycle.quotas.NAME", QuotaConfig)
     return "".join(parts)
 

@@ -16,7 +16,6 @@ from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.maintenance import find_gap, verify_index
 from pacs_core.archive.metadata import Preparation
 from pacs_core.archive.no_archive import NoArchive
-from pacs_core.archive.object_scan import Difference, DifferenceKind
 from pacs_core.archive.pacing import ReadPace
 from pacs_core.archive.rebuild import RebuildReport, rebuild_index
 from pacs_core.archive.recall import recalling
@@ -29,7 +28,7 @@ from pacs_core.archive.settings import (
 )
 from pacs_core.archive.space import SpaceWatch, release_reserve
 from pacs_core.archive.study_watch import STUDY_WATCH, StudyWatch
-from pacs_core.contracts import Durability
+from pacs_core.contracts import Difference, DifferenceKind, Durability
 
 __all__ = [
     "STUDY_WATCH",

@@ -1,12 +1,20 @@
 """The archive of a node: one store and one index behind one door."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 
 from anyio.abc import TaskGroup
 from attrs import evolve
 
 from pacs_core.archive.aside import Aside
+from pacs_core.archive.content_check import examine
 from pacs_core.archive.correcting import Correcting, new_correction
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import CORRECTED_TAGS, NO_CORRECTIONS, Corrections
@@ -23,6 +31,7 @@ from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.ingest_filters import IngestFilters
 from pacs_core.archive.journal_opening import Journaling
 from pacs_core.archive.locks import KeyedLocks
+from pacs_core.archive.maintenance import verify_index
 from pacs_core.archive.metadata import METADATA_FORM, MetadataSource, Preparation
 from pacs_core.archive.opening import InstanceOpener
 from pacs_core.archive.range_reading import RangeReadingArchive
@@ -59,6 +68,7 @@ from pacs_core.contracts import (
     CorrectionReport,
     DeletedInstance,
     DeletionReport,
+    Difference,
     Durability,
     EntityPath,
     Index,
@@ -485,6 +495,21 @@ class NodeArchive(RangeReadingArchive):
     async def holds(self, query: Query, origin: Origin) -> Mapping[InstancePath, str]:
         """Return what deletion guards would hold, see :meth:`Archive.holds`."""
         return await self._guards.find_paths(self._index.instances(query), origin)
+
+    async def examine(
+        self,
+        instance: StoredInstance,
+        origin: Origin,
+        pace: Callable[[int], Awaitable[None]] | None = None,
+    ) -> str:
+        """Read an instance whole, and say what is wrong with it, see :meth:`Archive.examine`."""
+        if not await is_online(self._store, instance.key):
+            raise NotOnlineError(instance.key, Availability.NEARLINE)
+        return await examine(self._store, self._index, self._audit, instance, origin, pace)
+
+    def differences(self) -> AsyncIterator[Difference]:
+        """Iterate over what is different between index and store."""
+        return verify_index(self._store, self._index, self._character_set_of, self._bin)
 
     async def restore(self, deleted: DeletedInstance, origin: Origin) -> StoredInstance:
         """Serve again what waits in the deletion bin, see :meth:`Archive.restore`."""

@@ -17,11 +17,12 @@ import anyio
 from attrs import asdict, define, field
 
 from pacs_core.archive.damage import damage, report_damage
-from pacs_core.archive.object_scan import Difference, DifferenceKind
-from pacs_core.archive.pacing import ReadPace
+from pacs_core.archive.pacing import Pace, ReadPace
 from pacs_core.archive.recall import has_object, is_online
 from pacs_core.contracts import (
     AuditTrail,
+    Difference,
+    DifferenceKind,
     Index,
     Level,
     ObjectStore,
@@ -184,19 +185,32 @@ class ContentCheck:
             return None
         uid = instance.identity.sop_instance_uid
         try:
-            reason = await damage(self.store, instance, pace)
+            reason = await examine(self.store, self.index, self.audit, instance, ORIGIN, pace)
         except OSError as error:
             return Difference(DifferenceKind.UNREADABLE, instance.key, uid, str(error))
         self.progress.checked += 1
         self.progress.size += instance.size
-        if not reason or not await self._is_there(instance):
+        if not reason:
             return None
         self.progress.damaged.append(instance.key)
-        await report_damage(self.audit, instance, reason, ORIGIN)
         return Difference(DifferenceKind.DAMAGED, instance.key, uid, reason)
 
-    async def _is_there(self, instance: StoredInstance) -> bool:
-        """Tell whether an instance is still served from this object, and that is still there."""
-        if await self.index.locate(instance.identity.path) != instance:
-            return False
-        return await has_object(self.store, instance.key)
+
+async def examine(
+    store: ObjectStore,
+    index: Index,
+    audit: AuditTrail,
+    instance: StoredInstance,
+    origin: Origin,
+    pace: Pace | None = None,
+) -> str:
+    """Read an instance whole, and report if it is damaged, see :meth:`Archive.examine`."""
+    reason = await damage(store, instance, pace)
+    # It may have been deleted or replaced meanwhile: then nothing is wrong.
+    if not reason or await index.locate(instance.identity.path) != instance:
+        return ""
+    # A row whose object is gone is told of by those who compare index and store.
+    if not await has_object(store, instance.key):
+        return ""
+    await report_damage(audit, instance, reason, origin)
+    return reason

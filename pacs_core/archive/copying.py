@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from pacs_core.archive.correction_objects import CORRECTION_CLASS
 from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.fixity import Fixity
-from pacs_core.archive.object_scan import DifferenceKind, map_concurrently, read_record
+from pacs_core.archive.object_scan import map_concurrently, read_record
 from pacs_core.archive.objects import read_meta
 from pacs_core.archive.pacing import Pace, at_once
 from pacs_core.archive.rebuild import IndexFilling
@@ -25,6 +25,7 @@ from pacs_core.archive.verified_copy import CopyDiffersError, ExpectedContent, c
 from pacs_core.concurrency import closing
 from pacs_core.contracts import (
     DamagedObjectError,
+    DifferenceKind,
     Index,
     InstanceIdentity,
     InvalidInstanceError,

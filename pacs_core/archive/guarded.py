@@ -23,6 +23,7 @@ from pacs_core.contracts import (
     CorrectionReport,
     DeletedInstance,
     DeletionReport,
+    Difference,
     EntityPath,
     Frame,
     IngestResult,
@@ -295,6 +296,13 @@ class GuardedArchive(Archive):
         restricted = await self._restrict(query, AccessAction.DELETE)
         return await self._archive.holds(restricted, origin)
 
+    async def differences(self) -> AsyncIterator[Difference]:
+        """Iterate over what is different, for who may delete everything."""
+        await self._require_all_deletable()
+        async with closing(self._archive.differences()) as found:
+            async for each in found:
+                yield each
+
     async def restore(self, deleted: DeletedInstance, origin: Origin) -> StoredInstance:
         """Serve again what was deleted, if that is allowed, see :meth:`Archive.restore`."""
         await self._require_all_deletable()
@@ -308,7 +316,7 @@ class GuardedArchive(Archive):
     async def _require_all_deletable(self) -> None:
         # Of what was deleted the index cannot tell any more whether it meets a restriction.
         if await self._require(AccessAction.DELETE):
-            reason = "the deletion bin is for those who may delete everything"
+            reason = "that is for those who may delete everything"
             await self._access.deny(self._make_access(AccessAction.DELETE), reason)
 
     async def update(

@@ -16,8 +16,6 @@ from pacs_core.archive.corrections import Corrections
 from pacs_core.archive.deletion_bin import NodeBin
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, STUDY
 from pacs_core.archive.object_scan import (
-    Difference,
-    DifferenceKind,
     describe_set_aside,
     map_concurrently,
     try_record,
@@ -27,6 +25,8 @@ from pacs_core.archive.recall import has_object, is_online
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     Correction,
+    Difference,
+    DifferenceKind,
     Index,
     InstanceRecord,
     InvalidInstanceError,

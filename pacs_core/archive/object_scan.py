@@ -1,11 +1,10 @@
 """Objects of a store, read some at a time, and what can be wrong with them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from enum import Enum
 from typing import TypeVar
 
 import anyio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pacs_core.archive.corrections import CORRECTED_TAGS, Corrections
 from pacs_core.archive.fixity import Fixity, digest_of
@@ -13,6 +12,8 @@ from pacs_core.archive.incoming_instance import IDENTITY_TAGS, identity_in, scan
 from pacs_core.archive.objects import origin_in, read_meta
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
+    Difference,
+    DifferenceKind,
     InstanceRecord,
     InvalidInstanceError,
     ObjectNotFoundError,
@@ -45,52 +46,6 @@ _BLOCK = 64 * 1024
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")
-
-
-class DifferenceKind(Enum):
-    """How store and index disagree about an object."""
-
-    MISSING = "missing"
-    """The index has an instance whose object is not in the store."""
-    ORPHAN = "orphan"
-    """The store has an object of an instance that the index does not know."""
-    SET_ASIDE = "set-aside"
-    """The object's SOP Instance UID is served from another object: no fault, a duplicate."""
-    DIFFERS = "differs"
-    """The index says other things about an object than the object does."""
-    DAMAGED = "damaged"
-    """The object's bytes are not those that were stored."""
-    UNREADABLE = "unreadable"
-    """The object is no valid instance, or cannot be read."""
-    GAP = "gap"
-    """The index knows that it may lack instances."""
-    DAMAGE = "damage"
-    """What the index has stored is damaged."""
-
-
-@frozen
-class Difference:
-    """One difference between store and index.
-
-    Attributes
-    ----------
-    kind : DifferenceKind
-    key : str
-        Of the object; ``index`` for what concerns the index alone.
-    sop_instance_uid : str
-        Empty where it is not known.
-    detail : str
-        What exactly, in words.
-    """
-
-    kind: DifferenceKind
-    key: str
-    sop_instance_uid: str = ""
-    detail: str = ""
-
-    def __str__(self) -> str:
-        what = [self.kind.value, self.key, self.sop_instance_uid, self.detail]
-        return "  ".join(part for part in what if part)
 
 
 def describe_set_aside(other: StoredInstance, served: StoredInstance) -> Difference:

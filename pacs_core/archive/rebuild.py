@@ -19,8 +19,6 @@ from pacs_core.archive.fixity import Fixity
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.object_scan import (
     AT_ONCE,
-    Difference,
-    DifferenceKind,
     describe_set_aside,
     map_concurrently,
     try_record,
@@ -30,6 +28,8 @@ from pacs_core.archive.objects import read_meta
 from pacs_core.archive.settings import CharacterSetOf, no_character_set
 from pacs_core.contracts import (
     Correction,
+    Difference,
+    DifferenceKind,
     Index,
     InstancePath,
     InstanceRecord,

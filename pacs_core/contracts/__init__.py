@@ -141,6 +141,7 @@ from pacs_core.contracts.descriptors import (
     ServiceDescriptor,
     ServiceProviderDescriptor,
 )
+from pacs_core.contracts.differences import Difference, DifferenceKind
 from pacs_core.contracts.durability import (
     Durability,
 )
@@ -483,6 +484,8 @@ __all__ = [
     "Deny",
     "Descriptor",
     "DicomWebPeer",
+    "Difference",
+    "DifferenceKind",
     "Divert",
     "DuplicateInstanceError",
     "Durability",

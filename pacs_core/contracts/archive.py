@@ -1,7 +1,14 @@
 """The archive as plugins see it: the one door to stored instances."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Final
 
 from pacs_core.contracts.access import AccessAction, AccessTarget
@@ -13,6 +20,7 @@ from pacs_core.contracts.corrections import (
 )
 from pacs_core.contracts.deletion import DeletionReport
 from pacs_core.contracts.deletion_bin import DeletedInstance
+from pacs_core.contracts.differences import Difference
 from pacs_core.contracts.frames import Frame, InstanceHeader
 from pacs_core.contracts.ingest import IngestResult
 from pacs_core.contracts.instance import (
@@ -22,7 +30,12 @@ from pacs_core.contracts.instance import (
     StoredInstance,
 )
 from pacs_core.contracts.metadata import METADATA_LIMITS, encode_metadata
-from pacs_core.contracts.object_store import CHUNK_SIZE, ObjectReader, with_beginning
+from pacs_core.contracts.object_store import (
+    CHUNK_SIZE,
+    DamagedObjectError,
+    ObjectReader,
+    with_beginning,
+)
 from pacs_core.contracts.pydicom_decoding import finish_decoding
 from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import (
@@ -436,6 +449,59 @@ class Archive(ABC):
             nothing was removed.
         """
         raise InstanceNotFoundError("this archive keeps nothing of what was deleted")
+
+    # --- what may be wrong with it
+
+    async def examine(
+        self,
+        instance: StoredInstance,
+        origin: Origin,
+        pace: Callable[[int], Awaitable[None]] | None = None,
+    ) -> str:
+        """Read the object of an instance whole, and say what is wrong with what is served of it.
+
+        Compared with the digest of what was stored, or, where none is known, read as far as its
+        header goes. That it is damaged is logged and recorded (``instance-damaged``), unless it was
+        deleted or replaced while it was read; then nothing is wrong. Storing the instance again
+        mends it. This default opens it, and reads all.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        origin : Origin
+            Who looks.
+        pace : callable, optional
+            Awaited with the size of each piece that was read, so that others have the disks too.
+
+        Returns
+        -------
+        str
+            Empty if it is whole.
+
+        Raises
+        ------
+        NotOnlineError
+            It is not online; it is not recalled for this.
+        OSError
+            It cannot be read, which need not mean that it is damaged.
+        """
+        try:
+            async with await self.open(instance) as reader:
+                async for chunk in reader.chunks(instance.dataset_offset):
+                    if pace is not None:
+                        await pace(len(chunk))
+        except (DamagedObjectError, InstanceNotFoundError) as error:
+            return str(error)
+        return ""
+
+    async def differences(self) -> AsyncIterator[Difference]:
+        """Iterate over what is different between index and store, as ``pacs index verify`` does.
+
+        On a node at work, what comes or goes meanwhile may show up; what is asked again is gone
+        then. Contents are not read: see :meth:`examine`. This default knows of none.
+        """
+        return
+        yield
 
     # --- corrections
 

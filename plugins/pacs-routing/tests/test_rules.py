@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pacs_routing import pacs_check
 from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_routing.rules import Rule, read_rules
-from pacs_routing.times import Times
 
+from pacs_core.api.times import Times
 from pacs_core.contracts import (
     DicomWebPeer,
     NodeSettings,

@@ -1,7 +1,8 @@
 """What an archive of pacs-core keeps, and for how long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from typing import Final
 
 from pacs_database.api import Database
@@ -11,6 +12,7 @@ from pacs_core.contracts import (
     CapabilityDescriptor,
     ChangeConsumer,
     ChangeConsumerDescriptor,
+    ChangeKind,
     CliCommandDescriptor,
     DeletionBin,
     DeletionGuard,
@@ -23,13 +25,17 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.plugins import hookimpl
-from pacs_lifecycle.config import LifecycleConfig
+from pacs_lifecycle.config import LifecycleConfig, PrefetchConfig
 from pacs_lifecycle.interface import (
+    CHECK_JOB,
     CLEAN_JOB,
     COUNT_JOB,
     EMPTY_JOB,
+    PREFETCH_JOB,
     QUOTA_JOB,
+    SCRUB_JOB,
     SWEEP_JOB,
+    Findings,
     LifecycleWarnings,
     Quotas,
     Studies,
@@ -64,7 +70,17 @@ def pacs_check(setup: Setup) -> list[str]:
     known, config = setup.settings.peers, setup.config(LifecycleConfig)
     needing = {f"rules: {rule.name}": rule.needs for rule in config.rules}
     needing |= {f"quotas.{name}": each.needs for name, each in config.quotas.items()}
-    return [
+    named = {f"prefetch.{name}": each.peers for name, each in config.prefetch.items()}
+    named["scrub"] = config.scrub.mend_from
+    found = [
+        f"{where}: there is no peer {peer!r} with an AE title"
+        for where, peers in named.items()
+        for peer in peers
+        if peer not in known
+    ]
+    if _prefetch(config, "order") and find_spec("pacs_sop_worklist") is None:
+        found.append("prefetch: on = 'order' needs pacs-sop-worklist")
+    return found + [
         f"{where}: {need}: there is no peer with an AE title of that name; there are "
         f"{', '.join(sorted(known)) or 'none'}"
         for where, needs in needing.items()
@@ -93,6 +109,11 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return FoundWarnings(node, config)
 
+    def create_findings(node: Node) -> Findings:
+        from pacs_lifecycle.database_findings import DatabaseFindings
+
+        return DatabaseFindings(node.find(Database))
+
     def create_bin(node: Node) -> WaitingBin:
         from pacs_lifecycle.database_bin import DatabaseBin
 
@@ -111,10 +132,17 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             "lifecycle-quotas", Quotas, create_quotas, (Database,), always=bool(config.quotas)
         ),
         CapabilityDescriptor(
+            "lifecycle-findings",
+            Findings,
+            create_findings,
+            (Database,),
+            always=config.finds_faults,
+        ),
+        CapabilityDescriptor(
             "lifecycle-warnings",
             LifecycleWarnings,
             create_warnings,
-            (Quotas,) if config.quotas else (),
+            (*((Quotas,) if config.quotas else ()), *((Findings,) if config.finds_faults else ())),
             always=True,
         ),
         CapabilityDescriptor("lifecycle-bin", WaitingBin, create_bin, (Database,), always=True),
@@ -128,8 +156,27 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
     """Return what follows studies, if rules ask for it."""
     config = setup.config(LifecycleConfig)
-    if not config.follows_studies:
-        return []
+    return [
+        *([_following(config)] if config.follows_studies else ()),
+        *([_following_arrivals(config)] if _prefetch(config, "study") else ()),
+    ]
+
+
+def _prefetch(config: LifecycleConfig, on: str) -> dict[str, PrefetchConfig]:
+    return {name: rule for name, rule in config.prefetch.items() if rule.on == on}
+
+
+def _following_arrivals(config: LifecycleConfig) -> ChangeConsumerDescriptor:
+    def create(node: Node) -> ChangeConsumer:
+        from pacs_lifecycle.prefetching import FollowArrivals
+
+        return FollowArrivals(node, _prefetch(config, "study"))
+
+    kinds = frozenset({ChangeKind.ADDED})
+    return ChangeConsumerDescriptor("lifecycle-prefetch", create, kinds, requires=(JobQueue,))
+
+
+def _following(config: LifecycleConfig) -> ChangeConsumerDescriptor:
     from pacs_lifecycle.following import CHANGES
 
     def create(node: Node) -> ChangeConsumer:
@@ -138,16 +185,14 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
 
         return FollowStudies(node, Counting(node, Quota.read(config.quotas)))
 
-    return [
-        ChangeConsumerDescriptor(
-            "lifecycle",
-            create,
-            CHANGES,
-            begin="all",
-            batch=256,
-            requires=(Studies, *((Quotas, JobQueue) if config.quotas else ())),
-        )
-    ]
+    return ChangeConsumerDescriptor(
+        "lifecycle",
+        create,
+        CHANGES,
+        begin="all",
+        batch=256,
+        requires=(Studies, *((Quotas, JobQueue) if config.quotas else ())),
+    )
 
 
 @hookimpl
@@ -180,17 +225,40 @@ def pacs_ingest_filters(setup: Setup) -> list[IngestFilterDescriptor]:
 
 @hookimpl
 def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
-    """Return what looks how much room there is, if room is to be made."""
+    """Return what counts, and what looks how much room there is, if room is to be made."""
     config = setup.config(LifecycleConfig)
-    if not config.room.clean_below:
-        return []
 
     def create(node: Node) -> Service:
         from pacs_lifecycle.cleaning import WatchRoom
 
         return WatchRoom(node, config)
 
-    return [ServiceDescriptor("lifecycle-room", create, scope="node", requires=(JobQueue,))]
+    def create_meter(node: Node) -> Service:
+        from pacs_lifecycle.metering import MeterLifecycle
+
+        return MeterLifecycle(node, config)
+
+    room = ServiceDescriptor("lifecycle-room", create, scope="node", requires=(JobQueue,))
+    meter = ServiceDescriptor("lifecycle-meter", create_meter, scope="node", requires=(WaitingBin,))
+    # A node that has none of this is not to wake up for it each minute.
+    is_used = config.follows_studies or config.finds_faults or config.room.clean_below
+    return [
+        *([meter] if is_used else ()),
+        *([room] if config.room.clean_below else ()),
+        *([_watching(config)] if _prefetch(config, "order") else ()),
+    ]
+
+
+def _watching(config: LifecycleConfig) -> ServiceDescriptor:
+    from pacs_sop_worklist.api import Worklist
+
+    def create(node: Node) -> Service:
+        from pacs_lifecycle.prefetching import WatchWorklist
+
+        return WatchWorklist(node, _prefetch(config, "order"))
+
+    needed = (JobQueue, Worklist)
+    return ServiceDescriptor("lifecycle-worklist", create, scope="node", requires=needed)
 
 
 @hookimpl(optionalhook=True)
@@ -233,7 +301,46 @@ def pacs_job_kinds(setup: Setup) -> list[JobKind]:
         *([sweep] if config.rules else ()),
         *([_clean_kind(config)] if config.room.clean_below else ()),
         *(_quota_kinds(config) if config.quotas else ()),
+        *(_checking_kinds(config)),
+        *([_prefetch_kind(config)] if config.prefetch else ()),
     ]
+
+
+def _checking_kinds(config: LifecycleConfig) -> Iterator[JobKind]:
+    def create_scrub(node: Node) -> JobHandler:
+        from pacs_lifecycle.scrubbing import ScrubHandler
+
+        return ScrubHandler(node, config)
+
+    def create_check(node: Node) -> JobHandler:
+        from pacs_lifecycle.checking import CheckHandler
+
+        return CheckHandler(node)
+
+    if config.scrub.every:
+        yield JobKind(
+            SCRUB_JOB, create_scrub, "Reads all objects again, and compares them.",
+            attempts=3, timeout=_LONGEST_RUN, schedule=config.scrub.schedule,
+            requires=(Studies, Findings),
+        )  # fmt: skip
+    if config.check.schedule:
+        yield JobKind(
+            CHECK_JOB, create_check, "Compares index and store.",
+            attempts=3, timeout=_LONGEST_RUN, schedule=config.check.schedule,
+            requires=(Findings,),
+        )  # fmt: skip
+
+
+def _prefetch_kind(config: LifecycleConfig) -> JobKind:
+    def create(node: Node) -> JobHandler:
+        from pacs_lifecycle.prefetching import PrefetchHandler
+
+        return PrefetchHandler(node, config)
+
+    return JobKind(
+        PREFETCH_JOB, create, "Fetches priors from other archives.",
+        concurrency=2, attempts=12, first_pause=30.0, timeout=4 * 3600.0,
+    )  # fmt: skip
 
 
 def _clean_kind(config: LifecycleConfig) -> JobKind:
@@ -283,6 +390,7 @@ def pacs_cli_commands() -> list[CliCommandDescriptor]:
         "hold": "Hold studies: nobody deletes them.",
         "release": "Hold studies no more.",
         "holds": "List the studies that are held.",
+        "faults": "List objects that are damaged, missing or unknown.",
     }
 
     def load(verb: str) -> Callable[..., int | None]:

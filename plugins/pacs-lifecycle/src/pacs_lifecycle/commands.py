@@ -1,7 +1,7 @@
 """``pacs lifecycle``."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -29,12 +29,14 @@ from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome, PluginAu
 from pacs_core.dimse import is_valid_uid
 from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import BinReport, Emptying
-from pacs_lifecycle.interface import Hold, Studies, WaitingBin
+from pacs_lifecycle.interface import Finding, Findings, Hold, Pass, Studies, WaitingBin
 from pacs_lifecycle.jobs import sweep
 from pacs_lifecycle.planning import Judgement, Planner
 from pacs_lifecycle.rules import DAY
+from pacs_lifecycle.scrubbing import NAME as SCRUB
 
 Yes = Annotated[bool, Parameter(negative=())]
+_MOST = 1000
 HELD = PluginAuditKind("lifecycle.held")
 RELEASED = PluginAuditKind("lifecycle.released")
 
@@ -286,6 +288,33 @@ def holds(*, config: ConfigOption = None) -> None:
     run_async(look)
 
 
+def faults(*, json: JsonOption = False, config: ConfigOption = None) -> int:
+    """List objects that were found damaged, missing or unknown; exits with 1 if there are any.
+
+    As reading all objects again, and comparing index and store, have found them last.
+    """
+
+    async def look() -> tuple[Sequence[Finding], Pass]:
+        async with _opened(config, Findings) as (node, _):
+            found = node.find(Findings)
+            return await found.found(_MOST), await found.last(SCRUB)
+
+    found, state = run_async(look)
+    if json:
+        for each in found:
+            print(dump_json(asdict(each)))
+    else:
+        rows = [(e.kind, e.key, e.instance or "-", _day(e.found), e.detail) for e in found]
+        print_table(("KIND", "KEY", "SOP INSTANCE UID", "FOUND", "DETAIL"), rows)
+        if state.began:
+            done = f"ended {_day(state.ended)}" if state.ended else "goes on"
+            say(
+                f"reading again began {_day(state.began)}, {done}: {state.checked} instances, "
+                f"{state.size / 1e6:.1f} MB, {state.unread} not online"
+            )
+    return 1 if found else 0
+
+
 async def _record(node: Node, kind: PluginAuditKind, study: str, reason: str) -> None:
     details = {"study_instance_uid": study, "reason": reason}
     origin = local_origin("lifecycle")
@@ -310,11 +339,11 @@ def _day(moment: float) -> str:
 
 
 @asynccontextmanager
-async def _opened(config: Path | None) -> AsyncIterator[tuple[Node, LifecycleConfig]]:
+async def _opened(config: Path | None, *more: type) -> AsyncIterator[tuple[Node, LifecycleConfig]]:
     assembly = assemble_for_command(config)
     lifecycle = assembly.plugin_configs["lifecycle"]
     assert isinstance(lifecycle, LifecycleConfig)  # noqa: S101  it is the plugin's own
-    async with open_archive(assembly, requires=(Studies, WaitingBin)) as opened:
+    async with open_archive(assembly, requires=(Studies, WaitingBin, *more)) as opened:
         yield opened.node, lifecycle
 
 
@@ -327,4 +356,5 @@ BY_VERB: dict[str, Callable[..., int | None]] = {
     "hold": hold,
     "release": release,
     "holds": holds,
+    "faults": faults,
 }

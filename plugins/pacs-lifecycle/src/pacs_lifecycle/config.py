@@ -11,6 +11,7 @@ from pacs_core.api.conditions import OriginConditions, read_test
 
 NEEDS: Final = ("commitment", "found", "routed")
 """What a rule may need of a peer before it deletes."""
+_SPAN: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"
 _NEED: Final = re.compile(rf"({'|'.join(NEEDS)}):[^\s:]+")
 
 DELETIONS: Final = ("rules", "commands", "web", "plugins")
@@ -172,6 +173,89 @@ class QuotaConfig(OriginConditions):
 
 
 @frozen
+class ScrubConfig:
+    """``[plugin.lifecycle.scrub]``: objects that are read again, and compared with their digests.
+
+    Attributes
+    ----------
+    every : float
+        Days after which all is read again; 0 for never.
+    rate : float
+        Megabytes that are read in a second at most; 0 for as many as the disks give.
+    hours : tuple of str
+        When it is read, as ``"22:00-06:00"``, by the clock of the machine; empty for always.
+    mend_from : tuple of str
+        Names of peers that are asked by C-GET for what is damaged here, one after the other.
+    schedule : str
+        When is looked whether to begin or to go on, as a cron expression.
+    """
+
+    every: float = field(default=0.0, validator=ge(0))
+    rate: float = field(default=20.0, validator=ge(0))
+    hours: tuple[str, ...] = field(default=(), validator=deep_iterable(matches_re(_SPAN)))
+    mend_from: tuple[str, ...] = ()
+    schedule: str = "7 * * * *"
+
+
+@frozen
+class CheckConfig:
+    """``[plugin.lifecycle.check]``: index and store that are compared.
+
+    Attributes
+    ----------
+    schedule : str
+        When, as a cron expression; empty for never.
+    """
+
+    schedule: str = ""
+
+
+@frozen
+class PrefetchConfig:
+    """``[plugin.lifecycle.prefetch.NAME]``: which priors are fetched from other archives, and when.
+
+    Attributes
+    ----------
+    peers : tuple of str
+        Names of peers that are asked, by C-FIND.
+    on : ``"order"`` or ``"study"``
+        For each step of the worklist that is to begin within `ahead` days; or when the first
+        instance of a study comes whose date is today's or yesterday's.
+    where : dict of str to str or list
+        Conditions on the attributes of the step of the worklist, or of the study that comes.
+    modalities : tuple of str
+        Of the priors; empty for any.
+    same_modality : bool
+        Whether priors have the modality of what is ordered.
+    same_body_part : bool
+        Whether a prior has a series of the Body Part Examined (0018,0015) of what is ordered. Where
+        one of the two does not say, it counts as the same.
+    count : int
+        So many priors at most, the latest first.
+    max_age : float
+        Days that a prior may be old; 0 for any.
+    ahead : float
+        Days, of ``on = "order"``.
+    retrieve : ``"move"`` or ``"get"``
+        By C-MOVE, for which the peer has to know this node's AE title and address; or by C-GET.
+    """
+
+    peers: tuple[str, ...] = field(validator=min_len(1))
+    on: Literal["order", "study"] = "order"
+    where: dict[str, Any] = field(factory=dict)
+    modalities: tuple[str, ...] = ()
+    same_modality: bool = False
+    same_body_part: bool = False
+    count: int = field(default=3, validator=ge(1))
+    max_age: float = field(default=0.0, validator=ge(0))
+    ahead: float = field(default=1.0, validator=ge(0))
+    retrieve: Literal["move", "get"] = "move"
+
+    def __attrs_post_init__(self) -> None:
+        _check_conditions(self.where)
+
+
+@frozen
 class LifecycleConfig:
     """``[plugin.lifecycle]``: what is kept for how long.
 
@@ -186,7 +270,11 @@ class LifecycleConfig:
         deletes it: also what is old by its date.
     bin : BinConfig
     room : RoomConfig
+    scrub : ScrubConfig
+    check : CheckConfig
     quotas : dict of str to QuotaConfig
+        By name.
+    prefetch : dict of str to PrefetchConfig
         By name.
     """
 
@@ -195,7 +283,10 @@ class LifecycleConfig:
     grace: float = field(default=7.0, validator=ge(0))
     bin: BinConfig = field(factory=BinConfig)
     room: RoomConfig = field(factory=RoomConfig)
+    scrub: ScrubConfig = field(factory=ScrubConfig)
+    check: CheckConfig = field(factory=CheckConfig)
     quotas: dict[str, QuotaConfig] = field(factory=dict)
+    prefetch: dict[str, PrefetchConfig] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         for name in self.quotas:
@@ -209,4 +300,9 @@ class LifecycleConfig:
     @property
     def follows_studies(self) -> bool:
         """Whether anything asks when studies came."""
-        return bool(self.rules or self.quotas)
+        return bool(self.rules or self.quotas or self.scrub.every)
+
+    @property
+    def finds_faults(self) -> bool:
+        """Whether anything looks for faults."""
+        return bool(self.scrub.every or self.check.schedule)

@@ -27,7 +27,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import tag_of, texts
 from pacs_lifecycle.config import BinConfig
-from pacs_lifecycle.interface import BinState, StudyInBin, WaitingBin
+from pacs_lifecycle.interface import BinState, StudyInBin, Usage, WaitingBin
 from pacs_lifecycle.origins import RULES_INTERFACE
 from pacs_lifecycle.tables import ASIDE, BIN
 
@@ -116,6 +116,17 @@ class DatabaseBin(WaitingBin):
             yield StudyInBin(
                 row.study, row.patient, row.instances, int(row.size), row.deleted, row.deleted_by
             )
+
+    async def total(self) -> Usage:
+        """See base."""
+        query = select(
+            func.count(BIN.c.study.distinct()).label("studies"),
+            func.count().label("instances"),
+            func.coalesce(func.sum(BIN.c.size), 0).label("size"),
+        )
+        async with self.database.connect() as connection:
+            row = (await connection.execute(query)).one()
+        return Usage(row.studies, row.instances, int(row.size))
 
     async def claim(
         self, state: BinState, *, study: str = "", before: float = 0.0, limit: int = 100

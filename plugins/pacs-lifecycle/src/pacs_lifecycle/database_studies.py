@@ -72,6 +72,19 @@ class DatabaseStudies(Studies):
             if len(rows) < _BATCH:
                 return
 
+    async def by_uid(self, after: str) -> AsyncIterator[str]:
+        """See base."""
+        while True:
+            query = select(STUDIES.c.uid).where(STUDIES.c.uid > after)
+            async with self.database.connect() as connection:
+                some = query.order_by(STUDIES.c.uid).limit(_BATCH)
+                uids = (await connection.execute(some)).scalars().all()
+            for uid in uids:
+                yield uid
+            if len(uids) < _BATCH:
+                return
+            after = uids[-1]
+
     async def hold(self, hold: Hold) -> None:
         """See base."""
         row = {

@@ -15,10 +15,16 @@ from pacs_core.contracts import Component, DeletedInstance, DeletionBin, Warning
 
 CLEAN_JOB: Final = "lifecycle.clean"
 """Kind of the job that makes room."""
+PREFETCH_JOB: Final = "lifecycle.prefetch"
+"""Kind of the job that fetches priors."""
 QUOTA_JOB: Final = "lifecycle.quota"
 """Kind of the job that deletes what is over a quota."""
 COUNT_JOB: Final = "lifecycle.count"
 """Kind of the job that counts anew what a quota is about."""
+SCRUB_JOB: Final = "lifecycle.scrub"
+"""Kind of the job that reads objects again."""
+CHECK_JOB: Final = "lifecycle.check"
+"""Kind of the job that compares index and store."""
 SWEEP_JOB: Final = "lifecycle.sweep"
 """Kind of the job that deletes what rules say."""
 EMPTY_JOB: Final = "lifecycle.empty"
@@ -82,6 +88,10 @@ class Studies(Component):
         """Iterate over studies that arrived before a moment, the oldest first, in batches."""
 
     @abstractmethod
+    def by_uid(self, after: str) -> AsyncIterator[str]:
+        """Iterate over the UIDs of studies that come after one in the order of texts."""
+
+    @abstractmethod
     async def hold(self, hold: Hold) -> None:
         """Hold a study, whether the archive has it or not."""
 
@@ -127,6 +137,86 @@ class Quotas(Component):
         """Iterate over the studies that belong to a quota, the oldest first."""
 
 
+@frozen
+class Pass:
+    """A look at everything, and how far it has come.
+
+    Attributes
+    ----------
+    position : str
+        Study Instance UID of the last study that was looked at.
+    began, ended : float
+        0 for not yet.
+    checked, unread : int
+        Instances that were read, and those that were not, because they are not online.
+    size : int
+        Bytes that were read.
+    """
+
+    position: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    checked: int = 0
+    unread: int = 0
+    size: int = 0
+
+
+@frozen
+class Finding:
+    """Something that is wrong with an object.
+
+    Attributes
+    ----------
+    key : str
+        Of the object.
+    kind : str
+        As :class:`DifferenceKind` has it.
+    instance : str
+        SOP Instance UID; empty if it is not known.
+    detail : str
+    found : float
+        When it was first found.
+    """
+
+    key: str
+    kind: str
+    instance: str
+    detail: str
+    found: float
+
+
+class Findings(Component):
+    """What was found wrong, and how far the looks have come."""
+
+    @abstractmethod
+    async def claim(self, name: str, seconds: float) -> Pass | None:
+        """Return how far a pass has come, and hold it; None while another process holds it."""
+
+    @abstractmethod
+    async def save(self, name: str, state: Pass, hold: float) -> None:
+        """Note how far a pass has come, and hold it for so many seconds more."""
+
+    @abstractmethod
+    async def last(self, name: str) -> Pass:
+        """Return how far a pass has come, or came."""
+
+    @abstractmethod
+    async def note(self, by_whom: str, findings: Sequence[Finding]) -> None:
+        """Note what was found; what was known keeps its time."""
+
+    @abstractmethod
+    async def clear(self, by_whom: str, instances: Collection[str] | None = None) -> None:
+        """Forget what somebody has found: about these SOP Instance UIDs, or all."""
+
+    @abstractmethod
+    async def found(self, limit: int) -> Sequence[Finding]:
+        """Return what is wrong, the oldest first."""
+
+    @abstractmethod
+    async def counts(self) -> Mapping[str, int]:
+        """Return how many findings there are, by kind."""
+
+
 class LifecycleWarnings(WarningSource):
     """What lifecycle has to warn of."""
 
@@ -169,6 +259,10 @@ class WaitingBin(DeletionBin):
     @abstractmethod
     def studies(self) -> AsyncIterator[StudyInBin]:
         """Iterate over what is in the bin, by study, what was deleted first first."""
+
+    @abstractmethod
+    async def total(self) -> Usage:
+        """Return how much there is in the bin."""
 
     @abstractmethod
     async def claim(

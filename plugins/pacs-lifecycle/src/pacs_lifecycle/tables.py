@@ -42,6 +42,30 @@ QUOTAS: Final = Table(
     Column("size", BigInteger),
 )
 
+PASSES: Final = Table(
+    "lifecycle_passes",
+    _METADATA,
+    Column("name", Text, primary_key=True),
+    Column("position", Text),
+    Column("began", Double),
+    Column("ended", Double),
+    Column("held_until", Double),
+    Column("checked", BigInteger),
+    Column("unread", BigInteger),
+    Column("size", BigInteger),
+)
+
+FINDINGS: Final = Table(
+    "lifecycle_findings",
+    _METADATA,
+    Column("key", Text, primary_key=True),
+    Column("by_whom", Text),
+    Column("kind", Text),
+    Column("instance", Text),
+    Column("detail", Text),
+    Column("found", Double),
+)
+
 BIN: Final = Table(
     "lifecycle_bin",
     _METADATA,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from pacs_core.api.conditions import AttributeTest, read_test
+from pacs_core.api.times import Times
 from pacs_core.contracts import (
     AllOf,
     Either,
@@ -20,7 +21,6 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, texts, vr_of
 from pacs_routing.config import RoutingConfig, RuleConfig
-from pacs_routing.times import Times
 
 
 @frozen

@@ -1,4 +1,4 @@
--- revision: lifecycle_2
+-- revision: lifecycle_3
 -- Made by python -m pacs_database.snapshots lifecycle pacs_lifecycle.revisions
 CREATE TABLE lifecycle_bin (
     "key" TEXT NOT NULL,
@@ -24,12 +24,32 @@ CREATE TABLE lifecycle_bin_aside (
     owner TEXT NOT NULL,
     PRIMARY KEY ("key")
 );
+CREATE TABLE lifecycle_findings (
+    "key" TEXT NOT NULL,
+    by_whom TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    found DOUBLE NOT NULL,
+    PRIMARY KEY ("key")
+);
 CREATE TABLE lifecycle_holds (
     study TEXT NOT NULL,
     reason TEXT NOT NULL,
     held_by TEXT NOT NULL,
     since DOUBLE NOT NULL,
     PRIMARY KEY (study)
+);
+CREATE TABLE lifecycle_passes (
+    name TEXT NOT NULL,
+    position TEXT NOT NULL,
+    began DOUBLE NOT NULL,
+    ended DOUBLE NOT NULL,
+    held_until DOUBLE NOT NULL,
+    checked BIGINT NOT NULL,
+    unread BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (name)
 );
 CREATE TABLE lifecycle_quotas (
     name TEXT NOT NULL,
@@ -59,5 +79,6 @@ CREATE TABLE lifecycle_usage (
 CREATE INDEX lifecycle_bin_aside_owner ON lifecycle_bin_aside (owner);
 CREATE INDEX lifecycle_bin_deleted ON lifecycle_bin (deleted);
 CREATE INDEX lifecycle_bin_study ON lifecycle_bin (study, "key");
+CREATE INDEX lifecycle_findings_kind ON lifecycle_findings (kind);
 CREATE INDEX lifecycle_studies_arrived ON lifecycle_studies (arrived, uid);
 CREATE INDEX lifecycle_usage_study ON lifecycle_usage (study);

@@ -1,10 +1,12 @@
-"""Times of the day and of the week at which a rule sends."""
+"""Times of the day and of the week, such as those at which a rule of a plugin holds."""
 
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from typing import Final
 
 from attrs import frozen
+
+__all__ = ["Times"]
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -27,7 +29,7 @@ class Times:
     days: tuple[str, ...] = ()
 
     def next_open(self, now: datetime) -> datetime:
-        """Return when it may be sent: `now`, which is local time, if that is already so."""
+        """Return when such a time comes: `now`, which is local time, if it is one."""
         if not (self.hours or self.days):
             return now
         spans = sorted(self._spans(now))

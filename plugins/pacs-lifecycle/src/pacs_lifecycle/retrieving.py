@@ -1,0 +1,159 @@
+"""Instances fetched from other archives, by C-GET or C-MOVE (PS3.4 C.4.2, C.4.3)."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+from pacs_core.contracts import (
+    IngestError,
+    Node,
+    Operation,
+    Origin,
+    Peer,
+    Proposal,
+    StoredInstance,
+)
+from pacs_core.dataset import Attributes, tag_of
+from pacs_core.dimse import Status, StatusCategory, category, describe
+
+GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+"""Study Root Query/Retrieve Information Model - GET (PS3.4 C.6.2)."""
+FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+"""Study Root Query/Retrieve Information Model - FIND."""
+MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+"""Study Root Query/Retrieve Information Model - MOVE."""
+
+_LEVEL: Final = tag_of("QueryRetrieveLevel")
+_STUDY: Final = tag_of("StudyInstanceUID")
+_SERIES: Final = tag_of("SeriesInstanceUID")
+_INSTANCE: Final = tag_of("SOPInstanceUID")
+
+_MOST: Final = 5000
+"""Matches of a query that are held."""
+
+_log = logging.getLogger(__name__)
+
+
+class RetrievalError(OSError):
+    """A peer did not hand out all that it was asked for."""
+
+
+def find_peer(node: Node, name: str) -> Peer:
+    """Return a peer by the name of its table.
+
+    Raises
+    ------
+    LookupError
+        There is none with an AE title.
+    """
+    if (peer := node.settings.peers.get(name)) is None:
+        raise LookupError(f"there is no peer {name} with an AE title")
+    return peer
+
+
+async def fetch_instance(node: Node, name: str, instance: StoredInstance) -> None:
+    """Fetch an instance as it is stored here, by C-GET, and store it.
+
+    Raises
+    ------
+    RetrievalError
+        The peer does not hand it out.
+    AssociationError
+    """
+    identity = instance.identity
+    keys = {
+        _LEVEL: ("IMAGE",),
+        _STUDY: (identity.study_instance_uid,),
+        _SERIES: (identity.series_instance_uid,),
+        _INSTANCE: (identity.sop_instance_uid,),
+    }
+    contexts = [(identity.sop_class_uid, (instance.transfer_syntax_uid,))]
+    await get(node, find_peer(node, name), keys, contexts)
+
+
+async def get(
+    node: Node,
+    peer: Peer,
+    keys: Attributes,
+    contexts: Sequence[tuple[str, tuple[str, ...]]],
+) -> None:
+    """Retrieve what unique keys name, by C-GET, and store it here.
+
+    Raises
+    ------
+    RetrievalError
+        The peer fails it, or some of it, or this archive does not take it.
+    """
+    proposals = [Proposal(GET)]
+    proposals += [Proposal(uid, syntaxes, scu=False, scp=True) for uid, syntaxes in contexts]
+    origin = Origin("DIMSE", peer.ae_title, node.settings.ae_title, peer.host, peer.port)
+    problems: list[str] = []
+
+    async def receive(operation: Operation) -> int:
+        command = operation.command
+        try:
+            await node.archive.ingest(
+                operation.dataset,
+                transfer_syntax_uid=operation.context.transfer_syntax,
+                sop_class_uid=command.affected_sop_class_uid or "",
+                sop_instance_uid=command.affected_sop_instance_uid or "",
+                origin=origin,
+            )
+        except IngestError as error:
+            problems.append(str(error))
+            return Status.PROCESSING_FAILURE
+        return Status.SUCCESS
+
+    async with (
+        node.connect(peer, proposals) as association,
+        aclosing(association.c_get(GET, keys, receive)) as responses,
+    ):
+        async for response, _ in responses:
+            _judge(peer, response.status or 0, response.number_of_failed_suboperations, problems)
+
+
+async def move(node: Node, peer: Peer, keys: Attributes) -> None:
+    """Let a peer send what unique keys name to this node, by C-MOVE.
+
+    Raises
+    ------
+    RetrievalError
+        The peer fails it, or some of it.
+    """
+    async with (
+        node.connect(peer, [Proposal(MOVE)]) as association,
+        aclosing(association.c_move(MOVE, keys, node.settings.ae_title)) as responses,
+    ):
+        async for response, _ in responses:
+            _judge(peer, response.status or 0, response.number_of_failed_suboperations, ())
+
+
+async def find(node: Node, peer: Peer, keys: Attributes) -> list[Attributes]:
+    """Return what a peer finds (PS3.4 C.4.1), in the Study Root model.
+
+    Raises
+    ------
+    RetrievalError
+        The peer fails it.
+    """
+    found: list[Attributes] = []
+    async with (
+        node.connect(peer, [Proposal(FIND)]) as association,
+        aclosing(association.c_find(FIND, keys)) as responses,
+    ):
+        async for response, match in responses:
+            if category(response.status or 0) is StatusCategory.FAILURE:
+                raise RetrievalError(f"{peer} answers {describe(response.status or 0)}")
+            if match is not None and len(found) < _MOST:
+                found.append(match)
+    return found
+
+
+def _judge(peer: Peer, status: int, failed: int | None, problems: Sequence[str]) -> None:
+    if category(status) is StatusCategory.PENDING:
+        return
+    if problems:
+        raise RetrievalError(f"what {peer} sends is not taken: {problems[0]}")
+    if category(status) is not StatusCategory.SUCCESS or failed:
+        raise RetrievalError(f"{peer} answers {describe(status)}, {failed or 0} failed")
