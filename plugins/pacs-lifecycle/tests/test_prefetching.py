@@ -2,7 +2,9 @@
 
 from datetime import date, timedelta
 
+import anyio
 import pytest
+from attrs import evolve
 
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process, write_config
