@@ -187,6 +187,10 @@ class AuditObjectKind(Enum):
     """Node ID: a machine or an application entity."""
     URI = "uri"
     """A file, or another resource."""
+    DOCUMENT = "document"
+    """Unique ID of a document that is shared (IHE ITI TF-2 3.43.5.1)."""
+    SUBMISSION_SET = "submission-set"
+    """Unique ID of a submission of documents (IHE ITI TF-2 3.41.5.1)."""
 
 
 @frozen
@@ -206,6 +210,10 @@ class AuditObject:
         Of a study.
     details : mapping of str to plain values
         Further ParticipantObjectDetail, or the query.
+    query : str
+        The query as it was sent, where it is no mapping; `details` are details then.
+    id_type : AuditCode or None
+        What the ID means, where it is something else than its kind says.
     """
 
     kind: AuditObjectKind
@@ -214,6 +222,8 @@ class AuditObject:
     sop_classes: Mapping[str, int] = field(factory=dict)
     accession_numbers: tuple[str, ...] = ()
     details: Mapping[str, AuditValue] = field(factory=dict)
+    query: str = ""
+    id_type: AuditCode | None = None
 
 
 class Outcome(Enum):

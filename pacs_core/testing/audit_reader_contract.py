@@ -23,6 +23,7 @@ from typing import Any, Final, cast
 import pytest
 
 from pacs_core.contracts import (
+    AuditCode,
     AuditEvent,
     AuditKind,
     AuditObject,
@@ -53,7 +54,10 @@ def study_event(number: int, study: str = STUDY) -> AuditEvent:
         event(number).time,
         EventAction.READ,
         (Participant("ward", ParticipantRole.SOURCE, True, "192.0.2.7", "Ward"),),
-        (AuditObject(AuditObjectKind.STUDY, study, "", {"1.2.3": 4}, ("A1",), {"more": "x"}),),
+        (
+            AuditObject(AuditObjectKind.STUDY, study, "", {"1.2.3": 4}, ("A1",), {"more": "x"}),
+            AuditObject(AuditObjectKind.QUERY, "q", query="<q/>", id_type=AuditCode("1", "2", "")),
+        ),
     )
 
 

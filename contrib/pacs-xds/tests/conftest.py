@@ -76,6 +76,7 @@ def tables(registry: Registry, port: int, **xds: Any) -> dict[str, Any]:
         "domains": {"": DOMAIN},
         "repository": {"url": f"{registry.url}/repository", "unique_id": REPOSITORY},
         "registry": {"url": f"{registry.url}/registry"},
+        "updates": {"url": f"{registry.url}/update"},
         "web_url": f"http://127.0.0.1:{port}/dicom-web",
         "first_pause": 0.2,
         "longest_pause": 0.5,
@@ -126,6 +127,15 @@ class Site:
                 if line.startswith("{") and kind in line:
                     found.append(json.loads(line))
         return found
+
+    def wait_audited(self, kind: str, text: str) -> dict[str, Any]:
+        """Wait until an event of a kind says something, and return it."""
+
+        def find() -> list[dict[str, Any]]:
+            return [each for each in self.audited(kind) if text in json.dumps(each)]
+
+        until(find, 60)
+        return find()[0]
 
 
 def store(peer: Any, *instances: Any) -> str:

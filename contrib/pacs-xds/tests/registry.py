@@ -226,6 +226,8 @@ class Store:
                 return [("UnresolvedReferenceException", link.get("targetObject"))]
             if old.get("status") != APPROVED:
                 return [("XDSRegistryDeprecatedDocumentError", link.get("targetObject"))]
+            if identifiers(old)["patientId"] != names["patientId"] and self.mode != "merged":
+                return [("XDSPatientIdDoesNotMatch", identifiers(old)["patientId"])]
             old.set("status", DEPRECATED)
         entry.set("status", APPROVED)
         slot = etree.SubElement(entry, f"{{{NS['rim']}}}Slot", name="repositoryUniqueId")
@@ -235,6 +237,32 @@ class Store:
         self.sets.append(known["uniqueId"])
         self.entries[entry.get("id")] = entry
         self.contents[names["uniqueId"]] = content
+        return []
+
+    def update(self, root):
+        """ITI-57: an entry that is approved is deprecated."""
+        _, body = check_envelope(root, "urn:ihe:iti:2010:UpdateDocumentSet")
+        need(local(body) == "SubmitObjectsRequest", local(body))
+        kinds = [local(each) for each in body[0]]
+        need(kinds == ["RegistryPackage", "Classification", "Association"], str(kinds))
+        package, node, link = body[0]
+        check_object(package)
+        need(node.get("classifiedObject") == package.get("id"), "the set is not classified")
+        need(link.get("sourceObject") == package.get("id"), "source")
+        kind = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
+        need(link.get("associationType") == kind, link.get("associationType"))
+        asked = {"OriginalStatus": [APPROVED], "NewStatus": [DEPRECATED]}
+        need(slots(link) == asked, str(slots(link)))
+        entry = self.entries.get(link.get("targetObject"))
+        if self.mode == "busy":
+            return [("XDSRegistryBusy", "come again")]
+        if self.mode == "refuse":
+            return [("XDSMetadataUpdateError", "not by you")]
+        if entry is None:
+            return [("UnresolvedReferenceException", link.get("targetObject"))]
+        patient = identifiers(package)["patientId"]
+        need(patient == identifiers(entry)["patientId"], f"the patient {patient}")
+        entry.set("status", DEPRECATED)
         return []
 
     def query(self, root):
@@ -400,6 +428,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_message(self, body):
         content_type = self.headers["Content-Type"]
+        if self.path == "/update":
+            need(content_type.startswith("application/soap+xml"), content_type)
+            answer = ENVELOPE.format(action="urn:x", body=response(STORE.update(body)))
+            return "application/soap+xml", answer.encode()
         if self.path == "/registry":
             need(content_type.startswith("application/soap+xml"), content_type)
             found = b"".join(etree.tostring(each) for each in STORE.query(body)).decode()

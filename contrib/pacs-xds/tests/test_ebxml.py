@@ -17,7 +17,8 @@ def test_texts_of_any_length_fit_and_identifiers_are_whole_or_left_out():
         ("PID-5|Müller^Jürgen", f"PID-11|{LONG}"), NOW, "", dict.fromkeys(CODES, (code,)),
         "de-DE", LONG, LONG, (f"{LONG}^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:accession", "A1"),
     )  # fmt: skip
-    made = make_submission(Submission("1.2.4", "1.2.5", NOW, code), document, "urn:uuid:1")
+    submission = Submission("1.2.4", "1.2.5", NOW, code, document.patient_id, LONG, LONG)
+    made = make_submission(submission, document, "urn:uuid:1")
     values = [value.text for value in find_all(made, RIM, "Value")]
     assert max(map(len, values)) == 256
     assert "PID-5|Müller^Jürgen" in values

@@ -1,6 +1,7 @@
 """The table ``[plugin.xds]``, what is offered by it, and TLS."""
 
 import ssl
+import time
 
 import anyio
 import pytest
@@ -134,6 +135,19 @@ def test_patients_are_described_as_hl7_does():
 )
 def test_service_start(date, time, expected):
     assert service_start(content(StudyDate=date, StudyTime=time)) == expected
+
+
+def test_service_start_is_in_utc(monkeypatch):
+    """ITI TF-3 Table 4.2.3.1.7-2: what has a time of day is in UTC."""
+    monkeypatch.setenv("TZ", "CET-1CEST")
+    time.tzset()
+    try:
+        assert service_start(content(StudyDate="20261129", StudyTime="001112")) == "20261128231112"
+        assert service_start(content(StudyDate="20260701", StudyTime="0011")) == "202606302211"
+        assert service_start(content(StudyDate="20261129")) == "20261129"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 uids = st.integers(1, 999_999).map("1.{}".format)

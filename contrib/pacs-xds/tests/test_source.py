@@ -128,6 +128,90 @@ def test_a_correction_of_the_patient_replaces_the_manifest(site, study):
     assert site.registry.state["problems"] == []
 
 
+@pytest.mark.parametrize("mode", ["normal", "merged"])
+def test_a_merge_moves_what_is_registered(site, study, mode):
+    """ITI TF-3 4.2.4.1, XDSPatientIdDoesNotMatch: a registry that has not merged the patients."""
+    uid = site.store(study.make("CT", PatientID=f"OLD-{mode}"))
+    (one,) = site.wait(uid, "registered")
+    site.registry.mode(mode)
+    try:
+        move = ("--patient", f"OLD-{mode}", "--set", f"PatientID=NEW-{mode}", "--yes")
+        assert site.run("correct", "update", *move) == 0
+        if mode == "merged":  # it replaces across the two, which it holds for one
+            two, _ = site.wait(uid, "registered", "replaced")
+            assert two.replaces == one.entry_uuid
+        else:
+            two, refused, _ = site.wait(uid, "registered", "failed", "withdrawn")
+            assert "XDSPatientIdDoesNotMatch" in refused.reason
+            assert two.replaces == ""
+    finally:
+        site.registry.mode("normal")
+    assert two.patient_id.startswith(f"NEW-{mode}^")
+    state = site.registry.state
+    entries = state["entries"]
+    assert (entries[one.entry_uuid], entries[two.entry_uuid]) == ("Deprecated", "Approved")
+    assert state["problems"] == []
+
+
+def test_a_study_that_is_deleted_is_withdrawn(site, study, capsys):
+    """ITI TF-2 3.57: at once, or once the registry takes it; and it may come back."""
+    image = study.make("CT")
+    uid = site.store(image)
+    (one,) = site.wait(uid, "registered")
+    site.registry.mode("refuse")
+    try:
+        assert site.run("delete", "--study", uid, "--yes") == 0
+        (stale,) = site.wait(uid, "stale")
+        until(lambda: not waiting(site), 60)
+        assert "has no instances to share" in stale.reason
+        assert site.registry.state["entries"][one.entry_uuid] == "Approved"
+        assert site.run("jobs", "list", "--state", "failed") == 0
+        assert "XDSMetadataUpdateError" in capsys.readouterr().out
+        site.registry.mode("busy")
+        site.register(uid)
+        site.wait_audited("xds.deprecated", "come again")
+    finally:
+        site.registry.mode("normal")
+    site.wait(uid, "withdrawn")
+    assert site.registry.state["entries"][one.entry_uuid] == "Deprecated"
+    assert site.registry.state["problems"] == []
+    site.store(image)
+    two, _ = site.wait(uid, "registered", "withdrawn")
+    assert two.replaces == ""
+
+
+def test_audit_says_who_and_what_of_each_transaction(site, shared, tools, study):
+    """ITI TF-2 3.41.5.1, 3.18.5.1, RAD TF-3 4.69: participants, their roles, and objects."""
+    uid = site.store(study.make("CT", PatientID="AUDIT"))
+    (one,) = site.wait(uid, "registered")
+    event = site.wait_audited("xds.provided", uid)
+    here, there = event["participants"]
+    assert (event["action"], here["role"], here["requestor"]) == ("R", "source", True)
+    assert here["user"] == f"{WSA}/anonymous"
+    assert (there["role"], there["user"]) == ("destination", f"{site.registry.url}/repository")
+    objects = {each["kind"]: each["id"] for each in event["objects"]}
+    assert objects == {
+        "patient": one.patient_id, "submission-set": one.submission_uid, "study": uid,
+    }  # fmt: skip
+    assert site.run("xds", "find", "AUDIT") == 0
+    event = site.wait_audited("xds.queried", "AUDIT")
+    query = event["objects"][1]
+    assert query["id_type"]["value"] == "ITI-18"
+    asked = etree.fromstring(query["query"])
+    assert etree.QName(asked).localname == "AdhocQueryRequest"
+    shared_study, series, instance = shared
+    reply = f"<a:ReplyTo><a:Address>{WSA}/none</a:Address></a:ReplyTo>"
+    wanted = request((shared_study, series, tools.LOCATION, instance), header=reply)
+    assert read(post(site, wanted))[0] == "Success"
+    event = site.wait_audited("xds.images-sent", "/none")
+    here, there = event["participants"]
+    assert (here["role"], here["user"]) == ("source", f"http://127.0.0.1:{site.web}/xds/")
+    assert (there["role"], there["requestor"], there["host"]) == ("destination", True, "127.0.0.1")
+    document = event["objects"][0]
+    assert (document["kind"], document["id"]) == ("document", instance)
+    assert document["details"]["Repository Unique Id"] == tools.LOCATION
+
+
 def waiting(site):
     from pacs_jobs.api import JobFilter, JobQueue, JobState
 
@@ -233,7 +317,12 @@ def test_what_cannot_be_had_is_said_and_the_rest_is_sent(site, shared, tools):
     status, errors, found = read(
         post(site, request(wanted[0], syntaxes=["1.2.840.10008.1.2.4.999"]))
     )
-    assert (status, errors, found) == ("Failure", [("XDSRepositoryError", uid)], {})
+    assert (status, errors, found) == ("Failure", [("urn:dicom:wado:0007", uid)], {})
+    anonymous = request(wanted[0]).replace(
+        "</b:DocumentUniqueId>",
+        '</b:DocumentUniqueId><Anonymize xmlns="urn:dicom:wado:ws:2011">yes</Anonymize>',
+    )
+    assert read(post(site, anonymous)) == ("Failure", [("urn:dicom:wado:0002", uid)], {})
 
 
 def test_packages_are_taken_and_assertions_are_only_claims(site, shared, tools):
@@ -254,7 +343,7 @@ def test_packages_are_taken_and_assertions_are_only_claims(site, shared, tools):
         'start-info="application/soap+xml"; action="urn:x"'
     )
     assert read(post(site, part, kind))[0] == "Success"
-    until(lambda: "dr.who" in str(site.audited("xds.images-sent")), 30)
+    site.wait_audited("xds.images-sent", "dr.who")
 
 
 BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))

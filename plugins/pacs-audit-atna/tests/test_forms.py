@@ -162,6 +162,48 @@ def test_a_query_and_a_deletion() -> None:
     assert [each.get("Number") for each in study.iter("Accession")] == ["A1", "A2"]
 
 
+def test_documents_their_submission_and_a_stored_query() -> None:
+    """IHE ITI TF-2 3.41.5.1, 3.43.5.1 and 3.18.5.1: codes of the objects, and the query as sent."""
+    stored_query = AuditCode("ITI-18", "IHE Transactions", "Registry Stored Query")
+    kind = PluginAuditKind("xds.queried", AuditCode("110112", "DCM", "Query"), stored_query)
+    request = "<q:AdhocQueryRequest xmlns:q='urn:q'/>"
+    objects = (
+        AuditObject(AuditObjectKind.DOCUMENT, "1.2.3", details={"Repository Unique Id": "1.9"}),
+        AuditObject(AuditObjectKind.SUBMISSION_SET, "1.2.4"),
+        AuditObject(
+            AuditObjectKind.QUERY,
+            "urn:uuid:1",
+            details={"QueryEncoding": "UTF-8"},
+            query=request,
+            id_type=stored_query,
+        ),
+    )
+    found = translate(event(kind, action=EventAction.EXECUTE, objects=objects), "PACS")
+    root = parse(to_xml(found, "", ""))
+    seen = [
+        (
+            each.get("ParticipantObjectTypeCodeRole"),
+            each.find("ParticipantObjectIDTypeCode").get("csd-code"),
+            {
+                d.get("type"): base64.b64decode(d.get("value"))
+                for d in each.iter("{*}ParticipantObjectDetail")
+            },
+        )
+        for each in root.findall("ParticipantObjectIdentification")
+    ]
+    assert seen == [
+        ("3", "9", {"Repository Unique Id": b"1.9", "kind": b"xds.queried"}),
+        ("20", "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd", {}),
+        ("24", "ITI-18", {"QueryEncoding": b"UTF-8"}),
+    ]
+    assert base64.b64decode(root.findtext(".//ParticipantObjectQuery")).decode() == request
+    resource = json.loads(to_fhir(found, "", ""))
+    check_fhir(resource)
+    query = resource["entity"][2]
+    assert base64.b64decode(query["query"]).decode() == request
+    assert query["what"]["identifier"]["type"]["coding"][0]["code"] == "ITI-18"
+
+
 def test_the_start_of_the_node_and_kinds_of_plugins() -> None:
     """PS3.15 Table A.5.3.1-1."""
     origin = Origin("node", called_ae_title="PACS", host="127.0.0.1")

@@ -79,16 +79,17 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
 @hookimpl
 def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
-    """Return what hears of complete studies, if these are to be registered."""
-    if setup.config(XdsConfig).register != "complete":
+    """Return what hears of studies, if any are registered."""
+    config = setup.config(XdsConfig)
+    if config.repository is None:
         return []  # so that the index need not write changes for it
 
     def create(node: Node) -> ChangeConsumer:
-        from pacs_xds.consumer import RegisterComplete
+        from pacs_xds.consumer import FollowStudies
 
-        return RegisterComplete(node)
+        return FollowStudies(node, config.register == "complete")
 
-    kinds = frozenset({ChangeKind.STUDY_COMPLETE, ChangeKind.UPDATED})
+    kinds = frozenset({ChangeKind.STUDY_COMPLETE, ChangeKind.UPDATED, ChangeKind.REMOVED})
     return [ChangeConsumerDescriptor("xds", create, kinds=kinds, requires=(Registrations,))]
 
 

@@ -82,10 +82,14 @@ class XdsConfig:
         Where manifests are registered; without it none are.
     register : ``"complete"`` or ``"demand"``
         Whether studies are registered when they are complete, or only when somebody asks for it.
+        What is registered follows its study either way.
     registry : XdsPeer or None
         Where documents are looked for.
     repositories : mapping of str to XdsPeer
         Further repositories, from which documents are retrieved.
+    updates : XdsPeer or None
+        Where entries are deprecated whose studies are gone, or another patient's (ITI-57, often the
+        registry under another URL); without it these are only listed.
     sources : mapping of str to XdsPeer
         Imaging Document Sources, from which images are retrieved.
     web_url : str
@@ -122,6 +126,7 @@ class XdsConfig:
     register: Literal["complete", "demand"] = "demand"
     registry: XdsPeer | None = field(default=None, metadata=RELOADABLE)
     repositories: Mapping[str, XdsPeer] = field(factory=dict, metadata=RELOADABLE)
+    updates: XdsPeer | None = field(default=None, metadata=RELOADABLE)
     sources: Mapping[str, XdsPeer] = field(factory=dict, metadata=RELOADABLE)
     web_url: str = field(default="", validator=matches_re(r"(https?://[^\s]+[^/\s])?"))
     archive_manifests: bool = False
@@ -155,6 +160,11 @@ class XdsConfig:
                 yield f"{name}.unique_id: say which OID it is asked for by"
         if self.saml is not None and not self.saml.is_file():
             yield f"saml: there is no file {self.saml}"
+
+    @property
+    def submitter(self) -> str:
+        """OID of who submits."""
+        return self.source_id or self.location_uid
 
     def repository_of(self, unique_id: str) -> XdsPeer | None:
         """Return the repository with this repositoryUniqueId, or None."""

@@ -1,24 +1,21 @@
 """Desk: clients and limits that the parts of the plugin share, and what is recorded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from attrs import define
 from pacs_core.contracts import (
     AuditEvent,
     AuditObject,
-    AuditObjectKind,
     AuditValue,
     EventAction,
     Node,
     Origin,
     Outcome,
-    Participant,
-    ParticipantRole,
     PluginAuditKind,
 )
 
+from pacs_xds.auditing import asking_participants
 from pacs_xds.config import XdsConfig, XdsPeer
 from pacs_xds.soap.client import SoapClient
 from pacs_xds.soap.mtom import PackageLimits
@@ -54,38 +51,26 @@ class Desk:
         peer: XdsPeer,
         action: EventAction,
         details: Mapping[str, AuditValue],
+        objects: Iterable[AuditObject],
         *,
         error: str = "",
-        studies: Sequence[str] = (),
-        patient: str = "",
     ) -> None:
-        """Record a transaction that this node began (ITI TF-2 3.20, RAD TF-3 5.1).
+        """Record a transaction that this node began.
 
         Raises
         ------
         AuditFailedError
         """
         settings = self.node.settings
-        here = Participant(settings.ae_title, None, True, settings.host, settings.ae_title)
-        there = Participant(peer.url, None, False, urlsplit(peer.url).hostname or "")
-        roles = (ParticipantRole.SOURCE, ParticipantRole.DESTINATION)
-        if action is EventAction.CREATE:
-            roles = roles[::-1]
-        participants = tuple(
-            Participant(each.user_id, role, each.is_requestor, each.host, each.name)
-            for each, role in zip((here, there), roles, strict=True)
-        )
-        objects = [AuditObject(AuditObjectKind.STUDY, uid) for uid in studies]
-        if patient:
-            objects.append(AuditObject(AuditObjectKind.PATIENT, patient))
-        told = {**details, "error": error} if error else dict(details)
         event = AuditEvent(
             kind,
             Outcome.FAILURE if error else Outcome.SUCCESS,
             Origin(DOOR, called_ae_title=settings.ae_title, host=settings.host),
-            told,
+            {**details, "error": error} if error else dict(details),
             action=action,
-            participants=participants,
+            participants=asking_participants(
+                settings, peer.url, receives=action is EventAction.CREATE
+            ),
             objects=tuple(objects),
         )
         await self.node.audit.record(event)

@@ -12,6 +12,8 @@ from pacs_xds.soap.xml import LCM, RIM, Element, clean, element, find, find_all
 APPROVED: Final = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 HAS_MEMBER: Final = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 REPLACES: Final = "urn:ihe:iti:2007:AssociationType:RPLC"
+DEPRECATED: Final = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
+UPDATES_STATUS: Final = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
 
 _OBJECT: Final = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject"
 STABLE_DOCUMENT: Final = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
@@ -108,6 +110,9 @@ class Submission:
         OID of who submits.
     time : datetime
     content_type : Code
+    patient_id : str
+        As CX.
+    title, institution : str
     replaces : str
         UUID of the entry that is replaced; empty for none.
     """
@@ -116,6 +121,9 @@ class Submission:
     source_id: str
     time: datetime
     content_type: Code
+    patient_id: str
+    title: str = ""
+    institution: str = ""
     replaces: str = ""
 
 
@@ -167,18 +175,20 @@ def make_submission(submission: Submission, document: Document, document_id: str
     document_id : str
         What its entry is called within the message: the UUID of the entry.
     """
-    objects = element(RIM, "RegistryObjectList", _document(document, document_id))
-    objects.append(_package(submission, document))
-    node = element(RIM, "Classification", id="SubmissionSet-class")
-    node.set("classifiedObject", "SubmissionSet")
-    node.set("classificationNode", SUBMISSION_SET)
-    node.set("objectType", f"{_OBJECT}:Classification")
-    objects.append(node)
     member = _association("membership", HAS_MEMBER, "SubmissionSet", document_id)
     member.append(_slot("SubmissionSetStatus", "Original"))
-    objects.append(member)
+    objects = [_document(document, document_id), *_package(submission), member]
     if submission.replaces:
         objects.append(_association("replacement", REPLACES, document_id, submission.replaces))
+    return element(LCM, "SubmitObjectsRequest", element(RIM, "RegistryObjectList", *objects))
+
+
+def make_deprecation(submission: Submission, entry_uuid: str) -> Element:
+    """Return the SubmitObjectsRequest by which a registry deprecates an entry (ITI TF-2 3.57)."""
+    change = _association("status", UPDATES_STATUS, "SubmissionSet", entry_uuid)
+    change.append(_slot("OriginalStatus", APPROVED))
+    change.append(_slot("NewStatus", DEPRECATED))
+    objects = element(RIM, "RegistryObjectList", *_package(submission), change)
     return element(LCM, "SubmitObjectsRequest", objects)
 
 
@@ -214,25 +224,31 @@ def _document(document: Document, document_id: str) -> Element:
     return made
 
 
-def _package(submission: Submission, document: Document) -> Element:
+def _package(submission: Submission) -> tuple[Element, Element]:
+    """Return a submission set, and what says that it is one."""
     made = element(RIM, "RegistryPackage", id="SubmissionSet")
     made.set("objectType", f"{_OBJECT}:RegistryPackage")
     made.append(_slot("submissionTime", timestamp(submission.time)))
-    made.append(_name(document.title))
-    if document.institution:
-        author = _author("SubmissionSet", SUBMISSION_AUTHOR, document.institution, "submitter")
+    if submission.title:
+        made.append(_name(submission.title))
+    if submission.institution:
+        author = _author("SubmissionSet", SUBMISSION_AUTHOR, submission.institution, "submitter")
         made.append(author)
     made.append(
         _coded("SubmissionSet", SUBMISSION_CONTENT_TYPE, submission.content_type, "content-type")
     )
     identifiers = (
-        (SUBMISSION_PATIENT, document.patient_id, "XDSSubmissionSet.patientId"),
+        (SUBMISSION_PATIENT, submission.patient_id, "XDSSubmissionSet.patientId"),
         (SUBMISSION_UID, submission.unique_id, "XDSSubmissionSet.uniqueId"),
         (SUBMISSION_SOURCE, submission.source_id, "XDSSubmissionSet.sourceId"),
     )
     for number, each in enumerate(identifiers):
         made.append(_identifier("SubmissionSet", *each, f"set-{number}"))
-    return made
+    node = element(RIM, "Classification", id="SubmissionSet-class")
+    node.set("classifiedObject", "SubmissionSet")
+    node.set("classificationNode", SUBMISSION_SET)
+    node.set("objectType", f"{_OBJECT}:Classification")
+    return made, node
 
 
 def _association(name: str, kind: str, source: str, target: str) -> Element:

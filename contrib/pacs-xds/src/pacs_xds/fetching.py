@@ -17,6 +17,7 @@ from pacs_core.contracts import AuditValue, EventAction, IngestError, IngestOutc
 from pacs_core.dataset import MalformedDataset
 from pacs_dicomweb.api import read_file
 
+from pacs_xds.auditing import document_objects, patient_objects, query_object, study_objects
 from pacs_xds.config import XdsPeer
 from pacs_xds.desk import Desk
 from pacs_xds.ebxml import DocumentEntry
@@ -110,9 +111,8 @@ async def find_documents(desk: Desk, patient_id: str, *, manifests: bool) -> lis
     except (PeerAwayError, PeerError, SoapFault) as problem:
         error = str(problem)
     details = {"found": len(found)}
-    await desk.record(
-        QUERIED, registry, EventAction.EXECUTE, details, error=error, patient=patient_id
-    )
+    objects = (*patient_objects(patient_id), query_object(body))
+    await desk.record(QUERIED, registry, EventAction.EXECUTE, details, objects, error=error)
     if error:
         raise FetchError(f"{registry.url}: {error}")
     return found
@@ -138,11 +138,10 @@ async def retrieve_manifest(desk: Desk, key: DocumentKey) -> tuple[Reference, ..
             found = read_manifest(content, key.unique_id)
     except (PeerAwayError, PeerError, SoapFault, UnreadableManifest, FetchError) as problem:
         error = str(problem)
-    studies = tuple(dict.fromkeys(each.study_instance_uid for each in found))
+    studies = study_objects(each.study_instance_uid for each in found)
     details = {"document": key.unique_id, "repository": key.repository_id}
-    await desk.record(
-        RETRIEVED, repository, EventAction.CREATE, details, error=error, studies=studies
-    )
+    objects = (*document_objects([key]), *studies)
+    await desk.record(RETRIEVED, repository, EventAction.CREATE, details, objects, error=error)
     if error:
         raise FetchError(f"the document {key.unique_id}: {error}")
     return found
@@ -238,9 +237,12 @@ async def _retrieve_batch(
         "repository": source.unique_id,
     }
     error_text = report.failures[failures] if len(report.failures) > failures else ""
-    studies = tuple(dict.fromkeys(each.study_instance_uid for each in batch))
+    objects = (
+        *document_objects(each.key for each in request.documents),
+        *study_objects(each.study_instance_uid for each in batch),
+    )
     await desk.record(
-        IMAGES_RETRIEVED, source, EventAction.CREATE, details, error=error_text, studies=studies
+        IMAGES_RETRIEVED, source, EventAction.CREATE, details, objects, error=error_text
     )
 
 

@@ -23,6 +23,7 @@ _QUERY: Final = AuditCode("110112", "DCM", "Query")
 PROVIDED: Final = _kind(
     "xds.provided", _EXPORT, "RAD-68", "Provide and Register Imaging Document Set - MTOM/XOP"
 )
+DEPRECATED: Final = _kind("xds.deprecated", _EXPORT, "ITI-57", "Update Document Set")
 QUERIED: Final = _kind("xds.queried", _QUERY, "ITI-18", "Registry Stored Query")
 RETRIEVED: Final = _kind("xds.retrieved", _IMPORT, "ITI-43", "Retrieve Document Set")
 IMAGES_RETRIEVED: Final = _kind(
@@ -41,6 +42,10 @@ class RegistrationState(StrEnum):
     REGISTERED = "registered"
     REPLACED = "replaced"
     """A later one took its place, and the registry holds it for deprecated."""
+    STALE = "stale"
+    """The registry holds it for approved still, and its study is gone, or another patient's."""
+    WITHDRAWN = "withdrawn"
+    """It was stale, and the registry holds it for deprecated."""
     FAILED = "failed"
     """It was refused, and waits for somebody."""
 

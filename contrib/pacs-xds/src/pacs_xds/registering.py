@@ -13,7 +13,11 @@ one else can have made that UID, the former means that it was taken the first ti
 
 A registry that does not know the entry any more that is to be replaced, or has it deprecated, as
 one that was restored or tidied, would refuse each replacement for ever: then the study is
-registered anew, and replaces nothing.
+registered anew, and replaces nothing. So it is where the entry is of another patient, as after a
+merge of which the registry has not heard; but then the entry is approved still, and stale.
+
+What is stale, also because its study is gone, is withdrawn last, where ``[plugin.xds.updates]``
+says by whom (see :mod:`pacs_xds.withdrawing`).
 
 A repository that refuses is not asked again until somebody wants it: nothing changes by itself that
 would make it agree. One that is away, or busy, is asked again and again.
@@ -33,6 +37,7 @@ from pacs_jobs.api import JobFailedError, JobHandler, RunningJob
 from pacs_web.api.multipart_writing import OutgoingPart
 
 from pacs_xds import studies
+from pacs_xds.auditing import patient_objects, study_objects, submission_object
 from pacs_xds.config import XdsConfig, XdsPeer
 from pacs_xds.desk import DOOR, Desk
 from pacs_xds.ebxml import Code, Document, Submission, digest
@@ -48,7 +53,7 @@ from pacs_xds.manifest import (
 from pacs_xds.soap.client import PeerAwayError, PeerError, is_passing
 from pacs_xds.soap.envelope import SoapFault
 from pacs_xds.soap.mtom import new_content_id
-from pacs_xds.studies import FORMAT, UnshareableStudyError
+from pacs_xds.studies import FORMAT, StudyGoneError, UnshareableStudyError
 from pacs_xds.transactions import (
     PROVIDE,
     SUCCESS,
@@ -56,6 +61,7 @@ from pacs_xds.transactions import (
     provide_request,
     read_response,
 )
+from pacs_xds.withdrawing import note_stale, withdraw
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +80,8 @@ _KNOWN_ALREADY: Final = frozenset(
 )
 _GONE: Final = frozenset({"UnresolvedReferenceException", "XDSRegistryDeprecatedDocumentError"})
 """What is said where the entry that is to be replaced is not there, or not approved."""
+_OF_ANOTHER: Final = frozenset({"XDSPatientIdDoesNotMatch"})
+"""What is said where it is of another patient."""
 
 
 @define(eq=False)
@@ -96,17 +104,28 @@ class RegisterStudy(JobHandler):
         study, repository = str(job.arguments["study"]), self.desk.config.repository
         if repository is None:
             raise JobFailedError("there is no [plugin.xds.repository]")
+        try:
+            await self._register(study, repository)
+        except StudyGoneError as error:
+            registrations = self.desk.node.find(Registrations)
+            if await registrations.latest(study) is None:
+                raise JobFailedError(str(error)) from error
+            if (current := await registrations.current(study)) is not None:
+                await note_stale(self.desk, current, str(error))
+        except UnshareableStudyError as error:
+            raise JobFailedError(str(error)) from error
+        await withdraw(self.desk, study)
+
+    async def _register(self, study: str, repository: XdsPeer) -> None:
+        """Register what there is, as far as it is not registered."""
         registrations = self.desk.node.find(Registrations)
         latest = await registrations.latest(study)
         is_known = True
         if latest is not None and latest.state is RegistrationState.PENDING:
             # Of a job that was killed, or given up: what was begun is ended first.
             is_known = await self._send(latest, repository)
-        try:
-            content = await studies.read_study(self.desk.node.archive, study)
-            cx = studies.identifier(content, self.desk.config.domains)
-        except UnshareableStudyError as error:
-            raise JobFailedError(str(error)) from error
+        content = await studies.read_study(self.desk.node.archive, study)
+        cx = studies.identifier(content, self.desk.config.domains)
         named = evolve(content, attributes={**content.attributes, "identifier": cx})
         current = await registrations.current(study) if is_known else None
         if current is not None and current.digest == named.digest():
@@ -181,23 +200,27 @@ class RegisterStudy(JobHandler):
             await self._note(registration, repository, RegistrationState.PENDING, reason)
             raise PeerAwayError(reason)
         await self._note(registration, repository, RegistrationState.FAILED, reason)
-        if registration.replaces and codes and codes <= _GONE:
-            logger.warning("the registry has %s no more: the study %s is registered anew",
-                registration.replaces, registration.study_instance_uid)  # fmt: skip
-            return False
-        raise JobFailedError(reason)
+        if not (registration.replaces and codes and codes <= _GONE | _OF_ANOTHER):
+            raise JobFailedError(reason)
+        logger.warning("the registry does not replace %s: the study %s is registered anew",
+            registration.replaces, registration.study_instance_uid)  # fmt: skip
+        current = await registrations.current(registration.study_instance_uid)
+        if current is not None and codes & _OF_ANOTHER:
+            await note_stale(self.desk, current, f"its study is of {registration.patient_id} now")
+        return False
 
     async def _provide(self, registration: Registration, repository: XdsPeer) -> RegistryResponse:
         content_id = new_content_id()
         described = describe_manifest(registration.content, registration.modalities)
         document = self._document(registration, described)
-        created = datetime.fromtimestamp(registration.created, UTC)
-        config = self.desk.config
         submission = Submission(
             registration.submission_uid,
-            config.source_id or config.location_uid,
-            created,
-            Code(*config.codes.content_type),
+            self.desk.config.submitter,
+            datetime.fromtimestamp(registration.created, UTC),
+            Code(*self.desk.config.codes.content_type),
+            registration.patient_id,
+            document.title,
+            document.institution,
             registration.replaces,
         )
         body = provide_request(submission, document, content_id)
@@ -274,8 +297,11 @@ class RegisterStudy(JobHandler):
                 "submission": registration.submission_uid,
                 "replaces": registration.replaces,
             },
+            (
+                *patient_objects(registration.patient_id),
+                submission_object(registration.submission_uid),
+                *study_objects([registration.study_instance_uid]),
+            ),
             error="" if is_registered else reason,
-            studies=(registration.study_instance_uid,),
-            patient=registration.patient_id,
         )
         await self.desk.node.find(Registrations).note(registration, state, reason)

@@ -48,9 +48,9 @@ def state_conformance(config: XdsConfig) -> Iterator[WebServicesStatement | Secu
     yield SecurityStatement(
         SecuritySection.APPLICATION,
         (
-            "IHE transactions RAD-68, RAD-69, ITI-18 and ITI-43 are audited with their IHE event "
-            "types. SAML assertions of requests are not verified: the name in one is audited as "
-            "claimed, and grants nothing.",
+            "IHE transactions RAD-68, RAD-69, ITI-18, ITI-43 and ITI-57 are audited with their IHE "
+            "event types. SAML assertions of requests are not verified: the name in one is audited "
+            "as claimed, and grants nothing.",
         ),
     )
 
@@ -63,6 +63,11 @@ def _remarks(config: XdsConfig) -> Iterator[str]:
             "DCM, Manifest). They are provided by RAD-68 (ITI-41), and replaced (RPLC) when what a "
             "study has changes."
         )
+    if config.updates is not None:
+        yield (
+            "Entries whose studies were deleted, or are another patient's and cannot be replaced, "
+            "are deprecated by ITI-57 (UpdateAvailabilityStatus)."
+        )
 
 
 def find_weaknesses(config: XdsConfig) -> Iterator[SecurityFinding]:
@@ -72,6 +77,8 @@ def find_weaknesses(config: XdsConfig) -> Iterator[SecurityFinding]:
         peers["repository"] = config.repository
     if config.registry is not None:
         peers["registry"] = config.registry
+    if config.updates is not None:
+        peers["updates"] = config.updates
     for name, peer in peers.items():
         url = urlsplit(peer.url)
         if url.scheme != "https" and not is_loopback(url.hostname or ""):

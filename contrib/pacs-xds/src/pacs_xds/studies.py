@@ -1,13 +1,14 @@
 """Studies of the archive as they are shared: what a manifest names, and whose they are."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Archive, Level, Query, SingleValue
 from pacs_core.dataset import Attributes, tag_of, texts
 
-from pacs_xds.ebxml import Code
+from pacs_xds.ebxml import Code, timestamp
 from pacs_xds.manifest import DESCRIBING, StudyContent, shared
 
 _STUDY: Final = tag_of("StudyInstanceUID")
@@ -23,12 +24,16 @@ class UnshareableStudyError(ValueError):
     """A study cannot be shared as it is; says why."""
 
 
+class StudyGoneError(UnshareableStudyError):
+    """A study has nothing that could be shared, any more or yet."""
+
+
 async def read_study(archive: Archive, study_instance_uid: str) -> StudyContent:
     """Return what there is of a study.
 
     Raises
     ------
-    UnshareableStudyError
+    StudyGoneError
         There is none, or it has nothing that could be shared.
     """
     condition = (SingleValue(_STUDY, study_instance_uid),)
@@ -42,7 +47,7 @@ async def read_study(archive: Archive, study_instance_uid: str) -> StudyContent:
         (each.series_instance_uid, each.sop_class_uid, each.sop_instance_uid) for each in identities
     )
     if not studies or not listed:
-        raise UnshareableStudyError(f"the study {study_instance_uid} has no instances to share")
+        raise StudyGoneError(f"the study {study_instance_uid} has no instances to share")
     attributes = {each: _text(studies[0], each) for each in DESCRIBING}
     attributes["StudyInstanceUID"] = study_instance_uid
     modalities = tuple(sorted(set(texts(studies[0], _MODALITIES)) - {"KO", ""}))
@@ -104,12 +109,22 @@ def events(content: StudyContent) -> tuple[Code, ...]:
 
 
 def service_start(content: StudyContent) -> str:
-    """Return serviceStartTime: date and time of the study, as far as they are well-formed."""
+    """Return serviceStartTime: date and time of the study, as far as they are well-formed.
+
+    What the archive's time zone makes of them is in UTC, as all of XDS (ITI TF-3 Table
+    4.2.3.1.7-2); a date without time stays that date.
+    """
     date = content.attributes["StudyDate"].replace(".", "")
     time = content.attributes["StudyTime"].replace(":", "").partition(".")[0]
     if len(date) != 8 or not date.isdecimal():
         return ""
-    return date + (time if len(time) in {2, 4, 6} and time.isdecimal() else "")
+    if len(time) not in {2, 4, 6}:
+        return date
+    try:
+        moment = datetime.strptime(date + time, "%Y%m%d%H%M%S"[: 6 + len(time)])
+    except ValueError:
+        return date
+    return timestamp(moment)[: 8 + len(time)]
 
 
 def escape(text: str) -> str:

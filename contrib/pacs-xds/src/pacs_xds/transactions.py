@@ -25,6 +25,7 @@ from pacs_xds.soap.xml import (
     QUERY,
     RIM,
     RS,
+    WADO,
     XDSB,
     XDSI,
     Element,
@@ -39,6 +40,7 @@ PROVIDE: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 STORED_QUERY: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 RETRIEVE: Final = "urn:ihe:iti:2007:RetrieveDocumentSet"
 RETRIEVE_RESPONSE: Final = "urn:ihe:iti:2007:RetrieveDocumentSetResponse"
+UPDATE: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 RETRIEVE_IMAGING: Final = "urn:ihe:rad:2009:RetrieveImagingDocumentSet"
 
 FIND_DOCUMENTS: Final = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
@@ -117,11 +119,14 @@ class ImagingDocument:
     ----------
     study_instance_uid, series_instance_uid : str
     key : DocumentKey
+    anonymize : bool
+        Whether it is wanted without who the patient is (PS3.18 2017b §6.4.2.2).
     """
 
     study_instance_uid: str
     series_instance_uid: str
     key: DocumentKey
+    anonymize: bool = False
 
 
 @frozen
@@ -251,6 +256,7 @@ def read_imaging_request(body: Element) -> ImagingRequest:
                     study.get("studyInstanceUID") or "",
                     series.get("seriesInstanceUID") or "",
                     _key(each),
+                    anonymize=text_of(each, WADO, "Anonymize") == "yes",
                 )
                 if not (document.study_instance_uid and document.series_instance_uid):
                     raise _sender("a StudyRequest or SeriesRequest has no UID")

@@ -7,7 +7,7 @@ so themselves. What the standard knows no event for has a code of its own, as A.
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.contracts import (
     AuditCode,
@@ -38,6 +38,7 @@ BEGIN_TRANSFERRING: Final = _dcm("110102", "Begin Transferring DICOM Instances")
 INSTANCES_ACCESSED: Final = _dcm("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED: Final = _dcm("110104", "DICOM Instances Transferred")
 STUDY_DELETED: Final = _dcm("110105", "DICOM Study Deleted")
+EXPORT: Final = _dcm("110106", "Export")
 IMPORT: Final = _dcm("110107", "Import")
 QUERY: Final = _dcm("110112", "Query")
 SECURITY_ALERT: Final = _dcm("110113", "Security Alert")
@@ -117,7 +118,7 @@ EVENTS: Final = {
 itself, such as a disk that is full."""
 
 _MEANT_BY_READING: Final = frozenset({INSTANCES_TRANSFERRED.value, BEGIN_TRANSFERRING.value})
-_ENDS: Final = frozenset({*_MEANT_BY_READING, QUERY.value, IMPORT.value})
+_ENDS: Final = frozenset({*_MEANT_BY_READING, QUERY.value, IMPORT.value, EXPORT.value})
 _REASONS: Final = ("reason", "error", "comment", "problem", "status")
 
 
@@ -250,13 +251,5 @@ def _objects(event: AuditEvent, ae_title: str) -> tuple[AuditObject, ...]:
             objects.append(AuditObject(AuditObjectKind.PATIENT, patient))
     if not objects:
         objects.append(AuditObject(AuditObjectKind.NODE, ae_title))
-    first = objects[0]
-    objects[0] = AuditObject(
-        first.kind,
-        first.id,
-        first.name,
-        first.sop_classes,
-        first.accession_numbers,
-        {**first.details, **details},
-    )
+    objects[0] = evolve(objects[0], details={**objects[0].details, **details})
     return tuple(objects)

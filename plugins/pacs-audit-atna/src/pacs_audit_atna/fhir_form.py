@@ -92,8 +92,11 @@ def _entity(item: AuditObject, action: EventAction) -> dict[str, Any]:
         entity["lifecycle"] = {"system": _LIFE_CYCLE, "code": "15"}
     texts = {name: plain_text(value)[:LONGEST_VALUE] for name, value in item.details.items()}
     if item.kind is AuditObjectKind.QUERY:
-        entity["query"] = encode_query(texts)
-        return entity
+        entity["query"] = encode_query(item, texts, LONGEST_VALUE)
+        if not item.query:
+            return entity
+    if item.id_type is not None:
+        entity["what"]["identifier"]["type"] = {"coding": [_coding(item.id_type)]}
     if item.name:
         entity["name"] = item.name
     details = [{"type": str(name), "valueString": text} for name, text in texts.items() if text]

@@ -36,8 +36,19 @@ OBJECT_CODES: Final = {
     AuditObjectKind.USER: ("1", "11", AuditCode("11", "RFC-3881", "User Identifier")),
     AuditObjectKind.NODE: ("2", "4", AuditCode("110182", "DCM", "Node ID")),
     AuditObjectKind.URI: ("2", "13", AuditCode("12", "RFC-3881", "URI")),
+    AuditObjectKind.DOCUMENT: ("2", "3", AuditCode("9", "RFC-3881", "Report Number")),
+    AuditObjectKind.SUBMISSION_SET: (
+        "2",
+        "20",
+        AuditCode(
+            "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd",
+            "IHE XDS Metadata",
+            "submission set classificationNode",
+        ),
+    ),
 }
-"""Participant Object Type Code, its Role (A.5.1.2.2), and ID Type Code (A.5.1.2.4, CID 404)."""
+"""Participant Object Type Code, its Role (A.5.1.2.2), and ID Type Code (A.5.1.2.4, CID 404; of
+documents and their submissions IHE ITI TF-2 3.43.5.1, 3.41.5.1)."""
 
 _ERASED: Final = "15"  # Data Life Cycle, A.5.1.2.3: permanent erasure
 # A line feed in a value would end the message for some collectors: as a reference it is data.
@@ -114,10 +125,12 @@ def _object(item: AuditObject, longest: int, *, erased: bool) -> str:
     kind, role, code = OBJECT_CODES[item.kind]
     details = {name: plain_text(value)[:longest] for name, value in item.details.items()}
     if item.kind is AuditObjectKind.QUERY:
-        content = f"<ParticipantObjectQuery>{encode_query(details)}</ParticipantObjectQuery>"
+        query = encode_query(item, details, longest)
+        content = f"<ParticipantObjectQuery>{query}</ParticipantObjectQuery>"
     else:
         name = _escape(item.name or item.id or "unknown")
         content = f"<ParticipantObjectName>{name}</ParticipantObjectName>"
+    if item.query or item.kind is not AuditObjectKind.QUERY:
         content += "".join(
             _element("ParticipantObjectDetail", type=str(name)[:256], value=_base64(text))
             for name, text in details.items()
@@ -125,7 +138,7 @@ def _object(item: AuditObject, longest: int, *, erased: bool) -> str:
         )
     return _element(
         "ParticipantObjectIdentification",
-        _code("ParticipantObjectIDTypeCode", code),
+        _code("ParticipantObjectIDTypeCode", item.id_type or code),
         content,
         _description(item.accession_numbers, item.sop_classes),
         ParticipantObjectID=item.id or "unknown",
@@ -166,9 +179,9 @@ def plain_text(value: AuditValue) -> str:
     return "\\".join(str(each) for each in value)
 
 
-def encode_query(details: Mapping[str, str]) -> str:
+def encode_query(item: AuditObject, details: Mapping[str, str], longest: int) -> str:
     """Return what was asked for, in base64."""
-    return _base64(json.dumps(details, sort_keys=True))
+    return _base64(item.query[:longest] or json.dumps(details, sort_keys=True))
 
 
 def _base64(text: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from math import isfinite
 
+from attrs import asdict
+
 from pacs_core.contracts import AuditEvent, AuditObject, AuditValue, Participant
 
 
@@ -55,6 +57,8 @@ def _object(item: AuditObject) -> dict[str, object]:
         "sop_classes": dict(item.sop_classes),
         "accession_numbers": list(item.accession_numbers),
         "details": _plain_mapping(item.details),
+        "query": item.query,
+        "id_type": asdict(item.id_type) if item.id_type else None,
     }
     return {name: value for name, value in values.items() if value}
 

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from pacs_audit_json.rotating import list_backups
 from pacs_core.contracts import (
+    AuditCode,
     AuditEvent,
     AuditKind,
     AuditObject,
@@ -152,6 +153,8 @@ def _event(record: Any) -> AuditEvent:
                 each.get("sop_classes", {}),
                 tuple(each.get("accession_numbers", ())),
                 each.get("details", {}),
+                each.get("query", ""),
+                AuditCode(**each["id_type"]) if "id_type" in each else None,
             )
             for each in record.get("objects", ())
         ),

@@ -12,25 +12,19 @@ never overtake each other, whatever connections they came on.
 """
 
 import logging
-from typing import Final
 
 import anyio
 from attrs import define, evolve, field
 
 from pacs_core.contracts import (
-    AuditCode,
-    AuditEvent,
-    AuditObject,
-    AuditObjectKind,
-    AuditValue,
     CorrectionError,
-    EventAction,
     Node,
     Origin,
     Outcome,
     PluginAuditKind,
 )
 from pacs_hl7.acknowledging import acknowledge
+from pacs_hl7.auditing import UNDONE, kind_of, make_event
 from pacs_hl7.config import Hl7Config
 from pacs_hl7.interface import KeptMessage, Messages, MessageState
 from pacs_hl7.messages import Fault, Message, MessageError, read_message
@@ -50,9 +44,6 @@ from pacs_hl7.reports import Reporting, read_reports
 from pacs_hl7.worklist import take_order
 
 logger = logging.getLogger(__name__)
-
-HEEDED: Final = PluginAuditKind("hl7.message", AuditCode("110110", "DCM", "Patient Record"))
-UNDONE: Final = PluginAuditKind("hl7.undo", AuditCode("110110", "DCM", "Patient Record"))
 
 
 @define(eq=False)
@@ -202,22 +193,9 @@ class Handler:
         outcome: Outcome,
         result: str,
         origin: Origin,
-        kind: PluginAuditKind = HEEDED,
+        kind: PluginAuditKind | None = None,
     ) -> None:
-        objects = (AuditObject(AuditObjectKind.PATIENT, kept.patient),) if kept.patient else ()
-        details: dict[str, AuditValue] = {
-            "message": kept.number,
-            "type": kept.kind,
-            "control_id": kept.control_id,
-        }
-        if result:
-            details["result"] = result[:500]
-        if origin.tls and origin.tls.certificate:
-            certificate = origin.tls.certificate
-            details["certificate"] = certificate.subject or ", ".join(certificate.names)
-        event = AuditEvent(
-            kind, outcome, origin, details, action=EventAction.UPDATE, objects=objects
-        )
+        event = make_event(kept, kind or kind_of(kept.kind), outcome, result, origin)
         await self.node.audit.record(event)
 
 

@@ -66,7 +66,7 @@ class Message:
 
     Attributes
     ----------
-    action, message_id, relates_to : str
+    action, message_id, relates_to, reply_to : str
         Of WS-Addressing; empty where a header is missing.
     body : element
         The one child of the body.
@@ -79,6 +79,7 @@ class Message:
     relates_to: str
     body: Element
     subject: str = ""
+    reply_to: str = ""
 
 
 def make_envelope(
@@ -157,6 +158,7 @@ def read_envelope(text: bytes) -> Message:
         namespace = each.tag.partition("}")[0].lstrip("{")
         if each.get(f"{{{SOAP}}}mustUnderstand") in _TRUE and namespace not in _UNDERSTOOD:
             raise SoapFault(FaultCode.MUST_UNDERSTAND, f"the header {each.tag:.200} is not known")
+    reply_to = find(header, WSA, "ReplyTo")
     subject = next((found.text or "" for found in find_all(header, SAML, "NameID")), "")
     return Message(
         text_of(header, WSA, "Action"),
@@ -164,6 +166,7 @@ def read_envelope(text: bytes) -> Message:
         text_of(header, WSA, "RelatesTo"),
         body[0],
         subject.strip()[:200],
+        "" if reply_to is None else text_of(reply_to, WSA, "Address")[:200],
     )
 
 

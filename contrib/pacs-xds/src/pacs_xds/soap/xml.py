@@ -30,6 +30,7 @@ LCM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 QUERY: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 RIM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 RS: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
+WADO: Final = "urn:dicom:wado:ws:2011"
 XDSB: Final = "urn:ihe:iti:xds-b:2007"
 XDSI: Final = "urn:ihe:rad:xdsi-b:2009"
 

@@ -20,8 +20,6 @@ from pacs_core.contracts import (
     AccessDeniedError,
     Archive,
     AuditEvent,
-    AuditObject,
-    AuditObjectKind,
     AuditValue,
     EventAction,
     InstancePath,
@@ -36,6 +34,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from pacs_xds.auditing import asked_participants, document_objects, study_objects
 from pacs_xds.config import XdsConfig
 from pacs_xds.interface import IMAGES_SENT
 from pacs_xds.soap.envelope import (
@@ -69,8 +68,9 @@ from pacs_xds.transactions import (
     retrieve_response,
 )
 
-_REPORTED: Final = 100
-"""Studies that the audit trail names of a request."""
+_NOT_ANONYMIZED: Final = "urn:dicom:wado:0002"
+_NOT_IN_SYNTAX: Final = "urn:dicom:wado:0007"
+"""The instance cannot be provided in a transfer syntax of the request."""
 
 
 def source_routes(context: WebContext, config: XdsConfig, directory: Path) -> list[BaseRoute]:
@@ -172,9 +172,16 @@ class ImagingDocumentSource:
     async def _plan(
         self, archive: Archive, wanted: ImagingRequest, deliveries: Deliveries
     ) -> _Answer:
+        """Locate and plan what is wanted.
+
+        Errors have the codes of ITI TF-3 §4.2.4.1, and of PS3.18 2017b §6.4.4 where that has none.
+        """
         documents: list[tuple[DocumentKey, str, PlannedInstance]] = []
         errors: list[RegistryError] = []
         for each in wanted.documents:
+            if each.anonymize:
+                errors.append(_error(_NOT_ANONYMIZED, "nothing is anonymized here", each.key))
+                continue
             if each.key.repository_id != self.config.location_uid:
                 context = f"{each.key.repository_id[:64]} is not {self.config.location_uid}"
                 errors.append(_error("XDSUnknownRepositoryId", context, each.key))
@@ -189,7 +196,7 @@ class ImagingDocumentSource:
                 continue
             planned, refused = deliveries.divide([instance])
             if refused:
-                errors.append(_error("XDSRepositoryError", refused[0][1], each.key))
+                errors.append(_error(_NOT_IN_SYNTAX, refused[0][1], each.key))
                 continue
             documents.append((each.key, new_content_id(), planned[0]))
         return _Answer(tuple(documents), tuple(errors))
@@ -197,7 +204,6 @@ class ImagingDocumentSource:
     async def _record(
         self, request: Request, message: Message, wanted: ImagingRequest, answer: _Answer
     ) -> None:
-        studies = dict.fromkeys(each.study_instance_uid for each in wanted.documents)
         details: dict[str, AuditValue] = {
             "sent": len(answer.documents),
             "failed": len(answer.errors),
@@ -208,16 +214,19 @@ class ImagingDocumentSource:
         if message.subject:
             details["saml_subject_claimed"] = message.subject
         outcomes = {SUCCESS: Outcome.SUCCESS, PARTIAL: Outcome.WARNING}
+        origin = self.context.origin_of(request)
+        url, name = str(request.url), origin.user or origin.calling_ae_title
         await self.context.node.audit.record(
             AuditEvent(
                 IMAGES_SENT,
                 outcomes.get(answer.status, Outcome.FAILURE),
-                self.context.origin_of(request),
+                origin,
                 details,
                 action=EventAction.READ,
-                objects=tuple(
-                    AuditObject(AuditObjectKind.STUDY, uid[:64])
-                    for uid in list(studies)[:_REPORTED]
+                participants=asked_participants(url, message.reply_to, origin.host, name),
+                objects=(
+                    *document_objects(each.key for each in wanted.documents),
+                    *study_objects(each.study_instance_uid for each in wanted.documents),
                 ),
             )
         )
