@@ -55,6 +55,8 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
                 "results_from": ["AI_WORKER"],
                 "unassessed": "hide",
             },
+            "hider": {"adapter": "rest-push", "url": f"{base}/infer", "unassessed": "hide"},
+            "marker": {"adapter": "rest-push", "url": f"{base}/infer", "unassessed": "mark"},
             "stranger": {
                 "adapter": "rest-push",
                 "url": f"{base}/infer",
@@ -249,6 +251,64 @@ def test_each_finding_is_assessed_by_itself_and_the_document_says_all_that_stand
     (own,) = [each for each in totals if each["service"] == "puller"]
     assert own["findings"] == {"accepted": 1, "rejected": 1}
     assert own["assessments"] == {"modified": 1}
+
+
+def described(place: Place, study: str) -> dict[str, str]:
+    """Return the Series Description by modality, as QIDO-RS has it."""
+    found = place.search(f"studies/{study}/series?includefield=SeriesDescription").json()
+    return {
+        each["00080060"]["Value"][0]: "".join(each.get("0008103E", {}).get("Value", [""]))
+        for each in found
+    }
+
+
+def test_results_are_hidden_until_each_of_their_findings_is_assessed(
+    place: Place, tools: Any
+) -> None:
+    """Each finding rejected: the result is; one of them accepted: it is seen."""
+    site = place.site
+    study, _ = place.study(tools)
+    request = site.finish(site.ask("hider", study).number)
+    by_class = {r.sop_class_uid: r for r in site.results(request=request.number)}
+    segmentation, report = by_class[SegmentationStorage], by_class[ComprehensiveSRStorage]
+    until(lambda: len(site.instances(study)) >= 4)
+    assert set(described(place, study)) == {"CT"}
+    assert site.run("ai", "assess", str(segmentation.number), "rejected", "--finding", "1") == 0
+    assert "SEG" not in described(place, study)
+    assert site.run("ai", "assess", str(segmentation.number), "modified", "--finding", "1") == 0
+    until(lambda: "SEG" in described(place, study))
+    assert site.run("ai", "assess", str(segmentation.number), "rejected") == 0  # of the whole
+    until(lambda: "SEG" not in described(place, study))
+    assert site.run("ai", "assess", str(report.number), "accepted") == 0
+    # The documents of assessments are SR as well, and hidden from nobody.
+    assert report.instance_uid in str(place.search(f"studies/{study}/instances").json())
+
+
+def test_results_are_marked_until_they_are_accepted(place: Place, tools: Any) -> None:
+    """The series says so at every door, and what is stored stays (PS3.3 C.12.1.1.9)."""
+    site = place.site
+    study, _ = place.study(tools)
+    request = site.finish(site.ask("marker", study).number)
+    by_class = {r.sop_class_uid: r for r in site.results(request=request.number)}
+    segmentation = by_class[SegmentationStorage]
+    until(lambda: "SEG" in described(place, study))
+    own = described(place, study)["SEG"]
+    assert own.startswith("AI, not accepted")
+    marked = site.read(study, segmentation.instance_uid)
+    assert marked.SeriesDescription == own
+    (original,) = marked.OriginalAttributesSequence
+    before = original.ModifiedAttributesSequence[0].SeriesDescription
+    assert own == f"AI, not accepted: {before}"
+    number = str(segmentation.number)
+    assert site.run("ai", "assess", number, "accepted") == 0
+    until(lambda: described(place, study)["SEG"] == before)
+    assert site.run("ai", "assess", number, "rejected") == 0
+    until(lambda: described(place, study)["SEG"] == own)
+    assert site.run("ai", "assess", number, "accepted", "--finding", "1") == 0
+    assert described(place, study)["SEG"] == own  # the whole counts
+    assert site.run("ai", "assess", number, "modified") == 0
+    until(lambda: described(place, study)["SEG"] == before)
+    assert "OriginalAttributesSequence" not in site.read(study, segmentation.instance_uid)
 
 
 @pytest.mark.parametrize("service", ["stranger", "stranger-dimse"])

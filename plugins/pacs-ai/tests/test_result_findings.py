@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pacs_ai.assessing import is_withheld
+from pacs_ai.models import Assessment, ResultFinding
 from pacs_ai.result_findings import find_finding, findings_of
 from pydicom import Dataset
 
@@ -36,3 +38,18 @@ def test_what_is_deep_or_lacks_everything_has_no_findings() -> None:
         inner = inner.ContentSequence[0]
     result.SegmentSequence = [Dataset()]
     assert findings_of(result) == []
+
+
+def test_the_whole_counts_and_else_all_of_the_findings() -> None:
+    none, accepted, modified, rejected = Assessment
+
+    def withheld(whole: Assessment, *findings: Assessment) -> bool:
+        given = [ResultFinding(str(n), n, "", assessment=a) for n, a in enumerate(findings)]
+        return is_withheld(whole, given)
+
+    assert withheld(none)
+    assert withheld(none, accepted, none)
+    assert withheld(none, rejected, rejected)
+    assert not withheld(none, rejected, modified)
+    assert not withheld(accepted, rejected)
+    assert withheld(rejected, accepted)

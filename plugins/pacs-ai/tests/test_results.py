@@ -53,7 +53,11 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("site")
-    services = {"strict": SERVICE, "fixing": {**SERVICE, "fix": True}}
+    services = {
+        "strict": SERVICE,
+        "fixing": {**SERVICE, "fix": True},
+        "marking": {**SERVICE, "unassessed": "mark"},
+    }
     with tools.open_site(directory, services) as site:
         images = tools.make_series(2, PatientID="4711")
         site.store(images)
@@ -255,3 +259,19 @@ def test_quarantine_is_shown_released_and_emptied_by_commands(
     assert "strict" in shown
     assert bench.site.run("ai", "list", "--totals") == 0
     assert "released" in capsys.readouterr().out
+
+
+def test_who_releases_a_result_has_not_assessed_it(bench: Bench) -> None:
+    result, _ = bench.make()
+    result.ContentDate = "29991231"
+    request = bench.site.ask("marking", bench.study)
+    quarantined = bench.take(result, request)
+    assert quarantined.state == "quarantined"
+    assert bench.site.run("ai", "release", str(quarantined.number)) == 0
+
+    def description() -> str:
+        return str(bench.site.read(bench.study, str(result.SOPInstanceUID)).SeriesDescription)
+
+    assert description() == f"AI, not accepted: {result.SeriesDescription}"
+    assert bench.site.run("ai", "assess", str(quarantined.number), "accepted") == 0
+    assert description() == result.SeriesDescription

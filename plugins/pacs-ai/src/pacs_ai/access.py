@@ -52,7 +52,9 @@ class AiAuthorizer(Authorizer):
             principal is not None and principal.roles & set(self._config.assessors)
         ):
             return Allow()
-        hidden = await self._node.find(AiDesk).records.hidden_uids(_MOST_HIDDEN + 1)
+        services = self._config.services.items()
+        marked = [name for name, each in services if each.unassessed == "mark"]
+        hidden = await self._node.find(AiDesk).records.hidden_uids(marked, _MOST_HIDDEN + 1)
         if len(hidden) > _MOST_HIDDEN:
             return Deny(f"more than {_MOST_HIDDEN} results have not been assessed")
         return Restrict((Not(UidList(_INSTANCE, hidden)),)) if hidden else Allow()

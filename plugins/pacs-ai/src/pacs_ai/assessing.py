@@ -5,12 +5,14 @@ each finding that somebody has assessed. So the latest one is enough, and names 
 """
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from pacs_ai.assessment import COMPREHENSIVE_SR, Judgement, encode, make_assessment
 from pacs_ai.desk import ASSESSED, DOOR, AiDesk
+from pacs_ai.marking import remark
 from pacs_ai.models import Assessment, InferenceResult, ResultFinding, ResultState
 from pacs_ai.result_findings import find_finding, findings_of
 from pacs_core.contracts import AuditValue, InstancePath, Node, Origin
@@ -18,6 +20,18 @@ from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+
+def is_withheld(whole: Assessment, findings: Sequence[ResultFinding]) -> bool:
+    """Tell whether a result is to be hidden or marked: nobody has assessed it, or it is rejected.
+
+    What is thought of the whole counts. Without that it is what is thought of its findings, once
+    each of them has been assessed: the result is rejected if all of them are.
+    """
+    if whole:
+        return whole is Assessment.REJECTED
+    given = {each.assessment for each in findings}
+    return not given or Assessment.NONE in given or given == {Assessment.REJECTED}
 
 
 @frozen
@@ -70,12 +84,15 @@ class Assessor:
             origin=evolve(origin, interface=DOOR),
         )
         uid = str(document.SOPInstanceUID)
+        service = self.desk.config.services.get(result.service)
+        policy = "show" if service is None else service.unassessed
+        is_hidden = int(policy != "show" and is_withheld(whole.assessment, findings))
         if key:
             await records.assess_finding(result, given)
-            await records.change_result(number, {result.state}, assessment_uid=uid)
+            await records.change_result(
+                number, {result.state}, assessment_uid=uid, is_hidden=is_hidden
+            )
         else:
-            service = self.desk.config.services.get(result.service)
-            hides = service is not None and service.unassessed == "hide"
             await records.change_result(
                 number,
                 {result.state},
@@ -84,9 +101,9 @@ class Assessor:
                 assessed=now,
                 comment=comment,
                 assessment_uid=uid,
-                # What was rejected stays hidden.
-                is_hidden=int(hides and assessment is Assessment.REJECTED),
+                is_hidden=is_hidden,
             )
+        await remark(self.node, self.desk, result, header)
         details: dict[str, AuditValue] = {
             "service": result.service,
             "result": number,

@@ -57,8 +57,9 @@ class ServiceConfig:
         Bytes that a result may have.
     max_results : int
         Results that a request may have.
-    unassessed : ``"show"`` or ``"hide"``
-        Whether results are seen before somebody has assessed them, but by whoever may assess.
+    unassessed : ``"show"``, ``"mark"`` or ``"hide"``
+        Whether results that nobody has assessed, or that were rejected, are seen like others, say
+        so in their Series Description (0008,103E), or are not seen but by whoever may assess.
     options : dict
         What an adapter of another plugin wants to know.
     """
@@ -83,7 +84,7 @@ class ServiceConfig:
     algorithm: bool = True
     max_size: int = field(default=1 << 30, validator=ge(1024))
     max_results: int = field(default=1000, validator=ge(1))
-    unassessed: Literal["show", "hide"] = "show"
+    unassessed: Literal["show", "mark", "hide"] = "show"
     options: dict[str, Any] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:

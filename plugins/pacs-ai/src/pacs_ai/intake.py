@@ -28,6 +28,7 @@ from pacs_ai.desk import DOOR, RESULT, AiDesk
 from pacs_ai.examination import Examiner
 from pacs_ai.files import ResultFile, make_editor, open_file, read_header, spool_dataset, spool_file
 from pacs_ai.findings import FATAL, FIXED, Fault, Finding, Verdict
+from pacs_ai.marking import mark
 from pacs_ai.models import (
     InferenceRequest,
     InferenceResult,
@@ -120,16 +121,20 @@ class Intake:
         verdict = await self._examiner.check(result.service, dataset, source)
         if fatal := [each for each in verdict.findings if each.fault in FATAL]:
             raise ValueError(f"result {result.number} cannot be archived: {fatal[0].text}")
-        by = origin.user or origin.interface
         changed = await self._records.change_result(
-            result.number, {ResultState.QUARANTINED}, state=str(ResultState.RELEASED), changed_by=by
+            result.number,
+            {ResultState.QUARANTINED},
+            state=str(ResultState.RELEASED),
+            changed_by=origin.user or origin.interface,
+            # Who releases it has not assessed it.
+            is_hidden=int(self._desk.service(result.service).unassessed != "show"),
         )
         if not changed:
             raise ValueError(f"result {result.number} is not in quarantine any more")
         try:
-            await self._archive(file, dataset, verdict, result.service, origin)
+            await self._archive(file, dataset, verdict, result, origin)
         except IngestError as error:
-            back = {"state": str(ResultState.QUARANTINED), "changed_by": ""}
+            back = {"state": str(ResultState.QUARANTINED), "changed_by": "", "is_hidden": 0}
             await self._records.change_result(result.number, {ResultState.RELEASED}, **back)
             raise ValueError(f"the archive does not take it: {error}") from error
         path.unlink(missing_ok=True)
@@ -217,7 +222,7 @@ class Intake:
             "state": str(state),
             "reasons": [str(each) for each in blocking],
             "fixes": sorted(keyword_of(tag) or f"{tag:08X}" for tag in changes),
-            "is_hidden": int(config.unassessed == "hide" and not blocking),
+            "is_hidden": int(config.unassessed != "show" and not blocking),
         }
         if blocking:
             result = await self._quarantine(file, values)
@@ -226,7 +231,7 @@ class Intake:
             result = await self._records.add_result(**values)
             try:
                 verdict = evolve(verdict, changes=changes)
-                await self._archive(file, dataset, verdict, service, origin)
+                await self._archive(file, dataset, verdict, result, origin)
             except IngestError as error:
                 reasons = [str(Finding(Fault.UNREADABLE, f"the archive does not take it: {error}"))]
                 result = await self._quarantine(file, values | {"reasons": reasons})
@@ -262,10 +267,17 @@ class Intake:
         return self._desk.quarantine / f"{result.service}-{result.request}-{result.digest}.dcm"
 
     async def _archive(
-        self, file: ResultFile, dataset: "Dataset", verdict: Verdict, service: str, origin: Origin
+        self,
+        file: ResultFile,
+        dataset: "Dataset",
+        verdict: Verdict,
+        result: InferenceResult,
+        origin: Origin,
     ) -> None:
-        """Store a result, corrected if need be."""
-        settings = self._node.settings
+        """Store a result, corrected if need be; its mark is there before it is."""
+        settings, service = self._node.settings, result.service
+        if self._desk.service(service).unassessed == "mark":
+            await mark(self._node, result, dataset)
         content: AsyncIterator[bytes | memoryview] = file.dataset()
         if verdict.changes:
             source = origin.calling_ae_title or service
@@ -303,11 +315,11 @@ class Intake:
                 {ResultState.QUARANTINED},
                 state=str(ResultState.ARCHIVED),
                 reasons="[]",
-                is_hidden=int(config.unassessed == "hide"),
+                is_hidden=int(config.unassessed != "show"),
             )
             changes = verdict.changes if config.fix else {}
             verdict = evolve(verdict, changes=changes)
-            await self._archive(file, dataset, verdict, request.service, Origin(DOOR))
+            await self._archive(file, dataset, verdict, result, Origin(DOOR))
             path.unlink(missing_ok=True)
 
     async def _is_settled(self, result: InferenceResult) -> bool:

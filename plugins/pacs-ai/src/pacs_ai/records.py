@@ -245,11 +245,30 @@ class Records:
             rows = (await connection.execute(statement)).all()
         return frozenset(uid for row in rows for uid in row if uid)
 
-    async def hidden_uids(self, limit: int) -> tuple[str, ...]:
-        """Return the SOP Instance UIDs of results that are hidden."""
-        statement = select(RESULTS.c.instance_uid).where(RESULTS.c.is_hidden == 1).limit(limit)
+    async def hidden_uids(self, marked: Sequence[str], limit: int) -> tuple[str, ...]:
+        """Return the SOP Instance UIDs of results that are hidden, as those of others are marked.
+
+        Parameters
+        ----------
+        marked : sequence of str
+            Services whose results are marked.
+        limit : int
+        """
+        statement = select(RESULTS.c.instance_uid).where(
+            RESULTS.c.is_hidden == 1, RESULTS.c.service.not_in(marked)
+        )
         async with self.database.connect() as connection:
-            return tuple((await connection.execute(statement)).scalars())
+            return tuple((await connection.execute(statement.limit(limit))).scalars())
+
+    async def is_withheld(self, study_uid: str, series_uid: str) -> bool:
+        """Tell whether a series has results that are to be hidden or marked."""
+        statement = select(RESULTS.c.number).where(
+            RESULTS.c.study_uid == study_uid,
+            RESULTS.c.series_uid == series_uid,
+            RESULTS.c.is_hidden == 1,
+        )
+        async with self.database.connect() as connection:
+            return (await connection.execute(statement.limit(1))).first() is not None
 
     async def assess_finding(self, result: InferenceResult, finding: ResultFinding) -> None:
         """Write down what is thought of a finding, in place of what was before."""
