@@ -2,9 +2,12 @@
 
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing, redirect_stderr, redirect_stdout
 from hashlib import sha256
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import anyio
 import pytest
@@ -202,11 +205,25 @@ def all_complete(folder):
     return len(rows) == len(NAMES) and all(complete for (complete,) in rows)
 
 
+def ask(port, path, method="GET"):
+    """Return status and answer of the API."""
+    request = Request(f"http://127.0.0.1:{port}/api/lifecycle/{path}", method=method)
+    try:
+        with urlopen(request, timeout=60) as response:
+            return response.status, json.load(response)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
 def test_the_bin_takes_what_commands_delete_and_is_emptied(folder):
     waiting_bin = {"deletions": ["commands"], "keep": 30}
     write_config(folder, tables((), bin=waiting_bin))
     uid = STUDIES["old"].study_instance_uid
-    with node_process(folder, tables((), bin=waiting_bin), plugins=PLUGINS) as node:
+    configured = tables((), bin=waiting_bin)
+    configured["plugin"]["web"] = {"port": 0}
+    with node_process(folder, configured, plugins=(*PLUGINS, "web")) as node:
+        port = re.match(r"web: http://127\.0\.0\.1:(\d+)/", node.process.stdout.readline())[1]
         anyio.run(store, node.peer)
         everything = objects(folder)
         of_study = {f"{each.sop_instance_uid}.dcm" for each in DATASETS["old"]}
@@ -232,6 +249,17 @@ def test_the_bin_takes_what_commands_delete_and_is_emptied(folder):
         code, told = pacs(folder, "lifecycle", "bin", "empty", "--study", study, "--yes")
         assert (code, told) == (0, "1 studies (2 instances) removed for good\n")
         study = STUDIES["child"].study_instance_uid
-        assert pacs(folder, "lifecycle", "bin", "restore", study)[0] == 0
+        (listed,) = ask(port, "bin")[1]["studies"]
+        assert (listed["study"], listed["instances"]) == (study, 2)
+        assert ask(port, "")[1]["bin"]["studies"] == 1
+        assert ask(port, f"bin/restore?study={study}", "POST") == (200, {"instances": 2})
+        assert ask(port, f"bin/restore?study={study}", "POST")[0] == 404
+        assert ask(port, "bin/restore?study=..", "POST")[0] == 400
+        held = f"holds/add?study={study}&reason=case%204711"
+        assert ask(port, held, "POST") == (200, {"study": study})
+        assert ask(port, "holds")[1]["holds"][0]["reason"] == "case 4711"
+        assert pacs(folder, "delete", "--study", study, "--yes")[0] == 1
+        assert ask(port, f"holds/release?study={study}", "POST")[0] == 200
+        assert ask(port, "faults") == (200, {"faults": []})
         assert anyio.run(find, node.peer) == {"child", "excepted", "held"}
         assert pacs(folder, "index", "verify")[0] == 0

@@ -54,7 +54,12 @@ def counted(folder, quota):
 
 def test_a_quota_that_is_full_refuses_cleans_or_warns(folder):
     quotas = {
-        "clinic": {"sources": ["CLINIC"], "studies": 1, "over": "refuse"},
+        "clinic": {
+            "sources": ["CLINIC"],
+            "where": {"Modality": "CT"},
+            "studies": 1,
+            "over": "refuse",
+        },
         "elsewhere": {"where": {"InstitutionName": "St. Elsewhere"}, "studies": 1, "over": "clean"},
         "all": {"bytes": 1, "over": "warn"},
     }
@@ -76,6 +81,7 @@ def test_a_quota_that_is_full_refuses_cleans_or_warns(folder):
 
         until(is_refused)
         assert send(node, "CLINIC", two, other) == [0x0000, 0xA700]
+        assert send(node, "CLINIC", SampleStudy().make("US")) == [0x0000]
         assert send(node, "OTHER", other) == [0x0000]
         assert "second" in anyio.run(find, node.peer)
         # Whoever makes room may be stored from again.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pacs_database.api import Database
 from pacs_jobs.api import JobHandler, JobKind, JobQueue
@@ -42,6 +42,9 @@ from pacs_lifecycle.interface import (
     WaitingBin,
 )
 
+if TYPE_CHECKING:
+    from pacs_web.api import WebRoutesDescriptor
+
 __all__ = [
     "LifecycleConfig",
     "pacs_capabilities",
@@ -53,6 +56,7 @@ __all__ = [
     "pacs_ingest_filters",
     "pacs_job_kinds",
     "pacs_services",
+    "pacs_web_routes",
 ]
 
 _LONGEST_RUN: Final = 24 * 3600.0
@@ -126,7 +130,7 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
             Studies,
             create_studies,
             (Database,),
-            always=config.follows_studies,
+            always=True,  # for holds
         ),
         CapabilityDescriptor(
             "lifecycle-quotas", Quotas, create_quotas, (Database,), always=bool(config.quotas)
@@ -376,6 +380,14 @@ def _quota_kinds(config: LifecycleConfig) -> list[JobKind]:
             attempts=10, timeout=_LONGEST_RUN, requires=needed,
         ),
     ]  # fmt: skip
+
+
+@hookimpl(optionalhook=True)
+def pacs_web_routes(setup: Setup) -> "list[WebRoutesDescriptor]":
+    """Return the API; without pacs-web nobody asks for it."""
+    from pacs_lifecycle.web import web_routes
+
+    return web_routes(setup.config(LifecycleConfig))
 
 
 @hookimpl

@@ -31,7 +31,7 @@ from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import BinReport, Emptying
 from pacs_lifecycle.interface import Finding, Findings, Hold, Pass, Studies, WaitingBin
 from pacs_lifecycle.jobs import sweep
-from pacs_lifecycle.planning import Judgement, Planner
+from pacs_lifecycle.planning import IncompleteIndexError, Judgement, Planner
 from pacs_lifecycle.rules import DAY
 from pacs_lifecycle.scrubbing import NAME as SCRUB
 
@@ -344,7 +344,10 @@ async def _opened(config: Path | None, *more: type) -> AsyncIterator[tuple[Node,
     lifecycle = assembly.plugin_configs["lifecycle"]
     assert isinstance(lifecycle, LifecycleConfig)  # noqa: S101  it is the plugin's own
     async with open_archive(assembly, requires=(Studies, WaitingBin, *more)) as opened:
-        yield opened.node, lifecycle
+        try:
+            yield opened.node, lifecycle
+        except IncompleteIndexError as error:
+            raise CommandError(str(error)) from error
 
 
 BY_VERB: dict[str, Callable[..., int | None]] = {

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pacs_database.api import Database
 from sqlalchemy import Row, and_, delete, func, or_, select, update
+from sqlalchemy.exc import OperationalError
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -23,6 +24,7 @@ from pacs_core.contracts import (
     Principal,
     Query,
     SingleValue,
+    StorageFullError,
     StoredInstance,
 )
 from pacs_core.dataset import tag_of, texts
@@ -72,13 +74,19 @@ class DatabaseBin(WaitingBin):
             "since": deleted.time,
         }
         added = self.database.insert(BIN).values(row)
-        async with self.database.begin() as connection:
-            await connection.execute(
-                added.on_conflict_do_update(index_elements=[BIN.c.key], set_=row)
-            )
-            for key in deleted.aside:
-                owned = self.database.insert(ASIDE).values(key=key, owner=instance.key)
-                await connection.execute(owned.on_conflict_do_nothing())
+        try:
+            async with self.database.begin() as connection:
+                await connection.execute(
+                    added.on_conflict_do_update(index_elements=[BIN.c.key], set_=row)
+                )
+                for key in deleted.aside:
+                    owned = self.database.insert(ASIDE).values(key=key, owner=instance.key)
+                    await connection.execute(owned.on_conflict_do_nothing())
+        except OperationalError as error:
+            # The archive has a reserve for deletions on a full disk.
+            if "full" in str(error.orig):
+                raise StorageFullError(str(error.orig)) from error
+            raise
 
     async def take_out(self, keys: Sequence[str]) -> None:
         """See base."""

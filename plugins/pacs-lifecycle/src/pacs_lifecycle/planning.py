@@ -28,6 +28,10 @@ _BIRTH: Final = tag_of("PatientBirthDate")
 _KNOWN: Final = frozenset({_STUDY, _DATE, _BIRTH})
 
 
+class IncompleteIndexError(Exception):
+    """The index may lack instances, so that nobody can say what may go."""
+
+
 @frozen
 class Judgement:
     """What is to become of a study that a rule is about.
@@ -87,6 +91,7 @@ class Planner:
         now = time.time() if now is None else now
         if not any(rule.deletes for rule in self.rules):
             return
+        await self._require_whole_index()
         before = now - self.config.grace * DAY
         async with closing(self.node.find(Studies).by_arrival(before)) as batches:
             async for batch in batches:
@@ -96,8 +101,16 @@ class Planner:
                         obstacles = await self.obstacles(rule, study.uid) if rule.deletes else ()
                         yield Judgement(study, rule, obstacles)
 
+    async def _require_whole_index(self) -> None:
+        # What it lacks may be what a rule keeps a study for.
+        if reason := await self.node.archive.gap():
+            raise IncompleteIndexError(
+                f"nothing is deleted by an index that is not whole: {reason}"
+            )
+
     async def judge_for_quota(self, facts: StudyFacts, quota: Quota) -> Judgement | None:
         """Say whether a study goes because a quota is exceeded; None if a rule keeps it."""
+        await self._require_whole_index()
         now = time.time()
         # As a rule that comes after all others: what they keep stays.
         over = RuleConfig(
@@ -149,7 +162,11 @@ class Planner:
         which = (UidList(_STUDY, tuple(uids)),)
         query = Query(Level.STUDY, which, _KNOWN, restrictions=(like,))
         async with closing(self.node.archive.search(query)) as studies:
-            return {_first_text(each, _STUDY): each async for each in studies}
+            found: dict[str, Attributes] = {}
+            async for each in studies:
+                uid = _first_text(each, _STUDY)
+                found[uid] = _youngest(found[uid], each) if uid in found else each
+            return found
 
     async def _comes_from(self, rule: Rule, uid: str) -> bool:
         """Tell whether an instance of a study was sent by whom a rule is about."""
@@ -159,6 +176,11 @@ class Planner:
                 if origin is not None and rule.config.take_from(origin):
                     return True
         return False
+
+
+def _youngest(one: Attributes, other: Attributes) -> Attributes:
+    """Return the latest dates of a study that two patients have: neither must go too early."""
+    return {tag: max(one.get(tag, ()), other.get(tag, ()), key=str) for tag in _KNOWN}
 
 
 def _first_text(attributes: Attributes, tag: int) -> str:

@@ -6,12 +6,12 @@ chooses, and fetches what is not here: done twice, it finds that nothing is left
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 import anyio
-from attrs import asdict, define
+from attrs import asdict, define, field
 from pacs_jobs.api import JobFailedError, JobHandler, JobQueue, NewJob, Progress, RunningJob
 
 from pacs_core.api.conditions import read_test
@@ -119,6 +119,7 @@ class WatchWorklist(Service):
 
     node: Node
     rules: Mapping[str, PrefetchConfig]
+    _wanted: set[str] = field(factory=set, init=False)
 
     async def run(self, started: Started) -> None:
         """Look until cancelled."""
@@ -126,19 +127,26 @@ class WatchWorklist(Service):
 
         started()
         while True:
+            # What was wanted a minute ago need not be asked of the queue again.
+            before, self._wanted = self._wanted, set()
             async with closing(self.node.find(Worklist).search()) as listed:
                 async for each in listed:
-                    await self._look_at(each.step.attributes, each.step.identity, each.step.start)
+                    step = each.step
+                    await self._look_at(step.attributes, step.identity, step.start, before)
             await anyio.sleep(_LOOK)
 
-    async def _look_at(self, entry: Attributes, identity: str, start: str) -> None:
+    async def _look_at(
+        self, entry: Attributes, identity: str, start: str, before: Collection[str]
+    ) -> None:
         day = read_date(start[:8])
         # What is of the step is asked for as if it were of the entry: `Modality`, say.
         attributes = {**entry, **next(iter(items(entry, _STEPS)), {})}
         for name, rule in self.rules.items():
             is_soon = day is not None and (day - date.today()).days <= rule.ahead
             if is_soon and is_about(rule, attributes):
-                await want(self.node, name, order_of(attributes), identity)
+                self._wanted.add(f"{name} {identity}")
+                if f"{name} {identity}" not in before:
+                    await want(self.node, name, order_of(attributes), identity)
 
 
 @define(eq=False)
