@@ -13,6 +13,8 @@ from pacs_core.archive import ContentCheck, DifferenceKind
 from pacs_core.archive.pacing import ReadPace
 from pacs_core.contracts import InstancePath
 
+from .conftest import ORIGIN
+
 pytestmark = pytest.mark.anyio
 
 UIDS = [f"1.2.3.{number}" for number in range(1, 13)]
@@ -136,3 +138,34 @@ def test_the_rate_is_kept(sizes):
 
 async def test_without_a_rate_nothing_is_waited_for():
     await ReadPace(0.0)(1 << 60)
+
+
+async def test_an_instance_is_examined_by_itself(bench, dataset, decay):
+    """What is damaged is recorded; what was deleted while it was read is not."""
+    archive = await filled(bench, dataset, decay, [UIDS[1]])
+    whole, damaged, gone = list((await bench.rows()).values())[:3]
+    assert await archive.examine(whole, ORIGIN) == ""
+    assert bench.trail.events == []
+    assert "not those that were stored" in await archive.examine(damaged, ORIGIN)
+    (event,) = bench.trail.events
+    assert (event.kind.value, event.origin) == ("instance-damaged", ORIGIN)
+    read = []
+
+    async def delete_meanwhile(size):
+        if not read:
+            await archive.delete(gone.identity.path, ORIGIN)
+        read.append(size)
+
+    decay(bench, gone.key, lambda data: data[:-1] + b"!")
+    assert await archive.examine(gone, ORIGIN, delete_meanwhile) == ""
+    assert sum(read) == gone.size - gone.dataset_offset
+    assert [each.kind.value for each in bench.trail.events].count("instance-damaged") == 1
+
+
+async def test_an_archive_tells_what_differs(bench, dataset, decay):
+    archive = await filled(bench, dataset, decay)
+    assert [each async for each in archive.differences()] == []
+    lost = next(iter(await bench.rows()))
+    await bench.store.delete(lost)
+    (found,) = [each async for each in archive.differences()]
+    assert (found.kind, found.key, found.is_fault) == (DifferenceKind.MISSING, lost, True)

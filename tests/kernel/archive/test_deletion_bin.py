@@ -10,7 +10,13 @@ from pacs_core.archive import (
     rebuild_index,
     verify_index,
 )
+from pacs_core.association import AccessControl
 from pacs_core.contracts import (
+    AccessAction,
+    AccessDeniedError,
+    Allow,
+    Authorizer,
+    Deny,
     EntityPath,
     IngestOutcome,
     InstanceHeldError,
@@ -18,6 +24,8 @@ from pacs_core.contracts import (
     InstancePath,
     Level,
     Query,
+    Restrict,
+    SingleValue,
 )
 from pacs_core.dataset import tag_of, texts
 from pacs_core.testing.memory_bin import MemoryDeletionBin
@@ -182,3 +190,47 @@ async def test_an_index_that_was_lost_is_found_out_although_something_is_in_the_
     await bench.index.clear()
     assert "empty or missing" in await find_gap(bench.store, bench.index, waiting_bin)
     assert await kept.waiting(list(await bench.objects())) == set(kept.deleted)
+
+
+class Rules(Authorizer):
+    """Gives one verdict."""
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+
+    async def authorize(self, access):
+        return self.verdict if access.action is AccessAction.DELETE else Allow()
+
+
+CT_ONLY = Restrict((SingleValue(tag_of("Modality"), "CT"),))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "may"), [(Deny("no"), False), (CT_ONLY, False), (Allow(), True)]
+)
+async def test_the_bin_is_for_who_may_delete_everything(
+    bench, archive, dataset, kept, waiting_bin, verdict, may
+):
+    """Of what was deleted nobody can tell any more whether it meets a restriction."""
+    await bench.send(archive, dataset())
+    await archive.delete(PATH, ORIGIN)
+    (deleted,) = kept.deleted.values()
+    access = AccessControl(bench.trail, (Rules(verdict),))
+    guarded = bench.archive(waiting_bin=waiting_bin, access=access).on_behalf_of(ORIGIN)
+
+    async def differences():
+        return [each async for each in guarded.differences()]
+
+    calls = (
+        differences,
+        lambda: guarded.restore(deleted, ORIGIN),
+        lambda: guarded.purge(deleted, ORIGIN),
+    )
+    for call in calls:
+        if may:
+            await call()
+        else:
+            with pytest.raises(AccessDeniedError):
+                await call()
+    assert len(await bench.rows()) == may
+    assert len(await bench.objects()) == 1
