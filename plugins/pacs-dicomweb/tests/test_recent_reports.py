@@ -20,7 +20,7 @@ from pacs_core.contracts import EntityPath, Origin
 from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 
-from .test_rendered import path_of, picture
+from .test_rendered import path_of, picture, store_gradient
 from .test_reports import store
 from .test_retrieve import image_file, read
 
@@ -235,3 +235,78 @@ def test_a_date_that_there_is_not(shared, key):
         assert answer.status_code == 400
         assert key.partition("=")[0] in answer.json()["detail"]
     assert shared.is_well()
+
+
+SLOPE, INTERCEPT = (0x0028, 0x1053, "DS"), (0x0028, 0x1052, "DS")
+CENTRE, WIDTH = (0x0028, 0x1050, "DS"), (0x0028, 0x1051, "DS")
+PHOTOMETRIC = (0x0028, 0x0004, "CS")
+GRADIENT = {
+    "a slope that is very small": (
+        # dcm4che 1499: a table of window width by slope, of 1.5 GB.
+        {SLOPE: "4.96215E-06", INTERCEPT: "0", CENTRE: "3867.584", WIDTH: "7735.168"},
+        (0, 0),
+    ),
+    "such a slope, and a window that is as small": (
+        {SLOPE: "4.96215E-06", INTERCEPT: "0", CENTRE: "2.5E-03", WIDTH: "5E-03"},
+        (0, 255),
+    ),
+    "a slope that is negative": (
+        # OHIF/Viewers 127: levels were inverted once too often, or not at all.
+        {SLOPE: "-10", INTERCEPT: "10080", CENTRE: "5040", WIDTH: "10081"},
+        (255, 0),
+    ),
+    "the least is white": (
+        # cornerstone3D 2215, bioformats 3620: inverted before the window, or about another middle.
+        {PHOTOMETRIC: "MONOCHROME1", CENTRE: "504", WIDTH: "1009"},
+        (255, 0),
+    ),
+    "all above the window": (
+        # dcm4che 1513: a window of 1 around 0, above which is white, which MONOCHROME1 inverts.
+        {PHOTOMETRIC: "MONOCHROME1", CENTRE: "-1", WIDTH: "1"},
+        (0, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_greys_of_odd_rescaling_and_windows(shared, name):
+    """PS3.3 C.11.1, C.11.2.1.2, C.7.6.3.1.2: slope, window, and only then MONOCHROME1."""
+    elements, (left, right) = GRADIENT[name]
+    path = path_of(store_gradient(shared, SampleStudy(), elements=elements))
+    for resource in ("rendered", "thumbnail", "frames/1/rendered"):
+        shown = picture(shared.get(f"{path}/{resource}", "image/png"))
+        assert abs(shown.getpixel((0, 0)) - left) <= 2
+        assert abs(shown.getpixel((shown.width - 1, 0)) - right) <= 2
+    assert shared.is_well()
+
+
+def test_colours_with_a_window_that_is_left_over(shared, wire):
+    """cornerstoneWADOImageLoader 143: the rescaling of its source made a screenshot black."""
+    made = SampleStudy().make("CT")
+    dataset = read(wire.part10(made))
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 8, 8, 3
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
+    dataset.WindowCenter, dataset.WindowWidth = "500", "2000"
+    dataset.PixelData = bytes((200, 100, 50)) * 64
+    out = io.BytesIO()
+    dataset.save_as(out)
+    shared.store(out.getvalue())
+    shown = picture(shared.get(f"{path_of(made)}/rendered", "image/png"))
+    assert shown.getpixel((4, 4)) == (200, 100, 50)
+
+
+def test_what_is_empty_in_metadata(shared):
+    """OHIF/Viewers 4658: a viewer took an item without attributes for nothing (PS3.18 F.2.5)."""
+    values = {
+        "ReferencedImageSequence": [Dataset()],
+        "ProcedureCodeSequence": [],
+        "ImageType": ["ORIGINAL", "", "AXIAL"],
+        "StudyDescription": "",
+    }
+    [found] = shared.found(f"{store(shared, SampleStudy(), ECG, **values)}/metadata")
+    assert found["00081140"] == {"vr": "SQ", "Value": [{}]}
+    assert found["00081032"] == {"vr": "SQ"}
+    assert found["00080008"] == {"vr": "CS", "Value": ["ORIGINAL", None, "AXIAL"]}
+    assert found["00081030"] == {"vr": "LO"}

@@ -276,6 +276,36 @@ class TestBulkData:
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
+class TestConditions:
+    """If-Match (RFC 9110 §13.1.1): nothing is done to, or given of, what is another by now."""
+
+    @pytest.mark.parametrize("resource", ["", "/metadata", "/frames/1", "/bulkdata/7FE00010"])
+    def test_what_is_not_the_one_that_is_wanted(self, stored, resource):
+        path = path_of(stored.small) + resource
+        accept = "application/dicom; transfer-syntax=*" if not resource else "*/*"
+        tag = stored.web.get(path, accept).headers["etag"].removeprefix("W/")
+        wanted = {"*": 200, tag: 200, f'"a", {tag}': 200, '"a"': 412, "": 412}
+        for value, status in wanted.items():
+            answer = stored.web.get(path, accept, headers={"If-Match": value})
+            assert answer.status_code == status, value
+        both = {"If-Match": '"a"', "If-None-Match": tag}
+        assert stored.web.get(path, accept, headers=both).status_code == 412
+        assert stored.web.is_well()
+
+    def test_changes(self, door, wire):
+        web, made = door(delete=True), SampleStudy().make("CT")
+        single = {"content": wire.part10(made), "headers": {"Content-Type": "application/dicom"}}
+        other = {"If-Match": '"a"'}
+        refused = web.client.post("/studies", **single | {"headers": single["headers"] | other})
+        assert (refused.status_code, web.stored()) == (412, 0)
+        assert web.client.post("/studies", **single).status_code == 200
+        for path in (path_of(made), f"/studies/{made.values['StudyInstanceUID']}"):
+            assert web.client.delete(path, headers=other).status_code == 412
+        assert web.stored() == 1
+        assert web.client.delete(path, headers={"If-Match": "*"}).status_code == 204
+        assert web.stored() == 0
+
+
 class TestFrames:
     def test_native(self, stored, wire):
         path = f"{path_of(stored.native)}/frames"

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pacs_dicomweb.instances import query_of
+from pacs_dicomweb.instances import query_of, require_match
 from pacs_dicomweb.service import DicomWeb, resource_of
 
 
@@ -20,6 +20,7 @@ class EntityDeletion:
 
     async def delete(self, request: Request) -> Response:
         """Delete the instances of a resource: 204, or 404 where there are none."""
+        require_match(request)
         archive, resource = self._service.archive(request), resource_of(request)
         origin = self._service.context.origin_of(request)
         report = await archive.delete_all(query_of(resource), origin)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
+from pacs_web.api.http import HttpError
 from starlette.requests import Request
 
 from pacs_core.api.streams import closing
@@ -103,5 +104,31 @@ def matches_tag(header: str, tag: str) -> bool:
 
 
 def is_unchanged(request: Request, tag: str) -> bool:
-    """Tell whether the client has already what it asks for: 304."""
+    """Tell whether the client has already what it asks for: 304.
+
+    Raises
+    ------
+    HttpError
+        As of :func:`require_match`.
+    """
+    require_match(request, tag)
     return matches_tag(request.headers.get("if-none-match", ""), tag)
+
+
+def require_match(request: Request, tag: str = "") -> None:
+    """Refuse what is asked of something else than there is: If-Match (RFC 9110 §13.1.1).
+
+    Parameters
+    ----------
+    request : Request
+    tag : str
+        ETag of what there is, strongly compared; what has none matches nothing but ``*``.
+
+    Raises
+    ------
+    HttpError
+        412.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted is not None and {each.strip() for each in wanted.split(",")}.isdisjoint(("*", tag)):
+        raise HttpError(412, "nothing was done: what is here is not what If-Match names")

@@ -33,6 +33,7 @@ from pacs_core.dataset.json_model import attributes_json
 from pacs_core.dataset.xml_model import attributes_xml
 from pacs_core.dimse import CommandField, Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
+from pacs_dicomweb.instances import require_match
 from pacs_dicomweb.models import Models, TooMuchMetadataError
 from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
 from pacs_dicomweb.pixel_media_types import OCTETS
@@ -79,6 +80,7 @@ class Store:
 
     async def store(self, request: Request) -> Response:
         """Answer POST of instances."""
+        require_match(request)
         representation = _choose_answer(request)
         study = resource_of(request).study
         content_type = media_type(request.headers.get("content-type", ""))
