@@ -8,6 +8,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import partial
 from pathlib import Path
 
 from anyio.abc import TaskGroup
@@ -29,6 +30,7 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.ingest_filters import IngestFilters
+from pacs_core.archive.ingest_stages import UNTIMED, Stages, observe
 from pacs_core.archive.journal_opening import Journaling
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.maintenance import verify_index
@@ -72,7 +74,9 @@ from pacs_core.contracts import (
     Durability,
     EntityPath,
     Index,
+    IngestObservers,
     IngestResult,
+    IngestStage,
     InstanceHeader,
     InstancePath,
     InvalidInstanceError,
@@ -149,6 +153,11 @@ class NodeArchive(RangeReadingArchive):
     journal : bool
         Whether small instances are acknowledged once they are in a journal on disk, beside the
         lock that :meth:`start` is given, and store and index synced later. Only under ``COMMIT``.
+
+    Attributes
+    ----------
+    observers : IngestObservers
+        Are told how long it takes to store instances.
     """
 
     def __init__(
@@ -175,6 +184,7 @@ class NodeArchive(RangeReadingArchive):
         recall_timeout: float = RECALL_TIMEOUT,
         journal: bool = False,
     ) -> None:
+        self.observers = IngestObservers()
         self._layouts = FrameLayouts()
         self._store = store = recalling(store, recall_timeout)
         self._index = index
@@ -327,21 +337,34 @@ class NodeArchive(RangeReadingArchive):
         if sop_class_uid == CORRECTION_CLASS:
             # A rebuild would take it for an entry of the log.
             raise InvalidInstanceError("an entry of a log of corrections is no instance")
+        uids = transfer_syntax_uid, sop_class_uid, sop_instance_uid
+        if not self.observers:
+            return await self._admit(dataset, uids, origin, UNTIMED)
+        take = partial(self._admit, dataset, uids, origin)
+        return await observe(self.observers, origin, sop_instance_uid, take)
+
+    async def _admit(
+        self,
+        dataset: AsyncIterable[bytes | memoryview],
+        uids: tuple[str, str, str],
+        origin: Origin,
+        stages: Stages,
+    ) -> IngestResult:
+        transfer_syntax_uid, sop_class_uid, sop_instance_uid = uids
         await self._space.admit()
+        begin = partial(self._begin, transfer_syntax_uid, origin, stages)
         try:
             # No filters: nothing is read ahead of what storing needs, and nothing is read twice.
             if self._filters.is_open:
-                incoming = self._begin(dataset, transfer_syntax_uid, origin, self._corrections)
+                incoming = begin(dataset, self._corrections)
                 return await self._take(incoming, sop_class_uid, sop_instance_uid)
-            incoming = self._begin(dataset, transfer_syntax_uid, origin, NO_CORRECTIONS)
+            incoming = begin(dataset, NO_CORRECTIONS)
             await incoming.read_header(sop_class_uid, sop_instance_uid)
             character_set = self._character_set_of(origin.calling_ae_title)
             async with self._filters.apply(incoming, self._storage, character_set) as filtered:
                 if filtered.diverted is not None:
                     return await filtered.diverted.take(filtered.chunks)
-                edited = self._begin(
-                    filtered.chunks, transfer_syntax_uid, origin, self._corrections
-                )
+                edited = begin(filtered.chunks, self._corrections)
                 identity = filtered.header.identity
                 result = await self._take(edited, identity.sop_class_uid, identity.sop_instance_uid)
                 return evolve(result, coerced=filtered.changed)
@@ -352,9 +375,10 @@ class NodeArchive(RangeReadingArchive):
 
     def _begin(
         self,
-        dataset: AsyncIterable[bytes | memoryview],
         transfer_syntax_uid: str,
         origin: Origin,
+        stages: Stages,
+        dataset: AsyncIterable[bytes | memoryview],
         corrections: Corrections,
     ) -> IncomingInstance:
         return IncomingInstance(
@@ -365,6 +389,7 @@ class NodeArchive(RangeReadingArchive):
             wanted_tags=self._wanted,
             character_set=self._character_set_of(origin.calling_ae_title),
             corrections=corrections,
+            stages=stages,
         )
 
     async def _take(
@@ -373,7 +398,8 @@ class NodeArchive(RangeReadingArchive):
         async with self._locks.hold(sop_instance_uid):
             await incoming.read_header(sop_class_uid, sop_instance_uid)
             # Under the lock, so that two of one UID in this process come one after the other.
-            existing = await self._index.locate(incoming.identity.path)
+            with incoming.stages.time(IngestStage.LOCATE):
+                existing = await self._index.locate(incoming.identity.path)
             result = await self._ingest.take(incoming, existing)
             if incoming.corrected_through != self._corrections.seen:
                 # A correction was made meanwhile, by this process or another.

@@ -196,6 +196,13 @@ from pacs_core.contracts.ingest_filter import (
     Reject,
     RejectedInstanceError,
 )
+from pacs_core.contracts.ingest_observing import (
+    IngestObserver,
+    IngestObservers,
+    IngestStage,
+    ObservedIngest,
+    StageTime,
+)
 from pacs_core.contracts.inspection import (
     CertificateStatus,
     ConfigOrigin,
@@ -522,8 +529,11 @@ __all__ = [
     "IngestFilter",
     "IngestFilterDescriptor",
     "IngestFilterError",
+    "IngestObserver",
+    "IngestObservers",
     "IngestOutcome",
     "IngestResult",
+    "IngestStage",
     "InstanceEvent",
     "InstanceEventKind",
     "InstanceHeader",
@@ -563,6 +573,7 @@ __all__ = [
     "ObjectStore",
     "ObjectStoreDescriptor",
     "ObjectWriter",
+    "ObservedIngest",
     "ObservedOperation",
     "Operation",
     "OperationEnd",
@@ -625,6 +636,7 @@ __all__ = [
     "SingleValue",
     "SopClassSupport",
     "SourceRegion",
+    "StageTime",
     "Started",
     "StorageFullError",
     "StoreName",

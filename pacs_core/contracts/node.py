@@ -26,6 +26,7 @@ from pacs_core.contracts.capability import Capabilities, Interface
 from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.health import HealthChecks
 from pacs_core.contracts.hooks import Hooks
+from pacs_core.contracts.ingest_observing import IngestObservers
 from pacs_core.contracts.metering import Meter, NoMeter
 from pacs_core.contracts.object_store import ObjectStore
 from pacs_core.contracts.observing import OperationObservers
@@ -266,6 +267,8 @@ class Node:
         Sends stored instances to peers.
     operations : OperationObservers
         Whoever wants to be told of operations adds itself here.
+    ingests : IngestObservers
+        Whoever wants to be told how long it takes to store instances adds itself here.
     health : HealthChecks
         Whoever the node cannot do without adds a check here.
     meter : Meter
@@ -291,6 +294,7 @@ class Node:
     connector: Connector = field(factory=NoConnector)
     sender: Sender = field(factory=NoSender)
     operations: OperationObservers = field(factory=OperationObservers)
+    ingests: IngestObservers = field(factory=IngestObservers)
     meter: Meter = field(factory=NoMeter)
     health: HealthChecks = field(factory=HealthChecks)
     stores: Mapping[str, ObjectStore] = field(factory=dict)
