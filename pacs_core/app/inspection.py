@@ -73,7 +73,8 @@ class RunningInspector(NodeInspector):
         """See base."""
         archive, audit, index = self.opened.archive, self.opened.node.audit, self.opened.index
         found = list(archive.queues) if isinstance(archive, NodeArchive) else []
-        found += audit.queues if isinstance(audit, NodeAuditTrail) else []
+        if isinstance(audit, NodeAuditTrail):
+            found += [*audit.queues, *await audit.spools()]
         if index is not None and index.change_log is not None:
             cursors = await index.change_log.cursors()
             found += [QueueStatus(each.consumer, "changes", each.behind) for each in cursors]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define
+from attrs import define, evolve
 
 from pacs_core.archive.queues import Consumer, stop_consumers
 from pacs_core.concurrency import is_failure
@@ -62,6 +62,16 @@ class _SinkChannel(Consumer[_AuditEntry]):
         self._timeout = timeout
         self._overflowing = False
         self._quiet_until = 0.0
+
+    async def spool(self) -> QueueStatus | None:
+        """Return what the sink keeps until it is delivered; None if it has no spool, or fails."""
+        try:
+            with anyio.fail_after(self._timeout):
+                status = await self._sink.spool()
+        except Exception:
+            _log.exception("the spool of the audit sink %s cannot be looked at", self.name)
+            return None
+        return status and evolve(status, name=self.name)
 
     def offer(self, event: AuditEvent) -> None:
         """Queue an event for a sink that is not required, or count it as dropped."""
@@ -164,9 +174,15 @@ class NodeAuditTrail(AuditTrail):
     def queues(self) -> list[QueueStatus]:
         """What waits for each sink, and what was not recorded."""
         return [
-            QueueStatus(each.name, "audit", len(each.queue), each.failures + each.dropped)
+            QueueStatus(each.name, "audit", len(queue), each.failures + each.dropped, queue.age)
             for each in self._channels
+            for queue in [each.queue]
         ]
+
+    async def spools(self) -> list[QueueStatus]:
+        """Return what sinks keep in places of their own, until it is delivered."""
+        found = [await channel.spool() for channel in self._channels]
+        return [each for each in found if each is not None]
 
     async def start(self, task_group: TaskGroup) -> None:
         """Begin to write; what was recorded before has waited."""

@@ -83,8 +83,8 @@ class EventDispatcher:
     def queues(self) -> list[QueueStatus]:
         """What waits for each handler, and what was not handled."""
         return [
-            QueueStatus(channel.name, "events", len(channel.queue), channel.failures)
-            for channel in self._channels
+            QueueStatus(each.name, "events", len(each.queue), each.failures, each.queue.age)
+            for each in self._channels
         ]
 
     async def start(self, task_group: TaskGroup) -> None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
 import anyio
@@ -37,6 +38,7 @@ class BatchQueue(Generic[ItemT]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._items: deque[ItemT] = deque()
+        self._moments: deque[float] = deque()
         self._arrival = anyio.Event()
         self._room = anyio.Event()
         self.closed = False
@@ -44,11 +46,17 @@ class BatchQueue(Generic[ItemT]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def age(self) -> float:
+        """Seconds for which the first item has waited; 0 if there is none."""
+        return monotonic() - self._moments[0] if self._moments else 0.0
+
     def offer(self, item: ItemT) -> bool:
         """Append an item unless the queue is full or closed; tell whether it was."""
         if self.closed or len(self._items) >= self._capacity:
             return False
         self._items.append(item)
+        self._moments.append(monotonic())
         self._arrival.set()
         return True
 
@@ -75,6 +83,8 @@ class BatchQueue(Generic[ItemT]):
         if linger and len(self._items) < limit and not self.closed:
             await anyio.sleep(linger)
         batch = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+        for _ in batch:
+            self._moments.popleft()
         self._wake_producers()
         return batch
 
@@ -82,6 +92,7 @@ class BatchQueue(Generic[ItemT]):
         """Remove everything."""
         items = list(self._items)
         self._items.clear()
+        self._moments.clear()
         return items
 
     def close(self) -> None:

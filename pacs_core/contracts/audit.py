@@ -22,6 +22,7 @@ from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.correlation import current_correlation_id
+from pacs_core.contracts.inspection import QueueStatus
 from pacs_core.contracts.instance import Origin
 
 _QUALIFIED: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -293,6 +294,13 @@ class AuditSink(Component, ABC):
     @abstractmethod
     async def write(self, events: Sequence[AuditEvent]) -> None:
         """Record the events; they are safe with the sink when this returns."""
+
+    async def spool(self) -> QueueStatus | None:
+        """Return what is safe with the sink but not where it is to go; None if it has no spool.
+
+        Of the kind ``"spool"``; the same for all processes of a node.
+        """
+        return None
 
 
 class AuditTrail(ABC):

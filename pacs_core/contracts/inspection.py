@@ -59,17 +59,22 @@ class QueueStatus:
         ``"write-behind"``, or of the part that works it off: a store, a sink, a handler, a
         consumer.
     kind : str
-        ``"write-behind"``, ``"audit"``, ``"events"`` or ``"changes"``.
+        ``"write-behind"``, ``"audit"``, ``"events"``, ``"changes"`` or ``"spool"``. Changes, and
+        what an audit sink keeps in a spool, wait for the node; all else for a process.
     waiting : int
         Events or changes; of write-behind, bytes of objects.
     lost : int
         What was dropped or failed since the process began.
+    age : float
+        Seconds for which the oldest has waited, as far as that is known; of a spool, for which
+        nothing could be delivered.
     """
 
     name: str
     kind: str
     waiting: int
     lost: int = 0
+    age: float = 0.0
 
 
 @frozen

@@ -1,6 +1,6 @@
 """What the meter has, as Prometheus reads it."""
 
-from pacs_metrics.page import Collected
+from pacs_metrics.exposition import Collected
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics

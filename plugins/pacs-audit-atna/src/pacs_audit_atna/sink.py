@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     PluginAuditKind,
+    QueueStatus,
 )
 
 # Theory of operation
@@ -118,6 +120,12 @@ class CollectorSink(AuditSink):
             _log.error("the spool of audit messages is full: events are dropped, and counted")
         self._dropping = bool(dropped)
         self._news.set()
+
+    async def spool(self) -> QueueStatus:
+        """Return what waits for the collector."""
+        state = await to_thread.run_sync(self._spool.state)
+        away = max(time.time() - state.away_since, 0.0) if state.failure else 0.0
+        return QueueStatus("spool", "spool", state.waiting, state.dropped, away)
 
     def _add(self, events: Sequence[AuditEvent], drop: bool) -> int:
         reserve = RESERVED if all(event.kind == DISCARDED for event in events) else 0

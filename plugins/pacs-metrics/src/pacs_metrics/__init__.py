@@ -1,4 +1,4 @@
-"""Metrics of the node for Prometheus, at ``/metrics`` of the web server."""
+"""Metrics of the node for Prometheus: ``/metrics`` of the web server, or of a port of its own."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,17 +8,45 @@ from pacs_core.contracts import (
     AccessDescriptor,
     AssociationObserver,
     CliCommandDescriptor,
+    Hooks,
     Node,
+    SecurityFinding,
     Service,
     ServiceDescriptor,
     Setup,
+    Severity,
+    is_loopback,
 )
 from pacs_core.plugins import hookimpl
+from pacs_metrics.config import MetricsConfig
 
 if TYPE_CHECKING:
     from pacs_web.api import WebRoutesDescriptor
 
-__all__ = ["pacs_access", "pacs_cli_commands", "pacs_services", "pacs_web_routes"]
+__all__ = [
+    "pacs_access",
+    "pacs_cli_commands",
+    "pacs_config",
+    "pacs_security_findings",
+    "pacs_services",
+    "pacs_web_routes",
+]
+
+
+@hookimpl
+def pacs_config() -> type:
+    """Return the class of ``[plugin.metrics]``."""
+    return MetricsConfig
+
+
+@hookimpl
+def pacs_security_findings(setup: Setup, hooks: Hooks) -> list[SecurityFinding]:
+    """Return what is weak in the table."""
+    config = setup.config(MetricsConfig)
+    if config.port is None or is_loopback(config.host):
+        return []
+    what = f"whoever reaches {config.host} may read the metrics, which name peers and disks"
+    return [SecurityFinding(Severity.LOW, what, "let only monitors reach the port")]
 
 
 @hookimpl
@@ -42,7 +70,23 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
 
         return Sampler(node)
 
-    return [ServiceDescriptor("metrics", create)]
+    def create_door(node: Node) -> Service:
+        from pacs_metrics.door import MetricsDoor
+
+        return MetricsDoor(node)
+
+    services = [ServiceDescriptor("metrics", create)]
+    config = setup.config(MetricsConfig)
+    if config.port is not None:
+        services.append(
+            ServiceDescriptor(
+                "metrics-port",
+                create_door,
+                bind=(config.host, config.port),
+                describe_address=lambda host, port: f"metrics: http://{host}:{port}/metrics",
+            )
+        )
+    return services
 
 
 @hookimpl(optionalhook=True)

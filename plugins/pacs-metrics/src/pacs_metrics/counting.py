@@ -1,17 +1,20 @@
-"""Counts associations and DIMSE operations, in both directions, as they end."""
+"""Counts associations, DIMSE operations in both directions, and what is stored, as they end."""
 
 from typing import Final
 
 from pacs_core.contracts import (
     AssociationInfo,
     AssociationObserver,
+    IngestObserver,
     Node,
+    ObservedIngest,
     ObservedOperation,
     OperationEnd,
     OperationObserver,
 )
 from pacs_metrics.labels import PeerNames, direction_of, operation_of, status_of
 
+_STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0, 10.0)
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
@@ -80,3 +83,42 @@ class OperationCounter(OperationObserver):
             self._received.add(end.bytes_received, peer=peer)
         if end.bytes_sent:
             self._sent.add(end.bytes_sent, peer=peer)
+
+
+class IngestCounter(IngestObserver):
+    """Counts instances by what became of them, and how long each stage of storing them took."""
+
+    def __init__(self, node: Node) -> None:
+        meter = node.meter
+        self._instances = meter.counter(
+            "metrics_ingest_instances",
+            "Instances that arrived, by what became of them",
+            labels=("outcome",),
+        )
+        self._bytes = meter.counter(
+            "metrics_ingest_bytes", "Bytes of objects that arrived, and were kept", unit="bytes"
+        )
+        self._seconds = meter.histogram(
+            "metrics_ingest_seconds",
+            "From the first byte of an instance until it is stored and indexed",
+            unit="seconds",
+            buckets=SECONDS,
+        )
+        self._stages = meter.histogram(
+            "metrics_ingest_stage_seconds",
+            "Of which each stage took so long",
+            unit="seconds",
+            labels=("stage",),
+            buckets=_STAGE_SECONDS,
+        )
+
+    def ingested(self, ingest: ObservedIngest) -> None:
+        """Count an instance."""
+        if ingest.result is None:
+            self._instances.add(1, outcome="failed")
+            return
+        self._instances.add(1, outcome=ingest.result.outcome.value)
+        self._bytes.add(ingest.result.instance.size)
+        self._seconds.observe(ingest.ended - ingest.began)
+        for each in ingest.stages:
+            self._stages.observe(each.seconds, stage=each.stage.value)

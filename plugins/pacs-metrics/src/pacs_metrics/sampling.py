@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from pacs_core.contracts import Gauge, Node, NodeInspector, Service, Started
-from pacs_metrics.counting import OperationCounter
+from pacs_metrics.counting import IngestCounter, OperationCounter
 
 if TYPE_CHECKING:
     from pacs_jobs.api import JobQueue
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 INTERVAL: Final = 5.0
 """Seconds between samples; scrapers come every 15 to 60."""
 _DEADLINE: Final = 4.0
+_OF_THE_NODE: Final = frozenset({"changes", "spool"})
 _BEAT: Final = 0.5
 """Seconds between looks at how late the event loop is."""
 _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -71,6 +72,13 @@ class ProcessSampler:
         self._lost = meter.counter(
             "metrics_queue_lost", "What was dropped or failed", labels=("queue", "kind")
         )
+        self._oldest = _Table(
+            meter.gauge(
+                "metrics_queue_oldest_seconds",
+                "For how long the first of them has waited",
+                labels=("queue", "kind", "worker"),
+            )
+        )
         self._lost_before: dict[tuple[str, str], int] = {}
         self._free = {
             "memory": meter.gauge(
@@ -103,9 +111,11 @@ class ProcessSampler:
     async def sample(self) -> None:
         """Take a sample."""
         queues = await self._inspector.queues()
-        # Consumers of changes belong to the node, the other queues to a process.
-        own = [each for each in queues if self._is_first or each.kind != "changes"]
+        # Changes and spools wait for the node, all else for a process.
+        own = [each for each in queues if self._is_first or each.kind not in _OF_THE_NODE]
         self._waiting.fill((q.waiting, {"queue": q.name, "kind": q.kind}) for q in own)
+        worker = self._worker
+        self._oldest.fill((q.age, {"queue": q.name, "kind": q.kind, "worker": worker}) for q in own)
         for queue in own:
             key = queue.name, queue.kind
             if queue.lost > (before := self._lost_before.get(key, 0)):
@@ -205,7 +215,7 @@ class Sampler(Service):
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._operations = OperationCounter(node)
+        self._operations, self._ingests = OperationCounter(node), IngestCounter(node)
         self._lag = node.meter.histogram(
             "metrics_event_loop_lag_seconds",
             "How late the event loop is",
@@ -216,9 +226,11 @@ class Sampler(Service):
     async def start(self) -> None:
         """Begin to count."""
         self._node.operations.add(self._operations)
+        self._node.ingests.add(self._ingests)
 
     async def stop(self) -> None:
         """Count no more."""
+        self._node.ingests.remove(self._ingests)
         self._node.operations.remove(self._operations)
 
     async def run(self, started: Started) -> None:

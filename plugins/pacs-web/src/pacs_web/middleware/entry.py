@@ -6,6 +6,7 @@ were between: the headers of trusted ones are applied here, and nowhere else loo
 
 import logging
 from collections.abc import Callable
+from http import HTTPMethod
 from itertools import count
 from time import perf_counter
 from typing import Final
@@ -20,6 +21,7 @@ from pacs_web.proxies import Forwarded, Proxies
 
 access_logger = logging.getLogger("pacs_web.access")
 
+_METHODS: Final = frozenset(HTTPMethod)
 _SCHEMES: Final = (b"http://", b"https://")
 
 
@@ -31,6 +33,13 @@ class Entry:
         self._ae_title = node.settings.ae_title
         self._proxies = Proxies(current.config.trusted_proxies)
         worker = node.worker
+        meter = node.meter
+        self._requests = meter.counter(
+            "web_requests", "HTTP requests that were answered", labels=("method", "status")
+        )
+        self._seconds = meter.histogram(
+            "web_request_seconds", "From a request to the end of its response", unit="seconds"
+        )
         prefix = f"W{worker.slot}H" if worker.count > 1 else "H"
         numbers = count(1)
         self._next_id: Callable[[], str] = lambda: f"{prefix}{next(numbers)}"
@@ -66,8 +75,16 @@ class Entry:
             try:
                 await self._app(scope, receive, count_bytes)
             finally:
+                seconds = perf_counter() - began
+                self._count(scope["method"], status, seconds)
                 if self._current.config.access_log != "off":
-                    self._log(scope, status, sent, perf_counter() - began)
+                    self._log(scope, status, sent, seconds)
+
+    def _count(self, method: str, status: int, seconds: float) -> None:
+        # A client may invent methods; statuses are ours, and few.
+        name = method if method in _METHODS else "other"
+        self._requests.add(1, method=name, status=str(status or "none"))
+        self._seconds.observe(seconds)
 
     def _apply_proxies(self, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
