@@ -171,6 +171,7 @@ async def run_node(
             )
         services = await _services(assembly, opened)
         opened.connector.observers = services.observers
+        opened.connector.tracing = opened.node.tracing
         context = _tls_context(opened)
         place = place or _bind(assembly)
         listener = Listener(
@@ -310,6 +311,7 @@ async def _services(assembly: Assembly, opened: OpenArchive) -> Services:
         **guarding,
         preferences=preferences_of(assembly.config),
         operation_observers=opened.node.operations,
+        tracing=opened.node.tracing,
     )
 
 

@@ -12,6 +12,7 @@ from pacs_core.association.engine import Engine
 from pacs_core.association.hosts import host_of
 from pacs_core.association.operation import RequestorLink
 from pacs_core.association.secured import describe_tls, tls_details
+from pacs_core.association.spans import association_span
 from pacs_core.association.transport import Transport
 from pacs_core.contracts import (
     AssociationInfo,
@@ -22,6 +23,7 @@ from pacs_core.contracts import (
     Origin,
     Outcome,
     Refused,
+    SpanKind,
     TlsError,
 )
 from pacs_core.dataset import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -339,8 +341,11 @@ class Acceptor:
             },
         )
         await services.tell_accepted(RequestorLink(info, engine))
+        attributes = association_span(info) if services.tracing else None
         try:
-            await engine.run()
+            with services.tracing.span("association", SpanKind.SERVER, attributes) as span:
+                await engine.run()
+                span.set("dicom.association.end", engine.end_reason)
         finally:
             # Also when the node is cancelled: an association without an end would look open for
             # ever.

@@ -13,6 +13,7 @@ from pacs_core.association.errors import AssociationError, PeerTimeoutError
 from pacs_core.association.requestor import connect
 from pacs_core.association.secured import describe_tls, tls_details
 from pacs_core.association.settings import NetworkSettings
+from pacs_core.association.spans import association_span
 from pacs_core.contracts import (
     AssociationInfo,
     AssociationObserver,
@@ -29,8 +30,10 @@ from pacs_core.contracts import (
     Peer,
     Proposal,
     ServeRequests,
+    SpanKind,
     TlsContexts,
     TlsError,
+    Tracing,
     WorkerInfo,
     correlated,
     current_correlation,
@@ -84,6 +87,8 @@ class NodeConnector(Connector):
         Are told of associations; known once the node's plugins have started.
     tls : TlsContexts or None
         Where TLS contexts come from.
+    tracing : Tracing
+        Is told of associations.
     """
 
     ae_title: str
@@ -93,6 +98,7 @@ class NodeConnector(Connector):
     operations: OperationObservers = field(factory=OperationObservers)
     observers: tuple[AssociationObserver, ...] = ()
     tls: TlsContexts | None = None
+    tracing: Tracing = field(factory=Tracing)
     _turns: dict[tuple[str, str, int], _Turn] = field(factory=dict)
 
     @asynccontextmanager
@@ -123,7 +129,9 @@ class NodeConnector(Connector):
                     ) as association:
                         await self._tell_accepted(association.info)
                         established = association
-                        yield association
+                        attributes = association_span(association.info) if self.tracing else None
+                        with self.tracing.span("association", SpanKind.CLIENT, attributes):
+                            yield association
                 except AssociationError as error:
                     if established is None:
                         await self._record_refusal(peer, error)

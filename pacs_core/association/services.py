@@ -7,6 +7,7 @@ from time import monotonic
 from attrs import field, frozen
 
 from pacs_core.association.access_control import AccessControl, access_of
+from pacs_core.association.spans import note_status, operation_span
 from pacs_core.concurrency import is_failure
 from pacs_core.contracts import (
     AccessDeniedError,
@@ -22,6 +23,8 @@ from pacs_core.contracts import (
     Response,
     ServiceProvider,
     SopClassSupport,
+    SpanKind,
+    Tracing,
 )
 from pacs_core.dimse import DimseError, Status
 from pacs_core.upper_layer import (
@@ -107,6 +110,8 @@ class Services:
     preferences : Preferences
     operation_observers : OperationObservers
         Are told of every operation.
+    tracing : Tracing
+        Is told of every operation that is performed, and of associations.
     """
 
     offers: Mapping[str, SupportedService] = field(factory=dict)
@@ -115,6 +120,7 @@ class Services:
     observers: tuple[AssociationObserver, ...] = ()
     preferences: Preferences = field(factory=Preferences)
     operation_observers: OperationObservers = field(factory=OperationObservers)
+    tracing: Tracing = field(factory=Tracing)
 
     def find_support(
         self, sop_class_uid: str, calling_ae_title: str = ""
@@ -197,6 +203,15 @@ class Services:
 
     async def serve(self, operation: Operation) -> Response:
         """Perform a request that came in: check the roles, ask authorizers, then the provider."""
+        if not self.tracing:
+            return await self._serve(operation)
+        name, attributes = operation_span(operation.command)
+        with self.tracing.span(name, SpanKind.SERVER, attributes) as span:
+            response = await self._serve(operation)
+            note_status(span, response.status)
+            return response
+
+    async def _serve(self, operation: Operation) -> Response:
         offer = self.offers[operation.context.abstract_syntax]
         context, by_scp = operation.context, operation.command.field.is_sent_by_scp
         if not (context.scp if by_scp else context.scu):

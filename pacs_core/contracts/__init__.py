@@ -368,6 +368,7 @@ from pacs_core.contracts.tls import (
     TlsProfile,
     TlsSettings,
 )
+from pacs_core.contracts.tracing import Span, SpanKind, SpanValue, Tracer, Tracing
 from pacs_core.contracts.transcoding import (
     NO_IMAGE,
     Action,
@@ -636,6 +637,9 @@ __all__ = [
     "SingleValue",
     "SopClassSupport",
     "SourceRegion",
+    "Span",
+    "SpanKind",
+    "SpanValue",
     "StageTime",
     "Started",
     "StorageFullError",
@@ -651,6 +655,8 @@ __all__ = [
     "TlsInfo",
     "TlsProfile",
     "TlsSettings",
+    "Tracer",
+    "Tracing",
     "Transcoder",
     "TranscodingError",
     "TransferPolicy",

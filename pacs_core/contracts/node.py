@@ -34,6 +34,7 @@ from pacs_core.contracts.peer import DicomWebPeer, Peer
 from pacs_core.contracts.reloading import RELOADABLE
 from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.tls import NoTlsContexts, TlsContexts
+from pacs_core.contracts.tracing import Tracing
 from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
@@ -273,6 +274,8 @@ class Node:
         Whoever the node cannot do without adds a check here.
     meter : Meter
         For numbers that plugins keep, and others collect.
+    tracing : Tracing
+        By which parts say what they do, to whoever traces it.
     stores : mapping of str to ObjectStore
         The object stores that the archive's is made of, itself included, by name: for the other
         parts of the plugins that provide them. Whoever wants instances asks the archive.
@@ -295,6 +298,7 @@ class Node:
     sender: Sender = field(factory=NoSender)
     operations: OperationObservers = field(factory=OperationObservers)
     ingests: IngestObservers = field(factory=IngestObservers)
+    tracing: Tracing = field(factory=Tracing)
     meter: Meter = field(factory=NoMeter)
     health: HealthChecks = field(factory=HealthChecks)
     stores: Mapping[str, ObjectStore] = field(factory=dict)

@@ -18,6 +18,7 @@ import logging
 import os
 import socket
 from collections import Counter
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -35,6 +36,9 @@ from pacs_core.contracts import (
     Outcome,
     PluginAuditKind,
     Service,
+    Span,
+    SpanKind,
+    SpanValue,
     Started,
     correlated,
     new_correlation,
@@ -171,13 +175,18 @@ class JobWorker(Service):
         # What a schedule has enqueued, and no association or request, is its own cause.
         correlation = job.correlation if job.correlation.id else new_correlation()
         try:
-            with correlated(correlation):
+            with correlated(correlation), self._span(held):
                 await self._attempt_while_held(queue, held)
         except* LeaseLostError:
             logger.warning("the lease of job %s (%s) is lost: it waits again", job.number, job.kind)
         finally:
             self._busy[job.kind] -= 1
         await self._begin_due(queue, workers)
+
+    def _span(self, held: _Held) -> AbstractContextManager[Span]:
+        job = held.leased.job
+        attributes: dict[str, SpanValue] = {"job": job.number, "attempt": job.attempts}
+        return self.node.tracing.span(f"job {job.kind}", SpanKind.CONSUMER, attributes)
 
     async def _attempt_while_held(self, queue: JobQueue, held: _Held) -> None:
         async with anyio.create_task_group() as tasks:

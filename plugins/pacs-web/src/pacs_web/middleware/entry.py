@@ -6,14 +6,14 @@ were between: the headers of trusted ones are applied here, and nowhere else loo
 
 import logging
 from collections.abc import Callable
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from itertools import count
 from time import perf_counter
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pacs_core.contracts import Node, Origin, TlsInfo, correlated
+from pacs_core.contracts import Node, Origin, SpanKind, SpanValue, TlsInfo, correlated
 from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY, TLS_KEY
 from pacs_web.config import CurrentConfig
 from pacs_web.correlation import REQUEST_ID, correlation_of
@@ -33,7 +33,7 @@ class Entry:
         self._ae_title = node.settings.ae_title
         self._proxies = Proxies(current.config.trusted_proxies)
         worker = node.worker
-        meter = node.meter
+        self._tracing, meter = node.tracing, node.meter
         self._requests = meter.counter(
             "web_requests", "HTTP requests that were answered", labels=("method", "status")
         )
@@ -71,10 +71,13 @@ class Entry:
             await send(message)
 
         began = perf_counter()
-        with correlated(correlation):
+        with correlated(correlation), self._tracing.span(*_span_of(scope)) as span:
             try:
                 await self._app(scope, receive, count_bytes)
             finally:
+                span.set("http.response.status_code", status)
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    span.fail(f"status {status}")
                 seconds = perf_counter() - began
                 self._count(scope["method"], status, seconds)
                 if self._current.config.access_log != "off":
@@ -135,6 +138,18 @@ class Entry:
             origin.association, origin.host or "-", ascii(origin.user)[1:-1] or "-",
             scope["method"], target, status or "gone", sent, 1000 * seconds, extra=fields,
         )  # fmt: skip
+
+
+def _span_of(scope: Scope) -> tuple[str, SpanKind, dict[str, SpanValue]]:
+    method = scope["method"] if scope["method"] in _METHODS else "HTTP"
+    origin: Origin = scope[ORIGIN_KEY]
+    attributes: dict[str, SpanValue] = {
+        "http.request.method": method,
+        "url.scheme": scope["scheme"],
+        "client.address": origin.host,
+        "pacs.request": origin.association,
+    }
+    return method, SpanKind.SERVER, attributes
 
 
 def _accept_absolute_form(scope: Scope) -> None:
