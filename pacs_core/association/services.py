@@ -25,6 +25,7 @@ from pacs_core.contracts import (
     SopClassSupport,
     SpanKind,
     Tracing,
+    dimse_error_of,
 )
 from pacs_core.dimse import DimseError, Status
 from pacs_core.upper_layer import (
@@ -207,7 +208,12 @@ class Services:
             return await self._serve(operation)
         name, attributes = operation_span(operation.command)
         with self.tracing.span(name, SpanKind.SERVER, attributes) as span:
-            response = await self._serve(operation)
+            try:
+                response = await self._serve(operation)
+            except Exception as error:
+                if answer := dimse_error_of(error, operation.command.field):
+                    note_status(span, answer.status)
+                raise
             note_status(span, response.status)
             return response
 

@@ -30,6 +30,7 @@ ON_REQUEST: Mapping[str, Mapping[str, Any]] = {
     "web": {"port": 0},
     "jobs": {},
     "metrics": {},
+    "tracing": {},
     "routing": {},
     "sop-mpps": {},
     "sop-ups": {},
