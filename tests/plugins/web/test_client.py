@@ -222,6 +222,26 @@ def test_a_response_that_is_cut_off_is_no_success(tmp_path):
     assert "is not whole" in result.err
 
 
+def test_a_study_of_which_some_instances_are_missing_is_no_success(tmp_path):
+    """dicomweb-client 94: 206 (PS3.18 Table 8.5-1) was taken for everything."""
+    _, headers, body = multipart(named("1.2"))
+    warning = {"Warning": '299 there "1 of 2 instances cannot be had so"'}
+    with answering((206, headers | warning, body)) as (url, _):
+        result = get(url, tmp_path)
+    assert result.code == 1
+    assert "1 of 2 instances cannot be had so" in result.err
+    assert "1 instances were received" in result.err
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 1
+
+
+def test_one_instance_is_asked_for_as_such(tmp_path):
+    """orthanc-explorer-2 95: the whole series was asked for, and came."""
+    place = ("--study", "1.2", "--series", "1.3", "--instance", "1.4")
+    with answering(multipart(named("1.2"))) as (url, asked):
+        assert pacs_web("get", url, *place, "--output", tmp_path / "out").code == 0
+    assert asked[0][0] == "/studies/1.2/series/1.3/instances/1.4"
+
+
 def test_links_in_the_folder_are_not_followed(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()

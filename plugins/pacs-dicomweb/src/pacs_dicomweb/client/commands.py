@@ -151,7 +151,7 @@ def get(
 
     try:
         _run(run)
-    except (BadInstanceError, OSError) as error:
+    except (BadInstanceError, CommandError, OSError) as error:
         raise CommandError(f"{error}; {folder.received} instances were received") from error
     print(f"{folder.received} instances received")
 

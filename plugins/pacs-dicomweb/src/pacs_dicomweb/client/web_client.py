@@ -119,7 +119,8 @@ class DicomWebClient:
         ------
         async iterator of Part
             Each a Part 10 file, to be read before the next; raises :class:`DicomWebError` where
-            the response ends before it is complete.
+            the response ends before it is complete, and on leaving if the server had more than it
+            gave (206, PS3.18 Table 8.5-1).
 
         Raises
         ------
@@ -131,6 +132,7 @@ class DicomWebClient:
             try:
                 if kind is not None and kind.name == "application/dicom":
                     yield _single(response)
+                    _require_all(response)
                     return
                 if kind is None or kind.name != "multipart/related":
                     shown = response.headers.get("content-type", "no media type")
@@ -138,6 +140,7 @@ class DicomWebClient:
                 splitter = Splitter(kind.parameters.get("boundary", ""))
                 async with closing(split(response.aiter_bytes(), splitter)) as parts:
                     yield parts
+                _require_all(response)
             except (MalformedMultipart, httpx.HTTPError) as error:
                 raise DicomWebError(
                     f"{self.peer.url}: the response is not whole: {error}"
@@ -271,6 +274,12 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 
 async def _single(response: httpx.Response) -> AsyncIterator[Part]:
     yield Part({"content-type": "application/dicom"}, response.aiter_bytes())
+
+
+def _require_all(response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        reason = response.headers.get("warning", "206 Partial Content")
+        raise DicomWebError(f"{response.url} gave only some of the instances: {reason[:200]}")
 
 
 def _retry_after(response: httpx.Response, otherwise: float) -> float:
