@@ -49,6 +49,30 @@ async def test_what_fails_raises_or_hangs_is_a_problem_of_that_part_alone():
     assert dead.asked == 2
 
 
+async def test_one_that_hangs_is_waited_for_once_and_each_has_a_deadline_of_its_own():
+    class Hurried(Part):
+        deadline = 0.05
+
+    checks = HealthChecks()
+    dead, hurried, room = Part("store", hangs=True), Hurried("index", hangs=True), Part("room")
+    for part in (dead, hurried, room):
+        checks.add(part)
+    first = await checks.run(0.3)
+    assert [each.problem for each in first] == [
+        "no answer within 0.3 s",
+        "no answer within 0.05 s",
+        "",
+    ]
+    with anyio.fail_after(30):  # and not for a minute
+        second = await checks.run(0.3), await checks.run(0.3)
+    for found in second:
+        assert [bool(each.problem) for each in found] == [True, True, False]
+        assert found[0].seconds >= 0.3
+    assert (dead.asked, hurried.asked, room.asked) == (1, 1, 3)
+    dead.hangs = hurried.hangs = False
+    await checks.run(5)
+
+
 async def test_who_has_left_is_not_asked():
     checks, part = HealthChecks(), Part("jobs")
     checks.add(part)

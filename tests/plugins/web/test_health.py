@@ -1,7 +1,9 @@
 """Health over HTTP: everybody hears whether the node is ready, only some hear why not."""
 
+import threading
 import time
 
+import anyio
 import httpx
 import pytest
 from importlib_metadata import EntryPoint
@@ -74,4 +76,26 @@ def test_a_store_that_is_gone_shows_and_only_some_hear_where_it_was(node, client
     assert str(root) not in refused.text
 
     root.with_name("elsewhere").rename(root)
+    wait_for(client, 200)
+
+
+def test_a_store_that_hangs_is_named_and_nothing_waits_for_it_again(node, client, monkeypatch):
+    """As a mount does whose server is gone: in a thread that nobody can cancel."""
+    store, asked, back = node.node.opened.store, [], threading.Event()
+    opens = type(store).open
+
+    async def hang(self, key):
+        asked.append(key)
+        await anyio.to_thread.run_sync(back.wait)
+        return await opens(self, key)
+
+    monkeypatch.setattr(type(store), "open", hang)
+    wait_for(client, 503)
+    details = client.get("/health/details").json()
+    problems = {name: each[0].get("output", "") for name, each in details["checks"].items()}
+    assert problems == {"store": "no answer within 2 s", "index": "", "room": ""}
+    assert client.get("/health/live").status_code == 200
+    assert client.get("/health/ready").status_code == 503
+    assert len(asked) == 1
+    back.set()
     wait_for(client, 200)
