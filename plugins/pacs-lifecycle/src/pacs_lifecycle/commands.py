@@ -28,6 +28,7 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import AuditEvent, EventAction, Node, Outcome, PluginAuditKind
 from pacs_core.dimse import is_valid_uid
 from pacs_lifecycle.config import LifecycleConfig
+from pacs_lifecycle.confirming import interfaces_for
 from pacs_lifecycle.emptying import BinReport, Emptying
 from pacs_lifecycle.interface import Finding, Findings, Hold, Pass, Studies, WaitingBin
 from pacs_lifecycle.jobs import sweep
@@ -343,7 +344,8 @@ async def _opened(config: Path | None, *more: type) -> AsyncIterator[tuple[Node,
     assembly = assemble_for_command(config)
     lifecycle = assembly.plugin_configs["lifecycle"]
     assert isinstance(lifecycle, LifecycleConfig)  # noqa: S101  it is the plugin's own
-    async with open_archive(assembly, requires=(Studies, WaitingBin, *more)) as opened:
+    needed = interfaces_for(need for rule in lifecycle.rules for need in rule.needs)
+    async with open_archive(assembly, requires=(Studies, WaitingBin, *needed, *more)) as opened:
         try:
             yield opened.node, lifecycle
         except IncompleteIndexError as error:

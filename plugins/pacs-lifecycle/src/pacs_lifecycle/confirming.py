@@ -5,8 +5,8 @@ that is large is asked for in parts, so that memory stays the same.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
 from attrs import define
@@ -36,6 +36,23 @@ _INSTANCE: Final = tag_of("SOPInstanceUID")
 _LEVEL: Final = tag_of("QueryRetrieveLevel")
 _BATCH: Final = 1000
 _WAIT: Final = 60.0
+
+
+def interfaces_for(needs: Iterable[str]) -> tuple[type, ...]:
+    """Return the interfaces of capabilities that are asked whether needs are met."""
+    kinds = {need.partition(":")[0] for need in needs}
+    found: list[type] = []
+    with suppress(ImportError):
+        if "routed" in kinds:
+            from pacs_routing.api import Deliveries
+
+            found.append(Deliveries)
+    with suppress(ImportError):
+        if "commitment" in kinds:
+            from pacs_sop_storage_commitment.api import Requester
+
+            found.append(Requester)
+    return tuple(found)
 
 
 @define(eq=False)
