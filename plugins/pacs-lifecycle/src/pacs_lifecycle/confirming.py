@@ -6,7 +6,7 @@ that is large is asked for in parts, so that memory stays the same.
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from attrs import define
@@ -16,20 +16,16 @@ from pacs_core.contracts import (
     AssociationError,
     Level,
     Node,
-    Peer,
-    Proposal,
     Query,
     SingleValue,
     StoredInstance,
 )
 from pacs_core.dataset import tag_of, texts
-from pacs_core.dimse import StatusCategory, category, describe
+from pacs_lifecycle.retrieving import find, find_peer, finding
 
 if TYPE_CHECKING:
     from pacs_routing.api import Deliveries
 
-_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
-"""Study Root Query/Retrieve Information Model - FIND (PS3.4 C.6.2)."""
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
 _INSTANCE: Final = tag_of("SOPInstanceUID")
@@ -78,26 +74,17 @@ class Confirmations:
     def _by_kind(self) -> Mapping[str, Callable[[str, str], Awaitable[str]]]:
         return {"commitment": self._commitment, "found": self._found, "routed": self._routed}
 
-    def _peer(self, name: str) -> Peer:
-        if (peer := self.node.settings.peers.get(name)) is None:
-            raise LookupError(f"there is no peer {name} with an AE title")
-        return peer
-
     async def _found(self, name: str, study: str) -> str:
         """Ask a peer by C-FIND for all instances, series by series (PS3.4 C.4.1.3.1.1)."""
         missing = count = 0
         async with (
-            self.node.connect(self._peer(name), [Proposal(_FIND)]) as association,
+            finding(self.node, find_peer(self.node, name)) as association,
             closing(self._by_series(study)) as some,
         ):
             async for series, uids in some:
-                found: set[str] = set()
                 keys = {_LEVEL: ("IMAGE",), _STUDY: (study,), _SERIES: (series,), _INSTANCE: ()}
-                async with aclosing(association.c_find(_FIND, keys)) as responses:
-                    async for response, match in responses:
-                        if category(response.status or 0) is StatusCategory.FAILURE:
-                            return f"{name} answers {describe(response.status or 0)}"
-                        found.update(texts(match or {}, _INSTANCE))
+                matches = await find(association, keys)
+                found = {uid for match in matches for uid in texts(match, _INSTANCE)}
                 count += len(uids)
                 missing += len(uids - found)
         return f"{name} does not find {missing} of {count} instances" if missing else ""
@@ -127,7 +114,7 @@ class Confirmations:
             )
         except ImportError:
             raise LookupError("pacs-sop-storage-commitment is not installed") from None
-        requester, peer = self.node.find(Requester), self._peer(name)
+        requester, peer = self.node.find(Requester), find_peer(self.node, name)
         async with closing(self._batches(study)) as batches:
             async for batch in batches:
                 identities = [each.identity for each in batch]

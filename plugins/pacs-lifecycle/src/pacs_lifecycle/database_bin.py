@@ -29,6 +29,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import tag_of, texts
 from pacs_lifecycle.config import BinConfig
+from pacs_lifecycle.database_tables import DatabaseTables
 from pacs_lifecycle.interface import BinState, StudyInBin, Usage, WaitingBin
 from pacs_lifecycle.origins import RULES_INTERFACE
 from pacs_lifecycle.tables import ASIDE, BIN
@@ -39,7 +40,7 @@ _PATIENT: Final = (tag_of("PatientID"), tag_of("PatientName"))
 _DOORS: Final = {RULES_INTERFACE: "rules", "HTTP": "web", "delete": "commands"}
 
 
-class DatabaseBin(WaitingBin):
+class DatabaseBin(DatabaseTables, WaitingBin):
     """The bin of all nodes that share a database.
 
     Parameters
@@ -49,14 +50,10 @@ class DatabaseBin(WaitingBin):
     """
 
     def __init__(self, node: Node, config: BinConfig) -> None:
+        super().__init__(node.find(Database))
         self.node = node
         self.config = config
-        self.database = node.find(Database)
         self._patient = ("", "")
-
-    async def start(self) -> None:
-        """Make the tables what this version expects."""
-        await self.database.migrate("lifecycle", "pacs_lifecycle.revisions")
 
     def takes(self, origin: Origin) -> bool:
         """See base."""

@@ -5,27 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import asdict
-from pacs_database.api import Database
 from sqlalchemy import Row, delete, func, select, update
 
+from pacs_lifecycle.database_tables import DatabaseTables
 from pacs_lifecycle.interface import Finding, Findings, Pass
 from pacs_lifecycle.tables import FINDINGS, PASSES
 
 
-class DatabaseFindings(Findings):
-    """The findings of all nodes that share a database.
-
-    Parameters
-    ----------
-    database : Database
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    async def start(self) -> None:
-        """Make the tables what this version expects."""
-        await self.database.migrate("lifecycle", "pacs_lifecycle.revisions")
+class DatabaseFindings(DatabaseTables, Findings):
+    """The findings of all nodes that share a database."""
 
     async def claim(self, name: str, seconds: float) -> Pass | None:
         """See base."""

@@ -7,29 +7,17 @@ sum costs a look at one row, and counting a study again changes nothing.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from pacs_database.api import Database
 from sqlalchemy import Row, delete, select, tuple_, update
 
+from pacs_lifecycle.database_tables import DatabaseTables
 from pacs_lifecycle.interface import Quotas, StudyFacts, Usage
 from pacs_lifecycle.tables import QUOTAS, STUDIES, USAGE
 
 _BATCH: Final = 200
 
 
-class DatabaseQuotas(Quotas):
-    """The quotas of all nodes that share a database.
-
-    Parameters
-    ----------
-    database : Database
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    async def start(self) -> None:
-        """Make the tables what this version expects."""
-        await self.database.migrate("lifecycle", "pacs_lifecycle.revisions")
+class DatabaseQuotas(DatabaseTables, Quotas):
+    """The quotas of all nodes that share a database."""
 
     async def define(self, quota: str, definition: str) -> bool:
         """See base."""

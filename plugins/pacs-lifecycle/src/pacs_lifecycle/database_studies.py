@@ -3,29 +3,17 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from pacs_database.api import Database
 from sqlalchemy import Row, delete, select, tuple_, update
 
+from pacs_lifecycle.database_tables import DatabaseTables
 from pacs_lifecycle.interface import Hold, Studies, StudyFacts
 from pacs_lifecycle.tables import HOLDS, STUDIES
 
 _BATCH: Final = 500
 
 
-class DatabaseStudies(Studies):
-    """The studies of all nodes that share a database.
-
-    Parameters
-    ----------
-    database : Database
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    async def start(self) -> None:
-        """Make the tables what this version expects."""
-        await self.database.migrate("lifecycle", "pacs_lifecycle.revisions")
+class DatabaseStudies(DatabaseTables, Studies):
+    """The studies of all nodes that share a database."""
 
     async def note_arrivals(self, arrivals: Mapping[str, float]) -> None:
         """See base."""

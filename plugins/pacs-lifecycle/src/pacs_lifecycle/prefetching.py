@@ -42,7 +42,7 @@ from pacs_lifecycle.priors import (
     is_searchable,
     read_prior,
 )
-from pacs_lifecycle.retrieving import RetrievalError, find, find_peer, get, move
+from pacs_lifecycle.retrieving import RetrievalError, find, find_peer, finding, get, move
 from pacs_lifecycle.rules import DAY, read_date
 
 _LEVEL: Final = tag_of("QueryRetrieveLevel")
@@ -235,12 +235,14 @@ class PrefetchHandler(JobHandler):
         for name in rule.peers:
             try:
                 peer = find_peer(self.node, name)
-                for each in await find(self.node, peer, keys):
+                async with finding(self.node, peer) as association:
+                    matches = await find(association, keys)
+                for each in matches:
                     prior = read_prior(each, order)
                     if prior is not None and is_valid_uid(prior.uid):
                         found.setdefault(prior, peer)
             except (AssociationError, LookupError, RetrievalError) as error:
-                problems.append(str(error))
+                problems.append(f"{name}: {error}")
         return found, problems
 
     async def _has_body_part(
@@ -249,12 +251,10 @@ class PrefetchHandler(JobHandler):
         if not (rule.same_body_part and order.body_part):
             return True
         keys = {_LEVEL: ("SERIES",), _STUDY: (uid,), _SERIES: (), _BODY_PART: ()}
-        parts = {
-            part.strip().upper()
-            for each in await find(self.node, peer, keys)
-            for part in texts(each, _BODY_PART)
-            if part.strip()
-        }
+        async with finding(self.node, peer) as association:
+            series = await find(association, keys)
+        said = (part.strip().upper() for each in series for part in texts(each, _BODY_PART))
+        parts = set(filter(None, said))
         return not parts or order.body_part.upper() in parts
 
     async def _lacks(self, prior: Prior) -> bool:
@@ -268,11 +268,12 @@ class PrefetchHandler(JobHandler):
             return
         asked = {_LEVEL: ("SERIES",), _STUDY: (prior.uid,), _SERIES: ()}
         classes: set[str] = set()
-        for each in await find(self.node, peer, asked):
-            series = {_LEVEL: ("IMAGE",), _STUDY: (prior.uid,), _INSTANCE: (), _CLASS: ()}
-            series[_SERIES] = texts(each, _SERIES)
-            for image in await find(self.node, peer, series):
-                classes.update(texts(image, _CLASS))
+        async with finding(self.node, peer) as association:
+            for each in await find(association, asked):
+                images = {_LEVEL: ("IMAGE",), _STUDY: (prior.uid,), _INSTANCE: (), _CLASS: ()}
+                images[_SERIES] = texts(each, _SERIES)
+                for image in await find(association, images):
+                    classes.update(texts(image, _CLASS))
         contexts = [(uid, some) for some in _SYNTAXES for uid in sorted(classes)][:_CONTEXTS]
         await get(self.node, peer, keys, contexts)
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Final
 
 from pacs_core.contracts import (
@@ -12,6 +12,7 @@ from pacs_core.contracts import (
     Origin,
     Peer,
     Proposal,
+    RequestedAssociation,
     StoredInstance,
 )
 from pacs_core.dataset import Attributes, tag_of
@@ -29,7 +30,7 @@ _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
 _INSTANCE: Final = tag_of("SOPInstanceUID")
 
-_MOST: Final = 5000
+_MOST: Final = 50_000
 """Matches of a query that are held."""
 
 _log = logging.getLogger(__name__)
@@ -129,23 +130,27 @@ async def move(node: Node, peer: Peer, keys: Attributes) -> None:
             _judge(peer, response.status or 0, response.number_of_failed_suboperations, ())
 
 
-async def find(node: Node, peer: Peer, keys: Attributes) -> list[Attributes]:
+def finding(node: Node, peer: Peer) -> AbstractAsyncContextManager[RequestedAssociation]:
+    """Associate with a peer that is to be asked what it has."""
+    return node.connect(peer, [Proposal(FIND)])
+
+
+async def find(association: RequestedAssociation, keys: Attributes) -> list[Attributes]:
     """Return what a peer finds (PS3.4 C.4.1), in the Study Root model.
 
     Raises
     ------
     RetrievalError
-        The peer fails it.
+        The peer fails it, or finds more than can be looked at.
     """
     found: list[Attributes] = []
-    async with (
-        node.connect(peer, [Proposal(FIND)]) as association,
-        aclosing(association.c_find(FIND, keys)) as responses,
-    ):
+    async with aclosing(association.c_find(FIND, keys)) as responses:
         async for response, match in responses:
             if category(response.status or 0) is StatusCategory.FAILURE:
-                raise RetrievalError(f"{peer} answers {describe(response.status or 0)}")
-            if match is not None and len(found) < _MOST:
+                raise RetrievalError(f"the query is answered {describe(response.status or 0)}")
+            if len(found) == _MOST:
+                raise RetrievalError(f"more than {_MOST} matches are found")
+            if match is not None:
                 found.append(match)
     return found
 
