@@ -94,9 +94,11 @@ class Door:
 
 
 @contextmanager
-def opened(data_directory: Path, config: dict[str, Any], *more: EntryPoint) -> Iterator[Door]:
+def opened(
+    data_directory: Path, config: dict[str, Any], *more: EntryPoint, **web: Any
+) -> Iterator[Door]:
     """Run a node, perhaps with more plugins, and connect a client to its service."""
-    tables = {"plugin": {"web": {"port": 0}, "dicomweb": config}}
+    tables = {"plugin": {"web": {"port": 0, **web}, "dicomweb": config}}
     with node_thread(data_directory, tables, plugins=(*PLUGINS, *more)) as node:
         port = node.node.service_sockets["web"][0].getsockname()[1]
         url = f"http://127.0.0.1:{port}/dicom-web"
@@ -116,6 +118,14 @@ def door_with(tmp_path: Path) -> Iterator[Callable[..., Door]]:
     """Start a node with more plugins, and return its service."""
     with ExitStack() as stack:
         yield lambda *more: stack.enter_context(opened(tmp_path / "data", {}, *more))
+
+
+@pytest.fixture
+def proxied_door(tmp_path: Path) -> Iterator[Door]:
+    """Return the service of a node that believes what proxies on this machine say."""
+    believed = {"trusted_proxies": ["127.0.0.1"], "allowed_hosts": ["pacs.example"]}
+    with opened(tmp_path / "data", {}, **believed) as service:
+        yield service
 
 
 @pytest.fixture(scope="module")

@@ -114,6 +114,7 @@ class TestUri:
         response = stored.web.get(uri(stored.image, **more))
         assert response.status_code == status
         assert response.headers["content-type"] == "application/problem+json"
+        assert stored.web.get(uri(stored.image)).status_code == 200
 
 
 class TestCapabilities:

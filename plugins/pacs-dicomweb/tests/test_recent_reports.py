@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pydicom
@@ -310,3 +311,48 @@ def test_what_is_empty_in_metadata(shared):
     assert found["00081032"] == {"vr": "SQ"}
     assert found["00080008"] == {"vr": "CS", "Value": ["ORIGINAL", None, "AXIAL"]}
     assert found["00081030"] == {"vr": "LO"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Forwarded": "for=192.0.2.7;proto=https;host=pacs.example"},
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pacs.example"},
+    ],
+    ids=["RFC 7239", "as before it"],
+)
+def test_every_address_leads_through_the_proxy(proxied_door, wire, said):
+    """orthanc-auth-service 35, OHIF/Viewers 4256, shanoir-ng 3642: it led past it."""
+    web, made = proxied_door, SampleStudy().make("CT")
+    web.client.headers.update({"X-Forwarded-Prefix": "/archive", **said})
+    root, path = "https://pacs.example/archive/dicom-web", path_of(made)
+    stored = web.store(made).json()
+    assert stored["00081190"]["Value"] == [f"{root}{path.partition('/series')[0]}"]
+    assert stored["00081199"]["Value"][0]["00081190"]["Value"] == [root + path]
+    for resource in ("/studies", "/series", "/instances"):
+        (found,) = web.found(resource)
+        (where,) = found["00081190"]["Value"]
+        assert (root + path).startswith(where)
+    (metadata,) = web.found(f"{path}/metadata")
+    assert metadata["7FE00010"]["BulkDataURI"] == f"{root}{path}/bulkdata/7FE00010"
+    xml = web.get(f"{path}/metadata", 'multipart/related; type="application/dicom+xml"')
+    assert f'uri="{root}{path}/bulkdata/7FE00010"' in xml.text
+    for resource in ("", "/frames/1", "/bulkdata"):
+        [(headers, _)] = wire.read_parts(web.get(path + resource))
+        assert headers["content-location"].startswith(root + path)
+    assert web.get(f"{path}/").headers["location"] == root + path
+
+
+def test_the_same_instance_many_times_at_once(shared, wire):
+    """dcm4che 1103, 1112, medplum 10154: it collided with itself, or was there several times."""
+    study = SampleStudy()
+    files = [wire.part10(study.make("CT")) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: shared.store(files[number % 4]), range(48)))
+    assert {each.status_code for each in answers} == {200}
+    assert all(len(each.json()["00081199"]["Value"]) == 1 for each in answers)
+    path = f"/studies/{study.study_instance_uid}"
+    assert len(shared.found(f"{path}/instances")) == 4
+    whole = shared.get(path, 'multipart/related; type="application/dicom"; transfer-syntax=*')
+    found = {each.SOPInstanceUID: each for each in (read(c) for _, c in wire.read_parts(whole))}
+    assert found == {each.SOPInstanceUID: each for each in map(read, files)}

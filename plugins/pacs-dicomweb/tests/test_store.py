@@ -376,6 +376,7 @@ class TestMetadataWithBulkData:
         web = door(max_metadata=2048)
         response = post(web, mixed("application/dicom+json", b"x" * 5000), self.JSON)
         assert response.status_code == 413
+        assert web.is_well()
 
 
 def test_parts_are_reported_in_their_order(shared, study):
