@@ -28,6 +28,7 @@ from pacs_core.app.lifespan import (
 )
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.archive import (
+    JOURNAL_AFTER,
     ArchiveSettings,
     ChangeFeed,
     DeletionGuards,
@@ -195,8 +196,10 @@ async def open_archive(
     ):
         found = await start_foundation(assembly, lifespan, repair=repair)
         worker = worker or WorkerInfo()
-        journal = serving and _has_journal(assembly.config.archive, found)
-        made = _put_together(assembly, found, transcoder, worker, meter or NodeMeter(), journal)
+        journal_after = _journal_after(assembly.config.archive, found) if serving else None
+        made = _put_together(
+            assembly, found, transcoder, worker, meter or NodeMeter(), journal_after
+        )
         node, audit, events = made.node, found.audit, made.events
         lock = found.recovery_lock(node.settings.data_directory)
         async with (
@@ -248,7 +251,7 @@ def _put_together(
     transcoder: Transcoder,
     worker: WorkerInfo,
     meter: NodeMeter,
-    journal: bool,
+    journal_after: int | None,
 ) -> _Parts:
     settings, network, audit = assembly.config.settings, assembly.config.network, found.audit
     current = CurrentSettings(settings)
@@ -261,7 +264,7 @@ def _put_together(
     deletion_guards, waiting_bin = DeletionGuards(network.timeouts.plugin), NodeBin()
     archive = _archive(
         assembly, found, events, space, access, filters, deletion_guards, waiting_bin, current,
-        journal,
+        journal_after,
     )  # fmt: skip
     operations, contexts = OperationObservers(), FileTlsContexts()
     connector = NodeConnector(settings.ae_title, network, audit, worker, operations, tls=contexts)
@@ -300,7 +303,7 @@ def _archive(
     deletion_guards: DeletionGuards,
     waiting_bin: NodeBin,
     current: CurrentSettings,
-    journal: bool,
+    journal_after: int | None,
 ) -> Archive:
     index = found.usable_index
     if found.store is None or index is None:
@@ -326,12 +329,15 @@ def _archive(
         waiting_bin=waiting_bin,
         prepare_metadata=settings.prepare_metadata,
         recall_timeout=settings.recall_timeout,
-        journal=journal,
+        journal_after=journal_after,
     )
 
 
-def _has_journal(settings: ArchiveSettings, found: Foundation) -> bool:
-    """Tell whether a node that serves writes a journal; if it cannot, say why."""
+def _journal_after(settings: ArchiveSettings, found: Foundation) -> int | None:
+    """Return after how many small instances a node that serves makes a journal; None: it does not.
+
+    If it is to make one and cannot, the log says why.
+    """
     obstacles = {
         f"durability is {settings.durability.value}": settings.durability is not Durability.COMMIT,
         "the index is not on a local disk": found.index is None or found.index.directory is None,
@@ -339,7 +345,12 @@ def _has_journal(settings: ArchiveSettings, found: Foundation) -> bool:
     reasons = [reason for reason, holds in obstacles.items() if holds]
     if settings.journal and reasons:
         logger.warning("there is no journal, since %s", " and ".join(reasons))
-    return settings.journal and not reasons
+    if reasons or settings.journal is False:
+        return None
+    if settings.journal:
+        return 0
+    gains = found.store is not None and found.store.gains_by_journal
+    return JOURNAL_AFTER if gains else None
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from pacs_core.archive.pacing import ReadPace
 from pacs_core.archive.rebuild import RebuildReport, rebuild_index
 from pacs_core.archive.recall import recalling
 from pacs_core.archive.settings import (
+    JOURNAL_AFTER,
     ArchiveSettings,
     AuditSettings,
     DuplicatePolicy,
@@ -31,6 +32,7 @@ from pacs_core.archive.study_watch import STUDY_WATCH, StudyWatch
 from pacs_core.contracts import Difference, DifferenceKind, Durability
 
 __all__ = [
+    "JOURNAL_AFTER",
     "STUDY_WATCH",
     "ArchiveCopy",
     "ArchiveSettings",

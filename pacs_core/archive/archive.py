@@ -150,9 +150,10 @@ class NodeArchive(RangeReadingArchive):
         Whether the index is to keep metadata, if it can.
     recall_timeout : float
         Seconds without one more object coming online after which others are given up.
-    journal : bool
-        Whether small instances are acknowledged once they are in a journal on disk, beside the
-        lock that :meth:`start` is given, and store and index synced later. Only under ``COMMIT``.
+    journal_after : int, optional
+        Small instances that are stored before a journal is made, beside the lock that :meth:`start`
+        is given. From then on they are acknowledged once they are in it, and store and index synced
+        later. None makes none, and there is none but under ``COMMIT``.
 
     Attributes
     ----------
@@ -182,7 +183,7 @@ class NodeArchive(RangeReadingArchive):
         waiting_bin: NodeBin | None = None,
         prepare_metadata: bool = True,
         recall_timeout: float = RECALL_TIMEOUT,
-        journal: bool = False,
+        journal_after: int | None = None,
     ) -> None:
         self.observers = IngestObservers()
         self._layouts = FrameLayouts()
@@ -215,7 +216,7 @@ class NodeArchive(RangeReadingArchive):
             audit,
             self._corrections,
             character_set_of,
-            wanted=journal and durability is Durability.COMMIT,
+            after=journal_after if durability is Durability.COMMIT else None,
         )
         self._space = space or SpaceWatch((), SpaceSettings(), audit)
         self._deletion = Deletion(
@@ -300,7 +301,7 @@ class NodeArchive(RangeReadingArchive):
         if lock is None:
             await Recovery(self._store, self._index, self._audit).run()
         else:
-            self._behind.use(*await self._journaling.open(lock))
+            await self._behind.use(self._journaling, await self._journaling.open(lock))
         self._behind.start(task_group)
         await self._correcting.resume(lock and lock.with_name("corrections.lock"))
 

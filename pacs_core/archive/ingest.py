@@ -150,9 +150,11 @@ class Ingest:
         behind = self.storage.behind
         durability = behind.durable_at_least if lost else behind.durability
         orphan, rank = "", later_rank() if lost else FIRST
-        small = await incoming.read_small(LARGEST) if behind.journals and not lost else None
-        if small is not None:
+        small = await incoming.read_small(LARGEST) if behind.tells_small and not lost else None
+        if small is not None and behind.take_small():
             durability = Durability.WRITE_BEHIND
+        else:
+            small = None
         async with self.storage.writer(incoming, durability) as writer:
             # Back-pressure is here: the next chunk is asked for when the store has taken this one.
             while (chunk := await incoming.next()) is not None:

@@ -27,7 +27,7 @@ from pacs_core.concurrency.files import sync_directory, try_lock
 #   segment-*  what was acknowledged, see `journal_files`
 #   lock       held by the writer as long as it lives; the system lets it go with the process
 #   ask        a FIFO that the writer has open: a byte from another process asks for a flush. Where
-#              nobody has it open, the writer has died
+#              nobody has it open, the writer has died. It is there before the segments
 #   flushes    two numbers: of the last flush for others that has begun, and of the last that is
 #              done. Who reads the first, then asks, and sees the second rise above it, knows that
 #              a flush began after it had asked
@@ -96,6 +96,17 @@ class JournalDirectory:
         self._lock = fd
         return True
 
+    def listen(self) -> None:
+        """Let others ask for flushes, once it is owned."""
+        self._flushes = os.open(self.path / "flushes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        # Those that the former owner has begun are done: all that it had was replayed.
+        self._write_number(_NUMBER.size, self.flushes_begun())
+        with suppress(FileExistsError):
+            os.mkfifo(self.path / "ask", MODE)
+        # For writing as well: else it would be at its end whenever nobody asks.
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
+        self._asked = os.open(self.path / "ask", flags)
+
     def disown(self) -> None:
         """Let others own it."""
         for fd in (self._asked, self._flushes, self._lock):
@@ -112,22 +123,24 @@ class JournalDirectory:
         return False
 
     def make_segments(self) -> list[Segment]:
-        """Open the segments of a directory that is owned; let others ask for flushes.
-
-        All segments are released; what is missing is made.
-        """
-        made = [make_segment(self.path / f"segment-{n}") for n in range(SEGMENTS)]
-        sync_directory(self.path)
-        sync_directory(self.path.parent)
-        self._flushes = os.open(self.path / "flushes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-        # Those that the former owner has begun are done: all that it had was replayed.
-        self._write_number(_NUMBER.size, self.flushes_begun())
-        with suppress(FileExistsError):
-            os.mkfifo(self.path / "ask", MODE)
-        # For writing as well: else it would be at its end whenever nobody asks.
-        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
-        self._asked = os.open(self.path / "ask", flags)
+        """Open the segments of a directory that is owned, all released; what is missing is made."""
+        made: list[Segment] = []
+        try:
+            while len(made) < SEGMENTS:
+                made.append(make_segment(self.path / f"segment-{len(made)}"))
+            sync_directory(self.path)
+            sync_directory(self.path.parent)
+        except BaseException:
+            for segment in made:
+                os.close(segment.fd)
+                segment.path.unlink()
+            raise
         return made
+
+    def clear(self) -> None:
+        """Leave nothing of a journal that has ended well, such as a FIFO that hinders a copy."""
+        self.remove_segments()
+        (self.path / "ask").unlink(missing_ok=True)
 
     def remove_segments(self) -> None:
         """Remove all segments, durably: nothing in them counts any more."""

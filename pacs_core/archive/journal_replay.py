@@ -64,7 +64,7 @@ class Replay:
             records = read_records(path)
             while batch := await to_thread.run_sync(_take, records):
                 restored += await self._replay(batch)
-        await to_thread.run_sync(directory.remove_segments)
+        await to_thread.run_sync(directory.clear)
         if restored:
             _log.warning("%d acknowledged instances were restored from the journal", restored)
         return restored

@@ -4,7 +4,7 @@ File meta information and header of each object are read, some objects at a time
 stays bounded however large the archive is.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing
 from typing import Final
 
@@ -176,7 +176,12 @@ def _shown(attributes: Attributes, tag: int) -> str:
     return repr("\\".join(str(value) for value in attributes.get(tag, ())))[:80]
 
 
-async def find_gap(store: ObjectStore, index: Index, waiting_bin: NodeBin | None = None) -> str:
+async def find_gap(
+    store: ObjectStore,
+    index: Index,
+    waiting_bin: NodeBin | None = None,
+    journaled: Collection[str] = frozenset(),
+) -> str:
     """Return why an index that was just started may lack instances; empty if it should not.
 
     An index without any instance, beside a store with objects, was lost or never made: this is
@@ -185,6 +190,14 @@ async def find_gap(store: ObjectStore, index: Index, waiting_bin: NodeBin | None
     One that was here when the store had no objects, which is noted as well, is taken for whole: the
     few objects there are came when the node was killed before their rows, and were acknowledged to
     nobody.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    index : Index
+    waiting_bin : NodeBin, optional
+    journaled : collection of str
+        Keys of objects that need not have a row yet: a journal has them.
     """
     if reason := await index.gap():
         return reason
@@ -195,7 +208,7 @@ async def find_gap(store: ObjectStore, index: Index, waiting_bin: NodeBin | None
         return ""
     is_known = await index.has_no_gap()
     listed = (waiting_bin or NodeBin()).leave_out(store.objects())
-    objects = await _count_objects(listed, _ON_THEIR_WAY + 1 if is_known else 1)
+    objects = await _count_objects(listed, journaled, _ON_THEIR_WAY + 1 if is_known else 1)
     if not objects and not is_known:
         await index.note_gap("")
     # Many objects are those of a store that was not mounted at the first start.
@@ -219,12 +232,14 @@ async def _stays_empty(index: Index) -> bool:
     return True
 
 
-async def _count_objects(objects: AsyncGenerator[StoredObject, None], most: int) -> int:
-    """Count objects of a store, up to so many."""
+async def _count_objects(
+    objects: AsyncGenerator[StoredObject, None], but: Collection[str], most: int
+) -> int:
+    """Count objects of a store but some, up to so many."""
     count = 0
     try:
-        async for _ in objects:
-            count += 1
+        async for stored in objects:
+            count += stored.key not in but
             if count == most:
                 break
     except NotOnlineError:  # what cannot be listed is there

@@ -27,6 +27,9 @@ FLUSH_INTERVAL = 1.0
 FLUSH_BYTES = 64 << 20
 """Bytes of objects, written behind, that are flushed before the time."""
 
+JOURNAL_AFTER: Final = 64
+"""Small instances that a process has stored when it makes a journal without having been told to."""
+
 RECALL_TIMEOUT: Final = 300.0
 """Seconds without one more object coming online, after which the rest is given up."""
 
@@ -94,10 +97,12 @@ class ArchiveSettings:
         What happens to other content under a SOP Instance UID that is taken.
     durability : Durability
         What has happened to an instance when it is acknowledged.
-    journal : bool
+    journal : bool, optional
         Whether small instances (64 KiB) are acknowledged once they are in a journal on disk, which
         one sync brings there for all who wait; store and index are synced shortly after. For
-        ``commit``, and an index on a local disk. Each worker has a journal of its own.
+        ``commit``, and an index on a local disk. Each worker has a journal of its own. Unless it is
+        set, there is one where the store gains by it, as ``filesystem`` does, once a worker has
+        stored 64 such instances.
     flush_interval : float
         Seconds after which what is written behind is flushed to disk.
     flush_bytes : int
@@ -132,7 +137,7 @@ class ArchiveSettings:
     index: str | None = None
     duplicates: DuplicatePolicy = DuplicatePolicy.KEEP_FIRST
     durability: Durability = Durability.COMMIT
-    journal: bool = False
+    journal: bool | None = None
     flush_interval: float = field(default=FLUSH_INTERVAL, validator=gt(0))
     flush_bytes: int = field(default=FLUSH_BYTES, validator=ge(1))
     verify_reads: VerifyReads = VerifyReads.ALWAYS

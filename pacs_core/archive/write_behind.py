@@ -15,6 +15,7 @@ from pacs_core.archive.flushing import Flushing
 from pacs_core.archive.journal import FULL, Journal, JournalError
 from pacs_core.archive.journal_files import Chunk
 from pacs_core.archive.journal_neighbours import Neighbours
+from pacs_core.archive.journal_opening import Journaling
 from pacs_core.contracts import (
     AuditTrail,
     Durability,
@@ -87,15 +88,27 @@ class WriteBehind:
         self._durability = durability
         self._flushing = Flushing(store, index, audit, interval=interval, capacity=capacity)
         self._neighbours: Neighbours | None = None
+        self._journaling: Journaling | None = None
+        self._small = 0
+        self._enough = anyio.Event()
         self._arriving: set[InstancePath] = set()
         self._doubtful: set[InstancePath] = set()
         self._journal_reported = False
         self._answering: anyio.CancelScope | None = None
 
-    def use(self, journal: Journal | None, neighbours: Neighbours) -> None:
-        """Write a journal, if there is one, and mind those of others; before :meth:`start`."""
-        self._flushing.journal, self._neighbours = journal, neighbours
-        if journal is not None:
+    async def use(self, journaling: Journaling, neighbours: Neighbours) -> None:
+        """Write a journal, if there is to be one, and mind those of others; before `start`."""
+        self._neighbours = neighbours
+        if journaling.directory is not None:
+            self._journaling = journaling
+            if not journaling.after:
+                await self._make_journal(journaling)
+
+    async def _make_journal(self, journaling: Journaling) -> None:
+        self._flushing.journal = await journaling.make()
+        if self._journal is None:
+            self._journaling = None
+        else:
             self._flushing.interval = SETTLE_INTERVAL
 
     @property
@@ -103,15 +116,32 @@ class WriteBehind:
         return self._flushing.journal
 
     @property
-    def journals(self) -> bool:
-        """Whether small instances are to be acknowledged by the journal now: see :meth:`keep`."""
+    def tells_small(self) -> bool:
+        """Whether small instances are to be told from others: see :meth:`take_small`."""
+        return self._journaling is not None
+
+    def take_small(self) -> bool:
+        """Tell whether a small instance is to be acknowledged by the journal: see :meth:`keep`.
+
+        Until there is one they are counted: it is made once there are enough.
+        """
+        if self._journal is None and self._journaling is not None:
+            self._small += 1
+            if self._small == self._journaling.after:
+                self._enough.set()
+        return self._journals
+
+    @property
+    def _journals(self) -> bool:
         journal, flushing = self._journal, self._flushing
         return not (journal is None or journal.failure or flushing.failing or flushing.stopping)
 
     @property
     def in_journal(self) -> int | None:
-        """Bytes in the journal; None without one."""
-        return None if self._journal is None else self._journal.held
+        """Bytes in the journal; None if there is to be none."""
+        if self._journaling is None:
+            return None
+        return 0 if self._journal is None else self._journal.held
 
     @property
     def durability(self) -> Durability:
@@ -169,11 +199,11 @@ class WriteBehind:
         """
         journal, path = self._journal, instance.identity.path
         what = path.sop_instance_uid, instance.key, instance.size
-        while journal is not None and self.journals and not journal.has_room(*what):
+        while journal is not None and self._journals and not journal.has_room(*what):
             self._flushing.hurry()
             await self._flushing.wait()
         # No await from here to the record's place in a segment.
-        usable = self.journals
+        usable = self._journals
         self._flushing.note(instance)
         if journal is not None and usable:
             written = journal.append(*what, content)
@@ -216,7 +246,7 @@ class WriteBehind:
 
     async def secure(self, instance: StoredInstance) -> None:
         """Make the object of an instance durable, unless nothing is to be."""
-        if self._durability is Durability.WRITE_BEHIND or self._journal is not None:
+        if self._durability is Durability.WRITE_BEHIND or self._journaling is not None:
             await self._store.flush([instance.key])
 
     async def confirm(self, instance: StoredInstance) -> None:
@@ -246,10 +276,10 @@ class WriteBehind:
 
     def start(self, task_group: TaskGroup) -> None:
         """Begin to flush, if that is what was chosen."""
-        if self._durability is Durability.WRITE_BEHIND or self._journal is not None:
+        if self._durability is Durability.WRITE_BEHIND or self._journaling is not None:
             task_group.start_soon(self._flushing.run, name="write-behind")
-        if self._journal is not None:
-            task_group.start_soon(self._answer, self._journal, name="journal requests")
+        if self._journaling is not None:
+            task_group.start_soon(self._answer, self._journaling, name="journal requests")
 
     async def stop(self) -> None:
         """Flush everything. What cannot be flushed stays noted, and is looked at when starting."""
@@ -257,9 +287,13 @@ class WriteBehind:
             self._answering.cancel()
         await self._flushing.stop()
 
-    async def _answer(self, journal: Journal) -> None:
+    async def _answer(self, journaling: Journaling) -> None:
         with anyio.CancelScope() as self._answering:
-            await journal.directory.answer(self._flush_for_others)
+            if self._journal is None:
+                await self._enough.wait()
+                await self._make_journal(journaling)
+            if self._journal is not None:
+                await self._journal.directory.answer(self._flush_for_others)
 
     async def _flush_for_others(self) -> bool:
         """Flush all whose rows could be seen before."""

@@ -192,6 +192,9 @@ class ObjectStore(Component, ABC):
     """Whether many processes may use the same store at once."""
     always_online: bool = True
     """Whether every object can be read at once. Then nobody asks for :meth:`availability`."""
+    gains_by_journal: bool = False
+    """Whether objects become durable by syncs of a local disk, and may lie there once more as they
+    were received: then the archive keeps a journal, unless it is configured not to."""
 
     @property
     def directories(self) -> Sequence[Path]:

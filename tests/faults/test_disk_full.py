@@ -27,11 +27,12 @@ STORAGE = [Proposal(CT_IMAGE, (EXPLICIT,))]
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 32 MiB."""
+def small_disk(tmp_path, request):
+    """A file system of 32 MiB, or as many as is said."""
+    size = getattr(request, "param", 32)
     path = tmp_path / "disk"
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}m", "none", str(path)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     yield path
@@ -136,11 +137,19 @@ def test_delete_works_on_a_disk_that_others_have_filled(pacs_process, small_disk
         until(lambda: (data / ".reserve").exists())
 
 
-def test_without_a_mark_nothing_acknowledged_is_lost(pacs_process, small_disk):
+@pytest.mark.parametrize(
+    ("small_disk", "size", "journal"),
+    [(32, 100_000, False), (80, 60_000, True)],
+    ids=["large", "small"],
+    indirect=["small_disk"],
+)
+def test_without_a_mark_nothing_acknowledged_is_lost(pacs_process, small_disk, size, journal):
+    """Nor where small ones are in a journal, which was made while there was room."""
     data = small_disk / "data"
     node = pacs_process(space(warning=0, minimum=0, reserve=0), data_directory=data)
-    stored, status = anyio.run(store_until_refused, node.peer, 100_000, count())
+    stored, status = anyio.run(store_until_refused, node.peer, size, count())
     assert status == 0xA700
+    assert bool(list(data.glob("journal-0/segment-*"))) == journal
     node.kill()
     verified = pacs(data, "index", "verify")
     missing = [line for line in verified.stdout.splitlines() if line.startswith("missing")]

@@ -18,6 +18,7 @@ from pacs_store_filesystem.store import FilesystemStore
 from pacs_core.archive import (
     Durability,
     NodeArchive,
+    find_gap,
     journal_neighbours,
     journal_opening,
     verify_index,
@@ -209,7 +210,7 @@ async def test_a_journal_alone_brings_all_back(
     lived, after = tmp_path / "lived", tmp_path / "after"
     numbers = [number for number in range(12) if len(make(number)[1]) <= LARGEST]
     async with opened(lived) as found, anyio.create_task_group() as tasks:
-        archive = found.archive(journal=True)
+        archive = found.archive(journal_after=0)
         await archive.start(tasks, lived / "lock")
         shutil.copytree(lived, after, ignore=NO_FIFO)
         synced: list[int] = []
@@ -232,6 +233,30 @@ async def test_a_journal_alone_brings_all_back(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_replay_does_not_make_a_lost_index_look_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Nor does it look lost because nothing has a row yet but what the journal has."""
+    monkeypatch.setattr(write_behind, "SETTLE_INTERVAL", 3600.0)
+    lived, after = tmp_path / "lived", tmp_path / "after"
+    async with opened(lived) as found, anyio.create_task_group() as tasks:
+        archive = found.archive(journal_after=before)
+        await archive.start(tasks, lived / "lock")
+        for number in count():
+            await ingest(archive, number)
+            if any(queue.name == "journal" and queue.waiting for queue in archive.queues):
+                break
+        shutil.copytree(lived, after, ignore=shutil.ignore_patterns("ask", "index.sqlite*"))
+        await archive.stop()
+        tasks.cancel_scope.cancel()
+    async with opened(after) as found, anyio.create_task_group() as tasks:
+        await found.archive().start(tasks, after / "lock")
+        assert await found.rows() == 1
+        assert bool(await find_gap(found.store, found.index)) == bool(before)
+
+
+@pytest.mark.anyio
 async def test_a_journal_that_cannot_be_synced_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,7 +266,7 @@ async def test_a_journal_that_cannot_be_synced_is_given_up(
         raise OSError(5, "Input/output error")
 
     async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
-        archive = found.archive(journal=True)
+        archive = found.archive(journal_after=0)
         await archive.start(tasks, tmp_path / "lock")
         await ingest(archive, 1)
         with monkeypatch.context() as broken:
@@ -270,7 +295,7 @@ async def test_a_journal_leaves_room_for_what_it_is_about(
     usage = shutil.disk_usage(tmp_path)._replace(free=60 << 20)
     monkeypatch.setattr(journal_opening, "disk_usage", lambda _: usage)
     async with opened(tmp_path) as found, anyio.create_task_group() as tasks:
-        archive = found.archive(journal=True)
+        archive = found.archive(journal_after=0)
         await archive.start(tasks, tmp_path / "lock")
         await ingest(archive, 1)
         await archive.stop()
@@ -282,9 +307,9 @@ async def test_a_journal_leaves_room_for_what_it_is_about(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("writes", [False, True], ids=["command", "worker"])
+@pytest.mark.parametrize("after", [None, 0], ids=["command", "worker"])
 async def test_others_ask_the_one_who_writes_the_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int | None
 ) -> None:
     """Another process deletes what a node has just acknowledged: no replay brings it back."""
     monkeypatch.setattr(write_behind, "SETTLE_INTERVAL", 3600.0)
@@ -292,13 +317,14 @@ async def test_others_ask_the_one_who_writes_the_journal(
     path = InstancePath(f"{ROOT}.1", make(1)[0])
     async with opened(tmp_path) as node, opened(tmp_path) as command:
         async with anyio.create_task_group() as tasks:
-            ours, theirs = node.archive(journal=True), command.archive(journal=writes)
+            ours = node.archive(journal_after=0)
+            theirs = command.archive(journal_after=after)
             await ours.start(tasks, tmp_path / "lock")
             # One has died before it had a record.
             dead = node.archive(durability=Durability.WRITE_BEHIND, flush_interval=3600.0)
             await ingest(dead, 5)
             await theirs.start(tasks, tmp_path / "lock")
-            before = int(writes)
+            before = int(after is not None)  # a worker has asked when it started
             assert await node.unflushed() == 1 - before
             await ingest(ours, 1)
             await theirs.delete(path, Origin("test"))

@@ -180,9 +180,9 @@ class Users:
         self.may_be[uid] = {None}
 
 
-@pytest.mark.parametrize(("seed", "processes"), [(0, 1), (1, 2), (2, 2)])
+@pytest.mark.parametrize(("seed", "processes", "after"), [(0, 1, 0), (1, 2, 0), (2, 2, 15)])
 async def test_a_power_failure_takes_nothing_that_was_acknowledged(
-    make_bench, dataset, origin, synced, tmp_path, caplog, seed, processes
+    make_bench, dataset, origin, synced, tmp_path, caplog, seed, processes, after
 ):
     """Whichever process an instance is sent to, sent to again, or deleted by."""
     chance = random.Random(seed)
@@ -192,7 +192,7 @@ async def test_a_power_failure_takes_nothing_that_was_acknowledged(
     async with anyio.create_task_group() as tasks:
         archives = []
         for _ in range(processes):
-            archives.append(bench.archive(journal=True, policy=DuplicatePolicy.REPLACE))
+            archives.append(bench.archive(journal_after=after, policy=DuplicatePolicy.REPLACE))
             await archives[-1].start(tasks, tmp_path / "lock")
         users = Users(bench, archives, dataset, origin, chance)
         async with anyio.create_task_group() as working:

@@ -43,6 +43,7 @@ class FilesystemStore(ObjectStore):
     """
 
     shared = True
+    gains_by_journal = True
 
     def __init__(
         self,
