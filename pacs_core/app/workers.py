@@ -39,7 +39,7 @@ from pacs_core.app.services import Sockets
 from pacs_core.app.worker_control import WorkerLine, reload_workers
 from pacs_core.association import WorkerLoad
 from pacs_core.logs.node_log import NodeLog
-from pacs_core.metering import MeterMemory
+from pacs_core.metering import MeterMemory, clear_gauges
 
 # Theory of operation
 #
@@ -231,6 +231,7 @@ class Supervisor:
         # What it shared in memory would count its associations for ever.
         self._place.occupancy.clear(worker.slot)
         self._place.beats.clear(worker.slot)
+        clear_gauges(self._place.meter, worker.slot)
         if self._signals:
             return
         reason = f"worker {worker.slot} (process {worker.pid}) {_describe(status)}"

@@ -1,5 +1,6 @@
 """Entry point of ``pacs``: answers ``--version`` before anything else is imported."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code, see :mod:`pacs_core.cli.errors`.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _fill_standard_descriptors()
     if arguments and arguments[0] in _VERSION_FLAGS:
         # Imported here, and before cyclopts is: the version is asked for by scripts, and at once.
         from importlib.metadata import version
@@ -29,6 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pacs_core.cli.application import run
 
     return run(list(arguments))
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what a parent has closed of standard input, output and error.
+
+    The next file that is opened would get its number, and that may be a database, into which
+    then goes what a library prints.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
 if __name__ == "__main__":

@@ -46,14 +46,15 @@ class Console:
         self._own, self._socket = _open_again(descriptor)
         self._waiting: deque[bytes] = deque()
         self._size = 0
-        self._lock = threading.Lock()
+        # To be taken again by who has it: a finalizer that runs meanwhile may log, too.
+        self._lock = threading.RLock()
         self._drains = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
         """Leave what is kept, and the thread that writes it, to the parent process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiting.clear()
         self._size, self._drains = 0, False
 

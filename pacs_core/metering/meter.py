@@ -105,6 +105,20 @@ class _Instrument(Counter, Gauge, Histogram):
         numbers[self._place(labels, "sum")] += value
 
 
+def clear_gauges(memory: MeterMemory, worker: int) -> None:
+    """Let the gauges of a worker that has died be 0: what they told of has ended with it."""
+    _clear_gauges(memory.region(worker))
+
+
+def _clear_gauges(region: Region) -> None:
+    numbers = region.read()
+    definitions = _definitions(numbers)
+    for key in numbers:
+        name = json.loads(key)[0]
+        if name and definitions[name].kind is MetricKind.GAUGE:
+            region.numbers[region.place(key)] = 0.0
+
+
 class NodeMeter(Meter):
     """Keeps the numbers of one worker, and adds up those of all.
 
@@ -120,12 +134,7 @@ class NodeMeter(Meter):
         self._region = self._memory.region(worker)
         self._instruments: dict[str, _Instrument] = {}
         # Another process, which had this region before, may have ended amid a gauge.
-        numbers = self._region.read()
-        definitions = _definitions(numbers)
-        for key in numbers:
-            name = json.loads(key)[0]
-            if name and definitions[name].kind is MetricKind.GAUGE:
-                self._region.numbers[self._region.place(key)] = 0.0
+        _clear_gauges(self._region)
 
     def counter(
         self, name: str, description: str = "", *, unit: str = "", labels: Sequence[str] = ()

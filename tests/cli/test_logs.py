@@ -1,6 +1,8 @@
 """What goes to a terminal is escaped."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -52,3 +54,17 @@ def test_counts() -> None:
 def test_tables_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["A", "B"], [["1", "x\ny"], ["long", ""]])
     assert capsys.readouterr().out == "A     B\n1     x\\ny\nlong\n"
+
+
+def test_a_descriptor_that_a_parent_has_closed_is_no_file_of_ours() -> None:
+    """Else the next file that is opened, maybe a database, gets what is written to it."""
+    code = (
+        "import os; from pacs_core.cli.main import main; main(['--version']); "
+        "print(os.open('/etc/hostname', os.O_RDONLY), *map(os.readlink, "
+        "('/proc/self/fd/0', '/proc/self/fd/2')))"
+    )
+    command = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", sys.executable, "-c", code]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    opened, *standard = told.splitlines()[-1].split()
+    assert int(opened) > 2
+    assert standard == ["/dev/null", "/dev/null"]

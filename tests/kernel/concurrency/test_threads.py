@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from pacs_core.concurrency import Threads
+from pacs_core.contracts import Correlation, correlated, current_correlation
 
 pytestmark = pytest.mark.anyio
 
@@ -118,3 +119,9 @@ async def test_cancelled_around_the_moment_of_the_result(threads, turns):
             tasks.cancel_scope.cancel()
     assert results in ([], [3])
     assert turns == 0 or results == [3]
+
+
+async def test_what_runs_in_a_thread_belongs_to_what_its_caller_belongs_to(threads):
+    with correlated(Correlation("r-1")):
+        assert (await threads.run(current_correlation)).id == "r-1"
+    assert (await threads.run(current_correlation)).id == ""

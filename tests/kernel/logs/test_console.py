@@ -92,3 +92,22 @@ def test_the_journal_is_known_by_its_device_and_inode(monkeypatch):
     os.close(reading)
     os.close(writing)
     assert not is_journal(writing)
+
+
+def test_a_finalizer_that_logs_meanwhile_does_not_stop_the_process():
+    """As asyncio does of a task whose exception nobody has seen, whenever that is collected."""
+    reading, writing = os.pipe()
+
+    class Interrupted(Console):
+        def _send(self, line):
+            if line == LINE:
+                self.write(b"from within\n")
+            return super()._send(line)
+
+    thread = threading.Thread(target=Interrupted(writing).write, args=(LINE,), daemon=True)
+    thread.start()
+    assert sorted(read_lines(reading, 2)) == [b"from within\n", LINE]
+    thread.join(30)
+    assert not thread.is_alive()
+    os.close(reading)
+    os.close(writing)

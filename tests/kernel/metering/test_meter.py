@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs_core.contracts import MetricKind, NoMeter
-from pacs_core.metering import MeterMemory, NodeMeter
+from pacs_core.metering import MeterMemory, NodeMeter, clear_gauges
 from pacs_core.metering import memory as memory_module
 
 
@@ -134,6 +134,22 @@ def test_what_does_not_fit_is_logged_once_and_harms_nothing(monkeypatch, caplog)
     assert 20 < len(samples) < 200
     assert all(sample.value == 1 for sample in samples)
     assert caplog.text.count("the meter is full") == 1
+
+
+def test_gauges_of_a_worker_that_died_are_not_told_any_more():
+    memory = MeterMemory(2)
+    meter = NodeMeter(memory, 0)
+
+    def count():
+        dying = NodeMeter(memory, 1)
+        dying.gauge("running", labels=("peer",)).set(3, peer="ct")
+        dying.counter("done").add(5)
+
+    in_another_process(count)
+    assert metric(meter, "running").samples[0].value == 3
+    clear_gauges(memory, 1)
+    assert metric(meter, "running").samples[0].value == 0
+    assert metric(meter, "done").samples[0].value == 5
 
 
 def test_a_node_without_a_meter_counts_nothing():
