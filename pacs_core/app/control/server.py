@@ -43,7 +43,9 @@ from pacs_core.contracts import (
     Outcome,
     Principal,
     WorkerInfo,
+    correlated,
     find_error_status,
+    new_correlation,
 )
 from pacs_core.plugins import Fault
 
@@ -194,6 +196,10 @@ class ControlServer:
                     callers.start_soon(self._serve, connection)
 
     async def _serve(self, connection: socket.socket) -> None:
+        with correlated(new_correlation()):
+            await self._serve_caller(connection)
+
+    async def _serve_caller(self, connection: socket.socket) -> None:
         # Told by the kernel, and not by the caller (SO_PEERCRED).
         user = peer_user(connection)
         if user not in {0, os.geteuid()}:

@@ -18,7 +18,18 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from attrs import define, evolve, field
 
 from pacs_core.api.tls import describe_connection, explain
-from pacs_core.contracts import Node, Origin, ServerTls, Service, Setup, Started, TlsConfigError
+from pacs_core.contracts import (
+    Node,
+    Origin,
+    ServerTls,
+    Service,
+    Setup,
+    SpanKind,
+    Started,
+    TlsConfigError,
+    correlated,
+    new_correlation,
+)
 from pacs_hl7.admission import Admission, RefusedConnectionError
 from pacs_hl7.config import Hl7Config
 from pacs_hl7.framing import Deframer, FramingError, frame
@@ -143,7 +154,9 @@ class Listener(Service):
             for framed in deframer.feed(data):
                 was_within = False
                 for content in split_messages(framed):
-                    answer = frame(await self._handler.take(content, origin))
+                    tracing = self.node.tracing
+                    with correlated(new_correlation()), tracing.span("HL7", SpanKind.SERVER):
+                        answer = frame(await self._handler.take(content, origin))
                     with anyio.fail_after(self.config.timeout):
                         await stream.send(answer)
             if not deframer.is_within:
