@@ -7,8 +7,16 @@ line, as Cyclopts reads them.
 
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
+from pacs_core.cli.file_workers import map_files
 from pacs_core.cli.folders import walk
-from pacs_core.cli.options import CLIENT, ClientOptions, JsonOption, parse_pairs
+from pacs_core.cli.options import (
+    CLIENT,
+    ClientOptions,
+    ConfigOption,
+    JobsOption,
+    JsonOption,
+    parse_pairs,
+)
 from pacs_core.cli.output import complain, dump_json, print_row, print_table, say
 from pacs_core.cli.progress import progress
 from pacs_core.logs.escaping import escape
@@ -19,12 +27,15 @@ __all__ = [
     "NOT_LOSSLESS",
     "ClientOptions",
     "CommandError",
+    "ConfigOption",
     "Draft",
+    "JobsOption",
     "JsonOption",
     "UsageError",
     "complain",
     "dump_json",
     "escape",
+    "map_files",
     "parse_pairs",
     "print_row",
     "print_table",

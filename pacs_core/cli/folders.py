@@ -5,8 +5,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def walk(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Iterate over files, and whether each was named rather than found in a folder."""
+def walk(paths: Iterable[Path], *, without: Path | None = None) -> Iterator[tuple[Path, bool]]:
+    """Iterate over files, and whether each was named rather than found in a folder.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files, or folders with all below them; links to folders are not followed.
+    without : Path, optional
+        Folder that is left out where it lies below another: the one that is written to.
+    """
+    left_out = os.path.realpath(without) if without else ""
     for path in paths:
         if not path.is_dir():
             yield path, True
@@ -14,6 +23,8 @@ def walk(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
         folders = [path]
         while folders:
             below, files = _list(folders.pop())
+            if left_out:
+                below = [each for each in below if os.path.realpath(each) != left_out]
             folders += reversed(below)
             yield from ((file, False) for file in files)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from pacs_core.cli.errors import UsageError
 from pacs_core.logs.levels import LogLevel
@@ -21,6 +21,14 @@ DataOption = Annotated[Path | None, Parameter(help="Data directory, instead of t
 
 VerboseOption = Annotated[
     bool, Parameter(name=["--verbose", "-v"], negative=(), help="Name the files that are skipped.")
+]
+
+JobsOption = Annotated[
+    int,
+    Parameter(
+        validator=validators.Number(gte=0),
+        help="Processes for many files; 0 for one for each processor.",
+    ),
 ]
 
 JsonOption = Annotated[bool, Parameter(name="--json", negative=())]

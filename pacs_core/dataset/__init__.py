@@ -79,6 +79,7 @@ from pacs_core.dataset.transfer_syntax import (
     encoding_of,
     name_of,
 )
+from pacs_core.dataset.values import decode_value
 
 __all__ = [
     "ALL_TRANSFER_SYNTAXES",
@@ -134,6 +135,7 @@ __all__ = [
     "decode_dataset",
     "decode_file_meta",
     "decode_text",
+    "decode_value",
     "edit_header",
     "element_header",
     "element_value",

@@ -27,6 +27,7 @@ from pacs_core.dataset.layout import (
     ITEM,
     ITEM_DELIMITATION,
     ITEM_TAGS,
+    NARROW_CODES,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Buffer,
@@ -98,7 +99,6 @@ class ReadLimits:
     depth: int = 100
 
 
-_NOT_PLAIN: Final = BULK_VRS | {"", "SQ", "UN"}
 _DECISIVE: Final = frozenset({*DECISIVE_TAGS, *PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET})
 """Tags of what decides how something else is read."""
 
@@ -246,31 +246,34 @@ class ElementReader:
         if not (top.layout.explicit and top.layout.little_endian):
             return False
         buffer, base, elements = self._buffer, self._base, top.elements
-        read_header, limits = top.layout.read_header, self._limits
+        unpack, plain, limits = top.layout.unpack_narrow, NARROW_CODES.get, self._limits
         begin = position = self.end - base
-        stop = min(top.bound - base, len(buffer))
-        while position + 12 <= stop:
-            header = read_header(buffer, position, base)
-            if header is None:
-                break
-            tag, vr, start, length = header
-            end = start + length
+        # One of 8 bytes may be the last, and is read with what may follow it.
+        last = min(top.bound - base, len(buffer)) - 12
+        left, spent = limits.elements - self._count, 0
+        most = limits.total - self._spent
+        while position <= last:
+            group, number, code, length = unpack(buffer, position)
+            vr, tag, end = plain(code), group << 16 | number, position + 8 + length
+            spent += length
             if (
-                vr in _NOT_PLAIN
-                or not tag & 0xFFFF
+                vr is None
+                or not number
                 or tag in _DECISIVE
-                or tag >> 16 in FOREIGN_GROUPS
+                or group in FOREIGN_GROUPS
                 or tag >= ITEM
-                or end > stop
+                or end > last + 12
                 or length > limits.value
-                or self._spent + length > limits.total
-                or self._count >= limits.elements
+                or spent > most
+                or left <= 0
             ):
+                spent -= length
                 break
-            elements[tag] = DataElement(tag, vr, bytes(buffer[start:end]))
-            self._spent += length
-            self._count += 1
+            elements[tag] = DataElement(tag, vr, bytes(buffer[position + 8 : end]))
+            left -= 1
             position = end
+        self._spent += spent
+        self._count = limits.elements - left
         self.end = base + position
         return position > begin
 

@@ -1,6 +1,6 @@
 """Edits of a dataset's header in memory: everything but the edited elements stays as it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -8,14 +8,15 @@ from pacs_core.dataset.dictionary import vr_of
 from pacs_core.dataset.element_headers import element_header
 from pacs_core.dataset.element_walk import ElementWalk
 from pacs_core.dataset.encoder import DatasetEncoder
-from pacs_core.dataset.layout import layout_of
+from pacs_core.dataset.layout import FOREIGN_GROUPS, ITEM, NARROW_CODES, Layout, layout_of
 from pacs_core.dataset.model import Value
 from pacs_core.dataset.transfer_syntax import encoding_of
 
 # Theory of operation
 #
 # Edits are merged into the elements in the order of tags, which a dataset must keep (PS3.5 §7.1).
-# The walk only tells where elements begin. Everything that is not edited is copied as it is, so
+# Only where elements begin is asked; a walk is needed from where the first one does not say how
+# long it is. Everything that is not edited is copied as it is, so
 # that an edit of one attribute leaves all other bytes alone.
 
 Edit: TypeAlias = tuple[str, bytes] | None
@@ -46,20 +47,25 @@ def edit_header(
     UnencodableValue
         If there is no such VR or the value is too long for it.
     """
-    elements = list(_elements(header, transfer_syntax_uid))
+    elements = _elements(header, transfer_syntax_uid)
     groups = {tag >> 16 for tag in edits}
     written = {tag: _encode_edit(tag, edit, transfer_syntax_uid) for tag, edit in edits.items()}
     present = {tag for tag, _, _ in elements}
     inserts = sorted(written.keys() - present, reverse=True)
     out: list[bytes | memoryview] = []
+    kept = 0  # whence bytes are to be copied
     for tag, start, end in elements:
+        stale = not tag & 0xFFFF and tag >> 16 in groups
+        if not (stale or tag in written or (inserts and inserts[-1] < tag)):
+            continue
+        out.append(header[kept:start])
         while inserts and inserts[-1] < tag:
             out.append(written[inserts.pop()])
         if tag in written:
             out.append(written[tag])
             written[tag] = b""
-        elif tag & 0xFFFF or tag >> 16 not in groups:
-            out.append(header[start:end])
+        kept = end if stale or tag in written else start
+    out.append(header[kept:])
     return b"".join(out + [written[tag] for tag in reversed(inserts)])
 
 
@@ -110,16 +116,38 @@ def element_value(
     return None
 
 
-def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> Iterator[_Element]:
-    """Iterate over tag, start and end of each top-level element."""
-    starts: list[tuple[int, int]] = []
+def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> list[_Element]:
+    """Return tag, start and end of each top-level element."""
     encoding = encoding_of(transfer_syntax_uid)
+    elements = _elements_of_known_length(header, layout_of(encoding))
+    position = elements[-1][2] if elements else 0
+    starts: list[tuple[int, int]] = []
     walk = ElementWalk(encoding, encoding, on_element=lambda *found: starts.append(found))
-    walk.feed(header)
+    walk.feed(header[position:])
     walk.finish()
-    starts.append((0, len(header)))
+    starts.append((0, len(header) - position))
     for (tag, start), (_, end) in pairwise(starts):
-        yield tag, start, end
+        elements.append((tag, position + start, position + end))
+    return elements
+
+
+def _elements_of_known_length(header: bytes | memoryview, layout: Layout) -> list[_Element]:
+    """Return the elements before the first one that must be looked into, to know where it ends."""
+    elements: list[_Element] = []
+    position, size, explicit = 0, len(header), layout.explicit
+    while position + 12 <= size:
+        group, number, code, length = layout.unpack_narrow(header, position)
+        tag, end = group << 16 | number, position + 8 + length
+        if not (explicit and code in NARROW_CODES):
+            found = layout.read_header(header, position, 0)
+            if found is None:
+                break
+            tag, end = found[0], found[2] + found[3]
+        if end > size or tag >= ITEM or tag >> 16 in FOREIGN_GROUPS:
+            break
+        elements.append((tag, position, end))
+        position = end
+    return elements
 
 
 def _encode_edit(tag: int, edit: Edit, transfer_syntax_uid: str) -> bytes:

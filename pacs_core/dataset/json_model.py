@@ -39,6 +39,7 @@ from pacs_core.dataset.model_values import (
     text_element,
     texts_of,
 )
+from pacs_core.dataset.values import SHORT_VALUE, decode_value
 
 # Theory of operation
 #
@@ -60,6 +61,7 @@ from pacs_core.dataset.model_values import (
 __all__ = ["attributes_json", "read_json", "write_json"]
 
 _quote: Final = encode_basestring
+_PLAIN_VRS: Final = KNOWN_VRS - BULK_VRS - FLOAT_VRS - {"SQ"}
 _TEXT_VRS: Final = KNOWN_VRS - BULK_VRS - INTEGER_VRS - FLOAT_VRS - {"IS", "DS", "PN", "SQ"}
 _NON_FINITE: Final = {"nan", "inf", "-inf", "infinity", "-infinity"}
 
@@ -88,7 +90,9 @@ def write_json(elements: ElementSet, options: ModelOptions | None = None) -> Ite
 def _attribute(
     elements: ElementSet, element: DataElement, path: ElementPath, options: ModelOptions
 ) -> str:
-    vr = element.vr
+    vr, value = element.vr, element.value
+    if vr in _PLAIN_VRS and isinstance(value, bytes) and len(value) <= SHORT_VALUE:
+        return _plain_attribute(element.tag, vr, value, elements.character_sets)
     name = f'"{element.tag:08X}":{{"vr":"{vr}"'
     if isinstance(element.value, BulkData):
         reference = options.reference(path, element)
@@ -109,6 +113,14 @@ def _attribute(
         options.warn(f"{shown_path(path)}: NaN or infinity is given as null")
     values = [_value(vr, text) for text in texts]
     return f'{name},"Value":[{",".join(values)}]}}' if any(texts) else f"{name}}}"
+
+
+@lru_cache(maxsize=16384)
+def _plain_attribute(tag: int, vr: str, raw: bytes, character_sets: tuple[str, ...]) -> str:
+    """Return an attribute that depends on nothing else: most say what others have said before."""
+    texts = decode_value(vr, raw, True, character_sets)
+    values = f',"Value":[{",".join([_value(vr, text) for text in texts])}]' if any(texts) else ""
+    return f'"{tag:08X}":{{"vr":"{vr}"{values}}}'
 
 
 def _item(item: ElementSet, path: ElementPath, options: ModelOptions) -> Iterator[str]:

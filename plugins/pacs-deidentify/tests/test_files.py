@@ -109,7 +109,7 @@ def test_files_of_each_encoding(run, tmp_path: Path, syntax: str) -> None:
 def test_folders_are_gone_through_and_nothing_is_overwritten(
     run, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("pacs_deidentify.batch._FEW", 4)
+    monkeypatch.setattr("pacs_core.cli.file_workers._FEW", 4)
     for number in range(10):
         dataset = make_instance(SOPInstanceUID=f"1.2.826.99.1.2.{number}")
         save(tmp_path / "in" / "a" / f"{number}", dataset)

@@ -1,22 +1,17 @@
 """Files of folders, one after the other or in several processes, and what became of each."""
 
 import logging
-import os
 import stat
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
-from itertools import chain, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Literal
 
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
-from pacs_core.api.commands import Draft
+from pacs_core.api.file_commands import Draft, map_files
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.files import deidentify_file
@@ -28,8 +23,6 @@ from pacs_deidentify.vault import Originals
 Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
 
 _NOT_DICOM: Final = "not a DICOM file"
-_FEW: Final = 64
-"""Files for which further processes are not worth their start."""
 
 
 @frozen
@@ -91,26 +84,7 @@ class Batch:
 
     def run(self, files: Iterable[Path], jobs: int) -> Iterator[FileResult]:
         """Iterate over what became of files, in their order."""
-        pending = iter(files)
-        first = list(islice(pending, _FEW))
-        if jobs == 1 or len(first) < _FEW:
-            yield from map(self.one, chain(first, pending))
-            return
-        waiting: deque[Future[FileResult]] = deque()
-        # Imports take longer than many a file: one process makes them, and others branch off it.
-        context = get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            try:
-                for path in chain(first, pending):
-                    if len(waiting) >= 4 * jobs:
-                        yield waiting.popleft().result()
-                    waiting.append(pool.submit(self.one, path))
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return map_files(self.one, files, jobs)
 
     def one(self, path: Path) -> FileResult:
         """De-identify a file into the output folder: whole, or not at all."""
@@ -119,7 +93,10 @@ class Batch:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                if not stat.S_ISREG(path.stat().st_mode):
+                mode = path.stat().st_mode
+                if stat.S_ISDIR(mode) and not path.is_symlink():
+                    return FileResult(path, "failed", "the folder cannot be read")
+                if not stat.S_ISREG(mode):
                     return FileResult(path, "skipped", "not a regular file")
                 return self._write(path)
             except DeidentificationError as error:
@@ -182,15 +159,3 @@ def name_draft(draft: Draft, names: list[str], made: Dataset) -> Writer:
         raise DeidentificationError("it has no SOP Instance UID")
     names[-1] += ".dcm"
     return draft
-
-
-def find_files(folder: Path, without: Path) -> Iterator[Path]:
-    """Iterate over the files of a folder, or the one that is named; one folder is left out."""
-    if not folder.is_dir():
-        yield folder
-        return
-    left_out = without.resolve()
-    for below, folders, names in os.walk(folder):
-        here = Path(below)
-        folders[:] = sorted(name for name in folders if (here / name).resolve() != left_out)
-        yield from (here / name for name in sorted(names))

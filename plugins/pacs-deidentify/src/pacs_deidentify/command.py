@@ -7,32 +7,33 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated, Final
+from typing import IO, TYPE_CHECKING, Annotated, Final
 
 from attrs import asdict
 from cyclopts import Parameter
 
-from pacs_core.api.commands import (
+from pacs_core.api.file_commands import (
+    NOTHING,
     CommandError,
     ConfigOption,
+    JobsOption,
     JsonOption,
     UsageError,
-    assemble,
     complain,
-    load_config,
     progress,
     say,
+    walk,
 )
-from pacs_deidentify.batch import Batch, FileResult, find_files
-from pacs_deidentify.config import DeidentifyConfig
 from pacs_deidentify.options import Option
-from pacs_deidentify.profile import Profile
-from pacs_deidentify.profiles import make_profile
-from pacs_deidentify.tables import load_profile
-from pacs_deidentify.vault import Originals, Vault
+
+# The rest is imported when it is known that there is something to do: pydicom takes its time.
+if TYPE_CHECKING:
+    from pacs_deidentify.batch import FileResult
+    from pacs_deidentify.config import DeidentifyConfig
+    from pacs_deidentify.profile import Profile
+    from pacs_deidentify.vault import Originals, Vault
 
 KEY_VARIABLE: Final = "PACS_DEIDENTIFY_KEY"
-NOTHING: Final = 3
 
 
 def deidentify(
@@ -46,7 +47,7 @@ def deidentify(
     report: Path | None = None,
     vault: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
-    jobs: int = 0,
+    jobs: JobsOption = 0,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
@@ -80,8 +81,6 @@ def deidentify(
         `pacs reidentify`.
     overwrite
         Replace files that exist.
-    jobs
-        Processes; 0 for one for each processor.
     json
         Print what became of each file, one JSON object a line.
     """
@@ -91,7 +90,10 @@ def deidentify(
         raise UsageError(f"{output} is no folder")
     if output.resolve() == source.resolve():
         raise UsageError("the input is never changed: name another folder for what is made")
-    settings = assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
+    from pacs_deidentify.batch import Batch
+    from pacs_deidentify.profiles import make_profile
+
+    settings = read_settings(config)
     key = read_key(key_file, settings)
     safe = _open_vault(vault, key, output) if vault else None
     if key is None:
@@ -115,7 +117,7 @@ def deidentify(
         if lines:
             _write_line(lines, _head(made))
         advance = stack.enter_context(progress("de-identifying", None))
-        for result in batch.run(find_files(source, output), jobs or os.cpu_count() or 1):
+        for result in batch.run((path for path, _ in walk([source], without=output)), jobs):
             advance(1)
             outcomes[result.outcome] += 1
             if result.originals:
@@ -126,17 +128,27 @@ def deidentify(
     return _summarize(outcomes, json)
 
 
-def _open_vault(path: Path, key: bytes | None, output: Path) -> Vault:
+def read_settings(config: Path | None) -> "DeidentifyConfig":
+    """Return what the configuration says of de-identification."""
+    from pacs_core.api.commands import assemble, load_config
+    from pacs_deidentify.config import DeidentifyConfig
+
+    return assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
+
+
+def _open_vault(path: Path, key: bytes | None, output: Path) -> "Vault":
     if key is None:
         raise UsageError("a vault needs a key that is kept: see --key-file")
     if path.resolve().is_relative_to(output.resolve()):
         raise UsageError(f"{path} would be given out with what is made: keep it elsewhere")
+    from pacs_deidentify.vault import Vault
+
     vault = Vault(path, key)
     vault.read()
     return vault
 
 
-def read_key(key_file: Path | None, settings: DeidentifyConfig) -> bytes | None:
+def read_key(key_file: Path | None, settings: "DeidentifyConfig") -> bytes | None:
     """Return the key, None if none is given."""
     if key_file:
         try:
@@ -160,7 +172,9 @@ def _open_report(path: Path) -> IO[str]:
         raise CommandError(f"{path}: {error.strerror or error}") from error
 
 
-def _head(profile: Profile) -> dict[str, object]:
+def _head(profile: "Profile") -> dict[str, object]:
+    from pacs_deidentify.tables import load_profile
+
     return {
         "edition": load_profile().edition,
         "profile": profile.name,
@@ -168,7 +182,7 @@ def _head(profile: Profile) -> dict[str, object]:
     }
 
 
-def _record(result: FileResult) -> dict[str, object]:
+def _record(result: "FileResult") -> dict[str, object]:
     record = asdict(result) | {"source": str(result.source)}
     del record["originals"]
     return record
@@ -178,7 +192,7 @@ def _write_line(out: IO[str], record: dict[str, object]) -> None:
     out.write(json.dumps(record) + "\n")
 
 
-def _tell(result: FileResult, as_json: bool) -> None:
+def _tell(result: "FileResult", as_json: bool) -> None:
     if as_json:
         record = _record(result)
         del record["changes"]

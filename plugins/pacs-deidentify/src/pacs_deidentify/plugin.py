@@ -1,10 +1,9 @@
 """De-identification by the profiles of PS3.15 Annex E: ``pacs deidentify``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
-    CliCommandDescriptor,
     Deidentifier,
     Node,
     SecurityStatement,
@@ -17,22 +16,9 @@ __all__ = [
     "DeidentifyConfig",
     "pacs_capabilities",
     "pacs_check",
-    "pacs_cli_commands",
     "pacs_config",
     "pacs_conformance",
 ]
-
-
-def _load() -> Callable[..., int | None]:
-    from pacs_deidentify.command import deidentify
-
-    return deidentify
-
-
-def _load_reidentify() -> Callable[..., int | None]:
-    from pacs_deidentify.reidentify_command import reidentify
-
-    return reidentify
 
 
 @hookimpl
@@ -66,17 +52,6 @@ def _peers(setup: Setup) -> dict[str, str]:
     """Return the profiles of peers, by their names."""
     peers = setup.settings.peers.items()
     return {name: peer.deidentify for name, peer in peers if peer.deidentify}
-
-
-@hookimpl
-def pacs_cli_commands() -> list[CliCommandDescriptor]:
-    """Return the commands."""
-    return [
-        CliCommandDescriptor("deidentify", "De-identify DICOM files.", _load),
-        CliCommandDescriptor(
-            "reidentify", "Put back into files who they are of.", _load_reidentify
-        ),
-    ]
 
 
 @hookimpl

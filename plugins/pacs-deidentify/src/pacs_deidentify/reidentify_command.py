@@ -3,27 +3,27 @@
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pacs_core.api.commands import (
+from pacs_core.api.file_commands import (
+    NOTHING,
     ConfigOption,
     Draft,
+    JobsOption,
     UsageError,
-    assemble,
     complain,
-    load_config,
+    map_files,
     progress,
     say,
+    walk,
 )
-from pacs_deidentify.batch import find_files, name_draft
-from pacs_deidentify.command import NOTHING, read_key
-from pacs_deidentify.config import DeidentifyConfig
+from pacs_deidentify.command import read_key, read_settings
 from pacs_deidentify.errors import DeidentificationError
-from pacs_deidentify.files import change_file
-from pacs_deidentify.reidentification import reidentify as restore
-from pacs_deidentify.vault import Identifiers, Vault
+
+if TYPE_CHECKING:
+    from pacs_deidentify.vault import Identifiers
 
 
 def reidentify(
@@ -34,6 +34,7 @@ def reidentify(
     vault: Path,
     key_file: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
+    jobs: JobsOption = 0,
     config: ConfigOption = None,
 ) -> int:
     """Put back into de-identified files who they are of, as a vault says.
@@ -60,26 +61,32 @@ def reidentify(
         raise UsageError("the input is never changed: name another folder for what is made")
     if not vault.is_file():
         raise UsageError(f"{vault} does not exist")
-    settings = assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
-    key = read_key(key_file, settings)
+    from pacs_deidentify.vault import Vault
+
+    key = read_key(key_file, read_settings(config))
     if key is None:
         raise UsageError("say with --key-file which key the vault has")
     identifiers = Vault(vault, key).read()
+
+    def restore_one(found: tuple[Path, bool]) -> str:
+        path, named = found
+        try:
+            _restore_file(path, identifiers, output, overwrite)
+        except DeidentificationError as error:
+            if str(error).startswith("not a DICOM file") and not named:
+                return "skipped"
+            complain(f"{path}: {error}")
+        except OSError as error:
+            complain(f"{path}: {error.strerror or error}")
+        else:
+            return "done"
+        return "refused"
+
     outcomes: Counter[str] = Counter()
     with progress("re-identifying", None) as advance:
-        for path in find_files(source, output):
+        for outcome in map_files(restore_one, walk([source], without=output), jobs):
             advance(1)
-            try:
-                _restore_file(path, identifiers, output, overwrite)
-                outcomes["done"] += 1
-            except DeidentificationError as error:
-                skipped = str(error).startswith("not a DICOM file") and path != source
-                outcomes["skipped" if skipped else "refused"] += 1
-                if not skipped:
-                    complain(f"{path}: {error}")
-            except OSError as error:
-                outcomes["refused"] += 1
-                complain(f"{path}: {error.strerror or error}")
+            outcomes[outcome] += 1
     done, refused = outcomes["done"], outcomes["refused"]
     say(
         f"{done} instance{'' if done == 1 else 's'} re-identified"
@@ -88,7 +95,11 @@ def reidentify(
     return 1 if refused else 0 if done else NOTHING
 
 
-def _restore_file(path: Path, identifiers: Identifiers, output: Path, overwrite: bool) -> None:
+def _restore_file(path: Path, identifiers: "Identifiers", output: Path, overwrite: bool) -> None:
+    from pacs_deidentify.batch import name_draft
+    from pacs_deidentify.files import change_file
+    from pacs_deidentify.reidentification import reidentify as restore
+
     draft = Draft(output)
     try:
         names: list[str] = []

@@ -1,34 +1,13 @@
 """``pacs extract``."""
 
-from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import anyio
-import numpy as np
 from cyclopts import Parameter
-from PIL import Image
 
-from pacs_core.api.commands import (
-    CommandError,
-    UsageError,
-    assemble,
-    complain,
-    load_config,
-    read_frame,
-)
-from pacs_core.contracts import TranscodingError
-from pacs_image_export.errors import RenderError
-from pacs_image_export.render import (
-    RenderedPicture,
-    RenderOptions,
-    modality_values,
-    render,
-    stored_values,
-)
+from pacs_core.api.file_commands import CommandError, UsageError, complain
+from pacs_image_export.wanted import Format, Wanted
 
-Format = Literal["png", "jpeg", "tiff", "npy"]
 _SUFFIXES: dict[str, Format] = {
     ".png": "png",
     ".jpg": "jpeg",
@@ -95,35 +74,16 @@ def extract(
     target = output or Path(f"{file.stem}.{frame}.{kind}")
     if target.exists() and not overwrite:
         raise CommandError(f"{target} exists; replace it with --overwrite")
-    try:
-        read = anyio.run(partial(read_frame, assemble(load_config(config)), file, frame))
-        if kind != "npy":
-            made = render(read, RenderOptions(window, overlays))
-        else:
-            made = modality_values(read) if rescale else RenderedPicture(stored_values(read))
-        content = _encode(made, kind, quality)
-    except (TranscodingError, RenderError) as error:
-        raise CommandError(f"{file}: {error}") from error
-    except MemoryError as error:
-        raise CommandError(f"{file}: the frame is too large for the memory there is") from error
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror or error}") from error
-    for warning in made.warnings:
+    # It brings NumPy and the codecs, for which a wrong command line need not wait.
+    from pacs_image_export.extraction import extract_frame
+
+    wanted = Wanted(kind, frame, window, overlays, rescale, quality)
+    content, warnings = extract_frame(file, wanted, config)
+    for warning in warnings:
         complain(f"{file}: {warning}")
     _write(target, content, overwrite)
     print(target)
     return 0
-
-
-def _encode(picture: RenderedPicture, kind: Format, quality: int) -> bytes:
-    out = BytesIO()
-    if kind == "npy":
-        np.save(out, picture.pixels)
-    else:
-        options = {"quality": quality} if kind == "jpeg" else {}
-        image = Image.fromarray(np.ascontiguousarray(picture.pixels))
-        image.save(out, kind, **options)
-    return out.getvalue()
 
 
 def _write(target: Path, content: bytes, overwrite: bool) -> None:

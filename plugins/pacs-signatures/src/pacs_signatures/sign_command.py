@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 from pacs_tools.api import DicomFile, change_files, exit_code, parse_path, write_whole
 
-from pacs_core.api.file_commands import UsageError, complain, say
+from pacs_core.api.file_commands import JobsOption, UsageError, complain, say
 from pacs_core.dataset import UnknownAttribute, tag_of
 from pacs_signatures.profile import PURPOSE_MEANINGS, PURPOSES, Profile, title_of
 
@@ -41,6 +41,7 @@ def sign(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     in_place: Flag = False,
     overwrite: Flag = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Sign DICOM files (PS3.15 Annex C); all other bytes stay as they are.
 
@@ -101,7 +102,7 @@ def sign(
         write_whole(file, target, pieces, replaces=in_place or overwrite)
         return True
 
-    done, failed = change_files(paths, output, sign_file, failures=(TimestampError,))
+    done, failed = change_files(paths, output, sign_file, failures=(TimestampError,), jobs=jobs)
     say(f"{done} file{'' if done == 1 else 's'} signed")
     return exit_code(done, failed)
 

@@ -132,7 +132,7 @@ class Signer:
         pieces = rewrite_dataset(file, edits)
         if encoding_of(file.meta.transfer_syntax_uid).deflated:
             pieces = deflate(pieces)
-        return chain([file.read_head()], pieces)
+        return chain([file.head], pieces)
 
     def _add_to(self, file: DicomFile, within: ElementSet, when: datetime) -> ElementSet:
         tags = self._choose(within)

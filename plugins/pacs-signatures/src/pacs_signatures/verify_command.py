@@ -10,11 +10,13 @@ from pacs_tools.api import DicomFile, explain, open_dicom
 from pacs_core.api.file_commands import (
     NOTHING,
     CommandError,
+    JobsOption,
     JsonOption,
     UsageError,
     complain,
     dump_json,
     escape,
+    map_files,
     walk,
 )
 from pacs_core.dataset import NotPart10, keyword_of
@@ -40,6 +42,7 @@ def verify(
     require_timestamp: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: JsonOption = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Verify the digital signatures of DICOM files, in items of sequences too (PS3.15 Annex C).
 
@@ -71,26 +74,32 @@ def verify(
     policy = None if list_ else _make_policy(ca, any_signer, intermediates, timestamp_ca)
     if require_timestamp and (policy is None or policy.timestamp_authorities is None):
         raise UsageError("--require-timestamp: say with --timestamp-ca whose are taken")
-    count = 0
-    for path, named in walk(paths):
+
+    def verify_found(found: tuple[Path, bool]) -> tuple[int, list[str]]:
+        """Return how many signatures a file has, and what is wrong."""
+        path, named = found
+        faults: list[str] = []
         try:
             with open_dicom(path) as file:
                 if policy is None:
-                    found = _list(file)
+                    described = _list(file)
                 else:
                     verifications = list(_verify(file, policy))
-                    problems += _judge(file, verifications, require, require_timestamp)
-                    found = [_describe_verified(each) for each in verifications]
+                    faults += _judge(file, verifications, require, require_timestamp)
+                    described = [_describe_verified(each) for each in verifications]
         except (NotPart10, OSError) as error:
-            if reason := explain(path, named, error):
-                problems.append(f"{path}: {reason}")
-            continue
+            reason = explain(path, named, error)
+            return 0, [f"{path}: {reason}"] if reason else []
         except CommandError as error:
-            problems.append(f"{path}: {error}")
-            continue
-        count += len(found)
-        for each in found:
+            return 0, [f"{path}: {error}"]
+        for each in described:
             print(dump_json({"file": str(path), **each}) if json else _show(path, each))
+        return len(described), faults
+
+    count = 0
+    for number, faults in map_files(verify_found, walk(paths), jobs):
+        count += number
+        problems += faults
     for problem in problems:
         complain(problem)
     return 1 if problems else 0 if count else NOTHING

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pacs_core.api.file_commands import NOTHING, CommandError, Draft, UsageError, complain, walk
+from pacs_core.api.file_commands import (
+    NOTHING,
+    CommandError,
+    Draft,
+    UsageError,
+    complain,
+    map_files,
+    walk,
+)
 from pacs_core.dataset import NotPart10
 from pacs_tools.files import DicomFile, explain, open_dicom
 
@@ -16,6 +24,7 @@ def change_files(
     change: Callable[[DicomFile, Path], bool],
     *,
     failures: tuple[type[Exception], ...] = (),
+    jobs: int = 0,
 ) -> tuple[int, int]:
     """Change files; say of each that fails why.
 
@@ -31,6 +40,8 @@ def change_files(
         raises fails the file, but for `UsageError`, which ends everything.
     failures : tuple of type, optional
         Exceptions of `change` beside `CommandError`.
+    jobs : int
+        Processes, see `map_files`.
 
     Returns
     -------
@@ -38,31 +49,45 @@ def change_files(
         How many were changed, and how many have failed.
     """
     caught: tuple[type[Exception], ...] = (CommandError, *failures)
+
+    def change_one(found: tuple[Path, bool, Path]) -> tuple[bool, bool]:
+        path, named, below = found
+        try:
+            with open_dicom(path) as file:
+                if not file.damage:
+                    return change(file, path if output is None else output / below), False
+                reason = f"damaged: {file.damage}"
+        except UsageError:
+            raise
+        except caught as error:
+            reason = str(error)
+        except (NotPart10, OSError) as error:
+            reason = explain(path, named, error)
+        if reason:
+            complain(f"{path}: {reason}")
+        return False, bool(reason)
+
+    files = (
+        (path, named, Path(path.name) if named else path.relative_to(start))
+        for start in paths
+        for path, named in walk([start], without=output)
+    )
     done = failed = 0
-    for start in paths:
-        for path, named in walk([start]):
-            below = Path(path.name) if named else path.relative_to(start)
-            try:
-                with open_dicom(path) as file:
-                    if not file.damage:
-                        done += change(file, path if output is None else output / below)
-                        continue
-                    reason = f"damaged: {file.damage}"
-            except UsageError:
-                raise
-            except caught as error:
-                reason = str(error)
-            except (NotPart10, OSError) as error:
-                reason = explain(path, named, error)
-            if reason:
-                complain(f"{path}: {reason}")
-                failed += 1
+    for is_done, has_failed in map_files(change_one, files, jobs):
+        done += is_done
+        failed += has_failed
     return done, failed
 
 
 def exit_code(done: int, failed: int) -> int:
     """Return the exit code of a command that changed so many files, while so many failed."""
     return 1 if failed else 0 if done else NOTHING
+
+
+def check_target(target: Path, *, replaces: bool) -> None:
+    """Raise `CommandError` if a file is there, and may not be replaced."""
+    if target.exists() and not replaces:
+        raise CommandError(f"{target} exists: say --overwrite to replace it")
 
 
 def write_whole(
@@ -85,8 +110,7 @@ def write_whole(
     CommandError
         There is one.
     """
-    if target.exists() and not replaces:
-        raise CommandError(f"{target} exists: say --overwrite to replace it")
+    check_target(target, replaces=replaces)
     mode = file.path.stat().st_mode
     draft = Draft(target.parent)
     try:

@@ -3,20 +3,19 @@
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
-from attrs import frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import UsageError, complain, escape, walk
-from pacs_core.dataset import DataElement, ElementSet, NotPart10, keyword_of, tag_of, vm_of
+from pacs_core.api.file_commands import JobsOption, UsageError, complain, escape, map_files, walk
+from pacs_core.dataset import ElementSet, NotPart10, keyword_of, tag_of, vm_of
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
 from pacs_tools.names import private_name, uid_name
 from pacs_tools.styles import Style, style_for
-from pacs_tools.values import count_values, show_value
+from pacs_tools.values import ElementValue, show_values
 
 _META: Final = {
     0x0002_0002: ("UI", "sop_class_uid"),
@@ -31,16 +30,8 @@ _META: Final = {
 }
 """VR, and attribute of `FileMeta` (PS3.10 Table 7.1-1)."""
 
-
-@frozen
-class _Row:
-    depth: int
-    tag: int
-    vr: str
-    name: str
-    value: str
-    count: str
-    is_odd: bool = False
+_SHORT: Final = 128
+"""Bytes of a value up to which its line is remembered: long ones are seldom repeated."""
 
 
 def dump(
@@ -51,6 +42,7 @@ def dump(
     tag: Annotated[list[str] | None, Parameter(negative=())] = None,
     depth: int = 100,
     full: Annotated[bool, Parameter(negative=())] = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Print the elements of DICOM files.
 
@@ -75,83 +67,144 @@ def dump(
         pattern = re.compile(search, re.IGNORECASE) if search else None
     except re.error as error:
         raise UsageError(f"--search: no regular expression: {error}") from error
-    wanted = {tag_of(each) for each in tag or ()}
+    wanted = frozenset(map(tag_of, tag or ()))
     width = 0 if full or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-    style = style_for()
-
-    def is_shown(row: _Row) -> bool:
-        if wanted and row.tag not in wanted:
-            return False
-        text = f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X}) {row.name} {row.value}"
-        return pattern is None or pattern.search(text) is not None
-
-    failures = 0
+    lines = _Lines(wanted, pattern, width, style_for(), depth)
     files = list(walk(paths))
-    for path, named in files:
+
+    def show(file: tuple[Path, bool]) -> bool:
+        found, problem = lines.of_file(*file)
+        if found:
+            head = [lines.head(file[0])] if len(files) > 1 else []
+            print(*head, *found, sep="\n")
+        if problem:
+            complain(f"{file[0]}: {problem}")
+        return not problem
+
+    return 0 if all([*map_files(show, files, jobs)]) else 1
+
+
+class _Lines:
+    """The elements of files as lines.
+
+    Those of a folder say much the same: lines of short values are remembered, by all that is in
+    them.
+    """
+
+    def __init__(
+        self,
+        wanted: frozenset[int],
+        pattern: re.Pattern[str] | None,
+        width: int,
+        style: Style,
+        depth: int,
+    ) -> None:
+        self._wanted, self._pattern = wanted, pattern
+        self._width, self._style, self._depth = width, style, depth
+        self._remembered = lru_cache(maxsize=1 << 15)(self._line)
+
+    def head(self, path: Path) -> str:
+        """Return what precedes the lines of a file."""
+        return self._style("head", f"# {escape(str(path))}")
+
+    def of_file(self, path: Path, named: bool) -> tuple[list[str], str]:
+        """Return the lines of a file, and what is wrong with it."""
+        lines: list[str] = []
         try:
             with open_dicom(path) as file:
                 # Of what is found in a folder, what is no DICOM file may begin like a dataset.
                 if file.damage and not (named or file.has_meta):
-                    continue
-                rows = [row for row in _rows(file, depth) if is_shown(row)]
-                problem = f"damaged: {file.damage}" if file.damage else ""
+                    return lines, ""
+                if file.has_meta:
+                    self._add_meta(lines, file)
+                self._add(lines, file.elements, 0)
+                return lines, f"damaged: {file.damage}" if file.damage else ""
         except (NotPart10, OSError) as error:
-            rows, problem = [], explain(path, named, error)
-        if len(files) > 1 and rows:
-            print(style("head", f"# {escape(str(path))}"))
-        for row in rows:
-            print(_line(row, width, style))
-        if problem:
-            failures += 1
-            complain(f"{path}: {problem}")
-    return 1 if failures else 0
+            return [], explain(path, named, error)
 
-
-def _rows(file: DicomFile, depth: int) -> Iterator[_Row]:
-    if file.has_meta:
+    def _add_meta(self, lines: list[str], file: DicomFile) -> None:
         for tag, (vr, attribute) in _META.items():
             if value := getattr(file.meta, attribute):
                 name = uid_name(value) if vr == "UI" else ""
-                yield _Row(0, tag, vr, keyword_of(tag), f"{value} = {name}" if name else value, "1")
-    yield from _rows_of(file.elements, 0, depth)
+                shown = f"{value} = {name}" if name else value
+                if line := self._format(0, tag, vr, keyword_of(tag), shown):
+                    lines.append(line)
 
+    def _add(self, lines: list[str], elements: ElementSet, level: int) -> None:
+        # Nesting is limited by the reader, far below the depth of Python's calls.
+        sets, creators = elements.character_sets, dict[int, str]()
+        remembered, line_of, wanted = self._remembered, self._line, self._wanted
+        for element in elements:
+            tag, value, creator = element.tag, element.value, ""
+            if tag & 0x1_0000:
+                block = tag >> 8
+                if block not in creators:
+                    creators[block] = elements.private_creator(tag)
+                creator = creators[block]
+            if isinstance(value, bytes):
+                if wanted and tag not in wanted:
+                    continue
+                short = len(value) <= _SHORT
+                line = (remembered if short else line_of)(
+                    level, tag, element.vr, value, sets, creator
+                )
+                if line:
+                    lines.append(line)
+                continue
+            if line := line_of(level, tag, element.vr, value, sets, creator):
+                lines.append(line)
+            for number, item in enumerate(element.items if level < self._depth else (), 1):
+                if self._shows(tag, "", f"item {number}"):
+                    lines.append(self._style("dim", f"{'  ' * (level + 1)}> item {number}"))
+                self._add(lines, item, level + 1)
 
-def _rows_of(elements: ElementSet, level: int, depth: int) -> Iterator[_Row]:
-    # Nesting is limited by the reader, far below the depth of Python's calls.
-    for element in elements:
-        yield _row(elements, element, level)
-        if level >= depth:
-            continue
-        for number, item in enumerate(element.items, 1):
-            yield _Row(level + 1, element.tag, "", "", f"item {number}", "")
-            yield from _rows_of(item, level + 1, depth)
-
-
-def _row(elements: ElementSet, element: DataElement, level: int) -> _Row:
-    name = private_name(elements, element.tag)
-    if not name:
-        name = keyword_of(element.tag)
-        name = "" if name == f"{element.tag:08X}" else name
-        if element.tag >> 16 & 1 and 0x10 <= element.tag & 0xFFFF <= 0xFF:
+    def _line(
+        self,
+        level: int,
+        tag: int,
+        vr: str,
+        value: ElementValue,
+        sets: tuple[str, ...],
+        creator: str,
+    ) -> str:
+        if creator:
+            name = private_name(creator, tag)
+        elif tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
             name = "PrivateCreator"
-    count = count_values(element, elements)
-    odd = count > 0 and element.vr != "SQ" and not allows(vm_of(element.tag), count)
-    return _Row(
-        level, element.tag, element.vr, name, show_value(element, elements), str(count), odd
-    )
+        else:
+            name = keyword_of(tag)
+            name = "" if name == f"{tag:08X}" else name
+        shown, count = show_values(vr, value, sets)
+        odd = count > 0 and vr != "SQ" and not allows(vm_of(tag), count)
+        return self._format(level, tag, vr, name, shown, count, odd)
 
+    def _shows(self, tag: int, name: str, value: str) -> bool:
+        if self._wanted and tag not in self._wanted:
+            return False
+        text = f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {name} {value}"
+        return self._pattern is None or self._pattern.search(text) is not None
 
-def _line(row: _Row, width: int, style: Style) -> str:
-    indent = "  " * row.depth
-    if not row.vr:
-        return style("dim", f"{indent}> {row.value}")
-    tag = f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})"
-    room = max(1, 36 - len(indent))
-    many = f"  # {row.count} values" if row.count not in {"0", "1"} else ""
-    many += "  # wrong number of values" if row.is_odd else ""
-    value = row.value
-    left = width - len(indent) - len(tag) - 5 - max(room, len(row.name)) - 1 - len(many)
-    if width and len(value) > left:
-        value = value[: max(left - 3, 8)] + "..."
-    name = style("name", f"{row.name:<{room}}")
-    return f"{indent}{style('dim', tag)} {row.vr} {name} {value}{style('dim', many)}".rstrip()
+    def _format(
+        self,
+        level: int,
+        tag: int,
+        vr: str,
+        name: str,
+        value: str,
+        count: int = 1,
+        is_odd: bool = False,
+    ) -> str:
+        """Return a line; nothing if it is not to be shown."""
+        if not self._shows(tag, name, value):
+            return ""
+        indent = "  " * level
+        number = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        room = max(1, 36 - len(indent))
+        many = f"  # {count} values" if count > 1 else ""
+        many += "  # wrong number of values" if is_odd else ""
+        left = self._width - len(indent) - len(number) - 5 - max(room, len(name)) - 1 - len(many)
+        if self._width and len(value) > left:
+            value = value[: max(left - 3, 8)] + "..."
+        name = self._style("name", f"{name:<{room}}")
+        style = self._style
+        return f"{indent}{style('dim', number)} {vr} {name} {value}{style('dim', many)}".rstrip()

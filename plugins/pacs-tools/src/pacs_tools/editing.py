@@ -226,18 +226,17 @@ def _evolve(elements: ElementSet, changed: dict[int, DataElement]) -> ElementSet
 def _edits(file: DicomFile, changed: ElementSet) -> Iterator[tuple[int, Edit]]:
     """Iterate over the top-level elements that differ, encoded as the file is."""
     old, new = file.elements.elements, changed.elements
-    for tag in old.keys() | new.keys():
-        if tag not in new:
-            yield tag, None
-        elif new[tag] is not old.get(tag):
-            yield tag, encode_element(file, new[tag])
+    yield from ((tag, None) for tag in old.keys() - new.keys())
+    for tag, element in new.items():
+        if element is not old.get(tag):
+            yield tag, encode_element(file, element)
 
 
 def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
     """Yield preamble and File Meta Information, anew if they name another instance."""
     uids = [next(iter(changed.texts(tag)), "") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
     meta = file.meta
-    head = file.read_head()
+    head = file.head
     if not file.has_meta or uids == [meta.sop_class_uid, meta.sop_instance_uid]:
         yield head
         return

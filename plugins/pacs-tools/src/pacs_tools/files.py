@@ -49,6 +49,8 @@ class DicomFile:
         What cannot be read, and where; empty if all can.
     dataset_size : int
         Bytes of the dataset, the inflated one if it is deflated.
+    head : bytes
+        What precedes the dataset: preamble and File Meta Information.
     """
 
     path: Path
@@ -58,13 +60,9 @@ class DicomFile:
     elements: ElementSet
     damage: str
     dataset_size: int
+    head: bytes = field(repr=False)
     _dataset: BinaryIO = field(repr=False)
     _start: int = field(repr=False)
-
-    def read_head(self) -> bytes:
-        """Return what precedes the dataset: preamble and File Meta Information."""
-        with self.path.open("rb") as file:
-            return file.read(self.meta.dataset_offset)
 
     def read_bulk(self, offset: int, length: int) -> Iterator[bytes]:
         """Iterate over bytes of the dataset, the inflated one if it is deflated."""
@@ -164,7 +162,10 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
     except MalformedDataset as error:
         reader.give_up()
         damage = damage or f"{error.what} (at byte {start + error.offset})"
-    return DicomFile(path, size, meta, has_meta, reader.elements, damage, length, dataset, start)
+    preface = head[: meta.dataset_offset]
+    return DicomFile(
+        path, size, meta, has_meta, reader.elements, damage, length, preface, dataset, start
+    )
 
 
 def _inflate(file: BinaryIO) -> tuple[BinaryIO, str]:

@@ -9,9 +9,11 @@ from attrs import define, field, frozen
 
 from pacs_core.api.file_commands import (
     NOTHING,
+    JobsOption,
     JsonOption,
     complain,
     dump_json,
+    map_files,
     print_row,
     print_table,
     say,
@@ -81,6 +83,7 @@ def info(
     *,
     by: Literal["file", "series", "study"] = "file",
     json: JsonOption = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Print what DICOM files hold, and what is unusual about them.
 
@@ -94,7 +97,7 @@ def info(
         Print one JSON object for each line.
     """
     problems: list[str] = []
-    found = _examine_all(paths, problems)
+    found = _examine_all(paths, problems, jobs)
     number = (_print_files if by == "file" else _PRINT_SUMS[by])(found, json)
     for problem in problems:
         complain(problem)
@@ -105,13 +108,22 @@ def info(
     return 0 if number else NOTHING
 
 
-def _examine_all(paths: Iterable[Path], problems: list[str]) -> Iterator[FileInfo]:
-    for path, named in walk(paths):
-        try:
-            yield examine(path)
-        except (NotPart10, MalformedDataset, OSError) as error:
-            if reason := explain(path, named, error):
-                problems.append(f"{path}: {reason}")
+def _examine_all(paths: Iterable[Path], problems: list[str], jobs: int) -> Iterator[FileInfo]:
+    for found in map_files(_examine, walk(paths), jobs):
+        if isinstance(found, FileInfo):
+            yield found
+        elif found:
+            problems.append(found)
+
+
+def _examine(found: tuple[Path, bool]) -> FileInfo | str:
+    """Return what is told of a file, or why nothing can be."""
+    path, named = found
+    try:
+        return examine(path)
+    except (NotPart10, MalformedDataset, OSError) as error:
+        reason = explain(path, named, error)
+        return f"{path}: {reason}" if reason else ""
 
 
 def examine(path: Path) -> FileInfo:

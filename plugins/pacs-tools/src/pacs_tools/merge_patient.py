@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, UsageError, say, walk
+from pacs_core.api.file_commands import CommandError, JobsOption, UsageError, say, walk
 from pacs_core.dataset import (
     DatasetEditor,
     MalformedDataset,
@@ -42,6 +42,7 @@ def merge_patient(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     in_place: Flag = False,
     overwrite: Flag = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Make files of two patients ones of a single patient.
 
@@ -79,7 +80,7 @@ def merge_patient(
         write_whole(file, target, pieces, replaces=in_place or overwrite)
         return True
 
-    done, failed = change_files(paths, output, merge, failures=(UnencodableValue,))
+    done, failed = change_files(paths, output, merge, failures=(UnencodableValue,), jobs=jobs)
     say(f"{done} file{'' if done == 1 else 's'} written")
     return exit_code(done, failed)
 
@@ -104,7 +105,7 @@ def _read(file: DicomFile) -> Values:
 def _merge(file: DicomFile, values: Values) -> Iterator[bytes | memoryview]:
     modification = Modification(time.time(), _SYSTEM, reason="CORRECT")
     editor = DatasetEditor(file.meta.transfer_syntax_uid, values, modification)
-    yield file.read_head()
+    yield file.head
     try:
         for block in _read_dataset(file):
             yield from editor.feed(block)

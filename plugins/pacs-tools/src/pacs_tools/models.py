@@ -3,13 +3,24 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 from attrs import define, evolve, frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import NOT_LOSSLESS, CommandError, Draft, UsageError, complain, say
+from pacs_core.api.file_commands import (
+    NOT_LOSSLESS,
+    CommandError,
+    Draft,
+    JobsOption,
+    UsageError,
+    complain,
+    map_files,
+    say,
+    walk,
+)
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     BulkData,
@@ -18,6 +29,8 @@ from pacs_core.dataset import (
     ElementSet,
     MalformedModel,
     ModelOptions,
+    NotPart10,
+    ReadLimits,
     UnencodableValue,
     encode_elements,
     file_meta,
@@ -26,7 +39,8 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.json_model import read_json, write_json
 from pacs_core.dataset.xml_model import read_xml, write_xml
-from pacs_tools.files import LIMITS, DicomFile, open_named
+from pacs_tools.changing import check_target, exit_code
+from pacs_tools.files import LIMITS, DicomFile, explain, open_dicom, open_named
 
 _LONG: Final = 1024
 """Bytes of a value from which on it becomes a file of its own, if there is a folder for them."""
@@ -36,8 +50,10 @@ _PIXELS: Final = frozenset({0x7FE0_0001, 0x7FE0_0002, 0x7FE0_0008, 0x7FE0_0009, 
 """Pixel Data of each kind, and their extended offset tables (PS3.3 C.7.6.3)."""
 
 _WHOLE: Final = 1 << 40
+_TOGETHER: Final = 256
 
 Writer = Callable[[ElementSet, ModelOptions | None], Iterator[str]]
+Reader = Callable[[bytes, "_BulkFolder"], ElementSet]
 FlagOption = Annotated[bool, Parameter(negative=())]
 
 
@@ -65,8 +81,15 @@ class Conversion:
 AS_USUAL: Final = Conversion()
 
 
-def json(source: Path, output: Path | None = None, /, *, conversion: Conversion = AS_USUAL) -> int:
-    """Convert a DICOM file to the DICOM JSON Model, or back.
+def json(
+    source: Path,
+    output: Path | None = None,
+    /,
+    *,
+    conversion: Conversion = AS_USUAL,
+    jobs: JobsOption = 0,
+) -> int:
+    """Convert DICOM files to the DICOM JSON Model, or back.
 
     What the input is decides. The model has no File Meta Information (PS3.18 F.2), and no place for
     compressed Pixel Data: convert such files first, or leave them out. The exit code is 5 else.
@@ -74,26 +97,49 @@ def json(source: Path, output: Path | None = None, /, *, conversion: Conversion 
     Parameters
     ----------
     source
-        A DICOM file, or a model.
+        A DICOM file, or a model; or a folder with such, and all below it.
     output
-        File to write; standard output if none is named, for a model.
+        File to write; standard output if none is named, for a model. For a folder the folder to
+        write to, where models of ct.dcm are ct.dcm.json, and files of those ct.dcm again.
     """
-    return _convert(source, output, conversion, write_json, _from_json)
+    return _convert(source, output, conversion, _JSON, jobs)
 
 
-def xml(source: Path, output: Path | None = None, /, *, conversion: Conversion = AS_USUAL) -> int:
-    """Convert a DICOM file to the Native DICOM Model in XML, or back.
+def xml(
+    source: Path,
+    output: Path | None = None,
+    /,
+    *,
+    conversion: Conversion = AS_USUAL,
+    jobs: JobsOption = 0,
+) -> int:
+    """Convert DICOM files to the Native DICOM Model in XML, or back.
 
     What the input is decides; see ``pacs json``.
 
     Parameters
     ----------
     source
-        A DICOM file, or a model.
+        A DICOM file, or a model; or a folder with such, and all below it.
     output
-        File to write; standard output if none is named, for a model.
+        File to write; standard output if none is named, for a model. For a folder the folder to
+        write to.
     """
-    return _convert(source, output, conversion, write_xml, _from_xml)
+    return _convert(source, output, conversion, _XML, jobs)
+
+
+@frozen
+class _Model:
+    suffix: str
+    beginnings: bytes
+    write: Writer
+    read: Reader
+
+    def is_in(self, path: Path) -> bool:
+        """Tell whether a file begins as such a model does."""
+        with path.open("rb") as file:
+            beginning = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        return bool(beginning) and beginning in self.beginnings
 
 
 def _from_json(text: bytes, folder: "_BulkFolder") -> ElementSet:
@@ -107,40 +153,87 @@ def _from_xml(text: bytes, folder: "_BulkFolder") -> ElementSet:
     return read_xml(text, fetch=folder.fetch, max_length=_WHOLE)
 
 
+_JSON: Final = _Model(".json", b"{[", write_json, _from_json)
+_XML: Final = _Model(".xml", b"<", write_xml, _from_xml)
+
+
 class _NotLosslessError(CommandError):
     exit_code = NOT_LOSSLESS
 
 
 def _convert(
-    source: Path,
-    output: Path | None,
-    conversion: Conversion,
-    write: Writer,
-    read: Callable[[bytes, "_BulkFolder"], ElementSet],
+    source: Path, output: Path | None, conversion: Conversion, model: _Model, jobs: int
 ) -> int:
+    if source.is_dir():
+        if output is None:
+            raise UsageError("name the folder to write to")
+        return _convert_folder(source, output, conversion, model, jobs)
     if output is not None and output.exists() and not conversion.overwrite:
         raise UsageError(f"{output} exists: remove it, or say --overwrite")
-    with source.open("rb") as file:
-        beginning = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if beginning not in {b"{", b"[", b"<"}:
-        _to_model(source, output, conversion, write)
+    if not model.is_in(source):
+        with open_named(source, _limits(conversion)) as file:
+            _to_model(file, output, conversion, model.write)
         return 0
     if output is None:
         raise UsageError("name the DICOM file to write after the model")
-    try:
-        _to_dicom(read(source.read_bytes(), _BulkFolder(conversion.bulk)), output)
-    except (MalformedModel, UnencodableValue, ValueError) as error:
-        raise CommandError(f"{source}: {error}") from error
+    _from_model(source, output, conversion, model.read)
     say(f"{output} written")
     return 0
 
 
-def _to_model(source: Path, output: Path | None, conversion: Conversion, write: Writer) -> None:
-    limits = evolve(LIMITS, bulk=_LONG if conversion.bulk else _WHOLE, total=_WHOLE)
-    file = open_named(source, limits)
-    with file, ExitStack() as stack:
+def _convert_folder(
+    source: Path, output: Path, conversion: Conversion, model: _Model, jobs: int
+) -> int:
+    def convert_one(found: tuple[Path, bool]) -> tuple[bool, bool]:
+        """Return whether a file was converted, and whether that failed."""
+        path, _ = found
+        below = path.relative_to(source)
+        try:
+            is_model = model.is_in(path)
+            made = below.name.removesuffix(model.suffix) if is_model else below.name
+            if is_model and made == below.name:
+                made += ".dcm"
+            target = output / below.with_name(made if is_model else made + model.suffix)
+            check_target(target, replaces=conversion.overwrite)
+            # Values are files named by their place: those of each file need a folder.
+            folder = conversion.bulk and conversion.bulk / below.with_name(made)
+            within = evolve(conversion, bulk=folder)
+            if is_model:
+                _from_model(path, target, within, model.read)
+                return True, False
+            with open_dicom(path, _limits(within)) as file:
+                if file.damage and not file.has_meta:
+                    return False, False
+                _to_model(file, target, within, model.write)
+        except (CommandError, NotPart10, OSError) as error:
+            named = isinstance(error, CommandError)
+            reason = str(error) if named else explain(path, False, error)
+            if reason:
+                complain(reason if named else f"{path}: {reason}")
+            return False, bool(reason)
+        return True, False
+
+    results = [*map_files(convert_one, walk([source], without=output), jobs)]
+    done = sum(is_done for is_done, _ in results)
+    say(f"{done} file{'' if done == 1 else 's'} written")
+    return exit_code(done, sum(has_failed for _, has_failed in results))
+
+
+def _limits(conversion: Conversion) -> ReadLimits:
+    return evolve(LIMITS, bulk=_LONG if conversion.bulk else _WHOLE, total=_WHOLE)
+
+
+def _from_model(source: Path, output: Path, conversion: Conversion, read: Reader) -> None:
+    try:
+        _to_dicom(read(source.read_bytes(), _BulkFolder(conversion.bulk)), output)
+    except (MalformedModel, UnencodableValue, ValueError) as error:
+        raise CommandError(f"{source}: {error}") from error
+
+
+def _to_model(file: DicomFile, output: Path | None, conversion: Conversion, write: Writer) -> None:
+    with ExitStack() as stack:
         if file.damage:
-            raise CommandError(f"{source}: damaged: {file.damage}")
+            raise CommandError(f"{file.path}: damaged: {file.damage}")
         elements = file.elements
         if conversion.without_pixel_data:
             kept = {tag: each for tag, each in elements.elements.items() if tag not in _PIXELS}
@@ -148,22 +241,28 @@ def _to_model(source: Path, output: Path | None, conversion: Conversion, write: 
         if conversion.bulk is None:
             elements = _inline(file, elements)
         options = ModelOptions(
-            _BulkFolder(conversion.bulk, file).refer, lambda text: complain(f"{source}: {text}")
+            _BulkFolder(conversion.bulk, file).refer, lambda text: complain(f"{file.path}: {text}")
         )
         if output is None:
             _write(write(elements, options), sys.stdout)
             return
         draft = Draft(output.parent)
         stack.callback(draft.discard)
-        for piece in write(elements, options):
-            draft.write(piece.encode("utf-8", "replace"))
+        for block in _blocks(write(elements, options)):
+            draft.write(block)
         draft.finish(name=output.name)
 
 
 def _write(pieces: Iterator[str], out: TextIO) -> None:
-    for piece in pieces:
-        out.buffer.write(piece.encode("utf-8", "replace"))
+    for block in _blocks(pieces):
+        out.buffer.write(block)
     out.buffer.write(b"\n")
+
+
+def _blocks(pieces: Iterator[str]) -> Iterator[bytes]:
+    """Iterate over what pieces are, some hundred at a time: one for each element is too little."""
+    while some := "".join(islice(pieces, _TOGETHER)):
+        yield some.encode("utf-8", "replace")
 
 
 def _inline(file: DicomFile, within: ElementSet) -> ElementSet:

@@ -10,7 +10,15 @@ from uuid import uuid4
 from attrs import define, evolve, field, frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, UsageError, complain, escape, say, walk
+from pacs_core.api.file_commands import (
+    CommandError,
+    JobsOption,
+    UsageError,
+    complain,
+    escape,
+    say,
+    walk,
+)
 from pacs_core.dataset import (
     ElementSet,
     MalformedDataset,
@@ -53,6 +61,7 @@ def modify(
     in_place: Flag = False,
     overwrite: Flag = False,
     dry_run: Flag = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Change attributes of DICOM files; all other bytes stay as they are.
 
@@ -109,7 +118,7 @@ def modify(
             write_whole(file, target, pieces, replaces=in_place or overwrite)
         return True
 
-    done, failed = change_files(paths, output, modify_file)
+    done, failed = change_files(paths, output, modify_file, jobs=jobs)
     if not dry_run:
         say(f"{done} file{'' if done == 1 else 's'} written")
     return exit_code(done, failed)

@@ -9,8 +9,6 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from pacs_core.dataset import ElementSet
-
 
 def uid_name(uid: str) -> str:
     """Return the name of a UID, or nothing."""
@@ -33,11 +31,8 @@ def list_sop_classes(*, retired: bool = False) -> dict[str, str]:
     }
 
 
-def private_name(elements: ElementSet, tag: int) -> str:
+def private_name(creator: str, tag: int) -> str:
     """Return the creator of a private element and what he calls it, or what is known of that."""
-    creator = elements.private_creator(tag)
-    if not creator:
-        return ""
     known = _table("_private_dict", "private_dictionaries").get(creator, {})
     group, element = f"{tag >> 16:04X}", f"{tag & 0xFF:02X}"
     entry = known.get(f"{group}xx{element}") or known.get(f"{group[:2]}xxxx{element}")

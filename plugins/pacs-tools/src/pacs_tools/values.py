@@ -1,30 +1,38 @@
 """Values of data elements as people read them."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from pacs_core.api.file_commands import escape
-from pacs_core.dataset import BULK_VRS, BulkData, DataElement, ElementSet
+from pacs_core.dataset import BULK_VRS, BulkData, DataElement, ElementSet, decode_value
 from pacs_tools.names import uid_name
 
 _BYTES: Final = 16
 
+ElementValue: TypeAlias = bytes | tuple[ElementSet, ...] | BulkData
+"""What :class:`pacs_core.dataset.DataElement` has."""
+
 
 def show_value(element: DataElement, within: ElementSet) -> str:
-    """Return the value of an element that is no sequence, in one line."""
-    if isinstance(element.value, BulkData):
-        length = element.value.length
+    """Return the value of an element in one line."""
+    return show_values(element.vr, element.value, within.character_sets)[0]
+
+
+def show_values(vr: str, value: ElementValue, character_sets: tuple[str, ...]) -> tuple[str, int]:
+    """Return a value in one line, and how many values it is (PS3.5 §6.4)."""
+    if isinstance(value, BulkData):
+        length = value.length
         size = "encapsulated" if length is None else f"{length} bytes"
-        return f"<{size} at byte {element.value.offset}>"
-    if isinstance(element.value, tuple):
-        number = len(element.value)
-        return f"{number} item{'' if number == 1 else 's'}"
-    if element.vr in BULK_VRS:
-        return _show_bytes(element.value)
-    values = within.texts(element.tag)
+        return f"<{size} at byte {value.offset}>", 1
+    if isinstance(value, tuple):
+        number = len(value)
+        return f"{number} item{'' if number == 1 else 's'}", min(number, 1)
+    if vr in BULK_VRS:
+        return _show_bytes(value), min(len(value), 1)
+    values = decode_value(vr, value, True, character_sets)
     text = escape("\\".join(values))
-    if element.vr == "UI" and (names := [name for value in values if (name := uid_name(value))]):
+    if vr == "UI" and (names := [name for value in values if (name := uid_name(value))]):
         text += f" = {', '.join(names)}"
-    return text
+    return text, len(values)
 
 
 def _show_bytes(value: bytes) -> str:
@@ -32,12 +40,3 @@ def _show_bytes(value: bytes) -> str:
     if len(value) <= _BYTES:
         return shown
     return f"{shown} ... <{len(value)} bytes>"
-
-
-def count_values(element: DataElement, within: ElementSet) -> int:
-    """Return how many values an element has (PS3.5 §6.4)."""
-    if not element.value:
-        return 0
-    if not isinstance(element.value, bytes) or element.vr in BULK_VRS:
-        return 1
-    return len(within.texts(element.tag))

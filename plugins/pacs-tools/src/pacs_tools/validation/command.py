@@ -6,7 +6,16 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import JsonOption, complain, dump_json, escape, say, walk
+from pacs_core.api.file_commands import (
+    JobsOption,
+    JsonOption,
+    complain,
+    dump_json,
+    escape,
+    map_files,
+    say,
+    walk,
+)
 from pacs_core.dataset import NotPart10, tag_of
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.styles import Style, style_for
@@ -35,6 +44,7 @@ def validate(
     strict: Annotated[bool, Parameter(negative=())] = False,
     ignore: Annotated[list[Rule] | None, Parameter(name=["--ignore", "-i"], negative=())] = None,
     json: JsonOption = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Hold DICOM files against the standard: IOD, values, Pixel Data, File Meta Information.
 
@@ -54,32 +64,36 @@ def validate(
     json
         Print one JSON object for each file, with its findings.
     """
-    style = style_for()
-    failed, seen = False, 0
-    for path, named in walk(paths):
+    style, left_out = style_for(), frozenset(ignore or ())
+
+    def validate_file(found: tuple[Path, bool]) -> tuple[bool, bool]:
+        """Return whether there is such a file, and whether there is an error."""
+        path, named = found
         try:
             with open_dicom(path) as file:
                 # Of what is found in a folder, what is no DICOM file may begin like a dataset.
                 if file.damage and not (named or file.has_meta):
-                    continue
+                    return False, False
                 findings = examine(file)
         except (NotPart10, OSError) as error:
             if problem := explain(path, named, error):
                 complain(f"{path}: {problem}")
-                failed = True
-            continue
-        seen += 1
+            return False, bool(problem)
         shown = {
             each: count
             for each, count in findings.found.items()
-            if each.rule not in (ignore or ()) and not (errors_only and each.level == WARNING)
+            if each.rule not in left_out and not (errors_only and each.level == WARNING)
         }
-        failed |= any(strict or each.level == ERROR for each in shown)
         if json:
             print(dump_json(_record(path, shown, findings.left_out)))
         else:
             _print(path, shown, findings.left_out, style)
-    return 1 if failed else 0 if seen else NOTHING
+        return True, any(strict or each.level == ERROR for each in shown)
+
+    results = [*map_files(validate_file, walk(paths), jobs)]
+    if any(failed for _, failed in results):
+        return 1
+    return 0 if any(seen for seen, _ in results) else NOTHING
 
 
 def examine(file: DicomFile) -> Findings:

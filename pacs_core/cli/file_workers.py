@@ -1,0 +1,140 @@
+"""One function for each of many files, in as many processes as there are processors."""
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import frozen
+
+from pacs_core.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# Theory of operation
+#
+# Workers are forked off when there are more than a few files, and so have all that the command has
+# imported and made by then: the function may be any, and need not be pickled. Files go to them in
+# chunks, results come back in the order of the files, and no more chunks are on their way than
+# keep all busy: who reads slowly (a pager) holds everything up, and nothing piles up in memory.
+#
+# What the function prints is kept in the worker, file by file, and printed by the command's own
+# process together with the result. So lines of files never mix, and the output is that of a single
+# process. An interrupt reaches the command alone: it hands out no more chunks, and ends.
+
+F = TypeVar("F")
+T = TypeVar("T")
+
+_FEW: Final = 32
+"""Files for which workers are not worth their start."""
+
+_CHUNK: Final = 8
+_AHEAD: Final = 3
+"""Chunks for each worker that are on their way."""
+
+
+@frozen
+class _Done:
+    """What became of a file: a result or an error, and what was printed."""
+
+    result: Any
+    error: BaseException | None
+    out: bytes
+    err: str
+
+
+def map_files(function: Callable[[F], T], files: Iterable[F], jobs: int = 0) -> Iterator[T]:
+    """Iterate over what a function returns for files, in their order.
+
+    What it prints appears as if it were called for one file after the other.
+
+    Parameters
+    ----------
+    function : callable
+        What it changes beside files is seen by nobody: it may run in another process.
+    files : iterable
+        What is given to it; small, since it goes from one process to another, as results do.
+    jobs : int
+        Processes at most; 0 for one for each processor.
+
+    Raises
+    ------
+    CommandError
+        A process ended before its time.
+    Exception
+        What the function raises ends everything, when what precedes it is done.
+    """
+    jobs = jobs or len(os.sched_getaffinity(0) if sys.platform == "linux" else [0])
+    pending = iter(files)
+    first = list(islice(pending, _FEW))
+    # Elsewhere processes that are forked off may not use what the system provides.
+    if jobs == 1 or len(first) < _FEW or sys.platform != "linux":
+        yield from map(function, chain(first, pending))
+        return
+    for done in _work(function, chain(first, pending), jobs):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(done.out)
+        sys.stderr.write(done.err)
+        if done.error is not None:
+            raise done.error
+        yield done.result
+
+
+def _work(function: Callable[[Any], Any], files: Iterable[Any], jobs: int) -> Iterator[_Done]:
+    # They take time, and a command for one file does not need them.
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    pending, waiting = iter(files), deque["Future[list[_Done]]"]()
+    sys.stdout.flush()
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("fork"), initializer=_begin, initargs=(function,)
+    ) as pool:
+        try:
+            while True:
+                while len(waiting) < _AHEAD * jobs and (chunk := list(islice(pending, _CHUNK))):
+                    waiting.append(pool.submit(_do_chunk, chunk))
+                if not waiting:
+                    return
+                yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise CommandError(
+                "a process ended before its time, perhaps for want of memory: --jobs 1 takes least"
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+_function: Callable[[Any], Any]
+
+
+def _begin(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _do_chunk(files: list[Any]) -> list[_Done]:
+    """Call the function for files, up to one for which it raises."""
+    made: list[_Done] = []
+    for file in files:
+        out = TextIOWrapper(BytesIO(), sys.stdout.encoding, sys.stdout.errors)
+        err, result, failure = StringIO(), None, None
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                result = _function(file)
+            except Exception as error:
+                failure = error
+        out.flush()
+        made.append(_Done(result, failure, out.buffer.getvalue(), err.getvalue()))
+        if failure is not None:
+            break
+    return made
