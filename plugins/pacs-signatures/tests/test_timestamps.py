@@ -1,74 +1,13 @@
 """Certified Timestamps by an authority that openssl is (RFC 3161, PS3.15 C.1)."""
 
 import json
-import shutil
-import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from pacs_core.testing.peer_programs import PROGRAM_PATH
-
 CT = Path(get_testdata_file("CT_small.dcm"))
-OPENSSL = shutil.which("openssl", path=PROGRAM_PATH)
-CONFIG = """
-[tsa]
-default_tsa = authority
-[authority]
-serial = {folder}/serial
-crypto_device = builtin
-signer_cert = {certificate}
-certs = {issuer}
-signer_key = {key}
-signer_digest = sha256
-default_policy = 1.2.3.4.1
-digests = sha256, sha384, sha512
-ess_cert_id_alg = sha256
-"""
-
-
-@pytest.fixture(scope="module")
-def authority(keys, tmp_path_factory):
-    """The URL of an authority, which answers badly at /refuse, /other and /nonsense."""
-    if OPENSSL is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tsa")
-    (folder / "serial").write_text("01\n")
-    texts = {"folder": folder, "key": keys.key("tsa"), "certificate": keys.certificate("tsa")}
-    texts["issuer"] = keys.certificate("authority")
-    (folder / "config").write_text(CONFIG.format(**texts))
-    make = [OPENSSL, "ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "reply"]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            query = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path == "/refuse":
-                unknown = b"\x2a" + bytes(range(1, 9))  # an algorithm that nobody has
-                query = query.replace(bytes.fromhex("608648016503040203"), unknown)
-            if self.path == "/other":
-                at = query.index(b"\x04\x40")
-                query = query[: at + 2] + bytes(64) + query[at + 66 :]
-            (folder / "query").write_bytes(query)
-            subprocess.run(make, cwd=folder, check=True, capture_output=True)
-            reply = b"\x30\x80" if self.path == "/nonsense" else (folder / "reply").read_bytes()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture

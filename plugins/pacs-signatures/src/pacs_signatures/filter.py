@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import anyio
 import anyio.to_thread
+from attrs import evolve
 from pacs_tools.api import open_dicom
 
 from pacs_core.api.file_commands import CommandError
@@ -43,6 +44,7 @@ from pacs_signatures.byte_stream import DIGITAL_SIGNATURES, MAC_PARAMETERS
 from pacs_signatures.config import SignaturesConfig
 from pacs_signatures.model import find_signatures
 from pacs_signatures.profile import Profile, title_of
+from pacs_signatures.revocation import RevocationLists, load_lists
 from pacs_signatures.trust import load_store
 from pacs_signatures.verifying import Policy, Verification, verify_file
 
@@ -93,7 +95,7 @@ class SignatureFilter(IngestFilter):
     ) -> IngestResult:
         path = await self._spool(header, dataset)
         try:
-            verifications = await anyio.to_thread.run_sync(_verify, path, self._policy)
+            verifications = await anyio.to_thread.run_sync(self._verify, path)
             reason = self._judge(verifications)
             await self._record(header, origin, verifications, reason)
             if reason and self._config.on_ingest != "warn":
@@ -105,6 +107,21 @@ class SignatureFilter(IngestFilter):
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(partial(path.unlink, missing_ok=True))
+
+    def _verify(self, path: Path) -> list[Verification]:
+        policy = self._policy
+        if lists := self._config.revocation_lists:
+            try:
+                policy = evolve(policy, revocations=load_lists([Path(lists)]))
+            except (OSError, ValueError) as error:
+                # Perhaps they are being renewed; no signer may pass meanwhile who was revoked.
+                _log.warning("signatures: revocation lists cannot be read: %s", error)
+                policy = evolve(policy, revocations=RevocationLists(()))
+        try:
+            with open_dicom(path) as file:
+                return list(verify_file(file, policy))
+        except (NotPart10, CommandError):
+            return []  # the archive says what is wrong with it
 
     async def _spool(
         self, header: IncomingHeader, dataset: AsyncIterable[bytes | memoryview]
@@ -185,14 +202,6 @@ def has_signatures(elements: ElementSet) -> bool:
         or DIGITAL_SIGNATURES in elements.elements
         or any(find_signatures(elements))
     )
-
-
-def _verify(path: Path, policy: Policy) -> list[Verification]:
-    try:
-        with open_dicom(path) as file:
-            return list(verify_file(file, policy))
-    except (NotPart10, CommandError):
-        return []  # the archive says what is wrong with it
 
 
 def _file_meta(header: IncomingHeader) -> bytes:

@@ -30,16 +30,17 @@ def pacs_config() -> type:
 
 @hookimpl
 def pacs_check(setup: Setup) -> Iterable[str]:
-    """Return which certificates cannot be read."""
+    """Return which certificates and revocation lists cannot be read."""
     config, problems = setup.config(SignaturesConfig), []
     if config.on_ingest == "off":
         return []
+    from pacs_signatures.revocation import load_lists
     from pacs_signatures.trust import load_store
 
-    for key in ("trusted", "timestamp_authorities"):
+    for key in ("trusted", "timestamp_authorities", "revocation_lists"):
         if path := getattr(config, key):
             try:
-                load_store(Path(path))
+                load_lists([Path(path)]) if key == "revocation_lists" else load_store(Path(path))
             except (OSError, ValueError) as error:
                 problems.append(f"{key}: {path}: {error}")
     return problems

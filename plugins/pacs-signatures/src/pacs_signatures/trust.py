@@ -23,6 +23,10 @@ from pacs_signatures.der import der_value
 _UNKNOWN: Final = "nobody who is trusted vouches for its certificate"
 
 
+class DistrustError(Exception):
+    """Nobody who is trusted vouches for a signer."""
+
+
 @frozen
 class TrustStore:
     """Certificates that are trusted: of authorities, or of signers themselves.
@@ -34,13 +38,13 @@ class TrustStore:
 
     certificates: tuple[x509.Certificate, ...] = field(repr=False)
 
-    def find_fault(
+    def find_chain(
         self,
         certificate: x509.Certificate,
         others: Sequence[x509.Certificate],
         when: datetime,
-    ) -> str:
-        """Return why a signer is not trusted; empty if he is.
+    ) -> Sequence[x509.Certificate]:
+        """Return the certificates that lead from a signer to who is trusted, both included.
 
         Parameters
         ----------
@@ -50,11 +54,18 @@ class TrustStore:
             Of authorities in between, not trusted by themselves.
         when : datetime
             The time at which all of them must have been valid.
+
+        Raises
+        ------
+        DistrustError
+            There are none.
         """
+        if lapse := find_lapse(certificate, when):
+            raise DistrustError(lapse)
         if certificate in self.certificates:
-            return find_lapse(certificate, when)
+            return [certificate]
         if certificate.version is x509.Version.v1:
-            return self._find_fault_of_first_version(certificate, when)
+            return self._find_chain_of_first_version(certificate, when)
         builder = PolicyBuilder().store(Store(list(self.certificates))).time(when)
         authorities = (
             ExtensionPolicy.permit_all()
@@ -68,12 +79,13 @@ class TrustStore:
             ca_policy=authorities, ee_policy=signers
         ).build_client_verifier()
         try:
-            verifier.verify(certificate, list(others))
+            return verifier.verify(certificate, list(others)).chain
         except VerificationError as error:
-            return find_lapse(certificate, when) or f"{_UNKNOWN} ({error})"
-        return ""
+            raise DistrustError(f"{_UNKNOWN} ({error})") from error
 
-    def _find_fault_of_first_version(self, certificate: x509.Certificate, when: datetime) -> str:
+    def _find_chain_of_first_version(
+        self, certificate: x509.Certificate, when: datetime
+    ) -> list[x509.Certificate]:
         """Look for the authority of a certificate without extensions, as those of 1993 are.
 
         PS3.15 C.1 asks for X.509 (1993); for others the library has no chains.
@@ -85,8 +97,10 @@ class TrustStore:
             except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
                 continue
             if constraints.value.ca:
-                return find_lapse(certificate, when) or find_lapse(authority, when)
-        return _UNKNOWN
+                if lapse := find_lapse(authority, when):
+                    raise DistrustError(lapse)
+                return [certificate, authority]
+        raise DistrustError(_UNKNOWN)
 
 
 def find_lapse(certificate: x509.Certificate, when: datetime) -> str:

@@ -38,6 +38,7 @@ def verify(
     any_signer: Flag = False,
     intermediates: Path | None = None,
     timestamp_ca: Path | None = None,
+    crl: Annotated[list[Path] | None, Parameter(negative=())] = None,
     require: Profile | None = None,
     require_timestamp: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
@@ -61,6 +62,9 @@ def verify(
         Certificates in PEM of authorities in between, not trusted by themselves.
     timestamp_ca
         Certificates in PEM that timestamps are verified with; else those of --ca.
+    crl
+        Revocation lists in PEM or DER, or a folder with such; may be given several times. Each
+        authority that is trusted, or in between, must have one.
     require
         Each file must have a valid signature with what this profile wants signed; "base" any.
     require_timestamp
@@ -71,7 +75,7 @@ def verify(
         Print an object for each signature, in a line of its own.
     """
     problems: list[str] = []
-    policy = None if list_ else _make_policy(ca, any_signer, intermediates, timestamp_ca)
+    policy = None if list_ else _make_policy(ca, any_signer, intermediates, timestamp_ca, crl or [])
     if require_timestamp and (policy is None or policy.timestamp_authorities is None):
         raise UsageError("--require-timestamp: say with --timestamp-ca whose are taken")
 
@@ -106,20 +110,28 @@ def verify(
 
 
 def _make_policy(
-    ca: Path | None, any_signer: bool, intermediates: Path | None, timestamp_ca: Path | None
+    ca: Path | None,
+    any_signer: bool,
+    intermediates: Path | None,
+    timestamp_ca: Path | None,
+    crl: list[Path],
 ) -> "Policy":
+    from pacs_signatures.revocation import load_lists
     from pacs_signatures.trust import load_certificates, load_store
     from pacs_signatures.verifying import Policy
 
     if (ca is not None) == any_signer:
         raise UsageError("say who is trusted: --ca FILE, or --any-signer")
+    if crl and ca is None:
+        raise UsageError("--crl: say with --ca who is trusted, if he is not on the list")
     try:
         trusted = load_store(ca) if ca else None
         authorities = load_store(timestamp_ca) if timestamp_ca else trusted
         others = load_certificates(intermediates) if intermediates else ()
+        lists = load_lists(crl) if crl else None
     except ValueError as error:
         raise UsageError(f"certificates cannot be read: {error}") from error
-    return Policy(trusted, authorities, tuple(others))
+    return Policy(trusted, authorities, tuple(others), lists)
 
 
 def _verify(file: DicomFile, policy: "Policy") -> "Iterator[Verification]":

@@ -40,8 +40,16 @@ from pacs_signatures.model import (
 )
 from pacs_signatures.profile import Profile
 from pacs_signatures.profile_tags import missing_tags
+from pacs_signatures.revocation import RevocationLists
 from pacs_signatures.timestamps import TYPE, TimestampError, verify_timestamp
-from pacs_signatures.trust import TrustStore, find_lapse, name_of, now, read_certificate
+from pacs_signatures.trust import (
+    DistrustError,
+    TrustStore,
+    find_lapse,
+    name_of,
+    now,
+    read_certificate,
+)
 
 
 class Status(Enum):
@@ -66,11 +74,14 @@ class Policy:
     timestamp_authorities : TrustStore or None
         Those of timestamps; None to look at no timestamp.
     intermediates : tuple of Certificate
+    revocations : RevocationLists or None
+        Those of the authorities of signers; None to look at none.
     """
 
     trusted: TrustStore | None
     timestamp_authorities: TrustStore | None = None
     intermediates: Sequence[x509.Certificate] = ()
+    revocations: RevocationLists | None = None
 
 
 @frozen
@@ -179,7 +190,13 @@ class _Verifier:
         if self.policy.trusted is not None:
             when = self.timestamp or now()
             others = self.policy.intermediates
-            if fault := self.policy.trusted.find_fault(certificate, others, when):
+            try:
+                chain = self.policy.trusted.find_chain(certificate, others, when)
+            except DistrustError as error:
+                raise _UntrustedError(str(error)) from error
+            if self.policy.revocations is not None and (
+                fault := self.policy.revocations.find_fault(chain, when)
+            ):
                 raise _UntrustedError(fault)
 
     def _read_certificate(self) -> x509.Certificate:
