@@ -3,7 +3,7 @@
 import logging
 import stat
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -14,10 +14,11 @@ from pydicom.dataset import Dataset
 from pacs_core.api.file_commands import Draft, map_files
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
-from pacs_deidentify.files import deidentify_file
+from pacs_deidentify.files import ReadFile, deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
+from pacs_deidentify.regions import Region
 from pacs_deidentify.vault import Originals
 
 Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
@@ -74,6 +75,8 @@ class Batch:
         Whether what is made is scanned.
     keeps : bool
         Whether results have what identified somebody.
+    reads_pixels : bool
+        Whether text is looked for in pixels.
     """
 
     profile: Profile
@@ -81,6 +84,7 @@ class Batch:
     overwrite: bool = False
     prove: bool = False
     keeps: bool = False
+    reads_pixels: bool = False
 
     def run(self, files: Iterable[Path], jobs: int) -> Iterator[FileResult]:
         """Iterate over what became of files, in their order."""
@@ -112,11 +116,21 @@ class Batch:
                 reason = f"it cannot be de-identified: {type(error).__name__}"
                 return FileResult(path, "refused", reason)
 
+    def _text_finder(self) -> Callable[[ReadFile], list[Region] | None] | None:
+        if not self.reads_pixels:
+            return None
+        # The extra brings what it imports.
+        from pacs_deidentify.ocr import find_text
+
+        return find_text
+
     def _write(self, path: Path) -> FileResult:
         draft = Draft(self.output)
         try:
             names: list[str] = []
-            report = deidentify_file(path, self.profile, partial(name_draft, draft, names))
+            report = deidentify_file(
+                path, self.profile, partial(name_draft, draft, names), self._text_finder()
+            )
             target = "/".join(names)
             if not self.overwrite and (self.output / target).exists():
                 return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")

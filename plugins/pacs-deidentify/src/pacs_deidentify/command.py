@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
@@ -46,6 +47,7 @@ def deidentify(
     key_file: Path | None = None,
     report: Path | None = None,
     vault: Path | None = None,
+    ocr: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     jobs: JobsOption = 0,
     json: JsonOption = False,
@@ -79,6 +81,10 @@ def deidentify(
     vault
         File, encrypted under the key, to which is added who the instances are of, for
         `pacs reidentify`.
+    ocr
+        Look for text in pixels that are not compressed, which takes a second for each frame: it is
+        blanked with the option clean-pixel-data, else the file is refused, or flagged, as the
+        profile says.
     overwrite
         Replace files that exist.
     json
@@ -90,6 +96,8 @@ def deidentify(
         raise UsageError(f"{output} is no folder")
     if output.resolve() == source.resolve():
         raise UsageError("the input is never changed: name another folder for what is made")
+    if ocr and not _can_read_pixels():
+        raise UsageError("--ocr needs pip install 'pacs-deidentify[ocr]', for Python before 3.13")
     from pacs_deidentify.batch import Batch
     from pacs_deidentify.profiles import make_profile
 
@@ -106,7 +114,14 @@ def deidentify(
         made = make_profile(settings, profile, key, option or ())
     except ValueError as error:
         raise UsageError(str(error)) from error
-    batch = Batch(made, output, overwrite, prove=report is not None, keeps=safe is not None)
+    batch = Batch(
+        made,
+        output,
+        overwrite,
+        prove=report is not None,
+        keeps=safe is not None,
+        reads_pixels=ocr,
+    )
     outcomes: Counter[str] = Counter()
     originals: list[Originals] = []
     with ExitStack() as stack:
@@ -126,6 +141,10 @@ def deidentify(
             if lines:
                 _write_line(lines, _record(result))
     return _summarize(outcomes, json)
+
+
+def _can_read_pixels() -> bool:
+    return find_spec("rapidocr_onnxruntime") is not None
 
 
 def read_settings(config: Path | None) -> "DeidentifyConfig":

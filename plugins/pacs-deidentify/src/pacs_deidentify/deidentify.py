@@ -1,6 +1,7 @@
 """De-identification of a dataset: a function without input or output (PS3.15 Annex E)."""
 
 import struct
+from collections.abc import Sequence as Seq
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from pacs_deidentify.options import Option
 from pacs_deidentify.plausible import is_plausible
 from pacs_deidentify.private import PrivateAttributes
 from pacs_deidentify.profile import Profile
-from pacs_deidentify.regions import find_regions
+from pacs_deidentify.regions import Region, find_regions
 from pacs_deidentify.report import Report
 from pacs_deidentify.risks import may_have_text, may_show_face
 from pacs_deidentify.tables import load_profile, row_of_vr
@@ -74,7 +75,9 @@ class _Mode(Enum):
     """Within a sequence that is replaced by a dummy."""
 
 
-def deidentify(dataset: Dataset, profile: Profile) -> tuple[Dataset, Report]:
+def deidentify(
+    dataset: Dataset, profile: Profile, text: Seq[Region] | None = None
+) -> tuple[Dataset, Report]:
     """Return a de-identified copy of a dataset, and what was done.
 
     Parameters
@@ -83,6 +86,8 @@ def deidentify(dataset: Dataset, profile: Profile) -> tuple[Dataset, Report]:
         Without file meta information, which is made anew with a file. It may be without Pixel
         Data, too: the caller then blanks ``report.regions``.
     profile : Profile
+    text : sequence of Region, optional
+        Where text was found in its pixels, by who has looked.
 
     Returns
     -------
@@ -96,12 +101,13 @@ def deidentify(dataset: Dataset, profile: Profile) -> tuple[Dataset, Report]:
         It is not safe to let it out: text is burnt in that is not to be cleaned or cannot be, or a
         face may be recognized.
     """
-    return _Deidentification(dataset, profile).run()
+    return _Deidentification(dataset, profile, text).run()
 
 
 class _Deidentification:
-    def __init__(self, dataset: Dataset, profile: Profile) -> None:
+    def __init__(self, dataset: Dataset, profile: Profile, text: Seq[Region] | None) -> None:
         self._dataset = dataset
+        self._text = text
         self._profile = profile
         self._table = load_profile()
         self._sop_class = str(dataset.get("SOPClassUID", ""))
@@ -149,6 +155,8 @@ class _Deidentification:
             )
         if Option.CLEAN_PIXEL_DATA in options:
             self._report.regions = find_regions(self._profile.regions, dataset)
+            if self._text is not None:
+                self._report.regions = [*(self._report.regions or ()), *self._text]
             if self._report.regions is None and may_have_text(dataset):
                 raise DeidentificationError(
                     "text may be burnt in, and no rule says where images of its device have it"
@@ -157,6 +165,12 @@ class _Deidentification:
             raise DeidentificationError(
                 f"text is burnt in (0028,0301), and the profile has no {Option.CLEAN_PIXEL_DATA}"
             )
+        elif self._text and self._profile.burned_in == "refuse":
+            raise DeidentificationError(
+                f"text was found in its pixels, and the profile has no {Option.CLEAN_PIXEL_DATA}"
+            )
+        elif self._text:
+            self._report.warnings.append("text was found in its pixels: look at it")
         elif may_have_text(dataset):
             self._report.warnings.append("text may be burnt into the image: look at it")
 

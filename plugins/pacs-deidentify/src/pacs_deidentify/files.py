@@ -31,6 +31,7 @@ from pacs_deidentify.deflation import Deflater, Writer, inflate
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.profile import Profile
+from pacs_deidentify.regions import Region
 from pacs_deidentify.report import Report
 
 # Theory of operation
@@ -105,7 +106,10 @@ class _BoundedReader:
 
 
 def deidentify_file(
-    source: Path | IO[bytes], profile: Profile, open_target: Callable[[Dataset], Writer]
+    source: Path | IO[bytes],
+    profile: Profile,
+    open_target: Callable[[Dataset], Writer],
+    find_text: Callable[[ReadFile], list[Region] | None] | None = None,
 ) -> Report:
     """De-identify a file.
 
@@ -116,6 +120,8 @@ def deidentify_file(
     profile : Profile
     open_target : callable
         From the de-identified dataset, without its pixels, to where the file is written.
+    find_text : callable, optional
+        From a file to where text is in its pixels; None if that cannot be told.
 
     Raises
     ------
@@ -126,7 +132,7 @@ def deidentify_file(
         It cannot be read.
     """
     with open_file(source) as read:
-        made, report = deidentify(read.dataset, profile)
+        made, report = deidentify(read.dataset, profile, find_text(read) if find_text else None)
         layout = None
         if report.changes_pixels and read.pixels:
             made.set_original_encoding(*read.dataset.original_encoding)
