@@ -4,7 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from highdicom.legacy import LegacyConvertedEnhancedCTImage, LegacyConvertedEnhancedMRImage
+from highdicom.legacy import (
+    LegacyConvertedEnhancedCTImage,
+    LegacyConvertedEnhancedMRImage,
+    LegacyConvertedEnhancedPETImage,
+)
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataelem import RawDataElement
@@ -17,7 +21,17 @@ from pacs_core.api.commands import main
 CT = Path(get_testdata_file("CT_small.dcm"))
 MR = CT.with_name("MR_small.dcm")
 STORAGE = "1.2.840.10008.5.1.4.1.1."
-LEGACY = {"CT": (CT, LegacyConvertedEnhancedCTImage), "MR": (MR, LegacyConvertedEnhancedMRImage)}
+LEGACY = {
+    "CT": (CT, LegacyConvertedEnhancedCTImage, {}),
+    "MR": (MR, LegacyConvertedEnhancedMRImage, {}),
+    "PT": (CT, LegacyConvertedEnhancedPETImage, {
+        "SOPClassUID": UID(STORAGE + "128"), "Modality": "PT", "Units": "BQML",
+        "CountsSource": "EMISSION", "SeriesType": ["WHOLE BODY", "IMAGE"], "NumberOfSlices": 3,
+        "CorrectedImage": ["DECY", "ATTN"], "DecayCorrection": "START", "FrameReferenceTime": 0,
+        "RescaleIntercept": 0, "RescaleSlope": 2.5, "DecayFactor": 1.5, "ImageIndex": 1,
+        "ActualFrameDuration": 120000, "PatientOrientationCodeSequence": [],
+    }),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -175,10 +189,12 @@ def test_an_enhanced_mr_becomes_mr_images_and_loses_no_b_value(run, tmp_path):
 
 @pytest.mark.parametrize("modality", LEGACY)
 def test_what_was_converted_comes_back(run, tmp_path, modality):
-    path, convert = LEGACY[modality]
+    path, convert, more = LEGACY[modality]
     images = []
     for number in range(3):
         image = dcmread(path)
+        for keyword, value in more.items():
+            setattr(image, keyword, value)
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
         image.InstanceNumber = number + 1
         image.ImagePositionPatient = [*image.ImagePositionPatient[:2], number]
@@ -187,6 +203,8 @@ def test_what_was_converted_comes_back(run, tmp_path, modality):
         legacy_datasets=images, series_instance_uid="1.2.4", series_number=2,
         sop_instance_uid="1.2.5", instance_number=1,
     )  # fmt: skip
+    if modality == "PT":  # which the conversion does not keep
+        converted.NumberOfSlices = 3
     save(tmp_path / "legacy", converted)
     code, _, err = run("split", tmp_path / "legacy", "-o", tmp_path / "out")
     assert (code, err) == (0, "")
@@ -196,7 +214,8 @@ def test_what_was_converted_comes_back(run, tmp_path, modality):
     made.sort(key=lambda each: each.ImagePositionPatient[2])
     for again, image in zip(made, images, strict=True):
         assert again.SOPClassUID == image.SOPClassUID
-        for keyword in ("ImagePositionPatient", "PixelSpacing", "SliceThickness", "PatientID"):
+        for keyword in ("ImagePositionPatient", "PixelSpacing", "SliceThickness", "PatientID",
+                        *more):  # fmt: skip
             assert again.get(keyword) == image.get(keyword)
 
 

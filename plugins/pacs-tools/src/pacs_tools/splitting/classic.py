@@ -53,16 +53,21 @@ _RENAMED: Final = {
     "EffectiveEchoTime": "EchoTime",
 }  # fmt: skip
 _ROUNDED: Final = {
-    "ExposureTimeInms": "ExposureTime", "XRayTubeCurrentInmA": "XRayTubeCurrent",
-    "ExposureInmAs": "Exposure",
+    CT: {
+        "ExposureTimeInms": "ExposureTime", "XRayTubeCurrentInmA": "XRayTubeCurrent",
+        "ExposureInmAs": "Exposure",
+    },
+    PET: {"FrameAcquisitionDuration": "ActualFrameDuration"},
 }  # fmt: skip
-"""Numbers that the CT Image Module has as integers (PS3.3 C.8.2.1)."""
+"""Numbers that single-frame images have as integers (PS3.3 C.8.2.1, C.8.9.4)."""
 
 _TYPE_2: Final = {
     CT: ("KVP", "AcquisitionNumber", "PositionReferenceIndicator"),
     MR: ("ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
          "PositionReferenceIndicator"),
-    PET: ("PositionReferenceIndicator",),
+    PET: ("PositionReferenceIndicator", "ActualFrameDuration", "CollimatorType",
+          "RadiopharmaceuticalInformationSequence", "PatientOrientationCodeSequence",
+          "PatientGantryRelationshipCodeSequence"),
     SC: (),
 }  # fmt: skip
 
@@ -112,8 +117,8 @@ def make_frame(dataset: "Dataset", number: int) -> "Dataset":
     if moment := str(made.get("FrameAcquisitionDateTime") or ""):
         made.AcquisitionDateTime = moment
         made.AcquisitionDate, made.AcquisitionTime = moment[:8], re.split("[+-]", moment[8:])[0]
-    for old, new in _ROUNDED.items():
-        if target == CT and made.get(old) is not None and new not in made:
+    for old, new in _ROUNDED.get(target, {}).items():
+        if made.get(old) is not None and new not in made:
             setattr(made, new, round(made[old].value))
     if target == MR and "ScanningSequence" not in made:
         _describe_sequence(made)
