@@ -7,6 +7,7 @@ file becomes a link into the repository where ``repo_url`` says which, else its 
 
 import os
 import re
+import tomllib
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -35,7 +36,9 @@ SOURCES = {page: source for source, page in reversed(OUTSIDE.items())}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Write out the sections of the navigation that are folders."""
+    """Say of which version the site is; write out the sections that are folders."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    config.site_name += f" {project['version']}"
     for section in config.nav or ():
         if isinstance(section, dict):
             for title, content in section.items():
