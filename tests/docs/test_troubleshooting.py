@@ -68,7 +68,7 @@ def texts():
 
 def explained():
     """Return the messages that the page has, each in a line of a block."""
-    blocks = re.findall(r"^```text\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.DOTALL)
+    blocks = re.findall(r"^```text\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 
 
