@@ -122,6 +122,16 @@ def test_however_the_root_is_named(start):
     assert read(parts, f"multipart/related; boundary=limit{start}") == (b"<a/>", {"d": b"x"})
 
 
+def test_identifiers_of_parts_may_be_escaped_and_the_root_may_have_none():
+    """CXF escapes Content-ID like a URL, and others leave out that of the root."""
+    named = OutgoingPart("a/b", b"x", content_id="1@urn%3Aus%3Agov")
+    root = OutgoingPart(root_part(b"<a/>", "").content_type, b"<a/>")
+    found = read([root, named], package_type("limit", "root@x", "urn:a"))
+    assert found == (b"<a/>", {"1@urn:us:gov": b"x"})
+    holder = element("urn:x", "Document", include("1@urn%3Aus%3Agov"))
+    assert included(holder) == "1@urn:us:gov"
+
+
 def test_a_package_that_ends_early_is_refused():
     async def run():
         async def cut():

@@ -261,6 +261,43 @@ def test_quarantine_is_shown_released_and_emptied_by_commands(
     assert "released" in capsys.readouterr().out
 
 
+def _empty_segment_number(result: Dataset) -> None:
+    result.SegmentSequence[0].SegmentNumber = None
+
+
+def _empty_references(result: Dataset) -> None:
+    (groups,) = result.SharedFunctionalGroupsSequence
+    groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber = None
+
+
+def _texts_for_numbers(result: Dataset) -> None:
+    result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = None
+    result.add_new("NumberOfFrames", "LO", "many")
+
+
+@pytest.mark.parametrize("spoil", [_empty_segment_number, _empty_references, _texts_for_numbers])
+def test_what_makes_no_sense_is_in_quarantine(
+    bench: Bench, spoil: Callable[[Dataset], None]
+) -> None:
+    """Values that are empty, or of another VR."""
+    result, _ = bench.make()
+    spoil(result)
+    found = bench.take(result)
+    assert found.state == "quarantined"
+    assert "unreadable" in {reason.partition(":")[0] for reason in found.reasons}, found.reasons
+
+
+def test_items_below_each_other_without_end_are_in_quarantine(bench: Bench) -> None:
+    _, report = bench.make()
+    del report.ContentSequence
+    assert max(report.keys()) < 0x0040A730
+    level = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    ends = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    found = bench.take(write(report) + level * 1000 + ends * 1000)
+    assert found.state == "quarantined"
+    assert found.reasons[0].startswith("unreadable"), found.reasons
+
+
 def test_who_releases_a_result_has_not_assessed_it(bench: Bench) -> None:
     result, _ = bench.make()
     result.ContentDate = "29991231"

@@ -74,9 +74,14 @@ class Examiner:
         ours = await self._records.result_uids(source.study_uid if source else study)
         around = Surroundings(known, bool(in_series.keys() - ours), ours, datetime.now())
         algorithm = self._desk.service(service).algorithm
-        return await anyio.to_thread.run_sync(
-            lambda: check_result(dataset, source, around, algorithm=algorithm)
-        )
+        try:
+            return await anyio.to_thread.run_sync(
+                lambda: check_result(dataset, source, around, algorithm=algorithm)
+            )
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # Values are converted when they are looked at: what makes no sense is found here.
+            text = f"its attributes make no sense: {str(error)[:200]}"
+            return Verdict((Finding(Fault.UNREADABLE, text),))
 
     async def _search(self, condition: UidList) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -55,12 +55,12 @@ def _check_frames(dataset: "Dataset") -> Iterator[str]:
 def _check_segmentation(dataset: "Dataset") -> Iterator[str]:
     """PS3.3 C.8.20: each frame is of a segment that is described."""
     yield from _check_frames(dataset)
-    segments = {int(s.get("SegmentNumber", 0)) for s in dataset.get("SegmentSequence") or []}
+    segments = {int(s.get("SegmentNumber") or 0) for s in dataset.get("SegmentSequence") or []}
     if not segments:
         yield "it has no segments"
     for group in _groups(dataset):
         for each in group.get("SegmentIdentificationSequence") or []:
-            named = int(each.get("ReferencedSegmentNumber", 0))
+            named = int(each.get("ReferencedSegmentNumber") or 0)
             if named not in segments:
                 yield f"a frame is of segment {named}, which is none"
                 return

@@ -188,6 +188,18 @@ class Message:
             return range(0)
 
 
+def _segments_end(content: bytes) -> bytes:
+    """Return a message whose segments end with a return, whatever they have ended with.
+
+    A line feed is the end of a segment only where no return is (HL7 V2.x 2.6.2): else it is within
+    a field, as in text that somebody has typed.
+    """
+    content = content.strip(b"\r\n")
+    if b"\r" in content:
+        return content.replace(b"\r\n", b"\r")
+    return content.replace(b"\n", b"\r")
+
+
 def header_of(content: bytes) -> bytes:
     """Return the first segment of a message, whatever its segments end with."""
     return content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
@@ -200,8 +212,8 @@ def split_messages(content: bytes) -> Iterator[bytes]:
         yield content
         return
     separator = b"\rMSH" + beginning[3:4]
-    first, *others = content.replace(b"\r\n", b"\r").replace(b"\n", b"\r").split(separator)
-    yield first
+    first, *others = _segments_end(content).split(separator)
+    yield first if others else content
     for other in others:
         yield separator[1:] + other
 
@@ -230,14 +242,14 @@ def read_message(content: bytes, default: str = "utf-8") -> Message:
             f"character set {named[:40]!r} in MSH-18 is not supported", Fault.DATA_TYPE
         )
     try:
-        text = content.decode(codec or default)
+        text = _segments_end(content).decode(codec or default)
     except UnicodeDecodeError as error:
         raise MessageError(
             f"the message is not in {named or default}: {error.reason} at byte {error.start}",
             Fault.DATA_TYPE,
         ) from error
     try:
-        parsed = hl7.parse(text.strip("\r\n").replace("\r\n", "\r").replace("\n", "\r"))
+        parsed = hl7.parse(text)
     # The library has exceptions of its own, and lets others out where text ends too early.
     except (hl7.HL7Exception, IndexError, ValueError) as error:
         raise MessageError(

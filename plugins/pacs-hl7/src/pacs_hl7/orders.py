@@ -16,9 +16,10 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.dataset import Attributes, UnknownAttribute, Value, tag_of, vr_of
+from pacs_core.dataset import Attributes, UnknownAttribute, Value, keyword_of, tag_of, vr_of
 from pacs_hl7.messages import Fault, Message, MessageError
 from pacs_hl7.persons import read_person
+from pacs_hl7.values import fit
 
 ORDERS: Final = frozenset({("ORM", "O01"), ("OMG", "O19"), ("OMI", "O23")})
 """Code and trigger event of messages that are orders."""
@@ -142,7 +143,10 @@ def read_orders(
 def _entry(
     message: Message, each: int, patient: Attributes, places: Mapping[str, str]
 ) -> Attributes:
-    common: dict[int, tuple[Value, ...]] = dict(patient)
+    common: dict[int, tuple[Value, ...]] = {
+        tag: tuple(fit(keyword_of(tag), str(value)) for value in values)
+        for tag, values in patient.items()
+    }
     step: dict[int, tuple[Value, ...]] = {}
     start = ""
     for keyword, alternatives in places.items():
@@ -156,7 +160,7 @@ def _entry(
             start = found
         elif found:
             target = step if keyword in _OF_THE_STEP else common
-            target[tag_of(keyword)] = (found,)
+            target[tag_of(keyword)] = (fit(keyword, found),)
     moment = (
         moment_digits(start)
         or moment_digits(message.get("MSH", 7))

@@ -82,10 +82,12 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
         if not priors:
             raise MessageError("MRG-1 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
         for prior in priors:
+            # Some feeds list in PID-3 also the identifier that is no more.
+            others = [each for each in patients if each != prior] or patients
             same = (
-                each for each in patients if each.issuer_of_patient_id == prior.issuer_of_patient_id
+                each for each in others if each.issuer_of_patient_id == prior.issuer_of_patient_id
             )
-            target = next(same, patients[0])
+            target = next(same, others[0])
             identity = {
                 _ID: (target.patient_id,),
                 _ISSUER: _values(target.issuer_of_patient_id),

@@ -162,8 +162,9 @@ async def _read_parts(
         async with closing(split(body, splitter)) as parts:
             async for part in parts:
                 content_id = _bare(part.headers.get("content-id", ""))
-                # Without `start` the first part is the root (RFC 2387 §3.2).
-                if not has_root and (content_id == start if start else True):
+                # Without `start` the first part is the root (RFC 2387 §3.2); one without a
+                # Content-ID, as some write it, can be nothing else.
+                if not has_root and (not start or content_id in {start, ""}):
                     _check_root(part)
                     package.root = await _read_all(part, limits.root, "the envelope")
                     has_root = True
@@ -224,8 +225,8 @@ async def _read_all(body: AsyncIterable[bytes], limit: int, what: str) -> bytes:
 
 
 def _bare(content_id: str) -> str:
-    """Return a Content-ID without brackets; some have none in `start`."""
-    return content_id.strip().removeprefix("<").removesuffix(">")
+    """Return a Content-ID without brackets and escapes; some have none in `start`, others here."""
+    return unquote(content_id.strip().removeprefix("<").removesuffix(">"))
 
 
 def included(holder: Element) -> str | None:
