@@ -1,6 +1,7 @@
 """Memory of the node, whatever is stored and retrieved at once."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -50,4 +51,30 @@ def test_a_large_instance_is_never_in_memory(pacs_process):
             with client.stream("GET", location + suffix) as answer:
                 received += sum(len(chunk) for chunk in answer.iter_raw())
         assert received > 2 * SIZE
+        assert peak(node.process.pid) - before < MARGIN
+
+
+def test_many_large_pictures_at_once_are_made_one_after_the_other(pacs_process):
+    """Frames are in memory while they are rendered: what bounds one does not bound them all."""
+    side, at_once = 2048, 24
+    made = SampleStudy().make("CT", Rows=str(side), Columns=str(side), PixelData=bytes(2 * side**2))
+    meta = file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+    node = pacs_process(
+        {"plugin": {"web": {"port": 0}, "dicomweb": {"max_pixels": side**2}}},
+        plugins=(*PLUGINS, "image-export"),
+    )
+    url = node.process.stdout.readline().removeprefix("web: ").strip()
+    with httpx.Client(base_url=f"{url}dicom-web", timeout=120, trust_env=False) as client:
+        headers = {"Content-Type": "application/dicom"}
+        response = client.post("/studies", content=meta + made.encode(), headers=headers)
+        [found] = response.json()["00081199"]["Value"]
+        rendered = found["00081190"]["Value"][0] + "/rendered"
+
+        def ask(width):
+            return client.get(rendered, params={"viewport": f"{width},10"}).status_code
+
+        assert ask(1) == 200
+        before = peak(node.process.pid)
+        with ThreadPoolExecutor(at_once) as pool:
+            assert set(pool.map(ask, range(10, 10 + at_once))) == {200}
         assert peak(node.process.pid) - before < MARGIN

@@ -30,6 +30,7 @@ from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.pixel_media_types import VIDEOS
+from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendering_parameters import (
     THUMBNAIL,
@@ -87,6 +88,7 @@ class Rendering:
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
         self._headers: Kept[Shown] = Kept(lambda: _KEPT_HEADERS)
+        self._room = PixelRoom()
         self._pictures_kept: Kept[bytes] = Kept(lambda: service.config.kept_pictures)
 
     async def look_at(self, archive: Archive, instance: StoredInstance) -> Shown:
@@ -288,6 +290,7 @@ class Rendering:
             shown,
             numbers,
             options,
+            room=self._room,
             most=config.max_pixels,
             timeout=config.render_timeout,
         )

@@ -29,6 +29,7 @@ from pacs_core.dataset import (
 from pacs_dicomweb.instances import entity_tag
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.masks import Masks, own_masks
+from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import PresentationState
 
 _LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
@@ -154,6 +155,7 @@ async def show(
     numbers: Sequence[int],
     options: RenderingOptions,
     *,
+    room: PixelRoom,
     most: int,
     timeout: float,
 ) -> bytes:
@@ -167,10 +169,12 @@ async def show(
     shown : Shown
     numbers : sequence of int
     options : RenderingOptions
+    room : PixelRoom
+        What all that are made at the same time share.
     most : int
-        Pixels that all frames together may have.
+        Pixels that all frames together may have, and all that are made at the same time.
     timeout : float
-        Seconds.
+        Seconds, once there is room.
 
     Raises
     ------
@@ -186,22 +190,24 @@ async def show(
         options = evolve(options, subtractions=masks.subtractions(numbers))
     # Masks take more frames than are shown.
     taken = sorted({n for each in options.subtractions for n in each.frames}) or numbers
-    if len(taken) * shown.pixels > most:
+    pixels = len(taken) * shown.pixels
+    if pixels > most:
         raise RenderingError(
             f"{len(taken)} frames of {shown.pixels} pixels are more than the {most} pixels that "
             "are rendered; frames can be had as they are stored"
         )
     try:
-        with anyio.fail_after(timeout):
-            stored = archive.frames(shown.instance, taken)
-            decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
-            async with closing(decoded) as iterator:
-                frames = [frame async for frame in iterator]
-            elements = shown.header.elements
-            if state is not None:
-                elements = state.merge(elements, uid, numbers[0])
-                options = state.adapt(options, uid, numbers[0])
-            return await renderer.render(_encode(elements), frames, options)
+        async with room.take(pixels, most):
+            with anyio.fail_after(timeout):
+                stored = archive.frames(shown.instance, taken)
+                decoded = node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
+                async with closing(decoded) as iterator:
+                    frames = [frame async for frame in iterator]
+                elements = shown.header.elements
+                if state is not None:
+                    elements = state.merge(elements, uid, numbers[0])
+                    options = state.adapt(options, uid, numbers[0])
+                return await renderer.render(_encode(elements), frames, options)
     except TimeoutError:
         raise RenderingError(f"it takes longer than {timeout:g} seconds to show") from None
 
