@@ -22,6 +22,7 @@ from pacs_core.api.file_commands import NOTHING
 FOLDER = Path(get_testdata_file("CT_small.dcm")).parent
 CT, SR = FOLDER / "CT_small.dcm", FOLDER / "reportsi.dcm"
 RGB, J2K = FOLDER / "SC_rgb_small_odd.dcm", FOLDER / "JPEG2000.dcm"
+MR = FOLDER / "MR_small.dcm"
 JPEG = FOLDER / "SC_rgb_jpeg_dcmtk.dcm"
 
 
@@ -80,7 +81,16 @@ def _latin_1_in_utf_8(dataset):
     _raw("PatientComments", "LT", b"\xe4")(dataset)
 
 
+def _inverted(dataset):
+    dataset.ScanningSequence = ["SE", "IR"]
+    dataset.pop("InversionTime", None)
+
+
 BROKEN = [
+    (MR, _inverted, "type", "InversionTime", "since ScanningSequence has IR"),
+    (MR, _give("ScanOptions", ["FC", "PPG"]), "type", "TriggerTime", "has CG or PPG"),
+    (CT, _give("ExtendedOffsetTable", bytes(8)), "type", "ExtendedOffsetTableLengths",
+     "since ExtendedOffsetTable is present"),
     (CT, _drop("PatientID"), "type", "PatientID", "is absent, but Type 2 in Patient"),
     (CT, _give("StudyInstanceUID", ""), "type", "StudyInstanceUID", "is empty, but Type 1"),
     (CT, _give("PatientSex", "X"), "value", "PatientSex", "is 'X', not one of M, F, O"),
@@ -123,6 +133,45 @@ def test_what_is_broken_is_named_and_was_not_found_before(
     change(dataset)
     dataset.save_as(tmp_path / "broken.dcm", enforce_file_format=False)
     assert len(matching(tmp_path / "broken.dcm")) == 1
+
+
+def test_one_of_two_has_a_side(findings, tmp_path):
+    """PS3.3 C.7.3.1.1.2: Laterality, of which the image may say itself (PS3.16 Annex L)."""
+
+    def find(**attributes):
+        dataset = dcmread(CT)
+        del dataset.Laterality
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+        dataset.save_as(tmp_path / "a.dcm")
+        return {f[2] for f in findings(tmp_path / "a.dcm") if "Laterality" in f[2]}
+
+    assert find(BodyPartExamined="KNEE") == {"Laterality"}
+    assert find(BodyPartExamined="CHEST") == set()
+    assert find(BodyPartExamined="KNEE", Laterality="") == set()
+    assert "Laterality" not in find(BodyPartExamined="KNEE", ImageLaterality="R")
+
+
+def test_images_without_planes_say_how_the_patient_lies(findings, tmp_path):
+    """PS3.3 C.7.6.1: not those that have an Image Plane Module, as CT has."""
+    for source, expected in ((RGB, True), (CT, False)):
+        dataset = dcmread(source)
+        for keyword in ("PatientOrientation", "ImageOrientationPatient"):
+            dataset.pop(keyword, None)
+        dataset.save_as(tmp_path / "a.dcm")
+        found = {f[2] for f in findings(tmp_path / "a.dcm")}
+        assert ("PatientOrientation" in found) is expected
+
+
+def test_vectors_that_are_pointed_at_are_there(findings, tmp_path):
+    """PS3.3 C.8.4.8: NM Multi-frame Module."""
+    dataset = dcmread(CT)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.20"
+    dataset.FrameIncrementPointer = [0x00540010, 0x00540080]
+    dataset.save_as(tmp_path / "a.dcm")
+    found = {each[2] for each in findings(tmp_path / "a.dcm") if each[1] == "type"}
+    assert {"EnergyWindowVector", "SliceVector", "NumberOfSlices"} <= found
+    assert not {"DetectorVector", "NumberOfPhases"} & found
 
 
 def test_good_files_have_no_errors(run, findings):

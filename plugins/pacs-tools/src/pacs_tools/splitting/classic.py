@@ -68,7 +68,7 @@ _TYPE_2: Final = {
     PET: ("PositionReferenceIndicator", "ActualFrameDuration", "CollimatorType",
           "RadiopharmaceuticalInformationSequence", "PatientOrientationCodeSequence",
           "PatientGantryRelationshipCodeSequence"),
-    SC: (),
+    SC: ("PatientOrientation",),
 }  # fmt: skip
 
 _VARIANTS: Final = (
@@ -168,5 +168,9 @@ def _describe_sequence(made: "Dataset") -> None:
     kinds += ["IR"] if made.get("InversionRecovery") == "YES" else []
     kinds += ["EP"] if made.get("EchoPlanarPulseSequence") == "YES" else []
     made.ScanningSequence = kinds or ["RM"]
+    if "IR" in kinds and "InversionTime" not in made:
+        times = made.get("InversionTimes")
+        # Of several there is none that would be the one.
+        made.InversionTime = times if isinstance(times, float) else None
     said = [(made.get(keyword), no, code) for keyword, no, code in _VARIANTS]
     made.SequenceVariant = [code for value, no, code in said if value and value != no] or ["NONE"]

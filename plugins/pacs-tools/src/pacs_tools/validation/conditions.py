@@ -84,6 +84,8 @@ def holds(expression: list[Any], scope: Scope) -> bool:
     if operator == "++":
         return bool(element.value)
     texts = within.texts(element.tag)
+    if operator == "has":
+        return not set(values).isdisjoint(texts)
     text = texts[number] if number < len(texts) else ""
     return _compare(operator, text, values) if text else False
 
@@ -110,6 +112,7 @@ def _plain(text: str) -> str:
 _WORDS: Final = {
     "+": "is present", "++": "has a value", "-": "is absent", "!0": "is not 0",
     "=": "is", "!=": "is not", ">": "is greater than", "<": "is less than", "=>": "refers to",
+    "has": "has",
 }  # fmt: skip
 
 

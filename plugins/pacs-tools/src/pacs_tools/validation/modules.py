@@ -4,13 +4,14 @@ PS3.3 Annexes A and C, PS3.5 §7.4.
 """
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import define
 
 from pacs_core.dataset import DataElement, ElementSet, keyword_of, tag_of
 from pacs_tools.validation.conditions import Scope, describe, holds
 from pacs_tools.validation.findings import ERROR, WARNING, Findings
+from pacs_tools.validation.further import further_condition
 from pacs_tools.validation.tables import (
     Iod,
     Module,
@@ -121,21 +122,33 @@ class _Checker:
 
     def _check_absent(self, tag: int, said: list[Entry], scope: Scope) -> None:
         for name, row in said:
-            why = self._why_required(row, scope)
+            why = self._why_required(name, row, scope)
             if why is not None:
                 text = f"is absent, but Type {row.type} in {name}{why}"
                 self.findings.add(ERROR, "type", (*scope.path, tag), text, "PS3.5 §7.4")
                 return
 
-    def _why_required(self, row: Row, scope: Scope) -> str | None:
+    def _why_required(self, module: str, row: Row, scope: Scope) -> str | None:
         if row.type in {"1", "2"}:
             return ""
-        if row.type not in {"1C", "2C"} or not row.condition:
+        if row.type not in {"1C", "2C"}:
             return None
-        condition = condition_of(row.condition)
-        if condition.kind == "NU" or not holds(condition.expression, scope):
-            return None
-        return f", since {describe(condition.expression)}"
+        if row.condition:
+            condition = condition_of(row.condition)
+            expression = [] if condition.kind == "NU" else condition.expression
+        else:
+            expression = self._further(module, row)
+        return (
+            f", since {describe(expression)}" if expression and holds(expression, scope) else None
+        )
+
+    def _further(self, module: str, row: Row) -> list[Any]:
+        found = further_condition(module, row.tag)
+        if found is None or any(
+            each.name == found.unless and each.usage == "M" for each in self.iod.modules
+        ):
+            return []
+        return found.expression
 
     def _check_present(self, element: DataElement, said: list[Entry], scope: Scope) -> None:
         path = (*scope.path, element.tag)
