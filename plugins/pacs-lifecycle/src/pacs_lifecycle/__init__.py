@@ -1,12 +1,12 @@
 """What an archive of pacs-core keeps, and for how long."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pacs_database.api import Database
-from pacs_jobs.api import JobHandler, JobKind, JobQueue
+from pacs_jobs.api import JobKind, JobQueue
 
 from pacs_core.contracts import (
     CapabilityDescriptor,
@@ -27,14 +27,6 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_lifecycle.config import LifecycleConfig, PrefetchConfig
 from pacs_lifecycle.interface import (
-    CHECK_JOB,
-    CLEAN_JOB,
-    COUNT_JOB,
-    EMPTY_JOB,
-    PREFETCH_JOB,
-    QUOTA_JOB,
-    SCRUB_JOB,
-    SWEEP_JOB,
     Findings,
     LifecycleWarnings,
     Quotas,
@@ -58,8 +50,6 @@ __all__ = [
     "pacs_services",
     "pacs_web_routes",
 ]
-
-_LONGEST_RUN: Final = 24 * 3600.0
 
 
 @hookimpl
@@ -267,119 +257,10 @@ def _watching(config: LifecycleConfig) -> ServiceDescriptor:
 
 @hookimpl(optionalhook=True)
 def pacs_job_kinds(setup: Setup) -> list[JobKind]:
-    """Return what deletes by rules, if there are any, and what empties the bin."""
-    config = setup.config(LifecycleConfig)
+    """Return what the configuration asks for, and what empties the bin."""
+    from pacs_lifecycle.kinds import job_kinds
 
-    def create_sweep(node: Node) -> JobHandler:
-        from pacs_lifecycle.jobs import SweepHandler
-
-        return SweepHandler(node, config)
-
-    def create_empty(node: Node) -> JobHandler:
-        from pacs_lifecycle.jobs import EmptyHandler
-
-        return EmptyHandler(node, config.bin.keep)
-
-    empty = JobKind(
-        EMPTY_JOB,
-        create_empty,
-        "Removes what has waited in the bin for long enough.",
-        attempts=3,
-        first_pause=60.0,
-        timeout=_LONGEST_RUN,
-        schedule=config.bin.schedule,
-        requires=(WaitingBin,),
-    )
-    sweep = JobKind(
-        SWEEP_JOB,
-        create_sweep,
-        "Deletes studies, by the rules.",
-        attempts=3,
-        first_pause=60.0,
-        timeout=_LONGEST_RUN,
-        schedule=config.schedule,
-        requires=(Studies, WaitingBin),
-    )
-    return [
-        empty,
-        *([sweep] if config.rules else ()),
-        *([_clean_kind(config)] if config.room.clean_below else ()),
-        *(_quota_kinds(config) if config.quotas else ()),
-        *(_checking_kinds(config)),
-        *([_prefetch_kind(config)] if config.prefetch else ()),
-    ]
-
-
-def _checking_kinds(config: LifecycleConfig) -> Iterator[JobKind]:
-    def create_scrub(node: Node) -> JobHandler:
-        from pacs_lifecycle.scrubbing import ScrubHandler
-
-        return ScrubHandler(node, config)
-
-    def create_check(node: Node) -> JobHandler:
-        from pacs_lifecycle.checking import CheckHandler
-
-        return CheckHandler(node)
-
-    if config.scrub.every:
-        yield JobKind(
-            SCRUB_JOB, create_scrub, "Reads all objects again, and compares them.",
-            attempts=3, timeout=_LONGEST_RUN, schedule=config.scrub.schedule,
-            requires=(Studies, Findings),
-        )  # fmt: skip
-    if config.check.schedule:
-        yield JobKind(
-            CHECK_JOB, create_check, "Compares index and store.",
-            attempts=3, timeout=_LONGEST_RUN, schedule=config.check.schedule,
-            requires=(Findings,),
-        )  # fmt: skip
-
-
-def _prefetch_kind(config: LifecycleConfig) -> JobKind:
-    def create(node: Node) -> JobHandler:
-        from pacs_lifecycle.prefetching import PrefetchHandler
-
-        return PrefetchHandler(node, config)
-
-    return JobKind(
-        PREFETCH_JOB, create, "Fetches priors from other archives.",
-        concurrency=2, attempts=12, first_pause=30.0, timeout=4 * 3600.0,
-    )  # fmt: skip
-
-
-def _clean_kind(config: LifecycleConfig) -> JobKind:
-    def create(node: Node) -> JobHandler:
-        from pacs_lifecycle.cleaning import CleanHandler
-
-        return CleanHandler(node, config)
-
-    needed = (Studies, WaitingBin)
-    what = "Makes room: the bin first, then the oldest studies that rules let go."
-    return JobKind(CLEAN_JOB, create, what, attempts=1, timeout=_LONGEST_RUN, requires=needed)
-
-
-def _quota_kinds(config: LifecycleConfig) -> list[JobKind]:
-    def create_quota(node: Node) -> JobHandler:
-        from pacs_lifecycle.cleaning import QuotaHandler
-
-        return QuotaHandler(node, config)
-
-    def create_count(node: Node) -> JobHandler:
-        from pacs_lifecycle.cleaning import CountHandler
-
-        return CountHandler(node, config)
-
-    needed = (Studies, Quotas)
-    return [
-        JobKind(
-            QUOTA_JOB, create_quota, "Deletes what is over a quota.",
-            attempts=3, timeout=_LONGEST_RUN, schedule=config.schedule, requires=needed,
-        ),
-        JobKind(
-            COUNT_JOB, create_count, "Counts anew what a quota is about.",
-            attempts=10, timeout=_LONGEST_RUN, requires=needed,
-        ),
-    ]  # fmt: skip
+    return list(job_kinds(setup.config(LifecycleConfig)))
 
 
 @hookimpl(optionalhook=True)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from attrs import define
-from pacs_jobs.api import JobHandler, Progress, RunningJob
+from pacs_jobs.api import Progress, RunningJob
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -15,10 +15,10 @@ from pacs_core.contracts import (
     AuditFailedError,
     Difference,
     EventAction,
-    Node,
     Outcome,
     PluginAuditKind,
 )
+from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import Finding, Findings, Pass
 from pacs_lifecycle.origins import job_origin
 
@@ -30,15 +30,8 @@ _log = logging.getLogger(__name__)
 
 
 @define(eq=False)
-class CheckHandler(JobHandler):
-    """Compares index and store; what is found is looked for once more before it is told.
-
-    Parameters
-    ----------
-    node : Node
-    """
-
-    node: Node
+class CheckHandler(LifecycleHandler):
+    """Compares index and store; what is found is looked for once more before it is told."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""

@@ -16,7 +16,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 from attrs import define
-from pacs_jobs.api import JobFailedError, JobHandler, JobQueue, NewJob, Progress, RunningJob
+from pacs_jobs.api import JobFailedError, JobQueue, NewJob, Progress, RunningJob
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
@@ -31,6 +31,7 @@ from pacs_core.contracts import (
 )
 from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import Emptying
+from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import CLEAN_JOB, Quotas, Studies
 from pacs_lifecycle.origins import job_origin, rule_origin
 from pacs_lifecycle.planning import Judgement, Planner, of_study
@@ -86,19 +87,15 @@ class WatchRoom(Service):
 
 
 @define(eq=False)
-class CleanHandler(JobHandler):
+class CleanHandler(LifecycleHandler):
     """Makes room: what is in the bin goes first, then the oldest studies that rules let go.
 
     Parameters
     ----------
-    node : Node
-    config : LifecycleConfig
     room : callable
         Tells the bytes that are free.
     """
 
-    node: Node
-    config: LifecycleConfig
     room: Room = free_room
 
     async def run(self, job: RunningJob) -> None:
@@ -147,17 +144,8 @@ class CleanHandler(JobHandler):
 
 
 @define(eq=False)
-class QuotaHandler(JobHandler):
-    """Deletes the oldest studies of quotas, until there is not too much any more.
-
-    Parameters
-    ----------
-    node : Node
-    config : LifecycleConfig
-    """
-
-    node: Node
-    config: LifecycleConfig
+class QuotaHandler(LifecycleHandler):
+    """Deletes the oldest studies of quotas, until there is not too much any more."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""
@@ -182,17 +170,8 @@ class QuotaHandler(JobHandler):
 
 
 @define(eq=False)
-class CountHandler(JobHandler):
-    """Counts all studies for a quota.
-
-    Parameters
-    ----------
-    node : Node
-    config : LifecycleConfig
-    """
-
-    node: Node
-    config: LifecycleConfig
+class CountHandler(LifecycleHandler):
+    """Counts all studies for a quota."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, in_, instance_of, matches_re, min_len
 
 from pacs_core.api.conditions import OriginConditions, read_test
+from pacs_core.contracts import RELOADABLE
 
 NEEDS: Final = ("commitment", "found", "routed")
 """What a rule may need of a peer before it deletes."""
@@ -278,9 +279,9 @@ class LifecycleConfig:
         By name.
     """
 
-    rules: tuple[RuleConfig, ...] = field(default=())
+    rules: tuple[RuleConfig, ...] = field(default=(), metadata=RELOADABLE)
     schedule: str = "0 2 * * *"
-    grace: float = field(default=7.0, validator=ge(0))
+    grace: float = field(default=7.0, validator=ge(0), metadata=RELOADABLE)
     bin: BinConfig = field(factory=BinConfig)
     room: RoomConfig = field(factory=RoomConfig)
     scrub: ScrubConfig = field(factory=ScrubConfig)

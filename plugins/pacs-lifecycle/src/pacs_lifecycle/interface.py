@@ -21,14 +21,6 @@ QUOTA_JOB: Final = "lifecycle.quota"
 """Kind of the job that deletes what is over a quota."""
 COUNT_JOB: Final = "lifecycle.count"
 """Kind of the job that counts anew what a quota is about."""
-SCRUB_JOB: Final = "lifecycle.scrub"
-"""Kind of the job that reads objects again."""
-CHECK_JOB: Final = "lifecycle.check"
-"""Kind of the job that compares index and store."""
-SWEEP_JOB: Final = "lifecycle.sweep"
-"""Kind of the job that deletes what rules say."""
-EMPTY_JOB: Final = "lifecycle.empty"
-"""Kind of the job that removes what has waited in the bin for long enough."""
 
 
 @frozen

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 
 from attrs import define, field
-from pacs_jobs.api import JobHandler, Progress, RunningJob
+from pacs_jobs.api import Progress, RunningJob
 
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Node
 from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import Emptying
+from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.origins import job_origin, rule_origin
 from pacs_lifecycle.planning import Judgement, Planner, of_study
 from pacs_lifecycle.rules import DAY
@@ -57,17 +58,8 @@ async def sweep(
 
 
 @define(eq=False)
-class SweepHandler(JobHandler):
-    """Deletes what rules say; one that was cut short is simply run again.
-
-    Parameters
-    ----------
-    node : Node
-    config : LifecycleConfig
-    """
-
-    node: Node
-    config: LifecycleConfig
+class SweepHandler(LifecycleHandler):
+    """Deletes what rules say; one that was cut short is simply run again."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""
@@ -85,23 +77,13 @@ class SweepHandler(JobHandler):
 
 
 @define(eq=False)
-class EmptyHandler(JobHandler):
-    """Removes what has waited in the bin for long enough.
-
-    Parameters
-    ----------
-    node : Node
-    keep : float
-        Days.
-    """
-
-    node: Node
-    keep: float
+class EmptyHandler(LifecycleHandler):
+    """Removes what has waited in the bin for long enough."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""
         emptying = Emptying(self.node, job_origin(self.node.settings))
-        report = await emptying.purge(before=time.time() - self.keep * DAY)
+        report = await emptying.purge(before=time.time() - self.config.bin.keep * DAY)
         await job.report(Progress(report.instances, note=f"{report.size / 1e6:.1f} MB freed"))
         if report.failures:
             raise OSError(f"{len(report.failures)} objects stay: {report.failures[0]}")

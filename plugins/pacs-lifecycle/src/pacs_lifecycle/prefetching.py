@@ -12,7 +12,7 @@ from typing import Final
 
 import anyio
 from attrs import asdict, define, field
-from pacs_jobs.api import JobFailedError, JobHandler, JobQueue, NewJob, Progress, RunningJob
+from pacs_jobs.api import JobFailedError, JobQueue, NewJob, Progress, RunningJob
 
 from pacs_core.api.conditions import read_test
 from pacs_core.api.streams import closing
@@ -31,7 +31,8 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, items, tag_of, texts
 from pacs_core.dimse import is_valid_uid
-from pacs_lifecycle.config import LifecycleConfig, PrefetchConfig
+from pacs_lifecycle.config import PrefetchConfig
+from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import PREFETCH_JOB
 from pacs_lifecycle.planning import of_study
 from pacs_lifecycle.priors import (
@@ -186,17 +187,8 @@ class FollowArrivals(ChangeConsumer):
 
 
 @define(eq=False)
-class PrefetchHandler(JobHandler):
-    """Fetches the priors of an order.
-
-    Parameters
-    ----------
-    node : Node
-    config : LifecycleConfig
-    """
-
-    node: Node
-    config: LifecycleConfig
+class PrefetchHandler(LifecycleHandler):
+    """Fetches the priors of an order."""
 
     async def run(self, job: RunningJob) -> None:
         """See base."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from attrs import define, evolve, field
-from pacs_jobs.api import JobHandler, Progress, RunningJob
+from pacs_jobs.api import Progress, RunningJob
 
 from pacs_core.api.copying import ReadPace
 from pacs_core.api.streams import closing
@@ -19,7 +19,6 @@ from pacs_core.api.times import Times
 from pacs_core.contracts import (
     DifferenceKind,
     Level,
-    Node,
     NotOnlineError,
     Origin,
     Query,
@@ -27,7 +26,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import tag_of
-from pacs_lifecycle.config import LifecycleConfig
+from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import Finding, Findings, Pass, Studies
 from pacs_lifecycle.planning import of_study
 from pacs_lifecycle.retrieving import fetch_instance
@@ -48,18 +47,14 @@ def local_now() -> datetime:
 
 
 @define(eq=False)
-class ScrubHandler(JobHandler):
+class ScrubHandler(LifecycleHandler):
     """Reads objects again, as long as it is the time for that.
 
     Parameters
     ----------
-    node : Node
-    config : LifecycleConfig
     clock : callable
     """
 
-    node: Node
-    config: LifecycleConfig
     clock: Callable[[], datetime] = local_now
     _saved: float = field(default=0.0, init=False)
 
