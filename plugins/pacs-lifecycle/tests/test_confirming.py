@@ -2,13 +2,19 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
+from types import SimpleNamespace
 
 import anyio
-from attrs import evolve
+import pytest
+from attrs import define, evolve
+from pacs_lifecycle.confirming import Confirmations
 
+from pacs_core.contracts import ConnectError, NodeSettings, Peer
+from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
+from pacs_core.testing.operations import memory_node
 from pacs_core.testing.peer_programs import find_free_port
 from pacs_core.testing.waiting import until
 
@@ -40,6 +46,7 @@ def age(folder):
     return rows == (len(NEEDS),)
 
 
+@pytest.mark.long
 def test_nothing_goes_that_the_other_archive_lacks(tmp_path):
     folder, port = tmp_path / "node", find_free_port()
     studies = {name: SampleStudy() for name in NEEDS}
@@ -97,3 +104,53 @@ def test_nothing_goes_that_the_other_archive_lacks(tmp_path):
         assert archive.stop() == 0
     refused = plan(folder)
     assert all(refused[name] for name in ("found", "committed"))
+
+
+@define
+class Finder:
+    """Finds instances by C-FIND, or fails."""
+
+    uids: list[str]
+    status: int = 0x0000
+    is_away: bool = False
+
+    @asynccontextmanager
+    async def connect(self, peer, proposals, **_):
+        if self.is_away:
+            raise ConnectError(f"{peer}: connection refused")
+        yield self
+
+    async def c_find(self, sop_class, identifier):
+        assert identifier[tag_of("QueryRetrieveLevel")] == ("IMAGE",)
+        assert len(identifier[tag_of("SeriesInstanceUID")]) == 1
+        for uid in self.uids:
+            yield SimpleNamespace(status=0xFF00), {tag_of("SOPInstanceUID"): (uid,)}
+        yield SimpleNamespace(status=self.status), None
+
+
+STUDY = SampleStudy()
+INSTANCES = [STUDY.make(modality) for modality in ("CT", "CT", "MR")]
+UIDS = [each.sop_instance_uid for each in INSTANCES]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("finder", "lack"),
+    [
+        (Finder([*UIDS, "1.2.3"]), ""),
+        (Finder(UIDS[1:]), "vna does not find 1 of 3 instances"),
+        (Finder([]), "vna does not find 3 of 3 instances"),
+        (Finder(UIDS, status=0xA700), "out of resources"),
+        (Finder(UIDS, is_away=True), "connection refused"),
+    ],
+)
+async def test_a_peer_that_does_not_find_all_is_a_no(finder, lack):
+    settings = NodeSettings(peers={"vna": Peer("VNA", "127.0.0.1", 104)})
+    node = memory_node(settings, [each.encode() for each in INSTANCES])
+    node = evolve(node, connector=finder)
+    said = await Confirmations(node).lack("found:vna", STUDY.study_instance_uid)
+    assert bool(said) is bool(lack)
+    assert lack in said
+    # What cannot be asked is a no as well.
+    for need in ("found:nobody", "routed:vna", "commitment:vna"):
+        assert await Confirmations(node).lack(need, STUDY.study_instance_uid)
