@@ -36,7 +36,7 @@ NAME: Final = "scrub"
 _INSTANCE: Final = tag_of("SOPInstanceUID")
 _MOST: Final = 1000
 _HOLD: Final = 300.0
-_SAVE: Final = 20.0
+_SAVE: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class ScrubHandler(LifecycleHandler):
 
     clock: Callable[[], datetime] = local_now
     _saved: float = field(default=0.0, init=False)
+    _known: set[str] = field(factory=set, init=False)
 
     async def run(self, job: RunningJob) -> None:
         """See base."""
@@ -72,6 +73,7 @@ class ScrubHandler(LifecycleHandler):
         if not state.began:
             state = evolve(state, began=now)
             _log.info("all objects are read again")
+        self._known = {each.instance for each in await findings.found(_MOST)}
         pace = ReadPace(self.config.scrub.rate * 1e6)
         async with closing(self.node.find(Studies).by_uid(state.position)) as studies:
             async for uid in studies:
@@ -100,17 +102,20 @@ class ScrubHandler(LifecycleHandler):
         return Times(self.config.scrub.hours).next_open(now) == now
 
     async def _read_study(self, uid: str, state: Pass, pace: ReadPace) -> Pass:
-        findings = self.node.find(Findings)
         async with closing(self.node.archive.instances(of_study(uid))) as instances:
             async for instance in instances:
                 state = await self._read(instance, state, pace)
-                if time.time() - self._saved > _SAVE:
-                    # The study is read again if this ends here.
-                    await findings.save(NAME, state, _HOLD)
-                    self._saved = time.time()
+                # The study is read again if this ends here.
+                await self._save(state)
         state = evolve(state, position=uid)
-        await findings.save(NAME, state, _HOLD)
+        await self._save(state)
         return state
+
+    async def _save(self, state: Pass) -> None:
+        """Note how far it has come, every few seconds: that takes a look at a disk, too."""
+        if time.time() - self._saved > _SAVE:
+            await self.node.find(Findings).save(NAME, state, _HOLD)
+            self._saved = time.time()
 
     async def _read(self, instance: StoredInstance, state: Pass, pace: ReadPace) -> Pass:
         findings, kind = self.node.find(Findings), DifferenceKind.DAMAGED
@@ -128,9 +133,10 @@ class ScrubHandler(LifecycleHandler):
         if reason:
             finding = Finding(instance.key, kind.value, uid, reason, time.time())
             await findings.note(NAME, [finding])
-        else:
+        elif uid in self._known:
             # What was stored again has another object than the one that was found damaged.
             await findings.clear(NAME, [uid])
+            self._known.discard(uid)
         return evolve(state, checked=state.checked + 1, size=state.size + instance.size)
 
     async def _mend(self, instance: StoredInstance, origin: Origin) -> bool:
