@@ -74,7 +74,7 @@ async def test_what_is_put_in_is_had_back_as_it_was(waiting_bin):
 
 async def test_what_is_restored_is_not_removed_meanwhile_and_the_other_way_round(waiting_bin):
     for number in range(3):
-        await waiting_bin.put(deleted(number, age=100 - number))
+        await waiting_bin.put(deleted(number, age=1000.0 * (3 - number)))
     (oldest,) = await waiting_bin.claim(BinState.PURGING, limit=1)
     assert oldest.instance.key == "1.2/0"
     restoring = await waiting_bin.claim(BinState.RESTORING)
@@ -83,7 +83,7 @@ async def test_what_is_restored_is_not_removed_meanwhile_and_the_other_way_round
     again = await waiting_bin.claim(BinState.PURGING)
     assert [each.instance.key for each in again] == ["1.2/0"]
     await waiting_bin.unclaim(["1.2/1"])
-    again = await waiting_bin.claim(BinState.PURGING, before=time.time() - 99.5)
+    again = await waiting_bin.claim(BinState.PURGING, before=time.time() - 2500.0)
     assert [each.instance.key for each in again] == ["1.2/0"]
     again = await waiting_bin.claim(BinState.PURGING)
     assert [each.instance.key for each in again] == ["1.2/0", "1.2/1"]
