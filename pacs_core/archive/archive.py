@@ -30,7 +30,7 @@ from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import IDENTITY_TAGS, IncomingInstance
 from pacs_core.archive.ingest import Ingest
 from pacs_core.archive.ingest_filters import IngestFilters
-from pacs_core.archive.ingest_stages import UNTIMED, Stages, observe
+from pacs_core.archive.ingest_stages import StageTimer, observe
 from pacs_core.archive.journal_opening import Journaling
 from pacs_core.archive.locks import KeyedLocks
 from pacs_core.archive.maintenance import verify_index
@@ -340,7 +340,7 @@ class NodeArchive(RangeReadingArchive):
             raise InvalidInstanceError("an entry of a log of corrections is no instance")
         uids = transfer_syntax_uid, sop_class_uid, sop_instance_uid
         if not self.observers:
-            return await self._admit(dataset, uids, origin, UNTIMED)
+            return await self._admit(dataset, uids, origin, None)
         take = partial(self._admit, dataset, uids, origin)
         return await observe(self.observers, origin, sop_instance_uid, take)
 
@@ -349,11 +349,11 @@ class NodeArchive(RangeReadingArchive):
         dataset: AsyncIterable[bytes | memoryview],
         uids: tuple[str, str, str],
         origin: Origin,
-        stages: Stages,
+        timer: StageTimer | None,
     ) -> IngestResult:
         transfer_syntax_uid, sop_class_uid, sop_instance_uid = uids
         await self._space.admit()
-        begin = partial(self._begin, transfer_syntax_uid, origin, stages)
+        begin = partial(self._begin, transfer_syntax_uid, origin, timer)
         try:
             # No filters: nothing is read ahead of what storing needs, and nothing is read twice.
             if self._filters.is_open:
@@ -378,7 +378,7 @@ class NodeArchive(RangeReadingArchive):
         self,
         transfer_syntax_uid: str,
         origin: Origin,
-        stages: Stages,
+        timer: StageTimer | None,
         dataset: AsyncIterable[bytes | memoryview],
         corrections: Corrections,
     ) -> IncomingInstance:
@@ -390,7 +390,7 @@ class NodeArchive(RangeReadingArchive):
             wanted_tags=self._wanted,
             character_set=self._character_set_of(origin.calling_ae_title),
             corrections=corrections,
-            stages=stages,
+            timer=timer,
         )
 
     async def _take(
@@ -399,8 +399,11 @@ class NodeArchive(RangeReadingArchive):
         async with self._locks.hold(sop_instance_uid):
             await incoming.read_header(sop_class_uid, sop_instance_uid)
             # Under the lock, so that two of one UID in this process come one after the other.
-            with incoming.stages.time(IngestStage.LOCATE):
-                existing = await self._index.locate(incoming.identity.path)
+            if incoming.timer is not None:
+                incoming.timer.begin(IngestStage.LOCATE)
+            existing = await self._index.locate(incoming.identity.path)
+            if incoming.timer is not None:
+                incoming.timer.end()
             result = await self._ingest.take(incoming, existing)
             if incoming.corrected_through != self._corrections.seen:
                 # A correction was made meanwhile, by this process or another.

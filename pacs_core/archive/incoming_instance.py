@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from pacs_core.archive.corrections import NO_CORRECTIONS, Corrected, Corrections
 from pacs_core.archive.fixity import CREATOR_UID, FIRST, ROOM, Digest, Fixity
-from pacs_core.archive.ingest_stages import UNTIMED, Stages
+from pacs_core.archive.ingest_stages import StageTimer
 from pacs_core.contracts import (
     IdentityMismatchError,
     IngestStage,
@@ -135,8 +135,8 @@ class IncomingInstance:
         Specific Character Set where the dataset names none, or lies.
     corrections : Corrections
         What may apply to it.
-    stages : Stages
-        Which take the time, if anything does.
+    timer : StageTimer or None
+        Which takes the time of its stages.
 
     Attributes
     ----------
@@ -161,9 +161,9 @@ class IncomingInstance:
         wanted_tags: frozenset[int],
         character_set: tuple[str, ...] = (),
         corrections: Corrections = NO_CORRECTIONS,
-        stages: Stages = UNTIMED,
+        timer: StageTimer | None = None,
     ) -> None:
-        self.stages = stages
+        self.timer = timer
         self.transfer_syntax_uid = transfer_syntax_uid
         self.origin = origin
         self.size = 0
@@ -231,19 +231,23 @@ class IncomingInstance:
             return None
         try:
             # Cancelled here, nothing is lost: a chunk that was not handed out has not been counted.
-            with self.stages.time(IngestStage.RECEIVE):
-                chunk = await anext(self._chunks)
+            if self.timer is not None:
+                self.timer.begin(IngestStage.RECEIVE)
+            chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._ended = True
             self._scanner.finish()
             return None
         self.size += len(chunk)
-        with self.stages.time(IngestStage.SCAN):
-            self._digest.update(chunk)
-            if self._scanner.inflates:
-                await scan_steadily(self._scanner, chunk)
-            else:
-                self._scanner.feed(chunk)
+        if self.timer is not None:
+            self.timer.begin(IngestStage.SCAN)
+        self._digest.update(chunk)
+        if self._scanner.inflates:
+            await scan_steadily(self._scanner, chunk)
+        else:
+            self._scanner.feed(chunk)
+        if self.timer is not None:
+            self.timer.end()
         return chunk
 
     def put_back(self, chunk: Chunk) -> None:
@@ -358,14 +362,23 @@ class InstanceWriter:
         # With the first chunk, so that a small object is one write.
         chunks = [chunk] if self._begun else [self._prefix, chunk]
         self._begun = True
-        with self._incoming.stages.time(IngestStage.WRITE):
-            await self._writer.write(chunks)
+        timer = self._incoming.timer
+        if timer is not None:
+            timer.begin(IngestStage.WRITE)
+        await self._writer.write(chunks)
+        if timer is not None:
+            timer.end()
 
     async def commit(self, variant: str = "", rank: int = FIRST) -> StoredObject:
         """Commit the object with the digest of the dataset, all of which has arrived."""
         self.beginning = self._incoming.sealed(self._prefix, rank)
-        with self._incoming.stages.time(IngestStage.COMMIT):
-            return await self._writer.commit(variant, beginning=self.beginning)
+        timer = self._incoming.timer
+        if timer is not None:
+            timer.begin(IngestStage.COMMIT)
+        stored = await self._writer.commit(variant, beginning=self.beginning)
+        if timer is not None:
+            timer.end()
+        return stored
 
     async def __aenter__(self) -> Self:
         """Begin."""

@@ -17,7 +17,7 @@ from pacs_core.archive.duplicates import Duplicates, matching_length
 from pacs_core.archive.fixity import FIRST, later_rank
 from pacs_core.archive.healing import Healing
 from pacs_core.archive.incoming_instance import SOP_INSTANCE, IncomingInstance
-from pacs_core.archive.ingest_stages import Stages
+from pacs_core.archive.ingest_stages import StageTimer
 from pacs_core.archive.journal import LARGEST
 from pacs_core.archive.journal_files import Chunk
 from pacs_core.archive.object_scan import is_torn
@@ -174,11 +174,10 @@ class Ingest:
                 if lost:
                     async with WithdrawOnFailure(self.storage, record.instance):
                         await behind.forget(record.instance.identity.path)
-                        with incoming.stages.time(IngestStage.INDEX):
-                            result = await self.storage.index.replace(record)
+                        result = await self.storage.index.replace(record)
                 else:
                     content = None if small is None else [writer.beginning, *small]
-                    result = await self._add(record, durability, content, incoming.stages)
+                    result = await self._add(record, durability, content, incoming.timer)
                     first = result.existing
                     if first is not None and first.key != stored.key:
                         # Another process was first to get into the index.
@@ -196,20 +195,26 @@ class Ingest:
         record: InstanceRecord,
         durability: Durability,
         content: Sequence[Chunk] | None,
-        stages: Stages,
+        timer: StageTimer | None,
     ) -> IndexResult:
         """Add the row of a new instance; with `content`, have both in the journal."""
         behind, instance = self.storage.behind, record.instance
         with behind.arrive(instance.identity.path):
             async with WithdrawOnFailure(self.storage, instance):
-                with stages.time(IngestStage.INDEX):
-                    result = await self.storage.index.add(record, durability=durability)
+                if timer is not None:
+                    timer.begin(IngestStage.INDEX)
+                result = await self.storage.index.add(record, durability=durability)
+                if timer is not None:
+                    timer.end()
             first = result.existing
             if first is None or first.key == instance.key:
                 # After the row: what is flushed is settled in the index, where it must be.
                 if content is not None:
-                    with stages.time(IngestStage.JOURNAL):
-                        await behind.keep(instance, content)
+                    if timer is not None:
+                        timer.begin(IngestStage.JOURNAL)
+                    await behind.keep(instance, content)
+                    if timer is not None:
+                        timer.end()
                 elif durability is Durability.WRITE_BEHIND:
                     await behind.note(instance)
         return result

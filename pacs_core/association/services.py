@@ -204,7 +204,7 @@ class Services:
 
     async def serve(self, operation: Operation) -> Response:
         """Perform a request that came in: check the roles, ask authorizers, then the provider."""
-        if not self.tracing:
+        if self.tracing.tracer is None:
             return await self._serve(operation)
         name, attributes = operation_span(operation.command)
         with self.tracing.span(name, SpanKind.SERVER, attributes) as span:

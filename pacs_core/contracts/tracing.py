@@ -72,21 +72,26 @@ class Tracing:
 
         with node.tracing.span("forward", SpanKind.INTERNAL, {"peer": name}) as span:
             span.set("instances", await self._forward(name))
+
+    Attributes
+    ----------
+    tracer : Tracer or None
+        Who is told.
     """
 
-    _tracer: Tracer | None = None
+    tracer: Tracer | None = None
 
     def __bool__(self) -> bool:
-        return self._tracer is not None
+        return self.tracer is not None
 
     def use(self, tracer: Tracer) -> None:
         """Tell a tracer of spans that begin from now on. The last that asks for it is told."""
-        self._tracer = tracer
+        self.tracer = tracer
 
     def leave(self, tracer: Tracer) -> None:
         """Tell it no more; nothing happens if it was not told."""
-        if self._tracer is tracer:
-            self._tracer = None
+        if self.tracer is tracer:
+            self.tracer = None
 
     def span(
         self,
@@ -103,6 +108,6 @@ class Tracing:
         kind : SpanKind
         attributes : mapping, optional
         """
-        if self._tracer is None:
+        if self.tracer is None:
             return _NO_SPAN
-        return self._tracer.span(name, kind, attributes or {})
+        return self.tracer.span(name, kind, attributes or {})

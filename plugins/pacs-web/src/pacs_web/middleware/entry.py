@@ -71,7 +71,8 @@ class Entry:
             await send(message)
 
         began = perf_counter()
-        with correlated(correlation), self._tracing.span(*_span_of(scope)) as span:
+        described = _span_of(scope) if self._tracing else ("", SpanKind.SERVER, None)
+        with correlated(correlation), self._tracing.span(*described) as span:
             try:
                 await self._app(scope, receive, count_bytes)
             finally:
