@@ -24,7 +24,8 @@ from pacs_core.contracts import (
 class StageTimer:
     """Adds up what each stage of an instance takes. One lasts until it ends or another begins."""
 
-    _stages: dict[IngestStage, StageTime] = field(factory=dict)
+    _stages: dict[IngestStage, list[float]] = field(factory=dict)
+    """When each first began, when it ended, and the seconds that were spent in it."""
     _running: IngestStage | None = None
     _began: float = 0.0
 
@@ -42,15 +43,17 @@ class StageTimer:
     def _note(self, now: float) -> None:
         if (stage := self._running) is None:
             return
-        seconds, first = now - self._began, self._began
-        if (before := self._stages.get(stage)) is not None:
-            seconds, first = seconds + before.seconds, before.began
-        self._stages[stage] = StageTime(stage, first, now, seconds)
+        if (times := self._stages.get(stage)) is None:
+            self._stages[stage] = [self._began, now, now - self._began]
+        else:
+            times[1] = now
+            times[2] += now - self._began
 
     def stop(self) -> Sequence[StageTime]:
         """Return the stages, in the order in which they began; one that failed ends now."""
         self.end()
-        return sorted(self._stages.values(), key=lambda each: each.began)
+        # A dictionary has them in the order in which they first ended, which is the same.
+        return [StageTime(stage, *times) for stage, times in self._stages.items()]
 
 
 async def observe(

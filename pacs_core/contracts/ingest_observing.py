@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from attrs import define, frozen
@@ -13,7 +13,7 @@ from pacs_core.contracts.instance import Origin
 logger = logging.getLogger(__name__)
 
 
-class IngestStage(Enum):
+class IngestStage(StrEnum):
     """What is done to an instance that arrives.
 
     Not all of it: what is spent on ingest filters, on waiting for another instance with the same

@@ -121,4 +121,4 @@ class IngestCounter(IngestObserver):
         self._bytes.add(ingest.result.instance.size)
         self._seconds.observe(ingest.ended - ingest.began)
         for each in ingest.stages:
-            self._stages.observe(each.seconds, stage=each.stage.value)
+            self._stages.observe(each.seconds, stage=each.stage)
