@@ -75,7 +75,19 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _report_one(error: BaseException) -> int:
-    # Imported here because they need most of the kernel, which a good command line may not.
+    if isinstance(error, CommandError):
+        complain(str(error))
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.filename:
+        complain(f"{error.filename}: {error.strerror or error}")
+        return FAILURE
+    return _report_of_kernel(error)
+
+
+def _report_of_kernel(error: BaseException) -> int:
+    # Imported here because they need most of the kernel, which a file that is not there may not.
     from pacs_core.app import StartError
     from pacs_core.association import AssociationError
     from pacs_core.config import ConfigError
@@ -89,18 +101,12 @@ def _report_one(error: BaseException) -> int:
     if isinstance(error, PluginError):
         complain(f"configuration: {error}")
         return USAGE
-    if isinstance(error, CommandError):
-        complain(str(error))
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
     known = isinstance(error, StartError | AssociationError | ControlError)
     if known or find_error_status(error):
         complain(str(error))
         return FAILURE
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        complain(f"{error.filename}: {reason}" if error.filename else reason)
+        complain(error.strerror or str(error))
         return FAILURE
     complain(
         f"internal error: {type(error).__name__}: {error}; "
