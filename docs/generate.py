@@ -79,6 +79,7 @@ from pacs_core.api import (
     identifiers,
     images,
     normalized,
+    pauses,
     streams,
     threads,
     times,
@@ -287,6 +288,7 @@ _TOOLS = (
     sandbox_tools,
     worker_tools,
     streams,
+    pauses,
     threads,
     tls_tools,
 )

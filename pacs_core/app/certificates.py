@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 from attrs import define
 
+from pacs_core.concurrency import common_moment
 from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
@@ -56,7 +57,7 @@ class CertificateWatch:
             if self.node.worker.slot == 0 and monotonic() >= self._due:
                 self._due = monotonic() + _DAY
                 await self._warn()
-            await anyio.sleep(LOOK_AGAIN)
+            await anyio.sleep_until(common_moment(LOOK_AGAIN))
 
     async def _read_again(self, contexts: FileTlsContexts) -> None:
         refreshed = tuple(contexts.refresh())

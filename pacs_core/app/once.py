@@ -26,7 +26,7 @@ from uuid import uuid4
 import anyio
 from attrs import frozen
 
-from pacs_core.concurrency import cancelled_task_group
+from pacs_core.concurrency import cancelled_task_group, common_moment
 from pacs_core.concurrency.files import try_lock
 from pacs_core.contracts import Lease, Leases
 
@@ -154,7 +154,8 @@ class OnlyNode:
         """Renew a lease until it is lost; then cancel what is done under it."""
         third = self.seconds / 3
         while True:
-            await anyio.sleep(min(third, max(0.0, renewed + 2 * third - time.monotonic())))
+            left = max(0.0, renewed + 2 * third - time.monotonic())
+            await anyio.sleep_until(min(common_moment(third), anyio.current_time() + left))
             began = time.monotonic()
             # None if nobody can say: then the time decides, as if the index were out of reach.
             held: bool | None = None

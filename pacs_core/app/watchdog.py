@@ -8,15 +8,18 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
+from types import FrameType
 
 from pacs_core.plugins import CodeMap, frame_of
 
 # Theory of operation
 #
-# A thread asks the event loop to set an event and waits for that. If the answer is late, the loop's
-# thread is in some code that does not return, and its stack says in which: the innermost frame that
-# belongs to a plugin is named, else the innermost of all. If the stack shows the loop waiting, it
-# is not blocked at all, but the process had no processor.
+# A thread looks a few times in the time that the loop may be blocked. If the stack of the loop's
+# thread shows the loop waiting, all is well, and nobody is woken. Else it asks the event loop to
+# set an event and waits for that. If the answer is late, the loop's thread is in some code that
+# does not return, and its stack says in which: the innermost frame that belongs to a plugin is
+# named, else the innermost of all. If the stack shows the loop waiting by then, it is not blocked
+# at all, but the process had no processor.
 #
 # One report is made for a blockage, however long it lasts, and one a minute for the same place: a
 # log that fills up would be a second fault.
@@ -67,6 +70,8 @@ class _Watchdog:
 
     def watch(self) -> None:
         while not self._ended.wait(self._limit / _CHECKS):
+            if self._waits(sys._current_frames().get(self._watched)):
+                continue
             answered = threading.Event()
             if not self._ask(answered.set):
                 return
@@ -85,9 +90,14 @@ class _Watchdog:
         while not answered.wait(self._limit) and not self._ended.is_set():
             pass
 
+    @staticmethod
+    def _waits(frame: FrameType | None) -> bool:
+        """Tell whether an innermost frame is that of a loop that waits."""
+        return frame is not None and os.path.basename(frame.f_code.co_filename) in _IDLE
+
     def _report(self) -> None:
         frame = sys._current_frames().get(self._watched)
-        if frame is None or os.path.basename(frame.f_code.co_filename) in _IDLE:
+        if frame is None or self._waits(frame):
             return  # it had no processor, or stood still with the whole process
         found = self._owners.innermost(frame)
         place = found[1] if found else frame_of(frame)

@@ -1,6 +1,5 @@
 """The changes of an index, read once for all who follow them in this process."""
 
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Final
 
 import anyio
 
+from pacs_core.concurrency import common_moment
 from pacs_core.contracts import Change, ChangeLog
 
 # Theory of operation
@@ -22,14 +22,19 @@ from pacs_core.contracts import Change, ChangeLog
 # That the run has no gaps follows from what a log promises: once a change can be read, none with a
 # lower number appears.
 #
-# All look at the same moments, which are `LOOK_AGAIN` apart. So one read serves everybody, and
-# their cursors move together, in one transaction.
+# Of those who have heard all there is and wait for more, one looks again, each `LOOK_AGAIN`, or
+# `SELDOM` while nothing happens; the others sleep until it has found something. So one read serves
+# everybody, nobody is woken to find nothing, and the cursors move together, in one transaction. If
+# the one who looks is cancelled, or fails, the others are woken, and the first of them looks.
 #
 # Changes are looked for a few times a second instead of being signalled: other processes, perhaps
 # on other machines, write them.
 
 LOOK_AGAIN: Final = 0.25
 """Seconds between looks for changes, once all there were have been read."""
+SELDOM: Final = 0.5
+"""The same once none has come for a while."""
+_QUIET: Final = 10.0
 
 _PAGE: Final = 512
 _KEPT: Final = 2048
@@ -50,7 +55,10 @@ class ChangeFeed:
         self._kept: deque[Change] = deque()
         self._after = -1
         self._due = 0.0
+        self._found = 0.0
         self._reading = anyio.Lock()
+        self._is_watched = False
+        self._news = anyio.Event()
 
     async def changes(self, after: int, limit: int) -> Sequence[Change]:
         """Return the first changes with a greater sequence, in order; none if it is not time yet.
@@ -76,7 +84,31 @@ class ChangeFeed:
 
     async def pause(self) -> None:
         """Wait until it is time to look again."""
-        await anyio.sleep(max(0.0, self._due - time.monotonic()))
+        await anyio.sleep_until(self._due)
+
+    async def wait(self, after: int) -> None:
+        """Wait until there are changes with a greater sequence, or it is time to look for them."""
+        if after != self._end:
+            await self.pause()
+        while after == self._end:
+            if self._is_watched:
+                await self._news.wait()
+            else:
+                await self._watch(after)
+
+    async def _watch(self, after: int) -> None:
+        """Look for changes, for all who wait, until there are some."""
+        self._is_watched = True
+        try:
+            while after == self._end:
+                await self.pause()
+                async with self._reading:
+                    if self._is_to_read_on(after):
+                        await self._read_on()
+        finally:
+            self._is_watched = False
+            self._news.set()
+            self._news = anyio.Event()
 
     @property
     def _end(self) -> int:
@@ -86,7 +118,7 @@ class ChangeFeed:
         return 0 <= self._after <= after <= self._end
 
     def _is_to_read_on(self, after: int) -> bool:
-        return after == self._end and time.monotonic() >= self._due
+        return after == self._end and anyio.current_time() >= self._due
 
     async def _read_on(self) -> None:
         try:
@@ -97,7 +129,11 @@ class ChangeFeed:
             self._after = -1
             raise
         # After a full page there may be more, which nobody has to wait for.
-        self._due = 0.0 if len(found) == _PAGE else time.monotonic() + LOOK_AGAIN
+        now = anyio.current_time()
+        if found:
+            self._found = now
+        interval = LOOK_AGAIN if now - self._found < _QUIET else SELDOM
+        self._due = 0.0 if len(found) == _PAGE else common_moment(interval)
         self._kept += found
         while len(self._kept) > _KEPT:
             self._after = self._kept.popleft().sequence

@@ -113,7 +113,7 @@ class ConsumerService(Service):
                 after = found[-1].sequence
                 await self._changes.advance(name, after)
             if len(found) < limit:
-                await self._feed.pause()
+                await self._feed.wait(after)
 
     async def _walk(self) -> None:
         """Tell of what was there before; a walk that was cut short begins anew."""

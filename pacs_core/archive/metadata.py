@@ -19,7 +19,7 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
-from pacs_core.concurrency import closing
+from pacs_core.concurrency import closing, common_moment
 from pacs_core.contracts import (
     METADATA_LIMITS,
     DamagedObjectError,
@@ -172,7 +172,7 @@ class Preparation(Service):
         assert self.source.prepared is not None  # noqa: S101 - for the type checker
         seen, pause = self.ingested(), LOOK_AGAIN
         while True:
-            await anyio.sleep(pause)
+            await anyio.sleep_until(common_moment(pause))
             busy, seen = self.ingested() != seen, self.ingested()
             try:
                 lacking = await self.source.prepared.lacking(_BUSY_BATCH if busy else _BATCH)

@@ -94,8 +94,10 @@ class StudyWatch(Service):
             if safe > done:
                 await self._changes.advance(STUDY_WATCH, safe)
                 done = safe
-            if len(found) < _BATCH:
+            if len(found) < _BATCH and self._busy:  # some of them become quiet meanwhile
                 await self._feed.pause()
+            elif len(found) < _BATCH:
+                await self._feed.wait(read)
 
     async def _take(self, change: Change) -> None:
         if change.kind in STUDY_CHANGES or change.kind is ChangeKind.UPDATED:

@@ -5,6 +5,7 @@ anyio's cancellation. Elsewhere anyio's own are the better choice: they say more
 wrong.
 """
 
+from pacs_core.concurrency.pauses import common_moment
 from pacs_core.concurrency.relay import Relay
 from pacs_core.concurrency.signal import Signal
 from pacs_core.concurrency.streams import begin_iteration, closing, take
@@ -18,6 +19,7 @@ __all__ = [
     "begin_iteration",
     "cancelled_task_group",
     "closing",
+    "common_moment",
     "is_failure",
     "take",
     "task_group",

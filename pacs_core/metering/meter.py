@@ -9,6 +9,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from math import inf
 from typing import Any, Final
@@ -185,7 +186,7 @@ class NodeMeter(Meter):
                 sums[key] = sums.get(key, 0.0) + number
         parts: dict[str, dict[tuple[str, ...], dict[object, float]]] = {}
         for key, number in sums.items():
-            name, *rest = json.loads(key)
+            name, *rest = _parse(key)
             if name:
                 values, part = rest
                 parts.setdefault(name, {}).setdefault(tuple(values), {})[part] = number
@@ -195,10 +196,17 @@ class NodeMeter(Meter):
         ]
 
 
+@lru_cache(maxsize=8192)
+def _parse(key: str) -> list[Any]:
+    """Parse a key; what is returned must not be changed."""
+    parsed: list[Any] = json.loads(key)
+    return parsed
+
+
 def _definitions(numbers: dict[str, float]) -> dict[str, _Definition]:
     found = {}
     for key in numbers:
-        name, *rest = json.loads(key)
+        name, *rest = _parse(key)
         if not name:
             title, kind, description, unit, labels, bounds = rest
             found[title] = _Definition(

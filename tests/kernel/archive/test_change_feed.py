@@ -1,6 +1,7 @@
 """One read of the log of changes for all who follow it: nobody misses any, nor hears one twice."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +82,7 @@ def test_everybody_hears_everything_once_and_in_order(steps):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(change_feed, "LOOK_AGAIN", 0.0)
+        patch.setattr(change_feed, "SELDOM", 0.0)
         patch.setattr(change_feed, "_KEPT", 30)
         patch.setattr(change_feed, "_PAGE", 16)
         anyio.run(follow)
@@ -113,7 +115,7 @@ async def test_followers_that_wait_look_at_the_same_moments():
     async def follow(name):
         while not heard[name]:
             heard[name] = len(await feed.changes(after[name], 512))
-            await feed.pause()
+            await feed.wait(after[name])
 
     async with anyio.create_task_group() as tasks:
         for name in FOLLOWERS:
@@ -125,8 +127,68 @@ async def test_followers_that_wait_look_at_the_same_moments():
     assert log.reads - before <= 2
 
 
+async def test_one_looks_for_all_who_wait_and_another_if_it_ends(monkeypatch):
+    """Who waits is not woken for nothing."""
+    monkeypatch.setattr(change_feed, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(change_feed, "SELDOM", 0.01)
+    log = CountingLog()
+    after = await followed(log)
+    feed = ChangeFeed(log)
+    asked, heard = [], []
+
+    async def follow(name, scope):
+        with scope:
+            while not (found := await feed.changes(after[name], 512)):
+                asked.append(name)
+                await feed.wait(after[name])
+            heard.append((name, len(found)))
+
+    scopes = {name: anyio.CancelScope() for name in FOLLOWERS}
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for name in FOLLOWERS:
+                tasks.start_soon(follow, name, scopes[name])
+            for name in FOLLOWERS[:2]:
+                goal = log.reads + 20
+                while log.reads < goal:
+                    await anyio.lowlevel.checkpoint()
+                scopes[name].cancel()
+            write(log, 3)
+    assert heard == [(FOLLOWERS[2], 3)]
+    # Once each, and perhaps again when the one who looked was cancelled amid reading.
+    assert len(asked) <= 6
+
+
+async def test_who_waits_hears_of_a_failure_of_the_one_who_looks(monkeypatch):
+    monkeypatch.setattr(change_feed, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(change_feed, "SELDOM", 0.01)
+    log = CountingLog()
+    after = await followed(log)
+    feed = ChangeFeed(log)
+    failed = []
+
+    async def wait(name):
+        assert await feed.changes(after[name], 512) == []
+        try:
+            await feed.wait(after[name])
+            await feed.changes(after[name], 512)
+        except ChangesLostError:
+            failed.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        write(log, 1)
+        for name in FOLLOWERS:
+            after[name] = 1
+            await log.advance(name, 1)
+            tasks.start_soon(wait, name)
+        await anyio.wait_all_tasks_blocked()
+        feed.log = CountingLog()
+    assert sorted(failed) == list(FOLLOWERS)
+
+
 async def test_a_log_that_was_lost_is_told_to_each_and_then_read_anew(monkeypatch):
     monkeypatch.setattr(change_feed, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(change_feed, "SELDOM", 0.0)
     log = CountingLog()
     await followed(log)
     feed = ChangeFeed(log)

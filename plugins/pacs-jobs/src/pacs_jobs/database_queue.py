@@ -53,6 +53,7 @@ _CHANNEL: Final = "pacs_jobs"
 _PAGE = 500
 _LOST = "its worker did not finish it and is not heard of"
 _LONGEST_ERROR = 2000
+_COMBINATIONS: Final = 16
 _LOOK_ANYHOW: Final = 5.0
 """Seconds after which jobs are looked for although nobody seems to have written."""
 
@@ -64,7 +65,6 @@ MAX_ARGUMENTS = 64 << 10
 class _Seen:
     """What was seen of the jobs of some kinds, and until when that is believed."""
 
-    kinds: frozenset[str]
     stamp: object
     until: float
     moment: float | None
@@ -77,7 +77,7 @@ class DatabaseJobQueue(JobQueue):
     database: Database
     _opened: AsyncExitStack = field(factory=AsyncExitStack, init=False)
     _listener: Listener | None = field(default=None, init=False)
-    _seen: _Seen | None = field(default=None, init=False)
+    _seen: dict[frozenset[str], _Seen] = field(factory=dict, init=False)
 
     async def start(self) -> None:
         """Make the table what this version expects."""
@@ -340,14 +340,16 @@ class DatabaseJobQueue(JobQueue):
     async def next_due(self, kinds: Collection[str]) -> datetime | None:
         """Return when a job of these kinds may be leased."""
         wanted, stamp, now = frozenset(kinds), self.database.stamp, time.monotonic()
-        seen = self._seen
-        if seen is None or (seen.kinds, seen.stamp) != (wanted, stamp) or seen.until < now:
+        seen = self._seen.get(wanted)
+        if seen is None or seen.stamp != stamp or seen.until < now:
             async with self.database.connect() as connection:
                 statement = first_moments(wanted, connection.dialect)
                 moments = (await connection.exec_driver_sql(statement)).one()
             moment = min([each for each in moments if each is not None], default=None)
             until = now if stamp is None else now + _LOOK_ANYHOW
-            self._seen = seen = _Seen(wanted, stamp, until, moment)
+            if len(self._seen) >= _COMBINATIONS:  # kinds that were busy at some time
+                self._seen.clear()
+            self._seen[wanted] = seen = _Seen(stamp, until, moment)
         return None if seen.moment is None else datetime.fromtimestamp(seen.moment).astimezone()
 
     async def backlog(self) -> Sequence[JobBacklog]:

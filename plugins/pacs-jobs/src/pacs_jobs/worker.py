@@ -25,6 +25,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
+from pacs_core.api.pauses import common_moment
 from pacs_core.contracts import (
     AssociationError,
     AuditEvent,
@@ -151,7 +152,7 @@ class JobWorker(Service):
                     await queue.heed_clock(self.config.lease, pauses)
                     heed = anyio.current_time() + _HEED_CLOCK
                 await self._begin_due(queue, tasks)
-                await queue.wait(self.config.poll)
+                await queue.wait(common_moment(self.config.poll) - anyio.current_time())
 
     async def _begin_due(self, queue: JobQueue, tasks: TaskGroup) -> None:
         """Begin jobs as long as there are some that are due, and room for them."""

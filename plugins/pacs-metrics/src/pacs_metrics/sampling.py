@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from pacs_core.api.pauses import common_moment
 from pacs_core.contracts import Gauge, Node, NodeInspector, Service, Started
 from pacs_metrics.counting import IngestCounter, OperationCounter
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 INTERVAL: Final = 5.0
 """Seconds between samples; scrapers come every 15 to 60."""
+NODE_INTERVAL: Final = 10.0
+"""The same of what others must be asked for: rooms, jobs, health."""
 _DEADLINE: Final = 4.0
 _OF_THE_NODE: Final = frozenset({"changes", "spool"})
 _BEAT: Final = 0.5
@@ -236,27 +239,25 @@ class Sampler(Service):
     async def run(self, started: Started) -> None:
         """Sample until cancelled."""
         started()
-        samplers: list[ProcessSampler | NodeSampler] = [ProcessSampler(self._node)]
-        if self._node.worker.slot == 0:
-            samplers.append(NodeSampler(self._node))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen_to_heart)
-            for sampler in samplers:
-                tasks.start_soon(_repeat, sampler)
+            tasks.start_soon(_repeat, ProcessSampler(self._node), INTERVAL)
+            if self._node.worker.slot == 0:
+                tasks.start_soon(_repeat, NodeSampler(self._node), NODE_INTERVAL)
 
     async def _listen_to_heart(self) -> None:
         worker = str(self._node.worker.slot)
         while True:
-            due = anyio.current_time() + _BEAT
-            await anyio.sleep(_BEAT)
+            due = common_moment(_BEAT)
+            await anyio.sleep_until(due)
             self._lag.observe(max(anyio.current_time() - due, 0.0), worker=worker)
 
 
-async def _repeat(sampler: ProcessSampler | NodeSampler) -> None:
+async def _repeat(sampler: ProcessSampler | NodeSampler, interval: float) -> None:
     while True:
         try:
             await sampler.sample()
         except Exception:
             # An index or a database that does not answer is what the other metrics tell of.
             logger.exception("%s could not sample", type(sampler).__name__)
-        await anyio.sleep(INTERVAL)
+        await anyio.sleep_until(common_moment(interval))

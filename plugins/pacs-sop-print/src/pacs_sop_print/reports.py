@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from pacs_core.api.pauses import common_moment
 from pacs_core.contracts import AssociationError, Node, Service, Started
 from pacs_sop_print.associations import OpenAssociations
 from pacs_sop_print.config import PrintConfig
@@ -51,7 +52,7 @@ class Reports(Service):
         started()
         async with anyio.create_task_group() as tasks:
             while True:
-                await anyio.sleep(_PAUSE)
+                await anyio.sleep_until(common_moment(_PAUSE))
                 if open_associations.printing:
                     await self._look(tasks, list(open_associations.printing.values()))
 

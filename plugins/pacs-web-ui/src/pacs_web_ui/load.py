@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 from attrs import field, frozen
 
+from pacs_core.api.pauses import common_moment
 from pacs_core.contracts import (
     Component,
     Metric,
@@ -136,5 +137,5 @@ class Sampler(Service):
         """Take one now and then until cancelled."""
         started()
         while True:
-            await anyio.sleep(INTERVAL)
+            await anyio.sleep_until(common_moment(INTERVAL))
             self._load.take()
