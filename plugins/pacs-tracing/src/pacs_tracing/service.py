@@ -1,6 +1,7 @@
 """The service that traces, one in each worker."""
 
 import logging
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -67,7 +68,11 @@ class TracingService(Service):
         self._node.tracing.leave(self._tracer)
         self._node.operations.remove(self._operations)
         self._node.ingests.remove(self._ingests)
-        with anyio.move_on_after(_LAST_WORD, shield=True) as scope:
-            await anyio.to_thread.run_sync(self._provider.shutdown, abandon_on_cancel=True)
-        if scope.cancelled_caught:
+        # A thread of its own, for which the process does not wait when it exits.
+        ending = Thread(target=self._provider.shutdown, name="tracing", daemon=True)
+        ending.start()
+        with anyio.move_on_after(_LAST_WORD, shield=True):
+            while ending.is_alive():  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.05)
+        if ending.is_alive():
             logger.warning("%s did not take the last spans", self._config.endpoint)
