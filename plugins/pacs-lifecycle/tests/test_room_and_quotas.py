@@ -52,6 +52,12 @@ def counted(folder, quota):
         return connection.execute(query, (quota,)).fetchone()
 
 
+def complete(folder):
+    with closing(sqlite3.connect(folder / "database.sqlite", timeout=30)) as connection:
+        query = "SELECT count(*) FROM lifecycle_studies WHERE complete"
+        return connection.execute(query).fetchone()[0]
+
+
 def test_a_quota_that_is_full_refuses_cleans_or_warns(folder):
     quotas = {
         "clinic": {
@@ -123,6 +129,8 @@ def test_room_is_made_of_the_bin_first_and_then_of_what_rules_let_go(folder):
         assert len(objects(folder)) == 4
         # There is room: such a rule does not count.
         assert "0 studies would be deleted" in pacs(folder, "lifecycle", "plan")[1]
+        # What is not complete would go a minute later only.
+        until(lambda: complete(folder) == 3)
         assert node.stop() == 0
     with node_process(folder, tables(rules=rules, bin=waiting, room=room), plugins=PLUGINS) as node:
         until(lambda: len(objects(folder)) == 2)

@@ -6,7 +6,7 @@ full must not be what fills the disk.
 """
 
 import logging
-import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -48,8 +48,8 @@ Room = Callable[[Sequence[Path]], int | None]
 
 def free_room(directories: Sequence[Path]) -> int | None:
     """Return the bytes that are free on the fullest disk of these; None without any."""
-    found = [os.statvfs(each) for each in directories if each.is_dir()]
-    return min((each.f_bavail * each.f_frsize for each in found), default=None)
+    found = [shutil.disk_usage(each).free for each in directories if each.is_dir()]
+    return min(found, default=None)
 
 
 def store_directories(node: Node) -> list[Path]:
