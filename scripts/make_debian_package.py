@@ -197,7 +197,7 @@ def settle(root: Path, moment: int) -> None:
     """Give all files the modes that packages have, and the time of the commit."""
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
-            executable = path.is_dir() or (path.stat().st_mode & 0o100 and path.suffix != ".so")
+            executable = path.is_dir() or (path.stat().st_mode & 0o100 and ".so" not in path.name)
             path.chmod(0o755 if executable else 0o644)
         os.utime(path, (moment, moment), follow_symlinks=False)
 

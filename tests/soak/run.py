@@ -171,9 +171,10 @@ class Soak:
                 told = time.monotonic()
                 done, excused = self.trouble.done.total(), self.trouble.excused.total()
                 acknowledged, faults = len(self.ledger.acknowledged), dict(self.trouble.faults)
+                memory = self._measure().memory // 1_000_000
                 print(
                     f"{time.strftime('%H:%M:%S')} {done} done, {excused} excused, "
-                    f"{acknowledged} acknowledged, {faults}",
+                    f"{acknowledged} acknowledged, {memory} MB, {faults}",
                     flush=True,
                 )
 
