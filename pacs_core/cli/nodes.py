@@ -33,11 +33,11 @@ async def open_node(config: Path | None, *requires: type) -> AsyncIterator[Node]
     async with open_archive(assembly, requires=requires) as opened:
         for interface in requires:
             if not opened.node.capabilities.provides(interface):
-                _complain(assembly, interface)
+                _refuse_without(assembly, interface)
         yield opened.node
 
 
-def _complain(assembly: Assembly, interface: type) -> None:
+def _refuse_without(assembly: Assembly, interface: type) -> None:
     """Raise with what a plugin that provides an interface has failed from, if one has."""
     reasons = [
         f"{record.name} ({record.source}): {record.reason}"

@@ -104,7 +104,7 @@ async def _delete(
         if not yes:
             say(f"{count(len(paths), 'instance')} would be deleted; add --yes to do it")
             for query in queries.values():
-                _complain(await archive.holds(query, origin))
+                _print_reasons(await archive.holds(query, origin))
             return 0
         report = DeletionReport.merge(
             [
@@ -112,13 +112,13 @@ async def _delete(
                 for query in queries.values()
             ]
         )
-    _complain({**report.failures, **report.held})
+    _print_reasons({**report.failures, **report.held})
     say(f"{count(report.instances, 'instance')} deleted")
     report.raise_unless_deleted("instance of that any more")
     return 0
 
 
-def _complain(reasons: Mapping[InstancePath, str]) -> None:
+def _print_reasons(reasons: Mapping[InstancePath, str]) -> None:
     for path, why in reasons.items():
         complain(f"{path.sop_instance_uid} in study {path.study_instance_uid}: {why}")
 
