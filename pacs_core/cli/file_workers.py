@@ -70,7 +70,7 @@ def map_files(function: Callable[[F], T], files: Iterable[F], jobs: int = 0) -> 
     Exception
         What the function raises ends everything, when what precedes it is done.
     """
-    jobs = jobs or len(os.sched_getaffinity(0) if sys.platform == "linux" else [0])
+    jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     pending = iter(files)
     first = list(islice(pending, _FEW))
     # Elsewhere processes that are forked off may not use what the system provides.
