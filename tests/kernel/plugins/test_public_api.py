@@ -30,6 +30,7 @@ PUBLIC = {
     "pacs_core.api.streams",
     "pacs_core.api.pauses",
     "pacs_core.api.threads",
+    "pacs_core.api.times",
     "pacs_core.api.tls",
     "pacs_core.association",
     "pacs_core.contracts",
