@@ -23,6 +23,7 @@ from pacs_core.cli.options import (
 )
 from pacs_core.cli.output import (
     complain,
+    count,
     dump_json,
     print_row,
     print_rows,
@@ -53,6 +54,7 @@ __all__ = [
     "assemble",
     "assemble_for_command",
     "complain",
+    "count",
     "dump_json",
     "load_config",
     "local_origin",

@@ -112,8 +112,10 @@ async def _delete(
                 for query in queries.values()
             ]
         )
+        waits = report.instances and await opened.waiting_bin.taking(origin) is not None
     _print_reasons({**report.failures, **report.held})
-    say(f"{count(report.instances, 'instance')} deleted")
+    what_then = ", kept in the deletion bin for a while" if waits else ""
+    say(f"{count(report.instances, 'instance')} deleted{what_then}")
     report.raise_unless_deleted("instance of that any more")
     return 0
 

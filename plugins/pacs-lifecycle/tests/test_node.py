@@ -175,7 +175,7 @@ def test_what_rules_delete_waits_in_the_bin_and_comes_back(folder):
         assert (code, "case 4711" in told) == (1, True), told
 
         code, told = pacs(folder, "lifecycle", "bin", "restore", uid["old"])
-        assert (code, told) == (0, "1 studies (2 instances) restored\n")
+        assert (code, told) == (0, "1 study (2 instances) restored\n")
         assert anyio.run(find, node.peer) == set(NAMES)
         assert digests(node.peer, "old") == (0x0000, digests_of("old"))
         code, told = pacs(folder, "lifecycle", "bin", "restore", uid["old"])
@@ -185,7 +185,8 @@ def test_what_rules_delete_waits_in_the_bin_and_comes_back(folder):
         assert pacs(folder, "lifecycle", "release", uid["held"])[0] == 0
         assert pacs(folder, "index", "verify")[0] == 0
         # A deletion by hand does not wait, if the bin is not for that.
-        assert pacs(folder, "delete", "--study", uid["young"], "--yes")[0] == 0
+        _, told = pacs(folder, "delete", "--study", uid["young"], "--yes")
+        assert told == f"{len(DATASETS['young'])} instances deleted\n"
         gone = {f"{each.sop_instance_uid}.dcm" for each in DATASETS["young"]}
         assert objects(folder) == everything - gone
         assert node.stop() == 0
@@ -227,7 +228,8 @@ def test_the_bin_takes_what_commands_delete_and_is_emptied(folder):
         anyio.run(store, node.peer)
         everything = objects(folder)
         of_study = {f"{each.sop_instance_uid}.dcm" for each in DATASETS["old"]}
-        assert pacs(folder, "delete", "--study", uid, "--yes")[0] == 0
+        told = pacs(folder, "delete", "--study", uid, "--yes")
+        assert told == (0, "2 instances deleted, kept in the deletion bin for a while\n")
         assert anyio.run(find, node.peer) == set(NAMES) - {"old"}
         assert objects(folder) == everything
         # Nothing is purged before its time.
@@ -245,9 +247,9 @@ def test_the_bin_takes_what_commands_delete_and_is_emptied(folder):
             assert pacs(folder, "delete", "--study", study, "--yes")[0] == 0
         study = STUDIES["young"].study_instance_uid
         code, told = pacs(folder, "lifecycle", "bin", "empty", "--study", study)
-        assert (code, told.split(" (")[0]) == (0, "1 studies")
+        assert (code, told.split(" (")[0]) == (0, "1 study")
         code, told = pacs(folder, "lifecycle", "bin", "empty", "--study", study, "--yes")
-        assert (code, told) == (0, "1 studies (2 instances) removed for good\n")
+        assert (code, told) == (0, "1 study (2 instances) removed for good\n")
         study = STUDIES["child"].study_instance_uid
         (listed,) = ask(port, "bin")[1]["studies"]
         assert (listed["study"], listed["instances"]) == (study, 2)

@@ -12,6 +12,7 @@ from pacs_core.api.commands import (
     ConfigOption,
     JsonOption,
     complain,
+    count,
     dump_json,
     local_origin,
     print_table,
@@ -106,8 +107,8 @@ def empty(
         return _told(run_async(remove), "removed for good")
     for report in run_async(remove):
         say(
-            f"{len(report.studies)} studies ({report.instances} instances, "
-            f"{report.size / 1e6:.1f} MB) would be removed for good; add --yes to do it"
+            f"{_counts(report.studies, report.instances)}, {report.size / 1e6:.1f} MB, would be "
+            "removed for good; add --yes to do it"
         )
     return 0
 
@@ -131,5 +132,9 @@ def _told(reports: list[BinReport], what: str) -> int:
     instances = sum(report.instances for report in reports)
     if not instances and not any(report.failures for report in reports):
         raise CommandError("the bin has nothing of that")
-    say(f"{len(studies)} studies ({instances} instances) {what}")
+    say(f"{_counts(studies, instances)} {what}")
     return 1 if any(report.failures for report in reports) else 0
+
+
+def _counts(studies: set[str], instances: int) -> str:
+    return f"{count(len(studies), 'study', 'studies')} ({count(instances, 'instance')})"
