@@ -112,8 +112,9 @@ class OpenIndex:
 
     def gap(self) -> str | None:
         """Return why instances may be lacking; empty if none is, None if nobody knows."""
-        row = self.connections.locating.execute("SELECT reason FROM gap").fetchone()
-        return str(row[0]) if row else None
+        # An empty one counts least, should two processes have noted one each.
+        (noted,) = self.connections.locating.execute("SELECT max(reason) FROM gap").fetchone()
+        return None if noted is None else str(noted)
 
     def __enter__(self) -> "OpenIndex":
         """Keep the readers for a search."""
