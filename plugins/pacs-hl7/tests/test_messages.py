@@ -83,9 +83,28 @@ def test_a_merge_gives_prior_identifiers_that_of_the_same_domain():
     assert third == PatientUpdate(EntityPath("B", "X"), changes(PatientName="Roe"))
 
 
+def test_a_message_merges_as_many_patients_as_it_has_segments_for():
+    """HL7 V2.5.1 3.3.40: each PID is followed by the MRG that it takes the place of."""
+    found = updates(
+        "PID|1||B||Roe~Smith||19700101|F", "MRG|A", "PV1|1", "PID|2||D", "MRG|C", "MRG|c",
+        kind="ADT^A40",
+    )  # fmt: skip
+    merges = [(each.entity.patient_id, each.target.patient_id) for each in found if each.is_merge]
+    assert merges == [("A", "B"), ("C", "D"), ("c", "D")]
+    assert found[0].changes[tag_of("PatientName")] == ("Roe",)
+    assert tag_of("PatientName") not in found[2].changes
+    # With one PID all belong to it, wherever they are.
+    (found,) = updates("MRG|A", "PID|1||B", kind="ADT^A40")
+    assert (found.entity.patient_id, found.target.patient_id) == ("A", "B")
+
+
 @pytest.mark.parametrize(
     ("segments", "kind"),
     [
+        (("PID|1||B", "MRG|A", "PID|2||D"), "ADT^A40"),
+        (("PID|1||B", "PID|2||D", "MRG|C"), "ADT^A40"),
+        (("MRG|A", "PID|1||B", "PID|2||D", "MRG|C"), "ADT^A40"),
+        (("PID|1||B", "MRG|A", "PID|2||", "MRG|C"), "ADT^A40"),
         (("PID|1||||Roe",), "ADT^A08"),
         (("PV1|1",), "ADT^A08"),
         (("PID|1||B||Roe",), "ADT^A40"),

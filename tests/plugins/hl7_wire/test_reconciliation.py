@@ -138,6 +138,23 @@ def test_merges_that_contradict_each_other_are_answered_and_listed(serve, capsys
     assert kinds[:7] == wanted, json.dumps(listed)
 
 
+def test_a_message_that_merges_two_patients_merges_both(serve):
+    """HL7 V2.5.1 3.3.40: PID and MRG may come again, for another patient each."""
+    both = (
+        "PID|1||GB^^^HOSPITAL",
+        "MRG|GA^^^HOSPITAL",
+        "PID|2||GD^^^HOSPITAL",
+        "MRG|GC^^^HOSPITAL",
+    )
+    with serve() as node, Sender(port_of(node)) as his:
+        answers = his.send(
+            message("ADT^A40", "G1", *both),
+            message("ADT^A40", "G2", "PID|1||GX^^^HOSPITAL", "MRG|GA^^^HOSPITAL"),  # merged already
+            message("ADT^A40", "G3", "PID|1||GX^^^HOSPITAL", "MRG|GC^^^HOSPITAL"),
+        )
+    assert [code for code, _ in answers] == ["AA", "AE", "AE"]
+
+
 def test_what_was_done_before_a_crash_is_known_when_the_message_comes_again(
     serve, monkeypatch, capsys
 ):

@@ -172,10 +172,10 @@ class Message:
         except KeyError:
             return 0
 
-    def is_given(self, segment: str, number: int) -> bool:
+    def is_given(self, segment: str, number: int, occurrence: int = 1) -> bool:
         """Tell whether a field says something: a value, or that there is none."""
         try:
-            return bool(str(self._parsed.segment(segment)(number)))
+            return bool(str(self._parsed.segments(segment)[occurrence - 1](number)))
         except (KeyError, IndexError):
             return False
 

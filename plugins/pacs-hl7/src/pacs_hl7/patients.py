@@ -10,7 +10,7 @@ A field that is empty says nothing, two quotation marks say that there is no val
 (HL7 V2.x 2.5.3).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -75,28 +75,60 @@ def read_updates(message: Message, domains: Mapping[str, str]) -> Iterator[Patie
     MessageError
         An identifier is missing.
     """
-    patients = read_identifiers(message, domains)
-    demographics = _demographics(message)
-    if message.trigger in MERGES:
-        priors = list(_identifiers(message, "MRG", 1, domains))
-        if not priors:
-            raise MessageError("MRG-1 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
-        for prior in priors:
-            # Some feeds list in PID-3 also the identifier that is no more.
-            others = [each for each in patients if each != prior] or patients
-            same = (
-                each for each in others if each.issuer_of_patient_id == prior.issuer_of_patient_id
-            )
-            target = next(same, others[0])
-            identity = {
-                _ID: (target.patient_id,),
-                _ISSUER: _values(target.issuer_of_patient_id),
-                OTHER_IDS: (other_id(prior),),
-            }
-            yield PatientUpdate(prior, {**demographics, **identity}, is_merge=True)
-    if demographics:
-        for patient in patients:
-            yield PatientUpdate(patient, demographics)
+    groups = _merges(message) if message.trigger in MERGES else {1: []}
+    for occurrence, merges in groups.items():
+        patients = read_identifiers(message, domains, occurrence)
+        demographics = _demographics(message, occurrence)
+        if message.trigger in MERGES:
+            for prior in _read_priors(message, domains, merges):
+                identity = _identity_of(patients, prior)
+                yield PatientUpdate(prior, {**demographics, **identity}, is_merge=True)
+        if demographics:
+            for patient in patients:
+                yield PatientUpdate(patient, demographics)
+
+
+def _merges(message: Message) -> dict[int, list[int]]:
+    """Return which MRG segments belong to which PID: those that follow it (HL7 V2.x 3.3.40)."""
+    if message.count("PID") < 2:
+        return {1: list(range(1, message.count("MRG") + 1))}
+    groups: dict[int, list[int]] = {}
+    merges = 0
+    for name in message.segments:
+        if name == "PID":
+            groups[len(groups) + 1] = []
+        elif name == "MRG":
+            merges += 1
+            if groups:
+                groups[len(groups)].append(merges)
+    return groups
+
+
+def _read_priors(
+    message: Message, domains: Mapping[str, str], merges: Iterable[int]
+) -> list[EntityPath]:
+    """Return the identifiers that are no more."""
+    priors = [
+        prior
+        for occurrence in merges
+        for prior in _identifiers(message, "MRG", 1, domains, occurrence)
+    ]
+    if not priors:
+        raise MessageError("MRG-1 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
+    return priors
+
+
+def _identity_of(patients: Sequence[EntityPath], prior: EntityPath) -> Changes:
+    """Return the identity of those that remain which is of the domain of a prior identifier."""
+    # Some feeds list in PID-3 also the identifier that is no more.
+    others = [each for each in patients if each != prior] or patients
+    same = (each for each in others if each.issuer_of_patient_id == prior.issuer_of_patient_id)
+    target = next(same, others[0])
+    return {
+        _ID: (target.patient_id,),
+        _ISSUER: _values(target.issuer_of_patient_id),
+        OTHER_IDS: (other_id(prior),),
+    }
 
 
 def read_links(message: Message, domains: Mapping[str, str]) -> list[tuple[EntityPath, EntityPath]]:
@@ -119,7 +151,9 @@ def read_links(message: Message, domains: Mapping[str, str]) -> list[tuple[Entit
     return pairs
 
 
-def read_identifiers(message: Message, domains: Mapping[str, str]) -> list[EntityPath]:
+def read_identifiers(
+    message: Message, domains: Mapping[str, str], occurrence: int = 1
+) -> list[EntityPath]:
     """Return whom a message is about, by each identifier in PID-3.
 
     Raises
@@ -127,7 +161,7 @@ def read_identifiers(message: Message, domains: Mapping[str, str]) -> list[Entit
     MessageError
         There is none.
     """
-    patients = list(_identifiers(message, "PID", 3, domains))
+    patients = list(_identifiers(message, "PID", 3, domains, occurrence))
     if not patients:
         raise MessageError("PID-3 has no patient identifier", Fault.REQUIRED_FIELD_MISSING)
     return patients
@@ -171,16 +205,17 @@ def _identifiers(
         yield EntityPath(identifier, issuer)
 
 
-def _demographics(message: Message) -> Changes:
+def _demographics(message: Message, occurrence: int = 1) -> Changes:
     changes: dict[int, tuple[Value, ...] | None] = {}
-    if message.is_given("PID", 5):
-        changes[_NAME] = _values(read_person(message, "PID", 5))
-    if message.is_given("PID", 7):
-        birth = message.get("PID", 7)[:8]
+    if message.is_given("PID", 5, occurrence):
+        changes[_NAME] = _values(read_person(message, "PID", 5, occurrence=occurrence))
+    if message.is_given("PID", 7, occurrence):
+        birth = message.get("PID", 7, occurrence=occurrence)[:8]
         # A year alone is no date of DICOM's.
         changes[_BIRTH] = _values(birth if len(birth) == 8 and birth.isdigit() else "")
-    if message.is_given("PID", 8):
-        changes[_SEX] = _values(_SEXES.get(message.get("PID", 8).upper(), ""))
+    if message.is_given("PID", 8, occurrence):
+        sex = message.get("PID", 8, occurrence=occurrence).upper()
+        changes[_SEX] = _values(_SEXES.get(sex, ""))
     return changes
 
 

@@ -28,7 +28,7 @@ def read_person(
         Components before the name: XCN has an identifier first.
     """
     groups = ["", "", ""]
-    for repetition in message.repetitions(segment, number):
+    for repetition in message.repetitions(segment, number, occurrence):
 
         def part(component: int, repetition: int = repetition) -> str:
             found = message.get(
