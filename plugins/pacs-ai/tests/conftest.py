@@ -2,10 +2,13 @@
 
 import json
 import os
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,46 @@ def run_example(*arguments: str) -> Iterator[Example]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@define
+class Tap:
+    """A way to a server that writes down what goes there."""
+
+    port: int
+    said: bytearray
+
+
+@contextmanager
+def tap(server: int) -> Iterator[Tap]:
+    """Have a port that leads to that of a server for a ``with`` block."""
+    said = bytearray()
+
+    class Between(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", server)) as there:
+                back = threading.Thread(target=self.answer, args=(there,))
+                back.start()
+                while data := self.request.recv(65536):
+                    said.extend(data)
+                    there.sendall(data)
+                there.shutdown(socket.SHUT_WR)
+                back.join()
+
+        def answer(self, there: socket.socket) -> None:
+            with suppress(OSError):
+                while data := there.recv(65536):
+                    self.request.sendall(data)
+                self.request.shutdown(socket.SHUT_WR)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Between) as between:
+        thread = threading.Thread(target=between.serve_forever, daemon=True)
+        thread.start()
+        yield Tap(between.server_address[1], said)
+        between.shutdown()
 
 
 @define
@@ -203,6 +246,7 @@ def tools() -> Any:
         Site = Site
         open_site = staticmethod(open_site)
         run_example = staticmethod(run_example)
+        tap = staticmethod(tap)
         make_series = staticmethod(make_series)
         find_free_port = staticmethod(find_free_port)
         dumps = staticmethod(json.dumps)

@@ -29,6 +29,8 @@ class Place:
 
     site: Any
     url: str
+    taps: dict[str, Any]
+    """What services with pseudonyms were told."""
 
     def study(self, tools: Any, **values: Any) -> tuple[str, list[Dataset]]:
         images = tools.make_series(**values)
@@ -45,7 +47,11 @@ class Place:
 def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     web, port = tools.find_free_port(), tools.find_free_port()
     serving = ("--http", "0", "--dicom", "0", "--archive", f"PACS@127.0.0.1:{port}")
-    with tools.run_example(*serving) as example:
+    with (
+        tools.run_example(*serving) as example,
+        tools.tap(example.http) as over_http,
+        tools.tap(example.dicom) as over_dimse,
+    ):
         base = f"http://127.0.0.1:{example.http}"
         services = {
             "puller": {"adapter": "dicomweb-pull", "url": f"{base}/pull"},
@@ -59,13 +65,15 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             "marker": {"adapter": "rest-push", "url": f"{base}/infer", "unassessed": "mark"},
             "stranger": {
                 "adapter": "rest-push",
-                "url": f"{base}/infer",
+                "url": f"http://127.0.0.1:{over_http.port}/infer",
                 "deidentify": "trial",
                 "attempts": 1,
             },
             "stranger-dimse": {"adapter": "dimse", "peer": "example", "deidentify": "trial"},
         }
-        peers = {"example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": example.dicom}}
+        peers = {
+            "example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": over_dimse.port}
+        }
         plugin = {
             "web": {"port": web},
             "sop-ups": {},
@@ -83,7 +91,7 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             plugin=plugin,
             ai={"dicomweb_url": url},
         ) as site:
-            yield Place(site, url)
+            yield Place(site, url, {"stranger": over_http, "stranger-dimse": over_dimse})
 
 
 def test_a_service_reads_and_stores_with_a_token_for_what_it_was_asked_about(
@@ -316,9 +324,16 @@ def test_a_service_sees_pseudonyms_and_its_results_get_their_own_names_again(
     place: Place, tools: Any, service: str
 ) -> None:
     site = place.site
-    study, images = place.study(tools)
+    identity = {"PatientID": "PAT-4711", "PatientName": "Doe^Jane", "AccessionNumber": "ACC-17"}
+    study, images = place.study(tools, **identity)
     request = site.finish(site.ask(service, study).number)
     assert request.state == "answered", request.reason
+    told = bytes(place.taps[service].said)
+    assert len(told) > sum(len(each.PixelData) for each in images)
+    dates = ("PatientBirthDate", "StudyDate")
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+    secrets = {str(each[name].value) for each in images for name in (*identity, *dates, *uids)}
+    assert [secret for secret in secrets if secret.encode() in told] == []
     until(lambda: len(site.instances(study)) == len(images) + 2, 120)  # rows come before
     results = site.results(request=request.number)
     assert {each.state for each in results} == {"archived"}, [r.reasons for r in results]
@@ -328,14 +343,13 @@ def test_a_service_sees_pseudonyms_and_its_results_get_their_own_names_again(
     }
     segmentation = found[SegmentationStorage]
     assert segmentation.FrameOfReferenceUID == images[0].FrameOfReferenceUID
-    uids = {str(each.SOPInstanceUID) for each in images}
+    instances = {str(each.SOPInstanceUID) for each in images}
     (series,) = segmentation.ReferencedSeriesSequence
     assert series.SeriesInstanceUID == images[0].SeriesInstanceUID
     named = {str(e.ReferencedSOPInstanceUID) for e in series.ReferencedInstanceSequence}
-    assert named <= uids
+    assert named <= instances
     for dataset in found.values():
         assert dataset.StudyInstanceUID == study
-        assert (dataset.PatientID, str(dataset.PatientName)) == ("4711", "Doe^Jane")
-        assert (dataset.PatientBirthDate, dataset.StudyDate) == ("19700101", "20260102")
-        assert dataset.AccessionNumber == "A17"
+        names = (*identity, *dates)
+        assert [dataset[n].value for n in names] == [images[0][n].value for n in names]
         assert "OriginalAttributesSequence" not in dataset
