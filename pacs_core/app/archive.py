@@ -15,7 +15,6 @@ from pacs_core.app.capabilities import create_with_required, start_capabilities
 from pacs_core.app.deletion_bin import prepare_bin
 from pacs_core.app.deletion_guards import start_guards
 from pacs_core.app.foundation import Foundation, start_foundation
-from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.ingest_filters import make_filters, start_filters
 from pacs_core.app.lifespan import (
     Lifespan,
@@ -275,7 +274,7 @@ def _put_together(
         archive,
         audit,
         transcoder,
-        NodeHooks(assembly),
+        assembly.hooks,
         worker=worker,
         connector=connector,
         sender=sender,

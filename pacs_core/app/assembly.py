@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.stores import StorePlan, StorePlanner
 from pacs_core.config import (
     Config,
@@ -22,6 +23,7 @@ from pacs_core.contracts import (
     AuditSinkDescriptor,
     CapabilityDescriptor,
     CodecDescriptor,
+    Hooks,
     IndexDescriptor,
     ObjectStoreDescriptor,
     PluginInfo,
@@ -97,6 +99,11 @@ class Assembly:
     plugin_configs: Mapping[str, object]
     registry: Registry = field(factory=Registry)
     source: ConfigSource | None = None
+
+    @property
+    def hooks(self) -> Hooks:
+        """The hooks that plugins publish; those of a plugin that has failed are not called."""
+        return NodeHooks(self)
 
     def choose_index(self) -> tuple[PluginRecord, IndexDescriptor] | None:
         """Return the plugin and descriptor of the index to use; None if there is none.

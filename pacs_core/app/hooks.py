@@ -1,10 +1,13 @@
 """Hooks that plugins publish, called for them: what one does wrong reaches no other."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pacs_core.app.assembly import Assembly
 from pacs_core.contracts import Contribution, Hooks
 from pacs_core.plugins import Fault
+
+if TYPE_CHECKING:
+    from pacs_core.app.assembly import Assembly
 
 
 class NodeHooks(Hooks):
@@ -15,7 +18,7 @@ class NodeHooks(Hooks):
     assembly : Assembly
     """
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(self, assembly: "Assembly") -> None:
         self._assembly = assembly
 
     def call(self, hook: str, **arguments: object) -> Iterator[Contribution]:

@@ -13,7 +13,6 @@ from packaging.version import Version
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.examination import examine
-from pacs_core.app.hooks import NodeHooks
 from pacs_core.app.secret_files import list_secret_files
 from pacs_core.config import Config, find_config, inspect_config
 from pacs_core.contracts import (
@@ -213,7 +212,7 @@ def _of_distributions() -> Iterator[SecurityFinding]:
 
 
 def _of_plugins(assembly: Assembly) -> Iterator[SecurityFinding]:
-    manager, hooks = assembly.manager, NodeHooks(assembly)
+    manager, hooks = assembly.manager, assembly.hooks
     for record, result in manager.call(HOOK, assembly.setup_for, hooks=hooks):
         if isinstance(result, Sequence) and all(
             isinstance(each, SecurityFinding) for each in result

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from pacs_backup.bucket import Bucket
 from pacs_backup.creating import Creation
+from pacs_backup.postgresql import find_schemas
 from pacs_backup.pruning import Pruning, Rules
 from pacs_backup.repository import BackupError, NewBackup, Repository
 from pacs_backup.restoring import MARKER, Restore, claim, write_config
@@ -81,10 +82,15 @@ async def _create(
     assembly: Assembly, repository: Repository, *, by_reference: bool, reread: bool, without: bool
 ) -> tuple[NewBackup, Counter[str]]:
     source = assembly.source.path if assembly.source is not None else None
+    try:
+        # Before anything is started: a plugin whose server is away has failed then, and names none.
+        schemas = {} if without else await find_schemas(assembly.hooks)
+    except BackupError as error:
+        raise CommandError(f"there is no backup: {error}") from error
     async with open_archive(assembly, repair=True) as opened:
         if opened.store is None:
             raise CommandError("the configuration names no object store")
-        creation = Creation(opened, opened.store, repository, source, by_reference, reread, without)
+        creation = Creation(opened, opened.store, repository, source, by_reference, reread, schemas)
         origin = local_origin("backup")
         try:
             # Before: whoever takes a copy of everything does not do so without a record.

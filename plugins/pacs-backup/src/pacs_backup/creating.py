@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
-from pacs_backup.postgresql import find_schemas
+from pacs_backup.postgresql import Schemas
 from pacs_backup.repository import DERIVED, BackupError, Entry, NewBackup, Repository, first_error
 from pacs_core.api.commands import OpenArchive
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader, ObjectStore, StoredObject
@@ -55,8 +55,8 @@ class Creation:
         Whether objects are named and not copied, as they are safe where they are.
     reread : bool
         Whether objects are read that the former backup has under the same key and length.
-    without_database : bool
-        Whether what is in PostgreSQL is left out.
+    schemas : mapping of str to Schemas
+        What is in PostgreSQL, by name.
     """
 
     opened: OpenArchive
@@ -65,7 +65,7 @@ class Creation:
     config_file: Path | None = None
     by_reference: bool = False
     reread: bool = False
-    without_database: bool = False
+    schemas: Mapping[str, Schemas] = field(factory=dict)
     counts: Counter[str] = field(factory=Counter)
 
     async def run(self) -> NewBackup:
@@ -83,8 +83,7 @@ class Creation:
 
     async def _run(self, former: dict[str, Entry]) -> NewBackup:
         with NewBackup(self.repository) as backup:
-            if not self.without_database:
-                await self._add_dumps(backup)
+            await self._add_dumps(backup)
             await self._add_databases(backup)
             await self._add_objects(backup, former)
             await self._add_files(backup)
@@ -126,7 +125,7 @@ class Creation:
             )
 
     async def _add_dumps(self, backup: NewBackup) -> None:
-        for name, schemas in (await find_schemas(self.opened.node.hooks)).items():
+        for name, schemas in self.schemas.items():
             sha256, size = await self.repository.add(schemas.dump())
             identity = DERIVED if schemas.database.is_derived else ""
             backup.add(Entry("postgresql", name, size, sha256, identity))

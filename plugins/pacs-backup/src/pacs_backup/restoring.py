@@ -98,10 +98,11 @@ class Restore:
         BackupError
             A content is missing or damaged; what was restored stays.
         """
+        # Before anything is started: a plugin whose server is away has failed then, and names none.
+        found = await find_schemas(self.assembly.hooks)
         async with open_archive(self.assembly, repair=True) as opened:
             if opened.store is None:
                 raise BackupError("the configuration names no object store")
-            found = await find_schemas(opened.node.hooks)
             if not self.resume:
                 await _refuse_others(opened, found.values())
             dumps = self._dumps(found)
