@@ -183,7 +183,9 @@ class FrameBoundaries:
             return Verdict.UNSURE
         is_signed = self._is_signed(head)
         if self._syntax.is_run_length:
-            return Verdict.STARTS if is_signed else Verdict.UNSURE
+            # A few bytes may look like the beginning of a header, where no frame is due any more.
+            is_whole, is_due = len(head) >= self.head_size, self._started < self._frames
+            return Verdict.STARTS if is_signed and (is_whole or is_due) else Verdict.UNSURE
         has_ended = self._walk is not None and self._walk.advance(before)
         if has_ended is is_signed:
             return Verdict.STARTS if has_ended else Verdict.CONTINUES

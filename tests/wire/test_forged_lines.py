@@ -19,7 +19,8 @@ from pacs_core.testing.node import node_process
 FORGED = "2026-01-01 00:00:00.000 CRITICAL pacs_core.forged: FORGED"
 RECORD = '{"time":"2026-01-01T00:00:00+00:00","event":"delete","outcome":"success","FORGED":1}'
 ENTRY = re.compile(
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) +[\w.]+: "
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) +[\w.]+"
+    r"( \[[0-9a-f]{16}\])?: "
 )
 
 BREAKS = {

@@ -270,7 +270,8 @@ def test_each_fragment_is_a_frame_where_nothing_tells_more(image, uid):
 @given(st.data(), PLACES, st.sampled_from(["right", "none"]))
 def test_run_length_frames_in_several_fragments(image, cut, data, places, offsets):
     """PS3.5 A.4.2 wants one fragment a frame; not all writers do."""
-    frames, fragments = data.draw(fragmented(rle))
+    # No fragment but the first of a frame looks as if a header began there.
+    frames, fragments = data.draw(fragmented(lambda body: rle(body.replace(b"\1", b"\2"))))
     if data.draw(st.booleans()):
         fragments[-1].append(b"")
     head = table(*offsets_in(fragments)) if offsets == "right" else EMPTY_TABLE
@@ -280,6 +281,14 @@ def test_run_length_frames_in_several_fragments(image, cut, data, places, offset
     parser.finish()
     assert read == frames
     assert parser.notes == ()
+
+
+def test_a_short_run_length_fragment_is_no_frame_too_many(image):
+    """It is like the beginning of a header, which is as long as it is."""
+    frame = rle(b"\1\0")
+    assert split(image(), RLE, value(frame[:64], frame[64:]))[0] == [frame]
+    with pytest.raises(ImageError, match="starts frame 2"):
+        split(image(), RLE, value(frame, frame))
 
 
 @pytest.mark.parametrize(("uid", "make"), [(JPEG, jpeg), (J2K, j2k)])
