@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
+from pydicom import dcmread
 
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.cli.main import main
@@ -318,6 +319,28 @@ def test_one_that_is_killed_leaves_a_folder_that_can_be_used(tmp_path, capsys):
     pacs(capsys, "backup", "prune", backups, "--keep-last", "1", "--yes")
     assert [path for path in backups.rglob("*") if "partial" in path.name] == []
     assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)
+
+
+def test_what_waits_in_the_bin_comes_back_and_can_be_restored_from_there(tmp_path, capsys):
+    """Tables of plugins are in a file of SQLite; a rebuild does not serve what is in the bin."""
+    config = archive_of(3, tmp_path, capsys)
+    text = config.read_text()
+    config.write_text(text + '[plugin.lifecycle.bin]\ndeletions = ["commands"]\n')
+    at, backups = ("--config", config), tmp_path / "backups"
+    objects = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*.dcm")}
+    study = dcmread(
+        next((tmp_path / "data").rglob("*.dcm")), stop_before_pixels=True
+    ).StudyInstanceUID
+    assert "in the deletion bin" in pacs(capsys, "delete", "--study", study, "--yes", *at)
+    pacs(capsys, "backup", "create", backups, *at)
+    shutil.rmtree(tmp_path / "data")
+    pacs(capsys, "backup", "restore", backups, *at)
+    assert "0 faults" in pacs(capsys, "index", "verify", *at)
+    assert study in pacs(capsys, "lifecycle", "bin", "list", *at)
+    assert "restored" in pacs(capsys, "lifecycle", "bin", "restore", study, *at)
+    assert "0 faults" in pacs(capsys, "index", "verify", *at)
+    restored = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*.dcm")}
+    assert restored == objects
 
 
 def test_each_backup_is_a_moment_to_go_back_to(tmp_path, capsys):
