@@ -67,12 +67,10 @@ class NodeBin:
     async def leave_out(
         self, objects: AsyncIterator[StoredObject]
     ) -> AsyncGenerator[StoredObject, None]:
-        """Iterate over the objects of a store that are not in the bin."""
-        if await self.find() is None:
-            async with closing(objects):
-                async for stored in objects:
-                    yield stored
-            return
+        """Iterate over the objects of a store that are not in the bin.
+
+        Without any object the bin is not asked, nor started.
+        """
         batch: list[StoredObject] = []
         async with closing(objects):
             async for stored in objects:

@@ -128,12 +128,13 @@ def _told(reports: list[BinReport], what: str) -> int:
     for report in reports:
         for failure in report.failures:
             complain(failure)
-    studies, instances = set[str]().union(*(r.studies for r in reports)), 0
+    studies = set[str]().union(*(report.studies for report in reports))
     instances = sum(report.instances for report in reports)
-    if not instances and not any(report.failures for report in reports):
+    has_failed = any(report.failures for report in reports)
+    if not instances and not has_failed:
         raise CommandError("the bin has nothing of that")
     say(f"{_counts(studies, instances)} {what}")
-    return 1 if any(report.failures for report in reports) else 0
+    return 1 if has_failed else 0
 
 
 def _counts(studies: set[str], instances: int) -> str:

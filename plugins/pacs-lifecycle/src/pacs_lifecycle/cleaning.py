@@ -33,8 +33,8 @@ from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import Emptying
 from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import CLEAN_JOB, Quotas, Studies
-from pacs_lifecycle.origins import job_origin, rule_origin
-from pacs_lifecycle.planning import Judgement, Planner, of_study
+from pacs_lifecycle.origins import job_origin
+from pacs_lifecycle.planning import Planner, carry_out
 from pacs_lifecycle.quotas import Counting, Quota
 
 CLEANED: Final = PluginAuditKind("lifecycle.cleaned")
@@ -110,7 +110,7 @@ class CleanHandler(LifecycleHandler):
             async for each in judgements:
                 if free >= self.config.room.wanted:
                     break
-                if each.goes and await _delete(self.node, each):
+                if each.goes and (await carry_out(self.node, each)).instances:
                     studies += 1
                     free = await self._empty(emptying, await self._free() or 0)
                     await job.report(Progress(studies, note=f"{free / 1e6:.0f} MB are free"))
@@ -162,7 +162,7 @@ class QuotaHandler(LifecycleHandler):
                     return
                 judgement = await planner.judge_for_quota(facts, quota)
                 if judgement is not None and judgement.goes:
-                    studies += await _delete(self.node, judgement)
+                    studies += bool((await carry_out(self.node, judgement)).instances)
                     await counting.count(facts.uid)
                     await job.report(Progress(studies, note=f"{studies} studies deleted"))
         if excess := quota.excess(await quotas.usage(quota.name)):
@@ -196,9 +196,3 @@ def _find(config: LifecycleConfig, name: str) -> Quota:
         if quota.name == name:
             return quota
     raise JobFailedError(f"there is no quota {name} any more")
-
-
-async def _delete(node: Node, judgement: Judgement) -> bool:
-    origin = rule_origin(node.settings, judgement.rule.name)
-    report = await node.archive.delete_all(of_study(judgement.study.uid), origin)
-    return bool(report.instances)

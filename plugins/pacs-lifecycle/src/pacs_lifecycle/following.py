@@ -34,6 +34,8 @@ CHANGES: Final = frozenset(
     }
 )
 _CAME: Final = (ChangeKind.ADDED, ChangeKind.REPLACED)
+_GONE_PERHAPS: Final = (ChangeKind.REMOVED, ChangeKind.UPDATED)
+"""A correction may have made a study of what has been in another."""
 _STUDY: Final = tag_of("StudyInstanceUID")
 _DATE: Final = tag_of("StudyDate")
 
@@ -71,10 +73,7 @@ class FollowStudies(ChangeConsumer):
                 elif uid not in arrivals:
                     arrivals[uid] = await self._study_date(uid) or time.time()
                 complete[uid] = not change.sequence
-            elif change.kind is ChangeKind.UPDATED:
-                # A correction may have made a study of what has been in another.
-                doubtful[uid] = None
-            elif change.kind is ChangeKind.REMOVED:
+            elif change.kind in _GONE_PERHAPS:
                 doubtful[uid] = None
             else:
                 complete[uid] = change.kind is ChangeKind.STUDY_COMPLETE

@@ -12,8 +12,8 @@ from pacs_core.contracts import Node
 from pacs_lifecycle.config import LifecycleConfig
 from pacs_lifecycle.emptying import Emptying
 from pacs_lifecycle.handlers import LifecycleHandler
-from pacs_lifecycle.origins import job_origin, rule_origin
-from pacs_lifecycle.planning import Judgement, Planner, of_study
+from pacs_lifecycle.origins import job_origin
+from pacs_lifecycle.planning import Judgement, Planner, carry_out
 from pacs_lifecycle.rules import DAY
 
 _log = logging.getLogger(__name__)
@@ -47,8 +47,7 @@ async def sweep(
             if not each.goes:
                 report.held += each.rule.deletes
                 continue
-            origin = rule_origin(node.settings, each.rule.name)
-            deleted = await node.archive.delete_all(of_study(each.study.uid), origin)
+            deleted = await carry_out(node, each)
             report.instances += deleted.instances
             report.studies += bool(deleted.instances) and not deleted.failures
             report.held += bool(deleted.held)

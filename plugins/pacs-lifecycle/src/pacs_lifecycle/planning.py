@@ -13,7 +13,16 @@ from attrs import define, evolve, field, frozen
 
 from pacs_core.api.conditions import find_origin
 from pacs_core.api.streams import closing
-from pacs_core.contracts import AllOf, Level, Node, Query, Restriction, SingleValue, UidList
+from pacs_core.contracts import (
+    AllOf,
+    DeletionReport,
+    Level,
+    Node,
+    Query,
+    Restriction,
+    SingleValue,
+    UidList,
+)
 from pacs_core.dataset import Attributes, tag_of
 from pacs_lifecycle.config import LifecycleConfig, RuleConfig
 from pacs_lifecycle.confirming import Confirmations
@@ -57,6 +66,12 @@ class Judgement:
 def of_study(uid: str, level: Level = Level.IMAGE) -> Query:
     """Return the query for what is in a study."""
     return Query(level, (SingleValue(_STUDY, uid),))
+
+
+async def carry_out(node: Node, judgement: Judgement) -> DeletionReport:
+    """Delete the study that a judgement lets go, in the name of its rule."""
+    origin = rule_origin(node.settings, judgement.rule.name)
+    return await node.archive.delete_all(of_study(judgement.study.uid), origin)
 
 
 @define(eq=False)
