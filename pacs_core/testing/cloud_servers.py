@@ -2,13 +2,13 @@
 
 import base64
 import hmac
-import logging
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -33,19 +33,16 @@ _OPTIONS: Final = "--inMemoryPersistence --disableTelemetry --skipApiVersionChec
 
 @contextmanager
 def run_s3(port: int = 0) -> Iterator[str]:
-    """Run an S3 server (moto) in a thread of this process, on a port if given; give its URL."""
-    from moto.server import ThreadedMotoServer
+    """Run an S3 server (moto) as a process, on a port if given; give its URL.
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        _request("PUT", f"{url}/{BUCKET}")
+    It is empty but for the bucket: in this process, all servers would have the same objects.
+    """
+    port = port or find_free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _run_server("moto", command) as until_it_answers:
+        url = f"http://127.0.0.1:{port}"
+        until_it_answers(lambda: _request("PUT", f"{url}/{BUCKET}"))
         yield url
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -60,39 +57,49 @@ def run_azure() -> Iterator[str]:
     if program is None:
         pytest.skip(f"there is no Azurite: npm install --prefix {_FOLDER} azurite")
     port = find_free_port()
-    process = subprocess.Popen(  # noqa: S603 - words of this file
-        [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), *_OPTIONS.split()],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    where = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    with _run_server("Azurite", [program, *where, *_OPTIONS.split()]) as until_it_answers:
         url = f"http://127.0.0.1:{port}/{ACCOUNT}"
-        _make_container(url, process)
+        until_it_answers(lambda: _make_container(url))
         yield url
+
+
+@contextmanager
+def _run_server(name: str, command: list[str]) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Run a server; give a function that asks it until it answers."""
+    process = subprocess.Popen(  # noqa: S603 - words of this file
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def ask(request: Callable[[], None]) -> None:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                return request()
+            except OSError:
+                assert process.poll() is None, f"{name} has ended"
+                assert time.monotonic() < until, f"{name} does not answer"
+                time.sleep(0.1)
+
+    try:
+        yield ask
     finally:
         process.kill()
         process.wait()
 
 
-def _make_container(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + 60
-    while True:
-        date = formatdate(usegmt=True)
-        resource = f"/{ACCOUNT}/{ACCOUNT}/{BUCKET}\nrestype:container"
-        text = f"PUT{12 * chr(10)}x-ms-date:{date}\nx-ms-version:2021-08-06\n{resource}"
-        key = base64.b64decode(ACCOUNT_KEY)
-        signature = base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
-        headers = {
-            "x-ms-date": date,
-            "x-ms-version": "2021-08-06",
-            "Authorization": f"SharedKey {ACCOUNT}:{signature}",
-        }
-        try:
-            return _request("PUT", f"{url}/{BUCKET}?restype=container", headers)
-        except OSError:
-            assert process.poll() is None, "Azurite has ended"
-            assert time.monotonic() < until, "Azurite does not answer"
-            time.sleep(0.1)
+def _make_container(url: str) -> None:
+    date = formatdate(usegmt=True)
+    resource = f"/{ACCOUNT}/{ACCOUNT}/{BUCKET}\nrestype:container"
+    text = f"PUT{12 * chr(10)}x-ms-date:{date}\nx-ms-version:2021-08-06\n{resource}"
+    key = base64.b64decode(ACCOUNT_KEY)
+    signature = base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
+    headers = {
+        "x-ms-date": date,
+        "x-ms-version": "2021-08-06",
+        "Authorization": f"SharedKey {ACCOUNT}:{signature}",
+    }
+    _request("PUT", f"{url}/{BUCKET}?restype=container", headers)
 
 
 def _request(method: str, url: str, headers: dict[str, str] | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import boto3
 import pytest
-from moto.s3.models import s3_backends
 from pacs_store_cloud.keys import Names, make_key
 
 from pacs_core.contracts import InstanceIdentity
@@ -16,7 +18,7 @@ from pacs_core.testing.cloud_servers import BUCKET
 from .clouds import UntriedStore, configure_s3, make_cloud_store
 from .fault_proxy import FaultProxy, run_fault_proxy
 
-OBJECTS = 2_500
+OBJECTS = 2_100
 PAGE = 1_000
 """Objects in one answer of S3, at most."""
 
@@ -34,7 +36,7 @@ def proxy(s3_url: str) -> Iterator[FaultProxy]:
 
 @pytest.mark.anyio
 async def test_a_page_is_asked_for_when_the_one_before_was_taken(
-    proxy: FaultProxy, tmp_path: Path
+    proxy: FaultProxy, s3_url: str, tmp_path: Path
 ) -> None:
     """So that memory is that of a page, whatever number of objects there is."""
     config = configure_s3(proxy.url, "listing")
@@ -42,10 +44,12 @@ async def test_a_page_is_asked_for_when_the_one_before_was_taken(
     await store.start()
     names = Names("listing", 3)
     keys = {key_of(number) for number in range(OBJECTS)}
-    (backend,) = {id(b): b for each in s3_backends.values() for b in each.values()
-                  if BUCKET in b.buckets}.values()  # fmt: skip
-    for key in keys:
-        backend.put_object(BUCKET, names.name(key), b"")
+    client = boto3.client(
+        "s3", endpoint_url=s3_url, aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    with ThreadPoolExecutor(4) as threads:
+        put = partial(client.put_object, Bucket=BUCKET, Body=b"")
+        list(threads.map(lambda key: put(Key=names.name(key)), keys))
     before, found, asked = len(proxy.seen), set[str](), []
     async with aclosing(cast(Any, store.objects())) as objects:
         async for each in objects:

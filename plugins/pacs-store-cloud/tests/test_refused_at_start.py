@@ -5,16 +5,17 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 import boto3
+import httpx
 import pytest
-from moto.core import set_initial_no_auth_action_count
 
 from pacs_core.api.commands import main
 from pacs_core.testing.cloud_servers import BUCKET
@@ -99,11 +100,22 @@ def test_credentials(
 ) -> None:
     """A real server says so, which knows users and what they may do."""
     keys = {"identifier": guest["AccessKeyId"], "secret": guest["SecretAccessKey"]} | changes
-    # From now on the server checks credentials, which it does not otherwise.
-    said = set_initial_no_auth_action_count(0)(serve)(tmp_path, s3_url, **keys)
+    with permissions_hold(s3_url):
+        said = serve(tmp_path, s3_url, **keys)
     assert f"s3 {BUCKET}" in said
     assert advice in said
     assert keys["secret"] not in said
+
+
+@contextmanager
+def permissions_hold(url: str) -> Iterator[None]:
+    """Let the server look at permissions, which it does not by itself."""
+    let_pass = partial(httpx.post, f"{url}/moto-api/reset-auth")
+    let_pass(content="0").raise_for_status()
+    try:
+        yield
+    finally:
+        let_pass(content="inf").raise_for_status()
 
 
 def assume_role(url: str) -> dict[str, str]:
@@ -163,7 +175,8 @@ def test_credentials_are_found_in_the_environment_or_by_the_role_of_the_machine(
         else:
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", guest["AccessKeyId"])
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", guest["SecretAccessKey"])
-        said = set_initial_no_auth_action_count(0)(serve)(tmp_path, s3_url, identifier="")
+        with permissions_hold(s3_url):
+            said = serve(tmp_path, s3_url, identifier="")
         service.shutdown()
     assert f"the credentials do not allow this: {PERMISSION}" in said
 
