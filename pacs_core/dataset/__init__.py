@@ -79,7 +79,7 @@ from pacs_core.dataset.transfer_syntax import (
     encoding_of,
     name_of,
 )
-from pacs_core.dataset.values import decode_value
+from pacs_core.dataset.values import decode_value, encode_value
 
 __all__ = [
     "ALL_TRANSFER_SYNTAXES",
@@ -144,6 +144,7 @@ __all__ = [
     "encode_edit",
     "encode_elements",
     "encode_text",
+    "encode_value",
     "encoding_of",
     "extend_character_sets",
     "file_meta",

@@ -88,6 +88,17 @@ def _split(vr: str, text: str) -> tuple[str, ...]:
     return tuple([strip(part, _PADDING) for part in text.split("\\")])
 
 
+def encode_value(vr: str, values: tuple[str, ...], character_sets: tuple[str, ...]) -> bytes:
+    """Encode a value that is neither a sequence nor bulk data, little endian and padded.
+
+    Raises
+    ------
+    UnencodableValue
+        Text is no number where one is due.
+    """
+    return value_encoder(vr, True)(values, character_sets)
+
+
 def value_encoder(vr: str, little_endian: bool) -> Encoder:
     """Return the function from values and character sets to bytes of even length.
 

@@ -5,35 +5,26 @@ elements that differ are encoded and put in the place of the old ones. All other
 Pixel Data as a stream. So an edit within a sequence writes that sequence anew, and nothing else.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
 from attrs import evolve, field, frozen
 
-from pacs_core.api.file_commands import CommandError, UsageError, parse_pairs
+from pacs_core.api.file_commands import CommandError
 from pacs_core.dataset import (
-    BULK_VRS,
-    EXPLICIT_VR_LITTLE_ENDIAN,
     DataElement,
     Deflater,
     Edit,
     ElementPath,
     ElementSet,
-    UnencodableValue,
-    encode_attributes,
-    encode_text,
     encoding_of,
-    extend_character_sets,
     file_meta,
-    keyword_of,
-    read_elements,
-    vr_of,
 )
 from pacs_tools.files import DicomFile
-from pacs_tools.paths import AttributePath, parse_path
+from pacs_tools.paths import AttributePath
 from pacs_tools.rewriting import encode_element, rewrite_dataset
+from pacs_tools.setting import Values, ValuesAt, append_values, declare, set_values
 
 _SOP_CLASS, _SOP_INSTANCE, _CHARACTER_SET = 0x0008_0016, 0x0008_0018, 0x0008_0005
 _FIRST_PIXELS: Final = 0x7FE0_0008
@@ -47,6 +38,8 @@ class Changes:
 
     Attributes
     ----------
+    appended : tuple of (AttributePath, tuple of str)
+        Attributes to append to, and what; this is done first. To a sequence an item is appended.
     values : tuple of (AttributePath, tuple of str)
         Attributes to set, and what to.
     deleted : tuple of AttributePath
@@ -56,7 +49,8 @@ class Changes:
         Returns what a UID becomes; the same UID if it stays.
     """
 
-    values: tuple[tuple[AttributePath, tuple[str, ...]], ...] = ()
+    values: tuple[ValuesAt, ...] = ()
+    appended: tuple[ValuesAt, ...] = ()
     deleted: tuple[AttributePath, ...] = ()
     without_private: bool = False
     uids: Callable[[str], str] | None = field(default=None, repr=False)
@@ -69,14 +63,9 @@ class Changes:
         CommandError
             A value cannot be given to its attribute, or a place is not there.
         """
-        for path, values in self.values:
-            places = list(path.find(elements))
-            if not places:
-                raise CommandError(f"{path.text}: there is no such item")
-            for place in places:
-                if len(place) == 1:
-                    elements = _declare(elements, place[0], values)
-                elements = _put(elements, place, values)
+        for changes, change in ((self.appended, append_values), (self.values, set_values)):
+            for path, values in changes:
+                elements = _give(elements, path, values, change)
         for path in self.deleted:
             for place in path.find(elements, existing=True):
                 elements = replace_element(elements, place, _without)
@@ -113,51 +102,23 @@ def deflate(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview
     yield deflater.finish()
 
 
-def _put(elements: ElementSet, place: ElementPath, values: tuple[str, ...]) -> ElementSet:
-    def put(within: ElementSet, tag: int) -> ElementSet:
-        element = _make_element(within, tag, values)
-        return evolve(within, elements={**within.elements, tag: element})
-
-    return replace_element(elements, place, put)
-
-
-def _declare(elements: ElementSet, tag: int, values: tuple[str, ...]) -> ElementSet:
-    """Return elements whose Specific Character Set expresses further text, if it can be extended.
-
-    What they have keeps its bytes, and its meaning.
-    """
-    declared = elements.texts(_CHARACTER_SET)
-    sets = extend_character_sets(declared, [(vr_of(tag), text) for text in values])
-    if sets == declared:
-        return elements
-    raw = "\\".join(sets).encode("ascii")
-    element = DataElement(_CHARACTER_SET, "CS", raw + b" " * (len(raw) & 1))
-    return ElementSet({**elements.elements, _CHARACTER_SET: element}, sets)
-
-
-def _make_element(within: ElementSet, tag: int, values: tuple[str, ...]) -> DataElement:
-    name = keyword_of(tag)
-    known = within.elements.get(tag)
-    sets = within.character_sets
-    if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:
-        # Whoever made it knows its VR, and what there is tells.
-        if known is None or known.vr in BULK_VRS | {"SQ"} or not isinstance(known.value, bytes):
-            raise CommandError(
-                f"{name}: a private attribute is set only where there is one of text"
-            )
-        raw = encode_text("\\".join(values), known.vr, sets)
-        return DataElement(tag, known.vr, raw + b" " * (len(raw) & 1))
-    try:
-        encoded = encode_attributes({tag: values}, EXPLICIT_VR_LITTLE_ENDIAN, sets)
-    except UnencodableValue as error:
-        raise CommandError(f"{name}: {error}") from error
-    made = read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN)
-    if made.texts(tag) != values and values:
-        what = (
-            f"{sets[0] if sets else 'ASCII'}, the character set of the dataset, has not all of it"
+def _give(
+    elements: ElementSet,
+    path: AttributePath,
+    values: Values,
+    change: Callable[[ElementSet, AttributePath, int, Values], ElementSet],
+) -> ElementSet:
+    """Return elements of which those at a path are set, or appended to."""
+    places = list(path.find(elements))
+    if not places:
+        raise CommandError(f"{path.text}: there is no such item")
+    for place in places:
+        if len(place) == 1:
+            elements = declare(elements, path, place[0], values)
+        elements = replace_element(
+            elements, place, lambda within, tag: change(within, path, tag, values)
         )
-        raise CommandError(f"{name}: {what}")
-    return made.elements[tag]
+    return elements
 
 
 def replace_element(
@@ -249,46 +210,3 @@ def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
     # The preamble may make the file readable as another format, as TIFF (PS3.10 §7.1).
     kept = head[:_PREAMBLE] if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else bytes(_PREAMBLE)
     yield kept + made[_PREAMBLE:]
-
-
-def check_value(path: AttributePath, values: tuple[str, ...]) -> None:
-    """Check that an attribute can be set, and to this (PS3.5 §6.2).
-
-    Raises
-    ------
-    UsageError
-        It cannot.
-    """
-    tag, form = path.tag, _FORMS.get(vr_of(path.tag))
-    if tag == _CHARACTER_SET or not tag & 0xFFFF or tag >> 16 in {0, 2} or tag >= _FIRST_PIXELS:
-        raise UsageError(f"{path.text} cannot be set: it follows from the rest")
-    for value in values:
-        if form is not None and value and form.fullmatch(value) is None:
-            raise UsageError(f"{path.text}: {value[:80]!r} is no value of VR {vr_of(tag)}")
-
-
-_FORMS: Final = {
-    "AS": re.compile(r"\d{3}[DWMY]", re.ASCII),
-    "CS": re.compile(r"[A-Z0-9_ ]{1,16}"),
-    "DA": re.compile(r"\d{8}", re.ASCII),
-    "DS": re.compile(r"(?=.{1,16}$)[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII),
-    "IS": re.compile(r"[+-]?\d{1,11}", re.ASCII),
-    "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII),
-    "UI": re.compile(r"(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))*", re.ASCII),
-}
-
-
-def read_values(pairs: Iterable[str]) -> tuple[tuple[AttributePath, tuple[str, ...]], ...]:
-    """Return what is typed as ``PATH=VALUE``; backslashes separate values.
-
-    Raises
-    ------
-    UsageError
-        There is no equals sign, no such attribute, or it cannot be set to this.
-    """
-    found = []
-    for text, value in parse_pairs(pairs):
-        path, values = parse_path(text), tuple(value.split("\\")) if value else ()
-        check_value(path, values)
-        found.append((path, values))
-    return tuple(found)

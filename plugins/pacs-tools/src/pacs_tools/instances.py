@@ -26,8 +26,9 @@ from pacs_core.dataset import (
     tag_of,
     texts,
 )
-from pacs_tools.editing import Changes, read_values
+from pacs_tools.editing import Changes
 from pacs_tools.output import check_output, write_file
+from pacs_tools.setting import read_values
 
 _UTF_8: Final = "ISO_IR 192"
 _FROM_PATIENT: Final = (

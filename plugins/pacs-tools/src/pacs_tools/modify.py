@@ -30,9 +30,10 @@ from pacs_core.dataset import (
 )
 from pacs_tools.changing import change_files, exit_code, write_whole
 from pacs_tools.diff import Comparison, show_difference
-from pacs_tools.editing import Changes, change_file, read_values
+from pacs_tools.editing import Changes, change_file
 from pacs_tools.files import DicomFile
 from pacs_tools.paths import parse_path
+from pacs_tools.setting import read_appended, read_values
 from pacs_tools.signed import find_broken_signatures
 from pacs_tools.styles import style_for
 
@@ -44,6 +45,9 @@ _UIDS: Final[dict[Level, tuple[str, ...]]] = {
 }
 """The attributes whose values become new ones (PS3.3 C.7)."""
 
+_APPENDS: Final = "+"
+"""Begins the name of a column whose values are appended."""
+
 Texts = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -53,6 +57,7 @@ def modify(
     /,
     *,
     set_: Annotated[Texts, Parameter(name=["--set", "-s"])] = None,
+    append: Annotated[Texts, Parameter(name="--append")] = None,
     delete: Annotated[Texts, Parameter(name=["--delete", "-d"])] = None,
     delete_private: Flag = False,
     new_uids: Level | None = None,
@@ -73,8 +78,13 @@ def modify(
     paths
         Files, or folders with all below them.
     set_
-        KEYWORD=VALUE; SEQUENCE[1].KEYWORD=VALUE in an item, SEQUENCE[*].KEYWORD=VALUE in each;
-        backslashes separate values; may be given several times.
+        KEYWORD=VALUE; SEQUENCE[1].KEYWORD=VALUE in an item, [-1] in the last, [*] in each;
+        backslashes separate values. 0011,[CREATOR],01:LO=VALUE is a private attribute, whose
+        creator gets a block if there is none. May be given several times.
+    append
+        KEYWORD=VALUE, after the values that are there; or SEQUENCE, to which an empty item is
+        appended, that --set SEQUENCE[-1].KEYWORD=VALUE fills. Done before all else; may be given
+        several times.
     delete
         KEYWORD, or SEQUENCE[1].KEYWORD; may be given several times.
     delete_private
@@ -84,7 +94,7 @@ def modify(
         series new ones, too, and "study" studies and frames of reference.
     csv_
         Table whose first row has keywords. Where a file has the value of the first column, it gets
-        those of the others.
+        those of the others; those of a column +KEYWORD are appended.
     output
         Folder to write to.
     in_place
@@ -98,9 +108,11 @@ def modify(
         raise UsageError("say one of --output, --in-place and --dry-run")
     deleted = tuple(map(parse_path, delete or ()))
     table = _read_table(csv_) if csv_ else None
-    changes = Changes(read_values(set_ or ()), deleted, delete_private)
+    changes = Changes(read_values(set_ or ()), read_appended(append or ()), deleted, delete_private)
     if changes == Changes() and not new_uids and not table:
-        raise UsageError("nothing is to be changed: say --set, --delete, --new-uids or --csv")
+        raise UsageError(
+            "nothing is to be changed: say --set, --append, --delete, --new-uids or --csv"
+        )
     if new_uids:
         uids = NewUids()
         for path, _ in walk(paths):
@@ -172,8 +184,14 @@ class Table:
         value = "\\".join(file.elements.texts(tag_of(self.key)))
         if (row := self.rows.get(value)) is None:
             raise CommandError(f"no row of the table has its {self.key}, {value!r}")
-        pairs = (f"{keyword}={text}" for keyword, text in zip(self.keywords, row, strict=True))
-        return evolve(changes, values=(*changes.values, *read_values(pairs)))
+        pairs = [f"{keyword}={text}" for keyword, text in zip(self.keywords, row, strict=True)]
+        values = read_values(pair for pair in pairs if pair[0] != _APPENDS)
+        appended = read_appended(pair[1:] for pair in pairs if pair[0] == _APPENDS)
+        return evolve(
+            changes,
+            values=(*changes.values, *values),
+            appended=(*changes.appended, *appended),
+        )
 
 
 def _read_table(path: Path) -> Table:
@@ -184,7 +202,7 @@ def _read_table(path: Path) -> Table:
             f"{path}: it needs a row of keywords, and as many values in each other row"
         )
     for keyword in rows[0]:
-        parse_path(keyword)
+        parse_path(keyword.removeprefix(_APPENDS))
     found = {row[0]: tuple(row[1:]) for row in rows[1:]}
     if len(found) < len(rows) - 1:
         raise UsageError(f"{path}: a value of {rows[0][0]} is in several rows")

@@ -33,10 +33,20 @@ def list_sop_classes(*, retired: bool = False) -> dict[str, str]:
 
 def private_name(creator: str, tag: int) -> str:
     """Return the creator of a private element and what he calls it, or what is known of that."""
+    entry = _private_entry(creator, tag)
+    return f"[{creator}] {entry[2]}" if entry else f"[{creator}]"
+
+
+def private_vr(creator: str, tag: int) -> str:
+    """Return the VR of an element of a private creator; empty if it is not known."""
+    entry = _private_entry(creator, tag)
+    return str(entry[0]) if entry else ""
+
+
+def _private_entry(creator: str, tag: int) -> Any:
     known = _table("_private_dict", "private_dictionaries").get(creator, {})
     group, element = f"{tag >> 16:04X}", f"{tag & 0xFF:02X}"
-    entry = known.get(f"{group}xx{element}") or known.get(f"{group[:2]}xxxx{element}")
-    return f"[{creator}] {entry[2]}" if entry else f"[{creator}]"
+    return known.get(f"{group}xx{element}") or known.get(f"{group[:2]}xxxx{element}")
 
 
 @cache
