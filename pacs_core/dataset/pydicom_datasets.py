@@ -16,7 +16,12 @@ from pacs_core.dataset.charset import UTF_8, defined_terms, expresses
 from pacs_core.dataset.errors import DatasetTooLarge, MalformedDataset, UnencodableValue
 from pacs_core.dataset.inflate import deflate
 from pacs_core.dataset.layout import FOREIGN_GROUPS
-from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, Attributes
+from pacs_core.dataset.model import (
+    PIXEL_DATA_TAGS,
+    SPECIFIC_CHARACTER_SET,
+    Attributes,
+    PixelDataElement,
+)
 from pacs_core.dataset.recoder import DatasetRecoder
 from pacs_core.dataset.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -136,6 +141,11 @@ class DatasetDecoder:
     def length(self) -> int:
         """Bytes that were taken."""
         return self._length
+
+    @property
+    def pixel_data(self) -> PixelDataElement | None:
+        """The header of the Pixel Data before which it has stopped; None if there are none."""
+        return self._recoder.pixel_data
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take the next bytes.

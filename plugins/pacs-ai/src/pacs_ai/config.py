@@ -54,7 +54,7 @@ class ServiceConfig:
     algorithm : bool
         Whether results must say which algorithm made them.
     max_size : int
-        Bytes that a result may have.
+        Bytes that a result may have. What is larger is in quarantine, up to twice as much.
     max_results : int
         Results that a request may have.
     unassessed : ``"show"``, ``"mark"`` or ``"hide"``

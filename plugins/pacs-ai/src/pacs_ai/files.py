@@ -1,30 +1,32 @@
-"""Files of results: taken whole, with a limit, before anything is made of them."""
+"""Files of results: taken whole before anything is made of them, whatever they are.
+
+What is larger than a result may be is kept all the same, so that somebody may look at it and have
+it archived; but not more than `_KEPT` times as much, lest a service that never ends fill the disk.
+"""
 
 import hashlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import anyio
 import anyio.to_thread
-from attrs import frozen
+from attrs import evolve, frozen
 
-from pacs_ai.interface import ServiceError
+from pacs_ai.findings import Fault, Finding
+from pacs_ai.kinds import have_pixels
 from pacs_core.api.files import sync_directory
 from pacs_core.dataset import (
     Changes,
     DatasetDecoder,
     DatasetEditor,
-    ElementReader,
     HeaderScanner,
-    MalformedDataset,
     Modification,
     NeedMoreData,
     NotPart10,
     PixelDataElement,
-    encoding_of,
     file_meta,
     read_file_meta,
 )
@@ -36,28 +38,32 @@ _CHUNK: Final = 1 << 18
 _META: Final = 1 << 17
 _HEADER: Final = 64 << 20
 """Bytes that the header of a result may have; per-frame functional groups are in it."""
+_KEPT: Final = 2
+_SUBSAMPLED: Final = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+"""Photometric Interpretations with two samples for each pixel (PS3.3 C.7.6.3.1.2)."""
 
 
 @frozen
 class ResultFile:
-    """A result as a Part 10 file.
+    """A result as it came: a Part 10 file, if it is one.
 
     Attributes
     ----------
     path : Path
     transfer_syntax_uid : str
+        Empty if it is no DICOM file.
     dataset_offset : int
-    size : int
-        Bytes of the file.
     digest : str
-        SHA-256 of the dataset, in hex.
+        SHA-256 of the dataset, in hex; of all bytes if it is no DICOM file.
+    findings : tuple of Finding
+        What is wrong with the file itself.
     """
 
     path: Path
     transfer_syntax_uid: str
     dataset_offset: int
-    size: int
     digest: str
+    findings: tuple[Finding, ...] = ()
 
     async def dataset(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes of the dataset."""
@@ -84,19 +90,33 @@ def make_editor(
 
 
 async def spool_file(content: AsyncIterable[bytes], directory: Path, limit: int) -> ResultFile:
-    """Write a Part 10 file as it comes; durable when this returns.
+    """Write what should be a Part 10 file as it comes; durable when this returns.
 
-    Raises
-    ------
-    ServiceError
-        It is no DICOM file, or larger than `limit`; nothing of it is left.
+    Parameters
+    ----------
+    content : async iterable of bytes
+        Not read further than is kept.
+    directory : Path
+    limit : int
+        Bytes that it may have.
     """
-    path = await _spool(content, directory, limit)
+    await anyio.to_thread.run_sync(lambda: directory.mkdir(0o700, parents=True, exist_ok=True))
+    path, size, most = directory / f"{uuid4().hex}.dcm", 0, limit * _KEPT
     try:
-        return await open_file(path)
-    except ServiceError:
+        async with await anyio.open_file(path, "xb") as file:
+            async for chunk in content:
+                await file.write(chunk[: most - size])
+                size += len(chunk)
+                if size > most:
+                    break
+            await file.flush()
+            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+        await anyio.to_thread.run_sync(sync_directory, directory)
+    except BaseException:
         path.unlink(missing_ok=True)
         raise
+    file_found = await open_file(path)
+    return evolve(file_found, findings=(*_find_too_large(size, limit), *file_found.findings))
 
 
 async def spool_dataset(
@@ -121,62 +141,46 @@ async def spool_dataset(
         async for chunk in dataset:
             yield bytes(chunk)
 
-    return await open_file(await _spool(content(), directory, limit + _META))
+    return await spool_file(content(), directory, limit)
 
 
-async def _spool(content: AsyncIterable[bytes], directory: Path, limit: int) -> Path:
-    await anyio.to_thread.run_sync(lambda: directory.mkdir(0o700, parents=True, exist_ok=True))
-    path, size = directory / f"{uuid4().hex}.dcm", 0
-    try:
-        async with await anyio.open_file(path, "xb") as file:
-            async for chunk in content:
-                size += len(chunk)
-                if size > limit:
-                    raise ServiceError(f"a result is larger than {limit} bytes")  # noqa: TRY301
-                await file.write(chunk)
-            await file.flush()
-            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
-        await anyio.to_thread.run_sync(sync_directory, directory)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+def _find_too_large(size: int, limit: int) -> Iterator[Finding]:
+    if size > limit:
+        yield Finding(Fault.SIZE, f"it is larger than {limit} bytes")
+    if size > limit * _KEPT:
+        text = f"it was not taken further than {limit * _KEPT} bytes"
+        yield Finding(Fault.UNREADABLE, text)
 
 
 async def open_file(path: Path) -> ResultFile:
-    """Return a file that is there.
-
-    Raises
-    ------
-    ServiceError
-        It is no DICOM file.
-    """
+    """Return a file that is there, and say what keeps it from being a DICOM file."""
     return await anyio.to_thread.run_sync(_examine, path)
 
 
 def _examine(path: Path) -> ResultFile:
+    uid, offset, problem = "", 0, ""
     with path.open("rb") as file:
         try:
             meta = read_file_meta(file.read(_META))
+            uid, offset = meta.transfer_syntax_uid, meta.dataset_offset
+            problem = "" if uid else "it does not say its transfer syntax"
         except (NotPart10, NeedMoreData) as error:
-            raise ServiceError(f"a result is no DICOM file: {error}") from error
-        if not meta.transfer_syntax_uid:
-            raise ServiceError("a result does not say its transfer syntax")
-        file.seek(meta.dataset_offset)
+            problem = f"it is no DICOM file: {error}"
+        file.seek(offset)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = path.stat().st_size
-    return ResultFile(path, meta.transfer_syntax_uid, meta.dataset_offset, size, digest)
+    findings = (Finding(Fault.UNREADABLE, problem),) if problem else ()
+    return ResultFile(path, uid, offset, digest, findings)
 
 
-def read_header(file: ResultFile) -> "Dataset":
-    """Read the dataset of a result up to its pixel data; in a thread.
+def read_header(file: ResultFile) -> "tuple[Dataset, str]":
+    """Read the dataset of a result up to its pixel data, and what is wrong with it; in a thread.
 
     What comes behind is read for its structure only, so that a file which was cut short is found.
 
     Raises
     ------
     MalformedDataset
-        It is none, or its native Pixel Data have not the length that its header tells of.
+        It is none.
     """
     decoder = DatasetDecoder(file.transfer_syntax_uid, stop_before_pixels=True, max_length=_HEADER)
     scanner = HeaderScanner(file.transfer_syntax_uid, (), thorough=True)
@@ -188,31 +192,22 @@ def read_header(file: ResultFile) -> "Dataset":
             scanner.feed(chunk)
     scanner.finish()
     dataset = decoder.finish()
-    if problem := scanner.oddities.obstacle or _wrong_length(dataset, _find_pixel_data(file)):
-        raise MalformedDataset(problem, 0)
-    return dataset
+    return dataset, scanner.oddities.obstacle or _check_length(dataset, decoder.pixel_data)
 
 
-def _find_pixel_data(file: ResultFile) -> PixelDataElement | None:
-    if encoding_of(file.transfer_syntax_uid).deflated:
-        return None
-    size = file.size - file.dataset_offset
-    reader = ElementReader(file.transfer_syntax_uid, size, until_pixel_data=True)
-    with file.path.open("rb") as stored:
-        reader.read_file(stored, file.dataset_offset)
-    return reader.pixel_data
-
-
-def _wrong_length(dataset: "Dataset", found: PixelDataElement | None) -> str:
-    """Say what is wrong with the length of native Pixel Data, if something is."""
-    if found is None or found.length is None:
+def _check_length(dataset: "Dataset", found: PixelDataElement | None) -> str:
+    """Say what is wrong with there being Pixel Data, or with the length of native ones."""
+    if found is None:
+        return "it is an image without pixel data" if have_pixels(dataset) else ""
+    if found.length is None:
         return ""
     try:
-        bits = int(dataset.BitsAllocated) * int(dataset.get("SamplesPerPixel") or 1)
+        is_subsampled = dataset.get("PhotometricInterpretation") in _SUBSAMPLED
+        samples = 2 if is_subsampled else int(dataset.get("SamplesPerPixel") or 1)
         pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+        wanted = (int(dataset.BitsAllocated) * samples * pixels + 7) // 8
     except (AttributeError, TypeError, ValueError) as error:
         return f"its pixel data are not described: {error}"
-    wanted = (bits * pixels + 7) // 8
     if wanted <= found.length <= wanted + 1:
         return ""
     return f"it has {found.length} bytes of pixel data instead of {wanted}"

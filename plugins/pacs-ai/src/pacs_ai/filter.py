@@ -6,7 +6,6 @@ from functools import partial
 from pacs_ai.config import AiConfig
 from pacs_ai.desk import DOOR, AiDesk
 from pacs_ai.intake import Intake
-from pacs_ai.interface import ServiceError
 from pacs_ai.models import InferenceRequest, ResultState
 from pacs_ai.tokens import REQUEST_CLAIM
 from pacs_core.contracts import (
@@ -78,11 +77,8 @@ class ResultFilter(IngestFilter):
     ) -> IngestResult:
         identity = header.identity
         uids = (identity.sop_class_uid, identity.sop_instance_uid, header.transfer_syntax_uid)
-        try:
-            intake = Intake(self._node.find(AiDesk))
-            result = await intake.take_dataset(service, dataset, uids, request, origin)
-        except ServiceError as error:
-            raise RejectedInstanceError(str(error), Status.OUT_OF_RESOURCES) from error
+        intake = Intake(self._node.find(AiDesk))
+        result = await intake.take_dataset(service, dataset, uids, request, origin)
         if result.state not in {ResultState.ARCHIVED, ResultState.RELEASED}:
             reason = result.reasons[0] if result.reasons else str(result.state)
             text = f"result {result.number} is in quarantine: {reason}"

@@ -11,7 +11,9 @@ class Fault(StrEnum):
     """What can be wrong with a result."""
 
     UNREADABLE = "unreadable"
-    """It is no dataset, or its pixel data are not those that its header tells of."""
+    """It is no dataset, or its pixel data do not decode to what its header tells of."""
+    CODEC = "codec"
+    """Nobody knows whether its pixel data decode: there is no codec for them on this node."""
     SIZE = "size"
     UNASKED = "unasked"
     """There is no request that it could be the answer to."""

@@ -36,6 +36,7 @@ from pacs_ai.models import (
     RequestState,
     ResultState,
 )
+from pacs_ai.pixels import find_undecodable
 from pacs_ai.reidentification import reidentify
 from pacs_ai.sources import read_source
 from pacs_core.api.streams import closing
@@ -56,7 +57,6 @@ logger = logging.getLogger(__name__)
 
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _PAGE: Final = 500
-_META: Final = 1 << 12
 _PATIENCE: Final = 10.0
 """Seconds that a report waits for what it refers to, while something is coming."""
 
@@ -78,8 +78,8 @@ class Intake:
     async def take_file(
         self, service: str, content: AsyncIterable[bytes], request: InferenceRequest | None
     ) -> InferenceResult:
-        """Take a Part 10 file. ServiceError where it is none, or too large."""
-        limit = self._desk.service(service).max_size + _META
+        """Take what should be a Part 10 file."""
+        limit = self._desk.service(service).max_size
         with self._desk.turns.take(service):
             file = await spool_file(content, self._desk.spool, limit)
             return await self._settle(service, file, request, Origin(DOOR))
@@ -115,7 +115,7 @@ class Intake:
         if not path.exists():
             raise ValueError(f"the file of result {result.number} is not on this node")
         file = await open_file(path)
-        dataset = await anyio.to_thread.run_sync(read_header, file)
+        dataset, _ = await anyio.to_thread.run_sync(read_header, file)
         request = await self._records.find(result.request) if result.request else None
         source = await read_source(self._node, request) if request else None
         verdict = await self._examiner.check(result.service, dataset, source)
@@ -164,15 +164,8 @@ class Intake:
     async def _judge(
         self, service: str, file: ResultFile, request: InferenceRequest | None, origin: Origin
     ) -> InferenceResult:
-        dataset: Dataset | None = None
-        findings: list[Finding] = []
         verdict = Verdict()
-        try:
-            dataset = await anyio.to_thread.run_sync(read_header, file)
-            if bad := [k for k in _UIDS if not is_valid_uid(str(dataset.get(k, "")))]:
-                findings.append(Finding(Fault.UNREADABLE, f"{', '.join(bad)} is no UID"))
-        except MalformedDataset as error:
-            findings.append(Finding(Fault.UNREADABLE, str(error)))
+        dataset, findings = await _read(file)
         if request is None and dataset is not None:
             request = await self._examiner.find_request(service, dataset)
         if request is not None and dataset is not None:
@@ -180,14 +173,15 @@ class Intake:
             source = await read_source(self._node, request) if names else None
             if source is not None:
                 file = await reidentify(file, names, source.headers[0])
-                dataset = await anyio.to_thread.run_sync(read_header, file)
+                dataset, _ = await anyio.to_thread.run_sync(read_header, file)
         earlier = await self._records.find_same(service, file.digest)
         if earlier is not None and request and earlier.request != request.number:
             text = f"it is identical to result {earlier.number}"
             findings.append(Finding(Fault.REPEATED, text))
         elif earlier is not None and await self._is_settled(earlier):
             return earlier
-        if dataset is not None and not findings:
+        if dataset is not None and {each.fault for each in findings} <= {Fault.SIZE}:
+            findings += await find_undecodable(file, self._node.transcoder)
             source = await read_source(self._node, request) if request else None
             if request is not None:
                 findings += await self._examiner.count(request)
@@ -304,7 +298,7 @@ class Intake:
             if not path.exists():
                 continue
             file = await open_file(path)
-            dataset = await anyio.to_thread.run_sync(read_header, file)
+            dataset, _ = await anyio.to_thread.run_sync(read_header, file)
             source = await read_source(self._node, request)
             verdict = await self._examiner.check(request.service, dataset, source)
             config = self._desk.service(request.service)
@@ -356,6 +350,20 @@ class Intake:
         await self._desk.record(
             RESULT, request, details, outcome=outcome, origin=origin, study_uid=result.study_uid
         )
+
+
+async def _read(file: ResultFile) -> "tuple[Dataset | None, list[Finding]]":
+    """Return the header of a result, if it has one, and what is wrong with its form."""
+    findings = list(file.findings)
+    if any(each.fault is Fault.UNREADABLE for each in findings):
+        return None, findings
+    try:
+        dataset, problem = await anyio.to_thread.run_sync(read_header, file)
+    except MalformedDataset as error:
+        return None, [*findings, Finding(Fault.UNREADABLE, str(error))]
+    if bad := [k for k in _UIDS if not is_valid_uid(str(dataset.get(k, "")))]:
+        problem = f"{', '.join(bad)} is no UID"
+    return dataset, [*findings, Finding(Fault.UNREADABLE, problem)] if problem else findings
 
 
 def _identity_of(dataset: "Dataset | None", request: InferenceRequest | None) -> dict[str, str]:

@@ -67,12 +67,9 @@ class ResultTaker(ABC):
 
     @abstractmethod
     async def take(self, content: AsyncIterable[bytes]) -> InferenceResult:
-        """Check a Part 10 file, and archive or quarantine it; durable when this returns.
+        """Check what should be a Part 10 file, and archive or quarantine it.
 
-        Raises
-        ------
-        ServiceError
-            It is no DICOM file, or is larger than a result may be.
+        It is durable when this returns. What is not DICOM, or too large, is in quarantine as well.
         """
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 PARAMETRIC_MAP: Final = "1.2.840.10008.5.1.4.1.1.30"
+_SECONDARY_CAPTURES: Final = "1.2.840.10008.5.1.4.1.1.7"
+"""Root of the secondary captures, and the first of them."""
 _STRUCTURE_SET: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 _PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _PRESENTATIONS: Final = "1.2.840.10008.5.1.4.1.1.11."
@@ -30,6 +32,20 @@ def check_kind(dataset: "Dataset") -> Iterator[Finding]:
     check = _CHECKS.get(sop_class)
     for text in check(dataset) if check else ():
         yield Finding(Fault.UNREADABLE, text)
+
+
+def have_pixels(dataset: "Dataset") -> bool:
+    """Tell whether a dataset is of an IOD that is nothing without pixel data, or describes some.
+
+    Image Pixel, Floating Point and Double Floating Point Image Pixel Module all say how many Rows
+    there are (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25).
+    """
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    return (
+        dataset.get("Rows") is not None
+        or sop_class in SEGMENTATIONS | {PARAMETRIC_MAP, _SECONDARY_CAPTURES}
+        or sop_class.startswith(f"{_SECONDARY_CAPTURES}.")
+    )
 
 
 def structure_frames(dataset: "Dataset") -> set[str]:

@@ -116,7 +116,7 @@ async def reidentify(file: ResultFile, names: dict[str, str], source: "Dataset")
         return path
 
     made = await open_file(await anyio.to_thread.run_sync(change))
-    return evolve(made, digest=file.digest)
+    return evolve(made, digest=file.digest, findings=file.findings)
 
 
 def _restore(dataset: "Dataset", names: dict[str, str]) -> None:
